@@ -1,0 +1,1 @@
+"""iii: engine, worker SDK and command line."""
