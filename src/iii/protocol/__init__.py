@@ -1,0 +1,1 @@
+"""The wire, shared by engine and SDK: messages, codec, errors, names, limits, trace context (01)."""

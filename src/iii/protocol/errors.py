@@ -1,0 +1,277 @@
+"""What a caller can be told: one exception class per situation, one wire code each (00 §4.1).
+
+InvocationError
+├── FunctionNotFound          function_not_found
+├── InvocationStopped         invocation_stopped
+├── ConnectionClosing         channel_send_failed
+├── InvalidRequest            invalid_request
+├── PayloadTooLarge           payload_too_large
+├── BlankNamespace            INVALID_NAMESPACE
+├── InvocationForbidden       FORBIDDEN
+├── InvocationTimeout         TIMEOUT (also a TimeoutError)
+├── ClientShutdown            SHUTDOWN
+├── DeserializationFailed     deserialization_error
+├── SerializationFailed       serialization_error
+├── TriggerRegistrationFailed trigger_registration_failed
+├── UnregisterFailed          unregister_failed
+├── ItemNotFound              NOT_FOUND
+├── InvalidArguments          INVALID_ARGUMENTS
+└── EnqueueFailed             enqueue_error
+"""
+
+from collections.abc import Collection
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+
+class ErrorBody(Struct, frozen=True):
+    """The error object of results (01 §5.12)."""
+
+    code: str
+    message: str
+    stacktrace: str | UnsetType = UNSET
+
+
+_encoder = msgspec.json.Encoder()
+
+
+class InvocationError(Exception):
+    """A call failed; reaches the caller as `{code, message}` (00 §4.1).
+
+    Attributes:
+        code: machine-readable reason, promised.
+        message: text for people.
+        function_id, invocation_id: the call, where known.
+        stacktrace: the executor's, where it sent one; never part of `str()`.
+    """
+
+    code = "invocation_failed"
+
+    def __init__(
+        self,
+        code: str | None = None,
+        message: str = "",
+        function_id: str | None = None,
+        stacktrace: str | None = None,
+        invocation_id: str | None = None,
+    ) -> None:
+        if code is not None:
+            self.code = code
+        self.message = message
+        self.function_id = function_id
+        self.stacktrace = stacktrace
+        self.invocation_id = invocation_id
+        super().__init__(f"{self.code}: {message}")
+
+    def encode(self) -> bytes:
+        """The error object as JSON."""
+        return _encoder.encode(ErrorBody(self.code, self.message, self.stacktrace or UNSET))
+
+
+class FunctionNotFound(InvocationError):
+    """Nobody serves the id in that namespace (I8: clients may rely on the first words)."""
+
+    code = "function_not_found"
+
+    def __init__(self, function_id: str, namespace: str, elsewhere: Collection[str] = ()) -> None:
+        hint = f" It is registered in namespace(s): {', '.join(sorted(elsewhere))}." if elsewhere else ""
+        super().__init__(
+            message=f"Function {function_id} not found in namespace {namespace}.{hint}", function_id=function_id
+        )
+
+
+class InvocationStopped(InvocationError):
+    """The executor or the caller disconnected while the call ran."""
+
+    code = "invocation_stopped"
+
+    def __init__(self) -> None:
+        super().__init__(message="Invocation stopped")
+
+
+class ConnectionClosing(InvocationError):
+    """The executor's connection is being ended; the call was not sent."""
+
+    code = "channel_send_failed"
+
+    def __init__(self) -> None:
+        super().__init__(message="channel closed")
+
+
+class InvalidRequest(InvocationError):
+    """A call, or a payload, that cannot be decoded (I13, O16)."""
+
+    code = "invalid_request"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(message=detail)
+
+
+class PayloadTooLarge(InvocationError):
+    """The message is larger than its receiver accepts (L13)."""
+
+    code = "payload_too_large"
+
+    def __init__(
+        self, size: int, limit: int, function_id: str | None = None, invocation_id: str | None = None
+    ) -> None:
+        super().__init__(
+            message=f"Serialized JSON envelope is {size} bytes; limit is {limit} bytes. Use channels for large data.",
+            function_id=function_id,
+            invocation_id=invocation_id,
+        )
+
+
+class BlankNamespace(InvocationError):
+    """A namespace was named and left blank (N3)."""
+
+    code = "INVALID_NAMESPACE"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message)
+
+    @classmethod
+    def of_field(cls, field: str) -> "BlankNamespace":
+        return cls(f"`{field}` is empty: it was named and left blank. Give it a name, or omit it to use `default`.")
+
+
+class InvocationForbidden(InvocationError):
+    """The caller may not do this."""
+
+    code = "FORBIDDEN"
+
+
+class InvocationTimeout(InvocationError, TimeoutError):
+    """The caller's wait ended; the handler may still be running (I7)."""
+
+    code = "TIMEOUT"
+
+    def __init__(self, timeout_ms: int, function_id: str | None = None, invocation_id: str | None = None) -> None:
+        super().__init__(
+            message=f"invocation timed out after {timeout_ms}ms", function_id=function_id, invocation_id=invocation_id
+        )
+
+
+class ClientShutdown(InvocationError):
+    """The worker client was shut down while the call was pending (08 §4.11)."""
+
+    code = "SHUTDOWN"
+
+    def __init__(self, function_id: str | None = None, invocation_id: str | None = None) -> None:
+        super().__init__(message="iii is shutting down", function_id=function_id, invocation_id=invocation_id)
+
+
+class DeserializationFailed(InvocationError):
+    """A builtin's input does not fit (02 §2.3)."""
+
+    code = "deserialization_error"
+
+    def __init__(self, function_id: str, detail: str) -> None:
+        super().__init__(message=f"Failed to deserialize input for {function_id}: {detail}", function_id=function_id)
+
+
+class SerializationFailed(InvocationError):
+    """A builtin's result cannot be encoded (02 §2.4)."""
+
+    code = "serialization_error"
+
+    def __init__(self, function_id: str, detail: str) -> None:
+        super().__init__(message=f"Failed to serialize result for {function_id}: {detail}", function_id=function_id)
+
+
+class TriggerRegistrationFailed(InvocationError):
+    """A provider refused a binding (00 §4.3)."""
+
+    code = "trigger_registration_failed"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message)
+
+
+class UnregisterFailed(InvocationError):
+    """A provider failed to let a binding go (01 §7.8)."""
+
+    code = "unregister_failed"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message)
+
+
+class ItemNotFound(InvocationError):
+    """Discovery was asked about something that is not there (02 §5)."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message)
+
+
+class InvalidArguments(InvocationError):
+    """Arguments that contradict each other or miss each other (02 §5.3)."""
+
+    code = "INVALID_ARGUMENTS"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message)
+
+
+class EnqueueFailed(InvocationError):
+    """A job was not accepted (I4)."""
+
+    code = "enqueue_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message)
+
+
+NO_QUEUE_PROVIDER = (
+    "No queue provider is installed. `TriggerAction::Enqueue` routes through the `engine::queue::enqueue` provider, "
+    "which the iii-queue module or a queue worker registers. Add `- name: iii-queue` to the config."
+)
+
+_CODES_WITH_A_CLASS: dict[str, type[InvocationError]] = {}
+
+
+def _classes(base: type[InvocationError]) -> None:
+    for subclass in base.__subclasses__():
+        _CODES_WITH_A_CLASS[subclass.code] = subclass
+        _classes(subclass)
+
+
+_classes(InvocationError)
+
+
+def error_from_wire(
+    raw: object, function_id: str | None = None, invocation_id: str | None = None
+) -> InvocationError:
+    """The exception for a decoded `error` member, whatever shape it has (08 §8).
+
+    A known code gives its class, so `except FunctionNotFound` works across the wire; anything else that is not the
+    standard shape has code `UNKNOWN`.
+    """
+    code, message, stacktrace = "UNKNOWN", str(raw), None
+    if isinstance(raw, dict):
+        found_code, found_message, found_trace = raw.get("code"), raw.get("message"), raw.get("stacktrace")
+        code = found_code if isinstance(found_code, str) else "UNKNOWN"
+        message = found_message if isinstance(found_message, str) else "<no message>"
+        stacktrace = found_trace if isinstance(found_trace, str) else None
+    kind = _CODES_WITH_A_CLASS.get(code, InvocationError)
+    error = kind.__new__(kind)
+    InvocationError.__init__(error, code, message, function_id, stacktrace, invocation_id)
+    return error
+
+
+def encode_error(raw: bytes) -> bytes:
+    """An executor's error object as it is passed on: verbatim if well formed, else wrapped as `UNKNOWN`.
+
+    Rust and Go callers decode strictly and would lose a malformed one, and with it their answer (01 §4).
+    """
+    try:
+        _error_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return error_from_wire(msgspec.json.decode(raw)).encode()
+    return raw
+
+
+_error_decoder = msgspec.json.Decoder(ErrorBody)

@@ -1,0 +1,47 @@
+"""Every number that bounds the wire or a wait, once (00 §7). Sizes in bytes; durations say their unit."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# Message sizes
+INBOUND_MESSAGE_BYTES = 64 * MIB  # what engine and SDK accept in one message (L5)
+RECEIVER_LARGE_BYTES = 64 * MIB  # receivers that announce `large-messages.v1` (L13)
+RECEIVER_DEFAULT_BYTES = 16 * MIB  # everybody else (L13)
+RECEIVER_OLD_PYTHON_BYTES = 1 * MIB  # Python clients before 0.24 hang up above it (L13, 01 §2.1)
+FRAGMENT_BYTES = 1 * MIB  # larger messages leave as fragments of this size (01 §2.1)
+NESTING_LEVELS = 500  # deeper JSON is refused: Python clients fail on it, and up to 0.23 stay deaf (01 §12.1)
+
+# Queues
+OUTBOUND_QUEUE_BYTES = 64 * MIB  # per worker connection, plus one message (L12, 01 §10)
+OUTBOUND_STALL_S = 60.0  # nothing could be written for so long: the connection is ended (01 §10)
+OFFLINE_QUEUE_MESSAGES = 1000  # of the SDK while disconnected; the oldest goes (08 §5)
+HELD_CALLS = 10_000  # calls of one connection that wait for somebody's registrations (N2)
+BUFFERED_REGISTRATIONS = 100_000  # of one connection before its namespace is known (N2)
+
+# Connections
+HANDSHAKE_TIMEOUT_MS = 10_000  # complete request head after accept (01 §1.1)
+PING_INTERVAL_S = 20.0  # WebSocket ping (L7)
+SILENCE_S = 60.0  # without any inbound frame: dead, unless it is handling a call (L7)
+ACCEPT_ERROR_PAUSE_S = 1.0  # (01 §1.1)
+
+# Registrations
+IDLE_RELEASE_S = 0.050  # silence after which buffered registrations apply unannounced (N2)
+NAMESPACE_GRACE_MS = 5_000  # longest wait for an announcement (01 §6.2)
+PROVIDER_ACK_S = 10.0  # `engine::register_trigger` waits so long for a worker provider (01 §7.8)
+REATTACH_CLEANUP_S = 5.0  # (01 §6.5)
+CONDITION_TIMEOUT_S = 30.0  # (T7, I6)
+
+# Texts
+NAME_CODE_POINTS = 280  # worker name and description (01 §6.1)
+CONFIG_SUMMARY_CODE_POINTS = 80  # (02 §5.9)
+INFO_BATCH_IDS = 32  # distinct `function_ids` of one info call (02 §5.3)
+
+# Events
+FUNCTIONS_QUIET_S = 0.200  # quiet period before `engine::functions-available` (W6)
+FUNCTIONS_LATEST_S = 1.0  # after the first unpublished change (W6)
+METRICS_FRESH_S = 120.0  # older worker gauges are not shown (02 §4.5)
+
+# Calls and channels
+INVOCATION_TIMEOUT_MS = 30_000  # default wait of SDK and command line (08 §4.2)
+CHANNEL_BUFFER_DEFAULT = 64  # messages (07 §2.1)
+CHANNEL_BUFFER_MAX = 1024

@@ -1,0 +1,74 @@
+"""Ids, names and namespaces: what is reserved, what is blank, what is shown (01 §6, 02 §1.1)."""
+
+import re
+from collections.abc import Mapping
+
+from iii.protocol.limits import NAME_CODE_POINTS
+
+DEFAULT_NAMESPACE = "default"
+SEPARATOR = "::"
+ENGINE_PREFIX = "engine::"
+
+REGISTER_WORKER = "engine::workers::register"
+LIST_FUNCTIONS = "engine::functions::list"
+LIST_WORKERS = "engine::workers::list"
+LIST_TRIGGERS = "engine::triggers::list"
+LIST_REGISTERED_TRIGGERS = "engine::registered-triggers::list"
+FUNCTION_INFO = "engine::functions::info"
+CREATE_CHANNEL = "engine::channels::create"
+ENQUEUE_PROVIDER = "engine::queue::enqueue"  # whoever holds it serves the enqueue action (04 §3.4)
+FUNCTIONS_AVAILABLE = "engine::functions-available"
+WORKERS_AVAILABLE = "engine::workers-available"
+
+LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
+
+_BUILTIN_PREFIXES = (
+    "engine::", "state::", "stream::", "configuration::", "iii::", "iii-http::", "iii-state::", "iii-pubsub::",
+    "iii-stream::", "iii-cron::", "iii-queue::", "iii-observability::", "bridge.", "motia::", "steps::", "queue::",
+)  # fmt: skip
+_BUILTIN_IDS = frozenset({"publish", "motia_step_get", "enqueue"})
+
+_HOSTILE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+
+# Which module to list in the config when a trigger type has no provider (01 §7.2, W10)
+TRIGGER_TYPE_MODULES: Mapping[str, str] = {
+    "http": "iii-http",
+    "cron": "iii-cron",
+    "subscribe": "iii-pubsub",
+    "state": "iii-state",
+    "durable:subscriber": "iii-queue",
+    "queue": "iii-queue",
+    "stream": "iii-stream",
+    "stream:join": "iii-stream",
+    "stream:leave": "iii-stream",
+    "log": "iii-observability",
+    "trace": "iii-observability",
+    "configuration": "configuration",
+}
+
+
+def is_builtin_id(function_id: str) -> bool:
+    """Whether the id belongs to the vocabulary of builtins, provided or not (02 §1.1, 00 §5.1)."""
+    return function_id.startswith(_BUILTIN_PREFIXES) or function_id in _BUILTIN_IDS
+
+
+def is_blank(name: str | None) -> bool:
+    """Named, and left blank; absent is not blank (N3)."""
+    return name is not None and not name.strip()
+
+
+def first_segment(identifier: str) -> str:
+    """The text before the first `::`, all of it when there is none."""
+    return identifier.partition(SEPARATOR)[0]
+
+
+def without_control_characters(text: str) -> str:
+    """Drop C0, C1, DEL, bidi overrides and line separators, which could forge a terminal line (01 §6.1, 07 §8.2)."""
+    return _HOSTILE_CHARACTERS.sub("", text)
+
+
+def clean_name(text: str | None) -> str | None:
+    """A worker name or description as it is stored: no control characters, 280 code points, trimmed; None if empty."""
+    if text is None:
+        return None
+    return without_control_characters(text)[:NAME_CODE_POINTS].strip() or None

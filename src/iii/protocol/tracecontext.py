@@ -1,0 +1,43 @@
+"""W3C trace context and baggage as the wire carries them (06 §3, 01 §8.7)."""
+
+import re
+from urllib.parse import unquote
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_FUNCTION_ENTRY = "iii.function.id"
+
+
+def valid_traceparent(text: str | None) -> str | None:
+    """The header itself, or None when it is absent, empty or malformed (06 §3)."""
+    return text if text and _TRACEPARENT.fullmatch(text) else None
+
+
+def _entries(baggage: str) -> list[tuple[str, str]]:
+    """Key and raw member of each well-formed entry; properties after `;` stay in the member."""
+    entries = []
+    for member in baggage.split(","):
+        key, equals, _ = member.partition("=")
+        if equals and key.strip():
+            entries.append((key.strip(), member.strip()))
+    return entries
+
+
+def baggage_for_target(baggage: str | None, function_id: str) -> str:
+    """The caller's entries with `iii.function.id` set, once, to the target (06 §3 rule 3)."""
+    kept = [member for key, member in _entries(baggage or "") if key != _FUNCTION_ENTRY]
+    return ",".join([*kept, f"{_FUNCTION_ENTRY}={_encode(function_id)}"])
+
+
+def baggage_values(baggage: str | None) -> dict[str, str]:
+    """Percent-decoded entries; of repeated keys the last counts (06 §13)."""
+    values = {}
+    for key, member in _entries(baggage or ""):
+        values[key] = unquote(member.partition("=")[2].partition(";")[0].strip())
+    return values
+
+
+_UNSAFE = re.compile(r"[^!#-+\--:<-\[\]-~]|%")  # outside baggage-octet of the W3C grammar, and the escape itself
+
+
+def _encode(value: str) -> str:
+    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match.group().encode()), value)
