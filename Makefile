@@ -1,17 +1,72 @@
-# Every target makes what it needs first: a machine with Python >= 3.11 (with venv), make and git is enough.
+# Every target makes what it needs first: Python >= 3.11 (with venv), make and git are enough.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTHON_FOLDERS := src $(wildcard tests examples benchmarks docs .ci)
+BENCHMARKS := rpc footprint
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
-venv: $(STAMP)
+venv: $(STAMP) ## the environment in .venv, as the lock file says
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "iii needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." \
+	    echo "iii needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." \
 	         "Name another one: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "== setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## engine and worker, shown at work until Ctrl-C (ONCE=1: ends by itself)
+	@$(BIN)/python examples/demo.py $(if $(ONCE),--once)
+
+.PHONY: test
+test: $(STAMP) ## everything: check, all tests with coverage, the coverage floor
+	@PYTHON=$(BIN)/python .ci/test
+
+.PHONY: check
+check: $(STAMP) ## format, lint, types, imports
+	@$(BIN)/ruff format --check $(PYTHON_FOLDERS)
+	@$(BIN)/ruff check $(PYTHON_FOLDERS)
+	@$(BIN)/mypy $(shell find $(PYTHON_FOLDERS) -name '*.py')
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: unit
+unit: $(STAMP) ## tests of parts, in seconds: no sockets, fake clock
+	@$(BIN)/python -m pytest -q tests/unit $(wildcard tests/property)
+
+.PHONY: compat
+compat: $(STAMP) ## tests against published clients of other makers
+	@.ci/install node npm
+	@$(BIN)/python -m pytest tests/compat
+
+.PHONY: bench
+bench: $(STAMP) ## what iii reaches, beside others in the same run
+	@.ci/install nats-server
+	@for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+.PHONY: docs
+docs: $(STAMP) ## reference pages out of the source, and a look at every link
+	@$(BIN)/python docs/build.py
+
+.PHONY: lock
+lock: ## requirements.lock anew, newest versions that pyproject.toml allows
+	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && \
+	    $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv; }
+	@$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
+	    --extra otel --group dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command 'make lock' --output-file requirements.lock
+
+.PHONY: clean
+clean: ## remove environments, caches and what tests leave behind
+	@rm -rf $(VENV) $(VENV)-* .cache build dist htmlcov coverage.json .coverage .coverage.* \
+	    .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find src tests examples benchmarks docs .ci -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
