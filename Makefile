@@ -16,8 +16,7 @@ venv: $(STAMP) ## the environment in .venv, as the lock file says
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "iii needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." \
-	         "Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	    echo "iii needs Python 3.11 or newer and '$(PYTHON)' is not. Name another one: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "== setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
