@@ -1,6 +1,7 @@
 """Bytes to messages and back; the only place that meets malformed input (01 §4)."""
 
 import re
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -53,7 +54,7 @@ class Decoder(Generic[M]):
     """
 
     def __init__(self, union: object) -> None:
-        self._decode = msgspec.json.Decoder(union).decode
+        self._decode: Callable[[bytes], M] = msgspec.json.Decoder(union).decode
         self.mended = 0
 
     def decode(self, data: bytes) -> M:
@@ -64,7 +65,7 @@ class Decoder(Generic[M]):
                 data.decode()
             if len(data) > 2 * NESTING_LEVELS and nests_deeper_than(data, NESTING_LEVELS):
                 raise Undecodable(f"JSON is nested deeper than {NESTING_LEVELS} levels")
-            return self._decode(data)  # type: ignore[return-value]
+            return self._decode(data)
         except msgspec.ValidationError as error:
             raise self._undecodable(data, str(error)) from None
         except msgspec.DecodeError as error:
@@ -79,7 +80,7 @@ class Decoder(Generic[M]):
         if mended == data:
             raise Undecodable(detail)
         try:
-            message: M = self._decode(mended)  # type: ignore[assignment]
+            message = self._decode(mended)
         except msgspec.ValidationError as error:
             raise self._undecodable(mended, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,0 +1,276 @@
+"""Bindings: which function is called when an event source fires (01 §7.3–7.9)."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import msgspec
+from msgspec import Raw
+
+from iii.engine.owner import Owner
+from iii.engine.ownership import Key
+from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
+from iii.protocol.errors import (
+    ConnectionClosing,
+    InvocationError,
+    TriggerRegistrationFailed,
+    UnregisterFailed,
+    encode_error,
+    error_from_wire,
+)
+from iii.protocol.messages import TriggerRegistrationResult
+from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
+
+logger = logging.getLogger(__name__)
+
+
+class Binding:
+    """One registered trigger; `provider` is None while it is parked."""
+
+    __slots__ = (
+        "config", "function_id", "home", "id", "metadata", "namespace", "owner", "provider", "trigger_namespace",
+        "trigger_type",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        binding_id: str,
+        trigger_type: str,
+        function_id: str,
+        *,
+        config: bytes = b"null",
+        metadata: bytes = b"null",
+        namespace: str = DEFAULT_NAMESPACE,
+        trigger_namespace: str | None = None,
+        home: str = DEFAULT_NAMESPACE,
+        owner: Owner | None = None,
+    ) -> None:
+        self.id = binding_id
+        self.trigger_type = trigger_type
+        self.function_id = function_id
+        self.config = config  # JSON as sent
+        self.metadata = metadata  # JSON, null when absent; handed to the target at each fire
+        self.namespace = namespace  # of the target function
+        self.trigger_namespace = trigger_namespace  # the provider's, where the owner named it
+        self.home = home  # namespace of the owner's connection
+        self.owner = owner  # None: it outlives whoever asked for it (01 §7.8)
+        self.provider: TriggerType | None = None
+
+
+Acknowledged = Callable[[InvocationError | None], None]
+
+
+class Bindings:
+    """Live and parked bindings, by id; keeps each with the provider that serves it now."""
+
+    def __init__(self, trigger_types: TriggerTypeRegistry) -> None:
+        self.live: dict[str, Binding] = {}
+        self.parked: dict[str, Binding] = {}
+        self._types = trigger_types
+        self._by_key: dict[Key, dict[str, Binding]] = {}
+        self._by_owner: dict[Owner, dict[str, Binding]] = {}
+        self._awaiting: dict[str, Acknowledged] = {}
+        trigger_types.on_change.append(self._provider_changed)
+
+    def get(self, binding_id: str) -> Binding | None:
+        return self.live.get(binding_id) or self.parked.get(binding_id)
+
+    def of(self, key: Key) -> list[Binding]:
+        """Live bindings of a trigger type."""
+        return list(self._by_key.get(key, {}).values())
+
+    def owned_by(self, owner: Owner) -> list[Binding]:
+        return list(self._by_owner.get(owner, {}).values())
+
+    def __iter__(self) -> Iterator[Binding]:
+        return iter(self.live.values())
+
+    def register(self, binding: Binding, acknowledged: Acknowledged | None = None) -> None:
+        """Bind, or park until a provider comes; the same id again replaces the binding (T4).
+
+        `acknowledged` is told when a worker provider answers; a provider inside the process answers at once.
+
+        Raises:
+            TriggerRegistrationFailed: a provider inside the process refused; an earlier binding of this id stays.
+        """
+        earlier = self.get(binding.id)
+        provider = self._types.resolve(binding.trigger_type, binding.trigger_namespace, binding.home)
+        if provider is None:
+            self._drop(earlier)
+            self._park(binding)
+            logger.warning(
+                "Trigger %s on %s was NOT activated: trigger type %s is not registered. "
+                "It will be registered automatically when the trigger type becomes available.%s",
+                binding.id, binding.function_id, binding.trigger_type, _install_hint(binding.trigger_type),
+            )  # fmt: skip
+            if acknowledged is not None:
+                acknowledged(None)
+            return
+        if provider.owner.in_process:
+            provider.owner.bind(binding)  # may refuse: nothing has been touched yet
+            self._drop(earlier, keep_provider=provider)
+            self._make_live(binding, provider)
+            if acknowledged is not None:
+                acknowledged(None)
+            return
+        self._drop(earlier, keep_provider=provider)
+        if acknowledged is not None:
+            self._awaiting[binding.id] = acknowledged
+        self._activate(binding, provider)
+
+    def give_up_waiting(self, binding_id: str) -> None:
+        """The acknowledgement is late: the binding counts as accepted (01 §7.8)."""
+        acknowledged = self._awaiting.pop(binding_id, None)
+        if acknowledged is not None:
+            acknowledged(None)
+
+    def unregister(self, binding_id: str) -> bool:
+        """Drop a binding, live or parked. False if there is none.
+
+        Raises:
+            UnregisterFailed: its provider could not let go; the binding stays.
+        """
+        binding = self.get(binding_id)
+        if binding is None:
+            return False
+        if binding.provider is not None:
+            binding.provider.owner.unbind(binding)
+        self._forget(binding)
+        return True
+
+    def drop_owner(self, owner: Owner) -> None:
+        """The owner's connection ended: its bindings go, parked ones too; providers are told (01 §9)."""
+        for binding in self.owned_by(owner):
+            self._drop(binding)
+
+    def acknowledge(self, sender: Owner, message: TriggerRegistrationResult) -> None:
+        """A provider answered. Only the current provider of the binding is listened to (01 §7.3)."""
+        binding = self.live.get(message.id)
+        if binding is None:
+            return
+        if binding.provider is None or binding.provider.owner is not sender:
+            logger.warning("Answer for trigger %s ignored: it is not from the provider of the trigger", message.id)
+            return
+        acknowledged = self._awaiting.pop(binding.id, None)
+        refusal = bytes(message.error)
+        if refusal == b"null":
+            if acknowledged is not None:
+                acknowledged(None)
+            return
+        error = encode_error(refusal)
+        if acknowledged is not None:
+            self._forget(binding)
+            acknowledged(error_from_wire(msgspec.json.decode(error)))
+            return
+        self._park(binding)
+        if binding.owner is not None:
+            binding.owner.binding_refused(binding, error)
+
+    def _provider_changed(self, key: Key, previous: TriggerType | None, current: TriggerType | None) -> None:
+        served = self.of(key)
+        if current is None:
+            for binding in served:
+                self._park(binding)
+                self.give_up_waiting(binding.id)
+                self._activate_if_possible(binding)
+            return
+        for binding in served:
+            if previous is not None and previous.owner is not current.owner:
+                _tell_unbind(previous.owner, binding)
+            self._activate(binding, current)
+        for binding in list(self.parked.values()):
+            if binding.trigger_type == current.id and self._resolve(binding) is current:
+                self._activate(binding, current)
+        if current.namespace != DEFAULT_NAMESPACE:
+            self._move_home(current)
+
+    def _move_home(self, provider: TriggerType) -> None:
+        """Bindings of this namespace that run on `default` only by fallback move to their own provider (01 §7.5)."""
+        for binding in self.of((DEFAULT_NAMESPACE, provider.id)):
+            if binding.home == provider.namespace and binding.trigger_namespace is None:
+                if binding.provider is not None:
+                    _tell_unbind(binding.provider.owner, binding)
+                self._activate(binding, provider)
+
+    def _activate_if_possible(self, binding: Binding) -> None:
+        provider = self._resolve(binding)
+        if provider is not None:
+            self._activate(binding, provider)
+
+    def _activate(self, binding: Binding, provider: TriggerType) -> None:
+        """Hand a binding to a provider. One that refuses, or is gone, leaves it parked."""
+        self._make_live(binding, provider)  # before telling: its answer may come within the call
+        try:
+            provider.owner.bind(binding)
+        except TriggerRegistrationFailed as error:
+            self._park(binding)
+            if binding.owner is not None:
+                binding.owner.binding_refused(binding, error.encode())
+        except ConnectionClosing:
+            self._park(binding)
+            self.give_up_waiting(binding.id)
+
+    def _resolve(self, binding: Binding) -> TriggerType | None:
+        return self._types.resolve(binding.trigger_type, binding.trigger_namespace, binding.home)
+
+    def _make_live(self, binding: Binding, provider: TriggerType) -> None:
+        self._unlink(binding)
+        binding.provider = provider
+        self.live[binding.id] = binding
+        self._by_key.setdefault(provider.key, {})[binding.id] = binding
+        self._link_owner(binding)
+
+    def _park(self, binding: Binding) -> None:
+        self._unlink(binding)
+        self.parked[binding.id] = binding
+        self._link_owner(binding)
+
+    def _drop(self, binding: Binding | None, keep_provider: TriggerType | None = None) -> None:
+        """Remove a binding; its provider is told unless it is the one that serves the replacement."""
+        if binding is None:
+            return
+        provider = binding.provider
+        self._forget(binding)
+        if provider is not None and (keep_provider is None or provider.owner is not keep_provider.owner):
+            _tell_unbind(provider.owner, binding)
+
+    def _forget(self, binding: Binding) -> None:
+        self._unlink(binding)
+        self._awaiting.pop(binding.id, None)
+        if binding.owner is not None:
+            mine = self._by_owner.get(binding.owner)
+            if mine is not None:
+                mine.pop(binding.id, None)
+                if not mine:
+                    del self._by_owner[binding.owner]
+
+    def _link_owner(self, binding: Binding) -> None:
+        if binding.owner is not None:
+            self._by_owner.setdefault(binding.owner, {})[binding.id] = binding
+
+    def _unlink(self, binding: Binding) -> None:
+        self.live.pop(binding.id, None)
+        self.parked.pop(binding.id, None)
+        provider, binding.provider = binding.provider, None
+        if provider is not None:
+            served = self._by_key[provider.key]
+            del served[binding.id]
+            if not served:
+                del self._by_key[provider.key]
+
+
+def _tell_unbind(provider: Owner, binding: Binding) -> None:
+    try:
+        provider.unbind(binding)
+    except (UnregisterFailed, ConnectionClosing) as error:
+        logger.warning("Provider of trigger %s did not let go: %s", binding.id, error)
+
+
+def _install_hint(trigger_type: str) -> str:
+    module = TRIGGER_TYPE_MODULES.get(trigger_type)
+    return f" Add `- name: {module}` to the engine's config to have it." if module else ""
+
+
+def config_for_builtin(binding: Binding) -> Raw:
+    """A missing or null config is `{}` for a type of the engine (T5)."""
+    return Raw(b"{}") if binding.config == b"null" else Raw(binding.config)
+

@@ -1,0 +1,141 @@
+"""Builtins: typed methods of a module that are functions of the engine (02 §2)."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import types
+import typing
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from iii.engine.invocation import Invocation
+from iii.engine.schema import json_schema
+from iii.protocol.errors import DeserializationFailed, InvocationError, SerializationFailed
+
+logger = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Later:
+    """What a builtin returns that answers through its invocation when it can."""
+
+
+LATER = Later()
+
+
+class Declaration(msgspec.Struct, frozen=True):
+    """What the decorator notes on a method."""
+
+    function_id: str
+    spec: str
+    waits_for_registrations: bool
+
+
+def builtin(function_id: str, *, spec: str, waits_for_registrations: bool = False) -> Callable[[F], F]:
+    """Declare a method as a function of the engine.
+
+    The method takes the decoded request (a Struct, annotated) and, if it has a second parameter, the invocation. It
+    returns a Struct, None for no result, `Raw` JSON, or LATER; an `async def` may wait. It raises InvocationError to
+    refuse. Description, request and response schema come from the docstring's first line and the annotations.
+
+    Args:
+        function_id: as callers name it.
+        spec: where its behaviour is decided.
+        waits_for_registrations: a caller that has not announced itself gets its answer once its registrations
+            apply (N2).
+    """
+
+    def declare(method: F) -> F:
+        method.__builtin__ = Declaration(function_id, spec, waits_for_registrations)  # type: ignore[attr-defined]
+        return method
+
+    return declare
+
+
+class Builtin:
+    """A bound method as the core calls it: decodes, runs, encodes, answers."""
+
+    def __init__(
+        self, method: Callable[..., Any], declaration: Declaration, spawn: Callable[[Awaitable[None]], object] | None
+    ) -> None:
+        hints = typing.get_type_hints(method)
+        parameters = list(inspect.signature(method).parameters)
+        self.function_id = declaration.function_id
+        self.description = (inspect.getdoc(method) or "").partition("\n")[0]
+        self._method = method
+        self._request = hints[parameters[0]]
+        self._response = _without_later(hints["return"])
+        self._takes_invocation = len(parameters) > 1
+        self._waits = declaration.waits_for_registrations
+        self._decode = msgspec.json.Decoder(self._request).decode
+        self._spawn = spawn if inspect.iscoroutinefunction(method) else None
+
+    @property
+    def request_schema(self) -> bytes:
+        return json_schema(self._request)
+
+    @property
+    def response_schema(self) -> bytes:
+        return json_schema(self._response)
+
+    def run(self, invocation: Invocation) -> None:
+        """Answer one invocation; whatever happens inside is answered too."""
+        caller = invocation.caller
+        if self._waits and caller is not None and caller.expects_announcement:
+            caller.when_registrations_applied(lambda: self._run(invocation))
+            return
+        self._run(invocation)
+
+    def _run(self, invocation: Invocation) -> None:
+        data = bytes(invocation.data)
+        try:
+            request = self._decode(b"{}" if data == b"null" else data)  # null is `{}` (I1)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            invocation.refuse(DeserializationFailed(self.function_id, str(error)))
+            return
+        arguments = (request, invocation) if self._takes_invocation else (request,)
+        if self._spawn is not None:
+            self._spawn(self._wait(invocation, arguments))
+            return
+        try:
+            self._answer(invocation, self._method(*arguments))
+        except InvocationError as error:
+            invocation.refuse(error)
+        except Exception:
+            self._broken(invocation)
+
+    async def _wait(self, invocation: Invocation, arguments: tuple[Any, ...]) -> None:
+        try:
+            self._answer(invocation, await self._method(*arguments))
+        except InvocationError as error:
+            invocation.refuse(error)
+        except Exception:
+            self._broken(invocation)
+
+    def _answer(self, invocation: Invocation, result: Any) -> None:
+        if result is LATER:
+            return
+        if result is None:
+            invocation.complete(None)
+            return
+        try:
+            encoded = msgspec.json.encode(result)
+        except (TypeError, ValueError, RecursionError) as error:
+            invocation.refuse(SerializationFailed(self.function_id, str(error)))
+            return
+        invocation.complete(encoded)
+
+    def _broken(self, invocation: Invocation) -> None:
+        logger.exception("Builtin %s failed", self.function_id)
+        invocation.refuse(InvocationError(message=f"internal error in {self.function_id}; the engine's log has it"))
+
+
+def _without_later(annotation: Any) -> Any:
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    kept = tuple(option for option in typing.get_args(annotation) if option is not Later)
+    return kept[0] if len(kept) == 1 else typing.Union[kept]  # noqa: UP007

@@ -1,0 +1,134 @@
+"""The registry of functions: who runs an id in a namespace (01 §7.1, 02 §3.1)."""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from iii.engine.owner import Owner
+from iii.engine.ownership import Key, Ownership
+from iii.protocol.messages import HttpInvocation, RegisterFunction
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+
+class Function:
+    """One registration of a function id by one owner; formats and metadata are JSON as sent, null when absent."""
+
+    __slots__ = (
+        "description", "id", "id_json", "invocation", "key", "metadata", "namespace", "owner", "request_format",
+        "response_format", "run",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        namespace: str,
+        function_id: str,
+        owner: Owner,
+        *,
+        description: str | None = None,
+        request_format: bytes = b"null",
+        response_format: bytes = b"null",
+        metadata: bytes = b"null",
+        invocation: HttpInvocation | None = None,
+        run: Callable[..., None] | None = None,
+    ) -> None:
+        self.namespace = namespace
+        self.id = function_id
+        self.key: Key = (namespace, function_id)
+        self.id_json = msgspec.json.encode(function_id)
+        self.owner = owner
+        self.description = description
+        self.request_format = request_format
+        self.response_format = response_format
+        self.metadata = metadata
+        self.invocation = invocation
+        self.run = run  # of a builtin: what answers an invocation
+
+    @classmethod
+    def from_message(cls, message: RegisterFunction, namespace: str, owner: Owner) -> "Function":
+        return cls(
+            namespace,
+            message.id,
+            owner,
+            description=message.description,
+            # copies: a Raw keeps its whole frame alive
+            request_format=bytes(message.request_format),
+            response_format=bytes(message.response_format),
+            metadata=bytes(message.metadata),
+            invocation=message.invocation,
+        )
+
+    def looks_like(self, other: "Function") -> bool:
+        """Whether lists would show both the same way."""
+        return all(
+            getattr(self, field) == getattr(other, field)
+            for field in ("owner", "description", "request_format", "response_format", "metadata")
+        )
+
+
+class FunctionRegistry:
+    """Lookups are dictionary reads; changes are told to `on_change`."""
+
+    def __init__(self) -> None:
+        self._namespaces: dict[str, dict[str, Function]] = {DEFAULT_NAMESPACE: {}}
+        self._default = self._namespaces[DEFAULT_NAMESPACE]
+        self._builtin_ids: set[str] = set()
+        self.ownership: Ownership[Function] = Ownership(self._changed)
+        self.on_change: list[Callable[[Function | None, Function | None], None]] = []
+
+    def find(self, function_id: str, namespace: str | None) -> Function | None:
+        """The active registration; absent namespace is `default`; builtins answer to any namespace (N5)."""
+        if namespace is None or namespace == DEFAULT_NAMESPACE:
+            return self._default.get(function_id)
+        functions = self._namespaces.get(namespace)
+        function = functions.get(function_id) if functions is not None else None
+        if function is None and function_id in self._builtin_ids:
+            return self._default.get(function_id)
+        return function
+
+    def exact(self, function_id: str, namespace: str) -> Function | None:
+        return self._namespaces.get(namespace, {}).get(function_id)
+
+    def namespaces_of(self, function_id: str) -> list[str]:
+        """Where an id is registered, sorted."""
+        return sorted(namespace for namespace, functions in self._namespaces.items() if function_id in functions)
+
+    def __iter__(self) -> Iterator[Function]:
+        for functions in self._namespaces.values():
+            yield from functions.values()
+
+    def __len__(self) -> int:
+        return sum(len(functions) for functions in self._namespaces.values())
+
+    def active_of(self, owner: Owner) -> list[Function]:
+        """What an owner serves now; standby registrations are not counted."""
+        return [claim for claim in self.ownership.claims_of(owner) if self.ownership.active(claim.key) is claim]
+
+    def is_builtin(self, function_id: str) -> bool:
+        """Whether the engine process implements the id, on top or below a worker's override."""
+        return function_id in self._builtin_ids
+
+    def add_builtin(self, function: Function) -> None:
+        self._builtin_ids.add(function.id)
+        self.ownership.claim(function, takes_over=True)
+
+    def register(self, function: Function, takes_over: bool) -> Function | None:
+        """Register a worker's function. Returns the incumbent that stays active, or None (N4).
+
+        Over a builtin a worker's registration always takes over; the builtin is its standby (N6).
+        """
+        incumbent = self.ownership.active(function.key)
+        over_builtin = incumbent is not None and incumbent.owner.in_process
+        return self.ownership.claim(function, takes_over or over_builtin)
+
+    def _changed(self, key: Key, previous: Function | None, current: Function | None) -> None:
+        namespace, function_id = key
+        if current is not None:
+            self._namespaces.setdefault(namespace, {})[function_id] = current
+        else:
+            functions = self._namespaces[namespace]
+            del functions[function_id]
+            if not functions and namespace != DEFAULT_NAMESPACE:
+                del self._namespaces[namespace]
+        for listener in self.on_change:
+            listener(previous, current)
+

@@ -1,0 +1,85 @@
+"""A built-in part of the engine: an owner inside the process, with no private door (DESIGN §1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from iii.engine.bindings import Binding
+from iii.engine.builtin import Builtin, Declaration
+from iii.engine.functions import Function
+from iii.engine.trigger_types import TriggerType
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+    from iii.engine.invocation import Invocation
+
+
+class Module:
+    """Base of all modules; listed as a runtime worker (02 §3.4).
+
+    A subclass names itself, declares its functions with `@builtin`, its trigger types in `trigger_types()`, and opens
+    and closes what it needs in `start` and `stop`.
+    """
+
+    name: ClassVar[str]  # canonical (00 §6)
+    description: ClassVar[str]
+    mandatory: ClassVar[bool] = False
+
+    worker_id = ""
+    in_process = True
+
+    def __init__(self, engine: Engine, instance: str | None = None) -> None:
+        self.engine = engine
+        self.instance = instance or self.name  # the second of a kind is `iii-x#1`
+        self.connected_at_ms = engine.clock.time_ms()
+
+    @property
+    def display_name(self) -> str:
+        return self.name
+
+    async def start(self) -> None:
+        """Open what the module needs; functions and trigger types of all modules are registered by then (L3)."""
+
+    async def stop(self) -> None:
+        """Let go of it again (L4)."""
+
+    def functions(self) -> Iterator[Function]:
+        """The declared builtins."""
+        for attribute in dir(type(self)):
+            declaration = getattr(getattr(type(self), attribute), "__builtin__", None)
+            if isinstance(declaration, Declaration):
+                yield self._function(Builtin(getattr(self, attribute), declaration, self.engine.spawn))
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        """What the module provides; none by default."""
+        yield from ()
+
+    def deliver(self, invocation: Invocation, function: Function) -> None:
+        assert function.run is not None  # all functions of a module are builtins
+        function.run(invocation)
+
+    def bind(self, binding: Binding) -> None:
+        """Check and take a binding of one of the module's trigger types; the core keeps it.
+
+        Raises:
+            TriggerRegistrationFailed: with the text its owner gets.
+        """
+
+    def unbind(self, binding: Binding) -> None:
+        """A binding is gone."""
+
+    def binding_refused(self, binding: Binding, error: bytes) -> None:
+        """Modules own no bindings."""
+
+    def _function(self, builtin: Builtin) -> Function:
+        return Function(
+            DEFAULT_NAMESPACE,
+            builtin.function_id,
+            self,
+            description=builtin.description,
+            request_format=builtin.request_schema,
+            response_format=builtin.response_schema,
+            run=builtin.run,
+        )

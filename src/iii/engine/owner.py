@@ -1,0 +1,45 @@
+"""The whole contract between the core and whoever owns functions and trigger types (DESIGN §1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
+    from iii.engine.functions import Function
+    from iii.engine.invocation import Invocation
+
+
+class Owner(Protocol):
+    """A worker connection, a module, another engine: registers, runs invocations, serves bindings.
+
+    Owners are compared by identity.
+    """
+
+    @property
+    def worker_id(self) -> str:
+        """Of the connection; empty inside the engine process."""
+
+    @property
+    def in_process(self) -> bool: ...
+
+    @property
+    def display_name(self) -> str | None:
+        """The name that lists show for what it owns."""
+
+    def deliver(self, invocation: Invocation, function: Function) -> None:
+        """Run it: answer through `invocation`, now or later. Never raises."""
+
+    def bind(self, binding: Binding) -> None:
+        """As a provider: serve this binding, replacing one with the same id.
+
+        Raises:
+            TriggerRegistrationFailed: refused; what was bound before under this id stays.
+            ConnectionClosing: it cannot be told.
+        """
+
+    def unbind(self, binding: Binding) -> None:
+        """As a provider: stop serving it. Raises UnregisterFailed if that fails."""
+
+    def binding_refused(self, binding: Binding, error: bytes) -> None:
+        """As the owner of a binding: its provider said no; `error` is the error object."""

@@ -1,0 +1,115 @@
+"""The one way in: every call, whoever makes it, is looked up and handed on here (01 §8, DESIGN §1)."""
+
+import logging
+import uuid
+from collections.abc import Callable
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from iii.engine.functions import FunctionRegistry
+from iii.engine.invocation import Callback, Done, Invocation, Waiter
+from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
+from iii.protocol.messages import NULL
+from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
+from iii.protocol.tracecontext import baggage_for_target
+
+logger = logging.getLogger(__name__)
+
+
+class EnqueueRequest(Struct, rename="camel", omit_defaults=True):
+    """What a queue provider is asked to accept (01 §8.4, I9)."""
+
+    queue: str
+    function_id: str = msgspec.field(name="function_id")
+    data: Raw
+    message_receipt_id: str
+    traceparent: str | UnsetType = UNSET
+    baggage: str | UnsetType = UNSET
+    namespace: str | UnsetType = UNSET
+    metadata: Raw | UnsetType = UNSET
+
+
+class Router:
+    """Finds the executor of a call. `hold` may keep a call whose target is about to be registered (N2)."""
+
+    def __init__(self, functions: FunctionRegistry) -> None:
+        self.functions = functions
+        self.hold: Callable[[Invocation], bool] = lambda invocation: False
+
+    def invoke(self, invocation: Invocation) -> None:
+        """Hand a call to whoever serves it; every failure is answered through the invocation."""
+        function = self.functions.find(invocation.function_id, invocation.namespace)
+        if function is not None:
+            function.owner.deliver(invocation, function)
+        elif not self.hold(invocation):
+            self.refuse_unknown(invocation)
+
+    def call(
+        self,
+        function_id: str,
+        namespace: str | None,
+        data: bytes | Raw,
+        done: Done | None = None,
+        *,
+        metadata: bytes | Raw = NULL,
+        traceparent: str | None = None,
+        baggage: str | None = None,
+    ) -> Invocation:
+        """A call that the engine itself makes; `done` gets the outcome, without it nobody does."""
+        waiter: Waiter | None = Callback(done) if done is not None else None
+        invocation = Invocation(
+            function_id, namespace, data, waiter=waiter, metadata=metadata, traceparent=traceparent, baggage=baggage
+        )
+        self.invoke(invocation)
+        return invocation
+
+    def enqueue(self, invocation: Invocation, queue: str) -> None:
+        """Hand a call to the queue provider; the caller's answer is a receipt (01 §8.4, I4)."""
+        receipt = str(uuid.uuid4())
+        target_namespace = invocation.namespace
+        request = EnqueueRequest(
+            queue=queue,
+            function_id=invocation.function_id,
+            data=Raw(invocation.data),
+            message_receipt_id=receipt,
+            traceparent=invocation.traceparent or UNSET,
+            baggage=baggage_for_target(invocation.baggage, invocation.function_id),
+            namespace=target_namespace if target_namespace not in (None, DEFAULT_NAMESPACE) else UNSET,
+            metadata=UNSET if bytes(invocation.metadata) == b"null" else Raw(invocation.metadata),
+        )
+
+        def accepted(result: bytes | None, error: InvocationError | None) -> None:
+            if error is None:
+                invocation.complete(b'{"messageReceiptId":"%s"}' % receipt.encode())
+            else:
+                invocation.refuse(EnqueueFailed(_enqueue_failure(error)))
+
+        provider = self.functions.find(ENQUEUE_PROVIDER, None)
+        if provider is None:
+            invocation.refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
+            return
+        inner = Invocation(ENQUEUE_PROVIDER, None, msgspec.json.encode(request), waiter=Callback(accepted))
+        provider.owner.deliver(inner, provider)
+
+    def refuse_unknown(self, invocation: Invocation) -> None:
+        """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""
+        namespace = invocation.namespace or DEFAULT_NAMESPACE
+        if invocation.waiter is None:
+            logger.warning(
+                "Function %s not found in namespace %s; nobody waits for the answer", invocation.function_id, namespace
+            )
+            return
+        if invocation.caller is None:  # engine-made calls: without period and hint (I8)
+            error = FunctionNotFound(invocation.function_id, namespace)
+            error.message = error.message.removesuffix(".")
+            invocation.refuse(error)
+            return
+        elsewhere = self.functions.namespaces_of(invocation.function_id)
+        invocation.refuse(FunctionNotFound(invocation.function_id, namespace, elsewhere))
+
+
+def _enqueue_failure(error: InvocationError) -> str:
+    if error.code == "enqueue_error":  # the builtin provider's own text (I4)
+        return error.message
+    return f"{error.code}: {error.message}"
+

@@ -1,0 +1,32 @@
+"""JSON Schema of builtin requests and results, in the form that published clients read (02 §2.9)."""
+
+from typing import Any
+
+import msgspec
+
+
+def json_schema(annotation: Any) -> bytes:
+    """Draft-07 schema with an inlined root; an optional member has `"type": [<type>, "null"]`."""
+    (root,), definitions = msgspec.json.schema_components([annotation], ref_template="#/$defs/{name}")
+    reference = root.get("$ref", "")
+    name = reference.rpartition("/")[2]
+    body = definitions.pop(name) if name in definitions else root
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", **body}
+    if definitions:
+        schema["$defs"] = definitions
+    return msgspec.json.encode(_simplified(schema))
+
+
+def _simplified(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_simplified(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _simplified(value) for key, value in node.items()}
+    options = node.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options and len(options) == 2:
+        (other,) = [option for option in options if option != {"type": "null"}]
+        if isinstance(other.get("type"), str):
+            del node["anyOf"]
+            return {**other, **node, "type": [other["type"], "null"]}
+    return node
