@@ -46,6 +46,11 @@ class RegistrationBuffer:
     `apply(registration)` and `withdraw()` act on the registries for the connection; `released(function_ids)` follows the release.
     """
 
+    __slots__ = (
+        "_apply", "_clock", "_function_ids", "_grace_s", "_grace_timer", "_idle_timer", "_last_frame_at",
+        "_registrations", "_released", "_waiting", "_withdraw", "namespace", "phase",
+    )  # fmt: skip
+
     def __init__(
         self,
         clock: Clock,
@@ -67,6 +72,11 @@ class RegistrationBuffer:
         self._last_frame_at = 0.0
         self._idle_timer: Timer | None = None
         self._grace_timer: Timer | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether an announcement can no longer choose the namespace."""
+        return self.phase in (Phase.SETTLED, Phase.ENDED)
 
     def started(self) -> None:
         """The connection said its first word: the grace runs."""

@@ -273,4 +273,3 @@ def _install_hint(trigger_type: str) -> str:
 def config_for_builtin(binding: Binding) -> Raw:
     """A missing or null config is `{}` for a type of the engine (T5)."""
     return Raw(b"{}") if binding.config == b"null" else Raw(binding.config)
-

@@ -27,9 +27,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     status_always_connected: bool = False  # Go: its published test wants it (W1)
 
 
-def choose_dialect(
-    runtime: str | None, version: str | None, name: str | None, features: list[str] | None
-) -> Dialect:
+def choose_dialect(runtime: str | None, version: str | None, name: str | None, features: list[str] | None) -> Dialect:
     """The dialect of a client that announced itself like this."""
     known = parse_version(version)
     python = runtime == "python"

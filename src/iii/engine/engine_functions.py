@@ -29,4 +29,3 @@ class EngineFunctions(Module):
         if invocation.caller is None:
             raise DeserializationFailed(REGISTER_WORKER, "missing field `_caller_worker_id`")
         return AnnouncementResult(invocation.caller.announce(read_announcement(bytes(request))))
-

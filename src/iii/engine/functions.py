@@ -131,4 +131,3 @@ class FunctionRegistry:
                 del self._namespaces[namespace]
         for listener in self.on_change:
             listener(previous, current)
-

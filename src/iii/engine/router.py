@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -112,4 +113,3 @@ def _enqueue_failure(error: InvocationError) -> str:
     if error.code == "enqueue_error":  # the builtin provider's own text (I4)
         return error.message
     return f"{error.code}: {error.message}"
-

@@ -1,13 +1,17 @@
 """Bytes to messages and back; the only place that meets malformed input (01 §4)."""
 
+import logging
 import re
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.messages import EngineMessage, Message, WorkerMessage
+
+logger = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
@@ -46,16 +50,23 @@ class _Salvage(msgspec.Struct):
 _salvage = msgspec.json.Decoder(_Salvage)
 
 
+@cache
+def _typed_decode(union: object) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(union).decode  # some 100 KB: one for all connections
+
+
 class Decoder(Generic[M]):
-    """Decodes one direction of the protocol.
+    """Decodes one direction of the protocol for one connection.
 
     Text that strict JSON forbids but that real clients send is mended, never echoed: `NaN` and `Infinity` become null
-    (L14), an unpaired surrogate escape becomes U+FFFD. `mended` counts such messages.
+    (L14), an unpaired surrogate escape becomes U+FFFD; one warning a connection says so.
     """
 
+    __slots__ = ("_decode", "_warned")
+
     def __init__(self, union: object) -> None:
-        self._decode: Callable[[bytes], M] = msgspec.json.Decoder(union).decode
-        self.mended = 0
+        self._decode: Callable[[bytes], M] = _typed_decode(union)
+        self._warned = False
 
     def decode(self, data: bytes) -> M:
         """One message. Raises Undecodable, and nothing else, on any input."""
@@ -85,7 +96,11 @@ class Decoder(Generic[M]):
             raise self._undecodable(mended, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Undecodable(str(error)) from None
-        self.mended += 1
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "A peer sends NaN, Infinity or broken surrogates, which JSON has not; read as null or U+FFFD"
+            )
         return message
 
     def _undecodable(self, data: bytes, detail: str) -> Undecodable:

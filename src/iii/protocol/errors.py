@@ -113,9 +113,7 @@ class PayloadTooLarge(InvocationError):
 
     code = "payload_too_large"
 
-    def __init__(
-        self, size: int, limit: int, function_id: str | None = None, invocation_id: str | None = None
-    ) -> None:
+    def __init__(self, size: int, limit: int, function_id: str | None = None, invocation_id: str | None = None) -> None:
         super().__init__(
             message=f"Serialized JSON envelope is {size} bytes; limit is {limit} bytes. Use channels for large data.",
             function_id=function_id,
@@ -242,9 +240,7 @@ def _classes(base: type[InvocationError]) -> None:
 _classes(InvocationError)
 
 
-def error_from_wire(
-    raw: object, function_id: str | None = None, invocation_id: str | None = None
-) -> InvocationError:
+def error_from_wire(raw: object, function_id: str | None = None, invocation_id: str | None = None) -> InvocationError:
     """The exception for a decoded `error` member, whatever shape it has (08 §8).
 
     A known code gives its class, so `except FunctionNotFound` works across the wire; anything else that is not the

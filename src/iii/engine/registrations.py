@@ -1,0 +1,147 @@
+"""What a worker registers, applied to the registries in its namespace (01 §7)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
+
+from iii.engine.bindings import Binding
+from iii.engine.functions import Function
+from iii.engine.trigger_types import TriggerType
+from iii.protocol.errors import BlankNamespace, TriggerRegistrationFailed, UnregisterFailed
+from iii.protocol.messages import (
+    RegisterFunction,
+    RegisterTrigger,
+    RegisterTriggerType,
+    RegistrationRejected,
+    TriggerRegistrationResult,
+    UnregisterFunction,
+    UnregisterTrigger,
+    UnregisterTriggerType,
+)
+from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, ENQUEUE_PROVIDER, is_blank
+
+if TYPE_CHECKING:
+    from iii.engine.announcement import Registration
+    from iii.engine.engine import Engine
+    from iii.engine.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+def apply_registration(engine: Engine, session: Session, message: Registration) -> None:
+    """Make one registration, or its withdrawal, take effect; refusals are told to the worker or logged."""
+    match message:
+        case RegisterFunction():
+            _register_function(engine, session, message)
+        case UnregisterFunction():
+            engine.functions.ownership.release((session.namespace, message.id), session)
+        case RegisterTriggerType():
+            _register_trigger_type(engine, session, message)
+        case UnregisterTriggerType():
+            engine.trigger_types.ownership.release((message.namespace or session.namespace, message.id), session)
+        case RegisterTrigger():
+            _register_trigger(engine, session, message)
+        case UnregisterTrigger():
+            _unregister_trigger(engine, session, message)
+
+
+def withdraw_registrations(engine: Engine, session: Session) -> None:
+    """Take everything back that this connection registered."""
+    engine.functions.ownership.release_all(session)
+    engine.bindings.drop_owner(session)
+    engine.trigger_types.ownership.release_all(session)
+
+
+def refuse_trigger(session: Session, trigger: RegisterTrigger | Binding, error: bytes) -> None:
+    """Tell a worker that its trigger is not bound (T1)."""
+    session.say(
+        TriggerRegistrationResult(
+            id=trigger.id,
+            trigger_type=trigger.trigger_type,
+            function_id=trigger.function_id,
+            error=msgspec.Raw(error),
+        )
+    )
+
+
+def _register_function(engine: Engine, session: Session, message: RegisterFunction) -> None:
+    namespace = session.namespace
+    if message.invocation is not None:
+        # the module that would call the URL is not part of this engine (C18)
+        logger.error("Function %s not registered: the iii-http-functions module is not loaded", message.id)
+        return
+    # the queue provider's id is the one of the engine's own that a worker may take (N6)
+    taken = engine.functions.is_builtin(message.id) and message.id != ENQUEUE_PROVIDER
+    if message.id.startswith(ENGINE_PREFIX) and (taken or namespace != DEFAULT_NAMESPACE):
+        logger.warning("Function %s of worker %s refused: the id is the engine's", message.id, session.label)
+        _reject_function(session, message.id, "")
+        return
+    function = Function.from_message(message, namespace, session)
+    incumbent = engine.functions.register(function, takes_over=session.dialect.newcomer_takes_id)
+    if incumbent is not None:
+        owner = incumbent.owner
+        logger.warning(
+            "Function %s of worker %s in namespace %s is standby: worker %s serves it",
+            message.id, session.label, namespace, owner.display_name or owner.worker_id,
+        )  # fmt: skip
+        _reject_function(session, message.id, owner.worker_id)
+
+
+def _reject_function(session: Session, function_id: str, owner_worker_id: str) -> None:
+    session.say(
+        RegistrationRejected(
+            code="FUNCTION_NAMESPACE_CONFLICT",
+            namespace=session.namespace,
+            function_id=function_id,
+            owner_worker_id=owner_worker_id,
+        )
+    )
+
+
+def _register_trigger_type(engine: Engine, session: Session, message: RegisterTriggerType) -> None:
+    if is_blank(message.namespace):
+        logger.error("Trigger type %s of worker %s not registered: its namespace is blank", message.id, session.label)
+        return
+    namespace = message.namespace or session.namespace
+    if not engine.trigger_types.register(TriggerType.from_message(message, namespace, session)):
+        logger.warning("Trigger type %s of worker %s refused: it is the engine's own", message.id, session.label)
+
+
+def _register_trigger(engine: Engine, session: Session, message: RegisterTrigger) -> None:
+    for field in ("namespace", "trigger_namespace"):
+        if is_blank(getattr(message, field)):
+            refuse_trigger(session, message, BlankNamespace.of_field(field).encode())
+            return
+    binding = Binding(
+        message.id,
+        message.trigger_type,
+        message.function_id,
+        config=b"null" if message.config is UNSET else bytes(message.config),
+        metadata=bytes(message.metadata),
+        namespace=message.namespace or DEFAULT_NAMESPACE,
+        trigger_namespace=message.trigger_namespace,
+        home=session.namespace,
+        owner=session,
+    )
+    try:
+        engine.bindings.register(binding)
+    except TriggerRegistrationFailed as error:
+        logger.warning("Trigger %s on %s refused: %s", message.id, message.function_id, error.message)
+        refuse_trigger(session, message, error.encode())
+
+
+def _unregister_trigger(engine: Engine, session: Session, message: UnregisterTrigger) -> None:
+    binding = engine.bindings.get(message.id)
+    if binding is None:
+        return
+    if binding.owner is not None and binding.owner is not session:  # N13
+        logger.warning("Trigger %s stays: it belongs to another worker than %s", message.id, session.label)
+        return
+    try:
+        engine.bindings.unregister(message.id)
+    except UnregisterFailed as error:
+        logger.warning("Trigger %s stays: %s", message.id, error.message)
