@@ -95,7 +95,7 @@ class Session:
         self._buffer = RegistrationBuffer(
             engine.clock, engine.grace_s, self._apply, self._withdraw_registrations, self._registrations_released
         )
-        self._undecided: RegistrationBuffer | None = self._buffer  # None once the announcement came
+        self._undecided: RegistrationBuffer | None = self._buffer  # None once the namespace is fixed
 
     # -- identity -------------------------------------------------------------------------------------------------
 
@@ -168,7 +168,10 @@ class Session:
             self.is_worker = True
             buffer.started()
             self._engine.worker_connected(self)
-        buffer.frame_arrived()
+        if buffer.fixed:  # the grace is over
+            self._undecided = None
+        else:
+            buffer.frame_arrived()
 
     def _undecodable(self, data: bytes, error: Undecodable) -> None:
         if not data.strip():

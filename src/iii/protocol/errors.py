@@ -225,7 +225,8 @@ class EnqueueFailed(InvocationError):
 
 NO_QUEUE_PROVIDER = (
     "No queue provider is installed. `TriggerAction::Enqueue` routes through the `engine::queue::enqueue` provider, "
-    "which the iii-queue module or a queue worker registers. Add `- name: iii-queue` to the config."
+    "which the iii-queue module or a standalone queue worker registers. Add `- name: iii-queue` to the engine's config "
+    "(other distributions: `iii worker add queue`)."
 )
 
 _CODES_WITH_A_CLASS: dict[str, type[InvocationError]] = {}
