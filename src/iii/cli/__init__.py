@@ -1,0 +1,65 @@
+"""The `iii` command. Only what a command needs is imported, when it runs: `iii --version` loads nothing else."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from iii.protocol.versions import PACKAGE_VERSION
+
+COMMANDS = {
+    "trigger": "iii.cli.trigger",
+    "t": "iii.cli.trigger",
+    "worker": "iii.cli.worker",
+    "function": "iii.cli.function",
+}
+USAGE_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_OPTIONS_WITH_VALUE = frozenset({"-c", "--config", "--host"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0 success, 1 failure, 2 wrong usage (07 §8.4)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options, rest = _split(arguments)
+    if options and options[0] in ("-v", "--version"):
+        print(PACKAGE_VERSION)
+        return 0
+    try:
+        if not rest or any(option in ("-h", "--help", "-v", "--version") for option in options):
+            return _command("iii.cli.serve")(options)
+        return _run(options, rest[0], rest[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read the output has seen enough, as `head` does; and the interpreter must not flush into the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The options before the command, and the command with what follows."""
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("-"):
+        index += 2 if arguments[index] in _OPTIONS_WITH_VALUE else 1
+    return arguments[:index], arguments[index:]
+
+
+def _run(options: list[str], command: str, arguments: list[str]) -> int:
+    from iii.cli.parser import suggestion, usage_error
+
+    if command not in COMMANDS:
+        hint = suggestion(command, [name for name in COMMANDS if len(name) > 1])
+        return usage_error("iii", f"unknown command '{command}'{hint}; to run the engine: iii")
+    wrong = [
+        option for option in options if option != "--no-update-check"
+    ]  # which old scripts pass; nothing is checked
+    if wrong:
+        return usage_error("iii", f"'{wrong[0]}' is for running the engine, not for 'iii {command}'")
+    return _command(COMMANDS[command])(arguments)
+
+
+def _command(module: str) -> Callable[[list[str]], int]:
+    run: Callable[[list[str]], int] = import_module(module).run
+    return run

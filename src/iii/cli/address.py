@@ -1,0 +1,84 @@
+"""Which engine a command talks to, and how long it waits (07 §8.2)."""
+
+import argparse
+import os
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from iii.cli.parser import Parser
+from iii.protocol.limits import INVOCATION_TIMEOUT_MS
+
+DEFAULT_HOST = "localhost"
+DEFAULT_PORT = 49_134
+ENVIRONMENT = """\
+environment:
+  III_URL      engine to talk to, if neither --url, --address nor --port is given
+  III_TOKEN    sent as 'Authorization: Bearer …', for listeners that ask who connects"""
+
+_SCHEMES = ("ws", "wss")
+
+
+class Address(NamedTuple):
+    """An engine and the longest wait for its answer."""
+
+    url: str
+    timeout_ms: int
+
+
+def add_address_options(parser: Parser) -> None:
+    """The options that all commands share which talk to an engine."""
+    parser.add_argument(
+        "--url", help=f"engine, as ws://HOST:PORT or wss://HOST (default: ws://{DEFAULT_HOST}:{DEFAULT_PORT})"
+    )
+    parser.add_argument("--address", metavar="HOST", help=f"host of the engine (default: {DEFAULT_HOST})")
+    parser.add_argument("--port", type=_port, metavar="N", help=f"port of the engine (default: {DEFAULT_PORT})")
+    parser.add_argument(
+        "--timeout-ms",
+        "--timeout",
+        type=_milliseconds,
+        default=INVOCATION_TIMEOUT_MS,
+        metavar="N",
+        help=f"longest wait for the answer, in milliseconds (default: {INVOCATION_TIMEOUT_MS})",
+    )
+
+
+def address_of(options: argparse.Namespace, parser: Parser) -> Address:
+    """The engine that the options, or else III_URL, name. Wrong usage ends the process."""
+    named = options.address is not None or options.port is not None
+    if options.url is not None and named:
+        parser.error("--url says it all; leave out --address and --port")
+    if options.url is not None:
+        return Address(_checked(options.url, "--url", parser), options.timeout_ms)
+    environment = os.environ.get("III_URL", "").strip()
+    if environment and not named:
+        return Address(_checked(environment, "environment variable III_URL", parser), options.timeout_ms)
+    host = DEFAULT_HOST if options.address is None else options.address.strip()
+    if not host or "/" in host:
+        parser.error(f"--address: expected a host name or address, got '{options.address}'; for a URL use --url")
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"  # an IPv6 address, or a port that belongs into --port
+    port = DEFAULT_PORT if options.port is None else options.port
+    return Address(_checked(f"ws://{host}:{port}", "--address", parser), options.timeout_ms)
+
+
+def _checked(url: str, place: str, parser: Parser) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        parser.error(f"{place}: expected ws://HOST:PORT or wss://HOST, got '{url}'")
+    return url
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got '{text}'")
+    return int(text)
+
+
+def _milliseconds(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected milliseconds of 1 or more, got '{text}'")
+    return int(text)

@@ -1,0 +1,30 @@
+"""`iii function list`: what can be called (07 §8.1, 02 §5.2)."""
+
+from iii.cli.listing import Listing, Row, Table, run_listing, with_namespace
+from iii.protocol.names import LIST_FUNCTIONS
+
+_COLUMNS = """\
+  FUNCTION      id, for 'iii trigger'
+  WORKER        who serves it
+  DESCRIPTION   as registered"""
+
+
+def run(arguments: list[str]) -> int:
+    """`iii function …`"""
+    listing = Listing(
+        noun="function",
+        description="Lists the functions that can be called.",
+        columns=_COLUMNS,
+        all_help="also the engine's own functions",
+        function_id=LIST_FUNCTIONS,
+        member="functions",
+        table=_table,
+    )
+    return run_listing(listing, arguments)
+
+
+def _table(rows: list[Row], _: int) -> Table:
+    cells = [
+        [str(row["function_id"]), str(row.get("worker_name") or "-"), str(row.get("description") or "")] for row in rows
+    ]
+    return with_namespace(rows, Table(["FUNCTION", "WORKER", "DESCRIPTION"], cells))

@@ -1,0 +1,104 @@
+"""`iii trigger FN --help`: what a function wants, as its worker registered it (07 §8.2)."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from iii.cli.address import Address
+from iii.cli.output import json_text, print_table
+from iii.cli.parser import Parser, fail
+from iii.protocol.names import FUNCTION_INFO, without_control_characters
+
+_REFERENCE = "#/$defs/"
+
+
+def print_function_help(address: Address, function_id: str, namespace: str | None, parser: Parser) -> int:
+    """Ask the engine and print; without an engine, a warning and the help of the command."""
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.protocol.errors import InvocationError
+
+    request = {"function_id": function_id} | ({} if namespace is None else {"namespace": namespace})
+    try:
+        answer = ask(address, "trigger", FUNCTION_INFO, request)
+    except (EngineUnreachable, EngineSilent) as error:
+        print(f"warning: {error}\n", file=sys.stderr)
+        parser.print_help()
+        return 0
+    except InvocationError as error:
+        if error.code != "NOT_FOUND":
+            return fail(f"{error.code}: {error.message}")
+        hint = "'iii function list' shows what can be called."
+        print(f"error: function `{function_id}` not found in engine registry.\nhint: {hint}", file=sys.stderr)
+        if "ambiguous" in error.message:
+            print(f"hint: {without_control_characters(error.message)}", file=sys.stderr)
+        return 1
+    _print(answer.result)
+    return 0
+
+
+def _print(info: dict[str, Any]) -> None:
+    function_id = without_control_characters(str(info["function_id"]))
+    print(function_id)
+    if info.get("description"):
+        print(f"  {without_control_characters(str(info['description']))}")
+    print(f"  served by {without_control_characters(str(info.get('worker_name') or '-'))}")
+    schema = info.get("request_schema", info.get("request_format"))
+    parameters = list(_parameters(schema)) if isinstance(schema, dict) else []
+    required = " ".join(f"{without_control_characters(row[0])}=…" for row in parameters if row[2] == "yes")
+    print(f"\nusage: iii trigger {function_id} {required or '[KEY=VALUE …]'}\n")
+    if parameters:
+        print_table(("PARAMETER", "TYPE", "REQUIRED", "DESCRIPTION"), parameters)
+    elif isinstance(schema, dict):
+        print(f"request schema:\n{json_text(schema)}")
+    else:
+        print("(no request schema published)")
+
+
+def _parameters(schema: dict[str, Any]) -> Iterator[list[str]]:
+    """Name, type, required, description of each member of the payload."""
+    definitions = schema.get("$defs")
+    definitions = definitions if isinstance(definitions, dict) else {}
+    schema = _resolved(schema, definitions)
+    properties, required = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, dict):
+        return
+    for name, member in properties.items():
+        member = _resolved(member, definitions)
+        description = str(member.get("description") or "")
+        if "default" in member:
+            description = f"{description} (default: {json.dumps(member['default'])})".strip()
+        yield [name, type_of(member), "yes" if isinstance(required, list) and name in required else "no", description]
+
+
+def _resolved(member: object, definitions: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(member, dict):
+        return {}
+    reference = member.get("$ref")
+    if isinstance(reference, str) and reference.startswith(_REFERENCE):
+        target = definitions.get(reference.removeprefix(_REFERENCE))
+        if isinstance(target, dict):
+            return target | {key: value for key, value in member.items() if key != "$ref"}
+    return member
+
+
+def type_of(member: object) -> str:
+    """The type of a JSON Schema in a few words: `integer`, `array of string`, `"a" | "b"`, `string | null`."""
+    if not isinstance(member, dict):
+        return "any"
+    if isinstance(member.get("enum"), list):
+        return " | ".join(json.dumps(value) for value in member["enum"])
+    if "const" in member:
+        return json.dumps(member["const"])
+    for key in ("anyOf", "oneOf"):
+        if isinstance(member.get(key), list):
+            return " | ".join(dict.fromkeys(map(type_of, member[key])))
+    kind = member.get("type")
+    if isinstance(kind, list):
+        return " | ".join(map(str, kind))
+    if kind == "array" and isinstance(member.get("items"), dict):
+        return f"array of {type_of(member['items'])}"
+    if isinstance(kind, str):
+        return kind
+    reference = member.get("$ref")
+    return reference.rpartition("/")[2] if isinstance(reference, str) else "any"

@@ -1,0 +1,109 @@
+"""What `iii worker list` and `iii function list` have in common: ask, then a table or JSON."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from iii.cli.address import ENVIRONMENT, add_address_options, address_of
+from iii.cli.output import json_text, print_table
+from iii.cli.parser import Parser, fail, suggestion, usage_error
+
+Row = dict[str, Any]
+
+
+class Table(NamedTuple):
+    """Column names and cells."""
+
+    head: list[str]
+    rows: list[list[str]]
+
+
+class Listing(NamedTuple):
+    """One `iii NOUN list`.
+
+    Attributes:
+        noun: `worker`.
+        description: of the help.
+        columns: what the columns mean, for the help.
+        all_help: what `--all` adds.
+        function_id: of the engine's function that lists.
+        member: of its answer that has the rows.
+        table: rows to show, given the rows and the engine's clock in ms.
+    """
+
+    noun: str
+    description: str
+    columns: str
+    all_help: str
+    function_id: str
+    member: str
+    table: Callable[[list[Row], int], Table]
+
+
+def run_listing(listing: Listing, arguments: list[str]) -> int:
+    """`iii NOUN …`; its only command is `list`."""
+    program = f"iii {listing.noun}"
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(
+            f"usage: {program} list [options]\n\n  list   {listing.description}\n\n'{program} list --help' tells more"
+        )
+        return 0 if arguments else 2
+    if arguments[0] != "list":
+        return usage_error(program, f"unknown command '{program} {arguments[0]}'{suggestion(arguments[0], ['list'])}")
+    parser = _parser(listing, f"{program} list")
+    return _list(listing, parser.parse(arguments[1:]), parser)
+
+
+def _parser(listing: Listing, program: str) -> Parser:
+    examples = f"examples:\n  {program}\n  {program} --json\n  {program} --url ws://10.0.0.7:49134"
+    parser = Parser(
+        program,
+        f"{listing.description}\n\ncolumns:\n{listing.columns}",
+        f"{program} [options]",
+        f"{examples}\n\n{ENVIRONMENT}",
+    )
+    parser.add_argument("--all", action="store_true", help=listing.all_help)
+    parser.add_argument("--search", metavar="TEXT", help="only those whose name, id or description contains TEXT")
+    parser.add_argument("--json", action="store_true", help="print all that is known as a JSON list")
+    add_address_options(parser)
+    return parser
+
+
+def _list(listing: Listing, options: argparse.Namespace, parser: Parser) -> int:
+    address = address_of(options, parser)
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.protocol.errors import InvocationError
+
+    request = {"include_internal": options.all, "dialect": "legacy"}
+    try:
+        answer = ask(address, listing.noun, listing.function_id, request)
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    rows = [row for row in answer.result[listing.member] if row.get("id") != answer.worker_id]
+    if options.search:
+        rows = [row for row in rows if _contains(row, options.search.lower())]
+    if options.json:
+        print(json_text(rows))
+    elif rows:
+        print_table(*listing.table(rows, answer.result.get("timestamp", 0)))
+    else:
+        print(f"No {listing.noun}s.")
+    return 0
+
+
+def _contains(row: Row, text: str) -> bool:
+    return any(text in str(row.get(key) or "").lower() for key in ("name", "id", "function_id", "description"))
+
+
+def with_namespace(rows: list[Row], table: Table) -> Table:
+    """Add the namespace as second column if not all rows are in `default`."""
+    if all(row.get("namespace") in (None, "default") for row in rows):
+        return table
+    head = [table.head[0], "NAMESPACE", *table.head[1:]]
+    return Table(
+        head,
+        [[cells[0], str(row.get("namespace") or ""), *cells[1:]] for row, cells in zip(rows, table.rows, strict=True)],
+    )

@@ -1,0 +1,36 @@
+"""What commands print: JSON for programs, tables for people; nothing in it can steer a terminal."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from iii.protocol.names import without_control_characters
+
+PIPE_WIDTH = 10_000  # a program gets every line whole
+
+_UNESCAPED = re.compile(
+    "[\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]"
+)  # hostile ones that JSON leaves as they are
+_NUMBERS = frozenset({"FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED"})
+
+
+def json_text(value: Any, *, sort_keys: bool = True) -> str:
+    """Pretty JSON; characters that a terminal would act on are escaped, which changes nothing for a reader of JSON."""
+    text = json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False)
+    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns under their names; folded on a narrow terminal, never cut."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        table.add_column(name, overflow="fold", justify="right" if name in _NUMBERS else "left")
+    for row in rows:
+        table.add_row(*(Text(without_control_characters(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)

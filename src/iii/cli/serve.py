@@ -1,0 +1,97 @@
+"""`iii`: run the engine in the foreground (07 §8.1, §4.1)."""
+
+import sys
+from pathlib import Path
+
+from iii.cli.parser import Parser, fail
+from iii.protocol.versions import PACKAGE_VERSION
+
+DEFAULT_PATH = "config.yaml"
+
+_DESCRIPTION = """\
+Runs the iii engine: workers connect to it, register functions and triggers, and call each other.
+It reads config.yaml in the current directory, which is created when missing, and runs until Ctrl-C.
+
+commands:
+  trigger         call a function and print its result
+  worker list     who is connected
+  function list   what can be called
+  ('iii COMMAND --help' tells more)"""
+
+_EXAMPLES = """\
+examples:
+  iii                                   run the engine with ./config.yaml
+  iii -c staging.yaml                   run it with another file
+  iii --host 0.0.0.0                    let other machines connect
+  iii trigger math::add a=2 b=3         call a function of a connected worker
+
+environment:
+  III_HOST                  as --host
+  III_NAMESPACE_GRACE_MS    longest wait for a worker to say its namespace, in ms (default 5000)
+
+exit codes: 0 stopped by a signal, 1 could not start, 2 wrong usage
+docs: docs/reference/configuration.md, docs/reference/cli.md"""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the engine until a signal ends it."""
+    parser = _parser()
+    options = parser.parse(arguments)
+    if options.version:
+        print(PACKAGE_VERSION)
+        return 0
+    if options.use_default_config and options.config is not None:
+        parser.error("--use-default-config and --config exclude each other")
+    if options.host is not None and not options.host.strip():
+        parser.error("--host: expected a host name or address, got nothing")
+
+    from iii.server import config_file, process
+    from iii.server.start_failure import StartFailure
+
+    try:
+        if options.use_default_config:
+            config = config_file.without_file(host=options.host)
+        else:
+            path = Path(options.config if options.config is not None else DEFAULT_PATH)
+            if not path.exists() and not _create(path):
+                return 1
+            config = config_file.load(path, host=options.host)
+        return process.run(config)
+    except StartFailure as error:
+        return fail(str(error))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "iii", _DESCRIPTION, "iii [-c FILE | --use-default-config] [--host HOST]\n       iii COMMAND …", _EXAMPLES
+    )
+    parser.add_argument("-c", "--config", metavar="FILE", help=f"configuration file (default: {DEFAULT_PATH})")
+    parser.add_argument(
+        "--use-default-config", action="store_true", help="run the default modules, read and create no file"
+    )
+    parser.add_argument(
+        "--host", help="address all listeners bind to, above any in the file (default: 127.0.0.1, this machine only)"
+    )
+    parser.add_argument("-v", "--version", action="store_true", help="print the version")
+    parser.add_argument("--no-update-check", action="store_true", help="accepted for old scripts; nothing is checked")
+    return parser
+
+
+def _create(path: Path) -> bool:
+    """Create the file; on a terminal only if the person agrees. Raises StartFailure if it cannot be written."""
+    from iii.server import config_file
+
+    folder = path.absolute().parent
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        print(
+            f"No {path.name} found in {folder}. Create it and start the engine? [Y/n] ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+        if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
+            print("Nothing created, engine not started.", file=sys.stderr)
+            return False
+    config_file.create(path)
+    print(f"Created {path}. Edit it to change what runs, then start iii again.", file=sys.stderr)
+    return True

@@ -1,0 +1,97 @@
+"""`iii trigger`: call a function and print its result (07 §8.2)."""
+
+import argparse
+
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.parser import Parser, fail
+
+_DESCRIPTION = """\
+Calls a function of a connected worker, or of the engine itself, and prints its result as JSON.
+
+  FUNCTION_PATH   id of the function, such as math::add
+  KEY=VALUE       a member of the payload; VALUE counts as JSON if it is JSON (2, true, null, '[1]'),
+                  else as text"""
+
+_EXAMPLES = f"""\
+examples:
+  iii trigger math::add a=2 b=3
+  iii trigger users::create --json '{{"name": "Ada", "tags": ["x"]}}'
+  iii trigger users::create --json '{{"name": "Ada"}}' age=36      the pairs win
+  iii trigger math::add --help                                   what this function wants
+  iii trigger --function-id math::add --payload '{{"a": 2}}'       the older spelling
+
+{ENVIRONMENT}
+
+exit codes: 0 answered (nothing is printed for null), 1 the function or the connection failed, 2 wrong usage"""
+
+
+def run(arguments: list[str]) -> int:
+    """Parse, connect, call, print."""
+    parser = _parser()
+    options = parser.parse(arguments)
+    words: list[str] = options.words
+    function_id: str | None = options.function_id
+    if function_id is not None and words and "=" not in words[0]:
+        parser.error(f"both --function-id and FUNCTION_PATH ('{words[0]}') are given; keep one")
+    if options.json is not None and options.payload is not None:
+        parser.error("both --json and --payload are given; keep one")
+    if function_id is None and words and "=" not in words[0]:
+        function_id, words = words[0], words[1:]
+    address = address_of(options, parser)
+    if options.help and not function_id:
+        parser.print_help()
+        return 0
+    if options.namespace is not None and not options.namespace.strip():
+        return fail("namespace is empty: --namespace was given and left blank; name one, or leave it out for 'default'")
+    if not function_id:
+        if options.payload is not None:
+            parser.error("--payload needs --function-id ID")
+        return fail("iii trigger: missing FUNCTION_PATH. Try: iii trigger math::add a=2 b=3")
+    if options.help:
+        from iii.cli.function_help import print_function_help
+
+        return print_function_help(address, function_id, options.namespace, parser)
+    return _call(address, function_id, words, options)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "iii trigger", _DESCRIPTION, "iii trigger FUNCTION_PATH [KEY=VALUE …] [options]", _EXAMPLES, add_help=False
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--json", metavar="JSON", help="the payload, any JSON value (default: {}); an object if there are pairs"
+    )
+    parser.add_argument("-n", "--namespace", metavar="NS", help="namespace of the function (default: default)")
+    add_address_options(parser)
+    parser.add_argument("--function-id", metavar="ID", help="older spelling of FUNCTION_PATH")
+    parser.add_argument("--payload", metavar="JSON", help="older spelling of --json")
+    parser.add_argument(
+        "-h", "--help", action="store_true", help="show this help; after FUNCTION_PATH, that function's"
+    )
+    return parser
+
+
+def _call(address: Address, function_id: str, pairs: list[str], options: argparse.Namespace) -> int:
+    from iii.cli.payload import PayloadMistake, payload_of
+
+    json_text, flag = (options.json, "--json") if options.payload is None else (options.payload, "--payload")
+    try:
+        payload = payload_of(pairs, json_text, flag)
+    except PayloadMistake as error:
+        return fail(str(error))
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.output import json_text as as_json
+    from iii.protocol.errors import InvocationError
+
+    try:
+        answer = ask(address, "trigger", function_id, payload, options.namespace)
+    except InvocationError as error:
+        body = {"code": error.code, "message": error.message, "stacktrace": error.stacktrace}
+        return fail(as_json(body, sort_keys=False))
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    if answer.result is not None:
+        print(as_json(answer.result))
+    return 0

@@ -1,0 +1,1 @@
+"""The engine process: configuration file, boot and stop order, sockets, log output."""

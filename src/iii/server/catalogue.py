@@ -1,0 +1,106 @@
+"""Which modules there are: names, old classes, what runs by default, what this build provides (00 §6 as data)."""
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+
+class KnownModule(NamedTuple):
+    """One row of table 6.
+
+    Attributes:
+        name: canonical; rows of runtime workers and messages use it whatever the file says (W11).
+        alias: the later short name, accepted as well; not together with `name` (C6).
+        classes: how files of the 0.9/0.10 era call it.
+        mandatory: runs even if the file does not list it.
+        in_default_set: runs if the file has no list of modules (C1).
+        listens: its config has `host` and `port`.
+        repeatable: several entries are several instances; otherwise a second entry is a mistake.
+        implementation: `module:Class`, imported only when it runs; None if this build has none.
+        ignored: entries are accepted and mean nothing.
+    """
+
+    name: str
+    alias: str | None = None
+    classes: tuple[str, ...] = ()
+    mandatory: bool = False
+    in_default_set: bool = False
+    listens: bool = False
+    repeatable: bool = False
+    implementation: str | None = None
+    ignored: bool = False
+
+    @property
+    def provided(self) -> bool:
+        return self.implementation is not None or self.ignored
+
+    def load(self) -> Any:
+        """The module class. Its attribute `Config` is the Struct of its block."""
+        assert self.implementation is not None
+        path, _, name = self.implementation.partition(":")
+        return getattr(import_module(path), name)
+
+    def config_type(self) -> type[Struct]:
+        """The Struct that its block is decoded into."""
+        config: type[Struct] = self.load().Config
+        return config
+
+
+WORKER_MANAGER = KnownModule(
+    "iii-worker-manager",
+    classes=("modules::worker::WorkerModule",),
+    mandatory=True,
+    listens=True,
+    repeatable=True,
+    implementation="iii.server.worker_manager:WorkerManager",
+)
+ENGINE_FUNCTIONS = KnownModule(
+    "iii-engine-functions",
+    classes=("modules::engine_fn::EngineFunctionsModule",),
+    mandatory=True,
+    implementation="iii.engine.engine_functions:EngineFunctions",
+)
+OBSERVABILITY = KnownModule(
+    "iii-observability",
+    classes=("modules::observability::OtelModule",),
+    mandatory=True,
+    implementation="iii.modules.observability.module:Observability",
+)
+
+CATALOGUE = (
+    ENGINE_FUNCTIONS,
+    OBSERVABILITY,
+    KnownModule("iii-telemetry", classes=("modules::telemetry::TelemetryModule",), ignored=True),
+    KnownModule("configuration", mandatory=True),
+    KnownModule("iii-http", "http", ("modules::api::RestApiModule",), in_default_set=True, listens=True),
+    KnownModule("iii-stream", None, ("modules::stream::StreamModule",), in_default_set=True, listens=True),
+    KnownModule("iii-state", "state", ("modules::state::StateModule",), in_default_set=True),
+    KnownModule(
+        "iii-queue", "queue", ("modules::queue::QueueModule", "workers::queue::QueueModule"), in_default_set=True
+    ),
+    KnownModule("iii-pubsub", "pubsub", ("modules::pubsub::PubSubModule",), in_default_set=True),
+    KnownModule("iii-cron", "cron", ("modules::cron::CronModule",), in_default_set=True),
+    KnownModule("iii-http-functions", classes=("modules::http_functions::HttpFunctionsModule",)),
+    WORKER_MANAGER,
+    KnownModule("iii-exec", classes=("modules::shell::ExecModule",), repeatable=True),
+    KnownModule("iii-bridge", classes=("modules::bridge_client::BridgeClientModule",), repeatable=True),
+)
+
+_BY_NAME = {name: row for row in CATALOGUE for name in (row.name, row.alias) if name is not None}
+_BY_CLASS = {name: row for row in CATALOGUE for name in row.classes}
+
+
+def by_name(name: str) -> KnownModule | None:
+    """The row of a canonical name or alias; what follows a `#` only tells instances apart (07 §4.4 step 5)."""
+    return _BY_NAME.get(name.partition("#")[0])
+
+
+def by_class(name: str) -> KnownModule | None:
+    """The row of an old class."""
+    return _BY_CLASS.get(name)
+
+
+def available() -> tuple[str, ...]:
+    """Canonical names of what this build provides, for messages."""
+    return tuple(sorted(row.name for row in CATALOGUE if row.provided))

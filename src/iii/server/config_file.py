@@ -1,0 +1,251 @@
+"""From a file, the environment and the command line to what the engine starts with (07 §4.4, C1–C8)."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from iii.protocol.limits import NAMESPACE_GRACE_MS
+from iii.server import catalogue, document
+from iii.server.block import decode_block
+from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
+from iii.server.document import Document, Entry, Form
+from iii.server.expansion import expand
+from iii.server.start_failure import StartFailure
+
+DEFAULT_PATH = "config.yaml"
+DEFAULT_PORT = 49_134
+IMPLIED = "not listed, always on"
+
+# Lists what exists by now (C2); comments tell a newcomer what to do next.
+NEW_FILE = f"""\
+# Configuration of the iii engine, read by `iii` in this directory (another file: `iii -c FILE`).
+# `workers` lists the modules that run. Text may hold ${{NAME}} or ${{NAME:default}}, filled from the environment.
+# All keys and their defaults: docs/reference/configuration.md
+workers:
+  - name: iii-worker-manager      # where workers connect
+    config:
+      host: 127.0.0.1             # this machine only; 0.0.0.0 lets every machine in
+      port: {DEFAULT_PORT}
+  - name: iii-observability       # log output of the engine
+    config:
+      level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug
+"""
+
+
+class ModuleEntry(NamedTuple):
+    """One module that starts.
+
+    Attributes:
+        instance: canonical name, with `#1`, `#2` … for repeats (W11).
+        known: its row in the catalogue.
+        config: its decoded block, an instance of the module class's `Config`.
+        place: where it was listed, for messages.
+        form: how it was listed; None if the file does not list it.
+    """
+
+    instance: str
+    known: KnownModule
+    config: Struct
+    place: str
+    form: Form | None
+
+
+class ServerConfig(NamedTuple):
+    """Everything the engine process starts with.
+
+    Attributes:
+        source: the file as the user named it, for messages.
+        path: absolute; None without a file.
+        entries: in start order; worker listeners last (L3).
+        grace_ms: longest wait for a worker's announcement (N2).
+        log_level, log_format: from the block of `iii-observability` (06 §11).
+        warnings: what was accepted, but probably not meant.
+    """
+
+    source: str
+    path: Path | None
+    entries: tuple[ModuleEntry, ...]
+    grace_ms: int
+    log_level: str
+    log_format: str
+    warnings: tuple[str, ...]
+
+    def worker_listeners(self) -> list[ModuleEntry]:
+        return [entry for entry in self.entries if entry.known is WORKER_MANAGER]
+
+
+def load(path: Path, *, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
+    """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure on any mistake."""
+    source = str(path)
+    text = expand(_read(path), environment, source)
+    return _resolve(document.parse(text, source), source, path.absolute(), host, environment)
+
+
+def without_file(*, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
+    """What runs with `--use-default-config`: the mandatory modules and the default set (C1)."""
+    return _resolve(Document(), "default configuration", None, host, environment)
+
+
+def create(path: Path) -> None:
+    """Write the first configuration file. Raises StartFailure if it cannot be written; never overwrites."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(NEW_FILE)
+    except OSError as error:
+        raise StartFailure(
+            f"cannot create {path}: {error.strerror}; create it yourself, or start with --use-default-config"
+        ) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise StartFailure(f"Config file not found: '{path}'; create it, or pass --use-default-config") from None
+    except IsADirectoryError:
+        raise StartFailure(
+            f"{path} is a directory, not a configuration file; name the file: -c {path}/{DEFAULT_PATH}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise StartFailure(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise StartFailure(f"cannot read {path}: {error.strerror}") from None
+
+
+def _resolve(
+    read: Document, source: str, path: Path | None, host: str | None, environment: Mapping[str, str]
+) -> ServerConfig:
+    warnings = list(read.warnings)
+    _refuse_both_names(read.entries or (), source)
+    listed = _listed(read, source)
+    entries = [
+        _module_entry(instance, known, entry, source, warnings)
+        for instance, (known, entry) in zip(_instances(listed), listed, strict=True)
+        if not known.ignored
+    ]
+    if read.port is not None:
+        entries = _with_port(entries, read.port, source, warnings)
+    entries = _with_host(entries, _host_for_all(host, environment))
+    entries.sort(key=lambda entry: entry.known is WORKER_MANAGER)  # stable: listeners last, all else as listed
+    log = next(entry.config for entry in entries if entry.known is OBSERVABILITY)
+    return ServerConfig(
+        source=source,
+        path=path,
+        entries=tuple(entries),
+        grace_ms=_grace_ms(read, environment),
+        log_level=log.level,  # type: ignore[attr-defined]
+        log_format=log.format,  # type: ignore[attr-defined]
+        warnings=tuple(warnings),
+    )
+
+
+def _refuse_both_names(entries: Iterable[Entry], source: str) -> None:
+    """The old and the new name of one module in one file (C6); all conflicts at once."""
+    names = {entry.name.partition("#")[0] for entry in entries}
+    conflicts = [row for row in CATALOGUE if row.alias is not None and {row.name, row.alias} <= names]
+    if conflicts:
+        lines = (
+            f"- '{row.name}' is the deprecated name for '{row.alias}', but both are present. "
+            f"Remove '{row.name}' from your configuration."
+            for row in conflicts
+        )
+        raise StartFailure("\n".join(("Duplicate worker configurations:", *lines, f"(in {source})")))
+
+
+def _listed(read: Document, source: str) -> list[tuple[KnownModule, Entry]]:
+    """Every entry with its row; then the default set if there is no list, and what is mandatory (C1)."""
+    listed: list[tuple[KnownModule, Entry]] = []
+    for entry in read.entries or ():
+        known = _known(entry, source)
+        first = next((other for row, other in listed if row is known), None)
+        if first is not None and not known.repeatable:
+            raise StartFailure(
+                f"{source}: {entry.origin}: '{known.name}' is already listed at {first.origin}; keep one"
+            )
+        listed.append((known, entry))
+    present = {known for known, _ in listed}
+    for known in CATALOGUE:
+        wanted = known.mandatory or (known.in_default_set and read.entries is None)
+        if wanted and known.provided and known not in present:
+            listed.append((known, Entry(IMPLIED, "name", known.name)))
+    return listed
+
+
+def _known(entry: Entry, source: str) -> KnownModule:
+    known = catalogue.by_name(entry.name) or catalogue.by_class(entry.name)
+    place = f"{source}: {entry.origin}"
+    available = f"Available: {', '.join(catalogue.available())}"
+    if known is None:
+        hint = document.suggestion(entry.name, catalogue.available()) if entry.form == "name" else ""
+        raise StartFailure(f"{place}: Unknown worker '{entry.name}'{hint.partition(';')[0]}. {available}")
+    if entry.has_image:
+        raise StartFailure(
+            f"{place}: Worker '{entry.name}' is a built-in worker and cannot have an 'image' field. "
+            "Remove 'image' or use a different name."
+        )
+    if not known.provided:
+        raise StartFailure(
+            f"{place}: Unknown worker '{entry.name}': this version of iii does not provide it. {available}"
+        )
+    return known
+
+
+def _instances(listed: Iterable[tuple[KnownModule, Entry]]) -> list[str]:
+    """Names of the instances: the first of a kind is plain, repeats are `#1`, `#2` …, a name with `#` is kept."""
+    names: list[str] = []
+    for known, entry in listed:
+        _, mark, suffix = entry.name.partition("#")
+        wanted = f"{known.name}{mark}{suffix}"
+        number = 0
+        while wanted in names:
+            number += 1
+            wanted = f"{known.name}#{number}"
+        names.append(wanted)
+    return names
+
+
+def _module_entry(instance: str, known: KnownModule, entry: Entry, source: str, warnings: list[str]) -> ModuleEntry:
+    place = f"{source}: {entry.origin} ({entry.name})"
+    form = None if entry.origin == IMPLIED else entry.form
+    config = decode_block(entry.block, known.config_type(), place, strict=form == "name", warnings=warnings)
+    return ModuleEntry(instance, known, config, place, form)
+
+
+def _with_port(entries: list[ModuleEntry], port: int, source: str, warnings: list[str]) -> list[ModuleEntry]:
+    """Apply the top-level `port` of the old form (07 §3.2, C1): it is the first listener's, unless that has a name."""
+    listeners = [entry for entry in entries if entry.known is WORKER_MANAGER]
+    old = next((entry for entry in listeners if entry.form != "name"), None)
+    if old is None:
+        warnings.append(f"{source}: port: {port} is ignored, since iii-worker-manager is listed; remove one of them")
+        return entries
+    moved = old._replace(config=msgspec.structs.replace(old.config, port=port or DEFAULT_PORT))
+    return [moved if entry is old else entry for entry in entries]
+
+
+def _host_for_all(host: str | None, environment: Mapping[str, str]) -> str | None:
+    """The host given once for all listeners (L1); a blank one counts as not given."""
+    return host or environment.get("III_HOST", "").strip() or None
+
+
+def _with_host(entries: list[ModuleEntry], host: str | None) -> list[ModuleEntry]:
+    if host is None:
+        return entries
+    return [
+        entry._replace(config=msgspec.structs.replace(entry.config, host=host)) if entry.known.listens else entry
+        for entry in entries
+    ]
+
+
+def _grace_ms(read: Document, environment: Mapping[str, str]) -> int:
+    text = environment.get("III_NAMESPACE_GRACE_MS", "").strip()
+    if text:
+        if not (text.isascii() and text.isdigit()):
+            raise StartFailure(
+                f"environment variable III_NAMESPACE_GRACE_MS: expected whole milliseconds, got {document.shown(text)}"
+            )
+        return int(text)
+    return NAMESPACE_GRACE_MS if read.grace_ms is None else read.grace_ms

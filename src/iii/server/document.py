@@ -1,0 +1,208 @@
+"""What a configuration file says, before anybody asks which modules exist (07 §4.3)."""
+
+import re
+from collections.abc import Hashable
+from difflib import get_close_matches
+from typing import Any, Literal, NamedTuple
+
+import yaml
+
+from iii.server.start_failure import StartFailure
+
+try:
+    from yaml import CSafeLoader as _SafeLoader
+except ImportError:  # PyYAML built without libyaml: slower, otherwise the same
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
+
+Form = Literal["name", "class"]
+
+LISTS = ("workers", "modules")  # processing order when both are present
+TOP_LEVEL_KEYS = (*LISTS, "port", "registration_namespace_grace_ms")
+ENTRY_KEYS = ("name", "class", "config", "image")
+MAX_PORT = 65_535
+
+_SHOWN_CODE_POINTS = 60
+
+
+class Entry(NamedTuple):
+    """One item of a list of modules.
+
+    Attributes:
+        origin: where it stands, for messages: `workers[1]`.
+        form: by which key the module is named; the old one, `class`, is judged more leniently (C4).
+        name: as written.
+        block: its `config`; None when absent or null.
+        has_image: whether it names a container image, which only an external worker may (07 §4.3).
+    """
+
+    origin: str
+    form: Form
+    name: str
+    block: object = None
+    has_image: bool = False
+
+
+class Document(NamedTuple):
+    """A configuration file.
+
+    Attributes:
+        entries: of both lists; None if neither list is there or has a value, which asks for the default set (C1).
+        port: top-level port of the old form; None when absent.
+        grace_ms: `registration_namespace_grace_ms`; None when absent.
+        warnings: what was accepted, but probably not meant.
+    """
+
+    entries: tuple[Entry, ...] | None = None
+    port: int | None = None
+    grace_ms: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class YamlLoader(_SafeLoader):
+    """YAML with the core schema of 1.2, which the format has always had: `no`, `12:30` and `2026-01-01` are texts."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen and key.value != "<<":
+                    raise yaml.MarkedYAMLError(problem=f"key '{key.value}' appears twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+YamlLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first_characters in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+):
+    YamlLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first_characters)
+    )
+
+
+def _construct_int(loader: YamlLoader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+YamlLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+
+
+def parse(text: str, source: str) -> Document:
+    """Read expanded YAML text. Raises StartFailure naming `source`, the place and the remedy."""
+    try:
+        content = yaml.load(text, YamlLoader)  # a safe loader
+    except yaml.YAMLError as error:
+        raise StartFailure(f"{source}{_where(error)}: not valid YAML: {_problem(error)}") from None
+    except (RecursionError, ValueError) as error:
+        detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise StartFailure(f"{source}: not valid YAML: {detail}") from None
+    if content is None:
+        return Document()
+    if not isinstance(content, dict):
+        raise StartFailure(
+            f"{source}: expected keys such as 'workers:' at the top level, got {shown(content)}; an empty file is fine"
+        )
+    return _document(content, source)
+
+
+def _document(content: dict[Any, Any], source: str) -> Document:
+    for key in content:
+        if key not in TOP_LEVEL_KEYS:
+            raise StartFailure(f"{source}: unknown top-level key {quoted(key)}{suggestion(key, TOP_LEVEL_KEYS)}")
+    warnings: list[str] = []
+    entries: tuple[Entry, ...] | None = None
+    for list_name in LISTS:
+        items = content.get(list_name)
+        if items is None:
+            continue
+        if not isinstance(items, list):
+            raise StartFailure(f"{source}: {list_name}: expected a list of modules, got {shown(items)}")
+        found = (_entry(item, f"{list_name}[{index}]", source, warnings) for index, item in enumerate(items))
+        entries = (*(entries or ()), *found)
+    return Document(
+        entries=entries,
+        port=_whole_number(content, "port", MAX_PORT, source),
+        grace_ms=_whole_number(content, "registration_namespace_grace_ms", None, source),
+        warnings=tuple(warnings),
+    )
+
+
+def _entry(item: object, origin: str, source: str, warnings: list[str]) -> Entry:
+    if not isinstance(item, dict):
+        hint = f"; write '- name: {item}'" if isinstance(item, str) else ""
+        raise StartFailure(f"{source}: {origin}: expected a mapping with 'name', got {shown(item)}{hint}")
+    given: list[Form] = [form for form in ("name", "class") if form in item]
+    if len(given) != 1:
+        problem = "has both 'name' and 'class', keep one" if given else "needs the key 'name'"
+        misspelt = "" if given else suggestion(next(iter(item), ""), ("name", "class"))
+        raise StartFailure(f"{source}: {origin}: {problem}{misspelt}")
+    form = given[0]
+    name = item[form]
+    if not isinstance(name, str) or not name.strip():
+        raise StartFailure(f"{source}: {origin}: {form}: expected the name of a module, got {shown(name)}")
+    for key in item:
+        if key not in ENTRY_KEYS:
+            known = suggestion(key, ENTRY_KEYS)
+            warnings.append(f"{source}: {origin} ({name}): key {quoted(key)} is not known and ignored{known}")
+    return Entry(origin, form, name.strip(), item.get("config"), item.get("image") is not None)
+
+
+def _whole_number(content: dict[Any, Any], key: str, maximum: int | None, source: str) -> int | None:
+    value = content.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0 or (maximum is not None and value > maximum):
+        allowed = "of 0 or more" if maximum is None else f"from 0 to {maximum}"
+        raise StartFailure(f"{source}: {key}: expected a whole number {allowed}, got {shown(value)}")
+    return value
+
+
+def shown(value: object) -> str:
+    """A value of the file as a person recognises it, on one line and not too long."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return f"a mapping with {', '.join(quoted(key) for key in list(value)[:3])}" if value else "an empty mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    text = str(value)
+    text = text if len(text) <= _SHOWN_CODE_POINTS else f"{text[:_SHOWN_CODE_POINTS]}…"
+    return ascii_controls(f'"{text}"' if isinstance(value, str) else text)
+
+
+def quoted(key: object) -> str:
+    """A key of the file in single quotes."""
+    return ascii_controls(f"'{str(key)[:_SHOWN_CODE_POINTS]}'")
+
+
+def ascii_controls(text: str) -> str:
+    """The text with control characters made visible, so that it stays on its line."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def suggestion(wrong: object, known: tuple[str, ...]) -> str:
+    """`, did you mean 'x'?`, or else the list of what there is."""
+    near = get_close_matches(str(wrong), known, n=1, cutoff=0.6)
+    return f", did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    context = getattr(error, "context", None)
+    text = f"{problem} ({context})" if context else str(problem)
+    if "'\\t'" in text:
+        text += "; indent with spaces, not tabs"
+    return text

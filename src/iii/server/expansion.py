@@ -1,0 +1,139 @@
+"""`${NAME}` and `${NAME:DEFAULT}` in the text of a configuration file (07 §4.2)."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import yaml
+
+from iii.protocol.versions import PACKAGE_VERSION
+from iii.server.document import YamlLoader
+from iii.server.start_failure import StartFailure
+
+ENGINE_VERSION_DEFAULT = "__III_ENGINE_VERSION__"  # as a default, it stands for the version of this engine
+
+_REFERENCE = re.compile(r"\$\{([^}:]+)(?::([^}]*))?\}")
+_INERT = re.compile(r"(?:[\w/][\w./+=@-]*)?", re.ASCII)  # cannot mean more to YAML than one scalar
+_QUOTES_AND_BRACKETS = ('""', "''", "[]", "{}")
+
+
+class _Substitution(NamedTuple):
+    """One reference that was replaced by the value of a variable, not by the default in the file."""
+
+    name: str
+    value: str
+    line: int
+
+    def token(self, index: int) -> str:
+        return f"IIIx{index}x"
+
+
+def expand(text: str, environment: Mapping[str, str], source: str) -> str:
+    """The text with every reference replaced; not recursive; lines that are only a comment stay as they are.
+
+    Raises StartFailure for a variable without value and default, and for a value that would change the structure of
+    the document around it: a secret with a `#` in it must not silently lose its tail.
+    """
+    substitutions: list[_Substitution] = []
+    expanded = _replace(text, environment, source, lambda found: _keep(substitutions, found))
+    for found in substitutions:
+        if "\n" in found.value or "\r" in found.value:
+            raise _structure_changed(found, source, "it contains a line break")
+    if not all(_INERT.fullmatch(found.value) for found in substitutions):
+        _check_structure(text, environment, source, substitutions)
+    return expanded
+
+
+def _keep(substitutions: list[_Substitution], found: _Substitution) -> str:
+    substitutions.append(found)
+    return found.value
+
+
+def _replace(text: str, environment: Mapping[str, str], source: str, substitute: Callable[[_Substitution], str]) -> str:
+    def replace(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        value = environment.get(name)
+        if value is not None:
+            return substitute(_Substitution(name, value, number))
+        if default is None:
+            raise StartFailure(
+                f"{source}:{number}: Environment variable '{name}' not set and no default provided; "
+                f"set it, or write ${{{name}:DEFAULT}}"
+            )
+        return PACKAGE_VERSION if default == ENGINE_VERSION_DEFAULT else str(default)
+
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
+        if "${" in line and not line.lstrip().startswith("#"):
+            lines[number - 1] = _REFERENCE.sub(replace, line)
+    return "\n".join(lines)
+
+
+def _check_structure(
+    text: str, environment: Mapping[str, str], source: str, substitutions: list[_Substitution]
+) -> None:
+    """Compare the document with one that has a harmless word at each place, one value at a time."""
+
+    def document(real: int | None) -> yaml.Node | None:
+        counter = iter(range(len(substitutions)))
+
+        def substitute(found: _Substitution) -> str:
+            index = next(counter)
+            return found.value if index == real else found.token(index)
+
+        return yaml.compose(_replace(text, environment, source, substitute), YamlLoader)
+
+    try:
+        expected = document(None)
+    except (yaml.YAMLError, RecursionError):
+        return  # the file itself is broken; its reader says so
+    for index, found in enumerate(substitutions):
+        if _INERT.fullmatch(found.value):
+            continue
+        try:
+            actual = document(index)
+        except (yaml.YAMLError, ValueError):
+            raise _structure_changed(found, source, "the file is not valid YAML with it") from None
+        for place, node in _pairs(expected, actual):
+            if not _fits(place, node, found.token(index), found.value):
+                raise _structure_changed(found, source, "it would be read as something else than this text")
+
+
+def _pairs(expected: yaml.Node | None, actual: yaml.Node | None) -> Iterator[tuple[yaml.Node | None, yaml.Node | None]]:
+    """The nodes of both documents side by side, down to where they differ; aliases are entered once."""
+    entered: set[int] = set()
+    waiting = [(expected, actual)]
+    while waiting:
+        place, node = waiting.pop()
+        same_kind = type(place) is type(node)
+        if not same_kind or not isinstance(place, yaml.CollectionNode) or not isinstance(node, yaml.CollectionNode):
+            yield place, node
+        elif len(place.value) != len(node.value):
+            yield place, None
+        elif id(place) not in entered:
+            entered.add(id(place))
+            for left, right in zip(place.value, node.value, strict=True):
+                waiting.extend(zip(left, right, strict=True) if isinstance(left, tuple) else [(left, right)])
+
+
+def _fits(place: yaml.Node | None, node: yaml.Node | None, token: str, value: str) -> bool:
+    if not isinstance(place, yaml.ScalarNode):
+        return place is None and node is None
+    intended = str(place.value).replace(token, value)
+    if isinstance(node, yaml.ScalarNode) and node.value.strip() == intended.strip():
+        return True
+    # the whole value is on purpose one quoted text, list or mapping
+    bare = value.strip()
+    return (
+        place.value == token
+        and place.style is None
+        and node is not None
+        and bare[:1] + bare[-1:] in _QUOTES_AND_BRACKETS
+    )
+
+
+def _structure_changed(found: _Substitution, source: str, why: str) -> StartFailure:
+    return StartFailure(
+        f"{source}:{found.line}: the value of environment variable '{found.name}' cannot be put here: {why}; "
+        f"""quote the reference ('${{{found.name}}}'), or change the value"""
+    )

@@ -1,0 +1,200 @@
+"""The engine's own log: readable lines or JSON, by level and source, written beside the event loop (06 §11).
+
+Every room logs through the standard library's `logging`, under its dotted module name, and gives what belongs to the event
+as fields: `logger.info("Worker connected", extra={"fields": {"worker_id": worker_id}})`.
+"""
+
+import json
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from iii.server.secrets import without_secrets
+
+LEVELS = {
+    "trace": 5,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "off": logging.CRITICAL + 10,
+}
+BACKLOG_LINES = 10_000  # that nobody reads; further ones are dropped and counted
+FLUSH_S = 1.0  # longest wait at the end of the process
+
+_NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
+_COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
+
+logger = logging.getLogger(__name__)
+
+
+class LogWriter(logging.Handler):
+    """Formats at once and writes on a thread of its own.
+
+    A reader that stops reading, or is gone, never holds up the engine: at most BACKLOG_LINES wait, then lines are dropped
+    and their number is reported once writing works again.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+        self.dropped = 0
+        self._lines: queue.Queue[str] = queue.Queue(BACKLOG_LINES)
+        threading.Thread(target=self._write_forever, name="iii-log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # a bad log call is not worth an engine
+            line = f"cannot format a log record of {record.name}: {error!r}"
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Wait until all is written, FLUSH_S at most."""
+        deadline = time.monotonic() + FLUSH_S
+        with self._lines.all_tasks_done:
+            while self._lines.unfinished_tasks and (left := deadline - time.monotonic()) > 0:
+                self._lines.all_tasks_done.wait(left)
+
+    def _write_forever(self) -> None:
+        while True:
+            line = self._lines.get()
+            dropped, self.dropped = self.dropped, 0
+            if dropped:
+                line = f"{dropped} log lines were dropped: nobody read them\n{line}"
+            try:
+                self.stream.write(f"{line}\n")
+                self.stream.flush()
+            except (OSError, ValueError):  # broken or closed: the engine goes on without a log
+                pass
+            self._lines.task_done()
+
+
+class TextFormatter(logging.Formatter):
+    """One line, then the fields as a tree; colours on request."""
+
+    def __init__(self, colors: bool) -> None:
+        super().__init__()
+        self.colors = colors
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.localtime(record.created)
+        clock = time.strftime("%I:%M:%S", moment) + f".{int(record.msecs):03d} " + time.strftime("%p", moment)
+        level = level_name(record.levelno)
+        shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
+        fields = fields_of(record)
+        source = fields.pop("function", record.name)
+        lines = [f"[{clock}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
+        lines.extend(_tree(fields, "    "))
+        if record.exc_info:
+            lines.extend(f"    {one_line(line)}" for line in self.formatException(record.exc_info).splitlines())
+        return "\n".join(lines)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = {"message": record.getMessage(), **fields_of(record)}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        return json.dumps(
+            {
+                "timestamp": f"{moment}.{microseconds:06d}Z",
+                "level": level_name(record.levelno),
+                "fields": fields,
+                "target": record.name,
+            },
+            default=str,
+        )
+
+
+def configure(level: str, log_format: str, stream: TextIO | None = None) -> LogWriter:
+    """Send all records to `stream` (default: standard error). A setting that makes no sense is reported and replaced.
+
+    Args:
+        level: `info`, or a list of a level and levels by source: `info,iii.engine=debug`.
+        log_format: `default` or `json`.
+    """
+    stream = sys.stderr if stream is None else stream
+    writer = LogWriter(stream)
+    is_json = log_format.strip().lower() == "json"
+    writer.setFormatter(JsonFormatter() if is_json else TextFormatter(colors=stream.isatty()))
+    logging.addLevelName(LEVELS["trace"], "TRACE")
+    root = logging.getLogger()
+    root.handlers[:] = [writer]
+    apply_level(level)
+    if not is_json and log_format.strip().lower() not in ("default", ""):
+        logger.warning("Unknown log format, using the default one", extra={"fields": {"format": log_format}})
+    logging.raiseExceptions = False  # a failing handler must not print tracebacks into the same stream
+    return writer
+
+
+def apply_level(level: str) -> None:
+    """Set the level of everything and of the sources named. Parts that make no sense are reported and left out."""
+    default, by_source, senseless = parse_level(level)
+    logging.root.setLevel(default)
+    for name, number in by_source.items():
+        logging.getLogger(name).setLevel(number)
+    for part in senseless:
+        logger.warning("Not a log level, ignored", extra={"fields": {"level": part, "known": ", ".join(LEVELS)}})
+
+
+def parse_level(level: str) -> tuple[int, dict[str, int], list[str]]:
+    """Level of everything, levels by source (also written with `::`), and the parts that make no sense."""
+    default, by_source, senseless = logging.INFO, dict[str, int](), list[str]()
+    for part in filter(None, (part.strip() for part in level.split(","))):
+        source, mark, name = part.rpartition("=")
+        number = LEVELS.get(name.strip().lower())
+        if number is None or (mark and not source.strip()):
+            senseless.append(part)
+        elif mark:
+            by_source[source.strip().replace("::", ".")] = number
+        else:
+            default = number
+    return default, by_source, senseless
+
+
+def level_name(number: int) -> str:
+    """The name of a level as it is printed."""
+    return _NAMES.get(number) or logging.getLevelName(number)
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """The fields of a record, secrets hidden."""
+    fields = getattr(record, "fields", None)
+    if not isinstance(fields, Mapping):
+        return {}
+    shown = without_secrets(dict(fields))
+    assert isinstance(shown, dict)
+    return shown
+
+
+def one_line(text: str) -> str:
+    """The text with control characters made visible: what a worker says cannot forge a line or steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def _tree(fields: Mapping[str, object], indent: str) -> list[str]:
+    lines: list[str] = []
+    for number, (key, value) in enumerate(fields.items(), start=1):
+        last = number == len(fields)
+        branch = f"{indent}{'└' if last else '├'} {one_line(str(key))}:"
+        if isinstance(value, Mapping) and value:
+            lines.append(branch)
+            lines.extend(_tree(value, indent + ("  " if last else "│ ")))
+        else:
+            lines.append(f"{branch} {one_line(json.dumps(value, ensure_ascii=False, default=str))}")
+    return lines

@@ -1,0 +1,9 @@
+"""Why the engine does not start, in one line for the person who started it (DESIGN §7)."""
+
+
+class StartFailure(Exception):
+    """A start that cannot succeed.
+
+    `str(error)` is what the user reads: it names the file or address, the key, the value and the remedy. The process
+    ends with exit code 1 and no traceback.
+    """
