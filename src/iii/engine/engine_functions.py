@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Raw, Struct
 
 from iii.engine.builtin import builtin
+from iii.engine.dialect import Discovery
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.worker_info import read_announcement
@@ -18,7 +19,19 @@ class AnnouncementResult(Struct):
     success: bool
 
 
+class EngineFunctionsConfig(Struct, frozen=True, kw_only=True):
+    """Block of `iii-engine-functions`.
+
+    Attributes:
+        discovery_dialect: shape of lists for callers that have not said who they are (W3).
+    """
+
+    discovery_dialect: Discovery = "legacy"
+
+
 class EngineFunctions(Module):
+    Config = EngineFunctionsConfig
+
     name = "iii-engine-functions"
     description = "Core engine introspection (engine::*) and platform authoring reference."
     mandatory = True
