@@ -1,1 +1,149 @@
-"""iii: engine, worker SDK and command line."""
+"""Workers register functions, call each other through one engine, and are seen: the worker SDK (DESIGN 4)."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iii.protocol.errors import (
+        ClientShutdown,
+        FunctionNotFound,
+        InvalidRequest,
+        InvocationError,
+        InvocationForbidden,
+        InvocationStopped,
+        InvocationTimeout,
+        PayloadTooLarge,
+    )
+    from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth
+    from iii.protocol.messages import HttpInvocation as HttpInvocationConfig
+    from iii.sdk.doors import connect_worker, register_worker
+    from iii.sdk.logger import Logger
+    from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
+    from iii.sdk.providers import TriggerConfig, TriggerHandler
+    from iii.sdk.refs import Channel, FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
+    from iii.sdk.rejection import RegistrationRejected
+    from iii.sdk.requests import TriggerAction, TriggerRequest
+    from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics
+    from iii.sdk.state import ConnectionState
+    from iii.sdk.streams import Stream, StreamItemInput, StreamListGroupsInput, StreamListInput, StreamSetInput
+    from iii.sdk.worker import Worker
+
+__all__ = [
+    "ApiKeyAuth",
+    "BearerAuth",
+    "Channel",
+    "ClientShutdown",
+    "ConnectionState",
+    "FunctionInfo",
+    "FunctionNotFound",
+    "FunctionRef",
+    "HmacAuth",
+    "HttpInvocationConfig",
+    "InitOptions",
+    "InvalidRequest",
+    "InvocationError",
+    "InvocationForbidden",
+    "InvocationStopped",
+    "InvocationTimeout",
+    "Logger",
+    "OtelConfig",
+    "PayloadTooLarge",
+    "ReconnectionConfig",
+    "RegistrationRejected",
+    "Stream",
+    "StreamChannelRef",
+    "StreamItemInput",
+    "StreamListGroupsInput",
+    "StreamListInput",
+    "StreamSetInput",
+    "TelemetryOptions",
+    "Trigger",
+    "TriggerAction",
+    "TriggerConfig",
+    "TriggerHandler",
+    "TriggerInfo",
+    "TriggerRequest",
+    "TriggerTypeRef",
+    "Worker",
+    "WorkerInfo",
+    "WorkerMetrics",
+    "connect_worker",
+    "register_worker",
+]
+
+# Imported when first used: the command line starts without them
+_MODULES = {
+    "iii.protocol.errors": (
+        "ClientShutdown",
+        "FunctionNotFound",
+        "InvalidRequest",
+        "InvocationError",
+        "InvocationForbidden",
+        "InvocationStopped",
+        "InvocationTimeout",
+        "PayloadTooLarge",
+    ),
+    "iii.protocol.messages": (
+        "ApiKeyAuth",
+        "BearerAuth",
+        "HmacAuth",
+        "HttpInvocationConfig",
+    ),
+    "iii.sdk.doors": (
+        "connect_worker",
+        "register_worker",
+    ),
+    "iii.sdk.logger": ("Logger",),
+    "iii.sdk.options": (
+        "InitOptions",
+        "OtelConfig",
+        "ReconnectionConfig",
+        "TelemetryOptions",
+    ),
+    "iii.sdk.providers": (
+        "TriggerConfig",
+        "TriggerHandler",
+    ),
+    "iii.sdk.refs": (
+        "Channel",
+        "FunctionRef",
+        "StreamChannelRef",
+        "Trigger",
+        "TriggerTypeRef",
+    ),
+    "iii.sdk.rejection": ("RegistrationRejected",),
+    "iii.sdk.requests": (
+        "TriggerAction",
+        "TriggerRequest",
+    ),
+    "iii.sdk.rows": (
+        "FunctionInfo",
+        "TriggerInfo",
+        "WorkerInfo",
+        "WorkerMetrics",
+    ),
+    "iii.sdk.state": ("ConnectionState",),
+    "iii.sdk.streams": (
+        "Stream",
+        "StreamItemInput",
+        "StreamListGroupsInput",
+        "StreamListInput",
+        "StreamSetInput",
+    ),
+    "iii.sdk.worker": ("Worker",),
+}
+_OTHER_NAMES = {"HttpInvocationConfig": "HttpInvocation"}  # as the module calls what is documented otherwise
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'iii' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(module), _OTHER_NAMES.get(name, name))
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

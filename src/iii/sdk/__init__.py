@@ -1,0 +1,1 @@
+"""The worker SDK: `iii` re-exports what users need (DESIGN 4)."""

@@ -1,0 +1,75 @@
+"""What a worker tells the engine about itself (08 §4.10, N14)."""
+
+import os
+import platform
+from pathlib import Path
+
+from msgspec import UNSET, Struct, UnsetType
+
+from iii.protocol.names import LARGE_MESSAGES
+from iii.sdk.options import InitOptions
+
+COMPATIBILITY_LEVEL = (
+    "0.25.0"  # the generation whose wire behaviour we have; the engine judges conflicts and limits by it
+)
+FEATURES = [LARGE_MESSAGES]
+
+
+class Announcement(Struct):
+    """Payload of `engine::workers::register`; the nulls are written out, as every Python client does."""
+
+    runtime: str
+    version: str
+    name: str
+    os: str
+    pid: int
+    isolation: str | None
+    namespace: str | None
+    telemetry: dict[str, str | None]
+    features: list[str]
+    description: str | UnsetType = UNSET
+
+
+def package_version() -> str:
+    """Version of this distribution, `unknown` when it runs from a bare source tree."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+    try:
+        return version("iii-py")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def announcement(options: InitOptions) -> Announcement:
+    """Read anew for each connection: a name or namespace in the environment may have changed meanwhile."""
+    telemetry = options.telemetry
+    language = os.environ.get("LANG", "").partition(".")[0]
+    return Announcement(
+        runtime="python",
+        version=f"{COMPATIBILITY_LEVEL}+iii-py.{package_version()}",
+        name=options.effective_name,
+        os=f"{platform.system()} {platform.release()} ({platform.machine()})",
+        pid=os.getpid(),
+        isolation=os.environ.get("III_ISOLATION") or None,
+        namespace=options.effective_namespace,
+        telemetry={
+            "language": (telemetry and telemetry.language) or language or None,
+            "project_name": (telemetry and telemetry.project_name) or project_name(Path.cwd()),
+            "framework": (telemetry and telemetry.framework) or "iii-py",
+        },
+        features=FEATURES,
+        description=options.worker_description or UNSET,
+    )
+
+
+def project_name(folder: Path) -> str | None:
+    """`[project] name` of the folder's pyproject.toml, else the folder's own name."""
+    import tomllib  # slow to import
+
+    try:
+        name = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        name = None
+    if isinstance(name, str) and name.strip():
+        return name.strip()
+    return folder.name or None

@@ -1,0 +1,134 @@
+"""Calls functions: encodes on the calling thread, waits there for the answer (08 §9.1)."""
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from iii.protocol.errors import InvocationTimeout, error_from_wire
+from iii.protocol.messages import NULL, InvocationResult, InvokeFunction, Void
+from iii.sdk.annotations import read_plain
+from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, PendingCalls
+from iii.sdk.connection import Connection
+from iii.sdk.encoding import encode_outgoing
+from iii.sdk.rejection import RegistrationRejected
+from iii.sdk.requests import TriggerRequest, action_of, target_namespace, warn_of_unknown_keys
+from iii.sdk.trace_context import TraceContext, current_trace
+
+ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
+
+_KEYS = frozenset(TriggerRequest.__annotations__)
+
+
+class Prepared(Struct, gc=False):
+    """One call, ready to be sent; no id: no answer is wanted."""
+
+    function_id: str
+    message: bytes
+    invocation_id: str | None
+    timeout_ms: int
+
+
+class Caller:
+    """The outgoing calls of one client.
+
+    Attributes:
+        pending: those that wait for an answer.
+        rejected: set when the engine will not have this worker; every call raises it.
+        trace: where the trace context of a call comes from.
+    """
+
+    def __init__(self, connection: Connection, default_timeout_ms: int, namespace: str | None) -> None:
+        self.pending = PendingCalls()
+        self.rejected: RegistrationRejected | None = None
+        self.trace: Callable[[], TraceContext | None] = current_trace.get
+        self._connection = connection
+        self._default_timeout_ms = default_timeout_ms
+        self._namespace = namespace
+        self._mailboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox] = weakref.WeakKeyDictionary()
+
+    def prepare(self, request: TriggerRequest) -> Prepared:
+        """Raises whatever is wrong with the request, before anything is sent."""
+        if self.rejected is not None:
+            raise self.rejected
+        if not _KEYS.issuperset(request):
+            warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
+        function_id = request["function_id"]
+        action = action_of(request.get("action"))
+        invocation_id = None if isinstance(action, Void) else self.pending.new_id()
+        payload, metadata = request.get("payload"), request.get("metadata")
+        trace = self.trace()
+        message = InvokeFunction(
+            function_id,
+            NULL if payload is None else payload,
+            invocation_id,
+            trace.traceparent if trace is not None else None,
+            trace.baggage if trace is not None else None,
+            action,
+            NULL if metadata is None else metadata,
+            target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace"),
+        )
+        timeout_ms = request.get("timeout_ms") or self._default_timeout_ms
+        return Prepared(function_id, encode_outgoing(message), invocation_id, timeout_ms)
+
+    def call(self, request: TriggerRequest) -> Any:
+        """Wait on this thread."""
+        if self._connection.on_loop():
+            raise RuntimeError(ON_LOOP)
+        prepared = self.prepare(request)
+        if prepared.invocation_id is None:
+            self._connection.send(prepared.message, urgent=True)
+            return None
+        waiter = BlockedThread(prepared.function_id, prepared.invocation_id)
+        self.pending.add(waiter)
+        try:
+            self._send(prepared, prepared.invocation_id, urgent=True)
+            outcome = waiter.wait(prepared.timeout_ms)
+        finally:
+            self.pending.forget(prepared.invocation_id)
+        if outcome is None:
+            raise InvocationTimeout(prepared.timeout_ms, prepared.function_id, prepared.invocation_id)
+        return result_of(outcome, prepared)
+
+    async def call_async(self, request: TriggerRequest) -> Any:
+        """Wait in a coroutine of any loop."""
+        prepared = self.prepare(request)
+        if prepared.invocation_id is None:
+            self._connection.send(prepared.message)
+            return None
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[InvocationResult] = loop.create_future()
+        waiter = LoopFuture(prepared.function_id, prepared.invocation_id, future)
+        if not self._connection.on_loop():
+            waiter = ForeignFuture(prepared.function_id, prepared.invocation_id, future, self._mailbox(loop))
+        self.pending.add(waiter)
+        timer = loop.call_later(prepared.timeout_ms / 1000, self.pending.time_out, waiter, prepared.timeout_ms)
+        try:
+            self._send(prepared, prepared.invocation_id)
+            outcome = await future
+        finally:
+            timer.cancel()
+            self.pending.forget(prepared.invocation_id)
+        return result_of(outcome, prepared)
+
+    def _send(self, prepared: Prepared, invocation_id: str, *, urgent: bool = False) -> None:
+        self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id), urgent=urgent)
+
+    def _mailbox(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
+        mailbox = self._mailboxes.get(loop)
+        if mailbox is None:
+            mailbox = self._mailboxes[loop] = Mailbox(loop)
+        return mailbox
+
+
+def result_of(answer: InvocationResult, prepared: Prepared) -> Any:
+    """The result, or the error raised; an error that is falsy in JavaScript is none (08 §8)."""
+    if answer.error is not NULL:
+        error = read_plain(answer.error)
+        if error:
+            raise error_from_wire(error, prepared.function_id, prepared.invocation_id)
+    if answer.result is NULL:
+        return None
+    return read_plain(answer.result)

@@ -1,0 +1,158 @@
+"""Calls that wait for their answer: whoever waits, wherever, is a small object with `complete` (08 §9.1, O2)."""
+
+import asyncio
+import itertools
+import os
+from _thread import allocate_lock
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from iii.protocol.errors import ClientShutdown, InvocationTimeout
+from iii.protocol.messages import InvocationResult
+
+Outcome = InvocationResult | BaseException
+
+
+class Waiter(Protocol):
+    """One call that waits; completed at most once, from the loop of the connection or from a thread at shutdown."""
+
+    function_id: str
+    invocation_id: str
+
+    def complete(self, outcome: Outcome) -> None: ...
+
+
+class BlockedThread:
+    """A thread that waits for one answer."""
+
+    __slots__ = ("_lock", "_outcome", "function_id", "invocation_id")
+
+    def __init__(self, function_id: str, invocation_id: str) -> None:
+        self.function_id = function_id
+        self.invocation_id = invocation_id
+        self._outcome: Outcome | None = None
+        self._lock = allocate_lock()  # a bare lock is the cheapest wake-up there is
+        self._lock.acquire()
+
+    def complete(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._lock.release()
+
+    def wait(self, timeout_ms: int) -> InvocationResult | None:
+        """The answer, None when the time is over. Raises what the call was ended with."""
+        self._lock.acquire(timeout=min(timeout_ms / 1000, LONGEST_WAIT_S))
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        return self._outcome
+
+
+LONGEST_WAIT_S = 365 * 24 * 3600.0  # a thread cannot wait without end for a lock with a timeout
+
+
+class LoopFuture:
+    """A coroutine on the connection's own loop that waits for one answer."""
+
+    __slots__ = ("function_id", "future", "invocation_id")
+
+    def __init__(self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]") -> None:
+        self.function_id = function_id
+        self.invocation_id = invocation_id
+        self.future = future
+
+    def complete(self, outcome: Outcome) -> None:
+        if self.future.done():
+            return
+        if isinstance(outcome, BaseException):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class ForeignFuture(LoopFuture):
+    """A coroutine on another loop; answers travel there in bundles, one wake-up a bundle."""
+
+    __slots__ = ("mailbox",)
+
+    def __init__(
+        self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]", mailbox: "Mailbox"
+    ) -> None:
+        super().__init__(function_id, invocation_id, future)
+        self.mailbox = mailbox
+
+    def complete(self, outcome: Outcome) -> None:
+        self.mailbox.put(lambda: LoopFuture.complete(self, outcome))
+
+
+class Mailbox:
+    """What another loop should run, in order; a closed loop loses it silently, since nobody waits there any more."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._letters: deque[Callable[[], None]] = deque()
+        self._underway = False
+
+    def put(self, letter: Callable[[], None]) -> None:
+        """From any thread."""
+        self._letters.append(letter)
+        if not self._underway:
+            self._underway = True
+            try:
+                self.loop.call_soon_threadsafe(self._empty)
+            except RuntimeError:
+                self._letters.clear()
+                self._underway = False
+
+    def _empty(self) -> None:
+        self._underway = False  # first: a letter put from now on needs its own wake-up
+        letters = self._letters
+        while letters:
+            letters.popleft()()
+
+
+class PendingCalls:
+    """All calls of one client that wait for an answer, by invocation id. Used from any thread.
+
+    Ids are UUIDs, which strict clients of other languages need, but made by counting up from a random start: unique, and
+    ten times cheaper than random ones.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, Waiter] = {}
+        start = os.urandom(9).hex()
+        self._id_head = f"{start[:8]}-{start[8:12]}-4{start[12:15]}-a{start[15:18]}-"
+        self._counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def new_id(self) -> str:
+        return f"{self._id_head}{next(self._counter):012x}"
+
+    def add(self, waiter: Waiter) -> None:
+        self._waiting[waiter.invocation_id] = waiter
+
+    def waits(self, invocation_id: str) -> bool:
+        return invocation_id in self._waiting
+
+    def forget(self, invocation_id: str) -> None:
+        """The waiter went away; a late answer finds nobody."""
+        self._waiting.pop(invocation_id, None)
+
+    def complete(self, invocation_id: str, outcome: Outcome) -> bool:
+        """Hand over an answer; False if nobody waits for it (any more)."""
+        waiter = self._waiting.pop(invocation_id, None)
+        if waiter is None:
+            return False
+        waiter.complete(outcome)
+        return True
+
+    def time_out(self, waiter: Waiter, timeout_ms: int) -> None:
+        """End one call whose time is over, unless its answer came first."""
+        self.complete(waiter.invocation_id, InvocationTimeout(timeout_ms, waiter.function_id, waiter.invocation_id))
+
+    def fail_all(self, error: Exception | None = None) -> None:
+        """End every call: with the error, or because the client is shutting down."""
+        while self._waiting:
+            _, waiter = self._waiting.popitem()
+            waiter.complete(error or ClientShutdown(waiter.function_id, waiter.invocation_id))

@@ -1,0 +1,207 @@
+"""The connection of a worker: comes up, goes down, comes back by itself (08 §4.4-4.8).
+
+It lives on one event loop; `send` is called from any thread. The lock orders three things against each other: the
+messages on the wire, the queue for the time without a wire, and the burst with which a new connection begins.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from picows import ws_connect
+
+from iii.protocol.close_codes import CloseCode
+from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, INBOUND_MESSAGE_BYTES, PING_INTERVAL_S
+from iii.sdk.offline import OfflineQueue
+from iii.sdk.options import ReconnectionConfig
+from iii.sdk.socket import Outgoing, WorkerSocket
+from iii.sdk.state import StateHolder
+
+logger = logging.getLogger("iii.sdk")
+wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
+wire_logger.setLevel(logging.ERROR)
+
+CLOSE_S = 2.0  # for the engine to end TCP after our Close
+
+
+class ConnectionUser(Protocol):
+    """What is said on a connection is decided here; called on the loop."""
+
+    def greeting(self) -> list[bytes]:
+        """The messages before those that waited: `reattach` and all registrations. Called under the lock."""
+
+    def farewell(self) -> list[bytes]:
+        """The messages after those that waited: the announcement. Called under the lock."""
+
+    def received(self, message: bytes) -> None: ...
+
+
+class Connection:
+    """One worker's way to its engine, over as many sockets as it takes.
+
+    Attributes:
+        url: the engine.
+        states: where it stands, and who hears of it.
+        lock: held while a message is put on the wire, and by whoever needs a registry to agree with it.
+        offline: what waits for the next connection.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        reconnection: ReconnectionConfig,
+        user: ConnectionUser,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.url = url
+        self.states = StateHolder()
+        self.lock = threading.RLock()
+        self.offline = OfflineQueue()
+        self._headers = headers
+        self._reconnection = reconnection
+        self._user = user
+        self._loop = loop
+        self._loop_thread: int | None = None
+        self._socket: WorkerSocket | None = None
+        self._gone = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._attempt = 0
+
+    # -- any thread -----------------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        return self._socket is not None
+
+    def on_loop(self) -> bool:
+        """Whether the running thread is the loop's."""
+        return threading.get_ident() == self._loop_thread
+
+    def send(self, message: bytes, wanted: Callable[[], bool] | None = None, *, urgent: bool = False) -> None:
+        """Send in order, or keep it for the next connection.
+
+        Args:
+            wanted: asked before a message that had to wait is sent late.
+            urgent: somebody waits for just this one, so the calling thread may write it by itself.
+        """
+        outgoing = Outgoing(message, wanted)
+        with self.lock:
+            if self._socket is None:
+                self.offline.put(outgoing)
+            elif not (urgent and not self.on_loop() and self._socket.send_now(outgoing)):
+                self._socket.send(outgoing)
+
+    def send_if_connected(self, message: bytes, opcode: int | None = None) -> None:
+        """Send what makes no sense later, or is replayed: registrations, gauges."""
+        with self.lock:
+            if self._socket is not None:
+                outgoing = Outgoing(message, kept=False)
+                if opcode is not None:
+                    outgoing.opcode = opcode
+                self._socket.send(outgoing)
+
+    def _call_soon(self, callback: Callable[[], None]) -> None:
+        if self.on_loop():
+            self._loop.call_soon(callback)
+        else:
+            try:
+                self._loop.call_soon_threadsafe(callback)
+            except RuntimeError:
+                logger.debug("The event loop is closed; a message stays unsent")
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect. On the loop."""
+        self._loop_thread = threading.get_ident()
+        self._task = self._loop.create_task(self._stay_connected(), name="iii connection")
+
+    async def stop(self) -> None:
+        """Leave for good: what was handed in is written, the socket closed. On the loop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        socket = self._socket
+        if socket is not None:
+            self._gone.clear()
+            socket.close(CloseCode.NORMAL)
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await self._gone.wait()
+            except TimeoutError:
+                socket.abort()
+        self.states.change("disconnected", shutdown=True)
+
+    def fail(self) -> None:
+        """The engine will not have this worker: state `failed`, no further attempt. On the loop."""
+        self.states.change("failed")
+        if self._task is not None:
+            self._task.cancel()
+        if self._socket is not None:
+            self._socket.close(CloseCode.NORMAL)
+
+    async def _stay_connected(self) -> None:
+        self.states.change("connecting")
+        while True:
+            socket = await self._connect()
+            if socket is not None:
+                keep_alive = self._loop.create_task(self._keep_alive(socket))
+                await self._gone.wait()
+                keep_alive.cancel()
+                if socket.heard_ever:
+                    self._attempt = 0
+                self.states.change("disconnected")
+            if self._reconnection.exhausted(self._attempt):
+                logger.error("Max reconnection retries (%d) reached, giving up", self._reconnection.max_retries)
+                self.states.change("failed")
+                return
+            self.states.change("reconnecting")
+            await asyncio.sleep(self._reconnection.delay_s(self._attempt))
+            self._attempt += 1
+
+    async def _connect(self) -> WorkerSocket | None:
+        self._gone.clear()
+        socket = WorkerSocket(self._begin, self._user.received, self._disconnected, self.lock, self._call_soon)
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_MS / 1000):
+                await ws_connect(
+                    lambda: socket,
+                    self.url,
+                    websocket_handshake_timeout=None,
+                    disconnect_on_exception=False,
+                    enable_auto_pong=False,
+                    max_frame_size=INBOUND_MESSAGE_BYTES,
+                    extra_headers=self._headers,
+                    logger_name=wire_logger,
+                )
+        except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
+            logger.warning("Cannot connect to %s: %s", self.url, str(error) or type(error).__name__)
+            socket.abort()
+            return None
+        return socket
+
+    def _begin(self, socket: WorkerSocket) -> None:
+        with self.lock:
+            for message in self._user.greeting():
+                socket.send(Outgoing(message, kept=False))
+            for outgoing in self.offline.take():
+                socket.send(outgoing)
+            for message in self._user.farewell():
+                socket.send(Outgoing(message, kept=False))
+            self._socket = socket
+        self.states.change("connected")
+
+    def _disconnected(self, socket: WorkerSocket, code: int | None, reason: str | None) -> None:
+        with self.lock:
+            self._socket = None
+            self.offline.put_back(socket.batch)
+        logger.info("Connection closed (code=%s, reason=%s)", code, reason)
+        self._gone.set()
+
+    async def _keep_alive(self, socket: WorkerSocket) -> None:
+        while True:
+            await asyncio.sleep(PING_INTERVAL_S)
+            socket.keep_alive()

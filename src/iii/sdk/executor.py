@@ -1,0 +1,215 @@
+"""Runs what the engine asks this worker to run, and answers (08 §7.2, §7.3, O16)."""
+
+import asyncio
+import inspect
+import logging
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any, Protocol
+
+import msgspec
+
+from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
+from iii.protocol.messages import InvocationResult, InvokeFunction
+from iii.sdk.encoding import encode_outgoing
+from iii.sdk.handlers import Handler
+from iii.sdk.registrations import Function
+from iii.sdk.threads import HandlerThreads
+from iii.sdk.trace_context import TraceContext, current_trace
+
+logger = logging.getLogger("iii.sdk")
+
+# Since 3.12 a handler that never waits is finished within the turn of the loop that brought its call
+_EAGER: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class HandlerSpan(Protocol):
+    """One handler run, watched. Made, entered and left in the context of the handler."""
+
+    def enter(self) -> None: ...
+
+    def succeeded(self, result: Any) -> None: ...
+
+    def failed(self, error: BaseException) -> None: ...
+
+    def leave(self) -> str | None:
+        """Ends it; the traceparent for the answer."""
+
+
+class Executor:
+    """Starts each invocation at once: an async handler as a task of the loop, a sync one on a thread.
+
+    Attributes:
+        span: makes the span around a handler; None while nobody traces.
+    """
+
+    def __init__(
+        self,
+        functions: dict[str, Function],
+        loop: asyncio.AbstractEventLoop,
+        threads: HandlerThreads,
+        send: Callable[[bytes], None],
+        send_urgent: Callable[[bytes], None],
+    ) -> None:
+        self.span: Callable[[InvokeFunction], HandlerSpan] | None = None
+        self._functions = functions
+        self._loop = loop
+        self._threads = threads
+        self._send = send
+        self._send_urgent = send_urgent
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def execute(self, message: InvokeFunction) -> None:
+        """On the loop; never raises for what the message says."""
+        function = self._functions.get(message.function_id)
+        handler = function.handler if function is not None else None
+        if handler is None:
+            self._refuse(message, known=function is not None)
+            return
+        context = copy_context()
+        if message.traceparent or message.baggage:
+            context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
+        if handler.is_async:
+            self._start(self._run_async(handler, message), context)
+        else:
+            self._threads.run(lambda: context.run(self._run_sync, handler, message, context))
+
+    async def stop(self) -> None:
+        """Cancel what runs on the loop; threads cannot be cancelled, their answers find no connection."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_S)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context) -> None:
+        task = asyncio.Task(coroutine, loop=self._loop, context=context, **_EAGER)
+        if not task.done():
+            self._tasks.add(task)  # the loop itself holds tasks weakly
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run_async(self, handler: Handler, message: InvokeFunction) -> None:
+        span = self._enter_span(message)
+        try:
+            result = handler.checked(await handler.call(message))
+        except asyncio.CancelledError as error:
+            if self._loop.is_running() and _being_cancelled():
+                raise  # the client is shutting down
+            answer = self._failure(message, error, span)
+        except BaseException as error:
+            answer = self._failure(message, error, span)
+        else:
+            answer = self._success(message, result, span)
+        if answer is not None:
+            self._send(answer)
+
+    def _run_sync(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
+        span = self._enter_span(message)
+        try:
+            result = handler.call(message)
+            if inspect.isawaitable(result):  # a lambda around an async function
+                awaitable = result
+                self._loop.call_soon_threadsafe(
+                    lambda: self._start(self._finish(handler, awaitable, message, span), context)
+                )
+                return
+            result = handler.checked(result)
+        except BaseException as error:
+            answer = self._failure(message, error, span)
+        else:
+            answer = self._success(message, result, span)
+        if answer is not None:
+            self._send_urgent(answer)
+
+    async def _finish(
+        self, handler: Handler, awaitable: Awaitable[Any], message: InvokeFunction, span: HandlerSpan | None
+    ) -> None:
+        try:
+            result = handler.checked(await awaitable)
+        except BaseException as error:
+            answer = self._failure(message, error, span)
+        else:
+            answer = self._success(message, result, span)
+        if answer is not None:
+            self._send(answer)
+
+    # -- answers --------------------------------------------------------------------------------------------------
+
+    def _enter_span(self, message: InvokeFunction) -> HandlerSpan | None:
+        if self.span is None:
+            return None
+        span = self.span(message)
+        span.enter()
+        return span
+
+    def _success(self, message: InvokeFunction, result: Any, span: HandlerSpan | None) -> bytes | None:
+        traceparent = None
+        if span is not None:
+            span.succeeded(result)
+            traceparent = span.leave()
+        if message.invocation_id is None:
+            return None
+        answer = InvocationResult(message.invocation_id, message.function_id, result, traceparent=traceparent)
+        try:
+            return encode_outgoing(answer)
+        except Exception as error:  # no JSON form, too large, or whatever a model raises while it is dumped
+            return self._failure(message, error, None)
+
+    def _failure(self, message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
+        traceparent = None
+        if span is not None:
+            span.failed(error)
+            traceparent = span.leave()
+        if not isinstance(error, InvocationError):
+            logger.error("Error in function '%s': %s", message.function_id, _text(error), exc_info=error)
+        if message.invocation_id is None:
+            return None
+        return encode_outgoing(
+            InvocationResult(
+                message.invocation_id,
+                message.function_id,
+                error=msgspec.Raw(msgspec.json.encode(error_body(error))),
+                traceparent=traceparent,
+            )
+        )
+
+    def _refuse(self, message: InvokeFunction, known: bool) -> None:
+        error = (
+            InvocationError("function_not_invokable", "Function is HTTP-invoked and cannot be invoked locally")
+            if known
+            else InvocationError("function_not_found", f"Function '{message.function_id}' not found")
+        )
+        if message.invocation_id is None:
+            logger.warning("%s", error)
+            return
+        body = msgspec.json.encode(ErrorBody(error.code, error.message))
+        self._send(
+            encode_outgoing(InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(body)))
+        )
+
+
+CANCEL_S = 2.0  # for handlers to end when they are cancelled at shutdown
+
+
+def error_body(error: BaseException) -> ErrorBody:
+    """What the caller is told (01 §5.12); a bad payload needs no stack trace, its text says what is wrong."""
+    if isinstance(error, InvalidRequest):
+        return ErrorBody(error.code, error.message)
+    stacktrace = "".join(traceback.format_exception(error)).encode(errors="replace").decode()
+    if isinstance(error, InvocationError):
+        return ErrorBody(error.code, error.message, error.stacktrace or stacktrace)
+    return ErrorBody("invocation_failed", _text(error), stacktrace)
+
+
+def _text(error: BaseException) -> str:
+    text = str(error).encode(errors="replace").decode()
+    if isinstance(error, Exception):
+        return text or type(error).__name__
+    return f"{type(error).__name__}: {text}"
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,55 @@
+"""A handler as the worker calls it: payload read, metadata passed, result ready to be sent (08 §7.2)."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw
+
+from iii.protocol.messages import NULL, InvokeFunction
+from iii.sdk.annotations import NOTHING, Hints, read_plain, reader
+from iii.sdk.encoding import is_plain_json, not_serializable
+
+
+class Handler:
+    """What a user registered, looked at once.
+
+    Attributes:
+        is_async: whether calling it gives an awaitable, so that it runs on the loop; others get a thread.
+    """
+
+    def __init__(self, function: Callable[..., Any], hints: Hints) -> None:
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
+        )
+        self._read = reader(hints.payload)
+        self._takes_payload = hints.takes_payload
+        self._default = hints.payload_default
+        self._metadata_by_keyword = hints.metadata_by_keyword
+        self._metadata_by_position = hints.metadata_by_position
+        self._says_result = hints.result is not NOTHING
+
+    def call(self, message: InvokeFunction) -> Any:
+        """Call it; the result, or what has to be awaited for it. Raises what it raises, and InvalidRequest."""
+        if not self._takes_payload:
+            arguments: tuple[Any, ...] = ()
+        elif self._default is not NOTHING and message.data == NULL:
+            arguments = (self._default,)
+        else:
+            arguments = (self._read(message.data),)
+        if self._metadata_by_position:
+            arguments = (*arguments, _metadata(message.metadata))
+        if self._metadata_by_keyword:
+            return self.function(*arguments, metadata=_metadata(message.metadata))
+        return self.function(*arguments)
+
+    def checked(self, result: Any) -> Any:
+        """The result itself, if it may be sent. Raises TypeError."""
+        if not self._says_result and not is_plain_json(result):
+            raise not_serializable(result)
+        return result
+
+
+def _metadata(raw: Raw) -> Any:
+    return read_plain(raw)

@@ -1,0 +1,161 @@
+"""What the engine says, taken apart; nothing that it says ends the connection (08 §4.8, §9.2, §9.3, §11)."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from iii.protocol.codec import Undecodable, engine_message_decoder
+from iii.protocol.errors import ErrorBody, InvocationError, error_from_wire
+from iii.protocol.messages import (
+    NULL,
+    InvocationResult,
+    InvokeFunction,
+    RegisterTrigger,
+    TriggerRegistrationResult,
+    UnregisterTrigger,
+    WorkerRegistered,
+)
+from iii.protocol.messages import (
+    RegistrationRejected as Rejection,
+)
+from iii.sdk.annotations import read_plain
+from iii.sdk.calls import PendingCalls
+from iii.sdk.encoding import encode_outgoing
+from iii.sdk.executor import Executor
+from iii.sdk.providers import TriggerConfig
+from iii.sdk.registrations import Registrations, TriggerType
+
+logger = logging.getLogger("iii.sdk")
+
+FUNCTION_CONFLICT = "FUNCTION_NAMESPACE_CONFLICT"
+
+
+class Inbound:
+    """Reads messages and hands each to whom it concerns. On the loop."""
+
+    def __init__(
+        self,
+        pending: PendingCalls,
+        executor: Executor,
+        registrations: Registrations,
+        send: Callable[[bytes], None],
+        registered: Callable[[WorkerRegistered], None],
+        rejected: Callable[[Rejection], None],
+    ) -> None:
+        self._decoder = engine_message_decoder()
+        self._pending = pending
+        self._executor = executor
+        self._registrations = registrations
+        self._send = send
+        self._registered = registered
+        self._rejected = rejected
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def receive(self, data: bytes) -> None:
+        """One message; never raises."""
+        try:
+            message = self._decoder.decode(data)
+            match message:
+                case InvocationResult():
+                    if not self._pending.complete(message.invocation_id, message):
+                        logger.debug("Nobody waits for the result of %s any more", message.invocation_id)
+                case InvokeFunction():
+                    self._executor.execute(message)
+                case RegisterTrigger() | UnregisterTrigger():
+                    self._provide(message)
+                case TriggerRegistrationResult():
+                    self._trigger_refused(message)
+                case WorkerRegistered():
+                    self._registered(message)
+                case Rejection():
+                    self._reject(message)
+                case _:
+                    pass  # a pong
+        except Undecodable as error:
+            self._undecodable(error)
+        except Exception:
+            logger.exception("Failed to handle incoming message")
+
+    def _undecodable(self, error: Undecodable) -> None:
+        if error.message_type is not None and error.invocation_id is None:
+            logger.debug("Ignored a message of type %s: %s", error.message_type, error)
+            return
+        logger.warning("Failed to handle incoming message: %s", error)
+        if error.message_type == "invocationresult" and error.invocation_id is not None:
+            self._pending.complete(error.invocation_id, InvocationError("UNKNOWN", f"unreadable answer: {error}"))
+
+    def _reject(self, message: Rejection) -> None:
+        if message.code != FUNCTION_CONFLICT:
+            self._rejected(message)
+            return
+        logger.warning(
+            "Function '%s' in namespace '%s' is served by worker %s; this one is its standby",
+            message.function_id,
+            message.namespace,
+            message.owner_worker_id or "the engine",
+        )
+
+    def _trigger_refused(self, message: TriggerRegistrationResult) -> None:
+        if message.error is NULL:
+            return
+        error = error_from_wire(read_plain(message.error))
+        logger.error(
+            "[iii] Trigger registration failed for '%s' (%s): %s", message.id, message.trigger_type, error.message
+        )
+
+    # -- trigger types of ours ------------------------------------------------------------------------------------
+
+    def _provide(self, message: RegisterTrigger | UnregisterTrigger) -> None:
+        trigger_type = self._registrations.trigger_types.get(message.trigger_type or "")
+        if trigger_type is None:
+            logger.debug("Not the provider of trigger type %s", message.trigger_type)
+            return
+        if isinstance(message, RegisterTrigger):
+            self._start(self._bind(message, trigger_type))
+        else:
+            self._start(self._unbind(message, trigger_type))
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _bind(self, message: RegisterTrigger, trigger_type: TriggerType) -> None:
+        answer = TriggerRegistrationResult(message.id, message.trigger_type, message.function_id)
+        try:
+            config = TriggerConfig(
+                id=message.id,
+                function_id=message.function_id,
+                config=read_plain(message.config) if isinstance(message.config, Raw) else None,
+                metadata=read_plain(message.metadata),
+                namespace=message.namespace,
+            )
+            await _maybe_await(trigger_type.provider.register_trigger, config)
+            trigger_type.bindings[message.id] = config
+        except Exception as error:
+            code = error.code if isinstance(error, InvocationError) else "trigger_registration_failed"
+            text = error.message if isinstance(error, InvocationError) else str(error) or type(error).__name__
+            answer.error = Raw(msgspec.json.encode(ErrorBody(code, text)))
+        self._send(encode_outgoing(answer))
+
+    async def _unbind(self, message: UnregisterTrigger, trigger_type: TriggerType) -> None:
+        config = trigger_type.bindings.pop(message.id, None) or TriggerConfig(id=message.id, function_id="")
+        try:
+            await _maybe_await(trigger_type.provider.unregister_trigger, config)
+        except Exception:
+            logger.exception("Provider of '%s' failed to unregister trigger %s", message.trigger_type, message.id)
+
+
+async def _maybe_await(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> None:
+    """A sync provider runs in a thread: it may block, or call the SDK's blocking methods."""
+    if inspect.iscoroutinefunction(method):
+        await method(config)
+        return
+    outcome = await asyncio.to_thread(method, config)
+    if inspect.isawaitable(outcome):
+        await outcome

@@ -1,0 +1,51 @@
+"""A logger for handlers, whose records belong to the trace they were written in (08 §18)."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+_fallback = logging.getLogger("iii.logger")
+
+Export = Callable[["Logger", str, str, Any], bool]
+"""Takes logger, severity text, message and data; False if nobody exports records, so that `logging` gets them."""
+
+exporters: list[Export] = []
+
+_LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
+
+
+class Logger:
+    """Log records with data. With telemetry they go to the engine, without it to `logging` as `iii.logger`.
+
+    Attributes:
+        service_name: put in front of the message, or beside it as attribute `service.name`.
+        trace_id, span_id: hexadecimal; None takes those of the code that logs.
+    """
+
+    def __init__(
+        self, trace_id: str | None = None, service_name: str | None = None, span_id: str | None = None
+    ) -> None:
+        self.trace_id = trace_id
+        self.service_name = service_name
+        self.span_id = span_id
+
+    def debug(self, message: str, data: Any = None) -> None:
+        self._log("DEBUG", message, data)
+
+    def info(self, message: str, data: Any = None) -> None:
+        self._log("INFO", message, data)
+
+    def warn(self, message: str, data: Any = None) -> None:
+        self._log("WARN", message, data)
+
+    def error(self, message: str, data: Any = None) -> None:
+        self._log("ERROR", message, data)
+
+    def _log(self, severity: str, message: str, data: Any) -> None:
+        for export in exporters:
+            try:
+                if export(self, severity, message, data):
+                    return
+            except Exception:
+                _fallback.debug("A log record could not be exported", exc_info=True)
+        _fallback.log(_LEVELS[severity], "[%s] %s", self.service_name or "", message, extra={"data": data})

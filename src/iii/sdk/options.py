@@ -1,0 +1,181 @@
+"""What a worker can be told: options, their defaults, and the environment behind them (08 §4.2, §4.9, §17.1, §20)."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from random import random
+from typing import TYPE_CHECKING, Any
+
+from iii.protocol.limits import INVOCATION_TIMEOUT_MS
+from iii.protocol.names import is_blank
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
+DEFAULT_SERVICE_NAME = "iii-python-sdk"
+_SWITCHED_OFF = frozenset({"false", "0", "no", "off"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconnectionConfig:
+    """How long to wait before which attempt (08 §4.5).
+
+    Attributes:
+        initial_delay_ms: wait before the first retry.
+        max_delay_ms: cap of the growing wait, before jitter.
+        backoff_multiplier: growth from one retry to the next.
+        jitter_factor: the wait is spread evenly over ± this part of itself, so that a fleet does not return as one.
+        max_retries: failed retries after which the state is `failed` for good; -1 never gives up.
+    """
+
+    initial_delay_ms: int = 1000
+    max_delay_ms: int = 30_000
+    backoff_multiplier: float = 2.0
+    jitter_factor: float = 0.3
+    max_retries: int = -1
+
+    def delay_s(self, attempt: int) -> float:
+        """Seconds to wait before retry number `attempt`, counted from 0."""
+        try:
+            grown_ms = self.initial_delay_ms * self.backoff_multiplier**attempt
+        except OverflowError:
+            grown_ms = float(self.max_delay_ms)
+        capped_ms = min(grown_ms, self.max_delay_ms)
+        return max(0.0, capped_ms + capped_ms * self.jitter_factor * (2 * random() - 1)) / 1000
+
+    def exhausted(self, attempt: int) -> bool:
+        """Whether no retry with this number is allowed."""
+        return self.max_retries != -1 and attempt >= self.max_retries
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelemetryOptions:
+    """What the worker says about its project in its announcement (08 §4.10); None is found out or left out."""
+
+    language: str | None = None
+    project_name: str | None = None
+    framework: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtelConfig:
+    """OpenTelemetry of one worker; needs the `otel` extra, without it nothing is traced and nothing fails (08 §17.1).
+
+    Attributes:
+        enabled: None reads `OTEL_ENABLED`, and is on if that does not switch it off.
+        service_name, service_version, service_namespace, service_instance_id: resource attributes; None reads
+            `OTEL_SERVICE_NAME`, `SERVICE_VERSION`, `SERVICE_NAMESPACE`, `SERVICE_INSTANCE_ID`.
+        engine_ws_url: where telemetry goes; None is the worker's engine.
+        engine_ws_headers: handshake headers there; None is the worker's, `{}` none.
+        spans_flush_interval_ms: None reads `OTEL_SPANS_FLUSH_INTERVAL_MS`, else 100.
+        logs_enabled: whether `Logger` records are exported.
+        logs_flush_interval_ms: None reads `OTEL_LOGS_FLUSH_INTERVAL_MS`, else 100.
+        logs_batch_size: records that are sent without waiting for the interval; None reads `OTEL_LOGS_BATCH_SIZE`, else 1.
+        metrics_enabled: whether worker gauges are reported; also asked without the extra.
+        metrics_export_interval_ms: between two reports of worker gauges.
+    """
+
+    enabled: bool | None = None
+    service_name: str | None = None
+    service_version: str | None = None
+    service_namespace: str | None = None
+    service_instance_id: str | None = None
+    engine_ws_url: str | None = None
+    engine_ws_headers: Mapping[str, str] | None = None
+    spans_flush_interval_ms: int | None = None
+    logs_enabled: bool = True
+    logs_flush_interval_ms: int | None = None
+    logs_batch_size: int | None = None
+    metrics_enabled: bool = True
+    metrics_export_interval_ms: int = 60_000
+
+    @property
+    def wanted(self) -> bool:
+        """Whether tracing is asked for; whether it is possible is another question."""
+        if self.enabled is not None:
+            return self.enabled
+        return os.environ.get("OTEL_ENABLED", "").strip().lower() not in _SWITCHED_OFF
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitOptions:
+    """Everything about a worker but its engine's address (08 §4.2).
+
+    Attributes:
+        worker_name: as it is listed; `III_WORKER_NAME` wins, the default is `hostname:pid`.
+        worker_description: one line for people, at most 280 code points are kept.
+        namespace: where functions, triggers and the name are registered; None reads `III_NAMESPACE`, else `default`.
+        enable_metrics_reporting: whether CPU, memory and event loop lag are reported and shown in `list_workers()`.
+        invocation_timeout_ms: longest wait for an answer, where a call names none.
+        reconnection_config: how a lost connection comes back.
+        otel: an `OtelConfig`, or a dict of its fields.
+        headers: of the WebSocket handshake; `III_TOKEN` adds `Authorization: Bearer …` unless one is here.
+        telemetry: about the project.
+        connect_timeout_ms: how long `register_worker` waits for the first connection before it goes on without.
+
+    Raises:
+        ValueError: the namespace is blank. TypeError: `otel` has an unknown key.
+    """
+
+    worker_name: str | None = None
+    worker_description: str | None = None
+    namespace: str | None = None
+    enable_metrics_reporting: bool = True
+    invocation_timeout_ms: int = INVOCATION_TIMEOUT_MS
+    reconnection_config: ReconnectionConfig | None = None
+    otel: OtelConfig | Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+    telemetry: TelemetryOptions | None = None
+    connect_timeout_ms: int = 30_000
+
+    def __post_init__(self) -> None:
+        if is_blank(self.namespace):
+            raise ValueError(
+                f"namespace is empty: InitOptions.namespace was set to {self.namespace!r}. "
+                "Give it a name, or leave it unset to register in `default`."
+            )
+        if isinstance(self.otel, Mapping):
+            unknown = sorted(set(self.otel) - _names_of_fields(OtelConfig))
+            if unknown:
+                raise TypeError(f"otel has no option {', '.join(map(repr, unknown))}; it has {_listed(OtelConfig)}")
+            object.__setattr__(self, "otel", OtelConfig(**self.otel))
+
+    @property
+    def otel_config(self) -> OtelConfig:
+        return self.otel if isinstance(self.otel, OtelConfig) else OtelConfig()
+
+    @property
+    def effective_namespace(self) -> str | None:
+        """The namespace to announce, None for the engine's `default`."""
+        if self.namespace is not None:
+            return self.namespace
+        return os.environ.get("III_NAMESPACE", "").strip() or None
+
+    @property
+    def effective_name(self) -> str:
+        """A starter that names workers through the environment wins over the program (08 §4.10)."""
+        return os.environ.get("III_WORKER_NAME") or self.worker_name or f"{platform.node()}:{os.getpid()}"
+
+
+def engine_url(address: str | None) -> str:
+    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent."""
+    return address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
+
+
+def handshake_headers(explicit: Mapping[str, str] | None) -> dict[str, str]:
+    """Handshake headers with the bearer token of `III_TOKEN`, unless the caller authorises otherwise (08 §4.9)."""
+    headers = dict(explicit or {})
+    token = os.environ.get("III_TOKEN", "").strip()
+    if token and not any(name.lower() == "authorization" for name in headers):
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _names_of_fields(options: "type[DataclassInstance]") -> set[str]:
+    return {field.name for field in fields(options)}
+
+
+def _listed(options: "type[DataclassInstance]") -> str:
+    return ", ".join(sorted(_names_of_fields(options)))

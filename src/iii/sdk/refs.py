@@ -1,0 +1,75 @@
+"""What registering gives back: a handle with `unregister()`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iii.sdk.worker import Worker
+
+
+@dataclass(frozen=True)
+class FunctionRef:
+    """A function that this worker serves."""
+
+    id: str
+    unregister: Callable[[], None]
+    """Stop serving it; calls that run go on. A second call does nothing."""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger that this worker registered."""
+
+    id: str
+    unregister: Callable[[], None]
+    """Remove it. A second call does nothing."""
+
+
+class TriggerTypeRef:
+    """A trigger type that this worker provides, and short ways to use it."""
+
+    def __init__(self, type_id: str, worker: "Worker") -> None:
+        self.id = type_id
+        self._worker = worker
+
+    def register_trigger(self, function_id: str, config: Any = None, metadata: Any = None) -> Trigger:
+        """Bind one of the worker's functions to this type."""
+        return self._worker.register_trigger(
+            {"type": self.id, "function_id": function_id, "config": config, "metadata": metadata}
+        )
+
+    def register_function(
+        self, function_id: str, handler: Callable[..., Any], *, description: str | None = None
+    ) -> FunctionRef:
+        """Register a function that is meant for triggers of this type."""
+        return self._worker.register_function(function_id, handler, description=description)
+
+    def unregister(self) -> None:
+        """Stop providing the type."""
+        self._worker.unregister_trigger_type(self.id)
+
+
+@dataclass(frozen=True)
+class StreamChannelRef:
+    """One end of a channel, as it travels inside payloads; `direction` is `read` or `write`."""
+
+    channel_id: str
+    access_key: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Both ends of a new channel."""
+
+    writer_ref: StreamChannelRef
+    reader_ref: StreamChannelRef
+
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Mapping[str, str]]) -> "Channel":
+        return cls(writer_ref=_end(reply["writer"]), reader_ref=_end(reply["reader"]))
+
+
+def _end(reply: Mapping[str, str]) -> StreamChannelRef:
+    return StreamChannelRef(reply["channel_id"], reply["access_key"], reply["direction"])

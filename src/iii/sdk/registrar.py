@@ -1,0 +1,179 @@
+"""Registers and unregisters: stores, and tells the engine if one is there (08 §7.1, §9.2, §9.3)."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from iii.protocol.messages import (
+    NULL,
+    HttpInvocation,
+    Message,
+    RegisterFunction,
+    RegisterTrigger,
+    RegisterTriggerType,
+    UnregisterFunction,
+    UnregisterTrigger,
+    UnregisterTriggerType,
+)
+from iii.sdk.annotations import Hints
+from iii.sdk.connection import Connection
+from iii.sdk.encoding import encode_outgoing
+from iii.sdk.handlers import Handler
+from iii.sdk.providers import TriggerHandler
+from iii.sdk.refs import FunctionRef, Trigger
+from iii.sdk.registrations import Function, Registrations, TriggerType
+from iii.sdk.requests import FunctionInput, TriggerInput, TriggerTypeInput, target_namespace, warn_of_unknown_keys
+from iii.sdk.schema import schema
+
+_FUNCTION_KEYS = frozenset(FunctionInput.__annotations__)
+_TRIGGER_KEYS = frozenset(TriggerInput.__annotations__)
+_TRIGGER_TYPE_KEYS = frozenset(TriggerTypeInput.__annotations__)
+
+
+class Registrar:
+    """The registrations of one client, and the engine's copy of them."""
+
+    def __init__(self, connection: Connection, namespace: str | None) -> None:
+        self.registrations = Registrations()
+        self._connection = connection
+        self._namespace = namespace
+
+    # -- functions ------------------------------------------------------------------------------------------------
+
+    def function(self, wanted: FunctionInput, handler: object, *, schemas: bool) -> FunctionRef:
+        """Register a handler or an HTTP invocation.
+
+        Args:
+            schemas: whether formats that are not given are taken from the signature.
+
+        Raises:
+            ValueError: the id is blank or taken on this client. TypeError: neither a function nor an HTTP invocation.
+        """
+        warn_of_unknown_keys(wanted, _FUNCTION_KEYS, "register_function()")
+        function_id = wanted["id"]
+        if not isinstance(function_id, str):
+            raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
+        if not function_id.strip():
+            raise ValueError("id is required")
+        if function_id in self.registrations.functions:
+            raise _taken(function_id)
+        message = RegisterFunction(
+            function_id,
+            wanted.get("description"),
+            _or_absent(wanted.get("request_format")),
+            _or_absent(wanted.get("response_format")),
+            _or_absent(wanted.get("metadata")),
+        )
+        if isinstance(handler, HttpInvocation):
+            message.invocation = handler
+            function = Function(_encode(message), None)
+        elif callable(handler):
+            hints = Hints(handler)
+            if schemas:
+                _describe(message, handler, hints)
+            function = Function(_encode(message), Handler(handler, hints))
+        else:
+            raise TypeError(
+                "handler_or_invocation must be callable or HttpInvocationConfig, got " + type(handler).__name__
+            )
+        with self._connection.lock:
+            if function_id in self.registrations.functions:
+                raise _taken(function_id)
+            self.registrations.functions[function_id] = function
+            self._connection.send_if_connected(function.message)
+
+        def unregister() -> None:
+            with self._connection.lock:
+                if self.registrations.functions.get(function_id) is function:
+                    del self.registrations.functions[function_id]
+                    self._connection.send_if_connected(_encode(UnregisterFunction(function_id)))
+
+        return FunctionRef(function_id, unregister)
+
+    # -- triggers -------------------------------------------------------------------------------------------------
+
+    def trigger(self, wanted: TriggerInput) -> Trigger:
+        """Bind a function to a trigger type; a refusal by the engine or provider is logged."""
+        warn_of_unknown_keys(wanted, _TRIGGER_KEYS, "register_trigger()")
+        trigger_id, trigger_type = str(uuid.uuid4()), wanted["type"]
+        namespace = target_namespace(wanted.get("namespace"), "", self._namespace, "RegisterTriggerInput.namespace")
+        message = RegisterTrigger(
+            trigger_id,
+            trigger_type,
+            wanted["function_id"],
+            _or_absent(wanted.get("config"), msgspec.UNSET),
+            _or_absent(wanted.get("metadata")),
+            namespace,
+            wanted.get("trigger_namespace"),
+        )
+        encoded = _encode(message)
+        with self._connection.lock:
+            self.registrations.triggers[trigger_id] = encoded
+            self._connection.send_if_connected(encoded)
+
+        def unregister() -> None:
+            with self._connection.lock:
+                if self.registrations.triggers.pop(trigger_id, None) is not None:
+                    self._connection.send_if_connected(_encode(UnregisterTrigger(trigger_id, trigger_type)))
+
+        return Trigger(trigger_id, unregister)
+
+    def trigger_type(self, wanted: TriggerTypeInput, provider: TriggerHandler) -> None:
+        """Provide a trigger type; again with the same id replaces the provider."""
+        warn_of_unknown_keys(wanted, _TRIGGER_TYPE_KEYS, "register_trigger_type()")
+        message = RegisterTriggerType(
+            wanted["id"],
+            wanted.get("description", ""),
+            _format(wanted.get("trigger_request_format")),
+            _format(wanted.get("call_request_format")),
+        )
+        entry = TriggerType(_encode(message), provider)
+        with self._connection.lock:
+            self.registrations.trigger_types[message.id] = entry
+            self._connection.send_if_connected(entry.message)
+
+    def no_trigger_type(self, type_id: str, namespace: str | None) -> None:
+        """Stop providing it; an unknown one does nothing."""
+        with self._connection.lock:
+            if self.registrations.trigger_types.pop(type_id, None) is not None:
+                self._connection.send_if_connected(_encode(UnregisterTriggerType(type_id, namespace)))
+
+
+def _encode(message: Message) -> bytes:
+    return encode_outgoing(message)
+
+
+def _or_absent(value: Any, absent: Any = NULL) -> Any:
+    return absent if value is None else value
+
+
+def _taken(function_id: str) -> ValueError:
+    return ValueError(f"function id '{function_id}' already registered")
+
+
+def _format(wanted: Any) -> Any:
+    """A schema as given, or made of a type."""
+    if wanted is None or isinstance(wanted, dict):
+        return _or_absent(wanted)
+    return _or_absent(schema(wanted))
+
+
+def _describe(message: RegisterFunction, handler: Callable[..., Any], hints: Hints) -> None:
+    if message.request_format is NULL:
+        message.request_format = _or_absent(schema(hints.payload))
+    if message.response_format is NULL:
+        message.response_format = _or_absent(schema(hints.result))
+    if message.description is None:
+        message.description = _first_line(handler)
+
+
+def _first_line(handler: Callable[..., Any]) -> str | None:
+    """What the docstring says in its first line; not that of a class or type, which is about something else."""
+    import inspect
+
+    if not inspect.isroutine(handler):
+        return None
+    text = inspect.getdoc(handler)
+    return text.strip().partition("\n")[0] or None if text else None

@@ -1,0 +1,134 @@
+"""What is asked of the client, as the dicts that users write: their keys, their defaults, their namespaces (08 §9, §11)."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Literal, Required, TypedDict
+
+from iii.protocol.messages import Enqueue, Void
+from iii.protocol.names import DEFAULT_NAMESPACE, is_blank
+
+logger = logging.getLogger("iii.sdk")
+
+
+class VoidAction(TypedDict):
+    type: Literal["void"]
+
+
+class EnqueueAction(TypedDict):
+    type: Literal["enqueue"]
+    queue: str
+
+
+class TriggerRequest(TypedDict, total=False):
+    """One call.
+
+    Keys:
+        payload: absent and None are the same.
+        action: `TriggerAction.Void()`, `TriggerAction.Enqueue(queue=…)`, or their dicts; absent waits for the result.
+        timeout_ms: longest wait; 0, None and absent are the client's default.
+        metadata: JSON beside the payload, for a handler that names that parameter.
+        namespace: of the function; absent is the worker's own, and `default` for `engine::` ids.
+    """
+
+    function_id: Required[str]
+    payload: Any
+    action: Void | Enqueue | VoidAction | EnqueueAction | None
+    timeout_ms: int | None
+    metadata: Any
+    namespace: str | None
+
+
+class TriggerInput(TypedDict, total=False):
+    """One trigger to register.
+
+    Keys:
+        metadata: delivered to the function with each event.
+        namespace: of the function; absent is the worker's own.
+        trigger_namespace: of the trigger type; absent is the worker's, then the engine's.
+    """
+
+    type: Required[str]
+    function_id: Required[str]
+    config: Any
+    metadata: Any
+    namespace: str | None
+    trigger_namespace: str | None
+
+
+class TriggerTypeInput(TypedDict, total=False):
+    """One trigger type to provide; the formats are JSON Schemas, or types that have one."""
+
+    id: Required[str]
+    description: str
+    trigger_request_format: Any
+    call_request_format: Any
+
+
+class FunctionInput(TypedDict, total=False):
+    """A function in the dict form of `register_function`; its schemas are not taken from the signature."""
+
+    id: Required[str]
+    description: str | None
+    metadata: Any
+    request_format: Any
+    response_format: Any
+
+
+class TriggerAction:
+    """What should happen to a call, if its caller does not want to wait for the result."""
+
+    @staticmethod
+    def Void() -> Void:
+        """No result is wanted; `trigger` returns None at once."""
+        return Void()
+
+    @staticmethod
+    def Enqueue(*, queue: str) -> Enqueue:
+        """Run it through the named queue; the result is ``{"messageReceiptId": …}``."""
+        return Enqueue(queue)
+
+
+_ACTIONS: dict[str, type[Void] | type[Enqueue]] = {"void": Void, "enqueue": Enqueue}
+
+
+def action_of(value: object) -> Void | Enqueue | None:
+    """The action in either form; a dict of an unknown type is an ordinary call, as for published clients."""
+    if value is None or isinstance(value, Void | Enqueue):
+        return value
+    if isinstance(value, Mapping):
+        if value.get("type") == "void":
+            return Void()
+        if value.get("type") == "enqueue":
+            return Enqueue(value["queue"])
+        return None
+    raise TypeError(f"action must be TriggerAction.Void(), TriggerAction.Enqueue(queue=…) or a dict, got {value!r}")
+
+
+_warned: set[str] = set()
+
+
+def warn_of_unknown_keys(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:
+    """Say once for each key that it does nothing; a misspelt `timeout` is hard to find otherwise."""
+    for key in given.keys() - known:
+        remark = f"{what} has no key {key!r}; it is ignored (known: {', '.join(sorted(known))})"
+        if remark not in _warned:
+            _warned.add(remark)
+            logger.warning(remark)
+
+
+def target_namespace(explicit: str | None, function_id: str, own: str | None, field: str) -> str | None:
+    """Where a call goes: the explicit namespace, the engine's for its builtins, else the worker's own.
+
+    Raises:
+        ValueError: it was named and left blank.
+    """
+    if explicit is not None:
+        if is_blank(explicit):
+            raise ValueError(
+                f"namespace is empty: {field} was set to {explicit!r}. "
+                "Give it a name, or leave it unset to stay in this worker's namespace."
+            )
+        return explicit
+    if function_id.startswith(("engine::", "configuration::")):
+        return DEFAULT_NAMESPACE
+    return own

@@ -1,0 +1,73 @@
+"""JSON Schema of a handler's payload and result, from its type hints (08 §9.6)."""
+
+from typing import Any
+
+import msgspec
+
+from iii.sdk.annotations import NOTHING, is_pydantic_model, is_readable
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_REFERENCE = "#/$defs/{name}"
+
+Schema = dict[str, Any]
+
+
+def schema(hint: Any) -> Schema | None:
+    """The schema of a type, with all definitions under the root's `$defs`; None if the hint says nothing about JSON."""
+    if hint is NOTHING or hint is Any or not is_readable(hint):
+        return None
+    definitions: Schema = {}
+
+    def of_pydantic(model: Any) -> Schema:
+        if not is_pydantic_model(model):
+            raise NotImplementedError(f"{model!r} has no schema")
+        described: Schema = model.model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(described.pop("$defs", {}))
+        return described
+
+    if is_pydantic_model(hint):
+        root = of_pydantic(hint)
+    else:
+        (root,), found = msgspec.json.schema_components([hint], schema_hook=of_pydantic, ref_template=_REFERENCE)
+        definitions.update(found)
+    root = _inlined(root, definitions)
+    if not root:
+        return None
+    described: Schema = _simplified(root)
+    if definitions:
+        described["$defs"] = {name: _simplified(each) for name, each in sorted(definitions.items())}
+    described["$schema"] = DIALECT
+    return described
+
+
+def _inlined(root: Schema, definitions: Schema) -> Schema:
+    """A root that only refers to a definition becomes that definition, unless others refer to it too."""
+    name = str(root.get("$ref", "")).removeprefix("#/$defs/")
+    if len(root) != 1 or name not in definitions:
+        return root
+    definition: Schema = definitions[name]
+    if f'"{root["$ref"]}"' in msgspec.json.encode(definitions).decode():
+        return root
+    del definitions[name]
+    return definition
+
+
+def _simplified(described: Any) -> Any:
+    """`anyOf` of one type and null as `"type": [t, "null"]`, as every published client words it."""
+    if isinstance(described, list):
+        return [_simplified(each) for each in described]
+    if not isinstance(described, dict):
+        return described
+    plain = {key: _simplified(value) for key, value in described.items()}
+    choices = plain.get("anyOf")
+    if isinstance(choices, list) and len(choices) == 2 and {"type": "null"} in choices:
+        other = next((each for each in choices if each != {"type": "null"}), None)
+        if (
+            isinstance(other, dict)
+            and isinstance(other.get("type"), str)
+            and "enum" not in other
+            and "const" not in other
+        ):
+            del plain["anyOf"]
+            return {**plain, **other, "type": [other["type"], "null"]}
+    return plain

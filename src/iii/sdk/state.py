@@ -1,0 +1,59 @@
+"""The state of a connection and who hears of its changes (08 §4.4, §4.6)."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+ConnectionState: TypeAlias = Literal["disconnected", "connecting", "connected", "reconnecting", "failed"]
+ConnectionStateListener: TypeAlias = Callable[[ConnectionState], object]
+
+logger = logging.getLogger("iii.sdk")
+
+
+class StateHolder:
+    """One state; `failed` is for good, until a shutdown."""
+
+    def __init__(self) -> None:
+        self.state: ConnectionState = "disconnected"
+        self.settled = threading.Event()
+        """Set while somebody who waits for the first connection need not wait: connected or failed."""
+        self._listeners: list[_Subscription] = []
+
+    def change(self, state: ConnectionState, *, shutdown: bool = False) -> None:
+        """Tell the listeners, in order; the same state twice, or anything after `failed`, changes nothing."""
+        if state == self.state or (self.state == "failed" and not shutdown):
+            return
+        self.state = state
+        if state in ("connected", "failed"):
+            self.settled.set()
+        else:
+            self.settled.clear()
+        for subscription in list(self._listeners):
+            if subscription.active:
+                subscription.tell(state, "Connection state listener raised")
+
+    def listen(self, listener: ConnectionStateListener) -> Callable[[], None]:
+        """Tell it the present state at once, on this thread, and each change; returns how to stop that."""
+        subscription = _Subscription(listener)
+        self._listeners.append(subscription)
+        subscription.tell(self.state, "Connection state listener raised on initial fire")
+
+        def unsubscribe() -> None:
+            subscription.active = False
+            if subscription in self._listeners:
+                self._listeners.remove(subscription)
+
+        return unsubscribe
+
+
+class _Subscription:
+    def __init__(self, listener: ConnectionStateListener) -> None:
+        self.listener = listener
+        self.active = True
+
+    def tell(self, state: ConnectionState, complaint: str) -> None:
+        try:
+            self.listener(state)
+        except Exception:
+            logger.exception(complaint)

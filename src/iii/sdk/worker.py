@@ -1,0 +1,337 @@
+"""The client that users hold: registers, calls, lists, and goes (DESIGN 4, 08 §4, §9-§11).
+
+One object for both doors: `register_worker` gives it a loop on a thread of its own, `connect_worker` the caller's loop.
+Methods without `_async` may be used from any thread; those that wait for an answer not from the loop's own.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from iii.protocol.errors import FunctionNotFound
+from iii.protocol.messages import (
+    HttpInvocation,
+    InvokeFunction,
+    Reattach,
+    Void,
+    WorkerRegistered,
+)
+from iii.protocol.messages import (
+    RegistrationRejected as Rejection,
+)
+from iii.protocol.names import CREATE_CHANNEL, DEFAULT_NAMESPACE, LIST_FUNCTIONS, LIST_WORKERS, REGISTER_WORKER
+from iii.sdk import discovery
+from iii.sdk.announcement import announcement
+from iii.sdk.caller import ON_LOOP, Caller
+from iii.sdk.connection import Connection
+from iii.sdk.encoding import encode_outgoing
+from iii.sdk.executor import Executor
+from iii.sdk.inbound import Inbound
+from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
+from iii.sdk.providers import TriggerHandler
+from iii.sdk.refs import Channel, FunctionRef, Trigger, TriggerTypeRef
+from iii.sdk.registrar import Registrar
+from iii.sdk.rejection import RegistrationRejected
+from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
+from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
+from iii.sdk.state import ConnectionState, ConnectionStateListener
+from iii.sdk.streams import Stream, stream_functions
+from iii.sdk.threads import HandlerThreads
+
+logger = logging.getLogger("iii.sdk")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Worker:
+    """One worker: made by `register_worker` or `connect_worker`."""
+
+    def __init__(self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop) -> None:
+        self._options = options
+        self._loop = loop
+        self._registered: WorkerRegistered | None = None
+        namespace = options.effective_namespace
+        self._connection = Connection(
+            url,
+            handshake_headers(options.headers),
+            options.reconnection_config or ReconnectionConfig(),
+            self,
+            loop,
+        )
+        self._threads = HandlerThreads()
+        self._caller = Caller(self._connection, options.invocation_timeout_ms, namespace)
+        self._registrar = Registrar(self._connection, namespace)
+        self._executor = Executor(
+            self._registrar.registrations.functions,
+            loop,
+            self._threads,
+            self._connection.send,
+            lambda message: self._connection.send(message, urgent=True),
+        )
+        self._inbound = Inbound(
+            self._caller.pending,
+            self._executor,
+            self._registrar.registrations,
+            self._connection.send,
+            self._on_registered,
+            self._on_rejected,
+        )
+        self.received = self._inbound.receive
+        self._watch = discovery.FunctionsWatch(
+            lambda function_id, handler: self.register_function({"id": function_id}, handler),
+            lambda kind, function_id: self.register_trigger({"type": kind, "function_id": function_id, "config": {}}),
+        )
+        self._stopped: asyncio.Task[None] | None = None
+
+    # -- functions ------------------------------------------------------------------------------------------------
+
+    def function(
+        self,
+        function_id: str,
+        *,
+        description: str | None = None,
+        metadata: Any = None,
+        request_format: Any = None,
+        response_format: Any = None,
+    ) -> Callable[[F], F]:
+        """Register the decorated function; it stays what it was."""
+
+        def register(handler: F) -> F:
+            self.register_function(
+                function_id,
+                handler,
+                description=description,
+                metadata=metadata,
+                request_format=request_format,
+                response_format=response_format,
+            )
+            return handler
+
+        return register
+
+    def register_function(
+        self,
+        function_id: str | FunctionInput,
+        handler_or_invocation: Callable[..., Any] | HttpInvocation,
+        *,
+        description: str | None = None,
+        metadata: Any = None,
+        request_format: Any = None,
+        response_format: Any = None,
+    ) -> FunctionRef:
+        """Serve a function. Does not wait for the engine; works before and between connections too.
+
+        Args:
+            function_id: the id, or a dict with `id` and whatever else describes the function.
+            handler_or_invocation: sync or async; or how the engine calls a URL itself.
+            description: for people; the default is the first line of the docstring.
+            metadata: any JSON, listed with the function.
+            request_format, response_format: JSON Schemas; the defaults come from the type hints.
+
+        Raises:
+            ValueError: the id is blank, or registered on this client already.
+            TypeError: the id is not a string, the handler not callable.
+        """
+        if isinstance(function_id, Mapping):
+            return self._registrar.function(function_id, handler_or_invocation, schemas=False)
+        wanted: FunctionInput = {
+            "id": function_id,
+            "description": description,
+            "metadata": metadata,
+            "request_format": request_format,
+            "response_format": response_format,
+        }
+        return self._registrar.function(wanted, handler_or_invocation, schemas=True)
+
+    # -- triggers -------------------------------------------------------------------------------------------------
+
+    def register_trigger(self, trigger: TriggerInput) -> Trigger:
+        """Bind a function to an event. Does not wait; a refusal is logged as an error."""
+        return self._registrar.trigger(trigger)
+
+    def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: TriggerHandler) -> TriggerTypeRef:
+        """Provide a trigger type: `handler` hears of every binding, and calls its function when its event happens."""
+        self._registrar.trigger_type(trigger_type, handler)
+        return TriggerTypeRef(trigger_type["id"], self)
+
+    def unregister_trigger_type(self, trigger_type: str | Mapping[str, Any]) -> None:
+        """Stop providing a type, by id or by a dict with `id`."""
+        if isinstance(trigger_type, str):
+            self._registrar.no_trigger_type(trigger_type, None)
+        else:
+            self._registrar.no_trigger_type(trigger_type["id"], trigger_type.get("namespace"))
+
+    # -- calls ----------------------------------------------------------------------------------------------------
+
+    def trigger(self, request: TriggerRequest) -> Any:
+        """Call a function and wait for its result on this thread.
+
+        Raises:
+            InvocationError: it failed; `FunctionNotFound`, `InvocationForbidden` and `InvocationTimeout` say how.
+            RuntimeError: this is the event loop's thread, which must not wait; use `trigger_async`.
+            RegistrationRejected: the engine does not accept this worker.
+            TypeError: the payload has no JSON form.
+        """
+        return self._caller.call(request)
+
+    async def trigger_async(self, request: TriggerRequest) -> Any:
+        """Call a function and wait for its result; from any event loop. Raises as `trigger`."""
+        return await self._caller.call_async(request)
+
+    # -- discovery ------------------------------------------------------------------------------------------------
+
+    def list_functions(self, include_internal: bool = False) -> list[FunctionInfo]:
+        """All functions that can be called; the engine's own only if asked for."""
+        return discovery.function_rows(self.trigger(discovery.list_request(LIST_FUNCTIONS, include_internal)))
+
+    async def list_functions_async(self, include_internal: bool = False) -> list[FunctionInfo]:
+        """As `list_functions`."""
+        request = discovery.list_request(LIST_FUNCTIONS, include_internal)
+        return discovery.function_rows(await self.trigger_async(request))
+
+    def list_workers(self, include_internal: bool = False) -> list[WorkerInfo]:
+        """All connected workers; the engine's modules only if asked for."""
+        return discovery.worker_rows(self.trigger(discovery.list_request(LIST_WORKERS, include_internal)))
+
+    async def list_workers_async(self, include_internal: bool = False) -> list[WorkerInfo]:
+        """As `list_workers`."""
+        request = discovery.list_request(LIST_WORKERS, include_internal)
+        return discovery.worker_rows(await self.trigger_async(request))
+
+    def list_triggers(self, include_internal: bool = False) -> list[TriggerInfo]:
+        """All registered triggers."""
+        try:
+            reply = self.trigger(discovery.list_request(discovery.TRIGGERS, include_internal))
+        except FunctionNotFound:
+            reply = self.trigger(discovery.list_request(discovery.TRIGGERS_OF_OLD_ENGINES, include_internal))
+        return discovery.trigger_rows(reply)
+
+    async def list_triggers_async(self, include_internal: bool = False) -> list[TriggerInfo]:
+        """As `list_triggers`."""
+        try:
+            reply = await self.trigger_async(discovery.list_request(discovery.TRIGGERS, include_internal))
+        except FunctionNotFound:
+            request = discovery.list_request(discovery.TRIGGERS_OF_OLD_ENGINES, include_internal)
+            reply = await self.trigger_async(request)
+        return discovery.trigger_rows(reply)
+
+    def on_functions_available(self, callback: discovery.FunctionsListener) -> Callable[[], None]:
+        """Call it, on the loop, with all functions whenever they change; returns how to stop that."""
+        return self._watch.listen(callback)
+
+    # -- channels and streams -------------------------------------------------------------------------------------
+
+    def create_channel(self, buffer_size: int | None = None) -> Channel:
+        """A new channel; its refs travel in payloads."""
+        return Channel.from_reply(
+            self.trigger({"function_id": CREATE_CHANNEL, "payload": {"buffer_size": buffer_size}})
+        )
+
+    async def create_channel_async(self, buffer_size: int | None = None) -> Channel:
+        """As `create_channel`."""
+        request: TriggerRequest = {"function_id": CREATE_CHANNEL, "payload": {"buffer_size": buffer_size}}
+        return Channel.from_reply(await self.trigger_async(request))
+
+    def create_stream(self, stream_name: str, stream: Stream) -> None:
+        """Keep the items of a stream in this worker."""
+        for function_id, method in stream_functions(stream_name, stream).items():
+            self.register_function({"id": function_id}, method)
+
+    # -- the connection -------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """The engine's."""
+        return self._connection.url
+
+    @property
+    def worker_id(self) -> str | None:
+        """What the engine calls the last connection; None before the first."""
+        return self._registered.worker_id if self._registered is not None else None
+
+    def get_connection_state(self) -> ConnectionState:
+        """`disconnected`, `connecting`, `connected`, `reconnecting` or `failed`."""
+        return self._connection.states.state
+
+    def add_connection_state_listener(self, handler: ConnectionStateListener) -> Callable[[], None]:
+        """Call it with the present state now, and on the loop with each new one; returns how to stop that."""
+        return self._connection.states.listen(handler)
+
+    def shutdown(self) -> None:
+        """Leave: pending calls end with `SHUTDOWN`, the socket is closed. A second call does nothing.
+
+        Raises:
+            RuntimeError: on the loop's own thread; use `shutdown_async`.
+        """
+        if self._connection.on_loop() and self._loop.is_running():
+            raise RuntimeError(ON_LOOP)
+        if self._loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._stop_once(), self._loop).result(SHUTDOWN_S)
+
+    async def shutdown_async(self) -> None:
+        """As `shutdown`, from any event loop."""
+        if not self._loop.is_running():
+            return
+        if asyncio.get_running_loop() is self._loop:
+            await self._stop_once()
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._stop_once(), self._loop))
+
+    def __repr__(self) -> str:
+        return f"<Worker {self._options.effective_name!r} {self.get_connection_state()} at {self.address}>"
+
+    # -- behind the doors -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect. On the loop."""
+        self._connection.start()
+
+    def wait_until_settled(self, timeout_s: float) -> bool:
+        """Wait on this thread until connected or failed for good."""
+        return self._connection.states.settled.wait(timeout_s)
+
+    def raise_if_unusable(self) -> None:
+        """Raises RegistrationRejected, or ConnectionError if connecting was given up."""
+        if self._caller.rejected is not None:
+            raise self._caller.rejected
+        if self.get_connection_state() == "failed":
+            raise ConnectionError(f"Connection to {self.address} failed after max retries")
+
+    async def _stop_once(self) -> None:
+        if self._stopped is None:
+            self._stopped = self._loop.create_task(self._stop())
+        await asyncio.shield(self._stopped)
+
+    async def _stop(self) -> None:
+        self._threads.close()
+        await self._executor.stop()
+        self._caller.pending.fail_all()
+        await self._connection.stop()
+
+    def greeting(self) -> list[bytes]:
+        """See ConnectionUser."""
+        messages = self._registrar.registrations.replay()
+        if self._registered is not None:
+            last = self._registered
+            messages.insert(0, encode_outgoing(Reattach(last.worker_id, last.reattach_token)))
+        return messages
+
+    def farewell(self) -> list[bytes]:
+        """See ConnectionUser."""
+        payload: Any = announcement(self._options)
+        message = InvokeFunction(REGISTER_WORKER, payload, action=Void(), namespace=DEFAULT_NAMESPACE)
+        return [encode_outgoing(message)]
+
+    def _on_registered(self, message: WorkerRegistered) -> None:
+        self._registered = message
+
+    def _on_rejected(self, message: Rejection) -> None:
+        rejected = RegistrationRejected(message.code, message.namespace, message.worker_name, message.owner_worker_id)
+        self._caller.rejected = rejected
+        logger.error("%s", rejected)
+        self._caller.pending.fail_all(rejected)
+        self._connection.fail()
+
+
+SHUTDOWN_S = 10.0  # bound of the whole leaving
