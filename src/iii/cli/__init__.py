@@ -1,5 +1,6 @@
 """The `iii` command. Only what a command needs is imported, when it runs: `iii --version` loads nothing else."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,9 @@ _OPTIONS_WITH_VALUE = frozenset({"-c", "--config", "--host"})
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 success, 1 failure, 2 wrong usage (07 §8.4)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options, rest = _split(arguments)
     if options and options[0] in ("-v", "--version"):
@@ -50,8 +54,8 @@ def _run(options: list[str], command: str, arguments: list[str]) -> int:
     from iii.cli.parser import suggestion, usage_error
 
     if command not in COMMANDS:
-        hint = suggestion(command, [name for name in COMMANDS if len(name) > 1])
-        return usage_error("iii", f"unknown command '{command}'{hint}; to run the engine: iii")
+        hint = suggestion(command, [name for name in COMMANDS if len(name) > 1]) or "; to run the engine: iii"
+        return usage_error("iii", f"unknown command '{command}'{hint}")
     wrong = [
         option for option in options if option != "--no-update-check"
     ]  # which old scripts pass; nothing is checked

@@ -58,8 +58,9 @@ def usage_error(program: str, message: str) -> int:
 
 def suggestion(wrong: str, known: Collection[str]) -> str:
     """`, did you mean 'x'?`, or nothing."""
-    near = get_close_matches(wrong, list(known), n=1)
-    return f", did you mean '{near[0]}'?" if near else ""
+    names = {name.lstrip("-"): name for name in known}
+    near = get_close_matches(wrong.lstrip("-"), names, n=1)
+    return f", did you mean '{names[near[0]]}'?" if near else ""
 
 
 def fail(message: str) -> int:

@@ -4,7 +4,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +19,7 @@ C = TypeVar("C", bound=Struct)
 GUARDING_KEYS = frozenset({"allowed_origins", "auth_function", "auth_function_id", "middleware_function_id", "rbac"})
 
 _ERROR = re.compile(r"(?P<text>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")  # `[...]` is some member of a mapping
 _EXPECTED = re.compile(r"Expected `([^`]+)`(.*?)(?:, got `[^`]+`)?$")
 _MISSING = re.compile(r"Object missing required field `(.+)`$")
 _TYPE_NAMES = {
@@ -108,8 +108,8 @@ def _explanation(text: str, block: dict[str, Any], declared: object) -> str:
     missing = _MISSING.match(what)
     if missing is not None:
         return f"{path}.{missing[1]}".removeprefix(".") + ": is missing"
-    value, declared, last = _follow(path, block, declared)
-    allowed = [choice for option in _alternatives(declared) for choice in typing.get_args(option) or ()]
+    found_at = _follow(path, block, declared)
+    allowed = [choice for option in _alternatives(found_at.declared) for choice in typing.get_args(option)]
     expected = _EXPECTED.match(what)
     if what.startswith("Invalid enum value") and allowed:
         what = f"expected {' or '.join(map(str, allowed))}"
@@ -118,21 +118,40 @@ def _explanation(text: str, block: dict[str, Any], declared: object) -> str:
         what = f"expected {' or '.join(names)}{expected[2]}"
     else:
         what = what[:1].lower() + what[1:]
-    return f"{path.removeprefix('.') or 'config'}: {what}, got {HIDDEN if is_secret(last) else shown(value)}"
+    value = HIDDEN if is_secret(found_at.name) else shown(found_at.value)
+    return f"{found_at.path.removeprefix('.') or 'config'}: {what}, got {value}"
 
 
-def _follow(path: str, value: Any, declared: object) -> tuple[object, object, str]:
-    """What stands at msgspec's path: the value, its declaration and the last name; as far as the path is known."""
-    last = ""
+class _Place(NamedTuple):
+    """Where msgspec's path leads: the path with the names of mapping members, and what is there."""
+
+    path: str
+    name: str
+    value: Any
+    declared: object
+
+
+def _follow(path: str, value: Any, declared: object) -> _Place:
+    place = _Place("", "", value, declared)
     for name, index in _STEP.findall(path):
-        struct = _struct_in(declared)
+        struct, items = _struct_in(place.declared), _item_type(place.declared)
         if name and struct is not None:
-            value, declared, last = value[name], typing.get_type_hints(struct)[_attribute(struct, name)], name
-        elif index.isdigit():
-            value, declared = value[int(index)], _item_type(declared)
+            hint = typing.get_type_hints(struct)[_attribute(struct, name)]
+            place = _Place(f"{place.path}.{name}", name, place.value[name], hint)
+        elif index == "...":
+            key = next(key for key, item in place.value.items() if not _converts(item, items))
+            place = _Place(f"{place.path}.{key}", str(key), place.value[key], items)
         else:
-            return value, declared, last
-    return value, declared, last
+            place = _Place(f"{place.path}[{index}]", place.name, place.value[int(index)], items)
+    return place
+
+
+def _converts(value: object, declared: Any) -> bool:
+    try:
+        msgspec.convert(value, declared)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _attribute(struct: type[Struct], key: str) -> str:

@@ -122,14 +122,11 @@ def _fits(place: yaml.Node | None, node: yaml.Node | None, token: str, value: st
     intended = str(place.value).replace(token, value)
     if isinstance(node, yaml.ScalarNode) and node.value.strip() == intended.strip():
         return True
-    # the whole value is on purpose one quoted text, list or mapping
+    # on purpose the whole value is one quoted text, list or mapping
+    alone = place.value == token and not place.style  # libyaml says "" for plain, PyYAML None
     bare = value.strip()
-    return (
-        place.value == token
-        and place.style is None
-        and node is not None
-        and bare[:1] + bare[-1:] in _QUOTES_AND_BRACKETS
-    )
+    whole = node is not None and node.end_mark.column - node.start_mark.column == len(bare)
+    return alone and whole and bare[:1] + bare[-1:] in _QUOTES_AND_BRACKETS
 
 
 def _structure_changed(found: _Substitution, source: str, why: str) -> StartFailure:

@@ -44,8 +44,8 @@ class LogWriter(logging.Handler):
         super().__init__()
         self.stream = stream
         self.dropped = 0
-        self._lines: queue.Queue[str] = queue.Queue(BACKLOG_LINES)
-        threading.Thread(target=self._write_forever, name="iii-log", daemon=True).start()
+        self._lines: queue.Queue[str | None] = queue.Queue(BACKLOG_LINES)
+        threading.Thread(target=self._write_all, name="iii-log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -64,9 +64,17 @@ class LogWriter(logging.Handler):
             while self._lines.unfinished_tasks and (left := deadline - time.monotonic()) > 0:
                 self._lines.all_tasks_done.wait(left)
 
-    def _write_forever(self) -> None:
-        while True:
-            line = self._lines.get()
+    def close(self) -> None:
+        """Write what waits and end the thread, unless nobody reads."""
+        self.flush()
+        try:
+            self._lines.put_nowait(None)
+        except queue.Full:
+            pass
+        super().close()
+
+    def _write_all(self) -> None:
+        while (line := self._lines.get()) is not None:
             dropped, self.dropped = self.dropped, 0
             if dropped:
                 line = f"{dropped} log lines were dropped: nobody read them\n{line}"
@@ -76,6 +84,7 @@ class LogWriter(logging.Handler):
             except (OSError, ValueError):  # broken or closed: the engine goes on without a log
                 pass
             self._lines.task_done()
+        self._lines.task_done()
 
 
 class TextFormatter(logging.Formatter):

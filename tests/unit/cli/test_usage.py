@@ -1,0 +1,160 @@
+"""Usage of the `iii` command: help, hints, exit codes; no engine needed (07 §8.1, §8.4)."""
+
+import io
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from iii.cli import main
+from iii.protocol.versions import PACKAGE_VERSION
+
+
+def run(line: str) -> int:
+    """Run `iii …` and return its exit code."""
+    try:
+        return main(shlex.split(line))
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("III_URL", raising=False)
+
+
+@pytest.mark.parametrize("line", ["--version", "-v", "--no-update-check -v"])
+def test_07_check_60_version_prints_only_the_version(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(line) == 0
+    assert capsys.readouterr() == (f"{PACKAGE_VERSION}\n", "")
+
+
+def test_07_check_60_start_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("start") == 2
+    assert capsys.readouterr() == ("", "error: unknown command 'start'; to run the engine: iii\nTry 'iii --help'.\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("install", "unknown command 'install'; to run the engine: iii"),
+        ("console", "unknown command 'console'; to run the engine: iii"),
+        ("triger f", "unknown command 'triger', did you mean 'trigger'?"),
+        ("--bogus", "unknown option '--bogus'"),
+        ("--confg x.yaml", "unknown command 'x.yaml'"),
+        ("--confg=x.yaml", "unknown option '--confg', did you mean '--config'?"),
+        ("--config", "argument -c/--config: expected one argument"),
+        ("-c x.yaml --use-default-config", "--use-default-config and --config exclude each other"),
+        ("--host ''", "--host: expected a host name or address, got nothing"),
+        ("-c x.yaml trigger f", "'-c' is for running the engine, not for 'iii trigger'"),
+        ("worker lst", "unknown command 'iii worker lst', did you mean 'list'?"),
+        ("worker start", "unknown command 'iii worker start'"),
+        ("worker list extra", "unexpected argument 'extra'"),
+        ("function list --jsn", "unknown option '--jsn', did you mean '--json'?"),
+        ("trigger f --jsn '[1]'", "unknown option '--jsn', did you mean '--json'?"),
+        ("trigger f --json", "argument --json: expected one argument"),
+        ("trigger f --timeout-ms 0", "argument --timeout-ms/--timeout: expected milliseconds of 1 or more, got '0'"),
+        ("trigger f --port 70000", "argument --port: expected a port from 1 to 65535, got '70000'"),
+        ("trigger f --url http://x", "--url: expected ws://HOST:PORT or wss://HOST, got 'http://x'"),
+        ("trigger f --url ws://x:y", "--url: expected ws://HOST:PORT or wss://HOST, got 'ws://x:y'"),
+        ("trigger f --url ws://x --port 1", "--url says it all; leave out --address and --port"),
+        ("trigger f --address ws://x", "--address: expected a host name or address, got 'ws://x'; for a URL use --url"),
+        ("trigger --payload {}", "--payload needs --function-id ID"),
+        ("trigger --function-id f g", "both --function-id and FUNCTION_PATH ('g') are given; keep one"),
+        ("trigger f --json 1 --payload 1", "both --json and --payload are given; keep one"),
+    ],
+)
+def test_07_s8_1_wrong_usage_is_one_line_and_a_hint(line: str, error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(line) == 2
+    output, told = capsys.readouterr()
+    assert output == ""
+    assert told.splitlines()[0].startswith(f"error: {error}")
+    assert told.splitlines()[1].startswith("Try 'iii")
+    assert len(told.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("trigger", "iii trigger: missing FUNCTION_PATH. Try: "),
+        ("trigger a=1", "iii trigger: missing FUNCTION_PATH. Try: "),
+        ("trigger f word", "expected key=value, got 'word'"),
+        ("trigger f =v", "payload key must not be empty (got '=v')"),
+        ("trigger f --json [1] a=1", "--json must be an object when combined with kv pairs"),
+        ("trigger f a=1 --json [1] b=2", "--json must be an object when combined with kv pairs"),
+        ("trigger f --json nope", "--json: invalid JSON: "),
+        ("trigger --function-id f --payload nope", "Invalid JSON payload: "),
+        ("trigger f --namespace ''", "namespace is empty: "),
+        ("t f word", "expected key=value, got 'word'"),
+    ],
+)
+def test_07_check_61_mistakes_are_told_before_connecting(
+    line: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(line) == 1
+    output, told = capsys.readouterr()
+    assert output == ""
+    assert told.startswith(f"Error: {text}")
+    assert told.count("\n") == 1
+
+
+def test_07_s8_1_bare_worker_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("worker") == 2
+    assert "usage: iii worker list" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--help", ["config.yaml", "trigger", "worker list", "function list", "examples:", "III_HOST"]),
+        ("-h", ["--use-default-config"]),
+        ("--help trigger", ["commands:"]),
+        ("trigger --help", ["FUNCTION_PATH", "KEY=VALUE", "30000", "III_TOKEN", "examples:"]),
+        ("worker -h", ["iii worker list"]),
+        ("worker list --help", ["--json", "--all", "49134"]),
+        ("function list -h", ["--json", "--search"]),
+    ],
+)
+def test_07_s8_1_help_is_for_reading(line: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(line) == 0
+    output, told = capsys.readouterr()
+    assert told == ""
+    assert [word for word in words if word not in output] == []
+    assert max(map(len, output.splitlines())) <= 110
+
+
+def test_a_bad_III_URL_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("III_URL", "localhost")
+    assert run("trigger f") == 2
+    assert "environment variable III_URL: expected ws://HOST:PORT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["trigger", "--help"], ["worker"], ["start"]])
+def test_hot_options_load_nothing_heavy(arguments: list[str]) -> None:
+    heavy = {
+        "asyncio",
+        "iii.engine",
+        "iii.sdk",
+        "iii.server",
+        "importlib.metadata",
+        "msgspec",
+        "picows",
+        "rich",
+        "yaml",
+    }
+    script = (
+        "import sys; from iii.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        f"sys.stderr.write(','.join(sorted({heavy!r} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stderr.splitlines()[-1:] in ([], ["Try 'iii --help'."])
+
+
+def test_output_that_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert run("trigger --help") == 0
+    stream.flush()
+    assert b"KEY=VALUE \\u2026" in stream.buffer.getvalue()  # type: ignore[attr-defined]

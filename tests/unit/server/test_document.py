@@ -1,0 +1,142 @@
+"""The grammar of a configuration file (07 §4.3)."""
+
+import pytest
+import yaml
+
+from iii.server.document import Document, Entry, YamlLoader, parse, shown
+from iii.server.start_failure import StartFailure
+
+
+def mistake(text: str) -> str:
+    with pytest.raises(StartFailure) as failure:
+        parse(text, "config.yaml")
+    assert "\n" not in str(failure.value)
+    return str(failure.value)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment", "{}", "workers:", "workers: null\nmodules: null"])
+def test_07_check_37_a_document_without_modules_asks_for_the_default_set(text: str) -> None:
+    assert parse(text, "config.yaml").entries is None
+
+
+def test_C1_an_empty_list_is_a_list() -> None:
+    assert parse("workers: []", "config.yaml").entries == ()
+
+
+def test_07_check_36_both_grammars_and_both_lists() -> None:
+    read = parse(
+        "modules:\n- class: modules::api::RestApiModule\n  config: {port: 1}\nworkers:\n- name: iii-queue\nport: 0\n"
+        "registration_namespace_grace_ms: 100",
+        "config.yaml",
+    )
+    assert read == Document(
+        entries=(
+            Entry("workers[0]", "name", "iii-queue"),
+            Entry("modules[0]", "class", "modules::api::RestApiModule", {"port": 1}),
+        ),
+        port=0,
+        grace_ms=100,
+    )
+
+
+def test_07_check_38_unknown_top_level_key_is_an_error_naming_the_file() -> None:
+    assert mistake("wokers: []") == "config.yaml: unknown top-level key 'wokers', did you mean 'workers'?"
+    assert mistake("1: x").startswith("config.yaml: unknown top-level key '1'; known: workers, modules, port")
+
+
+def test_07_check_38_unknown_entry_key_is_accepted_with_a_warning() -> None:
+    read = parse("workers: [{name: iii-queue, confg: {}}]", "config.yaml")
+    assert read.entries == (Entry("workers[0]", "name", "iii-queue"),)
+    assert read.warnings == (
+        "config.yaml: workers[0] (iii-queue): key 'confg' is not known and ignored, did you mean 'config'?",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("workers: {a: 1}", "workers: expected a list of modules, got a mapping with 'a'"),
+        (
+            "workers: [iii-http]",
+            "workers[0]: expected a mapping with 'name', got \"iii-http\"; write '- name: iii-http'",
+        ),
+        ("workers: [3]", "workers[0]: expected a mapping with 'name', got 3"),
+        ("workers: [null]", "workers[0]: expected a mapping with 'name', got nothing"),
+        ("modules: [{}]", "modules[0]: needs the key 'name'; known: name, class"),
+        ("modules: [{nam: x}]", "modules[0]: needs the key 'name', did you mean 'name'?"),
+        ("modules: [{name: a, class: b}]", "modules[0]: has both 'name' and 'class', keep one"),
+        ("workers: [{name: 3}]", "workers[0]: name: expected the name of a module, got 3"),
+        ("workers: [{name: ' '}]", 'workers[0]: name: expected the name of a module, got " "'),
+        ("port: 70000", "port: expected a whole number from 0 to 65535, got 70000"),
+        ("port: '1'", 'port: expected a whole number from 0 to 65535, got "1"'),
+        ("port: true", "port: expected a whole number from 0 to 65535, got true"),
+        ("port: [1]", "port: expected a whole number from 0 to 65535, got a list of 1"),
+        (
+            "registration_namespace_grace_ms: -1",
+            "registration_namespace_grace_ms: expected a whole number of 0 or more, got -1",
+        ),
+        ("just words", "expected keys such as 'workers:' at the top level, got \"just words\"; an empty file is fine"),
+        ("- a", "expected keys such as 'workers:' at the top level, got a list of 1; an empty file is fine"),
+    ],
+)
+def test_wrong_types_name_the_place_and_the_value(text: str, expected: str) -> None:
+    assert mistake(text) == f"config.yaml: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("workers: [", "config.yaml:2:1: not valid YAML: did not find expected node content"),
+        ("a: b: c", "config.yaml:1:5: not valid YAML: mapping values are not allowed"),
+        ("workers:\n\t- name: x", "config.yaml:2:1: not valid YAML: found character"),
+        ("port: 1\nport: 2", "config.yaml:2:1: not valid YAML: key 'port' appears twice"),
+        ("a: *nowhere", "config.yaml:1:4: not valid YAML: found undefined alias"),
+        ("a: !!python/object:os.system x", "config.yaml:1:4: not valid YAML: could not determine a constructor"),
+        ("? [a]\n: b", "config.yaml:1:3: not valid YAML: found unhashable key"),
+        ("a: \x01", "config.yaml"),
+        ("--- 1\n--- 2", "config.yaml:2:1: not valid YAML: but found another document"),
+        ("[" * 5000, "config.yaml"),
+    ],
+)
+def test_bad_yaml_names_line_and_column(text: str, start: str) -> None:
+    assert mistake(text).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"),
+        ("on", "on"),
+        ("true", True),
+        ("False", False),
+        ("12:30:45", "12:30:45"),
+        ("2026-01-01", "2026-01-01"),
+        ("1_000", "1_000"),
+        ("010", 10),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("-7", -7),
+        ("1.5e3", 1500.0),
+        ("1e3", 1000.0),
+        (".5", 0.5),
+        ("~", None),
+        ("", None),
+        ("=", "="),
+        ('match("api::*")', 'match("api::*")'),
+    ],
+)
+def test_scalars_are_read_as_yaml_1_2_does(text: str, value: object) -> None:
+    read = yaml.load(f"key: {text}", YamlLoader)["key"]
+    assert (read, type(read)) == (value, type(value))
+
+
+def test_merge_keys_and_anchors_work() -> None:
+    read = yaml.load("base: &b {x: 1, y: 2}\nc: {<<: *b, y: 3}", YamlLoader)
+    assert read["c"] == {"x": 1, "y": 3}
+
+
+def test_shown_values_stay_on_one_line_and_short() -> None:
+    assert shown("a\nb\x1b[31m") == '"a\\nb\\x1b[31m"'
+    assert shown("x" * 100) == f'"{"x" * 60}…"'
+    assert shown({}) == "an empty mapping"
+    assert shown([]) == "an empty list"

@@ -1,0 +1,198 @@
+"""The engine's log output (06 §11)."""
+
+import io
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from iii.server import log
+from iii.server.secrets import without_secrets
+
+Configure = Callable[..., io.StringIO]
+
+
+@pytest.fixture
+def configure() -> Iterator[Configure]:
+    """Sends the log to a text buffer; afterwards logging is as it was."""
+    root = logging.getLogger()
+    before = root.level, root.handlers[:], logging.raiseExceptions
+    writers: list[log.LogWriter] = []
+    named: set[str] = set()
+
+    def configure(level: str = "info", log_format: str = "default", stream: io.StringIO | None = None) -> io.StringIO:
+        stream = io.StringIO() if stream is None else stream
+        writers.append(log.configure(level, log_format, stream))
+        named.update(log.parse_level(level)[1])
+        return stream
+
+    yield configure
+    for writer in writers:
+        writer.close()
+    root.setLevel(before[0])
+    root.handlers[:], logging.raiseExceptions = before[1:]
+    for name in named:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def written(stream: io.StringIO) -> str:
+    logging.getLogger().handlers[0].flush()
+    return stream.getvalue()
+
+
+def test_06_s11_default_format_is_one_line_and_a_tree_of_fields(configure: Configure) -> None:
+    stream = configure()
+    logging.getLogger("iii.modules.queue").info(
+        "Job enqueued",
+        extra={"fields": {"queue": "emails", "job": {"id": 7, "tags": ["a"]}, "attempt": 1}},
+    )
+    first, *tree = written(stream).splitlines()
+    assert re.fullmatch(r"\[\d\d:\d\d:\d\d\.\d{3} [AP]M\] \[INFO\] iii\.modules\.queue Job enqueued", first)
+    assert tree == [
+        '    ├ queue: "emails"',
+        "    ├ job:",
+        "    │ ├ id: 7",
+        '    │ └ tags: ["a"]',
+        "    └ attempt: 1",
+    ]
+
+
+def test_06_s11_the_function_field_is_the_source_and_not_in_the_tree(configure: Configure) -> None:
+    stream = configure()
+    logging.getLogger("iii.modules.observability").warning("slow", extra={"fields": {"function": "orders::create"}})
+    assert written(stream).endswith("[WARN] orders::create slow\n")
+
+
+def test_06_s11_json_format_is_one_object_per_line(configure: Configure) -> None:
+    stream = configure(log_format="JSON")
+    logging.getLogger("iii.engine").error("no", extra={"fields": {"queue": "emails"}})
+    (line,) = written(stream).splitlines()
+    record = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", record.pop("timestamp"))
+    assert record == {"level": "ERROR", "fields": {"message": "no", "queue": "emails"}, "target": "iii.engine"}
+
+
+def test_06_s11_levels_by_source(configure: Configure) -> None:
+    stream = configure("warn,iii::engine=trace, iii.engine.router = off")
+    logging.getLogger("iii.server").info("hidden")
+    logging.getLogger("iii.server").warning("shown 1")
+    logging.getLogger("iii.engine.session").log(log.LEVELS["trace"], "shown 2")
+    logging.getLogger("iii.engine.router").error("hidden")
+    assert [line.partition("shown")[2] for line in written(stream).splitlines()] == [" 1", " 2"]
+    assert "[TRACE] iii.engine.session" in written(stream)
+
+
+@pytest.mark.parametrize(
+    ("level", "senseless"), [("loud", ["loud"]), ("=debug", ["=debug"]), ("a=loud,,error", ["a=loud"])]
+)
+def test_06_s11_a_bad_level_is_reported_and_stops_nothing(
+    level: str, senseless: list[str], configure: Configure
+) -> None:
+    assert log.parse_level(level)[2] == senseless
+    configure(level)
+    assert logging.getLogger().level in (logging.INFO, logging.ERROR)
+
+
+def test_06_s11_a_bad_level_is_told_in_the_log(configure: Configure) -> None:
+    assert "Not a log level, ignored" in written(configure("loud"))
+
+
+def test_06_s11_an_unknown_format_falls_back(configure: Configure) -> None:
+    assert '    └ format: "xml"' in written(configure(log_format="xml"))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_06_s11_colours_only_on_a_terminal(configure: Configure) -> None:
+    stream = configure(stream=Terminal())
+    logging.getLogger("iii").info("hello")
+    assert "\033[34m[INFO]\033[0m iii hello" in written(stream)
+    stream = configure()
+    logging.getLogger("iii").info("hello")
+    assert "\033" not in written(stream)
+
+
+def test_nothing_a_worker_says_forges_a_line(configure: Configure) -> None:
+    stream = configure()
+    logging.getLogger("iii").info("a\n[09:00:00] forged\x1b[2J", extra={"fields": {"k\n": "v\n\u202e"}})
+    assert written(stream).splitlines()[0].endswith("iii a\\n[09:00:00] forged\\x1b[2J")
+    assert written(stream).splitlines()[1] == '    └ k\\n: "v\\n\\u202e"'
+
+
+def test_an_exception_is_told_below(configure: Configure) -> None:
+    text, objects = configure(), None
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("iii").exception("failed")
+        assert written(text).splitlines()[-1] == "    ValueError: broken"
+        objects = configure(log_format="json")
+        logging.getLogger("iii").exception("failed")
+    assert json.loads(written(objects))["fields"]["exception"].endswith("ValueError: broken")
+
+
+def test_secrets_are_hidden_by_key_name(configure: Configure) -> None:
+    stream = configure()
+    fields = {"headers": {"Authorization": "Bearer x", "Accept": "*"}, "items": [{"apiKey": "x"}], "III_TOKEN": "x"}
+    logging.getLogger("iii").info("secrets", extra={"fields": fields})
+    assert re.findall(r"\bx\b", written(stream)) == []
+    assert written(stream).count("[hidden]") == 3
+    assert without_secrets({"user": "x", "db_password": 1}) == {"user": "x", "db_password": "[hidden]"}
+
+
+def test_a_record_that_cannot_be_formatted_is_told_and_nothing_else_happens(configure: Configure) -> None:
+    stream = configure()
+    logging.getLogger("iii.engine").info("%d", "no number")
+    logging.getLogger("iii.engine").info("next", extra={"fields": "not a mapping"})
+    first, second = written(stream).splitlines()
+    assert first.startswith("cannot format a log record of iii.engine: TypeError")
+    assert second.endswith("next")
+
+
+class BrokenStream(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_broken_stream_stops_nothing(configure: Configure) -> None:
+    stream = configure(stream=BrokenStream())
+    logging.getLogger("iii").info("nobody hears")
+    assert written(stream) == ""
+
+
+class StuckStream(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.released = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.entered.set()
+        assert self.released.wait(10)
+        return super().write(text)
+
+
+def test_a_stream_that_nobody_reads_drops_lines_and_says_so(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "BACKLOG_LINES", 2)
+    monkeypatch.setattr(log, "FLUSH_S", 0.01)
+    stream = StuckStream()
+    configure(stream=stream)
+    logger = logging.getLogger("iii")
+    logger.info("line 0")
+    assert stream.entered.wait(10)
+    for number in range(1, 6):
+        logger.info("line %d", number)
+    logging.getLogger().handlers[0].close()  # full: gives up within FLUSH_S
+    monkeypatch.setattr(log, "FLUSH_S", 10.0)
+    stream.released.set()
+    lines = written(stream).splitlines()
+    assert [line[-6:] for line in lines if "dropped" not in line] == ["line 0", "line 1", "line 2"]
+    assert lines[1] == "3 log lines were dropped: nobody read them"
