@@ -1,0 +1,1 @@
+"""Health, baggage, log lines and worker gauges (06)."""

@@ -1,0 +1,1 @@
+"""The place of the reference's product telemetry: there is none here (O9)."""
