@@ -36,7 +36,7 @@ check: $(STAMP) ## format, lint, types, imports
 	@$(BIN)/ruff format --check $(PYTHON_FOLDERS)
 	@$(BIN)/ruff check $(PYTHON_FOLDERS)
 	@$(BIN)/mypy $(shell find $(PYTHON_FOLDERS) -name '*.py')
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 .PHONY: unit
 unit: $(STAMP) ## tests of parts, in seconds: no sockets, fake clock
@@ -67,5 +67,5 @@ lock: ## requirements.lock anew, newest versions that pyproject.toml allows
 .PHONY: clean
 clean: ## remove environments, caches and what tests leave behind
 	@rm -rf $(VENV) $(VENV)-* .cache build dist htmlcov coverage.json .coverage .coverage.* \
-	    .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	    .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks docs .ci -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
