@@ -3,7 +3,7 @@
 import asyncio
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -22,13 +22,27 @@ ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async ha
 _KEYS = frozenset(TriggerRequest.__annotations__)
 
 
-class Prepared(Struct, gc=False):
+class CallSpan(Protocol):
+    """One call, watched by its caller."""
+
+    @property
+    def trace(self) -> TraceContext: ...
+
+    def ended(self, error: BaseException | None) -> None: ...
+
+
+class Prepared(Struct):
     """One call, ready to be sent; no id: no answer is wanted."""
 
     function_id: str
     message: bytes
     invocation_id: str | None
     timeout_ms: int
+    span: CallSpan | None
+
+    def ended(self, error: BaseException | None) -> None:
+        if self.span is not None:
+            self.span.ended(error)
 
 
 class Caller:
@@ -37,13 +51,13 @@ class Caller:
     Attributes:
         pending: those that wait for an answer.
         rejected: set when the engine will not have this worker; every call raises it.
-        trace: where the trace context of a call comes from.
+        new_span: begins the span around a call; None while nobody traces.
     """
 
     def __init__(self, connection: Connection, default_timeout_ms: int, namespace: str | None) -> None:
         self.pending = PendingCalls()
         self.rejected: RegistrationRejected | None = None
-        self.trace: Callable[[], TraceContext | None] = current_trace.get
+        self.new_span: Callable[[str], CallSpan] | None = None
         self._connection = connection
         self._default_timeout_ms = default_timeout_ms
         self._namespace = namespace
@@ -59,7 +73,8 @@ class Caller:
         action = action_of(request.get("action"))
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         payload, metadata = request.get("payload"), request.get("metadata")
-        trace = self.trace()
+        span = self.new_span(function_id) if self.new_span is not None else None
+        trace = span.trace if span is not None else current_trace.get()
         message = InvokeFunction(
             function_id,
             NULL if payload is None else payload,
@@ -71,13 +86,22 @@ class Caller:
             target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace"),
         )
         timeout_ms = request.get("timeout_ms") or self._default_timeout_ms
-        return Prepared(function_id, encode_outgoing(message), invocation_id, timeout_ms)
+        return Prepared(function_id, encode_outgoing(message), invocation_id, timeout_ms, span)
 
     def call(self, request: TriggerRequest) -> Any:
         """Wait on this thread."""
         if self._connection.on_loop():
             raise RuntimeError(ON_LOOP)
         prepared = self.prepare(request)
+        try:
+            result = self._call(prepared)
+        except BaseException as error:
+            prepared.ended(error)
+            raise
+        prepared.ended(None)
+        return result
+
+    def _call(self, prepared: Prepared) -> Any:
         if prepared.invocation_id is None:
             self._connection.send(prepared.message, urgent=True)
             return None
@@ -95,6 +119,15 @@ class Caller:
     async def call_async(self, request: TriggerRequest) -> Any:
         """Wait in a coroutine of any loop."""
         prepared = self.prepare(request)
+        try:
+            result = await self._call_async(prepared)
+        except BaseException as error:
+            prepared.ended(error)
+            raise
+        prepared.ended(None)
+        return result
+
+    async def _call_async(self, prepared: Prepared) -> Any:
         if prepared.invocation_id is None:
             self._connection.send(prepared.message)
             return None

@@ -14,10 +14,11 @@ from picows import ws_connect
 
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, INBOUND_MESSAGE_BYTES, PING_INTERVAL_S
+from iii.sdk.framing import TEXT
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.options import ReconnectionConfig
-from iii.sdk.socket import Outgoing, WorkerSocket
 from iii.sdk.state import StateHolder
+from iii.sdk.worker_socket import Outgoing, WorkerSocket
 
 logger = logging.getLogger("iii.sdk")
 wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
@@ -55,6 +56,7 @@ class Connection:
         reconnection: ReconnectionConfig,
         user: ConnectionUser,
         loop: asyncio.AbstractEventLoop,
+        complaints: int = logging.WARNING,
     ) -> None:
         self.url = url
         self.states = StateHolder()
@@ -69,6 +71,7 @@ class Connection:
         self._gone = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
+        self._complaints = complaints  # level of what is logged of failed attempts
 
     # -- any thread -----------------------------------------------------------------------------------------------
 
@@ -80,28 +83,32 @@ class Connection:
         """Whether the running thread is the loop's."""
         return threading.get_ident() == self._loop_thread
 
-    def send(self, message: bytes, wanted: Callable[[], bool] | None = None, *, urgent: bool = False) -> None:
+    def send(
+        self,
+        message: bytes,
+        wanted: Callable[[], bool] | None = None,
+        *,
+        urgent: bool = False,
+        opcode: int = TEXT,
+    ) -> None:
         """Send in order, or keep it for the next connection.
 
         Args:
             wanted: asked before a message that had to wait is sent late.
             urgent: somebody waits for just this one, so the calling thread may write it by itself.
         """
-        outgoing = Outgoing(message, wanted)
+        outgoing = Outgoing(message, wanted, opcode=opcode)
         with self.lock:
             if self._socket is None:
                 self.offline.put(outgoing)
             elif not (urgent and not self.on_loop() and self._socket.send_now(outgoing)):
                 self._socket.send(outgoing)
 
-    def send_if_connected(self, message: bytes, opcode: int | None = None) -> None:
+    def send_if_connected(self, message: bytes, opcode: int = TEXT) -> None:
         """Send what makes no sense later, or is replayed: registrations, gauges."""
         with self.lock:
             if self._socket is not None:
-                outgoing = Outgoing(message, kept=False)
-                if opcode is not None:
-                    outgoing.opcode = opcode
-                self._socket.send(outgoing)
+                self._socket.send(Outgoing(message, kept=False, opcode=opcode))
 
     def _call_soon(self, callback: Callable[[], None]) -> None:
         if self.on_loop():
@@ -149,8 +156,10 @@ class Connection:
             socket = await self._connect()
             if socket is not None:
                 keep_alive = self._loop.create_task(self._keep_alive(socket))
-                await self._gone.wait()
-                keep_alive.cancel()
+                try:
+                    await self._gone.wait()
+                finally:
+                    keep_alive.cancel()
                 if socket.heard_ever:
                     self._attempt = 0
                 self.states.change("disconnected")
@@ -178,7 +187,7 @@ class Connection:
                     logger_name=wire_logger,
                 )
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
-            logger.warning("Cannot connect to %s: %s", self.url, str(error) or type(error).__name__)
+            logger.log(self._complaints, "Cannot connect to %s: %s", self.url, str(error) or type(error).__name__)
             socket.abort()
             return None
         return socket

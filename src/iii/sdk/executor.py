@@ -26,23 +26,18 @@ _EAGER: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class HandlerSpan(Protocol):
-    """One handler run, watched. Made, entered and left in the context of the handler."""
+    """One handler run, watched; made and ended in the context of the handler. Ending gives the answer's traceparent."""
 
-    def enter(self) -> None: ...
+    def succeeded(self, result: Any) -> str: ...
 
-    def succeeded(self, result: Any) -> None: ...
-
-    def failed(self, error: BaseException) -> None: ...
-
-    def leave(self) -> str | None:
-        """Ends it; the traceparent for the answer."""
+    def failed(self, error: BaseException) -> str: ...
 
 
 class Executor:
     """Starts each invocation at once: an async handler as a task of the loop, a sync one on a thread.
 
     Attributes:
-        span: makes the span around a handler; None while nobody traces.
+        new_span: begins the span around a handler; None while nobody traces.
     """
 
     def __init__(
@@ -53,7 +48,7 @@ class Executor:
         send: Callable[[bytes], None],
         send_urgent: Callable[[bytes], None],
     ) -> None:
-        self.span: Callable[[InvokeFunction], HandlerSpan] | None = None
+        self.new_span: Callable[[InvokeFunction], HandlerSpan] | None = None
         self._functions = functions
         self._loop = loop
         self._threads = threads
@@ -74,7 +69,7 @@ class Executor:
         if handler.is_async:
             self._start(self._run_async(handler, message), context)
         else:
-            self._threads.run(lambda: context.run(self._run_sync, handler, message, context))
+            self._threads.run(lambda: self._on_thread(handler, message, context))
 
     async def stop(self) -> None:
         """Cancel what runs on the loop; threads cannot be cancelled, their answers find no connection."""
@@ -91,30 +86,27 @@ class Executor:
             task.add_done_callback(self._tasks.discard)
 
     async def _run_async(self, handler: Handler, message: InvokeFunction) -> None:
-        span = self._enter_span(message)
+        span = self.new_span(message) if self.new_span is not None else None
         try:
-            result = handler.checked(await handler.call(message))
-        except asyncio.CancelledError as error:
-            if self._loop.is_running() and _being_cancelled():
-                raise  # the client is shutting down
-            answer = self._failure(message, error, span)
+            awaitable = handler.call(message)
         except BaseException as error:
             answer = self._failure(message, error, span)
+            if answer is not None:
+                self._send(answer)
         else:
-            answer = self._success(message, result, span)
-        if answer is not None:
-            self._send(answer)
+            await self._finish(handler, awaitable, message, span)
 
-    def _run_sync(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
-        span = self._enter_span(message)
+    def _on_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
+        rest = context.run(self._run_sync, handler, message)
+        if rest is not None:  # only now is the context free for a task
+            self._loop.call_soon_threadsafe(self._start, rest, context)
+
+    def _run_sync(self, handler: Handler, message: InvokeFunction) -> Coroutine[Any, Any, None] | None:
+        span = self.new_span(message) if self.new_span is not None else None
         try:
             result = handler.call(message)
             if inspect.isawaitable(result):  # a lambda around an async function
-                awaitable = result
-                self._loop.call_soon_threadsafe(
-                    lambda: self._start(self._finish(handler, awaitable, message, span), context)
-                )
-                return
+                return self._finish(handler, result, message, span)
             result = handler.checked(result)
         except BaseException as error:
             answer = self._failure(message, error, span)
@@ -122,6 +114,7 @@ class Executor:
             answer = self._success(message, result, span)
         if answer is not None:
             self._send_urgent(answer)
+        return None
 
     async def _finish(
         self, handler: Handler, awaitable: Awaitable[Any], message: InvokeFunction, span: HandlerSpan | None
@@ -129,6 +122,8 @@ class Executor:
         try:
             result = handler.checked(await awaitable)
         except BaseException as error:
+            if _is_shutdown(error):
+                raise
             answer = self._failure(message, error, span)
         else:
             answer = self._success(message, result, span)
@@ -137,18 +132,8 @@ class Executor:
 
     # -- answers --------------------------------------------------------------------------------------------------
 
-    def _enter_span(self, message: InvokeFunction) -> HandlerSpan | None:
-        if self.span is None:
-            return None
-        span = self.span(message)
-        span.enter()
-        return span
-
     def _success(self, message: InvokeFunction, result: Any, span: HandlerSpan | None) -> bytes | None:
-        traceparent = None
-        if span is not None:
-            span.succeeded(result)
-            traceparent = span.leave()
+        traceparent = span.succeeded(result) if span is not None else None
         if message.invocation_id is None:
             return None
         answer = InvocationResult(message.invocation_id, message.function_id, result, traceparent=traceparent)
@@ -158,10 +143,7 @@ class Executor:
             return self._failure(message, error, None)
 
     def _failure(self, message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
-        traceparent = None
-        if span is not None:
-            span.failed(error)
-            traceparent = span.leave()
+        traceparent = span.failed(error) if span is not None else None
         if not isinstance(error, InvocationError):
             logger.error("Error in function '%s': %s", message.function_id, _text(error), exc_info=error)
         if message.invocation_id is None:
@@ -210,6 +192,7 @@ def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def _being_cancelled() -> bool:
+def _is_shutdown(error: BaseException) -> bool:
+    """Whether the task itself is cancelled, which only the client does; a handler may also raise CancelledError."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

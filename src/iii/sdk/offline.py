@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from iii.protocol.limits import OFFLINE_QUEUE_MESSAGES
-from iii.sdk.socket import Outgoing
+from iii.sdk.worker_socket import Outgoing
 
 logger = logging.getLogger("iii.sdk")
 
@@ -16,6 +16,7 @@ class OfflineQueue:
     def __init__(self, limit: int = OFFLINE_QUEUE_MESSAGES) -> None:
         self._limit = limit
         self._messages: deque[Outgoing] = deque()
+        self._warned = False
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -24,7 +25,9 @@ class OfflineQueue:
         if len(self._messages) >= self._limit:
             self._drop_unwanted()
         if len(self._messages) >= self._limit:
-            logger.warning("Message queue full, dropping oldest message")
+            if not self._warned:  # once for each time without a connection
+                logger.warning("Message queue full, dropping oldest message")
+                self._warned = True
             self._messages.popleft()
         self._messages.append(outgoing)
 
@@ -39,6 +42,7 @@ class OfflineQueue:
         self._drop_unwanted()
         taken = list(self._messages)
         self._messages.clear()
+        self._warned = False
         return taken
 
     def _drop_unwanted(self) -> None:

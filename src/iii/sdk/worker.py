@@ -27,12 +27,14 @@ from iii.sdk.caller import ON_LOOP, Caller
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import Executor
+from iii.sdk.framing import BINARY
 from iii.sdk.inbound import Inbound
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import Channel, FunctionRef, Trigger, TriggerTypeRef
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import RegistrationRejected
+from iii.sdk.reporting import Reporting
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
 from iii.sdk.state import ConnectionState, ConnectionStateListener
@@ -82,6 +84,10 @@ class Worker:
             lambda function_id, handler: self.register_function({"id": function_id}, handler),
             lambda kind, function_id: self.register_trigger({"type": kind, "function_id": function_id, "config": {}}),
         )
+        self._reporting = Reporting(url, options, loop, self._send_gauges, self._gauges_worker_id)
+        if self._reporting.telemetry is not None:
+            self._caller.new_span = self._reporting.telemetry.call_span
+            self._executor.new_span = self._reporting.telemetry.handler_span
         self._stopped: asyncio.Task[None] | None = None
 
     # -- functions ------------------------------------------------------------------------------------------------
@@ -286,6 +292,7 @@ class Worker:
     def start(self) -> None:
         """Begin to connect. On the loop."""
         self._connection.start()
+        self._reporting.start()
 
     def wait_until_settled(self, timeout_s: float) -> bool:
         """Wait on this thread until connected or failed for good."""
@@ -308,6 +315,7 @@ class Worker:
         await self._executor.stop()
         self._caller.pending.fail_all()
         await self._connection.stop()
+        await self._reporting.stop()
 
     def greeting(self) -> list[bytes]:
         """See ConnectionUser."""
@@ -322,6 +330,12 @@ class Worker:
         payload: Any = announcement(self._options)
         message = InvokeFunction(REGISTER_WORKER, payload, action=Void(), namespace=DEFAULT_NAMESPACE)
         return [encode_outgoing(message)]
+
+    def _send_gauges(self, frame: bytes) -> None:
+        self._connection.send_if_connected(frame, opcode=BINARY)
+
+    def _gauges_worker_id(self) -> str | None:
+        return self.worker_id if self._connection.connected else None
 
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message

@@ -221,6 +221,7 @@ class WorkerSocket(WSListener):
         with self.lock:
             if self.transport is None or not self.open:
                 return
+            self.paused = False  # the transport keeps the order, and sends it before it closes
             self.flush()
             self.transport.send_close(WSCloseCode(code))
         self.transport.disconnect()

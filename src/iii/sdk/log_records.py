@@ -1,0 +1,86 @@
+"""Records of `Logger` on their way to the engine, in small batches (08 §18, 06 §2.9)."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from iii.protocol.telemetry import TelemetryKind
+from iii.sdk.logger import Logger
+from iii.sdk.otlp import Json, attributes, frame, resource
+from iii.sdk.span_frames import FrameSink
+
+_SEVERITY_NUMBERS = {"DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17}
+
+
+class LogRecords:
+    """Collects records; a batch leaves when it is full, or on a thread after the interval.
+
+    Args:
+        span_ids: trace and span id of the code that logs, in hex, None where there is no span.
+    """
+
+    def __init__(
+        self,
+        sink: FrameSink,
+        resource_attributes: Mapping[str, str],
+        interval_s: float,
+        batch_size: int,
+        span_ids: Callable[[], tuple[str | None, str | None]],
+    ) -> None:
+        self._sink = sink
+        self._resource = resource(resource_attributes)
+        self._interval_s = interval_s
+        self._batch_size = batch_size
+        self._span_ids = span_ids
+        self._records: list[Json] = []
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def export(self, logger: Logger, severity: str, message: str, data: Any) -> bool:
+        """Take one record. From any thread."""
+        trace_id, span_id = self._span_ids()
+        pairs: list[tuple[str, Any]] = [("service.name", logger.service_name or "")]
+        if data is not None:
+            pairs.append(("log.data", data))
+        now_ns = str(time.time_ns())
+        record: Json = {
+            "timeUnixNano": now_ns,
+            "observedTimeUnixNano": now_ns,
+            "severityNumber": _SEVERITY_NUMBERS[severity],
+            "severityText": severity,
+            "body": {"stringValue": message},
+            "attributes": attributes(pairs),
+        }
+        if logger.trace_id or trace_id:
+            record["traceId"] = logger.trace_id or trace_id
+        if logger.span_id or span_id:
+            record["spanId"] = logger.span_id or span_id
+        with self._lock:
+            self._records.append(record)
+            if len(self._records) >= self._batch_size:
+                self._flush()
+            elif self._timer is None:
+                self._timer = threading.Timer(self._interval_s, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+        return True
+
+    def flush(self) -> None:
+        """Send what there is."""
+        with self._lock:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what there is; nothing comes any more."""
+        self.flush()
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        records, self._records = self._records, []
+        if not records:
+            return
+        scope: Json = {"scope": {"name": "iii.logger", "version": ""}, "logRecords": records}
+        self._sink(frame(TelemetryKind.LOGS, {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}))

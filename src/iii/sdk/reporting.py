@@ -1,0 +1,106 @@
+"""What a worker reports of itself: gauges on its own socket, spans and log records on `/otel` (06 §2.1)."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from iii.sdk.connection import Connection
+from iii.sdk.framing import BINARY
+from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, handshake_headers
+from iii.sdk.telemetry_resource import resource_attributes
+
+if TYPE_CHECKING:
+    from iii.sdk.telemetry import Telemetry
+
+
+class Reporting:
+    """Starts and stops with its worker.
+
+    Attributes:
+        telemetry: None without the `otel` extra, or if it is switched off.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        options: InitOptions,
+        loop: asyncio.AbstractEventLoop,
+        send_gauges: Callable[[bytes], None],
+        worker_id: Callable[[], str | None],
+    ) -> None:
+        self.telemetry: Telemetry | None = None
+        self._options = options
+        self._loop = loop
+        self._send_gauges = send_gauges
+        self._worker_id = worker_id
+        self._gauges: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+        config = options.otel_config
+        self._resource = resource_attributes(config)
+        if config.wanted:
+            self._set_up_telemetry(config, url)
+
+    def _set_up_telemetry(self, config: OtelConfig, url: str) -> None:
+        try:
+            from iii.sdk.telemetry import Telemetry
+        except ImportError:  # without the extra nothing is traced, and nothing fails
+            return
+        headers = config.engine_ws_headers
+        connection = Connection(
+            telemetry_url(config.engine_ws_url or url),
+            handshake_headers(self._options.headers) if headers is None else headers,
+            ReconnectionConfig(),
+            _NothingToSay(),
+            self._loop,
+            complaints=logging.DEBUG,  # the worker's own connection already says that the engine is away
+        )
+        self._connection = connection
+        self.telemetry = Telemetry(config, self._resource, lambda frame: connection.send(frame, opcode=BINARY))
+
+    def start(self) -> None:
+        """On the loop."""
+        if self._connection is not None and self.telemetry is not None:
+            self._connection.start()
+            self.telemetry.open()
+        if self._options.enable_metrics_reporting and self._options.otel_config.metrics_enabled:
+            from iii.sdk.gauges import GaugeReporter  # needs psutil, which takes its time
+
+            reporter = GaugeReporter(
+                self._send_gauges,
+                self._worker_id,
+                self._options.effective_name,
+                self._options.otel_config.metrics_export_interval_ms,
+                self._resource,
+            )
+            self._gauges = self._loop.create_task(reporter.run(), name="iii gauges")
+
+    async def stop(self) -> None:
+        """Flush what is held, for about two seconds at most, and leave. On the loop."""
+        if self._gauges is not None:
+            self._gauges.cancel()
+            await asyncio.wait([self._gauges])
+        if self._connection is not None and self.telemetry is not None:
+            await asyncio.to_thread(self.telemetry.close)
+            await self._connection.stop()
+
+
+class _NothingToSay:
+    """The user of a telemetry connection: the engine only pings there."""
+
+    def greeting(self) -> list[bytes]:
+        return []
+
+    def farewell(self) -> list[bytes]:
+        return []
+
+    def received(self, message: bytes) -> None:
+        """An `error` of authentication; the socket is closed after it."""
+
+
+def telemetry_url(url: str) -> str:
+    """The engine's telemetry endpoint: `/otel` after the path, once; the query stays (06 §2.1)."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    return urlunsplit(parts._replace(path=path if path.endswith("/otel") else f"{path}/otel"))
