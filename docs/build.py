@@ -106,8 +106,11 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
 
 
 def index_page() -> str:
-    """The list of the generated pages."""
-    return "# Reference\n\n" + "".join(f"- [{title}]({name})\n" for name, (title, _) in PAGES.items())
+    """The list of all pages of the folder: those written by hand by their heading, then the generated ones."""
+    by_hand = sorted(path for path in REFERENCE.glob("*.md") if path.name not in {*PAGES, "index.md"})
+    titles = {path.name: path.read_text().partition("\n")[0].removeprefix("# ") for path in by_hand}
+    titles |= {name: title for name, (title, _) in PAGES.items()}
+    return "# Reference\n\n" + "".join(f"- [{title}]({name})\n" for name, title in titles.items())
 
 
 def shown_sample(match: re.Match[str]) -> str:

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import os
 import platform
+from collections.abc import Coroutine
 from typing import Any
 
-from iii import InitOptions, ReconnectionConfig, connect_worker
+from iii import InitOptions, ReconnectionConfig, RegistrationRejected, TriggerRequest, connect_worker
 from iii.cli.address import Address
 from iii.protocol.errors import InvocationTimeout
 
@@ -44,43 +45,53 @@ def ask(address: Address, command: str, function_id: str, payload: object, names
     options = InitOptions(
         worker_name=f"iii-cli:{command}:{platform.node()}:{os.getpid()}",
         reconnection_config=ReconnectionConfig(max_retries=0),
+        connect_timeout_ms=address.timeout_ms,
         enable_metrics_reporting=False,
         otel={"enabled": False},
     )
-    request = {"function_id": function_id, "payload": payload, "namespace": namespace}
+    request: TriggerRequest = {"function_id": function_id, "payload": payload, "namespace": namespace}
     return asyncio.run(_ask(address, options, request))
 
 
-async def _ask(address: Address, options: InitOptions, request: dict[str, Any]) -> Answer:
+async def _ask(address: Address, options: InitOptions, request: TriggerRequest) -> Answer:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + address.timeout_ms / 1000
-    reached = {"connected": loop.create_future(), "failed": loop.create_future()}
-
-    def changed(state: str) -> None:
-        if state in reached and not reached[state].done():
-            reached[state].set_result(None)
-
     remark = _LastRemark()
-    async with connect_worker(address.url, options) as worker:
-        worker.add_connection_state_listener(changed)
-        await asyncio.wait(reached.values(), timeout=address.timeout_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
-        if reached["failed"].done():
-            raise EngineUnreachable(f"cannot connect to {address.url}{remark}. {WHERE}")
-        if not reached["connected"].done():
-            raise EngineSilent(WHERE)
-        request["timeout_ms"] = max(1, int((deadline - loop.time()) * 1000))
-        answer = asyncio.ensure_future(worker.trigger_async(request))
-        await asyncio.wait((answer, reached["failed"]), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            answer.cancel()
-            raise EngineUnreachable(f"lost the connection to {address.url}{remark}. The function may still be running.")
-        try:
-            return Answer(answer.result(), worker.worker_id)
-        except InvocationTimeout:
-            raise EngineSilent(
-                f"{request['function_id']} did not answer within {address.timeout_ms} ms and may still be running; "
-                "wait longer with --timeout-ms"
-            ) from None
+    try:
+        async with connect_worker(address.url, options) as worker:
+            lost = asyncio.Event()
+            worker.add_connection_state_listener(lambda state: lost.set() if state == "failed" else None)
+            if worker.get_connection_state() != "connected":
+                raise EngineSilent(WHERE)
+            request["timeout_ms"] = max(1, int((deadline - loop.time()) * 1000))
+            result = await _unless(lost, worker.trigger_async(request))
+            return Answer(result, worker.worker_id)
+    except InvocationTimeout:
+        raise EngineSilent(
+            f"{request['function_id']} did not answer within {address.timeout_ms} ms and may still be running; "
+            "wait longer with --timeout-ms"
+        ) from None
+    except _Lost:
+        raise EngineUnreachable(f"lost the connection to {address.url}; the function may still be running") from None
+    except RegistrationRejected as error:
+        raise EngineUnreachable(f"the engine at {address.url} turned this command away: {error}") from None
+    except ConnectionError:
+        raise EngineUnreachable(f"cannot connect to {address.url}{remark}. {WHERE}") from None
+
+
+class _Lost(Exception):
+    """The connection ended before the answer."""
+
+
+async def _unless(lost: asyncio.Event, call: Coroutine[Any, Any, Any]) -> Any:
+    """The result of the call. Raises _Lost, if that is known first."""
+    watch, answer = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(call)
+    await asyncio.wait((answer, watch), return_when=asyncio.FIRST_COMPLETED)
+    watch.cancel()
+    if not answer.done():
+        answer.cancel()
+        raise _Lost
+    return answer.result()
 
 
 class _LastRemark(logging.Handler):

@@ -18,7 +18,6 @@ class KnownModule(NamedTuple):
         listens: its config has `host` and `port`.
         repeatable: several entries are several instances; otherwise a second entry is a mistake.
         implementation: `module:Class`, imported only when it runs; None if this build has none.
-        ignored: entries are accepted and mean nothing.
     """
 
     name: str
@@ -29,11 +28,10 @@ class KnownModule(NamedTuple):
     listens: bool = False
     repeatable: bool = False
     implementation: str | None = None
-    ignored: bool = False
 
     @property
     def provided(self) -> bool:
-        return self.implementation is not None or self.ignored
+        return self.implementation is not None
 
     def load(self) -> Any:
         """The module class. Its attribute `Config` is the Struct of its block."""
@@ -71,7 +69,12 @@ OBSERVABILITY = KnownModule(
 CATALOGUE = (
     ENGINE_FUNCTIONS,
     OBSERVABILITY,
-    KnownModule("iii-telemetry", classes=("modules::telemetry::TelemetryModule",), ignored=True),
+    KnownModule(
+        "iii-telemetry",
+        classes=("modules::telemetry::TelemetryModule",),
+        mandatory=True,
+        implementation="iii.modules.telemetry.module:Telemetry",
+    ),
     KnownModule("configuration", mandatory=True),
     KnownModule("iii-http", "http", ("modules::api::RestApiModule",), in_default_set=True, listens=True),
     KnownModule("iii-stream", None, ("modules::stream::StreamModule",), in_default_set=True, listens=True),

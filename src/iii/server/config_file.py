@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,7 +126,6 @@ def _resolve(
     entries = [
         _module_entry(instance, known, entry, source, warnings)
         for instance, (known, entry) in zip(_instances(listed), listed, strict=True)
-        if not known.ignored
     ]
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
@@ -137,7 +137,7 @@ def _resolve(
         path=path,
         entries=tuple(entries),
         grace_ms=_grace_ms(read, environment),
-        log_level=log.level,  # type: ignore[attr-defined]
+        log_level=log.log_level or log.level,  # type: ignore[attr-defined]
         log_format=log.format,  # type: ignore[attr-defined]
         warnings=tuple(warnings),
     )
@@ -180,8 +180,9 @@ def _known(entry: Entry, source: str) -> KnownModule:
     place = f"{source}: {entry.origin}"
     available = f"Available: {', '.join(catalogue.available())}"
     if known is None:
-        hint = document.suggestion(entry.name, catalogue.available()) if entry.form == "name" else ""
-        raise StartFailure(f"{place}: Unknown worker '{entry.name}'{hint.partition(';')[0]}. {available}")
+        near = get_close_matches(entry.name, catalogue.available(), n=1)
+        end = f", did you mean '{near[0]}'?" if near else "."
+        raise StartFailure(f"{place}: Unknown worker '{entry.name}'{end} {available}")
     if entry.has_image:
         raise StartFailure(
             f"{place}: Worker '{entry.name}' is a built-in worker and cannot have an 'image' field. "

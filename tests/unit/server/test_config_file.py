@@ -1,0 +1,316 @@
+"""From a configuration file to what the engine starts with (07 §4.4, C1–C6, L1)."""
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iii.server import catalogue, config_file
+from iii.server.config_file import ServerConfig
+from iii.server.start_failure import StartFailure
+
+Load = Callable[..., ServerConfig]
+
+MANDATORY = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Loads a text as `config.yaml` of the working directory, with nothing but the given environment."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(text: str, *, host: str | None = None, **environment: str) -> ServerConfig:
+        Path("config.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
+        return config_file.load(Path("config.yaml"), host=host, environment=environment)
+
+    return load
+
+
+def instances(config: ServerConfig) -> list[str]:
+    return [entry.instance for entry in config.entries]
+
+
+def listeners(config: ServerConfig) -> list[tuple[str, int]]:
+    blocks: list[Any] = [entry.config for entry in config.worker_listeners()]
+    return [(block.host, block.port) for block in blocks]
+
+
+def mistake(load: Load, text: str, **environment: str) -> str:
+    with pytest.raises(StartFailure) as failure:
+        load(text, **environment)
+    assert "\n" not in str(failure.value)
+    return str(failure.value)
+
+
+# -- what runs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "{}", "workers:", "workers: []", "modules: []"])
+def test_07_check_37_mandatory_modules_run_with_port_49134(text: str, load: Load) -> None:
+    config = load(text)
+    assert set(instances(config)) == MANDATORY
+    assert listeners(config) == [("127.0.0.1", 49134)]
+    assert (config.grace_ms, config.log_level, config.log_format) == (5000, "info", "default")
+
+
+def test_C1_use_default_config_needs_no_file(load: Load) -> None:
+    config = config_file.without_file(environment={})
+    assert set(instances(config)) == MANDATORY
+    assert (config.source, config.path) == ("default configuration", None)
+
+
+def test_L3_worker_listeners_are_last(load: Load) -> None:
+    config = load("workers: [{name: iii-worker-manager}, {name: iii-observability}, {name: iii-worker-manager}]")
+    assert instances(config)[0] == "iii-observability"
+    assert instances(config)[-2:] == ["iii-worker-manager", "iii-worker-manager#1"]
+
+
+def test_07_check_36_both_forms_start_the_same(load: Load) -> None:
+    old = load(
+        """
+        port: ${III_PORT:49200}
+        modules:
+          - class: modules::worker::WorkerModule
+          - class: modules::observability::OtelModule
+            config: {level: debug, format: json}
+        """
+    )
+    new = load(
+        """
+        workers:
+          - name: iii-worker-manager
+            config: {port: 49200}
+          - name: iii-observability
+            config: {level: debug, format: json}
+        """
+    )
+    assert [(entry.instance, entry.config) for entry in old.entries] == [
+        (entry.instance, entry.config) for entry in new.entries
+    ]
+    assert listeners(new) == [("127.0.0.1", 49200)]
+    assert (new.log_level, new.log_format) == ("debug", "json")
+
+
+def test_07_check_40_repeated_names_are_numbered(load: Load) -> None:
+    config = load(
+        """
+        workers:
+          - {name: iii-worker-manager, config: {port: 1}}
+          - {name: "iii-worker-manager#rbac", config: {port: 2}}
+          - {name: iii-worker-manager, config: {port: 3}}
+          - {name: "iii-worker-manager#rbac", config: {port: 4}}
+        """
+    )
+    assert [entry.instance for entry in config.worker_listeners()] == [
+        "iii-worker-manager",
+        "iii-worker-manager#rbac",
+        "iii-worker-manager#1",
+        "iii-worker-manager#2",
+    ]
+    assert [port for _, port in listeners(config)] == [1, 2, 3, 4]
+
+
+def test_a_module_that_can_run_once_is_listed_once(load: Load) -> None:
+    text = "workers: [{name: iii-observability}]\nmodules: [{class: 'modules::observability::OtelModule'}]"
+    expected = "config.yaml: modules[0]: 'iii-observability' is already listed at workers[0]; keep one"
+    assert mistake(load, text) == expected
+
+
+def test_07_s8_1_accepted_and_ignored_telemetry_settings(load: Load) -> None:
+    config = load(
+        "workers: [{name: iii-telemetry, config: {enabled: false, sdk_api_key: x, heartbeat_interval_secs: 5}}]"
+    )
+    assert "iii-telemetry" in instances(config)
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
+    with pytest.raises(StartFailure) as failure:
+        load("workers: [{name: iii-cron}, {name: cron}, {name: queue}, {name: iii-queue}]")
+    lines = str(failure.value).splitlines()
+    assert lines[0] == "Duplicate worker configurations:"
+    assert sorted(lines[1:3]) == [
+        "- 'iii-cron' is the deprecated name for 'cron', but both are present. "
+        "Remove 'iii-cron' from your configuration.",
+        "- 'iii-queue' is the deprecated name for 'queue', but both are present. "
+        "Remove 'iii-queue' from your configuration.",
+    ]
+    assert lines[3:] == ["(in config.yaml)"]
+
+
+AVAILABLE = "Available: iii-engine-functions, iii-observability, iii-telemetry, iii-worker-manager"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("{name: foo}", f"Unknown worker 'foo'. {AVAILABLE}"),
+        (
+            "{name: iii-observabilty}",
+            f"Unknown worker 'iii-observabilty', did you mean 'iii-observability'? {AVAILABLE}",
+        ),
+        ("{name: iii-http}", f"Unknown worker 'iii-http': this version of iii does not provide it. {AVAILABLE}"),
+        ("{name: http}", f"Unknown worker 'http': this version of iii does not provide it. {AVAILABLE}"),
+        (
+            "{class: 'modules::api::RestApiModule'}",
+            f"Unknown worker 'modules::api::RestApiModule': this version of iii does not provide it. {AVAILABLE}",
+        ),
+        ("{name: 'foo#1'}", f"Unknown worker 'foo#1'. {AVAILABLE}"),
+    ],
+)
+def test_07_s4_4_unknown_workers_are_told_what_there_is(entry: str, expected: str, load: Load) -> None:
+    assert mistake(load, f"workers: [{entry}]") == f"config.yaml: workers[0]: {expected}"
+
+
+def test_07_check_41_image_on_a_builtin_module(load: Load) -> None:
+    assert mistake(load, "workers: [{name: iii-http, image: x/y}]") == (
+        "config.yaml: workers[0]: Worker 'iii-http' is a built-in worker and cannot have an 'image' field. "
+        "Remove 'image' or use a different name."
+    )
+
+
+def test_every_row_of_the_catalogue_can_be_found() -> None:
+    for row in catalogue.CATALOGUE:
+        assert catalogue.by_name(row.name) is row
+        assert row.alias is None or catalogue.by_name(row.alias) is row
+        assert all(catalogue.by_class(name) is row for name in row.classes)
+
+
+@pytest.mark.parametrize("row", [row for row in catalogue.CATALOGUE if row.provided], ids=lambda row: str(row.name))
+def test_what_is_provided_can_be_loaded_and_agrees(row: catalogue.KnownModule) -> None:
+    module = row.load()
+    assert (module.name, module.mandatory) == (row.name, row.mandatory)
+    config = row.config_type()()
+    assert not row.listens or {"host", "port"} <= set(config.__struct_fields__)
+
+
+# -- blocks ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("{prot: 1}", "unknown key 'prot', did you mean 'port'?"),
+        ("{port: abc}", 'port: expected a whole number, got "abc"'),
+        ("{port: 70000}", "port: expected a whole number <= 65535, got 70000"),
+        ("{port: -1}", "port: expected a whole number >= 0, got -1"),
+        ("{host: 5}", "host: expected text, got 5"),
+        ("{registration_namespace_grace_ms: 1}", "unknown key 'registration_namespace_grace_ms'"),
+        ("[]", "config: expected a mapping, got an empty list"),
+    ],
+)
+def test_C4_a_bad_block_names_file_entry_key_and_value(block: str, expected: str, load: Load) -> None:
+    text = f"workers: [{{name: iii-observability}}, {{name: iii-worker-manager, config: {block}}}]"
+    assert mistake(load, text).startswith(f"config.yaml: workers[1] (iii-worker-manager): {expected}")
+
+
+def test_C4_the_old_form_warns_and_ignores(load: Load) -> None:
+    config = load("modules: [{class: 'modules::worker::WorkerModule', config: {prot: 1, port: 2}}]")
+    assert listeners(config) == [("127.0.0.1", 2)]
+    assert config.warnings == (
+        "config.yaml: modules[0] (modules::worker::WorkerModule): unknown key 'prot', did you mean 'port'?; "
+        "it is ignored",
+    )
+
+
+def test_06_s5_1_log_level_is_an_older_name_of_level(load: Load) -> None:
+    assert load("workers: [{name: iii-observability, config: {log_level: debug}}]").log_level == "debug"
+
+
+# -- port, host, grace ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "ports", "warned"),
+    [
+        ("port: 5000", [5000], False),
+        ("port: 0", [49134], False),
+        ("port: 5000\nmodules: []", [5000], False),
+        ("port: 5000\nmodules: [{class: 'modules::worker::WorkerModule', config: {port: 6000}}]", [5000], False),
+        ("modules: [{class: 'modules::worker::WorkerModule', config: {port: 6000}}]", [6000], False),
+        ("port: 5000\nworkers: [{name: iii-worker-manager, config: {port: 6000}}]", [6000], True),
+        (
+            "port: 5000\nmodules: [{class: 'modules::worker::WorkerModule'}, {class: 'modules::worker::WorkerModule', "
+            "config: {port: 6000}}]",
+            [5000, 6000],
+            False,
+        ),
+    ],
+)
+def test_C1_07_s3_2_top_level_port(text: str, ports: list[int], warned: bool, load: Load) -> None:
+    config = load(text)
+    assert [port for _, port in listeners(config)] == ports
+    assert bool(config.warnings) == warned
+
+
+def test_L1_host_once_for_all_listeners(load: Load) -> None:
+    text = "workers: [{name: iii-worker-manager, config: {host: 127.0.0.1}}, {name: iii-worker-manager}]"
+    assert {host for host, _ in listeners(load(text, host="0.0.0.0"))} == {"0.0.0.0"}
+    assert {host for host, _ in listeners(load(text, III_HOST="10.0.0.1"))} == {"10.0.0.1"}
+    assert {host for host, _ in listeners(load(text, host="::", III_HOST="10.0.0.1"))} == {"::"}
+    assert {host for host, _ in listeners(load(text, III_HOST=" "))} == {"127.0.0.1"}
+
+
+def test_07_s4_3_grace_from_file_and_environment(load: Load) -> None:
+    assert load("registration_namespace_grace_ms: 0").grace_ms == 0
+    assert load("registration_namespace_grace_ms: 0", III_NAMESPACE_GRACE_MS="250").grace_ms == 250
+    assert mistake(load, "", III_NAMESPACE_GRACE_MS="soon") == (
+        'environment variable III_NAMESPACE_GRACE_MS: expected whole milliseconds, got "soon"'
+    )
+
+
+# -- the file -------------------------------------------------------------------------------------------------------
+
+
+def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
+    config_file.create(Path("config.yaml"))
+    text = Path("config.yaml").read_text()
+    config = load(text)
+    assert text.startswith("# Configuration of the iii engine")
+    assert [entry.place for entry in config.entries if entry.form is not None] == [
+        "config.yaml: workers[1] (iii-observability)",
+        "config.yaml: workers[0] (iii-worker-manager)",
+    ]
+    assert listeners(config) == [("127.0.0.1", 49134)]
+    assert config.warnings == ()
+    assert config.path == Path("config.yaml").absolute()
+
+
+def test_C2_an_existing_file_is_never_overwritten(load: Load) -> None:
+    load("workers: []")
+    with pytest.raises(StartFailure, match=r"^cannot create config.yaml: File exists"):
+        config_file.create(Path("config.yaml"))
+    assert Path("config.yaml").read_text() == "workers: []"
+
+
+def test_an_unreadable_file_is_one_line(load: Load, tmp_path: Path) -> None:
+    def failure(path: Path) -> str:
+        with pytest.raises(StartFailure) as error:
+            config_file.load(path, environment={})
+        return str(error.value)
+
+    assert failure(Path("missing.yaml")).startswith("Config file not found: 'missing.yaml'")
+    assert failure(tmp_path) == (
+        f"{tmp_path} is a directory, not a configuration file; name the file: -c {tmp_path}/config.yaml"
+    )
+    Path("latin1.yaml").write_bytes(b"# \xfc")
+    assert failure(Path("latin1.yaml")) == "latin1.yaml: not UTF-8 text (byte 2)"
+    Path("config.yaml").write_text("")
+    assert failure(Path("config.yaml/x")) == "cannot read config.yaml/x: Not a directory"
+    with pytest.raises(StartFailure, match=r"cannot create nowhere/config.yaml: No such file or directory"):
+        config_file.create(Path("nowhere/config.yaml"))
+
+
+def test_a_byte_order_mark_is_skipped(load: Load) -> None:
+    assert set(instances(load("\ufeffworkers: []"))) == MANDATORY
+
+
+def test_07_check_35_an_unset_variable_is_one_line(load: Load) -> None:
+    assert mistake(load, "port: ${NOT_SET}") == (
+        "config.yaml:1: Environment variable 'NOT_SET' not set and no default provided; "
+        "set it, or write ${NOT_SET:DEFAULT}"
+    )
