@@ -33,11 +33,12 @@ def print_function_help(address: Address, function_id: str, namespace: str | Non
         if "ambiguous" in error.message:
             print(f"hint: {without_control_characters(error.message)}", file=sys.stderr)
         return 1
-    _print(answer.result)
+    print_info(answer.result)
     return 0
 
 
-def _print(info: dict[str, Any]) -> None:
+def print_info(info: dict[str, Any]) -> None:
+    """An answer of `engine::functions::info` for people."""
     function_id = without_control_characters(str(info["function_id"]))
     print(function_id)
     if info.get("description"):

@@ -50,11 +50,12 @@ def run_listing(listing: Listing, arguments: list[str]) -> int:
         return 0 if arguments else 2
     if arguments[0] != "list":
         return usage_error(program, f"unknown command '{program} {arguments[0]}'{suggestion(arguments[0], ['list'])}")
-    parser = _parser(listing, f"{program} list")
+    parser = build_parser(listing, f"{program} list")
     return _list(listing, parser.parse(arguments[1:]), parser)
 
 
-def _parser(listing: Listing, program: str) -> Parser:
+def build_parser(listing: Listing, program: str) -> Parser:
+    """All options of a list command."""
     examples = f"examples:\n  {program}\n  {program} --json\n  {program} --url ws://10.0.0.7:49134"
     parser = Parser(
         program,

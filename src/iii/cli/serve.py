@@ -35,7 +35,7 @@ docs: docs/reference/configuration.md, docs/reference/cli.md"""
 
 def run(arguments: list[str]) -> int:
     """Run the engine until a signal ends it."""
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse(arguments)
     if options.version:
         print(PACKAGE_VERSION)
@@ -61,7 +61,8 @@ def run(arguments: list[str]) -> int:
         return fail(str(error))
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """All options of the engine command."""
     parser = Parser(
         "iii", _DESCRIPTION, "iii [-c FILE | --use-default-config] [--host HOST]\n       iii COMMAND …", _EXAMPLES
     )

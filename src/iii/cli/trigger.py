@@ -27,7 +27,7 @@ exit codes: 0 answered (nothing is printed for null), 1 the function or the conn
 
 def run(arguments: list[str]) -> int:
     """Parse, connect, call, print."""
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse(arguments)
     words: list[str] = options.words
     function_id: str | None = options.function_id
@@ -54,7 +54,8 @@ def run(arguments: list[str]) -> int:
     return _call(address, function_id, words, options)
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """All options and arguments of `iii trigger`."""
     parser = Parser(
         "iii trigger", _DESCRIPTION, "iii trigger FUNCTION_PATH [KEY=VALUE …] [options]", _EXAMPLES, add_help=False
     )

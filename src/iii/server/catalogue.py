@@ -18,6 +18,7 @@ class KnownModule(NamedTuple):
         listens: its config has `host` and `port`.
         repeatable: several entries are several instances; otherwise a second entry is a mistake.
         implementation: `module:Class`, imported only when it runs; None if this build has none.
+        config: `module:Struct` of its block; None if it is the class's attribute `Config`.
     """
 
     name: str
@@ -28,21 +29,26 @@ class KnownModule(NamedTuple):
     listens: bool = False
     repeatable: bool = False
     implementation: str | None = None
+    config: str | None = None
 
     @property
     def provided(self) -> bool:
         return self.implementation is not None
 
     def load(self) -> Any:
-        """The module class. Its attribute `Config` is the Struct of its block."""
+        """The module class."""
         assert self.implementation is not None
-        path, _, name = self.implementation.partition(":")
-        return getattr(import_module(path), name)
+        return _imported(self.implementation)
 
     def config_type(self) -> type[Struct]:
         """The Struct that its block is decoded into."""
-        config: type[Struct] = self.load().Config
+        config: type[Struct] = _imported(self.config) if self.config is not None else self.load().Config
         return config
+
+
+def _imported(reference: str) -> Any:
+    path, _, name = reference.partition(":")
+    return getattr(import_module(path), name)
 
 
 WORKER_MANAGER = KnownModule(
@@ -58,6 +64,7 @@ ENGINE_FUNCTIONS = KnownModule(
     classes=("modules::engine_fn::EngineFunctionsModule",),
     mandatory=True,
     implementation="iii.engine.engine_functions:EngineFunctions",
+    config="iii.server.engine_functions_config:EngineFunctionsConfig",
 )
 OBSERVABILITY = KnownModule(
     "iii-observability",

@@ -1,0 +1,32 @@
+"""What commands print (07 §8.2)."""
+
+import pytest
+
+from iii.cli.output import json_text, print_table
+from iii.cli.worker import age
+
+
+def test_07_s8_2_json_is_pretty_and_sorted() -> None:
+    assert json_text({"b": [1], "a": "ü"}) == '{\n  "a": "ü",\n  "b": [\n    1\n  ]\n}'
+
+
+def test_07_s8_2_json_cannot_steer_a_terminal() -> None:
+    assert json_text("a\x1b\u009b\u202e\u2028\n") == '"a\\u001b\\u009b\\u202e\\u2028\\n"'
+
+
+def test_a_table_read_by_a_program_is_never_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["NAME", "ACTIVE"], [["x" * 300, "1"], ["[bold]y", "20"], ["a\x1b[31m\nb", "3"]])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["NAME", "ACTIVE"],
+        ["x" * 300, "1"],
+        ["[bold]y", "20"],
+        ["a[31mb", "3"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(-5, "0 s"), (59_999, "59 s"), (60_000, "1 min"), (7_199_000, "1 h"), (90_000_000, "1 d")],
+)
+def test_an_age_is_in_its_largest_unit(milliseconds: int, text: str) -> None:
+    assert age(milliseconds) == text
