@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import platform
+import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -56,7 +57,7 @@ def ask(address: Address, command: str, function_id: str, payload: object, names
 async def _ask(address: Address, options: InitOptions, request: TriggerRequest) -> Answer:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + address.timeout_ms / 1000
-    remark = _LastRemark()
+    remark = _FirstRemark()
     try:
         async with connect_worker(address.url, options) as worker:
             lost = asyncio.Event()
@@ -94,8 +95,8 @@ async def _unless(lost: asyncio.Event, call: Coroutine[Any, Any, Any]) -> Any:
     return answer.result()
 
 
-class _LastRemark(logging.Handler):
-    """Keeps what the client logs off the terminal, and the last of it as the reason of a failure."""
+class _FirstRemark(logging.Handler):
+    """Keeps what the client logs off the terminal, and the first warning as the reason why it could not connect."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -105,8 +106,17 @@ class _LastRemark(logging.Handler):
         client.handlers[:] = [self]
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.args and not record.exc_info:
-            self.text = str(record.args[-1]) if isinstance(record.args, tuple) else record.getMessage()
+        if not self.text and isinstance(record.args, tuple) and record.args:
+            self.text = reason(str(record.args[-1]))
 
     def __str__(self) -> str:
         return f": {self.text}" if self.text else ""
+
+
+def reason(error: str) -> str:
+    """The text of a connection error as people say it: `connection refused`."""
+    numbered = re.search(r"\[Errno (-?\d+)\] ?(.*)", error)
+    if numbered is None:
+        return error
+    number = int(numbered[1])
+    return (os.strerror(number) if number > 0 else numbered[2]).lower()

@@ -1,7 +1,10 @@
 """What commands print (07 §8.2)."""
 
+import errno
+
 import pytest
 
+from iii.cli.engine_call import reason
 from iii.cli.output import json_text, print_table
 from iii.cli.worker import age
 
@@ -30,3 +33,16 @@ def test_a_table_read_by_a_program_is_never_cut(capsys: pytest.CaptureFixture[st
 )
 def test_an_age_is_in_its_largest_unit(milliseconds: int, text: str) -> None:
     assert age(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (f"[Errno {errno.ECONNREFUSED}] Connect call failed", "connection refused"),
+        (f"Multiple exceptions: [Errno {errno.ECONNREFUSED}] Connect, [Errno {errno.EPERM}] …", "connection refused"),
+        ("[Errno -2] Name or service not known", "name or service not known"),
+        ("upgrade refused with 404", "upgrade refused with 404"),
+    ],
+)
+def test_07_check_64_a_connection_error_reads_well(error: str, text: str) -> None:
+    assert reason(error) == text
