@@ -54,7 +54,7 @@ bench: $(STAMP) ## what iii reaches, beside others in the same run
 
 .PHONY: docs
 docs: $(STAMP) ## reference pages out of the source, and a look at every link
-	@$(BIN)/python docs/build.py
+	@$(BIN)/python -m docs.generator
 
 .PHONY: lock
 lock: ## requirements.lock anew, newest versions that pyproject.toml allows

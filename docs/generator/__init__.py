@@ -1,0 +1,1 @@
+"""Reference pages out of the source: `python -m docs.generator`, or `make docs`."""

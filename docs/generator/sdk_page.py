@@ -1,0 +1,107 @@
+"""The public names of `iii`, read from their source: signatures, fields, docstrings."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+
+import iii
+from docs.generator.markdown import prose
+
+# Methods below this comment of a class are for the SDK itself
+_NOT_FOR_USERS = "# -- behind the doors"
+_MADE_BY_USERS = ("InvocationError", "Logger", "connect_worker")
+_FIRST = (
+    "register_worker",
+    "connect_worker",
+    "Worker",
+    "InitOptions",
+    "ReconnectionConfig",
+    "OtelConfig",
+    "TriggerRequest",
+)
+
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def sdk_page() -> str:
+    """One section a name: how one starts first, the others by name."""
+    names = [*_FIRST, *sorted(set(iii.__all__) - set(_FIRST))]
+    text = "# Python SDK\n\nEverything that `import iii` offers. Nothing else is promised.\n"
+    return text + "".join(f"\n## {name}\n\n{_section(name)}" for name in names)
+
+
+def _section(name: str) -> str:
+    module = import_module(getattr(getattr(iii, name), "__module__", ""))
+    if module.__name__ in ("builtins", "typing"):  # an alias has the module of what it stands for
+        module = next(each for each in _modules() if name in vars(each))
+    called = getattr(getattr(iii, name), "__name__", name)
+    source = inspect.getsource(module)
+    for node in ast.parse(source).body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if node.name == called:
+                return f"```python\n{_signature(node)}\n```\n\n{prose(ast.get_docstring(node))}"
+            case ast.ClassDef() if node.name == called:
+                return _class(name, node, source.splitlines())
+            case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value) if found == name:
+                return f"```python\n{name} = {ast.unparse(value)}\n```\n"
+    raise LookupError(f"iii.{name} is not defined in {module.__name__}")
+
+
+def _modules() -> Iterator[ModuleType]:
+    for name in ("state", "requests", "refs", "options"):
+        yield import_module(f"iii.sdk.{name}")
+
+
+def _class(name: str, node: ast.ClassDef, lines: list[str]) -> str:
+    bases = ", ".join(ast.unparse(base) for base in node.bases)
+    fields = [
+        f"    {ast.unparse(statement)}"
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign) and not ast.unparse(statement.target).startswith("_")
+    ]
+    head = f"class {name}({bases})" if bases else f"class {name}"
+    declaration = "\n".join([f"{head}:", *fields]) if fields else head
+    text = f"```python\n{declaration}\n```\n\n{prose(ast.get_docstring(node))}"
+    for method in _methods(node, lines) if not fields else ():  # what has fields is data
+        heading = f"\n### {name}.{method.name}\n\n"
+        text += f"{heading}```python\n{_signature(method)}\n```\n\n{prose(ast.get_docstring(method))}"
+    return text
+
+
+def _methods(node: ast.ClassDef, lines: list[str]) -> Iterator[Definition]:
+    for statement in node.body:
+        if not isinstance(statement, Definition):
+            continue
+        if any(_NOT_FOR_USERS in line for line in lines[node.lineno : statement.lineno]):
+            return
+        if not statement.name.startswith("_") or (statement.name == "__init__" and node.name in _MADE_BY_USERS):
+            yield statement
+
+
+def _signature(node: Definition) -> str:
+    decorators = "".join(f"@{ast.unparse(decorator)}\n" for decorator in node.decorator_list)
+    start = f"{'async def' if isinstance(node, ast.AsyncFunctionDef) else 'def'} {node.name}("
+    end = f") -> {ast.unparse(node.returns)}" if node.returns else ")"
+    parameters = list(_parameters(node.args))
+    line = start + ", ".join(parameters) + end
+    if len(line) > 100:
+        line = start + "".join(f"\n    {each}," for each in parameters) + "\n" + end
+    return decorators + line
+
+
+def _parameters(arguments: ast.arguments) -> Iterator[str]:
+    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + [*arguments.defaults]
+    for argument, default in zip(arguments.args, defaults, strict=True):
+        if argument.arg not in ("self", "cls"):
+            yield _parameter(argument, default)
+    if arguments.kwonlyargs:
+        yield "*"
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        yield _parameter(argument, default)
+
+
+def _parameter(argument: ast.arg, default: ast.expr | None) -> str:
+    return ast.unparse(argument) + (f" = {ast.unparse(default)}" if default is not None else "")
