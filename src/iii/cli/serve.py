@@ -1,5 +1,6 @@
 """`iii`: run the engine in the foreground (07 §8.1, §4.1)."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def run(arguments: list[str]) -> int:
     if options.host is not None and not options.host.strip():
         parser.error("--host: expected a host name or address, got nothing")
 
-    from iii.server import config_file, process
+    from iii.server import config_file
     from iii.server.start_failure import StartFailure
 
     try:
@@ -53,9 +54,11 @@ def run(arguments: list[str]) -> int:
             config = config_file.without_file(host=options.host)
         else:
             path = Path(options.config if options.config is not None else DEFAULT_PATH)
-            if not path.exists() and not _create(path):
+            if not os.path.exists(path) and not _create(path):
                 return 1
             config = config_file.load(path, host=options.host)
+        from iii.server import process
+
         return process.run(config)
     except StartFailure as error:
         return fail(str(error))

@@ -5,7 +5,7 @@ import re
 HIDDEN = "[hidden]"
 
 _SECRET = re.compile(
-    r"pass(?:word|wd|phrase)|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credential|authori[sz]ation|cookie",
+    r"pass(?:word|wd|phrase)|secret|token$|api[-_]?key|access[-_]?key|private[-_]?key|credential|authori[sz]ation|cookie",
     re.IGNORECASE,
 )
 

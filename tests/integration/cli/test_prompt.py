@@ -1,0 +1,36 @@
+"""On a terminal people are asked before a configuration file is created (07 §4.1)."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.cli.conftest import environment
+
+
+def test_07_s4_1_no_creates_nothing_and_starts_nothing(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "iii.cli"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdin=theirs, stderr=theirs, stdout=theirs
+    ) as process:
+        os.close(theirs)
+        asked = read_until(ours, "[Y/n] ")
+        os.write(ours, b"n\n")
+        assert process.wait(20) == 1
+        told = read_until(ours, "not started")
+    os.close(ours)
+    assert f"No config.yaml found in {tmp_path}. Create it and start the engine? [Y/n] " in asked
+    assert "Nothing created, engine not started." in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def read_until(terminal: int, text: str) -> str:
+    """What the terminal shows, up to and with the text; within 20 s."""
+    shown = ""
+    while text not in shown:
+        assert select.select([terminal], [], [], 20)[0], f"only {shown!r}"
+        shown += os.read(terminal, 4096).decode()
+    return shown

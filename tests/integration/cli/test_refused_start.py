@@ -1,0 +1,63 @@
+"""A start that cannot succeed: one readable line, exit code 1, never a traceback (DESIGN §7, 07 §4)."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import Iii
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("workers: [", ["config.yaml:", "not valid YAML"]),
+        ("wokers: []", ["config.yaml", "'wokers'", "'workers'"]),
+        (
+            "workers: [{name: iii-frobnicate}]",
+            ["config.yaml", "workers[0]", "Unknown worker 'iii-frobnicate'", "Available"],
+        ),
+        ("workers: [{name: iii-worker-manager, config: {prot: 1}}]", ["config.yaml", "'prot'", "'port'"]),
+        ("workers: [{name: iii-worker-manager, config: {port: abc}}]", ["config.yaml", "port", '"abc"']),
+        ("workers: [{name: iii-worker-manager, config: {port: 65536}}]", ["config.yaml", "port", "65536"]),
+        ("port: ${NOT_SET}", ["config.yaml:1", "'NOT_SET' not set and no default provided"]),
+        ("workers: [{name: iii-worker-manager, config: {host: 203.0.113.7, port: 0}}]", ["203.0.113.7"]),
+        ("workers: [{name: iii-worker-manager, config: {host: no such host, port: 0}}]", ["no such host"]),
+    ],
+)
+def test_a_bad_configuration_is_one_line(text: str, words: list[str], iii: Iii, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    done = iii()
+    error = last_line(done.stderr)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert error.startswith("Error: ")
+    assert [word for word in words if word not in error] == []
+    assert "Traceback" not in done.stderr
+
+
+def test_07_check_43_a_taken_port_is_named(iii: Iii, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "config.yaml").write_text(f"workers: [{{name: iii-worker-manager, config: {{port: {port}}}}}]")
+        done = iii()
+    assert done.returncode == 1
+    assert f"address 127.0.0.1:{port} is already in use" in last_line(done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_unreadable_files_are_one_line(iii: Iii, tmp_path: Path) -> None:
+    (tmp_path / "latin1.yaml").write_bytes(b"# \xfc")
+    for arguments, words in (
+        (["-c", "."], "is a directory"),
+        (["-c", "latin1.yaml"], "not UTF-8"),
+        (["-c", "no/such/folder.yaml"], "cannot create no/such/folder.yaml"),
+    ):
+        done = iii(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("Error: ")
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def last_line(text: str) -> str:
+    return text.splitlines()[-1]
