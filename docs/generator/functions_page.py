@@ -25,7 +25,9 @@ def functions_page() -> str:
             if isinstance(declaration, Declaration):
                 rows.append((f"`{declaration.function_id}`", _members(method), first_paragraph(inspect.getdoc(method))))
         if rows:
-            text += f"\n## {row.name}\n\n" + table(("Function", "Request", "What it does"), sorted(rows))
+            text += f"\n## {row.name}\n\n" + table(
+                ("Function", "Request", "What it does"), sorted(rows, key=lambda cells: cells[0].strip("`"))
+            )
     return text
 
 
