@@ -6,7 +6,7 @@ import inspect
 import logging
 import types
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,24 +33,29 @@ class Declaration(msgspec.Struct, frozen=True):
     function_id: str
     spec: str
     waits_for_registrations: bool
+    request: type | None
 
 
-def builtin(function_id: str, *, spec: str, waits_for_registrations: bool = False) -> Callable[[F], F]:
+def builtin(
+    function_id: str, *, spec: str, waits_for_registrations: bool = False, request: type | None = None
+) -> Callable[[F], F]:
     """Declare a method as a function of the engine.
 
     The method takes the decoded request (a Struct, annotated) and, if it has a second parameter, the invocation. It
-    returns a Struct, None for no result, `Raw` JSON, or LATER; an `async def` may wait. It raises InvocationError to
-    refuse. Description, request and response schema come from the docstring's first line and the annotations.
+    returns a Struct, None for no result, LATER, or `Raw` JSON (beside a Struct: the same, encoded already); an
+    `async def` may wait. It raises InvocationError to refuse. Description, request and response schema come from the
+    docstring's first line and the annotations.
 
     Args:
         function_id: as callers name it.
         spec: where its behaviour is decided.
         waits_for_registrations: a caller that has not announced itself gets its answer once its registrations
             apply (N2).
+        request: what to document for a method that takes `Raw` and decodes it by its own rules.
     """
 
     def declare(method: F) -> F:
-        method.__builtin__ = Declaration(function_id, spec, waits_for_registrations)  # type: ignore[attr-defined]
+        method.__builtin__ = Declaration(function_id, spec, waits_for_registrations, request)  # type: ignore[attr-defined]
         return method
 
     return declare
@@ -60,7 +65,7 @@ class Builtin:
     """A bound method as the core calls it: decodes, runs, encodes, answers."""
 
     def __init__(
-        self, method: Callable[..., Any], declaration: Declaration, spawn: Callable[[Awaitable[None]], object] | None
+        self, method: Callable[..., Any], declaration: Declaration, spawn: Callable[[Coroutine[Any, Any, None]], object] | None
     ) -> None:
         hints = typing.get_type_hints(method)
         parameters = list(inspect.signature(method).parameters)
@@ -68,7 +73,8 @@ class Builtin:
         self.description = (inspect.getdoc(method) or "").partition("\n")[0]
         self._method = method
         self._request = hints[parameters[0]]
-        self._response = _without_later(hints["return"])
+        self._documented_request = declaration.request or self._request
+        self._response = _declared(hints["return"])
         self._takes_invocation = len(parameters) > 1
         self._waits = declaration.waits_for_registrations
         self._decode = msgspec.json.Decoder(self._request).decode
@@ -76,7 +82,7 @@ class Builtin:
 
     @property
     def request_schema(self) -> bytes:
-        return json_schema(self._request)
+        return json_schema(self._documented_request)
 
     @property
     def response_schema(self) -> bytes:
@@ -85,10 +91,9 @@ class Builtin:
     def run(self, invocation: Invocation) -> None:
         """Answer one invocation; whatever happens inside is answered too."""
         caller = invocation.caller
-        if self._waits and caller is not None and caller.expects_announcement:
-            caller.when_registrations_applied(lambda: self._run(invocation))
-            return
-        self._run(invocation)
+        waits = self._waits and caller is not None and caller.expects_announcement
+        if not (waits and caller is not None and caller.when_registrations_applied(lambda: self._run(invocation))):
+            self._run(invocation)
 
     def _run(self, invocation: Invocation) -> None:
         data = bytes(invocation.data)
@@ -134,8 +139,9 @@ class Builtin:
         invocation.refuse(InvocationError(message=f"internal error in {self.function_id}; the engine's log has it"))
 
 
-def _without_later(annotation: Any) -> Any:
+def _declared(annotation: Any) -> Any:
+    """What callers get: without LATER, and without `Raw` beside the Struct that it encodes."""
     if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
         return annotation
-    kept = tuple(option for option in typing.get_args(annotation) if option is not Later)
+    kept = tuple(option for option in typing.get_args(annotation) if option not in (Later, msgspec.Raw))
     return kept[0] if len(kept) == 1 else typing.Union[kept]  # noqa: UP007

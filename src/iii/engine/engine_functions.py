@@ -1,16 +1,39 @@
-"""The module every engine has: announcements and discovery (02)."""
+"""The module every engine has: announcements, discovery, triggers by call, channels (02)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec import Raw, Struct
 
 from iii.engine.builtin import builtin
-from iii.engine.dialect import Discovery
+from iii.engine.channels import ChannelEnds, CreateChannelRequest, new_channel
+from iii.engine.discovery.functions import FunctionDiscovery
+from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
+from iii.engine.discovery.registered_triggers import RegisteredTriggerDiscovery
+from iii.engine.discovery.trigger_registration import TriggerRegistration
+from iii.engine.discovery.triggers import TriggerDiscovery
+from iii.engine.discovery.workers import WorkerDiscovery
+from iii.engine.discovery.workers_available import WorkerChanged, WorkersAvailable
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
+from iii.engine.schema import json_schema
+from iii.engine.trigger_types import TriggerType
 from iii.engine.worker_info import read_announcement
 from iii.protocol.errors import DeserializationFailed
-from iii.protocol.names import REGISTER_WORKER
+from iii.protocol.messages import WorkerMetadata
+from iii.protocol.names import (
+    CREATE_CHANNEL,
+    DEFAULT_NAMESPACE,
+    FUNCTIONS_AVAILABLE,
+    REGISTER_WORKER,
+    WORKERS_AVAILABLE,
+)
+
+if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
+    from iii.engine.engine import Engine
 
 
 class AnnouncementResult(Struct):
@@ -19,26 +42,49 @@ class AnnouncementResult(Struct):
     success: bool
 
 
-class EngineFunctionsConfig(Struct, frozen=True, kw_only=True):
-    """Block of `iii-engine-functions`.
-
-    Attributes:
-        discovery_dialect: shape of lists for callers that have not said who they are (W3).
-    """
-
-    discovery_dialect: Discovery = "legacy"
-
-
 class EngineFunctions(Module):
-    Config = EngineFunctionsConfig
-
     name = "iii-engine-functions"
     description = "Core engine introspection (engine::*) and platform authoring reference."
     mandatory = True
+    parts = (FunctionDiscovery, WorkerDiscovery, TriggerDiscovery, RegisteredTriggerDiscovery, TriggerRegistration)
 
-    @builtin(REGISTER_WORKER, spec="01 §6.1, 02 §6")
+    def __init__(self, engine: Engine, instance: str | None = None) -> None:
+        super().__init__(engine, instance)
+        self._functions_available = FunctionsAvailable(engine)
+        WorkersAvailable(engine)
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        yield TriggerType(
+            DEFAULT_NAMESPACE,
+            FUNCTIONS_AVAILABLE,
+            self,
+            "The registered functions changed.",
+            call_schema=json_schema(FunctionsChanged),
+        )
+        yield TriggerType(
+            DEFAULT_NAMESPACE,
+            WORKERS_AVAILABLE,
+            self,
+            "A worker connected, announced itself or disconnected.",
+            call_schema=json_schema(WorkerChanged),
+        )
+
+    def bind(self, binding: Binding) -> None:
+        if binding.trigger_type == FUNCTIONS_AVAILABLE:
+            self._functions_available.subscribed()
+
+    def unbind(self, binding: Binding) -> None:
+        if binding.trigger_type == FUNCTIONS_AVAILABLE:
+            self._functions_available.unsubscribed(binding)
+
+    @builtin(REGISTER_WORKER, spec="01 §6.1, 02 §6", request=WorkerMetadata)
     def register_worker(self, request: Raw, invocation: Invocation) -> AnnouncementResult:
         """Announce a worker's name, runtime, version and namespace; its registrations apply from then on."""
         if invocation.caller is None:
             raise DeserializationFailed(REGISTER_WORKER, "missing field `_caller_worker_id`")
         return AnnouncementResult(invocation.caller.announce(read_announcement(bytes(request))))
+
+    @builtin(CREATE_CHANNEL, spec="07 §2.1, 02 §5.1")
+    def create_channel(self, request: CreateChannelRequest) -> ChannelEnds:
+        """Create a channel; both ends share its id and key, and may be handed to any worker."""
+        return new_channel()

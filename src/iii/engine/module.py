@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from iii.engine.bindings import Binding
@@ -26,6 +26,7 @@ class Module:
     name: ClassVar[str]  # canonical (00 §6)
     description: ClassVar[str]
     mandatory: ClassVar[bool] = False
+    parts: ClassVar[tuple[Callable[[Engine], object], ...]] = ()  # classes with more `@builtin` methods
 
     worker_id = ""
     in_process = True
@@ -46,11 +47,12 @@ class Module:
         """Let go of it again (L4)."""
 
     def functions(self) -> Iterator[Function]:
-        """The declared builtins."""
-        for attribute in dir(type(self)):
-            declaration = getattr(getattr(type(self), attribute), "__builtin__", None)
-            if isinstance(declaration, Declaration):
-                yield self._function(Builtin(getattr(self, attribute), declaration, self.engine.spawn))
+        """The declared builtins, of its parts too."""
+        for part in (self, *(kind(self.engine) for kind in self.parts)):
+            for attribute in dir(type(part)):
+                declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
+                if isinstance(declaration, Declaration):
+                    yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
 
     def trigger_types(self) -> Iterator[TriggerType]:
         """What the module provides; none by default."""

@@ -1,20 +1,30 @@
 """JSON Schema of builtin requests and results, in the form that published clients read (02 §2.9)."""
 
+import types
+import typing
 from typing import Any
 
 import msgspec
 
 
 def json_schema(annotation: Any) -> bytes:
-    """Draft-07 schema with an inlined root; an optional member has `"type": [<type>, "null"]`."""
-    (root,), definitions = msgspec.json.schema_components([annotation], ref_template="#/$defs/{name}")
-    reference = root.get("$ref", "")
-    name = reference.rpartition("/")[2]
-    body = definitions.pop(name) if name in definitions else root
+    """Draft-07 schema with an inlined root, or `anyOf` for a union; an optional member has `"type": [<type>, "null"]`."""
+    options = typing.get_args(annotation) if typing.get_origin(annotation) in _UNIONS else (annotation,)
+    roots, definitions = msgspec.json.schema_components(options, ref_template="#/$defs/{name}")
+    body: dict[str, Any]
+    if len(roots) > 1:
+        body = {"type": "object", "anyOf": list(roots)}
+    else:
+        (body,) = roots
+        name = body.get("$ref", "").rpartition("/")[2]
+        body = definitions.pop(name, body)
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **body}
     if definitions:
         schema["$defs"] = definitions
     return msgspec.json.encode(_simplified(schema))
+
+
+_UNIONS = (typing.Union, types.UnionType)
 
 
 def _simplified(node: Any) -> Any:

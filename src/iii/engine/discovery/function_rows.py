@@ -1,0 +1,90 @@
+"""Functions as lists, infos and events show them (02 §5.2, §5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from iii.engine.bindings import Binding
+from iii.engine.discovery.selection import owner_name
+from iii.engine.discovery.shape import Shape
+from iii.engine.functions import Function
+
+
+class FunctionRow(Struct):
+    """One function in a list, the union of what clients of both generations read."""
+
+    function_id: str
+    namespace: str
+    worker_name: Annotated[str, Meta(description="Of its owner; the first segment of the id if that has no name.")]
+    description: str | UnsetType | None = UNSET
+    metadata: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
+    request_format: Annotated[Raw | UnsetType, Meta(description="As registered, or null.")] = UNSET
+    response_format: Annotated[Raw | UnsetType, Meta(description="As registered, or null.")] = UNSET
+
+
+class BoundTrigger(Struct):
+    """A trigger of a function, in its info."""
+
+    id: str
+    trigger_type: str
+    config: Raw
+
+
+class FunctionDetail(Struct):
+    """Everything about one function; what it does not have is absent."""
+
+    function_id: str
+    namespace: str
+    worker_name: str
+    description: str | UnsetType = UNSET
+    request_schema: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
+    response_schema: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
+    metadata: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
+    registered_triggers: Annotated[list[BoundTrigger], Meta(description="Live triggers that call it.")] = []
+
+
+def function_row(function: Function, shape: Shape) -> FunctionRow:
+    """A row with formats, as lists and events carry it."""
+    row = plain_function_row(function, shape)
+    row.request_format = shape.format(function.request_format)
+    row.response_format = shape.format(function.response_format)
+    return row
+
+
+def plain_function_row(function: Function, shape: Shape) -> FunctionRow:
+    """A row without formats; modern clients get those from the info."""
+    absent = None if shape.legacy else UNSET
+    has_metadata = shape.legacy or function.metadata != b"null"
+    return FunctionRow(
+        function.id,
+        function.namespace,
+        owner_name(function.owner, function.id),
+        function.description if function.description is not None else absent,
+        shape.metadata(function.metadata) if has_metadata else UNSET,
+    )
+
+
+def function_detail(function: Function, live: Iterable[Binding]) -> FunctionDetail:
+    """The info of one function; `live` are the bindings among which those of this function are looked up."""
+    return FunctionDetail(
+        function.id,
+        function.namespace,
+        owner_name(function.owner, function.id),
+        description=function.description if function.description is not None else UNSET,
+        request_schema=unless_null(function.request_format),
+        response_schema=unless_null(function.response_format),
+        metadata=unless_null(function.metadata),
+        registered_triggers=[
+            BoundTrigger(binding.id, binding.trigger_type, Raw(binding.config))
+            for binding in live
+            if binding.function_id == function.id and binding.namespace == function.namespace
+        ],
+    )
+
+
+def unless_null(json: bytes) -> Raw | UnsetType:
+    """JSON for a member that is absent when there is nothing to show."""
+    return UNSET if json == b"null" else Raw(json)

@@ -1,0 +1,174 @@
+"""`engine::functions::list` and `engine::functions::info` (02 §5.2, §5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from iii.engine.builtin import builtin
+from iii.engine.discovery.function_rows import FunctionDetail, FunctionRow, function_detail, function_row
+from iii.engine.discovery.selection import (
+    DialectRequest,
+    IncludeInternal,
+    NamespaceChoice,
+    Search,
+    is_internal,
+    mentions,
+    owner_name,
+    wanted_dialect,
+)
+from iii.engine.discovery.shape import Shape, fitted, shape_for_call
+from iii.engine.functions import Function
+from iii.engine.invocation import Invocation
+from iii.protocol.errors import InvalidArguments, ItemNotFound
+from iii.protocol.limits import INFO_BATCH_IDS
+from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTION_INFO, LIST_FUNCTIONS, SEPARATOR
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+
+
+class FunctionListRequest(DialectRequest, kw_only=True):
+    include_internal: IncludeInternal = None
+    prefix: Annotated[str | None, Meta(description="Keep ids that start with it.")] = None
+    worker: Annotated[str | None, Meta(description="Keep rows with exactly this `worker_name`.")] = None
+    workers: Annotated[list[str] | None, Meta(description="Keep rows with one of these; empty filters nothing.")] = None
+    search: Search = None
+
+
+class FunctionList(Struct):
+    functions: list[FunctionRow]
+
+
+class FunctionInfoRequest(Struct, kw_only=True):
+    function_id: Annotated[str | None, Meta(description="The function.")] = None
+    function_ids: Annotated[list[str] | None, Meta(description="Or up to 32 functions at once.")] = None
+    namespace: NamespaceChoice = None
+
+
+class FunctionNotListed(Struct):
+    """In place of a detail in a batch."""
+
+    function_id: str
+    error: Literal["not_found"]
+
+
+class FunctionBatch(Struct):
+    functions: Annotated[
+        list[Any], Meta(description='In the order asked: a detail, or `{"function_id", "error": "not_found"}`.')
+    ]
+
+
+class FunctionDiscovery:
+    """What functions there are."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @builtin(LIST_FUNCTIONS, spec="02 §5.2", waits_for_registrations=True)
+    def list_functions(self, request: FunctionListRequest, invocation: Invocation) -> FunctionList | Raw:
+        """List the registered functions."""
+        wanted = wanted_dialect(request, request.prefix, request.worker, request.workers, request.search)
+        shape = shape_for_call(invocation, wanted, self._engine.options.discovery_dialect)
+        functions = self._selected(request)
+
+        def listing(reduced: Shape) -> FunctionList:
+            return FunctionList([function_row(function, reduced) for function in functions])
+
+        return fitted(invocation, shape, listing)
+
+    @builtin(FUNCTION_INFO, spec="02 §5.3", waits_for_registrations=True)
+    def function_info(self, request: FunctionInfoRequest) -> FunctionDetail | FunctionBatch:
+        """Describe one function, or several at once; without a namespace `default` first, then the only one that has it."""
+        if request.function_id is not None and request.function_ids is not None:
+            raise InvalidArguments("pass either `function_id` or `function_ids`, not both")
+        if request.function_id is not None:
+            function = self._resolve(request.function_id, request.namespace)
+            if function is None:
+                raise ItemNotFound(self._why_not(request.function_id))
+            return function_detail(function, self._engine.bindings)
+        if request.function_ids is None:
+            raise InvalidArguments("missing field `function_id` (or `function_ids` for a batch)")
+        if not request.function_ids:
+            raise InvalidArguments("`function_ids` must be a non-empty array of function ids")
+        distinct = list(dict.fromkeys(request.function_ids))
+        if len(distinct) > INFO_BATCH_IDS:
+            raise InvalidArguments(f"too many function_ids (max {INFO_BATCH_IDS})")
+        return FunctionBatch([self._batch_entry(function_id, request.namespace) for function_id in distinct])
+
+    def _selected(self, request: FunctionListRequest) -> list[Function]:
+        names = set(request.workers or ())
+        if request.worker is not None:
+            names.add(request.worker)
+        selected = [
+            function
+            for function in self._engine.functions
+            if (request.include_internal or not is_hidden(function))
+            and function.id.startswith(request.prefix or "")
+            and (not names or owner_name(function.owner, function.id) in names)
+            and mentions(request.search, function.id, function.description)
+        ]
+        selected.sort(key=_by_rank(request.search) if request.search else _by_id)
+        return selected
+
+    def _resolve(self, function_id: str, namespace: str | None) -> Function | None:
+        functions = self._engine.functions
+        if namespace is not None:
+            return functions.exact(function_id, namespace)
+        namespaces = functions.namespaces_of(function_id)
+        if DEFAULT_NAMESPACE in namespaces:
+            return functions.exact(function_id, DEFAULT_NAMESPACE)
+        return functions.exact(function_id, namespaces[0]) if len(namespaces) == 1 else None
+
+    def _why_not(self, function_id: str) -> str:
+        namespaces = self._engine.functions.namespaces_of(function_id)
+        if not namespaces:
+            return f"Function '{function_id}' is not registered."
+        return (
+            f"Function '{function_id}' is ambiguous: it is registered in namespace(s): {', '.join(namespaces)}. "
+            "Pass `namespace` to select one."
+        )
+
+    def _batch_entry(self, function_id: str, namespace: str | None) -> FunctionDetail | FunctionNotListed:
+        function = self._resolve(function_id, namespace)
+        if function is None:
+            return FunctionNotListed(function_id, "not_found")
+        return function_detail(function, self._engine.bindings)
+
+
+class _Flags(Struct):
+    internal: object = None
+
+
+_flags = msgspec.json.Decoder(_Flags)
+
+
+def is_hidden(function: Function) -> bool:
+    """Whether lists leave a function out: it is the engine's, or its `metadata.internal` is exactly true."""
+    if is_internal(function.id):
+        return True
+    if function.metadata[:1] != b"{":
+        return False
+    return _flags.decode(function.metadata).internal is True
+
+
+def _by_id(function: Function) -> tuple[str, str]:
+    return function.id, function.namespace
+
+
+def _by_rank(search: str) -> Callable[[Function], tuple[int, str, str]]:
+    """Best matches first: a segment or the beginning of the id, somewhere in the id, in the description only."""
+    needle = search.lower()
+
+    def key(function: Function) -> tuple[int, str, str]:
+        identifier = function.id.lower()
+        if identifier.startswith(needle) or needle in identifier.split(SEPARATOR):
+            rank = 0
+        else:
+            rank = 1 if needle in identifier else 2
+        return rank, function.id, function.namespace
+
+    return key

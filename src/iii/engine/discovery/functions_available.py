@@ -1,0 +1,161 @@
+"""The event `engine::functions-available`: the functions changed (02 §8.1, W6)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from iii.engine.discovery.function_rows import FunctionRow, function_row
+from iii.engine.discovery.selection import owner_name
+from iii.engine.discovery.shape import Shape, shape_for, smallest_needed
+from iii.engine.firing import fire_if
+from iii.engine.frames import invocation_frame
+from iii.engine.invocation import Invocation
+from iii.engine.session import Session
+from iii.protocol.limits import FUNCTIONS_LATEST_S, FUNCTIONS_QUIET_S
+from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE
+
+if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
+    from iii.engine.clock import Timer
+    from iii.engine.engine import Engine
+    from iii.engine.functions import Function
+    from iii.engine.ownership import Key
+
+KEY = (DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE)
+
+
+class FunctionsChanged(Struct):
+    """Payload: every function, internal ones included."""
+
+    event: Literal["functions_changed"]
+    functions: list[FunctionRow]
+
+
+class Known(NamedTuple):
+    """What subscribers know of a function: everything that rows show."""
+
+    worker_name: str
+    description: str | None
+    metadata: bytes
+    request_format: bytes
+    response_format: bytes
+
+
+class FunctionsAvailable:
+    """Tells subscribers after 200 quiet ms, at the latest 1 s after the first change, and never twice the same.
+
+    Without subscribers the same happens to nobody: no timer runs, and whoever subscribes later hears of changes only
+    if they would still be unpublished then.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._published: dict[Key, Known] = {function.key: _known(function) for function in engine.functions}
+        self._unpublished: dict[Key, Known | None] = {}
+        self._first_change_at = 0.0
+        self._last_change_at = 0.0
+        self._timer: Timer | None = None
+        engine.functions.on_change.append(self._function_changed)
+        engine.on_worker_event.append(self._worker_event)
+
+    def subscribed(self) -> None:
+        """A binding is about to go live."""
+        if self._timer is None and self._unpublished:
+            if self._engine.clock.now() >= self._due_at():
+                self._publish()
+            else:
+                self._arm()
+
+    def unsubscribed(self, binding: Binding) -> None:
+        """A binding is on its way out."""
+        others = [other for other in self._engine.bindings.of(KEY) if other is not binding]
+        if not others and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _function_changed(self, previous: Function | None, current: Function | None) -> None:
+        if current is not None:
+            self._note(current.key, _known(current))
+        elif previous is not None:
+            self._note(previous.key, None)
+
+    def _worker_event(self, event: str, session: Session) -> None:
+        if event != "worker_metadata_updated":
+            return
+        for function in self._engine.functions.active_of(session):  # rows show its name
+            known = _known(function)
+            if self._unpublished.get(function.key, self._published.get(function.key)) != known:
+                self._note(function.key, known)
+
+    def _note(self, key: Key, known: Known | None) -> None:
+        now = self._engine.clock.now()
+        if self._unpublished and self._timer is None and now >= self._due_at():
+            self._publish()
+        if not self._unpublished:
+            self._first_change_at = now
+        self._last_change_at = now
+        self._unpublished[key] = known
+        if self._timer is None and self._engine.bindings.of(KEY):
+            self._arm()
+
+    def _due_at(self) -> float:
+        return min(self._last_change_at + FUNCTIONS_QUIET_S, self._first_change_at + FUNCTIONS_LATEST_S)
+
+    def _arm(self) -> None:
+        self._timer = self._engine.clock.call_at(self._due_at(), self._elapsed)
+
+    def _elapsed(self) -> None:
+        self._timer = None
+        if self._engine.clock.now() < self._due_at():  # more changes came
+            self._arm()
+        elif self._publish():
+            self._fire()
+
+    def _publish(self) -> bool:
+        """Take the changes as known. False: they cancelled each other out."""
+        differs = False
+        for key, known in self._unpublished.items():
+            differs = differs or self._published.get(key) != known
+            if known is None:
+                self._published.pop(key, None)
+            else:
+                self._published[key] = known
+        self._unpublished = {}
+        return differs
+
+    def _fire(self) -> None:
+        functions = sorted(self._engine.functions, key=lambda function: (function.id, function.namespace))
+
+        @cache
+        def payload(shape: Shape) -> bytes:
+            rows = [function_row(function, shape) for function in functions]
+            return msgspec.json.encode(FunctionsChanged("functions_changed", rows))
+
+        for binding in self._engine.bindings.of(KEY):
+            shape, room = self._receiver(binding)
+            fire_if(self._engine.router, self._engine.clock, binding, smallest_needed(room, shape, payload))
+
+    def _receiver(self, binding: Binding) -> tuple[Shape, int | None]:
+        """How the worker that gets the event wants its rows, and how many bytes of payload it takes."""
+        default = self._engine.options.discovery_dialect
+        target = self._engine.functions.find(binding.function_id, binding.namespace)
+        if target is None or not isinstance(target.owner, Session):
+            return Shape(legacy=default == "legacy"), None
+        dialect = target.owner.dialect
+        empty = Invocation(binding.function_id, binding.namespace, b"", metadata=binding.metadata)
+        envelope = invocation_frame(empty, target.owner.worker_id, target, b"")
+        return shape_for(dialect, default), dialect.receive_limit_bytes - len(envelope)
+
+
+def _known(function: Function) -> Known:
+    return Known(
+        owner_name(function.owner, function.id),
+        function.description,
+        function.metadata,
+        function.request_format,
+        function.response_format,
+    )

@@ -1,0 +1,111 @@
+"""`engine::registered-triggers::list` and `engine::registered-triggers::info` (02 §5.9, §5.10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Raw, Struct
+
+from iii.engine.builtin import builtin
+from iii.engine.discovery.function_rows import function_detail, unless_null
+from iii.engine.discovery.selection import (
+    DialectRequest,
+    IncludeInternal,
+    IncludePending,
+    Search,
+    mentions,
+    wanted_dialect,
+)
+from iii.engine.discovery.shape import Shape, fitted, shape_for_call
+from iii.engine.discovery.trigger_rows import (
+    RegisteredTriggerDetail,
+    RegisteredTriggerRow,
+    registered_trigger_row,
+    state_of,
+    target_owner_name,
+    trigger_type_detail,
+)
+from iii.engine.discovery.triggers import instance_count, selected_bindings
+from iii.engine.invocation import Invocation
+from iii.protocol.errors import ItemNotFound
+from iii.protocol.names import LIST_REGISTERED_TRIGGERS
+
+if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
+    from iii.engine.engine import Engine
+
+REGISTERED_TRIGGER_INFO = "engine::registered-triggers::info"
+
+
+class RegisteredTriggerListRequest(DialectRequest, kw_only=True):
+    include_internal: IncludeInternal = None
+    include_pending: IncludePending = None
+    trigger_type: Annotated[str | None, Meta(description="Keep triggers of exactly this type.")] = None
+    function_id: Annotated[str | None, Meta(description="Keep triggers of exactly this function.")] = None
+    worker: Annotated[str | None, Meta(description="Keep rows with exactly this `worker_name`.")] = None
+    search: Search = None
+
+
+class RegisteredTriggerList(Struct):
+    registered_triggers: list[RegisteredTriggerRow]
+
+
+class RegisteredTriggerInfoRequest(Struct, kw_only=True):
+    id: Annotated[str, Meta(description="The trigger.")]
+
+
+class RegisteredTriggerDiscovery:
+    """What is bound to what."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @builtin(LIST_REGISTERED_TRIGGERS, spec="02 §5.9", waits_for_registrations=True)
+    def list_registered_triggers(
+        self, request: RegisteredTriggerListRequest, invocation: Invocation
+    ) -> RegisteredTriggerList | Raw:
+        """List the registered triggers."""
+        wanted = wanted_dialect(request, request.worker, request.search)
+        shape = shape_for_call(invocation, wanted, self._engine.options.discovery_dialect)
+        bindings = self._selected(request)
+
+        def listing(reduced: Shape) -> RegisteredTriggerList:
+            functions = self._engine.functions
+            return RegisteredTriggerList([registered_trigger_row(binding, functions, reduced) for binding in bindings])
+
+        return fitted(invocation, shape, listing)
+
+    @builtin(REGISTERED_TRIGGER_INFO, spec="02 §5.10", waits_for_registrations=True)
+    def registered_trigger_info(self, request: RegisteredTriggerInfoRequest) -> RegisteredTriggerDetail:
+        """Describe one trigger with its type and its target; also one that waits for its provider."""
+        engine = self._engine
+        binding = engine.bindings.get(request.id)
+        if binding is None:
+            raise ItemNotFound(f"Registered trigger '{request.id}' was not found.")
+        provider = binding.provider
+        target = engine.functions.find(binding.function_id, binding.namespace)
+        return RegisteredTriggerDetail(
+            binding.id,
+            binding.trigger_type,
+            binding.function_id,
+            binding.namespace,
+            target_owner_name(binding, engine.functions),
+            Raw(binding.config),
+            trigger_type_detail(provider, instance_count(engine, provider.id)) if provider is not None else None,
+            function_detail(target, engine.bindings) if target is not None else None,
+            unless_null(binding.metadata),
+            state_of(binding),
+        )
+
+    def _selected(self, request: RegisteredTriggerListRequest) -> list[Binding]:
+        functions = self._engine.functions
+        return [
+            binding
+            for binding in selected_bindings(
+                self._engine, bool(request.include_internal), bool(request.include_pending)
+            )
+            if request.trigger_type in (None, binding.trigger_type)
+            and request.function_id in (None, binding.function_id)
+            and (request.worker is None or target_owner_name(binding, functions) == request.worker)
+            and mentions(request.search, binding.id, binding.trigger_type, binding.function_id)
+        ]

@@ -1,0 +1,97 @@
+"""`engine::register_trigger` and `engine::unregister_trigger`: triggers that outlive whoever made them (01 §7.8, 02 §5.11)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from iii.engine.bindings import Binding
+from iii.engine.builtin import LATER, Later, builtin
+from iii.engine.invocation import Invocation
+from iii.protocol.errors import BlankNamespace, InvocationError, TriggerRegistrationFailed, UnregisterFailed
+from iii.protocol.limits import PROVIDER_ACK_S
+from iii.protocol.names import is_blank
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+
+REGISTER_TRIGGER = "engine::register_trigger"
+UNREGISTER_TRIGGER = "engine::unregister_trigger"
+
+
+class RegisterTriggerRequest(Struct, kw_only=True):
+    trigger_type: Annotated[str, Meta(description="Kind of event.")]
+    function_id: Annotated[str, Meta(description="Whom to call, in `default`; need not exist yet.")]
+    config: Annotated[Raw | UnsetType, Meta(description="As the trigger type wants it.")] = UNSET
+    metadata: Annotated[Raw | UnsetType, Meta(description="Handed to the function with every event.")] = UNSET
+    trigger_namespace: Annotated[str | None, Meta(description="Of the type's provider; absent: `default`.")] = None
+
+
+class RegisteredTriggerId(Struct):
+    id: str
+
+
+class UnregisterTriggerRequest(Struct, kw_only=True):
+    id: Annotated[str, Meta(description="The trigger.")]
+    trigger_type: Annotated[str | None, Meta(description="Accepted, not looked at.")] = None
+
+
+class TriggerRemoval(Struct):
+    removed: Annotated[bool, Meta(description="False if there was no such trigger.")]
+
+
+class TriggerRegistration:
+    """Triggers by function call: nobody owns them, so only a call removes them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @builtin(REGISTER_TRIGGER, spec="02 §5.11, 01 §7.8")
+    def register_trigger(self, request: RegisterTriggerRequest, invocation: Invocation) -> RegisteredTriggerId | Later:
+        """Register a trigger that stays when its creator leaves; answers when its provider accepted it, at most 10 s later."""
+        if is_blank(request.trigger_namespace):
+            raise BlankNamespace.of_field("trigger_namespace")
+        engine = self._engine
+        binding = Binding(
+            str(uuid.uuid4()),
+            request.trigger_type,
+            request.function_id,
+            config=_bytes(request.config),
+            metadata=_bytes(request.metadata),
+            trigger_namespace=request.trigger_namespace,
+        )
+        accepted = msgspec.json.encode(RegisteredTriggerId(binding.id))
+
+        def acknowledged(error: InvocationError | None) -> None:
+            timer.cancel()
+            if error is None:
+                invocation.complete(accepted)
+            else:
+                invocation.refuse(TriggerRegistrationFailed(f"{error.code}: {error.message}"))
+
+        def overdue() -> None:
+            engine.bindings.give_up_waiting(binding.id)
+            invocation.complete(accepted)  # again harmless; needed if the trigger was removed meanwhile
+
+        timer = engine.clock.call_at(engine.clock.now() + PROVIDER_ACK_S, overdue)
+        try:
+            engine.bindings.register(binding, acknowledged)
+        except TriggerRegistrationFailed:
+            timer.cancel()
+            raise
+        return LATER
+
+    @builtin(UNREGISTER_TRIGGER, spec="02 §5.11, N13")
+    def unregister_trigger(self, request: UnregisterTriggerRequest, invocation: Invocation) -> TriggerRemoval:
+        """Remove a trigger that nobody owns, or one of the caller's own."""
+        binding = self._engine.bindings.get(request.id)
+        if binding is not None and binding.owner is not None and binding.owner is not invocation.caller:
+            raise UnregisterFailed(f"Trigger '{request.id}' belongs to another worker.")
+        return TriggerRemoval(self._engine.bindings.unregister(request.id))
+
+
+def _bytes(json: Raw | UnsetType) -> bytes:
+    return b"null" if json is UNSET else bytes(json)

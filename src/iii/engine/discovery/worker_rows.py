@@ -1,0 +1,103 @@
+"""Workers and the engine's own modules as lists and infos show them (02 §3.4, §5.4, W1, W13)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+    from iii.engine.module import Module
+    from iii.engine.session import Session
+
+ENGINE_RUNTIME = "engine"
+CONNECTED = "connected"
+
+
+class WorkerRow(Struct, kw_only=True):
+    """One worker, the union of what clients of both generations read."""
+
+    id: str
+    name: str | None
+    description: str | None
+    version: Annotated[str | None, Meta(description="Of its SDK; the engine's for its own modules.")]
+    namespace: str
+    runtime: str | None
+    os: str | None
+    status: Annotated[
+        str,
+        Meta(description="`connected` until it announced itself, then `busy` while it runs a call, or `available`."),
+    ]
+    activity: Annotated[
+        Literal["available", "busy"] | UnsetType, Meta(description="Absent for the engine's own modules.")
+    ] = UNSET
+    function_count: int
+    functions: Annotated[list[str], Meta(description="Ids that it serves now, sorted.")]
+    connected_at_ms: Annotated[int, Meta(description="Unix milliseconds.")]
+    active_invocations: Annotated[int, Meta(description="Calls it is running.")]
+    isolation: str | None
+    ip_address: str | None
+    pid: int | UnsetType = UNSET
+    internal: Annotated[bool, Meta(description="Whether every engine has this module.")]
+    latest_metrics: Annotated[
+        dict[str, Any] | UnsetType | None, Meta(description="What it reported about itself in the last two minutes.")
+    ] = UNSET
+    telemetry: dict[str, str | None] | None
+
+
+def session_row(engine: Engine, session: Session, *, go_caller: bool) -> WorkerRow:
+    """The row of a connection; a Go client sees every worker as `connected` (W1)."""
+    info = session.info
+    functions = served_ids(engine, session)
+    return WorkerRow(
+        id=session.worker_id,
+        name=info.name,
+        description=info.description,
+        version=info.version,
+        namespace=session.namespace,
+        runtime=info.runtime,
+        os=info.os,
+        status=CONNECTED if go_caller else session.status,
+        activity="busy" if session.handling else "available",
+        function_count=len(functions),
+        functions=functions,
+        connected_at_ms=session.connected_at_ms,
+        active_invocations=len(session.handling),
+        isolation=info.isolation,
+        ip_address=session.link.ip_address,
+        pid=info.pid if info.pid is not None else UNSET,
+        internal=False,
+        latest_metrics=session.gauges.latest(engine.clock.now(), info.runtime),
+        telemetry=info.telemetry,
+    )
+
+
+def module_row(engine: Engine, module: Module) -> WorkerRow:
+    """The row of a runtime worker."""
+    functions = served_ids(engine, module)
+    return WorkerRow(
+        id=module.instance,
+        name=module.name,
+        description=module.description,
+        version=engine.options.version,
+        namespace=DEFAULT_NAMESPACE,
+        runtime=ENGINE_RUNTIME,
+        os=None,
+        status="available",
+        function_count=len(functions),
+        functions=functions,
+        connected_at_ms=module.connected_at_ms,
+        active_invocations=0,
+        isolation="in-process",
+        ip_address=None,
+        internal=module.mandatory,
+        latest_metrics=None,
+        telemetry=None,
+    )
+
+
+def served_ids(engine: Engine, owner: Session | Module) -> list[str]:
+    return sorted(function.id for function in engine.functions.active_of(owner))

@@ -1,0 +1,39 @@
+"""The event `engine::workers-available`: a worker came, said who it is, or left (02 §8.2, W7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from iii.engine.firing import fire_if
+from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+    from iii.engine.session import Session
+
+KEY = (DEFAULT_NAMESPACE, WORKERS_AVAILABLE)
+
+
+class WorkerChanged(Struct):
+    """Payload."""
+
+    event: Annotated[str, Meta(description="`worker_connected`, `worker_metadata_updated` or `worker_disconnected`.")]
+    worker_id: str
+
+
+class WorkersAvailable:
+    """Fires at once; by then the lists show what the event says."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        engine.on_worker_event.append(self._worker_event)
+
+    def _worker_event(self, event: str, session: Session) -> None:
+        bindings = self._engine.bindings.of(KEY)
+        if bindings:
+            payload = msgspec.json.encode(WorkerChanged(event, session.worker_id))
+            for binding in bindings:
+                fire_if(self._engine.router, self._engine.clock, binding, payload)

@@ -1,0 +1,23 @@
+"""An engine with discovery and a module that stands for those with trigger types of their own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from iii.engine.engine_functions import EngineFunctions
+from tests.memory_engine import FakeClock, MemoryEngine
+from tests.unit.engine.discovery.sample_module import SampleModule
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
+    engine = MemoryEngine(clock, modules=[EngineFunctions, SampleModule])
+    yield engine
+    engine.drop_all_workers()
+    assert not engine.core.workers()
+    assert not clock.timers
