@@ -74,7 +74,7 @@ class Builtin:
         self._method = method
         self._request = hints[parameters[0]]
         self._documented_request = declaration.request or self._request
-        self._response = _declared(hints["return"])
+        self._response = declared_result(hints["return"])
         self._takes_invocation = len(parameters) > 1
         self._waits = declaration.waits_for_registrations
         self._decode = msgspec.json.Decoder(self._request).decode
@@ -139,7 +139,7 @@ class Builtin:
         invocation.refuse(InvocationError(message=f"internal error in {self.function_id}; the engine's log has it"))
 
 
-def _declared(annotation: Any) -> Any:
+def declared_result(annotation: Any) -> Any:
     """What callers get: without LATER, and without `Raw` beside the Struct that it encodes."""
     if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
         return annotation

@@ -33,7 +33,7 @@ class BoundTrigger(Struct):
     config: Raw
 
 
-class FunctionDetail(Struct):
+class FunctionDetail(Struct, kw_only=True):
     """Everything about one function; what it does not have is absent."""
 
     function_id: str
@@ -43,7 +43,7 @@ class FunctionDetail(Struct):
     request_schema: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
     response_schema: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
     metadata: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
-    registered_triggers: Annotated[list[BoundTrigger], Meta(description="Live triggers that call it.")] = []
+    registered_triggers: Annotated[list[BoundTrigger], Meta(description="Live triggers that call it.")]
 
 
 def function_row(function: Function, shape: Shape) -> FunctionRow:
@@ -70,9 +70,9 @@ def plain_function_row(function: Function, shape: Shape) -> FunctionRow:
 def function_detail(function: Function, live: Iterable[Binding]) -> FunctionDetail:
     """The info of one function; `live` are the bindings among which those of this function are looked up."""
     return FunctionDetail(
-        function.id,
-        function.namespace,
-        owner_name(function.owner, function.id),
+        function_id=function.id,
+        namespace=function.namespace,
+        worker_name=owner_name(function.owner, function.id),
         description=function.description if function.description is not None else UNSET,
         request_schema=unless_null(function.request_format),
         response_schema=unless_null(function.response_format),

@@ -13,7 +13,6 @@ from iii.engine.discovery.function_rows import FunctionDetail, FunctionRow, func
 from iii.engine.discovery.selection import (
     DialectRequest,
     IncludeInternal,
-    NamespaceChoice,
     Search,
     is_internal,
     mentions,
@@ -46,7 +45,9 @@ class FunctionList(Struct):
 class FunctionInfoRequest(Struct, kw_only=True):
     function_id: Annotated[str | None, Meta(description="The function.")] = None
     function_ids: Annotated[list[str] | None, Meta(description="Or up to 32 functions at once.")] = None
-    namespace: NamespaceChoice = None
+    namespace: Annotated[
+        str | None, Meta(description="Where to look; absent: `default`, then the only one that has it.")
+    ] = None
 
 
 class FunctionNotListed(Struct):
@@ -57,6 +58,8 @@ class FunctionNotListed(Struct):
 
 
 class FunctionBatch(Struct):
+    """Several functions."""
+
     functions: Annotated[
         list[Any], Meta(description='In the order asked: a detail, or `{"function_id", "error": "not_found"}`.')
     ]

@@ -78,10 +78,9 @@ class FunctionsAvailable:
             self._timer = None
 
     def _function_changed(self, previous: Function | None, current: Function | None) -> None:
-        if current is not None:
-            self._note(current.key, _known(current))
-        elif previous is not None:
-            self._note(previous.key, None)
+        function = current or previous
+        assert function is not None
+        self._note(function.key, _known(current) if current is not None else None)
 
     def _worker_event(self, event: str, session: Session) -> None:
         if event != "worker_metadata_updated":

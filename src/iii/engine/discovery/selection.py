@@ -27,7 +27,6 @@ IncludePending = Annotated[
     bool | None, Meta(description='Also triggers that wait for their provider, marked `"state": "pending"`.')
 ]
 Search = Annotated[str | None, Meta(description="Keep rows that contain this text, in any case.")]
-NamespaceChoice = Annotated[str | None, Meta(description="Where to look; absent: see the description.")]
 
 
 def wanted_dialect(request: DialectRequest, *modern_keys: object) -> Discovery | None:

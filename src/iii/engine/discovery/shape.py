@@ -88,9 +88,7 @@ def smallest_needed(room: int | None, shape: Shape, encoded: Callable[[Shape], b
 
 
 def _is_named(json: bytes) -> bool:
-    """Whether a format has the string `name` and `type` that Python before 0.10 demands; null is fine too."""
-    if json == b"null":
-        return True
+    """Whether a format has the string `name` and `type` that Python before 0.10 demands."""
     try:
         _named.decode(json)
     except msgspec.DecodeError:

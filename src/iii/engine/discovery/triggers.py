@@ -51,10 +51,14 @@ class TriggerListRequest(DialectRequest, kw_only=True):
 
 
 class TriggerTypeList(Struct):
+    """Trigger types."""
+
     triggers: list[TriggerTypeRow]
 
 
 class TriggerInstanceList(Struct):
+    """Triggers."""
+
     triggers: list[TriggerInstance]
 
 
