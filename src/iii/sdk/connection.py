@@ -186,6 +186,8 @@ class Connection:
                     extra_headers=self._headers,
                     logger_name=wire_logger,
                 )
+            if socket.transport is None:  # the library takes an end before the answer for a success
+                raise ConnectionError("the connection ended during the handshake")
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
             logger.log(self._complaints, "Cannot connect to %s: %s", self.url, str(error) or type(error).__name__)
             socket.abort()

@@ -1,0 +1,551 @@
+"""How a worker connects, comes back and leaves (08 §4, checks 1-18, 47-51, 64)."""
+
+import asyncio
+import inspect
+import logging
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import iii
+from iii.sdk import doors
+from tests.integration.sdk.conftest import FAST, Connect
+from tests.integration.sdk.fake_engine import FakeEngine
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_08_check_01_a_new_worker_only_announces_itself(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect()
+    announced = engine.connection().messages
+
+    assert worker.get_connection_state() == "connected"
+    assert [each["type"] for each in announced] == ["invokefunction"]
+    assert announced[0]["function_id"] == "engine::workers::register"
+    assert announced[0]["action"] == {"type": "void"}
+    assert "invocation_id" not in announced[0]
+    engine.wait(lambda: worker.worker_id == "W1")
+
+
+def test_08_check_02_the_address_comes_from_argument_then_environment_then_default(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("III_URL", engine.url)
+    worker = iii.register_worker()
+    assert worker.address == engine.url
+    worker.shutdown()
+
+    monkeypatch.setenv("III_URL", "ws://a:1")
+    assert connect().address == engine.url
+
+
+def test_08_check_03_the_doors_are_what_they_seem() -> None:
+    assert not inspect.iscoroutinefunction(iii.register_worker)
+    for method in (iii.Worker.trigger_async, iii.Worker.shutdown_async, iii.Worker.list_workers_async):
+        assert inspect.iscoroutinefunction(method)
+        assert method.__doc__
+
+
+def test_08_check_04_an_unreachable_engine_gives_a_worker_that_goes_on_trying(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = time.monotonic()
+    worker = connect(f"ws://127.0.0.1:{unused_port()}", connect_timeout_ms=200)
+
+    assert 0.2 <= time.monotonic() - started < 5
+    assert worker.get_connection_state() in ("reconnecting", "connecting")
+    assert "Timed out after 0.2s waiting for connection to" in caplog.text
+    assert iii.InitOptions().connect_timeout_ms == 30_000
+
+
+def test_08_check_04_retries_that_are_used_up_raise_at_once(connect: Connect) -> None:
+    few = iii.ReconnectionConfig(max_retries=2, initial_delay_ms=10)
+    started = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"failed after max retries$"):
+        connect(f"ws://127.0.0.1:{unused_port()}", reconnection_config=few)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("first_answer", [b"", b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b"garbage\r\n\r\n"])
+def test_08_check_07_a_failed_handshake_is_tried_again(connect: Connect, first_answer: bytes) -> None:
+    refuser = socket.create_server(("127.0.0.1", 0))
+    port = refuser.getsockname()[1]
+    replaced: list[FakeEngine] = []
+
+    def refuse_once() -> None:
+        peer, _ = refuser.accept()
+        with peer:
+            peer.recv(65_536)
+            peer.sendall(first_answer)
+        refuser.close()
+        replaced.append(FakeEngine(port))
+
+    thread = threading.Thread(target=refuse_once)
+    thread.start()
+    try:
+        worker = connect(f"ws://127.0.0.1:{port}")
+        assert worker.get_connection_state() == "connected"
+    finally:
+        thread.join()
+        worker.shutdown()
+        replaced[0].stop()
+
+
+def test_08_check_08_every_end_of_a_socket_is_followed_by_another(engine: FakeEngine, worker: iii.Worker) -> None:
+    engine.connection(1).close(1000)
+    engine.connection(2).close(1001)
+    engine.connection(3).close(1012, "restart")
+    engine.connection(4).close(4401)
+    engine.connection(5).drop()
+    engine.connection(6)
+    engine.wait(lambda: worker.get_connection_state() == "connected")
+
+
+class Provider(iii.TriggerHandler):
+    async def register_trigger(self, config: iii.TriggerConfig) -> None: ...
+
+    async def unregister_trigger(self, config: iii.TriggerConfig) -> None: ...
+
+
+def test_08_check_09_everything_is_registered_again_in_order(engine: FakeEngine, worker: iii.Worker) -> None:
+    worker.register_function("one", lambda data: data)
+    worker.register_trigger({"type": "ticks", "function_id": "one", "config": {"every": 5}})
+    worker.register_trigger_type({"id": "ticks", "description": "A clock"}, Provider())
+    worker.register_function("two", lambda data: data)
+    gone = worker.register_function("three", lambda data: data)
+    gone.unregister()
+    gone.unregister()
+    first = engine.connection(1)
+    first.message("unregisterfunction", id="three")
+    engine.wait(lambda: worker.worker_id == "W1")
+
+    first.drop()
+    again = engine.connection(2).messages
+
+    assert again[0] == {"type": "reattach", "previous_worker_id": "W1", "reattach_token": "T1"}
+    assert [(each["type"], each.get("id")) for each in again[1:4]] == [
+        ("registertriggertype", "ticks"),
+        ("registerfunction", "one"),
+        ("registerfunction", "two"),
+    ]
+    assert again[4] == first.message("registertrigger")
+    assert again[5]["function_id"] == "engine::workers::register"
+    assert len(again) == 6
+
+
+def test_08_check_10_the_first_connection_has_nothing_to_reattach(engine: FakeEngine, worker: iii.Worker) -> None:
+    assert not engine.connection(1).of("reattach")
+
+
+def test_08_check_11_what_is_registered_before_the_connection_is_sent_once(connect: Connect) -> None:
+    port = unused_port()
+    worker = connect(f"ws://127.0.0.1:{port}", connect_timeout_ms=1)
+    worker.register_function("early", lambda data: data)
+    worker.register_trigger({"type": "cron", "function_id": "early"})
+    engine = FakeEngine(port)
+    try:
+        connection = engine.connection()
+        assert [each["type"] for each in connection.messages] == [
+            "registerfunction",
+            "registertrigger",
+            "invokefunction",
+        ]
+    finally:
+        worker.shutdown()
+        engine.stop()
+
+
+def test_08_check_12_calls_made_without_a_connection_are_sent_later_the_newest_thousand(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = unused_port()
+    worker = connect(f"ws://127.0.0.1:{port}", connect_timeout_ms=1)
+    for number in range(1001):
+        worker.trigger({"function_id": "mail::send", "payload": number, "action": iii.TriggerAction.Void()})
+    engine = FakeEngine(port)
+    try:
+        sent = [each["data"] for each in engine.connection().of("invokefunction", function_id="mail::send")]
+        assert sent == list(range(1, 1001))
+        assert caplog.text.count("Message queue full, dropping oldest message") == 1
+    finally:
+        worker.shutdown()
+        engine.stop()
+
+
+def test_a_call_that_waits_for_the_connection_is_answered_and_one_that_gave_up_is_not_sent(connect: Connect) -> None:
+    port = unused_port()
+    worker = connect(f"ws://127.0.0.1:{port}", connect_timeout_ms=1)
+    with pytest.raises(iii.InvocationTimeout):
+        worker.trigger({"function_id": "late", "timeout_ms": 10})
+    answers: list[object] = []
+    caller = threading.Thread(target=lambda: answers.append(worker.trigger({"function_id": "patient"})))
+    caller.start()
+    engine = FakeEngine(port)
+    engine.answers["patient"] = "here"
+    try:
+        caller.join(10)
+        assert answers == ["here"]
+        assert not engine.connection().of("invokefunction", function_id="late")
+    finally:
+        worker.shutdown()
+        engine.stop()
+
+
+def test_results_of_handlers_that_outlive_their_connection_are_sent_on_the_next(
+    engine: FakeEngine, worker: iii.Worker
+) -> None:
+    release = threading.Event()
+    entered = threading.Event()
+
+    def slow(data: object) -> str:
+        entered.set()
+        release.wait(10)
+        return "done"
+
+    worker.register_function("slow", slow)
+    first = engine.connection(1)
+    first.message("registerfunction", id="slow")
+    first.send({"type": "invokefunction", "function_id": "slow", "data": None, "invocation_id": "i1"})
+    assert entered.wait(10)
+    first.drop()
+    engine.wait(lambda: worker.get_connection_state() != "connected" or len(engine.connections) > 1)
+    release.set()
+
+    assert engine.connection(2).message("invocationresult", invocation_id="i1")["result"] == "done"
+
+
+def test_unregistering_without_a_connection_is_applied_by_not_registering_again(connect: Connect) -> None:
+    port = unused_port()
+    first = FakeEngine(port)
+    worker = connect(first.url)
+    function = worker.register_function("f", lambda data: data)
+    trigger = worker.register_trigger({"type": "cron", "function_id": "f"})
+    type_ref = worker.register_trigger_type({"id": "t", "description": ""}, Provider())
+    first.connection().message("registertriggertype", id="t")
+    first.stop()
+    function.unregister()
+    trigger.unregister()
+    type_ref.unregister()
+
+    second = FakeEngine(port)
+    try:
+        types = {each["type"] for each in second.connection().messages}
+        assert types <= {"invokefunction", "reattach"}
+    finally:
+        worker.shutdown()
+        second.stop()
+
+
+@pytest.mark.parametrize("broken", [b"{not json", b"[]", b'{"type":"unheard-of"}', b'{"type":"invokefunction"}', b"{}"])
+def test_08_check_13_a_broken_message_harms_no_other(engine: FakeEngine, worker: iii.Worker, broken: bytes) -> None:
+    worker.register_function("f", lambda data: data)
+    connection = engine.connection()
+    connection.message("registerfunction", id="f")
+    connection.send(broken)
+    assert connection.invoke("f", 1)["result"] == 1
+
+
+def test_08_check_14_listeners_hear_the_state_now_and_each_change_once(
+    engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+    other: list[str] = []
+
+    def broken(state: str) -> None:
+        raise RuntimeError("listener is broken")
+
+    worker.add_connection_state_listener(broken)
+    unsubscribe = worker.add_connection_state_listener(heard.append)
+    stop_other = worker.add_connection_state_listener(other.append)
+    assert heard == ["connected"]
+
+    engine.connection(1).drop()
+    engine.connection(2)
+    engine.wait(lambda: heard[-1] == "connected" and len(heard) > 1)
+    assert heard == ["connected", "disconnected", "reconnecting", "connected"]
+    assert "Connection state listener raised on initial fire" in caplog.text
+
+    unsubscribe()
+    unsubscribe()
+    engine.connection(2).drop()
+    engine.connection(3)
+    engine.wait(lambda: len(other) == 7)
+    assert len(heard) == 4
+    stop_other()
+
+
+def test_08_check_15_shutdown_ends_the_thread_and_can_be_repeated(engine: FakeEngine) -> None:
+    worker = iii.register_worker(engine.url)
+    connection = engine.connection()
+    worker.shutdown()
+
+    assert worker.get_connection_state() == "disconnected"
+    assert not [thread for thread in threading.enumerate() if thread.name == "iii worker"]
+    engine.wait(lambda: connection.close_code == 1000)
+    worker.shutdown()
+
+
+def test_08_check_16_a_pending_call_ends_with_shutdown(engine: FakeEngine) -> None:
+    worker = iii.register_worker(engine.url)
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            worker.trigger({"function_id": "never"})
+        except iii.InvocationError as error:
+            errors.append(error)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    engine.connection().message("invokefunction", function_id="never")
+    worker.shutdown()
+    caller.join(10)
+
+    assert isinstance(errors[0], iii.ClientShutdown)
+    assert errors[0].code == "SHUTDOWN"
+    assert errors[0].message == "iii is shutting down"
+
+
+def test_08_check_17_the_loop_thread_keeps_the_process_alive(worker: iii.Worker) -> None:
+    thread = next(each for each in threading.enumerate() if each.name == "iii worker")
+    assert not thread.daemon
+
+
+def test_08_check_18_waiting_on_the_loop_itself_is_refused(engine: FakeEngine, worker: iii.Worker) -> None:
+    @worker.function("deadlock")
+    async def deadlock(data: object) -> None:
+        worker.trigger({"function_id": "other"})
+
+    @worker.function("farewell")
+    async def farewell(data: object) -> None:
+        worker.shutdown()
+
+    for function_id in ("deadlock", "farewell"):
+        engine.connection().message("registerfunction", id=function_id)
+        error = engine.connection().invoke(function_id, invocation_id=function_id)["error"]
+        assert error["message"].startswith("Cannot call sync SDK methods from the event loop thread")
+
+
+def test_08_check_47_a_blank_namespace_is_refused_by_the_constructor(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="namespace is empty"):
+        iii.InitOptions(namespace=" ")
+    monkeypatch.setenv("III_NAMESPACE", "")
+    connect()
+    assert engine.connection(1).announced()["namespace"] is None
+    monkeypatch.setenv("III_NAMESPACE", "from-environment")
+    connect()
+    assert engine.connection(2).announced()["namespace"] == "from-environment"
+    connect(namespace="orders")
+    assert engine.connection(3).announced()["namespace"] == "orders"
+
+
+def test_08_check_49_a_function_conflict_is_only_a_warning(
+    engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    rejection = {"type": "registrationrejected", "namespace": "default", "owner_worker_id": "W9"}
+    connection = engine.connection()
+    worker.register_function("f", lambda data: "served")
+    connection.message("registerfunction", id="f")
+    connection.send(rejection | {"code": "FUNCTION_NAMESPACE_CONFLICT", "function_id": "f"})
+
+    assert connection.invoke("f")["result"] == "served"
+    assert worker.get_connection_state() == "connected"
+    assert "Function 'f' in namespace 'default' is served by worker W9" in caplog.text
+
+
+def test_08_check_49_a_name_conflict_is_the_end(engine: FakeEngine, worker: iii.Worker) -> None:
+    connection = engine.connection()
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            worker.trigger({"function_id": "never"})
+        except iii.RegistrationRejected as error:
+            errors.append(error)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    connection.message("invokefunction", function_id="never")
+    connection.send(
+        {
+            "type": "registrationrejected",
+            "code": "WORKER_NAMESPACE_CONFLICT",
+            "namespace": "default",
+            "worker_name": "twin",
+            "owner_worker_id": "W9",
+        }
+    )
+    caller.join(10)
+    engine.wait(lambda: connection.closed)
+
+    assert worker.get_connection_state() == "failed"
+    assert len(engine.connections) == 1
+    with pytest.raises(iii.RegistrationRejected, match="worker 'twin' rejected in namespace 'default'") as caught:
+        worker.trigger({"function_id": "f"})
+    assert str(errors[0]) == str(caught.value)
+    assert caught.value.code == "WORKER_NAMESPACE_CONFLICT"
+    assert (caught.value.namespace, caught.value.worker_name, caught.value.owner_worker_id) == ("default", "twin", "W9")
+
+
+def test_a_rejection_while_registering_is_raised_by_register_worker(engine: FakeEngine, connect: Connect) -> None:
+    engine.greets = False
+
+    def reject() -> None:
+        engine.connection().send(
+            {"type": "registrationrejected", "code": "X", "namespace": "n", "owner_worker_id": "", "worker_name": "w"}
+        )
+
+    worker = connect()
+    reject()
+    engine.wait(lambda: worker.get_connection_state() == "failed")
+    with pytest.raises(iii.RegistrationRejected):
+        worker.raise_if_unusable()
+
+
+def test_08_check_50_the_announcement(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    connect(worker_name="plain")
+    plain = engine.connection(1).announced()
+    assert plain["name"] == "plain"
+    assert plain["runtime"] == "python"
+    assert plain["version"].startswith("0.25.0+iii-py.")
+    assert plain["pid"] == os.getpid()
+    assert plain["isolation"] is None
+    assert plain["namespace"] is None
+    assert plain["features"] == ["large-messages.v1"]
+    assert plain["telemetry"] == {"language": "de_DE", "project_name": tmp_path.name, "framework": "iii-py"}
+    assert "description" not in plain
+
+    monkeypatch.setenv("III_ISOLATION", "docker")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    telemetry = iii.TelemetryOptions(language="python", framework="own")
+    connect(worker_description="resizes images", telemetry=telemetry)
+    told = engine.connection(2).announced()
+    assert told["isolation"] == "docker"
+    assert told["description"] == "resizes images"
+    assert told["name"].endswith(f":{os.getpid()}")
+    assert told["telemetry"] == {"language": "python", "project_name": "shop", "framework": "own"}
+
+
+def test_08_check_51_the_environment_names_the_worker(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("III_WORKER_NAME", "managed")
+    worker = connect(worker_name="x")
+    assert engine.connection().announced()["name"] == "managed"
+    assert repr(worker) == f"<Worker 'managed' connected at {engine.url}>"
+
+
+def test_08_check_64_the_token_authorises_unless_a_header_does(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect()
+    assert "authorization" not in engine.connection(1).headers
+    monkeypatch.setenv("III_TOKEN", " t ")
+    connect()
+    assert engine.connection(2).headers["authorization"] == "Bearer t"
+    connect(headers={"authorization": "Basic x", "X-Team": "a"})
+    assert engine.connection(3).headers["authorization"] == "Basic x"
+    assert engine.connection(3).headers["x-team"] == "a"
+
+
+async def test_connect_worker_lives_on_the_callers_loop(engine: FakeEngine) -> None:
+    options = iii.InitOptions(reconnection_config=FAST)
+    threads = threading.active_count()
+    async with iii.connect_worker(engine.url, options) as worker:
+        assert threading.active_count() == threads
+
+        @worker.function("twice")
+        async def twice(number: int) -> int:
+            return 2 * number
+
+        assert await worker.trigger_async({"function_id": "twice", "payload": 21}) == 42
+        with pytest.raises(RuntimeError, match="Cannot call sync SDK methods from the event loop thread"):
+            worker.trigger({"function_id": "twice"})
+        assert await asyncio.to_thread(worker.trigger, {"function_id": "twice", "payload": 4}) == 8
+    assert worker.get_connection_state() == "disconnected"
+    await asyncio.to_thread(engine.wait, lambda: engine.connections[0].close_code == 1000)
+
+
+async def test_connect_worker_can_be_awaited_and_waits_no_longer_than_told(engine: FakeEngine) -> None:
+    worker = await iii.connect_worker(engine.url)
+    assert worker.get_connection_state() == "connected"
+    await worker.shutdown_async()
+    await worker.shutdown_async()
+
+    nowhere = f"ws://127.0.0.1:{unused_port()}"
+    worker = await iii.connect_worker(nowhere, iii.InitOptions(connect_timeout_ms=1))
+    assert worker.get_connection_state() in ("connecting", "reconnecting")
+    await worker.shutdown_async()
+    never = iii.ReconnectionConfig(max_retries=0)
+    with pytest.raises(ConnectionError, match="failed after max retries"):
+        await iii.connect_worker(nowhere, iii.InitOptions(reconnection_config=never))
+
+
+async def test_a_threaded_worker_can_be_shut_down_from_another_loop(engine: FakeEngine) -> None:
+    worker = await asyncio.to_thread(iii.register_worker, engine.url)
+    await worker.shutdown_async()
+    assert not [thread for thread in threading.enumerate() if thread.name == "iii worker"]
+    await worker.shutdown_async()
+
+
+def test_a_worker_can_shut_itself_down_in_a_handler(engine: FakeEngine) -> None:
+    worker = iii.register_worker(engine.url)
+
+    @worker.function("leave")
+    async def leave(data: object) -> None:
+        await worker.shutdown_async()
+
+    connection = engine.connection()
+    connection.message("registerfunction", id="leave")
+    connection.send({"type": "invokefunction", "function_id": "leave", "data": None, "invocation_id": "i"})
+    engine.wait(lambda: connection.closed)
+    worker.shutdown()
+    assert worker.get_connection_state() == "disconnected"
+
+
+def test_a_silent_engine_is_left_after_a_minute(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("iii.sdk.connection.PING_INTERVAL_S", 0.05)
+    connect()
+    first = engine.connection(1)
+    engine.wait(lambda: first.pings > 2)
+    assert len(engine.connections) == 1  # it answers pings, that is enough
+
+    engine.answers_pings = False
+    engine.connection(2)
+    assert "No sign of life from the engine for 60 s" in caplog.text
+
+
+def test_an_address_that_is_no_address_is_retried_like_any_failure(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    once = iii.ReconnectionConfig(max_retries=0)
+    with pytest.raises(ConnectionError):
+        connect("http://nowhere", reconnection_config=once)
+    assert "Cannot connect to http://nowhere" in caplog.text
+
+
+def test_without_uvloop_the_standard_loop_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    loop = doors._new_loop()
+    assert type(loop).__module__.startswith("asyncio")
+    loop.close()

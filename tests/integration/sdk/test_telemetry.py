@@ -1,0 +1,336 @@
+"""Gauges, spans and log records (08 §17-§19, checks 35, 59-61, 63; O3)."""
+
+import asyncio
+import logging
+import sys
+import time
+import tracemalloc
+from typing import Any
+
+import pytest
+from opentelemetry import baggage, context, trace
+
+import iii
+from tests.integration.sdk.conftest import Connect
+from tests.integration.sdk.fake_engine import FakeConnection, FakeEngine
+
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+FAST_OTEL: dict[str, Any] = {"enabled": True, "spans_flush_interval_ms": 1, "service_name": "shop"}
+
+
+def plain(attributes: list[dict[str, Any]]) -> dict[str, Any]:
+    return {each["key"]: next(iter(each["value"].values()), None) for each in attributes}
+
+
+def spans(socket: FakeConnection) -> list[dict[str, Any]]:
+    return [
+        span
+        for document in socket.telemetry(b"OTLP")
+        for resource in document["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    ]
+
+
+def records(socket: FakeConnection) -> list[dict[str, Any]]:
+    return [
+        record
+        for document in socket.telemetry(b"LOGS")
+        for resource in document["resourceLogs"]
+        for scope in resource["scopeLogs"]
+        for record in scope["logRecords"]
+    ]
+
+
+def gauges(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    (scope,) = document["resourceMetrics"][0]["scopeMetrics"]
+    assert scope["scope"]["version"] == ""
+    return {metric["name"]: metric["gauge"]["dataPoints"][0] for metric in scope["metrics"]}
+
+
+# -- gauges -------------------------------------------------------------------------------------------------------
+
+
+def test_08_check_63_a_worker_reports_itself_soon_after_connecting_and_then_every_interval(
+    engine: FakeEngine, connect: Connect
+) -> None:
+    connect(enable_metrics_reporting=True, worker_name="me", otel={"enabled": False, "metrics_export_interval_ms": 200})
+    connection = engine.connection()
+    engine.wait(lambda: len(connection.telemetry(b"MTRC")) >= 3)
+    points = gauges(connection.telemetry(b"MTRC")[1])
+    assert {
+        "iii.worker.memory.rss",
+        "iii.worker.memory.vms",
+        "iii.worker.cpu.percent",
+        "iii.worker.cpu.user_micros",
+        "iii.worker.cpu.system_micros",
+        "iii.worker.event_loop.lag_ms",
+        "iii.worker.uptime_seconds",
+    } == points.keys()
+    assert points["iii.worker.memory.rss"]["asDouble"] > 1_000_000
+    assert points["iii.worker.uptime_seconds"]["asDouble"] >= 0
+    for point in points.values():
+        assert plain(point["attributes"]) == {"worker.id": "W1", "worker.name": "me"}
+        assert abs(int(point["timeUnixNano"]) / 1e9 - time.time()) < 60
+    assert not engine.telemetry_sockets
+
+
+def test_a_new_connection_is_reported_under_its_new_id(engine: FakeEngine, connect: Connect) -> None:
+    connect(enable_metrics_reporting=True)
+    for number in (1, 2):
+        connection = engine.connection(number)
+        engine.wait(lambda connection=connection: connection.telemetry(b"MTRC"))  # type: ignore[misc]
+        point = gauges(connection.telemetry(b"MTRC")[0])["iii.worker.memory.rss"]
+        assert plain(point["attributes"])["worker.id"] == f"W{number}"
+        connection.drop()
+
+
+def test_the_longest_wait_of_the_loop_is_reported(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(enable_metrics_reporting=True, otel={"enabled": False, "metrics_export_interval_ms": 100})
+    tracemalloc.start()
+    try:
+
+        @worker.function("block")
+        async def block(data: Any) -> None:
+            time.sleep(0.3)  # noqa: ASYNC251 - what a careless handler does
+
+        connection = engine.connection()
+        connection.message("registerfunction")
+        connection.invoke("block")
+
+        def lags() -> list[float]:
+            return [gauges(each)["iii.worker.event_loop.lag_ms"]["asDouble"] for each in connection.telemetry(b"MTRC")]
+
+        engine.wait(lambda: max(lags(), default=0) > 100)
+        engine.wait(lambda: "iii.worker.memory.heap_used" in gauges(connection.telemetry(b"MTRC")[-1]))
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_gauges_when_they_are_not_wanted(engine: FakeEngine, connect: Connect) -> None:
+    connect(otel={"metrics_enabled": False}, enable_metrics_reporting=True)
+    connect(enable_metrics_reporting=False)
+    for number in (1, 2):
+        engine.connection(number).invoke("unknown")
+        assert not engine.connection(number).binary
+
+
+# -- spans --------------------------------------------------------------------------------------------------------
+
+
+def test_08_check_59_telemetry_is_switched_by_environment_and_option(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("off", "0", "no", "FALSE"):
+        monkeypatch.setenv("OTEL_ENABLED", value)
+        assert not iii.OtelConfig().wanted
+    connect()
+    assert not engine.telemetry_sockets
+    connect(otel={"enabled": True})
+    engine.telemetry_socket()
+    monkeypatch.delenv("OTEL_ENABLED")
+    assert iii.OtelConfig().wanted
+    assert not iii.OtelConfig(enabled=False).wanted
+
+
+def test_without_the_extra_nothing_is_traced_and_nothing_fails(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "iii.sdk.telemetry", None)
+    worker = connect(otel={"enabled": True})
+    engine.answers["f"] = 1
+    assert worker.trigger({"function_id": "f"}) == 1
+    assert not engine.telemetry_sockets
+
+
+def test_a_bad_key_of_otel_is_refused_by_the_constructor() -> None:
+    with pytest.raises(TypeError, match="otel has no option 'exporter'; it has enabled,"):
+        iii.InitOptions(otel={"exporter": "x"})
+
+
+def test_08_check_60_spans_travel_as_frames_on_their_own_socket(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("III_TOKEN", "t")
+    monkeypatch.setenv("SERVICE_NAMESPACE", "prod")
+    worker = connect(f"{engine.url}/?tenant=a", otel=FAST_OTEL)
+
+    @worker.function("work")
+    async def work(data: Any) -> Any:
+        return {"token": "secret", "size": 5}
+
+    connection = engine.connection()
+    connection.message("registerfunction")
+    answer = connection.invoke("work", {"password": "p", "n": 1}, traceparent=TRACEPARENT, baggage="iii.session.id=s1")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: spans(socket))
+    (span,) = spans(socket)
+
+    assert socket.path == "/otel?tenant=a"
+    assert socket.headers["authorization"] == "Bearer t"
+    resource = plain(socket.telemetry(b"OTLP")[0]["resourceSpans"][0]["resource"]["attributes"])
+    assert resource["service.name"] == "shop"
+    assert resource["service.namespace"] == "prod"
+    assert resource["telemetry.sdk.name"] == "iii-python-sdk"
+    assert resource["iii.otlp.kind"] == "standard"
+    assert span["name"] == "execute work"
+    assert span["kind"] == 1  # INTERNAL, as OTLP numbers it
+    assert (span["traceId"], span["parentSpanId"]) == ("a" * 32, "b" * 16)
+    assert answer["traceparent"] == f"00-{'a' * 32}-{span['spanId']}-01"
+    assert plain(span["attributes"]) == {"iii.function.id": "work", "iii.session.id": "s1"}
+    assert span["status"] == {"code": 1, "message": ""}
+    assert int(span["endTimeUnixNano"]) >= int(span["startTimeUnixNano"]) > 0
+    came, went = span["events"]
+    assert came["name"] == "iii.invocation.input"
+    assert plain(came["attributes"])["iii.payload.json"] == '{"password":"[REDACTED]","n":1}'
+    assert plain(went["attributes"]) == {
+        "iii.payload.json": '{"token":"[REDACTED]","size":5}',
+        "iii.payload.truncated": False,
+        "iii.payload.ok": True,
+    }
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "awaitable"])
+def test_08_check_35_the_span_is_current_in_the_handler_and_parent_of_its_calls(
+    engine: FakeEngine, connect: Connect, kind: str
+) -> None:
+    worker = connect(otel=FAST_OTEL)
+    engine.answers["inner"] = None
+    seen: list[str] = []
+
+    def look() -> None:
+        seen.append(trace.format_trace_id(trace.get_current_span().get_span_context().trace_id))
+
+    def sync(data: Any) -> None:
+        look()
+        worker.trigger({"function_id": "inner"})
+
+    async def asynchronous(data: Any) -> None:
+        look()
+        await worker.trigger_async({"function_id": "inner"})
+
+    handlers = {"sync": sync, "async": asynchronous, "awaitable": lambda data: asynchronous(data)}
+    worker.register_function("outer", handlers[kind])
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("outer", traceparent=TRACEPARENT, baggage="k=v")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: len(spans(socket)) == 2)
+    by_name = {span["name"]: span for span in spans(socket)}
+
+    assert seen == ["a" * 32]
+    call = by_name["call inner"]
+    assert call["kind"] == 3  # CLIENT
+    assert call["parentSpanId"] == by_name["execute outer"]["spanId"]
+    inner = connection.message("invokefunction", function_id="inner")
+    assert inner["traceparent"] == f"00-{'a' * 32}-{call['spanId']}-01"
+    assert inner["baggage"] == "k=v"
+
+
+def test_errors_are_marked_and_payloads_can_be_left_out(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = connect(otel=FAST_OTEL)
+
+    def fail(data: Any) -> None:
+        raise ValueError("boom")
+
+    worker.register_function("fail", fail)
+    engine.answers["refused"] = lambda call: {"error": {"code": "X", "message": "no"}}
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("fail", invocation_id="1")
+    monkeypatch.setenv("III_DISABLE_TRACE_PAYLOADS", "TRUE")
+    connection.invoke("fail", invocation_id="2")
+    with pytest.raises(iii.InvocationError):
+        worker.trigger({"function_id": "refused"})
+    with pytest.raises(iii.InvocationError):
+        asyncio.run(worker.trigger_async({"function_id": "refused"}))
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: len(spans(socket)) == 4)
+    first, second, *refused = spans(socket)
+    assert first["status"] == {"code": 2, "message": "boom"}
+    assert [event["name"] for event in first["events"]] == [
+        "iii.invocation.input",
+        "iii.invocation.output",
+        "exception",
+    ]
+    assert plain(first["events"][1]["attributes"])["iii.payload.json"] == '{"error":"boom"}'
+    assert [event["name"] for event in second["events"]] == ["exception"]
+    assert [span["status"]["message"] for span in refused] == ["X: no", "X: no"]
+
+
+def test_a_span_of_the_caller_is_continued_with_its_baggage(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(otel=FAST_OTEL)
+    engine.answers["f"] = None
+    token = context.attach(baggage.set_baggage("tenant", "a"))
+    try:
+        worker.trigger({"function_id": "f"})
+    finally:
+        context.detach(token)
+    call = engine.connection().message("invokefunction", function_id="f")
+    assert call["baggage"] == "tenant=a"
+    assert call["traceparent"]
+
+
+def test_what_is_not_sent_yet_is_sent_at_shutdown(engine: FakeEngine, connect: Connect) -> None:
+    late = {"enabled": True, "spans_flush_interval_ms": 60_000, "logs_flush_interval_ms": 60_000, "logs_batch_size": 99}
+    worker = connect(otel=late)
+    engine.answers["f"] = None
+    socket = engine.telemetry_socket()
+    worker.trigger({"function_id": "f"})
+    iii.Logger().info("parting words")
+    worker.shutdown()
+    engine.wait(lambda: socket.closed)
+    assert [span["name"] for span in spans(socket)] == ["call f"]
+    assert [record["body"]["stringValue"] for record in records(socket)] == ["parting words"]
+
+
+# -- log records --------------------------------------------------------------------------------------------------
+
+
+def test_08_check_61_log_records_carry_data_and_the_trace(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(otel=FAST_OTEL)
+    logger = iii.Logger(service_name="fn")
+
+    @worker.function("work")
+    def work(data: Any) -> None:
+        logger.warn("m", {"k": 1, "deep": [1.5, None, True], "big": 2**70})
+
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("work", traceparent=TRACEPARENT)
+    iii.Logger(trace_id="c" * 32, span_id="d" * 16).error("outside")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: len(records(socket)) == 2)
+    inside, outside = records(socket)
+
+    assert (inside["severityNumber"], inside["severityText"]) == (13, "WARN")
+    assert inside["body"] == {"stringValue": "m"}
+    attributes = {each["key"]: each["value"] for each in inside["attributes"]}
+    assert attributes["service.name"] == {"stringValue": "fn"}
+    data = {each["key"]: each["value"] for each in attributes["log.data"]["kvlistValue"]["values"]}
+    assert data["k"] == {"intValue": 1}
+    assert data["deep"] == {"arrayValue": {"values": [{"doubleValue": 1.5}, {}, {"boolValue": True}]}}
+    assert data["big"] == {"stringValue": str(2**70)}
+    assert inside["traceId"] == "a" * 32
+    assert len(inside["spanId"]) == 16
+    assert (outside["traceId"], outside["spanId"]) == ("c" * 32, "d" * 16)
+    assert outside["severityNumber"] == 17
+
+
+def test_08_check_61_without_telemetry_records_go_to_logging(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "iii.logger")
+    logger = iii.Logger(service_name="fn")
+    logger.warn("m", {"k": 1})
+    logger.debug("d")
+    (warning, debug) = caplog.records
+    assert (warning.levelname, warning.name, warning.getMessage()) == ("WARNING", "iii.logger", "[fn] m")
+    assert warning.data == {"k": 1}  # type: ignore[attr-defined]
+    assert debug.levelname == "DEBUG"
+
+
+def test_logs_can_be_left_to_logging(engine: FakeEngine, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    connect(otel=FAST_OTEL | {"logs_enabled": False})
+    iii.Logger().error("stays here")
+    assert "stays here" in caplog.text
