@@ -8,14 +8,7 @@ from msgspec import Meta, Raw, Struct
 
 from iii.engine.builtin import builtin
 from iii.engine.discovery.function_rows import function_detail, unless_null
-from iii.engine.discovery.selection import (
-    DialectRequest,
-    IncludeInternal,
-    IncludePending,
-    Search,
-    mentions,
-    wanted_dialect,
-)
+from iii.engine.discovery.selection import IncludeInternal, IncludePending, Search, mentions
 from iii.engine.discovery.shape import Shape, fitted, shape_for_call
 from iii.engine.discovery.trigger_rows import (
     RegisteredTriggerDetail,
@@ -37,7 +30,7 @@ if TYPE_CHECKING:
 REGISTERED_TRIGGER_INFO = "engine::registered-triggers::info"
 
 
-class RegisteredTriggerListRequest(DialectRequest, kw_only=True):
+class RegisteredTriggerListRequest(Struct, kw_only=True):
     include_internal: IncludeInternal = None
     include_pending: IncludePending = None
     trigger_type: Annotated[str | None, Meta(description="Keep triggers of exactly this type.")] = None
@@ -65,8 +58,7 @@ class RegisteredTriggerDiscovery:
         self, request: RegisteredTriggerListRequest, invocation: Invocation
     ) -> RegisteredTriggerList | Raw:
         """List the registered triggers."""
-        wanted = wanted_dialect(request, request.worker, request.search)
-        shape = shape_for_call(invocation, wanted, self._engine.options.discovery_dialect)
+        shape = shape_for_call(invocation, None, self._engine.options.discovery_dialect)
         bindings = self._selected(request)
 
         def listing(reduced: Shape) -> RegisteredTriggerList:

@@ -79,7 +79,7 @@ class TriggerRegistration:
         timer = engine.clock.call_at(engine.clock.now() + PROVIDER_ACK_S, overdue)
         try:
             engine.bindings.register(binding, acknowledged)
-        except TriggerRegistrationFailed:
+        except Exception:
             timer.cancel()
             raise
         return LATER
