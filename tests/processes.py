@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -195,7 +195,10 @@ class LineProcess:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         stderr: IO[bytes] | None = None,
+        on_line: Callable[[str], None] | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
+        """`on_line` and `on_end` are called by the reading thread; without `on_line` the lines are kept."""
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment(env), cwd=cwd
         )
@@ -203,6 +206,8 @@ class LineProcess:
         self._lines: list[str] = []
         self._ended = False
         self._changed = threading.Condition()
+        self._on_line = self._keep if on_line is None else on_line
+        self._on_end = on_end
         self._reader = threading.Thread(target=self._read, name=f"reads-{self.pid}", daemon=True)
         self._reader.start()
 
@@ -232,9 +237,8 @@ class LineProcess:
                 seen = len(self._lines)
                 left_s = give_up_at - time.monotonic()
                 if self._ended or left_s <= 0:
-                    raise ProcessFailed(
-                        f"process {self.pid} never printed {text!r}, but:\n" + "\n".join(self._lines[-50:])
-                    )
+                    printed = "\n".join(self._lines[-50:])
+                    raise ProcessFailed(f"process {self.pid} never printed {text!r}, but:\n{printed}")
                 self._changed.wait(left_s)
 
     def kill(self) -> int:
@@ -266,12 +270,17 @@ class LineProcess:
                     continue  # it died with our last line in the pipe
         return code
 
+    def _keep(self, line: str) -> None:
+        with self._changed:
+            self._lines.append(line)
+            self._changed.notify_all()
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            with self._changed:
-                self._lines.append(line.decode(errors="replace").rstrip("\n"))
-                self._changed.notify_all()
+            self._on_line(line.decode(errors="replace").rstrip("\n"))
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+        if self._on_end is not None:
+            self._on_end()

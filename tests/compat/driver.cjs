@@ -1,0 +1,135 @@
+// Drives one published Node SDK for a test: commands come on stdin, answers and events go to stdout, JSON lines.
+// It uses the client's public API alone, in the spelling of its generation: node driver.cjs FOLDER
+'use strict'
+
+const { createRequire } = require('node:module')
+const path = require('node:path')
+const readline = require('node:readline')
+
+const folder = process.argv[2]
+const sdk = createRequire(path.join(folder, 'package.json'))('iii-sdk')
+const [major, minor] = path.basename(folder).split('-')[1].split('.').map(Number)
+const before = (a, b) => major < a || (major === a && minor < b)
+
+const answers = process.stdout.write.bind(process.stdout)
+process.stdout.write = process.stderr.write.bind(process.stderr) // what a client prints must not mix with the answers
+const say = (message) => answers(JSON.stringify(message) + '\n')
+
+let client
+const functions = new Map()
+const triggers = new Map()
+const types = new Map()
+let unsubscribe
+
+const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+
+// What the functions of the tests do.
+const kinds = {
+  echo: (payload) => payload,
+  add: ({ a, b }) => a + b,
+  fail: ({ text }) => { throw new Error(text) },
+  null: () => null,
+  big: ({ size }) => 'x'.repeat(size),
+  slow: async ({ seconds }) => { await wait(seconds); return 'late' },
+  relay: ({ to, payload }) => client.trigger({ function_id: to, payload }),
+}
+
+const describe = (error) => {
+  let { code, message } = error ?? {}
+  message ??= String(error)
+  if (code === undefined && /timeout|timed out/i.test(message)) code = 'TIMEOUT'
+  return { kind: error?.constructor?.name ?? typeof error, code: code ?? null, message }
+}
+
+const record = (event) => async (config) => {
+  const { id, function_id, config: settings, metadata } = config
+  say({ event, id, function_id, config: settings ?? null, metadata: metadata ?? null })
+}
+
+const commands = {
+  connect({ url, ...options }) {
+    client = sdk.registerWorker(url, options)
+    return 'connecting'
+  },
+  register({ function_id, kind, sync, ...details }) {
+    const run = (payload, metadata) => {
+      say({ event: 'handled', function_id, payload: payload ?? null, metadata: metadata ?? null })
+      return kinds[kind](payload)
+    }
+    const handler = sync ? run : async (payload, metadata) => run(payload, metadata)
+    functions.set(function_id, before(0, 10)
+      ? client.registerFunction({ id: function_id, ...details }, handler)
+      : client.registerFunction(function_id, handler, details))
+    return null
+  },
+  unregister({ function_id }) {
+    functions.get(function_id).unregister()
+    functions.delete(function_id)
+    return null
+  },
+  call({ action, timeout_ms, ...request }) {
+    if (action) request.action = action.queue ? sdk.TriggerAction.Enqueue({ queue: action.queue }) : sdk.TriggerAction.Void()
+    if (timeout_ms !== undefined) request.timeoutMs = timeout_ms
+    return client.trigger(request)
+  },
+  register_service({ service }) {
+    client.registerService(service)
+    return null
+  },
+  register_trigger({ name, trigger }) {
+    triggers.set(name, client.registerTrigger(trigger))
+    return null
+  },
+  unregister_trigger({ name }) {
+    triggers.get(name).unregister()
+    triggers.delete(name)
+    return null
+  },
+  provide({ trigger_type, refuse }) {
+    const bound = record('bound')
+    const registerTrigger = async (config) => {
+      await bound(config)
+      if (refuse) throw new Error(refuse)
+    }
+    client.registerTriggerType(trigger_type, { registerTrigger, unregisterTrigger: record('unbound') })
+    types.set(trigger_type.id, trigger_type)
+    return null
+  },
+  unprovide({ type_id }) {
+    client.unregisterTriggerType(types.get(type_id))
+    types.delete(type_id)
+    return null
+  },
+  list({ what, ...options }) {
+    const method = { functions: 'listFunctions', workers: 'listWorkers', triggers: 'listTriggers' }[what]
+    return client[method](...Object.values(options))
+  },
+  functions_available({ on }) {
+    if (on) {
+      unsubscribe = client.onFunctionsAvailable((rows) => {
+        say({ event: 'functions_available', ids: rows.map((row) => row.function_id) })
+      })
+    } else unsubscribe()
+    return null
+  },
+  has({ name }) {
+    return typeof client[name] === 'function'
+  },
+  async stop() {
+    await client.shutdown()
+    return null
+  },
+}
+
+const obey = async (line) => {
+  const { command, do: verb, with: details } = JSON.parse(line)
+  try {
+    say({ answer: command, result: (await commands[verb](details)) ?? null })
+  } catch (error) {
+    console.error(error)
+    say({ answer: command, error: describe(error) })
+  }
+}
+
+process.on('unhandledRejection', (error) => say({ event: 'unhandled', error: describe(error) }))
+readline.createInterface({ input: process.stdin }).on('line', obey).on('close', () => process.exit(0))

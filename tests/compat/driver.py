@@ -1,0 +1,249 @@
+"""Drives one Python worker SDK, published or ours, for a test: commands come on stdin, answers and events go to stdout, JSON lines.
+
+It runs inside the environment of the client under test, so it uses the standard library and that client's public API
+alone, in the spelling of its generation. Every command runs in a thread of its own: a blocking call blocks nothing.
+"""
+
+import ast
+import asyncio
+import importlib
+import importlib.metadata
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+warnings.simplefilter("ignore")  # deprecations of the client under test
+ANSWERS = os.fdopen(os.dup(1), "w", encoding="utf-8")
+os.dup2(2, 1)  # what a client prints must not mix with the answers
+WRITING = threading.Lock()
+
+
+def say(message: dict[str, Any]) -> None:
+    line = json.dumps(message, default=plain)
+    with WRITING:
+        ANSWERS.write(line + "\n")
+        ANSWERS.flush()
+
+
+def plain(value: Any) -> Any:
+    """A row of any generation as JSON: pydantic model, Struct or object with attributes."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    fields = getattr(value, "__struct_fields__", None)
+    if fields is not None:
+        return {field: getattr(value, field) for field in fields}
+    return getattr(value, "__dict__", None) or str(value)
+
+
+def named(name: str, *modules: str) -> Any:
+    """A public name, from wherever this generation keeps it."""
+    for module in modules:
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    raise LookupError(f"{name} is not in {modules}")
+
+
+def generation() -> tuple[int, int]:
+    """Major and minor version of the published client; (99, 0) is ours."""
+    try:
+        major, minor = importlib.metadata.version("iii-sdk").split(".")[:2]
+    except importlib.metadata.PackageNotFoundError:
+        return 99, 0
+    return int(major), int(minor)
+
+
+GENERATION = generation()
+
+
+class Driver:
+    """The client and what was registered through it, by the names that the test gave."""
+
+    def __init__(self) -> None:
+        self.client: Any = None
+        self.functions: dict[str, Any] = {}
+        self.triggers: dict[str, Any] = {}
+        self.types: dict[str, Any] = {}
+        self.unsubscribe: Callable[[], None] | None = None
+        self.handles: dict[str, Any] = {}
+
+    def connect(self, url: str, **options: Any) -> str:
+        """Connect with InitOptions; `reconnection` and `otel` are given as plain objects."""
+        if "reconnection" in options:
+            settings = options.pop("reconnection")
+            options["reconnection_config"] = named("ReconnectionConfig", "iii", "iii.iii_constants", "iii.runtime")(
+                **settings
+            )
+        module = importlib.import_module("iii")
+        self.client = module.register_worker(url, module.InitOptions(**options))
+        return str(self.client.get_connection_state())
+
+    def register(self, function_id: str, kind: str, sync: bool = False, **details: Any) -> None:
+        handler = self._sync_handler(function_id, kind) if sync else self._async_handler(function_id, kind)
+        if GENERATION < (0, 10):  # a dict is the only form
+            self.functions[function_id] = self.client.register_function({"id": function_id, **details}, handler)
+        else:
+            self.functions[function_id] = self.client.register_function(function_id, handler, **details)
+
+    def unregister(self, function_id: str) -> None:
+        self.functions.pop(function_id).unregister()
+
+    def call(self, **request: Any) -> Any:
+        action = request.get("action")
+        if action is not None:
+            iii = importlib.import_module("iii")
+            queue = action.get("queue")
+            request["action"] = iii.TriggerAction.Void() if queue is None else iii.TriggerAction.Enqueue(queue=queue)
+        return self.client.trigger(request)
+
+    def register_service(self, service: dict[str, Any]) -> None:
+        self.client.register_service(service)
+
+    def register_trigger(self, name: str, trigger: dict[str, Any]) -> None:
+        self.triggers[name] = self.client.register_trigger(trigger)
+
+    def unregister_trigger(self, name: str) -> None:
+        self.triggers.pop(name).unregister()
+
+    def provide(self, trigger_type: dict[str, Any], refuse: str | None = None) -> None:
+        """Provide a trigger type; each binding that comes or goes is an event. `refuse` is the text of a refusal."""
+        self.types[trigger_type["id"]] = trigger_type
+        self.client.register_trigger_type(trigger_type, provider(refuse))
+
+    def unprovide(self, type_id: str) -> None:
+        self.client.unregister_trigger_type(self.types.pop(type_id))
+
+    def list(self, what: str, **options: Any) -> Any:
+        return getattr(self.client, f"list_{what}")(**options)
+
+    def functions_available(self, on: bool) -> None:
+        if on:
+            self.unsubscribe = self.client.on_functions_available(
+                lambda rows: say({"event": "functions_available", "ids": [row.function_id for row in rows]})
+            )
+        else:
+            assert self.unsubscribe is not None
+            self.unsubscribe()
+
+    def observe(self, source: dict[str, Any], target: str) -> dict[str, Any]:
+        """Observe (0.25), and what became of it once it is decided."""
+        handle = self.client.observe(source, target)
+        try:
+            handle.ready(5)
+        except Exception as error:
+            return {"state": handle.state, "reason": plain(handle.reason), "error": describe(error)}
+        return {"state": handle.state, "reason": None, "error": None}
+
+    def state(self) -> dict[str, Any]:
+        return {"state": str(self.client.get_connection_state()), "worker_id": self.client.worker_id}
+
+    def has(self, name: str) -> bool:
+        return hasattr(self.client, name)
+
+    def stop(self) -> None:
+        self.client.shutdown()
+
+    def _sync_handler(self, function_id: str, kind: str) -> Callable[..., Any]:
+        def handler(payload: Any, metadata: Any = None) -> Any:
+            say({"event": "handled", "function_id": function_id, "payload": payload, "metadata": metadata})
+            if kind == "relay":
+                return self.client.trigger({"function_id": payload["to"], "payload": payload.get("payload")})
+            if kind == "slow":
+                time.sleep(payload["seconds"])
+                return "late"
+            return act(kind, payload)
+
+        return handler
+
+    def _async_handler(self, function_id: str, kind: str) -> Callable[..., Any]:
+        async def handler(payload: Any, metadata: Any = None) -> Any:
+            say({"event": "handled", "function_id": function_id, "payload": payload, "metadata": metadata})
+            if kind == "relay":
+                return await self.client.trigger_async(
+                    {"function_id": payload["to"], "payload": payload.get("payload")}
+                )
+            if kind == "slow":
+                await asyncio.sleep(payload["seconds"])
+                return "late"
+            return act(kind, payload)
+
+        return handler
+
+
+def act(kind: str, payload: Any) -> Any:
+    """What the functions of the tests do."""
+    match kind:
+        case "echo":
+            return payload
+        case "add":
+            return payload["a"] + payload["b"]
+        case "fail":
+            raise ValueError(payload["text"])
+        case "null":
+            return None
+        case "big":
+            return "x" * payload["size"]
+    raise LookupError(kind)
+
+
+def provider(refuse: str | None) -> Any:
+    """A handler of one trigger type, that records; a subclass where the generation exports the base."""
+    base = named("TriggerHandler", "iii", "iii.trigger", "iii.triggers")
+
+    class Recorder(base):  # type: ignore[misc, valid-type]
+        async def register_trigger(self, config: Any) -> None:
+            say({"event": "bound", **binding(config)})
+            if refuse is not None:
+                raise ValueError(refuse)
+
+        async def unregister_trigger(self, config: Any) -> None:
+            say({"event": "unbound", **binding(config)})
+
+    return Recorder()
+
+
+def binding(config: Any) -> dict[str, Any]:
+    names = ("id", "function_id", "config", "metadata")
+    return {name: getattr(config, name, None) for name in names}
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An error of any generation. 0.9 and 0.10 raise a plain Exception with the text of the error object."""
+    code, message = getattr(error, "code", None), getattr(error, "message", None)
+    if code is None and type(error) is Exception:
+        try:
+            body = ast.literal_eval(str(error))
+            code, message = body["code"], body["message"]
+        except (ValueError, SyntaxError, TypeError, KeyError):
+            message = str(error)
+    if code is None and isinstance(error, TimeoutError):
+        code = "TIMEOUT"
+    return {"kind": type(error).__name__, "code": code, "message": message or str(error)}
+
+
+def obey(driver: Driver, command: dict[str, Any]) -> None:
+    answer: dict[str, Any] = {"answer": command["command"]}
+    try:
+        answer["result"] = getattr(driver, command["do"])(**command["with"])
+    except BaseException as error:
+        traceback.print_exc()
+        answer["error"] = describe(error)
+    say(answer)
+
+
+def main() -> None:
+    driver = Driver()
+    for line in sys.stdin:
+        threading.Thread(target=obey, args=(driver, json.loads(line)), daemon=True).start()
+    os._exit(0)  # the test is gone; threads of the client must not keep this process
+
+
+if __name__ == "__main__":
+    main()
