@@ -65,7 +65,10 @@ class Builtin:
     """A bound method as the core calls it: decodes, runs, encodes, answers."""
 
     def __init__(
-        self, method: Callable[..., Any], declaration: Declaration, spawn: Callable[[Coroutine[Any, Any, None]], object] | None
+        self,
+        method: Callable[..., Any],
+        declaration: Declaration,
+        spawn: Callable[[Coroutine[Any, Any, None]], object] | None,
     ) -> None:
         hints = typing.get_type_hints(method)
         parameters = list(inspect.signature(method).parameters)
