@@ -1,6 +1,6 @@
 """Workers register functions, call each other through one engine, and are seen: the worker SDK (DESIGN 4)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from iii.protocol.errors import (
@@ -135,14 +135,16 @@ _OTHER_NAMES = {"HttpInvocationConfig": "HttpInvocation"}  # as the module calls
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module 'iii' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a checker knows the names, and should say when one is not among them
 
-    value = globals()[name] = getattr(import_module(module), _OTHER_NAMES.get(name, name))
-    return value
+    def __getattr__(name: str) -> object:
+        module = _MODULE_OF.get(name)
+        if module is None:
+            raise AttributeError(f"module 'iii' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(module), _OTHER_NAMES.get(name, name))
+        return value
 
 
 def __dir__() -> list[str]:

@@ -4,8 +4,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import msgspec
 
@@ -180,12 +179,3 @@ def custom_types(described: object, seen: set[int] | None = None) -> list[Any]:
     elif isinstance(described, list | tuple):
         inner = list(described)
     return [found for each in inner for found in custom_types(each, seen)]
-
-
-def without_none(hint: Any) -> tuple[Any, bool]:
-    """`X | None` as (X, True); anything else as itself."""
-    if get_origin(hint) in (Union, UnionType):
-        rest = [each for each in get_args(hint) if each is not NoneType]
-        if len(rest) == 1 and len(rest) < len(get_args(hint)):
-            return rest[0], True
-    return hint, False

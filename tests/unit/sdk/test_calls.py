@@ -1,0 +1,79 @@
+"""Calls that wait (08 §9.1, O2)."""
+
+import asyncio
+import uuid
+
+import pytest
+
+import iii
+from iii.protocol.messages import InvocationResult
+from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, PendingCalls
+
+ANSWER = InvocationResult("i", "f")
+
+
+def test_ids_are_uuids_and_differ() -> None:
+    pending = PendingCalls()
+    ids = [pending.new_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert all(str(uuid.UUID(each)) == each and uuid.UUID(each).version == 4 for each in ids)
+    assert PendingCalls().new_id()[:23] != ids[0][:23]
+
+
+def test_a_call_is_completed_once() -> None:
+    pending = PendingCalls()
+    waiter = BlockedThread("f", "i")
+    pending.add(waiter)
+    assert pending.waits("i")
+    assert pending.complete("i", ANSWER)
+    assert not pending.complete("i", ANSWER)
+    assert not pending.waits("i")
+    assert waiter.wait(1000) is ANSWER
+    assert BlockedThread("f", "j").wait(1) is None
+
+
+def test_all_calls_can_be_ended_at_once() -> None:
+    pending = PendingCalls()
+    first, second = BlockedThread("f", "1"), BlockedThread("g", "2")
+    pending.add(first)
+    pending.fail_all(ConnectionError("over"))
+    pending.add(second)
+    pending.fail_all()
+    with pytest.raises(ConnectionError, match="over"):
+        first.wait(1000)
+    with pytest.raises(iii.ClientShutdown) as caught:
+        second.wait(1000)
+    assert (caught.value.function_id, caught.value.invocation_id) == ("g", "2")
+    assert len(pending) == 0
+
+
+async def test_a_future_that_was_cancelled_takes_no_answer() -> None:
+    future: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    LoopFuture("f", "i", future).complete(ANSWER)
+    assert future.cancelled()
+
+
+async def test_a_foreign_future_is_completed_on_its_own_loop() -> None:
+    loop = asyncio.get_running_loop()
+    mailbox = Mailbox(loop)
+    futures: list[asyncio.Future[InvocationResult]] = [loop.create_future() for _ in range(3)]
+
+    def elsewhere() -> None:
+        for future in futures[:2]:
+            ForeignFuture("f", "i", future, mailbox).complete(ANSWER)
+        ForeignFuture("f", "i", futures[2], mailbox).complete(ConnectionError("over"))
+
+    await asyncio.to_thread(elsewhere)
+    assert await futures[0] is ANSWER
+    assert await futures[1] is ANSWER
+    with pytest.raises(ConnectionError):
+        await futures[2]
+
+
+def test_a_closed_loop_loses_its_letters_silently() -> None:
+    loop = asyncio.new_event_loop()
+    mailbox = Mailbox(loop)
+    loop.close()
+    mailbox.put(lambda: None)
+    mailbox.put(lambda: None)

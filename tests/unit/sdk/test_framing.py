@@ -1,0 +1,28 @@
+"""WebSocket frames of a client (RFC 6455 §5.2, §5.3)."""
+
+import pytest
+
+from iii.sdk.framing import BINARY, client_frame
+
+
+def unmasked(frame: bytes) -> tuple[int, bytes]:
+    size, start = frame[1] & 0x7F, 2
+    if size == 126:
+        size, start = int.from_bytes(frame[2:4], "big"), 4
+    elif size == 127:
+        size, start = int.from_bytes(frame[2:10], "big"), 10
+    mask, body = frame[start : start + 4], frame[start + 4 :]
+    assert frame[1] & 0x80
+    assert len(body) == size
+    return frame[0], bytes(byte ^ mask[index % 4] for index, byte in enumerate(body))
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 125, 126, 127, 1000, 65_535, 65_536])
+def test_a_frame_carries_its_message_masked(size: int) -> None:
+    message = bytes(index % 251 for index in range(size))
+    assert unmasked(client_frame(message)) == (0x81, message)
+    assert unmasked(client_frame(message, BINARY)) == (0x82, message)
+
+
+def test_each_frame_has_a_mask_of_its_own() -> None:
+    assert len({client_frame(b"same") for _ in range(20)}) > 1

@@ -1,0 +1,53 @@
+"""Options, addresses, headers and waits (08 §4.2, §4.5, §4.9; checks 2, 5, 6, 64)."""
+
+import pytest
+
+import iii
+from iii.sdk.options import engine_url, handshake_headers
+
+
+def test_08_check_02_empty_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("III_URL", "ws://a:1")
+    assert engine_url(None) == engine_url("") == "ws://a:1"
+    assert engine_url("ws://b:2") == "ws://b:2"
+    monkeypatch.setenv("III_URL", "")
+    assert engine_url(None) == "ws://127.0.0.1:49134"
+
+
+def test_08_check_05_the_wait_grows_to_its_cap() -> None:
+    config = iii.ReconnectionConfig(initial_delay_ms=100, backoff_multiplier=2, max_delay_ms=250, jitter_factor=0)
+    assert [config.delay_s(attempt) for attempt in range(4)] == [0.1, 0.2, 0.25, 0.25]
+    assert config.delay_s(100_000) == 0.25
+
+
+def test_08_check_06_jitter_stays_within_its_part() -> None:
+    config = iii.ReconnectionConfig(initial_delay_ms=1000, max_delay_ms=1000)
+    delays = [config.delay_s(3) for _ in range(500)]
+    assert min(delays) >= 0.7
+    assert max(delays) <= 1.3
+    assert max(delays) - min(delays) > 0.3
+    assert iii.ReconnectionConfig(jitter_factor=5).delay_s(0) >= 0
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    config = iii.ReconnectionConfig()
+    assert (config.initial_delay_ms, config.max_delay_ms, config.backoff_multiplier) == (1000, 30_000, 2.0)
+    assert (config.jitter_factor, config.max_retries) == (0.3, -1)
+    assert not config.exhausted(10**9)
+    options = iii.InitOptions()
+    assert (options.invocation_timeout_ms, options.enable_metrics_reporting) == (30_000, True)
+    assert iii.OtelConfig().metrics_export_interval_ms == 60_000
+
+
+def test_a_dict_of_otel_becomes_a_config() -> None:
+    options = iii.InitOptions(otel={"enabled": False, "service_name": "shop"})
+    assert options.otel == iii.OtelConfig(enabled=False, service_name="shop")
+    assert options.otel_config.wanted is False
+
+
+def test_08_check_64_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("III_TOKEN", "  ")
+    assert handshake_headers(None) == {}
+    monkeypatch.setenv("III_TOKEN", "t")
+    assert handshake_headers({"X": "1"}) == {"X": "1", "Authorization": "Bearer t"}
+    assert handshake_headers({"AUTHORIZATION": "own"}) == {"AUTHORIZATION": "own"}

@@ -1,0 +1,85 @@
+"""The names that users import, frozen: adding one is a decision, removing one breaks somebody (DESIGN 4)."""
+
+import subprocess
+import sys
+
+import pytest
+
+import iii
+
+NAMES = [
+    "ApiKeyAuth",
+    "BearerAuth",
+    "Channel",
+    "ClientShutdown",
+    "ConnectionState",
+    "FunctionInfo",
+    "FunctionNotFound",
+    "FunctionRef",
+    "HmacAuth",
+    "HttpInvocationConfig",
+    "InitOptions",
+    "InvalidRequest",
+    "InvocationError",
+    "InvocationForbidden",
+    "InvocationStopped",
+    "InvocationTimeout",
+    "Logger",
+    "OtelConfig",
+    "PayloadTooLarge",
+    "ReconnectionConfig",
+    "RegistrationRejected",
+    "Stream",
+    "StreamChannelRef",
+    "StreamItemInput",
+    "StreamListGroupsInput",
+    "StreamListInput",
+    "StreamSetInput",
+    "TelemetryOptions",
+    "Trigger",
+    "TriggerAction",
+    "TriggerConfig",
+    "TriggerHandler",
+    "TriggerInfo",
+    "TriggerRequest",
+    "TriggerTypeRef",
+    "Worker",
+    "WorkerInfo",
+    "WorkerMetrics",
+    "connect_worker",
+    "register_worker",
+]
+
+
+def test_the_public_names_are_frozen() -> None:
+    assert sorted(iii.__all__) == sorted(NAMES)
+    assert set(NAMES) <= set(dir(iii))
+    for name in NAMES:
+        assert getattr(iii, name) is not None
+    with pytest.raises(AttributeError, match="module 'iii' has no attribute 'III'"):
+        iii.III  # type: ignore[attr-defined]  # noqa: B018
+
+
+def imported_by(statement: str) -> set[str]:
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    return set(done.stdout.split())
+
+
+def test_importing_iii_imports_hardly_anything() -> None:
+    modules = imported_by("import iii")
+    assert not modules & {"asyncio", "picows", "msgspec", "pydantic", "opentelemetry", "psutil", "logging"}
+
+
+def test_a_worker_needs_neither_pydantic_nor_opentelemetry() -> None:
+    modules = imported_by("from iii import register_worker, connect_worker, Worker, InitOptions, Logger")
+    assert not modules & {"pydantic", "opentelemetry", "psutil"}
+
+
+def test_handlers_without_pydantic_do_not_import_it() -> None:
+    modules = imported_by(
+        "from iii.sdk.annotations import Hints, reader\nfrom iii.sdk.schema import schema\nimport dataclasses\n"
+        "@dataclasses.dataclass\nclass P:\n    x: int\n"
+        "schema(P); reader(P)(b'{\"x\":1}')"
+    )
+    assert "pydantic" not in modules

@@ -1,0 +1,65 @@
+"""What a type checker knows about the SDK: right use has precise types, wrong use is an error.
+
+mypy runs over this file with the others (`make check`); an ignore that is not needed any more is an error there, so each
+line with one proves that the mistake in it is found.
+"""
+
+from typing import TYPE_CHECKING, Any, assert_type
+
+import pytest
+
+import iii
+
+if TYPE_CHECKING:
+
+    def right_use(worker: iii.Worker) -> None:
+        @worker.function("math::add", description="Adds")
+        def add(numbers: list[int]) -> int:
+            return sum(numbers)
+
+        assert_type(add([1]), int)  # the decorator keeps the signature
+
+        ref = worker.register_function("other", add)
+        assert_type(ref, iii.FunctionRef)
+        assert_type(worker.register_function({"id": "third", "metadata": {"a": 1}}, add), iii.FunctionRef)
+        worker.register_function("hook", iii.HttpInvocationConfig(url="https://example.test", method="PUT"))
+        assert_type(worker.register_trigger({"type": "cron", "function_id": "f"}), iii.Trigger)
+        assert_type(worker.list_workers(), list[iii.WorkerInfo])
+        assert_type(worker.list_functions()[0].description, str | None)
+        assert_type(worker.worker_id, str | None)
+        worker.trigger({"function_id": "f", "action": iii.TriggerAction.Enqueue(queue="q")})
+        worker.trigger({"function_id": "f", "action": {"type": "void"}, "timeout_ms": 5})
+        assert_type(iii.register_worker(options=iii.InitOptions(otel={"enabled": False})), iii.Worker)
+
+    async def right_async_use() -> None:
+        async with iii.connect_worker("ws://engine", iii.InitOptions(worker_name="a")) as worker:
+            assert_type(worker, iii.Worker)
+            assert_type(await worker.list_triggers_async(), list[iii.TriggerInfo])
+            assert_type(await worker.create_channel_async(), iii.Channel)
+        assert_type(await iii.connect_worker(), iii.Worker)
+
+    def wrong_use(worker: iii.Worker) -> None:
+        worker.trigger("f")  # type: ignore[arg-type]
+        worker.trigger({"payload": 1})  # type: ignore[typeddict-item]
+        worker.trigger({"function_id": "f", "timeout": 5})  # type: ignore[typeddict-unknown-key]
+        worker.trigger({"function_id": "f", "action": {"type": "later"}})  # type: ignore[typeddict-item]
+        iii.TriggerAction.Enqueue("q")  # type: ignore[call-arg]
+        iii.InitOptions(worker_nam="a")  # type: ignore[call-arg]
+        iii.HttpInvocationConfig(url="https://example.test", method="put")  # type: ignore[arg-type]
+        worker.register_function(5, print)  # type: ignore[arg-type]
+        worker.register_trigger({"function_id": "f"})  # type: ignore[typeddict-item]
+        worker.register_trigger_type({"id": "t"}, print)  # type: ignore[arg-type]
+        worker.list_workers()[0].nam  # type: ignore[attr-defined]  # noqa: B018
+
+        class Half(iii.TriggerHandler):
+            async def register_trigger(self, config: iii.TriggerConfig) -> None: ...
+
+        Half()  # type: ignore[abstract]
+
+
+def test_a_half_written_provider_cannot_be_made() -> None:
+    class Half(iii.TriggerHandler):
+        async def register_trigger(self, config: Any) -> None: ...
+
+    with pytest.raises(TypeError, match="unregister_trigger"):
+        Half()  # type: ignore[abstract]
