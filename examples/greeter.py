@@ -9,7 +9,7 @@ class Greeting(Struct):
     name: str = "world"
 
 
-worker = iii.register_worker("ws://localhost:49134", iii.InitOptions(worker_name="greeter"))
+worker = iii.register_worker(options=iii.InitOptions(worker_name="greeter"))  # at III_URL, or on this machine
 
 
 @worker.function("greet::hello")
