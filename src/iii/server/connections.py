@@ -1,0 +1,82 @@
+"""The open WebSockets of one listener: their keepalive and their end (L6, L7, 01 §10)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from iii.engine.engine import Engine
+from iii.protocol.close_codes import CloseCode
+from iii.protocol.limits import OUTBOUND_STALL_S, PING_INTERVAL_S, SILENCE_S
+from iii.server.log_limit import LogLimit
+from iii.server.outbox import Flusher
+from iii.server.web_socket import CLOSE_WAIT_S, WebSocket
+
+SWEEP_S = 5.0  # one look at all connections, instead of a timer for each
+_PING_EVERY = round(PING_INTERVAL_S / SWEEP_S)
+_END_S = CLOSE_WAIT_S + 0.5
+
+
+class Connections:
+    """What the sockets of one listener share."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+        self.engine = engine
+        self.loop = loop
+        self.flusher = Flusher(loop)
+        self.log = LogLimit(logging.getLogger(__name__))
+        self._open: set[WebSocket] = set()
+        self._none_left: asyncio.Event | None = None  # while all are being ended
+        self._sweeps = 0
+        self._sweeper = loop.call_later(SWEEP_S, self._sweep_on)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, web_socket: WebSocket) -> None:
+        web_socket.silent_since = self.loop.time()
+        self._open.add(web_socket)
+
+    def remove(self, web_socket: WebSocket) -> None:
+        self._open.discard(web_socket)
+        if self._none_left is not None and not self._open:
+            self._none_left.set()
+
+    async def end_all(self) -> None:
+        """Clean up and close with 1012; whoever has not answered after a second is aborted."""
+        self._sweeper.cancel()
+        ending = list(self._open)
+        for web_socket in ending:
+            web_socket.ended()  # first: who waits for a call that stops here can still be told
+        for web_socket in ending:
+            web_socket.close(CloseCode.SERVICE_RESTART, "engine stops")
+        if self._open:
+            self._none_left = asyncio.Event()
+            try:
+                async with asyncio.timeout(_END_S):
+                    await self._none_left.wait()
+            except TimeoutError:
+                pass
+
+    def sweep(self, now: float, ping: bool) -> None:
+        """Look at every connection: end it when it is dead or never reads, else ping it if it is time for that."""
+        for web_socket in list(self._open):
+            if web_socket.heard:
+                web_socket.heard = False
+                web_socket.silent_since = now
+            elif now - web_socket.silent_since >= SILENCE_S and not web_socket.may_be_silent:
+                self._drop(web_socket, f"silent for {SILENCE_S:g} s")
+                continue
+            if web_socket.outbox.is_stalled(now):
+                self._drop(web_socket, f"it has read nothing for {OUTBOUND_STALL_S:g} s")
+            elif ping:
+                web_socket.ping()
+
+    def _drop(self, web_socket: WebSocket, why: str) -> None:
+        self.log.warning("Connection from %s ended: %s", web_socket.ip_address, why)
+        web_socket.abort()
+
+    def _sweep_on(self) -> None:
+        self._sweeper = self.loop.call_later(SWEEP_S, self._sweep_on)
+        self._sweeps += 1
+        self.sweep(self.loop.time(), ping=self._sweeps % _PING_EVERY == 0)

@@ -1,0 +1,136 @@
+"""Where connections come in: HTTP until one becomes a WebSocket (01 §1.1, 07 §1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NamedTuple, TypeAlias, cast
+
+from iii.server.log_limit import LogLimit
+from iii.server.request_head import UPGRADE_VERSION, BadRequest, RequestHead, read_head
+from iii.server.upgrade import upgrade
+from iii.server.web_socket import WebSocket
+
+HEAD_BYTES = 16 * 1024  # more without the end of a head is refused
+_READ_BYTES = 4096
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class Answer(NamedTuple):
+    """What a request gets instead of a WebSocket."""
+
+    status: HTTPStatus
+    text: str
+    headers: str = ""  # further lines, each with its line end
+
+
+Route: TypeAlias = Callable[[RequestHead], Callable[[], WebSocket] | Answer]
+
+
+class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kind to picows' while it reads
+    """One TCP connection before it is a WebSocket.
+
+    `route` says what becomes of a request. A head that is not complete within the deadline ends the connection: counted
+    from the start, after an answer from there.
+    """
+
+    def __init__(self, route: Route, deadline_s: float, open_doors: set[Door], log: LogLimit) -> None:
+        self._route = route
+        self._deadline_s = deadline_s
+        self._open_doors = open_doors
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._read = bytearray(_READ_BYTES)
+        self._received = bytearray()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
+        self._open_doors.add(self)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._read
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received += memoryview(self._read)[:nbytes]
+        while self in self._open_doors and (size := self._received.find(_END_OF_HEAD)) >= 0:
+            head = bytes(self._received[:size])
+            del self._received[: size + len(_END_OF_HEAD)]
+            self._request_arrived(head)
+        if self in self._open_doors and len(self._received) > HEAD_BYTES:
+            self._answer(Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large"))
+
+    def shut(self) -> None:
+        """End it at once, whatever it was about to ask."""
+        self._leave()
+        self._transport.abort()
+
+    def _request_arrived(self, head: bytes) -> None:
+        try:
+            request = read_head(head)
+        except BadRequest as error:
+            self._answer(Answer(HTTPStatus.BAD_REQUEST, str(error)))
+            return
+        target = self._route(request)
+        refusal = target if isinstance(target, Answer) else _refusal(request)
+        if refusal is not None:
+            self._answer(refusal, request)
+        elif not isinstance(target, Answer):
+            self._leave()
+            key, received = request.upgrade_key or "", bytes(self._received)
+            upgrade(self._transport, key, received, target())
+
+    def _answer(self, answer: Answer, request: RequestHead | None = None) -> None:
+        """Only after a request without a body is it clear where the next one begins."""
+        stays = request is not None and request.keeps_alive and not request.has_body
+        body = f"{answer.text}\n".encode()
+        lines = (
+            f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n{answer.headers}"
+            f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+            f"Connection: {'keep-alive' if stays else 'close'}\r\n\r\n"
+        )
+        self._transport.write(lines.encode() + (b"" if request is not None and request.method == "HEAD" else body))
+        if stays:
+            self._wait_for_head()
+        else:
+            self._leave()
+            self._transport.close()
+
+    def _wait_for_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(self._deadline_s, self._too_late)
+
+    def _too_late(self) -> None:
+        peer = self._transport.get_extra_info("peername")
+        self._log.warning("Connection from %s ended: no request within %g s", peer and peer[0], self._deadline_s)
+        self.shut()
+
+    def _leave(self) -> None:
+        self._open_doors.discard(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+
+def _refusal(request: RequestHead) -> Answer | None:
+    """Why a request for a WebSocket endpoint gets none."""
+    if request.method != "GET":
+        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, "This is a WebSocket endpoint: use GET", "Allow: GET\r\n")
+    if not request.wants_websocket or request.version != "HTTP/1.1":
+        return Answer(
+            HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint: ask for an upgrade", "Upgrade: websocket\r\n"
+        )
+    if request.headers.get("sec-websocket-version") != UPGRADE_VERSION:
+        return Answer(
+            HTTPStatus.UPGRADE_REQUIRED,
+            f"The WebSocket version must be {UPGRADE_VERSION}",
+            f"Upgrade: websocket\r\nSec-WebSocket-Version: {UPGRADE_VERSION}\r\n",
+        )
+    if request.upgrade_key is None:
+        return Answer(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64")
+    return None

@@ -1,0 +1,69 @@
+"""The head of an HTTP request, as far as a listener looks at it (07 §1)."""
+
+from base64 import b64decode
+from binascii import Error as BadBase64
+from typing import NamedTuple
+
+UPGRADE_VERSION = "13"
+_KEY_BYTES = 16
+
+
+class BadRequest(Exception):
+    """Not a head of HTTP/1; the text is for the client."""
+
+
+class RequestHead(NamedTuple):
+    """Names of headers are in lower case; of a repeated one the values are joined by a comma.
+
+    Attributes:
+        path, query: as in the request, nothing decoded (L9).
+    """
+
+    method: str
+    path: str
+    query: str
+    version: str
+    headers: dict[str, str]
+
+    @property
+    def keeps_alive(self) -> bool:
+        options = self.options("connection")
+        return "close" not in options if self.version == "HTTP/1.1" else "keep-alive" in options
+
+    @property
+    def has_body(self) -> bool:
+        return self.headers.get("content-length", "0").strip("0") != "" or "transfer-encoding" in self.headers
+
+    @property
+    def wants_websocket(self) -> bool:
+        return "upgrade" in self.options("connection") and "websocket" in self.options("upgrade")
+
+    @property
+    def upgrade_key(self) -> str | None:
+        """The client's `Sec-WebSocket-Key`; None if it has none that counts."""
+        key = self.headers.get("sec-websocket-key", "")
+        try:
+            return key if len(b64decode(key, validate=True)) == _KEY_BYTES else None
+        except (BadBase64, ValueError):
+            return None
+
+    def options(self, header: str) -> list[str]:
+        """The values of a list header, in lower case."""
+        return [option.strip().lower() for option in self.headers.get(header, "").split(",")]
+
+
+def read_head(head: bytes) -> RequestHead:
+    """Without the empty line at its end. Raises BadRequest."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) != 3 or not words[1].startswith("/") or words[2] not in ("HTTP/1.1", "HTTP/1.0"):
+        raise BadRequest("Not a request of HTTP/1.1")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            raise BadRequest("A header line is malformed")
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    path, _, query = words[1].partition("?")
+    return RequestHead(words[0], path, query, words[2], headers)

@@ -1,0 +1,18 @@
+"""A connection on `/otel`: telemetry frames in, nothing out (01 §2, 06 §2.3)."""
+
+from iii.protocol.telemetry import telemetry_kind
+from iii.server.web_socket import WebSocket
+
+
+class TelemetrySocket(WebSocket):
+    __slots__ = ()
+
+    def opened(self) -> None:
+        self.receive_binary = self._telemetry_arrived  # text has no meaning here
+
+    def _telemetry_arrived(self, message: bytes) -> None:
+        kind = telemetry_kind(message)
+        if kind is None:
+            self.connections.log.warning("Binary message on /otel from %s dropped: no telemetry", self.ip_address)
+        else:
+            self.connections.engine.telemetry(kind, message[4:])

@@ -1,0 +1,55 @@
+"""`iii-worker-manager`: the module behind a worker listener (07 §3.1)."""
+
+import logging
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+from iii.engine.engine import Engine
+from iii.engine.module import Module
+from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
+from iii.server.listener import Listener, is_loopback
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
+    """One worker listener."""
+
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Address to bind; `127.0.0.1` and `localhost` mean this machine, by IPv4 and IPv6.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 49_134
+    handshake_timeout_ms: Annotated[
+        int, Meta(ge=1, description="A connection without a complete HTTP request head for so long is ended.")
+    ] = HANDSHAKE_TIMEOUT_MS
+
+
+class WorkerManager(Module):
+    name = "iii-worker-manager"
+    description = (
+        "WebSocket listener that SDK workers connect to. Supports RBAC, middleware, registration hooks, and channels."
+    )
+    mandatory = True
+    Config: ClassVar = WorkerManagerConfig
+
+    def __init__(self, engine: Engine, config: WorkerManagerConfig | None = None, instance: str | None = None) -> None:
+        super().__init__(engine, instance)
+        config = config or WorkerManagerConfig()
+        self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms)
+
+    async def start(self) -> None:
+        await self.listener.open()
+        if not is_loopback(self.listener.host):
+            logger.warning(
+                "Whoever reaches %s can call everything: the listener has no access control. "
+                "Set host: 127.0.0.1, or let a firewall choose who gets there.",
+                self.listener.address,
+            )
+
+    async def stop(self) -> None:
+        await self.listener.close()
