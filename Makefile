@@ -32,11 +32,12 @@ test: $(STAMP) ## everything: check, all tests with coverage, the coverage floor
 	@PYTHON=$(BIN)/python .ci/test
 
 .PHONY: check
-check: $(STAMP) ## format, lint, types, imports
+check: $(STAMP) ## format, lint, types, imports, docs as the source says
 	@$(BIN)/ruff format --check $(PYTHON_FOLDERS)
 	@$(BIN)/ruff check $(PYTHON_FOLDERS)
 	@$(BIN)/mypy $(shell find $(PYTHON_FOLDERS) -name '*.py')
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/python -m docs.generator --check
 
 .PHONY: unit
 unit: $(STAMP) ## tests of parts, in seconds: no sockets, fake clock
