@@ -138,10 +138,13 @@ class RegistrationBuffer:
 
     def end(self) -> None:
         """The connection is gone; what waits here dies with it, calls that wait for it go on."""
+        if self.phase is Phase.ENDED:
+            return
         self.phase = Phase.ENDED
         self._cancel_timers()
         self._registrations.clear()
         self._tell_released()
+        del self._apply, self._withdraw, self._released  # methods of the session: it is freed without the collector
 
     def _settle(self, namespace: str) -> list[Registration]:
         self.namespace = namespace

@@ -1,5 +1,7 @@
 """A connection on `/`: the link of one session (01 §3)."""
 
+from picows import WSTransport
+
 from iii.engine.session import Session
 from iii.server.web_socket import WebSocket
 
@@ -17,6 +19,10 @@ class WorkerSocket(WebSocket):
 
     def ended(self) -> None:
         self.session.close()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        super().on_ws_disconnected(transport)
+        del self.session, self.send  # both lead back here: it is freed without the collector
 
     @property
     def may_be_silent(self) -> bool:
