@@ -2,13 +2,12 @@
 
 import json
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from iii.protocol.names import without_control_characters
 
-PIPE_WIDTH = 10_000  # a program gets every line whole
+WIDTH = 10_000  # every line whole, for programs and for `less -S`; a narrow terminal wraps it
 
 _UNESCAPED = re.compile(
     "[\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]"
@@ -23,17 +22,17 @@ def json_text(value: Any, *, sort_keys: bool = True) -> str:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns under their names; folded on a narrow terminal, never cut."""
+    """Columns under their names, never cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
-        table.add_column(name, overflow="fold", justify="right" if name in _NUMBERS else "left")
+        table.add_column(name, justify="right" if name in _NUMBERS else "left")
     for row in rows:
         table.add_row(*(Text(without_control_characters(cell)) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console = Console(width=WIDTH, highlight=False)
     with console.capture() as captured:
         console.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.cli.conftest import environment
+from tests.processes import environment
 
 
 def test_07_s4_1_no_creates_nothing_and_starts_nothing(tmp_path: Path) -> None:
