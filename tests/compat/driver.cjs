@@ -38,6 +38,7 @@ const describe = (error) => {
   let { code, message } = error ?? {}
   message ??= String(error)
   if (code === undefined && /timeout|timed out/i.test(message)) code = 'TIMEOUT'
+  if (message.startsWith(`${code}: `)) message = message.slice(code.length + 2) // since 0.11 the text begins with the code
   return { kind: error?.constructor?.name ?? typeof error, code: code ?? null, message }
 }
 

@@ -138,7 +138,7 @@ class Driver:
         try:
             handle.ready(5)
         except Exception as error:
-            return {"state": handle.state, "reason": plain(handle.reason), "error": describe(error)}
+            return {"state": handle.state, "reason": handle.reason, "error": describe(error)}
         return {"state": handle.state, "reason": None, "error": None}
 
     def state(self) -> dict[str, Any]:

@@ -92,25 +92,32 @@ def install_all(clients: Sequence[Client]) -> None:
         list(pool.map(install, clients))
 
 
+def _requirement(client: Client) -> str:
+    """As pip or npm wants it."""
+    if client.language == "node":
+        return f"iii-sdk@{client.version}"
+    extra = "[otel]" if client.generation < (0, 11) else ""  # later ones always have telemetry
+    return f"iii-sdk{extra}=={client.version}"
+
+
 def _recipe(client: Client) -> str:
     """What an installation depends on."""
-    if client.language == "python":
-        return f"{client}\n{sys.version}\n{CONSTRAINTS.read_text()}"
-    return f"{client}\n"
+    constraints = f"{sys.version}\n{CONSTRAINTS.read_text()}" if client.language == "python" else ""
+    return f"{_requirement(client)}\n{constraints}"
 
 
 def _install_python(client: Client, folder: Path) -> None:
     venv.create(folder, with_pip=False)
     python = str(folder / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--quiet"]
-    _run([*pip, "--constraint", str(CONSTRAINTS), f"iii-sdk=={client.version}"], folder)
+    _run([*pip, "--constraint", str(CONSTRAINTS), _requirement(client)], folder)
 
 
 def _install_node(client: Client, folder: Path) -> None:
     folder.mkdir()
     (folder / "package.json").write_text('{"private": true}\n')
     npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--save-exact"]
-    _run([*npm, f"iii-sdk@{client.version}"], folder)
+    _run([*npm, _requirement(client)], folder)
 
 
 def _run(arguments: Sequence[str], folder: Path) -> None:
