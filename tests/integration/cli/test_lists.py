@@ -51,7 +51,7 @@ def test_an_empty_list_says_so(iii: Iii, engine: RunningEngine) -> None:
 def test_the_namespace_is_shown_when_there_are_several(iii: Iii, engine: RunningEngine) -> None:
     other = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="other", namespace="elsewhere"))
     try:
-        assert other.worker_id
+        assert other.list_workers()
         done = iii("worker", "list", "--url", engine.url())
     finally:
         other.shutdown()
