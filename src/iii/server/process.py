@@ -33,6 +33,8 @@ _GC_NEW_OBJECTS = 50_000
 def run(config: ServerConfig) -> int:
     """Run the engine until SIGINT or SIGTERM; the exit code. Raises StartFailure if it cannot start."""
     writer = log.configure(config.log_level, config.log_format)
+    told = {"configuration": config.source, "log level": config.log_level, "log format": config.log_format}
+    logger.info("Engine starts", extra={"fields": told})
     for warning in config.warnings:
         logging.getLogger("iii.server.config_file").warning("%s", warning)
     try:
