@@ -43,6 +43,8 @@ def run(arguments: list[str]) -> int:
         return 0
     if options.use_default_config and options.config is not None:
         parser.error("--use-default-config and --config exclude each other")
+    if options.config == "":
+        parser.error("--config: expected the name of a file, got nothing")
     if options.host is not None and not options.host.strip():
         parser.error("--host: expected a host name or address, got nothing")
 

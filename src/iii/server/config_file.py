@@ -92,10 +92,12 @@ def without_file(*, host: str | None = None, environment: Mapping[str, str] = os
 
 
 def create(path: Path) -> None:
-    """Write the first configuration file. Raises StartFailure if it cannot be written; never overwrites."""
+    """Write a first configuration file where none is. Raises StartFailure if it cannot be written."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(NEW_FILE)
+    except FileExistsError:
+        raise StartFailure(f"{path} is a link that leads nowhere; remove it, or create what it points to") from None
     except OSError as error:
         raise StartFailure(
             f"cannot create {path}: {error.strerror}; create it yourself, or start with --use-default-config"

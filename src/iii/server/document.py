@@ -98,7 +98,7 @@ def parse(text: str, source: str) -> Document:
     try:
         content = yaml.load(text, YamlLoader)  # a safe loader
     except yaml.YAMLError as error:
-        raise StartFailure(f"{source}{_where(error)}: not valid YAML: {_problem(error)}") from None
+        raise StartFailure(f"{source}{_where(error)}: not valid YAML: {_problem(error, text)}") from None
     except (RecursionError, ValueError) as error:
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise StartFailure(f"{source}: not valid YAML: {detail}") from None
@@ -199,10 +199,10 @@ def _where(error: yaml.YAMLError) -> str:
     return f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
 
 
-def _problem(error: yaml.YAMLError) -> str:
+def _problem(error: yaml.YAMLError, text: str) -> str:
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     context = getattr(error, "context", None)
-    text = f"{problem} ({context})" if context else str(problem)
-    if "'\\t'" in text:
-        text += "; indent with spaces, not tabs"
-    return text
+    mark = getattr(error, "problem_mark", None)
+    line = text.splitlines()[mark.line : mark.line + 1] if mark is not None else []
+    remedy = "; indent with spaces, not tabs" if line and line[0].lstrip(" ").startswith("\t") else ""
+    return f"{problem} ({context}){remedy}" if context else f"{problem}{remedy}"

@@ -33,8 +33,6 @@ _GC_NEW_OBJECTS = 50_000
 def run(config: ServerConfig) -> int:
     """Run the engine until SIGINT or SIGTERM; the exit code. Raises StartFailure if it cannot start."""
     writer = log.configure(config.log_level, config.log_format)
-    told = {"configuration": config.source, "log level": config.log_level, "log format": config.log_format}
-    logger.info("Engine starts", extra={"fields": told})
     for warning in config.warnings:
         logging.getLogger("iii.server.config_file").warning("%s", warning)
     try:
@@ -95,6 +93,7 @@ class EngineServer:
     """The core with its modules, on the running event loop."""
 
     def __init__(self, config: ServerConfig) -> None:
+        self._config = config
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Future[None]] = set()
         self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._spawn)
@@ -112,7 +111,14 @@ class EngineServer:
         gc.freeze()  # all that is there now stays: no need to look at it again
         gc.set_threshold(_GC_NEW_OBJECTS, 20, 20)
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
-        logger.info("Engine ready", extra={"fields": {"version": PACKAGE_VERSION, "workers connect to": addresses}})
+        told = {
+            "version": PACKAGE_VERSION,
+            "configuration": self._config.source,
+            "log level": self._config.log_level,
+            "log format": self._config.log_format,
+            "workers connect to": addresses,
+        }
+        logger.info("Engine ready", extra={"fields": told})
 
     async def stop(self) -> None:
         """Close the ports first, then stop what has started in its order, connections of workers last (L4)."""

@@ -46,6 +46,7 @@ def test_07_check_60_start_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
         ("--confg=x.yaml", "unknown option '--confg', did you mean '--config'?"),
         ("--config", "argument -c/--config: expected one argument"),
         ("-c x.yaml --use-default-config", "--use-default-config and --config exclude each other"),
+        ("-c ''", "--config: expected the name of a file, got nothing"),
         ("--host ''", "--host: expected a host name or address, got nothing"),
         ("-c x.yaml trigger f", "'-c' is for running the engine, not for 'iii trigger'"),
         ("worker lst", "unknown command 'iii worker lst', did you mean 'list'?"),

@@ -88,7 +88,7 @@ def test_wrong_types_name_the_place_and_the_value(text: str, expected: str) -> N
     [
         ("workers: [", "config.yaml:2:1: not valid YAML: did not find expected node content"),
         ("a: b: c", "config.yaml:1:5: not valid YAML: mapping values are not allowed"),
-        ("workers:\n\t- name: x", "config.yaml:2:1: not valid YAML: found character"),
+        ("workers:\n\t- name: x", "config.yaml:2:1: not valid YAML: found character that cannot start any token"),
         ("port: 1\nport: 2", "config.yaml:2:1: not valid YAML: key 'port' appears twice"),
         ("a: *nowhere", "config.yaml:1:4: not valid YAML: found undefined alias"),
         ("a: !!python/object:os.system x", "config.yaml:1:4: not valid YAML: could not determine a constructor"),
@@ -100,6 +100,11 @@ def test_wrong_types_name_the_place_and_the_value(text: str, expected: str) -> N
 )
 def test_bad_yaml_names_line_and_column(text: str, start: str) -> None:
     assert mistake(text).startswith(start)
+
+
+def test_tabs_are_told_as_such() -> None:
+    assert mistake("workers:\n  \t- name: x").endswith("; indent with spaces, not tabs")
+    assert not mistake("workers: [").endswith("tabs")
 
 
 @pytest.mark.parametrize(
