@@ -1,16 +1,20 @@
 """Quirks of single generations: sizes, ghost sockets, observe, gauges (01 checks 44 and 60, §12.3; 02 §4.5; 08 §22)."""
 
+import time
+from typing import Any
+
 import psutil
 import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
-from tests.compat.environments import Client
+from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import OURS, Fleet, parameters, require
 from tests.processes import EngineProcess
 
 pytestmark = [pytest.mark.published, pytest.mark.timeout(120)]
 
 MIB = 1024 * 1024
+PUBLISHED = (*PYTHON, *NODE)
 SMALL_READERS = tuple(Client("python", version) for version in ("0.9.0", "0.11.6", "0.22.1", "0.23.0"))
 LARGE_READERS = (Client("python", "0.24.6"), Client("python", "0.25.0"), Client("node", "0.22.1"), OURS)
 GHOSTLY = (Client("python", "0.9.0"), Client("python", "0.10.0"), Client("node", "0.9.0"))  # telemetry on `/`
@@ -95,6 +99,77 @@ def test_01_12_3_telemetry_sockets_on_the_worker_path_are_no_workers(client: Cli
         connected = [payload["worker_id"] for payload in told if payload["event"] == "worker_connected"]
         assert connected.count(worker_id) == 1
         assert set(connected) <= {row["id"] for row in rows}
+
+
+@pytest.mark.parametrize("client", parameters(*PUBLISHED))
+def test_08_17_telemetry_is_on_by_default_and_disturbs_nobody(client: Client, own_engine: EngineProcess) -> None:
+    """As a user's first start: no setting at all, except where the engine is."""
+    require(client)
+    with Driver(client, env={"OTEL_ENABLED": "", "III_URL": own_engine.url}) as worker, Driver(OURS) as caller:
+        worker.connect(own_engine.url, "traced")
+        worker.register("traced::relay_sync", "relay", sync=True)
+        worker.discover("functions")
+        caller.connect(own_engine.url, "caller")
+        caller.register("caller::echo", "echo")
+        caller.discover("functions")
+        for number in range(3):
+            assert caller.call("traced::relay_sync", {"to": "caller::echo", "payload": number}) == number
+        assert sorted(row["name"] for row in caller.ask("list", what="workers")) == ["caller", "traced"]
+        assert "[WARN" not in own_engine.log()
+        assert "[ERROR" not in own_engine.log()
+
+
+@pytest.mark.parametrize("client", parameters(*NODE, OURS))
+def test_02_4_5_gauges_fill_latest_metrics_also_after_a_restart(client: Client, own_engine: EngineProcess) -> None:
+    require(client)
+    with Driver(client, env={"OTEL_ENABLED": "true", "III_URL": own_engine.url}) as worker, Driver(OURS) as watcher:
+        worker.connect(own_engine.url, "metered", otel={"enabled": True, "metrics_export_interval_ms": 200})
+        watcher.connect(own_engine.url, "watcher")
+
+        def metered() -> Any:
+            listed = [row for row in watcher.discover("workers")["workers"] if row["name"] == "metered"]
+            return listed and listed[0].get("latest_metrics") and listed[0]
+
+        first = eventually(metered)
+        metrics = first["latest_metrics"]
+        assert metrics["memory_rss"] > 1_000_000
+        assert metrics["cpu_percent"] >= 0
+        assert 0 <= metrics["event_loop_lag_ms"] < 10_000
+        assert 0 <= metrics["uptime_seconds"] < 120
+        assert abs(metrics["timestamp_ms"] / 1000 - time.time()) < 30
+        assert metrics["runtime"] == first["runtime"]
+        own_engine.restart()
+        second = eventually(metered)
+        assert second["id"] != first["id"]
+
+
+@pytest.mark.parametrize("client", parameters(*PUBLISHED))
+def test_01_check_42_enqueue_goes_to_whoever_provides_it(client: Client, own_engine: EngineProcess) -> None:
+    require(client)
+    with Driver(client) as worker, Driver(OURS) as provider:
+        worker.connect(own_engine.url, "caller")
+        with pytest.raises(CallFailed, match=r"No queue provider is installed\.") as failure:
+            worker.call("jobs::resize", {"id": 7}, action={"type": "enqueue", "queue": "images"})
+        assert failure.value.code == "enqueue_error"
+        provider.connect(own_engine.url, "provider")
+        provider.register("engine::queue::enqueue", "null")
+        provider.discover("functions")
+        receipt = worker.call("jobs::resize", {"id": 7}, action={"type": "enqueue", "queue": "images"})
+        job = provider.handled("engine::queue::enqueue")["payload"]
+        assert receipt == {"messageReceiptId": job["messageReceiptId"]}
+        assert (job["queue"], job["function_id"], job["data"]) == ("images", "jobs::resize", {"id": 7})
+        assert "namespace" not in job
+
+
+@pytest.mark.parametrize("client", parameters(*(client for client in PUBLISHED if client.generation >= (0, 21))))
+def test_01_check_41_metadata_travels_beside_the_payload(client: Client, fleet: Fleet, ours: Driver) -> None:
+    newer = fleet.joined(client)
+    for caller, executor in ((newer, ours), (ours, newer)):
+        tag = f"{caller.name} to {executor.name}"
+        caller.call(f"{executor.name}::echo", {"tag": tag}, metadata={"session_id": "s_1"})
+        event = executor.handled(f"{executor.name}::echo", tag=tag)
+        assert event["metadata"] == {"session_id": "s_1"}
+        assert event["payload"].keys() == {"tag", "_caller_worker_id"}
 
 
 def established(pid: int, port: int) -> int:

@@ -12,34 +12,37 @@ from tests.compat.environments import Client
 from tests.compat.fleet import ALL, OURS, Fleet, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.node, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.published, pytest.mark.slow, pytest.mark.timeout(240)]
 
 RESTARTS = 5
 RETURN_S = 15.0  # the longest delay between two attempts is 0.4 s here; the rest is for a busy machine
 
 
-@pytest.fixture(scope="module")
-def engine_of_all(tmp_path_factory: pytest.TempPathFactory, environments: None) -> Iterator[EngineProcess]:
+@pytest.fixture(scope="module", params=["python", pytest.param("node", marks=pytest.mark.node)])
+def everyone(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, environments: None
+) -> Iterator[Fleet]:
+    """Every client of a language, and ours, connected to an engine that will not live long."""
     with EngineProcess(tmp_path_factory.mktemp("restarts")) as engine:
-        yield engine
-
-
-@pytest.fixture(scope="module")
-def everyone(engine_of_all: EngineProcess) -> Iterator[Fleet]:
-    """Every client, connected to an engine that will not live long."""
-    fleet = Fleet(engine_of_all)
-    for client in ALL:
-        fleet.joined(client)
-    yield fleet
-    fleet.end()
+        fleet = Fleet(engine)
+        for client in ALL:
+            if client.language in ("ours", request.param):
+                fleet.joined(client)
+        yield fleet
+        fleet.end()
 
 
 @pytest.fixture(autouse=True)
-def log_of(engine_of_all: EngineProcess) -> Iterator[None]:
-    offset = len(engine_of_all.log())
+def log_of_engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Prints what the engine logged, which pytest shows if the test failed."""
+    if "everyone" not in request.fixturenames:
+        yield
+        return
+    engine: EngineProcess = request.getfixturevalue("everyone").engine
+    offset = len(engine.log())
     yield
-    news = engine_of_all.log()[offset:]
-    print(f"--- engine at {engine_of_all.url}\n{news[-8000:]}")
+    news = engine.log()[offset:]
+    print(f"--- engine at {engine.url}\n{news[-8000:]}")
     assert "Traceback" not in news
 
 
