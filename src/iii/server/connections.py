@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
 from iii.engine.engine import Engine
 from iii.protocol.close_codes import CloseCode
@@ -33,6 +34,9 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __iter__(self) -> Iterator[WebSocket]:
+        return iter(list(self._open))
+
     def add(self, web_socket: WebSocket) -> None:
         web_socket.silent_since = self.loop.time()
         self._open.add(web_socket)
@@ -45,7 +49,7 @@ class Connections:
     async def end_all(self) -> None:
         """Clean up and close with 1012; whoever has not answered after a second is aborted."""
         self._sweeper.cancel()
-        ending = list(self._open)
+        ending = list(self)
         for web_socket in ending:
             web_socket.ended()  # first: who waits for a call that stops here can still be told
         for web_socket in ending:
@@ -60,7 +64,7 @@ class Connections:
 
     def sweep(self, now: float, ping: bool) -> None:
         """Look at every connection: end it when it is dead or never reads, else ping it if it is time for that."""
-        for web_socket in list(self._open):
+        for web_socket in self:
             if web_socket.heard:
                 web_socket.heard = False
                 web_socket.silent_since = now

@@ -47,6 +47,11 @@ class Listener:
     def address(self) -> str:
         return f"{_in_url(self.host)}:{self.port}"
 
+    @property
+    def open_sockets(self) -> int:
+        """Accepted connections, WebSocket or not yet."""
+        return len(self.connections) + len(self._doors) + len(self._accepting)
+
     async def open(self) -> None:
         """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""
         self._loop = asyncio.get_running_loop()

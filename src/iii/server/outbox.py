@@ -57,6 +57,11 @@ class Outbox:
         self._taken = 0  # of them, how many the operating system had taken at the last look
         self._stalled_since: float | None = None
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._room < 0
+
     def send(self, message: bytes) -> None:
         """Queue one text message; nothing happens once closed."""
         queued = self._queued
@@ -92,19 +97,19 @@ class Outbox:
     def pause(self) -> None:
         """The transport has enough for now."""
         self._paused = True
-        if self._room >= 0:
+        if not self.closed:
             self._room = max(0, OUTBOUND_QUEUE_BYTES - self._transport.get_write_buffer_size())
 
     def resume(self) -> None:
         """The transport takes more."""
         self._paused = False
-        if self._room >= 0:
+        if not self.closed:
             self._room = OUTBOUND_QUEUE_BYTES
         self._hand_over()
 
     def close(self, last_frame: bytes = b"") -> None:
         """Hand over everything, then this frame, then nothing more."""
-        if self._room < 0:
+        if self.closed:
             return
         self._chunks.append(last_frame)
         self._hand_over()
@@ -142,7 +147,7 @@ class Outbox:
         self._write(data)
 
     def _refuse(self) -> None:
-        if self._room < 0:
+        if self.closed:
             return
         peer = self._transport.get_extra_info("peername")
         logger.warning(

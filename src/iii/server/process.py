@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 STOP_S = 15.0  # hard limit of an orderly stop (L4)
 
-# Calls make objects by the thousand and no cycles: with the default (700) the collector would run all the time and find
-# nothing. A connection that ends leaves few cycles, if any.
+# Calls make objects by the thousand and no cycles, and connections that end leave none: with the default of 700 the
+# collector would run all the time and find nothing.
 _GC_NEW_OBJECTS = 50_000
 
 
@@ -61,14 +61,16 @@ async def serve(config: ServerConfig) -> bool:
     server = EngineServer(config)
     try:
         await server.start()
+        _calm_collector()
         await stopping.wait()
         logger.info("Engine stops")
     finally:
-        in_time = await _within(STOP_S, server.stop)
+        in_time = await within(STOP_S, server.stop)
     return in_time
 
 
-async def _within(limit_s: float, stop: Callable[[], Awaitable[None]]) -> bool:
+async def within(limit_s: float, stop: Callable[[], Awaitable[None]]) -> bool:
+    """Whether it stopped in time."""
     try:
         async with asyncio.timeout(limit_s):
             await stop()
@@ -89,6 +91,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+def _calm_collector() -> None:
+    gc.collect()
+    gc.freeze()  # all that is there now stays: no need to look at it again
+    gc.set_threshold(_GC_NEW_OBJECTS, 20, 20)
+
+
 class EngineServer:
     """The core with its modules, on the running event loop."""
 
@@ -97,19 +105,16 @@ class EngineServer:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Future[None]] = set()
         self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._spawn)
-        self._modules = [_create(self.engine, entry) for entry in config.entries]
+        self.modules = [_create(self.engine, entry) for entry in config.entries]
         self._started: list[Module] = []
 
     async def start(self) -> None:
         """Register what all modules serve, then start them; listeners last, so that nobody comes too early (L3)."""
-        for module in self._modules:
+        for module in self.modules:
             self.engine.add_module(module)
-        for module in self._modules:
+        for module in self.modules:
             self._started.append(module)
             await module.start()
-        gc.collect()
-        gc.freeze()  # all that is there now stays: no need to look at it again
-        gc.set_threshold(_GC_NEW_OBJECTS, 20, 20)
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
         told = {
             "version": PACKAGE_VERSION,

@@ -123,7 +123,7 @@ class WebSocket(WSListener):
 
     def close(self, code: int, reason: str = "") -> None:
         """Send Close after what is queued; TCP ends when the other side answers, at the latest after a second."""
-        if self._closing is None:
+        if self._closing is None and not self.outbox.closed:
             self._stop_receiving()
             self.outbox.close(close_frame(code, reason))
             self._closing = self.connections.loop.call_later(CLOSE_WAIT_S, self._transport.abort)

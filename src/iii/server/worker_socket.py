@@ -1,14 +1,17 @@
 """A connection on `/`: the link of one session (01 §3)."""
 
+from collections.abc import Callable
+
 from picows import WSTransport
 
 from iii.engine.session import Session
-from iii.server.web_socket import WebSocket
+from iii.server.web_socket import WebSocket, ignore
 
 
 class WorkerSocket(WebSocket):
     __slots__ = ("send", "session")
 
+    send: Callable[[bytes], None]
     session: Session
 
     def opened(self) -> None:
@@ -22,7 +25,8 @@ class WorkerSocket(WebSocket):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         super().on_ws_disconnected(transport)
-        del self.session, self.send  # both lead back here: it is freed without the collector
+        del self.session  # it leads back here: both are freed without the collector
+        self.send = ignore
 
     @property
     def may_be_silent(self) -> bool:

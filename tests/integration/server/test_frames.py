@@ -1,0 +1,181 @@
+"""Frames of a connection on `/` (01 §2, §3.1, §4)."""
+
+import uuid
+
+import pytest
+
+from iii.engine.engine import Engine
+from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
+from tests.integration.server.conftest import until
+from tests.integration.server.raw_socket import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    RawSocket,
+    client_frame,
+)
+
+REGISTER = '{"type":"registerfunction","id":"svc::f"}'
+
+
+async def test_01_check_01_the_engine_speaks_first(port: int) -> None:
+    async with await RawSocket.upgraded(port) as client:
+        greeting = await client.json()
+        assert greeting["type"] == "workerregistered"
+        assert str(uuid.UUID(greeting["worker_id"])) == greeting["worker_id"]
+        assert uuid.UUID(greeting["reattach_token"]) != uuid.UUID(greeting["worker_id"])
+
+
+async def test_01_check_05_pings_of_both_kinds(worker: RawSocket) -> None:
+    worker.say(b"abc", PING)
+    assert await worker.frame() == Frame(True, PONG, b"abc")
+    worker.say({"type": "pong"})
+    worker.say(b"unasked", PONG)
+    worker.say({"type": "ping"})
+    assert await worker.json() == {"type": "pong"}
+
+
+async def test_01_check_06_bad_messages_get_no_answer(worker: RawSocket) -> None:
+    for text in ("", "   ", "not json", "[]", '{"type":"nope"}', '{"type":"registerfunction"}', b"\xff\xfe{", "\0"):
+        worker.say(text)
+    worker.say({"type": "ping"})
+    assert await worker.json() == {"type": "pong"}
+
+
+async def test_01_check_07_binary_frames(worker: RawSocket) -> None:
+    worker.say(b"LOGS\xff\xfe", BINARY)
+    worker.say(b"OTLP", BINARY)
+    worker.say(b"", BINARY)
+    worker.say(b'{"type":"ping"}', BINARY)
+    assert await worker.json() == {"type": "pong"}
+
+
+async def test_01_check_08_messages_of_engines_are_ignored(worker: RawSocket, engine: Engine) -> None:
+    ids = set(engine.sessions)
+    worker.say({"type": "workerregistered", "worker_id": "x"})
+    assert await worker.answers_ping()
+    assert set(engine.sessions) == ids
+
+
+async def test_01_check_09_fragments_are_one_message(worker: RawSocket) -> None:
+    text = b'{"padding":"' + b"x" * (2 * MIB) + b'","type":"ping"}'
+    worker.say(text[: 1 * MIB], TEXT, final=False)
+    worker.say(b"in between", PING)
+    worker.say(text[1 * MIB : 2 * MIB], CONTINUATION, final=False)
+    worker.say(text[2 * MIB :], CONTINUATION)
+    assert await worker.frame() == Frame(True, PONG, b"in between")
+    assert await worker.json() == {"type": "pong"}
+
+
+async def test_binary_messages_may_be_fragmented_too(worker: RawSocket) -> None:
+    worker.say(b'{"type":', BINARY, final=False)
+    worker.say(b"", CONTINUATION, final=False)
+    worker.say(b'"ping"}', CONTINUATION)
+    assert await worker.json() == {"type": "pong"}
+
+
+async def test_L5_a_message_of_64_MiB_is_taken(worker: RawSocket) -> None:
+    text = b'{"type":"ping","padding":"' + b"x" * (INBOUND_MESSAGE_BYTES - 28) + b'"}'
+    assert len(text) == INBOUND_MESSAGE_BYTES
+    worker.say(text)
+    assert await worker.json() == {"type": "pong"}
+
+
+async def test_L5_a_larger_frame_is_refused_by_its_head(worker: RawSocket, engine: Engine) -> None:
+    worker.write(bytes((0x81, 0xFF)) + (INBOUND_MESSAGE_BYTES + 1).to_bytes(8, "big"))
+    assert (await worker.frame()).close_code == 1009
+    assert await worker.ended() == b""
+    assert not engine.sessions
+
+
+async def test_L5_fragments_that_become_too_large_are_refused(worker: RawSocket, engine: Engine) -> None:
+    worker.say(REGISTER)
+    part = client_frame(b"x" * (8 * MIB), CONTINUATION, final=False)
+    worker.say(b"x" * (8 * MIB), TEXT, final=False)
+    for _ in range(7):
+        worker.write(part)
+    assert await worker.answers_ping()  # 64 MiB are not too many
+    worker.say(b"x", CONTINUATION)
+    assert (await worker.frame()).close_code == 1009
+    assert not engine.sessions
+    worker.say({"type": "ping"})  # too late
+    worker.say((1009).to_bytes(2, "big"), CLOSE)
+    assert await worker.ended() == b""
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        client_frame("no beginning", CONTINUATION),
+        client_frame("a", TEXT, final=False) + client_frame("b", TEXT),
+        client_frame("a", TEXT, final=False) + client_frame("b", BINARY),
+        client_frame("a", BINARY, final=False) + client_frame("b", TEXT, final=False),
+        b"\x81\x05hello",  # not masked
+        client_frame("", 0x3),  # no such opcode
+        client_frame("", 0xB),
+        client_frame("x", PING, final=False),
+        client_frame(b"x" * 126, PING),
+        b"\x81\xfe\x00\x05abcd",  # a length that is longer than it need be
+        b"\x81\xff" + b"\xff" * 8,
+        client_frame(b"\x03", CLOSE),
+        client_frame((999).to_bytes(2, "big"), CLOSE),
+    ],
+)
+async def test_frames_against_the_rules_end_the_connection(worker: RawSocket, engine: Engine, frames: bytes) -> None:
+    worker.say(REGISTER)
+    worker.write(frames + client_frame(b"after that") * 100)
+    assert (await worker.frame()).close_code == 1002
+    assert not engine.sessions
+    worker.say((1002).to_bytes(2, "big"), CLOSE)
+    await worker.ended()
+
+
+@pytest.mark.parametrize(
+    ("payload", "answered"),
+    [
+        (b"", None),
+        ((1000).to_bytes(2, "big"), 1000),
+        ((1001).to_bytes(2, "big") + b"going away", 1001),
+        ((1012).to_bytes(2, "big"), 1012),
+        ((3000).to_bytes(2, "big"), 3000),
+        ((4999).to_bytes(2, "big") + "grüße".encode(), 4999),
+    ],
+)
+async def test_4_2_the_clients_close_is_answered_with_its_code(
+    worker: RawSocket, engine: Engine, payload: bytes, answered: int | None
+) -> None:
+    worker.say({"type": "ping"})
+    worker.say(payload, CLOSE)
+    worker.say({"type": "ping"})
+    assert await worker.json() == {"type": "pong"}
+    assert (await worker.frame()).close_code == answered
+    assert await worker.ended() == b""
+    assert not engine.sessions
+
+
+@pytest.mark.parametrize("how", ["drop", "end of file", "within a frame"])
+async def test_a_connection_that_just_ends_is_cleaned_up(worker: RawSocket, engine: Engine, how: str) -> None:
+    worker.say(REGISTER)
+    assert await worker.answers_ping()
+    if how == "drop":
+        worker.drop()
+    else:
+        if how == "within a frame":
+            worker.write(client_frame("x" * 1000)[:500])
+        worker.writer.write_eof()
+        assert await worker.ended() == b""
+    await until(lambda: not engine.sessions)
+
+
+async def test_three_thousand_messages_in_one_go_are_answered_in_order(worker: RawSocket) -> None:
+    calls = []
+    for number in range(3000):
+        call_id = str(uuid.UUID(int=number))
+        calls.append(client_frame(f'{{"type":"invokefunction","function_id":"nope","invocation_id":"{call_id}"}}'))
+    worker.write(b"".join(calls))
+    answers = [(await worker.json())["invocation_id"] for _ in calls]
+    assert answers == [str(uuid.UUID(int=number)) for number in range(3000)]

@@ -1,0 +1,121 @@
+"""Modules boot and stop in order (L3, L4)."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from iii.engine.engine_functions import EngineFunctions
+from iii.modules.observability.module import Observability
+from iii.server import config_file, process
+from iii.server.listener import Listener
+from iii.server.process import EngineServer
+from iii.server.start_failure import StartFailure
+from iii.server.worker_manager import WorkerManager
+from tests.integration.server.raw_socket import CLOSE, RawSocket
+from tests.processes import free_port
+
+TEXT = """\
+registration_namespace_grace_ms: 1234
+workers:
+  - {name: iii-worker-manager, config: {port: 0}}
+  - {name: iii-worker-manager, config: {port: PORT}}
+  - {name: iii-engine-functions, config: {discovery_dialect: modern}}
+"""
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EngineServer]:
+    path = tmp_path / "config.yaml"
+    path.write_text(TEXT.replace("PORT", str(free_port())))
+    server = EngineServer(config_file.load(path, environment={}))
+    yield server
+    await server.stop()
+
+
+async def test_the_configuration_reaches_the_core(server: EngineServer) -> None:
+    options = server.engine.options
+    assert (options.grace_ms, options.discovery_dialect) == (1234, "modern")
+
+
+async def test_L3_all_modules_serve_before_the_first_listener_opens(
+    server: EngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[set[str]] = []
+    open_listener = Listener.open
+
+    async def opened(listener: Listener) -> None:
+        served.append({module.instance for module in server.engine.modules})
+        await open_listener(listener)
+
+    monkeypatch.setattr(Listener, "open", opened)
+    await server.start()
+    every = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager", "iii-worker-manager#1"}
+    assert served == [every, every]
+
+
+async def test_L4_ports_close_first_and_connections_end_last(
+    server: EngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    async def stopped(module: Observability | EngineFunctions) -> None:
+        steps.append(module.instance)
+        with pytest.raises(ConnectionRefusedError):
+            await RawSocket.connect(port)
+        assert server.engine.sessions
+
+    monkeypatch.setattr(EngineFunctions, "stop", stopped)
+    monkeypatch.setattr(Observability, "stop", stopped)
+    await server.start()
+    port = next(module.listener.port for module in server.engine.modules if isinstance(module, WorkerManager))
+    async with await RawSocket.greeted(port) as worker:
+        stopping = asyncio.create_task(server.stop())
+        assert (await worker.frame()).close_code == 1012
+        worker.say((1012).to_bytes(2, "big"), CLOSE)
+        await stopping
+    assert steps == ["iii-engine-functions", "iii-observability"]
+
+
+async def test_07_8_4_a_module_that_fails_to_stop_does_not_keep_the_others(
+    server: EngineServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(module: Observability) -> None:
+        raise RuntimeError("cannot")
+
+    monkeypatch.setattr(Observability, "stop", broken)
+    await server.start()
+    port = next(module.listener.port for module in server.engine.modules if isinstance(module, WorkerManager))
+    await server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await RawSocket.connect(port)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+        "Module iii-observability did not stop cleanly"
+    ]
+
+
+async def test_L2_a_listener_that_cannot_bind_stops_the_start(
+    server: EngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (module for module in server.modules if isinstance(module, WorkerManager))
+    async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", second.listener.port):
+        with pytest.raises(StartFailure, match="already in use"):
+            await server.start()
+        await server.stop()
+        with pytest.raises(ConnectionRefusedError):
+            await RawSocket.connect(first.listener.port)
+
+
+async def test_L4_a_stop_that_takes_too_long_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    async def at_once() -> None:
+        pass
+
+    assert await process.within(0.02, at_once) is True
+    assert await process.within(0.02, forever) is False
+    assert any("Not everything stopped" in record.getMessage() for record in caplog.records)

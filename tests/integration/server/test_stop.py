@@ -1,0 +1,119 @@
+"""Boot and stop of the process (L3, L4, L6, 01 §11, 07 §8.4)."""
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from iii.engine.engine import Engine
+from tests.integration.server.conftest import Open
+from tests.integration.server.raw_socket import CLOSE, RawSocket
+from tests.processes import EngineProcess, free_port
+
+one_loop = pytest.mark.asyncio(loop_factories=["asyncio"])  # the engine is another process
+
+TWO_LISTENERS = """\
+workers:
+  - name: iii-worker-manager
+    config: {host: 127.0.0.1, port: {port}}
+  - name: iii-worker-manager
+    config: {host: 127.0.0.1, port: OTHER}
+"""
+
+
+@pytest.fixture(params=["", "asyncio"], ids=["uvloop", "plain asyncio"])
+def process(request: pytest.FixtureRequest) -> EngineProcess:
+    return EngineProcess(env={"III_LOOP": request.param})
+
+
+async def test_01_2_4_the_port_closes_before_connections_end(open_listener: Open, engine: Engine) -> None:
+    listener = await open_listener()
+    async with (
+        await RawSocket.greeted(listener.port) as worker,
+        await RawSocket.upgraded(listener.port, "/otel") as otel,
+    ):
+        closing = asyncio.create_task(listener.close())
+        for client in (worker, otel):
+            assert (await client.frame()).close_code == 1012
+            with pytest.raises(ConnectionRefusedError):
+                await RawSocket.connect(listener.port)
+        assert not engine.sessions
+        for client in (worker, otel):
+            client.say((1012).to_bytes(2, "big"), CLOSE)
+            assert await client.ended() == b""
+        started = time.monotonic()
+        await closing
+        assert time.monotonic() - started < 0.5  # nobody left to wait for
+
+
+async def test_4_2_who_does_not_answer_the_close_is_aborted_after_a_second(open_listener: Open) -> None:
+    listener = await open_listener()
+    async with await RawSocket.greeted(listener.port) as deaf:
+        started = time.monotonic()
+        await listener.close()
+        assert 0.9 <= time.monotonic() - started < 1.5
+        assert len(listener.connections) == 0
+        assert (await deaf.frame()).close_code == 1012
+        assert await deaf.ended() == b""
+
+
+@one_loop
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_07_8_4_a_signal_ends_the_engine_orderly(process: EngineProcess, number: signal.Signals) -> None:
+    with process:
+        async with await RawSocket.greeted(process.port) as worker, await RawSocket.connect(process.port) as silent:
+            process.send_signal(number)
+            assert (await worker.frame()).close_code == 1012
+            assert await silent.ended(1) == b""
+            worker.say((1012).to_bytes(2, "big"), CLOSE)
+            assert await worker.ended() == b""
+        assert await asyncio.to_thread(process.wait) == 0
+    assert "Engine ready" in process.log()
+    assert f"127.0.0.1:{process.port}" in process.log()
+    assert "Traceback" not in process.log()
+
+
+@one_loop
+async def test_L4_a_second_signal_ends_it_at_once(process: EngineProcess) -> None:
+    with process:
+        async with await RawSocket.greeted(process.port) as deaf:
+            process.send_signal(signal.SIGTERM)
+            assert (await deaf.frame()).close_code == 1012  # and is never answered
+            started = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait) == -signal.SIGTERM
+            assert time.monotonic() - started < 0.5
+
+
+@one_loop
+async def test_a_killed_engine_is_back_at_once_at_the_same_port(process: EngineProcess) -> None:
+    with process:
+        for _ in range(3):
+            async with await RawSocket.greeted(process.port) as worker:
+                await asyncio.to_thread(process.restart)
+                assert await worker.ended() == b""
+        async with await RawSocket.greeted(process.port):
+            pass
+
+
+@one_loop
+async def test_07_3_2_several_entries_are_several_listeners() -> None:
+    other = free_port()
+    with EngineProcess(config=TWO_LISTENERS.replace("OTHER", str(other))) as process:
+        async with await RawSocket.greeted(process.port) as first, await RawSocket.greeted(other) as second:
+            second.say({"type": "registerfunction", "id": "svc::f"})
+            second.say({"type": "invokefunction", "function_id": "engine::workers::register", "data": {"name": "b"},
+                        "action": {"type": "void"}})  # fmt: skip
+            await second.answers_ping()
+            call_id = "00000000-0000-4000-8000-000000000001"
+            first.say({"type": "invokefunction", "function_id": "svc::f", "data": {}, "invocation_id": call_id})
+            forwarded = await second.json()
+            second.say({"type": "invocationresult", "invocation_id": forwarded["invocation_id"],
+                        "function_id": "svc::f", "result": 1})  # fmt: skip
+            assert (await first.json())["result"] == 1
+            first.say({"type": "invokefunction", "function_id": "engine::workers::info",
+                       "data": {"id": "iii-worker-manager#1"}, "invocation_id": call_id})  # fmt: skip
+            row = (await first.json())["result"]["worker"]
+            assert (row["name"], row["internal"]) == ("iii-worker-manager", True)
+            assert row["description"].startswith("WebSocket listener that SDK workers connect to.")
