@@ -61,7 +61,17 @@ def _run(options: list[str], command: str, arguments: list[str]) -> int:
     ]  # which old scripts pass; nothing is checked
     if wrong:
         return usage_error("iii", f"'{wrong[0]}' is for running the engine, not for 'iii {command}'")
+    if not all(map(_is_text, arguments)):
+        return usage_error(f"iii {command}", "the arguments are not UTF-8 text")
     return _command(COMMANDS[command])(arguments)
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # the shell passed other bytes on
+        return False
+    return True
 
 
 def _command(module: str) -> Callable[[list[str]], int]:

@@ -87,12 +87,14 @@ class _Lost(Exception):
 async def _unless(lost: asyncio.Event, call: Coroutine[Any, Any, Any]) -> Any:
     """The result of the call. Raises _Lost, if that is known first."""
     watch, answer = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(call)
-    await asyncio.wait((answer, watch), return_when=asyncio.FIRST_COMPLETED)
-    watch.cancel()
-    if not answer.done():
+    try:
+        await asyncio.wait((answer, watch), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise _Lost
+        return answer.result()
+    finally:
         answer.cancel()
-        raise _Lost
-    return answer.result()
+        watch.cancel()
 
 
 class _FirstRemark(logging.Handler):
@@ -101,12 +103,12 @@ class _FirstRemark(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.text = ""
-        client = logging.getLogger("iii.sdk")
-        client.propagate = False
-        client.handlers[:] = [self]
+        for name in ("iii.sdk", "asyncio"):
+            logging.getLogger(name).propagate = False
+            logging.getLogger(name).handlers[:] = [self]
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not self.text and isinstance(record.args, tuple) and record.args:
+        if not self.text and record.name == "iii.sdk" and isinstance(record.args, tuple) and record.args:
             self.text = reason(str(record.args[-1]))
 
     def __str__(self) -> str:
@@ -117,6 +119,6 @@ def reason(error: str) -> str:
     """The text of a connection error as people say it: `connection refused`."""
     numbered = re.search(r"\[Errno (-?\d+)\] ?(.*)", error)
     if numbered is None:
-        return error
+        return "it does not answer as an engine does" if error == "TimeoutError" else error
     number = int(numbered[1])
     return (os.strerror(number) if number > 0 else numbered[2]).lower()

@@ -58,7 +58,4 @@ def _raw(text: str) -> Raw:
 
 
 def _encoded(value: object) -> Raw:
-    try:
-        return Raw(msgspec.json.encode(value))
-    except UnicodeEncodeError:
-        raise PayloadMistake("the arguments are not UTF-8 text") from None
+    return Raw(msgspec.json.encode(value))

@@ -38,12 +38,13 @@ def run(arguments: list[str]) -> int:
     if function_id is None and words and "=" not in words[0]:
         function_id, words = words[0], words[1:]
     address = address_of(options, parser)
-    if options.help and not function_id:
+    blank = function_id is None or not function_id.strip()
+    if options.help and blank:
         parser.print_help()
         return 0
     if options.namespace is not None and not options.namespace.strip():
         return fail("namespace is empty: --namespace was given and left blank; name one, or leave it out for 'default'")
-    if not function_id:
+    if function_id is None or blank:
         if options.payload is not None:
             parser.error("--payload needs --function-id ID")
         return fail("iii trigger: missing FUNCTION_PATH. Try: iii trigger math::add a=2 b=3")

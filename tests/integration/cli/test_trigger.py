@@ -1,14 +1,29 @@
 """`iii trigger` against a running engine (07 §8.2)."""
 
+import asyncio
 import json
+import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 import iii as sdk
 from tests.integration.cli.conftest import Iii, RunningEngine
+from tests.processes import EngineProcess, environment
+
+ENTERED = threading.Event()
+
+
+async def forever(payload: object) -> None:
+    ENTERED.set()
+    await asyncio.Event().wait()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,6 +50,7 @@ def worker(engine: RunningEngine) -> Iterator[sdk.Worker]:
     worker.register_function("t::none", lambda payload: None)
     worker.register_function("t::fail", fail)
     worker.register_function("t::slow", lambda payload: time.sleep(1))
+    worker.register_function("t::forever", forever)
     elsewhere = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="other", namespace="elsewhere"))
     elsewhere.register_function("t::where", lambda payload: "elsewhere")
     assert worker.trigger({"function_id": "t::none"}) is None
@@ -128,6 +144,45 @@ def test_07_s8_2_help_of_an_unknown_function(iii: Iii, engine: RunningEngine) ->
     done = iii("trigger", "no::such", "--help", "--url", engine.url())
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: function `no::such` not found in engine registry.\nhint: ")
+
+
+def test_ctrl_c_ends_a_call_silently(engine: RunningEngine) -> None:
+    command = [sys.executable, "-m", "iii.cli", "trigger", "t::forever", "--url", engine.url()]
+    ENTERED.clear()
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert ENTERED.wait(20)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0] == b""
+        assert process.returncode == 130
+
+
+def test_a_lost_connection_is_told(tmp_path: Path, iii: Iii) -> None:
+    with EngineProcess(tmp_path) as engine, sdk_worker(engine.url):
+        ENTERED.clear()
+        command = [sys.executable, "-m", "iii.cli", "trigger", "t::forever", "--url", engine.url]
+        with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+            assert ENTERED.wait(20)
+            engine.kill()
+            _, told = process.communicate(timeout=20)
+    assert told == f"Error: lost the connection to {engine.url}; the function may still be running\n"
+    assert process.returncode == 1
+
+
+@contextmanager
+def sdk_worker(url: str) -> Iterator[sdk.Worker]:
+    worker = sdk.register_worker(url)
+    worker.register_function("t::forever", forever)
+    assert worker.list_functions()
+    yield worker
+    worker.shutdown()
+
+
+def test_reading_only_the_start_of_the_output_is_fine(engine: RunningEngine) -> None:
+    command = f"{sys.executable} -m iii.cli function list --all --json --url {engine.url()}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{command} | head -n 1"], env=environment(), capture_output=True, text=True, timeout=20
+    )
+    assert (done.stdout, done.stderr) == ("[\n", "")
 
 
 @pytest.fixture

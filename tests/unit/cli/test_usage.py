@@ -61,6 +61,8 @@ def test_07_check_60_start_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
         ("trigger f --url ws://x:y", "--url: expected ws://HOST:PORT or wss://HOST, got 'ws://x:y'"),
         ("trigger f --url ws://x --port 1", "--url says it all; leave out --address and --port"),
         ("trigger f --address ws://x", "--address: expected a host name or address, got 'ws://x'; for a URL use --url"),
+        ("trigger f a=\udcff", "the arguments are not UTF-8 text"),
+        ("trigger \udcff", "the arguments are not UTF-8 text"),
         ("trigger --payload {}", "--payload needs --function-id ID"),
         ("trigger --function-id f g", "both --function-id and FUNCTION_PATH ('g') are given; keep one"),
         ("trigger f --json 1 --payload 1", "both --json and --payload are given; keep one"),
@@ -79,6 +81,7 @@ def test_07_s8_1_wrong_usage_is_one_line_and_a_hint(line: str, error: str, capsy
     ("line", "text"),
     [
         ("trigger", "iii trigger: missing FUNCTION_PATH. Try: "),
+        ("trigger ' '", "iii trigger: missing FUNCTION_PATH. Try: "),
         ("trigger a=1", "iii trigger: missing FUNCTION_PATH. Try: "),
         ("trigger f word", "expected key=value, got 'word'"),
         ("trigger f =v", "payload key must not be empty (got '=v')"),
