@@ -27,6 +27,25 @@ def test_07_s4_1_no_creates_nothing_and_starts_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_07_s4_1_enter_creates_the_file_and_starts(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    (tmp_path / "sub").mkdir()
+    host = f"127.{os.getpid() % 250 + 2}.{os.getpid() // 250 % 250}.7"
+    command = [sys.executable, "-m", "iii.cli", "-c", "sub/my.yaml", "--host", host]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdin=theirs, stderr=theirs, stdout=theirs
+    ) as process:
+        os.close(theirs)
+        assert f"No my.yaml found in {tmp_path}/sub. Create it" in read_until(ours, "[Y/n] ")
+        os.write(ours, b"\n")
+        told = read_until(ours, f"ws://{host}:49134")
+        process.terminate()
+        assert process.wait(20) == 0
+    os.close(ours)
+    assert "Created sub/my.yaml." in told
+    assert "\x1b[34m[INFO]\x1b[0m" in told, "colours on a terminal"
+
+
 def read_until(terminal: int, text: str) -> str:
     """What the terminal shows, up to and with the text; within 20 s."""
     shown = ""
