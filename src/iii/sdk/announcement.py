@@ -41,7 +41,7 @@ def package_version() -> str:
 
 
 def announcement(options: InitOptions) -> Announcement:
-    """Read anew for each connection: a name or namespace in the environment may have changed meanwhile."""
+    """Everything about this process and its project."""
     telemetry = options.telemetry
     language = os.environ.get("LANG", "").partition(".")[0]
     return Announcement(
@@ -54,12 +54,19 @@ def announcement(options: InitOptions) -> Announcement:
         namespace=options.effective_namespace,
         telemetry={
             "language": (telemetry and telemetry.language) or language or None,
-            "project_name": (telemetry and telemetry.project_name) or project_name(Path.cwd()),
+            "project_name": (telemetry and telemetry.project_name) or _project_here(),
             "framework": (telemetry and telemetry.framework) or "iii-py",
         },
         features=FEATURES,
         description=options.worker_description or UNSET,
     )
+
+
+def _project_here() -> str | None:
+    try:
+        return project_name(Path.cwd())
+    except OSError:  # the folder is gone
+        return None
 
 
 def project_name(folder: Path) -> str | None:

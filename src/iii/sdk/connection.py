@@ -195,6 +195,7 @@ class Connection:
         return socket
 
     def _begin(self, socket: WorkerSocket) -> None:
+        """The burst of a new connection, before anything the engine says on it is read."""
         with self.lock:
             for message in self._user.greeting():
                 socket.send(Outgoing(message, kept=False))

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
+from iii.sdk.core import WorkerCore
 from iii.sdk.options import InitOptions, engine_url
 from iii.sdk.worker import Worker
 
@@ -38,47 +40,91 @@ class _ThreadedWorker(Worker):
     """A worker with a loop on a thread of its own."""
 
     def __init__(self, url: str, options: InitOptions) -> None:
-        super().__init__(url, options, _new_loop())
+        core = WorkerCore(url, options, _new_loop())
+        super().__init__(core)
         # Not a daemon: a worker whose main thread has nothing more to do goes on serving
-        self._thread = threading.Thread(target=self._run, name="iii worker", daemon=False)
+        self._thread = threading.Thread(target=_run, args=(core,), name="iii worker", daemon=False)
         self._timeout_s = options.connect_timeout_ms / 1000
 
     def open(self) -> None:
+        """Start the thread and wait for the connection, as `register_worker` says."""
         self._thread.start()
-        settled = self.wait_until_settled(self._timeout_s)
+        _outlive_main_thread(self)
+        settled = self._core.connection.states.settled.wait(self._timeout_s)
         try:
-            self.raise_if_unusable()
+            self._core.raise_if_unusable()
         except BaseException:
             self.shutdown()
             raise
         if not settled:
-            logger.warning(
-                "Timed out after %gs waiting for connection to %s; continuing to retry in background",
-                self._timeout_s,
-                self.address,
-            )
+            _warn_of_waiting(self._timeout_s, self.address)
 
     def shutdown(self) -> None:
         super().shutdown()
+        self._stop_thread()
         self._thread.join(JOIN_S)
 
     async def shutdown_async(self) -> None:
         await super().shutdown_async()
-        if asyncio.get_running_loop() is not self._loop:
+        self._stop_thread()
+        if asyncio.get_running_loop() is not self._core.loop:
             await asyncio.to_thread(self._thread.join, JOIN_S)
 
-    async def _stop(self) -> None:
-        await super()._stop()
-        self._loop.call_soon(self._loop.stop)
+    def _stop_thread(self) -> None:
+        _open_workers.discard(self)
+        if not self._core.loop.is_closed():
+            self._core.loop.call_soon_threadsafe(self._core.loop.stop)
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.call_soon(self.start)
+    def join(self) -> None:
+        """Wait until the thread ends, however long."""
+        self._thread.join()
+
+
+def _run(core: WorkerCore) -> None:
+    loop = core.loop
+    asyncio.set_event_loop(loop)
+    loop.call_soon(core.start)
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+_open_workers: set[_ThreadedWorker] = set()
+
+
+def _outlive_main_thread(worker: _ThreadedWorker) -> None:
+    if not _exit_hooked:
+        # The interpreter would wait for the thread by itself, but with thread pools closed already, so that no handler
+        # could use one, and with a traceback for Ctrl-C. There is no public hook at this point
+        threading._register_atexit(_serve_on)  # type: ignore[attr-defined]
+        _exit_hooked.append(True)
+    _open_workers.add(worker)
+
+
+_exit_hooked: list[bool] = []
+
+
+def _serve_on() -> None:
+    """The main thread has ended: serve until a shutdown or Ctrl-C, or not at all if it ended with an error."""
+    leaving = getattr(sys, "last_type", None) is not None
+    while _open_workers:
+        worker = next(iter(_open_workers))
         try:
-            self._loop.run_forever()
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        finally:
-            self._loop.close()
+            if leaving:
+                worker.shutdown()
+            else:
+                worker.join()
+                _open_workers.discard(worker)
+        except KeyboardInterrupt:
+            leaving = True
+
+
+def _warn_of_waiting(timeout_s: float, address: str) -> None:
+    logger.warning(
+        "Timed out after %gs waiting for connection to %s; continuing to retry in background", timeout_s, address
+    )
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -102,25 +148,22 @@ class connect_worker:
         self._worker: Worker | None = None
 
     async def _connected(self) -> Worker:
-        worker = Worker(self._url, self._options, asyncio.get_running_loop())
+        core = WorkerCore(self._url, self._options, asyncio.get_running_loop())
+        worker = Worker(core)
         settled = asyncio.Event()
         unsubscribe = worker.add_connection_state_listener(
             lambda state: settled.set() if state in ("connected", "failed") else None
         )
-        worker.start()
+        core.start()
         timeout_s = self._options.connect_timeout_ms / 1000
         try:
             async with asyncio.timeout(timeout_s):
                 await settled.wait()
-            worker.raise_if_unusable()
+            core.raise_if_unusable()
         except TimeoutError:
-            logger.warning(
-                "Timed out after %gs waiting for connection to %s; continuing to retry in background",
-                timeout_s,
-                worker.address,
-            )
+            _warn_of_waiting(timeout_s, worker.address)
         except BaseException:
-            await worker.shutdown_async()
+            await core.stop()
             raise
         finally:
             unsubscribe()

@@ -21,6 +21,8 @@ from iii.sdk.trace_context import TraceContext, current_trace
 
 logger = logging.getLogger("iii.sdk")
 
+CANCEL_S = 2.0  # for handlers and providers to end when they are cancelled at shutdown
+
 # Since 3.12 a handler that never waits is finished within the turn of the loop that brought its call
 _EAGER: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -69,11 +71,14 @@ class Executor:
         if handler.is_async:
             self._start(self._run_async(handler, message), context)
         else:
-            self._threads.run(lambda: self._on_thread(handler, message, context))
+            self._start_thread(handler, message, context)
 
-    async def stop(self) -> None:
-        """Cancel what runs on the loop; threads cannot be cancelled, their answers find no connection."""
-        tasks = list(self._tasks)
+    async def stop(self, spared: asyncio.Task[Any] | None) -> None:
+        """Cancel what runs on the loop but the task that asked for it, which may be a handler that shuts its worker down.
+
+        Threads cannot be cancelled; their answers find no connection.
+        """
+        tasks = [task for task in self._tasks if task is not spared]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -95,6 +100,14 @@ class Executor:
                 self._send(answer)
         else:
             await self._finish(handler, awaitable, message, span)
+
+    def _start_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
+        try:
+            self._threads.run(lambda: self._on_thread(handler, message, context))
+        except RuntimeError as error:  # the system has no more threads
+            answer = self._failure(message, error, None)
+            if answer is not None:
+                self._send(answer)
 
     def _on_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
         rest = context.run(self._run_sync, handler, message)
@@ -170,9 +183,6 @@ class Executor:
         self._send(
             encode_outgoing(InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(body)))
         )
-
-
-CANCEL_S = 2.0  # for handlers to end when they are cancelled at shutdown
 
 
 def error_body(error: BaseException) -> ErrorBody:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from iii.protocol.codec import Undecodable, engine_message_decoder
-from iii.protocol.errors import ErrorBody, InvocationError, error_from_wire
+from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_from_wire
 from iii.protocol.messages import (
     NULL,
     InvocationResult,
@@ -26,7 +26,7 @@ from iii.protocol.messages import (
 from iii.sdk.annotations import read_plain
 from iii.sdk.calls import PendingCalls
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.executor import Executor
+from iii.sdk.executor import CANCEL_S, Executor
 from iii.sdk.providers import TriggerConfig
 from iii.sdk.registrations import Registrations, TriggerType
 
@@ -81,6 +81,14 @@ class Inbound:
         except Exception:
             logger.exception("Failed to handle incoming message")
 
+    async def stop(self) -> None:
+        """Cancel providers that are still at it."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_S)
+
     def _undecodable(self, error: Undecodable) -> None:
         if error.message_type is not None and error.invocation_id is None:
             logger.debug("Ignored a message of type %s: %s", error.message_type, error)
@@ -88,6 +96,10 @@ class Inbound:
         logger.warning("Failed to handle incoming message: %s", error)
         if error.message_type == "invocationresult" and error.invocation_id is not None:
             self._pending.complete(error.invocation_id, InvocationError("UNKNOWN", f"unreadable answer: {error}"))
+        elif error.message_type == "invokefunction" and error.invocation_id is not None:
+            refusal = InvalidRequest(str(error)).encode()
+            answer = InvocationResult(error.invocation_id, error.function_id or "", error=Raw(refusal))
+            self._send(encode_outgoing(answer))
 
     def _reject(self, message: Rejection) -> None:
         if message.code != FUNCTION_CONFLICT:

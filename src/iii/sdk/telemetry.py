@@ -145,8 +145,9 @@ class _BaggageToAttributes(SpanProcessor):
     """Every baggage entry on every span (06 §2.7), so that a trace can be found by session or message."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        own = span.attributes or {}
         for key, value in baggage.get_all(parent_context).items():
-            if isinstance(value, str):
+            if isinstance(value, str) and key not in own:
                 span.set_attribute(key, value)
 
 

@@ -5,90 +5,36 @@ Methods without `_async` may be used from any thread; those that wait for an ans
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from iii.protocol.errors import FunctionNotFound
-from iii.protocol.messages import (
-    HttpInvocation,
-    InvokeFunction,
-    Reattach,
-    Void,
-    WorkerRegistered,
-)
-from iii.protocol.messages import (
-    RegistrationRejected as Rejection,
-)
-from iii.protocol.names import CREATE_CHANNEL, DEFAULT_NAMESPACE, LIST_FUNCTIONS, LIST_WORKERS, REGISTER_WORKER
+from iii.protocol.messages import HttpInvocation
+from iii.protocol.names import CREATE_CHANNEL, LIST_FUNCTIONS, LIST_WORKERS
 from iii.sdk import discovery
-from iii.sdk.announcement import announcement
-from iii.sdk.caller import ON_LOOP, Caller
-from iii.sdk.connection import Connection
-from iii.sdk.encoding import encode_outgoing
-from iii.sdk.executor import Executor
-from iii.sdk.framing import BINARY
-from iii.sdk.inbound import Inbound
-from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
+from iii.sdk.caller import ON_LOOP
+from iii.sdk.core import WorkerCore
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import Channel, FunctionRef, Trigger, TriggerTypeRef
-from iii.sdk.registrar import Registrar
-from iii.sdk.rejection import RegistrationRejected
-from iii.sdk.reporting import Reporting
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
-from iii.sdk.threads import HandlerThreads
-
-logger = logging.getLogger("iii.sdk")
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+SHUTDOWN_S = 10.0  # bound of the whole leaving
 
 
 class Worker:
     """One worker: made by `register_worker` or `connect_worker`."""
 
-    def __init__(self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop) -> None:
-        self._options = options
-        self._loop = loop
-        self._registered: WorkerRegistered | None = None
-        namespace = options.effective_namespace
-        self._connection = Connection(
-            url,
-            handshake_headers(options.headers),
-            options.reconnection_config or ReconnectionConfig(),
-            self,
-            loop,
-        )
-        self._threads = HandlerThreads()
-        self._caller = Caller(self._connection, options.invocation_timeout_ms, namespace)
-        self._registrar = Registrar(self._connection, namespace)
-        self._executor = Executor(
-            self._registrar.registrations.functions,
-            loop,
-            self._threads,
-            self._connection.send,
-            lambda message: self._connection.send(message, urgent=True),
-        )
-        self._inbound = Inbound(
-            self._caller.pending,
-            self._executor,
-            self._registrar.registrations,
-            self._connection.send,
-            self._on_registered,
-            self._on_rejected,
-        )
-        self.received = self._inbound.receive
+    def __init__(self, core: WorkerCore) -> None:
+        self._core = core
         self._watch = discovery.FunctionsWatch(
             lambda function_id, handler: self.register_function({"id": function_id}, handler),
             lambda kind, function_id: self.register_trigger({"type": kind, "function_id": function_id, "config": {}}),
         )
-        self._reporting = Reporting(url, options, loop, self._send_gauges, self._gauges_worker_id)
-        if self._reporting.telemetry is not None:
-            self._caller.new_span = self._reporting.telemetry.call_span
-            self._executor.new_span = self._reporting.telemetry.handler_span
-        self._stopped: asyncio.Task[None] | None = None
 
     # -- functions ------------------------------------------------------------------------------------------------
 
@@ -140,7 +86,7 @@ class Worker:
             TypeError: the id is not a string, the handler not callable.
         """
         if isinstance(function_id, Mapping):
-            return self._registrar.function(function_id, handler_or_invocation, schemas=False)
+            return self._core.registrar.function(function_id, handler_or_invocation, schemas=False)
         wanted: FunctionInput = {
             "id": function_id,
             "description": description,
@@ -148,25 +94,25 @@ class Worker:
             "request_format": request_format,
             "response_format": response_format,
         }
-        return self._registrar.function(wanted, handler_or_invocation, schemas=True)
+        return self._core.registrar.function(wanted, handler_or_invocation, schemas=True)
 
     # -- triggers -------------------------------------------------------------------------------------------------
 
     def register_trigger(self, trigger: TriggerInput) -> Trigger:
         """Bind a function to an event. Does not wait; a refusal is logged as an error."""
-        return self._registrar.trigger(trigger)
+        return self._core.registrar.trigger(trigger)
 
     def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: TriggerHandler) -> TriggerTypeRef:
         """Provide a trigger type: `handler` hears of every binding, and calls its function when its event happens."""
-        self._registrar.trigger_type(trigger_type, handler)
+        self._core.registrar.trigger_type(trigger_type, handler)
         return TriggerTypeRef(trigger_type["id"], self)
 
     def unregister_trigger_type(self, trigger_type: str | Mapping[str, Any]) -> None:
         """Stop providing a type, by id or by a dict with `id`."""
         if isinstance(trigger_type, str):
-            self._registrar.no_trigger_type(trigger_type, None)
+            self._core.registrar.no_trigger_type(trigger_type, None)
         else:
-            self._registrar.no_trigger_type(trigger_type["id"], trigger_type.get("namespace"))
+            self._core.registrar.no_trigger_type(trigger_type["id"], trigger_type.get("namespace"))
 
     # -- calls ----------------------------------------------------------------------------------------------------
 
@@ -179,11 +125,11 @@ class Worker:
             RegistrationRejected: the engine does not accept this worker.
             TypeError: the payload has no JSON form.
         """
-        return self._caller.call(request)
+        return self._core.caller.call(request)
 
     async def trigger_async(self, request: TriggerRequest) -> Any:
         """Call a function and wait for its result; from any event loop. Raises as `trigger`."""
-        return await self._caller.call_async(request)
+        return await self._core.caller.call_async(request)
 
     # -- discovery ------------------------------------------------------------------------------------------------
 
@@ -249,20 +195,20 @@ class Worker:
     @property
     def address(self) -> str:
         """The engine's."""
-        return self._connection.url
+        return self._core.connection.url
 
     @property
     def worker_id(self) -> str | None:
         """What the engine calls the last connection; None before the first."""
-        return self._registered.worker_id if self._registered is not None else None
+        return self._core.worker_id
 
     def get_connection_state(self) -> ConnectionState:
         """`disconnected`, `connecting`, `connected`, `reconnecting` or `failed`."""
-        return self._connection.states.state
+        return self._core.connection.states.state
 
     def add_connection_state_listener(self, handler: ConnectionStateListener) -> Callable[[], None]:
         """Call it with the present state now, and on the loop with each new one; returns how to stop that."""
-        return self._connection.states.listen(handler)
+        return self._core.connection.states.listen(handler)
 
     def shutdown(self) -> None:
         """Leave: pending calls end with `SHUTDOWN`, the socket is closed. A second call does nothing.
@@ -270,82 +216,19 @@ class Worker:
         Raises:
             RuntimeError: on the loop's own thread; use `shutdown_async`.
         """
-        if self._connection.on_loop() and self._loop.is_running():
-            raise RuntimeError(ON_LOOP)
-        if self._loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._stop_once(), self._loop).result(SHUTDOWN_S)
+        loop = self._core.loop
+        if loop.is_running():
+            if self._core.connection.on_loop():
+                raise RuntimeError(ON_LOOP)
+            asyncio.run_coroutine_threadsafe(self._core.stop(), loop).result(SHUTDOWN_S)
 
     async def shutdown_async(self) -> None:
         """As `shutdown`, from any event loop."""
-        if not self._loop.is_running():
-            return
-        if asyncio.get_running_loop() is self._loop:
-            await self._stop_once()
-        else:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._stop_once(), self._loop))
+        loop = self._core.loop
+        if asyncio.get_running_loop() is loop:
+            await self._core.stop()
+        elif loop.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._core.stop(), loop))
 
     def __repr__(self) -> str:
-        return f"<Worker {self._options.effective_name!r} {self.get_connection_state()} at {self.address}>"
-
-    # -- behind the doors -----------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin to connect. On the loop."""
-        self._connection.start()
-        self._reporting.start()
-
-    def wait_until_settled(self, timeout_s: float) -> bool:
-        """Wait on this thread until connected or failed for good."""
-        return self._connection.states.settled.wait(timeout_s)
-
-    def raise_if_unusable(self) -> None:
-        """Raises RegistrationRejected, or ConnectionError if connecting was given up."""
-        if self._caller.rejected is not None:
-            raise self._caller.rejected
-        if self.get_connection_state() == "failed":
-            raise ConnectionError(f"Connection to {self.address} failed after max retries")
-
-    async def _stop_once(self) -> None:
-        if self._stopped is None:
-            self._stopped = self._loop.create_task(self._stop())
-        await asyncio.shield(self._stopped)
-
-    async def _stop(self) -> None:
-        self._threads.close()
-        await self._executor.stop()
-        self._caller.pending.fail_all()
-        await self._connection.stop()
-        await self._reporting.stop()
-
-    def greeting(self) -> list[bytes]:
-        """See ConnectionUser."""
-        messages = self._registrar.registrations.replay()
-        if self._registered is not None:
-            last = self._registered
-            messages.insert(0, encode_outgoing(Reattach(last.worker_id, last.reattach_token)))
-        return messages
-
-    def farewell(self) -> list[bytes]:
-        """See ConnectionUser."""
-        payload: Any = announcement(self._options)
-        message = InvokeFunction(REGISTER_WORKER, payload, action=Void(), namespace=DEFAULT_NAMESPACE)
-        return [encode_outgoing(message)]
-
-    def _send_gauges(self, frame: bytes) -> None:
-        self._connection.send_if_connected(frame, opcode=BINARY)
-
-    def _gauges_worker_id(self) -> str | None:
-        return self.worker_id if self._connection.connected else None
-
-    def _on_registered(self, message: WorkerRegistered) -> None:
-        self._registered = message
-
-    def _on_rejected(self, message: Rejection) -> None:
-        rejected = RegistrationRejected(message.code, message.namespace, message.worker_name, message.owner_worker_id)
-        self._caller.rejected = rejected
-        logger.error("%s", rejected)
-        self._caller.pending.fail_all(rejected)
-        self._connection.fail()
-
-
-SHUTDOWN_S = 10.0  # bound of the whole leaving
+        return f"<Worker {self._core.name!r} {self.get_connection_state()} at {self.address}>"

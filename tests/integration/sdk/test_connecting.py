@@ -410,7 +410,7 @@ def test_a_rejection_while_registering_is_raised_by_register_worker(engine: Fake
     reject()
     engine.wait(lambda: worker.get_connection_state() == "failed")
     with pytest.raises(iii.RegistrationRejected):
-        worker.raise_if_unusable()
+        worker._core.raise_if_unusable()
 
 
 def test_08_check_50_the_announcement(
@@ -505,6 +505,14 @@ async def test_a_threaded_worker_can_be_shut_down_from_another_loop(engine: Fake
 
 def test_a_worker_can_shut_itself_down_in_a_handler(engine: FakeEngine) -> None:
     worker = iii.register_worker(engine.url)
+    cancelled = threading.Event()
+
+    @worker.function("stays")
+    async def stays(data: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
 
     @worker.function("leave")
     async def leave(data: object) -> None:
@@ -512,10 +520,22 @@ def test_a_worker_can_shut_itself_down_in_a_handler(engine: FakeEngine) -> None:
 
     connection = engine.connection()
     connection.message("registerfunction", id="leave")
-    connection.send({"type": "invokefunction", "function_id": "leave", "data": None, "invocation_id": "i"})
-    engine.wait(lambda: connection.closed)
-    worker.shutdown()
+    for function_id in ("stays", "leave"):
+        connection.send({"type": "invokefunction", "function_id": function_id, "data": None, "invocation_id": "i"})
+    engine.wait(lambda: not [thread for thread in threading.enumerate() if thread.name == "iii worker"])
+    assert cancelled.is_set()
     assert worker.get_connection_state() == "disconnected"
+    worker.shutdown()
+
+
+def test_a_worker_can_be_shut_down_by_a_sync_handler(engine: FakeEngine) -> None:
+    worker = iii.register_worker(engine.url)
+    worker.register_function("leave", lambda data: worker.shutdown())
+    connection = engine.connection()
+    connection.message("registerfunction", id="leave")
+    connection.send({"type": "invokefunction", "function_id": "leave", "data": None, "invocation_id": "i"})
+    engine.wait(lambda: not [thread for thread in threading.enumerate() if thread.name == "iii worker"])
+    worker.shutdown()
 
 
 def test_a_silent_engine_is_left_after_a_minute(
