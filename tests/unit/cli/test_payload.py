@@ -38,7 +38,7 @@ def test_07_s8_2_payload_rules(pairs: list[str], json: str | None, payload: str)
         ([], "{", "--json: invalid JSON: it ends too early"),
         ([], "", "--json: invalid JSON: it ends too early"),
         ([], "{'a': 1}", "--json: invalid JSON: object keys must be strings (byte 1)"),
-        ([], "[" * 5000, "--json: invalid JSON: nested too deeply"),
+        ([], "[" * 200_000, "--json: invalid JSON: nested too deeply"),
     ],
 )
 def test_07_check_61_mistakes(pairs: list[str], json: str | None, text: str) -> None:

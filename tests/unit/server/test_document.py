@@ -95,7 +95,7 @@ def test_wrong_types_name_the_place_and_the_value(text: str, expected: str) -> N
         ("? [a]\n: b", "config.yaml:1:3: not valid YAML: found unhashable key"),
         ("a: \x01", "config.yaml"),
         ("--- 1\n--- 2", "config.yaml:2:1: not valid YAML: but found another document"),
-        ("[" * 5000, "config.yaml"),
+        ("[" * 20_000, "config.yaml"),
     ],
 )
 def test_bad_yaml_names_line_and_column(text: str, start: str) -> None:
