@@ -69,6 +69,7 @@ class OtelConfig:
             `OTEL_SERVICE_NAME`, `SERVICE_VERSION`, `SERVICE_NAMESPACE`, `SERVICE_INSTANCE_ID`.
         engine_ws_url: where telemetry goes; None is the worker's engine.
         engine_ws_headers: handshake headers there; None is the worker's, `{}` none.
+        fetch_instrumentation_enabled: whether requests through `urllib.request`, anywhere in the process, become spans.
         spans_flush_interval_ms: None reads `OTEL_SPANS_FLUSH_INTERVAL_MS`, else 100.
         logs_enabled: whether `Logger` records are exported.
         logs_flush_interval_ms: None reads `OTEL_LOGS_FLUSH_INTERVAL_MS`, else 100.
@@ -84,6 +85,7 @@ class OtelConfig:
     service_instance_id: str | None = None
     engine_ws_url: str | None = None
     engine_ws_headers: Mapping[str, str] | None = None
+    fetch_instrumentation_enabled: bool = True
     spans_flush_interval_ms: int | None = None
     logs_enabled: bool = True
     logs_flush_interval_ms: int | None = None

@@ -20,6 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.annotations import read_plain
+from iii.sdk.http_spans import HttpSpans
 from iii.sdk.log_records import LogRecords
 from iii.sdk.logger import exporters
 from iii.sdk.options import OtelConfig
@@ -61,6 +62,8 @@ class Telemetry:
             else None
         )
 
+        self._http = HttpSpans(self._tracer, _request_headers) if config.fetch_instrumentation_enabled else None
+
     def call_span(self, function_id: str) -> "TracedCall":
         """Around a call, as child of what runs."""
         parent = _present_context()
@@ -77,12 +80,16 @@ class Telemetry:
         return TracedHandler(span, trace.set_span_in_context(span, parent), message.data)
 
     def open(self) -> None:
-        """Records of `Logger` come here from now on."""
+        """Requests of urllib and records of `Logger` come here from now on."""
+        if self._http is not None:
+            self._http.start()
         if self.logs is not None:
             exporters.append(self.logs.export)
 
     def close(self) -> None:
         """Hand the rest to the sink. Blocks for up to FLUSH_MS."""
+        if self._http is not None:
+            self._http.stop()
         if self.logs is not None:
             if self.logs.export in exporters:
                 exporters.remove(self.logs.export)
@@ -180,6 +187,12 @@ def _headers(own_context: Context) -> TraceContext:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, own_context)
     return TraceContext(carrier.get("traceparent"), carrier.get("baggage"))
+
+
+def _request_headers(span: trace.Span) -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier, trace.set_span_in_context(span))
+    return carrier
 
 
 def _set_status(span: Span | trace.Span, error: BaseException | None) -> None:

@@ -1,10 +1,15 @@
 """Gauges, spans and log records (08 §17-§19, checks 35, 59-61, 63; O3)."""
 
 import asyncio
+import http.server
 import logging
 import sys
+import threading
 import time
 import tracemalloc
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -284,6 +289,85 @@ def test_what_is_not_sent_yet_is_sent_at_shutdown(engine: FakeEngine, connect: C
     engine.wait(lambda: socket.closed)
     assert [span["name"] for span in spans(socket)] == ["call f"]
     assert [record["body"]["stringValue"] for record in records(socket)] == ["parting words"]
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    """A web server that answers `/ok`, remembers the headers it got in its answer, and knows nothing else."""
+
+    class Site(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path.startswith("/ok")
+            body = self.headers.get("traceparent", "none").encode()
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def fetch(request: str | urllib.request.Request) -> str:
+    with urllib.request.urlopen(request) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def test_requests_of_urllib_are_spans_that_carry_the_trace_on(
+    engine: FakeEngine, connect: Connect, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_FETCH_IGNORE_URLS", "metrics, /ok/ignored")
+    original = urllib.request.OpenerDirector.open
+    worker = connect(otel=FAST_OTEL)
+    connect(otel=FAST_OTEL)  # does not trace each request once more
+
+    @worker.function("fetches")
+    def fetches(data: Any) -> list[str]:
+        answers = [fetch(f"{web}/ok?q=1"), fetch(f"{web}/ok/ignored"), fetch("data:,plain")]
+        post = urllib.request.Request(f"{web}/ok", b"12345", {"Content-Type": "text/plain"})
+        with pytest.raises(urllib.error.HTTPError):
+            fetch(f"{web}/missing")
+        with pytest.raises(urllib.error.URLError):
+            fetch("http://127.0.0.1:1/")
+        return [*answers, fetch(post)]
+
+    connection = engine.connection(1)
+    connection.message("registerfunction")
+    answers = connection.invoke("fetches", traceparent=TRACEPARENT)["result"]
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: len(spans(socket)) == 5)
+    get, missing, refused, post, handler = spans(socket)
+
+    assert answers == [
+        f"00-{'a' * 32}-{get['spanId']}-01",
+        "none",
+        "plain",
+        f"00-{'a' * 32}-{post['spanId']}-01",
+    ]
+    assert {span["parentSpanId"] for span in (get, missing, refused, post)} == {handler["spanId"]}
+    assert (get["name"], get["kind"], get["status"]["code"]) == ("GET /ok", 3, 0)
+    seen = plain(get["attributes"])
+    assert (seen["url.full"], seen["url.query"], seen["http.response.status_code"]) == (f"{web}/ok?q=1", "q=1", 200)
+    assert plain(post["attributes"])["http.request.body.size"] == 5
+    assert plain(missing["attributes"])["error.type"] == "404"
+    assert plain(refused["attributes"])["error.type"] == "URLError"
+    assert missing["status"]["code"] == refused["status"]["code"] == 2
+
+    worker.shutdown()
+    assert urllib.request.OpenerDirector.open is original
+    connect(otel=FAST_OTEL | {"fetch_instrumentation_enabled": False})
+    assert urllib.request.OpenerDirector.open is original
 
 
 # -- log records --------------------------------------------------------------------------------------------------
