@@ -1,6 +1,7 @@
 """The engine as a process of its own, for tests that kill and restart it."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,8 +53,12 @@ class EngineProcess:
         config: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """`config` is the whole text of the YAML file; `{port}` in it is replaced. `env` is added to the environment."""
+        """`config` is the whole text of the YAML file; `{port}` in it is replaced. `env` is added to the environment.
+
+        Without `folder` it makes one of its own, which is gone after the `with` block.
+        """
         self.port = free_port() if port is None else port
+        self._owns_folder = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="iii-engine-")) if folder is None else folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config_path = self.folder / "iii.yaml"
@@ -83,6 +88,8 @@ class EngineProcess:
     ) -> None:
         if self.running:
             self.kill()
+        if self._owns_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, *, wait: bool = True) -> Self:
         """Start it and wait until the port accepts. Raises ProcessFailed with the log's end."""

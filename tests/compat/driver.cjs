@@ -113,9 +113,6 @@ const commands = {
     } else unsubscribe()
     return null
   },
-  has({ name }) {
-    return typeof client[name] === 'function'
-  },
   async stop() {
     await client.shutdown()
     return null

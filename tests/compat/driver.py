@@ -72,7 +72,6 @@ class Driver:
         self.triggers: dict[str, Any] = {}
         self.types: dict[str, Any] = {}
         self.unsubscribe: Callable[[], None] | None = None
-        self.handles: dict[str, Any] = {}
 
     def connect(self, url: str, **options: Any) -> str:
         """Connect with InitOptions; `reconnection` and `otel` are given as plain objects."""
@@ -143,9 +142,6 @@ class Driver:
 
     def state(self) -> dict[str, Any]:
         return {"state": str(self.client.get_connection_state()), "worker_id": self.client.worker_id}
-
-    def has(self, name: str) -> bool:
-        return hasattr(self.client, name)
 
     def stop(self) -> None:
         self.client.shutdown()

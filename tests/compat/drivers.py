@@ -34,7 +34,8 @@ class CallFailed(Exception):
 class Driver:
     """One client process. Commands may overlap: `start` returns a future, `ask` waits for it."""
 
-    def __init__(self, client: Client, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, client: Client, *, telemetry_url: str | None = None) -> None:
+        """Without telemetry, unless there is an address for it: `III_URL` and, for the rest, the client's defaults."""
         self.client = client
         self.name = f"{client}"
         self.events: list[Event] = []
@@ -45,7 +46,7 @@ class Driver:
         arguments = [sys.executable, "-u", str(HERE / "driver.py")] if client.language == "ours" else command(client)
         self._process = LineProcess(
             arguments,
-            env={"OTEL_ENABLED": "false", **(env or {})},
+            env={"OTEL_ENABLED": "false"} if telemetry_url is None else {"III_URL": telemetry_url},
             stderr=self._stderr,
             on_line=self._heard,
             on_end=self._ended,
@@ -63,7 +64,7 @@ class Driver:
     def connect(self, url: str, name: str | None = None, **options: Any) -> None:
         """Connect as `name`; `options` are InitOptions in Python's spelling, `reconnection` and `otel` as objects.
 
-        Without telemetry unless `otel` says otherwise. Node connects in the background, Python waits for it.
+        Node connects in the background, Python waits for it.
         """
         self.name = name or self.name
         options = {"worker_name": self.name, "reconnection": RECONNECTION, **options}
@@ -133,11 +134,6 @@ class Driver:
             )
 
         return self.wait_for("handled", matches)
-
-    def stop(self) -> None:
-        """Shut the client down as a user would, then end the process."""
-        self.ask("stop")
-        self.kill()
 
     def kill(self) -> None:
         """SIGKILL; running commands fail."""

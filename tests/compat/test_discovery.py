@@ -10,7 +10,7 @@ from tests.compat.environments import Client
 from tests.compat.fleet import OURS, Fleet, parameters
 from tests.compat.raw_worker import RawWorker
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
 
 LISTING = (
     Client("python", "0.9.0"),
@@ -99,7 +99,11 @@ def test_02_check_13_trigger_types_are_listed_with_formats(fleet: Fleet, ours: D
     middle.ask("unprovide", type_id=type_id)
 
 
-def test_02_check_43_functions_available_callbacks_fire_and_can_be_unsubscribed(old: Driver, ours: Driver) -> None:
+@pytest.mark.parametrize("client", parameters(*LISTING, OURS))
+def test_02_check_43_functions_available_callbacks_fire_and_can_be_unsubscribed(
+    client: Client, fleet: Fleet, ours: Driver
+) -> None:
+    old = fleet.joined(client)
     old.ask("functions_available", on=True)
     first = f"ours::fresh{next(NUMBERS)}"
     ours.register(first, "echo")

@@ -12,7 +12,7 @@ from tests.compat.environments import Client
 from tests.compat.fleet import OURS, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.node, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.published, pytest.mark.node, pytest.mark.timeout(300)]
 
 RUNNING_CALLS = 100
 GONE_S = 0.1  # after the socket's end

@@ -11,12 +11,12 @@ from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import OURS, Fleet, parameters, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
 
 MIB = 1024 * 1024
 PUBLISHED = (*PYTHON, *NODE)
-SMALL_READERS = tuple(Client("python", version) for version in ("0.9.0", "0.11.6", "0.22.1", "0.23.0"))
-LARGE_READERS = (Client("python", "0.24.6"), Client("python", "0.25.0"), Client("node", "0.22.1"), OURS)
+SMALL_READERS = tuple(client for client in PYTHON if client.generation < (0, 24))
+LARGE_READERS = (*(client for client in PYTHON if client not in SMALL_READERS), *NODE, OURS)
 GHOSTLY = (Client("python", "0.9.0"), Client("python", "0.10.0"), Client("node", "0.9.0"))  # telemetry on `/`
 
 
@@ -77,8 +77,7 @@ def test_01_check_60_observe_is_unsupported_and_the_rest_works(fleet: Fleet, our
 @pytest.mark.parametrize("client", parameters(*GHOSTLY))
 def test_01_12_3_telemetry_sockets_on_the_worker_path_are_no_workers(client: Client, own_engine: EngineProcess) -> None:
     require(client)
-    telemetry = {"OTEL_ENABLED": "true", "III_URL": own_engine.url}
-    with Driver(client, env=telemetry) as worker, Driver(OURS) as watcher:
+    with Driver(client, telemetry_url=own_engine.url) as worker, Driver(OURS) as watcher:
         watcher.connect(own_engine.url, "watcher")
         watcher.register("watcher::events", "null")
         trigger = {"type": "engine::workers-available", "function_id": "watcher::events", "config": {}}
@@ -105,7 +104,7 @@ def test_01_12_3_telemetry_sockets_on_the_worker_path_are_no_workers(client: Cli
 def test_08_17_telemetry_is_on_by_default_and_disturbs_nobody(client: Client, own_engine: EngineProcess) -> None:
     """As a user's first start: no setting at all, except where the engine is."""
     require(client)
-    with Driver(client, env={"OTEL_ENABLED": "", "III_URL": own_engine.url}) as worker, Driver(OURS) as caller:
+    with Driver(client, telemetry_url=own_engine.url) as worker, Driver(OURS) as caller:
         worker.connect(own_engine.url, "traced")
         worker.register("traced::relay_sync", "relay", sync=True)
         worker.discover("functions")
@@ -122,7 +121,7 @@ def test_08_17_telemetry_is_on_by_default_and_disturbs_nobody(client: Client, ow
 @pytest.mark.parametrize("client", parameters(*NODE, OURS))
 def test_02_4_5_gauges_fill_latest_metrics_also_after_a_restart(client: Client, own_engine: EngineProcess) -> None:
     require(client)
-    with Driver(client, env={"OTEL_ENABLED": "true", "III_URL": own_engine.url}) as worker, Driver(OURS) as watcher:
+    with Driver(client, telemetry_url=own_engine.url) as worker, Driver(OURS) as watcher:
         worker.connect(own_engine.url, "metered", otel={"enabled": True, "metrics_export_interval_ms": 200})
         watcher.connect(own_engine.url, "watcher")
 

@@ -1,24 +1,21 @@
 """Who holds a name, a namespace or a function id, among clients of different generations (01 §6; 00 N2, N4, N8)."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
-from tests.compat.environments import Client
+from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import OURS, parameters, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
 
-NAMESPACED = tuple(Client("python", version) for version in ("0.23.0", "0.24.6", "0.25.0"))
-FREE_NAMES = (
-    Client("python", "0.9.0"),
-    Client("python", "0.11.6"),
-    Client("python", "0.22.1"),
-    Client("node", "0.22.1"),
-)
+NAMESPACED = tuple(client for client in PYTHON if client.generation >= (0, 23))
+FREE_NAMES = tuple(client for client in (*PYTHON, *NODE) if client.generation < (0, 23))
+TAGS = itertools.count(1)
 
 
 class Town:
@@ -40,9 +37,9 @@ class Town:
 
     def runs(self, driver: Driver, function_id: str) -> None:
         """A call of the watcher ends up at this driver."""
-        before = len([event for event in driver.events if event["event"] == "handled"])
-        self.watcher.call(function_id, "who")
-        assert len([event for event in driver.events if event["event"] == "handled"]) == before + 1
+        tag = next(TAGS)
+        self.watcher.call(function_id, {"tag": tag})
+        driver.handled(function_id, tag=tag)
 
     def names(self) -> list[str]:
         return sorted(str(row["name"]) for row in self.watcher.ask("list", what="workers"))
