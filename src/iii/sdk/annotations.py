@@ -81,9 +81,7 @@ def pydantic_problem(error: Exception) -> str:
 
 
 def _from_plain(hint: Any, value: Any) -> Any:
-    """msgspec asks for a type it does not know, somewhere inside one that it knows."""
-    if not is_pydantic_model(hint):
-        raise NotImplementedError(f"{hint!r} cannot be read from JSON")
+    """msgspec asks for a type it does not know, somewhere inside one that it knows; those are models (`is_readable`)."""
     try:
         return hint.model_validate(value)
     except ValueError as error:

@@ -114,10 +114,7 @@ class Connection:
         if self.on_loop():
             self._loop.call_soon(callback)
         else:
-            try:
-                self._loop.call_soon_threadsafe(callback)
-            except RuntimeError:
-                logger.debug("The event loop is closed; a message stays unsent")
+            self._loop.call_soon_threadsafe(callback)
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
@@ -204,6 +201,7 @@ class Connection:
             for message in self._user.farewell():
                 socket.send(Outgoing(message, kept=False))
             self._socket = socket
+        logger.info("Connected to %s", self.url)
         self.states.change("connected")
 
     def _disconnected(self, socket: WorkerSocket, code: int | None, reason: str | None) -> None:

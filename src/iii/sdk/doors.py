@@ -57,7 +57,7 @@ class _ThreadedWorker(Worker):
             self.shutdown()
             raise
         if not settled:
-            _warn_of_waiting(self._timeout_s, self.address)
+            _warn_of_waiting(self._timeout_s, self.get_address())
 
     def shutdown(self) -> None:
         super().shutdown()
@@ -161,7 +161,7 @@ class connect_worker:
                 await settled.wait()
             core.raise_if_unusable()
         except TimeoutError:
-            _warn_of_waiting(timeout_s, worker.address)
+            _warn_of_waiting(timeout_s, worker.get_address())
         except BaseException:
             await core.stop()
             raise

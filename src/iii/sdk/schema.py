@@ -19,8 +19,6 @@ def schema(hint: Any) -> Schema | None:
     definitions: Schema = {}
 
     def of_pydantic(model: Any) -> Schema:
-        if not is_pydantic_model(model):
-            raise NotImplementedError(f"{model!r} has no schema")
         described: Schema = model.model_json_schema(ref_template="#/$defs/{model}")
         definitions.update(described.pop("$defs", {}))
         return described

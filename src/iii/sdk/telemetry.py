@@ -66,9 +66,8 @@ class Telemetry:
 
     def call_span(self, function_id: str) -> "TracedCall":
         """Around a call, as child of what runs."""
-        parent = _present_context()
-        span = self._tracer.start_span(f"call {function_id}", parent, SpanKind.CLIENT, {"iii.function.id": function_id})
-        return TracedCall(span, trace.set_span_in_context(span, parent))
+        span = self._tracer.start_span(f"call {function_id}", None, SpanKind.CLIENT, {"iii.function.id": function_id})
+        return TracedCall(span, trace.set_span_in_context(span))
 
     def handler_span(self, message: InvokeFunction) -> "TracedHandler":
         """Around a handler, as child of the caller's span, and current from now on."""
@@ -171,16 +170,6 @@ class _FrameExporter(SpanExporter):
 
     def shutdown(self) -> None:
         """Nothing is held here."""
-
-
-def _present_context() -> Context:
-    """The context that runs; an invocation's headers count where nobody made a span of them."""
-    present = context.get_current()
-    came_with = current_trace.get()
-    if came_with is None or trace.get_current_span(present).get_span_context().is_valid:
-        return present
-    headers = {"traceparent": came_with.traceparent, "baggage": came_with.baggage}
-    return _propagator.extract({key: value for key, value in headers.items() if value}, present)
 
 
 def _headers(own_context: Context) -> TraceContext:

@@ -192,9 +192,8 @@ class Worker:
 
     # -- the connection -------------------------------------------------------------------------------------------
 
-    @property
-    def address(self) -> str:
-        """The engine's."""
+    def get_address(self) -> str:
+        """Of the engine, as it was found out (08 §4.1)."""
         return self._core.connection.url
 
     @property
@@ -231,4 +230,4 @@ class Worker:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._core.stop(), loop))
 
     def __repr__(self) -> str:
-        return f"<Worker {self._core.name!r} {self.get_connection_state()} at {self.address}>"
+        return f"<Worker {self._core.name!r} {self.get_connection_state()} at {self.get_address()}>"

@@ -246,6 +246,11 @@ def test_void_calls_of_one_thread_arrive_in_order(engine: FakeEngine, worker: ii
     assert [each["data"][0] for each in connection.of("invokefunction", function_id="log")] == list(range(300))
 
 
+def test_an_answer_without_result_is_none(engine: FakeEngine, worker: iii.Worker) -> None:
+    engine.answers["f"] = lambda call: {}
+    assert worker.trigger({"function_id": "f"}) is None
+
+
 def test_an_unreadable_answer_ends_its_call(engine: FakeEngine, worker: iii.Worker) -> None:
     engine.answers["f"] = lambda call: {"function_id": 5}
     with pytest.raises(iii.InvocationError, match="unreadable answer"):

@@ -41,11 +41,11 @@ def test_08_check_02_the_address_comes_from_argument_then_environment_then_defau
 ) -> None:
     monkeypatch.setenv("III_URL", engine.url)
     worker = iii.register_worker()
-    assert worker.address == engine.url
+    assert worker.get_address() == engine.url
     worker.shutdown()
 
     monkeypatch.setenv("III_URL", "ws://a:1")
-    assert connect().address == engine.url
+    assert connect().get_address() == engine.url
 
 
 def test_08_check_03_the_doors_are_what_they_seem() -> None:
@@ -536,6 +536,41 @@ def test_a_worker_can_be_shut_down_by_a_sync_handler(engine: FakeEngine) -> None
     connection.send({"type": "invokefunction", "function_id": "leave", "data": None, "invocation_id": "i"})
     engine.wait(lambda: not [thread for thread in threading.enumerate() if thread.name == "iii worker"])
     worker.shutdown()
+
+
+def test_a_socket_that_does_not_close_is_aborted(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = iii.register_worker(engine.url)
+    connection = engine.connection()
+    monkeypatch.setattr("iii.sdk.connection.CLOSE_S", 0.01)
+    monkeypatch.setattr("iii.sdk.worker_socket.WorkerSocket.close", lambda socket, code: None)
+    worker.shutdown()
+    engine.wait(lambda: connection.closed)
+    assert connection.close_code is None
+
+
+def test_when_main_ends_every_worker_serves_until_it_is_left(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("sys.last_type", raising=False)
+    monkeypatch.setattr(doors, "_open_workers", set())
+    first, second = iii.register_worker(engine.url), iii.register_worker(engine.url)
+    assert doors._open_workers == {first, second}
+    ended = iter([None, KeyboardInterrupt()])
+
+    def join(worker: doors._ThreadedWorker) -> None:
+        worker.shutdown() if (how := next(ended)) is None else None
+        if how is not None:
+            raise how
+
+    monkeypatch.setattr(doors._ThreadedWorker, "join", join)
+    doors._serve_on()
+    assert not doors._open_workers
+    assert first.get_connection_state() == second.get_connection_state() == "disconnected"
+
+    monkeypatch.setattr("sys.last_type", RuntimeError, raising=False)
+    third = iii.register_worker(engine.url)
+    doors._serve_on()
+    assert third.get_connection_state() == "disconnected"
 
 
 def test_a_silent_engine_is_left_after_a_minute(

@@ -313,6 +313,7 @@ def test_a_payload_arrives_as_its_annotation_says(registered: Register, hint: An
         (User, {"name": "a", "age": "old", "_caller_worker_id": "w"}, "$.age"),
         (User, {"name": "a", "age": 1, "address": {"street": 5}}, "$.address.street"),
         (User, None, "Expected `object`, got `null`"),
+        (User, ["_caller_worker_id"], "Expected `object`, got `array`"),
         (Point, {"x": []}, "$.x"),
         (Options, {}, "limit"),
         (Order, {"items": [{"name": "a", "count": 0}], "_caller_worker_id": "w"}, "$.items[0].count"),
@@ -400,6 +401,58 @@ def test_08_check_33_metadata_reaches_who_names_it(registered: Register) -> None
     assert [answers[each]["result"] for each in ("second", "keyword", "object")] == [{"tenant": "a"}] * 3
     assert [answers[each]["result"] for each in others] == [1, {}, None, None, 1, "1"]
     assert connection.invoke("second", 1, invocation_id="none")["result"] is None
+
+
+def test_nothing_is_answered_where_no_answer_is_wanted(
+    registered: Register, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(data: Any) -> None:
+        raise ValueError(f"nobody hears of {data}")
+
+    async def fail_async(data: Any) -> None:
+        fail(data)
+
+    async def work_async(data: Any) -> int:
+        return 1
+
+    registered(lambda data: 1, "works")
+    registered(work_async, "works async")
+    registered(fail, "fails")
+    registered(fail_async, "fails async")
+    registered(lambda data: fail_async(data), "fails later")
+    connection = registered.connection
+    ids = ("works", "works async", "fails", "fails async", "fails later")
+    for function_id in ids:
+        connection.send({"type": "invokefunction", "function_id": function_id, "data": function_id})
+    registered.engine.wait(lambda: caplog.text.count("ValueError: nobody hears of fails") == 3)
+    assert not connection.of("invocationresult")
+
+    def refuse(threads: Any, job: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("iii.sdk.threads.HandlerThreads.run", refuse)
+    connection.send({"type": "invokefunction", "function_id": "works", "data": None})
+    error = connection.invoke("works")["error"]
+    assert (error["code"], error["message"]) == ("invocation_failed", "can't start new thread")
+
+
+def test_I13_a_call_that_cannot_be_read_is_refused(registered: Register, caplog: pytest.LogCaptureFixture) -> None:
+    registered(lambda data: data)
+    connection = registered.connection
+    connection.send({"type": "pong"})
+    connection.send({"type": "invokefunction", "function_id": 5, "invocation_id": "i9"})
+    assert connection.message("invocationresult", invocation_id="i9")["error"]["code"] == "invalid_request"
+
+
+def test_a_fault_of_ours_ends_one_message_only(
+    registered: Register, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(lambda data: data)
+    with monkeypatch.context() as broken:
+        broken.setattr("iii.sdk.executor.Executor.execute", None)
+        registered.connection.send({"type": "invokefunction", "function_id": "f", "invocation_id": "lost"})
+        registered.engine.wait(lambda: "Failed to handle incoming message" in caplog.text)
+    assert registered.call(1)["result"] == 1
 
 
 # -- running ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Triggers and trigger types of a worker (08 §9.2, §9.3, checks 43-45)."""
 
+import asyncio
 import threading
 import uuid
 from typing import Any
@@ -149,6 +150,27 @@ def test_a_provider_may_be_sync(engine: FakeEngine, worker: iii.Worker) -> None:
     assert "error" not in connection.message("triggerregistrationresult")
     connection.send({"type": "unregistertrigger", "id": "b1", "trigger_type": "clock"})
     engine.wait(lambda: clock.asked[-1][0] == "unregister")
+
+
+def test_a_provider_that_is_still_at_it_is_cancelled_by_the_shutdown(engine: FakeEngine) -> None:
+    entered, cancelled = threading.Event(), threading.Event()
+
+    class SlowClock(AsyncClock):
+        async def register_trigger(self, config: iii.TriggerConfig) -> None:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+    worker = iii.register_worker(engine.url)
+    worker.register_trigger_type({"id": "clock", "description": ""}, SlowClock())
+    connection = engine.connection()
+    connection.message("registertriggertype")
+    connection.send(BINDING)
+    assert entered.wait(10)
+    worker.shutdown()
+    assert cancelled.is_set()
 
 
 class Every(msgspec.Struct):

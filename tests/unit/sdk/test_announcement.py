@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from iii.sdk.announcement import package_version, project_name
+import iii
+from iii.sdk.announcement import announcement, package_version, project_name
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,14 @@ def test_08_check_50_a_project_file_that_names_nothing_gives_way_to_the_folder(t
     (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1"))
     assert project_name(tmp_path) == tmp_path.name
     assert project_name(Path("/")) is None
+
+
+def test_a_folder_that_is_gone_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> Path:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "cwd", gone)
+    assert announcement(iii.InitOptions()).telemetry["project_name"] is None
 
 
 def test_a_source_tree_without_package_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ def test_08_check_05_the_wait_grows_to_its_cap() -> None:
     config = iii.ReconnectionConfig(initial_delay_ms=100, backoff_multiplier=2, max_delay_ms=250, jitter_factor=0)
     assert [config.delay_s(attempt) for attempt in range(4)] == [0.1, 0.2, 0.25, 0.25]
     assert config.delay_s(100_000) == 0.25
+    assert iii.ReconnectionConfig(jitter_factor=0).delay_s(100_000) == 30
 
 
 def test_08_check_06_jitter_stays_within_its_part() -> None:

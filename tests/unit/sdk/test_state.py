@@ -1,0 +1,41 @@
+"""States and listeners (08 §4.4, §4.6)."""
+
+from collections.abc import Callable
+
+from iii.sdk.state import StateHolder
+
+
+def test_failed_is_for_good_until_a_shutdown() -> None:
+    states = StateHolder()
+    heard: list[str] = []
+    states.listen(heard.append)
+    states.change("connecting")
+    states.change("connecting")
+    states.change("failed")
+    states.change("disconnected")
+    states.change("reconnecting")
+    assert states.settled.is_set()
+    states.change("disconnected", shutdown=True)
+    assert heard == ["disconnected", "connecting", "failed", "disconnected"]
+    assert not states.settled.is_set()
+
+
+def test_a_listener_that_is_removed_while_others_hear_is_not_told() -> None:
+    states = StateHolder()
+    heard: list[str] = []
+    stops: list[Callable[[], None]] = []
+    states.listen(lambda state: [stop() for stop in stops])
+    stops.append(states.listen(heard.append))
+    states.change("connecting")
+    assert heard == ["disconnected"]
+
+
+def test_the_same_listener_twice_hears_twice_and_is_removed_once() -> None:
+    states = StateHolder()
+    heard: list[str] = []
+    stop = states.listen(heard.append)
+    states.listen(heard.append)
+    stop()
+    stop()
+    states.change("connecting")
+    assert heard == ["disconnected", "disconnected", "connecting"]
