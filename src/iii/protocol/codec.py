@@ -130,8 +130,12 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-_BROKEN = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|-?\bInfinity\b|\bNaN\b', re.DOTALL)
+# An unclosed string goes to the end of the text, and nothing is ever tried twice: hostile text must not cost quadratic time
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+# What needs no mending is taken in runs as long as can be: a run costs as much as a match
+_BROKEN = re.compile(
+    rb'((?:%b|[^"NI-]++|-(?!Infinity)|N(?!aN)|I(?!nfinity))++)|-?\bInfinity\b|\bNaN\b' % _STRING, re.DOTALL
+)
 _SURROGATE = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
@@ -144,10 +148,10 @@ def mend_json(data: bytes) -> bytes:
         return match.group(1) or rb"\ufffd"
 
     def replace(match: re.Match[bytes]) -> bytes:
-        string = match.group(1)
-        if string is None:
+        run = match.group(1)
+        if run is None:
             return b"null"
-        return _SURROGATE.sub(in_string, string) if b"\\u" in string else string
+        return _SURROGATE.sub(in_string, run) if b"\\u" in run else run
 
     return _BROKEN.sub(replace, data)
 
