@@ -115,8 +115,8 @@ class RawSocket:
         body = await self.reader.readexactly(int(headers["content-length"]))
         return int(first.split()[1]), headers, body.decode()
 
-    async def frame(self) -> Frame:
-        async with asyncio.timeout(DEADLINE_S):
+    async def frame(self, deadline_s: float = DEADLINE_S) -> Frame:
+        async with asyncio.timeout(deadline_s):
             first, second = await self.reader.readexactly(2)
             assert not second & 0x80, "servers do not mask"
             assert not first & 0x70, "no extension was negotiated"
@@ -127,9 +127,12 @@ class RawSocket:
                 size = int.from_bytes(await self.reader.readexactly(8), "big")
             return Frame(bool(first & 0x80), first & 0x0F, await self.reader.readexactly(size))
 
-    async def json(self) -> dict[str, Any]:
-        """The next message, which must be a whole text frame."""
-        final, opcode, payload = await self.frame()
+    async def json(self, deadline_s: float = DEADLINE_S) -> dict[str, Any]:
+        """The next message, which must be a whole text frame; pings before it are answered."""
+        final, opcode, payload = await self.frame(deadline_s)
+        while opcode == PING:
+            self.say(payload, PONG)
+            final, opcode, payload = await self.frame(deadline_s)
         assert (final, opcode) == (True, TEXT)
         message: dict[str, Any] = json.loads(payload)
         return message
