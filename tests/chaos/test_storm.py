@@ -11,6 +11,7 @@ from tests.integration.server.raw_socket import RawSocket
 from tests.processes import EngineProcess
 
 WORKERS = 1_000
+BACK_WITHIN = {"uvloop": 1.1, "asyncio": 1.2}  # transports of asyncio are cycles, which wait for the collector
 _CALL_ID = "00000000-0000-4000-8000-000000000001"
 
 
@@ -66,7 +67,7 @@ async def test_a_thousand_workers_leave_at_once_and_come_back(loop: str) -> None
                     await until_listed(observer, 0)
                     assert engine.open_files() == files
             print([f"{bytes_ / 1e6:.1f} MB" for bytes_ in memory])
-            assert max(memory[1:]) <= 1.1 * memory[0]
+            assert max(memory[1:]) <= BACK_WITHIN[loop] * memory[0]
             assert engine.stop() == 0
         assert "Traceback" not in engine.log()
         assert "[ERROR]" not in engine.log()

@@ -27,7 +27,7 @@ STOP_S = 15.0  # hard limit of an orderly stop (L4)
 
 # Calls make objects by the thousand and no cycles, and connections that end leave none: with the default of 700 the
 # collector would run all the time and find nothing.
-_GC_NEW_OBJECTS = 50_000
+_GC_NEW_OBJECTS = 10_000
 
 
 def run(config: ServerConfig) -> int:
