@@ -58,7 +58,8 @@ class WorkerCore:
             loop,
             self._threads,
             self.connection.send,
-            lambda message: self.connection.send(message, urgent=True),
+            # a thread with more to do leaves the writing to the loop, which does it for all at once
+            lambda message: self.connection.send(message, urgent=not self._threads.waiting),
         )
         self._inbound = Inbound(
             self.caller.pending,

@@ -1,9 +1,14 @@
-"""Threads for sync handlers: reused while idle, a new one when all are busy, so that nesting cannot deadlock (08 §7.2)."""
+"""Threads for sync handlers: reused while idle, a new one when all are busy, so that nesting cannot deadlock (08 §7.2).
+
+Jobs that end at once are run one after another by the same thread, which costs nothing but themselves; a job that blocks
+holds up nobody, because whoever takes a job while others wait has called the next thread first.
+"""
 
 import itertools
 import threading
+from _thread import allocate_lock
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 IDLE_S = 10.0  # an idle thread ends after this
 
@@ -11,65 +16,107 @@ Job = Callable[[], object]
 
 
 class HandlerThreads:
-    """Runs each job at once on a thread of its own; never queues one behind another."""
+    """Runs every job soon, whatever the others do.
+
+    As long as a job waits, a thread that runs none is on its way to it: that is all there is to know about deadlocks.
+    """
 
     def __init__(self) -> None:
+        self._jobs: deque[Job] = deque()
         self._idle: list[_HandlerThread] = []
+        self._coming = False  # a thread was called and has not arrived yet
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._closed = False
+        self.closed = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether jobs wait at this moment."""
+        return bool(self._jobs)
 
     def run(self, job: Job) -> None:
-        """Start the job; it must not raise."""
-        try:
-            thread = self._idle.pop()  # the last one to become idle, its caches are warm
-        except IndexError:
-            thread = _HandlerThread(self, next(self._numbers))
-            thread.start()
-        thread.jobs.put(job)
-
-    def rests(self, thread: "_HandlerThread") -> bool:
-        """The thread has nothing to do; False tells it to end."""
+        """Start the job, which must not raise. Raises RuntimeError if the system has no more threads."""
         with self._lock:
-            if not self._closed:
-                self._idle.append(thread)
-            return not self._closed
+            self._jobs.append(job)
+            called = self._next_thread()
+        if called is not None:
+            self._call(called, job)
+
+    def take(self, thread: "_HandlerThread", arrives: bool) -> Job | None:
+        """The next job for a thread, None for nothing to do; then it counts as idle."""
+        with self._lock:
+            if arrives:
+                self._coming = False
+            if not self._jobs:
+                if not self.closed:
+                    self._idle.append(thread)
+                return None
+            job = self._jobs.popleft()
+            called = self._next_thread() if self._jobs else None
+        if called is not None:
+            self._call(called, None)
+        return job
 
     def leaves(self, thread: "_HandlerThread") -> bool:
-        """The thread was idle for long; False if a job is already on its way to it."""
+        """The thread was idle for long; False if it was called in this moment."""
         with self._lock:
-            try:
-                self._idle.remove(thread)
-            except ValueError:
+            if thread not in self._idle:
                 return False
+            self._idle.remove(thread)
             return True
 
     def close(self) -> None:
         """End the idle threads; those that run a job end after it."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             idle, self._idle = self._idle, []
         for thread in idle:
-            thread.jobs.put(None)
+            thread.called.release()
+
+    def _next_thread(self) -> "_HandlerThread | None":
+        """The thread to call, under the lock; None if one is coming already."""
+        if self._coming:
+            return None
+        self._coming = True
+        # the last one to become idle, its caches are warm
+        return self._idle.pop() if self._idle else _HandlerThread(self, next(self._numbers))
+
+    def _call(self, thread: "_HandlerThread", job: Job | None) -> None:
+        if thread.ident is not None:
+            thread.called.release()
+            return
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                self._coming = False
+                if job is None or job not in self._jobs:
+                    return  # whoever runs the present jobs takes the rest when they end
+                self._jobs.remove(job)
+            raise
 
 
 class _HandlerThread(threading.Thread):
     def __init__(self, owner: HandlerThreads, number: int) -> None:
         super().__init__(name=f"iii handler {number}", daemon=True)
         self.owner = owner
-        self.jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self.called = allocate_lock()
+        self.called.acquire()
 
     def run(self) -> None:
+        arrives = True
         while True:
-            try:
-                job = self.jobs.get(timeout=IDLE_S)
-            except Empty:
-                if self.owner.leaves(self):
-                    return
-                continue
-            if job is None:
+            job = self.owner.take(self, arrives)
+            if job is not None:
+                arrives = False
+                job()
+                del job  # its payload must not live as long as this thread rests
+            elif self.owner.closed:
                 return
-            job()
-            del job  # its payload must not live as long as this thread rests
-            if not self.owner.rests(self):
+            elif self.called.acquire(timeout=IDLE_S):
+                arrives = True
+            elif self.owner.leaves(self):
                 return
+            else:
+                self.called.acquire()
+                arrives = True

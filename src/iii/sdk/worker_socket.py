@@ -8,6 +8,7 @@ pongs included, so that no two threads ever interleave their bytes.
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -21,6 +22,7 @@ from iii.sdk.framing import BINARY, FRAMED_BYTES, TEXT, client_frame
 logger = logging.getLogger("iii.sdk")
 
 SILENT_PINGS = int(SILENCE_S // PING_INTERVAL_S)
+EARLY_MESSAGES = 16  # so many are written before the turn ends: the engine works on them meanwhile
 REST_OF_FRAME = 0x10  # not an opcode of WebSocket: what a full socket cut off a frame
 
 
@@ -65,12 +67,14 @@ class WorkerSocket(WSListener):
         self.fragments: list[bytes] = []
         self.fragments_bytes = 0
         self.transport: WSTransport | None = None
+        self.thread_id = 0
         self.own_socket: socket.socket | None = None
 
     # -- in -------------------------------------------------------------------------------------------------------
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        self.thread_id = threading.get_ident()
         if os.name == "posix" and not transport.is_secure:
             # Its own descriptor: the transport may close its one while a thread is writing
             descriptor = os.dup(transport.underlying_transport.get_extra_info("socket").fileno())
@@ -134,6 +138,8 @@ class WorkerSocket(WSListener):
         if not self.scheduled:
             self.scheduled = True
             self.call_soon(self._flush_scheduled)
+        elif len(self.batch) >= EARLY_MESSAGES and threading.get_ident() == self.thread_id:
+            self.flush()
 
     def send_now(self, outgoing: Outgoing) -> bool:
         """Write from this thread, if nothing is ahead of it; False leaves it to `send`."""
@@ -160,11 +166,11 @@ class WorkerSocket(WSListener):
 
     def _flush_scheduled(self) -> None:
         with self.lock:
+            self.scheduled = False
             self.flush()
 
     def flush(self) -> None:
         """Write what has gathered, in one go. On the loop."""
-        self.scheduled = False
         if not self.batch or not self.open or self.paused or self.transport is None:
             return
         batch, self.batch = self.batch, []

@@ -2,79 +2,155 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from iii.sdk import threads
 from iii.sdk.threads import HandlerThreads
 
+DEADLINE_S = 10
 
-def test_an_idle_thread_is_used_again_and_a_busy_one_not_waited_for() -> None:
-    pool = HandlerThreads()
-    used: list[int] = []
-    done = threading.Semaphore(0)
 
-    def job() -> None:
-        used.append(threading.get_ident())
-        done.release()
-
-    pool.run(job)
-    assert done.acquire(timeout=10)
-    until = time.monotonic() + 10
-    while not pool._idle and time.monotonic() < until:
+def until(look: Callable[[], object]) -> None:
+    give_up_at = time.monotonic() + DEADLINE_S
+    while not look():
+        assert time.monotonic() < give_up_at
         time.sleep(0.001)
-    pool.run(job)
-    assert done.acquire(timeout=10)
-    assert used[0] == used[1]
 
-    release = threading.Event()
-    for _ in range(5):
-        pool.run(lambda: release.wait(10))
-    pool.run(job)
-    assert done.acquire(timeout=10)
-    release.set()
+
+@pytest.fixture
+def pool() -> Iterator[HandlerThreads]:
+    pool = HandlerThreads()
+    yield pool
+    pool.close()
+    until(lambda: not any(isinstance(each, threads._HandlerThread) for each in threading.enumerate()))
+
+
+def test_an_idle_thread_is_used_again(pool: HandlerThreads) -> None:
+    used: list[int] = []
+    for number in range(3):
+        pool.run(lambda: used.append(threading.get_ident()))
+        until(lambda number=number: len(used) == number + 1 and pool._idle)  # type: ignore[misc]
+    assert len(set(used)) == 1
+
+
+def test_short_jobs_share_a_thread_and_all_are_run(pool: HandlerThreads) -> None:
+    done: list[int] = []
+    for number in range(1000):
+        pool.run(lambda number=number: done.append(number))  # type: ignore[misc]
+    until(lambda: len(done) == 1000)
+    assert sorted(done) == list(range(1000))
+    assert not pool.waiting
+    assert threading.active_count() < 100
+
+
+def test_a_job_never_waits_for_one_that_blocks(pool: HandlerThreads) -> None:
+    meeting = threading.Barrier(50, timeout=DEADLINE_S)
+    met: list[int] = []
+
+    def meet() -> None:
+        met.append(meeting.wait())
+
+    for _ in range(2):  # with new threads, then with idle ones
+        met.clear()
+        for _ in range(50):
+            pool.run(meet)
+        until(lambda: len(met) == 50)
+
+
+def test_jobs_may_start_jobs_and_wait_for_them(pool: HandlerThreads) -> None:
+    depth_reached = threading.Event()
+
+    def nest(depth: int) -> None:
+        if depth == 0:
+            depth_reached.set()
+            return
+        inner = threading.Event()
+
+        def job() -> None:
+            nest(depth - 1)
+            inner.set()
+
+        pool.run(job)
+        assert inner.wait(DEADLINE_S)
+
+    pool.run(lambda: nest(30))
+    assert depth_reached.wait(DEADLINE_S)
+    until(lambda: len(pool._idle) == 31)
+
+
+def test_idle_threads_end_after_a_while(pool: HandlerThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "IDLE_S", 0.01)
+    seen: list[threading.Thread] = []
+    pool.run(lambda: seen.append(threading.current_thread()))
+    until(lambda: seen)
+    seen[0].join(DEADLINE_S)
+    assert not seen[0].is_alive()
+    assert not pool._idle
+    pool.run(lambda: seen.append(threading.current_thread()))
+    until(lambda: len(seen) == 2)
+
+
+def test_a_thread_that_is_called_while_it_gives_up_does_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = HandlerThreads()
+    monkeypatch.setattr(threads, "IDLE_S", 0.01)
+    done = threading.Event()
+    gave_up = threading.Event()
+    leaves = pool.leaves
+
+    def called_just_now(thread: threads._HandlerThread) -> bool:
+        if not gave_up.is_set():
+            gave_up.set()
+            pool.run(done.set)
+        return leaves(thread)
+
+    monkeypatch.setattr(pool, "leaves", called_just_now)
+    pool.run(lambda: None)
+    assert done.wait(DEADLINE_S)
+    assert not pool._coming
     pool.close()
 
 
-def test_idle_threads_end_after_a_while_and_all_at_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "IDLE_S", 0.01)
+def test_a_thread_that_is_busy_at_the_close_ends_after_its_job() -> None:
     pool = HandlerThreads()
-    seen: list[threading.Thread] = []
-    pool.run(lambda: seen.append(threading.current_thread()))
-    until = time.monotonic() + 10
-    while not seen and time.monotonic() < until:
-        time.sleep(0.001)
-    seen[0].join(10)
-    assert not seen[0].is_alive()
-    assert not pool._idle
-
-    monkeypatch.setattr(threads, "IDLE_S", 60)
     release, entered = threading.Event(), threading.Event()
+    seen: list[threading.Thread] = []
 
     def busy() -> None:
         seen.append(threading.current_thread())
         entered.set()
-        release.wait(10)
+        release.wait(DEADLINE_S)
 
     pool.run(busy)
-    assert entered.wait(10)
-    pool.run(lambda: seen.append(threading.current_thread()))
-    while not pool._idle and time.monotonic() < until:
-        time.sleep(0.001)
+    assert entered.wait(DEADLINE_S)
     pool.close()
     release.set()
-    for thread in seen:
-        thread.join(10)
-        assert not thread.is_alive()
+    seen[0].join(DEADLINE_S)
+    assert not seen[0].is_alive()
 
 
-def test_a_thread_that_is_given_a_job_while_it_gives_up_does_the_job() -> None:
-    pool = HandlerThreads()
-    thread = threads._HandlerThread(pool, 1)
-    assert pool.rests(thread)
-    assert pool._idle.pop() is thread  # as `run` does
-    assert not pool.leaves(thread)
-    assert pool.rests(thread)
-    assert pool.leaves(thread)
-    pool.close()
-    assert not pool.rests(thread)
+def test_without_another_thread_jobs_wait_for_those_there_are(
+    pool: HandlerThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, entered = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        entered.set()
+        release.wait(DEADLINE_S)
+
+    pool.run(busy)
+    assert entered.wait(DEADLINE_S)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threads._HandlerThread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            pool.run(lambda: None)
+        assert not pool.waiting
+        done: list[int] = []
+        pool._jobs.extend([lambda: done.append(1), lambda: done.append(2)])  # as if they came in this moment
+        release.set()
+        until(lambda: done == [1, 2])

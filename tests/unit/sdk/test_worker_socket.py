@@ -123,6 +123,24 @@ def test_messages_of_one_turn_leave_in_one_write(bench: Bench) -> None:
     assert len(bench.written) == 1
 
 
+def test_many_messages_begin_to_leave_before_the_turn_ends(bench: Bench) -> None:
+    for _ in range(worker_socket.EARLY_MESSAGES * 2 + 1):
+        bench.socket.send(Outgoing(b"x"))
+    assert len(bench.written) == 2
+    assert len(bench.soon) == 1
+    bench.turn()
+    assert len(bench.written) == 3
+
+    other = threading.Thread(
+        target=lambda: [bench.socket.send(Outgoing(b"x")) for _ in range(worker_socket.EARLY_MESSAGES * 2)]
+    )
+    other.start()
+    other.join()
+    assert len(bench.written) == 3  # only the loop may write
+    bench.turn()
+    assert len(bench.written) == 4
+
+
 def test_a_large_message_keeps_its_place(bench: Bench) -> None:
     for size in (1, FRAMED_BYTES + 1, 1):
         bench.socket.send(Outgoing(b"x" * size))
