@@ -68,6 +68,7 @@ class Connections:
             if web_socket.heard:
                 web_socket.heard = False
                 web_socket.silent_since = now
+                web_socket.save_memory()
             elif now - web_socket.silent_since >= SILENCE_S and not web_socket.may_be_silent:
                 self._drop(web_socket, f"silent for {SILENCE_S:g} s")
                 continue

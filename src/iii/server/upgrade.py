@@ -1,13 +1,18 @@
 """A TCP connection becomes a WebSocket: the hand-over to picows, at one place (01 §1.1)."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
+from typing import TYPE_CHECKING, Any
 
 from picows import WSAutoPingStrategy
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
-from iii.server.web_socket import WebSocket
+
+if TYPE_CHECKING:
+    from iii.server.web_socket import WebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +23,32 @@ _REQUEST = (
     b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
 )
+_ANY_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 def upgrade(transport: asyncio.Transport, key: str, received: bytes, web_socket: WebSocket) -> None:
     """Answer 101 and let `web_socket` have the connection, beginning with what arrived after the request head."""
+    protocol = _shaken_hands(transport, key, web_socket)
+    transport.set_protocol(protocol)
+    web_socket.open(transport)
+    _feed(protocol, received)
+
+
+def read_room(transport: asyncio.Transport) -> int:
+    """Free bytes of the read buffer."""
+    protocol = transport.get_protocol()
+    return len(protocol.get_buffer(-1)) if isinstance(protocol, _Frames) else 0
+
+
+def renew(transport: asyncio.Transport, web_socket: WebSocket) -> None:
+    """Start again with a small read buffer, which picows would never do. No byte of a frame may be in the old one."""
+    stand_in = _Transport(transport)
+    protocol = _shaken_hands(stand_in, _ANY_KEY, web_socket)
+    stand_in.deaf = False
+    transport.set_protocol(protocol)
+
+
+def _shaken_hands(transport: asyncio.Transport | _Transport, key: str, web_socket: WebSocket) -> _Frames:
     protocol = _Frames(
         None,  # host and path are a client's
         None,
@@ -39,15 +66,34 @@ def upgrade(transport: asyncio.Transport, key: str, received: bytes, web_socket:
         None,
         READ_BUFFER_BYTES,
     )
-    transport.set_protocol(protocol)
     protocol.connection_made(transport)
-    left = memoryview(_REQUEST % key.encode() + received)
-    while left and not transport.is_closing():
+    _feed(protocol, _REQUEST % key.encode())
+    return protocol
+
+
+def _feed(protocol: _Frames, received: bytes) -> None:
+    left = memoryview(received)
+    while left:
         room = protocol.get_buffer(-1)
         size = min(len(room), len(left))
         room[:size] = left[:size]
         left = left[size:]
         protocol.buffer_updated(size)
+
+
+class _Transport:
+    """The transport, except that it says nothing while deaf: the handshake that picows must have is not repeated."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.deaf = True
+
+    def write(self, data: bytes) -> None:
+        if not self.deaf:
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _Frames(WSProtocol):  # type: ignore[misc]  # untyped

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
+from iii.protocol.limits import INBOUND_MESSAGE_BYTES, KIB, MIB
+from iii.server import upgrade
 from iii.server.framing import PING, PONG, close_frame, control_frame
 from iii.server.outbox import Outbox
 
 if TYPE_CHECKING:
     from iii.server.connections import Connections
 
+LARGE_ROOM_BYTES = 64 * KIB  # of the read buffer; a thousand workers may well have sent one large message each
 CLOSE_WAIT_S = 1.0  # for the other side's Close or for the last bytes to leave, then the connection is aborted (L6)
 
 _TEXT = WSMsgType.TEXT
@@ -29,8 +31,8 @@ class WebSocket(WSListener):
     """Base of the endpoints. A subclass says in `opened` who takes messages, and cleans up in `ended`."""
 
     __slots__ = (
-        "_closing", "_fragments", "_fragments_are_binary", "_transport", "connections", "heard", "ip_address", "outbox",
-        "receive", "receive_binary", "silent_since",
+        "_closing", "_fragments", "_fragments_are_binary", "_nothing_special", "_shrinks", "_transport", "connections",
+        "heard", "ip_address", "outbox", "receive", "receive_binary", "silent_since",
     )  # fmt: skip
 
     receive: Callable[[bytes], None]  # gets each complete text message, UTF-8 or not
@@ -44,12 +46,14 @@ class WebSocket(WSListener):
         self.receive = self.receive_binary = ignore
         self._fragments: bytearray | None = None
         self._fragments_are_binary = False
+        self._shrinks = False  # the read buffer, at the next chance
+        self._nothing_special = True  # neither fragments nor a buffer to shrink
         self._closing: asyncio.TimerHandle | None = None
 
     # -- for subclasses -------------------------------------------------------------------------------------------
 
     def opened(self) -> None:
-        """The upgrade is done, frames may follow."""
+        """Frames may follow."""
 
     def ended(self) -> None:
         """Nothing more will be received. Called at least once."""
@@ -61,8 +65,9 @@ class WebSocket(WSListener):
 
     # -- in -------------------------------------------------------------------------------------------------------
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport.underlying_transport
+    def open(self, transport: asyncio.Transport) -> None:
+        """The upgrade is done; frames follow."""
+        self._transport = transport
         peer = self._transport.get_extra_info("peername")
         self.ip_address = str(peer[0]) if peer else None
         self.outbox = Outbox(self._transport, self.connections.flusher)
@@ -71,10 +76,12 @@ class WebSocket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.heard = True
-        if frame.msg_type is _TEXT and frame.fin and self._fragments is None:  # first: nearly all traffic
+        if frame.msg_type is _TEXT and frame.fin and self._nothing_special:  # first: nearly all traffic
             self.receive(frame.get_payload_as_bytes())
         else:
-            self._other_frame(frame)
+            self._any_frame(frame)
+            if self._shrinks and not frame.tail_size:
+                self._shrink()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._stop_receiving()
@@ -90,7 +97,7 @@ class WebSocket(WSListener):
     def resume_writing(self) -> None:
         self.outbox.resume()
 
-    def _other_frame(self, frame: WSFrame) -> None:
+    def _any_frame(self, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:
             if self._closing is None:
@@ -106,18 +113,34 @@ class WebSocket(WSListener):
             self._refuse(CloseCode.PROTOCOL_ERROR, "a message that does not begin, or begins before the last one ended")
             return
         if fragments is None:
-            if frame.fin:  # binary: whole text messages don't get here
-                self.receive_binary(frame.get_payload_as_bytes())
+            if frame.fin:
+                (self.receive_binary if kind is _BINARY else self.receive)(frame.get_payload_as_bytes())
                 return
             self._fragments = fragments = bytearray()  # one buffer: tiny fragments would cost more than their bytes
             self._fragments_are_binary = kind is _BINARY
+            self._nothing_special = False
         if len(fragments) + frame.payload_size > INBOUND_MESSAGE_BYTES:
             self._refuse(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {INBOUND_MESSAGE_BYTES // MIB} MiB")
             return
         fragments += frame.get_payload_as_memoryview()
         if frame.fin:
             self._fragments = None
+            self._nothing_special = not self._shrinks
             (self.receive_binary if self._fragments_are_binary else self.receive)(bytes(fragments))
+
+    # -- memory ---------------------------------------------------------------------------------------------------
+
+    def save_memory(self) -> None:
+        """Give back, at the next frame, what a large message has made the read buffer grow to."""
+        if self._closing is None and upgrade.read_room(self._transport) > LARGE_ROOM_BYTES:
+            self._shrinks = True
+            self._nothing_special = False
+
+    def _shrink(self) -> None:
+        self._shrinks = False
+        self._nothing_special = self._fragments is None
+        if not self._transport.is_closing():
+            upgrade.renew(self._transport, self)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

@@ -26,8 +26,10 @@ class Frame(NamedTuple):
         return int.from_bytes(self.payload[:2], "big") if self.payload else None
 
 
-def client_frame(payload: bytes | str, opcode: int = TEXT, final: bool = True) -> bytes:
+def client_frame(payload: bytes | str | dict[str, Any], opcode: int = TEXT, final: bool = True) -> bytes:
     """One masked frame."""
+    if isinstance(payload, dict):
+        payload = json.dumps(payload)
     data = payload.encode() if isinstance(payload, str) else payload
     size = len(data)
     first = opcode | (0x80 if final else 0)
@@ -101,7 +103,7 @@ class RawSocket:
         self.writer.write(data)
 
     def say(self, payload: bytes | str | dict[str, Any], opcode: int = TEXT, final: bool = True) -> None:
-        self.write(client_frame(json.dumps(payload) if isinstance(payload, dict) else payload, opcode, final))
+        self.write(client_frame(payload, opcode, final))
 
     async def head(self) -> str:
         """An HTTP head."""

@@ -6,6 +6,8 @@ import pytest
 
 from iii.engine.engine import Engine
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
+from iii.server.listener import Listener
+from iii.server.upgrade import read_room
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import (
     BINARY,
@@ -179,3 +181,53 @@ async def test_three_thousand_messages_in_one_go_are_answered_in_order(worker: R
     worker.write(b"".join(calls))
     answers = [(await worker.json())["invocation_id"] for _ in calls]
     assert answers == [str(uuid.UUID(int=number)) for number in range(3000)]
+
+
+async def test_the_read_buffer_of_a_large_message_is_given_back(listener: Listener, engine: Engine) -> None:
+    def room() -> int:
+        (web_socket,) = listener.connections
+        return read_room(web_socket._transport)
+
+    async with await RawSocket.greeted(listener.port) as worker:
+        worker_id = next(iter(engine.sessions))
+        idle = room()
+        for opcode in (TEXT, BINARY):
+            worker.say(b'{"type":"ping","padding":"' + b"x" * (4 * MIB) + b'"}', opcode)
+            assert await worker.json() == {"type": "pong"}
+            assert room() > 2 * MIB
+            listener.connections.sweep(0, ping=False)
+            half = client_frame({"type": "ping"})
+            worker.write(client_frame({"type": "ping"}) + half[:7])
+            assert await worker.json() == {"type": "pong"}
+            assert room() > 2 * MIB  # not while a part of a frame is in it
+            worker.write(half[7:])
+            assert await worker.json() == {"type": "pong"}
+            assert room() == idle
+            worker.say("{", TEXT, final=False)
+            worker.write(b"".join(client_frame({"type": "ping"}, PING) for _ in range(3)))
+            worker.say(b'"type":"ping"}', CONTINUATION)
+            assert [(await worker.frame()).opcode for _ in range(3)] == [PONG] * 3
+            assert await worker.json() == {"type": "pong"}
+        worker.say("no beginning", CONTINUATION)
+        assert (await worker.frame()).close_code == 1002
+        worker.say((1002).to_bytes(2, "big"), CLOSE)
+        assert await worker.ended() == b""
+        assert worker_id not in engine.sessions
+
+
+async def test_a_new_read_buffer_breaks_and_ends_like_the_first(listener: Listener, engine: Engine) -> None:
+    for last in (b"\x81\x05hello", None):
+        async with await RawSocket.greeted(listener.port) as worker:
+            worker.say(b" " * (4 * MIB))
+            await worker.answers_ping()
+            listener.connections.sweep(0, ping=False)
+            await worker.answers_ping()
+            (web_socket,) = listener.connections
+            assert read_room(web_socket._transport) < 2 * MIB
+            if last is None:
+                worker.writer.write_eof()
+            else:
+                worker.write(last)
+                assert (await worker.frame()).close_code == 1002
+            assert await worker.ended() == b""
+            await until(lambda: not engine.sessions)

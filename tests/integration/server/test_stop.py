@@ -69,9 +69,9 @@ async def test_07_8_4_a_signal_ends_the_engine_orderly(process: EngineProcess, n
             worker.say((1012).to_bytes(2, "big"), CLOSE)
             assert await worker.ended() == b""
         assert await asyncio.to_thread(process.wait) == 0
-    assert "Engine ready" in process.log()
-    assert f"127.0.0.1:{process.port}" in process.log()
-    assert "Traceback" not in process.log()
+        assert "Engine ready" in process.log()
+        assert f"127.0.0.1:{process.port}" in process.log()
+        assert "Traceback" not in process.log()
 
 
 @one_loop
