@@ -131,9 +131,11 @@ def test_many_messages_begin_to_leave_before_the_turn_ends(bench: Bench) -> None
     bench.turn()
     assert len(bench.written) == 3
 
-    other = threading.Thread(
-        target=lambda: [bench.socket.send(Outgoing(b"x")) for _ in range(worker_socket.EARLY_MESSAGES * 2)]
-    )
+    def send_many() -> None:
+        for _ in range(worker_socket.EARLY_MESSAGES * 2):
+            bench.socket.send(Outgoing(b"x"))
+
+    other = threading.Thread(target=send_many)
     other.start()
     other.join()
     assert len(bench.written) == 3  # only the loop may write
