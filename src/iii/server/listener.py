@@ -66,8 +66,7 @@ class Listener:
         for each in bound:
             self._loop.remove_reader(each)
             each.close()
-        for door in list(self._doors):
-            door.shut()
+        self._shut_doors()
 
     async def close(self) -> None:
         """End all connections (L6)."""
@@ -130,6 +129,8 @@ class Listener:
         except OSError as error:  # gone already
             accepted.close()
             logger.debug("Connection lost while it was accepted: %s", error)
+        if not self._bound:  # stopped meanwhile
+            self._shut_doors()
 
     def _pause(self, bound: socket.socket, error: OSError) -> None:
         """Such as too many open files: who waits is let in later, not turned away."""
@@ -140,6 +141,10 @@ class Listener:
     def _resume(self, bound: socket.socket) -> None:
         if bound in self._bound:
             self._loop.add_reader(bound, self._accept, bound)
+
+    def _shut_doors(self) -> None:
+        for door in list(self._doors):
+            door.shut()
 
     def _door(self) -> Door:
         return Door(self._route, self._handshake_timeout_s, self._doors, self._log)

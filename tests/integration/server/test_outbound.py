@@ -9,9 +9,9 @@ import pytest
 from iii.engine.engine import Engine
 from iii.engine.session import Session
 from iii.protocol.limits import MIB, SILENCE_S
-from iii.server import outbox
+from iii.server import connections, outbox
 from iii.server.listener import Listener
-from tests.integration.server.conftest import until
+from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket
 
 LARGE = {"runtime": "python", "version": "0.25.0", "features": ["large-messages.v1"]}
@@ -167,6 +167,15 @@ async def test_L7_pings_go_to_all_and_a_pong_is_a_sign_of_life(listener: Listene
                 assert await client.frame() == (True, PING, b"")
                 client.say(b"", PONG)
                 assert await client.answers_ping()
+
+
+async def test_L7_connections_are_looked_at_and_pinged_all_the_time(
+    open_listener: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "SWEEP_S", 0.01)
+    listener = await open_listener()
+    async with await RawSocket.greeted(listener.port) as worker:
+        assert [await worker.frame() for _ in range(3)] == [(True, PING, b"")] * 3
 
 
 async def test_L7_accepted_sockets_have_keepalive_and_a_user_timeout(listener: Listener, worker: RawSocket) -> None:

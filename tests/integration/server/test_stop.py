@@ -58,6 +58,17 @@ async def test_4_2_who_does_not_answer_the_close_is_aborted_after_a_second(open_
         assert await deaf.ended() == b""
 
 
+async def test_01_2_4_a_connection_in_the_midst_of_being_accepted_is_closed_too(open_listener: Open) -> None:
+    listener = await open_listener()
+    async with await RawSocket.connect(listener.port) as client:
+        async with asyncio.timeout(5):
+            while not listener._accepting:  # noqa: ASYNC110  # a state of one turn of the loop
+                await asyncio.sleep(0)
+        listener.stop_accepting()
+        assert await client.ended(1) == b""
+        assert listener.open_sockets == 0
+
+
 @one_loop
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_07_8_4_a_signal_ends_the_engine_orderly(process: EngineProcess, number: signal.Signals) -> None:
