@@ -71,6 +71,9 @@ class Caller:
             warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
         function_id = request["function_id"]
         action = action_of(request.get("action"))
+        timeout_ms = request.get("timeout_ms") or self._default_timeout_ms
+        if timeout_ms < 0:
+            raise ValueError(f"timeout_ms must not be negative, got {timeout_ms}")
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         payload, metadata = request.get("payload"), request.get("metadata")
         span = self.new_span(function_id) if self.new_span is not None else None
@@ -85,7 +88,6 @@ class Caller:
             NULL if metadata is None else metadata,
             target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace"),
         )
-        timeout_ms = request.get("timeout_ms") or self._default_timeout_ms
         return Prepared(function_id, encode_outgoing(message), invocation_id, timeout_ms, span)
 
     def call(self, request: TriggerRequest) -> Any:

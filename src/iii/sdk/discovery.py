@@ -1,6 +1,7 @@
 """Who and what is there: typed rows, and word of changes (08 §10, W12)."""
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -62,6 +63,7 @@ class FunctionsWatch:
     ) -> None:
         self._register_function = register_function
         self._register_trigger = register_trigger
+        self._lock = threading.Lock()
         self._listeners: list[tuple[object, FunctionsListener]] = []
         self._function_id: str | None = None
         self._trigger: Trigger | None = None
@@ -69,19 +71,21 @@ class FunctionsWatch:
     def listen(self, listener: FunctionsListener) -> Callable[[], None]:
         """Call it with all functions whenever they change; returns how to stop that."""
         entry = (object(), listener)  # the same listener twice is two listeners
-        self._listeners.append(entry)
-        if self._function_id is None:
-            self._function_id = f"iii.on_functions_available.{uuid.uuid4()}"
-            self._register_function(self._function_id, self._tell)
-        if self._trigger is None:
-            self._trigger = self._register_trigger(FUNCTIONS_AVAILABLE, self._function_id)
+        with self._lock:
+            self._listeners.append(entry)
+            if self._function_id is None:
+                self._function_id = f"iii.on_functions_available.{uuid.uuid4()}"
+                self._register_function(self._function_id, self._tell)
+            if self._trigger is None:
+                self._trigger = self._register_trigger(FUNCTIONS_AVAILABLE, self._function_id)
 
         def unsubscribe() -> None:
-            if entry in self._listeners:
-                self._listeners.remove(entry)
-            if not self._listeners and self._trigger is not None:
-                self._trigger.unregister()
-                self._trigger = None
+            with self._lock:
+                if entry in self._listeners:
+                    self._listeners.remove(entry)
+                if not self._listeners and self._trigger is not None:
+                    self._trigger.unregister()
+                    self._trigger = None
 
         return unsubscribe
 

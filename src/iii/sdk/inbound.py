@@ -77,7 +77,7 @@ class Inbound:
                 case _:
                     pass  # a pong
         except Undecodable as error:
-            self._undecodable(error)
+            self._undecodable(error, data)
         except Exception:
             logger.exception("Failed to handle incoming message")
 
@@ -89,7 +89,11 @@ class Inbound:
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
-    def _undecodable(self, error: Undecodable) -> None:
+    def _undecodable(self, error: Undecodable, data: bytes) -> None:
+        if error.message_type == "error":
+            # what an engine says before it closes a connection that it does not accept (01 §3.2)
+            logger.warning("The engine refuses this worker: %s", error_from_wire(read_plain(data).get("error")))
+            return
         if error.message_type is not None and error.invocation_id is None:
             logger.debug("Ignored a message of type %s: %s", error.message_type, error)
             return
@@ -105,11 +109,12 @@ class Inbound:
         if message.code != FUNCTION_CONFLICT:
             self._rejected(message)
             return
+        owner = message.owner_worker_id
         logger.warning(
-            "Function '%s' in namespace '%s' is served by worker %s; this one is its standby",
+            "Function '%s' in namespace '%s' is served by %s",
             message.function_id,
             message.namespace,
-            message.owner_worker_id or "the engine",
+            f"worker {owner}; this one takes over when it leaves" if owner else "the engine itself",
         )
 
     def _trigger_refused(self, message: TriggerRegistrationResult) -> None:

@@ -93,6 +93,10 @@ class OtelConfig:
     metrics_enabled: bool = True
     metrics_export_interval_ms: int = 60_000
 
+    def __post_init__(self) -> None:
+        if self.metrics_export_interval_ms <= 0:
+            raise ValueError(f"metrics_export_interval_ms must be positive, got {self.metrics_export_interval_ms}")
+
     @property
     def wanted(self) -> bool:
         """Whether tracing is asked for; whether it is possible is another question."""
@@ -118,7 +122,7 @@ class InitOptions:
         connect_timeout_ms: how long `register_worker` waits for the first connection before it goes on without.
 
     Raises:
-        ValueError: the namespace is blank. TypeError: `otel` has an unknown key.
+        ValueError: the namespace is blank, or a number makes no sense. TypeError: `otel` has an unknown key.
     """
 
     worker_name: str | None = None
@@ -138,6 +142,8 @@ class InitOptions:
                 f"namespace is empty: InitOptions.namespace was set to {self.namespace!r}. "
                 "Give it a name, or leave it unset to register in `default`."
             )
+        if self.invocation_timeout_ms <= 0:
+            raise ValueError(f"invocation_timeout_ms must be positive, got {self.invocation_timeout_ms}")
         if isinstance(self.otel, Mapping):
             unknown = sorted(set(self.otel) - _names_of_fields(OtelConfig))
             if unknown:

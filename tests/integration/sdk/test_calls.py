@@ -32,6 +32,11 @@ def test_08_check_36_a_call_that_takes_too_long_times_out(engine: FakeEngine, wo
     assert worker.trigger({"function_id": "f"}) == "still here"
 
 
+def test_a_negative_timeout_is_a_mistake(worker: iii.Worker) -> None:
+    with pytest.raises(ValueError, match="timeout_ms must not be negative, got -1"):
+        worker.trigger({"function_id": "f", "timeout_ms": -1})
+
+
 async def test_08_check_36_in_a_coroutine_too(engine: FakeEngine) -> None:
     async with iii.connect_worker(engine.url) as worker:
         with pytest.raises(iii.InvocationTimeout, match="invocation timed out after 20ms"):

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 import iii
@@ -361,7 +362,9 @@ def test_08_check_49_a_function_conflict_is_only_a_warning(
 
     assert connection.invoke("f")["result"] == "served"
     assert worker.get_connection_state() == "connected"
-    assert "Function 'f' in namespace 'default' is served by worker W9" in caplog.text
+    assert "Function 'f' in namespace 'default' is served by worker W9; this one takes over" in caplog.text
+    connection.send(rejection | {"code": "FUNCTION_NAMESPACE_CONFLICT", "function_id": "g", "owner_worker_id": ""})
+    engine.wait(lambda: "Function 'g' in namespace 'default' is served by the engine itself" in caplog.text)
 
 
 def test_08_check_49_a_name_conflict_is_the_end(engine: FakeEngine, worker: iii.Worker) -> None:
@@ -396,6 +399,30 @@ def test_08_check_49_a_name_conflict_is_the_end(engine: FakeEngine, worker: iii.
     assert str(errors[0]) == str(caught.value)
     assert caught.value.code == "WORKER_NAMESPACE_CONFLICT"
     assert (caught.value.namespace, caught.value.worker_name, caught.value.owner_worker_id) == ("default", "twin", "W9")
+
+
+def test_an_engine_that_refuses_the_worker_is_heard(
+    engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = engine.connection()
+    connection.send({"type": "error", "error": {"code": "AUTH_ERROR", "message": "token expired"}})
+    connection.close(4401)
+    engine.connection(2)
+    assert "The engine refuses this worker: AUTH_ERROR: token expired" in caplog.text
+
+
+def test_coming_back_leaves_nothing_behind(engine: FakeEngine, worker: iii.Worker) -> None:
+    def open_files() -> int:
+        count: int = psutil.Process().num_fds()
+        return count
+
+    engine.connection(1).drop()
+    engine.connection(2)
+    before = open_files()
+    for number in range(2, 40):
+        engine.connection(number).drop()
+    engine.connection(40)
+    engine.wait(lambda: open_files() <= before)
 
 
 def test_a_rejection_while_registering_is_raised_by_register_worker(engine: FakeEngine, connect: Connect) -> None:

@@ -46,6 +46,13 @@ def test_a_dict_of_otel_becomes_a_config() -> None:
     assert options.otel_config.wanted is False
 
 
+def test_numbers_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="metrics_export_interval_ms must be positive, got 0"):
+        iii.OtelConfig(metrics_export_interval_ms=0)
+    with pytest.raises(ValueError, match="invocation_timeout_ms must be positive, got -1"):
+        iii.InitOptions(invocation_timeout_ms=-1)
+
+
 def test_08_check_64_headers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("III_TOKEN", "  ")
     assert handshake_headers(None) == {}
