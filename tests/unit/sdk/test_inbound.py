@@ -1,0 +1,76 @@
+"""Whatever an engine sends, reading it never raises and never stops the next message (08 §4.8)."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iii.protocol.messages import InvokeFunction, RegistrationRejected, WorkerRegistered
+from iii.sdk.calls import BlockedThread, PendingCalls
+from iii.sdk.inbound import Inbound
+from iii.sdk.registrations import Registrations
+
+KINDS = [
+    "invokefunction", "invocationresult", "registertrigger", "unregistertrigger", "triggerregistrationresult",
+    "workerregistered", "registrationrejected", "pong", "error", "unheard-of",
+]  # fmt: skip
+MEMBERS = [
+    "id", "function_id", "invocation_id", "data", "result", "error", "metadata", "trigger_type", "config", "code",
+    "namespace", "owner_worker_id", "worker_id", "reattach_token", "traceparent", "baggage", "action",
+]  # fmt: skip
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+messages = st.builds(
+    lambda kind, members: msgspec.json.encode(members | {"type": kind}),
+    st.sampled_from(KINDS) | json_values,
+    st.dictionaries(st.sampled_from(MEMBERS), json_values),
+)
+
+
+class Ears:
+    """Stands for everything that Inbound tells."""
+
+    def __init__(self) -> None:
+        self.executed: list[InvokeFunction] = []
+        self.sent: list[bytes] = []
+        self.told: list[Any] = []
+        self.pending = PendingCalls()
+        self.inbound = Inbound(
+            self.pending,
+            self,  # type: ignore[arg-type]
+            Registrations(),
+            self.sent.append,
+            self.told.append,
+            self.told.append,
+        )
+
+    def execute(self, message: InvokeFunction) -> None:
+        self.executed.append(message)
+
+
+@given(st.lists(messages | st.binary(max_size=60), max_size=8), st.data())
+def test_nothing_that_is_received_raises(received: list[bytes], data: st.DataObject) -> None:
+    ears = Ears()
+    for message in received:
+        cut = data.draw(st.integers(0, len(message)) | st.none())
+        ears.inbound.receive(message if cut is None else message[:cut])
+    waiter = BlockedThread("f", "the one")
+    ears.pending.add(waiter)
+    ears.inbound.receive(b'{"type":"invocationresult","invocation_id":"the one","function_id":"f","result":1}')
+    answer = waiter.wait(1000)
+    assert answer is not None
+    assert bytes(answer.result) == b"1"
+    for told in ears.told:
+        assert isinstance(told, WorkerRegistered | RegistrationRejected)
+    for sent in ears.sent:
+        assert msgspec.json.decode(sent)["error"]["code"] == "invalid_request"
+
+
+def test_stopping_with_nothing_underway_is_quick() -> None:
+    asyncio.run(Ears().inbound.stop())
