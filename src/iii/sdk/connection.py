@@ -68,7 +68,6 @@ class Connection:
         self._loop = loop
         self._loop_thread: int | None = None
         self._socket: WorkerSocket | None = None
-        self._gone = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
@@ -130,11 +129,10 @@ class Connection:
             await asyncio.wait([self._task])
         socket = self._socket
         if socket is not None:
-            self._gone.clear()
             socket.close(CloseCode.NORMAL)
             try:
                 async with asyncio.timeout(CLOSE_S):
-                    await self._gone.wait()
+                    await socket.gone.wait()
             except TimeoutError:
                 socket.abort()
         self.states.change("disconnected", shutdown=True)
@@ -154,7 +152,7 @@ class Connection:
             if socket is not None:
                 keep_alive = self._loop.create_task(self._keep_alive(socket))
                 try:
-                    await self._gone.wait()
+                    await socket.gone.wait()
                 finally:
                     keep_alive.cancel()
                 if socket.heard_ever:
@@ -169,14 +167,14 @@ class Connection:
             self._attempt += 1
 
     async def _connect(self) -> WorkerSocket | None:
-        self._gone.clear()
         socket = WorkerSocket(self._begin, self._user.received, self._disconnected, self.lock, self._call_soon)
+        timeout_s = HANDSHAKE_TIMEOUT_MS / 1000
         try:
-            async with asyncio.timeout(HANDSHAKE_TIMEOUT_MS / 1000):
+            async with asyncio.timeout(timeout_s):
                 await ws_connect(
                     lambda: socket,
                     self.url,
-                    websocket_handshake_timeout=None,
+                    websocket_handshake_timeout=timeout_s,
                     disconnect_on_exception=False,
                     enable_auto_pong=False,
                     max_frame_size=INBOUND_MESSAGE_BYTES,
@@ -187,8 +185,11 @@ class Connection:
                 raise ConnectionError("the connection ended during the handshake")
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
             logger.log(self._complaints, "Cannot connect to %s: %s", self.url, str(error) or type(error).__name__)
-            socket.abort()
+            socket.abandon()
             return None
+        except asyncio.CancelledError:
+            socket.abandon()
+            raise
         return socket
 
     def _begin(self, socket: WorkerSocket) -> None:
@@ -206,10 +207,11 @@ class Connection:
 
     def _disconnected(self, socket: WorkerSocket, code: int | None, reason: str | None) -> None:
         with self.lock:
-            self._socket = None
+            if self._socket is socket:
+                self._socket = None
             self.offline.put_back(socket.batch)
         logger.info("Connection closed (code=%s, reason=%s)", code, reason)
-        self._gone.set()
+        socket.gone.set()
 
     async def _keep_alive(self, socket: WorkerSocket) -> None:
         while True:

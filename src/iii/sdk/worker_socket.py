@@ -5,6 +5,7 @@ of the loop. Whoever calls `send`, `send_now` or `flush` holds the connection's 
 pongs included, so that no two threads ever interleave their bytes.
 """
 
+import asyncio
 import logging
 import os
 import socket
@@ -41,7 +42,12 @@ class Outgoing(Struct, gc=False):
 
 
 class WorkerSocket(WSListener):
-    """The client's end; `batch` is what this turn of the loop will write."""
+    """The client's end.
+
+    Attributes:
+        batch: what this turn of the loop will write.
+        gone: set when it has ended.
+    """
 
     def __init__(
         self,
@@ -59,6 +65,8 @@ class WorkerSocket(WSListener):
         self.batch: list[Outgoing] = []
         self.scheduled = False
         self.open = False
+        self.abandoned = False
+        self.gone = asyncio.Event()
         self.paused = False
         self.heard = False
         self.heard_before = False
@@ -74,6 +82,9 @@ class WorkerSocket(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        if self.abandoned:
+            transport.disconnect(graceful=False)
+            return
         self.thread_id = threading.get_ident()
         if os.name == "posix" and not transport.is_secure:
             # Its own descriptor: the transport may close its one while a thread is writing
@@ -115,6 +126,8 @@ class WorkerSocket(WSListener):
             self.received(message)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self.abandoned and not self.open:
+            return
         with self.lock:
             self.open = False
             if self.own_socket is not None:
@@ -231,6 +244,11 @@ class WorkerSocket(WSListener):
             self.flush()
             self.transport.send_close(WSCloseCode(code))
         self.transport.disconnect()
+
+    def abandon(self) -> None:
+        """Nobody waits for this connection any more; should it still come up, it is ended at once."""
+        self.abandoned = True
+        self.abort()
 
     def abort(self) -> None:
         """End TCP at once."""

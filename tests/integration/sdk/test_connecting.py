@@ -111,6 +111,36 @@ def test_08_check_08_every_end_of_a_socket_is_followed_by_another(engine: FakeEn
     engine.wait(lambda: worker.get_connection_state() == "connected")
 
 
+def test_a_handshake_without_answer_is_given_up(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("iii.sdk.connection.HANDSHAKE_TIMEOUT_MS", 50)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        worker = connect(f"ws://127.0.0.1:{mute.getsockname()[1]}", connect_timeout_ms=1)
+        for _ in range(3):
+            peer, _ = mute.accept()
+            with peer:
+                peer.settimeout(10)
+                while peer.recv(65_536):  # the request, then the end
+                    pass
+        worker.shutdown()
+    assert "Cannot connect" in caplog.text
+
+
+async def test_a_shutdown_during_the_handshake_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iii.sdk.connection.HANDSHAKE_TIMEOUT_MS", 300)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"ws://127.0.0.1:{mute.getsockname()[1]}"
+        worker = await iii.connect_worker(address, iii.InitOptions(connect_timeout_ms=1))
+        peer, _ = await asyncio.to_thread(mute.accept)
+        with peer:
+            await asyncio.to_thread(peer.recv, 65_536)
+            await worker.shutdown_async()
+            assert worker.get_connection_state() == "disconnected"
+            peer.settimeout(10)
+            assert await asyncio.to_thread(peer.recv, 1) == b""
+
+
 class Provider(iii.TriggerHandler):
     async def register_trigger(self, config: iii.TriggerConfig) -> None: ...
 

@@ -246,6 +246,22 @@ def test_a_socket_that_ended_is_left_alone(bench: Bench) -> None:
     never.keep_alive()
 
 
+def test_a_connection_that_comes_up_too_late_is_ended_at_once(bench: Bench) -> None:
+    begun: list[WorkerSocket] = []
+    gone: list[WorkerSocket] = []
+    late = WorkerSocket(
+        begun.append, print, lambda socket, *said: gone.append(socket), threading.RLock(), bench.soon.append
+    )
+    late.abandon()
+    transport = Transport(bench.near)
+    late.on_ws_connected(transport)  # type: ignore[arg-type]
+    assert transport.ended == [False]
+    late.on_ws_disconnected(transport)  # type: ignore[arg-type]
+    assert not begun
+    assert not gone
+    assert not late.open
+
+
 def test_a_secure_socket_is_written_by_the_loop_alone(bench: Bench) -> None:
     secure = Transport(bench.near)
     secure.is_secure = True
