@@ -1,0 +1,89 @@
+"""Calls through the engine: beside nats-server with raw load, and with our Python client beside the published one.
+
+    python benchmarks/rpc.py [--quick] [--json FILE]
+
+Rates on a shared machine lie: look at the CPU per call and at the ratios, which come from alternating rounds.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # started as a script
+from benchmarks import clients, routing
+from benchmarks.bars import Bar, show
+from benchmarks.load import System
+from benchmarks.processes import ProcessFailed, Server, engine, free_port, nats_server
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Calls through the engine, beside others in the same run.")
+    parser.add_argument("--quick", action="store_true", help="one short round each, the first three loads only")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the results there too")
+    return parser.parse_args()
+
+
+def measure_routing(servers: dict[System, Server], quick: bool) -> dict[routing.Case, dict[System, routing.Figures]]:
+    print(f"{'raw load':32} {'':5} {'calls/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}   iii / nats: p50, CPU")
+    results: dict[routing.Case, dict[System, routing.Figures]] = {}
+    for case in routing.CASES[:3] if quick else routing.CASES:
+        figures = results[case] = routing.compare(case, servers, 1 if quick else 3, 0.4 if quick else 1.0)
+        for system, row in figures.items():
+            line = f"{case.title if system == 'iii' else '':32} {system:5} {row.calls_per_s:9,.0f} {row.p50_ms:8.3f}"
+            line += f" {row.p99_ms:8.3f} {row.cpu_us:8.2f}"
+            if system == "nats":
+                line += f"   {figures['iii'].p50_ms / row.p50_ms:15.2f} {figures['iii'].cpu_us / row.cpu_us:6.2f}"
+            print(line, flush=True)
+    return results
+
+
+def main() -> int:
+    options = arguments()
+    if shutil.which("nats-server") is None:
+        subprocess.run([str(ROOT / ".ci" / "install"), "nats-server"], check=True)
+    with ExitStack() as stack:
+
+        def our_engine() -> Server:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            return stack.enter_context(engine(folder, free_port())).wait_until_listening()
+
+        nats = stack.enter_context(nats_server(free_port())).wait_until_listening()
+        servers: dict[System, Server] = {"iii": our_engine(), "nats": nats}
+        routed = measure_routing(servers, options.quick)
+        engines: dict[clients.Client, Server] = {"ours": our_engine(), "published": our_engine()}
+        sdk = clients.compare(engines, 1 if options.quick else 3, 0.5 if options.quick else 1.5)
+    print(f"\n{'Python clients on our engine, calls/s':40} {'ours':>9} {clients.PUBLISHED:>16} {'ratio':>6}")
+    for mode, rates in sdk.items():
+        title = f"{mode}, {clients.WINDOW if mode == 'async' else 1} in flight"
+        ratio = rates["ours"] / rates["published"]
+        print(f"{title:40} {rates['ours']:9,.0f} {rates['published']:16,.0f} {ratio:6.1f}")
+    single, main_case = routed[routing.CASES[0]], routed[routing.CASES[1]]
+    bars = [
+        Bar("router CPU per call / nats-server's, window 64, 32 B", main_case["iii"].cpu_us / main_case["nats"].cpu_us, 0.85, 0.6),
+        Bar("p50 at window 1 / nats-server's", single["iii"].p50_ms / single["nats"].p50_ms, 1.3, 1.0),
+        Bar("client calls/s, 64 in flight / published", sdk["async"]["ours"] / sdk["async"]["published"], 6, 10, True),
+        Bar("blocking calls/s / published", sdk["blocking"]["ours"] / sdk["blocking"]["published"], 2, 4, True),
+    ]
+    show(bars)
+    if options.json:
+        rows = [
+            {"load": case.title, "system": system, **row._asdict()}
+            for case, figures in routed.items()
+            for system, row in figures.items()
+        ]
+        result = {"routing": rows, "clients": sdk, "bars": [{**bar._asdict(), "verdict": bar.verdict} for bar in bars]}
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (ProcessFailed, subprocess.CalledProcessError) as error:
+        sys.exit(f"benchmark failed: {error}")
