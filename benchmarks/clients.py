@@ -40,7 +40,9 @@ def compare(engines: dict[Client, Server], rounds: int, seconds: float) -> dict[
         callers: dict[Client, Talker] = {}
         for client, python in pythons.items():
             for role in ("worker", "caller"):
-                talker = stack.enter_context(Talker(python, "sdk_load.py", {"role": role, "port": engines[client].port}))
+                talker = stack.enter_context(
+                    Talker(python, "sdk_load.py", {"role": role, "port": engines[client].port})
+                )
                 talker.hear()
                 callers[client] = talker
         for number in range(rounds + 1):

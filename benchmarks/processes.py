@@ -33,7 +33,7 @@ class Server(AbstractContextManager["Server"]):
 
     def __init__(self, command: Sequence[str], port: int, folder: str | None = None) -> None:
         self.port = port
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         self.started_s = time.perf_counter()
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, cwd=folder

@@ -14,12 +14,13 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # started as a script
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
 from benchmarks import clients, routing
 from benchmarks.bars import Bar, show
 from benchmarks.load import System
 from benchmarks.processes import ProcessFailed, Server, engine, free_port, nats_server
+
+INSTALL = Path(__file__).parents[1] / ".ci" / "install"
 
 
 def arguments() -> argparse.Namespace:
@@ -46,7 +47,7 @@ def measure_routing(servers: dict[System, Server], quick: bool) -> dict[routing.
 def main() -> int:
     options = arguments()
     if shutil.which("nats-server") is None:
-        subprocess.run([str(ROOT / ".ci" / "install"), "nats-server"], check=True)
+        subprocess.run([str(INSTALL), "nats-server"], check=True)
     with ExitStack() as stack:
 
         def our_engine() -> Server:
@@ -65,7 +66,12 @@ def main() -> int:
         print(f"{title:40} {rates['ours']:9,.0f} {rates['published']:16,.0f} {ratio:6.1f}")
     single, main_case = routed[routing.CASES[0]], routed[routing.CASES[1]]
     bars = [
-        Bar("router CPU per call / nats-server's, window 64, 32 B", main_case["iii"].cpu_us / main_case["nats"].cpu_us, 0.85, 0.6),
+        Bar(
+            "router CPU per call / nats-server's, window 64, 32 B",
+            main_case["iii"].cpu_us / main_case["nats"].cpu_us,
+            0.85,
+            0.6,
+        ),
         Bar("p50 at window 1 / nats-server's", single["iii"].p50_ms / single["nats"].p50_ms, 1.3, 1.0),
         Bar("client calls/s, 64 in flight / published", sdk["async"]["ours"] / sdk["async"]["published"], 6, 10, True),
         Bar("blocking calls/s / published", sdk["blocking"]["ours"] / sdk["blocking"]["published"], 2, 4, True),

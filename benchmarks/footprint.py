@@ -1,0 +1,93 @@
+"""What an idle engine costs: seconds to its first handshake, memory, memory per idle worker.
+
+python benchmarks/footprint.py [--quick] [--json FILE]
+"""
+
+import argparse
+import asyncio
+import json
+import socket
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
+from benchmarks.bars import Bar, show
+from benchmarks.load import Worker
+from benchmarks.processes import ProcessFailed, Server, engine, free_port
+from benchmarks.wire import WebSocketWire
+
+SETTLE_S = 1.0  # after the last announcement, until memory is read
+AT_ONCE = 50  # workers that connect together
+
+
+def seconds_to_handshake(server: Server) -> float:
+    """From exec to the first successful WebSocket handshake. Raises ProcessFailed."""
+    opening = WebSocketWire("footprint", 32).opening()
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+                connection.sendall(opening)
+                if connection.recv(1024).startswith(b"HTTP/1.1 101"):
+                    return time.perf_counter() - server.started_s
+        except OSError:
+            pass
+        server.check_starting()
+        time.sleep(0.001)
+
+
+async def kb_per_worker(server: Server, workers: int) -> float:
+    """Growth of memory by idle workers with one function each."""
+    before_kb = server.rss_kb()
+    loop = asyncio.get_running_loop()
+    for first in range(0, workers, AT_ONCE):
+        peers = [
+            Worker(WebSocketWire(f"idle{number}", 32), f"idle::f{number}", "joined")
+            for number in range(first, min(first + AT_ONCE, workers))
+        ]
+        for peer in peers:
+            await loop.create_connection(lambda peer=peer: peer, "127.0.0.1", server.port)  # type: ignore[misc]
+        for peer in peers:
+            await peer.ready
+    await asyncio.sleep(SETTLE_S)
+    return (server.rss_kb() - before_kb) / workers
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Start time and memory of an idle engine.")
+    parser.add_argument("--quick", action="store_true", help="two starts, 200 workers")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the results there too")
+    options = parser.parse_args()
+    starts: list[float] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        for _ in range(2 if options.quick else 5):
+            with engine(folder, free_port()) as server:
+                starts.append(seconds_to_handshake(server))
+        server = stack.enter_context(engine(folder, free_port()))
+        seconds_to_handshake(server)
+        time.sleep(SETTLE_S)
+        idle_mb = server.rss_kb() / 1024
+        workers = 200 if options.quick else 1000
+        growth_kb = asyncio.run(kb_per_worker(server, workers))
+    bars = [
+        Bar(f"exec to first handshake, s (median of {len(starts)})", median(starts), 0.5, 0.3),
+        Bar("idle RSS, MB", idle_mb, 60, 40),
+        Bar(f"RSS per idle worker, KB ({workers} workers)", growth_kb, 40, 15),
+    ]
+    show(bars)
+    if options.json:
+        options.json.write_text(
+            json.dumps([{**bar._asdict(), "verdict": bar.verdict} for bar in bars], indent=2) + "\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ProcessFailed as error:
+        sys.exit(f"benchmark failed: {error}")
