@@ -16,40 +16,49 @@ if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
 
 _CALLER_KEY = b"_caller_worker_id"
+_OPENING_BRACE, _QUOTE = b'{"'
 _members = msgspec.json.Decoder(dict[str, Raw])
 _json = msgspec.json.Encoder().encode
 
 
 def invocation_frame(invocation: Invocation, invocation_id: str, function: Function, data: bytes) -> bytes:
     """`invokefunction` towards the executor (01 §5.8); `data` is the payload as it is to arrive."""
-    frame = b'{"type":"invokefunction","invocation_id":"%b","function_id":%b,"data":%b' % (
+    frame = b'{"type":"invokefunction","invocation_id":"%b","function_id":%b,"data":%b}' % (
         invocation_id.encode(),
         function.id_json,
         data,
     )
-    if invocation.traceparent is not None or invocation.baggage is not None:
-        baggage = invocation.baggage
-        if not is_builtin_id(function.id):
-            baggage = baggage_for_target(baggage, function.id)
-        frame += trace_members(invocation.traceparent, baggage)
-    if invocation.metadata is not NULL:
-        metadata = bytes(invocation.metadata)
-        if metadata != b"null":
-            return b'%b,"metadata":%b}' % (frame, metadata)
-    return frame + b"}"
+    if invocation.metadata is not NULL or invocation.traceparent is not None or invocation.baggage is not None:
+        return frame[:-1] + _sidecars(invocation, function.id) + b"}"
+    return frame
+
+
+def _sidecars(invocation: Invocation, target: str) -> bytes:
+    """Trace context and metadata as further members; baggage names a worker's function (06 §3)."""
+    baggage = invocation.baggage
+    if (baggage is not None or invocation.traceparent is not None) and not is_builtin_id(target):
+        baggage = baggage_for_target(baggage, target)
+    members = trace_members(invocation.traceparent, baggage)
+    metadata = bytes(invocation.metadata)
+    return members if metadata == b"null" else b'%b,"metadata":%b' % (members, metadata)
 
 
 def result_frame(invocation: Invocation, call_id: str, result: bytes | None) -> bytes:
     """`invocationresult` of a success; without a result the member is left out (I2)."""
-    frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b' % (
-        call_id.encode(),
-        _json(invocation.function_id),
-    )
     if result is not None:
-        frame = b'%b,"result":%b' % (frame, result)
+        frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b,"result":%b}' % (
+            call_id.encode(),
+            _json(invocation.function_id),
+            result,
+        )
+    else:
+        frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b}' % (
+            call_id.encode(),
+            _json(invocation.function_id),
+        )
     if invocation.traceparent is not None or invocation.baggage is not None:
-        frame += trace_members(invocation.traceparent, invocation.baggage)
-    return frame + b"}"
+        return frame[:-1] + trace_members(invocation.traceparent, invocation.baggage) + b"}"
+    return frame
 
 
 def error_frame(call_id: str, function_id: str, error: bytes, trace: bytes = b"") -> bytes:
@@ -78,14 +87,18 @@ def caller_member(worker_id: str) -> bytes:
 
 
 def sign(data: bytes | Raw, member: bytes) -> bytes:
-    """A payload with its caller's id, overwriting what the client sent; only objects carry one (01 §8.2)."""
+    """A payload with its caller's id, overwriting what the client sent; only objects carry one (01 §8.2).
+
+    The id comes last, so that it also counts should a client have hidden another one behind escapes.
+    """
     payload = bytes(data)
-    if payload[:1] != b"{":
+    if payload[0] != _OPENING_BRACE:
         return payload
-    if _CALLER_KEY in payload or b"\\u" in payload:  # a key may hide behind escapes
+    if _CALLER_KEY in payload:
         members = _members.decode(payload)
         if members.pop("_caller_worker_id", None) is not None:
             payload = _json(members)
-    if len(payload) == 2 or payload[1:-1].isspace():
-        return b"{" + member
-    return payload[:-1] + b"," + member
+    if payload[1] == _QUOTE:
+        return b"%b,%b" % (payload[:-1], member)
+    inside = payload[1:-1].strip()
+    return b"{%b,%b" % (inside, member) if inside else b"{" + member

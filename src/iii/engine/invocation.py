@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec import Raw, Struct
 
 from iii.protocol.errors import InvocationError, error_from_wire
 from iii.protocol.messages import NULL
 
 if TYPE_CHECKING:
-    from msgspec import Raw
-
     from iii.engine.session import Session
 
 
@@ -31,38 +30,24 @@ class Executor(Protocol):
     handling: dict[str, Invocation]
 
 
-class Invocation:
-    """A call between the moment it was asked for and its answer."""
+class Invocation(Struct, eq=False, gc=False):
+    """A call between the moment it was asked for and its answer.
 
-    __slots__ = (
-        "baggage", "call_id", "caller", "data", "executor", "function_id", "id", "metadata", "namespace",
-        "traceparent", "waiter",
-    )  # fmt: skip
+    A Struct because one is made for every call; out of the collector's sight because it is let go by hand: by its
+    answer, or when its caller or its executor leaves.
+    """
 
-    def __init__(
-        self,
-        function_id: str,
-        namespace: str | None,
-        data: bytes | Raw,
-        *,
-        waiter: Waiter | None = None,
-        caller: Session | None = None,
-        call_id: str | None = None,
-        metadata: bytes | Raw = NULL,
-        traceparent: str | None = None,
-        baggage: str | None = None,
-    ) -> None:
-        self.function_id = function_id
-        self.namespace = namespace  # of the target; None is `default`
-        self.data = data  # JSON bytes, forwarded as they are
-        self.waiter = waiter
-        self.caller = caller  # None: the engine itself calls
-        self.call_id = call_id  # the caller's own id of the call
-        self.id = call_id  # the executor's (N9)
-        self.metadata = metadata
-        self.traceparent = traceparent  # valid or None
-        self.baggage = baggage
-        self.executor: Executor | None = None
+    function_id: str
+    namespace: str | None  # of the target; None is `default`
+    data: bytes | Raw  # JSON bytes, forwarded as they are
+    waiter: Waiter | None = None  # None: nobody wants the answer, or nobody does any more
+    caller: Session | None = None  # None: the engine itself calls
+    call_id: str | None = None  # the caller's own id of the call
+    metadata: bytes | Raw = NULL
+    traceparent: str | None = None  # valid or None
+    baggage: str | None = None
+    id: str | None = None  # the executor's id of the call (N9)
+    executor: Executor | None = None
 
     def complete(self, result: bytes | None) -> None:
         """Success. JSON, or None for no result."""

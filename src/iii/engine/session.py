@@ -58,7 +58,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}").fullmatch
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
+_BARE_UUID = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _COMPLAINTS_IN_FULL = 10  # per connection; then every hundredth is logged: the log is not the sender's to fill
 
 
@@ -204,7 +205,7 @@ class Session:
     def _invoke(self, message: InvokeFunction) -> None:
         call_id = message.invocation_id
         action = message.action
-        if call_id is not None and _UUID(call_id) is None:
+        if call_id is not None and _UUID(call_id) is None and _BARE_UUID(call_id) is None:
             self._answer_error(call_id, message.function_id, InvalidRequest(f"invocation_id {call_id!r} is not a UUID"))
             return
         if action is not None and type(action) is not Enqueue:
@@ -220,12 +221,12 @@ class Session:
             message.function_id,
             namespace,
             message.data,
-            waiter=self if call_id is not None else None,
-            caller=self,
-            call_id=call_id,
-            metadata=message.metadata,
-            traceparent=valid_traceparent(message.traceparent) if message.traceparent else None,
-            baggage=message.baggage or None,
+            self if call_id is not None else None,
+            self,
+            call_id,
+            message.metadata,
+            valid_traceparent(message.traceparent) if message.traceparent else None,
+            message.baggage or None,
         )
         if call_id is not None:
             self._calls.add(invocation)
@@ -269,7 +270,7 @@ class Session:
         if self.ended:
             invocation.refuse(ConnectionClosing())
             return
-        invocation_id = invocation.id
+        invocation_id = invocation.call_id
         if invocation_id is None or invocation_id in self.handling:  # N9
             invocation_id = str(uuid.uuid4())
         caller = invocation.caller
