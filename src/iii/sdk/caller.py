@@ -10,9 +10,10 @@ from msgspec import Struct
 from iii.protocol.errors import InvocationTimeout, error_from_wire
 from iii.protocol.messages import NULL, InvocationResult, InvokeFunction, Void
 from iii.sdk.annotations import read_plain
-from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, PendingCalls
+from iii.sdk.calls import BlockedThread, PendingCalls
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
+from iii.sdk.places import Abroad, Home, Place
 from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.requests import TriggerRequest, action_of, target_namespace, warn_of_unknown_keys
 from iii.sdk.trace_context import TraceContext, current_trace
@@ -54,14 +55,21 @@ class Caller:
         new_span: begins the span around a call; None while nobody traces.
     """
 
-    def __init__(self, connection: Connection, default_timeout_ms: int, namespace: str | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        loop: asyncio.AbstractEventLoop,
+        default_timeout_ms: int,
+        namespace: str | None,
+    ) -> None:
         self.pending = PendingCalls()
         self.rejected: RegistrationRejected | None = None
         self.new_span: Callable[[str], CallSpan] | None = None
         self._connection = connection
         self._default_timeout_ms = default_timeout_ms
         self._namespace = namespace
-        self._mailboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox] = weakref.WeakKeyDictionary()
+        self._home = Home(loop, self.pending.time_out)
+        self._abroad: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Abroad] = weakref.WeakKeyDictionary()
 
     def prepare(self, request: TriggerRequest) -> Prepared:
         """Raises whatever is wrong with the request, before anything is sent."""
@@ -121,41 +129,39 @@ class Caller:
     async def call_async(self, request: TriggerRequest) -> Any:
         """Wait in a coroutine of any loop."""
         prepared = self.prepare(request)
+        invocation_id = prepared.invocation_id
         try:
-            result = await self._call_async(prepared)
+            if invocation_id is None:
+                self._connection.send(prepared.message)
+                result = None
+            else:
+                loop = asyncio.get_running_loop()
+                future: asyncio.Future[InvocationResult] = loop.create_future()
+                place: Place = self._home if loop is self._home.loop else self._place(loop)
+                waiter = place.waiter(prepared.function_id, invocation_id, future)
+                self.pending.add(waiter)
+                place.deadlines.watch(waiter, prepared.timeout_ms)
+                try:
+                    self._send(prepared, invocation_id)
+                    outcome = await future
+                finally:
+                    place.deadlines.forget(waiter, prepared.timeout_ms)
+                    self.pending.forget(invocation_id)
+                result = result_of(outcome, prepared)
         except BaseException as error:
             prepared.ended(error)
             raise
         prepared.ended(None)
         return result
 
-    async def _call_async(self, prepared: Prepared) -> Any:
-        if prepared.invocation_id is None:
-            self._connection.send(prepared.message)
-            return None
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[InvocationResult] = loop.create_future()
-        waiter = LoopFuture(prepared.function_id, prepared.invocation_id, future)
-        if not self._connection.on_loop():
-            waiter = ForeignFuture(prepared.function_id, prepared.invocation_id, future, self._mailbox(loop))
-        self.pending.add(waiter)
-        timer = loop.call_later(prepared.timeout_ms / 1000, self.pending.time_out, waiter, prepared.timeout_ms)
-        try:
-            self._send(prepared, prepared.invocation_id)
-            outcome = await future
-        finally:
-            timer.cancel()
-            self.pending.forget(prepared.invocation_id)
-        return result_of(outcome, prepared)
-
     def _send(self, prepared: Prepared, invocation_id: str, *, urgent: bool = False) -> None:
         self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id), urgent=urgent)
 
-    def _mailbox(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
-        mailbox = self._mailboxes.get(loop)
-        if mailbox is None:
-            mailbox = self._mailboxes[loop] = Mailbox(loop)
-        return mailbox
+    def _place(self, loop: asyncio.AbstractEventLoop) -> Place:
+        place = self._abroad.get(loop)
+        if place is None:
+            place = self._abroad[loop] = Abroad(loop, self.pending.time_out)
+        return place
 
 
 def result_of(answer: InvocationResult, prepared: Prepared) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import weakref
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
@@ -88,7 +89,7 @@ class Mailbox:
     """What another loop should run, in order; a closed loop loses it silently, since nobody waits there any more."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self._loop = weakref.ref(loop)  # mailboxes are found by their loop, and must not keep it
         self._letters: deque[Callable[[], None]] = deque()
         self._underway = False
 
@@ -97,11 +98,15 @@ class Mailbox:
         self._letters.append(letter)
         if not self._underway:
             self._underway = True
+            loop = self._loop()
             try:
-                self.loop.call_soon_threadsafe(self._empty)
+                if loop is not None:
+                    loop.call_soon_threadsafe(self._empty)
+                    return
             except RuntimeError:
-                self._letters.clear()
-                self._underway = False
+                pass  # closed
+            self._letters.clear()
+            self._underway = False
 
     def _empty(self) -> None:
         self._underway = False  # first: a letter put from now on needs its own wake-up

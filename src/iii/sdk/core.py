@@ -51,7 +51,7 @@ class WorkerCore:
         reconnection = options.reconnection_config or ReconnectionConfig()
         self.connection = Connection(url, handshake_headers(options.headers), reconnection, self, loop)
         self._threads = HandlerThreads()
-        self.caller = Caller(self.connection, options.invocation_timeout_ms, namespace)
+        self.caller = Caller(self.connection, loop, options.invocation_timeout_ms, namespace)
         self.registrar = Registrar(self.connection, namespace)
         self._executor = Executor(
             self.registrar.registrations.functions,

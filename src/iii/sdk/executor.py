@@ -69,7 +69,12 @@ class Executor:
         if message.traceparent or message.baggage:
             context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
         if handler.is_async:
-            self._start(self._run_async(handler, message), context)
+            run = (
+                self._finish(handler, None, message, None)
+                if self.new_span is None
+                else self._run_async(handler, message)
+            )
+            self._start(run, context)
         else:
             self._start_thread(handler, message, context)
 
@@ -88,18 +93,10 @@ class Executor:
         task = asyncio.Task(coroutine, loop=self._loop, context=context, **_EAGER)
         if not task.done():
             self._tasks.add(task)  # the loop itself holds tasks weakly
-            task.add_done_callback(self._tasks.discard)
 
     async def _run_async(self, handler: Handler, message: InvokeFunction) -> None:
         span = self.new_span(message) if self.new_span is not None else None
-        try:
-            awaitable = handler.call(message)
-        except BaseException as error:
-            answer = self._failure(message, error, span)
-            if answer is not None:
-                self._send(answer)
-        else:
-            await self._finish(handler, awaitable, message, span)
+        await self._finish(handler, None, message, span)
 
     def _start_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
         try:
@@ -130,16 +127,19 @@ class Executor:
         return None
 
     async def _finish(
-        self, handler: Handler, awaitable: Awaitable[Any], message: InvokeFunction, span: HandlerSpan | None
+        self, handler: Handler, begun: Awaitable[Any] | None, message: InvokeFunction, span: HandlerSpan | None
     ) -> None:
+        """The rest of a run, as a task: of what a thread has begun, or all of it."""
         try:
-            result = handler.checked(await awaitable)
+            result = handler.checked(await (handler.call(message) if begun is None else begun))
         except BaseException as error:
             if _is_shutdown(error):
                 raise
             answer = self._failure(message, error, span)
         else:
             answer = self._success(message, result, span)
+        finally:  # by itself: a done callback would cost another turn of the loop
+            self._tasks.discard(asyncio.current_task())
         if answer is not None:
             self._send(answer)
 

@@ -1,5 +1,6 @@
 """WebSocket frames of a client, made here so that many leave in one write (RFC 6455 §5.2, DESIGN 3)."""
 
+from functools import lru_cache
 from random import getrandbits
 
 FRAMED_BYTES = 65_536  # larger messages are masked by picows, whose vector code wins from about here
@@ -19,6 +20,17 @@ def client_frame(message: bytes, opcode: int = TEXT) -> bytes:
         head = bytes((_FINAL | opcode, _MASKED | 126, size >> 8, size & 0xFF))
     else:
         head = bytes((_FINAL | opcode, _MASKED | 127)) + size.to_bytes(8, "big")
-    mask = getrandbits(32).to_bytes(4, "big")
-    key = int.from_bytes((mask * (size // 4 + 1))[:size], "big")
-    return head + mask + (int.from_bytes(message, "big") ^ key).to_bytes(size, "big")
+    mask = getrandbits(32)
+    words = (size + 3) // 4
+    key = (mask * _repeater(words)) >> 8 * (4 * words - size)  # the mask over and over: as numbers, that is a product
+    return b"%b%b%b" % (
+        head,
+        mask.to_bytes(4, "big"),
+        (int.from_bytes(message, "big") ^ key).to_bytes(size, "big"),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _repeater(words: int) -> int:
+    """What repeats a number of 32 bits so many times: 1, 0x1_00000001, …"""
+    return ((1 << 32 * words) - 1) // 0xFFFF_FFFF

@@ -1,0 +1,42 @@
+"""Where coroutines wait for answers: on the connection's own loop, or on another one."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from iii.protocol.messages import InvocationResult
+from iii.sdk.calls import ForeignFuture, LoopFuture, Mailbox, Waiter
+from iii.sdk.deadlines import Deadlines
+
+
+class Place(Protocol):
+    """One loop whose coroutines call.
+
+    Attributes:
+        deadlines: of the calls that wait there.
+    """
+
+    deadlines: Deadlines
+
+    def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]") -> Waiter:
+        """What brings an answer into the future."""
+
+
+class Home:
+    """The connection's own loop: answers are there already."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Waiter, int], None]) -> None:
+        self.loop = loop
+        self.deadlines = Deadlines(expire)
+        self.waiter = LoopFuture
+
+
+class Abroad:
+    """Another loop: answers have to travel."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Waiter, int], None]) -> None:
+        self.deadlines = Deadlines(expire)
+        self._mailbox = Mailbox(loop)
+
+    def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]") -> Waiter:
+        return ForeignFuture(function_id, invocation_id, future, self._mailbox)
