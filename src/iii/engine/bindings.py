@@ -106,7 +106,7 @@ class Bindings:
                 acknowledged(None)
             return
         if provider.owner.in_process:
-            provider.owner.bind(binding)  # may refuse: nothing has been touched yet
+            _bind(provider.owner, binding)  # may refuse: nothing has been touched yet
             self._drop(earlier, keep_provider=provider)
             self._make_live(binding, provider)
             if acknowledged is not None:
@@ -118,7 +118,7 @@ class Bindings:
         self._activate(binding, provider)
 
     def give_up_waiting(self, binding_id: str) -> None:
-        """The acknowledgement is late: the binding counts as accepted (01 §7.8)."""
+        """Nothing more is to come from the provider: the binding counts as accepted (01 §7.8)."""
         acknowledged = self._awaiting.pop(binding_id, None)
         if acknowledged is not None:
             acknowledged(None)
@@ -133,7 +133,7 @@ class Bindings:
         if binding is None:
             return False
         if binding.provider is not None:
-            binding.provider.owner.unbind(binding)
+            _unbind(binding.provider.owner, binding)
         self._forget(binding)
         return True
 
@@ -150,13 +150,15 @@ class Bindings:
         if binding.provider is None or binding.provider.owner is not sender:
             logger.warning("Answer for trigger %s ignored: it is not from the provider of the trigger", message.id)
             return
-        acknowledged = self._awaiting.pop(binding.id, None)
         refusal = bytes(message.error)
         if refusal == b"null":
-            if acknowledged is not None:
-                acknowledged(None)
-            return
-        error = encode_error(refusal)
+            self.give_up_waiting(binding.id)
+        else:
+            self._refused(binding, encode_error(refusal))
+
+    def _refused(self, binding: Binding, error: bytes) -> None:
+        """The provider said no: whoever waits for it is told and the binding is gone, else it is parked."""
+        acknowledged = self._awaiting.pop(binding.id, None)
         if acknowledged is not None:
             self._forget(binding)
             acknowledged(error_from_wire(msgspec.json.decode(error)))
@@ -166,7 +168,7 @@ class Bindings:
             binding.owner.binding_refused(binding, error)
 
     def _provider_changed(self, key: Key, previous: TriggerType | None, current: TriggerType | None) -> None:
-        served = self.of(key)
+        served, parked = self.of(key), list(self.parked.values())  # as of now: one refused below is not asked again
         if current is None:
             for binding in served:
                 self._park(binding)
@@ -177,7 +179,7 @@ class Bindings:
             if previous is not None and previous.owner is not current.owner:
                 _tell_unbind(previous.owner, binding)
             self._activate(binding, current)
-        for binding in list(self.parked.values()):
+        for binding in parked:
             if binding.trigger_type == current.id and self._resolve(binding) is current:
                 self._activate(binding, current)
         if current.namespace != DEFAULT_NAMESPACE:
@@ -200,14 +202,15 @@ class Bindings:
         """Hand a binding to a provider. One that refuses, or is gone, leaves it parked."""
         self._make_live(binding, provider)  # before telling: its answer may come within the call
         try:
-            provider.owner.bind(binding)
+            _bind(provider.owner, binding)
         except TriggerRegistrationFailed as error:
-            self._park(binding)
-            if binding.owner is not None:
-                binding.owner.binding_refused(binding, error.encode())
+            self._refused(binding, error.encode())
         except ConnectionClosing:
             self._park(binding)
             self.give_up_waiting(binding.id)
+        else:
+            if provider.owner.in_process:
+                self.give_up_waiting(binding.id)
 
     def _resolve(self, binding: Binding) -> TriggerType | None:
         return self._types.resolve(binding.trigger_type, binding.trigger_namespace, binding.home)
@@ -235,7 +238,7 @@ class Bindings:
 
     def _forget(self, binding: Binding) -> None:
         self._unlink(binding)
-        self._awaiting.pop(binding.id, None)
+        self.give_up_waiting(binding.id)
         if binding.owner is not None:
             mine = self._by_owner.get(binding.owner)
             if mine is not None:
@@ -258,10 +261,43 @@ class Bindings:
                 del self._by_key[provider.key]
 
 
-def _tell_unbind(provider: Owner, binding: Binding) -> None:
+def _bind(provider: Owner, binding: Binding) -> None:
+    """Ask a provider to serve a binding.
+
+    Raises:
+        TriggerRegistrationFailed: it refused, or broke; whatever it raises reaches no connection's reader (T9).
+        ConnectionClosing: a worker that is leaving.
+    """
+    try:
+        provider.bind(binding)
+    except TriggerRegistrationFailed:
+        raise
+    except Exception as error:
+        if isinstance(error, ConnectionClosing) and not provider.in_process:
+            raise
+        logger.exception("Provider of trigger %s on %s failed to take it", binding.id, binding.function_id)
+        raise TriggerRegistrationFailed(str(error) or type(error).__name__) from error
+
+
+def _unbind(provider: Owner, binding: Binding) -> None:
+    """Ask a provider to let a binding go.
+
+    Raises:
+        UnregisterFailed: it could not, or broke (T9).
+    """
     try:
         provider.unbind(binding)
-    except (UnregisterFailed, ConnectionClosing) as error:
+    except UnregisterFailed:
+        raise
+    except Exception as error:
+        logger.exception("Provider of trigger %s on %s failed to let it go", binding.id, binding.function_id)
+        raise UnregisterFailed(str(error) or type(error).__name__) from error
+
+
+def _tell_unbind(provider: Owner, binding: Binding) -> None:
+    try:
+        _unbind(provider, binding)
+    except UnregisterFailed as error:
         logger.warning("Provider of trigger %s did not let go: %s", binding.id, error)
 
 

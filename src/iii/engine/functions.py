@@ -57,13 +57,6 @@ class Function:
             invocation=message.invocation,
         )
 
-    def looks_like(self, other: "Function") -> bool:
-        """Whether lists would show both the same way."""
-        return all(
-            getattr(self, field) == getattr(other, field)
-            for field in ("owner", "description", "request_format", "response_format", "metadata")
-        )
-
 
 class FunctionRegistry:
     """Lookups are dictionary reads; changes are told to `on_change`."""

@@ -72,7 +72,8 @@ def _register_function(engine: Engine, session: Session, message: RegisterFuncti
     namespace = session.namespace
     if message.invocation is not None:
         # the module that would call the URL is not part of this engine (C18)
-        logger.error("Function %s not registered: the iii-http-functions module is not loaded", message.id)
+        text = f"function {message.id} not registered: the iii-http-functions module is not loaded"
+        session.complain(text, logging.ERROR)
         return
     # the queue provider's id is the one of the engine's own that a worker may take (N6)
     taken = engine.functions.is_builtin(message.id) and message.id != ENQUEUE_PROVIDER

@@ -180,12 +180,13 @@ class Session:
         if error.message_type == "invokefunction" and error.invocation_id is not None:
             self._answer_error(error.invocation_id, error.function_id or "", InvalidRequest(str(error)))
             return
-        self._complain(f"message dropped: {error}")
+        self.complain(f"message dropped: {error}")
 
-    def _complain(self, text: str) -> None:
+    def complain(self, text: str, level: int = logging.WARNING) -> None:
+        """Log that this worker did something wrong; only some of many."""
         self._complaints += 1
         if self._complaints <= _COMPLAINTS_IN_FULL or self._complaints % 100 == 0:
-            logger.warning("Worker %s: %s", self.label, text)
+            logger.log(level, "Worker %s: %s", self.label, text)
 
     def _control(self, message: Message) -> None:
         match message:
@@ -215,7 +216,7 @@ class Session:
             if call_id is not None:
                 self._answer_error(call_id, message.function_id, BlankNamespace.of_field("namespace"))
             else:
-                self._complain(f"call of {message.function_id} dropped: its namespace is blank")
+                self.complain(f"call of {message.function_id} dropped: its namespace is blank")
             return
         invocation = Invocation(
             message.function_id,
@@ -342,7 +343,7 @@ class Session:
         namespace = self.namespace if self._buffer.fixed else declared or DEFAULT_NAMESPACE
         if declared is not None and declared != namespace:
             logger.warning("Worker %s declared namespace %s too late: it stays in %s", self.label, declared, namespace)
-        if not self._claim_name(namespace, info.name, dialect):
+        if not self._claim_name(namespace, info, dialect):
             return False
         self.info = info
         self.dialect = dialect
@@ -352,12 +353,12 @@ class Session:
         self._engine.worker_announced(self)
         return True
 
-    def _claim_name(self, namespace: str, name: str | None, dialect: Dialect) -> bool:
+    def _claim_name(self, namespace: str, info: WorkerInfo, dialect: Dialect) -> bool:
         names = self._engine.names
-        wanted = (namespace, name) if name is not None else None
+        wanted = (namespace, info.name) if info.name is not None else None
         holder = names.get(wanted) if wanted is not None else None
         if holder is not None and holder is not self and dialect.understands_rejection:
-            self._reject_name(namespace, name, holder)
+            self._reject_name(namespace, info, holder)
             return False
         self._release_name()
         if wanted is not None and wanted not in names:
@@ -365,16 +366,16 @@ class Session:
             self._claimed_name = wanted
         return True
 
-    def _reject_name(self, namespace: str, name: str | None, holder: Session) -> None:
+    def _reject_name(self, namespace: str, info: WorkerInfo, holder: Session) -> None:
         logger.warning(
             "Worker %s refused in namespace %s: connection %s (pid %s) has the name, connection %s (pid %s) wants it",
-            name, namespace, holder.worker_id, holder.info.pid, self.worker_id, self.info.pid,
+            info.name, namespace, holder.worker_id, holder.info.pid, self.worker_id, info.pid,
         )  # fmt: skip
         self.say(
             RegistrationRejected(
                 code="WORKER_NAMESPACE_CONFLICT",
                 namespace=namespace,
-                worker_name=name,
+                worker_name=info.name,
                 owner_worker_id=holder.worker_id,
             )
         )
@@ -396,7 +397,7 @@ class Session:
         if previous is None or previous is self:
             return
         if message.reattach_token != previous.reattach_token:
-            self._complain(f"reattach to {message.previous_worker_id} ignored: wrong token")
+            self.complain(f"reattach to {message.previous_worker_id} ignored: wrong token")
             return
         previous.link.abort()
         previous.close()

@@ -74,7 +74,6 @@ class TriggerRegistration:
 
         def overdue() -> None:
             engine.bindings.give_up_waiting(binding.id)
-            invocation.complete(accepted)  # again harmless; needed if the trigger was removed meanwhile
 
         timer = engine.clock.call_at(engine.clock.now() + PROVIDER_ACK_S, overdue)
         try:
