@@ -1,0 +1,27 @@
+"""An engine that must have forgotten everything when a test ends."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from iii.engine.engine_functions import EngineFunctions
+from tests.memory_engine import FakeClock, MemoryEngine
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
+    engine = MemoryEngine(clock, modules=[EngineFunctions])
+    yield engine
+    engine.drop_all_workers()
+    core = engine.core
+    assert not core.sessions
+    assert not core.names
+    assert all(function.owner.in_process for function in core.functions)
+    assert all(trigger_type.owner.in_process for trigger_type in core.trigger_types)
+    assert all(binding.owner is None for binding in (*core.bindings, *core.bindings.parked.values()))
+    assert not clock.timers
