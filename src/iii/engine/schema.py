@@ -16,8 +16,11 @@ def json_schema(annotation: Any) -> bytes:
         body = {"type": "object", "anyOf": list(roots)}
     else:
         (body,) = roots
-        name = body.get("$ref", "").rpartition("/")[2]
-        body = definitions.pop(name, body)
+        root = body.get("$ref", "")
+        name = root.rpartition("/")[2]
+        body = definitions.get(name, body)
+        if not _refers(root, list(definitions.values())):  # a type that contains itself stays among the others too
+            definitions.pop(name, None)
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **body}
     if definitions:
         schema["$defs"] = definitions
@@ -25,6 +28,12 @@ def json_schema(annotation: Any) -> bytes:
 
 
 _UNIONS = (typing.Union, types.UnionType)
+
+
+def _refers(reference: str, node: Any) -> bool:
+    if isinstance(node, dict):
+        return node.get("$ref") == reference or any(_refers(reference, value) for value in node.values())
+    return isinstance(node, list) and any(_refers(reference, item) for item in node)
 
 
 def _simplified(node: Any) -> Any:
