@@ -189,8 +189,8 @@ class Bindings:
         """Bindings of this namespace that run on `default` only by fallback move to their own provider (01 §7.5)."""
         for binding in self.of((DEFAULT_NAMESPACE, provider.id)):
             if binding.home == provider.namespace and binding.trigger_namespace is None:
-                if binding.provider is not None:
-                    _tell_unbind(binding.provider.owner, binding)
+                assert binding.provider is not None  # it is live
+                _tell_unbind(binding.provider.owner, binding)
                 self._activate(binding, provider)
 
     def _activate_if_possible(self, binding: Binding) -> None:
@@ -240,11 +240,10 @@ class Bindings:
         self._unlink(binding)
         self.give_up_waiting(binding.id)
         if binding.owner is not None:
-            mine = self._by_owner.get(binding.owner)
-            if mine is not None:
-                mine.pop(binding.id, None)
-                if not mine:
-                    del self._by_owner[binding.owner]
+            mine = self._by_owner.get(binding.owner, {})
+            mine.pop(binding.id, None)
+            if not mine:
+                self._by_owner.pop(binding.owner, None)
 
     def _link_owner(self, binding: Binding) -> None:
         if binding.owner is not None:

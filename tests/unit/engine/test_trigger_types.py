@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from iii.protocol.limits import IDLE_RELEASE_S
 from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import ALARM, SENSOR, Sensors
 
@@ -138,6 +139,23 @@ def test_01_5_3_what_a_worker_says_about_its_type_is_kept(engine: MemoryEngine) 
 
     assert trigger_type is not None
     assert (trigger_type.description, trigger_type.config_schema, trigger_type.call_schema) == ("", b'{"a": 1}', b"[2]")
+
+
+def test_N2_an_announcement_after_the_silence_moves_types_and_bindings(engine: MemoryEngine, clock: FakeClock) -> None:
+    worker = engine.connect(announce=False)
+    worker.register("a::b")
+    worker.provide("mail")
+    worker.bind("t", "mail", "a::b")
+    clock.advance(IDLE_RELEASE_S)
+    assert provider_key(engine, "t") == ("default", "mail")
+
+    worker.announce(namespace="shop")
+
+    assert [trigger_type.key for trigger_type in engine.core.trigger_types if trigger_type.id == "mail"] == [
+        ("shop", "mail")
+    ]
+    assert provider_key(engine, "t") == ("shop", "mail")
+    assert engine.core.functions.namespaces_of("a::b") == ["shop"]
 
 
 # -- taking over ------------------------------------------------------------------------------------------------------
