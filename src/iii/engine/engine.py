@@ -104,11 +104,23 @@ class Engine:
         self._worker_event("worker_connected", session)
 
     def worker_announced(self, session: Session) -> None:
+        info = session.info
+        logger.info(
+            "Worker %s announced itself", session.label,
+            extra={
+                "fields": {
+                    "worker_id": session.worker_id, "runtime": info.runtime, "version": info.version,
+                    "namespace": session.namespace, "pid": info.pid,
+                    "functions": len(self.functions.active_of(session)),
+                }
+            },
+        )  # fmt: skip
         self._worker_event("worker_metadata_updated", session)
 
     def session_ended(self, session: Session) -> None:
         del self.sessions[session.worker_id]
         if session.is_worker:
+            logger.info("Worker %s left", session.label, extra={"fields": {"worker_id": session.worker_id}})
             self._worker_event("worker_disconnected", session)
 
     def _worker_event(self, event: str, session: Session) -> None:

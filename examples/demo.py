@@ -1,0 +1,208 @@
+"""The main job, shown: an engine, a worker that registers, calls, is seen, is killed and comes back.
+
+    python examples/demo.py [--once]
+
+Needs nothing but this checkout. Runs until Ctrl-C; with --once it ends by itself.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import iii
+
+USUAL_PORT = 49_134
+PATIENCE_S = 15.0  # for anything that should happen soon
+WORKER = """\
+import os, signal, sys
+from msgspec import Struct
+import iii
+
+class Sum(Struct):
+    a: int
+    b: int
+
+worker = iii.register_worker(sys.argv[1], iii.InitOptions(worker_name="math-worker"))
+
+@worker.function("math::add")
+def add(numbers: Sum) -> int:
+    "Add two numbers."
+    return numbers.a + numbers.b
+
+signal.pause()
+"""
+
+
+class Demo:
+    """The processes of the show, in one temporary folder."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.url = f"ws://127.0.0.1:{port}"
+        self.log = folder / "engine.log"
+        (folder / "config.yaml").write_text(
+            f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
+        )
+        (folder / "math_worker.py").write_text(WORKER)
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start_engine(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "iii.cli", "-c", str(self.folder / "config.yaml")]
+        with self.log.open("ab") as log:
+            engine = self._start(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return engine
+            except OSError:
+                if engine.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("the engine does not accept connections") from None
+                time.sleep(0.01)
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        return self._start([sys.executable, str(self.folder / "math_worker.py"), self.url], stderr=subprocess.DEVNULL)
+
+    def _start(self, command: list[str], **streams: object) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(command, start_new_session=True, **streams)  # type: ignore[call-overload]
+        self._running.append(process)
+        return process  # type: ignore[no-any-return]
+
+    def end(self, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+        process.send_signal(number)
+        process.wait(PATIENCE_S)
+        self._running.remove(process)
+
+    def end_all(self) -> None:
+        for process in reversed(self._running):
+            process.terminate()
+        for process in self._running:
+            try:
+                process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._running.clear()
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def step(text: str) -> None:
+    say(f"\n== {text}")
+
+
+async def seen(worker: iii.Worker, name: str, present: bool = True) -> iii.WorkerInfo | None:
+    """Wait until a worker of that name is listed, or is not."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                async with asyncio.timeout(1):  # a question to an engine that was killed is never answered
+                    rows = [row for row in await worker.list_workers_async() if row.name == name]
+            except (iii.InvocationError, TimeoutError):
+                rows = None
+            if rows is not None and bool(rows) == present and (not present or rows[0].functions):
+                return rows[0] if rows else None
+            await asyncio.sleep(0.02)
+
+
+async def call(worker: iii.Worker, payload: object) -> None:
+    request: iii.TriggerRequest = {"function_id": "math::add", "payload": payload, "timeout_ms": 5000}
+    try:
+        answer = json.dumps(await worker.trigger_async(request))
+    except iii.InvocationError as error:
+        answer = f"error {error}"
+    say(f"   math::add({json.dumps(payload)}) -> {answer}")
+
+
+async def show(demo: Demo) -> None:
+    step("the engine starts")
+    engine = demo.start_engine()
+    options = iii.InitOptions(worker_name="demo-caller", otel={"enabled": False})
+    async with iii.connect_worker(demo.url, options) as me:
+        say(f"   it listens on {demo.url}; its log is {demo.log}")
+
+        step("a worker starts and registers math::add")
+        process = demo.start_worker()
+        row = await seen(me, "math-worker")
+        assert row is not None
+        say(f"   {row.name}: {row.runtime} {row.version}, status {row.status}, functions {', '.join(row.functions)}")
+
+        step("another worker calls it")
+        await call(me, {"a": 2, "b": 3})
+        await call(me, {"a": 2, "b": "three"})
+
+        step("who is connected")
+        for listed in await me.list_workers_async():
+            say(f"   {listed.name or listed.id:20} {listed.status:10} {listed.function_count} function(s)")
+
+        step("kill -9 of the worker: it is gone at once, its functions with it")
+        demo.end(process, signal.SIGKILL)
+        await seen(me, "math-worker", present=False)
+        await call(me, {"a": 2, "b": 3})
+
+        step("the worker starts again")
+        demo.start_worker()
+        await seen(me, "math-worker")
+        await call(me, {"a": 2, "b": 3})
+
+        step("kill -9 of the engine, and a new one: both workers come back by themselves")
+        demo.end(engine, signal.SIGKILL)
+        demo.start_engine()
+        await seen(me, "math-worker")
+        await call(me, {"a": 20, "b": 22})
+
+
+def free_port() -> int:
+    """The usual port if nobody has it, else one that the system gives."""
+    for port in (USUAL_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            chosen: int = probe.getsockname()[1]
+            return chosen
+    raise SystemExit("no free TCP port on 127.0.0.1")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="An engine and a worker at work.")
+    parser.add_argument("--once", action="store_true", help="end when everything has been shown")
+    once = parser.parse_args().once
+    for name in [name for name in os.environ if name.startswith("III_")]:
+        del os.environ[name]  # the show is about the engine that it starts
+    with tempfile.TemporaryDirectory(prefix="iii-demo-") as folder:
+        demo = Demo(Path(folder), free_port())
+        try:
+            asyncio.run(show(demo))
+            if once:
+                say("\nThat was all.")
+                return 0
+            port = "" if demo.port == USUAL_PORT else f" --port {demo.port}"
+            say("\nEngine and worker keep running until Ctrl-C. In another terminal:")
+            say(f"   .venv/bin/iii trigger math::add a=2 b=3{port}")
+            say(f"   .venv/bin/iii worker list{port}")
+            signal.pause()
+        except KeyboardInterrupt:
+            say("")
+        except Exception as error:
+            say(f"\nThe demo failed: {type(error).__name__}: {error}\nThe engine's log:\n{demo.log.read_text()}")
+            return 1
+        finally:
+            demo.end_all()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""`make demo ONCE=1` shows the main job and leaves nothing behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.processes import environment
+
+DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
+
+
+def test_the_demo_shows_the_main_job_and_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DEMO), "--once"], capture_output=True, text=True, timeout=50, env=environment()
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert 'math::add({"a": 2, "b": 3}) -> 5' in lines
+    assert any("invalid_request" in line and "$.b" in line for line in lines)
+    assert any("function_not_found" in line for line in lines)
+    assert 'math::add({"a": 20, "b": 22}) -> 42' in lines
+    left = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
+    assert not [command for command in left if any("iii-demo-" in word for word in command)]
