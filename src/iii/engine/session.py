@@ -67,7 +67,7 @@ class Session:
     """An owner at the other end of a socket. Nothing that a worker sends raises out of here."""
 
     __slots__ = (
-        "__weakref__", "_buffer", "_caller_member", "_calls", "_claimed_name", "_complaints", "_decoder", "_engine",
+        "__weakref__", "_buffer", "_caller_member", "_calls", "_claimed_name", "_complaints", "_decode", "_engine",
         "_send", "_undecided", "announced", "connected_at_ms", "dialect", "ended", "gauges", "handling", "info",
         "is_worker", "link", "reattach_token", "worker_id",
     )  # fmt: skip
@@ -89,7 +89,7 @@ class Session:
         self._calls: set[Invocation] = set()  # asked for by this worker, unanswered
         self._engine = engine
         self._send = link.send
-        self._decoder = worker_message_decoder()
+        self._decode = worker_message_decoder().decode
         self._caller_member = caller_member(self.worker_id)
         self._complaints = 0
         self._claimed_name: tuple[str, str] | None = None
@@ -131,7 +131,7 @@ class Session:
         if self.ended:
             return
         try:
-            message = self._decoder.decode(data)
+            message = self._decode(data)
         except Undecodable as error:
             self._undecodable(data, error)
             return
@@ -299,8 +299,8 @@ class Session:
             if error != b"null":
                 invocation.fail(encode_error(error))
                 return
-        result = bytes(message.result)
-        invocation.complete(None if result == b"null" else result)
+        result = message.result
+        invocation.complete(None if result is NULL or result == NULL else bytes(result))
 
     # -- registrations --------------------------------------------------------------------------------------------
 

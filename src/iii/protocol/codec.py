@@ -50,6 +50,16 @@ class _Salvage(msgspec.Struct):
 _salvage = msgspec.json.Decoder(_Salvage)
 
 
+_SHALLOW_BYTES = 2 * NESTING_LEVELS  # a shorter text cannot nest deeper
+
+
+def _check(data: bytes) -> None:
+    """What msgspec leaves out: it does not look into the strings of members that stay Raw, nor count levels."""
+    data.decode()
+    if nests_deeper_than(data, NESTING_LEVELS):
+        raise Undecodable(f"JSON is nested deeper than {NESTING_LEVELS} levels")
+
+
 @cache
 def _typed_decode(union: object) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(union).decode  # some 100 KB: one for all connections
@@ -71,11 +81,8 @@ class Decoder(Generic[M]):
     def decode(self, data: bytes) -> M:
         """One message. Raises Undecodable, and nothing else, on any input."""
         try:
-            # msgspec doesn't look into the strings of members that stay Raw
-            if not data.isascii():
-                data.decode()
-            if len(data) > 2 * NESTING_LEVELS and nests_deeper_than(data, NESTING_LEVELS):
-                raise Undecodable(f"JSON is nested deeper than {NESTING_LEVELS} levels")
+            if len(data) > _SHALLOW_BYTES or not data.isascii():
+                _check(data)
             return self._decode(data)
         except msgspec.ValidationError as error:
             raise self._undecodable(data, str(error)) from None

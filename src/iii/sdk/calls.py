@@ -115,6 +115,11 @@ class Mailbox:
             letters.popleft()()
 
 
+_BLOCK_BITS = 12
+_LAST_IN_BLOCK = (1 << _BLOCK_BITS) - 1
+_ID_ENDS = [f"{number:03x}" for number in range(1 << _BLOCK_BITS)]  # two strings join faster than a number is formatted
+
+
 class PendingCalls:
     """All calls of one client that wait for an answer, by invocation id. Used from any thread.
 
@@ -126,13 +131,20 @@ class PendingCalls:
         self._waiting: dict[str, Waiter] = {}
         start = os.urandom(9).hex()
         self._id_head = f"{start[:8]}-{start[8:12]}-4{start[12:15]}-a{start[15:18]}-"
-        self._counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
+        self._counter = itertools.count(int.from_bytes(os.urandom(3), "big") << _BLOCK_BITS)
+        self._block = (-1, "")  # number of a block of ids, and how they begin; replaced as one, for all threads
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def new_id(self) -> str:
-        return f"{self._id_head}{next(self._counter):012x}"
+        number = next(self._counter)
+        block, head = self._block
+        if block != number >> _BLOCK_BITS:
+            block = number >> _BLOCK_BITS
+            head = f"{self._id_head}{block:09x}"
+            self._block = (block, head)
+        return head + _ID_ENDS[number & _LAST_IN_BLOCK]
 
     def add(self, waiter: Waiter) -> None:
         self._waiting[waiter.invocation_id] = waiter

@@ -11,15 +11,24 @@ _FINAL = 0x80
 _MASKED = 0x80
 
 
+_READY_HEADS = 2048
+
+
+def _head(size: int, opcode: int) -> bytes:
+    if size < 126:
+        return bytes((_FINAL | opcode, _MASKED | size))
+    if size < 65_536:
+        return bytes((_FINAL | opcode, _MASKED | 126, size >> 8, size & 0xFF))
+    return bytes((_FINAL | opcode, _MASKED | 127)) + size.to_bytes(8, "big")
+
+
+_TEXT_HEADS = [_head(size, TEXT) for size in range(_READY_HEADS)]
+
+
 def client_frame(message: bytes, opcode: int = TEXT) -> bytes:
     """One unfragmented, masked frame. For messages of at most `FRAMED_BYTES`."""
     size = len(message)
-    if size < 126:
-        head = bytes((_FINAL | opcode, _MASKED | size))
-    elif size < 65_536:
-        head = bytes((_FINAL | opcode, _MASKED | 126, size >> 8, size & 0xFF))
-    else:
-        head = bytes((_FINAL | opcode, _MASKED | 127)) + size.to_bytes(8, "big")
+    head = _TEXT_HEADS[size] if size < _READY_HEADS and opcode == TEXT else _head(size, opcode)
     mask = getrandbits(32)
     words = (size + 3) // 4
     key = (mask * _repeater(words)) >> 8 * (4 * words - size)  # the mask over and over: as numbers, that is a product
