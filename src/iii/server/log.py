@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from iii.server.log_flood import FloodGate
 from iii.server.secrets import without_secrets
 
 LEVELS = {
@@ -137,6 +138,7 @@ def configure(level: str, log_format: str, stream: TextIO | None = None) -> LogW
     """
     stream = sys.stderr if stream is None else stream
     writer = LogWriter(stream)
+    writer.addFilter(FloodGate())
     is_json = log_format.strip().lower() == "json"
     writer.setFormatter(JsonFormatter() if is_json else TextFormatter(colors=stream.isatty()))
     logging.addLevelName(LEVELS["trace"], "TRACE")

@@ -1,0 +1,39 @@
+"""The log is not a worker's to fill."""
+
+import logging
+
+import pytest
+
+from iii.server.log_flood import BURST_LINES, WINDOW_S, FloodGate
+
+
+def record(
+    second: float, name: str = "iii.engine.session", level: int = logging.WARNING, line: int = 7
+) -> logging.LogRecord:
+    made = logging.LogRecord(name, level, "session.py", line, "Worker %s: %s", ("w", "message dropped"), None)
+    made.created = second
+    return made
+
+
+def test_a_flood_from_one_place_is_cut_and_counted() -> None:
+    gate = FloodGate()
+    passed = [gate.filter(record(100 + number / 1000)) for number in range(500)]
+    assert passed == [True] * BURST_LINES + [False] * (500 - BURST_LINES)
+
+    later = record(100 + WINDOW_S)
+    assert gate.filter(later)
+    assert later.getMessage() == f"Worker w: message dropped (and {500 - BURST_LINES} more like this)"
+    assert gate.filter(record(101 + WINDOW_S))
+
+
+def test_other_places_are_not_affected() -> None:
+    gate = FloodGate()
+    for number in range(500):
+        gate.filter(record(100 + number / 1000))
+    assert gate.filter(record(101, line=8))
+
+
+@pytest.mark.parametrize(("name", "level"), [("iii.worker", 30), ("iii.engine.engine", 20), ("other", 40)])
+def test_what_is_never_cut(name: str, level: int) -> None:
+    gate = FloodGate()
+    assert all(gate.filter(record(100, name, level)) for _ in range(500))
