@@ -18,6 +18,7 @@ USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _OPTIONS_WITH_VALUE = frozenset({"-c", "--config", "--host"})
+_OPTIONS = (*_OPTIONS_WITH_VALUE, "--use-default-config", "--no-update-check")  # --help and --version went before
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +54,9 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _run(options: list[str], command: str, arguments: list[str]) -> int:
     from iii.cli.parser import suggestion, usage_error
 
+    for name in (option.partition("=")[0] for option in options if option.startswith("-")):
+        if name not in _OPTIONS and name[:2] not in _OPTIONS:  # `-cFILE` too
+            return usage_error("iii", f"unknown option '{name}'{suggestion(name, _OPTIONS)}")
     if command not in COMMANDS:
         hint = suggestion(command, [name for name in COMMANDS if len(name) > 1]) or "; to run the engine: iii"
         return usage_error("iii", f"unknown command '{command}'{hint}")

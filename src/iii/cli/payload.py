@@ -38,7 +38,8 @@ def payload_of(pairs: Sequence[str], json: str | None, flag: str = "--json") -> 
 def _pair(word: str) -> tuple[str, Raw]:
     key, mark, text = word.partition("=")
     if not mark:
-        raise PayloadMistake(f"expected key=value, got '{word}'")
+        hint = "; a payload in JSON goes with --json" if word[:1] in ("{", "[") else ""
+        raise PayloadMistake(f"expected key=value, got '{word}'{hint}")
     if not key:
         raise PayloadMistake(f"payload key must not be empty (got '{word}')")
     try:

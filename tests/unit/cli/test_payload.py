@@ -34,6 +34,7 @@ def test_07_s8_2_payload_rules(pairs: list[str], json: str | None, payload: str)
     [
         (["a=1"], "[1]", "--json must be an object when combined with kv pairs"),
         (["word"], None, "expected key=value, got 'word'"),
+        (['{"a":1}'], None, "expected key=value, got '{\"a\":1}'; a payload in JSON goes with --json"),
         (["=v"], None, "payload key must not be empty (got '=v')"),
         ([], "{", "--json: invalid JSON: it ends too early"),
         ([], "", "--json: invalid JSON: it ends too early"),
