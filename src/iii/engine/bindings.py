@@ -302,7 +302,7 @@ def _tell_unbind(provider: Owner, binding: Binding) -> None:
 
 def _install_hint(trigger_type: str) -> str:
     module = TRIGGER_TYPE_MODULES.get(trigger_type)
-    return f" Add `- name: {module}` to the engine's config to have it." if module else ""
+    return f" It is the module {module} that provides it." if module else ""
 
 
 def config_for_builtin(binding: Binding) -> Raw:

@@ -105,8 +105,8 @@ class Engine:
 
     def worker_announced(self, session: Session) -> None:
         info = session.info
-        logger.info(
-            "Worker %s announced itself", session.label,
+        logger.log(
+            _visit_level(session), "Worker %s announced itself", session.label,
             extra={
                 "fields": {
                     "worker_id": session.worker_id, "runtime": info.runtime, "version": info.version,
@@ -120,7 +120,8 @@ class Engine:
     def session_ended(self, session: Session) -> None:
         del self.sessions[session.worker_id]
         if session.is_worker:
-            logger.info("Worker %s left", session.label, extra={"fields": {"worker_id": session.worker_id}})
+            told = {"fields": {"worker_id": session.worker_id}}
+            logger.log(_visit_level(session), "Worker %s left", session.label, extra=told)
             self._worker_event("worker_disconnected", session)
 
     def _worker_event(self, event: str, session: Session) -> None:
@@ -153,3 +154,8 @@ class Engine:
                 self.router.invoke(invocation)
 
         return waiting[0].when_registrations_applied(go_on)
+
+
+def _visit_level(session: Session) -> int:
+    """One command of `iii` is one connection: not worth a line each."""
+    return logging.DEBUG if (session.info.name or "").startswith("iii-cli:") else logging.INFO

@@ -148,7 +148,7 @@ def _entry(item: object, origin: str, source: str, warnings: list[str]) -> Entry
         raise StartFailure(f"{source}: {origin}: {form}: expected the name of a module, got {shown(name)}")
     for key in item:
         if key not in ENTRY_KEYS:
-            known = suggestion(key, ENTRY_KEYS)
+            known = suggestion(key, ENTRY_KEYS, "; settings of the module go under 'config:'")
             warnings.append(f"{source}: {origin} ({name}): key {quoted(key)} is not known and ignored{known}")
     return Entry(origin, form, name.strip(), item.get("config"), item.get("image") is not None)
 
@@ -188,10 +188,12 @@ def ascii_controls(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def suggestion(wrong: object, known: tuple[str, ...]) -> str:
-    """`, did you mean 'x'?`, or else the list of what there is."""
+def suggestion(wrong: object, known: tuple[str, ...], otherwise: str | None = None) -> str:
+    """`, did you mean 'x'?`, or else the other hint, or else the list of what there is."""
     near = get_close_matches(str(wrong), known, n=1, cutoff=0.6)
-    return f", did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+    if near:
+        return f", did you mean '{near[0]}'?"
+    return f"; known: {', '.join(known)}" if otherwise is None else otherwise
 
 
 def _where(error: yaml.YAMLError) -> str:

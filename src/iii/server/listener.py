@@ -178,7 +178,7 @@ def _listening_socket(family: int, address: tuple[object, ...]) -> socket.socket
 def _bind_failure(host: str, port: int, error: Exception) -> str:
     address = f"{_in_url(host)}:{port}"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"address {address} is already in use"
+        return f"address {address} is already in use; is another engine running? The file's `port` sets another one"
     reason = error.strerror if isinstance(error, OSError) else None
     return f"failed to bind to {address}: {reason or error}"
 

@@ -139,16 +139,20 @@ def configure(level: str, log_format: str, stream: TextIO | None = None) -> LogW
     stream = sys.stderr if stream is None else stream
     writer = LogWriter(stream)
     writer.addFilter(FloodGate())
-    is_json = log_format.strip().lower() == "json"
-    writer.setFormatter(JsonFormatter() if is_json else TextFormatter(colors=stream.isatty()))
+    writer.setFormatter(JsonFormatter() if is_json(log_format) else TextFormatter(colors=stream.isatty()))
     logging.addLevelName(LEVELS["trace"], "TRACE")
     root = logging.getLogger()
     root.handlers[:] = [writer]
     apply_level(level)
-    if not is_json and log_format.strip().lower() not in ("default", ""):
+    if not is_json(log_format) and log_format.strip().lower() not in ("default", ""):
         logger.warning("Unknown log format, using the default one", extra={"fields": {"format": log_format}})
     logging.raiseExceptions = False  # a failing handler must not print tracebacks into the same stream
     return writer
+
+
+def is_json(log_format: str) -> bool:
+    """Whether the setting asks for JSON; anything else comes to the default format."""
+    return log_format.strip().lower() == "json"
 
 
 def apply_level(level: str) -> None:
@@ -174,6 +178,14 @@ def parse_level(level: str) -> tuple[int, dict[str, int], list[str]]:
         else:
             default = number
     return default, by_source, senseless
+
+
+def level_in_force(level: str) -> str:
+    """What a level setting comes to, as it is reported: without the parts that make no sense."""
+    default, by_source, _ = parse_level(level)
+    return ",".join(
+        [level_name(default).lower(), *(f"{name}={level_name(at).lower()}" for name, at in by_source.items())]
+    )
 
 
 def level_name(number: int) -> str:

@@ -119,8 +119,8 @@ class EngineServer:
         told = {
             "version": PACKAGE_VERSION,
             "configuration": self._config.source,
-            "log level": self._config.log_level,
-            "log format": self._config.log_format,
+            "log level": log.level_in_force(self._config.log_level),
+            "log format": "json" if log.is_json(self._config.log_format) else "default",
             "workers connect to": addresses,
         }
         logger.info("Engine ready", extra={"fields": told})

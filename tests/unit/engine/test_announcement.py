@@ -1,5 +1,6 @@
 """Registrations wait for the announcement (N1–N3, 01 §6.1, §6.2, checks 18, 21–25)."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -309,3 +310,13 @@ def test_W1_status_of_a_worker(engine: MemoryEngine, clock: FakeClock) -> None:
     assert (row_of(worker)["status"], row_of(worker)["active_invocations"]) == ("busy", 1)
     worker.answer(worker.invocations()[0])
     assert (row_of(worker)["status"], row_of(worker)["active_invocations"]) == ("available", 0)
+
+
+@pytest.mark.parametrize(("name", "level"), [("greeter", logging.INFO), ("iii-cli:trigger:vm:7", logging.DEBUG)])
+def test_visits_of_the_command_line_are_logged_for_who_looks_for_them(
+    name: str, level: int, engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "iii.engine")
+    engine.connect(name=name).drop()
+    told = {record.getMessage(): record.levelno for record in caplog.records}
+    assert told[f"Worker {name} announced itself"] == told[f"Worker {name} left"] == level

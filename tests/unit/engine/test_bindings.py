@@ -67,7 +67,7 @@ def test_01_check_45_an_unknown_type_is_parked_without_an_answer(
     assert owner.heard() == []
     assert (live(engine), parked(engine)) == ([], ["t"])
     assert "was NOT activated: trigger type mail is not registered. It will be registered auto" in caplog.text
-    assert "Add `- name:" not in caplog.text
+    assert "It is the module" not in caplog.text
 
 
 def test_01_check_45_the_log_says_which_module_has_the_type(
@@ -75,7 +75,7 @@ def test_01_check_45_the_log_says_which_module_has_the_type(
 ) -> None:
     engine.connect().bind("t", "http", "a::b")
 
-    assert "Add `- name: iii-http` to the engine's config" in caplog.text
+    assert "It is the module iii-http that provides it." in caplog.text
 
 
 def test_01_check_45_a_provider_that_comes_gets_what_is_parked(engine: MemoryEngine) -> None:

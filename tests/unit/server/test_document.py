@@ -50,6 +50,10 @@ def test_07_check_38_unknown_entry_key_is_accepted_with_a_warning() -> None:
     assert read.warnings == (
         "config.yaml: workers[0] (iii-queue): key 'confg' is not known and ignored, did you mean 'config'?",
     )
+    assert parse("workers: [{name: iii-queue, port: 1}]", "config.yaml").warnings == (
+        "config.yaml: workers[0] (iii-queue): key 'port' is not known and ignored; "
+        "settings of the module go under 'config:'",
+    )
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,14 @@ def test_06_s11_a_bad_level_is_told_in_the_log(configure: Configure) -> None:
     assert "Not a log level, ignored" in written(configure("loud"))
 
 
+@pytest.mark.parametrize(
+    ("level", "in_force"),
+    [("verbose", "info"), ("warning", "warn"), ("debug,iii::engine=trace,a=loud", "debug,iii.engine=trace")],
+)
+def test_06_s53_the_level_reported_is_the_one_in_force(level: str, in_force: str) -> None:
+    assert log.level_in_force(level) == in_force
+
+
 def test_06_s11_an_unknown_format_falls_back(configure: Configure) -> None:
     assert '    └ format: "xml"' in written(configure(log_format="xml"))
 
