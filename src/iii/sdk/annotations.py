@@ -39,6 +39,14 @@ class Hints:
         )
 
     @property
+    def unfilled(self) -> list[str]:
+        """Parameters that a call would leave without a value."""
+        positional = [each for each in self.parameters if each.kind in _POSITIONAL]
+        others = positional[2 if self.metadata_by_position else 1 :]
+        others += [each for each in self.parameters if each.kind is each.KEYWORD_ONLY and each.name != "metadata"]
+        return [each.name for each in others if each.default is NOTHING]
+
+    @property
     def metadata_by_keyword(self) -> bool:
         return any(each.name == "metadata" and each.kind is each.KEYWORD_ONLY for each in self.parameters)
 

@@ -30,6 +30,8 @@ from iii.sdk.threads import HandlerThreads
 
 logger = logging.getLogger("iii.sdk")
 
+NAME_TAKEN = "WORKER_NAMESPACE_CONFLICT"
+
 
 class WorkerCore:
     """The parts of one worker, wired.
@@ -129,7 +131,8 @@ class WorkerCore:
 
     def _on_rejected(self, message: Rejection) -> None:
         rejected = RegistrationRejected(message.code, message.namespace, message.worker_name, message.owner_worker_id)
-        logger.error("%s", rejected)
+        remedy = ". A live worker has this name: give this one another, or end that one"
+        logger.error("%s%s", rejected, remedy if message.code == NAME_TAKEN else "")
         self.caller.rejected = rejected
         self.caller.pending.fail_all(rejected)
         self.connection.fail()

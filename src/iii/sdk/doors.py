@@ -30,6 +30,7 @@ def register_worker(address: str | None = None, options: InitOptions | None = No
 
     Raises:
         RegistrationRejected: the engine does not accept it. ConnectionError: `max_retries` are used up.
+        ValueError: the address is none of a WebSocket.
     """
     worker = _ThreadedWorker(engine_url(address), options or InitOptions())
     worker.open()
@@ -75,6 +76,18 @@ class _ThreadedWorker(Worker):
         if not self._core.loop.is_closed():
             self._core.loop.call_soon_threadsafe(self._core.loop.stop)
 
+    def end_if_failed(self) -> None:
+        """From now on a worker that will never be connected again shuts itself down: nobody else could know."""
+
+        def judge(state: str) -> None:
+            if state == "failed":
+                self._core.loop.call_soon_threadsafe(self._shut_down_soon)
+
+        self.add_connection_state_listener(judge)
+
+    def _shut_down_soon(self) -> None:
+        self._ending = self._core.loop.create_task(self.shutdown_async())
+
     def join(self) -> None:
         """Wait until the thread ends, however long."""
         self._thread.join()
@@ -107,7 +120,7 @@ _exit_hooked: list[bool] = []
 
 
 def _serve_on() -> None:
-    """The main thread has ended: serve until a shutdown or Ctrl-C, or not at all if it ended with an error."""
+    """The main thread has ended: serve until a shutdown, Ctrl-C or the state `failed`; after an error not at all."""
     leaving = getattr(sys, "last_type", None) is not None
     while _open_workers:
         worker = next(iter(_open_workers))
@@ -115,6 +128,7 @@ def _serve_on() -> None:
             if leaving:
                 worker.shutdown()
             else:
+                worker.end_if_failed()
                 worker.join()
                 _open_workers.discard(worker)
         except KeyboardInterrupt:

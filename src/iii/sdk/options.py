@@ -168,8 +168,15 @@ class InitOptions:
 
 
 def engine_url(address: str | None) -> str:
-    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent."""
-    return address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
+    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent.
+
+    Raises:
+        ValueError: it is no address of a WebSocket, so that no attempt could succeed.
+    """
+    url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
+    if not url.lower().startswith(("ws://", "wss://")):
+        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {url!r}")
+    return url
 
 
 def handshake_headers(explicit: Mapping[str, str] | None) -> dict[str, str]:

@@ -49,7 +49,8 @@ class Registrar:
             schemas: whether formats that are not given are taken from the signature.
 
         Raises:
-            ValueError: the id is blank or taken on this client. TypeError: neither a function nor an HTTP invocation.
+            ValueError: the id is blank or taken on this client. TypeError: neither a function nor an HTTP invocation,
+                or a function that needs more than a payload and metadata.
         """
         warn_of_unknown_keys(wanted, _FUNCTION_KEYS, "register_function()")
         function_id = wanted["id"]
@@ -71,6 +72,7 @@ class Registrar:
             function = Function(_encode(message), None)
         elif callable(handler):
             hints = Hints(handler)
+            _check_parameters(function_id, hints)
             if schemas:
                 _describe(message, handler, hints)
             function = Function(_encode(message), Handler(handler, hints))
@@ -147,6 +149,15 @@ def _encode(message: Message) -> bytes:
 
 def _or_absent(value: Any, absent: Any = NULL) -> Any:
     return absent if value is None else value
+
+
+def _check_parameters(function_id: str, hints: Hints) -> None:
+    if hints.unfilled:
+        names = ", ".join(map(repr, hints.unfilled))
+        raise TypeError(
+            f"the handler of '{function_id}' has no value for {names}: it is given one argument, the whole payload, "
+            "and `metadata` if it names that second"
+        )
 
 
 def _taken(function_id: str) -> ValueError:

@@ -108,7 +108,13 @@ _warned: set[str] = set()
 
 
 def warn_of_unknown_keys(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:
-    """Say once for each key that it does nothing; a misspelt `timeout` is hard to find otherwise."""
+    """Say once for each key that it does nothing; a misspelt `timeout` is hard to find otherwise.
+
+    Raises:
+        TypeError: it is no dict.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what} takes one dict with the keys {', '.join(sorted(known))}; got {given!r}")
     for key in given.keys() - known:
         remark = f"{what} has no key {key!r}; it is ignored (known: {', '.join(sorted(known))})"
         if remark not in _warned:

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import logging
 import os
 import socket
 import threading
@@ -644,14 +643,19 @@ def test_a_silent_engine_is_left_after_a_minute(
     assert "No sign of life from the engine for 60 s" in caplog.text
 
 
-def test_an_address_that_is_no_address_is_retried_like_any_failure(
-    connect: Connect, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
+@pytest.mark.parametrize("address", ["http://nowhere", "localhost:49134"])
+def test_an_address_that_is_no_address_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ValueError, match=f"must be ws://HOST:PORT or wss://HOST, got '{address}'"):
+        iii.register_worker(address)
+
+
+def test_an_engine_that_does_not_run_is_named_plainly(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
     once = iii.ReconnectionConfig(max_retries=0)
     with pytest.raises(ConnectionError):
-        connect("http://nowhere", reconnection_config=once)
-    assert "Cannot connect to http://nowhere" in caplog.text
+        connect(f"ws://127.0.0.1:{port}", reconnection_config=once)
+    assert f"Cannot connect to ws://127.0.0.1:{port}: connection refused. Is the engine running?" in caplog.text
 
 
 def test_without_uvloop_the_standard_loop_serves(monkeypatch: pytest.MonkeyPatch) -> None:

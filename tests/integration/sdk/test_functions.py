@@ -115,6 +115,18 @@ def test_08_check_20_what_cannot_be_registered_raises_here(worker: iii.Worker) -
         worker.register_function({}, lambda data: data)  # type: ignore[arg-type]
 
 
+def test_a_request_that_is_no_dict_is_refused_in_words(worker: iii.Worker) -> None:
+    with pytest.raises(TypeError, match="takes one dict with the keys action, function_id, .*; got 'math::add'"):
+        worker.trigger("math::add")  # type: ignore[arg-type]
+
+
+def test_a_handler_that_wants_more_than_a_payload_is_refused_when_it_is_registered(worker: iii.Worker) -> None:
+    with pytest.raises(TypeError, match="the handler of 'math::add' has no value for 'b': it is given one argument"):
+        worker.register_function("math::add", lambda a, b: a + b)
+    worker.register_function("math::add", lambda payload, metadata, scale=1: payload)
+    worker.register_function("math::sub", lambda payload, *, metadata: payload)
+
+
 def test_08_check_21_hints_become_schemas_and_no_hints_none(registered: Register) -> None:
     async def hinted(data: str) -> None: ...
 

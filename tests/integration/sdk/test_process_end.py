@@ -97,3 +97,23 @@ async def test_a_native_worker_needs_nothing_of_this(engine: FakeEngine) -> None
     )
     _, complaints = await asyncio.wait_for(process.communicate(), DEADLINE_S)
     assert (process.returncode, complaints) == (0, b"")
+
+
+def test_a_worker_that_is_refused_after_main_ends_and_says_why(engine: FakeEngine, start: Start) -> None:
+    process = start("print('main is over', flush=True)")
+    connection = engine.connection()
+    assert process.stdout is not None
+    assert process.stdout.readline() == "main is over\n"
+    connection.send(
+        {
+            "type": "registrationrejected",
+            "code": "WORKER_NAMESPACE_CONFLICT",
+            "namespace": "default",
+            "worker_name": "twin",
+            "owner_worker_id": "W9",
+        }
+    )
+    _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert "worker 'twin' rejected" in complaints
+    assert "give this one another, or end that one" in complaints
+    assert "Traceback" not in complaints
