@@ -49,7 +49,9 @@ async def test_the_address_of_a_worker_is_its_ip(open_listener: Open, engine: En
 async def test_L2_07_check_43_a_taken_port_is_named(open_listener: Open) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StartFailure, match=rf"^address 127\.0\.0\.1:{port} is already in use; is another engine running"):
+        with pytest.raises(
+            StartFailure, match=rf"^address 127\.0\.0\.1:{port} is already in use; is another engine running"
+        ):
             await open_listener(port=port)
 
 
