@@ -184,7 +184,10 @@ class Connection:
             if socket.transport is None:  # the library takes an end before the answer for a success
                 raise ConnectionError("the connection ended during the handshake")
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
-            logger.log(self._complaints, "Cannot connect to %s: %s", self.url, _reason(error))
+            refused = isinstance(error, ConnectionRefusedError)
+            hint = ". Is the engine running?" if refused else ""
+            reason = "connection refused" if refused else str(error) or type(error).__name__
+            logger.log(self._complaints, f"Cannot connect to %s: %s{hint}", self.url, reason)
             socket.abandon()
             return None
         except asyncio.CancelledError:
@@ -217,9 +220,3 @@ class Connection:
         while True:
             await asyncio.sleep(PING_INTERVAL_S)
             socket.keep_alive()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused. Is the engine running?"
-    return str(error) or type(error).__name__

@@ -116,7 +116,7 @@ def test_08_check_20_what_cannot_be_registered_raises_here(worker: iii.Worker) -
 
 
 def test_a_request_that_is_no_dict_is_refused_in_words(worker: iii.Worker) -> None:
-    with pytest.raises(TypeError, match="takes one dict with the keys action, function_id, .*; got 'math::add'"):
+    with pytest.raises(TypeError, match=r"takes one dict with the keys action, function_id, .*; got 'math::add'"):
         worker.trigger("math::add")  # type: ignore[arg-type]
 
 
