@@ -111,7 +111,6 @@ class Engine:
                 "fields": {
                     "worker_id": session.worker_id, "runtime": info.runtime, "version": info.version,
                     "namespace": session.namespace, "pid": info.pid,
-                    "functions": len(self.functions.active_of(session)),
                 }
             },
         )  # fmt: skip
