@@ -21,12 +21,23 @@ _members = msgspec.json.Decoder(dict[str, Raw])
 _json = msgspec.json.Encoder().encode
 
 
-def invocation_frame(invocation: Invocation, invocation_id: str, function: Function, data: bytes) -> bytes:
-    """`invokefunction` towards the executor (01 §5.8); `data` is the payload as it is to arrive."""
-    frame = b'{"type":"invokefunction","invocation_id":"%b","function_id":%b,"data":%b}' % (
+def invocation_frame(invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None) -> bytes:
+    """`invokefunction` towards the executor (01 §5.8); `caller` is the `caller_member` that signs the payload."""
+    data = bytes(invocation.data)
+    if caller is not None:
+        if data[:2] == b'{"' and _CALLER_KEY not in data:  # nearly all payloads: `sign`, without copying them twice
+            data = data[:-1]
+            end = caller
+        else:
+            data = sign(data, caller)
+            end = b""
+    else:
+        end = b""
+    frame = b'{"type":"invokefunction","invocation_id":"%b","function_id":%b,"data":%b%b}' % (
         invocation_id.encode(),
         function.id_json,
         data,
+        end,
     )
     if invocation.metadata is not NULL or invocation.traceparent is not None or invocation.baggage is not None:
         return frame[:-1] + _sidecars(invocation, function.id) + b"}"
@@ -82,8 +93,8 @@ def trace_members(traceparent: str | None, baggage: str | None) -> bytes:
 
 
 def caller_member(worker_id: str) -> bytes:
-    """The member that names a caller, with the closing brace of the payload."""
-    return b'"_caller_worker_id":"%b"}' % worker_id.encode()
+    """What signs a payload: a further member that names the caller, up to the closing brace."""
+    return b',"_caller_worker_id":"%b"}' % worker_id.encode()
 
 
 def sign(data: bytes | Raw, member: bytes) -> bytes:
@@ -99,6 +110,6 @@ def sign(data: bytes | Raw, member: bytes) -> bytes:
         if members.pop("_caller_worker_id", None) is not None:
             payload = _json(members)
     if payload[1] == _QUOTE:
-        return b"%b,%b" % (payload[:-1], member)
+        return payload[:-1] + member
     inside = payload[1:-1].strip()
-    return b"{%b,%b" % (inside, member) if inside else b"{" + member
+    return b"{%b%b" % (inside, member if inside else member[1:])

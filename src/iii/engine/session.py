@@ -11,13 +11,13 @@ import msgspec
 
 from iii.engine.announcement import Phase, Registration, RegistrationBuffer
 from iii.engine.dialect import Dialect, choose_dialect
-from iii.engine.frames import caller_member, error_frame, invocation_frame, result_frame, sign, trace_members
+from iii.engine.frames import caller_member, error_frame, invocation_frame, result_frame, trace_members
 from iii.engine.gauges import Gauges
 from iii.engine.invocation import Invocation
 from iii.engine.registrations import apply_registration, refuse_trigger, withdraw_registrations
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.codec import Undecodable, encode_message, worker_message_decoder
+from iii.protocol.codec import PLAIN_BYTES, Undecodable, encode_message, worker_message_decoder
 from iii.protocol.errors import (
     BlankNamespace,
     ConnectionClosing,
@@ -42,6 +42,7 @@ from iii.protocol.messages import (
     RegistrationRejected,
     TriggerRegistrationResult,
     UnregisterTrigger,
+    WorkerMessage,
     WorkerRegistered,
 )
 from iii.protocol.names import DEFAULT_NAMESPACE, is_blank
@@ -67,8 +68,8 @@ class Session:
     """An owner at the other end of a socket. Nothing that a worker sends raises out of here."""
 
     __slots__ = (
-        "__weakref__", "_buffer", "_caller_member", "_calls", "_claimed_name", "_complaints", "_decode", "_engine",
-        "_send", "_undecided", "announced", "connected_at_ms", "dialect", "ended", "gauges", "handling", "info",
+        "__weakref__", "_buffer", "_calls", "_claimed_name", "_complaints", "_decode", "_decode_plain", "_engine",
+        "_receive_limit", "_send", "_undecided", "announced", "caller_member", "connected_at_ms", "dialect", "ended", "gauges", "handling", "info",
         "is_worker", "link", "reattach_token", "worker_id",
     )  # fmt: skip
 
@@ -89,8 +90,11 @@ class Session:
         self._calls: set[Invocation] = set()  # asked for by this worker, unanswered
         self._engine = engine
         self._send = link.send
-        self._decode = worker_message_decoder().decode
-        self._caller_member = caller_member(self.worker_id)
+        decoder = worker_message_decoder()
+        self._decode = decoder.decode
+        self._decode_plain = decoder.decode_plain
+        self._receive_limit = self.dialect.receive_limit_bytes
+        self.caller_member = caller_member(self.worker_id)
         self._complaints = 0
         self._claimed_name: tuple[str, str] | None = None
         self._buffer = RegistrationBuffer(
@@ -131,10 +135,14 @@ class Session:
         if self.ended:
             return
         try:
-            message = self._decode(data)
+            message = self._decode_plain(data) if len(data) <= PLAIN_BYTES and data.isascii() else self._decode(data)
         except Undecodable as error:
             self._undecodable(data, error)
             return
+        except (msgspec.MsgspecError, RecursionError):
+            message = self._decode_again(data)
+            if message is None:
+                return
         if self._undecided is not None:
             self._heard(self._undecided)
         if type(message) is InvokeFunction:  # first: nearly all traffic
@@ -173,6 +181,14 @@ class Session:
             self._undecided = None
         else:
             buffer.frame_arrived()
+
+    def _decode_again(self, data: bytes) -> WorkerMessage | None:
+        """A short message that is not plainly right: perhaps it can be mended."""
+        try:
+            return self._decode(data)
+        except Undecodable as error:
+            self._undecodable(data, error)
+            return None
 
     def _undecodable(self, data: bytes, error: Undecodable) -> None:
         if not data.strip():
@@ -236,16 +252,12 @@ class Session:
         else:
             self._engine.router.invoke(invocation)
 
-    def sign(self, data: bytes | msgspec.Raw) -> bytes:
-        """The payload of a call by this worker as its target gets it."""
-        return sign(data, self._caller_member)
-
     def answered(self, invocation: Invocation, result: bytes | None) -> None:
         self._calls.discard(invocation)
         call_id = invocation.call_id
         assert call_id is not None  # only calls with an id wait
         frame = result_frame(invocation, call_id, result)
-        limit = self.dialect.receive_limit_bytes
+        limit = self._receive_limit
         if len(frame) > limit:
             self._answer_error(call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
             return
@@ -275,9 +287,8 @@ class Session:
         if invocation_id is None or invocation_id in self.handling:  # N9
             invocation_id = str(uuid.uuid4())
         caller = invocation.caller
-        data = bytes(invocation.data) if caller is None else caller.sign(invocation.data)
-        frame = invocation_frame(invocation, invocation_id, function, data)
-        limit = self.dialect.receive_limit_bytes
+        frame = invocation_frame(invocation, invocation_id, function, None if caller is None else caller.caller_member)
+        limit = self._receive_limit
         if len(frame) > limit:
             if invocation.waiter is None:
                 logger.warning(
@@ -347,6 +358,7 @@ class Session:
             return False
         self.info = info
         self.dialect = dialect
+        self._receive_limit = dialect.receive_limit_bytes
         self.announced = True
         self._buffer.settle(namespace)
         self._undecided = None

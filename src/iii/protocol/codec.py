@@ -50,7 +50,7 @@ class _Salvage(msgspec.Struct):
 _salvage = msgspec.json.Decoder(_Salvage)
 
 
-_SHALLOW_BYTES = 2 * NESTING_LEVELS  # a shorter text cannot nest deeper
+PLAIN_BYTES = 2 * NESTING_LEVELS  # no text that short nests deeper
 
 
 def _check(data: bytes) -> None:
@@ -70,20 +70,24 @@ class Decoder(Generic[M]):
 
     Text that strict JSON forbids but that real clients send is mended, never echoed: `NaN` and `Infinity` become null
     (L14), an unpaired surrogate escape becomes U+FFFD; one warning a connection says so.
+
+    Attributes:
+        decode_plain: for ASCII text of at most `PLAIN_BYTES`, in one call of C; raises what msgspec raises, and
+            RecursionError: then `decode` knows more.
     """
 
-    __slots__ = ("_decode", "_warned")
+    __slots__ = ("_warned", "decode_plain")
 
     def __init__(self, union: object) -> None:
-        self._decode: Callable[[bytes], M] = _typed_decode(union)
+        self.decode_plain: Callable[[bytes], M] = _typed_decode(union)
         self._warned = False
 
     def decode(self, data: bytes) -> M:
         """One message. Raises Undecodable, and nothing else, on any input."""
         try:
-            if len(data) > _SHALLOW_BYTES or not data.isascii():
+            if len(data) > PLAIN_BYTES or not data.isascii():
                 _check(data)
-            return self._decode(data)
+            return self.decode_plain(data)
         except msgspec.ValidationError as error:
             raise self._undecodable(data, str(error)) from None
         except msgspec.DecodeError as error:
@@ -98,7 +102,7 @@ class Decoder(Generic[M]):
         if mended == data:
             raise Undecodable(detail)
         try:
-            message = self._decode(mended)
+            message = self.decode_plain(mended)
         except msgspec.ValidationError as error:
             raise self._undecodable(mended, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

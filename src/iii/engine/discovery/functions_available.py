@@ -146,7 +146,7 @@ class FunctionsAvailable:
             return Shape(legacy=default == "legacy"), None
         dialect = target.owner.dialect
         empty = Invocation(binding.function_id, binding.namespace, b"", metadata=binding.metadata)
-        envelope = invocation_frame(empty, target.owner.worker_id, target, b"")
+        envelope = invocation_frame(empty, target.owner.worker_id, target, None)
         return shape_for(dialect, default), dialect.receive_limit_bytes - len(envelope)
 
 
