@@ -69,8 +69,8 @@ class Session:
 
     __slots__ = (
         "__weakref__", "_buffer", "_calls", "_claimed_name", "_complaints", "_decode", "_decode_plain", "_engine",
-        "_receive_limit", "_send", "_undecided", "announced", "caller_member", "connected_at_ms", "dialect", "ended", "gauges", "handling", "info",
-        "is_worker", "link", "reattach_token", "worker_id",
+        "_receive_limit", "_send", "_undecided", "announced", "caller_member", "connected_at_ms", "dialect", "ended",
+        "gauges", "handling", "info", "is_worker", "link", "reattach_token", "worker_id",
     )  # fmt: skip
 
     in_process = False
@@ -134,6 +134,7 @@ class Session:
         """One complete message. Whatever it is, it is acted on, answered or logged."""
         if self.ended:
             return
+        message: WorkerMessage | None
         try:
             message = self._decode_plain(data) if len(data) <= PLAIN_BYTES and data.isascii() else self._decode(data)
         except Undecodable as error:
