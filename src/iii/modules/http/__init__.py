@@ -1,0 +1,1 @@
+"""Functions on the web: the trigger type `http` and its server (03 Part A)."""
