@@ -10,7 +10,7 @@ import msgspec
 
 from iii.engine.bindings import Bindings
 from iii.engine.dialect import Discovery
-from iii.engine.functions import FunctionRegistry
+from iii.engine.functions import FunctionRegistry, HttpFunctions
 from iii.engine.router import Router
 from iii.engine.session import Session
 from iii.engine.trigger_types import TriggerTypeRegistry
@@ -64,6 +64,7 @@ class Engine:
         self.sessions: dict[str, Session] = {}  # every connection on `/`, silent ones too
         self.names: dict[tuple[str, str], Session] = {}  # (namespace, name) → who claimed it
         self.modules: list[Module] = []
+        self.http_functions: HttpFunctions | None = None
         self.on_worker_event: list[Callable[[str, Session], None]] = []
         self.on_telemetry: list[Callable[[TelemetryKind, bytes], None]] = []
         self._expected: dict[str, list[Session]] = {}  # function id → connections whose buffer registers it

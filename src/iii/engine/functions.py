@@ -1,6 +1,7 @@
 """The registry of functions: who runs an id in a namespace (01 §7.1, 02 §3.1)."""
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -9,13 +10,30 @@ from iii.engine.ownership import Key, Ownership
 from iii.protocol.messages import HttpInvocation, RegisterFunction
 from iii.protocol.names import DEFAULT_NAMESPACE
 
+if TYPE_CHECKING:
+    from iii.engine.invocation import Invocation
+
+
+class FunctionExecutor(Protocol):
+    """Runs invocations of a function: nearly always its owner."""
+
+    def deliver(self, invocation: "Invocation", function: "Function") -> None:
+        """Run it: answer through `invocation`, now or later. Never raises."""
+
+
+class HttpFunctions(FunctionExecutor, Protocol):
+    """Whoever calls the URLs of HTTP-invoked functions (03 Part B)."""
+
+    def take(self, function: "Function") -> None:
+        """Check a registration that has an `invocation`. Raises InvocationError: it cannot be called."""
+
 
 class Function:
     """One registration of a function id by one owner; formats and metadata are JSON as sent, null when absent."""
 
     __slots__ = (
-        "description", "id", "id_json", "invocation", "key", "metadata", "namespace", "owner", "request_format",
-        "response_format", "run",
+        "description", "executor", "id", "id_json", "invocation", "key", "metadata", "namespace", "owner",
+        "request_format", "response_format", "run",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +54,7 @@ class Function:
         self.key: Key = (namespace, function_id)
         self.id_json = msgspec.json.encode(function_id)
         self.owner = owner
+        self.executor: FunctionExecutor = owner
         self.description = description
         self.request_format = request_format
         self.response_format = response_format

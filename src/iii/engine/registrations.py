@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET
 
 from iii.engine.bindings import Binding
-from iii.engine.functions import Function
+from iii.engine.functions import Function, HttpFunctions
 from iii.engine.trigger_types import TriggerType
-from iii.protocol.errors import BlankNamespace, TriggerRegistrationFailed, UnregisterFailed
+from iii.protocol.errors import BlankNamespace, InvocationError, TriggerRegistrationFailed, UnregisterFailed
 from iii.protocol.messages import (
     RegisterFunction,
     RegisterTrigger,
@@ -70,8 +70,7 @@ def refuse_trigger(session: Session, trigger: RegisterTrigger | Binding, error: 
 
 def _register_function(engine: Engine, session: Session, message: RegisterFunction) -> None:
     namespace = session.namespace
-    if message.invocation is not None:
-        # the module that would call the URL is not part of this engine (C18)
+    if message.invocation is not None and engine.http_functions is None:  # C18
         text = f"function {message.id} not registered: the iii-http-functions module is not loaded"
         session.complain(text, logging.ERROR)
         return
@@ -82,6 +81,8 @@ def _register_function(engine: Engine, session: Session, message: RegisterFuncti
         _reject_function(session, message.id, "")
         return
     function = Function.from_message(message, namespace, session)
+    if message.invocation is not None and engine.http_functions is not None:
+        function.executor = engine.http_functions
     incumbent = engine.functions.register(function, takes_over=session.dialect.newcomer_takes_id)
     if incumbent is not None:
         owner = incumbent.owner
@@ -90,6 +91,17 @@ def _register_function(engine: Engine, session: Session, message: RegisterFuncti
             message.id, session.label, namespace, owner.display_name or owner.worker_id,
         )  # fmt: skip
         _reject_function(session, message.id, owner.worker_id)
+    elif message.invocation is not None and engine.http_functions is not None:
+        _take_http_function(engine, session, engine.http_functions, function)
+
+
+def _take_http_function(engine: Engine, session: Session, http_functions: HttpFunctions, function: Function) -> None:
+    """One that cannot be called is not registered, which the worker is not told: no safe message exists (03 B1, B2)."""
+    try:
+        http_functions.take(function)
+    except InvocationError as error:
+        session.complain(f"function {function.id} not registered: {error.code}: {error.message}", logging.ERROR)
+        engine.functions.ownership.release(function.key, session)
 
 
 def _reject_function(session: Session, function_id: str, owner_worker_id: str) -> None:

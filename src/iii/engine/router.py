@@ -41,7 +41,7 @@ class Router:
         """Hand a call to whoever serves it; every failure is answered through the invocation."""
         function = self.functions.find(invocation.function_id, invocation.namespace)
         if function is not None:
-            function.owner.deliver(invocation, function)
+            function.executor.deliver(invocation, function)
         elif not self.hold(invocation):
             self.refuse_unknown(invocation)
 
@@ -90,7 +90,7 @@ class Router:
             invocation.refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
             return
         inner = Invocation(ENQUEUE_PROVIDER, None, msgspec.json.encode(request), waiter=Callback(accepted))
-        provider.owner.deliver(inner, provider)
+        provider.executor.deliver(inner, provider)
 
     def refuse_unknown(self, invocation: Invocation) -> None:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""

@@ -41,7 +41,7 @@ class HttpInvocation(Struct, frozen=True, omit_defaults=True):
     """How the engine calls an HTTP-invoked function itself (01 §5.1)."""
 
     url: str
-    method: HttpMethod = "POST"
+    method: HttpMethod | None = None  # POST
     timeout_ms: int | None = None
     headers: dict[str, str] | None = None
     auth: HmacAuth | BearerAuth | ApiKeyAuth | None = None
