@@ -48,8 +48,8 @@ def run(arguments: list[str]) -> int:
     if options.host is not None and not options.host.strip():
         parser.error("--host: expected a host name or address, got nothing")
 
+    from iii.net.start_failure import StartFailure
     from iii.server import config_file
-    from iii.server.start_failure import StartFailure
 
     try:
         if options.use_default_config:

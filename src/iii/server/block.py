@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Struct
 
+from iii.net.start_failure import StartFailure
 from iii.server.document import quoted, shown, suggestion
 from iii.server.secrets import HIDDEN, is_secret
-from iii.server.start_failure import StartFailure
 
 C = TypeVar("C", bound=Struct)
 

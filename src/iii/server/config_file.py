@@ -9,13 +9,13 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from iii.net.start_failure import StartFailure
 from iii.protocol.limits import NAMESPACE_GRACE_MS
 from iii.server import catalogue, document
 from iii.server.block import decode_block
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
 from iii.server.document import Document, Entry, Form
 from iii.server.expansion import expand
-from iii.server.start_failure import StartFailure
 
 DEFAULT_PATH = "config.yaml"
 DEFAULT_PORT = 49_134

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from iii.server.start_failure import StartFailure
+from iii.net.start_failure import StartFailure
 
 try:
     from yaml import CSafeLoader as _SafeLoader

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import yaml
 
+from iii.net.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server.document import YamlLoader
-from iii.server.start_failure import StartFailure
 
 ENGINE_VERSION_DEFAULT = "__III_ENGINE_VERSION__"  # as a default, it stands for the version of this engine
 

@@ -7,8 +7,9 @@ from msgspec import Meta, Struct
 
 from iii.engine.engine import Engine
 from iii.engine.module import Module
+from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
-from iii.server.listener import Listener, is_loopback
+from iii.server.listener import Listener
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from iii.engine.engine import Engine
-from iii.server.listener import is_loopback
-from iii.server.start_failure import StartFailure
+from iii.net.listening import is_loopback
+from iii.net.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
 from tests.integration.server.conftest import Open
 from tests.integration.server.raw_socket import RawSocket

@@ -10,10 +10,10 @@ import pytest_asyncio
 
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.module import Observability
+from iii.net.start_failure import StartFailure
 from iii.server import config_file, process
 from iii.server.listener import Listener
 from iii.server.process import EngineServer
-from iii.server.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager
 from tests.integration.server.raw_socket import CLOSE, RawSocket
 from tests.processes import free_port

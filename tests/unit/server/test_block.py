@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
+from iii.net.start_failure import StartFailure
 from iii.server.block import decode_block
-from iii.server.start_failure import StartFailure
 
 PLACE = "config.yaml: workers[1] (iii-x)"
 

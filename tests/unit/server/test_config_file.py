@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from iii.net.start_failure import StartFailure
 from iii.server import catalogue, config_file
 from iii.server.config_file import ServerConfig
-from iii.server.start_failure import StartFailure
 
 Load = Callable[..., ServerConfig]
 

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
+from iii.net.start_failure import StartFailure
 from iii.server.document import Document, Entry, YamlLoader, parse, shown
-from iii.server.start_failure import StartFailure
 
 
 def mistake(text: str) -> str:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from iii.net.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server.expansion import expand
-from iii.server.start_failure import StartFailure
 
 
 def expanded(text: str, **environment: str) -> str:

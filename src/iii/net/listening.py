@@ -1,0 +1,103 @@
+"""Listening sockets: which addresses, of both loopback families, and why one cannot be had (L1, L2)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from ipaddress import ip_address
+
+from iii.net.start_failure import StartFailure
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 4096  # what comes back at once after a restart; the system may allow less
+USER_TIMEOUT_S = 60.0  # sent bytes that nobody acknowledges for so long end the connection (L7)
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+
+
+async def listen(host: str, port: int) -> list[socket.socket]:
+    """Bind every address of the host, not blocking; for a loopback host `::1` too, where possible.
+
+    With port 0 the system chooses one, for one address only: another family would get another port. Accepted sockets
+    have TCP keepalive and a limit on unacknowledged bytes.
+
+    Raises:
+        StartFailure: `address HOST:PORT is already in use…` or `failed to bind to HOST:PORT: …`.
+    """
+    loopback = host in _LOOPBACK_HOSTS
+    bound: list[socket.socket] = []
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            _LOOPBACK_HOSTS[0] if loopback else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in dict.fromkeys(found):
+            if port == 0 and bound:
+                break
+            bound.append(_listening_socket(family, address))
+    except (OSError, UnicodeError) as error:
+        for each in bound:
+            each.close()
+        raise StartFailure(_bind_failure(host, port, error)) from None
+    if port != 0 and loopback:
+        bound += _other_loopback(port)
+    return bound
+
+
+def port_of(listening: socket.socket) -> int:
+    """The port that it is bound to."""
+    port: int = listening.getsockname()[1]
+    return port
+
+
+def in_url(host: str) -> str:
+    """The host as it stands before `:PORT`."""
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to it."""
+    if host in _LOOPBACK_HOSTS:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _other_loopback(port: int) -> list[socket.socket]:
+    """Clients that say `localhost` may mean either family (L1)."""
+    try:
+        return [_listening_socket(socket.AF_INET6, ("::1", port))]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            logger.warning("Port %s of ::1 is another process's: clients that use `localhost` may reach that", port)
+        return []
+
+
+def _listening_socket(family: int, address: tuple[object, ...]) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit these (L7)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(USER_TIMEOUT_S * 1000))
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        bound.setblocking(False)
+        bound.listen(BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _bind_failure(host: str, port: int, error: Exception) -> str:
+    address = f"{in_url(host)}:{port}"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"address {address} is already in use; is another engine running? The file's `port` sets another one"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"failed to bind to {address}: {reason or error}"
