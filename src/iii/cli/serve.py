@@ -99,5 +99,5 @@ def _create(path: Path) -> bool:
             print("Nothing created, engine not started.", file=sys.stderr)
             return False
     config_file.create(path)
-    print(f"Created {path}. Edit it to change what runs, then start iii again.", file=sys.stderr)
+    print(f"Created {path}; it says what runs. After a change, start iii again.", file=sys.stderr)
     return True

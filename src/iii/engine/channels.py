@@ -1,9 +1,29 @@
-"""Channels as they are created: the references to the two ends (07 §2.1)."""
+"""Channels: one-way FIFOs between two ends, each taken once (07 §2)."""
 
-import uuid
-from typing import Annotated, Literal
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from msgspec import Meta, Struct
+
+from iii.protocol.limits import MIB
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Clock, Timer
+
+logger = logging.getLogger(__name__)
+
+CAPACITY = 64  # messages, unless asked for otherwise
+MAX_CAPACITY = 1024
+READ_AHEAD_BYTES = 8 * MIB  # may wait beyond the capacity, so that a writer's Close is seen in time (07 §2.5)
+QUEUED_BYTES = 16 * MIB  # the most that waits, within the capacity or not, but for the last message
+TTL_S = 300.0  # of a channel with an end that nobody has taken
+SWEEP_S = 60.0
+_MESSAGE_BYTES = 64  # what a waiting message takes besides its data
 
 
 class CreateChannelRequest(Struct, kw_only=True):
@@ -25,10 +45,224 @@ class ChannelEnds(Struct):
     reader: ChannelRef
 
 
-def new_channel() -> ChannelEnds:
-    """A fresh id and a fresh key, shared by both ends."""
-    channel_id, access_key = str(uuid.uuid4()), str(uuid.uuid4())
-    return ChannelEnds(
-        ChannelRef(channel_id, access_key, "write"),
-        ChannelRef(channel_id, access_key, "read"),
-    )
+class Item(NamedTuple):
+    """One message: bytes of the stream, or a text beside it."""
+
+    data: bytes
+    is_text: bool = False
+
+
+class Writer(Protocol):
+    """Whoever took the writing end."""
+
+    def writable(self) -> None:
+        """There is room again, after `full` or `crowded`."""
+
+    def reader_gone(self) -> None:
+        """Nothing that is put arrives any more."""
+
+    def expired(self) -> None:
+        """Nobody took the other end in time."""
+
+
+class Reader(Protocol):
+    """Whoever took the reading end."""
+
+    def readable(self) -> None:
+        """Something came after nothing had been there, or the end."""
+
+    def expired(self) -> None:
+        """Nobody took the other end in time."""
+
+
+class Channel:
+    """One FIFO. Either end may do its part before the other one comes; callbacks may call back."""
+
+    __slots__ = (
+        "_bytes", "_capacity", "_channels", "_items", "_left", "_reader", "_waits", "_writer", "aborted", "access_key",
+        "created_at", "finished", "id", "reader_claimed", "writer_claimed",
+    )  # fmt: skip
+
+    def __init__(self, channels: Channels, channel_id: str, access_key: str, capacity: int, created_at: float) -> None:
+        self._channels = channels
+        self.id = channel_id
+        self.access_key = access_key
+        self.created_at = created_at
+        self._capacity = capacity
+        self._items: deque[Item] = deque()
+        self._bytes = 0
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+        self._waits = False  # the writer was told that there is no room
+        self._left = False  # the reader
+        self.writer_claimed = False  # now or before
+        self.reader_claimed = False
+        self.finished = False  # the writer
+        self.aborted = False  # it ended without saying so
+
+    @property
+    def ends(self) -> ChannelEnds:
+        """Both references: one id, one key."""
+        return ChannelEnds(self.ref("write"), self.ref("read"))
+
+    def ref(self, direction: Literal["write", "read"]) -> ChannelRef:
+        return ChannelRef(self.id, self.access_key, direction)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def claim_writer(self, writer: Writer) -> bool:
+        """Take the end; False: it is or was taken."""
+        if self.writer_claimed:
+            return False
+        self.writer_claimed = True
+        self._writer = writer
+        return True
+
+    def put(self, data: bytes, is_text: bool = False) -> None:
+        """Append one message; nobody keeps it once the reader has gone."""
+        if self._left or self.finished:
+            return
+        self._items.append(Item(data, is_text))
+        self._bytes += len(data) + _MESSAGE_BYTES
+        if len(self._items) == 1 and self._reader is not None:
+            self._reader.readable()
+
+    @property
+    def full(self) -> bool:
+        """Put no more until `writable`."""
+        beyond = len(self._items) > self._capacity and self._bytes >= READ_AHEAD_BYTES
+        self._waits = beyond or self._bytes >= QUEUED_BYTES
+        return self._waits
+
+    @property
+    def crowded(self) -> bool:
+        """The capacity is used up: a writer inside the engine puts no more until `writable`."""
+        self._waits = len(self._items) >= self._capacity
+        return self._waits
+
+    @property
+    def reader_left(self) -> bool:
+        return self._left
+
+    def finish(self, aborted: bool = False) -> None:
+        """The writer has ended; what it put stays readable. `aborted`: it vanished."""
+        if self.finished:
+            return
+        self.finished = True
+        self.aborted = aborted
+        self._writer = None
+        if self._left:
+            self._channels.remove(self)
+        elif self._reader is not None and not self._items:
+            self._reader.readable()
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def claim_reader(self, reader: Reader) -> bool:
+        """Take the end; False: it is or was taken."""
+        if self.reader_claimed:
+            return False
+        self.reader_claimed = True
+        self._reader = reader
+        return True
+
+    def take(self) -> Item | None:
+        """The next message; None: nothing is there now."""
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        self._bytes -= len(item.data) + _MESSAGE_BYTES
+        if self._waits and self._writer is not None and len(self._items) <= self._capacity // 2:
+            self._waits = False
+            self._writer.writable()
+        return item
+
+    @property
+    def at_end(self) -> bool:
+        """The writer has ended and everything was taken."""
+        return self.finished and not self._items
+
+    def leave(self) -> None:
+        """The reader has ended: what waits is dropped."""
+        if self._left:
+            return
+        self._left = True
+        self._reader = None
+        self._items.clear()
+        self._bytes = 0
+        writer = self._writer
+        if self.finished or writer is None:
+            self._channels.remove(self)
+        if writer is not None:
+            writer.reader_gone()
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def dissolve(self, expired: bool) -> None:
+        """Both ends are told that there is no channel any more."""
+        writer, self._writer = self._writer, None
+        reader, self._reader = self._reader, None
+        over, self.finished = self.finished, True
+        self._left = True
+        self._items.clear()
+        self._bytes = 0
+        if writer is not None:
+            writer.expired() if expired else writer.reader_gone()
+        if reader is not None:
+            self.aborted = self.aborted or not over
+            reader.expired() if expired else reader.readable()
+
+
+class Channels:
+    """All channels of an engine. One goes when both ends have, or when an end is not taken in time (07 §2.6)."""
+
+    def __init__(self, clock: Clock, ttl_s: float = TTL_S) -> None:
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._by_id: dict[str, Channel] = {}
+        self._sweeper: Timer | None = None
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def create(self, capacity: int = CAPACITY) -> Channel:
+        """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
+        digits = os.urandom(32).hex()
+        capacity = min(max(capacity, 1), MAX_CAPACITY)
+        channel = Channel(self, _uuid(digits[:32]), _uuid(digits[32:]), capacity, self._clock.now())
+        self._by_id[channel.id] = channel
+        if self._sweeper is None:
+            self._sweep_later()
+        return channel
+
+    def find(self, channel_id: str, access_key: str) -> Channel | None:
+        """The channel, for whoever knows its key."""
+        channel = self._by_id.get(channel_id)
+        known = channel.access_key if channel is not None else channel_id
+        same = hmac.compare_digest(known.encode(), access_key.encode())
+        return channel if same else None
+
+    def remove(self, channel: Channel) -> None:
+        """Forget a channel; an end that is still at work is told."""
+        if self._by_id.pop(channel.id, None) is not None:
+            channel.dissolve(expired=False)
+
+    def _sweep_later(self) -> None:
+        self._sweeper = self._clock.call_at(self._clock.now() + SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        oldest = self._clock.now() - self._ttl_s
+        for channel in list(self._by_id.values()):
+            if channel.created_at < oldest and not (channel.writer_claimed and channel.reader_claimed):
+                del self._by_id[channel.id]
+                logger.info("A channel expired: an end of it was not taken within %g s", self._ttl_s)
+                channel.dissolve(expired=True)
+        if self._by_id:
+            self._sweep_later()
+
+
+def _uuid(digits: str) -> str:
+    """A random UUID (version 4) of 32 random hexadecimal digits."""
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

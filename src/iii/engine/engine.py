@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from iii.engine.bindings import Bindings
+from iii.engine.channels import Channels
 from iii.engine.dialect import Discovery
 from iii.engine.functions import FunctionRegistry, HttpFunctions
 from iii.engine.router import Router
@@ -61,6 +62,7 @@ class Engine:
         self.bindings = Bindings(self.trigger_types)
         self.router = Router(self.functions)
         self.router.hold = self._hold
+        self.channels = Channels(clock)
         self.sessions: dict[str, Session] = {}  # every connection on `/`, silent ones too
         self.names: dict[tuple[str, str], Session] = {}  # (namespace, name) → who claimed it
         self.modules: list[Module] = []

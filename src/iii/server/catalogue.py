@@ -83,7 +83,15 @@ CATALOGUE = (
         implementation="iii.modules.telemetry.module:Telemetry",
     ),
     KnownModule("configuration", mandatory=True),
-    KnownModule("iii-http", "http", ("modules::api::RestApiModule",), in_default_set=True, listens=True),
+    KnownModule(
+        "iii-http",
+        "http",
+        ("modules::api::RestApiModule",),
+        in_default_set=True,
+        listens=True,
+        implementation="iii.modules.http.module:Http",
+        config="iii.modules.http.config:HttpConfig",
+    ),
     KnownModule("iii-stream", None, ("modules::stream::StreamModule",), in_default_set=True, listens=True),
     KnownModule("iii-state", "state", ("modules::state::StateModule",), in_default_set=True),
     KnownModule(

@@ -31,6 +31,10 @@ workers:
     config:
       host: 127.0.0.1             # this machine only; 0.0.0.0 lets every machine in
       port: {DEFAULT_PORT}
+  - name: iii-http                # functions over HTTP: triggers of type `http`
+    config:
+      host: 127.0.0.1
+      port: 3111
   - name: iii-observability       # log output of the engine
     config:
       level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug

@@ -29,6 +29,7 @@ class Connections:
         self._open: set[WebSocket] = set()
         self._none_left: asyncio.Event | None = None  # while all are being ended
         self._sweeps = 0
+        self.ending = False
         self._sweeper = loop.call_later(SWEEP_S, self._sweep_on)
 
     def __len__(self) -> int:
@@ -49,6 +50,7 @@ class Connections:
     async def end_all(self) -> None:
         """Clean up and close with 1012; whoever has not answered after a second is aborted."""
         self._sweeper.cancel()
+        self.ending = True
         ending = list(self)
         for web_socket in ending:
             web_socket.ended()  # first: who waits for a call that stops here can still be told
@@ -69,8 +71,10 @@ class Connections:
                 web_socket.heard = False
                 web_socket.silent_since = now
                 web_socket.save_memory()
-            elif now - web_socket.silent_since >= SILENCE_S and not web_socket.may_be_silent:
+            elif now - web_socket.silent_since >= SILENCE_S and web_socket.kept_alive and not web_socket.may_be_silent:
                 self._drop(web_socket, f"silent for {SILENCE_S:g} s")
+                continue
+            if not web_socket.kept_alive:
                 continue
             if web_socket.outbox.is_stalled(now):
                 self._drop(web_socket, f"it has read nothing for {OUTBOUND_STALL_S:g} s")

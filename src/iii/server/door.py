@@ -25,7 +25,9 @@ class Answer(NamedTuple):
     headers: str = ""  # further lines, each with its line end
 
 
-Route: TypeAlias = Callable[[RequestHead], Callable[[], WebSocket] | Answer]
+# An endpoint is asked for its WebSocket only by a request that may have one
+Endpoint: TypeAlias = Callable[[], WebSocket | Answer]
+Route: TypeAlias = Callable[[RequestHead], Endpoint | Answer]
 
 
 class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kind to picows' while it reads
@@ -77,13 +79,12 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
             self._answer(Answer(HTTPStatus.BAD_REQUEST, str(error)))
             return
         target = self._route(request)
-        refusal = target if isinstance(target, Answer) else _refusal(request)
-        if refusal is not None:
-            self._answer(refusal, request)
-        elif not isinstance(target, Answer):
+        made = target if isinstance(target, Answer) else _refusal(request) or target()
+        if isinstance(made, Answer):
+            self._answer(made, request)
+        else:
             self._leave()
-            key, received = request.upgrade_key or "", bytes(self._received)
-            upgrade(self._transport, key, received, target())
+            upgrade(self._transport, request.upgrade_key or "", bytes(self._received), made)
 
     def _answer(self, answer: Answer, request: RequestHead | None = None) -> None:
         """Only after a request without a body is it clear where the next one begins."""

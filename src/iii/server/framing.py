@@ -8,6 +8,7 @@ PONG = 0xA
 
 _FINAL = 0x80
 _TEXT = 0x1
+_BINARY = 0x2
 _CONTINUATION = 0x0
 _CONTROL_PAYLOAD_BYTES = 125
 
@@ -36,6 +37,11 @@ def text_frames(message: bytes) -> list[bytes | memoryview]:
         first = (_TEXT if start == 0 else _CONTINUATION) | (_FINAL if start + FRAGMENT_BYTES >= size else 0)
         pieces += (_head(first, len(piece)), piece)
     return pieces
+
+
+def message_head(is_text: bool, size: int) -> bytes:
+    """What stands before a whole message of any size in one frame."""
+    return _head(_FINAL | (_TEXT if is_text else _BINARY), size)
 
 
 def control_frame(opcode: int, payload: bytes = b"") -> bytes:

@@ -6,14 +6,15 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable
 from http import HTTPStatus
 
 from iii.engine.engine import Engine
 from iii.net.listening import in_url, listen, port_of
 from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
+from iii.server.channel_request import channel_requested
+from iii.server.channel_socket import channel_socket
 from iii.server.connections import Connections
-from iii.server.door import Answer, Door
+from iii.server.door import Answer, Door, Endpoint
 from iii.server.log_limit import LogLimit
 from iii.server.request_head import RequestHead
 from iii.server.telemetry_socket import TelemetrySocket
@@ -115,7 +116,10 @@ class Listener:
     def _door(self) -> Door:
         return Door(self._route, self._handshake_timeout_s, self._doors, self._log)
 
-    def _route(self, request: RequestHead) -> Callable[[], WebSocket] | Answer:
+    def _route(self, request: RequestHead) -> Endpoint | Answer:
+        channel = channel_requested(request.path, request.query)
+        if channel is not None:
+            return lambda: channel_socket(self.connections, channel)
         endpoint = _ENDPOINTS.get(request.path)
         if endpoint is None:
             return Answer(HTTPStatus.NOT_FOUND, "Not Found")

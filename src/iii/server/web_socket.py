@@ -35,6 +35,8 @@ class WebSocket(WSListener):
         "heard", "ip_address", "outbox", "receive", "receive_binary", "silent_since",
     )  # fmt: skip
 
+    kept_alive = True  # pinged, and ended when it is silent or does not read (L7)
+
     receive: Callable[[bytes], None]  # gets each complete text message, UTF-8 or not
     receive_binary: Callable[[bytes], None]
 

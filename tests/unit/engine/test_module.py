@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import builtin
-from iii.engine.channels import new_channel
 from iii.engine.engine import Engine
 from iii.engine.module import Module
 from tests.memory_engine import FakeClock, MemoryEngine
@@ -111,12 +110,3 @@ def test_a_module_that_is_removed_takes_its_functions_along(engine: MemoryEngine
 
     error: dict[str, Any] = caller.call("house::door")["error"]
     assert error["code"] == "function_not_found"
-
-
-def test_07_2_1_the_ends_of_a_channel_share_id_and_key() -> None:
-    ends, others = new_channel(), new_channel()
-
-    assert (ends.writer.direction, ends.reader.direction) == ("write", "read")
-    assert ends.writer.channel_id == ends.reader.channel_id != others.reader.channel_id
-    assert ends.writer.access_key == ends.reader.access_key != others.reader.access_key
-    assert ends.writer.access_key != ends.writer.channel_id

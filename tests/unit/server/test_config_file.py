@@ -14,6 +14,7 @@ from iii.server.config_file import ServerConfig
 Load = Callable[..., ServerConfig]
 
 MANDATORY = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
+DEFAULT_SET = {"iii-http"}
 
 
 @pytest.fixture
@@ -49,15 +50,16 @@ def mistake(load: Load, text: str, **environment: str) -> str:
 
 @pytest.mark.parametrize("text", ["", "{}", "workers:", "workers: []", "modules: []"])
 def test_07_check_37_mandatory_modules_run_with_port_49134(text: str, load: Load) -> None:
+    """And the default set, unless there is a list (C1)."""
     config = load(text)
-    assert set(instances(config)) == MANDATORY
+    assert set(instances(config)) == MANDATORY | (set() if "[]" in text else DEFAULT_SET)
     assert listeners(config) == [("127.0.0.1", 49134)]
     assert (config.grace_ms, config.log_level, config.log_format) == (5000, "info", "default")
 
 
 def test_C1_use_default_config_needs_no_file(load: Load) -> None:
     config = config_file.without_file(environment={})
-    assert set(instances(config)) == MANDATORY
+    assert set(instances(config)) == MANDATORY | DEFAULT_SET
     assert (config.source, config.path) == ("default configuration", None)
 
 
@@ -142,7 +144,7 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
     assert lines[3:] == ["(in config.yaml)"]
 
 
-AVAILABLE = "Available: iii-engine-functions, iii-observability, iii-telemetry, iii-worker-manager"
+AVAILABLE = "Available: iii-engine-functions, iii-http, iii-observability, iii-telemetry, iii-worker-manager"
 
 
 @pytest.mark.parametrize(
@@ -153,11 +155,11 @@ AVAILABLE = "Available: iii-engine-functions, iii-observability, iii-telemetry, 
             "{name: iii-observabilty}",
             f"Unknown worker 'iii-observabilty', did you mean 'iii-observability'? {AVAILABLE}",
         ),
-        ("{name: iii-http}", f"Unknown worker 'iii-http': this version of iii does not provide it. {AVAILABLE}"),
-        ("{name: http}", f"Unknown worker 'http': this version of iii does not provide it. {AVAILABLE}"),
+        ("{name: iii-stream}", f"Unknown worker 'iii-stream': this version of iii does not provide it. {AVAILABLE}"),
+        ("{name: state}", f"Unknown worker 'state': this version of iii does not provide it. {AVAILABLE}"),
         (
-            "{class: 'modules::api::RestApiModule'}",
-            f"Unknown worker 'modules::api::RestApiModule': this version of iii does not provide it. {AVAILABLE}",
+            "{class: 'modules::state::StateModule'}",
+            f"Unknown worker 'modules::state::StateModule': this version of iii does not provide it. {AVAILABLE}",
         ),
         ("{name: 'foo#1'}", f"Unknown worker 'foo#1'. {AVAILABLE}"),
     ],
@@ -272,7 +274,8 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
     config = load(text)
     assert text.startswith("# Configuration of the iii engine")
     assert [entry.place for entry in config.entries if entry.form is not None] == [
-        "config.yaml: workers[1] (iii-observability)",
+        "config.yaml: workers[1] (iii-http)",
+        "config.yaml: workers[2] (iii-observability)",
         "config.yaml: workers[0] (iii-worker-manager)",
     ]
     assert listeners(config) == [("127.0.0.1", 49134)]

@@ -4,8 +4,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-DEFAULT_PORT = 3111
-
 
 class CorsConfig(Struct, frozen=True, kw_only=True):
     """Which pages of other origins may read answers (03 A10)."""
@@ -36,7 +34,7 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
         str,
         Meta(min_length=1, description="Address to bind; `127.0.0.1` and `localhost` mean this machine only."),
     ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = DEFAULT_PORT
+    port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 3111
     default_timeout: Annotated[
         int, Meta(ge=1, description="Milliseconds from a request's acceptance until its response begins, else 504.")
     ] = 30_000

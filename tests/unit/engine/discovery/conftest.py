@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from iii.engine.channels import SWEEP_S, TTL_S
 from iii.engine.engine_functions import EngineFunctions
 from tests.memory_engine import FakeClock, MemoryEngine
 from tests.unit.engine.discovery.sample_module import SampleModule
@@ -20,4 +21,7 @@ def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
     yield engine
     engine.drop_all_workers()
     assert not engine.core.workers()
+    if engine.core.channels:
+        clock.advance(TTL_S + 2 * SWEEP_S)
+    assert not engine.core.channels
     assert not clock.timers

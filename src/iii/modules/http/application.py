@@ -1,0 +1,188 @@
+"""The ASGI application: every request that reaches the HTTP port (03 A4.5, A8, A10, A11)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from iii.engine.bindings import Binding
+from iii.modules.http.answer import Answer
+from iii.modules.http.client import Client, ClientGone, Receive, Send
+from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
+from iii.modules.http.failure import failure, internal_error, too_large
+from iii.modules.http.headers import Headers
+from iii.modules.http.request import Request
+from iii.modules.http.routes import Match, Missing, Route, RouteTable
+from iii.modules.http.trigger_config import HttpTriggerConfig
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+    from iii.modules.http.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class HttpApplication:
+    """Leads requests to functions. `settings` may be replaced at any time: requests keep those they began with."""
+
+    def __init__(self, engine: Engine, routes: RouteTable[Endpoint], settings: Settings) -> None:
+        self.routes = routes
+        self.settings = settings
+        self._engine = engine
+        self._at_work: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._at_work.add(task)
+        settings = self.settings
+        client = Client(receive, send, settings.body_limit_bytes)
+        try:
+            await self._serve(Request(scope), client, settings)
+        except ClientGone:
+            pass
+        finally:
+            self._at_work.discard(task)
+
+    def break_off(self) -> int:
+        """End what is still at work; how many requests that were."""
+        for task in self._at_work:
+            task.cancel()
+        return len(self._at_work)
+
+    async def _serve(self, request: Request, client: Client, settings: Settings) -> None:
+        """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
+        extra = _named(request, settings)
+        exchange: Exchange | None = None
+        answer: Answer | None
+        try:
+            answer = _refusal(request, settings)
+            if answer is None:
+                found = self._find(request, settings)
+                if isinstance(found, Answer):
+                    answer = found
+                else:
+                    exchange = Exchange(self._engine, settings, request, found, client)
+                    answer = await self._in_turn(exchange, request, client, settings)
+            await _reply(request, client, settings, exchange, answer, extra)
+        except (ClientGone, StreamCut, asyncio.CancelledError):
+            raise
+        except Exception:
+            logger.exception("HTTP request failed inside the engine")
+            if client.head_sent:
+                raise StreamCut from None
+            await client.answer(_completed(internal_error("see above"), request, settings, extra))
+        finally:
+            if exchange is not None:
+                exchange.close()
+
+    def _find(self, request: Request, settings: Settings) -> Match[Endpoint] | Answer:
+        """The route, or the answer where there is none."""
+        found = self.routes.match(request.method, request.path)
+        if not isinstance(found, Missing):
+            return found
+        if request.method == "OPTIONS":
+            answer = settings.cors.preflight(request.header(b"origin"))
+            if found.allowed:
+                answer.headers.append((b"allow", ",".join(found.allowed).encode()))
+            return answer
+        if found.allowed:
+            answer = failure(405, "METHOD_NOT_ALLOWED", "Method Not Allowed")
+            answer.headers.append((b"allow", ",".join(found.allowed).encode()))
+            return answer
+        if settings.not_found_function is not None:
+            return _to_function(settings.not_found_function, request)
+        return failure(404, "NOT_FOUND", "Not Found")
+
+    async def _in_turn(self, exchange: Exchange, request: Request, client: Client, settings: Settings) -> Answer | None:
+        """Begin when there is a free slot; the clock of the request starts then (03 A11)."""
+        slots = settings.slots
+        if slots.locked() and not request.has_body:
+            await _slot_or_gone(slots, client)
+        else:
+            await slots.acquire()
+        try:
+            return await exchange.begin()
+        finally:
+            slots.release()
+
+
+async def _slot_or_gone(slots: asyncio.Semaphore, client: Client) -> None:
+    """Wait for a slot, but no longer than the client does. Raises ClientGone."""
+    slot, left = asyncio.ensure_future(slots.acquire()), asyncio.ensure_future(client.left())
+    try:
+        await asyncio.wait((slot, left), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        left.cancel()
+        if not slot.done():
+            slot.cancel()
+    if not slot.done() or slot.cancelled():
+        raise ClientGone
+    if left.done():
+        slots.release()
+        raise ClientGone
+
+
+async def _reply(
+    request: Request,
+    client: Client,
+    settings: Settings,
+    exchange: Exchange | None,
+    answer: Answer | None,
+    extra: Headers,
+) -> None:
+    if answer is not None:
+        await client.answer(_completed(answer, request, settings, extra))
+        if request.has_body:
+            await (client.drain() if exchange is None else exchange.drain())
+        return
+    assert exchange is not None
+    head = exchange.head
+    await client.begin(_completed(Answer(head.status, head.headers, b""), request, settings, extra))
+    if request.method == "HEAD":
+        await client.end()
+    else:
+        await exchange.stream()
+
+
+def _completed(answer: Answer, request: Request, settings: Settings, extra: Headers) -> Answer:
+    """With what every response has."""
+    if not answer.preflight:
+        settings.cors.add_to(answer.headers, request.header(b"origin"))
+    answer.headers.extend(extra)
+    return answer
+
+
+def _refusal(request: Request, settings: Settings) -> Answer | None:
+    """What is answered before any route is looked up."""
+    if request.method == "OPTIONS" and request.header(b"access-control-request-method") is not None:
+        return settings.cors.preflight(request.header(b"origin"))
+    if request.is_ambiguous:
+        return failure(400, "BAD_REQUEST", "Content-Length and Transfer-Encoding exclude each other")
+    limit = settings.body_limit_bytes
+    if limit is not None and request.content_length > limit:
+        return too_large()
+    return None
+
+
+def _named(request: Request, settings: Settings) -> Headers:
+    """Give the request an id, if that is wanted; the header of its response (03 A2)."""
+    name = settings.request_id_header
+    if name is None:
+        return []
+    value = request.header(name)
+    if value is None:
+        value = str(uuid.uuid4()).encode()
+        request.headers.append((name, value))
+    return [(name, value)]
+
+
+def _to_function(function_id: str, request: Request) -> Match[Endpoint]:
+    """A route for this request alone."""
+    config = HttpTriggerConfig(api_path=request.path)
+    binding = Binding("", "http", function_id)
+    route = Route(request.method, "/", Endpoint(binding, config), "", None)
+    route.api_path = request.path
+    return Match(route, {})

@@ -1,0 +1,98 @@
+"""The HTTP client of one request: its body in, the response out, and whether it is still there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from iii.modules.http.answer import Answer
+from iii.protocol.limits import MIB
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+DRAIN_S = 5.0
+DRAIN_BYTES = 16 * MIB
+
+
+class ClientGone(Exception):
+    """The client closed its connection."""
+
+
+class BodyTooLarge(Exception):
+    """The request body is over the limit (413)."""
+
+
+class Client:
+    """Over the two callables of ASGI. One coroutine reads at a time, one writes at a time."""
+
+    __slots__ = ("_body_ended", "_limit_bytes", "_read_bytes", "_receive", "_send", "head_sent")
+
+    def __init__(self, receive: Receive, send: Send, limit_bytes: int | None) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit_bytes = limit_bytes
+        self._read_bytes = 0
+        self._body_ended = False
+        self.head_sent = False
+
+    async def read(self) -> bytes | None:
+        """The next bytes of the body, None at its end. Raises ClientGone, BodyTooLarge."""
+        while not self._body_ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            self._body_ended = not message.get("more_body", False)
+            chunk: bytes = message.get("body", b"")
+            self._read_bytes += len(chunk)
+            if self._limit_bytes is not None and self._read_bytes > self._limit_bytes:
+                raise BodyTooLarge
+            if chunk:
+                return chunk
+        return None
+
+    async def read_all(self, limit_bytes: int) -> bytes:
+        """The whole body. Raises BodyTooLarge over the limit, ClientGone."""
+        chunks: list[bytes] = []
+        size = 0
+        while (chunk := await self.read()) is not None:
+            size += len(chunk)
+            if size > limit_bytes:
+                raise BodyTooLarge
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def drain(self) -> None:
+        """Read the rest of a body that nobody wants, within limits: a client that is cut off may lose the answer."""
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                read_bytes = 0
+                while read_bytes < DRAIN_BYTES and (chunk := await self.read()) is not None:
+                    read_bytes += len(chunk)
+        except (TimeoutError, BodyTooLarge, ClientGone):
+            pass
+
+    async def left(self) -> None:
+        """Return when the client has closed its connection; what it still sends of the body is dropped."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def answer(self, answer: Answer) -> None:
+        """A whole response."""
+        await self.begin(answer)
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+    async def begin(self, answer: Answer) -> None:
+        """The head of a response; its body follows in pieces."""
+        self.head_sent = True
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+
+    async def write(self, piece: bytes) -> None:
+        """A piece of the body, flushed; waits while the client does not read."""
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def end(self) -> None:
+        """The response is complete."""
+        await self._send({"type": "http.response.body", "body": b""})

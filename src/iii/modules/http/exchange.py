@@ -1,0 +1,288 @@
+"""One request that matched a route, from its acceptance to the end of its response (03 A5, A6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from iii.engine.bindings import Binding
+from iii.modules.http.answer import Answer
+from iii.modules.http.client import DRAIN_S, BodyTooLarge, Client, ClientGone
+from iii.modules.http.failure import function_failed, internal_error, too_large, too_late
+from iii.modules.http.gate import Gate, Refused
+from iii.modules.http.json_body import is_json, json_or_null
+from iii.modules.http.request_body import RequestBody
+from iii.modules.http.request_object import request_object
+from iii.modules.http.response_stream import ResponseStream
+from iii.modules.http.result import answer_of
+from iii.modules.http.trigger_config import HttpTriggerConfig
+from iii.modules.http.wakeup import Wakeup
+from iii.protocol.errors import InvocationError
+
+if TYPE_CHECKING:
+    from iii.engine.channels import Channel, ChannelRef
+    from iii.engine.engine import Engine
+    from iii.engine.invocation import Invocation
+    from iii.modules.http.request import Request
+    from iii.modules.http.routes import Match
+    from iii.modules.http.settings import Settings
+    from iii.modules.http.stream_head import StreamHead
+
+logger = logging.getLogger(__name__)
+
+CHANNEL_MESSAGES = 64  # of each of the two channels of a request (03 A6)
+NULL_GRACE_S = 2.0  # a handler that returned nothing may still open the response channel (03 A6.2)
+FAILED_STREAM_GRACE_S = 2.0  # a handler that failed may still close what it was streaming
+_WATCH_AFTER_S = 1.0  # most calls end sooner: only then is it worth watching whether the client is still there
+_NULL_RESULT = Answer(200, [(b"content-type", b"application/json")], b"{}")
+
+
+class Endpoint(NamedTuple):
+    """What a route leads to."""
+
+    binding: Binding
+    config: HttpTriggerConfig
+
+
+class StreamCut(Exception):
+    """A streamed response ended before its end: the connection is to be aborted, so that it never looks complete."""
+
+
+class Exchange:
+    """Calls middleware, condition and handler, and finds out which kind of response it is.
+
+    First `begin`, then `stream` if that says so, and `close` whatever happened.
+    """
+
+    __slots__ = (
+        "_body", "_body_task", "_call", "_channels", "_client", "_deadline", "_done", "_endpoint", "_engine", "_error",
+        "_logged", "_loop", "_match", "_null_until", "_request", "_response", "_result", "_settings", "_timer",
+        "_wakeup",
+    )  # fmt: skip
+
+    def __init__(
+        self, engine: Engine, settings: Settings, request: Request, match: Match[Endpoint], client: Client
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._request = request
+        self._match = match
+        self._endpoint = match.route.target
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + settings.timeout_s
+        self._wakeup = Wakeup(self._loop)
+        self._channels: tuple[Channel, ...] = ()
+        self._body: RequestBody | None = None
+        self._body_task: asyncio.Task[None] | None = None
+        self._response: ResponseStream | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._null_until: float | None = None  # the handler returned nothing: how long a writer may still come
+        self._call: Invocation | None = None
+        self._done = False  # the handler's call, with:
+        self._result: bytes | None = None
+        self._error: InvocationError | None = None
+        self._logged = False  # that it failed while it was streaming
+
+    async def begin(self) -> Answer | None:
+        """Everything up to the head of the response: the whole answer, or None for a streamed one.
+
+        Raises ClientGone.
+        """
+        endpoint, settings = self._endpoint, self._settings
+        condition, middleware = endpoint.config.condition_function_id, endpoint.config.middleware_function_ids
+        try:
+            if condition is None and not middleware and not settings.middleware:  # nearly all
+                return await self._handle(await self._read_json())
+            gate = Gate(self._engine.router, endpoint.binding.namespace, self._request, self._remaining_s)
+            for function_id in settings.middleware:
+                await gate.pass_middleware(function_id, self._match.path_params)
+            content = await self._read_json()
+            if condition is not None:
+                await gate.check_condition(condition, self._request_object(content, None, None))
+            for function_id in middleware:
+                await gate.pass_middleware(function_id, self._match.path_params)
+            return await self._handle(content)
+        except Refused as refused:
+            return refused.answer
+
+    @property
+    def head(self) -> StreamHead:
+        """Of a streamed response."""
+        assert self._response is not None
+        return self._response.head
+
+    async def stream(self) -> None:
+        """Send the body of a streamed response, without a limit of time.
+
+        Raises:
+            StreamCut: the handler died, or failed without closing it.
+            ClientGone: nobody is there any more.
+        """
+        response, client = self._response, self._client
+        assert response is not None
+        self._look_again_at(None)
+        self._deadline = math.inf
+        self._watch_client()
+        while True:
+            await response.forward(client)
+            self._raise_if_gone()
+            if response.ended:
+                break
+            if response.aborted or self._overdue():
+                raise StreamCut
+            if self._error is not None and not self._logged:
+                self._logged = True
+                function_failed(self._endpoint.binding.function_id, self._error)
+                self._deadline = self._loop.time() + FAILED_STREAM_GRACE_S
+                self._look_again_at(self._deadline)
+            await self._wakeup.wait()
+        await client.end()
+
+    async def drain(self) -> None:
+        """Read what the client still sends, within limits: one that is cut off while it sends may lose the answer."""
+        if self._body is None or self._body_task is None or self._body.at_end:
+            return
+        self._body.discard()
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while not self._body.at_end:
+                    await self._wakeup.wait()
+        except TimeoutError:
+            pass
+
+    def close(self) -> None:
+        """Let go of the call, the channels and the client; the function runs on."""
+        self._look_again_at(None)
+        if self._body_task is not None:
+            self._body_task.cancel()
+        if self._call is not None:
+            self._call.withdraw()
+        for channel in self._channels:
+            self._engine.channels.remove(channel)
+
+    # -- before the handler ---------------------------------------------------------------------------------------
+
+    async def _read_json(self) -> bytes | None:
+        """The whole body if it is JSON, empty if there is none; None: it is to flow through the channel (03 A5.1)."""
+        request = self._request
+        if not request.has_body:
+            return b""
+        if not is_json(request.header(b"content-type")):
+            return None
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._client.read_all(self._settings.json_limit_bytes)
+        except TimeoutError:
+            raise Refused(too_late()) from None
+        except BodyTooLarge:
+            raise Refused(too_large()) from None
+
+    def _request_object(
+        self, content: bytes | None, request_ref: ChannelRef | None, response_ref: ChannelRef | None
+    ) -> bytes:
+        request, route = self._request, self._match.route
+        return request_object(
+            api_path=route.api_path,
+            method=request.method,
+            path_params=self._match.path_params,
+            query=request.query,
+            headers=request.headers,
+            body=json_or_null(content) if content else b"null",
+            request_ref=request_ref,
+            response_ref=response_ref,
+        )
+
+    # -- the handler ----------------------------------------------------------------------------------------------
+
+    async def _handle(self, content: bytes | None) -> Answer | None:
+        """Call the function; what comes first decides (03 A6.2)."""
+        response = self._open_channels(content)
+        self._start_call(content)
+        while True:
+            if response.is_committed():
+                return None
+            if self._error is not None:
+                return function_failed(self._endpoint.binding.function_id, self._error, self._call)
+            if self._done and (answer := self._buffered(response)) is not None:
+                return answer
+            self._raise_if_gone()
+            if self._body is not None and self._body.too_large:
+                return too_large()
+            if self._overdue():
+                return too_late()
+            await self._wakeup.wait()
+
+    def _open_channels(self, content: bytes | None) -> ResponseStream:
+        create = self._engine.channels.create
+        inbound, outbound = self._channels = (create(CHANNEL_MESSAGES), create(CHANNEL_MESSAGES))
+        self._response = ResponseStream(outbound, self._wakeup.wake)
+        self._body = RequestBody(inbound, self._client, self._loop, self._wakeup.wake)
+        if content is None:
+            self._body_task = self._loop.create_task(self._body.carry())
+        else:
+            self._body.put_whole(content)
+        return self._response
+
+    def _start_call(self, content: bytes | None) -> None:
+        inbound, outbound = self._channels
+        binding, request = self._endpoint.binding, self._request
+        self._look_again_at(min(self._deadline, self._loop.time() + _WATCH_AFTER_S))
+        call = self._engine.router.call(
+            binding.function_id,
+            binding.namespace,
+            self._request_object(content, inbound.ends.reader, outbound.ends.writer),
+            self._answered,
+            metadata=binding.metadata,
+            traceparent=request.traceparent,
+            baggage=request.baggage,
+        )
+        self._call = call
+
+    def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
+        self._done = True
+        self._result = result
+        self._error = error
+        self._wakeup.wake()
+
+    def _buffered(self, response: ResponseStream) -> Answer | None:
+        """The answer that the handler's result is; None while a writer may still come, or is at work."""
+        if self._result is not None:
+            return answer_of(self._result) or internal_error("the response head is not one that HTTP has")
+        now = self._loop.time()
+        if self._null_until is None:
+            self._null_until = min(self._deadline, now + NULL_GRACE_S)
+            self._look_again_at(self._null_until)
+        if response.claimed or now < self._null_until:
+            return None
+        return _NULL_RESULT
+
+    # -- time and the client --------------------------------------------------------------------------------------
+
+    def _remaining_s(self) -> float:
+        return max(0.0, self._deadline - self._loop.time())
+
+    def _overdue(self) -> bool:
+        return self._loop.time() >= self._deadline
+
+    def _look_again_at(self, when: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if when is None else self._loop.call_at(when, self._look_again)
+
+    def _look_again(self) -> None:
+        self._watch_client()
+        if not self._overdue():
+            self._look_again_at(self._deadline)
+        self._wakeup.wake()
+
+    def _watch_client(self) -> None:
+        """Notice when it leaves; whoever carries a streamed body does so anyway."""
+        if self._body_task is None and self._body is not None:
+            self._body_task = self._loop.create_task(self._body.watch())
+
+    def _raise_if_gone(self) -> None:
+        if self._body is not None and self._body.gone:
+            raise ClientGone

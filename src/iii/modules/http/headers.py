@@ -1,0 +1,80 @@
+"""HTTP headers: as handlers get them, and as they may send them (03 A5, A6.1, A7)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
+_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
+
+# The server decides about the connection and where a body ends
+_SERVERS = frozenset((b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"))
+
+
+def header_map(headers: Headers) -> dict[str, str]:
+    """By lower-case name; repeated ones are joined by a comma, cookies by a semicolon."""
+    found: dict[str, str] = {}
+    for key, value in headers:
+        name = key.decode("latin-1")
+        text = value.decode("latin-1")
+        if name in found:
+            text = f"{found[name]}{'; ' if name == 'cookie' else ', '}{text}"
+        found[name] = text
+    return found
+
+
+def response_headers(sent: Any) -> Headers:
+    """What a handler gave as headers: a map, or a list of `Name: value`. One that HTTP has not is skipped."""
+    if isinstance(sent, dict):
+        return _valid(_of_map(sent))
+    if isinstance(sent, list):
+        return _valid(_of_list(sent))
+    return []
+
+
+def content_type_of(headers: Headers) -> bytes | None:
+    return next((value for name, value in headers if name == b"content-type"), None)
+
+
+def without_length(headers: Headers) -> Headers:
+    """For a body whose length the server knows."""
+    return [header for header in headers if header[0] != b"content-length"]
+
+
+def _of_map(sent: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in sent.items():
+        for each in value if isinstance(value, list) else (value,):
+            if isinstance(each, str):
+                yield name, each
+            elif isinstance(each, bool):
+                yield name, str(each).lower()
+            elif isinstance(each, int | float) and not isinstance(value, list):
+                yield name, str(each)
+
+
+def _of_list(sent: list[Any]) -> Iterator[tuple[str, str]]:
+    for line in sent:
+        if isinstance(line, str) and ":" in line:
+            name, _, value = line.partition(":")
+            yield name, value
+
+
+def _valid(pairs: Iterable[tuple[str, str]]) -> Headers:
+    headers: Headers = []
+    for name, text in pairs:
+        key = name.strip().lower().encode("utf-8", "replace")
+        value = text.strip().encode("utf-8", "replace")
+        if not key or key in _SERVERS:
+            continue
+        if not _NAME(key) or not _VALUE(value):
+            logger.warning("Response header %.100r of a handler is not valid and left out", name)
+            continue
+        headers.append((key, value))
+    return headers

@@ -1,0 +1,41 @@
+"""JSON in requests and responses (03 A5.1, A7)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from iii.protocol.codec import nests_deeper_than
+from iii.protocol.limits import NESTING_LEVELS
+
+_NULL = b"null"
+_decode = msgspec.json.decode
+_WHITESPACE = (b" ", b"\n", b"\t", b"\r")
+
+
+def is_json(content_type: bytes | None) -> bool:
+    """Whether a header says so; `application/json` anywhere in it counts, whatever follows."""
+    return content_type is not None and b"application/json" in content_type.lower()
+
+
+def json_or_null(content: bytes) -> bytes:
+    """The text itself if it is JSON by RFC 8259 in UTF-8 and not nested too deeply, else null."""
+    try:
+        content.decode()
+        if nests_deeper_than(content, NESTING_LEVELS):
+            return _NULL
+        _decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _NULL
+    return content
+
+
+def compact(text: bytes) -> bytes:
+    """JSON without spaces between its parts and without escapes for what UTF-8 has."""
+    if b"\\u" in text:
+        try:
+            return msgspec.json.encode(_decode(text))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            pass
+    if any(each in text for each in _WHITESPACE):
+        return msgspec.json.format(text, indent=-1)
+    return text

@@ -1,0 +1,96 @@
+"""`iii-http`: the trigger type `http` and the server behind it (03 Part A)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import ClassVar
+
+from iii.engine.bindings import Binding
+from iii.engine.engine import Engine
+from iii.engine.module import Module
+from iii.engine.schema import json_schema
+from iii.engine.trigger_types import TriggerType
+from iii.modules.http.application import HttpApplication
+from iii.modules.http.config import HttpConfig
+from iii.modules.http.exchange import Endpoint
+from iii.modules.http.pattern import InvalidPath
+from iii.modules.http.routes import Route, RouteConflict, RouteTable
+from iii.modules.http.server import HttpServer
+from iii.modules.http.settings import Settings
+from iii.modules.http.trigger_config import HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
+from iii.net.listening import in_url, is_loopback, listen, port_of
+from iii.protocol.errors import TriggerRegistrationFailed
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 5.0  # for requests at work when the engine stops (L4)
+
+
+class Http(Module):
+    name = "iii-http"
+    description = "Expose functions as HTTP endpoints."
+    Config: ClassVar = HttpConfig
+
+    def __init__(self, engine: Engine, config: HttpConfig | None = None, instance: str | None = None) -> None:
+        super().__init__(engine, instance)
+        self.config = config or HttpConfig()
+        self.port = self.config.port  # once started, the one that the system chose for 0
+        self.routes: RouteTable[Endpoint] = RouteTable(self.config.ignore_trailing_slash)
+        self.application = HttpApplication(engine, self.routes, Settings(self.config))
+        self._servers: list[HttpServer] = []
+
+    @property
+    def address(self) -> str:
+        return f"{in_url(self.config.host)}:{self.port}"
+
+    async def start(self) -> None:
+        """Bind and serve. Raises StartFailure."""
+        bound = await listen(self.config.host, self.config.port)
+        self.port = port_of(bound[0])
+        for each in bound:
+            server = HttpServer(self.application, each)
+            server.start()
+            self._servers.append(server)
+        logger.info("HTTP ready", extra={"fields": {"routes are served at": f"http://{self.address}"}})
+        if not is_loopback(self.config.host):
+            logger.info("Whoever reaches %s can call what is bound to a route", self.address)
+
+    async def stop(self) -> None:
+        """Close the port, let requests at work end, then break them off."""
+        stopping = asyncio.gather(*(server.stop() for server in self._servers))
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await asyncio.shield(stopping)
+        except TimeoutError:
+            logger.warning("%s HTTP requests did not end within %g s", self.application.break_off(), DRAIN_S)
+            await stopping
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        yield TriggerType(
+            DEFAULT_NAMESPACE,
+            "http",
+            self,
+            "HTTP API trigger",
+            config_schema=json_schema(HttpTriggerConfig),
+            call_schema=json_schema(HttpCall),
+            return_schema=json_schema(HttpResult),
+        )
+
+    def bind(self, binding: Binding) -> None:
+        config = read_trigger_config(binding.config)
+        try:
+            route = Route(config.http_method, config.api_path, Endpoint(binding, config), binding.id, binding.owner)
+            self.routes.add(route)
+        except (InvalidPath, RouteConflict) as error:
+            raise TriggerRegistrationFailed(str(error)) from None
+        if not route.can_match:
+            logger.warning(
+                "Route %s %s can never match: a request's path has no such characters", route.method, route.api_path
+            )
+        logger.info("[REGISTERED] Endpoint %s %s → %s", route.method, config.api_path, binding.function_id)
+
+    def unbind(self, binding: Binding) -> None:
+        self.routes.remove(binding.id, binding.owner)

@@ -1,0 +1,76 @@
+"""What functions are told of a request (03 A5, A9.3)."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from iii.engine.channels import ChannelRef
+from iii.modules.http.headers import Headers, header_map
+from iii.modules.http.query import query_params
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Trigger(Struct):
+    path: str
+    method: str
+    type: str = "http"
+
+
+class _Request(Struct, omit_defaults=True):
+    query_params: dict[str, str]
+    path_params: dict[str, str]
+    headers: dict[str, str]
+    path: str
+    method: str
+    body: Raw
+    trigger: _Trigger
+    request_body: ChannelRef | UnsetType = UNSET
+    response: ChannelRef | UnsetType = UNSET
+
+
+class _MiddlewareRequest(Struct):
+    path_params: dict[str, str]
+    query_params: dict[str, str]
+    headers: dict[str, str]
+    method: str
+
+
+class _MiddlewareInput(Struct):
+    phase: str
+    request: _MiddlewareRequest
+    context: dict[str, str]
+
+
+def request_object(
+    *,
+    api_path: str,
+    method: str,
+    path_params: dict[str, str],
+    query: bytes,
+    headers: Headers,
+    body: bytes,
+    request_ref: ChannelRef | None = None,
+    response_ref: ChannelRef | None = None,
+) -> bytes:
+    """As JSON; `body` is JSON already. Without references it is what a condition gets."""
+    return _encode(
+        _Request(
+            query_params(query) if query else {},
+            path_params,
+            header_map(headers),
+            api_path,
+            method,
+            Raw(body),
+            _Trigger(api_path, method),
+            UNSET if request_ref is None else request_ref,
+            UNSET if response_ref is None else response_ref,
+        )
+    )
+
+
+def middleware_input(phase: str, path_params: dict[str, str], query: bytes, headers: Headers, method: str) -> bytes:
+    """No path, no body, no channels."""
+    request = _MiddlewareRequest(path_params, query_params(query), header_map(headers), method)
+    return _encode(_MiddlewareInput(phase, request, {}))

@@ -1,0 +1,86 @@
+"""The `config` of an `http` trigger (03 A3)."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from iii.protocol.errors import TriggerRegistrationFailed
+
+Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
+METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
+
+
+class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
+    """A route."""
+
+    api_path: Annotated[str, Meta(description="Path with `:name` parameters, such as `/users/:id`.")]
+    http_method: Annotated[Method, Meta(description="Method that it answers.")] = "GET"
+    condition_function_id: Annotated[
+        str | None, Meta(description="Function that may refuse a request by returning false.")
+    ] = None
+    middleware_function_ids: Annotated[
+        tuple[str, ...], Meta(description="Functions that a request passes first, in this order.")
+    ] = ()
+
+
+class HttpTrigger(Struct, frozen=True):
+    type: Literal["http"]
+    path: str
+    method: str
+
+
+class HttpCall(Struct, frozen=True, kw_only=True):
+    """What the function gets (03 A5)."""
+
+    query_params: dict[str, str]
+    path_params: dict[str, str]
+    headers: dict[str, str]
+    path: Annotated[str, Meta(description="The registered path.")]
+    method: str
+    body: Annotated[Any, Meta(description="The JSON body, else null.")]
+
+
+class HttpResult(Struct, frozen=True, kw_only=True):
+    """What the function returns (03 A7)."""
+
+    status_code: int = 200
+    headers: dict[str, str] | list[str] = {}
+    body: Any = None
+
+
+class _Sent(Struct):
+    """As registered, with whatever types a worker used."""
+
+    api_path: Any = None
+    http_method: Any = None
+    condition_function_id: Any = None
+    middleware_function_ids: Any = None
+    old_condition: Any = msgspec.field(name="_condition_path", default=None)
+
+
+_decode = msgspec.json.Decoder(_Sent).decode
+
+
+def read_trigger_config(config: bytes) -> HttpTriggerConfig:
+    """Leniently: what has the wrong type counts as absent. Raises TriggerRegistrationFailed."""
+    try:
+        sent = _decode(config)
+    except msgspec.DecodeError:
+        sent = _Sent()  # null, or no object
+    if not isinstance(sent.api_path, str):
+        raise TriggerRegistrationFailed("api_path is required for http triggers")
+    given = sent.http_method.upper() if isinstance(sent.http_method, str) else "GET"
+    method = next((method for method in METHODS if method == given), None)
+    if method is None:
+        raise TriggerRegistrationFailed(
+            f"unsupported http_method '{sent.http_method}'; supported: {', '.join(METHODS)}"
+        )
+    condition = sent.condition_function_id if sent.condition_function_id is not None else sent.old_condition
+    middleware = sent.middleware_function_ids if isinstance(sent.middleware_function_ids, list) else []
+    return HttpTriggerConfig(
+        api_path=sent.api_path,
+        http_method=method,
+        condition_function_id=condition if isinstance(condition, str) else None,
+        middleware_function_ids=tuple(each for each in middleware if isinstance(each, str)),
+    )

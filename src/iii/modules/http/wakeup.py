@@ -1,0 +1,29 @@
+"""What a coroutine waits for while callbacks change what it looks at."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Wakeup:
+    """One coroutine waits at a time; it looks at everything again whenever it is woken."""
+
+    __slots__ = ("_loop", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Something changed."""
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    async def wait(self) -> None:
+        """Until the next change; what changed before is for the caller to have looked at."""
+        self._waiting = self._loop.create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
