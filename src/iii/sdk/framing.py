@@ -25,18 +25,37 @@ def _head(size: int, opcode: int) -> bytes:
 _TEXT_HEADS = [_head(size, TEXT) for size in range(_READY_HEADS)]
 
 
+class Masking:
+    """Frames of what leaves in one write, under one mask.
+
+    RFC 6455 §5.3 wants a mask that whoever chose the payload could not foresee: here all payloads are fixed before the
+    mask is drawn, and nothing of it is on the wire before the last of them.
+    """
+
+    __slots__ = ("_keys", "_mask", "_mask_bytes")
+
+    def __init__(self) -> None:
+        self._mask = getrandbits(32)
+        self._mask_bytes = self._mask.to_bytes(4, "big")
+        self._keys: dict[int, int] = {}  # by size of the message: the mask over and over, as one number
+
+    def add_frame(self, frames: list[bytes], message: bytes, opcode: int = TEXT) -> None:
+        """Append the pieces of one unfragmented frame. For messages of at most `FRAMED_BYTES`."""
+        size = len(message)
+        key = self._keys.get(size)
+        if key is None:
+            words = (size + 3) // 4
+            key = self._keys[size] = (self._mask * _repeater(words)) >> 8 * (4 * words - size)
+        frames.append(_TEXT_HEADS[size] if size < _READY_HEADS and opcode == TEXT else _head(size, opcode))
+        frames.append(self._mask_bytes)
+        frames.append((int.from_bytes(message, "big") ^ key).to_bytes(size, "big"))
+
+
 def client_frame(message: bytes, opcode: int = TEXT) -> bytes:
     """One unfragmented, masked frame. For messages of at most `FRAMED_BYTES`."""
-    size = len(message)
-    head = _TEXT_HEADS[size] if size < _READY_HEADS and opcode == TEXT else _head(size, opcode)
-    mask = getrandbits(32)
-    words = (size + 3) // 4
-    key = (mask * _repeater(words)) >> 8 * (4 * words - size)  # the mask over and over: as numbers, that is a product
-    return b"%b%b%b" % (
-        head,
-        mask.to_bytes(4, "big"),
-        (int.from_bytes(message, "big") ^ key).to_bytes(size, "big"),
-    )
+    frames: list[bytes] = []
+    Masking().add_frame(frames, message, opcode)
+    return b"".join(frames)
 
 
 @lru_cache(maxsize=1024)

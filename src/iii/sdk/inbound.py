@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from iii.protocol.codec import Undecodable, engine_message_decoder
+from iii.protocol.codec import PLAIN_BYTES, Undecodable, engine_message_decoder
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_from_wire
 from iii.protocol.messages import (
     NULL,
+    EngineMessage,
     InvocationResult,
     InvokeFunction,
     RegisterTrigger,
@@ -59,13 +60,15 @@ class Inbound:
     def receive(self, data: bytes) -> None:
         """One message; never raises."""
         try:
-            message = self._decoder.decode(data)
+            message = self._decode(data)
+            if type(message) is InvocationResult:  # first: nearly all traffic
+                if not self._pending.complete(message.invocation_id, message):
+                    logger.debug("Nobody waits for the result of %s any more", message.invocation_id)
+                return
+            if type(message) is InvokeFunction:
+                self._executor.execute(message)
+                return
             match message:
-                case InvocationResult():
-                    if not self._pending.complete(message.invocation_id, message):
-                        logger.debug("Nobody waits for the result of %s any more", message.invocation_id)
-                case InvokeFunction():
-                    self._executor.execute(message)
                 case RegisterTrigger() | UnregisterTrigger():
                     self._provide(message)
                 case TriggerRegistrationResult():
@@ -80,6 +83,15 @@ class Inbound:
             self._undecodable(error, data)
         except Exception:
             logger.exception("Failed to handle incoming message")
+
+    def _decode(self, data: bytes) -> EngineMessage:
+        """Raises Undecodable."""
+        if len(data) <= PLAIN_BYTES and data.isascii():
+            try:
+                return self._decoder.decode_plain(data)
+            except (msgspec.MsgspecError, RecursionError):
+                pass  # perhaps it can be mended
+        return self._decoder.decode(data)
 
     async def stop(self) -> None:
         """Cancel providers that are still at it."""

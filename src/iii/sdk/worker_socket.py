@@ -18,12 +18,13 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import FRAGMENT_BYTES, INBOUND_MESSAGE_BYTES, PING_INTERVAL_S, SILENCE_S
-from iii.sdk.framing import BINARY, FRAMED_BYTES, TEXT, client_frame
+from iii.sdk.framing import BINARY, FRAMED_BYTES, TEXT, Masking, client_frame
 
 logger = logging.getLogger("iii.sdk")
 
 SILENT_PINGS = int(SILENCE_S // PING_INTERVAL_S)
 EARLY_MESSAGES = 16  # so many are written before the turn ends: the engine works on them meanwhile
+_TEXT = WSMsgType.TEXT
 REST_OF_FRAME = 0x10  # not an opcode of WebSocket: what a full socket cut off a frame
 
 
@@ -99,7 +100,7 @@ class WorkerSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.heard = True
         kind = frame.msg_type
-        if kind == WSMsgType.TEXT and frame.fin:
+        if kind is _TEXT and frame.fin and not self.fragments:  # first: nearly all traffic
             self.received(frame.get_payload_as_bytes())
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._collect(transport, frame)
@@ -188,11 +189,12 @@ class WorkerSocket(WSListener):
             return
         batch, self.batch = self.batch, []
         frames: list[bytes] = []
+        masking = Masking()
         for outgoing in batch:
             if outgoing.opcode == REST_OF_FRAME:
                 frames.append(outgoing.message)
             elif len(outgoing.message) <= FRAMED_BYTES:
-                frames.append(client_frame(outgoing.message, outgoing.opcode))
+                masking.add_frame(frames, outgoing.message, outgoing.opcode)
             else:
                 self._write(frames)
                 frames = []

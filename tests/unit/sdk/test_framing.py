@@ -2,7 +2,7 @@
 
 import pytest
 
-from iii.sdk.framing import BINARY, client_frame
+from iii.sdk.framing import BINARY, Masking, client_frame
 
 
 def unmasked(frame: bytes) -> tuple[int, bytes]:
@@ -26,3 +26,12 @@ def test_a_frame_carries_its_message_masked(size: int) -> None:
 
 def test_each_frame_has_a_mask_of_its_own() -> None:
     assert len({client_frame(b"same") for _ in range(20)}) > 1
+
+
+def test_frames_of_one_write_share_a_mask_and_keep_their_messages() -> None:
+    messages = [b"", b"a", b"same size", b"size same", b"x" * 300]
+    masking = Masking()
+    for message in messages:
+        frames: list[bytes] = []
+        masking.add_frame(frames, message)
+        assert unmasked(b"".join(frames)) == (0x81, message)
