@@ -65,9 +65,9 @@ def main() -> int:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         for _ in range(2 if options.quick else 5):
-            with engine(folder, free_port()) as server:
+            with engine(folder, free_port(), free_port()) as server:
                 starts.append(seconds_to_handshake(server))
-        server = stack.enter_context(engine(folder, free_port()))
+        server = stack.enter_context(engine(folder, free_port(), free_port()))
         seconds_to_handshake(server)
         time.sleep(SETTLE_S)
         idle_mb = server.rss_kb() / 1024

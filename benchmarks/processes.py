@@ -76,10 +76,13 @@ class Server(AbstractContextManager["Server"]):
         return int(status.partition("VmRSS:")[2].split()[0])
 
 
-def engine(folder: str, port: int) -> Server:
-    """Our engine with its defaults and a worker listener; its files go to `folder`."""
+def engine(folder: str, port: int, http_port: int | None = None) -> Server:
+    """Our engine with a worker listener and, if that has a port, HTTP; its files go to `folder`."""
     config = Path(folder) / "iii.yaml"
-    config.write_text(f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n")
+    text = f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
+    if http_port is not None:
+        text += f"  - name: iii-http\n    config: {{host: 127.0.0.1, port: {http_port}}}\n"
+    config.write_text(text)
     return Server([sys.executable, "-m", "iii.cli", "-c", str(config)], port, folder)
 
 
