@@ -1,0 +1,282 @@
+"""Channels: FIFOs with two ends that are taken once (07 §2)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from iii.engine.channels import (
+    MAX_CAPACITY,
+    QUEUED_BYTES,
+    READ_AHEAD_BYTES,
+    SWEEP_S,
+    TTL_S,
+    Channel,
+    Channels,
+    Item,
+)
+from tests.memory_engine import FakeClock
+
+
+class End:
+    """Either end; remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def writable(self) -> None:
+        self.told.append("writable")
+
+    def reader_gone(self) -> None:
+        self.told.append("reader_gone")
+
+    def readable(self) -> None:
+        self.told.append("readable")
+
+    def expired(self) -> None:
+        self.told.append("expired")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def channels(clock: FakeClock) -> Iterator[Channels]:
+    channels = Channels(clock)
+    yield channels
+    clock.advance(TTL_S + 2 * SWEEP_S)
+    assert len(channels) == sum(1 for _ in clock.timers)  # without channels nothing waits
+
+
+@pytest.fixture
+def channel(channels: Channels) -> Channel:
+    return channels.create(2)
+
+
+@pytest.fixture
+def writer(channel: Channel) -> End:
+    end = End()
+    assert channel.claim_writer(end)
+    return end
+
+
+@pytest.fixture
+def reader(channel: Channel) -> End:
+    end = End()
+    assert channel.claim_reader(end)
+    return end
+
+
+def taken(channel: Channel) -> list[Item]:
+    items = []
+    while (item := channel.take()) is not None:
+        items.append(item)
+    return items
+
+
+def test_07_check_1_ids_and_keys_are_independent_random_uuids(channels: Channels) -> None:
+    several = [channels.create() for _ in range(200)]
+    texts = [text for channel in several for text in (channel.id, channel.access_key)]
+    assert len(set(texts)) == 400
+    for text in texts:
+        parsed = uuid.UUID(text)
+        assert (str(parsed), parsed.version, parsed.variant) == (text, 4, uuid.RFC_4122)
+    for channel in several:
+        channels.remove(channel)
+
+
+def test_07_check_3_only_id_and_key_together_open_it(channels: Channels, channel: Channel) -> None:
+    assert channels.find(channel.id, channel.access_key) is channel
+    assert channels.find(channel.id, str(uuid.uuid4())) is None
+    assert channels.find(str(uuid.uuid4()), channel.access_key) is None
+    assert channels.find("x", "x") is None
+    assert channels.find(channel.id, "ä") is None
+
+
+def test_07_check_4_order_and_kinds_are_kept_for_a_reader_that_comes_later(channel: Channel, writer: End) -> None:
+    channel.put(b"a", is_text=True)
+    channel.put(b"\x00\x01\x02")
+    channel.put(b"", is_text=True)
+    channel.finish()
+    reader = End()
+    assert channel.claim_reader(reader)
+    assert not channel.at_end
+    assert taken(channel) == [Item(b"a", True), Item(b"\x00\x01\x02"), Item(b"", True)]
+    assert channel.at_end
+    assert not channel.aborted
+
+
+def test_07_check_7_each_end_is_taken_once_even_when_it_has_left(channel: Channel, writer: End, reader: End) -> None:
+    assert not channel.claim_writer(End())
+    assert not channel.claim_reader(End())
+    channel.finish()
+    assert not channel.claim_writer(End())
+
+
+def test_a_reader_is_told_of_the_first_message_and_of_the_end(channel: Channel, writer: End, reader: End) -> None:
+    channel.put(b"1")
+    channel.put(b"2")
+    assert reader.told == ["readable"]
+    taken(channel)
+    channel.put(b"3")
+    assert reader.told == ["readable"] * 2
+    channel.finish()
+    assert reader.told == ["readable"] * 2  # it has not taken everything yet, and will see the end then
+    taken(channel)
+    assert channel.at_end
+
+
+def test_the_end_of_an_empty_channel_is_told(channel: Channel, writer: End, reader: End) -> None:
+    channel.finish(aborted=True)
+    channel.finish()
+    assert reader.told == ["readable"]
+    assert channel.at_end
+    assert channel.aborted
+
+
+def test_07_check_6_it_is_full_when_capacity_and_read_ahead_are_used_up(channel: Channel, writer: End) -> None:
+    channel.put(bytes(READ_AHEAD_BYTES))
+    channel.put(b"2")
+    assert not channel.full  # within the capacity
+    channel.put(b"3")
+    assert channel.full
+    channel.take()
+    assert not channel.full
+    assert writer.told == []
+    channel.take()
+
+
+def test_07_s10_bytes_are_bounded_whatever_the_capacity(channels: Channels) -> None:
+    channel, writer = channels.create(5000), End()
+    channel.claim_writer(writer)
+    for _ in range(MAX_CAPACITY // 2):
+        channel.put(bytes(2 * QUEUED_BYTES // MAX_CAPACITY))
+    assert channel.full
+    while writer.told == []:
+        assert channel.take() is not None
+    assert not channel.full
+    channels.remove(channel)
+
+
+def test_tiny_messages_count_too(channels: Channels) -> None:
+    channel = channels.create(1)
+    messages = 0
+    while not channel.full:
+        channel.put(b"")
+        messages += 1
+    assert messages * 64 >= READ_AHEAD_BYTES
+    channels.remove(channel)
+
+
+def test_a_writer_inside_the_engine_stops_at_the_capacity(channel: Channel, writer: End) -> None:
+    assert not channel.crowded
+    channel.put(b"1")
+    channel.put(b"2")
+    assert channel.crowded
+    channel.take()
+    assert writer.told == ["writable"]
+    channel.take()
+    assert writer.told == ["writable"]
+
+
+def test_07_check_12_a_writer_learns_that_the_reader_left(
+    channels: Channels, channel: Channel, writer: End, reader: End
+) -> None:
+    channel.put(b"1")
+    channel.leave()
+    channel.leave()
+    assert writer.told == ["reader_gone"]
+    channel.put(b"2")
+    assert channel.take() is None
+    assert len(channels) == 1  # until the writer has ended
+    channel.finish()
+    assert len(channels) == 0
+
+
+def test_07_check_11_it_is_forgotten_when_both_ends_have_ended(
+    channels: Channels, channel: Channel, writer: End, reader: End
+) -> None:
+    channel.put(b"1")
+    channel.finish()
+    taken(channel)
+    channel.leave()
+    assert len(channels) == 0
+    assert channels.find(channel.id, channel.access_key) is None
+
+
+def test_a_reader_that_left_before_a_writer_came_ends_it(channels: Channels, channel: Channel, reader: End) -> None:
+    channel.leave()
+    assert len(channels) == 0
+
+
+def test_07_check_9_a_channel_with_an_untaken_end_expires(
+    channels: Channels, channel: Channel, writer: End, clock: FakeClock
+) -> None:
+    channel.put(b"1")
+    clock.advance(TTL_S)
+    assert len(channels) == 1
+    clock.advance(SWEEP_S)
+    assert writer.told == ["expired"]
+    assert channels.find(channel.id, channel.access_key) is None
+
+
+def test_07_check_9_a_waiting_reader_is_told_too(channel: Channel, reader: End, clock: FakeClock) -> None:
+    clock.advance(TTL_S + SWEEP_S)
+    assert reader.told == ["expired"]
+
+
+def test_07_check_9_with_both_ends_taken_it_lives_on(
+    channels: Channels, channel: Channel, writer: End, reader: End, clock: FakeClock
+) -> None:
+    clock.advance(10 * TTL_S)
+    channel.put(b"late")
+    assert taken(channel) == [Item(b"late")]
+    channels.remove(channel)
+
+
+def test_removing_tells_both_ends(channels: Channels, channel: Channel, writer: End, reader: End) -> None:
+    channels.remove(channel)
+    channels.remove(channel)
+    assert writer.told == ["reader_gone"]
+    assert reader.told == ["readable"]
+    assert channel.at_end
+    assert channel.aborted
+    channel.put(b"1")
+    channel.finish()
+    channel.leave()
+    assert channel.take() is None
+
+
+def test_what_was_finished_is_not_aborted_by_its_removal(channels: Channels, channel: Channel, reader: End) -> None:
+    channel.finish()
+    channels.remove(channel)
+    assert channel.at_end
+    assert not channel.aborted
+
+
+def test_callbacks_may_call_back(channels: Channels) -> None:
+    channel = channels.create(1)
+    got: list[bytes] = []
+
+    class Greedy(End):
+        def readable(self) -> None:
+            got.extend(item.data for item in taken(channel))
+            if channel.at_end:
+                channel.leave()
+
+    class Talkative(End):
+        def writable(self) -> None:
+            channel.put(b"again")
+            channel.finish()
+
+    channel.claim_writer(Talkative())
+    channel.put(b"1")
+    assert channel.crowded
+    channel.claim_reader(Greedy())
+    assert channel.take() == Item(b"1")
+    assert got == [b"again"]
+    assert len(channels) == 0
