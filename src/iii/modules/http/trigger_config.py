@@ -73,9 +73,7 @@ def read_trigger_config(config: bytes) -> HttpTriggerConfig:
     given = sent.http_method.upper() if isinstance(sent.http_method, str) else "GET"
     method = next((method for method in METHODS if method == given), None)
     if method is None:
-        raise TriggerRegistrationFailed(
-            f"unsupported http_method '{sent.http_method}'; supported: {', '.join(METHODS)}"
-        )
+        raise TriggerRegistrationFailed(f"unsupported http_method '{sent.http_method}'")
     condition = sent.condition_function_id if sent.condition_function_id is not None else sent.old_condition
     middleware = sent.middleware_function_ids if isinstance(sent.middleware_function_ids, list) else []
     return HttpTriggerConfig(

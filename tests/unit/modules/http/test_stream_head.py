@@ -1,0 +1,61 @@
+"""Control messages of a streamed response (03 A6.1)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from iii.modules.http.stream_head import StreamHead
+
+
+def head(*messages: Any) -> StreamHead:
+    head = StreamHead()
+    for message in messages:
+        head.apply(message if isinstance(message, bytes) else json.dumps(message).encode())
+    return head
+
+
+def test_03_check_35_status_and_headers() -> None:
+    found = head(
+        {"type": "set_status", "status_code": 206},
+        {"type": "set_headers", "headers": {"content-type": "text/plain", "bad\nheader": "x", "X-N": 5}},
+    )
+    assert (found.status, found.headers) == (206, [(b"content-type", b"text/plain")])
+
+
+def test_later_headers_replace_those_of_the_same_name() -> None:
+    found = head(
+        {"type": "set_headers", "headers": {"X-A": "1", "X-B": ["2", "3"]}},
+        {"type": "set_headers", "headers": {"x-a": "4", "connection": "keep-alive"}},
+    )
+    assert found.headers == [(b"x-b", b"2"), (b"x-b", b"3"), (b"x-a", b"4")]
+
+
+def test_a_content_length_is_the_handlers_to_say() -> None:
+    assert head({"type": "set_headers", "headers": {"content-length": "5"}}).headers == [(b"content-length", b"5")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "set_status", "status_code": 99},
+        {"type": "set_status", "status_code": 199},
+        {"type": "set_status", "status_code": 600},
+        {"type": "set_status", "status_code": "abc"},
+        {"type": "set_status", "status_code": 201.0},
+        {"type": "set_status", "status_code": True},
+        {"type": "set_status"},
+        {"type": "set_headers"},
+        {"type": "set_headers", "headers": ["a: b"]},
+        {"type": "nonsense"},
+        {"status_code": 201},
+        [],
+        b"",
+        b"{",
+        b'"\xff"',
+        b"[" * 100_000,
+    ],
+)
+def test_03_check_38_what_makes_no_sense_has_no_effect(message: Any) -> None:
+    found = head(message)
+    assert (found.status, found.headers) == (200, [])
