@@ -71,6 +71,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
+        self._complained = False
 
     # -- any thread -----------------------------------------------------------------------------------------------
 
@@ -187,6 +188,7 @@ class Connection:
             refused = isinstance(error, ConnectionRefusedError)
             hint = ". Is the engine running?" if refused else ""
             reason = "connection refused" if refused else str(error) or type(error).__name__
+            self._complained = True
             logger.log(self._complaints, f"Cannot connect to %s: %s{hint}", self.url, reason)
             socket.abandon()
             return None
@@ -205,7 +207,9 @@ class Connection:
             for message in self._user.farewell():
                 socket.send(Outgoing(message, kept=False))
             self._socket = socket
-        logger.info("Connected to %s", self.url)
+        # At the level of the complaints before it: whoever saw those wants to see this
+        logger.log(self._complaints if self._complained else logging.INFO, "Connected to %s", self.url)
+        self._complained = False
         self.states.change("connected")
 
     def _disconnected(self, socket: WorkerSocket, code: int | None, reason: str | None) -> None:

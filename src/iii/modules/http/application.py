@@ -46,11 +46,16 @@ class HttpApplication:
         finally:
             self._at_work.discard(task)
 
-    def break_off(self) -> int:
-        """End what is still at work; how many requests that were."""
-        for task in self._at_work:
-            task.cancel()
-        return len(self._at_work)
+    async def finish(self, limit_s: float) -> None:
+        """Wait for the requests at work, so long; then break them off."""
+        if not self._at_work:
+            return
+        _, late = await asyncio.wait(self._at_work, timeout=limit_s)
+        if late:
+            logger.warning("%s HTTP requests did not end within %g s", len(late), limit_s)
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
 
     async def _serve(self, request: Request, client: Client, settings: Settings) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""

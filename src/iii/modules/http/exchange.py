@@ -148,7 +148,7 @@ class Exchange:
         self._body.discard()
         try:
             async with asyncio.timeout(DRAIN_S):
-                while not self._body.at_end:
+                while not (self._body.at_end or self._body.gone or self._body.too_large):
                     await self._wakeup.wait()
         except TimeoutError:
             pass

@@ -61,12 +61,8 @@ class Http(Module):
     async def stop(self) -> None:
         """Close the port, let requests at work end, then break them off."""
         stopping = asyncio.gather(*(server.stop() for server in self._servers))
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await asyncio.shield(stopping)
-        except TimeoutError:
-            logger.warning("%s HTTP requests did not end within %g s", self.application.break_off(), DRAIN_S)
-            await stopping
+        await self.application.finish(DRAIN_S)
+        await stopping
 
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(
