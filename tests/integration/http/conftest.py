@@ -43,7 +43,10 @@ class Site:
 
     async def connect(self, **more: Any) -> iii.Worker:
         """One more worker; it is to be shut down by the test."""
-        options: Any = {"enable_metrics_reporting": False, "otel": {"enabled": False}} | more
+        options: Any = {
+            "worker_name": f"worker {len(self.engine.sessions)}", "enable_metrics_reporting": False,
+            "otel": {"enabled": False}, **more,
+        }  # fmt: skip
         return await iii.connect_worker(f"ws://127.0.0.1:{self.listener.port}", iii.InitOptions(**options))
 
     async def route(

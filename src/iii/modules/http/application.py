@@ -32,6 +32,7 @@ class HttpApplication:
         self.settings = settings
         self._engine = engine
         self._at_work: set[asyncio.Task[Any]] = set()
+        self._answered: set[asyncio.Task[Any]] = set()  # of them; what they still read is of no use
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -40,14 +41,17 @@ class HttpApplication:
         settings = self.settings
         client = Client(receive, send, settings.body_limit_bytes)
         try:
-            await self._serve(Request(scope), client, settings)
+            await self._serve(Request(scope), client, settings, task)
         except ClientGone:
             pass
         finally:
             self._at_work.discard(task)
+            self._answered.discard(task)
 
     async def finish(self, limit_s: float) -> None:
         """Wait for the requests at work, so long; then break them off."""
+        for task in self._answered:
+            task.cancel()
         if not self._at_work:
             return
         _, late = await asyncio.wait(self._at_work, timeout=limit_s)
@@ -57,7 +61,7 @@ class HttpApplication:
                 task.cancel()
             await asyncio.wait(late)
 
-    async def _serve(self, request: Request, client: Client, settings: Settings) -> None:
+    async def _serve(self, request: Request, client: Client, settings: Settings, task: asyncio.Task[Any]) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
         extra = _named(request, settings)
         exchange: Exchange | None = None
@@ -71,7 +75,14 @@ class HttpApplication:
                 else:
                     exchange = Exchange(self._engine, settings, request, found, client)
                     answer = await self._in_turn(exchange, request, client, settings)
-            await _reply(request, client, settings, exchange, answer, extra)
+            if answer is None:
+                assert exchange is not None
+                await _stream(request, client, settings, exchange, extra)
+                return
+            await client.answer(_completed(answer, request, settings, extra))
+            if request.has_body:
+                self._answered.add(task)
+                await (client.drain() if exchange is None else exchange.drain())
         except (ClientGone, StreamCut, asyncio.CancelledError):
             raise
         except Exception:
@@ -130,20 +141,8 @@ async def _slot_or_gone(slots: asyncio.Semaphore, client: Client) -> None:
         raise ClientGone
 
 
-async def _reply(
-    request: Request,
-    client: Client,
-    settings: Settings,
-    exchange: Exchange | None,
-    answer: Answer | None,
-    extra: Headers,
-) -> None:
-    if answer is not None:
-        await client.answer(_completed(answer, request, settings, extra))
-        if request.has_body:
-            await (client.drain() if exchange is None else exchange.drain())
-        return
-    assert exchange is not None
+async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange, extra: Headers) -> None:
+    """Raises ClientGone, StreamCut."""
     head = exchange.head
     await client.begin(_completed(Answer(head.status, head.headers, b""), request, settings, extra))
     if request.method == "HEAD":

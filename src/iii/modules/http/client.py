@@ -66,12 +66,13 @@ class Client:
 
     async def drain(self) -> None:
         """Read the rest of a body that nobody wants, within limits: a client that is cut off may lose the answer."""
+        self._limit_bytes = None
         try:
             async with asyncio.timeout(DRAIN_S):
                 read_bytes = 0
                 while read_bytes < DRAIN_BYTES and (chunk := await self.read()) is not None:
                     read_bytes += len(chunk)
-        except (TimeoutError, BodyTooLarge, ClientGone):
+        except (TimeoutError, ClientGone):
             pass
 
     async def left(self) -> None:

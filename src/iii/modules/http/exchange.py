@@ -143,12 +143,12 @@ class Exchange:
 
     async def drain(self) -> None:
         """Read what the client still sends, within limits: one that is cut off while it sends may lose the answer."""
-        if self._body is None or self._body_task is None or self._body.at_end:
+        if self._body is None or self._body_task is None:
             return
         self._body.discard()
         try:
             async with asyncio.timeout(DRAIN_S):
-                while not (self._body.at_end or self._body.gone or self._body.too_large):
+                while not self._body.over:
                     await self._wakeup.wait()
         except TimeoutError:
             pass

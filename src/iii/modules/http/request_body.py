@@ -23,7 +23,7 @@ class RequestBody:
 
     Attributes:
         at_end: all of it was read.
-        too_large: it is over the limit; nothing more is read.
+        too_large: it is over the limit; the rest is dropped.
         gone: the client left.
     """
 
@@ -41,6 +41,11 @@ class RequestBody:
         self.gone = False
         self.too_large = False
         channel.claim_writer(self)
+
+    @property
+    def over(self) -> bool:
+        """Nothing more of it will come."""
+        return self.at_end or self.gone
 
     def put_whole(self, content: bytes) -> None:
         """A body that was read already, none included; the end follows it."""
@@ -67,6 +72,9 @@ class RequestBody:
         except BodyTooLarge:
             self.too_large = True
             self._channel.finish(aborted=True)
+            self._told()
+            await self._client.drain()
+            self.at_end = True
             self._told()
         except ClientGone:
             self._channel.finish(aborted=True)

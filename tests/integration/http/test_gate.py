@@ -1,0 +1,238 @@
+"""Middleware and conditions (03 A9), limits and turns (03 A2, A11)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import iii
+from iii.modules.http.config import CorsConfig, MiddlewareConfig
+from tests.integration.http.conftest import Open, Site
+from tests.integration.server.conftest import until
+
+CONTINUE = {"action": "continue"}
+
+
+def noting(notes: list[Any], name: str, result: Any) -> Any:
+    async def function(request: Any) -> Any:
+        notes.append(name)
+        return result
+
+    return function
+
+
+async def test_03_check_41_what_middleware_is_told(site: Site) -> None:
+    seen: list[Any] = []
+
+    async def middleware(request: Any) -> Any:
+        seen.append(request)
+        return CONTINUE
+
+    await site.function("mw", middleware)
+    await site.route("GET /items/:id", noting(seen, "handler", {"body": 1}), middleware_function_ids=["mw"])
+    assert await site.get("/items/42?q=hello", headers={"x-api-key": "k"}) == (200, 1)
+    request = seen[0].pop("request")
+    assert seen == [{"phase": "preHandler", "context": {}}, "handler"]
+    assert request["method"] == "GET"
+    assert (request["path_params"], request["query_params"]) == ({"id": "42"}, {"q": "hello"})
+    assert request["headers"]["x-api-key"] == "k"
+    assert request.keys() == {"path_params", "query_params", "headers", "method"}
+
+
+async def test_03_check_42_middleware_may_answer_itself(site: Site) -> None:
+    notes: list[Any] = []
+    forbidden = {"action": "respond", "response": {"status_code": 403, "body": {"error": "Forbidden"}}}
+    busy = {"action": "respond", "response": {"status_code": 429, "headers": {"Retry-After": "5"}}}
+    await site.function("forbids", noting(notes, "forbids", forbidden))
+    await site.function("passes", noting(notes, "passes", CONTINUE))
+    await site.function("busy", noting(notes, "busy", busy))
+    await site.route("GET /a", noting(notes, "handler", {}), middleware_function_ids=["forbids", "busy"])
+    await site.route("GET /b", noting(notes, "handler", {}), middleware_function_ids=["passes", "busy"])
+    assert await site.get("/a") == (403, {"error": "Forbidden"})
+    status, headers, body = await site.ask("/b")
+    assert (status, headers["retry-after"], body) == (429, "5", None)
+    assert notes == ["forbids", "passes", "busy"]
+
+
+async def test_03_check_43_the_order_of_everything(open_site: Open) -> None:
+    site = await open_site(
+        middleware=(
+            MiddlewareConfig(function_id="late", priority=10),
+            MiddlewareConfig(function_id="early", priority=5),
+            MiddlewareConfig(function_id="never", phase="onError"),
+        )
+    )
+    notes: list[Any] = []
+    for name in ("late", "early", "never", "mw1", "mw2"):
+        await site.function(name, noting(notes, name, CONTINUE))
+    await site.function("condition", noting(notes, "condition", True))
+    await site.route(
+        "GET /a", noting(notes, "handler", {"body": 1}),
+        condition_function_id="condition", middleware_function_ids=["mw1", "mw2"],
+    )  # fmt: skip
+    assert await site.get("/a") == (200, 1)
+    assert notes == ["early", "late", "condition", "mw1", "mw2", "handler"]
+    assert (await site.get("/nowhere"))[0] == 404
+    assert len(notes) == 6
+
+
+async def test_03_check_44_middleware_that_says_nothing_fails_or_hangs(open_site: Open) -> None:
+    site = await open_site(default_timeout=100)
+    notes: list[Any] = []
+
+    async def hangs(request: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def fails(request: Any) -> Any:
+        raise iii.InvocationError("DENIED", "no")
+
+    await site.function("nothing", noting(notes, "nothing", None))
+    await site.function("empty", noting(notes, "empty", {}))
+    await site.function("hangs", hangs)
+    await site.function("fails", fails)
+    for name, expected in (("nothing", 200), ("empty", 200), ("fails", 500), ("hangs", 504), ("missing", 500)):
+        await site.route(f"GET /{name}", noting(notes, "handler", {"body": 1}), middleware_function_ids=[name])
+        status, body = await site.get(f"/{name}")
+        assert status == expected, name
+        if name == "fails":
+            assert (body["error"]["code"], body["error"]["message"]) == ("DENIED", "no")
+            assert body["error"]["error_id"]
+        if name == "hangs":
+            assert body == {"error": {"code": "MIDDLEWARE_TIMEOUT", "message": "Middleware timeout"}}
+        if name == "missing":
+            assert body["error"]["code"] == "function_not_found"
+    assert notes == ["nothing", "handler", "empty", "handler"]
+
+
+async def test_03_check_45_46_conditions(site: Site) -> None:
+    answers: list[Any] = [False, None, "hello", 0, True]
+    seen: list[Any] = []
+
+    async def condition(request: Any) -> Any:
+        seen.append(request)
+        return answers.pop(0)
+
+    async def fails(request: Any) -> Any:
+        raise iii.InvocationError("COND", "broken")
+
+    await site.function("condition", condition)
+    await site.function("fails", fails)
+    await site.route("POST /a", noting([], "", {"body": 1}), condition_function_id="condition")
+    await site.route("POST /b", noting([], "", {"body": 1}), condition_function_id="fails")
+    status, body = await site.get("/a", "POST", json={"x": 1})
+    assert (status, body) == (
+        422, {"error": {"code": "CONDITION_NOT_MET", "message": "Request condition not met"}, "skipped": True},
+    )  # fmt: skip
+    for _ in range(4):
+        assert await site.get("/a", "POST", json={"x": 1}) == (200, 1)
+    assert seen[0]["body"] == {"x": 1}
+    assert not seen[0].keys() & {"request_body", "response"}
+    status, body = await site.get("/b", "POST")
+    assert (status, body["error"]["code"]) == (500, "COND")
+
+
+async def test_03_check_47_everything_is_looked_up_in_the_routes_namespace(site: Site) -> None:
+    notes: list[Any] = []
+    orders = await site.connect(namespace="orders")
+    for worker, name in ((site.worker, "default"), (orders, "orders")):
+        await site.function("condition", noting(notes, f"{name} condition", True), worker)
+        await site.function("mw", noting(notes, f"{name} mw", CONTINUE), worker)
+        await site.function("handler", noting(notes, f"{name} handler", {"body": name}), worker)
+    orders.register_trigger(
+        {
+            "type": "http", "function_id": "handler", "namespace": "orders",
+            "config": {"api_path": "/o", "condition_function_id": "condition", "middleware_function_ids": ["mw"]},
+        }
+    )  # fmt: skip
+    await site.settled(orders)
+    assert await site.get("/o") == (200, "orders")
+    assert notes == ["orders condition", "orders mw", "orders handler"]
+    await orders.shutdown_async()
+
+
+async def test_03_check_49_a_listed_origin(open_site: Open) -> None:
+    cors = CorsConfig(allowed_origins=("http://allowed.com",), allowed_methods=("GET", "POST"))
+    site = await open_site(cors=cors)
+    for origin, echoed in (("http://allowed.com", "http://allowed.com"), ("http://other.com", None)):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        status, headers, _ = await site.ask("/any/where", "OPTIONS", headers=asked)
+        assert (status, headers.get("access-control-allow-origin")) == (200, echoed)
+        assert headers["access-control-allow-methods"] == "GET,POST"
+        _, headers, _ = await site.ask("/any/where", headers={"Origin": origin})
+        assert headers.get("access-control-allow-origin") == echoed
+
+
+async def test_03_check_51_requests_wait_for_their_turn(open_site: Open) -> None:
+    site = await open_site(concurrency_request_limit=2)
+    at_work = most = 0
+
+    async def handler(request: Any) -> Any:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.02)
+        at_work -= 1
+        return {"body": 1}
+
+    await site.route("GET /a", handler)
+    begin = time.monotonic()
+    assert await asyncio.gather(*(site.get("/a") for _ in range(6))) == [(200, 1)] * 6
+    assert most == 2
+    assert time.monotonic() - begin >= 0.06
+
+
+async def test_03_check_50_no_turns_at_all_are_one(open_site: Open) -> None:
+    site = await open_site(concurrency_request_limit=0)
+    await site.route("GET /a", noting([], "", {"body": 1}))
+    assert await asyncio.gather(*(site.get("/a") for _ in range(3))) == [(200, 1)] * 3
+
+
+async def test_03_A11_whoever_leaves_the_queue_is_not_served(open_site: Open) -> None:
+    site = await open_site(concurrency_request_limit=1)
+    served: list[str] = []
+    going_on = asyncio.Event()
+
+    async def handler(request: Any) -> Any:
+        served.append(request["query_params"]["n"])
+        await going_on.wait()
+        return {"body": 1}
+
+    await site.route("GET /a", handler)
+    first = asyncio.ensure_future(site.get("/a?n=1"))
+    await until(lambda: served)
+    async with await site.raw(b"GET /a?n=2 HTTP/1.1\r\nHost: h\r\n\r\n"):
+        await until(lambda: len(site.http.application._at_work) == 2)
+    await until(lambda: len(site.http.application._at_work) == 1)
+    going_on.set()
+    assert await first == (200, 1)
+    assert await site.get("/a?n=3") == (200, 1)
+    assert served == ["1", "3"]
+
+
+async def test_03_A2_the_body_limit(open_site: Open) -> None:
+    site = await open_site(body_limit=1000)
+    await site.route("POST /a", noting([], "", {"body": 1}))
+    too_large = (413, {"error": {"code": "PAYLOAD_TOO_LARGE", "message": "Request body too large"}})
+    assert await site.get("/a", "POST", data=bytes(1000)) == (200, 1)
+    assert await site.get("/a", "POST", data=bytes(1001)) == too_large
+    assert await site.get("/a", "POST", json="x" * 1000) == too_large
+
+    async def chunks() -> Any:
+        for _ in range(20):
+            yield bytes(100)
+            await asyncio.sleep(0)
+
+    async def never(request: Any) -> Any:
+        await asyncio.Event().wait()
+
+    await site.route("POST /chunked", never)
+    assert await site.get("/chunked", "POST", data=chunks()) == too_large
+
+
+async def test_03_A2_buffered_json_is_limited_in_any_case(site: Site) -> None:
+    import io
+
+    await site.route("POST /a", noting([], "", {"body": 1}))
+    content = io.BytesIO(b'"' + b"x" * (16 * 2**20) + b'"')
+    assert (await site.get("/a", "POST", data=content, headers={"content-type": "application/json"}))[0] == 413
