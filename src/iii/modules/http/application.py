@@ -163,8 +163,6 @@ def _refusal(request: Request, settings: Settings) -> Answer | None:
     """What is answered before any route is looked up."""
     if request.method == "OPTIONS" and request.header(b"access-control-request-method") is not None:
         return settings.cors.preflight(request.header(b"origin"))
-    if request.is_ambiguous:
-        return failure(400, "BAD_REQUEST", "Content-Length and Transfer-Encoding exclude each other")
     limit = settings.body_limit_bytes
     if limit is not None and request.content_length > limit:
         return too_large()

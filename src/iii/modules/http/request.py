@@ -46,8 +46,3 @@ class Request:
     @property
     def has_body(self) -> bool:
         return self.content_length > 0 or self.header(b"transfer-encoding") is not None
-
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether a proxy before us may have seen another end of the body."""
-        return self.header(b"transfer-encoding") is not None and self.header(b"content-length") is not None

@@ -13,6 +13,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Embedded
 
 from iii.modules.http.client import Receive, Send
+from iii.net.listening import BACKLOG
 
 HEAD_DEADLINE_MS = 30_000  # for a request head, and for the next one on an idle connection
 HEAD_BYTES = 256 * 1024
@@ -61,4 +62,4 @@ class _Embedded(Embedded):
     def _init_shared_socket(self) -> None:
         self._ssp = None
         self._sfd = self._listening.detach()  # type: ignore[assignment]  # granian closes it
-        self._shd = SocketHolder(self._sfd, False, 0)  # type: ignore[assignment,call-arg]
+        self._shd = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[assignment,call-arg]
