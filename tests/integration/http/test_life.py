@@ -1,0 +1,123 @@
+"""The HTTP module from start to stop (03 A1, A2, L1, L2, L4)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from iii.modules.http.config import HttpConfig
+from iii.modules.http.module import Http
+from iii.net.start_failure import StartFailure
+from iii.server.config_file import load
+from tests.integration.http.conftest import DEADLINE_S, Site
+from tests.integration.server.conftest import until
+from tests.processes import EngineProcess
+
+
+async def test_03_check_52_a_port_that_is_taken_ends_the_start(site: Site) -> None:
+    with pytest.raises(StartFailure) as error:
+        await Http(site.engine, HttpConfig(port=site.http.port)).start()
+    assert f"address 127.0.0.1:{site.http.port} is already in use" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("block", "key"),
+    [
+        ("{prot: 1}", "unknown key 'prot', did you mean 'port'?"),
+        ("{cors: {origins: []}}", "unknown key 'cors.origins'"),
+        ("{middleware: [{function: x}]}", "unknown key 'middleware[0].function'"),
+        ("{middleware: [{}]}", "middleware[0].function_id: is missing"),
+        ('{default_timeout: "500"}', "default_timeout: expected a whole number"),
+        ("{port: abc}", "port: expected a whole number"),
+    ],
+)
+def test_03_check_50_a_block_with_mistakes_is_refused(tmp_path: Any, block: str, key: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"workers: [{{name: iii-http, config: {block}}}]")
+    with pytest.raises(StartFailure) as error:
+        load(path, environment={})
+    assert key in str(error.value)
+
+
+async def test_L1_both_loopback_families(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    http = Http(site.engine, HttpConfig(port=port))
+    await http.start()
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        async with site.browser.get(f"http://{host}:{port}/nowhere") as answer:
+            assert answer.status == 404
+    await http.stop()
+
+
+async def test_L4_a_stop_lets_requests_end_and_takes_no_new_ones(site: Site) -> None:
+    going_on = asyncio.Event()
+
+    async def handler(request: Any) -> Any:
+        await going_on.wait()
+        return {"body": "done"}
+
+    await site.route("GET /a", handler)
+    asking = asyncio.ensure_future(site.get("/a"))
+    await until(lambda: site.http.application._at_work)
+    stopping = asyncio.ensure_future(site.http.stop())
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", site.http.port)
+            except ConnectionRefusedError:
+                break
+            writer.close()
+            await asyncio.sleep(0.01)
+    going_on.set()
+    assert await asking == (200, "done")
+    await stopping
+
+
+async def test_L4_what_does_not_end_is_broken_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iii.modules.http.module.DRAIN_S", 0.05)
+
+    async def handler(request: Any) -> Any:
+        await asyncio.Event().wait()
+
+    await site.route("GET /a", handler)
+    asking = asyncio.ensure_future(site.get("/a"))
+    await until(lambda: site.http.application._at_work)
+    await site.http.stop()
+    assert (await asking)[0] == 500
+
+
+async def test_03_the_trigger_type_describes_itself(site: Site) -> None:
+    info = await site.worker.trigger_async({"function_id": "engine::triggers::info", "payload": {"id": "http"}})
+    text = str(info)
+    for word in (
+        "api_path",
+        "http_method",
+        "condition_function_id",
+        "middleware_function_ids",
+        "path_params",
+        "status_code",
+    ):
+        assert word in text
+
+
+def test_the_process_serves_and_logs_and_ends(tmp_path: Any) -> None:
+    config = "workers:\n- {name: iii-worker-manager, config: {port: {port}}}\n- {name: http, config: {port: 0}}\n"
+    engine = EngineProcess(tmp_path, config=config).start()
+    try:
+        give_up_at = time.monotonic() + DEADLINE_S
+        while (found := re.search(r"served at: \"(http://127\.0\.0\.1:\d+)", engine.log())) is None:
+            assert time.monotonic() < give_up_at, engine.log()
+            time.sleep(0.01)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{found[1]}/nowhere", timeout=5)
+    finally:
+        assert engine.stop() == 0
