@@ -95,7 +95,7 @@ class Talker(AbstractContextManager["Talker"]):
 
     def __init__(self, python: str, script: str, task: object, environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            [python, str(HERE / script), json.dumps(task)],
+            [python, "-P", str(HERE / script), json.dumps(task)],  # -P: http.py here is not the library of that name
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
