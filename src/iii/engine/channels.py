@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import itertools
 import logging
 import os
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from msgspec import Meta, Struct
@@ -213,6 +215,16 @@ class Channel:
             reader.expired() if expired else reader.readable()
 
 
+class _Promise(NamedTuple):
+    access_key: str
+    made: Callable[[Channel], None]
+
+
+def new_key() -> str:
+    """A random UUID (version 4), as text."""
+    return _uuid(os.urandom(16).hex())
+
+
 class Channels:
     """All channels of an engine. One goes when both ends have, or when an end is not taken in time (07 §2.6)."""
 
@@ -220,32 +232,59 @@ class Channels:
         self._clock = clock
         self._ttl_s = ttl_s
         self._by_id: dict[str, Channel] = {}
+        self._promised: dict[str, _Promise] = {}
+        self._promise_head = _uuid(os.urandom(16).hex())[:24]
+        self._promises = itertools.count()
         self._sweeper: Timer | None = None
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._by_id) + len(self._promised)
 
     def create(self, capacity: int = CAPACITY) -> Channel:
         """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
-        digits = os.urandom(32).hex()
-        capacity = min(max(capacity, 1), MAX_CAPACITY)
-        channel = Channel(self, _uuid(digits[:32]), _uuid(digits[32:]), capacity, self._clock.now())
-        self._by_id[channel.id] = channel
-        if self._sweeper is None:
-            self._sweep_later()
-        return channel
+        return self._new(new_key(), new_key(), min(max(capacity, 1), MAX_CAPACITY))
+
+    def promise(self, access_key: str, made: Callable[[Channel], None]) -> str:
+        """The id of a channel that is made when somebody comes to take an end of it, and then given to `made`.
+
+        Most HTTP requests have two that nobody ever takes. It is there until `forget`.
+        """
+        channel_id = f"{self._promise_head}{next(self._promises):012x}"
+        self._promised[channel_id] = _Promise(access_key, made)
+        return channel_id
+
+    def keep(self, channel_id: str) -> None:
+        """Make a promised channel now."""
+        promise = self._promised.pop(channel_id, None)
+        if promise is not None:
+            channel = self._new(channel_id, promise.access_key, CAPACITY)
+            promise.made(channel)
+
+    def forget(self, channel_id: str) -> None:
+        """Remove a channel, promised or made."""
+        if self._promised.pop(channel_id, None) is None and (channel := self._by_id.get(channel_id)) is not None:
+            self.remove(channel)
 
     def find(self, channel_id: str, access_key: str) -> Channel | None:
         """The channel, for whoever knows its key."""
-        channel = self._by_id.get(channel_id)
-        known = channel.access_key if channel is not None else channel_id
-        same = hmac.compare_digest(known.encode(), access_key.encode())
-        return channel if same else None
+        found = self._by_id.get(channel_id) or self._promised.get(channel_id)
+        known = found.access_key if found is not None else channel_id
+        if not hmac.compare_digest(known.encode(), access_key.encode()):
+            return None
+        self.keep(channel_id)
+        return self._by_id.get(channel_id)
 
     def remove(self, channel: Channel) -> None:
         """Forget a channel; an end that is still at work is told."""
         if self._by_id.pop(channel.id, None) is not None:
             channel.dissolve(expired=False)
+
+    def _new(self, channel_id: str, access_key: str, capacity: int) -> Channel:
+        channel = Channel(self, channel_id, access_key, capacity, self._clock.now())
+        self._by_id[channel_id] = channel
+        if self._sweeper is None:
+            self._sweep_later()
+        return channel
 
     def _sweep_later(self) -> None:
         self._sweeper = self._clock.call_at(self._clock.now() + SWEEP_S, self._sweep)

@@ -16,6 +16,7 @@ from iii.engine.channels import (
     Channel,
     Channels,
     Item,
+    new_key,
 )
 from tests.memory_engine import FakeClock
 
@@ -278,4 +279,36 @@ def test_callbacks_may_call_back(channels: Channels) -> None:
     channel.claim_reader(Greedy())
     assert channel.take() == Item(b"1")
     assert got == [b"again"]
+    assert len(channels) == 0
+
+
+def test_a_promised_channel_is_made_for_whoever_knows_its_key(channels: Channels) -> None:
+    made: list[Channel] = []
+    key = new_key()
+    channel_id = channels.promise(key, made.append)
+    assert uuid.UUID(channel_id).version == 4
+    assert len(channels) == 1
+    assert channels.find(channel_id, new_key()) is None
+    assert made == []
+    channel = channels.find(channel_id, key)
+    assert [channel] == made
+    assert channels.find(channel_id, key) is channel
+    assert len(channels) == 1
+    channels.forget(channel_id)
+    assert channels.find(channel_id, key) is None
+    assert len(channels) == 0
+
+
+def test_a_promise_is_forgotten_without_a_channel(channels: Channels) -> None:
+    made: list[Channel] = []
+    key = new_key()
+    channel_id, other = channels.promise(key, made.append), channels.promise(key, made.append)
+    assert channel_id != other
+    channels.forget(channel_id)
+    channels.forget(channel_id)
+    assert channels.find(channel_id, key) is None
+    channels.keep(other)
+    channels.keep(other)
+    assert len(made) == 1
+    channels.forget(other)
     assert len(channels) == 0

@@ -15,6 +15,7 @@ from iii.modules.http.failure import failure, internal_error, too_large
 from iii.modules.http.headers import Headers
 from iii.modules.http.request import Request
 from iii.modules.http.routes import Match, Missing, Route, RouteTable
+from iii.modules.http.slots import Slots
 from iii.modules.http.trigger_config import HttpTriggerConfig
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class HttpApplication:
         if not isinstance(found, Missing):
             return found
         if request.method == "OPTIONS":
-            answer = settings.cors.preflight(request.header(b"origin"))
+            answer = settings.cors.preflight(request.headers.get("origin"))
             if found.allowed:
                 answer.headers.append((b"allow", ",".join(found.allowed).encode()))
             return answer
@@ -115,30 +116,27 @@ class HttpApplication:
     async def _in_turn(self, exchange: Exchange, request: Request, client: Client, settings: Settings) -> Answer | None:
         """Begin when there is a free slot; the clock of the request starts then (03 A11)."""
         slots = settings.slots
-        if slots.locked() and not request.has_body:
-            await _slot_or_gone(slots, client)
-        else:
-            await slots.acquire()
+        if not slots.take():
+            await (slots.wait() if request.has_body else _turn_or_gone(slots, client))
         try:
             return await exchange.begin()
         finally:
-            slots.release()
+            slots.give_back()
 
 
-async def _slot_or_gone(slots: asyncio.Semaphore, client: Client) -> None:
+async def _turn_or_gone(slots: Slots, client: Client) -> None:
     """Wait for a slot, but no longer than the client does. Raises ClientGone."""
-    slot, left = asyncio.ensure_future(slots.acquire()), asyncio.ensure_future(client.left())
+    turn, left = asyncio.ensure_future(slots.wait()), asyncio.ensure_future(client.left())
     try:
-        await asyncio.wait((slot, left), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((turn, left), return_when=asyncio.FIRST_COMPLETED)
+        if not left.done():
+            return
+        if turn.done():
+            slots.give_back()
+        raise ClientGone
     finally:
+        turn.cancel()
         left.cancel()
-        if not slot.done():
-            slot.cancel()
-    if not slot.done() or slot.cancelled():
-        raise ClientGone
-    if left.done():
-        slots.release()
-        raise ClientGone
 
 
 async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange, extra: Headers) -> None:
@@ -154,15 +152,15 @@ async def _stream(request: Request, client: Client, settings: Settings, exchange
 def _completed(answer: Answer, request: Request, settings: Settings, extra: Headers) -> Answer:
     """With what every response has."""
     if not answer.preflight:
-        settings.cors.add_to(answer.headers, request.header(b"origin"))
+        settings.cors.add_to(answer.headers, request.headers.get("origin"))
     answer.headers.extend(extra)
     return answer
 
 
 def _refusal(request: Request, settings: Settings) -> Answer | None:
     """What is answered before any route is looked up."""
-    if request.method == "OPTIONS" and request.header(b"access-control-request-method") is not None:
-        return settings.cors.preflight(request.header(b"origin"))
+    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        return settings.cors.preflight(request.headers.get("origin"))
     limit = settings.body_limit_bytes
     if limit is not None and request.content_length > limit:
         return too_large()
@@ -174,11 +172,8 @@ def _named(request: Request, settings: Settings) -> Headers:
     name = settings.request_id_header
     if name is None:
         return []
-    value = request.header(name)
-    if value is None:
-        value = str(uuid.uuid4()).encode()
-        request.headers.append((name, value))
-    return [(name, value)]
+    value = request.headers.setdefault(name, str(uuid.uuid4()))
+    return [(name.encode(), value.encode("latin-1"))]
 
 
 def _to_function(function_id: str, request: Request) -> Match[Endpoint]:

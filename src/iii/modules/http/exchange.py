@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from iii.engine.bindings import Binding
+from iii.engine.channels import ChannelRef, new_key
 from iii.modules.http.answer import Answer
 from iii.modules.http.client import DRAIN_S, BodyTooLarge, Client, ClientGone
 from iii.modules.http.failure import function_failed, internal_error, too_large, too_late
@@ -22,7 +23,7 @@ from iii.modules.http.wakeup import Wakeup
 from iii.protocol.errors import InvocationError
 
 if TYPE_CHECKING:
-    from iii.engine.channels import Channel, ChannelRef
+    from iii.engine.channels import Channel
     from iii.engine.engine import Engine
     from iii.engine.invocation import Invocation
     from iii.modules.http.request import Request
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHANNEL_MESSAGES = 64  # of each of the two channels of a request (03 A6)
 NULL_GRACE_S = 2.0  # a handler that returned nothing may still open the response channel (03 A6.2)
 FAILED_STREAM_GRACE_S = 2.0  # a handler that failed may still close what it was streaming
 _WATCH_AFTER_S = 1.0  # most calls end sooner: only then is it worth watching whether the client is still there
@@ -57,7 +57,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_body_task", "_call", "_channels", "_client", "_deadline", "_done", "_endpoint", "_engine", "_error",
+        "_body", "_body_task", "_call", "_channel_ids", "_client", "_content", "_deadline", "_done", "_endpoint", "_engine", "_error", "_gone",
         "_logged", "_loop", "_match", "_null_until", "_request", "_response", "_result", "_settings", "_timer",
         "_wakeup",
     )  # fmt: skip
@@ -74,10 +74,12 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + settings.timeout_s
         self._wakeup = Wakeup(self._loop)
-        self._channels: tuple[Channel, ...] = ()
-        self._body: RequestBody | None = None
+        self._channel_ids: tuple[str, ...] = ()  # of the request, of the response
+        self._content: bytes | None = None  # of the request; None: it has not been read as a whole
+        self._body: RequestBody | None = None  # once the function reads it
         self._body_task: asyncio.Task[None] | None = None
-        self._response: ResponseStream | None = None
+        self._gone = False  # the client
+        self._response: ResponseStream | None = None  # once the function writes one
         self._timer: asyncio.TimerHandle | None = None
         self._null_until: float | None = None  # the handler returned nothing: how long a writer may still come
         self._call: Invocation | None = None
@@ -143,7 +145,9 @@ class Exchange:
 
     async def drain(self) -> None:
         """Read what the client still sends, within limits: one that is cut off while it sends may lose the answer."""
-        if self._body is None or self._body_task is None:
+        if self._body is None:
+            if self._content is None:
+                await self._client.drain()
             return
         self._body.discard()
         try:
@@ -160,8 +164,8 @@ class Exchange:
             self._body_task.cancel()
         if self._call is not None:
             self._call.withdraw()
-        for channel in self._channels:
-            self._engine.channels.remove(channel)
+        for channel_id in self._channel_ids:
+            self._engine.channels.forget(channel_id)
 
     # -- before the handler ---------------------------------------------------------------------------------------
 
@@ -170,7 +174,7 @@ class Exchange:
         request = self._request
         if not request.has_body:
             return b""
-        if not is_json(request.header(b"content-type")):
+        if not is_json(request.headers.get("content-type")):
             return None
         try:
             async with asyncio.timeout_at(self._deadline):
@@ -199,14 +203,14 @@ class Exchange:
 
     async def _handle(self, content: bytes | None) -> Answer | None:
         """Call the function; what comes first decides (03 A6.2)."""
-        response = self._open_channels(content)
+        self._content = content
         self._start_call(content)
         while True:
-            if response.is_committed():
+            if self._response is not None and self._response.is_committed():
                 return None
             if self._error is not None:
                 return function_failed(self._endpoint.binding.function_id, self._error, self._call)
-            if self._done and (answer := self._buffered(response)) is not None:
+            if self._done and (answer := self._buffered()) is not None:
                 return answer
             self._raise_if_gone()
             if self._body is not None and self._body.too_large:
@@ -215,31 +219,35 @@ class Exchange:
                 return too_late()
             await self._wakeup.wait()
 
-    def _open_channels(self, content: bytes | None) -> ResponseStream:
-        create = self._engine.channels.create
-        inbound, outbound = self._channels = (create(CHANNEL_MESSAGES), create(CHANNEL_MESSAGES))
-        self._response = ResponseStream(outbound, self._wakeup.wake)
-        self._body = RequestBody(inbound, self._client, self._loop, self._wakeup.wake)
-        if content is None:
-            self._body_task = self._loop.create_task(self._body.carry())
-        else:
-            self._body.put_whole(content)
-        return self._response
-
     def _start_call(self, content: bytes | None) -> None:
-        inbound, outbound = self._channels
+        channels = self._engine.channels
+        key = new_key()
+        inbound, outbound = self._channel_ids = (
+            channels.promise(key, self._body_wanted), channels.promise(key, self._response_begun),
+        )  # fmt: skip
+        if content is None and self._settings.body_limit_bytes is not None:
+            channels.keep(inbound)  # a body that turns out too large is refused even if nobody reads it
         binding, request = self._endpoint.binding, self._request
         self._look_again_at(min(self._deadline, self._loop.time() + _WATCH_AFTER_S))
-        call = self._engine.router.call(
+        self._call = self._engine.router.call(
             binding.function_id,
             binding.namespace,
-            self._request_object(content, inbound.ends.reader, outbound.ends.writer),
+            self._request_object(content, ChannelRef(inbound, key, "read"), ChannelRef(outbound, key, "write")),
             self._answered,
             metadata=binding.metadata,
             traceparent=request.traceparent,
             baggage=request.baggage,
         )
-        self._call = call
+
+    def _body_wanted(self, channel: Channel) -> None:
+        self._body = RequestBody(channel, self._client, self._loop, self._wakeup.wake)
+        if self._content is not None:
+            self._body.put_whole(self._content)
+        else:
+            self._body_task = self._loop.create_task(self._body.carry())
+
+    def _response_begun(self, channel: Channel) -> None:
+        self._response = ResponseStream(channel, self._wakeup.wake)
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
         self._done = True
@@ -247,7 +255,7 @@ class Exchange:
         self._error = error
         self._wakeup.wake()
 
-    def _buffered(self, response: ResponseStream) -> Answer | None:
+    def _buffered(self) -> Answer | None:
         """The answer that the handler's result is; None while a writer may still come, or is at work."""
         if self._result is not None:
             return answer_of(self._result) or internal_error("the response head is not one that HTTP has")
@@ -255,7 +263,7 @@ class Exchange:
         if self._null_until is None:
             self._null_until = min(self._deadline, now + NULL_GRACE_S)
             self._look_again_at(self._null_until)
-        if response.claimed or now < self._null_until:
+        if self._response is not None or now < self._null_until:
             return None
         return _NULL_RESULT
 
@@ -279,10 +287,15 @@ class Exchange:
         self._wakeup.wake()
 
     def _watch_client(self) -> None:
-        """Notice when it leaves; whoever carries a streamed body does so anyway."""
-        if self._body_task is None and self._body is not None:
-            self._body_task = self._loop.create_task(self._body.watch())
+        """Notice when it leaves. Whoever carries its body does so anyway; a body that nobody reads hides it."""
+        if self._body_task is None and self._content is not None:
+            self._body_task = self._loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        await self._client.left()
+        self._gone = True
+        self._wakeup.wake()
 
     def _raise_if_gone(self) -> None:
-        if self._body is not None and self._body.gone:
+        if self._gone or (self._body is not None and self._body.gone):
             raise ClientGone

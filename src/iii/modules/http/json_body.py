@@ -9,12 +9,11 @@ from iii.protocol.limits import NESTING_LEVELS
 
 _NULL = b"null"
 _decode = msgspec.json.decode
-_WHITESPACE = (b" ", b"\n", b"\t", b"\r")
 
 
-def is_json(content_type: bytes | None) -> bool:
+def is_json(content_type: str | None) -> bool:
     """Whether a header says so; `application/json` anywhere in it counts, whatever follows."""
-    return content_type is not None and b"application/json" in content_type.lower()
+    return content_type is not None and "application/json" in content_type.lower()
 
 
 def json_or_null(content: bytes) -> bytes:
@@ -36,6 +35,6 @@ def compact(text: bytes) -> bytes:
             return msgspec.json.encode(_decode(text))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             pass
-    if any(each in text for each in _WHITESPACE):
+    if b" " in text or b"\n" in text or b"\t" in text or b"\r" in text:
         return msgspec.json.format(text, indent=-1)
     return text

@@ -83,12 +83,8 @@ class RequestBody:
             self._channel.finish()
             self.at_end = True
             self._told()
-            await self.watch()
-
-    async def watch(self) -> None:
-        """Until the client leaves; nothing of its body is left to read."""
-        await self._client.left()
-        self._left()
+            await self._client.left()
+            self._left()
 
     def _left(self) -> None:
         self.gone = True

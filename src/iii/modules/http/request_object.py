@@ -6,7 +6,6 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.channels import ChannelRef
-from iii.modules.http.headers import Headers, header_map
 from iii.modules.http.query import query_params
 
 _encode = msgspec.json.Encoder().encode
@@ -49,7 +48,7 @@ def request_object(
     method: str,
     path_params: dict[str, str],
     query: bytes,
-    headers: Headers,
+    headers: dict[str, str],
     body: bytes,
     request_ref: ChannelRef | None = None,
     response_ref: ChannelRef | None = None,
@@ -59,7 +58,7 @@ def request_object(
         _Request(
             query_params(query) if query else {},
             path_params,
-            header_map(headers),
+            headers,
             api_path,
             method,
             Raw(body),
@@ -70,7 +69,9 @@ def request_object(
     )
 
 
-def middleware_input(phase: str, path_params: dict[str, str], query: bytes, headers: Headers, method: str) -> bytes:
+def middleware_input(
+    phase: str, path_params: dict[str, str], query: bytes, headers: dict[str, str], method: str
+) -> bytes:
     """No path, no body, no channels."""
-    request = _MiddlewareRequest(path_params, query_params(query), header_map(headers), method)
+    request = _MiddlewareRequest(path_params, query_params(query), headers, method)
     return _encode(_MiddlewareInput(phase, request, {}))

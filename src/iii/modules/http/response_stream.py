@@ -28,11 +28,6 @@ class ResponseStream:
         """Never: both ends are taken, or the exchange has removed the channel before."""
 
     @property
-    def claimed(self) -> bool:
-        """Whether a writer has come."""
-        return self._channel.writer_claimed
-
-    @property
     def aborted(self) -> bool:
         """The writer vanished without a Close, and all it sent has been taken."""
         return self._channel.at_end and self._channel.aborted

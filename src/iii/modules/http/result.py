@@ -73,7 +73,7 @@ def _typed_body(text: bytes, content_type: bytes) -> bytes:
             return value.encode("utf-8", "replace") if isinstance(value, str) else text
         case b"n":
             return b""
-        case b"{" if not is_json(content_type) and b'"Buffer"' in text:
+        case b"{" if not is_json(content_type.decode("latin-1")) and b'"Buffer"' in text:
             return _buffer(text) or compact(text)
         case _:
             return compact(text)

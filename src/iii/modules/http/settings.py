@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.cors import Cors
 from iii.modules.http.gate import PHASE
+from iii.modules.http.slots import Slots
 from iii.protocol.limits import MIB
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ class Settings:
         self.not_found_function = config.not_found_function
         self.openapi = config.openapi
         name = config.request_id_header
-        self.request_id_header = None if name is None else name.lower().encode()
+        self.request_id_header = None if name is None else name.lower()
         if config.concurrency_request_limit == 0:
             logger.warning("iii-http: concurrency_request_limit: 0 would answer no request; 1 is used")
-        self.slots = asyncio.Semaphore(config.concurrency_request_limit or 1)
+        self.slots = Slots(config.concurrency_request_limit or 1)
 
 
 def _middleware(config: HttpConfig) -> tuple[str, ...]:
