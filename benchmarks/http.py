@@ -8,7 +8,9 @@ wrk keeps 64 connections busy from one thread. Look at the CPU per request and a
 import sys
 from pathlib import Path
 
-sys.path[:1] = [str(Path(__file__).parents[1])]  # started as a script; beside it, this file would hide the library `http`
+sys.path[:1] = [
+    str(Path(__file__).parents[1])
+]  # started as a script; beside it, this file would hide the library `http`
 import argparse
 import json
 import re
