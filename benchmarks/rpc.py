@@ -14,7 +14,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path[:1] = [str(Path(__file__).parents[1])]  # started as a script; http.py beside it is not the library
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script; http.py beside it is not the library
+sys.path.remove(str(Path(__file__).parent))
 from benchmarks import clients, routing
 from benchmarks.bars import Bar, show
 from benchmarks.load import System
