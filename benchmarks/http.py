@@ -8,9 +8,8 @@ wrk keeps 64 connections busy from one thread. Look at the CPU per request and a
 import sys
 from pathlib import Path
 
-sys.path[:1] = [
-    str(Path(__file__).parents[1])
-]  # started as a script; beside it, this file would hide the library `http`
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
+sys.path.remove(str(Path(__file__).parent))  # where this file would hide the library `http`
 import argparse
 import json
 import re

@@ -14,8 +14,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script; http.py beside it is not the library
-sys.path.remove(str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
+sys.path.remove(str(Path(__file__).parent))  # where http.py would hide the library of that name
 from benchmarks import clients, routing
 from benchmarks.bars import Bar, show
 from benchmarks.load import System
