@@ -99,7 +99,12 @@ CATALOGUE = (
     ),
     KnownModule("iii-pubsub", "pubsub", ("modules::pubsub::PubSubModule",), in_default_set=True),
     KnownModule("iii-cron", "cron", ("modules::cron::CronModule",), in_default_set=True),
-    KnownModule("iii-http-functions", classes=("modules::http_functions::HttpFunctionsModule",)),
+    KnownModule(
+        "iii-http-functions",
+        classes=("modules::http_functions::HttpFunctionsModule",),
+        implementation="iii.modules.http_functions.module:HttpFunctions",
+        config="iii.modules.http_functions.config:HttpFunctionsConfig",
+    ),
     WORKER_MANAGER,
     KnownModule("iii-exec", classes=("modules::shell::ExecModule",), repeatable=True),
     KnownModule("iii-bridge", classes=("modules::bridge_client::BridgeClientModule",), repeatable=True),

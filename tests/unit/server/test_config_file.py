@@ -144,7 +144,7 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
     assert lines[3:] == ["(in config.yaml)"]
 
 
-AVAILABLE = "Available: iii-engine-functions, iii-http, iii-observability, iii-telemetry, iii-worker-manager"
+AVAILABLE = "Available: iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-telemetry, iii-worker-manager"
 
 
 @pytest.mark.parametrize(

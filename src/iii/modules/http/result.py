@@ -74,7 +74,8 @@ def _typed_body(text: bytes, content_type: bytes) -> bytes:
         case b"n":
             return b""
         case b"{" if not is_json(content_type.decode("latin-1")) and b'"Buffer"' in text:
-            return _buffer(text) or compact(text)
+            data = _buffer(text)
+            return compact(text) if data is None else data
         case _:
             return compact(text)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import msgspec
 
-from iii.modules.http.headers import Headers, response_headers
+from iii.modules.http.headers import Headers, response_headers, without_length
+
+_LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 
 
 class StreamHead:
@@ -32,11 +37,23 @@ class StreamHead:
             case "set_headers":
                 sent = message.get("headers")
                 if isinstance(sent, dict):
-                    self._set(response_headers({name: value for name, value in sent.items() if _is_text(value)}))
+                    self._set({name: value for name, value in sent.items() if _is_text(value)})
 
-    def _set(self, headers: Headers) -> None:
-        names = {name for name, _ in headers}
-        self.headers = [header for header in self.headers if header[0] not in names] + headers
+    def _set(self, sent: dict[str, Any]) -> None:
+        """Each name replaces itself however it is spelt; a list repeats it."""
+        latest: dict[bytes, Headers] = {}
+        for name, value in sent.items():
+            if headers := _sendable(response_headers({name: value})):
+                latest[headers[0][0]] = headers
+        self.headers = [header for header in self.headers if header[0] not in latest]
+        for headers in latest.values():
+            self.headers += headers
+
+
+def _sendable(headers: Headers) -> Headers:
+    """Without a length that is none: the server would drop the connection instead of answering."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    return without_length(headers) if lengths and not (len(lengths) == 1 and _LENGTH(lengths[0])) else headers
 
 
 def _is_text(value: object) -> bool:

@@ -86,6 +86,7 @@ def test_numbers_beyond_64_bits_keep_their_digits() -> None:
         ("text/plain", {"a": 1}, b'{"a":1}'),
         ("application/problem+json", [1], b"[1]"),
         ("image/png", {"type": "Buffer", "data": [0, 255, 10]}, b"\x00\xff\n"),
+        ("image/png", {"type": "Buffer", "data": []}, b""),
         ("application/json", {"type": "Buffer", "data": [1]}, b'{"type":"Buffer","data":[1]}'),
         ("image/png", {"type": "Buffer", "data": [256]}, b'{"type":"Buffer","data":[256]}'),
         ("image/png", {"type": "Buffer", "data": [1], "x": 1}, b'{"type":"Buffer","data":[1],"x":1}'),

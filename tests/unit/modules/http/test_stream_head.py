@@ -59,3 +59,12 @@ def test_a_content_length_is_the_handlers_to_say() -> None:
 def test_03_check_38_what_makes_no_sense_has_no_effect(message: Any) -> None:
     found = head(message)
     assert (found.status, found.headers) == (200, [])
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "+5", "", "9" * 30, ["5", "6"]])
+def test_03_A6_1_a_content_length_that_is_none_is_left_out(length: object) -> None:
+    assert head({"type": "set_headers", "headers": {"Content-Length": length, "x-a": "1"}}).headers == [(b"x-a", b"1")]
+
+
+def test_03_A6_1_a_name_replaces_itself_however_it_is_spelt() -> None:
+    assert head({"type": "set_headers", "headers": {"X-A": "1", "x-a": "2"}}).headers == [(b"x-a", b"2")]

@@ -1,0 +1,25 @@
+"""The `iii-http-functions` block (03 B1)."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class SecurityConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which URLs may be called."""
+
+    url_allowlist: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Patterns with `*`, `?` and `[…]` for the host, or with `://` for scheme, host and path; "
+            "empty: all."
+        ),
+    ] = ("*",)
+    block_private_ips: Annotated[bool, Meta(description="Refuse hosts that are, or resolve to, private addresses.")] = (
+        True
+    )
+    require_https: Annotated[bool, Meta(description="Refuse every scheme but https.")] = True
+
+
+class HttpFunctionsConfig(Struct, frozen=True, kw_only=True):
+    security: SecurityConfig = SecurityConfig()

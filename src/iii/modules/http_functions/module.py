@@ -1,0 +1,144 @@
+"""`iii-http-functions`: registers and calls functions that are HTTP endpoints (03 Part B)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+import aiohttp
+
+from iii.engine.engine import Engine
+from iii.engine.functions import Function
+from iii.engine.invocation import Invocation
+from iii.engine.module import Module
+from iii.modules.http_functions.auth import auth_header
+from iii.modules.http_functions.config import HttpFunctionsConfig
+from iii.modules.http_functions.outgoing import body_of, check_headers, headers_of, result_of
+from iii.modules.http_functions.resolver import AddressRefused, GuardedResolver
+from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
+from iii.net.start_failure import StartFailure
+from iii.protocol.errors import InvocationError
+from iii.protocol.limits import MIB
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_MS = 30_000  # of a call whose registration names none
+RESPONSE_BYTES = 16 * MIB
+STOP_S = 5.0  # for calls under way (L4)
+
+
+class HttpFunctions(Module):
+    """A registration with `invocation` is checked here, and its calls are made here instead of at its worker."""
+
+    name = "iii-http-functions"
+    description = "Call functions that are HTTP endpoints, by their URL."
+    Config: ClassVar = HttpFunctionsConfig
+
+    def __init__(self, engine: Engine, config: HttpFunctionsConfig | None = None, instance: str | None = None) -> None:
+        super().__init__(engine, instance)
+        try:
+            self._rules = UrlRules((config or HttpFunctionsConfig()).security)
+        except UrlRefused as error:
+            raise StartFailure(f"{self.name}: security.{error.message}") from None
+        self._resolver = GuardedResolver(self._rules.blocks_private_addresses)
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        engine.http_functions = self
+
+    async def start(self) -> None:
+        connector = aiohttp.TCPConnector(resolver=self._resolver, use_dns_cache=False, limit=0)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
+
+    async def stop(self) -> None:
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
+            for task in late:
+                task.cancel()
+        if self._session is not None:
+            await self._session.close()
+
+    def take(self, function: Function) -> None:
+        """Check URL, headers and secrets now; a name's addresses in the background (03 B2). Raises InvocationError."""
+        target = function.invocation
+        assert target is not None  # so the core says
+        url = self._rules.check(target.url)
+        check_headers(target)
+        if target.auth is not None:
+            auth_header(target.auth, b"", "0")
+        if self._rules.blocks_private_addresses:
+            self._spawn(self._check_name(url.host or "", function))
+
+    def deliver(self, invocation: Invocation, function: Function) -> None:
+        if function.run is not None:
+            super().deliver(invocation, function)
+        else:
+            self._spawn(self._call(invocation, function))
+
+    async def _check_name(self, host: str, function: Function) -> None:
+        try:
+            await self._resolver.resolve(host)
+        except AddressRefused as error:
+            logger.error("Function %s not registered: url_validation_failed: %s", function.id, error)
+            ownership = self.engine.functions.ownership
+            if function in ownership.claims_of(function.owner):  # not replaced meanwhile
+                ownership.release(function.key, function.owner)
+
+    async def _call(self, invocation: Invocation, function: Function) -> None:
+        try:
+            invocation.complete(await self._ask(invocation, function))
+        except InvocationError as error:
+            invocation.refuse(error)
+        except Exception as error:
+            logger.exception("Call of HTTP-invoked function %s failed inside the engine", function.id)
+            invocation.refuse(InvocationError("http_request_failed", type(error).__name__))
+
+    async def _ask(self, invocation: Invocation, function: Function) -> bytes | None:
+        target = function.invocation
+        assert target is not None
+        assert self._session is not None  # started
+        url = self._rules.check(target.url)
+        body = body_of(invocation)
+        headers = headers_of(invocation, function, body, self.engine.clock.time_ms() // 1000)
+        timeout_ms = TIMEOUT_MS if target.timeout_ms is None else target.timeout_ms
+        response: aiohttp.ClientResponse | None = None
+        try:
+            async with (
+                asyncio.timeout(timeout_ms / 1000),
+                self._session.request(
+                    target.method or "POST", url, data=body, headers=headers, allow_redirects=False, timeout=_NO_TIMEOUT
+                ) as response,
+            ):
+                return result_of(response.status, await _content(response))
+        except TimeoutError:
+            code = "http_request_failed" if response is None else "http_response_failed"
+            raise InvocationError(code, f"{url.host} timed out after {timeout_ms} ms") from None
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, AddressRefused):
+                raise UrlRefused(str(error.os_error)) from None
+            raise InvocationError("http_request_failed", f"cannot connect: {error}") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            code = "http_request_failed" if response is None else "http_response_failed"
+            raise InvocationError(code, f"{url.host}: {str(error) or type(error).__name__}") from None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_NO_TIMEOUT = aiohttp.ClientTimeout()  # ours is around the whole exchange
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > RESPONSE_BYTES:
+            raise InvocationError("http_response_failed", f"the response is over {RESPONSE_BYTES // MIB} MiB")
+    return bytes(content)

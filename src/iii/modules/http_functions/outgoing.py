@@ -1,0 +1,102 @@
+"""One call as an HTTP request, and what its response means (03 B3)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from http import HTTPStatus
+
+import msgspec
+
+from iii.engine.frames import sign
+from iii.engine.functions import Function
+from iii.engine.invocation import Invocation
+from iii.modules.http_functions.auth import auth_header
+from iii.protocol.errors import InvocationError
+from iii.protocol.messages import HttpInvocation
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+_RESERVED = ("x-iii-function-path", "x-iii-invocation-id", "x-iii-timestamp")
+
+
+def check_headers(invocation: HttpInvocation) -> None:
+    """Raises InvocationError for a header that HTTP has not, or that is the engine's."""
+    for name, value in (invocation.headers or {}).items():
+        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+            raise InvocationError("http_request_failed", f"header {name!r} is not valid")
+
+
+def body_of(invocation: Invocation) -> bytes:
+    """The payload as another handler would get it, without spaces."""
+    caller = invocation.caller
+    data = bytes(invocation.data) if caller is None else sign(invocation.data, caller.caller_member)
+    return msgspec.json.format(data, indent=-1)
+
+
+def headers_of(invocation: Invocation, function: Function, body: bytes, now_s: int) -> dict[str, str]:
+    """Raises InvocationError if a secret is missing."""
+    target = function.invocation
+    assert target is not None  # it is HTTP-invoked
+    timestamp = str(now_s)
+    headers = {
+        "Content-Type": "application/json",
+        "x-iii-Function-Path": function.id,
+        "x-iii-Invocation-ID": invocation.call_id or str(uuid.uuid4()),
+        "x-iii-Timestamp": timestamp,
+        "Accept": "*/*",
+    }
+    for name, value in (target.headers or {}).items():
+        if name.lower() not in _RESERVED:
+            _put(headers, name, value)
+    if invocation.traceparent is not None:
+        headers["x-iii-Trace-ID"] = invocation.traceparent.split("-")[1]
+        headers["traceparent"] = invocation.traceparent
+    if invocation.baggage:
+        headers["baggage"] = invocation.baggage
+    if target.auth is not None:
+        _put(headers, *auth_header(target.auth, body, timestamp))
+    return headers
+
+
+def result_of(status: int, content: bytes) -> bytes | None:
+    """The function's result as JSON, None for none. Raises InvocationError."""
+    if status >= 400:
+        raise _refusal(status, content)
+    if not content:
+        return None
+    try:
+        msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if 200 <= status < 300:
+            raise InvocationError("invalid_response", str(error)) from None
+        return None
+    return None if content.strip() == b"null" else content
+
+
+class _Refusal(msgspec.Struct):
+    error: object
+
+
+def _refusal(status: int, content: bytes) -> InvocationError:
+    try:
+        sent = msgspec.json.decode(content, type=_Refusal).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            reason = HTTPStatus(status).phrase
+        except ValueError:
+            reason = "<unknown status code>"
+        return InvocationError("http_error", f"HTTP {status} {reason}")
+    error = sent if isinstance(sent, dict) else {}
+    code, message = error.get("code"), error.get("message")
+    return InvocationError(
+        code if isinstance(code, str) else "http_error",
+        message if isinstance(message, str) else "HTTP request failed",
+    )
+
+
+def _put(headers: dict[str, str], name: str, value: str) -> None:
+    """Replace, whatever its case."""
+    for known in [known for known in headers if known.lower() == name.lower()]:
+        del headers[known]
+    headers[name] = value

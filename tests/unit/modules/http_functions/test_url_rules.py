@@ -1,0 +1,109 @@
+"""Which URLs may be called (03 B4)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from iii.modules.http_functions.addresses import NoAddress, is_blocked, literal_address
+from iii.modules.http_functions.config import SecurityConfig
+from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
+
+OPEN = SecurityConfig(block_private_ips=False, require_https=False)
+
+
+def refusal(url: str, security: SecurityConfig | None = None) -> str | None:
+    try:
+        UrlRules(security or SecurityConfig()).check(url)
+    except UrlRefused as error:
+        return error.message if error.code == "url_validation_failed" else error.code
+    return None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://10.0.0.1", "https://172.16.0.1", "https://192.168.1.1", "https://127.0.0.1", "https://[::ffff:127.0.0.1]",
+        "https://2130706433/", "https://127.1/", "https://0x7f.1/", "https://0177.0.0.1/", "https://127.0.0.1./",
+        "https://0x7f000001/", "https://017700000001/", "https://[::1]/", "https://[::]/", "https://[fe80::1]/",
+        "https://[fc00::1]/", "https://[ff02::1]/", "https://[::ffff:169.254.169.254]/", "https://[64:ff9b::7f00:1]/",
+        "https://[2002:7f00:1::]/", "https://[::127.0.0.1]/", "https://169.254.169.254/", "https://0.0.0.0/",
+        "https://255.255.255.255/", "https://100.64.0.1/", "https://224.0.0.1/", "https://user:pw@10.0.0.1:8443/x",
+    ],
+)  # fmt: skip
+def test_03_check_62_private_addresses_in_any_spelling(url: str) -> None:
+    assert refusal(url) == "Private IP blocked"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://8.8.8.8/", "https://134744072/", "https://[2001:4860:4860::8888]/", "https://example.com/"]
+)
+def test_03_B4_public_ones_pass(url: str) -> None:
+    assert refusal(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "://bad-url", "", "example.com", "/relative", "https://", "https:///path", "https://h:99999/", "https://1.2.3.4.5/",
+        "https://256.1.1.1/", "https://0x1ffffffff/", "https://08.1.1.1/", "https://ex%61mple.com/", "https://a.1.b.99/",
+    ],
+)  # fmt: skip
+def test_03_check_62_what_is_no_url(url: str) -> None:
+    assert refusal(url, OPEN) == "Invalid URL"
+
+
+def test_03_B4_schemes() -> None:
+    assert refusal("http://example.com") == "HTTPS is required"
+    assert refusal("http://example.com", OPEN) is None
+    assert refusal("http://127.0.0.1:3000/x", OPEN) is None
+    assert refusal("ftp://example.com", OPEN) == "Invalid URL"
+    assert refusal("file:///etc/passwd", OPEN) == "Invalid URL"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url", "allowed"),
+    [
+        ("*.example.com", "https://api.example.com/", True),
+        ("*.example.com", "https://a.b.example.com/", True),
+        ("*.example.com", "https://example.com/", False),
+        ("*.example.com", "https://example.com.evil.org/", False),
+        ("*.example.com", "https://API.EXAMPLE.COM/", True),
+        ("api?.example.com", "https://api1.example.com/", True),
+        ("api[12].example.com", "https://api3.example.com/", False),
+        ("https://api.example.com/v1/*", "https://api.example.com/v1/x", True),
+        ("https://api.example.com/v1/*", "https://api.example.com/v2/x", False),
+        ("https://api.example.com:8443/*", "https://api.example.com/x", False),
+        ("8.8.8.*", "https://8.8.8.8/", True),
+    ],
+)
+def test_03_B4_the_allowlist(pattern: str, url: str, allowed: bool) -> None:
+    assert (refusal(url, SecurityConfig(url_allowlist=(pattern,))) is None) is allowed
+    assert refusal(url, SecurityConfig(url_allowlist=())) is None
+
+
+def test_03_B1_a_pattern_that_is_none() -> None:
+    with pytest.raises(UrlRefused, match=r"Invalid URL$"):
+        UrlRules(SecurityConfig(url_allowlist=("[invalid",)))
+
+
+def test_the_address_that_was_judged_is_the_one_that_is_called() -> None:
+    assert UrlRules(OPEN).check("http://0x7f.1:80/x?y=1").host == "127.0.0.1"
+    assert UrlRules(OPEN).check("http://[::ffff:127.0.0.1]/").host == "::ffff:7f00:1"
+
+
+@pytest.mark.parametrize("host", ["example.com", "localhost.", "a.b", "1.example", "0x7f.example.com", "", "x1"])
+def test_names_are_no_addresses(host: str) -> None:
+    assert literal_address(host) is None
+
+
+@pytest.mark.parametrize("host", ["1.2.3.4.5", "09", "1.2.3.256", "a.b.1", ":::1"])
+def test_what_ends_in_a_number_and_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(NoAddress):
+        literal_address(host)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_public_addresses_are_not_blocked(address: str) -> None:
+    assert not is_blocked(ip_address(address))
