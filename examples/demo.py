@@ -15,11 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import iii
 
 USUAL_PORT = 49_134
+USUAL_HTTP_PORT = 3111
 PATIENCE_S = 15.0  # for anything that should happen soon
 WORKER = """\
 import os, signal, sys
@@ -37,6 +40,12 @@ def add(numbers: Sum) -> int:
     "Add two numbers."
     return numbers.a + numbers.b
 
+@worker.function("web::sum")
+def sum_of_query(request: dict) -> dict:
+    numbers = request["query_params"]
+    return {"status_code": 200, "body": {"sum": int(numbers["a"]) + int(numbers["b"])}}
+
+worker.register_trigger({"type": "http", "function_id": "web::sum", "config": {"api_path": "/sum", "http_method": "GET"}})
 signal.pause()
 """
 
@@ -44,13 +53,15 @@ signal.pause()
 class Demo:
     """The processes of the show, in one temporary folder."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, http_port: int) -> None:
         self.folder = folder
         self.port = port
+        self.http_url = f"http://127.0.0.1:{http_port}"
         self.url = f"ws://127.0.0.1:{port}"
         self.log = folder / "engine.log"
         (folder / "config.yaml").write_text(
             f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
+            f"  - name: iii-http\n    config: {{host: 127.0.0.1, port: {http_port}}}\n"
         )
         (folder / "math_worker.py").write_text(WORKER)
         self._running: list[subprocess.Popen[bytes]] = []
@@ -124,6 +135,16 @@ async def call(worker: iii.Worker, payload: object) -> None:
     say(f"   math::add({json.dumps(payload)}) -> {answer}")
 
 
+def get(url: str) -> None:
+    say(f"   curl '{url}'")
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            status, body = answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        status, body = error.code, error.read().decode()
+    say(f"   {status} {body}")
+
+
 async def show(demo: Demo) -> None:
     step("the engine starts")
     engine = demo.start_engine()
@@ -140,6 +161,10 @@ async def show(demo: Demo) -> None:
         step("another worker calls it")
         await call(me, {"a": 2, "b": 3})
         await call(me, {"a": 2, "b": "three"})
+
+        step("and over HTTP, through the route that the worker bound")
+        await asyncio.to_thread(get, f"{demo.http_url}/sum?a=2&b=3")
+        await asyncio.to_thread(get, f"{demo.http_url}/nowhere")
 
         step("who is connected")
         for listed in await me.list_workers_async():
@@ -162,9 +187,9 @@ async def show(demo: Demo) -> None:
         await call(me, {"a": 20, "b": 22})
 
 
-def free_port() -> int:
+def free_port(usual: int) -> int:
     """The usual port if nobody has it, else one that the system gives."""
-    for port in (USUAL_PORT, 0):
+    for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -183,7 +208,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("III_")]:
         del os.environ[name]  # the show is about the engine that it starts
     with tempfile.TemporaryDirectory(prefix="iii-demo-") as folder:
-        demo = Demo(Path(folder), free_port())
+        demo = Demo(Path(folder), free_port(USUAL_PORT), free_port(USUAL_HTTP_PORT))
         try:
             asyncio.run(show(demo))
             if once:
@@ -193,6 +218,7 @@ def main() -> int:
             say("\nEngine and worker keep running until Ctrl-C. In another terminal:")
             say(f"   .venv/bin/iii trigger math::add a=2 b=3{port}")
             say(f"   .venv/bin/iii worker list{port}")
+            say(f"   curl '{demo.http_url}/sum?a=2&b=3'")
             signal.pause()
         except KeyboardInterrupt:
             say("")

@@ -20,6 +20,8 @@ def test_the_demo_shows_the_main_job_and_ends() -> None:
     assert 'math::add({"a": 2, "b": 3}) -> 5' in lines
     assert any("invalid_request" in line and "$.b" in line for line in lines)
     assert any("function_not_found" in line for line in lines)
+    assert '200 {"sum":5}' in lines
+    assert '404 {"error":{"code":"NOT_FOUND","message":"Not Found"}}' in lines
     assert 'math::add({"a": 20, "b": 22}) -> 42' in lines
     left = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
     assert not [command for command in left if any("iii-demo-" in word for word in command)]
