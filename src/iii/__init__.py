@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     )
     from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth
     from iii.protocol.messages import HttpInvocation as HttpInvocationConfig
+    from iii.sdk.channels import Channel, ChannelError, ChannelReader, ChannelWriter
     from iii.sdk.doors import connect_worker, register_worker
     from iii.sdk.logger import Logger
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
-    from iii.sdk.refs import Channel, FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
+    from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
     from iii.sdk.rejection import RegistrationRejected
     from iii.sdk.requests import TriggerAction, TriggerRequest
     from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics
@@ -31,6 +32,9 @@ __all__ = [
     "ApiKeyAuth",
     "BearerAuth",
     "Channel",
+    "ChannelError",
+    "ChannelReader",
+    "ChannelWriter",
     "ClientShutdown",
     "ConnectionState",
     "FunctionInfo",
@@ -88,6 +92,12 @@ _MODULES = {
         "HmacAuth",
         "HttpInvocationConfig",
     ),
+    "iii.sdk.channels": (
+        "Channel",
+        "ChannelError",
+        "ChannelReader",
+        "ChannelWriter",
+    ),
     "iii.sdk.doors": (
         "connect_worker",
         "register_worker",
@@ -104,7 +114,6 @@ _MODULES = {
         "TriggerHandler",
     ),
     "iii.sdk.refs": (
-        "Channel",
         "FunctionRef",
         "StreamChannelRef",
         "Trigger",

@@ -17,6 +17,7 @@ from iii.protocol.messages import RegistrationRejected as Rejection
 from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
 from iii.sdk.announcement import announcement
 from iii.sdk.caller import Caller
+from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import Executor
@@ -51,10 +52,12 @@ class WorkerCore:
             InvokeFunction(REGISTER_WORKER, payload, action=Void(), namespace=DEFAULT_NAMESPACE)
         )
         reconnection = options.reconnection_config or ReconnectionConfig()
-        self.connection = Connection(url, handshake_headers(options.headers), reconnection, self, loop)
+        headers = handshake_headers(options.headers)
+        self.connection = Connection(url, headers, reconnection, self, loop)
+        self.channels = ChannelDoor(url, headers)
         self._threads = HandlerThreads()
         self.caller = Caller(self.connection, loop, options.invocation_timeout_ms, namespace)
-        self.registrar = Registrar(self.connection, namespace)
+        self.registrar = Registrar(self.connection, namespace, self.channels)
         self._executor = Executor(
             self.registrar.registrations.functions,
             loop,

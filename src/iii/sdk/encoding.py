@@ -13,12 +13,15 @@ import msgspec
 from iii.protocol.errors import PayloadTooLarge
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
 from iii.protocol.messages import InvokeFunction, Message
+from iii.sdk.channels import ChannelEnd
 
 _NOT_JSON = (bytes, bytearray, memoryview, set, frozenset, date, time, timedelta, Decimal, complex)
 
 
 def to_plain(value: Any) -> Any:
     """What the encoder asks for an object it does not know. Raises TypeError."""
+    if isinstance(value, ChannelEnd):
+        return value.ref
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         return dump(mode="json", by_alias=True)

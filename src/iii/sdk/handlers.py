@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk.annotations import NOTHING, Hints, read_plain, reader
+from iii.sdk.channels import ChannelDoor, materialized
 from iii.sdk.encoding import is_plain_json, not_serializable
 
 
@@ -18,12 +19,14 @@ class Handler:
         is_async: whether calling it gives an awaitable, so that it runs on the loop; others get a thread.
     """
 
-    def __init__(self, function: Callable[..., Any], hints: Hints) -> None:
+    def __init__(self, function: Callable[..., Any], hints: Hints, channels: ChannelDoor) -> None:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
         )
         self._read = reader(hints.payload)
+        if self._read is read_plain:
+            self._read = plain_with_channels(channels)
         self._takes_payload = hints.takes_payload
         self._default = hints.payload_default
         self._metadata_by_keyword = hints.metadata_by_keyword
@@ -49,6 +52,16 @@ class Handler:
         if not self._says_result and not is_plain_json(result):
             raise not_serializable(result)
         return result
+
+
+def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:
+    """Plain values, with an end of a channel for every reference to one."""
+
+    def read(raw: bytes) -> Any:
+        value = read_plain(raw)
+        return materialized(value, door) if b'"channel_id"' in bytes(raw) else value
+
+    return read
 
 
 def _metadata(raw: Raw) -> Any:

@@ -1,6 +1,6 @@
 """What registering gives back: a handle with `unregister()`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,19 +57,3 @@ class StreamChannelRef:
     channel_id: str
     access_key: str
     direction: str
-
-
-@dataclass(frozen=True)
-class Channel:
-    """Both ends of a new channel."""
-
-    writer_ref: StreamChannelRef
-    reader_ref: StreamChannelRef
-
-    @classmethod
-    def from_reply(cls, reply: Mapping[str, Mapping[str, str]]) -> "Channel":
-        return cls(writer_ref=_end(reply["writer"]), reader_ref=_end(reply["reader"]))
-
-
-def _end(reply: Mapping[str, str]) -> StreamChannelRef:
-    return StreamChannelRef(reply["channel_id"], reply["access_key"], reply["direction"])

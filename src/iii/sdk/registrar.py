@@ -18,6 +18,7 @@ from iii.protocol.messages import (
     UnregisterTriggerType,
 )
 from iii.sdk.annotations import Hints
+from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.handlers import Handler
@@ -35,8 +36,9 @@ _TRIGGER_TYPE_KEYS = frozenset(TriggerTypeInput.__annotations__)
 class Registrar:
     """The registrations of one client, and the engine's copy of them."""
 
-    def __init__(self, connection: Connection, namespace: str | None) -> None:
+    def __init__(self, connection: Connection, namespace: str | None, channels: ChannelDoor) -> None:
         self.registrations = Registrations()
+        self._channels = channels
         self._connection = connection
         self._namespace = namespace
 
@@ -75,7 +77,7 @@ class Registrar:
             _check_parameters(function_id, hints)
             if schemas:
                 _describe(message, handler, hints)
-            function = Function(_encode(message), Handler(handler, hints))
+            function = Function(_encode(message), Handler(handler, hints, self._channels))
         else:
             raise TypeError(
                 "handler_or_invocation must be callable or HttpInvocationConfig, got " + type(handler).__name__

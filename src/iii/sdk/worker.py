@@ -13,9 +13,10 @@ from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import CREATE_CHANNEL, LIST_FUNCTIONS, LIST_WORKERS
 from iii.sdk import discovery
 from iii.sdk.caller import ON_LOOP
+from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
 from iii.sdk.providers import TriggerHandler
-from iii.sdk.refs import Channel, FunctionRef, Trigger, TriggerTypeRef
+from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
 from iii.sdk.state import ConnectionState, ConnectionStateListener
@@ -175,15 +176,23 @@ class Worker:
     # -- channels and streams -------------------------------------------------------------------------------------
 
     def create_channel(self, buffer_size: int | None = None) -> Channel:
-        """A new channel; its refs travel in payloads."""
-        return Channel.from_reply(
-            self.trigger({"function_id": CREATE_CHANNEL, "payload": {"buffer_size": buffer_size}})
-        )
+        """A new channel of so many messages (64); its ends, or their refs, travel in payloads."""
+        reply = self.trigger({"function_id": CREATE_CHANNEL, "payload": {"buffer_size": buffer_size}})
+        return Channel.from_reply(reply, self._core.channels)
 
     async def create_channel_async(self, buffer_size: int | None = None) -> Channel:
         """As `create_channel`."""
         request: TriggerRequest = {"function_id": CREATE_CHANNEL, "payload": {"buffer_size": buffer_size}}
-        return Channel.from_reply(await self.trigger_async(request))
+        return Channel.from_reply(await self.trigger_async(request), self._core.channels)
+
+    def open_channel(self, ref: StreamChannelRef | Mapping[str, str]) -> ChannelReader | ChannelWriter:
+        """The end that a reference names; it connects when it is first used.
+
+        Handlers that take plain values find an end in the place of every reference; those with a typed payload use this.
+        """
+        if not isinstance(ref, StreamChannelRef):
+            ref = StreamChannelRef(ref["channel_id"], ref["access_key"], ref["direction"])
+        return self._core.channels.end(ref)
 
     def create_stream(self, stream_name: str, stream: Stream) -> None:
         """Keep the items of a stream in this worker."""

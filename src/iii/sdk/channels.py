@@ -1,0 +1,303 @@
+"""The two ends of a channel as a worker uses them: bytes and messages, in order, as fast as the other end goes (08 §14).
+
+An end connects when it is first used, and belongs to the event loop on which that happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from iii.protocol.close_codes import CloseCode
+from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, INBOUND_MESSAGE_BYTES, MIB
+from iii.sdk.connection import wire_logger
+from iii.sdk.refs import StreamChannelRef
+
+logger = logging.getLogger("iii.sdk")
+
+FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
+UNREAD_BYTES = 1 * MIB  # received and not taken yet; more is left to the network
+CLOSE_S = 10.0  # for the engine to take everything that was written before the end
+
+
+class ChannelError(ConnectionError):
+    """A channel that cannot be opened, that the other end left, or that ended before its end."""
+
+
+class ChannelDoor:
+    """Opens ends at one engine."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self._url = urlsplit(url)
+        self._headers = headers
+
+    def end(self, ref: StreamChannelRef) -> ChannelReader | ChannelWriter:
+        """The end that a reference names; nothing connects yet."""
+        return ChannelReader(self, ref) if ref.direction == "read" else ChannelWriter(self, ref)
+
+    def address(self, ref: StreamChannelRef) -> str:
+        scheme, netloc, path, query, _ = self._url
+        own = f"key={quote(ref.access_key)}&dir={ref.direction}"
+        place = f"{path.removesuffix('/')}/ws/channels/{ref.channel_id}"
+        return urlunsplit((scheme, netloc, place, f"{query}&{own}" if query else own, ""))
+
+    async def connect(self, ref: StreamChannelRef) -> _ChannelSocket:
+        """Raises ChannelError."""
+        socket = _ChannelSocket()
+        timeout_s = HANDSHAKE_TIMEOUT_MS / 1000
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ws_connect(
+                    lambda: socket,
+                    self.address(ref),
+                    websocket_handshake_timeout=timeout_s,
+                    disconnect_on_exception=False,
+                    enable_auto_pong=False,
+                    max_frame_size=INBOUND_MESSAGE_BYTES,
+                    extra_headers=self._headers,
+                    logger_name=wire_logger,
+                )
+        except Exception as error:
+            gone = "; it is unknown there, expired or finished" if "404" in str(error) else ""
+            raise ChannelError(
+                f"cannot open channel {ref.channel_id}: {str(error) or type(error).__name__}{gone}"
+            ) from None
+        return socket
+
+
+class _ChannelSocket(WSListener):
+    """One end's connection; `changed` is set whenever something happened."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.items: deque[tuple[WSMsgType, bytes]] = deque()
+        self.unread_bytes = 0
+        self.close: tuple[int, str | None] | None = None  # what the engine said at the end
+        self.ended = False
+        self.paused = False  # the network takes no more
+        self._reads = True
+        self._fragments: list[bytes] = []
+        self._kind = WSMsgType.BINARY
+        self.transport: WSTransport | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._data_frame(transport, kind, frame)
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind == WSMsgType.CLOSE:
+            self.close = (int(frame.get_close_code().value), frame.get_close_reason())
+            transport.send_close(frame.get_close_code(), None)
+            transport.disconnect()
+            self.changed.set()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.ended = True
+        self.changed.set()
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self.changed.set()
+
+    def take(self) -> tuple[WSMsgType, bytes]:
+        item = self.items.popleft()
+        self.unread_bytes -= len(item[1])
+        if not self._reads and self.unread_bytes <= UNREAD_BYTES // 2 and not self.ended and self.transport is not None:
+            self._reads = True
+            self.transport.underlying_transport.resume_reading()
+        return item
+
+    async def wait(self) -> None:
+        await self.changed.wait()
+        self.changed.clear()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.disconnect(graceful=False)
+
+    def _data_frame(self, transport: WSTransport, kind: WSMsgType, frame: WSFrame) -> None:
+        data = frame.get_payload_as_bytes()
+        if kind != WSMsgType.CONTINUATION:
+            self._kind = kind
+        self._fragments.append(data)
+        if not frame.fin:
+            return
+        message = data if len(self._fragments) == 1 else b"".join(self._fragments)
+        self._fragments.clear()
+        self.items.append((self._kind, message))
+        self.unread_bytes += len(message)
+        if self._reads and self.unread_bytes > UNREAD_BYTES:
+            self._reads = False
+            transport.underlying_transport.pause_reading()
+        self.changed.set()
+
+
+class ChannelEnd:
+    """What both ends have."""
+
+    def __init__(self, door: ChannelDoor, ref: StreamChannelRef) -> None:
+        self.ref = ref
+        self._door = door
+        self._socket: _ChannelSocket | None = None
+        self._connecting = asyncio.Lock()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.close()
+        elif self._socket is not None:
+            self._closed = True
+            self._socket.abort()  # the other end must not take it for complete
+
+    async def close(self) -> None:
+        raise NotImplementedError
+
+    async def _open(self) -> _ChannelSocket:
+        if self._closed:
+            raise ChannelError(f"channel {self.ref.channel_id} was closed here")
+        async with self._connecting:
+            if self._socket is None:
+                self._socket = await self._door.connect(self.ref)
+        return self._socket
+
+
+class ChannelWriter(ChannelEnd):
+    """The writing end. ``async with`` closes it at the end, and breaks it off if the block raises."""
+
+    async def write(self, data: bytes) -> None:
+        """Append bytes to the stream; waits while the reader is too far behind. Raises ChannelError."""
+        for start in range(0, len(data) or 1, FRAME_BYTES):
+            await self._send(WSMsgType.BINARY, data[start : start + FRAME_BYTES])
+
+    async def send_message(self, text: str) -> None:
+        """Send a text beside the stream, in order with it. Raises ChannelError."""
+        await self._send(WSMsgType.TEXT, text.encode())
+
+    async def close(self) -> None:
+        """End the stream, after everything that was written; a second call does nothing. Raises ChannelError."""
+        if self._closed:
+            return
+        socket = await self._open()
+        self._closed = True
+        if socket.ended or socket.transport is None:
+            return
+        socket.transport.send_close(WSCloseCode.OK, b"stream_complete")
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                while not socket.ended:
+                    await socket.wait()
+        except TimeoutError:
+            socket.abort()
+            raise ChannelError(f"channel {self.ref.channel_id}: nobody took all of it within {CLOSE_S:g} s") from None
+
+    async def _send(self, kind: WSMsgType, data: bytes) -> None:
+        socket = await self._open()
+        while socket.paused and not socket.ended and socket.close is None:
+            await socket.wait()
+        if socket.close is not None or socket.ended or socket.transport is None:
+            raise ChannelError(f"channel {self.ref.channel_id}: {_why(socket)}")
+        socket.transport.send(kind, data)
+
+
+class ChannelReader(ChannelEnd):
+    """The reading end: ``async for chunk in reader`` gives the stream's bytes as they were written."""
+
+    def __init__(self, door: ChannelDoor, ref: StreamChannelRef) -> None:
+        super().__init__(door, ref)
+        self._listeners: list[Callable[[str], object]] = []
+
+    def on_message(self, callback: Callable[[str], object]) -> None:
+        """Hear of texts beside the stream; they come while it is being read."""
+        self._listeners.append(callback)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Raises ChannelError: it cannot be opened, or its writer vanished before the end."""
+        socket = await self._open()
+        while True:
+            while socket.items:
+                kind, data = socket.take()
+                if kind == WSMsgType.BINARY:
+                    yield data
+                else:
+                    self._tell(data.decode("utf-8", "replace"))
+            if socket.close is not None or socket.ended:
+                break
+            await socket.wait()
+        if socket.close is None or socket.close[0] != CloseCode.NORMAL:
+            raise ChannelError(f"channel {self.ref.channel_id} ended before its end: {_why(socket)}")
+
+    async def read_all(self) -> bytes:
+        """The whole stream. Raises ChannelError."""
+        return b"".join([chunk async for chunk in self])
+
+    async def close(self) -> None:
+        """Stop reading; the writer is told."""
+        self._closed = True
+        socket = self._socket
+        if socket is not None and not socket.ended and socket.close is None and socket.transport is not None:
+            socket.transport.send_close(WSCloseCode.OK)
+            socket.transport.disconnect()
+
+    def _tell(self, text: str) -> None:
+        for listener in self._listeners:
+            try:
+                listener(text)
+            except Exception:
+                logger.exception("A listener of channel %s failed", self.ref.channel_id)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Both ends of a new channel: to use here, or as references to pass on in payloads."""
+
+    writer: ChannelWriter
+    reader: ChannelReader
+    writer_ref: StreamChannelRef
+    reader_ref: StreamChannelRef
+
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Mapping[str, str]], door: ChannelDoor) -> Channel:
+        writer_ref, reader_ref = (
+            StreamChannelRef(end["channel_id"], end["access_key"], end["direction"])
+            for end in (reply["writer"], reply["reader"])
+        )
+        return cls(ChannelWriter(door, writer_ref), ChannelReader(door, reader_ref), writer_ref, reader_ref)
+
+
+def _why(socket: _ChannelSocket) -> str:
+    if socket.close is None:
+        return "the connection was lost"
+    code, reason = socket.close
+    return reason or f"closed with {code}"
+
+
+def materialized(value: Any, door: ChannelDoor) -> Any:
+    """The value with an end in the place of every reference in it (08 §14.4)."""
+    if isinstance(value, dict):
+        channel_id, access_key, direction = value.get("channel_id"), value.get("access_key"), value.get("direction")
+        if isinstance(channel_id, str) and isinstance(access_key, str) and direction in ("read", "write"):
+            return door.end(StreamChannelRef(channel_id, access_key, direction))
+        return {key: materialized(each, door) for key, each in value.items()}
+    if isinstance(value, list):
+        return [materialized(each, door) for each in value]
+    return value
