@@ -114,7 +114,7 @@ async def test_a_channel_is_two_refs_that_travel_in_payloads(engine: FakeEngine)
         channel = await worker.create_channel_async(buffer_size=8)
         assert (channel.writer_ref.channel_id, channel.writer_ref.access_key) == ("c", "k")
         same = await asyncio.to_thread(worker.create_channel)
-        assert same == channel
+        assert (same.writer_ref, same.reader_ref) == (channel.writer_ref, channel.reader_ref)
         await worker.trigger_async({"function_id": "f", "payload": {"to": channel.writer_ref}})
         calls = engine.connections[0]
         assert calls.of("invokefunction", function_id="engine::channels::create")[0]["data"] == {"buffer_size": 8}
