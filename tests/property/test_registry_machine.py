@@ -37,7 +37,7 @@ class Peer:
         self.worker = worker
         self.takes_over = takes_over
         self.calls: dict[str, str] = {}  # invocation id → function id; unanswered
-        self.refused: set[str] = set()  # bindings it refused as a provider
+        self.refused: dict[str, str] = {}  # bindings it refused as a provider, with their type
 
     def asked_to_run(self) -> list[dict[str, Any]]:
         """Invocations that it has not answered."""
@@ -133,7 +133,9 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(peer=peers, type_id=st.sampled_from(TYPE_IDS))
     def provide(self, peer: Peer, type_id: str) -> None:
         if peer.worker.connected:
-            peer.refused.clear()
+            for binding_id, refused_type in list(peer.refused.items()):
+                if refused_type == type_id:  # it is asked again
+                    del peer.refused[binding_id]
             peer.worker.provide(type_id)
 
     @rule(peer=peers, type_id=st.sampled_from(TYPE_IDS))
@@ -150,7 +152,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def bind(self, peer: Peer, binding_id: str, type_id: str, explicit: str | None) -> None:
         if peer.worker.connected:
             for each in self.alive:
-                each.refused.discard(binding_id)
+                each.refused.pop(binding_id, None)
             members = {} if explicit is None else {"trigger_namespace": explicit}
             peer.worker.bind(binding_id, type_id, "svc::a", **members)
 
@@ -180,7 +182,7 @@ class RegistryMachine(RuleBasedStateMachine):
         is_provider = provider is not None and provider.owner is peer.worker.session
         assert (binding_id in self.engine.core.bindings.parked) == is_provider
         if is_provider:
-            peer.refused.add(binding_id)
+            peer.refused[binding_id] = binding.trigger_type
 
     @rule(peer=peers, function_id=st.sampled_from(FUNCTION_IDS), namespace=st.sampled_from(NAMESPACES))
     def call(self, peer: Peer, function_id: str, namespace: str) -> None:

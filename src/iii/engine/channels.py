@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 CAPACITY = 64  # messages, unless asked for otherwise
 MAX_CAPACITY = 1024
 READ_AHEAD_BYTES = 8 * MIB  # may wait beyond the capacity, so that a writer's Close is seen in time (07 §2.5)
-QUEUED_BYTES = 16 * MIB  # the most that waits, within the capacity or not, but for the last message
+PROMISED_READ_AHEAD_BYTES = 2 * MIB  # of a channel whose other end is in the engine, and takes at once what it can
 TTL_S = 300.0  # of a channel with an end that nobody has taken
 SWEEP_S = 60.0
 _MESSAGE_BYTES = 64  # what a waiting message takes besides its data
@@ -81,16 +81,25 @@ class Channel:
     """One FIFO. Either end may do its part before the other one comes; callbacks may call back."""
 
     __slots__ = (
-        "_bytes", "_capacity", "_channels", "_items", "_left", "_reader", "_waits", "_writer", "aborted", "access_key",
-        "created_at", "finished", "id", "reader_claimed", "writer_claimed",
+        "_bytes", "_capacity", "_channels", "_items", "_left", "_read_ahead_bytes", "_reader", "_waits", "_writer",
+        "aborted", "access_key", "created_at", "finished", "id", "reader_claimed", "writer_claimed",
     )  # fmt: skip
 
-    def __init__(self, channels: Channels, channel_id: str, access_key: str, capacity: int, created_at: float) -> None:
+    def __init__(
+        self,
+        channels: Channels,
+        channel_id: str,
+        access_key: str,
+        created_at: float,
+        capacity: int,
+        read_ahead_bytes: int,
+    ) -> None:
         self._channels = channels
         self.id = channel_id
         self.access_key = access_key
         self.created_at = created_at
         self._capacity = capacity
+        self._read_ahead_bytes = read_ahead_bytes
         self._items: deque[Item] = deque()
         self._bytes = 0
         self._writer: Writer | None = None
@@ -131,9 +140,9 @@ class Channel:
 
     @property
     def full(self) -> bool:
-        """Put no more until `writable`."""
-        beyond = len(self._items) > self._capacity and self._bytes >= READ_AHEAD_BYTES
-        self._waits = beyond or self._bytes >= QUEUED_BYTES
+        """Put no more until `writable`: so much waits beyond the capacity, or twice that within it."""
+        waiting, ahead = self._bytes, self._read_ahead_bytes
+        self._waits = waiting >= ahead and (len(self._items) > self._capacity or waiting >= 2 * ahead)
         return self._waits
 
     @property
@@ -242,7 +251,7 @@ class Channels:
 
     def create(self, capacity: int = CAPACITY) -> Channel:
         """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
-        return self._new(new_key(), new_key(), min(max(capacity, 1), MAX_CAPACITY))
+        return self._new(new_key(), new_key(), min(max(capacity, 1), MAX_CAPACITY), READ_AHEAD_BYTES)
 
     def promise(self, access_key: str, made: Callable[[Channel], None]) -> str:
         """The id of a channel that is made when somebody comes to take an end of it, and then given to `made`.
@@ -257,7 +266,7 @@ class Channels:
         """Make a promised channel now."""
         promise = self._promised.pop(channel_id, None)
         if promise is not None:
-            channel = self._new(channel_id, promise.access_key, CAPACITY)
+            channel = self._new(channel_id, promise.access_key, CAPACITY, PROMISED_READ_AHEAD_BYTES)
             promise.made(channel)
 
     def forget(self, channel_id: str) -> None:
@@ -279,8 +288,8 @@ class Channels:
         if self._by_id.pop(channel.id, None) is not None:
             channel.dissolve(expired=False)
 
-    def _new(self, channel_id: str, access_key: str, capacity: int) -> Channel:
-        channel = Channel(self, channel_id, access_key, capacity, self._clock.now())
+    def _new(self, channel_id: str, access_key: str, capacity: int, read_ahead_bytes: int) -> Channel:
+        channel = Channel(self, channel_id, access_key, self._clock.now(), capacity, read_ahead_bytes)
         self._by_id[channel_id] = channel
         if self._sweeper is None:
             self._sweep_later()

@@ -2,11 +2,13 @@
 
 import types
 import typing
+from functools import cache
 from typing import Any
 
 import msgspec
 
 
+@cache  # the builtins of a second engine in the process are those of the first
 def json_schema(annotation: Any) -> bytes:
     """Draft-07 schema with an inlined root, or `anyOf` for a union; an optional member has `"type": [<type>, "null"]`."""
     options = typing.get_args(annotation) if typing.get_origin(annotation) in _UNIONS else (annotation,)

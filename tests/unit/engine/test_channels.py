@@ -9,7 +9,6 @@ import pytest
 
 from iii.engine.channels import (
     MAX_CAPACITY,
-    QUEUED_BYTES,
     READ_AHEAD_BYTES,
     SWEEP_S,
     TTL_S,
@@ -154,7 +153,7 @@ def test_07_s10_bytes_are_bounded_whatever_the_capacity(channels: Channels) -> N
     channel, writer = channels.create(5000), End()
     channel.claim_writer(writer)
     for _ in range(MAX_CAPACITY // 2):
-        channel.put(bytes(2 * QUEUED_BYTES // MAX_CAPACITY))
+        channel.put(bytes(4 * READ_AHEAD_BYTES // MAX_CAPACITY))
     full = [channel.full]
     while writer.told == []:
         assert channel.take() is not None
