@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from picows import WSAutoPingStrategy
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
-from iii.protocol.limits import INBOUND_MESSAGE_BYTES
+from iii.protocol.limits import INBOUND_MESSAGE_BYTES, KIB
 
 if TYPE_CHECKING:
     from iii.server.web_socket import WebSocket
 
 logger = logging.getLogger(__name__)
 
+READ_AT_ONCE_BYTES = 256 * KIB  # on channels
 READ_BUFFER_BYTES = 2048  # the least; it grows with what arrives, and idle connections are the many
 
 # picows checks a request again, and is stricter than browsers are: it gets what the door understood of it
@@ -49,7 +50,7 @@ def renew(transport: asyncio.Transport, web_socket: WebSocket) -> None:
 
 
 def _shaken_hands(transport: asyncio.Transport | _Transport, key: str, web_socket: WebSocket) -> _Frames:
-    protocol = _Frames(
+    protocol = (_Frames if web_socket.kept_alive else _MeteredFrames)(
         None,  # host and path are a client's
         None,
         False,  # not the client
@@ -103,6 +104,16 @@ class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
         """Nobody is left to read what is not written yet, so that the end need not wait for it."""
         self.transport.underlying_transport.abort()
         return False
+
+
+class _MeteredFrames(_Frames):
+    """Reads little at a time: else one read after a pause brings all that the system has kept meanwhile."""
+
+    __slots__ = ()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room: memoryview = super().get_buffer(sizehint)
+        return room[:READ_AT_ONCE_BYTES]
 
 
 class _Log:

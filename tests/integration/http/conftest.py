@@ -92,9 +92,10 @@ class Site:
             is_json = answer.headers.get("content-type", "").startswith("application/json")
             return answer.status, answer.headers, await (answer.json() if is_json else answer.text())
 
-    async def channel(self, ref: dict[str, str]) -> RawSocket:
-        """One end of a channel."""
-        path = "/ws/channels/{channel_id}?key={access_key}&dir={direction}".format(**ref)
+    async def channel(self, end: iii.ChannelReader | iii.ChannelWriter) -> RawSocket:
+        """One end of a channel, byte by byte."""
+        ref = end.ref
+        path = f"/ws/channels/{ref.channel_id}?key={ref.access_key}&dir={ref.direction}"
         return await RawSocket.upgraded(self.listener.port, path)
 
     async def raw(self, sent: bytes = b"") -> RawSocket:

@@ -86,7 +86,7 @@ async def test_03_check_13_14_15_what_there_is_not(site: Site) -> None:
         assert (await site.get(path, "POST"))[0] == 404
 
 
-async def read_all(site: Site, ref: dict[str, str]) -> bytes:
+async def read_all(site: Site, ref: Any) -> bytes:
     async with await site.channel(ref) as reader:
         pieces = []
         while (frame := await reader.frame()).opcode != CLOSE:
@@ -101,8 +101,7 @@ async def reading(site: Site, route: str) -> list[tuple[Any, bytes]]:
     seen: list[tuple[Any, bytes]] = []
 
     async def handler(request: Any) -> Any:
-        ref = request["request_body"]
-        seen.append((request["body"], await read_all(site, {**ref} if isinstance(ref, dict) else ref)))
+        seen.append((request["body"], await read_all(site, request["request_body"])))
         return {"body": "read"}
 
     await site.route(route, handler)

@@ -129,7 +129,9 @@ class Exchange:
         self._deadline = math.inf
         self._watch_client()
         while True:
-            await response.forward(client)
+            while (piece := response.next_piece()) is not None:
+                await client.write(piece)
+                self._raise_if_gone()  # before the next one: what nobody receives is taken without end
             self._raise_if_gone()
             if response.ended:
                 break

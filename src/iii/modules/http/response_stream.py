@@ -9,7 +9,6 @@ from iii.modules.http.stream_head import StreamHead
 
 if TYPE_CHECKING:
     from iii.engine.channels import Channel
-    from iii.modules.http.client import Client
 
 
 class ResponseStream:
@@ -46,11 +45,10 @@ class ResponseStream:
             self.head.apply(item.data)
         return self.ended
 
-    async def forward(self, client: Client) -> None:
-        """Send on what is there now. Control messages come too late and are dropped."""
-        first, self._first = self._first, None
-        if first:
-            await client.write(first)
-        while (item := self._channel.take()) is not None:
-            if not item.is_text and item.data:
-                await client.write(item.data)
+    def next_piece(self) -> bytes | None:
+        """What is to be sent on next, if anything is there. Control messages come too late and are dropped."""
+        piece, self._first = self._first, None
+        while not piece and (item := self._channel.take()) is not None:
+            if not item.is_text:
+                piece = item.data
+        return piece or None
