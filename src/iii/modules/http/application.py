@@ -11,8 +11,9 @@ from iii.engine.bindings import Binding
 from iii.modules.http.answer import Answer
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
-from iii.modules.http.failure import failure, internal_error, too_large
+from iii.modules.http.failure import JSON_TYPE, failure, internal_error, too_large
 from iii.modules.http.headers import Headers
+from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
 from iii.modules.http.routes import Match, Missing, Route, RouteTable
 from iii.modules.http.slots import Slots
@@ -105,6 +106,9 @@ class HttpApplication:
             if found.allowed:
                 answer.headers.append((b"allow", ",".join(found.allowed).encode()))
             return answer
+        if settings.openapi and request.path == PATH and request.method in ("GET", "HEAD"):
+            document = openapi_document(self.routes, self._engine.functions, self._engine.options.version)
+            return Answer(200, [JSON_TYPE], document)
         if found.allowed:
             answer = failure(405, "METHOD_NOT_ALLOWED", "Method Not Allowed")
             answer.headers.append((b"allow", ",".join(found.allowed).encode()))

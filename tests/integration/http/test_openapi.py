@@ -1,0 +1,54 @@
+"""`GET /openapi.json` (issue 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.integration.http.conftest import Open, Site
+
+
+async def handler(request: Any) -> Any:
+    """Say hello."""
+    return {"body": 1}
+
+
+async def test_all_routes_with_the_schemas_of_their_functions(open_site: Open) -> None:
+    site = await open_site(openapi=True)
+    site.worker.register_function(
+        "users::create", handler, description="Create a user.",
+        request_format={
+            "type": "object",
+            "properties": {
+                "body": {"type": "object", "properties": {"name": {"type": "string"}}},
+                "path_params": {"type": "object", "properties": {"id": {"type": "integer"}}},
+                "query_params": {"type": "object", "properties": {"dry": {"type": "boolean"}}, "required": ["dry"]},
+            },
+        },
+        response_format={"type": "object", "properties": {"body": {"type": "integer"}}},
+    )  # fmt: skip
+    await site.route("POST users/:id", to="users::create")
+    await site.route("GET /files/*rest", handler)
+    await site.route("GET /gone", to="no::function")
+    status, document = await site.get("/openapi.json")
+    assert (status, document["openapi"], document["info"]["version"]) == (200, "3.1.0", "1.2.3")
+    assert list(document["paths"]) == ["/files/{rest}", "/gone", "/users/{id}"]
+    create = document["paths"]["/users/{id}"]["post"]
+    assert (create["summary"], create["x-iii-function"]) == ("Create a user.", "users::create")
+    assert create["parameters"] == [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}},
+        {"name": "dry", "in": "query", "required": True, "schema": {"type": "boolean"}},
+    ]
+    assert create["requestBody"]["content"]["application/json"]["schema"]["properties"] == {"name": {"type": "string"}}
+    assert create["responses"]["200"]["content"]["application/json"]["schema"] == {"type": "integer"}
+    (rest,) = document["paths"]["/files/{rest}"]["get"]["parameters"]
+    assert rest["schema"] == {"type": "string"}
+    assert "requestBody" not in document["paths"]["/gone"]["get"]
+
+
+async def test_it_is_off_unless_asked_for_and_a_route_of_ones_own_goes_first(site: Site, open_site: Open) -> None:
+    assert (await site.get("/openapi.json"))[0] == 404
+    other = await open_site(openapi=True)
+    assert (await other.get("/openapi.json", "HEAD"))[0] == 200
+    assert (await other.get("/openapi.json", "POST"))[0] == 404
+    await other.route("GET /openapi.json", handler)
+    assert await other.get("/openapi.json") == (200, 1)
