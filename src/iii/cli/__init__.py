@@ -13,6 +13,7 @@ COMMANDS = {
     "t": "iii.cli.trigger",
     "worker": "iii.cli.worker",
     "function": "iii.cli.function",
+    "routes": "iii.cli.routes",
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

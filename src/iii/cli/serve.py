@@ -17,6 +17,7 @@ commands:
   trigger         call a function and print its result
   worker list     who is connected
   function list   what can be called
+  routes          what is bound to HTTP
   ('iii COMMAND --help' tells more)"""
 
 _EXAMPLES = """\

@@ -1,0 +1,80 @@
+"""`iii routes`: what is bound to HTTP (issue 4; 03 A3)."""
+
+from typing import Any
+
+from iii.cli.address import ENVIRONMENT, add_address_options, address_of
+from iii.cli.output import json_text, print_table
+from iii.cli.parser import Parser, fail
+from iii.protocol.names import LIST_FUNCTIONS, LIST_TRIGGERS
+
+PROGRAM = "iii routes"
+_DESCRIPTION = """\
+Lists the HTTP routes and the functions behind them. Of several with the same method and path the newest serves.
+
+columns:
+  METHOD     what the route answers
+  PATH       as it was registered
+  FUNCTION   that is called
+  WORKER     who serves the function; - if nobody does, and requests fail"""
+
+
+def build_parser() -> Parser:
+    """All options of the command."""
+    examples = f"examples:\n  {PROGRAM}\n  {PROGRAM} --search users --json"
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} [options]", f"{examples}\n\n{ENVIRONMENT}")
+    parser.add_argument("--search", metavar="TEXT", help="only those whose path or function contains TEXT")
+    parser.add_argument("--json", action="store_true", help="print them as a JSON list")
+    add_address_options(parser)
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii routes …`"""
+    parser = build_parser()
+    options = parser.parse(arguments)
+    address = address_of(options, parser)
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.protocol.errors import InvocationError
+
+    request = {"dialect": "legacy", "include_internal": True}
+    try:
+        triggers = ask(address, "routes", LIST_TRIGGERS, request).result["triggers"]
+        functions = ask(address, "routes", LIST_FUNCTIONS, request).result["functions"]
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    routes = _routes(triggers, {row["function_id"]: row.get("worker_name") for row in functions})
+    if options.search:
+        text = options.search.lower()
+        routes = [route for route in routes if text in route["path"].lower() or text in route["function"].lower()]
+    if options.json:
+        print(json_text(routes))
+    elif routes:
+        cells = [[route["method"], route["path"], route["function"], route["worker"] or "-"] for route in routes]
+        print_table(["METHOD", "PATH", "FUNCTION", "WORKER"], cells)
+    else:
+        print("No routes.")
+    return 0
+
+
+def _routes(triggers: list[dict[str, Any]], workers: dict[str, str | None]) -> list[dict[str, Any]]:
+    """One for each trigger, by path and method."""
+    routes = []
+    for trigger in triggers:
+        config = trigger.get("config")
+        path = config.get("api_path") if isinstance(config, dict) else None
+        if trigger.get("trigger_type") != "http" or not isinstance(path, str):
+            continue
+        method = config.get("http_method")
+        routes.append(
+            {
+                "method": method.upper() if isinstance(method, str) else "GET",
+                "path": path if path.startswith("/") else f"/{path}",
+                "function": trigger["function_id"],
+                "worker": workers.get(trigger["function_id"]),
+                "trigger": trigger["id"],
+            }
+        )
+    return sorted(routes, key=lambda route: (route["path"], route["method"], route["function"]))

@@ -1,0 +1,63 @@
+"""`iii routes` against a running engine (issue 4)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import iii as sdk
+from tests.integration.cli.conftest import Iii, RunningEngine
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    folder: Path = tmp_path_factory.mktemp("engine")
+    (folder / "config.yaml").write_text(
+        "workers:\n- {name: iii-worker-manager, config: {port: 0}}\n- {name: iii-http, config: {port: 0}}"
+    )
+    running = RunningEngine(folder)
+    try:
+        running.url()
+        yield running
+        assert running.stop() == 0
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+def test_routes_as_a_table_and_as_json(iii: Iii, engine: RunningEngine) -> None:
+    assert iii("routes", "--url", engine.url()).stdout == "No routes.\n"
+    worker = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="web", otel={"enabled": False}))
+    try:
+        worker.register_function("users::get", lambda request: {})
+        for path, method, function_id in (
+            ("users/:id", "get", "users::old"), ("users/:id", "GET", "users::get"), ("/a", "POST", "no::function"),
+        ):  # fmt: skip
+            worker.register_trigger(
+                {"type": "http", "function_id": function_id, "config": {"api_path": path, "http_method": method}}
+            )
+        assert worker.list_workers()
+        done = iii("routes", "--url", engine.url())
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.split() for line in done.stdout.splitlines()] == [
+            ["METHOD", "PATH", "FUNCTION", "WORKER"],
+            ["POST", "/a", "no::function", "-"],
+            ["GET", "/users/:id", "users::get", "web"],
+            ["GET", "/users/:id", "users::old", "-"],
+        ]
+        found = json.loads(iii("routes", "--search", "USERS", "--json", III_URL=engine.url()).stdout)
+        assert [(route["function"], route["worker"]) for route in found] == [
+            ("users::get", "web"),
+            ("users::old", None),
+        ]
+        assert found[0].keys() == {"method", "path", "function", "worker", "trigger"}
+    finally:
+        worker.shutdown()
+
+
+def test_no_engine_and_wrong_options(iii: Iii) -> None:
+    done = iii("routes", "--port", "1")
+    assert done.returncode == 1
+    assert "cannot connect" in done.stderr
+    assert iii("routes", "--nonsense").returncode == 2
