@@ -64,9 +64,11 @@ def _routes(triggers: list[dict[str, Any]], workers: dict[str, str | None]) -> l
     routes = []
     for trigger in triggers:
         config = trigger.get("config")
-        path = config.get("api_path") if isinstance(config, dict) else None
-        if trigger.get("trigger_type") != "http" or not isinstance(path, str):
+        if trigger.get("trigger_type") != "http" or not isinstance(config, dict):
             continue
+        path = config.get("api_path")
+        if not isinstance(path, str):
+            continue  # a provider of a worker's own may want other keys
         method = config.get("http_method")
         routes.append(
             {
