@@ -34,6 +34,29 @@ const kinds = {
   relay: ({ to, payload }) => client.trigger({ function_id: to, payload }),
 }
 
+const bytesOf = async (reader) => {
+  let size = 0
+  for await (const chunk of reader.stream) size += chunk.length
+  return size
+}
+
+const httpKinds = {
+  http_json: async ({ path_params, query_params, body, method }) => (
+    { status_code: 201, headers: { 'X-Client': 'yes' }, body: { path_params, query_params, body, method } }
+  ),
+  http_upload: async ({ request_body }) => ({ status_code: 200, body: { size: await bytesOf(request_body) } }),
+  http_stream: async ({ response }) => {
+    response.sendMessage(JSON.stringify({ type: 'set_status', status_code: 206 }))
+    response.sendMessage(JSON.stringify({ type: 'set_headers', headers: { 'content-type': 'text/event-stream' } }))
+    for (let number = 0; number < 4; number++) response.stream.write(Buffer.from(`data: ${number}\n\n`))
+    response.stream.end()
+  },
+  http_hang: async ({ response }) => {
+    response.stream.write(Buffer.from('half'))
+    await wait(60)
+  },
+}
+
 const describe = (error) => {
   let { code, message } = error ?? {}
   message ??= String(error)
@@ -57,7 +80,7 @@ const commands = {
       say({ event: 'handled', function_id, payload: payload ?? null, metadata: metadata ?? null })
       return kinds[kind](payload)
     }
-    const handler = sync ? run : async (payload, metadata) => run(payload, metadata)
+    const handler = httpKinds[kind] ?? (sync ? run : async (payload, metadata) => run(payload, metadata))
     functions.set(function_id, before(0, 10)
       ? client.registerFunction({ id: function_id, ...details }, handler)
       : client.registerFunction(function_id, handler, details))

@@ -159,6 +159,9 @@ class Driver:
         return handler
 
     def _async_handler(self, function_id: str, kind: str) -> Callable[..., Any]:
+        if kind in HTTP_KINDS:
+            return HTTP_KINDS[kind]
+
         async def handler(payload: Any, metadata: Any = None) -> Any:
             say({"event": "handled", "function_id": function_id, "payload": payload, "metadata": metadata})
             if kind == "relay":
@@ -187,6 +190,34 @@ def act(kind: str, payload: Any) -> Any:
         case "big":
             return "x" * payload["size"]
     raise LookupError(kind)
+
+
+async def http_json(request: Any) -> Any:
+    body = {name: request[name] for name in ("path_params", "query_params", "body", "method")}
+    return {"status_code": 201, "headers": {"X-Client": "yes"}, "body": body}
+
+
+async def http_upload(request: Any) -> Any:
+    return {"status_code": 200, "body": {"size": len(await request["request_body"].read_all())}}
+
+
+async def http_stream(request: Any) -> None:
+    writer = request["response"]
+    await writer.send_message_async(json.dumps({"type": "set_status", "status_code": 206}))
+    await writer.send_message_async(
+        json.dumps({"type": "set_headers", "headers": {"content-type": "text/event-stream"}})
+    )
+    for number in range(4):
+        await writer.write(f"data: {number}\n\n".encode())
+    await writer.close_async()
+
+
+async def http_hang(request: Any) -> None:
+    await request["response"].write(b"half")
+    await asyncio.sleep(60)
+
+
+HTTP_KINDS = {"http_json": http_json, "http_upload": http_upload, "http_stream": http_stream, "http_hang": http_hang}
 
 
 def provider(refuse: str | None) -> Any:
