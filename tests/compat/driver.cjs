@@ -40,7 +40,7 @@ const bytesOf = async (reader) => {
   return size
 }
 
-const httpKinds = {
+const kindsWithChannels = {
   http_json: async ({ path_params, query_params, body, method }) => (
     { status_code: 201, headers: { 'X-Client': 'yes' }, body: { path_params, query_params, body, method } }
   ),
@@ -50,6 +50,23 @@ const httpKinds = {
     response.sendMessage(JSON.stringify({ type: 'set_headers', headers: { 'content-type': 'text/event-stream' } }))
     for (let number = 0; number < 4; number++) response.stream.write(Buffer.from(`data: ${number}\n\n`))
     response.stream.end()
+  },
+  channel_send: async ({ writer, records }) => {
+    writer.sendMessage('begin')
+    for (const record of records) writer.stream.write(Buffer.from(JSON.stringify(record) + '\n'))
+    await new Promise((resolve) => writer.stream.write(Buffer.alloc(0), resolve))
+    writer.sendMessage('end')
+    writer.stream.end()
+    return records.length
+  },
+  channel_stats: async ({ reader }) => {
+    const texts = []
+    reader.onMessage((text) => texts.push(text))
+    const chunks = []
+    for await (const chunk of reader.stream) chunks.push(chunk)
+    const values = Buffer.concat(chunks).toString().split('\n').filter(Boolean).map((line) => JSON.parse(line).value)
+    const sum = values.reduce((a, b) => a + b, 0)
+    return { sum, average: sum / values.length, min: Math.min(...values), max: Math.max(...values), texts }
   },
   http_hang: async ({ response }) => {
     response.stream.write(Buffer.from('half'))
@@ -80,7 +97,7 @@ const commands = {
       say({ event: 'handled', function_id, payload: payload ?? null, metadata: metadata ?? null })
       return kinds[kind](payload)
     }
-    const handler = httpKinds[kind] ?? (sync ? run : async (payload, metadata) => run(payload, metadata))
+    const handler = kindsWithChannels[kind] ?? (sync ? run : async (payload, metadata) => run(payload, metadata))
     functions.set(function_id, before(0, 10)
       ? client.registerFunction({ id: function_id, ...details }, handler)
       : client.registerFunction(function_id, handler, details))

@@ -159,8 +159,8 @@ class Driver:
         return handler
 
     def _async_handler(self, function_id: str, kind: str) -> Callable[..., Any]:
-        if kind in HTTP_KINDS:
-            return HTTP_KINDS[kind]
+        if kind in WITH_CHANNELS:
+            return WITH_CHANNELS[kind]
 
         async def handler(payload: Any, metadata: Any = None) -> Any:
             say({"event": "handled", "function_id": function_id, "payload": payload, "metadata": metadata})
@@ -217,7 +217,35 @@ async def http_hang(request: Any) -> None:
     await asyncio.sleep(60)
 
 
-HTTP_KINDS = {"http_json": http_json, "http_upload": http_upload, "http_stream": http_stream, "http_hang": http_hang}
+async def channel_send(job: Any) -> Any:
+    """Each record as bytes, between two texts; JSON lines."""
+    writer = job["writer"]
+    await writer.send_message_async("begin")
+    for record in job["records"]:
+        await writer.write(json.dumps(record).encode() + b"\n")
+    await writer.send_message_async("end")
+    await writer.close_async()
+    return len(job["records"])
+
+
+async def channel_stats(job: Any) -> Any:
+    texts: list[str] = []
+    job["reader"].on_message(texts.append)
+    lines = (await job["reader"].read_all()).split(b"\n")
+    values = [json.loads(line)["value"] for line in lines if line]
+    return {
+        "sum": sum(values),
+        "average": sum(values) / len(values),
+        "min": min(values),
+        "max": max(values),
+        "texts": texts,
+    }
+
+
+WITH_CHANNELS = {
+    "http_json": http_json, "http_upload": http_upload, "http_stream": http_stream, "http_hang": http_hang,
+    "channel_send": channel_send, "channel_stats": channel_stats,
+}  # fmt: skip
 
 
 def provider(refuse: str | None) -> Any:

@@ -182,6 +182,17 @@ async def test_03_check_51_requests_wait_for_their_turn(open_site: Open) -> None
     assert time.monotonic() - begin >= 0.06
 
 
+async def test_03_A11_waiting_for_a_turn_does_not_count_towards_the_timeout(open_site: Open) -> None:
+    site = await open_site(concurrency_request_limit=1, default_timeout=200)
+
+    async def handler(request: Any) -> Any:
+        await asyncio.sleep(0.08)
+        return {"body": 1}
+
+    await site.route("GET /a", handler)
+    assert await asyncio.gather(*(site.get("/a") for _ in range(5))) == [(200, 1)] * 5
+
+
 async def test_03_check_50_no_turns_at_all_are_one(open_site: Open) -> None:
     site = await open_site(concurrency_request_limit=0)
     await site.route("GET /a", noting([], "", {"body": 1}))

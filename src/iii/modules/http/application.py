@@ -133,11 +133,12 @@ async def _turn_or_gone(slots: Slots, client: Client) -> None:
     turn, left = asyncio.ensure_future(slots.wait()), asyncio.ensure_future(client.left())
     try:
         await asyncio.wait((turn, left), return_when=asyncio.FIRST_COMPLETED)
-        if not left.done():
-            return
+        if left.done():
+            raise ClientGone
+    except (ClientGone, asyncio.CancelledError):
         if turn.done():
             slots.give_back()
-        raise ClientGone
+        raise
     finally:
         turn.cancel()
         left.cancel()

@@ -72,7 +72,7 @@ class Exchange:
         self._endpoint = match.route.target
         self._client = client
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + settings.timeout_s
+        self._deadline = math.inf  # of the response's head, once it has begun
         self._wakeup = Wakeup(self._loop)
         self._channel_ids: tuple[str, ...] = ()  # of the request, of the response
         self._content: bytes | None = None  # of the request; None: it has not been read as a whole
@@ -94,6 +94,7 @@ class Exchange:
         Raises ClientGone.
         """
         endpoint, settings = self._endpoint, self._settings
+        self._deadline = self._loop.time() + settings.timeout_s
         condition, middleware = endpoint.config.condition_function_id, endpoint.config.middleware_function_ids
         try:
             if condition is None and not middleware and not settings.middleware:  # nearly all

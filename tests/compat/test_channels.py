@@ -1,0 +1,30 @@
+"""Channels between functions of published clients (07 check 13)."""
+
+import pytest
+
+from tests.compat.drivers import Driver
+from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.fleet import OURS, parameters, require
+from tests.processes import EngineProcess
+
+pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+
+RECORDS = [{"value": value} for value in (12, 99, 100, 308, 2048)]
+STATS = {"sum": 2567, "average": 513.4, "min": 12, "max": 2048, "texts": ["begin", "end"]}
+
+
+@pytest.mark.parametrize("client", parameters(*PYTHON, *NODE))
+def test_07_check_13_a_sender_streams_records_and_a_processor_sums_them(
+    client: Client, own_engine: EngineProcess
+) -> None:
+    require(client)
+    with Driver(client) as theirs, Driver(OURS) as caller:
+        theirs.connect(own_engine.url, "theirs")
+        caller.connect(own_engine.url, "caller")
+        theirs.register("theirs::send", "channel_send")
+        theirs.register("theirs::stats", "channel_stats")
+        theirs.discover("functions")
+        refs = caller.call("engine::channels::create", {})
+        sending = caller.start_call("theirs::send", {"writer": refs["writer"], "records": RECORDS})
+        assert caller.call("theirs::stats", {"reader": refs["reader"]}) == STATS
+        assert sending.result(20) == 5
