@@ -16,6 +16,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.sdk.channels import ChannelDoor, materialized
 from iii.sdk.refs import StreamChannelRef
 from iii.server.clock import LoopClock
+from iii.server.framing import PING, control_frame
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until
 
@@ -167,6 +168,74 @@ async def test_an_end_that_is_not_there_is_named(worker: iii.Worker, core: Engin
     assert isinstance(unknown, iii.ChannelReader)
     with pytest.raises(iii.ChannelError, match="cannot open channel nowhere"):
         await unknown.read_all()
+
+
+async def test_pings_are_answered_and_fragments_joined(worker: iii.Worker, core: Engine) -> None:
+    channel = await worker.create_channel_async()
+    reading = asyncio.ensure_future(channel.reader.read_all())
+    (kept,) = core.channels._by_id.values()
+    await until(lambda: kept.reader_claimed)
+    socket: Any = kept._reader
+    socket.outbox.send_frame(control_frame(PING, b"alive?"))
+    socket.heard = False
+    await until(lambda: socket.heard)
+    socket.outbox.send_frame(bytes((0x02, 3)) + b"fra")  # a fragment, and the rest of it
+    socket.outbox.send_frame(bytes((0x80, 5)) + b"gment")
+    await channel.writer.close()
+    assert await reading == b"fragment"
+
+
+async def test_a_connection_that_is_lost_is_named(worker: iii.Worker, core: Engine) -> None:
+    channel = await worker.create_channel_async()
+    await channel.writer.write(b"x")
+    reading = asyncio.ensure_future(channel.reader.read_all())
+    (kept,) = core.channels._by_id.values()
+    await until(lambda: kept.reader_claimed)
+    ends: list[Any] = [kept._reader, kept._writer]
+    for end in ends:
+        end.abort()
+    with pytest.raises(iii.ChannelError, match="the connection was lost"):
+        await reading
+
+    async def write_on() -> None:
+        while True:
+            await channel.writer.write(b"y")
+            await asyncio.sleep(0)
+
+    with pytest.raises(iii.ChannelError, match="the connection was lost"):
+        await asyncio.wait_for(write_on(), DEADLINE_S)
+    await channel.writer.close()
+
+
+async def test_a_close_that_nobody_takes_has_an_end(
+    worker: iii.Worker, core: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.sdk.channels.CLOSE_S", 0.05)
+    channel = await worker.create_channel_async(1)
+    (kept,) = core.channels._by_id.values()
+
+    async def push() -> None:
+        while True:
+            await channel.writer.write(bytes(2**20))
+
+    pushing = asyncio.ensure_future(push())
+    await until(lambda: kept.full)
+    pushing.cancel()
+    await asyncio.wait([pushing])
+    with pytest.raises(iii.ChannelError, match=r"nobody took all of it within 0\.05 s"):
+        await channel.writer.close()
+    kept.leave()
+
+
+async def test_a_listener_that_fails_disturbs_nobody(worker: iii.Worker, caplog: pytest.LogCaptureFixture) -> None:
+    channel = await worker.create_channel_async()
+    channel.reader.on_message(lambda text: 1 / 0)
+    async with channel.writer as writer:
+        await writer.send_message("x")
+        await writer.write(b"data")
+    assert await channel.reader.read_all() == b"data"
+    assert "A listener of channel" in caplog.text
+    await channel.reader.close()
 
 
 @pytest.mark.parametrize(
