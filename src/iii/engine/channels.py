@@ -71,7 +71,7 @@ class Reader(Protocol):
     """Whoever took the reading end."""
 
     def readable(self) -> None:
-        """Something came after nothing had been there, or the end."""
+        """Something came after `take` had found nothing, or the end."""
 
     def expired(self) -> None:
         """Nobody took the other end in time."""
@@ -81,7 +81,7 @@ class Channel:
     """One FIFO. Either end may do its part before the other one comes; callbacks may call back."""
 
     __slots__ = (
-        "_bytes", "_capacity", "_channels", "_items", "_left", "_read_ahead_bytes", "_reader", "_waits", "_writer",
+        "_bytes", "_capacity", "_channels", "_idle", "_items", "_left", "_read_ahead_bytes", "_reader", "_waits", "_writer",
         "aborted", "access_key", "created_at", "finished", "id", "reader_claimed", "writer_claimed",
     )  # fmt: skip
 
@@ -105,6 +105,7 @@ class Channel:
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._waits = False  # the writer was told that there is no room
+        self._idle = True  # the reader has taken everything and knows it
         self._left = False  # the reader
         self.writer_claimed = False  # now or before
         self.reader_claimed = False
@@ -135,8 +136,7 @@ class Channel:
             return
         self._items.append(Item(data, is_text))
         self._bytes += len(data) + _MESSAGE_BYTES
-        if len(self._items) == 1 and self._reader is not None:
-            self._reader.readable()
+        self._tell_reader()
 
     @property
     def full(self) -> bool:
@@ -164,7 +164,13 @@ class Channel:
         self._writer = None
         if self._left:
             self._channels.remove(self)
-        elif self._reader is not None and not self._items:
+        else:
+            self._tell_reader()
+
+    def _tell_reader(self) -> None:
+        """Not while it takes: `take` may call the writer, and what that one puts comes after the item taken."""
+        if self._idle and self._reader is not None:
+            self._idle = False
             self._reader.readable()
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -178,9 +184,11 @@ class Channel:
         return True
 
     def take(self) -> Item | None:
-        """The next message; None: nothing is there now."""
+        """The next message; None: nothing is there now, and the reader is told when there is."""
         if not self._items:
+            self._idle = True
             return None
+        self._idle = False
         item = self._items.popleft()
         self._bytes -= len(item.data) + _MESSAGE_BYTES
         if self._waits and self._writer is not None and len(self._items) <= self._capacity // 2:
