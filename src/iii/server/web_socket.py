@@ -57,6 +57,10 @@ class WebSocket(WSListener):
     def opened(self) -> None:
         """Frames may follow."""
 
+    def pinged(self, payload: bytes) -> None:
+        """Answer in order with everything else."""
+        self.outbox.send_frame(control_frame(PONG, payload))
+
     def ended(self) -> None:
         """Nothing more will be received. Called at least once."""
 
@@ -105,7 +109,7 @@ class WebSocket(WSListener):
             if self._closing is None:
                 self._data_frame(kind, frame)
         elif kind is _PING:
-            self.outbox.send_frame(control_frame(PONG, frame.get_payload_as_bytes()))
+            self.pinged(frame.get_payload_as_bytes())
         elif kind is _CLOSE:
             self._peer_closes(frame.get_payload_as_bytes())
 

@@ -299,6 +299,27 @@ async def test_07_s2_5_the_tail_reaches_a_reader_that_pings_and_reads_late(
         assert closed(await reader.frame()) == (1000, b"end_of_stream")
 
 
+async def test_07_s2_5_a_slow_reader_of_a_largest_message_may_ping(
+    port: int, channel: Channel, listener: Listener
+) -> None:
+    """The limit on what waits for a worker (L12) is none for it; its pings get one answer, once there is room."""
+    message = bytes(64 * 2**20)
+    async with await end(port, channel, "read") as reader:
+        transport = cast(asyncio.Transport, reader.writer.transport)  # uvloop's are none by inheritance
+        await until(lambda: channel.reader_claimed)
+        transport.pause_reading()
+        channel.put(bytes(255 * 2**10))
+        channel.put(message)
+        for number in range(100):
+            reader.say(b"%d" % number, PING)
+        (socket,) = (socket for socket in listener.connections if isinstance(socket, ReaderSocket))
+        await until(lambda: socket._unanswered == b"99")
+        transport.resume_reading()
+        assert await reader.frame() == Frame(True, BINARY, bytes(255 * 2**10))
+        assert await reader.frame() == Frame(True, BINARY, message)
+        assert await reader.frame() == Frame(True, PONG, b"99")
+
+
 async def test_L5_a_message_over_the_limit_ends_the_writer(port: int, channel: Channel) -> None:
     async with await end(port, channel, "write") as writer:
         writer.write(bytes((0x82, 0xFF)) + (64 * 2**20 + 1).to_bytes(8, "big") + bytes(4))
