@@ -19,7 +19,8 @@ $(STAMP): requirements.lock pyproject.toml
 	    echo "iii needs Python 3.11 or newer and '$(PYTHON)' is not. Name another one: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "== setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# --no-deps: the lock is complete, and pip 23 reads `coverage[toml]>=7` as unpinned beside `coverage==7.17.3`
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
