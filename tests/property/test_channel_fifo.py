@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from iii.engine.channels import MAX_CAPACITY, READ_AHEAD_BYTES, SWEEP_S, TTL_S, Channel, Channels, Item
@@ -64,7 +64,13 @@ class Ends:
         self.told.append("expired")
 
 
+_SMALL_BEFORE_LARGE = [
+    ("put", 0, False), ("put", 1, False), ("write",), *[("put", READ_AHEAD_BYTES, False)] * 4, ("read",), ("take",), ("take",),
+]  # fmt: skip
+
+
 @given(CAPACITIES, STEPS, ENDINGS, st.booleans(), st.booleans())
+@example(5000, _SMALL_BEFORE_LARGE, "finish", False, False)
 def test_07_s2_4_order_is_kept_and_nothing_is_lost_within_bounds(
     capacity: int, steps: list[tuple[str, int, bool] | tuple[str]], ending: str, eager: bool, nested: bool
 ) -> None:

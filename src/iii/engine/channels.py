@@ -191,10 +191,15 @@ class Channel:
         self._idle = False
         item = self._items.popleft()
         self._bytes -= len(item.data) + _MESSAGE_BYTES
-        if self._waits and self._writer is not None and len(self._items) <= self._capacity // 2:
+        if self._waits and self._writer is not None and self._is_half_empty:
             self._waits = False
             self._writer.writable()
         return item
+
+    @property
+    def _is_half_empty(self) -> bool:
+        """By messages and by bytes: a small message taken before large ones makes no room for another large one."""
+        return len(self._items) <= self._capacity // 2 and self._bytes <= self._read_ahead_bytes
 
     @property
     def at_end(self) -> bool:
