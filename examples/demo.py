@@ -40,12 +40,10 @@ def add(numbers: Sum) -> int:
     "Add two numbers."
     return numbers.a + numbers.b
 
-@worker.function("web::sum")
-def sum_of_query(request: dict) -> dict:
-    numbers = request["query_params"]
-    return {"status_code": 200, "body": {"sum": int(numbers["a"]) + int(numbers["b"])}}
+@worker.http("GET", "/sum")
+def sum_of_query(a: int, b: int) -> dict:
+    return {"sum": a + b}
 
-worker.register_trigger({"type": "http", "function_id": "web::sum", "config": {"api_path": "/sum", "http_method": "GET"}})
 signal.pause()
 """
 

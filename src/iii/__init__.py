@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from iii.protocol.messages import HttpInvocation as HttpInvocationConfig
     from iii.sdk.channels import Channel, ChannelError, ChannelReader, ChannelWriter
     from iii.sdk.doors import connect_worker, register_worker
+    from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
+    from iii.sdk.http_parameters import Header, Query
     from iii.sdk.logger import Logger
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
@@ -40,8 +42,11 @@ __all__ = [
     "FunctionInfo",
     "FunctionNotFound",
     "FunctionRef",
+    "Header",
     "HmacAuth",
     "HttpInvocationConfig",
+    "HttpRequest",
+    "HttpResponse",
     "InitOptions",
     "InvalidRequest",
     "InvocationError",
@@ -51,6 +56,7 @@ __all__ = [
     "Logger",
     "OtelConfig",
     "PayloadTooLarge",
+    "Query",
     "ReconnectionConfig",
     "RegistrationRejected",
     "Stream",
@@ -58,6 +64,7 @@ __all__ = [
     "StreamItemInput",
     "StreamListGroupsInput",
     "StreamListInput",
+    "StreamResponse",
     "StreamSetInput",
     "TelemetryOptions",
     "Trigger",
@@ -101,6 +108,15 @@ _MODULES = {
     "iii.sdk.doors": (
         "connect_worker",
         "register_worker",
+    ),
+    "iii.sdk.http_messages": (
+        "HttpRequest",
+        "HttpResponse",
+        "StreamResponse",
+    ),
+    "iii.sdk.http_parameters": (
+        "Header",
+        "Query",
     ),
     "iii.sdk.logger": ("Logger",),
     "iii.sdk.options": (

@@ -24,7 +24,7 @@ class Hints:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
             parameters = None  # a builtin that does not tell
-        resolved = _resolved(function)
+        resolved = resolved_hints(function)
         self.inspectable = parameters is not None
         self.parameters = parameters or []
         first = next((each for each in self.parameters if each.kind in _POSITIONAL), None)
@@ -60,14 +60,15 @@ class Hints:
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def _resolved(function: Callable[..., Any]) -> dict[str, Any]:
+def resolved_hints(function: Callable[..., Any], *, include_extras: bool = False) -> dict[str, Any]:
+    """By parameter name and `return`; with what `Annotated` adds only if that is wanted. Empty if a name in one is unknown."""
     target: Any = function
     while hasattr(target, "func"):  # functools.partial
         target = target.func
     if not inspect.isroutine(target) and not inspect.isclass(target):
         target = type(target).__call__  # an object that can be called
     try:
-        return typing.get_type_hints(target)
+        return typing.get_type_hints(target, include_extras=include_extras)
     except Exception:  # an unresolvable name, whatever it raises, means: no hints
         return {}
 
@@ -129,11 +130,21 @@ def reader(hint: Any) -> Reader:
             if CALLER.encode() not in bytes(raw):
                 raise InvalidRequest(str(error)) from None
         try:
-            return msgspec.convert(_without_caller(raw), hint, dec_hook=_from_plain)
+            return msgspec.convert(_without_caller(raw), hint, str_keys=True, dec_hook=_from_plain)
         except msgspec.ValidationError as error:
             raise InvalidRequest(str(error)) from None
 
     return read
+
+
+def converted(value: Any, hint: Any) -> Any:
+    """Plain values as a type that `is_readable`. Raises InvalidRequest, with the path of the bad field."""
+    try:
+        if is_pydantic_model(hint):
+            return _from_plain(hint, value)
+        return msgspec.convert(value, hint, str_keys=True, dec_hook=_from_plain)
+    except ValueError as error:  # msgspec's ValidationError is one
+        raise InvalidRequest(str(error)) from None
 
 
 def _pydantic_reader(model: Any) -> Reader:

@@ -165,12 +165,17 @@ class ChannelEnd:
     ) -> None:
         if kind is None:
             await self.close()
-        elif self._socket is not None:
-            self._closed = True
-            self._socket.abort()  # the other end must not take it for complete
+        else:
+            self.abort()
 
     async def close(self) -> None:
         raise NotImplementedError
+
+    def abort(self) -> None:
+        """Break it off: the other end must not take it for complete."""
+        self._closed = True
+        if self._socket is not None:
+            self._socket.abort()
 
     async def _open(self) -> _ChannelSocket:
         if self._closed:
@@ -188,6 +193,12 @@ class ChannelWriter(ChannelEnd):
         """Append bytes to the stream; waits while the reader is too far behind. Raises ChannelError."""
         for start in range(0, len(data) or 1, FRAME_BYTES):
             await self._send(WSMsgType.BINARY, data[start : start + FRAME_BYTES])
+
+    @property
+    def broken(self) -> bool:
+        """Whether the reader has gone, or the connection is lost."""
+        socket = self._socket
+        return socket is not None and not self._closed and (socket.ended or socket.close is not None)
 
     async def send_message(self, text: str) -> None:
         """Send a text beside the stream, in order with it. Raises ChannelError."""

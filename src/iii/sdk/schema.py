@@ -1,5 +1,6 @@
 """JSON Schema of a handler's payload and result, from its type hints (08 §9.6)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,8 +15,18 @@ Schema = dict[str, Any]
 
 def schema(hint: Any) -> Schema | None:
     """The schema of a type, with all definitions under the root's `$defs`; None if the hint says nothing about JSON."""
-    if hint is NOTHING or hint is Any or not is_readable(hint):
+    (root,), definitions = components([hint])
+    root = _inlined(root, definitions)
+    if not root:
         return None
+    if definitions:
+        root["$defs"] = definitions
+    root["$schema"] = DIALECT
+    return root
+
+
+def components(hints: Sequence[Any]) -> tuple[list[Schema], Schema]:
+    """The schemas of several types and the definitions that they share; one that says nothing about JSON is ``{}``."""
     definitions: Schema = {}
 
     def of_pydantic(model: Any) -> Schema:
@@ -23,19 +34,21 @@ def schema(hint: Any) -> Schema | None:
         definitions.update(described.pop("$defs", {}))
         return described
 
-    if is_pydantic_model(hint):
-        root = of_pydantic(hint)
-    else:
-        (root,), found = msgspec.json.schema_components([hint], schema_hook=of_pydantic, ref_template=_REFERENCE)
-        definitions.update(found)
-    root = _inlined(root, definitions)
-    if not root:
-        return None
-    described: Schema = _simplified(root)
-    if definitions:
-        described["$defs"] = {name: _simplified(each) for name, each in sorted(definitions.items())}
-    described["$schema"] = DIALECT
-    return described
+    plain = [hint for hint in hints if _says_something(hint) and not is_pydantic_model(hint)]
+    found, shared = msgspec.json.schema_components(plain, schema_hook=of_pydantic, ref_template=_REFERENCE)
+    roots = iter(found)
+    schemas = [
+        {} if not _says_something(hint) else of_pydantic(hint) if is_pydantic_model(hint) else next(roots)
+        for hint in hints
+    ]
+    definitions.update(shared)
+    return [_simplified(each) for each in schemas], {
+        name: _simplified(definitions[name]) for name in sorted(definitions)
+    }
+
+
+def _says_something(hint: Any) -> bool:
+    return hint is not NOTHING and hint is not Any and is_readable(hint)
 
 
 def _inlined(root: Schema, definitions: Schema) -> Schema:

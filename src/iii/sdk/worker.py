@@ -5,7 +5,7 @@ Methods without `_async` may be used from any thread; those that wait for an ans
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from iii.protocol.errors import FunctionNotFound
@@ -15,6 +15,7 @@ from iii.sdk import discovery
 from iii.sdk.caller import ON_LOOP
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
+from iii.sdk.http_handler import HttpHandler
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
@@ -96,6 +97,55 @@ class Worker:
             "response_format": response_format,
         }
         return self._core.registrar.function(wanted, handler_or_invocation, schemas=True)
+
+    def http(
+        self,
+        method: str,
+        path: str,
+        *,
+        function_id: str | None = None,
+        description: str | None = None,
+        metadata: Any = None,
+        condition_function_id: str | None = None,
+        middleware_function_ids: Sequence[str] = (),
+    ) -> Callable[[F], F]:
+        """Serve a route with the decorated function; it stays what it was.
+
+        Its parameters say what they take: names in the path are those, scalars the query, `Annotated[str, iii.Header()]`
+        a header, `bytes` the raw body, other types the JSON body; `iii.HttpRequest` is all of it, and an
+        `iii.StreamResponse` is written to instead of returned. A request that does not fit is answered with 400. What
+        the function returns is the body of a 200; `iii.HttpResponse` says otherwise; None is 204.
+
+        Args:
+            path: with parameters such as ``/users/:id``.
+            function_id: under which other workers can call it; ``http::POST /users/:id`` unless given.
+            condition_function_id, middleware_function_ids: called before, as in the trigger's config.
+
+        Raises:
+            TypeError: it cannot be told where a parameter comes from.
+            ValueError: the id is registered here already.
+        """
+
+        def register(handler: F) -> F:
+            endpoint = HttpHandler(handler, path)
+            served_by = function_id or f"http::{method.upper()} {path}"
+            self.register_function(
+                served_by,
+                endpoint.serve,
+                description=description,
+                metadata=metadata,
+                request_format=endpoint.request_format,
+                response_format=endpoint.response_format,
+            )
+            config: dict[str, Any] = {"api_path": path, "http_method": method}
+            if condition_function_id is not None:
+                config["condition_function_id"] = condition_function_id
+            if middleware_function_ids:
+                config["middleware_function_ids"] = list(middleware_function_ids)
+            self.register_trigger({"type": "http", "function_id": served_by, "config": config})
+            return handler
+
+        return register
 
     # -- triggers -------------------------------------------------------------------------------------------------
 

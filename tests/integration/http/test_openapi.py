@@ -52,3 +52,29 @@ async def test_it_is_off_unless_asked_for_and_a_route_of_ones_own_goes_first(sit
     assert (await other.get("/openapi.json", "POST"))[0] == 404
     await other.route("GET /openapi.json", handler)
     assert await other.get("/openapi.json") == (200, 1)
+
+
+async def test_definitions_of_the_same_name_are_kept_apart_unless_they_are_the_same(open_site: Open) -> None:
+    site = await open_site(openapi=True)
+    person: dict[str, Any] = {"type": "object", "properties": {"boss": {"$ref": "#/$defs/Some Person"}}}
+    for number, extra in enumerate([{}, {}, *({"title": str(title)} for title in range(12))]):
+        definitions = {"Some Person": {**person, **extra}, "Some_Person": {"type": "string"}}
+        members = {"body": {"$ref": "#/$defs/Some Person"}, "query_params": {"properties": {"a b": {"$ref": 5}}}}
+        schema = {"properties": members, "$defs": definitions}
+        site.worker.register_function(f"f::{number}", lambda _: None, request_format=schema)
+        await site.route(f"POST /{number:02}", to=f"f::{number}")
+    _, document = await site.get("/openapi.json")
+    used = [
+        document["paths"][f"/{number:02}"]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for number in range(14)
+    ]
+    names = [each.removeprefix("#/components/schemas/") for each in used]
+    assert names[:3] == ["Some_Person", "Some_Person", "Some_Person_2"]
+    assert len(set(names)) == 13
+    for number, name in enumerate(names[2:]):
+        found = document["components"]["schemas"][name]
+        assert found == {
+            "type": "object",
+            "title": str(number),
+            "properties": {"boss": {"$ref": f"#/components/schemas/{name}"}},
+        }

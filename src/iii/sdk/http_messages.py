@@ -1,0 +1,158 @@
+"""HTTP requests and responses as handlers see them: buffered, or piece by piece (03 A5-A7, 08 §12)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from iii.sdk.channels import ChannelError, ChannelReader, ChannelWriter
+from iii.sdk.encoding import to_plain
+
+HeaderValues = Mapping[str, str | list[str]]
+
+_EVENTS = {"content-type": "text/event-stream", "cache-control": "no-cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request, whole.
+
+    Attributes:
+        path: as the route was registered, ``/users/:id``.
+        path_params: by name, percent-decoded.
+        query_params: by name; of a repeated one the last.
+        headers: by lower-case name; repeated ones joined by a comma.
+        body: the parsed JSON; None if the request has none, or is of another content type.
+        request_body: the body as it was sent, piece by piece: ``async for chunk in request.request_body``;
+            ``await request.read()`` is all of it.
+    """
+
+    method: str
+    path: str
+    path_params: dict[str, str]
+    query_params: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+    request_body: ChannelReader
+
+    async def read(self) -> bytes:
+        """All bytes of the body. Raises ChannelError if the client breaks off."""
+        return await self.request_body.read_all()
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> HttpRequest:
+        return cls(
+            payload["method"],
+            payload["path"],
+            {name: unquote(value) for name, value in payload["path_params"].items()},
+            payload["query_params"],
+            payload["headers"],
+            payload["body"],
+            payload["request_body"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What a handler returns that means more than 200 and a JSON body.
+
+    Attributes:
+        body: sent as JSON; beside a content type of another kind a str is sent as it is. `bytes` are sent as they are.
+        headers: a list sends its name once for each value.
+    """
+
+    status_code: int = 200
+    body: Any = None
+    headers: HeaderValues = field(default_factory=dict)
+
+
+class StreamResponse:
+    """A response that is sent while its handler runs; it ends when the handler returns, and is cut off if that raises."""
+
+    def __init__(self, writer: ChannelWriter) -> None:
+        self._writer = writer
+        self._started = False
+        self._left = False
+
+    @property
+    def started(self) -> bool:
+        """Whether something was sent, so that an error can no longer become a 500."""
+        return self._started
+
+    @property
+    def client_left(self) -> bool:
+        """Whether nobody receives it any more; writing raises ChannelError then."""
+        return self._left or self._writer.broken
+
+    async def start(self, status_code: int = 200, headers: HeaderValues | None = None) -> None:
+        """Say status (200 to 599) and headers; before the first bytes, which otherwise go with a bare 200.
+
+        Raises:
+            RuntimeError: it has started. ChannelError: the client has left.
+        """
+        if self._started:
+            raise RuntimeError("the response has started: status and headers are sent before the first bytes, once")
+        self._started = True
+        await self._message({"type": "set_status", "status_code": status_code})
+        if headers:
+            await self._message({"type": "set_headers", "headers": dict(headers)})
+
+    async def write(self, data: bytes | str) -> None:
+        """Send a piece on at once; waits while the client is too far behind. Raises ChannelError: it has left."""
+        self._started = True
+        try:
+            await self._writer.write(data.encode() if isinstance(data, str) else data)
+        except ChannelError:
+            self._left = True
+            raise
+
+    async def send_event(
+        self, data: Any, *, event: str | None = None, id: str | None = None, retry_ms: int | None = None
+    ) -> None:
+        """Send one server-sent event, and what makes the response a stream of them before the first.
+
+        Args:
+            data: a str as it is, anything else as JSON.
+
+        Raises:
+            ValueError: a line break in `event` or `id`. ChannelError: the client has left.
+        """
+        text = server_sent_event(data, event, id, retry_ms)
+        if not self._started:
+            await self.start(headers=_EVENTS)
+        await self.write(text)
+
+    async def close(self) -> None:
+        """End it. Done for a handler that returns."""
+        await self._writer.close()
+
+    def abort(self) -> None:
+        """Cut it off, so that the client does not take it for complete. Done for a handler that raises."""
+        self._writer.abort()
+
+    async def _message(self, message: dict[str, Any]) -> None:
+        try:
+            await self._writer.send_message(json.dumps(message))
+        except ChannelError:
+            self._left = True
+            raise
+
+
+def server_sent_event(data: Any, event: str | None = None, id: str | None = None, retry_ms: int | None = None) -> str:
+    """One event as text. Raises ValueError: a name or id that would end its line."""
+    lines = []
+    for name, value in (("event", event), ("id", id)):
+        if value is not None:
+            if "\n" in value or "\r" in value or "\0" in value:
+                raise ValueError(f"{name} of a server-sent event has a line break: {value!r}")
+            lines.append(f"{name}: {value}")
+    if retry_ms is not None:
+        lines.append(f"retry: {retry_ms}")
+    text = data if isinstance(data, str) else msgspec.json.encode(data, enc_hook=to_plain).decode()
+    lines += [f"data: {line}" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return "\n".join(lines) + "\n\n"
