@@ -12,7 +12,7 @@ import pytest
 from msgspec import Meta, Struct
 
 import iii
-from tests.integration.http.conftest import DEADLINE_S, Site
+from tests.integration.http.conftest import DEADLINE_S, Open, Site
 from tests.integration.server.conftest import until
 
 
@@ -304,7 +304,7 @@ async def test_the_function_has_an_id_of_its_route_and_goes_through_middleware(s
     assert plain() == "plain"  # the decorated function stays what it was
 
 
-async def test_openapi_shows_what_the_parameters_say(open_site: Any) -> None:
+async def test_openapi_shows_what_the_parameters_say(open_site: Open) -> None:
     site = await open_site(openapi=True)
 
     @site.worker.http("PUT", "/people/:id")
