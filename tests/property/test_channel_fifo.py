@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from iii.engine.channels import MAX_CAPACITY, READ_AHEAD_BYTES, SWEEP_S, TTL_S, Channel, Channels, Item
+from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Item
+from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
 from tests.memory_engine import FakeClock
 
 CAPACITIES = st.sampled_from([0, 1, 2, 3, 5, 5000])
@@ -123,11 +124,11 @@ def _end(ending: str, clock: FakeClock, channels: Channels, ends: Ends) -> None:
         channels.remove(channel)
         assert ("reader_gone" in ends.told) == ends.writing
     elif ends.writing and ends.reading:
-        clock.advance(10 * TTL_S)
+        clock.advance(10 * CHANNEL_TTL_S)
         assert len(channels) == 1
         channels.remove(channel)
     else:
-        clock.advance(TTL_S + SWEEP_S)
+        clock.advance(CHANNEL_TTL_S + SWEEP_S)
         assert ("expired" in ends.told) == (ends.writing or ends.reading)
     assert len(channels) == 0
     assert channel.take() is None
@@ -135,7 +136,7 @@ def _end(ending: str, clock: FakeClock, channels: Channels, ends: Ends) -> None:
     assert not clock.timers
 
 
-@given(st.integers(min_value=0, max_value=2 * MAX_CAPACITY))
+@given(st.integers(min_value=0, max_value=2 * CHANNEL_BUFFER_MAX))
 def test_07_s2_1_a_writer_inside_the_engine_has_1_to_1024_messages(capacity: int) -> None:
     channels = Channels(FakeClock())
     channel = channels.create(capacity)
@@ -143,4 +144,4 @@ def test_07_s2_1_a_writer_inside_the_engine_has_1_to_1024_messages(capacity: int
     while not channel.crowded:
         channel.put(b"")
         messages += 1
-    assert messages == min(max(capacity, 1), MAX_CAPACITY)
+    assert messages == min(max(capacity, 1), CHANNEL_BUFFER_MAX)

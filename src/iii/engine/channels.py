@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from msgspec import Meta, Struct
 
-from iii.protocol.limits import MIB
+from iii.protocol.limits import CHANNEL_BUFFER_DEFAULT, CHANNEL_BUFFER_MAX, CHANNEL_TTL_S, MIB
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
 
 logger = logging.getLogger(__name__)
 
-CAPACITY = 64  # messages, unless asked for otherwise
-MAX_CAPACITY = 1024
 READ_AHEAD_BYTES = 8 * MIB  # may wait beyond the capacity, so that a writer's Close is seen in time (07 §2.5)
 PROMISED_READ_AHEAD_BYTES = 2 * MIB  # of a channel whose other end is in the engine, and takes at once what it can
-TTL_S = 300.0  # of a channel with an end that nobody has taken
 SWEEP_S = 60.0
 _MESSAGE_BYTES = 64  # what a waiting message takes besides its data
 
@@ -250,7 +247,7 @@ def new_key() -> str:
 class Channels:
     """All channels of an engine. One goes when both ends have, or when an end is not taken in time (07 §2.6)."""
 
-    def __init__(self, clock: Clock, ttl_s: float = TTL_S) -> None:
+    def __init__(self, clock: Clock, ttl_s: float = CHANNEL_TTL_S) -> None:
         self._clock = clock
         self._ttl_s = ttl_s
         self._by_id: dict[str, Channel] = {}
@@ -262,9 +259,9 @@ class Channels:
     def __len__(self) -> int:
         return len(self._by_id) + len(self._promised)
 
-    def create(self, capacity: int = CAPACITY) -> Channel:
+    def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT) -> Channel:
         """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
-        return self._new(new_key(), new_key(), min(max(capacity, 1), MAX_CAPACITY), READ_AHEAD_BYTES)
+        return self._new(new_key(), new_key(), min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
 
     def promise(self, access_key: str, made: Callable[[Channel], None]) -> str:
         """The id of a channel that is made when somebody comes to take an end of it, and then given to `made`.
@@ -279,7 +276,7 @@ class Channels:
         """Make a promised channel now."""
         promise = self._promised.pop(channel_id, None)
         if promise is not None:
-            channel = self._new(channel_id, promise.access_key, CAPACITY, PROMISED_READ_AHEAD_BYTES)
+            channel = self._new(channel_id, promise.access_key, CHANNEL_BUFFER_DEFAULT, PROMISED_READ_AHEAD_BYTES)
             promise.made(channel)
 
     def forget(self, channel_id: str) -> None:

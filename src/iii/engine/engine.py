@@ -15,7 +15,7 @@ from iii.engine.functions import FunctionRegistry, HttpFunctions
 from iii.engine.router import Router
 from iii.engine.session import Session
 from iii.engine.trigger_types import TriggerTypeRegistry
-from iii.protocol.limits import NAMESPACE_GRACE_MS
+from iii.protocol.limits import CHANNEL_TTL_S, NAMESPACE_GRACE_MS
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
@@ -34,11 +34,13 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         version: of the engine, as shown in lists.
         grace_ms: longest wait for a connection's announcement; 0 applies registrations at once (01 §6.2).
         discovery_dialect: shape of lists for callers that have not said who they are (W3).
+        channel_ttl_s: how long a channel lasts with an end that nobody has taken (07 §2.6).
     """
 
     version: str = "0.0.0"
     grace_ms: int = NAMESPACE_GRACE_MS
     discovery_dialect: Discovery = "legacy"
+    channel_ttl_s: float = CHANNEL_TTL_S
 
 
 class Engine:
@@ -62,7 +64,7 @@ class Engine:
         self.bindings = Bindings(self.trigger_types)
         self.router = Router(self.functions)
         self.router.hold = self._hold
-        self.channels = Channels(clock)
+        self.channels = Channels(clock, self.options.channel_ttl_s)
         self.sessions: dict[str, Session] = {}  # every connection on `/`, silent ones too
         self.names: dict[tuple[str, str], Session] = {}  # (namespace, name) → who claimed it
         self.modules: list[Module] = []

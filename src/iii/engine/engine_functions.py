@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Raw, Struct
 
 from iii.engine.builtin import builtin
-from iii.engine.channels import CAPACITY, ChannelEnds, CreateChannelRequest
+from iii.engine.channels import ChannelEnds, CreateChannelRequest
 from iii.engine.discovery.functions import FunctionDiscovery
 from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
 from iii.engine.discovery.registered_triggers import RegisteredTriggerDiscovery
@@ -22,6 +22,7 @@ from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.engine.worker_info import read_announcement
 from iii.protocol.errors import DeserializationFailed
+from iii.protocol.limits import CHANNEL_BUFFER_DEFAULT
 from iii.protocol.messages import WorkerMetadata
 from iii.protocol.names import (
     CREATE_CHANNEL,
@@ -87,5 +88,5 @@ class EngineFunctions(Module):
     @builtin(CREATE_CHANNEL, spec="07 §2.1, 02 §5.1")
     def create_channel(self, request: CreateChannelRequest) -> ChannelEnds:
         """Create a channel; both ends share its id and key, and may be handed to any worker."""
-        capacity = CAPACITY if request.buffer_size is None else request.buffer_size
+        capacity = CHANNEL_BUFFER_DEFAULT if request.buffer_size is None else request.buffer_size
         return self.engine.channels.create(capacity).ends

@@ -45,3 +45,5 @@ METRICS_FRESH_S = 120.0  # older worker gauges are not shown (02 §4.5)
 INVOCATION_TIMEOUT_MS = 30_000  # default wait of SDK and command line (08 §4.2)
 CHANNEL_BUFFER_DEFAULT = 64  # messages (07 §2.1)
 CHANNEL_BUFFER_MAX = 1024
+CHANNEL_TTL_S = 300.0  # of a channel with an end that nobody has taken (07 §2.6); `channel_ttl_seconds`
+CHANNEL_DRAIN_S = 0.010  # for what a writer sent right behind its Close (07 §2.5)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from functools import partial
 from http import HTTPStatus
 
-from picows import WSTransport
+from picows import WSFrame, WSMsgType, WSTransport
 
 from iii.engine.channels import Channel
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import KIB
+from iii.protocol.limits import CHANNEL_DRAIN_S, KIB
 from iii.server.channel_request import ChannelRequest
 from iii.server.connections import Connections
 from iii.server.door import Answer
@@ -60,12 +62,13 @@ class _ChannelSocket(WebSocket):
 class WriterSocket(_ChannelSocket):
     """Puts what it hears into the channel; stops listening while the channel is full."""
 
-    __slots__ = ("_clean", "_deaf", "_holds")
+    __slots__ = ("_clean", "_deaf", "_drains", "_holds")
 
     def __init__(self, connections: Connections, channel: Channel) -> None:
         super().__init__(connections, channel)
         self._clean = False  # the client has said that it is finished
         self._deaf = False
+        self._drains: asyncio.TimerHandle | None = None  # its Close was heard before what it sent
         self._holds = False
 
     def _claim(self) -> bool:
@@ -76,6 +79,8 @@ class WriterSocket(_ChannelSocket):
         return self._holds
 
     def ended(self) -> None:
+        if self._drains is not None:
+            self._drains.cancel()
         if self._holds:
             self._channel.finish(aborted=not self._clean)
 
@@ -109,6 +114,15 @@ class WriterSocket(_ChannelSocket):
             self._deaf = False
             if not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def _any_frame(self, frame: WSFrame) -> None:
+        """Some clients say Close before the last of what they send (07 §2.5, 03 A6)."""
+        if frame.msg_type is WSMsgType.CLOSE and frame.tail_size and self._drains is None:
+            self._clean = True
+            drained = partial(self._peer_closes, frame.get_payload_as_bytes())
+            self._drains = self.connections.loop.call_later(CHANNEL_DRAIN_S, drained)
+        else:
+            super()._any_frame(frame)
 
     def _peer_closes(self, payload: bytes) -> None:
         self._clean = True

@@ -1,13 +1,18 @@
-"""The `iii-engine-functions` block (W3)."""
+"""The `iii-engine-functions` block (W3, 07 §2.6)."""
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from iii.engine.dialect import Discovery
+from iii.protocol.limits import CHANNEL_TTL_S
 
 
 class EngineFunctionsConfig(Struct, frozen=True, kw_only=True):
     discovery_dialect: Annotated[
         Discovery, Meta(description="Shape of lists for callers that have not said which client they are.")
     ] = "legacy"
+    channel_ttl_seconds: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Meta(description="How long a channel lasts with an end that nobody has taken, in seconds."),
+    ] = int(CHANNEL_TTL_S)

@@ -150,7 +150,10 @@ def _engine_options(config: ServerConfig) -> EngineOptions:
     blocks = [entry.config for entry in config.entries if isinstance(entry.config, EngineFunctionsConfig)]
     functions = blocks[0] if blocks else EngineFunctionsConfig()
     return EngineOptions(
-        version=PACKAGE_VERSION, grace_ms=config.grace_ms, discovery_dialect=functions.discovery_dialect
+        version=PACKAGE_VERSION,
+        grace_ms=config.grace_ms,
+        discovery_dialect=functions.discovery_dialect,
+        channel_ttl_s=functions.channel_ttl_seconds,
     )
 
 

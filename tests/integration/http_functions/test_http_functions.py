@@ -17,7 +17,7 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.http_functions.auth import signature
 from iii.modules.http_functions.config import HttpFunctionsConfig, SecurityConfig
-from iii.modules.http_functions.module import HttpFunctions
+from iii.modules.http_functions.module import KEPT_CONNECTIONS, HttpFunctions
 from iii.net.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
@@ -296,3 +296,30 @@ def test_03_B1_a_bad_pattern_ends_the_start() -> None:
     engine = Engine(FakeClock())
     with pytest.raises(StartFailure, match=r"Invalid URL$"):
         HttpFunctions(engine, HttpFunctionsConfig(security=SecurityConfig(url_allowlist=("[invalid",))))
+
+
+async def test_03_B3_no_more_than_50_idle_connections_stay(worker: RawSocket, endpoint: Endpoint) -> None:
+    connections: set[asyncio.BaseTransport] = set()
+    all_there = asyncio.Event()
+    calls = 2 * KEPT_CONNECTIONS
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        connections.add(request.transport)
+        if len(connections) == calls:
+            all_there.set()
+        await all_there.wait()
+        return web.json_response({})
+
+    endpoint.answer = answer
+    register(worker, "hook", endpoint.url())
+    for number in range(calls):
+        call_id = f"0b0f9c1e-1111-4111-8111-{number:012}"
+        worker.say({"type": "invokefunction", "invocation_id": call_id, "function_id": "hook", "data": {}})
+    for _ in range(calls):
+        while (message := await worker.json())["type"] != "invocationresult":
+            pass
+        assert "error" not in message
+    await until(lambda: sum(not each.is_closing() for each in connections) <= KEPT_CONNECTIONS)
+    assert "error" not in await call(worker, "hook")
+    assert len(connections) == calls  # it went over one of those that were kept

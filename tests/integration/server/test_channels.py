@@ -8,8 +8,9 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, TTL_S, Channel, Item
+from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Item
 from iii.engine.engine import Engine
+from iii.protocol.limits import CHANNEL_TTL_S
 from iii.server.channel_socket import ReaderSocket
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until
@@ -23,6 +24,7 @@ from tests.integration.server.raw_socket import (
     TEXT,
     Frame,
     RawSocket,
+    client_frame,
     upgrade_request,
 )
 
@@ -95,6 +97,25 @@ async def test_07_s2_3_the_key_is_percent_decoded_and_other_parameters_are_ignor
 async def test_07_check_14_a_path_inside_the_query_is_served(port: int, channel: Channel) -> None:
     async with await RawSocket.upgraded(port, f"/?token=abc{address(channel, 'read')}"):
         await until(lambda: channel.reader_claimed)
+
+
+async def test_07_s2_5_what_a_writer_sent_right_behind_its_close_counts(port: int, channel: Channel) -> None:
+    async with await end(port, channel, "write") as writer:
+        writer.write(client_frame("a") + client_frame(CLOSED_1000, CLOSE) + client_frame("b") + client_frame("c"))
+        assert closed(await writer.frame()) == (1000, b"")
+        assert await writer.ended() == b""
+    async with await end(port, channel, "read") as reader:
+        frames, close = await everything(reader)
+        assert [frame.payload for frame in frames] == [b"a", b"b", b"c"]
+        assert closed(close) == (1000, b"end_of_stream")
+
+
+async def test_07_s2_5_a_writer_that_is_gone_right_behind_its_close_has_ended_well(port: int, channel: Channel) -> None:
+    writer = await end(port, channel, "write")
+    writer.write(client_frame("a") + client_frame(CLOSED_1000, CLOSE) + client_frame("b"))
+    writer.drop()
+    await until(lambda: channel.finished)
+    assert not channel.aborted
 
 
 async def test_07_check_4_a_reader_that_comes_later_gets_everything_in_order(port: int, channel: Channel) -> None:
@@ -200,7 +221,7 @@ async def test_07_check_9_an_expired_channel_closes_its_end_and_is_unknown(
 ) -> None:
     async with await end(port, channel, "read") as reader:
         await until(lambda: channel.reader_claimed)
-        channel.created_at -= TTL_S + SWEEP_S
+        channel.created_at -= CHANNEL_TTL_S + SWEEP_S
         engine.channels._sweep()
         assert closed(await reader.frame()) == (1011, b"expired")
     assert await answer_to(port, address(channel, "write")) == (404, "Channel not found\n")

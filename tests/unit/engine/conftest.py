@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from iii.engine.channels import SWEEP_S, TTL_S
+from iii.engine.channels import SWEEP_S
 from iii.engine.engine_functions import EngineFunctions
+from iii.protocol.limits import CHANNEL_TTL_S
 from tests.memory_engine import FakeClock, MemoryEngine
 
 
@@ -26,6 +27,6 @@ def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
     assert all(trigger_type.owner.in_process for trigger_type in core.trigger_types)
     assert all(binding.owner is None for binding in (*core.bindings, *core.bindings.parked.values()))
     if core.channels:
-        clock.advance(TTL_S + 2 * SWEEP_S)
+        clock.advance(CHANNEL_TTL_S + 2 * SWEEP_S)
     assert not core.channels
     assert not clock.timers

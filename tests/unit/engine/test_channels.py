@@ -7,16 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from iii.engine.channels import (
-    MAX_CAPACITY,
-    READ_AHEAD_BYTES,
-    SWEEP_S,
-    TTL_S,
-    Channel,
-    Channels,
-    Item,
-    new_key,
-)
+from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Item, new_key
+from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
 from tests.memory_engine import FakeClock
 
 
@@ -48,7 +40,7 @@ def clock() -> FakeClock:
 def channels(clock: FakeClock) -> Iterator[Channels]:
     channels = Channels(clock)
     yield channels
-    clock.advance(TTL_S + 2 * SWEEP_S)
+    clock.advance(CHANNEL_TTL_S + 2 * SWEEP_S)
     assert len(channels) == sum(1 for _ in clock.timers)  # without channels nothing waits
 
 
@@ -152,8 +144,8 @@ def test_07_check_6_it_is_full_when_capacity_and_read_ahead_are_used_up(channel:
 def test_07_s10_bytes_are_bounded_whatever_the_capacity(channels: Channels) -> None:
     channel, writer = channels.create(5000), End()
     channel.claim_writer(writer)
-    for _ in range(MAX_CAPACITY // 2):
-        channel.put(bytes(4 * READ_AHEAD_BYTES // MAX_CAPACITY))
+    for _ in range(CHANNEL_BUFFER_MAX // 2):
+        channel.put(bytes(4 * READ_AHEAD_BYTES // CHANNEL_BUFFER_MAX))
     full = [channel.full]
     while writer.told == []:
         assert channel.take() is not None
@@ -216,7 +208,7 @@ def test_07_check_9_a_channel_with_an_untaken_end_expires(
     channels: Channels, channel: Channel, writer: End, clock: FakeClock
 ) -> None:
     channel.put(b"1")
-    clock.advance(TTL_S)
+    clock.advance(CHANNEL_TTL_S)
     assert len(channels) == 1
     clock.advance(SWEEP_S)
     assert writer.told == ["expired"]
@@ -224,14 +216,14 @@ def test_07_check_9_a_channel_with_an_untaken_end_expires(
 
 
 def test_07_check_9_a_waiting_reader_is_told_too(channel: Channel, reader: End, clock: FakeClock) -> None:
-    clock.advance(TTL_S + SWEEP_S)
+    clock.advance(CHANNEL_TTL_S + SWEEP_S)
     assert reader.told == ["expired"]
 
 
 def test_07_check_9_with_both_ends_taken_it_lives_on(
     channels: Channels, channel: Channel, writer: End, reader: End, clock: FakeClock
 ) -> None:
-    clock.advance(10 * TTL_S)
+    clock.advance(10 * CHANNEL_TTL_S)
     channel.put(b"late")
     assert taken(channel) == [Item(b"late")]
     channels.remove(channel)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 import aiohttp
+from yarl import URL
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_MS = 30_000  # of a call whose registration names none
 RESPONSE_BYTES = 16 * MIB
+KEPT_CONNECTIONS = 50  # for each host; calls beyond that at once use connections of their own (03 B3)
 STOP_S = 5.0  # for calls under way (L4)
 
 
@@ -45,6 +48,7 @@ class HttpFunctions(Module):
         self._resolver = GuardedResolver(self._rules.blocks_private_addresses)
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[URL] = Counter()  # calls by origin
         engine.http_functions = self
 
     async def start(self) -> None:
@@ -105,6 +109,10 @@ class HttpFunctions(Module):
         url = self._rules.check(target.url)
         body = body_of(invocation)
         headers = headers_of(invocation, function, body, self.engine.clock.time_ms() // 1000)
+        origin = url.origin()
+        if self._under_way[origin] >= KEPT_CONNECTIONS:
+            headers["Connection"] = "close"
+        self._under_way[origin] += 1
         timeout_ms = TIMEOUT_MS if target.timeout_ms is None else target.timeout_ms
         response: aiohttp.ClientResponse | None = None
         try:
@@ -125,6 +133,10 @@ class HttpFunctions(Module):
         except (aiohttp.ClientError, ValueError) as error:
             code = "http_request_failed" if response is None else "http_response_failed"
             raise InvocationError(code, f"{url.host}: {str(error) or type(error).__name__}") from None
+        finally:
+            self._under_way[origin] -= 1
+            if not self._under_way[origin]:
+                del self._under_way[origin]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from iii.engine.channels import SWEEP_S, TTL_S
+from iii.engine.channels import SWEEP_S
 from iii.engine.engine_functions import EngineFunctions
+from iii.protocol.limits import CHANNEL_TTL_S
 from tests.memory_engine import FakeClock, MemoryEngine
 from tests.unit.engine.discovery.sample_module import SampleModule
 
@@ -22,6 +23,6 @@ def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
     engine.drop_all_workers()
     assert not engine.core.workers()
     if engine.core.channels:
-        clock.advance(TTL_S + 2 * SWEEP_S)
+        clock.advance(CHANNEL_TTL_S + 2 * SWEEP_S)
     assert not engine.core.channels
     assert not clock.timers
