@@ -294,3 +294,21 @@ async def test_head_of_a_streamed_route_has_no_body(site: Site) -> None:
     async with await site.raw(b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n") as client:
         assert "x-a: b" in await client.head()
         assert (await client.head()).startswith("HTTP/1.1 404")
+
+
+async def test_03_A7_6_a_streamed_204_has_neither_body_nor_length(site: Site) -> None:
+    async def handler(request: Any) -> None:
+        async with await site.channel(request["response"]) as writer:
+            writer.say(control("status", 204))
+            writer.say(control("headers", {"content-length": "4", "x-a": "b"}))
+            writer.say(b"body", BINARY)
+            await writer.frame()
+
+    await site.route("GET /a", handler)
+    request = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n"
+    async with await site.raw(request) as client:
+        head = await client.head()
+        assert head.startswith("HTTP/1.1 204")
+        assert "x-a: b" in head
+        assert "content-length" not in head
+        assert (await client.head()).startswith("HTTP/1.1 404")

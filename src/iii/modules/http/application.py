@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from iii.engine.bindings import Binding
@@ -12,9 +13,10 @@ from iii.modules.http.answer import Answer
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
 from iii.modules.http.failure import JSON_TYPE, failure, internal_error, too_large
-from iii.modules.http.headers import Headers
+from iii.modules.http.headers import Headers, without_length
 from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
+from iii.modules.http.result import NO_BODY
 from iii.modules.http.routes import Match, Missing, Route, RouteTable
 from iii.modules.http.slots import Slots
 from iii.modules.http.trigger_config import HttpTriggerConfig
@@ -147,8 +149,9 @@ async def _turn_or_gone(slots: Slots, client: Client) -> None:
 async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange, extra: Headers) -> None:
     """Raises ClientGone, StreamCut."""
     head = exchange.head
-    await client.begin(_completed(Answer(head.status, head.headers, b""), request, settings, extra))
-    if request.method == "HEAD":
+    headers = without_length(head.headers) if head.status == HTTPStatus.NO_CONTENT else head.headers
+    await client.begin(_completed(Answer(head.status, headers, b""), request, settings, extra))
+    if request.method == "HEAD" or head.status in NO_BODY:
         await client.end()
     else:
         await exchange.stream()

@@ -69,8 +69,8 @@ def _of_list(sent: list[Any]) -> Iterator[tuple[str, str]]:
 def _valid(pairs: Iterable[tuple[str, str]]) -> Headers:
     headers: Headers = []
     for name, text in pairs:
-        key = name.strip().lower().encode("utf-8", "replace")
-        value = text.strip().encode("utf-8", "replace")
+        key = name.encode("utf-8", "replace").strip().lower()
+        value = text.encode("utf-8", "replace").strip()
         if not key or key in _SERVERS:
             continue
         if not _NAME(key) or not _VALUE(value):

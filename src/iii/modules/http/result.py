@@ -12,7 +12,7 @@ from iii.modules.http.failure import JSON_TYPE
 from iii.modules.http.headers import content_type_of, response_headers, without_length
 from iii.modules.http.json_body import compact, is_json
 
-_NO_BODY = (204, 304)
+NO_BODY = (204, 304)
 
 
 class _Result(Struct):
@@ -26,7 +26,7 @@ _decode = msgspec.json.Decoder(_Result).decode
 
 
 def answer_of(result: bytes) -> Answer | None:
-    """Of any JSON value but null; one that is not shaped like a response is an empty one. None: a status 1xx."""
+    """Of any JSON value but null; one that is not shaped like a response is an empty one. None: a status 1xx, or nested too deeply."""
     return _answer(result, b"{}")
 
 
@@ -40,10 +40,12 @@ def _answer(result: bytes, no_body: bytes) -> Answer | None:
         sent = _decode(result)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Answer(200, [JSON_TYPE], no_body)
+    except RecursionError:  # nested more deeply than can be skipped over
+        return None
     status = _status(sent.old_status if sent.status_code is UNSET else sent.status_code)
     if status < 200:
         return None
-    headers = [] if sent.headers is UNSET else without_length(response_headers(_value(sent.headers)))
+    headers = [] if sent.headers is UNSET else without_length(response_headers(_headers(sent.headers)))
     text = no_body if sent.body is UNSET else bytes(sent.body)
     content_type = content_type_of(headers)
     if content_type is None:
@@ -51,7 +53,7 @@ def _answer(result: bytes, no_body: bytes) -> Answer | None:
         body = compact(text)
     else:
         body = _typed_body(text, content_type)
-    return Answer(status, headers, b"" if status in _NO_BODY else body)
+    return Answer(status, headers, b"" if status in NO_BODY else body)
 
 
 def _status(sent: Raw | UnsetType) -> int:
@@ -92,6 +94,17 @@ def _buffer(text: bytes) -> bytes | None:
         sent = msgspec.json.decode(text, type=_Buffer)
         return bytes(sent.data) if sent.type == "Buffer" else None
     except (msgspec.DecodeError, ValueError):
+        return None
+
+
+_decode_headers = msgspec.json.Decoder(float_hook=str).decode  # numbers as they were spelt: 1e400 is one
+
+
+def _headers(text: Raw) -> Any:
+    """None if they cannot be decoded, as `_value`."""
+    try:
+        return _decode_headers(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

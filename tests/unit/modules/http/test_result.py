@@ -143,3 +143,12 @@ def test_03_A9_3_a_middleware_responds() -> None:
     )
     assert answer_of_middleware(b"null") == Answer(200, [JSON_TYPE], b"null")
     assert answer_of_middleware(b"{}") == Answer(200, [JSON_TYPE], b"null")
+
+
+def test_03_A7_2_no_header_takes_others_with_it() -> None:
+    sent = '{"headers":{"x-huge":1e400,"x-half":1.50,"X-A ":" b\\r\\n","\\u212aelvin":"sign","x\\u00a0":"space"}}'
+    assert answer(sent.encode()).headers == [(b"x-huge", b"1e400"), (b"x-half", b"1.50"), (b"x-a", b"b"), JSON_TYPE]
+
+
+def test_03_A7_a_result_nested_beyond_reading_is_an_engine_error() -> None:
+    assert answer_of(b'{"headers":' + b"[" * 100_000 + b"]" * 100_000 + b"}") is None
