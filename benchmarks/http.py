@@ -17,7 +17,9 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from statistics import median
 from typing import NamedTuple
 
@@ -29,6 +31,7 @@ from iii.modules.http.routes import Route, RouteTable
 
 INSTALL = Path(__file__).parents[1] / ".ci" / "install"
 CONNECTIONS = 64
+_PIECE = 1 << 20
 _LATENCY = re.compile(r"(50|99)%\s+([\d.]+)(us|ms|s)")
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -90,11 +93,44 @@ def lookup_ns(routes: int) -> float:
     return best
 
 
+def memory_mb(folder: str, mebibytes: int) -> tuple[float, float]:
+    """How much an engine grows while so much is streamed down, then up: its largest memory less that before."""
+    http_port = free_port()
+    with ExitStack() as stack:
+        server = stack.enter_context(engine(folder, free_port(), http_port)).wait_until_listening()
+        stack.enter_context(Talker(sys.executable, "http_streams.py", server.port)).hear()
+        before_kb = server.rss_kb()
+        connection = HTTPConnection("127.0.0.1", http_port, timeout=60)
+        connection.request("GET", f"/down?pieces={mebibytes}")
+        received, down_kb = 0, 0
+        with connection.getresponse() as response:
+            while data := response.read(_PIECE):
+                received += len(data)
+                down_kb = max(down_kb, server.rss_kb())
+        sent, up_kb = 0, 0
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal up_kb
+            piece = bytes(_PIECE)
+            for _ in range(mebibytes):
+                up_kb = max(up_kb, server.rss_kb())
+                yield piece
+
+        connection.request("POST", "/up", pieces(), {"content-type": "application/octet-stream"}, encode_chunked=True)
+        sent = json.loads(connection.getresponse().read())
+        connection.close()
+    if received != mebibytes * _PIECE or sent != received:
+        sys.exit(f"of {mebibytes} MiB {received:,} bytes came down and {sent:,} went up")
+    return (down_kb - before_kb) / 1000, (up_kb - before_kb) / 1000
+
+
 def main() -> int:
     options = arguments()
     if shutil.which("wrk") is None:
         subprocess.run([str(INSTALL), "wrk"], check=True)
     rounds, seconds = (1, 1) if options.quick else (3, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        down_mb, up_mb = memory_mb(folder, 100 if options.quick else 1000)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         http_port = free_port()
@@ -129,11 +165,13 @@ def main() -> int:
         print(f"{name:32} {row.requests_per_s:9,.0f} {row.p50_ms:8.2f} {row.p99_ms:8.2f} {row.cpu_us:8.1f}")
     print(f"{'iii, a call without HTTP':32} {'':9} {'':8} {'':8} {rpc_us:8.1f}")
     few, many = lookup_ns(10), lookup_ns(10_000)
-    print(f"\nroute lookup: {few:.0f} ns among 10, {many:.0f} ns among 10,000")
+    print(f"\na gigabyte streamed: the engine grows by {down_mb:.1f} MB down, by {up_mb:.1f} MB up")
+    print(f"route lookup: {few:.0f} ns among 10, {many:.0f} ns among 10,000")
     iii = results["iii, through a worker"].cpu_us
     bars = [
         Bar("engine CPU per request / per call without HTTP", iii / rpc_us, 3.4, 2.6),
         Bar("engine CPU per request / aiohttp's bare handler", iii / results["aiohttp, bare handler"].cpu_us, 1.3, 1.0),
+        Bar("MB of growth while 1 GB is streamed", max(down_mb, up_mb), 20, 8),
         Bar("lookup among 10,000 routes / among 10", many / few, 1.5, 1.1),
     ]
     show(bars)

@@ -47,7 +47,9 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0)] | None,
         Meta(description="Most bytes of a request body, else 413; absent: no limit for streamed ones."),
     ] = None
-    trust_proxy: Annotated[bool, Meta(description="Believe `x-forwarded-proto` and `x-forwarded-for` in what traces say of a request.")] = False
+    trust_proxy: Annotated[
+        bool, Meta(description="Believe `x-forwarded-proto` and `x-forwarded-for` in what traces say of a request.")
+    ] = False
     request_id_header: Annotated[
         str | None,
         Meta(description="Header that names each request; made where it is missing, and sent back. Absent: none."),
