@@ -1,0 +1,342 @@
+"""One SQLite file: a writer thread with group commit, and reads that do not wait for it (EXPERIMENTS §3).
+
+While one batch of writes commits the next one is collected; each is told when its batch is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from iii.net.start_failure import StartFailure
+from iii.protocol.limits import MIB
+from iii.storage.items import StoreError
+
+logger = logging.getLogger(__name__)
+
+Durability: TypeAlias = Literal["full", "relaxed"]
+
+WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
+BATCH = 1024  # writes of one commit: whoever comes next need not wait for thousands
+CACHE_KIB = 8192  # of pages, for each connection
+WAL_LIMIT_BYTES = 64 * MIB
+
+Work: TypeAlias = Callable[[sqlite3.Connection], Any]
+"""What a write does. Run again, alone, if another one of its batch failed."""
+Done: TypeAlias = Callable[[Any, StoreError | None], None]
+
+
+class _Write:
+    __slots__ = ("done", "error", "result", "size", "work")
+
+    def __init__(self, work: Work, done: Done, size: int) -> None:
+        self.work = work
+        self.done = done
+        self.size = size
+        self.result: Any = None
+        self.error: StoreError | None = None
+
+
+class Database:
+    """A store in a folder of its own.
+
+    Args:
+        migrations: SQL of version 1, 2, …; a file of a lower version is brought up to the last.
+        durability: `full` tells a write when it is on disk; `relaxed` when the system has it, which survives the end of
+            the process but not that of the machine: the disk has it within `sync_s`.
+        rolled_back: called in the writer thread when what earlier writes of a batch did is undone.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        migrations: Sequence[str],
+        durability: Durability = "full",
+        sync_s: float = 5.0,
+        rolled_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path = folder / "store.db"
+        self._folder = folder
+        self._migrations = migrations
+        self._durability = durability
+        self._sync_s = sync_s
+        self._rolled_back = rolled_back
+        self._waiting: list[_Write] = []
+        self._waiting_bytes = 0
+        self._busy = False  # a batch is with the writer
+        self._scheduled = False
+        self._closing: asyncio.Future[None] | None = None
+        self._batches: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
+        self._slow = ThreadPoolExecutor(1, "iii store reads")
+        self._lock: int | None = None
+        self._sync: asyncio.TimerHandle | None = None
+        self._failing = False
+
+    # -- opening and closing --------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Raises StartFailure: the folder cannot be written, is another process's, or its file is damaged or newer."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._open)
+        self._writer_thread = threading.Thread(target=self._write_on, name="iii store writer", daemon=True)
+        self._writer_thread.start()
+        self._checker = threading.Thread(target=self._check, name="iii store check", daemon=True)
+        self._checker.start()
+        if self._durability == "relaxed":
+            self._sync_later()
+
+    async def close(self) -> None:
+        """Commit everything that was submitted, then let go of the file."""
+        if self._lock is None:
+            return
+        if self._sync is not None:
+            self._sync.cancel()
+        if self._busy or self._waiting:
+            self._closing = self._loop.create_future()
+            self._hand_over()
+            await self._closing
+        self._batches.put(None)
+        await asyncio.to_thread(self._close)
+
+    def _open(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StartFailure(f"cannot use {self._folder} as a store: {error.strerror}") from None
+        try:
+            self._take_lock(self._lock)
+            self._writer = self._connected()
+            self._prepare()
+            self.reader = self._connected(query_only=True)
+            self._slow_reader = self._connected(query_only=True)
+            self._check_reader = self._connected(query_only=True)
+        except sqlite3.Error as error:
+            self._release()
+            raise StartFailure(self._unusable(error)) from None
+        except StartFailure:
+            self._release()
+            raise
+
+    def _take_lock(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(lock, 32, 0).decode(errors="replace").strip()
+            raise StartFailure(
+                f"the store {self._folder} is in use by another process (pid {owner or 'unknown'}): "
+                "end that one, or give this one another `file_path`"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+    def _connected(self, query_only: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=64)
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        if query_only:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _prepare(self) -> None:
+        execute = self._writer.execute
+        size = self.path.stat().st_size
+        if size:
+            pages, page_bytes = _header(self.path)
+            if not pages or (size < pages * page_bytes and not self.path.with_name("store.db-wal").exists()):
+                raise sqlite3.DatabaseError(f"{size} bytes are there of {pages * page_bytes}")
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version > len(self._migrations):
+            raise StartFailure(
+                f"the store {self.path} was written by a newer iii: it has version {version}, this iii knows versions "
+                f"up to {len(self._migrations)}. Start that newer one"
+            )
+        execute("PRAGMA journal_mode = WAL")
+        execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
+        execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        for number, migration in enumerate(self._migrations[version:], version + 1):
+            self._writer.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
+        execute("SELECT count(*) FROM sqlite_master").fetchone()
+        folder = os.open(self._folder, os.O_RDONLY)
+        os.fsync(folder)  # the names of new files
+        os.close(folder)
+
+    def _unusable(self, error: sqlite3.Error) -> str:
+        if getattr(error, "sqlite_errorname", "").startswith(
+            ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+        ):
+            return f"cannot use the store {self.path}: {error}"
+        return (
+            f"the store {self.path} is damaged ({error}). It is left as it is: put a backup in its place, or move it away "
+            "to begin with an empty one"
+        )
+
+    def _check(self) -> None:
+        """Look at every page, in the background: damage is to be known before somebody needs what is there."""
+        try:
+            found = self._check_reader.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            found = str(error)
+        if found not in ("ok", "interrupted"):
+            logger.error(
+                "The store %s is damaged: %s. What can still be read is served; restore a backup", self.path, found
+            )
+
+    def _close(self) -> None:
+        self._check_reader.interrupt()
+        self._checker.join()
+        self._writer_thread.join()
+        self._slow.shutdown()
+        self._release()
+
+    def _release(self) -> None:
+        for name in (
+            "_check_reader",
+            "_slow_reader",
+            "reader",
+            "_writer",
+        ):  # the writer last: it tidies up behind the others
+            connection = self.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def read(self, work: Work, done: Done) -> None:
+        """Something that may take long, on a thread of its own."""
+
+        def run() -> None:
+            result, error = None, None
+            try:
+                result = work(self._slow_reader)
+            except sqlite3.Error as failure:
+                error = self._failure(failure)
+            self._loop.call_soon_threadsafe(done, result, error)
+
+        self._slow.submit(run)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def write(self, work: Work, done: Done, size: int = 0) -> None:
+        """Do it within a transaction, in order; `done` gets its result when that is durable.
+
+        Args:
+            size: about how many bytes it holds until then.
+        """
+        if self._waiting_bytes > WAITING_BYTES:
+            done(None, StoreError(f"more than {WAITING_BYTES // MIB} MiB of writes wait for the disk; try again later"))
+            return
+        self._waiting.append(_Write(work, done, size))
+        self._waiting_bytes += size
+        if not self._busy and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._scheduled = False
+        if self._busy or not self._waiting:
+            return
+        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        self._busy = True
+        self._batches.put(batch)
+
+    def _committed(self, batch: list[_Write]) -> None:
+        self._busy = False
+        for write in batch:
+            self._waiting_bytes -= write.size
+        if self._waiting:
+            self._hand_over()  # first: the disk works while we tell
+        for write in batch:
+            try:
+                write.done(write.result, write.error)
+            except Exception:
+                logger.exception("What waited for a write failed")
+        if self._closing is not None and not self._busy and not self._closing.done():
+            self._closing.set_result(None)
+
+    # -- in the writer thread -------------------------------------------------------------------------------------
+
+    def _write_on(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            if not self._try(batch):
+                for write in batch:  # one of them cannot be done: the others shall not suffer
+                    write.result, write.error = None, None
+                    self._try([write])
+            try:
+                self._loop.call_soon_threadsafe(self._committed, batch)
+            except RuntimeError:
+                return  # the loop is closed: nobody waits
+
+    def _try(self, batch: list[_Write]) -> bool:
+        """One transaction. False: it was rolled back, and a lone write has its error."""
+        connection = self._writer
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for write in batch:
+                write.result = write.work(connection)
+            connection.execute("COMMIT")
+        except Exception as error:
+            try:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                logger.exception("A write of the store %s could not be undone", self.path)
+            self._rolled_back()
+            if len(batch) == 1:
+                batch[0].result, batch[0].error = None, self._failure(error)
+            return False
+        if self._failing:
+            self._failing = False
+            logger.info("The store %s can be written again", self.path)
+        return True
+
+    def _failure(self, error: Exception) -> StoreError:
+        if isinstance(error, sqlite3.Error):
+            if not self._failing:
+                self._failing = True  # once, not for each of thousands
+                logger.error("The store %s fails: %s", self.path, error)
+        elif not isinstance(error, ValueError):
+            logger.error("A write of the store %s failed", self.path, exc_info=error)
+        return StoreError(str(error) or type(error).__name__)
+
+    # -- relaxed durability ---------------------------------------------------------------------------------------
+
+    def _sync_later(self) -> None:
+        self._sync = self._loop.call_later(self._sync_s, self._sync_now)
+
+    def _sync_now(self) -> None:
+        self._slow.submit(_synced, self.path.with_name("store.db-wal"))
+        self._sync_later()
+
+
+def _synced(path: Path) -> None:
+    """What the system has of the file, on disk."""
+    try:
+        opened = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _header(path: Path) -> tuple[int, int]:
+    """Pages and bytes of each, as the file's first bytes say; 0 pages if they say nothing of the kind."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        return 0, 0
+    page_bytes = int.from_bytes(head[16:18], "big")
+    return int.from_bytes(head[28:32], "big"), 65_536 if page_bytes == 1 else page_bytes

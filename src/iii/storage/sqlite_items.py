@@ -1,0 +1,164 @@
+"""Items on disk: in SQLite, what was read or written last in memory too (05 §7.1, `file_based`)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from iii.protocol.limits import MIB
+from iii.storage.database import Database, Durability
+from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
+
+CACHE_BYTES = 8 * MIB
+_CACHED_AT_MOST = CACHE_BYTES // 64  # one value; larger ones would drive out many
+_GROUPS_KNOWN = 10_000
+_ENTRY_BYTES = 300  # of Python's around a short value
+
+# A rowid is the place of insertion: replaced in place, new again at the end
+MIGRATIONS = (
+    """
+    CREATE TABLE groups (id INTEGER PRIMARY KEY, first TEXT NOT NULL, second TEXT NOT NULL, UNIQUE (first, second));
+    CREATE TABLE items (
+        place INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+        UNIQUE (group_id, key)
+    );
+    CREATE TABLE imported (file TEXT PRIMARY KEY);
+    """,
+)
+
+_GET = "SELECT value FROM items WHERE group_id = (SELECT id FROM groups WHERE first = ? AND second = ?) AND key = ?"
+_LIST = "SELECT key, value FROM items WHERE group_id = (SELECT id FROM groups WHERE first = ? AND second = ?) ORDER BY place"
+
+
+class SqliteItems:
+    """The embedded store."""
+
+    def __init__(self, folder: Path, durability: Durability = "full", sync_s: float = 5.0) -> None:
+        self._database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups)
+        self._group_ids: dict[Group, int] = {}  # the writer thread's
+        self._cache: dict[tuple[Group, str], bytes] = {}
+        self._cached_bytes = 0
+
+    async def open(self) -> None:
+        await self._database.open()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    @property
+    def path(self) -> Path:
+        return self._database.path
+
+    def get(self, group: Group, key: str, done: OnRead) -> None:
+        cached = self._cache.get((group, key))
+        if cached is not None:
+            done(cached, None)
+            return
+        try:
+            found = self._database.reader.execute(_GET, (*group, key)).fetchone()
+        except sqlite3.Error as error:
+            done(None, StoreError(str(error)))
+            return
+        if found is None:
+            done(None, None)
+            return
+        self._remember(group, key, found[0])
+        done(found[0], None)
+
+    def change(self, group: Group, key: str, how: How, done: OnChanged) -> None:
+        def work(connection: sqlite3.Connection) -> Changed:
+            return self._change(connection, group, key, how)
+
+        def written(changed: Changed | None, error: StoreError | None) -> None:
+            if changed is not None:
+                self._remember(group, key, changed.new)
+            done(changed, error)
+
+        self._database.write(work, written, _ENTRY_BYTES + len(key))
+
+    def entries(self, group: Group, done: OnListed) -> None:
+        self._database.read(lambda connection: [Entry(*row) for row in connection.execute(_LIST, group)], done)
+
+    def groups(self, first: str | None, done: OnGroups) -> None:
+        where, values = ("", ()) if first is None else (" WHERE first = ?", (first,))
+        query = f"SELECT first, second FROM groups{where}"
+        self._database.read(lambda connection: connection.execute(query, values).fetchall(), done)
+
+    def import_once(self, file: str, contents: Iterable[tuple[Group, list[Entry]]], done: OnChanged) -> None:
+        """Take over what another engine left in a file, unless that was done before; items that are there stay."""
+        taken = list(contents)
+
+        def work(connection: sqlite3.Connection) -> Changed:
+            if connection.execute("INSERT OR IGNORE INTO imported VALUES (?)", (file,)).rowcount:
+                for group, entries in taken:
+                    for key, value in entries:
+                        self._change(connection, group, key, lambda old, new=value: KEEP if old is not None else new)  # type: ignore[misc]
+            return Changed(None, None)
+
+        self._database.write(work, done)
+
+    # -- in the writer thread -------------------------------------------------------------------------------------
+
+    def _change(self, connection: sqlite3.Connection, group: Group, key: str, how: How) -> Changed:
+        group_id = self._group_ids.get(group) or self._group_id(connection, group)
+        row = None
+        if group_id is not None:
+            row = connection.execute(
+                "SELECT place, value FROM items WHERE group_id = ? AND key = ?", (group_id, key)
+            ).fetchone()
+        old: bytes | None = None if row is None else row[1]
+        new = how(old)
+        if new is KEEP:
+            return Changed(old, old)
+        if new is not None and row is not None:
+            connection.execute("UPDATE items SET value = ? WHERE place = ?", (new, row[0]))
+        elif new is not None:
+            if group_id is None:
+                group_id = self._new_group(connection, group)
+            connection.execute("INSERT INTO items (group_id, key, value) VALUES (?, ?, ?)", (group_id, key, new))
+        elif row is not None:
+            connection.execute("DELETE FROM items WHERE place = ?", (row[0],))
+            self._drop_if_empty(connection, group, group_id)
+        return Changed(old, new)
+
+    def _group_id(self, connection: sqlite3.Connection, group: Group) -> int | None:
+        found = connection.execute("SELECT id FROM groups WHERE first = ? AND second = ?", group).fetchone()
+        if found is None:
+            return None
+        return self._known(group, found[0])
+
+    def _new_group(self, connection: sqlite3.Connection, group: Group) -> int:
+        created = connection.execute("INSERT INTO groups (first, second) VALUES (?, ?)", group).lastrowid
+        assert created is not None
+        return self._known(group, created)
+
+    def _known(self, group: Group, group_id: int) -> int:
+        if len(self._group_ids) >= _GROUPS_KNOWN:
+            self._group_ids.clear()
+        self._group_ids[group] = group_id
+        return group_id
+
+    def _drop_if_empty(self, connection: sqlite3.Connection, group: Group, group_id: int | None) -> None:
+        gone = "DELETE FROM groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM items WHERE group_id = ?)"
+        if connection.execute(gone, (group_id, group_id)).rowcount:
+            self._group_ids.pop(group, None)
+
+    def _forget_groups(self) -> None:
+        self._group_ids.clear()
+
+    # -- memory ---------------------------------------------------------------------------------------------------
+
+    def _remember(self, group: Group, key: str, value: bytes | None) -> None:
+        """The newest at the end; the oldest go when there are too many bytes."""
+        cache = self._cache
+        old = cache.pop((group, key), None)
+        if old is not None:
+            self._cached_bytes -= len(old) + _ENTRY_BYTES
+        if value is None or len(value) > _CACHED_AT_MOST:
+            return
+        cache[group, key] = value
+        self._cached_bytes += len(value) + _ENTRY_BYTES
+        while self._cached_bytes > CACHE_BYTES:
+            oldest = next(iter(cache))
+            self._cached_bytes -= len(cache.pop(oldest)) + _ENTRY_BYTES

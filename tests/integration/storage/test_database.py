@@ -1,0 +1,217 @@
+"""The embedded store: what is told is on disk, and what goes wrong is said (issue 5; 05 §7.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from iii.net.start_failure import StartFailure
+from iii.storage import database
+from iii.storage.items import Changed, Entry, StoreError
+from iii.storage.sqlite_items import SqliteItems
+from tests.integration.server.conftest import until
+from tests.integration.storage.conftest import Store
+
+A = ("a", "")
+
+
+@pytest_asyncio.fixture
+async def items(tmp_path: Path) -> AsyncIterator[SqliteItems]:
+    items = SqliteItems(tmp_path)
+    await items.open()
+    yield items
+    await items.close()
+
+
+async def test_everything_is_there_after_a_restart_in_its_order(tmp_path: Path) -> None:
+    for start in range(3):
+        items = SqliteItems(tmp_path)
+        await items.open()
+        store = Store(items)
+        assert [entry.key for entry in await store.entries(A)] == [str(number) for number in range(start)]
+        await store.set(A, str(start), b"1")
+        await items.close()
+        await items.close()  # again does nothing
+
+
+async def test_closing_completes_what_was_asked_for(tmp_path: Path) -> None:
+    items = SqliteItems(tmp_path)
+    await items.open()
+    told: list[Changed | None] = []
+    for number in range(5000):
+        items.change(A, str(number), lambda old: b"1", lambda changed, error: told.append(changed))
+    await items.close()
+    assert told == [Changed(None, b"1")] * 5000
+    assert sqlite3.connect(items.path).execute("SELECT count(*) FROM items").fetchone() == (5000,)
+
+
+async def test_one_bad_write_does_not_spoil_the_others_of_its_batch(items: SqliteItems) -> None:
+    def bad(old: bytes | None) -> bytes:
+        raise ValueError("bad")
+
+    store = Store(items)
+    answers = await asyncio.gather(
+        *(store.change((f"g{number}", ""), "k", bad if number == 50 else lambda old: b"1") for number in range(100)),
+        return_exceptions=True,
+    )
+    assert [number for number, answer in enumerate(answers) if isinstance(answer, StoreError)] == [50]
+    assert len(await store.groups()) == 99
+
+
+async def test_what_a_rolled_back_batch_had_made_is_not_relied_on(items: SqliteItems) -> None:
+    """A group's row that was undone must not be written to."""
+
+    def bad(old: bytes | None) -> bytes:
+        raise ValueError("bad")
+
+    store = Store(items)
+    first = asyncio.gather(store.set(A, "k", b"1"), store.change(A, "x", bad), return_exceptions=True)
+    await first
+    await store.set(A, "l", b"2")
+    assert await store.entries(A) == [Entry("k", b"1"), Entry("l", b"2")]
+
+
+async def test_a_second_engine_on_the_same_store_is_refused(items: SqliteItems, tmp_path: Path) -> None:
+    with pytest.raises(StartFailure, match=r"in use by another process \(pid \d+\)"):
+        await SqliteItems(tmp_path).open()
+    await Store(items).set(A, "k", b"1")  # the first one is not disturbed
+
+
+async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    items = SqliteItems(tmp_path)
+    await items.open()
+    await items.close()
+    with sqlite3.connect(items.path) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    with pytest.raises(StartFailure, match="written by a newer iii: it has version 7"):
+        await SqliteItems(tmp_path).open()
+
+
+async def test_a_store_of_an_older_version_is_brought_up(tmp_path: Path) -> None:
+    first = database.Database(tmp_path, ("CREATE TABLE a (x)",))
+    await first.open()
+    await first.close()
+    second = database.Database(tmp_path, ("CREATE TABLE a (x)", "CREATE TABLE b (y)"))
+    await second.open()
+    assert second.reader.execute("SELECT count(*) FROM b").fetchone() == (0,)
+    await second.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: b"no database at all" * 100, lambda data: data[: len(data) // 2], lambda data: data[:50]],
+    ids=["nonsense", "half", "stump"],
+)
+async def test_a_damaged_file_is_said_and_kept(tmp_path: Path, damage: object) -> None:
+    items = SqliteItems(tmp_path)
+    await items.open()
+    store = Store(items)
+    await asyncio.gather(*(store.set(A, str(number), b"x" * 100) for number in range(1000)))
+    await items.close()
+    damaged = damage(items.path.read_bytes())  # type: ignore[operator]
+    items.path.write_bytes(damaged)
+    for _ in range(2):  # nor is it gone the second time
+        with pytest.raises(StartFailure, match=r"store\.db is damaged") as refused:
+            await SqliteItems(tmp_path).open()
+        assert "put a backup in its place, or move it away" in str(refused.value)
+        assert items.path.read_bytes() == damaged
+
+
+async def test_damage_inside_is_reported_soon_after_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    items = SqliteItems(tmp_path)
+    await items.open()
+    store = Store(items)
+    await asyncio.gather(*(store.set(A, str(number), b"x" * 100) for number in range(2000)))
+    await items.close()
+    data = bytearray(items.path.read_bytes())
+    data[8192:16384] = bytes(8192)
+    items.path.write_bytes(data)
+    again = SqliteItems(tmp_path)
+    with caplog.at_level(logging.ERROR):
+        await again.open()
+        await until(lambda: "is damaged" in caplog.text)
+    await again.close()
+
+
+async def test_a_folder_that_cannot_be_made_is_said() -> None:
+    with pytest.raises(StartFailure, match="cannot use /proc/iii/state as a store"):
+        await SqliteItems(Path("/proc/iii/state")).open()
+
+
+async def test_a_full_disk_fails_the_write_and_nothing_else(items: SqliteItems) -> None:
+    store = Store(items)
+    await store.set(A, "before", b'"x"')
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, old[1]))
+    try:
+        failed = 0
+        for number in range(20):
+            try:
+                await store.set(A, f"k{number}", b'"%s"' % (b"x" * 50_000))
+            except StoreError:
+                failed += 1
+        assert failed
+        assert await store.get(A, "before") == b'"x"'
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    await store.set(A, "after", b"1")
+    kept = await store.entries(A)
+    assert len(kept) == 2 + 20 - failed
+    assert items._database.reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_more_than_so_much_waiting_is_refused(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "WAITING_BYTES", 10_000)
+    store = Store(items)
+    answers = await asyncio.gather(*(store.set(A, str(number), b"1") for number in range(100)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, StoreError)]
+    assert 0 < len(refused) < 100
+    assert "wait for the disk" in str(refused[0])
+    assert await store.set(A, "later", b"1") == Changed(None, b"1")
+
+
+async def test_relaxed_writes_reach_the_disk_in_time_and_are_there_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, synced = asyncio.get_running_loop(), asyncio.Event()
+    sync = database._synced
+
+    def watched(path: Path) -> None:
+        sync(path)
+        loop.call_soon_threadsafe(synced.set)
+
+    monkeypatch.setattr(database, "_synced", watched)
+    items = SqliteItems(tmp_path, "relaxed", sync_s=0.01)
+    await items.open()
+    store = Store(items)
+    await store.set(A, "k", b"1")
+    async with asyncio.timeout(10):
+        await synced.wait()
+    await items.close()
+    again = SqliteItems(tmp_path)
+    await again.open()
+    assert await Store(again).get(A, "k") == b"1"
+    await again.close()
+
+
+async def test_the_cache_has_a_bound_and_never_an_old_value(
+    items: SqliteItems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.storage.sqlite_items.CACHE_BYTES", 5000)
+    store = Store(items)
+    for number in range(200):
+        await store.set(A, str(number % 50), b"%d" % number)
+        assert await store.get(A, str(number % 50)) == b"%d" % number
+        assert items._cached_bytes <= 5000
+    for number in range(150, 200):
+        assert await store.get(A, str(number % 50)) == b"%d" % number
+    await store.delete(A, "0")
+    assert await store.get(A, "0") is None
