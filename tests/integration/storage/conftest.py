@@ -38,8 +38,8 @@ class Store:
     async def entries(self, group: Group) -> list[Entry]:
         return await self._answer(self.items.entries, group)  # type: ignore[no-any-return]
 
-    async def groups(self, first: str | None = None) -> set[Group]:
-        return set(await self._answer(self.items.groups, first))
+    async def groups(self, first: str | None = None) -> frozenset[Group]:
+        return frozenset(await self._answer(self.items.groups, first))
 
     async def _answer(self, ask: Any, *arguments: Any) -> Any:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
