@@ -10,26 +10,27 @@ from http import HTTPStatus
 from picows import WSFrame, WSMsgType, WSTransport
 
 from iii.engine.channels import Channel
+from iii.engine.engine import Engine
+from iii.net.connections import Connections
+from iii.net.door import Answer
+from iii.net.framing import close_frame, message_head
+from iii.net.web_socket import CLOSE_WAIT_S, WebSocket
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import CHANNEL_DRAIN_S, KIB
 from iii.server.channel_request import ChannelRequest
-from iii.server.connections import Connections
-from iii.server.door import Answer
-from iii.server.framing import close_frame, message_head
-from iii.server.web_socket import CLOSE_WAIT_S, WebSocket
 
 _AT_ONCE_BYTES = 256 * KIB  # handed to the transport before asking whether it has enough
 _LAST_WORD_S = 60.0  # for a consumer that still reads what its system has received
 
 
-def channel_socket(connections: Connections, request: ChannelRequest) -> WebSocket | Answer:
+def channel_socket(engine: Engine, connections: Connections, request: ChannelRequest) -> WebSocket | Answer:
     """The end that a request is for. Id and key are checked together: nobody learns which of them is wrong."""
     key, direction = request.parameter("key"), request.parameter("dir")
     if key is None:
         return Answer(HTTPStatus.BAD_REQUEST, "The query needs `key`, the access key of the channel")
     if direction not in ("read", "write"):
         return Answer(HTTPStatus.BAD_REQUEST, "The query needs `dir`, which is `read` or `write`")
-    channel = connections.engine.channels.find(request.channel_id, key)
+    channel = engine.channels.find(request.channel_id, key)
     if channel is None:
         return Answer(HTTPStatus.NOT_FOUND, "Channel not found")
     return (WriterSocket if direction == "write" else ReaderSocket)(connections, channel)

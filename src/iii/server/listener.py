@@ -1,126 +1,33 @@
-"""One worker listener: its port, whom it lets in, where they go (L1, L2, 01 §1)."""
+"""One worker listener: what its paths lead to (01 §1, 07 §2.3)."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import logging
-import socket
 from http import HTTPStatus
 
 from iii.engine.engine import Engine
-from iii.net.listening import in_url, listen, port_of
-from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
+from iii.net.acceptor import Acceptor
+from iii.net.door import Answer, Endpoint
+from iii.net.request_head import RequestHead
 from iii.server.channel_request import channel_requested
 from iii.server.channel_socket import channel_socket
-from iii.server.connections import Connections
-from iii.server.door import Answer, Door, Endpoint
-from iii.server.log_limit import LogLimit
-from iii.server.request_head import RequestHead
 from iii.server.telemetry_socket import TelemetrySocket
-from iii.server.web_socket import WebSocket
 from iii.server.worker_socket import WorkerSocket
 
-logger = logging.getLogger(__name__)
-
-_ACCEPTED_AT_ONCE = 100  # then others get a turn of the loop
-_ENDPOINTS: dict[str, type[WebSocket]] = {"/": WorkerSocket, "/otel": TelemetrySocket}
-_NOT_OUR_FAULT = (errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EPROTO)
+_ENDPOINTS: dict[str, type[WorkerSocket | TelemetrySocket]] = {"/": WorkerSocket, "/otel": TelemetrySocket}
 
 
-class Listener:
-    """Accepts connections at one address until it is stopped."""
+class Listener(Acceptor):
+    """Where workers connect."""
 
     def __init__(self, engine: Engine, host: str, port: int, handshake_timeout_ms: int) -> None:
+        super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint)
         self.engine = engine
-        self.host = host
-        self.port = port  # once open, the one that the system chose for 0
-        self._handshake_timeout_s = handshake_timeout_ms / 1000
-        self._bound: list[socket.socket] = []
-        self._doors: set[Door] = set()
-        self._accepting: set[asyncio.Task[None]] = set()
-        self._log = LogLimit(logger)
 
-    @property
-    def address(self) -> str:
-        return f"{in_url(self.host)}:{self.port}"
-
-    @property
-    def open_sockets(self) -> int:
-        """Accepted connections, WebSocket or not yet."""
-        return len(self.connections) + len(self._doors) + len(self._accepting)
-
-    async def open(self) -> None:
-        """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""
-        self._loop = asyncio.get_running_loop()
-        self.connections = Connections(self.engine, self._loop)
-        self._bound = await listen(self.host, self.port)
-        self.port = port_of(self._bound[0])
-        for bound in self._bound:
-            self._loop.add_reader(bound, self._accept, bound)
-
-    def stop_accepting(self) -> None:
-        """Close the port, then what is no WebSocket yet: nobody may be accepted and then dropped (01 §2.4)."""
-        bound, self._bound = self._bound, []
-        for each in bound:
-            self._loop.remove_reader(each)
-            each.close()
-        self._shut_doors()
-
-    async def close(self) -> None:
-        """End all connections (L6)."""
-        self.stop_accepting()
-        await self.connections.end_all()
-
-    # -- accept ---------------------------------------------------------------------------------------------------
-
-    def _accept(self, bound: socket.socket) -> None:
-        for _ in range(_ACCEPTED_AT_ONCE):
-            try:
-                accepted, _ = bound.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                if error.errno not in _NOT_OUR_FAULT:
-                    self._pause(bound, error)
-                    return
-                continue
-            accepted.setblocking(False)
-            task = self._loop.create_task(self._let_in(accepted))
-            self._accepting.add(task)
-            task.add_done_callback(self._accepting.discard)
-
-    async def _let_in(self, accepted: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(self._door, accepted)
-        except OSError as error:  # gone already
-            accepted.close()
-            logger.debug("Connection lost while it was accepted: %s", error)
-        if not self._bound:  # stopped meanwhile
-            self._shut_doors()
-
-    def _pause(self, bound: socket.socket, error: OSError) -> None:
-        """Such as too many open files: who waits is let in later, not turned away."""
-        self._log.warning("Cannot accept connections for now: %s", error.strerror)
-        self._loop.remove_reader(bound)
-        self._loop.call_later(ACCEPT_ERROR_PAUSE_S, self._resume, bound)
-
-    def _resume(self, bound: socket.socket) -> None:
-        if bound in self._bound:
-            self._loop.add_reader(bound, self._accept, bound)
-
-    def _shut_doors(self) -> None:
-        for door in list(self._doors):
-            door.shut()
-
-    def _door(self) -> Door:
-        return Door(self._route, self._handshake_timeout_s, self._doors, self._log)
-
-    def _route(self, request: RequestHead) -> Endpoint | Answer:
+    def _endpoint(self, request: RequestHead) -> Endpoint | Answer:
         channel = channel_requested(request.path, request.query)
         if channel is not None:
-            return lambda: channel_socket(self.connections, channel)
+            return lambda: channel_socket(self.engine, self.connections, channel)
         endpoint = _ENDPOINTS.get(request.path)
         if endpoint is None:
             return Answer(HTTPStatus.NOT_FOUND, "Not Found")
-        return lambda: endpoint(self.connections)
+        return lambda: endpoint(self.engine, self.connections)

@@ -4,19 +4,25 @@ from collections.abc import Callable
 
 from picows import WSTransport
 
+from iii.engine.engine import Engine
 from iii.engine.session import Session
-from iii.server.web_socket import WebSocket, ignore
+from iii.net.connections import Connections
+from iii.net.web_socket import WebSocket, ignore
 
 
 class WorkerSocket(WebSocket):
-    __slots__ = ("send", "session")
+    __slots__ = ("_engine", "send", "session")
 
     send: Callable[[bytes], None]
     session: Session
 
+    def __init__(self, engine: Engine, connections: Connections) -> None:
+        super().__init__(connections)
+        self._engine = engine
+
     def opened(self) -> None:
         self.send = self.outbox.send
-        self.session = self.connections.engine.connect(self)
+        self.session = self._engine.connect(self)
         self.receive = self.session.receive
         self.receive_binary = self.session.receive_binary
 

@@ -13,10 +13,10 @@ import pytest_asyncio
 import iii
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
+from iii.net.framing import PING, control_frame
 from iii.sdk.channels import ChannelDoor, materialized
 from iii.sdk.refs import StreamChannelRef
 from iii.server.clock import LoopClock
-from iii.server.framing import PING, control_frame
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until
 

@@ -5,9 +5,9 @@ import uuid
 import pytest
 
 from iii.engine.engine import Engine
+from iii.net.upgrade import read_room
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.server.listener import Listener
-from iii.server.upgrade import read_room
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import (
     BINARY,

@@ -8,8 +8,8 @@ import pytest
 
 from iii.engine.engine import Engine
 from iii.engine.session import Session
+from iii.net import connections, outbox
 from iii.protocol.limits import MIB, SILENCE_S
-from iii.server import connections, outbox
 from iii.server.listener import Listener
 from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket

@@ -6,12 +6,11 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from iii.engine.engine import Engine
+from iii.net.log_limit import LogLimit
+from iii.net.outbox import Flusher
+from iii.net.web_socket import CLOSE_WAIT_S, WebSocket
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import OUTBOUND_STALL_S, PING_INTERVAL_S, SILENCE_S
-from iii.server.log_limit import LogLimit
-from iii.server.outbox import Flusher
-from iii.server.web_socket import CLOSE_WAIT_S, WebSocket
 
 SWEEP_S = 5.0  # one look at all connections, instead of a timer for each
 _PING_EVERY = round(PING_INTERVAL_S / SWEEP_S)
@@ -21,8 +20,7 @@ _END_S = CLOSE_WAIT_S + 0.5
 class Connections:
     """What the sockets of one listener share."""
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-        self.engine = engine
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.flusher = Flusher(loop)
         self.log = LogLimit(logging.getLogger(__name__))

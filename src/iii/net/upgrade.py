@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from picows import WSAutoPingStrategy
+from picows import WSAutoPingStrategy, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, KIB
 
 if TYPE_CHECKING:
-    from iii.server.web_socket import WebSocket
+    from iii.net.web_socket import WebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def _shaken_hands(transport: asyncio.Transport | _Transport, key: str, web_socke
         None,  # host and path are a client's
         None,
         False,  # not the client
-        lambda request: web_socket,
+        partial(_response, web_socket),
         _Log(web_socket),
         False,  # our exceptions don't end a connection
         None,  # the door had the deadline
@@ -70,6 +71,14 @@ def _shaken_hands(transport: asyncio.Transport | _Transport, key: str, web_socke
     protocol.connection_made(transport)
     _feed(protocol, _REQUEST % key.encode())
     return protocol
+
+
+def _response(web_socket: WebSocket, request: Any) -> Any:
+    """101 in picows' words; with the subprotocol, if the client offered any."""
+    if web_socket.subprotocol is None:
+        return web_socket
+    headers = {"Sec-WebSocket-Protocol": web_socket.subprotocol}
+    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), web_socket)
 
 
 def _feed(protocol: _Frames, received: bytes) -> None:

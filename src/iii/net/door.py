@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple, TypeAlias, cast
 
-from iii.server.log_limit import LogLimit
-from iii.server.request_head import UPGRADE_VERSION, BadRequest, RequestHead, read_head
-from iii.server.upgrade import upgrade
-from iii.server.web_socket import WebSocket
+from iii.net.log_limit import LogLimit
+from iii.net.request_head import UPGRADE_VERSION, BadRequest, RequestHead, read_head
+from iii.net.upgrade import upgrade
+from iii.net.web_socket import WebSocket
+
+logger = logging.getLogger(__name__)
 
 HEAD_BYTES = 16 * 1024  # more without the end of a head is refused
 _READ_BYTES = 4096
@@ -25,8 +28,9 @@ class Answer(NamedTuple):
     headers: str = ""  # further lines, each with its line end
 
 
-# An endpoint is asked for its WebSocket only by a request that may have one
-Endpoint: TypeAlias = Callable[[], WebSocket | Answer]
+Made: TypeAlias = WebSocket | Answer
+# An endpoint is asked for its WebSocket only by a request that may have one; it may have to ask somebody first
+Endpoint: TypeAlias = Callable[[], Made | Awaitable[Made]]
 Route: TypeAlias = Callable[[RequestHead], Endpoint | Answer]
 
 
@@ -46,6 +50,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         self._read = bytearray(_READ_BYTES)
         self._received = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
+        self._deciding: asyncio.Task[None] | None = None  # whether a request gets its WebSocket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
@@ -60,7 +65,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
 
     def buffer_updated(self, nbytes: int) -> None:
         self._received += memoryview(self._read)[:nbytes]
-        while self in self._open_doors and (size := self._received.find(_END_OF_HEAD)) >= 0:
+        while self in self._open_doors and self._deciding is None and (size := self._received.find(_END_OF_HEAD)) >= 0:
             head = bytes(self._received[:size])
             del self._received[: size + len(_END_OF_HEAD)]
             self._request_arrived(head)
@@ -80,6 +85,25 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
             return
         target = self._route(request)
         made = target if isinstance(target, Answer) else _refusal(request) or target()
+        if isinstance(made, WebSocket | Answer):
+            self._decided(made, request)
+        else:
+            self._deciding = self._loop.create_task(self._decide(made, request))
+            if self._deadline is not None:
+                self._deadline.cancel()  # whoever decides has a limit of its own
+
+    async def _decide(self, made: Awaitable[Made], request: RequestHead) -> None:
+        try:
+            decided = await made
+        except Exception:
+            logger.exception("A request for a WebSocket failed")
+            decided = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+        self._deciding = None
+        if self in self._open_doors:  # the client is still there
+            self._decided(decided, request)
+            self.buffer_updated(0)  # what came meanwhile
+
+    def _decided(self, made: Made, request: RequestHead) -> None:
         if isinstance(made, Answer):
             self._answer(made, request)
         else:
@@ -114,6 +138,8 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
 
     def _leave(self) -> None:
         self._open_doors.discard(self)
+        if self._deciding is not None:
+            self._deciding.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from iii.net.framing import TEXT_HEADS, text_frames
 from iii.protocol.limits import MIB, OUTBOUND_QUEUE_BYTES, OUTBOUND_STALL_S
-from iii.server.framing import TEXT_HEADS, text_frames
 
 logger = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from iii.net import upgrade
+from iii.net.framing import PING, PONG, close_frame, control_frame
+from iii.net.outbox import Outbox
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, KIB, MIB
-from iii.server import upgrade
-from iii.server.framing import PING, PONG, close_frame, control_frame
-from iii.server.outbox import Outbox
 
 if TYPE_CHECKING:
-    from iii.server.connections import Connections
+    from iii.net.connections import Connections
 
 LARGE_ROOM_BYTES = 64 * KIB  # of the read buffer; a thousand workers may well have sent one large message each
 CLOSE_WAIT_S = 1.0  # for the other side's Close or for the last bytes to leave, then the connection is aborted (L6)
@@ -35,6 +35,7 @@ class WebSocket(WSListener):
         "heard", "ip_address", "outbox", "receive", "receive_binary", "silent_since",
     )  # fmt: skip
 
+    subprotocol: str | None = None  # that the answer to the upgrade names
     kept_alive = True  # pinged, and ended when it is silent or does not read (L7)
 
     receive: Callable[[bytes], None]  # gets each complete text message, UTF-8 or not
