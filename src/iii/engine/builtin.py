@@ -6,11 +6,13 @@ import inspect
 import logging
 import types
 import typing
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 
+from iii.engine.input_problem import input_problem
 from iii.engine.invocation import Invocation
 from iii.engine.schema import json_schema
 from iii.protocol.errors import DeserializationFailed, InvocationError, SerializationFailed
@@ -34,10 +36,16 @@ class Declaration(msgspec.Struct, frozen=True):
     spec: str
     waits_for_registrations: bool
     request: type | None
+    aliases: Mapping[str, str]
 
 
 def builtin(
-    function_id: str, *, spec: str, waits_for_registrations: bool = False, request: type | None = None
+    function_id: str,
+    *,
+    spec: str,
+    waits_for_registrations: bool = False,
+    request: type | None = None,
+    aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[F], F]:
     """Declare a method as a function of the engine.
 
@@ -52,10 +60,11 @@ def builtin(
         waits_for_registrations: a caller that has not announced itself gets its answer once its registrations
             apply (N2).
         request: what to document for a method that takes `Raw` and decodes it by its own rules.
+        aliases: other names of members, for requests that do not fit without them.
     """
 
     def declare(method: F) -> F:
-        method.__builtin__ = Declaration(function_id, spec, waits_for_registrations, request)  # type: ignore[attr-defined]
+        method.__builtin__ = Declaration(function_id, spec, waits_for_registrations, request, aliases)  # type: ignore[attr-defined]
         return method
 
     return declare
@@ -81,6 +90,7 @@ class Builtin:
         self._takes_invocation = len(parameters) > 1
         self._waits = declaration.waits_for_registrations
         self._decode = msgspec.json.Decoder(self._request).decode
+        self._aliases = declaration.aliases
         self._spawn = spawn if inspect.iscoroutinefunction(method) else None
 
     @property
@@ -100,10 +110,13 @@ class Builtin:
 
     def _run(self, invocation: Invocation) -> None:
         data = bytes(invocation.data)
+        if data == b"null":
+            data = b"{}"  # (I1)
         try:
-            request = self._decode(b"{}" if data == b"null" else data)  # null is `{}` (I1)
+            request = self._decode(data) if not self._aliases else self._decode_with_aliases(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            invocation.refuse(DeserializationFailed(self.function_id, str(error)))
+            detail = input_problem(error, data, self._documented_request)
+            invocation.refuse(DeserializationFailed(self.function_id, detail))
             return
         arguments = (request, invocation) if self._takes_invocation else (request,)
         if self._spawn is not None:
@@ -115,6 +128,18 @@ class Builtin:
             invocation.refuse(error)
         except Exception:
             self._broken(invocation)
+
+    def _decode_with_aliases(self, data: bytes) -> Any:
+        try:
+            return self._decode(data)
+        except msgspec.ValidationError:
+            members = msgspec.json.decode(data)
+            if not isinstance(members, dict) or members.keys().isdisjoint(self._aliases):
+                raise
+            for alias, name in self._aliases.items():
+                if alias in members:
+                    members.setdefault(name, members[alias])
+            return self._decode(msgspec.json.encode(members))
 
     async def _wait(self, invocation: Invocation, arguments: tuple[Any, ...]) -> None:
         try:

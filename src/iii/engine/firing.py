@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -18,6 +20,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+EVENTS_WAITING = 10_000  # of one binding
+
+
+class Trace(NamedTuple):
+    """What a call hands on of the trace that it belongs to."""
+
+    traceparent: str | None = None
+    baggage: str | None = None
+
+
+NO_TRACE = Trace()
+
+
 class _Conditional(msgspec.Struct):
     condition_function_id: str | None = None
 
@@ -25,19 +40,35 @@ class _Conditional(msgspec.Struct):
 _conditional = msgspec.json.Decoder(_Conditional)
 
 
-def fire(router: Router, binding: Binding, payload: bytes) -> None:
+def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
     """Call the target, fire and forget, with the binding's metadata beside the payload."""
-    router.call(binding.function_id, binding.namespace, payload, metadata=binding.metadata)
+    router.call(
+        binding.function_id,
+        binding.namespace,
+        payload,
+        metadata=binding.metadata,
+        traceparent=trace.traceparent,
+        baggage=trace.baggage,
+    )
 
 
-def fire_if(router: Router, clock: Clock, binding: Binding, payload: bytes) -> None:
+def fire_if(
+    router: Router,
+    clock: Clock,
+    binding: Binding,
+    payload: bytes,
+    trace: Trace = NO_TRACE,
+    then: Callable[[], None] = lambda: None,
+) -> None:
     """As `fire`, for trigger types with conditions: only JSON `false` and an error keep the target from being called.
 
-    The condition gets the same payload in the same namespace, without metadata, and has 30 s (T7).
+    The condition gets the same payload in the same namespace, without metadata, and has 30 s (T7). `then` is called
+    when that is decided.
     """
     condition = condition_of(binding)
     if condition is None:
-        fire(router, binding, payload)
+        fire(router, binding, payload, trace)
+        then()
         return
 
     def decided(result: bytes | None, error: InvocationError | None) -> None:
@@ -45,16 +76,20 @@ def fire_if(router: Router, clock: Clock, binding: Binding, payload: bytes) -> N
         if error is not None:
             logger.warning("Trigger %s skipped: its condition %s failed: %s", binding.id, condition, error)
         elif result != b"false":
-            fire(router, binding, payload)
+            fire(router, binding, payload, trace)
+        then()
 
     def overdue() -> None:
         invocation.withdraw()
         logger.warning(
             "Trigger %s skipped: its condition %s took longer than %g s", binding.id, condition, CONDITION_TIMEOUT_S
         )
+        then()
 
     timer = clock.call_at(clock.now() + CONDITION_TIMEOUT_S, overdue)
-    invocation = router.call(condition, binding.namespace, payload, decided)
+    invocation = router.call(
+        condition, binding.namespace, payload, decided, traceparent=trace.traceparent, baggage=trace.baggage
+    )
 
 
 def condition_of(binding: Binding) -> str | None:
@@ -63,3 +98,43 @@ def condition_of(binding: Binding) -> str | None:
         return _conditional.decode(binding.config).condition_function_id
     except msgspec.DecodeError:
         return None
+
+
+class OrderedFiring:
+    """Fires each binding in the order of its events: the next one is looked at when the last one's condition has decided.
+
+    Bindings do not wait for one another, and nobody waits for a target (05 §3.4).
+    """
+
+    def __init__(self, router: Router, clock: Clock) -> None:
+        self._router = router
+        self._clock = clock
+        self._waiting: dict[Binding, deque[tuple[bytes, Trace]]] = {}
+
+    def fire(self, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
+        """One event. Beyond 10,000 that wait for a condition it is dropped, with a warning."""
+        waiting = self._waiting.get(binding)
+        if waiting is not None:
+            if len(waiting) < EVENTS_WAITING:
+                waiting.append((payload, trace))
+            else:
+                logger.warning("Trigger %s missed an event: %s wait for its condition", binding.id, EVENTS_WAITING)
+        elif condition_of(binding) is None:  # nearly all
+            fire(self._router, binding, payload, trace)
+        else:
+            self._waiting[binding] = deque()
+            self._decide(binding, payload, trace)
+
+    def forget(self, binding: Binding) -> None:
+        """The binding is gone, and its events with it."""
+        self._waiting.pop(binding, None)
+
+    def _decide(self, binding: Binding, payload: bytes, trace: Trace) -> None:
+        fire_if(self._router, self._clock, binding, payload, trace, lambda: self._next(binding))
+
+    def _next(self, binding: Binding) -> None:
+        waiting = self._waiting.get(binding)
+        if waiting:
+            self._decide(binding, *waiting.popleft())
+        elif waiting is not None:
+            del self._waiting[binding]

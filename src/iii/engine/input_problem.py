@@ -1,0 +1,56 @@
+"""What is wrong with a builtin's input, in the words that callers know (05 §0.3, 02 §2.3)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+_MISSING = re.compile(r"Object missing required field `(.+)`(?: - at `.*`)?")
+_WRONG_TYPE = re.compile(r"Expected `([a-z]+)(?: \| null)?`, got `[a-z]+`(?: - at `\$\.?(.*)`)?")
+_EXPECTED = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "array": "a sequence",
+    "object": "a map",
+}
+
+
+def input_problem(error: Exception, data: bytes, request: Any) -> str:
+    """msgspec's complaint about a request, reworded where it is one of the usual two."""
+    text = str(error)
+    missing = _MISSING.fullmatch(text)
+    if missing is not None:
+        return f"missing field `{missing[1]}`"
+    wrong = _WRONG_TYPE.fullmatch(text)
+    if wrong is None or (wrong[2] and not wrong[2].isidentifier()):  # deep inside
+        return text
+    try:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return text
+    if wrong[2]:
+        return f"invalid type: {kind_of(value[wrong[2]])}, expected {_EXPECTED.get(wrong[1], wrong[1])} - at `$.{wrong[2]}`"
+    return f"invalid type: {kind_of(value)}, expected struct {getattr(request, '__name__', 'object')}"
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a JSON value, and a scalar itself."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"boolean `{str(value).lower()}`"
+        case int():
+            return f"integer `{value}`"
+        case float():
+            return f"floating point `{value}`"
+        case str():
+            return f'string "{value[:100]}"'
+        case list():
+            return "sequence"
+        case _:
+            return "map"
