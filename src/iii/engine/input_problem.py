@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from iii.protocol.json_kind import kind_of
+
 _MISSING = re.compile(r"Object missing required field `(.+)`(?: - at `.*`)?")
 _WRONG_TYPE = re.compile(r"Expected `([a-z]+)(?: \| null)?`, got `[a-z]+`(?: - at `\$\.?(.*)`)?")
 _EXPECTED = {
@@ -35,22 +37,3 @@ def input_problem(error: Exception, data: bytes, request: Any) -> str:
     if wrong[2]:
         return f"invalid type: {kind_of(value[wrong[2]])}, expected {_EXPECTED.get(wrong[1], wrong[1])} - at `$.{wrong[2]}`"
     return f"invalid type: {kind_of(value)}, expected struct {getattr(request, '__name__', 'object')}"
-
-
-def kind_of(value: Any) -> str:
-    """The kind of a JSON value, and a scalar itself."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return f"boolean `{str(value).lower()}`"
-        case int():
-            return f"integer `{value}`"
-        case float():
-            return f"floating point `{value}`"
-        case str():
-            return f'string "{value[:100]}"'
-        case list():
-            return "sequence"
-        case _:
-            return "map"
