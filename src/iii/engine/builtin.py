@@ -50,7 +50,8 @@ def builtin(
     """Declare a method as a function of the engine.
 
     The method takes the decoded request (a Struct, annotated) and, if it has a second parameter, the invocation. It
-    returns a Struct, None for no result, LATER, or `Raw` JSON (beside a Struct: the same, encoded already); an
+    returns a Struct, None for no result, LATER (alone: any JSON, without a schema), or `Raw` JSON (beside a Struct: the
+    same, encoded already); an
     `async def` may wait. It raises InvocationError to refuse. Description, request and response schema come from the
     docstring's first line and the annotations.
 
@@ -99,7 +100,8 @@ class Builtin:
 
     @property
     def response_schema(self) -> bytes:
-        return json_schema(self._response)
+        """`null` for one that answers with whatever it has."""
+        return b"null" if self._response is Later else json_schema(self._response)
 
     def run(self, invocation: Invocation) -> None:
         """Answer one invocation; whatever happens inside is answered too."""

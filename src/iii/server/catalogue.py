@@ -93,7 +93,14 @@ CATALOGUE = (
         config="iii.modules.http.config:HttpConfig",
     ),
     KnownModule("iii-stream", None, ("modules::stream::StreamModule",), in_default_set=True, listens=True),
-    KnownModule("iii-state", "state", ("modules::state::StateModule",), in_default_set=True),
+    KnownModule(
+        "iii-state",
+        "state",
+        ("modules::state::StateModule",),
+        in_default_set=True,
+        implementation="iii.modules.state.module:State",
+        config="iii.modules.state.config:StateConfig",
+    ),
     KnownModule(
         "iii-queue", "queue", ("modules::queue::QueueModule", "workers::queue::QueueModule"), in_default_set=True
     ),

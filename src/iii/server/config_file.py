@@ -35,6 +35,11 @@ workers:
     config:
       host: 127.0.0.1
       port: 3111
+  - name: iii-state               # values that workers share
+    config:
+      adapter:
+        name: kv
+        config: {{store_method: file_based, file_path: ./data}}   # in_memory: gone when the engine ends
   - name: iii-observability       # log output of the engine
     config:
       level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug

@@ -1,0 +1,121 @@
+"""Pages of a scope out of one snapshot, for `state::list_entries` (05 §1.7)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import NamedTuple
+
+import msgspec
+
+from iii.engine.clock import Clock
+from iii.protocol.errors import InvocationError
+from iii.storage.items import Entry
+
+SNAPSHOTS = 16
+SNAPSHOT_ROWS = 100_000
+SNAPSHOT_BYTES = 32_000_000
+ALL_BYTES = 64_000_000
+EXPIRES_S = 120.0
+_FRAME_BYTES = 150  # of a page without its rows
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Wanted(NamedTuple):
+    """What a cursor is bound to."""
+
+    caller: str
+    scope: str
+    limit: int
+    max_bytes: int
+
+    def check(self) -> None:
+        """Raises InvocationError."""
+        if not 1 <= self.limit <= 1000:
+            raise InvocationError("INVALID_PAGE_LIMITS", f"limit must be 1 to 1000, got {self.limit}")
+        if not 256 <= self.max_bytes <= 8_000_000:
+            raise InvocationError("INVALID_PAGE_LIMITS", f"max_bytes must be 256 to 8000000, got {self.max_bytes}")
+        if len(self.scope.encode()) > 1024:
+            raise InvocationError("INVALID_PAGE_LIMITS", "scope must be at most 1024 bytes")
+
+
+class _Snapshot(NamedTuple):
+    wanted: Wanted
+    rows: list[bytes]
+    size: int
+    taken_at: float
+    offset: int
+
+
+class Pages:
+    """Snapshots that have further pages, each under the cursor of its next one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_cursor: dict[str, _Snapshot] = {}
+
+    def first(self, wanted: Wanted, entries: list[Entry]) -> bytes:
+        """The first page of a new snapshot, as JSON. Raises InvocationError."""
+        self._expire()
+        rows = [b"[%s,%s]" % (_encode(key), value) for key, value in entries]
+        size = sum(map(len, rows))
+        whole = _Snapshot(wanted, rows, size, self._clock.now(), 0)
+        end = self._end(whole)
+        if end < len(rows):
+            used = sum(snapshot.size for snapshot in self._by_cursor.values())
+            if len(rows) > SNAPSHOT_ROWS or size > SNAPSHOT_BYTES:
+                raise InvocationError(
+                    "SNAPSHOT_CAPACITY",
+                    f"scope '{wanted.scope}' has {len(rows)} rows of {size} bytes; a snapshot holds {SNAPSHOT_ROWS} rows "
+                    f"and {SNAPSHOT_BYTES} bytes",
+                )
+            if len(self._by_cursor) >= SNAPSHOTS or used + size > ALL_BYTES:
+                raise InvocationError(
+                    "SNAPSHOT_CAPACITY", f"{len(self._by_cursor)} snapshots are being paged; try again within 2 minutes"
+                )
+        return self._page(whole, end)
+
+    def next(self, cursor: str, wanted: Wanted) -> bytes:
+        """The page of a cursor, which is used up. Raises InvocationError."""
+        self._expire()
+        snapshot = self._by_cursor.get(cursor)
+        if snapshot is None or snapshot.wanted != wanted:
+            raise InvocationError(
+                "INVALID_CURSOR",
+                "the cursor is unknown, used, expired after 120 s, or of another scope, limit or caller; begin again without one",
+            )
+        del self._by_cursor[cursor]
+        return self._page(snapshot, self._end(snapshot))
+
+    def _end(self, snapshot: _Snapshot) -> int:
+        """Behind the last row of the page. Raises InvocationError."""
+        room = snapshot.wanted.max_bytes - _FRAME_BYTES
+        end = snapshot.offset
+        while end < len(snapshot.rows) and end - snapshot.offset < snapshot.wanted.limit:
+            room -= len(snapshot.rows[end]) + 1
+            if room < 0:
+                break
+            end += 1
+        if end == snapshot.offset and end < len(snapshot.rows):
+            raise InvocationError(
+                "ROW_TOO_LARGE",
+                f"row {end} has {len(snapshot.rows[end])} bytes; max_bytes is {snapshot.wanted.max_bytes}",
+            )
+        return end
+
+    def _page(self, snapshot: _Snapshot, end: int) -> bytes:
+        done = end == len(snapshot.rows)
+        cursor = b"null"
+        if not done:
+            following = str(uuid.uuid4())
+            self._by_cursor[following] = snapshot._replace(offset=end)
+            cursor = b'"%s"' % following.encode()
+        return b'{"entries":[%s],"next_cursor":%s,"done":%s,"offset":%d,"total":%d}' % (
+            b",".join(snapshot.rows[snapshot.offset : end]), cursor, b"true" if done else b"false",
+            snapshot.offset, len(snapshot.rows),
+        )  # fmt: skip
+
+    def _expire(self) -> None:
+        oldest = self._clock.now() - EXPIRES_S
+        for cursor in [cursor for cursor, snapshot in self._by_cursor.items() if snapshot.taken_at < oldest]:
+            del self._by_cursor[cursor]
