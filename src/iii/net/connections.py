@@ -81,7 +81,7 @@ class Connections:
 
     def _drop(self, web_socket: WebSocket, why: str) -> None:
         self.log.warning("Connection from %s ended: %s", web_socket.ip_address, why)
-        web_socket.abort()
+        web_socket.given_up()
 
     def _sweep_on(self) -> None:
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep_on)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple, TypeAlias, cast
 
+from iii.net.listening import in_url
 from iii.net.log_limit import LogLimit
 from iii.net.request_head import UPGRADE_VERSION, BadRequest, RequestHead, read_head
 from iii.net.upgrade import upgrade
@@ -79,7 +80,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
 
     def _request_arrived(self, head: bytes) -> None:
         try:
-            request = read_head(head)
+            request = read_head(head)._replace(peer=self._peer())
         except BadRequest as error:
             self._answer(Answer(HTTPStatus.BAD_REQUEST, str(error)))
             return
@@ -125,6 +126,10 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         else:
             self._leave()
             self._transport.close()
+
+    def _peer(self) -> str:
+        address = self._transport.get_extra_info("peername")
+        return f"{in_url(address[0])}:{address[1]}" if address else ""
 
     def _wait_for_head(self) -> None:
         if self._deadline is not None:

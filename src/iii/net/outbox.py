@@ -126,6 +126,11 @@ class Outbox:
         self._queued = 0
         self._chunks.clear()
 
+    def clear(self) -> None:
+        """Forget what is queued, frames all of them; more may follow."""
+        self._queued = 0
+        self._chunks.clear()
+
     def is_stalled(self, now: float) -> bool:
         """Whether, by all looks since 60 s, bytes are waiting and none of them leaves."""
         waiting = self._transport.get_write_buffer_size()

@@ -17,6 +17,8 @@ class RequestHead(NamedTuple):
 
     Attributes:
         path, query: as in the request, nothing decoded (L9).
+        lines: name and value of each header, as it came.
+        peer: `ip:port` of the client.
     """
 
     method: str
@@ -24,6 +26,8 @@ class RequestHead(NamedTuple):
     query: str
     version: str
     headers: dict[str, str]
+    lines: tuple[tuple[str, str], ...] = ()
+    peer: str = ""
 
     @property
     def keeps_alive(self) -> bool:
@@ -59,11 +63,13 @@ def read_head(head: bytes) -> RequestHead:
     if len(words) != 3 or not words[1].startswith("/") or words[2] not in ("HTTP/1.1", "HTTP/1.0"):
         raise BadRequest("Not a request of HTTP/1.1")
     headers: dict[str, str] = {}
+    sent: list[tuple[str, str]] = []
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
             raise BadRequest("A header line is malformed")
         name, value = name.lower(), value.strip()
+        sent.append((name, value))
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     path, _, query = words[1].partition("?")
-    return RequestHead(words[0], path, query, words[2], headers)
+    return RequestHead(words[0], path, query, words[2], headers, tuple(sent))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from picows import WSAutoPingStrategy, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
-from iii.protocol.limits import INBOUND_MESSAGE_BYTES, KIB
+from iii.protocol.limits import KIB
 
 if TYPE_CHECKING:
     from iii.net.web_socket import WebSocket
@@ -64,7 +64,7 @@ def _shaken_hands(transport: asyncio.Transport | _Transport, key: str, web_socke
         0,
         WSAutoPingStrategy.PING_WHEN_IDLE,
         False,  # pings are answered in order with everything else
-        INBOUND_MESSAGE_BYTES,
+        web_socket.max_message_bytes,
         None,
         READ_BUFFER_BYTES,
     )

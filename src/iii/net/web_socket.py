@@ -36,6 +36,7 @@ class WebSocket(WSListener):
     )  # fmt: skip
 
     subprotocol: str | None = None  # that the answer to the upgrade names
+    max_message_bytes = INBOUND_MESSAGE_BYTES
     kept_alive = True  # pinged, and ended when it is silent or does not read (L7)
 
     receive: Callable[[bytes], None]  # gets each complete text message, UTF-8 or not
@@ -126,8 +127,8 @@ class WebSocket(WSListener):
             self._fragments = fragments = bytearray()  # one buffer: tiny fragments would cost more than their bytes
             self._fragments_are_binary = kind is _BINARY
             self._nothing_special = False
-        if len(fragments) + frame.payload_size > INBOUND_MESSAGE_BYTES:
-            self._refuse(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {INBOUND_MESSAGE_BYTES // MIB} MiB")
+        if len(fragments) + frame.payload_size > self.max_message_bytes:
+            self._refuse(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {self.max_message_bytes / MIB:g} MiB")
             return
         fragments += frame.get_payload_as_memoryview()
         if frame.fin:
@@ -162,6 +163,10 @@ class WebSocket(WSListener):
         """End TCP at once, without a Close frame (01 §2.4)."""
         self._stop_receiving()
         self.outbox.abort()
+
+    def given_up(self) -> None:
+        """It is silent, or does not read."""
+        self.abort()
 
     def ping(self) -> None:
         self.outbox.send_frame(_PING_FRAME)

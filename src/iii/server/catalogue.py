@@ -92,7 +92,15 @@ CATALOGUE = (
         implementation="iii.modules.http.module:Http",
         config="iii.modules.http.config:HttpConfig",
     ),
-    KnownModule("iii-stream", None, ("modules::stream::StreamModule",), in_default_set=True, listens=True),
+    KnownModule(
+        "iii-stream",
+        None,
+        ("modules::stream::StreamModule",),
+        in_default_set=True,
+        listens=True,
+        implementation="iii.modules.stream.module:Streams",
+        config="iii.modules.stream.config:StreamConfig",
+    ),
     KnownModule(
         "iii-state",
         "state",

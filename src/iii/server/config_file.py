@@ -40,6 +40,13 @@ workers:
       adapter:
         name: kv
         config: {{store_method: file_based, file_path: ./data}}   # in_memory: gone when the engine ends
+  - name: iii-stream              # items whose changes reach browsers live
+    config:
+      host: 127.0.0.1
+      port: 3112
+      adapter:
+        name: kv
+        config: {{store_method: file_based, file_path: ./data}}
   - name: iii-observability       # log output of the engine
     config:
       level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug

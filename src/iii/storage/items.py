@@ -42,19 +42,19 @@ class Entry(NamedTuple):
 
 
 class OnRead(Protocol):
-    def __call__(self, value: bytes | None, error: StoreError | None) -> None: ...
+    def __call__(self, value: bytes | None, error: StoreError | None, /) -> None: ...
 
 
 class OnChanged(Protocol):
-    def __call__(self, changed: Changed | None, error: StoreError | None) -> None: ...
+    def __call__(self, changed: Changed | None, error: StoreError | None, /) -> None: ...
 
 
 class OnListed(Protocol):
-    def __call__(self, entries: list[Entry] | None, error: StoreError | None) -> None: ...
+    def __call__(self, entries: list[Entry] | None, error: StoreError | None, /) -> None: ...
 
 
 class OnGroups(Protocol):
-    def __call__(self, groups: list[Group] | None, error: StoreError | None) -> None: ...
+    def __call__(self, groups: list[Group] | None, error: StoreError | None, /) -> None: ...
 
 
 class Items(Protocol):
@@ -74,6 +74,9 @@ class Items(Protocol):
 
     def entries(self, group: Group, done: OnListed) -> None:
         """All items of a group; in the order of their insertion, where the store keeps one."""
+
+    def snapshot(self, group: Group, done: OnListed) -> None:
+        """As `entries`, and in order with changes where the store can: with all that were done before `done` is called."""
 
     def groups(self, first: str | None, done: OnGroups) -> None:
         """All groups that have items, of one first name or of all, in no order."""

@@ -43,5 +43,8 @@ class MemoryItems:
     def entries(self, group: Group, done: OnListed) -> None:
         done([Entry(key, value) for key, value in self._groups.get(group, {}).items()], None)
 
+    def snapshot(self, group: Group, done: OnListed) -> None:
+        self.entries(group, done)
+
     def groups(self, first: str | None, done: OnGroups) -> None:
         done([group for group in self._groups if first is None or group[0] == first], None)

@@ -78,7 +78,11 @@ class SqliteItems:
         self._database.write(work, written, _ENTRY_BYTES + len(key))
 
     def entries(self, group: Group, done: OnListed) -> None:
-        self._database.read(lambda connection: [Entry(*row) for row in connection.execute(_LIST, group)], done)
+        self._database.read(lambda connection: _entries(connection, group), done)
+
+    def snapshot(self, group: Group, done: OnListed) -> None:
+        """A turn among the writes: what is before it is in it, and was told before it is told."""
+        self._database.write(lambda connection: _entries(connection, group), done)
 
     def groups(self, first: str | None, done: OnGroups) -> None:
         where, values = ("", ()) if first is None else (" WHERE first = ?", (first,))
@@ -162,3 +166,7 @@ class SqliteItems:
         while self._cached_bytes > CACHE_BYTES:
             oldest = next(iter(cache))
             self._cached_bytes -= len(cache.pop(oldest)) + _ENTRY_BYTES
+
+
+def _entries(connection: sqlite3.Connection, group: Group) -> list[Entry]:
+    return [Entry(*row) for row in connection.execute(_LIST, group)]

@@ -1,0 +1,79 @@
+"""Which functions hear of changes, joins and leaves (05 §5)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.firing import NO_TRACE, OrderedFiring, Trace
+from iii.modules.stream.events import Event
+from iii.modules.stream.requests import JoinTriggerConfig, StreamTriggerConfig
+from iii.protocol.errors import TriggerRegistrationFailed
+
+FEED = "iii:devtools:"  # the engine's own streams: a span for each event would make another event (05 §4.10)
+
+
+class _Bound(NamedTuple):
+    binding: Binding
+    group_id: str | None
+    item_id: str | None
+
+
+class ChangeBindings:
+    """Of the type `stream`, by the name of their stream, in the order of their registration."""
+
+    def __init__(self, firing: OrderedFiring) -> None:
+        self._firing = firing
+        self._by_stream: dict[str, dict[str, _Bound]] = {}
+        self._streams: dict[str, str] = {}
+
+    def add(self, binding: Binding) -> None:
+        """Raises TriggerRegistrationFailed."""
+        config = _config(binding, StreamTriggerConfig, "Failed to deserialize stream trigger")
+        self.remove(binding)
+        bound = _Bound(binding, config.group_id or None, config.item_id or None)
+        self._by_stream.setdefault(config.stream_name, {})[binding.id] = bound
+        self._streams[binding.id] = config.stream_name
+
+    def remove(self, binding: Binding) -> None:
+        stream = self._streams.pop(binding.id, None)
+        if stream is not None:
+            of_stream = self._by_stream[stream]
+            self._firing.forget(of_stream.pop(binding.id).binding)
+            if not of_stream:
+                del self._by_stream[stream]
+
+    def fire(self, event: Event, trace: Trace) -> None:
+        """Call whoever is bound to it; nobody waits for them."""
+        stream, group_id = event.group
+        for bound in list(self._by_stream.get(stream, {}).values()):
+            if bound.group_id in (None, group_id) and bound.item_id in (None, event.item_id):
+                self._firing.fire(bound.binding, event.envelope, NO_TRACE if stream.startswith(FEED) else trace)
+
+
+class JoinBindings:
+    """Of the type `stream:join` or `stream:leave`."""
+
+    def __init__(self) -> None:
+        self._bound: dict[str, tuple[Binding, JoinTriggerConfig]] = {}
+
+    def add(self, binding: Binding) -> None:
+        """Raises TriggerRegistrationFailed."""
+        config = _config(binding, JoinTriggerConfig, f"Failed to deserialize {binding.trigger_type} trigger")
+        self._bound[binding.id] = (binding, config)
+
+    def remove(self, binding: Binding) -> None:
+        self._bound.pop(binding.id, None)
+
+    def of(self, stream: str) -> list[tuple[Binding, JoinTriggerConfig]]:
+        """Those that want to know of this stream."""
+        return [(binding, config) for binding, config in self._bound.values() if config.stream_name in (None, stream)]
+
+
+def _config(binding: Binding, declared: Any, failure: str) -> Any:
+    try:
+        return msgspec.json.decode(config_for_builtin(binding), type=declared)
+    except msgspec.ValidationError as error:
+        raise TriggerRegistrationFailed(f"{failure}: {error}") from None

@@ -1,0 +1,31 @@
+"""The `iii-stream` block (05 §9.1, L5, L10, L18)."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from iii.storage.adapter import AdapterConfig
+
+
+class StreamConfig(Struct, frozen=True, kw_only=True):
+    """Streams and their WebSocket server."""
+
+    host: Annotated[
+        str, Meta(min_length=1, description="Address to bind; `127.0.0.1` and `localhost` mean this machine only.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 3112
+    auth_function: Annotated[
+        str | None, Meta(description="Function of namespace `default` that is asked about each client.")
+    ] = None
+    auth_error_policy: Annotated[
+        Literal["deny", "allow"], Meta(description="Whether clients get in when that function fails.")
+    ] = "deny"
+    join_error_policy: Annotated[
+        Literal["allow", "deny"], Meta(description="Whether clients may join when a `stream:join` handler fails.")
+    ] = "allow"
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins of pages that may connect, such as `https://example.com`; empty: all."),
+    ] = ()
+    max_message_bytes: Annotated[int, Meta(ge=1024, description="Largest message of a client.")] = 1_048_576
+    adapter: AdapterConfig = AdapterConfig()

@@ -1,0 +1,154 @@
+"""Who may connect, and who may join (05 §5.2, §6.3, L10, L18)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from iii.engine.engine import Engine
+from iii.engine.firing import fire_if
+from iii.modules.stream.ask import ask
+from iii.modules.stream.bindings import JoinBindings
+from iii.modules.stream.config import StreamConfig
+from iii.modules.stream.requests import JoinCall
+from iii.net.door import Answer
+from iii.net.request_head import RequestHead
+from iii.protocol.errors import FunctionNotFound, InvocationError
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+logger = logging.getLogger(__name__)
+
+_NO_CONTEXT = b"null"
+
+
+class _AuthInput(msgspec.Struct):
+    headers: dict[str, str]
+    path: str
+    query_params: dict[str, list[str]]
+    addr: str
+
+
+class _AuthResult(msgspec.Struct):
+    context: msgspec.Raw = msgspec.Raw(_NO_CONTEXT)
+    unauthorized: Any = None
+
+
+class Refused(Exception):
+    """A client may not connect."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.text)
+        self.answer = answer
+
+
+class Gate:
+    """Asks the functions that decide."""
+
+    def __init__(self, engine: Engine, config: StreamConfig) -> None:
+        self.joins = JoinBindings()
+        self.leaves = JoinBindings()
+        self._engine = engine
+        self._config = config
+
+    def check_origin(self, request: RequestHead) -> None:
+        """Raises Refused."""
+        allowed, origin = self._config.allowed_origins, request.headers.get("origin")
+        if allowed and origin is not None and origin not in allowed and "*" not in allowed:
+            raise Refused(Answer(HTTPStatus.FORBIDDEN, f"Pages of {origin[:200]} may not connect (allowed_origins)"))
+
+    async def authenticate(self, request: RequestHead, address: str) -> bytes:
+        """The client's context as JSON. Raises Refused."""
+        function_id = self._config.auth_function
+        if function_id is None:
+            return _NO_CONTEXT
+        payload = msgspec.json.encode(_AuthInput(_headers(request), request.path, query_params(request.query), address))
+        try:
+            result = await ask(self._engine.router, function_id, DEFAULT_NAMESPACE, payload)
+            if result is None or result == b"null":
+                return _NO_CONTEXT
+            decided = msgspec.json.decode(result, type=_AuthResult)
+        except FunctionNotFound:
+            return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, f"auth_function {function_id} is not registered")
+        except TimeoutError:
+            return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, f"auth_function {function_id} did not answer in time")
+        except (InvocationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._failed(HTTPStatus.UNAUTHORIZED, f"auth_function {function_id} failed: {error}")
+        if decided.unauthorized is True:
+            raise Refused(Answer(HTTPStatus.UNAUTHORIZED, "Unauthorized"))
+        return bytes(decided.context)
+
+    async def may_join(self, call: JoinCall) -> bool:
+        """Ask all handlers, one after another; any of them may deny."""
+        allowed = True
+        payload = msgspec.json.encode(call)
+        router = self._engine.router
+        for binding, config in self.joins.of(call.stream_name):
+            try:
+                condition = config.condition_function_id
+                if condition is not None and await ask(router, condition, binding.namespace, payload) == b"false":
+                    continue
+            except (InvocationError, TimeoutError) as error:
+                logger.warning("Trigger %s skipped: its condition failed: %s", binding.id, error)
+                continue
+            try:
+                result = await ask(router, binding.function_id, binding.namespace, payload, binding.metadata)
+                allowed = not _denies(binding.function_id, result) and allowed
+            except (InvocationError, TimeoutError) as error:
+                logger.error(
+                    "stream:join handler %s failed: %s (join_error_policy: %s)",
+                    binding.function_id, str(error) or "no answer in time", self._config.join_error_policy,
+                )  # fmt: skip
+                allowed = allowed and self._config.join_error_policy == "allow"
+        return allowed
+
+    def left(self, call: JoinCall) -> None:
+        """Tell the handlers; nobody waits for them."""
+        payload = msgspec.json.encode(call)
+        for binding, _ in self.leaves.of(call.stream_name):
+            fire_if(self._engine.router, self._engine.clock, binding, payload)
+
+    async def tell_left(self, call: JoinCall) -> None:
+        """As `left`, and wait for them."""
+        payload = msgspec.json.encode(call)
+        router = self._engine.router
+        for binding, config in self.leaves.of(call.stream_name):
+            try:
+                condition = config.condition_function_id
+                if condition is None or await ask(router, condition, binding.namespace, payload) != b"false":
+                    await ask(router, binding.function_id, binding.namespace, payload, binding.metadata)
+            except (InvocationError, TimeoutError) as error:
+                logger.warning("stream:leave handler %s failed: %s", binding.function_id, error)
+
+    def _failed(self, status: HTTPStatus, why: str) -> bytes:
+        """Raises Refused, unless the configuration lets in whoever cannot be judged."""
+        allows = self._config.auth_error_policy == "allow"
+        logger.error("%s (auth_error_policy: %s)", why, self._config.auth_error_policy)
+        if not allows:
+            raise Refused(Answer(status, status.phrase))
+        return _NO_CONTEXT
+
+
+def _denies(function_id: str, result: bytes | None) -> bool:
+    verdict = msgspec.json.decode(result) if result is not None else None
+    said = verdict.get("unauthorized", False) if isinstance(verdict, dict) else False
+    if not isinstance(said, bool):
+        logger.error("stream:join handler %s: unauthorized must be true or false, got %.100r", function_id, said)
+    return said is True
+
+
+def _headers(request: RequestHead) -> dict[str, str]:
+    """The last of each name; values of other than visible ASCII are left out."""
+    return {name: value for name, value in request.lines if value.isascii() and value.isprintable()}
+
+
+def query_params(query: str) -> dict[str, list[str]]:
+    """By name, in order, nothing decoded (L9)."""
+    found: dict[str, list[str]] = {}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name:
+            found.setdefault(name, []).append(value)
+    return found

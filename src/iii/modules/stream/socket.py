@@ -1,0 +1,295 @@
+"""One client of the stream port: its subscriptions, and what it is sent (05 §6.4–6.7)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from picows import WSTransport
+
+from iii.modules.stream.events import UNAUTHORIZED, Event, change, envelope
+from iii.modules.stream.requests import JoinCall
+from iii.net.connections import Connections
+from iii.net.framing import text_frames
+from iii.net.web_socket import WebSocket
+from iii.protocol.close_codes import CloseCode
+from iii.storage.items import Group
+
+if TYPE_CHECKING:
+    from iii.modules.stream.server import StreamServer
+    from iii.protocol.errors import InvocationError
+
+logger = logging.getLogger(__name__)
+
+SUBSCRIPTIONS = 10_000  # of one socket
+FRAMES_WAITING = 1000  # joins and leaves of one socket that wait for others
+HELD_EVENTS = 10_000  # of one subscription that waits for its first frame
+
+
+class JoinData(msgspec.Struct, rename="camel"):
+    """What clients say of a subscription."""
+
+    subscription_id: str
+    stream_name: str
+    group_id: str
+    id: str | None = None
+
+
+class _Join(msgspec.Struct, tag="join"):
+    data: JoinData
+
+
+class _Leave(msgspec.Struct, tag="leave"):
+    data: JoinData
+
+
+Frame = _Join | _Leave
+Frames = list[bytes | memoryview]
+
+_decoder = msgspec.json.Decoder(Frame)
+
+
+class _Held(NamedTuple):
+    event: Event
+    frames: Frames
+
+
+class _Subscription:
+    """A group, or one item of it; `held` collects its events until the first frame is sent, then it is None."""
+
+    __slots__ = ("exact", "group", "held", "item_id")
+
+    def __init__(self, data: JoinData, exact: bool) -> None:
+        self.group: Group = (data.stream_name, data.group_id)
+        self.item_id = data.id
+        self.exact = exact  # its first frame has every change that was told before
+        self.held: list[_Held] | None = []
+
+    def wants(self, event: Event) -> bool:
+        return self.item_id is None or self.item_id == event.item_id
+
+
+class StreamSocket(WebSocket):
+    """A client."""
+
+    __slots__ = ("_by_group", "_first", "_gone", "_paused", "_server", "_subscriptions", "_turns", "_waiting", "context", "max_message_bytes", "subprotocol")  # fmt: skip
+
+    def __init__(
+        self,
+        server: StreamServer,
+        connections: Connections,
+        context: bytes,
+        subprotocol: str | None,
+        first: JoinData | None,
+    ) -> None:
+        super().__init__(connections)
+        self.context = context
+        self.subprotocol = subprotocol
+        self.max_message_bytes = server.config.max_message_bytes
+        self._server = server
+        self._first = first
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._by_group: dict[Group, list[_Subscription]] = {}
+        self._turns: dict[str, deque[Frame]] = {}  # by subscription id: one frame after another
+        self._waiting = 0  # events, while the client does not take more
+        self._paused = False
+        self._gone = False
+
+    def opened(self) -> None:
+        self.receive = self.receive_binary = self._received
+        if self._first is not None:
+            self._take(_Join(self._first))
+
+    def ended(self) -> None:
+        if self._gone:
+            return
+        self._gone = True
+        self._turns.clear()
+        for call in self.remaining():
+            self._server.gate.left(call)
+        for group in self._by_group:
+            self._server.hub.remove(group, self)
+        self._by_group.clear()
+        self._subscriptions.clear()
+
+    def remaining(self) -> list[JoinCall]:
+        """What its subscriptions are, for whoever hears that they end."""
+        return [
+            self._call(JoinData(subscription_id, *each.group, each.item_id))
+            for subscription_id, each in self._subscriptions.items()
+        ]
+
+    def forget_all(self) -> None:
+        """Whoever hears of ends has been told."""
+        for subscription_id in list(self._subscriptions):
+            self._forget(subscription_id)
+
+    def restart(self) -> None:
+        """The client is to come back."""
+        self.close(CloseCode.SERVICE_RESTART, "events may be missing")
+        self.ended()
+
+    def given_up(self) -> None:
+        self.close(CloseCode.INTERNAL_ERROR, "silent")
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._waiting = 0
+        super().resume_writing()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        super().on_ws_disconnected(transport)
+        self._paused = False
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def offer(self, event: Event, frames: Frames) -> None:
+        """Send it once, however many subscriptions want it; or keep it for one that has not had its first frame."""
+        held_for: _Subscription | None = None
+        for subscription in self._by_group.get(event.group, ()):
+            if not subscription.wants(event):
+                continue
+            if subscription.held is None:
+                self._send(frames)
+                return
+            if not (subscription.exact and event.stored):
+                held_for = held_for or subscription
+        if held_for is not None and held_for.held is not None:
+            if len(held_for.held) >= HELD_EVENTS:
+                self._too_slow("too many events before the first frame")
+            else:
+                held_for.held.append(_Held(event, frames))
+
+    def _send(self, frames: Frames) -> None:
+        if self._paused:
+            self._waiting += 1
+            if self._waiting > self._server.channel_size:
+                self._too_slow(f"more than {self._server.channel_size} messages wait for it")
+                return
+        for frame in frames:
+            self.outbox.send_frame(frame)  # type: ignore[arg-type]  # a view is as good
+
+    def _too_slow(self, why: str) -> None:
+        """Never drop silently: the client comes back and gets everything anew."""
+        if not self._gone:
+            self.connections.log.warning("Stream client %s closed: %s", self.ip_address, why)
+            self.outbox.clear()
+            self.close(CloseCode.TRY_AGAIN_LATER, "slow client")
+            self.ended()
+
+    # -- joins and leaves -----------------------------------------------------------------------------------------
+
+    def _received(self, message: bytes) -> None:
+        if not message.strip():
+            return
+        try:
+            frame = _decoder.decode(message)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.connections.log.warning("Frame of stream client %s ignored: %s", self.ip_address, error)
+            return
+        if sum(map(len, self._turns.values())) >= FRAMES_WAITING:
+            self.close(CloseCode.POLICY_VIOLATION, "too many frames wait")
+            self.ended()
+            return
+        self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        """At once, or after what was said of the same subscription before."""
+        subscription_id = frame.data.subscription_id
+        waiting = self._turns.get(subscription_id)
+        if waiting is not None:
+            waiting.append(frame)
+        elif isinstance(frame, _Leave):
+            self._leave(frame.data)
+        else:
+            self._turns[subscription_id] = deque((frame,))
+            self._server.spawn(self._take_turns(subscription_id))
+
+    async def _take_turns(self, subscription_id: str) -> None:
+        while waiting := self._turns.get(subscription_id):
+            frame = waiting[0]
+            if isinstance(frame, _Join):
+                await self._join(frame.data)
+            else:
+                self._leave(frame.data)
+            if waiting:
+                waiting.popleft()
+        self._turns.pop(subscription_id, None)
+
+    async def _join(self, data: JoinData) -> None:
+        server = self._server
+        group: Group = (data.stream_name, data.group_id)
+        if server.gate.joins.of(data.stream_name) and not await server.gate.may_join(self._call(data)):
+            if not self._gone:
+                self._send(text_frames(envelope(server.timestamps.next(group), group, data.id, UNAUTHORIZED)))
+            return
+        if self._gone:
+            return
+        if len(self._subscriptions) >= SUBSCRIPTIONS:
+            self.close(CloseCode.POLICY_VIOLATION, "too many subscriptions")
+            self.ended()
+            return
+        self._forget(data.subscription_id)
+        exact = server.source.reads_in_order(group) and server.stores_in_order
+        subscription = self._subscriptions[data.subscription_id] = _Subscription(data, exact)
+        self._by_group.setdefault(group, []).append(subscription)
+        server.hub.add(group, self)
+        begun = None if exact else server.timestamps.next(group)
+        synced: asyncio.Future[None] = self.connections.loop.create_future()
+
+        def read(result: bytes | None, error: InvocationError | None) -> None:
+            if error is not None:
+                logger.error("Snapshot of stream %s, group %s failed: %s", *group, error)
+            elif subscription.held is not None and not self._gone:
+                timestamp = server.timestamps.next(group) if begun is None else begun
+                sync = envelope(timestamp, group, data.id, change(b"sync", result or b"null"))
+                self._send(text_frames(sync))
+            self._go_live(subscription)
+            if not synced.done():
+                synced.set_result(None)
+
+        if data.id is None:
+            server.source.list(group, read, in_order=True)
+        else:
+            server.source.get(group, data.id, read)
+        await synced
+
+    def _go_live(self, subscription: _Subscription) -> None:
+        held, subscription.held = subscription.held, None
+        for each in held or ():
+            if not self._gone:
+                self._send(each.frames)
+
+    def _leave(self, data: JoinData) -> None:
+        self._server.gate.left(self._call(data))
+        self._forget(data.subscription_id)
+
+    def _forget(self, subscription_id: str) -> None:
+        """Of one that waits for its first frame, another one may want the events."""
+        subscription = self._subscriptions.pop(subscription_id, None)
+        if subscription is None:
+            return
+        of_group = self._by_group[subscription.group]
+        of_group.remove(subscription)
+        if not of_group:
+            del self._by_group[subscription.group]
+            self._server.hub.remove(subscription.group, self)
+        held, subscription.held = subscription.held, None
+        for each in held or ():
+            self.offer(*each)
+
+    def _call(self, data: JoinData) -> JoinCall:
+        return JoinCall(
+            subscription_id=data.subscription_id,
+            stream_name=data.stream_name,
+            group_id=data.group_id,
+            id=data.id,
+            context=msgspec.Raw(self.context),
+        )
