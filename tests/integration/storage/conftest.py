@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest_asyncio
 
 from iii.storage.items import Changed, Entry, Group, How, Items, StoreError
 from iii.storage.memory_items import MemoryItems
+from iii.storage.redis_items import RedisItems
 from iii.storage.sqlite_items import SqliteItems
+from tests.integration.storage.redis_server import RedisServer
 
 DEADLINE_S = 20.0
 
@@ -56,9 +58,24 @@ class Store:
             return await answer
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest_asyncio.fixture(params=["memory", "sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    items: Items = MemoryItems() if request.param == "memory" else SqliteItems(tmp_path)
+    items: Items
+    match request.param:
+        case "memory":
+            items = MemoryItems()
+        case "sqlite":
+            items = SqliteItems(tmp_path)
+        case _:
+            items = RedisItems(request.getfixturevalue("redis_server").url, "stream:", parts=2)
     await items.open()
     yield Store(items)
     await items.close()

@@ -40,4 +40,4 @@ def test_every_key_of_a_listener_is_documented_with_its_default(row: KnownModule
     section = text.partition(f"### {row.name}")[2].partition("\n#")[0]
     for field in msgspec.structs.fields(row.config_type()):
         (line,) = [line for line in section.splitlines() if line.startswith(f"| `{field.encode_name}` |")]
-        assert str(field.default) in line
+        assert isinstance(field.default, msgspec.Struct) or str(field.default) in line

@@ -14,7 +14,7 @@ from iii.server.config_file import ServerConfig
 Load = Callable[..., ServerConfig]
 
 MANDATORY = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
-DEFAULT_SET = {"iii-http"}
+DEFAULT_SET = {"iii-http", "iii-state", "iii-stream"}
 
 
 @pytest.fixture
@@ -144,7 +144,10 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
     assert lines[3:] == ["(in config.yaml)"]
 
 
-AVAILABLE = "Available: iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-telemetry, iii-worker-manager"
+AVAILABLE = (
+    "Available: iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-state, iii-stream, "
+    "iii-telemetry, iii-worker-manager"
+)
 
 
 @pytest.mark.parametrize(
@@ -155,11 +158,11 @@ AVAILABLE = "Available: iii-engine-functions, iii-http, iii-http-functions, iii-
             "{name: iii-observabilty}",
             f"Unknown worker 'iii-observabilty', did you mean 'iii-observability'? {AVAILABLE}",
         ),
-        ("{name: iii-stream}", f"Unknown worker 'iii-stream': this version of iii does not provide it. {AVAILABLE}"),
-        ("{name: state}", f"Unknown worker 'state': this version of iii does not provide it. {AVAILABLE}"),
+        ("{name: iii-queue}", f"Unknown worker 'iii-queue': this version of iii does not provide it. {AVAILABLE}"),
+        ("{name: queue}", f"Unknown worker 'queue': this version of iii does not provide it. {AVAILABLE}"),
         (
-            "{class: 'modules::state::StateModule'}",
-            f"Unknown worker 'modules::state::StateModule': this version of iii does not provide it. {AVAILABLE}",
+            "{class: 'modules::queue::QueueModule'}",
+            f"Unknown worker 'modules::queue::QueueModule': this version of iii does not provide it. {AVAILABLE}",
         ),
         ("{name: 'foo#1'}", f"Unknown worker 'foo#1'. {AVAILABLE}"),
     ],
@@ -275,7 +278,9 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
     assert text.startswith("# Configuration of the iii engine")
     assert [entry.place for entry in config.entries if entry.form is not None] == [
         "config.yaml: workers[1] (iii-http)",
-        "config.yaml: workers[2] (iii-observability)",
+        "config.yaml: workers[2] (iii-state)",
+        "config.yaml: workers[3] (iii-stream)",
+        "config.yaml: workers[4] (iii-observability)",
         "config.yaml: workers[0] (iii-worker-manager)",
     ]
     assert listeners(config) == [("127.0.0.1", 49134)]

@@ -285,7 +285,7 @@ def _items(config: StateConfig) -> Items:
     if config.adapter.kind(_ADAPTERS) == "redis":
         from iii.storage.redis_items import RedisItems
 
-        return RedisItems(config.adapter.block(RedisConfig, State.name).redis_url, "state:")
+        return RedisItems(config.adapter.block(RedisConfig, State.name).redis_url, "state:", parts=1)
     interval_ms = config.save_interval_ms
     if interval_ms is not None and not 100 <= interval_ms <= 3_600_000:
         interval_ms = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from msgspec import UNSET
@@ -19,7 +19,7 @@ from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.stream.bindings import ChangeBindings
 from iii.modules.stream.config import StreamConfig
-from iii.modules.stream.events import Event, Timestamps, change, custom, envelope
+from iii.modules.stream.events import Event, Timestamps, change, custom, envelope, read_envelope
 from iii.modules.stream.gate import Gate
 from iii.modules.stream.hub import Hub
 from iii.modules.stream.requests import (
@@ -50,13 +50,22 @@ from iii.modules.stream.source import OnResult, Source, Written
 from iii.net.listening import is_loopback
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
-from iii.storage.adapter import KvConfig, kv_items
-from iii.storage.items import Group, StoreError
+from iii.storage.adapter import KvConfig, RedisConfig, kv_items
+from iii.storage.items import Group, Items, StoreError
 from iii.storage.update import read_ops
+
+if TYPE_CHECKING:
+    from iii.storage.redis_channel import RedisChannel
 
 logger = logging.getLogger(__name__)
 
-_ADAPTERS = {"kv": "kv", "modules::stream::adapters::KvStore": "kv"}
+_ADAPTERS = {
+    "kv": "kv",
+    "redis": "redis",
+    "modules::stream::adapters::KvStore": "kv",
+    "modules::stream::adapters::RedisAdapter": "redis",
+}
+_CHANNEL = "stream::events"  # of all engines, other makers' too (05 §7.2)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -69,21 +78,41 @@ class Streams(Module):
         """Raises StartFailure."""
         super().__init__(engine, instance)
         self.config = config or StreamConfig()
-        self.config.adapter.kind(_ADAPTERS)
-        kv = self.config.adapter.block(KvConfig, self.name)
-        self.items = kv_items(kv, "stream")
+        adapter = self.config.adapter
+        self._channel: RedisChannel | None = None
+        self.items: Items
+        channel_size = KvConfig().channel_size
+        if adapter.kind(_ADAPTERS) == "redis":
+            from iii.storage.redis_channel import RedisChannel
+            from iii.storage.redis_items import RedisItems
+
+            url = adapter.block(RedisConfig, self.name).redis_url
+            self.items = RedisItems(url, "stream:", parts=2)
+            self._channel = RedisChannel(url, _CHANNEL, self._heard, lambda: self.server.restart_sockets())
+        else:
+            kv = adapter.block(KvConfig, self.name)
+            self.items = kv_items(kv, "stream")
+            channel_size = kv.channel_size
         self._source = Source(engine, self.items)
         self._timestamps = Timestamps(engine.clock)
         self._hub = Hub()
         self._gate = Gate(engine, self.config)
         self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock))
         self.server = StreamServer(
-            self.config, self._gate, self._hub, self._source, self._timestamps, kv.channel_size, stores_in_order=True
+            self.config,
+            self._gate,
+            self._hub,
+            self._source,
+            self._timestamps,
+            channel_size,
+            stores_in_order=self._channel is None,
         )
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
         await self.items.open()
+        if self._channel is not None:
+            await self._channel.open()
         await self.server.start()
         logger.info("Streams ready", extra={"fields": {"clients connect to": f"ws://{self.server.address}"}})
         if not is_loopback(self.config.host) and self.config.auth_function is None:
@@ -92,6 +121,8 @@ class Streams(Module):
     async def stop(self) -> None:
         """Close the port, then the store."""
         await self.server.stop()
+        if self._channel is not None:
+            await self._channel.close()
         await self.items.close()
 
     # -- functions ------------------------------------------------------------------------------------------------
@@ -206,7 +237,17 @@ class Streams(Module):
         text = envelope(self._timestamps.next(group), group, item_id, event)
         told = Event(group, item_id, text, stored)
         self._changes.fire(told, Trace(invocation.traceparent, invocation.baggage))
-        self._hub.publish(told)
+        if self._channel is None:
+            self._hub.publish(told)
+        else:
+            self._channel.publish(text)  # it comes back from there, as to every other engine
+
+    def _heard(self, text: bytes) -> None:
+        event = read_envelope(text)
+        if event is None:
+            logger.warning("A message of %s is no event and ignored", _CHANNEL)
+        else:
+            self._hub.publish(event)
 
     # -- triggers -------------------------------------------------------------------------------------------------
 

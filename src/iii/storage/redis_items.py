@@ -1,0 +1,185 @@
+"""Items in Redis, shared by all engines that use it (05 §7.2). The names of keys and fields are everybody's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
+from iii.storage.redis_connection import RedisError, connected
+from iii.storage.update_ops import plain
+
+logger = logging.getLogger(__name__)
+
+_SCANNED_AT_ONCE = 1000
+_GLOB = "\\*?[]^-"
+
+# Writes only if nobody else has written since; absent values are empty texts, which JSON never is
+_SWAP = """
+local found = redis.call('HGET', KEYS[1], ARGV[1])
+if (found or '') ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return 1
+"""
+
+
+class RedisItems:
+    """A hash for each group, its items as fields.
+
+    Args:
+        prefix: of the keys, `state:` or `stream:`.
+        parts: how many names a group has: 1 for scopes, 2 for stream and group, joined by a colon.
+    """
+
+    def __init__(self, url: str, prefix: str, parts: int) -> None:
+        self._url = url
+        self._prefix = prefix
+        self._parts = parts
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: dict[tuple[Group, str], deque[Callable[[], Coroutine[Any, Any, None]]]] = {}
+
+    async def open(self) -> None:
+        """Raises StartFailure."""
+        self._redis = await connected(self._url)
+        self._swap = self._redis.register_script(_SWAP)
+
+    async def close(self) -> None:
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+        if hasattr(self, "_redis"):
+            await self._redis.aclose()
+
+    def get(self, group: Group, key: str, done: OnRead) -> None:
+        async def read() -> None:
+            try:
+                value: Any = await self._redis.hget(self._key(group), key)
+                _check(value)
+            except (RedisError, ValueError) as error:
+                done(None, _failure(error))
+            else:
+                done(value, None)
+
+        self._start(read())
+
+    def change(self, group: Group, key: str, how: How, done: OnChanged) -> None:
+        """Changes of one item by this engine follow one another; only other engines can get in between."""
+
+        async def change() -> None:
+            try:
+                changed = await self._change(group, key, how)
+            except (RedisError, ValueError) as error:
+                done(None, _failure(error))
+            else:
+                done(changed, None)
+
+        turn = (group, key)
+        waiting = self._turns.get(turn)
+        if waiting is not None:
+            waiting.append(change)
+        else:
+            self._turns[turn] = deque((change,))
+            self._start(self._take_turns(turn))
+
+    async def _take_turns(self, turn: tuple[Group, str]) -> None:
+        waiting = self._turns[turn]
+        while waiting:
+            try:
+                await waiting.popleft()()
+            except Exception:
+                logger.exception("What waited for Redis failed")
+        del self._turns[turn]
+
+    async def _change(self, group: Group, key: str, how: How) -> Changed:
+        name = self._key(group)
+        while True:
+            old: Any = await self._redis.hget(name, key)
+            new = how(old)
+            if new is KEEP:
+                return Changed(old, old)
+            assert new is None or isinstance(new, bytes)
+            if await self._swap(keys=[name], args=[key, old or b"", new or b""]):
+                return Changed(b"null" if old is not None and not _is_json(old) else old, new)
+
+    def entries(self, group: Group, done: OnListed) -> None:
+        async def listed() -> None:
+            try:
+                found: Any = await self._redis.hgetall(self._key(group))
+                for value in found.values():
+                    _check(value)
+            except (RedisError, ValueError) as error:
+                done(None, _failure(error))
+            else:
+                done([Entry(key.decode("utf-8", "surrogateescape"), value) for key, value in found.items()], None)
+
+        self._start(listed())
+
+    def snapshot(self, group: Group, done: OnListed) -> None:
+        self.entries(group, done)
+
+    def groups(self, first: str | None, done: OnGroups) -> None:
+        pattern = _escaped(self._prefix if first is None else f"{self._prefix}{first}:") + "*"
+
+        async def listed() -> None:
+            found: set[Group] = set()
+            try:
+                async for key in self._redis.scan_iter(match=pattern, count=_SCANNED_AT_ONCE, _type="HASH"):
+                    group = self._group(key.decode("utf-8", "surrogateescape"), first)
+                    if group is not None:
+                        found.add(group)
+            except RedisError as error:
+                done(None, _failure(error))
+            else:
+                done(list(found), None)
+
+        self._start(listed())
+
+    def _key(self, group: Group) -> str:
+        return self._prefix + (group[0] if self._parts == 1 else f"{group[0]}:{group[1]}")
+
+    def _group(self, key: str, first: str | None) -> Group | None:
+        """The group of a key; a stream's name ends at the first colon unless it is known."""
+        names = key.removeprefix(self._prefix)
+        if self._parts == 1:
+            return (names, "")
+        if first is not None:
+            return (first, names.removeprefix(f"{first}:"))
+        stream, colon, group = names.partition(":")
+        return (stream, group) if colon else None
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("What waited for Redis failed", exc_info=error)
+
+
+def _is_json(value: bytes) -> bool:
+    try:
+        _check(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _check(value: bytes | None) -> None:
+    """Raises ValueError: somebody has written what is no JSON."""
+    if value is not None:
+        try:
+            plain(value)
+        except ValueError as error:
+            raise ValueError(f"Failed to deserialize value from Redis: {error}") from None
+
+
+def _failure(error: Exception) -> StoreError:
+    return StoreError(str(error) or type(error).__name__)
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{character}" if character in _GLOB else character for character in text)

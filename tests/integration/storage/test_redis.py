@@ -1,0 +1,134 @@
+"""What is Redis' own among the stores (05 §7.2, §7.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from iii.net.start_failure import StartFailure
+from iii.storage.items import Changed, StoreError
+from iii.storage.redis_channel import RedisChannel
+from iii.storage.redis_connection import connected
+from iii.storage.redis_items import RedisItems
+from iii.storage.update import apply, read_ops
+from tests.integration.server.conftest import until
+from tests.integration.storage.conftest import Store
+from tests.integration.storage.redis_server import RedisServer
+from tests.processes import free_port
+
+A = ("a", "")
+
+
+@pytest_asyncio.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[Store]:
+    items = RedisItems(redis_server.url, "state:", parts=1)
+    await items.open()
+    yield Store(items)
+    await items.close()
+
+
+async def test_keys_and_fields_have_the_names_that_everybody_uses(store: Store, redis_server: RedisServer) -> None:
+    await store.set(("my scope", ""), "k", b'{"a":1}')
+    redis = await connected(redis_server.url)
+    assert await redis.hgetall("state:my scope") == {b"k": b'{"a":1}'}
+    await redis.aclose()
+    assert await store.groups() == {("my scope", "")}
+
+
+async def test_what_somebody_else_wrote_may_be_no_json(store: Store, redis_server: RedisServer) -> None:
+    redis = await connected(redis_server.url)
+    await redis.hset("state:a", "k", "no json")
+    ops = read_ops(b'[{"type":"set","path":"a","value":1}]', "state::update")
+    for asked in (store.get(A, "k"), store.entries(A)):
+        with pytest.raises(StoreError, match="Failed to deserialize value from Redis: "):
+            await asked
+    with pytest.raises(StoreError):
+        await store.change(A, "k", lambda old: apply(old, ops).new)
+    assert await redis.hget("state:a", "k") == b"no json"
+    assert await store.set(A, "k", b"1") == Changed(b"null", b"1")
+    await redis.aclose()
+
+
+async def test_two_engines_that_change_one_item_lose_nothing(store: Store, redis_server: RedisServer) -> None:
+    other = RedisItems(redis_server.url, "state:", parts=1)
+    await other.open()
+
+    def more(old: bytes | None) -> bytes:
+        return b"%d" % (int(old or b"0") + 1)
+
+    stores = (store, Store(other))
+    await asyncio.gather(*(stores[number % 2].change(A, "n", more) for number in range(200)))
+    assert await store.get(A, "n") == b"200"
+    await other.close()
+
+
+async def test_05_check_39_lists_and_long_numbers_stay_what_they_are(store: Store) -> None:
+    await store.set(A, "k", b'{"l":[],"n":123456789012345,"f":1.0}')
+    ops = read_ops(b'[{"type":"increment","path":"n","by":1}]', "state::update")
+    changed = await store.change(A, "k", lambda old: apply(old, ops).new)
+    assert changed.new == b'{"l":[],"n":123456789012346,"f":1.0}'
+
+
+async def test_a_server_that_goes_and_comes_back(store: Store, redis_server: RedisServer) -> None:
+    await store.set(A, "k", b"1")
+    redis_server.kill()
+    with pytest.raises(StoreError):
+        await store.get(A, "k")
+    with pytest.raises(StoreError):
+        await store.set(A, "k", b"2")
+    redis_server.start()
+    assert await store.get(A, "k") == b"1"
+
+
+async def test_a_server_that_is_not_there_ends_the_start() -> None:
+    url = f"redis://:secret@127.0.0.1:{free_port()}"
+    with pytest.raises(StartFailure, match=r"Failed to connect to Redis at redis://\*\*\*@127.0.0.1") as refused:
+        await RedisItems(url, "state:", parts=1).open()
+    assert "secret" not in str(refused.value)
+    with pytest.raises(StartFailure, match="redis_url"):
+        await RedisItems("http://nowhere", "state:", parts=1).open()
+
+
+async def test_a_server_that_does_not_answer_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iii.storage.redis_connection.CONNECT_S", 0.2)
+    ended = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(100):
+            pass
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(
+        StartFailure, match=f"timed out after 0.2s. Please ensure Redis is running at: redis://127.0.0.1:{port}"
+    ):
+        await RedisItems(f"redis://127.0.0.1:{port}", "state:", parts=1).open()
+    await ended.wait()
+    server.close()
+
+
+async def test_05_check_64_messages_arrive_in_order_and_a_gap_is_told(redis_server: RedisServer) -> None:
+    heard: list[bytes] = []
+    gaps: list[bool] = []
+    listening = RedisChannel(redis_server.url, "events", heard.append, lambda: gaps.append(True))
+    sending = RedisChannel(redis_server.url, "events", lambda message: None, lambda: None)
+    await listening.open()
+    await sending.open()
+    for number in range(500):
+        sending.publish(b"%d" % number)
+    await until(lambda: len(heard) == 500)
+    assert heard == [b"%d" % number for number in range(500)]
+    redis_server.kill()
+    sending.publish(b"late")
+    redis_server.start()
+    await until(lambda: bool(gaps))
+    sending.publish(b"last")
+    await until(lambda: heard[-1] == b"last")
+    await sending.close()
+    await listening.close()
