@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from docs.generator.markdown import first_paragraph, table
-from iii.engine.builtin import Declaration, declared_result
+from iii.engine.builtin import Declaration, Later, declared_result
 from iii.engine.schema import json_schema
 from iii.server.catalogue import CATALOGUE
 
@@ -32,7 +32,7 @@ def functions_page() -> str:
         for declaration, method in functions:
             text += f"\n### `{declaration.function_id}`\n\n{first_paragraph(inspect.getdoc(method))}\n"
             request, result = _schemas(declaration, method)
-            text += _members("Request", request) + _members("Result", result)
+            text += _members("Request", request) + (_members("Result", result) if result else "\nResult: any JSON.\n")
             objects |= request.get("$defs", {}) | result.get("$defs", {})
         for name in sorted(objects):
             text += f"\n### {name}\n\n{first_paragraph(objects[name].get('description'))}\n" + _members(
@@ -54,7 +54,8 @@ def _schemas(declaration: Declaration, method: Any) -> tuple[Schema, Schema]:
     hints = typing.get_type_hints(method, include_extras=True)
     parameter = list(inspect.signature(method).parameters)[1]
     request = json.loads(json_schema(declaration.request or hints[parameter]))
-    return request, json.loads(json_schema(declared_result(hints["return"])))
+    result = declared_result(hints["return"])
+    return request, {} if result is Later else json.loads(json_schema(result))
 
 
 def _members(title: str, schema: Schema) -> str:
