@@ -72,6 +72,8 @@ def _members(title: str, schema: Schema) -> str:
 
 def _type(node: Schema) -> str:
     """A schema in a few words, without null."""
+    if node.get("items") is False:  # beyond the named ones: a tuple
+        return "pairs"
     if "$ref" in node:
         return str(node["$ref"].rpartition("/")[2])
     if "enum" in node:
