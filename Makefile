@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON_FOLDERS := src $(wildcard tests examples benchmarks docs .ci)
-BENCHMARKS := rpc footprint http
+BENCHMARKS := rpc footprint http state
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -51,7 +51,7 @@ compat: $(STAMP) ## tests against published clients of other makers
 
 .PHONY: bench
 bench: $(STAMP) ## what iii reaches, beside others in the same run
-	@.ci/install nats-server wrk
+	@.ci/install nats-server wrk redis-server redis-benchmark
 	@for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 .PHONY: docs

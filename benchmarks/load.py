@@ -17,7 +17,7 @@ from typing import Any, Literal, TypedDict, cast
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
-from benchmarks.wire import CALLS_PREPARED, NatsWire, WebSocketWire, Wire
+from benchmarks.wire import CALLS_PREPARED, NatsWire, StateWire, WebSocketWire, Wire
 
 System = Literal["iii", "nats"]
 Writes = Literal["each", "joined"]
@@ -154,7 +154,8 @@ def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 async def run(task: Task) -> None:
     wire: Wire
     if task["system"] == "iii":
-        wire = WebSocketWire(task["name"], task["payload_bytes"])
+        of_state = task["functions"][0].startswith("state::")
+        wire = (StateWire if of_state else WebSocketWire)(task["name"], task["payload_bytes"])
     else:
         wire = NatsWire(task["name"], task["payload_bytes"])
     peer: Peer

@@ -76,13 +76,17 @@ class Server(AbstractContextManager["Server"]):
         return int(status.partition("VmRSS:")[2].split()[0])
 
 
-def engine(folder: str, port: int, http_port: int | None = None) -> Server:
-    """Our engine with a worker listener and, if that has a port, HTTP; its files go to `folder`."""
+def engine(folder: str, port: int, http_port: int | None = None, more: str = "") -> Server:
+    """Our engine with a worker listener and, if that has a port, HTTP; its files go to `folder`.
+
+    Args:
+        more: further entries of the list of modules, as YAML.
+    """
     config = Path(folder) / "iii.yaml"
     text = f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
     if http_port is not None:
         text += f"  - name: iii-http\n    config: {{host: 127.0.0.1, port: {http_port}}}\n"
-    config.write_text(text)
+    config.write_text(text + more)
     return Server([sys.executable, "-m", "iii.cli", "-c", str(config)], port, folder)
 
 

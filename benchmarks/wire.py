@@ -139,14 +139,17 @@ class WebSocketWire:
 
     def calls(self, functions: Sequence[str]) -> list[bytes]:
         caller = int.from_bytes(os.urandom(6), "big")
-        data = payload(self.size)
         return [
             masked_frame(
                 b'{"type":"invokefunction","invocation_id":"%s","function_id":"%s","data":%s}'
-                % (call_id(number, caller).encode(), functions[number % len(functions)].encode(), data)
+                % (call_id(number, caller).encode(), functions[number % len(functions)].encode(), self.data(number))
             )
             for number in range(CALLS_PREPARED)
         ]
+
+    def data(self, number: int) -> bytes:
+        """What the n-th call carries."""
+        return payload(self.size)
 
     def number(self, answer: bytes) -> int:
         if b'"error"' in answer or len(answer) < self.size:
@@ -166,6 +169,13 @@ class WebSocketWire:
         frame = masked_frame(message)
         start = len(frame) - len(message) + len(_ANSWER_HEAD)
         return frame[:start], frame[start + _ID_BYTES :]
+
+
+class StateWire(WebSocketWire):
+    """Calls of `state::set` and `state::get`: a thousand keys in turn, each with a text of so many bytes."""
+
+    def data(self, number: int) -> bytes:
+        return b'{"scope":"bench","key":"key%d","value":"%s"}' % (number % 1000, b"x" * self.size)
 
 
 def call_id(number: int, caller: int) -> str:
