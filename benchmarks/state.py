@@ -177,7 +177,9 @@ def main() -> int:
     for case, row in results.items():
         beside = redis_seen.get((case.window, case.value_bytes)) if case.function == "state::set" else None
         redis_rate = f"{median(beside):12,.0f}" if beside else ""
-        print(f"{case.title:34} {row.calls_per_s:9,.0f} {row.p50_ms:8.2f} {row.p99_ms:8.2f} {row.cpu_us:8.1f} {redis_rate}")
+        print(
+            f"{case.title:34} {row.calls_per_s:9,.0f} {row.p50_ms:8.2f} {row.p99_ms:8.2f} {row.cpu_us:8.1f} {redis_rate}"
+        )
     print(f"{'a call that is forwarded':34} {'':9} {'':8} {'':8} {rpc_us:8.1f}")
     sets, gets = results[Case("state::set", 64, 32)], results[Case("state::get", 64, 32)]
     bars = [

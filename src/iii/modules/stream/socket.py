@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from iii.net.connections import Connections
 from iii.net.framing import text_frames
 from iii.net.web_socket import WebSocket
 from iii.protocol.close_codes import CloseCode
+from iii.protocol.limits import KIB
 from iii.storage.items import Group
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SEND_BUFFER_BYTES = 128 * KIB  # in the system; it takes twice that
 SUBSCRIPTIONS = 10_000  # of one socket
 FRAMES_WAITING = 1000  # joins and leaves of one socket that wait for others
 HELD_EVENTS = 10_000  # of one subscription that waits for its first frame
@@ -99,6 +102,8 @@ class StreamSocket(WebSocket):
         self._gone = False
 
     def opened(self) -> None:
+        # else the system would keep megabytes for each client that does not read
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.receive = self.receive_binary = self._received
         if self._first is not None:
             self._take(_Join(self._first))
