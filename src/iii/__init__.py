@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from iii.sdk.rejection import RegistrationRejected
     from iii.sdk.requests import TriggerAction, TriggerRequest
     from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics
+    from iii.sdk.shared_data import StateEvent, StateScope, StreamChange, StreamEvent, StreamGroup, Updated
     from iii.sdk.state import ConnectionState
     from iii.sdk.streams import Stream, StreamItemInput, StreamListGroupsInput, StreamListInput, StreamSetInput
+    from iii.sdk.update_op import UpdateOp
     from iii.sdk.worker import Worker
 
 __all__ = [
@@ -59,8 +61,13 @@ __all__ = [
     "Query",
     "ReconnectionConfig",
     "RegistrationRejected",
+    "StateEvent",
+    "StateScope",
     "Stream",
+    "StreamChange",
     "StreamChannelRef",
+    "StreamEvent",
+    "StreamGroup",
     "StreamItemInput",
     "StreamListGroupsInput",
     "StreamListInput",
@@ -74,6 +81,8 @@ __all__ = [
     "TriggerInfo",
     "TriggerRequest",
     "TriggerTypeRef",
+    "UpdateOp",
+    "Updated",
     "Worker",
     "WorkerInfo",
     "WorkerMetrics",
@@ -146,6 +155,14 @@ _MODULES = {
         "WorkerInfo",
         "WorkerMetrics",
     ),
+    "iii.sdk.shared_data": (
+        "StateEvent",
+        "StateScope",
+        "StreamChange",
+        "StreamEvent",
+        "StreamGroup",
+        "Updated",
+    ),
     "iii.sdk.state": ("ConnectionState",),
     "iii.sdk.streams": (
         "Stream",
@@ -154,6 +171,7 @@ _MODULES = {
         "StreamListInput",
         "StreamSetInput",
     ),
+    "iii.sdk.update_op": ("UpdateOp",),
     "iii.sdk.worker": ("Worker",),
 }
 _OTHER_NAMES = {"HttpInvocationConfig": "HttpInvocation"}  # as the module calls what is documented otherwise

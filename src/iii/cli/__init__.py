@@ -14,7 +14,10 @@ COMMANDS = {
     "worker": "iii.cli.worker",
     "function": "iii.cli.function",
     "routes": "iii.cli.routes",
+    "state": "iii.cli.state",
+    "stream": "iii.cli.stream",
 }
+_STARTING = ("start", "run", "serve")  # what people try who want the engine
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -59,7 +62,8 @@ def _run(options: list[str], command: str, arguments: list[str]) -> int:
         if name not in _OPTIONS and name[:2] not in _OPTIONS:  # `-cFILE` too
             return usage_error("iii", f"unknown option '{name}'{suggestion(name, _OPTIONS)}")
     if command not in COMMANDS:
-        hint = suggestion(command, [name for name in COMMANDS if len(name) > 1]) or "; to run the engine: iii"
+        hint = "" if command in _STARTING else suggestion(command, [name for name in COMMANDS if len(name) > 1])
+        hint = hint or "; to run the engine: iii"
         return usage_error("iii", f"unknown command '{command}'{hint}")
     wrong = [
         option for option in options if option != "--no-update-check"

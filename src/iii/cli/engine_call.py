@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from iii import InitOptions, ReconnectionConfig, RegistrationRejected, TriggerRequest, connect_worker
@@ -34,8 +34,25 @@ class Answer:
         self.worker_id = worker_id
 
 
-def ask(address: Address, command: str, function_id: str, payload: object, namespace: str | None = None) -> Answer:
+Following = Callable[[Any], object | None]
+
+
+def _nothing(result: Any) -> None:
+    return None
+
+
+def ask(
+    address: Address,
+    command: str,
+    function_id: str,
+    payload: object,
+    namespace: str | None = None,
+    following: Following = _nothing,
+) -> Answer:
     """Call a function, in `default` if no namespace is given.
+
+    Args:
+        following: given a result, with what to call it again on the same connection; None ends that.
 
     Raises EngineUnreachable, EngineSilent, or the InvocationError that the call ended with.
     """
@@ -51,10 +68,10 @@ def ask(address: Address, command: str, function_id: str, payload: object, names
         otel={"enabled": False},
     )
     request: TriggerRequest = {"function_id": function_id, "payload": payload, "namespace": namespace}
-    return asyncio.run(_ask(address, options, request))
+    return asyncio.run(_ask(address, options, request, following))
 
 
-async def _ask(address: Address, options: InitOptions, request: TriggerRequest) -> Answer:
+async def _ask(address: Address, options: InitOptions, request: TriggerRequest, following: Following) -> Answer:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + address.timeout_ms / 1000
     remark = _FirstRemark()
@@ -66,6 +83,8 @@ async def _ask(address: Address, options: InitOptions, request: TriggerRequest) 
                 raise EngineSilent(WHERE)
             request["timeout_ms"] = max(1, int((deadline - loop.time()) * 1000))
             result = await _unless(lost, worker.trigger_async(request))
+            while (payload := following(result)) is not None:
+                result = await _unless(lost, worker.trigger_async({**request, "payload": payload}))
             return Answer(result, worker.worker_id)
     except InvocationTimeout:
         raise EngineSilent(

@@ -18,6 +18,8 @@ commands:
   worker list     who is connected
   function list   what can be called
   routes          what is bound to HTTP
+  state           look at shared state, set a value
+  stream tail     the events of a group, as they happen
   ('iii COMMAND --help' tells more)"""
 
 _EXAMPLES = """\

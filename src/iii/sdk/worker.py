@@ -20,6 +20,7 @@ from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
+from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
 
@@ -222,6 +223,16 @@ class Worker:
     def on_functions_available(self, callback: discovery.FunctionsListener) -> Callable[[], None]:
         """Call it, on the loop, with all functions whenever they change; returns how to stop that."""
         return self._watch.listen(callback)
+
+    # -- state and streams ----------------------------------------------------------------------------------------
+
+    def state(self, scope: str) -> StateScope:
+        """Values that all workers share: `worker.state("orders").get("7")`."""
+        return StateScope(self, scope)
+
+    def stream(self, stream_name: str, group_id: str) -> StreamGroup:
+        """Items whose changes reach everybody who follows their group."""
+        return StreamGroup(self, stream_name, group_id)
 
     # -- channels and streams -------------------------------------------------------------------------------------
 

@@ -65,8 +65,8 @@ async def worker(port: int) -> AsyncIterator[RawSocket]:
         yield client
 
 
-async def until(condition: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
     """Wait for something that happens in this loop."""
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110  # what it waits for has no event
             await asyncio.sleep(0.001)

@@ -1,0 +1,138 @@
+"""`iii state`: look at shared state, and set a value (issue 5; 05 §1)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.parser import Parser, fail
+
+PROGRAM = "iii state"
+_DESCRIPTION = """\
+Reads and writes the values that workers share.
+
+  get SCOPE KEY          print one value as JSON; exit code 1 if there is none
+  set SCOPE KEY VALUE    set it; VALUE counts as JSON if it is JSON (2, true, null, '{"a": 1}'), else as text
+  list                   print all scopes
+  list SCOPE             print all keys of a scope with their values, a line each"""
+_EXAMPLES = f"""\
+examples:
+  {PROGRAM} set orders status open
+  {PROGRAM} get orders status
+  {PROGRAM} list orders --json
+
+{ENVIRONMENT}
+
+exit codes: 0 done, 1 there is no such value or the call failed, 2 wrong usage"""
+
+
+def build_parser() -> Parser:
+    """All options and arguments of the command."""
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} get|set|list [SCOPE [KEY [VALUE]]] [options]", _EXAMPLES)
+    parser.add_argument("words", nargs="*", help="get, set or list, and what it needs")
+    parser.add_argument("--json", action="store_true", help="list: print one JSON object, or a JSON list of scopes")
+    add_address_options(parser)
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii state …`"""
+    parser = build_parser()
+    options = parser.parse(arguments)
+    address = address_of(options, parser)
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable
+    from iii.protocol.errors import FunctionNotFound, InvocationError
+
+    try:
+        match options.words:
+            case ["get", scope, key]:
+                return _get(address, scope, key)
+            case ["set", scope, key, value]:
+                return _set(address, scope, key, value)
+            case ["list"]:
+                return _scopes(address, options.json)
+            case ["list", scope]:
+                return _entries(address, scope, options.json)
+            case []:
+                parser.print_help()
+                return 0
+            case ["get" | "set" | "list" as verb, *_]:
+                parser.error(f"wrong number of arguments for '{verb}'")
+            case [verb, *_]:
+                parser.error(f"unknown command '{verb}'; there are get, set and list")
+    except FunctionNotFound:
+        return fail("this engine does not run the module iii-state: list it in its configuration")
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    return 0
+
+
+def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:
+    from iii.cli.engine_call import ask
+
+    return ask(address, "state", function_id, payload).result
+
+
+def _pages(address: Address, scope: str) -> list[tuple[str, Any]]:
+    """All keys and values, out of one snapshot."""
+    from iii.cli.engine_call import ask
+
+    entries: list[tuple[str, Any]] = []
+    first = {"scope": scope, "limit": 1000, "max_bytes": 8_000_000}
+
+    def following(page: Any) -> object | None:
+        entries.extend((key, value) for key, value in page["entries"])
+        cursor = page["next_cursor"]
+        return None if cursor is None else {**first, "cursor": cursor}
+
+    ask(address, "state", "state::list_entries", first, following=following)
+    return entries
+
+
+def _get(address: Address, scope: str, key: str) -> int:
+    from iii.cli.output import json_text
+
+    value = _ask(address, "state::get", {"scope": scope, "key": key})
+    if value is None and key not in _ask(address, "state::list_keys", {"scope": scope})["keys"]:
+        return fail(f"there is no key '{key}' in scope '{scope}'")
+    print(json_text(value))
+    return 0
+
+
+def _set(address: Address, scope: str, key: str, text: str) -> int:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    _ask(address, "state::set", {"scope": scope, "key": key, "value": value})
+    return 0
+
+
+def _scopes(address: Address, as_json: bool) -> int:
+    from iii.cli.output import json_text, print_table
+
+    scopes = _ask(address, "state::list_groups", {})["groups"]
+    if as_json:
+        print(json_text(scopes))
+    elif scopes:
+        print_table(["SCOPE"], [[scope] for scope in scopes])
+    else:
+        print("No scopes.")
+    return 0
+
+
+def _entries(address: Address, scope: str, as_json: bool) -> int:
+    from iii.cli.output import json_text, print_table
+
+    entries = _pages(address, scope)
+    if as_json:
+        print(json_text(dict(entries), sort_keys=False))
+    elif entries:
+        print_table(["KEY", "VALUE"], [[key, json.dumps(value, ensure_ascii=False)] for key, value in entries])
+    else:
+        print(f"No keys in scope '{scope}'.")
+    return 0

@@ -1,0 +1,102 @@
+"""`iii stream tail`: the events of a group as they happen (issue 5; 05 §5.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import time
+from typing import Any
+
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.parser import Parser, fail
+
+PROGRAM = "iii stream"
+_DESCRIPTION = """\
+Follows a group of a stream: a line for each event, until Ctrl-C.
+
+  tail NAME GROUP    when, what (create, update, delete, or the type of a custom event), item, data
+  tail NAME          of all groups"""
+_EXAMPLES = f"""\
+examples:
+  {PROGRAM} tail chat room-1
+  {PROGRAM} tail chat --json | jq .event
+
+{ENVIRONMENT}"""
+
+
+def build_parser() -> Parser:
+    """All options and arguments of the command."""
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} tail NAME [GROUP] [options]", _EXAMPLES)
+    parser.add_argument("words", nargs="*", help="tail, and what it needs")
+    parser.add_argument("--json", action="store_true", help="print events as they are, a JSON object each line")
+    add_address_options(parser)
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii stream …`"""
+    parser = build_parser()
+    options = parser.parse(arguments)
+    address = address_of(options, parser)
+    match options.words:
+        case ["tail", name, *groups] if len(groups) <= 1:
+            return asyncio.run(_tail(address, name, groups[0] if groups else None, options.json))
+        case []:
+            parser.print_help()
+            return 0
+        case ["tail", *_]:
+            parser.error("tail needs the NAME of a stream, and perhaps a GROUP")
+        case [verb, *_]:
+            parser.error(f"unknown command '{verb}'; there is tail")
+    return 0
+
+
+async def _tail(address: Address, name: str, group: str | None, as_json: bool) -> int:
+    from iii import InitOptions, InvocationError, RegistrationRejected, connect_worker
+    from iii.cli.engine_call import WHERE
+
+    os.environ.pop("III_WORKER_NAME", None)  # meant for a worker
+    os.environ.pop("III_NAMESPACE", None)
+    options = InitOptions(
+        worker_name=f"iii-cli:stream:{platform.node()}:{os.getpid()}",
+        connect_timeout_ms=address.timeout_ms,
+        enable_metrics_reporting=False,
+        otel={"enabled": False},
+    )
+    try:
+        async with connect_worker(address.url, options) as worker:
+            if worker.get_connection_state() != "connected":
+                return fail(f"cannot connect to {address.url}. {WHERE}")
+            await worker.trigger_async({"function_id": "stream::list_groups", "payload": {"stream_name": name}})
+            function_id = f"iii-cli::stream-tail::{os.getpid()}"
+
+            async def show(event: Any) -> None:
+                print(json.dumps(event) if as_json else line(event, with_group=group is None), flush=True)
+
+            worker.register_function(function_id, show, metadata={"internal": True})
+            config = {"stream_name": name, "group_id": group}
+            worker.register_trigger({"type": "stream", "function_id": function_id, "config": config})
+            await asyncio.Event().wait()
+    except RegistrationRejected as error:
+        return fail(f"the engine at {address.url} turned this command away: {error}")
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except ConnectionError as error:
+        return fail(f"cannot connect to {address.url}: {error}. {WHERE}")
+    return 0
+
+
+def line(event: dict[str, Any], with_group: bool) -> str:
+    """One event for people: time, kind, item, data."""
+    from iii.protocol.names import without_control_characters
+
+    kind, data = event["event"]["type"], event["event"].get("data")
+    if kind == "event":
+        kind, data = event["event"]["event"]["type"], event["event"]["event"].get("data")
+    at = time.strftime("%H:%M:%S", time.localtime(event["timestamp"] / 1000))
+    where = [event["groupId"]] if with_group else []
+    item = event["id"] if event["id"] is not None else "-"
+    text = "  ".join([at, f"{kind:8}", *where, item, json.dumps(data, ensure_ascii=False)])
+    return without_control_characters(text)

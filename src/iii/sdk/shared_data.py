@@ -1,0 +1,222 @@
+"""State and streams as objects: thin ways to call the engine's functions (05 §1, §4).
+
+Methods without `_async` wait on this thread, and may not be called on the event loop's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from iii.sdk.worker import Worker
+
+Op = Mapping[str, Any]
+
+
+class StateEvent(Struct, frozen=True, kw_only=True):
+    """What the function of a `state` trigger gets.
+
+    Attributes:
+        event_type: `state:created`, `state:updated` or `state:deleted`.
+        old_value, new_value: None if there was, or is, none.
+    """
+
+    type: str
+    event_type: str
+    scope: str
+    key: str
+    old_value: Any = None
+    new_value: Any = None
+
+
+class StreamChange(Struct, frozen=True):
+    """`type` is create, update or delete, with `data`; or `event`, with the custom event in `event`."""
+
+    type: str
+    data: Any = None
+    event: Any = None
+
+
+class StreamEvent(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the function of a `stream` trigger gets.
+
+    Attributes:
+        timestamp: Unix milliseconds, strictly increasing in each group.
+        id: of the item; None for a custom event without one.
+    """
+
+    type: str
+    timestamp: int
+    stream_name: str
+    group_id: str
+    id: str | None
+    event: StreamChange
+
+
+class Updated(Struct, frozen=True, kw_only=True):
+    """What an update did; `errors` are the operations that were skipped: `op_index`, `code`, `message`."""
+
+    old_value: Any = None
+    new_value: Any = None
+    errors: list[dict[str, Any]] = []
+
+
+class _Calls:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def _call(self, function_id: str, **payload: Any) -> Any:
+        return self._worker.trigger({"function_id": function_id, "payload": payload})
+
+    async def _call_async(self, function_id: str, **payload: Any) -> Any:
+        return await self._worker.trigger_async({"function_id": function_id, "payload": payload})
+
+
+class StateScope(_Calls):
+    """One scope of shared state: `worker.state("orders")`."""
+
+    def __init__(self, worker: Worker, scope: str) -> None:
+        super().__init__(worker)
+        self.scope = scope
+
+    def get(self, key: str) -> Any:
+        """The value; None if there is none."""
+        return self._call("state::get", scope=self.scope, key=key)
+
+    async def get_async(self, key: str) -> Any:
+        """As `get`."""
+        return await self._call_async("state::get", scope=self.scope, key=key)
+
+    def set(self, key: str, value: Any) -> Any:
+        """Set it; the value before, None if there was none. It is durable when this returns (05 §7.1)."""
+        return self._call("state::set", scope=self.scope, key=key, value=value)["old_value"]
+
+    async def set_async(self, key: str, value: Any) -> Any:
+        """As `set`."""
+        return (await self._call_async("state::set", scope=self.scope, key=key, value=value))["old_value"]
+
+    def delete(self, key: str) -> Any:
+        """Delete it; the value that was there."""
+        return self._call("state::delete", scope=self.scope, key=key)
+
+    async def delete_async(self, key: str) -> Any:
+        """As `delete`."""
+        return await self._call_async("state::delete", scope=self.scope, key=key)
+
+    def update(self, key: str, *ops: Op) -> Updated:
+        """Apply operations in one step: `update("k", iii.UpdateOp.increment("n"))`."""
+        return _updated(self._call("state::update", scope=self.scope, key=key, ops=ops))
+
+    async def update_async(self, key: str, *ops: Op) -> Updated:
+        """As `update`."""
+        return _updated(await self._call_async("state::update", scope=self.scope, key=key, ops=ops))
+
+    def compare_and_set(self, key: str, expected: Any, new: Any) -> bool:
+        """Set it if it is what is expected; whether that was so. A missing key never is."""
+        return _applied(
+            self._call("state::compare_and_set", scope=self.scope, key=key, expected_value=expected, new_value=new)
+        )
+
+    async def compare_and_set_async(self, key: str, expected: Any, new: Any) -> bool:
+        """As `compare_and_set`."""
+        payload = {"scope": self.scope, "key": key, "expected_value": expected, "new_value": new}
+        return _applied(await self._call_async("state::compare_and_set", **payload))
+
+    def keys(self) -> list[str]:
+        """All keys, in the order of their insertion."""
+        return _keys(self._call("state::list_keys", scope=self.scope))
+
+    async def keys_async(self) -> list[str]:
+        """As `keys`."""
+        return _keys(await self._call_async("state::list_keys", scope=self.scope))
+
+    def values(self) -> list[Any]:
+        """All values, in the order of `keys`."""
+        found: list[Any] = self._call("state::list", scope=self.scope)
+        return found
+
+    async def values_async(self) -> list[Any]:
+        """As `values`."""
+        found: list[Any] = await self._call_async("state::list", scope=self.scope)
+        return found
+
+
+class StreamGroup(_Calls):
+    """One group of a stream: `worker.stream("chat", "room-1")`; its changes reach everybody who follows it."""
+
+    def __init__(self, worker: Worker, stream_name: str, group_id: str) -> None:
+        super().__init__(worker)
+        self.stream_name = stream_name
+        self.group_id = group_id
+
+    def get(self, item_id: str) -> Any:
+        """The item; None if there is none."""
+        return self._call("stream::get", **self._item(item_id))
+
+    async def get_async(self, item_id: str) -> Any:
+        """As `get`."""
+        return await self._call_async("stream::get", **self._item(item_id))
+
+    def set(self, item_id: str, data: Any) -> Any:
+        """Set it; what it was before, None if there was none."""
+        return self._call("stream::set", **self._item(item_id), data=data)["old_value"]
+
+    async def set_async(self, item_id: str, data: Any) -> Any:
+        """As `set`."""
+        return (await self._call_async("stream::set", **self._item(item_id), data=data))["old_value"]
+
+    def delete(self, item_id: str) -> Any:
+        """Delete it; what it was."""
+        return self._call("stream::delete", **self._item(item_id))["old_value"]
+
+    async def delete_async(self, item_id: str) -> Any:
+        """As `delete`."""
+        return (await self._call_async("stream::delete", **self._item(item_id)))["old_value"]
+
+    def update(self, item_id: str, *ops: Op) -> Updated:
+        """Apply operations in one step: `update("m1", iii.UpdateOp.append("reactions", "+1"))`."""
+        return _updated(self._call("stream::update", **self._item(item_id), ops=ops))
+
+    async def update_async(self, item_id: str, *ops: Op) -> Updated:
+        """As `update`."""
+        return _updated(await self._call_async("stream::update", **self._item(item_id), ops=ops))
+
+    def items(self) -> list[Any]:
+        """All items, in the order of their insertion."""
+        found: list[Any] = self._call("stream::list", **self._group())
+        return found
+
+    async def items_async(self) -> list[Any]:
+        """As `items`."""
+        found: list[Any] = await self._call_async("stream::list", **self._group())
+        return found
+
+    def send(self, event_type: str, data: Any, item_id: str | None = None) -> None:
+        """Send a custom event, which is stored nowhere, to who follows the group, or the item."""
+        self._call("stream::send", **self._group(), type=event_type, data=data, id=item_id)
+
+    async def send_async(self, event_type: str, data: Any, item_id: str | None = None) -> None:
+        """As `send`."""
+        await self._call_async("stream::send", **self._group(), type=event_type, data=data, id=item_id)
+
+    def _group(self) -> dict[str, str]:
+        return {"stream_name": self.stream_name, "group_id": self.group_id}
+
+    def _item(self, item_id: str) -> dict[str, str]:
+        return {**self._group(), "item_id": item_id}
+
+
+def _updated(reply: Mapping[str, Any]) -> Updated:
+    return Updated(old_value=reply["old_value"], new_value=reply["new_value"], errors=reply.get("errors", []))
+
+
+def _applied(reply: Mapping[str, Any]) -> bool:
+    return bool(reply["outcome"] == "applied")
+
+
+def _keys(reply: Mapping[str, Any]) -> list[str]:
+    found: list[str] = reply["keys"]
+    return found

@@ -1,0 +1,118 @@
+"""`iii state` and `iii stream tail` against a running engine (issue 5)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import iii as sdk
+from tests.integration.cli.conftest import Iii, RunningEngine
+from tests.processes import environment
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    folder: Path = tmp_path_factory.mktemp("engine")
+    (folder / "config.yaml").write_text(
+        "workers:\n- {name: iii-worker-manager, config: {port: 0}}\n- {name: iii-state}\n- {name: iii-stream, config: {port: 0}}"
+    )
+    running = RunningEngine(folder)
+    try:
+        running.url()
+        yield running
+        assert running.stop() == 0
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+def test_values_are_set_got_and_listed(iii: Iii, engine: RunningEngine) -> None:
+    def state(*arguments: str) -> tuple[int, str, str]:
+        done = iii("state", *arguments, "--url", engine.url())
+        return done.returncode, done.stdout, done.stderr
+
+    assert state("list") == (0, "No scopes.\n", "")
+    assert state("list", "s") == (0, "No keys in scope 's'.\n", "")
+    assert state("set", "orders", "7", '{"a": 1}') == (0, "", "")
+    assert state("set", "orders", "8", "just text") == (0, "", "")
+    assert state("set", "orders", "9", "null") == (0, "", "")
+    code, out, _ = state("get", "orders", "7")
+    assert (code, json.loads(out)) == (0, {"a": 1})
+    assert state("get", "orders", "8")[1] == '"just text"\n'
+    assert state("get", "orders", "9")[:2] == (0, "null\n")
+    assert state("get", "orders", "x") == (1, "", "Error: there is no key 'x' in scope 'orders'\n")
+    assert [line.split() for line in state("list")[1].splitlines()] == [["SCOPE"], ["orders"]]
+    assert json.loads(state("list", "--json")[1]) == ["orders"]
+    assert state("list", "orders")[1].splitlines()[1].split() == ["7", '{"a":', "1}"]
+    assert json.loads(state("list", "orders", "--json")[1]) == {"7": {"a": 1}, "8": "just text", "9": None}
+
+
+def test_a_large_scope_is_listed_whole(iii: Iii, engine: RunningEngine) -> None:
+    worker = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="filler", otel={"enabled": False}))
+    try:
+        scope = worker.state("large")
+        for number in range(1100):
+            scope.set(f"k{number}", number)
+    finally:
+        worker.shutdown()
+    listed = json.loads(iii("state", "list", "large", "--json", "--url", engine.url()).stdout)
+    assert listed == {f"k{number}": number for number in range(1100)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["state", "get", "s"], "wrong number of arguments for 'get'"),
+        (["state", "drop"], "unknown command 'drop'; there are get, set and list"),
+        (["stream", "tail"], "tail needs the NAME of a stream"),
+        (["stream", "head"], "unknown command 'head'; there is tail"),
+    ],
+)
+def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:
+    done = iii(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert text in done.stderr
+
+
+def test_no_engine_and_no_arguments(iii: Iii) -> None:
+    assert "get SCOPE KEY" in iii("state").stdout
+    assert "tail NAME GROUP" in iii("stream").stdout
+    for arguments in (("state", "list"), ("stream", "tail", "chat")):
+        done = iii(*arguments, "--port", "1", "--timeout-ms", "2000")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "Is the engine running" in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_group_is_followed(engine: RunningEngine, as_json: bool) -> None:
+    command = [sys.executable, "-m", "iii.cli", "stream", "tail", "chat", "room", "--url", engine.url()]
+    command += ["--json"] if as_json else []
+    worker = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="talker", otel={"enabled": False}))
+    tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    try:
+        while not any(trigger.trigger_type == "stream" for trigger in worker.list_triggers(include_internal=True)):
+            assert tail.poll() is None
+        room = worker.stream("chat", "room")
+        room.set("m1", {"text": "h\x1b[31mi"})
+        room.send("typing", "Ada")
+        room.delete("m1")
+        assert tail.stdout is not None
+        lines = [tail.stdout.readline() for _ in range(3)]
+        os.kill(tail.pid, signal.SIGINT)
+        assert tail.wait(20) == 130
+    finally:
+        tail.kill()
+        tail.communicate()
+        worker.shutdown()
+    if as_json:
+        assert [json.loads(line)["event"]["type"] for line in lines] == ["create", "event", "delete"]
+    else:
+        assert [line.split()[1:] for line in lines] == [
+            ["create", "m1", '{"text":', '"h\\u001b[31mi"}'], ["typing", "-", '"Ada"'],
+            ["delete", "m1", '{"text":', '"h\\u001b[31mi"}'],
+        ]  # fmt: skip

@@ -1,0 +1,46 @@
+"""Streams through the SDK's own objects (issue 5)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import iii
+from tests.integration.server.conftest import until
+from tests.integration.stream.conftest import Hall
+
+
+async def test_a_group_as_an_object_and_typed_events(hall: Hall) -> None:
+    heard: list[iii.StreamEvent] = []
+
+    async def handler(event: iii.StreamEvent) -> None:
+        heard.append(event)
+
+    hall.worker.register_function("test::typed", handler)
+    hall.worker.register_trigger({"type": "stream", "function_id": "test::typed", "config": {"stream_name": "chat"}})
+    await hall.settled()
+    room = hall.worker.stream("chat", "room")
+    assert await room.set_async("m", {"text": "hi"}) is None
+    assert await room.get_async("m") == {"text": "hi"}
+    assert (await room.update_async("m", iii.UpdateOp.set("text", "ho"))).new_value == {"text": "ho"}
+    assert await room.items_async() == [{"text": "ho"}]
+    await room.send_async("typing", {"who": "a"}, "m")
+    assert await room.delete_async("m") == {"text": "ho"}
+    await until(lambda: len(heard) == 4)
+    assert [(event.event.type, event.event.data) for event in heard] == [
+        ("create", {"text": "hi"}), ("update", {"text": "ho"}), ("event", None), ("delete", {"text": "ho"}),
+    ]  # fmt: skip
+    assert heard[2].event.event == {"type": "typing", "data": {"who": "a"}}
+    assert (heard[0].stream_name, heard[0].group_id, heard[0].id) == ("chat", "room", "m")
+
+
+async def test_a_group_from_other_threads(hall: Hall) -> None:
+    def work() -> None:
+        room = hall.worker.stream("chat", "room")
+        assert room.set("m", 1) is None
+        assert room.get("m") == 1
+        assert room.update("m", iii.UpdateOp.increment("")).new_value == 2
+        assert room.items() == [2]
+        room.send("typing", None)
+        assert room.delete("m") == 2
+
+    await asyncio.to_thread(work)
