@@ -113,6 +113,9 @@ const commands = {
     if (timeout_ms !== undefined) request.timeoutMs = timeout_ms
     return client.trigger(request)
   },
+  async is_undefined(request) {
+    return (await client.trigger(request)) === undefined
+  },
   register_service({ service }) {
     client.registerService(service)
     return null
