@@ -123,7 +123,7 @@ async def followed(port: int, stream: str, work: Any, frames: int) -> list[dict[
 
         async with asyncio.timeout(30):
             await join("first")
-            seen.append((await socket.receive_json()))
+            seen.append(await socket.receive_json())
             await asyncio.to_thread(work)
             await join("second")
             while len(seen) < frames:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
 
+from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
 from iii.storage.database import Database, Durability
 from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
+from iii.storage.old_files import old_groups
+
+logger = logging.getLogger(__name__)
 
 CACHE_BYTES = 8 * MIB
 _CACHED_AT_MOST = CACHE_BYTES // 64  # one value; larger ones would drive out many
@@ -32,9 +37,15 @@ _LIST = "SELECT key, value FROM items WHERE group_id = (SELECT id FROM groups WH
 
 
 class SqliteItems:
-    """The embedded store."""
+    """The embedded store.
+
+    Args:
+        folder: of this store alone; its name says whose it is, `state` or `stream`. Files that other engines left in the
+            folder above are imported once.
+    """
 
     def __init__(self, folder: Path, durability: Durability = "full", sync_s: float = 5.0) -> None:
+        self._folder = folder
         self._database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups)
         self._group_ids: dict[Group, int] = {}  # the writer thread's
         self._cache: dict[tuple[Group, str], bytes] = {}
@@ -42,6 +53,12 @@ class SqliteItems:
 
     async def open(self) -> None:
         await self._database.open()
+        try:
+            for file, group, entries in old_groups(self._folder.parent, self._folder.name):
+                await self._import_once(file, group, entries)
+        except StoreError as error:
+            await self._database.close()
+            raise StartFailure(f"old files in {self._folder.parent} cannot be imported: {error}") from None
 
     async def close(self) -> None:
         await self._database.close()
@@ -89,18 +106,25 @@ class SqliteItems:
         query = f"SELECT first, second FROM groups{where}"
         self._database.read(lambda connection: connection.execute(query, values).fetchall(), done)
 
-    def import_once(self, file: str, contents: Iterable[tuple[Group, list[Entry]]], done: OnChanged) -> None:
-        """Take over what another engine left in a file, unless that was done before; items that are there stay."""
-        taken = list(contents)
+    async def _import_once(self, file: str, group: Group, entries: list[Entry]) -> None:
+        """Unless that was done before; items that are there stay. Raises StoreError."""
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-        def work(connection: sqlite3.Connection) -> Changed:
-            if connection.execute("INSERT OR IGNORE INTO imported VALUES (?)", (file,)).rowcount:
-                for group, entries in taken:
-                    for key, value in entries:
-                        self._change(connection, group, key, lambda old, new=value: KEEP if old is not None else new)  # type: ignore[misc]
-            return Changed(None, None)
+        def work(connection: sqlite3.Connection) -> bool:
+            first = bool(connection.execute("INSERT OR IGNORE INTO imported VALUES (?)", (file,)).rowcount)
+            for key, value in entries if first else ():
+                self._change(connection, group, key, lambda old, new=value: KEEP if old is not None else new)  # type: ignore[misc]
+            return first
+
+        def done(imported: bool | None, error: StoreError | None) -> None:
+            if error is not None:
+                told.set_exception(error)
+            else:
+                told.set_result(bool(imported))
 
         self._database.write(work, done)
+        if await told:
+            logger.info("Imported %s items from %s", len(entries), self._folder.parent / file)
 
     # -- in the writer thread -------------------------------------------------------------------------------------
 

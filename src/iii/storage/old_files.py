@@ -1,0 +1,72 @@
+"""Key-value files that other engines left behind, read and never written (05 §7.1, C9)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+
+from iii.storage.items import Entry, Group
+
+logger = logging.getLogger(__name__)
+
+_STREAM = "stream:"
+_ROOT_BYTES = 8
+
+
+def old_groups(folder: Path, part: str) -> Iterator[tuple[str, Group, list[Entry]]]:
+    """File name, group and items of each file of that part, `state` or `stream`; one that cannot be read is left out."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.glob("*.bin")):
+        group = _group(unquote(path.stem), part)
+        if group is None:
+            continue
+        try:
+            yield path.name, group, _entries(archived_text(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            logger.warning("%s is not imported: %s", path, error)
+
+
+def archived_text(data: bytes) -> str:
+    """The text of an archive of one: its last eight bytes hold it, or say where it is. Raises ValueError."""
+    root = len(data) - _ROOT_BYTES
+    if root < 0:
+        raise ValueError(f"{len(data)} bytes are no archive")
+    if data[root] & 0xC0 != 0x80:
+        return data[root:].split(b"\xff", 1)[0].decode()
+    word = int.from_bytes(data[root : root + 4], "little")
+    length = (word & 0x3F) | ((word & ~0xFF) >> 2)
+    start = root + int.from_bytes(data[root + 4 :], "little", signed=True)
+    if not 0 <= start <= start + length <= root:
+        raise ValueError("the archive's text lies outside of it")
+    return data[start : start + length].decode()
+
+
+def _entries(text: str) -> list[Entry]:
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError("not an object of keys and values")
+    return [Entry(key, _json(value)) for key, value in values.items()]
+
+
+def _json(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (OverflowError, UnicodeEncodeError):
+        return json.dumps(value).encode()
+
+
+def _group(index: str, part: str) -> Group | None:
+    """State: the scope. Streams: the name ends at the first colon, but the engine's own names have colons themselves."""
+    if part == "state":
+        return None if index.startswith(_STREAM) else (index, "")
+    if not index.startswith(_STREAM):
+        return None
+    names = index.removeprefix(_STREAM)
+    stream, colon, group = names.rpartition(":") if names.startswith("iii:") else names.partition(":")
+    return (stream, group) if colon else None
