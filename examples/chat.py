@@ -2,8 +2,8 @@
 http://127.0.0.1:3111/ in two windows.
 """
 
-import itertools
 import os
+import uuid
 
 from msgspec import Struct
 
@@ -50,7 +50,6 @@ class NewMessage(Struct):
 
 worker = iii.register_worker(options=iii.InitOptions(worker_name="chat"))
 lobby = worker.stream("chat", "lobby")
-ids = itertools.count(1)
 
 
 @worker.http("GET", "/")
@@ -62,6 +61,6 @@ async def page() -> iii.HttpResponse:
 @worker.http("POST", "/messages")
 async def say(message: NewMessage) -> iii.HttpResponse:
     """Add a message; everybody who follows the lobby gets it."""
-    message_id = f"m{next(ids)}"
+    message_id = str(uuid.uuid4())
     await lobby.set_async(message_id, {"id": message_id, "text": message.text})
     return iii.HttpResponse(201, {"id": message_id})

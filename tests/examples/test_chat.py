@@ -60,15 +60,19 @@ async def test_what_one_says_the_other_gets(chat: tuple[str, str]) -> None:
     http_url, stream_url = chat
     assert status_of_nothing(http_url) == 400
     async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession(http_url) as browser:
-        assert await posted(browser, {"text": "hello"}) == (201, {"id": "m1"})
+        status, first = await posted(browser, {"text": "hello"})
+        assert status == 201
         async with browser.get("/") as page:
             assert page.content_type == "text/html"
             assert f"{stream_url}/stream/chat/lobby" in await page.text()
         async with browser.ws_connect(f"{stream_url}/stream/chat/lobby") as other:
-            assert (await other.receive_json())["event"] == {"type": "sync", "data": [{"id": "m1", "text": "hello"}]}
-            assert await posted(browser, {"text": "world"}) == (201, {"id": "m2"})
+            assert (await other.receive_json())["event"] == {"type": "sync", "data": [{**first, "text": "hello"}]}
+            _, second = await posted(browser, {"text": "world"})
             frame = await other.receive_json()
-            assert (frame["id"], frame["event"]["data"]["text"]) == ("m2", "world")
+            assert (frame["id"], frame["event"]) == (
+                second["id"],
+                {"type": "create", "data": {**second, "text": "world"}},
+            )
 
 
 async def posted(browser: aiohttp.ClientSession, message: Any) -> tuple[int, Any]:
