@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
 from tests.integration.server.raw_socket import RawSocket
+from tests.integration.storage.redis_server import RedisServer
 
 DEADLINE_S = 10.0
 
@@ -124,6 +125,22 @@ def adapter(kind: str, folder: Path) -> AdapterConfig:
     return AdapterConfig(name="kv", config={"store_method": method, "file_path": str(folder)})
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
-async def house(request: pytest.FixtureRequest, open_house: Open, tmp_path: Path) -> House:
-    return await open_house(adapter=adapter(request.param, tmp_path))
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """Of a server of the test's own."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server.url
+    server.kill()
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def any_adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AdapterConfig:
+    if request.param == "redis":
+        return AdapterConfig(name="redis", config={"redis_url": request.getfixturevalue("redis_url")})
+    return adapter(request.param, tmp_path)
+
+
+@pytest_asyncio.fixture
+async def house(any_adapter: AdapterConfig, open_house: Open) -> House:
+    return await open_house(adapter=any_adapter)

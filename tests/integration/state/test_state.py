@@ -152,7 +152,10 @@ async def test_05_s1_7_entries_come_in_pages_of_one_snapshot(house: House) -> No
         page = await house.call("state::list_entries", scope="s", limit=10, cursor=page["next_cursor"])
         assert page["offset"] == len(rows)
         rows += page["entries"]
-    assert rows == [[f"k{number}", number] for number in range(25)]
+    ordered = house.state.config.adapter.name != "redis"  # a hash has no order
+    assert (rows if ordered else sorted(rows, key=lambda row: row[1])) == [
+        [f"k{number}", number] for number in range(25)
+    ]
     assert page["next_cursor"] is None
     assert await house.call("state::list_entries", scope="nobody") == {
         "entries": [], "next_cursor": None, "done": True, "offset": 0, "total": 0,

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,8 +19,9 @@ from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.module import Streams
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
+from iii.storage.adapter import AdapterConfig
 from tests.integration.server.raw_socket import RawSocket
-from tests.integration.state.conftest import adapter
+from tests.integration.state import conftest as of_state
 
 DEADLINE_S = 10.0
 VOID = {"type": "void"}
@@ -173,6 +173,9 @@ async def open_hall() -> AsyncIterator[Open]:
         await hall.listener.close()
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
-async def hall(request: pytest.FixtureRequest, open_hall: Open, tmp_path: Path) -> Hall:
-    return await open_hall(adapter=adapter(request.param, tmp_path))
+redis_url, any_adapter = of_state.redis_url, of_state.any_adapter  # fixtures
+
+
+@pytest_asyncio.fixture
+async def hall(any_adapter: AdapterConfig, open_hall: Open) -> Hall:
+    return await open_hall(adapter=any_adapter)

@@ -321,3 +321,21 @@ def test_07_check_35_an_unset_variable_is_one_line(load: Load) -> None:
         "config.yaml:1: Environment variable 'NOT_SET' not set and no default provided; "
         "set it, or write ${NOT_SET:DEFAULT}"
     )
+
+
+def test_05_check_66_old_classes_of_state_and_streams_load(load: Load) -> None:
+    config = load(
+        "modules:\n"
+        "- class: modules::state::StateModule\n"
+        "  config: {adapter: {class: 'modules::state::adapters::KvStore', config: {store_method: file_based}}}\n"
+        "- class: modules::stream::StreamModule\n"
+        "  config: {port: 3112, adapter: {class: 'modules::stream::adapters::RedisAdapter', config: {redis_url: 'redis://x'}}}\n"
+    )
+    state, stream = (entry.config for entry in config.entries[:2])
+    assert state.adapter.kind({"modules::state::adapters::KvStore": "kv"}) == "kv"  # type: ignore[attr-defined]
+    assert stream.adapter.class_ == "modules::stream::adapters::RedisAdapter"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("entry", ["{name: state, config: {ttl: 1}}", "{name: iii-stream, config: {hots: x}}"])
+def test_05_check_63_an_unknown_key_ends_the_start(entry: str, load: Load) -> None:
+    assert "unknown key" in mistake(load, f"workers: [{entry}]")
