@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 
 from iii.protocol.errors import InvalidRequest
 from iii.sdk.annotations import NOTHING, resolved_hints
-from iii.sdk.channels import ChannelError
+from iii.sdk.channels import ChannelError, ChannelWriter
 from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
 from iii.sdk.http_parameters import Parameter, Source, parameters_of, values
 from iii.sdk.schema import DIALECT, Schema, components
@@ -33,7 +33,9 @@ class HttpHandler:
         sources = {each.source for each in self._parameters}
         self._streams = Source.RESPONSE in sources
         self._reads_body = Source.RAW_BODY in sources
-        is_async = inspect.iscoroutinefunction(function)
+        is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
+        )
         if not is_async and (self._streams or self._reads_body):
             raise TypeError(
                 "a handler that takes the raw body or a StreamResponse waits for the client: make it async def"
@@ -45,7 +47,7 @@ class HttpHandler:
 
     def _async(self) -> Callable[[Any], Awaitable[Any]]:
         async def serve(payload: Any) -> Any:
-            request = HttpRequest.from_payload(payload)
+            request = _request(payload)
             response = StreamResponse(payload["response"])
             others: dict[Source, Any] = {Source.REQUEST: request, Source.RESPONSE: response}
             try:
@@ -63,15 +65,33 @@ class HttpHandler:
 
     def _sync(self) -> Callable[[Any], Any]:
         def serve(payload: Any) -> Any:
-            request = HttpRequest.from_payload(payload)
+            request = _request(payload)
             try:
                 positional, named = values(self._parameters, request, {Source.REQUEST: request})
             except InvalidRequest as error:
                 return _bad_request(error)
             result = self._function(*positional, **named)
-            return _sent(result, StreamResponse(payload["response"])) if _is_bytes(result) else _result(result)
+            response = StreamResponse(payload["response"])
+            if inspect.isawaitable(result):  # a lambda around an async function
+                return _awaited(result, response)
+            return _sent(result, response) if _is_bytes(result) else _result(result)
 
         return serve
+
+
+def _request(payload: Any) -> HttpRequest:
+    """Raises InvalidRequest: somebody called the function with something else."""
+    try:
+        if isinstance(payload["response"], ChannelWriter):
+            return HttpRequest.from_payload(payload)
+    except (KeyError, TypeError, AttributeError):
+        pass
+    raise InvalidRequest("this function serves HTTP requests, and its payload is none")
+
+
+async def _awaited(result: Awaitable[Any], response: StreamResponse) -> Any:
+    found = await result
+    return await _sent(found, response) if _is_bytes(found) else _result(found)
 
 
 def _bad_request(error: InvalidRequest) -> dict[str, Any]:

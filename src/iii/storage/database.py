@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 Durability: TypeAlias = Literal["full", "relaxed"]
 
+CLOSED = "the store is closed: the engine stops"
 WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
 BATCH = 1024  # writes of one commit: whoever comes next need not wait for thousands
 CACHE_KIB = 8192  # of pages, for each connection
@@ -80,6 +81,7 @@ class Database:
         self._lock: int | None = None
         self._sync: asyncio.TimerHandle | None = None
         self._failing = False
+        self.closed = True  # or not open yet: nothing is taken
 
     # -- opening and closing --------------------------------------------------------------------------------------
 
@@ -89,15 +91,17 @@ class Database:
         await asyncio.to_thread(self._open)
         self._writer_thread = threading.Thread(target=self._write_on, name="iii store writer", daemon=True)
         self._writer_thread.start()
+        self.closed = False
         self._checker = threading.Thread(target=self._check, name="iii store check", daemon=True)
         self._checker.start()
         if self._durability == "relaxed":
             self._sync_later()
 
     async def close(self) -> None:
-        """Commit everything that was submitted, then let go of the file."""
-        if self._lock is None:
+        """Commit everything that was submitted, then let go of the file; what comes after is refused."""
+        if self.closed:
             return
+        self.closed = True
         if self._sync is not None:
             self._sync.cancel()
         if self._busy or self._waiting:
@@ -215,6 +219,9 @@ class Database:
 
     def read(self, work: Work, done: Done) -> None:
         """Something that may take long, on a thread of its own."""
+        if self.closed:
+            done(None, StoreError(CLOSED))
+            return
 
         def run() -> None:
             result, error = None, None
@@ -234,6 +241,9 @@ class Database:
         Args:
             size: about how many bytes it holds until then.
         """
+        if self.closed:
+            done(None, StoreError(CLOSED))
+            return
         if self._waiting_bytes > WAITING_BYTES:
             done(None, StoreError(f"more than {WAITING_BYTES // MIB} MiB of writes wait for the disk; try again later"))
             return

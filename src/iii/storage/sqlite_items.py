@@ -9,7 +9,7 @@ from pathlib import Path
 
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
-from iii.storage.database import Database, Durability
+from iii.storage.database import CLOSED, Database, Durability
 from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
 from iii.storage.old_files import old_groups
 
@@ -71,6 +71,9 @@ class SqliteItems:
         cached = self._cache.get((group, key))
         if cached is not None:
             done(cached, None)
+            return
+        if self._database.closed:
+            done(None, StoreError(CLOSED))
             return
         try:
             found = self._database.reader.execute(_GET, (*group, key)).fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -181,6 +182,46 @@ async def test_what_is_returned_is_the_response(site: Site) -> None:
     status, headers, body = await site.ask("/picture")
     assert (status, headers["content-type"], body) == (203, "image/png", "png")
     assert await site.get("/looks-like-a-response") == (200, {"status_code": 404})
+
+
+async def test_whatever_can_be_called_can_serve(site: Site) -> None:
+    class Greeter:
+        async def __call__(self, name: str) -> str:
+            return f"object {name}"
+
+        async def method(self, name: str) -> str:
+            return f"method {name}"
+
+    async def greet(greeting: str, name: str) -> str:
+        return f"{greeting} {name}"
+
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **more: Any) -> Any:
+            return await function(*args, **more)
+
+        return wrapper
+
+    greeter = Greeter()
+    site.worker.http("GET", "/object/:name")(greeter)
+    site.worker.http("GET", "/method/:name")(greeter.method)
+    site.worker.http("GET", "/partial/:name")(functools.partial(greet, "partial"))
+    site.worker.http("GET", "/wrapped/:name")(logged(greeter.method))
+    site.worker.http("GET", "/lambda/:name")(lambda name: greet("lambda", name))
+    await site.settled()
+    for kind in ("object", "method", "partial", "lambda"):
+        assert await site.get(f"/{kind}/Ada") == (200, f"{kind} Ada")
+    assert await site.get("/wrapped/Ada") == (200, "method Ada")
+
+
+async def test_a_call_that_is_no_request_is_told_so(site: Site) -> None:
+    @site.worker.http("GET", "/x", function_id="x::get")
+    async def get() -> None: ...
+
+    await site.settled()
+    for payload in (None, {}, {"response": 1}, {"method": "GET", "response": None}):
+        with pytest.raises(iii.InvocationError, match="serves HTTP requests"):
+            await site.worker.trigger_async({"function_id": "x::get", "payload": payload})
 
 
 async def test_the_whole_request_and_its_raw_body(site: Site) -> None:

@@ -49,6 +49,10 @@ async def test_closing_completes_what_was_asked_for(tmp_path: Path) -> None:
         items.change(A, str(number), lambda old: b"1", lambda changed, error: told.append(changed))
     await items.close()
     assert told == [Changed(None, b"1")] * 5000
+    store = Store(items)
+    for asked in (store.set(A, "late", b"1"), store.entries(A), store.groups(), store.get(A, "unread")):
+        with pytest.raises(StoreError, match="the store is closed"):
+            await asked
     assert sqlite3.connect(items.path).execute("SELECT count(*) FROM items").fetchone() == (5000,)
 
 

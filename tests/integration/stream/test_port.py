@@ -530,3 +530,19 @@ async def test_void_calls_reach_clients_too(hall: Hall) -> None:
         }
     )
     assert await client.event() == ("i", "create", 1)
+
+
+async def test_a_provider_that_never_answers_keeps_nothing_of_a_client_that_left(hall: Hall) -> None:
+    asked = asyncio.Event()
+
+    async def never(request: Any) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    await hall.function("stream::list(chat)", never)
+    client = await hall.client()
+    await client.join("g")
+    await asked.wait()
+    await client.socket.close()
+    await until(lambda: not hall.streams.server._tasks)
+    assert not len(hall.streams.server.hub)

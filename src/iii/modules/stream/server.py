@@ -75,9 +75,7 @@ class StreamServer:
     async def stop(self) -> None:
         """Tell of every subscription that it ends, for a while; then close."""
         self._acceptor.stop_accepting()
-        leaving = [
-            self._loop_task(self.gate.tell_left(call)) for socket in self._sockets() for call in socket.remaining()
-        ]
+        leaving = [self.spawn(self.gate.tell_left(call)) for socket in self._sockets() for call in socket.remaining()]
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVE_S)
             for socket in self._sockets():
@@ -91,11 +89,8 @@ class StreamServer:
         for socket in self._sockets():
             socket.restart()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run it until it ends, or the server does."""
-        self._loop_task(work)
-
-    def _loop_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

@@ -78,7 +78,7 @@ class _Subscription:
 class StreamSocket(WebSocket):
     """A client."""
 
-    __slots__ = ("_by_group", "_first", "_gone", "_paused", "_server", "_subscriptions", "_turns", "_waiting", "context", "max_message_bytes", "subprotocol")  # fmt: skip
+    __slots__ = ("_by_group", "_first", "_gone", "_paused", "_server", "_subscriptions", "_tasks", "_turns", "_waiting", "context", "max_message_bytes", "subprotocol")  # fmt: skip
 
     def __init__(
         self,
@@ -96,6 +96,7 @@ class StreamSocket(WebSocket):
         self._first = first
         self._subscriptions: dict[str, _Subscription] = {}
         self._by_group: dict[Group, list[_Subscription]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, deque[Frame]] = {}  # by subscription id: one frame after another
         self._waiting = 0  # events, while the client does not take more
         self._paused = False
@@ -113,6 +114,8 @@ class StreamSocket(WebSocket):
             return
         self._gone = True
         self._turns.clear()
+        for task in self._tasks:
+            task.cancel()  # a provider or handler may never answer
         for call in self.remaining():
             self._server.gate.left(call)
         for group in self._by_group:
@@ -215,7 +218,9 @@ class StreamSocket(WebSocket):
             self._leave(frame.data)
         else:
             self._turns[subscription_id] = deque((frame,))
-            self._server.spawn(self._take_turns(subscription_id))
+            task = self._server.spawn(self._take_turns(subscription_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _take_turns(self, subscription_id: str) -> None:
         while waiting := self._turns.get(subscription_id):
