@@ -7,7 +7,8 @@ const path = require('node:path')
 const readline = require('node:readline')
 
 const folder = process.argv[2]
-const sdk = createRequire(path.join(folder, 'package.json'))('iii-sdk')
+const load = createRequire(path.join(folder, 'package.json'))
+const sdk = load('iii-sdk')
 const [major, minor] = path.basename(folder).split('-')[1].split('.').map(Number)
 const before = (a, b) => major < a || (major === a && minor < b)
 
@@ -115,6 +116,28 @@ const commands = {
   },
   async is_undefined(request) {
     return (await client.trigger(request)) === undefined
+  },
+  create_stream({ stream_name }) {
+    const groups = new Map()
+    const group = (id) => groups.get(id) ?? groups.set(id, new Map()).get(id)
+    const shelf = {
+      get: async ({ group_id, item_id }) => group(group_id).get(item_id),
+      set: async ({ group_id, item_id, data }) => {
+        const old_value = group(group_id).get(item_id)
+        group(group_id).set(item_id, data)
+        return { old_value, new_value: data }
+      },
+      delete: async ({ group_id, item_id }) => {
+        const old_value = group(group_id).get(item_id)
+        group(group_id).delete(item_id)
+        return { old_value }
+      },
+      list: async ({ group_id }) => [...group(group_id).values()],
+      listGroups: async () => [...groups.keys()],
+    }
+    if (client.createStream) client.createStream(stream_name, shelf)
+    else load('iii-sdk/helpers').createStream(client, stream_name, shelf)
+    return null
   },
   register_service({ service }) {
     client.registerService(service)

@@ -112,6 +112,32 @@ def test_05_streams_of_every_published_client_reach_browsers(
         worker.ask("stop")
 
 
+@pytest.mark.parametrize("client", parameters(*CLIENTS))
+def test_05_check_43_a_stream_that_a_published_client_keeps(
+    client: Client, engine: EngineProcess, environments: None
+) -> None:
+    require(client)
+    stream = f"kept by {client}"
+    with Driver(client) as worker:
+        worker.connect(engine.url, f"keeper {client}")
+        worker.ask("create_stream", stream_name=stream)
+        worker.discover("functions")
+        item = {"stream_name": stream, "group_id": "g", "item_id": "i"}
+        assert worker.call("stream::get", item) is None
+        assert worker.call("stream::set", {**item, "data": {"n": 1}}) == {"old_value": None, "new_value": {"n": 1}}
+        assert worker.call("stream::set", {**item, "data": {"n": 2}})["old_value"] == {"n": 1}
+        assert worker.call("stream::get", item) == {"n": 2}
+        updated = worker.call("stream::update", {**item, "ops": [{"type": "increment", "path": "n", "by": 3}]})
+        assert updated == {"old_value": {"n": 2}, "new_value": {"n": 5}}
+        assert worker.call("stream::list", {"stream_name": stream, "group_id": "g"}) == [{"n": 5}]
+        assert worker.call("stream::list_groups", {"stream_name": stream}) == ["g"]
+        assert worker.call("stream::delete", item) == {"old_value": {"n": 5}}
+        assert worker.call("stream::delete", item) == {"old_value": None}
+        assert worker.call("stream::get", item) is None
+        assert stream not in [row["id"] for row in worker.call("stream::list_all", {})["stream"]]
+        worker.ask("stop")
+
+
 async def followed(port: int, stream: str, work: Any, frames: int) -> list[dict[str, Any]]:
     """What a client of the published browser protocol gets: it joins, and once more by another id after the work."""
     seen: list[dict[str, Any]] = []
