@@ -112,7 +112,14 @@ CATALOGUE = (
     KnownModule(
         "iii-queue", "queue", ("modules::queue::QueueModule", "workers::queue::QueueModule"), in_default_set=True
     ),
-    KnownModule("iii-pubsub", "pubsub", ("modules::pubsub::PubSubModule",), in_default_set=True),
+    KnownModule(
+        "iii-pubsub",
+        "pubsub",
+        ("modules::pubsub::PubSubModule",),
+        in_default_set=True,
+        implementation="iii.modules.pubsub.module:PubSub",
+        config="iii.modules.pubsub.config:PubSubConfig",
+    ),
     KnownModule("iii-cron", "cron", ("modules::cron::CronModule",), in_default_set=True),
     KnownModule(
         "iii-http-functions",

@@ -47,6 +47,7 @@ workers:
       adapter:
         name: kv
         config: {{store_method: file_based, file_path: ./data}}
+  - name: iii-pubsub              # messages to whoever subscribes
   - name: iii-observability       # log output of the engine
     config:
       level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug

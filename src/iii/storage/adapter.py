@@ -30,11 +30,11 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     )
     config: dict[str, Any] | None = None
 
-    def kind(self, aliases: Mapping[str, str]) -> str:
+    def kind(self, aliases: Mapping[str, str], default: str = "kv") -> str:
         """The canonical name. Raises StartFailure if there is no such adapter."""
         if self.name is not None and self.class_ is not None:
             logger.warning("adapter: `name` and `class` are both given; `name` counts")
-        called = self.name or self.class_ or "kv"
+        called = self.name or self.class_ or default
         kind = aliases.get(called, called)
         if kind not in aliases.values():
             available = ", ".join(sorted(set(aliases.values())))

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from iii.net.start_failure import StartFailure
 from iii.storage.items import Changed, StoreError
-from iii.storage.redis_channel import RedisChannel
+from iii.storage.redis_channels import RedisChannels
 from iii.storage.redis_connection import connected
 from iii.storage.redis_items import RedisItems
 from iii.storage.update import apply, read_ops
@@ -114,21 +114,41 @@ async def test_a_server_that_does_not_answer_ends_the_start(monkeypatch: pytest.
 
 
 async def test_05_check_64_messages_arrive_in_order_and_a_gap_is_told(redis_server: RedisServer) -> None:
-    heard: list[bytes] = []
+    heard: list[tuple[str, bytes]] = []
     gaps: list[bool] = []
-    listening = RedisChannel(redis_server.url, "events", heard.append, lambda: gaps.append(True))
-    sending = RedisChannel(redis_server.url, "events", lambda message: None, lambda: None)
+    listening = RedisChannels(redis_server.url, lambda *message: heard.append(message), lambda: gaps.append(True))
+    sending = RedisChannels(redis_server.url, lambda *message: None, lambda: None)
+    listening.subscribe("events")
     await listening.open()
     await sending.open()
     for number in range(500):
-        sending.publish(b"%d" % number)
+        sending.publish("events", b"%d" % number)
     await until(lambda: len(heard) == 500)
-    assert heard == [b"%d" % number for number in range(500)]
+    assert heard == [("events", b"%d" % number) for number in range(500)]
     redis_server.kill()
-    sending.publish(b"late")
+    sending.publish("events", b"late")
     redis_server.start()
     await until(lambda: bool(gaps))
-    sending.publish(b"last")
-    await until(lambda: heard[-1] == b"last")
+    sending.publish("events", b"last")
+    await until(lambda: heard[-1] == ("events", b"last"))
     await sending.close()
     await listening.close()
+
+
+async def test_channels_come_and_go(redis_server: RedisServer) -> None:
+    heard: list[tuple[str, bytes]] = []
+    channels = RedisChannels(redis_server.url, lambda *message: heard.append(message), lambda: None)
+    await channels.open()
+    channels.publish("a", b"0")
+    await until(lambda: not channels._waiting)
+    channels.subscribe("a")
+    channels.publish("a", b"1")  # at once: it was wanted before
+    channels.subscribe("b")
+    channels.publish("b", b"2")
+    await until(lambda: len(heard) == 2)
+    channels.unsubscribe("a")
+    channels.publish("a", b"3")
+    channels.publish("b", b"4")
+    await until(lambda: len(heard) == 3)
+    assert heard == [("a", b"1"), ("b", b"2"), ("b", b"4")]
+    await channels.close()

@@ -55,7 +55,7 @@ from iii.storage.items import Group, Items, StoreError
 from iii.storage.update import read_ops
 
 if TYPE_CHECKING:
-    from iii.storage.redis_channel import RedisChannel
+    from iii.storage.redis_channels import RedisChannels
 
 logger = logging.getLogger(__name__)
 
@@ -79,16 +79,17 @@ class Streams(Module):
         super().__init__(engine, instance)
         self.config = config or StreamConfig()
         adapter = self.config.adapter
-        self._channel: RedisChannel | None = None
+        self._channels: RedisChannels | None = None
         self.items: Items
         channel_size = KvConfig().channel_size
         if adapter.kind(_ADAPTERS) == "redis":
-            from iii.storage.redis_channel import RedisChannel
+            from iii.storage.redis_channels import RedisChannels
             from iii.storage.redis_items import RedisItems
 
             url = adapter.block(RedisConfig, self.name).redis_url
             self.items = RedisItems(url, "stream:", parts=2)
-            self._channel = RedisChannel(url, _CHANNEL, self._heard, lambda: self.server.restart_sockets())
+            self._channels = RedisChannels(url, self._heard, lambda: self.server.restart_sockets())
+            self._channels.subscribe(_CHANNEL)
         else:
             kv = adapter.block(KvConfig, self.name)
             self.items = kv_items(kv, "stream")
@@ -105,14 +106,14 @@ class Streams(Module):
             self._source,
             self._timestamps,
             channel_size,
-            stores_in_order=self._channel is None,
+            stores_in_order=self._channels is None,
         )
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
         await self.items.open()
-        if self._channel is not None:
-            await self._channel.open()
+        if self._channels is not None:
+            await self._channels.open()
         await self.server.start()
         logger.info("Streams ready", extra={"fields": {"clients connect to": f"ws://{self.server.address}"}})
         if not is_loopback(self.config.host) and self.config.auth_function is None:
@@ -121,8 +122,8 @@ class Streams(Module):
     async def stop(self) -> None:
         """Close the port, then the store."""
         await self.server.stop()
-        if self._channel is not None:
-            await self._channel.close()
+        if self._channels is not None:
+            await self._channels.close()
         await self.items.close()
 
     # -- functions ------------------------------------------------------------------------------------------------
@@ -237,15 +238,15 @@ class Streams(Module):
         text = envelope(self._timestamps.next(group), group, item_id, event)
         told = Event(group, item_id, text, stored)
         self._changes.fire(told, Trace(invocation.traceparent, invocation.baggage))
-        if self._channel is None:
+        if self._channels is None:
             self._hub.publish(told)
         else:
-            self._channel.publish(text)  # it comes back from there, as to every other engine
+            self._channels.publish(_CHANNEL, text)  # it comes back from there, as to every other engine
 
-    def _heard(self, text: bytes) -> None:
+    def _heard(self, channel: str, text: bytes) -> None:
         event = read_envelope(text)
         if event is None:
-            logger.warning("A message of %s is no event and ignored", _CHANNEL)
+            logger.warning("A message of %s is no event and ignored", channel)
         else:
             self._hub.publish(event)
 

@@ -1,0 +1,1 @@
+"""`iii-pubsub`: messages to whoever subscribes now (04 §13)."""

@@ -1,0 +1,153 @@
+"""`iii-pubsub`: the function `publish` and the trigger type `subscribe` (04 §13, T2, W7)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.builtin import builtin
+from iii.engine.discovery.workers_available import WorkerChanged
+from iii.engine.engine import Engine
+from iii.engine.firing import NO_TRACE, OrderedFiring, Trace
+from iii.engine.invocation import Invocation
+from iii.engine.module import Module
+from iii.engine.schema import json_schema
+from iii.engine.trigger_types import TriggerType
+from iii.modules.pubsub.config import PubSubConfig
+from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
+from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
+from iii.storage.adapter import RedisConfig
+
+if TYPE_CHECKING:
+    from iii.engine.session import Session
+    from iii.storage.redis_channels import RedisChannels
+
+logger = logging.getLogger(__name__)
+
+_ADAPTERS = {
+    "local": "local",
+    "memory": "local",
+    "redis": "redis",
+    "modules::pubsub::LocalAdapter": "local",
+    "modules::pubsub::RedisAdapter": "redis",
+}
+
+
+class PublishInput(Struct, kw_only=True):
+    """As documented."""
+
+    topic: str
+    data: Any
+
+
+class PublishRequest(Struct, kw_only=True):
+    topic: str
+    data: Raw
+
+
+class SubscribeTriggerConfig(Struct, kw_only=True):
+    """What a trigger subscribes to."""
+
+    topic: Annotated[str, Meta(description="Exact name; there are no patterns.")] = ""
+    condition_function_id: Annotated[
+        str | None, Meta(description="Function that gets the message first; only `false` keeps it away.")
+    ] = None
+
+
+class PubSub(Module):
+    name = "iii-pubsub"
+    description = "Messages by topic to whoever subscribes at that time."
+    Config: ClassVar = PubSubConfig
+
+    def __init__(self, engine: Engine, config: PubSubConfig | None = None, instance: str | None = None) -> None:
+        """Raises StartFailure."""
+        super().__init__(engine, instance)
+        adapter = (config or PubSubConfig()).adapter
+        self._firing = OrderedFiring(engine.router, engine.clock)
+        self._by_topic: dict[str, dict[str, Binding]] = {}
+        self._topics: dict[str, str] = {}  # by binding
+        self._channels: RedisChannels | None = None
+        if adapter.kind(_ADAPTERS, default="local") == "redis":
+            from iii.storage.redis_channels import RedisChannels
+
+            url = adapter.block(RedisConfig, self.name).redis_url
+            self._channels = RedisChannels(url, self._heard, lambda: None)
+        engine.on_worker_event.append(self._worker_event)
+
+    async def start(self) -> None:
+        """Raises StartFailure."""
+        if self._channels is not None:
+            await self._channels.open()
+
+    async def stop(self) -> None:
+        """Let go of Redis."""
+        if self._channels is not None:
+            await self._channels.close()
+
+    @builtin("publish", spec="04 §13.1", request=PublishInput)
+    def publish(self, request: PublishRequest, invocation: Invocation) -> None:
+        """Publishes an event to a topic"""
+        if not request.topic:
+            raise InvocationError("topic_not_set", "Topic is not set")
+        self._publish(request.topic, bytes(request.data), Trace(invocation.traceparent, invocation.baggage))
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        yield TriggerType(
+            DEFAULT_NAMESPACE,
+            "subscribe",
+            self,
+            "Subscribe to a topic",
+            config_schema=json_schema(SubscribeTriggerConfig),
+        )
+
+    def bind(self, binding: Binding) -> None:
+        try:
+            topic = msgspec.json.decode(config_for_builtin(binding), type=SubscribeTriggerConfig).topic
+        except msgspec.ValidationError:
+            topic = ""
+        if not topic:
+            raise TriggerRegistrationFailed("topic is required for subscribe triggers")
+        self.unbind(binding)
+        if self._channels is not None and topic not in self._by_topic:
+            self._channels.subscribe(topic)
+        self._by_topic.setdefault(topic, {})[binding.id] = binding
+        self._topics[binding.id] = topic
+
+    def unbind(self, binding: Binding) -> None:
+        topic = self._topics.pop(binding.id, None)
+        if topic is None:
+            return
+        subscribers = self._by_topic[topic]
+        self._firing.forget(subscribers.pop(binding.id))
+        if not subscribers:
+            del self._by_topic[topic]
+            if self._channels is not None:
+                self._channels.unsubscribe(topic)
+
+    def _publish(self, topic: str, data: bytes, trace: Trace) -> None:
+        if self._channels is not None:
+            self._channels.publish(topic, data)  # it comes back from there, as to every other engine
+        else:
+            self._deliver(topic, data, trace)
+
+    def _heard(self, topic: str, data: bytes) -> None:
+        try:
+            msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            logger.error("A message of topic %s is no JSON and dropped", topic)
+            return
+        self._deliver(topic, data, NO_TRACE)
+
+    def _deliver(self, topic: str, data: bytes, trace: Trace) -> None:
+        for binding in list(self._by_topic.get(topic, {}).values()):
+            self._firing.fire(binding, data, trace)
+
+    def _worker_event(self, event: str, session: Session) -> None:
+        """Only this engine's: others tell of their own workers (W7)."""
+        if WORKERS_AVAILABLE in self._by_topic:
+            self._deliver(WORKERS_AVAILABLE, msgspec.json.encode(WorkerChanged(event, session.worker_id)), NO_TRACE)

@@ -1,0 +1,144 @@
+"""Messages from engine to engine over Redis channels (05 §7.2, §7.4; 04 §13.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from iii.storage.redis_connection import RedisError, client, connected
+
+logger = logging.getLogger(__name__)
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+_SILENCE_S = 15.0  # then the connection is checked
+_AT_ONCE = 100  # messages of one round trip
+_OWN = "iii::alive"  # keeps the connection in its mode while nothing else is wanted
+WAITING = 10_000  # messages to be published; beyond that they are dropped, with an error in the log
+
+
+class RedisChannels:
+    """Publishes in order, and hears what everybody published, itself too.
+
+    Args:
+        heard: called with the channel's name and each message.
+        missed: called when messages may have been missed: the connection was lost and is there again.
+    """
+
+    def __init__(self, url: str, heard: Callable[[str, bytes], None], missed: Callable[[], None]) -> None:
+        self._url = url
+        self._heard = heard
+        self._missed = missed
+        self._wanted = {_OWN}
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._filled = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changes: set[asyncio.Task[None]] = set()  # of subscriptions
+        self._channel: Any = None  # while it is connected
+
+    async def open(self) -> None:
+        """Returns when messages are heard. Raises StartFailure."""
+        self._publisher = await connected(self._url)
+        self._subscriber = client(self._url, retries=0, socket_timeout=None)
+        subscribed = asyncio.Event()
+        self._tasks = [
+            asyncio.create_task(self._listen_on(subscribed)),
+            asyncio.create_task(self._publish_on()),
+        ]
+        await subscribed.wait()
+
+    async def close(self) -> None:
+        """What has not been published by now is lost."""
+        tasks, self._tasks = [*self._tasks, *self._changes], []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+            await self._publisher.aclose()
+            await self._subscriber.aclose()
+
+    def subscribe(self, name: str) -> None:
+        """Hear of a channel; what this engine publishes from now on is heard."""
+        self._wanted.add(name)
+        if self._channel is not None:
+            self._change(self._channel.subscribe(name))
+
+    def unsubscribe(self, name: str) -> None:
+        self._wanted.discard(name)
+        if self._channel is not None:
+            self._change(self._channel.unsubscribe(name))
+
+    def publish(self, name: str, message: bytes) -> None:
+        """Send it when the server takes it; lost only if it does not for very long."""
+        if len(self._waiting) >= WAITING:
+            logger.error("A message for %s was dropped: %s wait for Redis", name, WAITING)
+            return
+        self._waiting.append((name, message))
+        self._filled.set()
+
+    def _change(self, change: Coroutine[Any, Any, Any]) -> None:
+        async def changed() -> None:
+            try:
+                await change
+            except (RedisError, OSError):
+                pass  # whoever listens notices too, and begins anew with all that is wanted
+
+        task = asyncio.get_running_loop().create_task(changed())
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+
+    async def _publish_on(self) -> None:
+        wait_s = _FIRST_WAIT_S
+        while True:
+            while self._waiting:
+                if self._changes:
+                    await asyncio.wait(self._changes)
+                batch = [self._waiting[index] for index in range(min(len(self._waiting), _AT_ONCE))]
+                try:
+                    async with self._publisher.pipeline(transaction=False) as pipeline:
+                        for name, message in batch:
+                            pipeline.publish(name, message)
+                        await pipeline.execute()
+                except (RedisError, OSError) as error:
+                    logger.error("Cannot publish to Redis: %s; trying again", error)
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+                else:
+                    wait_s = _FIRST_WAIT_S
+                    for _ in batch:
+                        self._waiting.popleft()
+            self._filled.clear()
+            await self._filled.wait()
+
+    async def _listen_on(self, subscribed: asyncio.Event) -> None:
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                async with self._subscriber.pubsub() as channel:
+                    await channel.subscribe(*self._wanted)
+                    self._channel = channel
+                    if subscribed.is_set():
+                        logger.warning("Redis is there again: messages may have been missed")
+                        self._missed()
+                    subscribed.set()
+                    wait_s = _FIRST_WAIT_S
+                    while True:
+                        message = await channel.get_message(ignore_subscribe_messages=True, timeout=_SILENCE_S)
+                        if message is None:
+                            await channel.ping()
+                        elif message["type"] == "message":
+                            self._tell(message["channel"].decode("utf-8", "replace"), message["data"])
+            except (RedisError, OSError) as error:
+                logger.error("Redis channels lost: %s; connecting again", error)
+            finally:
+                self._channel = None
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _tell(self, name: str, message: bytes) -> None:
+        try:
+            self._heard(name, message)
+        except Exception:
+            logger.exception("A message of %s could not be handled", name)
