@@ -148,6 +148,39 @@ class Worker:
 
         return register
 
+    def cron(
+        self, expression: str, *, timezone: str = "UTC", function_id: str | None = None, metadata: Any = None
+    ) -> Callable[[F], F]:
+        """Call the decorated function on a schedule; it gets the event (04 §12.5), and stays what it was.
+
+        Args:
+            expression: `minute hour day month weekday`, with a field for seconds before and one for years behind, or
+                `@daily`, `@hourly`, …
+            timezone: an IANA name, such as ``Europe/Berlin``.
+            function_id: ``cron::NAME`` with the function's own name unless given.
+        """
+        return self._triggered("cron", {"expression": expression, "timezone": timezone}, function_id, metadata)
+
+    def subscribe(self, topic: str, *, function_id: str | None = None, metadata: Any = None) -> Callable[[F], F]:
+        """Call the decorated function with what is published on a topic; it stays what it was.
+
+        Args:
+            topic: its exact name.
+            function_id: ``subscribe::NAME`` with the function's own name unless given.
+        """
+        return self._triggered("subscribe", {"topic": topic}, function_id, metadata)
+
+    def _triggered(
+        self, trigger_type: str, config: dict[str, Any], function_id: str | None, metadata: Any
+    ) -> Callable[[F], F]:
+        def register(handler: F) -> F:
+            called = function_id or f"{trigger_type}::{handler.__name__}"
+            self.register_function(called, handler)
+            self.register_trigger({"type": trigger_type, "function_id": called, "config": config, "metadata": metadata})
+            return handler
+
+        return register
+
     # -- triggers -------------------------------------------------------------------------------------------------
 
     def register_trigger(self, trigger: TriggerInput) -> Trigger:

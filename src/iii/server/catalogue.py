@@ -120,7 +120,14 @@ CATALOGUE = (
         implementation="iii.modules.pubsub.module:PubSub",
         config="iii.modules.pubsub.config:PubSubConfig",
     ),
-    KnownModule("iii-cron", "cron", ("modules::cron::CronModule",), in_default_set=True),
+    KnownModule(
+        "iii-cron",
+        "cron",
+        ("modules::cron::CronModule",),
+        in_default_set=True,
+        implementation="iii.modules.cron.module:Cron",
+        config="iii.modules.cron.config:CronConfig",
+    ),
     KnownModule(
         "iii-http-functions",
         classes=("modules::http_functions::HttpFunctionsModule",),

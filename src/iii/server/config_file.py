@@ -48,6 +48,7 @@ workers:
         name: kv
         config: {{store_method: file_based, file_path: ./data}}
   - name: iii-pubsub              # messages to whoever subscribes
+  - name: iii-cron                # functions called on a schedule
   - name: iii-observability       # log output of the engine
     config:
       level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug

@@ -14,7 +14,7 @@ from iii.server.config_file import ServerConfig
 Load = Callable[..., ServerConfig]
 
 MANDATORY = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
-DEFAULT_SET = {"iii-http", "iii-pubsub", "iii-state", "iii-stream"}
+DEFAULT_SET = {"iii-cron", "iii-http", "iii-pubsub", "iii-state", "iii-stream"}
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
 
 
 AVAILABLE = (
-    "Available: iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-state, "
+    "Available: iii-cron, iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-state, "
     "iii-stream, iii-telemetry, iii-worker-manager"
 )
 
@@ -281,7 +281,8 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
         "config.yaml: workers[2] (iii-state)",
         "config.yaml: workers[3] (iii-stream)",
         "config.yaml: workers[4] (iii-pubsub)",
-        "config.yaml: workers[5] (iii-observability)",
+        "config.yaml: workers[5] (iii-cron)",
+        "config.yaml: workers[6] (iii-observability)",
         "config.yaml: workers[0] (iii-worker-manager)",
     ]
     assert listeners(config) == [("127.0.0.1", 49134)]

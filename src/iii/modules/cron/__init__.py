@@ -1,0 +1,1 @@
+"""`iii-cron`: functions called on a schedule (04 §12)."""

@@ -1,0 +1,27 @@
+"""The `iii-cron` block (04 §12.1, C13)."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from iii.storage.adapter import AdapterConfig
+
+
+class CronConfig(Struct, frozen=True, kw_only=True):
+    """Schedules."""
+
+    adapter: AdapterConfig = AdapterConfig()
+    day_of_week: Annotated[
+        Literal["documented", "quartz"],
+        Meta(description="Numbers of days: `documented` has 0 and 7 for Sunday, `quartz` 1 to 7 from Sunday."),
+    ] = "documented"
+
+
+class KvLocksConfig(Struct, frozen=True, kw_only=True):
+    """The block of the adapter `kv`; where its store would be makes no difference to locks of one process."""
+
+    lock_ttl_ms: Annotated[int, Meta(ge=1, description="Longest time that a lock is held.")] = 30_000
+    lock_index: Annotated[str, Meta(description="Name of the set of locks.")] = "cron_locks"
+    store_method: str = "in_memory"
+    file_path: str = "kv_store_data.db"
+    save_interval_ms: int = 5000

@@ -1,0 +1,186 @@
+"""One schedule: waits, asks for the tick, calls, and waits again (04 §12.4)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from iii.engine.bindings import Binding
+from iii.engine.clock import Timer
+from iii.engine.engine import Engine
+from iii.modules.cron.expression import Expression
+from iii.modules.cron.locks import Locks
+from iii.protocol.limits import CONDITION_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from iii.engine.invocation import Invocation
+    from iii.protocol.errors import InvocationError
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_S = 60.0  # at the wall clock, which people and NTP set
+MISSED_MS = 60_000  # later than that a tick is not caught up: the machine slept
+
+
+class CronTriggerConfig(msgspec.Struct, kw_only=True):
+    """A schedule."""
+
+    expression: str
+    condition_function_id: str | None = None
+    timezone: str = "UTC"
+    timeout_ms: int | None = None
+
+
+class CronEvent(msgspec.Struct, kw_only=True):
+    """What the function gets."""
+
+    trigger: str
+    job_id: str
+    scheduled_time: str
+    actual_time: str
+
+
+class Job:
+    """Never two ticks at a time, and no scheduled second twice."""
+
+    def __init__(
+        self, engine: Engine, binding: Binding, config: CronTriggerConfig, expression: Expression, locks: Locks
+    ) -> None:
+        self.binding = binding
+        self._engine = engine
+        self._config = config
+        self._expression = expression
+        self._locks = locks
+        named = "\n".join((binding.namespace, binding.function_id, config.expression, config.timezone))
+        self._schedule = hashlib.sha256(named.encode()).hexdigest()
+        self._scheduled_ms = 0  # of the next tick, or of the one that runs
+        self._timer: Timer | None = None
+        self._limit: Timer | None = None
+        self._call: Invocation | None = None
+        self._stopped = False
+        self._locked = False
+
+    def start(self) -> None:
+        """Wait for the first tick."""
+        self._next(self._engine.clock.time_ms())
+
+    def stop(self) -> None:
+        """No further tick; a call that runs is left to itself."""
+        self._stopped = True
+        for timer in (self._timer, self._limit):
+            if timer is not None:
+                timer.cancel()
+        if self._call is not None:
+            self._call.withdraw()
+        if self._locked:
+            self._locks.release(self.binding.id)
+
+    @property
+    def next_ms(self) -> int:
+        """When the next tick is due, Unix milliseconds."""
+        return self._scheduled_ms
+
+    def _next(self, after_ms: int) -> None:
+        found = self._expression.after(datetime.fromtimestamp(max(after_ms, self._scheduled_ms) / 1000, UTC))
+        if found is None:
+            logger.warning("Cron job %s (%s) never fires again", self.binding.id, self._config.expression)
+            return
+        self._scheduled_ms = round(found.timestamp() * 1000)
+        self._wait()
+
+    def _wait(self) -> None:
+        clock = self._engine.clock
+        left_s = (self._scheduled_ms - clock.time_ms()) / 1000
+        self._timer = clock.call_at(clock.now() + min(max(left_s, 0.0), LOOK_AGAIN_S), self._woken)
+
+    def _woken(self) -> None:
+        now_ms = self._engine.clock.time_ms()
+        if now_ms < self._scheduled_ms:
+            self._wait()
+        elif now_ms - self._scheduled_ms > MISSED_MS:
+            logger.warning("Cron job %s missed its tick of %s", self.binding.id, rfc3339(self._scheduled_ms, False))
+            self._next(now_ms)
+        else:
+            self._locks.acquire(self.binding.id, self._schedule, self._scheduled_ms, self._decided)
+
+    def _decided(self, acquired: bool) -> None:
+        if self._stopped:
+            if acquired:
+                self._locks.release(self.binding.id)
+            return
+        if not acquired:
+            logger.debug("Cron job %s: another one runs this tick", self.binding.id)
+            self._next(self._engine.clock.time_ms())
+            return
+        self._locked = True
+        event = CronEvent(
+            trigger="cron",
+            job_id=self.binding.id,
+            scheduled_time=rfc3339(self._scheduled_ms, False),
+            actual_time=rfc3339(self._engine.clock.time_ms(), True),
+        )
+        payload = msgspec.json.encode(event)
+        condition = self._config.condition_function_id
+        if condition is None:
+            self._run(payload)
+        else:
+            self._ask(condition, payload)
+
+    def _ask(self, condition: str, payload: bytes) -> None:
+        def asked(result: bytes | None, error: InvocationError | None) -> None:
+            self._answered()
+            if error is not None:
+                logger.warning("Cron job %s skipped: its condition %s failed: %s", self.binding.id, condition, error)
+            if error is not None or result == b"false":
+                self._over()
+            else:
+                self._run(payload)
+
+        self._bound(CONDITION_TIMEOUT_S, f"its condition {condition}")
+        self._call = self._engine.router.call(condition, self.binding.namespace, payload, asked)
+
+    def _run(self, payload: bytes) -> None:
+        def done(result: bytes | None, error: InvocationError | None) -> None:
+            self._answered()
+            if error is not None:
+                logger.error("Cron job %s: %s failed: %s", self.binding.id, self.binding.function_id, error)
+            self._over()
+
+        timeout_ms = self._config.timeout_ms
+        if timeout_ms is not None:
+            self._bound(timeout_ms / 1000, self.binding.function_id)
+        self._call = self._engine.router.call(
+            self.binding.function_id, self.binding.namespace, payload, done, metadata=self.binding.metadata
+        )
+
+    def _bound(self, limit_s: float, called: str) -> None:
+        def overdue() -> None:
+            logger.error("Cron job %s: %s did not answer within %g s", self.binding.id, called, limit_s)
+            if self._call is not None:
+                self._call.withdraw()
+            self._over()
+
+        self._limit = self._engine.clock.call_at(self._engine.clock.now() + limit_s, overdue)
+
+    def _answered(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _over(self) -> None:
+        """Ticks that passed meanwhile are skipped."""
+        self._call = None
+        self._locked = False
+        self._locks.release(self.binding.id)
+        if not self._stopped:
+            self._next(self._engine.clock.time_ms())
+
+
+def rfc3339(time_ms: int, fraction: bool) -> str:
+    """In UTC, with `+00:00`."""
+    text = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds" if fraction else "seconds")
+    return text.replace(".000+", "+")

@@ -1,0 +1,103 @@
+"""So that a tick runs once: locks of this process, or of all engines that use one Redis (04 §12.6, C14)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from iii.engine.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+Decided = Callable[[bool], None]
+
+
+class Locks(Protocol):
+    """Who may run a tick."""
+
+    async def open(self) -> None:
+        """Raises StartFailure."""
+
+    async def close(self) -> None: ...
+
+    def acquire(self, job_id: str, schedule: str, scheduled_ms: int, decided: Decided) -> None:
+        """Ask for a tick of a job; `schedule` is the same at all engines that have it."""
+
+    def release(self, job_id: str) -> None:
+        """The tick is over."""
+
+
+class KvLocks:
+    """One entry for each job, of whoever runs it until then (C14: the key is the trigger id)."""
+
+    entries: ClassVar[dict[tuple[str, str], tuple[str, float]]] = {}  # the process's: owner, and when it expires
+
+    def __init__(self, clock: Clock, index: str, ttl_ms: int) -> None:
+        self._clock = clock
+        self._index = index
+        self._ttl_s = ttl_ms / 1000
+        self.owner = str(uuid.uuid4())
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        for key in [key for key, (owner, _) in self.entries.items() if owner == self.owner]:
+            del self.entries[key]
+
+    def acquire(self, job_id: str, schedule: str, scheduled_ms: int, decided: Decided) -> None:
+        held = self.entries.get((self._index, job_id))
+        if held is not None and held[1] > self._clock.now():
+            decided(False)
+            return
+        self.entries[self._index, job_id] = (self.owner, self._clock.now() + self._ttl_s)
+        decided(True)
+
+    def release(self, job_id: str) -> None:
+        held = self.entries.get((self._index, job_id))
+        if held is not None and held[0] == self.owner:
+            del self.entries[self._index, job_id]
+
+
+class RedisLocks:
+    """One key for each tick of a schedule, never released: a late engine must not run it once more."""
+
+    def __init__(self, url: str, ttl_ms: int = 30_000) -> None:
+        self._url = url
+        self._ttl_ms = ttl_ms
+        self._owner = str(uuid.uuid4())
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._redis: Any = None
+
+    async def open(self) -> None:
+        from iii.storage.redis_connection import connected
+
+        self._redis = await connected(self._url)
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        if self._redis is not None:
+            await self._redis.aclose()
+
+    def acquire(self, job_id: str, schedule: str, scheduled_ms: int, decided: Decided) -> None:
+        task = asyncio.get_running_loop().create_task(self._acquire(schedule, scheduled_ms, decided))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def release(self, job_id: str) -> None:
+        """The key expires by itself."""
+
+    async def _acquire(self, schedule: str, scheduled_ms: int, decided: Decided) -> None:
+        from iii.storage.redis_connection import RedisError
+
+        key = f"cron_lock:{schedule}:{scheduled_ms // 1000}"
+        try:
+            acquired = await self._redis.set(key, self._owner, nx=True, px=self._ttl_ms)
+        except RedisError as error:
+            logger.error("Cron tick skipped: no lock from Redis: %s", error)
+            acquired = False
+        decided(bool(acquired))

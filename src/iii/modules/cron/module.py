@@ -1,0 +1,130 @@
+"""`iii-cron`: the trigger type `cron` (04 §12)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.engine import Engine
+from iii.engine.module import Module
+from iii.engine.schema import json_schema
+from iii.engine.trigger_types import TriggerType
+from iii.modules.cron.config import CronConfig, KvLocksConfig
+from iii.modules.cron.expression import Expression, InvalidExpression
+from iii.modules.cron.job import CronEvent, CronTriggerConfig, Job, rfc3339
+from iii.modules.cron.locks import KvLocks, Locks, RedisLocks
+from iii.protocol.errors import TriggerRegistrationFailed
+from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.storage.adapter import RedisConfig
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 3  # next times in the log, so that people see how an expression is understood
+_ADAPTERS = {
+    "kv": "kv",
+    "local": "kv",
+    "redis": "redis",
+    "modules::cron::KvCronAdapter": "kv",
+    "modules::cron::RedisCronAdapter": "redis",
+}
+
+
+class _Sent(msgspec.Struct):
+    """As registered, with whatever types a worker used."""
+
+    expression: object = None
+    condition_function_id: object = None
+    timezone: object = "UTC"
+    timeout_ms: object = None
+
+
+class Cron(Module):
+    name = "iii-cron"
+    description = "Call functions on a schedule."
+    Config: ClassVar = CronConfig
+
+    def __init__(self, engine: Engine, config: CronConfig | None = None, instance: str | None = None) -> None:
+        """Raises StartFailure."""
+        super().__init__(engine, instance)
+        self.config = config or CronConfig()
+        self.jobs: dict[str, Job] = {}
+        self._stopping = False
+        adapter = self.config.adapter
+        self._locks: Locks
+        if adapter.kind(_ADAPTERS) == "redis":
+            self._locks = RedisLocks(adapter.block(RedisConfig, self.name).redis_url)
+        else:
+            kv = adapter.block(KvLocksConfig, self.name)
+            self._locks = KvLocks(engine.clock, kv.lock_index, kv.lock_ttl_ms)
+
+    async def start(self) -> None:
+        """Raises StartFailure."""
+        await self._locks.open()
+
+    async def stop(self) -> None:
+        """No further tick."""
+        self._stopping = True
+        for job in self.jobs.values():
+            job.stop()
+        self.jobs.clear()
+        await self._locks.close()
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        yield TriggerType(
+            DEFAULT_NAMESPACE,
+            "cron",
+            self,
+            "Cron trigger",
+            config_schema=json_schema(CronTriggerConfig),
+            call_schema=json_schema(CronEvent),
+        )
+
+    def bind(self, binding: Binding) -> None:
+        if self._stopping:
+            raise TriggerRegistrationFailed(f"cron scheduler is shutting down; cannot register job '{binding.id}'")
+        config = _config(binding)
+        zone = _zone(config.timezone)
+        try:
+            expression = Expression(config.expression, zone, self.config.day_of_week)
+        except InvalidExpression as error:
+            raise TriggerRegistrationFailed(f"Invalid cron expression '{config.expression}': {error}") from None
+        self.unbind(binding)
+        job = self.jobs[binding.id] = Job(self.engine, binding, config, expression, self._locks)
+        now = datetime.fromtimestamp(self.engine.clock.time_ms() / 1000, UTC)
+        times = [rfc3339(round(each.timestamp() * 1000), False) for each in expression.upcoming(now, SHOWN)]
+        logger.info("Cron job %s calls %s at %s, …", binding.id, binding.function_id, ", ".join(times) or "no time")
+        job.start()
+
+    def unbind(self, binding: Binding) -> None:
+        job = self.jobs.pop(binding.id, None)
+        if job is not None:
+            job.stop()
+
+
+def _config(binding: Binding) -> CronTriggerConfig:
+    """Raises TriggerRegistrationFailed."""
+    try:
+        sent = msgspec.json.decode(config_for_builtin(binding), type=_Sent)
+    except msgspec.ValidationError:
+        sent = _Sent()
+    if not isinstance(sent.expression, str) or not sent.expression:
+        raise TriggerRegistrationFailed("Cron expression is required")
+    zone = "UTC" if sent.timezone is None else sent.timezone
+    try:
+        return msgspec.convert({**msgspec.structs.asdict(sent), "timezone": zone}, CronTriggerConfig)
+    except msgspec.ValidationError as error:
+        raise TriggerRegistrationFailed(f"Failed to parse trigger config: {error}") from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    """Raises TriggerRegistrationFailed."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise TriggerRegistrationFailed(f"Invalid timezone '{name}'") from None

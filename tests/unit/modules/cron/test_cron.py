@@ -1,0 +1,282 @@
+"""The trigger type `cron` with time in the test's hand (04 §12.4 to §12.6, checks 42 to 47 and 50)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from iii.modules.cron.config import CronConfig
+from iii.modules.cron.locks import KvLocks
+from iii.modules.cron.module import Cron
+from iii.storage.adapter import AdapterConfig
+from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+
+
+class WallClock(FakeClock):
+    """Its wall clock can be set, as people and NTP do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_by_ms = 0
+
+    def time_ms(self) -> int:
+        return super().time_ms() + self.set_by_ms
+
+
+@pytest.fixture
+def clock() -> WallClock:
+    return WallClock()
+
+
+@pytest.fixture
+def engine(clock: WallClock) -> Iterator[MemoryEngine]:
+    KvLocks.entries.clear()
+    engine = MemoryEngine(clock)
+    yield engine
+    KvLocks.entries.clear()
+
+
+@pytest.fixture
+def cron(engine: MemoryEngine) -> Cron:
+    cron = Cron(engine.core)
+    engine.core.add_module(cron)
+    return cron
+
+
+@pytest.fixture
+def worker(engine: MemoryEngine, cron: Cron) -> MemoryWorker:
+    worker = engine.connect()
+    worker.announce("w")
+    worker.say({"type": "registerfunction", "id": "job"})
+    return worker
+
+
+def bind(worker: MemoryWorker, expression: Any = "* * * * * *", trigger_id: str = "t", **config: Any) -> None:
+    trigger = {"type": "registertrigger", "id": trigger_id, "trigger_type": "cron", "function_id": "job"}
+    worker.say({**trigger, "config": {"expression": expression, **config}})
+
+
+def refusal(worker: MemoryWorker, clock: WallClock) -> dict[str, Any]:
+    clock.advance(0.2)  # registrations of a newcomer apply then
+    (message,) = worker.heard("triggerregistrationresult")
+    error: dict[str, Any] = message["error"]
+    return error
+
+
+def calls(worker: MemoryWorker, function_id: str = "job") -> list[dict[str, Any]]:
+    return [each for each in worker.heard("invokefunction") if each["function_id"] == function_id]
+
+
+def answer(worker: MemoryWorker, call: dict[str, Any], **outcome: Any) -> None:
+    worker.say(
+        {
+            "type": "invocationresult",
+            "invocation_id": call["invocation_id"],
+            "function_id": call["function_id"],
+            **outcome,
+        }
+    )
+
+
+def answer_all(worker: MemoryWorker, clock: WallClock, seconds: int, **outcome: Any) -> int:
+    """Let seconds pass, each call answered at once; how many there were."""
+    done = len(calls(worker))
+    for _ in range(seconds):
+        clock.advance(1)
+        for call in calls(worker)[done:]:
+            answer(worker, call, **outcome)
+            done += 1
+    return len(calls(worker))
+
+
+def test_04_check_42_once_a_second_with_its_event(worker: MemoryWorker, clock: WallClock) -> None:
+    bind(worker)
+    assert answer_all(worker, clock, 5, result=None) == 5
+    events = [call["data"] for call in calls(worker)]
+    assert all(event["trigger"] == "cron" and event["job_id"] == "t" for event in events)
+    assert len({event["scheduled_time"] for event in events}) == 5
+    assert all(event["scheduled_time"].endswith("+00:00") for event in events)
+    assert all(event["actual_time"] >= event["scheduled_time"][:19] for event in events)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"expression": "not a cron"}, "Invalid cron expression 'not a cron': "),
+        ({"expression": None}, "Cron expression is required"),
+        ({"expression": ""}, "Cron expression is required"),
+        ({"expression": 5}, "Cron expression is required"),
+        ({"expression": "@daily", "timezone": "Mars/Base"}, "Invalid timezone 'Mars/Base'"),
+        ({"expression": "@daily", "timezone": "../etc/passwd"}, "Invalid timezone"),
+        ({"expression": "@daily", "timeout_ms": "x"}, "Failed to parse trigger config"),
+    ],
+)
+def test_04_check_43_what_is_no_schedule(
+    worker: MemoryWorker, clock: WallClock, cron: Cron, config: dict[str, Any], message: str
+) -> None:
+    bind(worker, **config)
+    error = refusal(worker, clock)
+    assert error["code"] == "trigger_registration_failed"
+    assert error["message"].startswith(message)
+    assert not cron.jobs
+
+
+@pytest.mark.parametrize(
+    ("outcome", "called"),
+    [
+        ({"result": False}, 0),
+        ({"result": None}, 3),
+        ({"result": "x"}, 3),
+        ({"error": {"code": "E", "message": "m"}}, 0),
+    ],
+)
+def test_04_check_44_conditions(worker: MemoryWorker, clock: WallClock, outcome: dict[str, Any], called: int) -> None:
+    worker.say({"type": "registerfunction", "id": "when"})
+    bind(worker, condition_function_id="when")
+    for number in range(3):
+        clock.advance(1)
+        answer(worker, calls(worker, "when")[number], **outcome)
+        for call in calls(worker)[number:]:
+            answer(worker, call, result=None)
+    assert len(calls(worker, "when")) == 3
+    assert len(calls(worker)) == called
+
+
+def test_T7_a_condition_without_answer_skips_after_30_s(worker: MemoryWorker, clock: WallClock) -> None:
+    worker.say({"type": "registerfunction", "id": "when"})
+    bind(worker, condition_function_id="when")
+    clock.advance(1)
+    clock.advance(29)
+    assert len(calls(worker, "when")) == 1
+    clock.advance(3)
+    assert len(calls(worker, "when")) == 2
+    assert not calls(worker)
+
+
+def test_04_check_45_calls_never_overlap_and_nothing_is_caught_up(worker: MemoryWorker, clock: WallClock) -> None:
+    bind(worker)
+    clock.advance(1)
+    (first,) = calls(worker)
+    clock.advance(2.5)
+    assert len(calls(worker)) == 1
+    answer(worker, first, result=None)
+    assert len(calls(worker)) == 1
+    clock.advance(1)
+    assert len(calls(worker)) == 2
+
+
+def test_04_check_46_an_error_of_the_handler_ends_nothing(
+    worker: MemoryWorker, clock: WallClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    bind(worker)
+    assert answer_all(worker, clock, 3, error={"code": "E", "message": "broken"}) == 3
+    assert "job failed: E: broken" in caplog.text
+
+
+def test_a_function_that_is_not_there_loses_the_tick_only(worker: MemoryWorker, clock: WallClock) -> None:
+    worker.say({"type": "unregisterfunction", "id": "job"})
+    bind(worker)
+    clock.advance(3)
+    worker.say({"type": "registerfunction", "id": "job"})
+    clock.advance(1)
+    assert len(calls(worker)) == 1
+
+
+def test_04_check_47_unregistered_is_never_called_again(worker: MemoryWorker, clock: WallClock, cron: Cron) -> None:
+    bind(worker)
+    clock.advance(1)
+    worker.say({"type": "unregistertrigger", "id": "t", "trigger_type": "cron"})
+    clock.advance(10)
+    assert len(calls(worker)) == 1
+    assert not cron.jobs
+    assert not KvLocks.entries
+
+
+def test_04_check_47_a_lock_of_another_owner(worker: MemoryWorker, clock: WallClock) -> None:
+    KvLocks.entries["cron_locks", "t"] = ("another", clock.now() + 4.5)
+    bind(worker)
+    clock.advance(4)
+    assert not calls(worker)
+    clock.advance(1)
+    assert len(calls(worker)) == 1
+
+
+def test_04_check_50_locks(clock: WallClock) -> None:
+    KvLocks.entries.clear()
+    ours, theirs = KvLocks(clock, "x", 1000), KvLocks(clock, "x", 1000)
+    said: list[bool] = []
+    ours.acquire("job", "", 0, said.append)
+    theirs.acquire("job", "", 0, said.append)
+    theirs.release("job")
+    theirs.acquire("job", "", 0, said.append)
+    clock.advance(1.1)
+    theirs.acquire("job", "", 0, said.append)
+    assert said == [True, False, False, True]
+    ours.release("job")
+    theirs.release("job")
+    assert not KvLocks.entries
+
+
+def test_the_same_id_again_replaces(worker: MemoryWorker, clock: WallClock, cron: Cron) -> None:
+    bind(worker)
+    bind(worker, "0 * * * * *")
+    clock.advance(10)
+    assert len(cron.jobs) == 1
+    assert len(calls(worker)) <= 1
+
+
+def test_the_next_times_are_in_the_log(
+    worker: MemoryWorker, clock: WallClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        bind(worker, "0 0 9 * * 1", timezone="Europe/Berlin")
+        bind(worker, "0 0 0 30 2 *", "never")
+        clock.advance(0.2)
+    assert "calls job at 2025-10-" in caplog.text
+    assert "never fires again" in caplog.text
+
+
+def test_a_call_may_have_a_limit(worker: MemoryWorker, clock: WallClock) -> None:
+    bind(worker, timeout_ms=1500)
+    clock.advance(1)
+    clock.advance(1.4)
+    assert len(calls(worker)) == 1
+    clock.advance(1)
+    assert len(calls(worker)) == 2
+
+
+def test_clock_set_forwards_fires_at_most_late(worker: MemoryWorker, clock: WallClock) -> None:
+    bind(worker, "0 */10 * * * *")
+    clock.advance(1)
+    clock.set_by_ms = 3_600_000 * 5  # five hours: the machine slept, or was wrong
+    clock.advance(61)
+    fired = calls(worker)
+    assert len(fired) <= 1
+    for call in fired:
+        answer(worker, call, result=None)
+    clock.advance(600)
+    assert len(calls(worker)) == len(fired) + 1
+
+
+def test_clock_set_backwards_fires_no_second_twice(worker: MemoryWorker, clock: WallClock) -> None:
+    bind(worker)
+    answer_all(worker, clock, 3, result=None)
+    clock.set_by_ms = -2000
+    answer_all(worker, clock, 6, result=None)
+    scheduled = [call["data"]["scheduled_time"] for call in calls(worker)]
+    assert scheduled == sorted(set(scheduled))
+    assert len(scheduled) == 7
+
+
+def test_numbering_is_configured_and_bindings_go_with_the_module(clock: WallClock, engine: MemoryEngine) -> None:
+    cron = Cron(
+        engine.core, CronConfig(day_of_week="quartz", adapter=AdapterConfig(class_="modules::cron::KvCronAdapter"))
+    )
+    engine.core.add_module(cron)
+    worker = engine.connect()
+    worker.announce("w")
+    bind(worker, "0 0 0 * * 0")
+    assert "day of week 0: there are 1 (Sunday) to 7" in refusal(worker, clock)["message"]
