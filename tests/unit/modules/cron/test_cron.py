@@ -49,7 +49,7 @@ def cron(engine: MemoryEngine) -> Cron:
 @pytest.fixture
 def worker(engine: MemoryEngine, cron: Cron) -> MemoryWorker:
     worker = engine.connect()
-    worker.announce("w")
+    worker.announce(name="w")
     worker.say({"type": "registerfunction", "id": "job"})
     return worker
 
@@ -277,6 +277,6 @@ def test_numbering_is_configured_and_bindings_go_with_the_module(clock: WallCloc
     )
     engine.core.add_module(cron)
     worker = engine.connect()
-    worker.announce("w")
+    worker.announce(name="w")
     bind(worker, "0 0 0 * * 0")
     assert "day of week 0: there are 1 (Sunday) to 7" in refusal(worker, clock)["message"]
