@@ -32,8 +32,10 @@ def input_problem(error: Exception, data: bytes, request: Any) -> str:
         return text
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return text
     if wrong[2]:
+        if not isinstance(value, dict) or wrong[2] not in value:  # it has another name there
+            return text
         return f"invalid type: {kind_of(value[wrong[2]])}, expected {_EXPECTED.get(wrong[1], wrong[1])} - at `$.{wrong[2]}`"
     return f"invalid type: {kind_of(value)}, expected struct {getattr(request, '__name__', 'object')}"
