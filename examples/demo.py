@@ -60,6 +60,8 @@ class Demo:
         (folder / "config.yaml").write_text(
             f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
             f"  - name: iii-http\n    config: {{host: 127.0.0.1, port: {http_port}}}\n"
+            f"  - name: iii-state\n"
+            f"    config: {{adapter: {{name: kv, config: {{store_method: file_based, file_path: {folder}/data}}}}}}\n"
         )
         (folder / "math_worker.py").write_text(WORKER)
         self._running: list[subprocess.Popen[bytes]] = []
@@ -164,6 +166,11 @@ async def show(demo: Demo) -> None:
         await asyncio.to_thread(get, f"{demo.http_url}/sum?a=2&b=3")
         await asyncio.to_thread(get, f"{demo.http_url}/nowhere")
 
+        step("state that all workers share, on disk before the answer")
+        shared = me.state("demo")
+        updated = await shared.update_async("visits", iii.UpdateOp.increment("count"), iii.UpdateOp.append("by", "Ada"))
+        say(f"   visits -> {json.dumps(updated.new_value)}")
+
         step("who is connected")
         for listed in await me.list_workers_async():
             say(f"   {listed.name or listed.id:20} {listed.status:10} {listed.function_count} function(s)")
@@ -183,6 +190,7 @@ async def show(demo: Demo) -> None:
         demo.start_engine()
         await seen(me, "math-worker")
         await call(me, {"a": 20, "b": 22})
+        say(f"   and the state is there: visits -> {json.dumps(await shared.get_async('visits'))}")
 
 
 def free_port(usual: int) -> int:

@@ -23,5 +23,7 @@ def test_the_demo_shows_the_main_job_and_ends() -> None:
     assert '200 {"sum":5}' in lines
     assert '404 {"error":{"code":"NOT_FOUND","message":"Not Found"}}' in lines
     assert 'math::add({"a": 20, "b": 22}) -> 42' in lines
+    assert 'visits -> {"count": 1, "by": "Ada"}' in lines
+    assert 'and the state is there: visits -> {"count": 1, "by": "Ada"}' in lines
     left = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
     assert not [command for command in left if any("iii-demo-" in word for word in command)]
