@@ -15,6 +15,7 @@ COMMANDS = {
     "function": "iii.cli.function",
     "routes": "iii.cli.routes",
     "state": "iii.cli.state",
+    "cron": "iii.cli.cron",
     "stream": "iii.cli.stream",
 }
 _STARTING = ("start", "run", "serve")  # what people try who want the engine

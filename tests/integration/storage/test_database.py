@@ -145,6 +145,13 @@ async def test_damage_inside_is_reported_soon_after_the_start(tmp_path: Path, ca
     await again.close()
 
 
+async def test_nobody_else_may_read_the_store(tmp_path: Path) -> None:
+    items = SqliteItems(tmp_path / "data" / "state")
+    await items.open()
+    assert items.path.parent.stat().st_mode & 0o777 == 0o700
+    await items.close()
+
+
 async def test_a_folder_that_cannot_be_made_is_said() -> None:
     with pytest.raises(StartFailure, match="cannot use /proc/iii/state as a store"):
         await SqliteItems(Path("/proc/iii/state")).open()

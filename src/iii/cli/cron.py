@@ -1,0 +1,101 @@
+"""`iii cron list`: schedules and when they are due (issue 6; 04 §12)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from iii.cli.address import ENVIRONMENT, add_address_options, address_of
+from iii.cli.parser import Parser, fail
+from iii.protocol.names import LIST_TRIGGERS
+
+PROGRAM = "iii cron"
+_DESCRIPTION = """\
+Lists the schedules that are registered, the next one first.
+
+columns:
+  NEXT         the next three times, in UTC; - if none comes any more, or this command cannot tell
+  EXPRESSION   as registered
+  TIMEZONE     that it is meant in
+  FUNCTION     that is called"""
+_NEXT = 3
+
+
+def build_parser() -> Parser:
+    """All options and arguments of the command."""
+    examples = f"examples:\n  {PROGRAM} list\n  {PROGRAM} list --json"
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} list [options]", f"{examples}\n\n{ENVIRONMENT}")
+    parser.add_argument("words", nargs="*", help="list")
+    parser.add_argument("--quartz", action="store_true", help="numbers of days as with `day_of_week: quartz`")
+    parser.add_argument("--json", action="store_true", help="print them as a JSON list")
+    add_address_options(parser)
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii cron …`"""
+    parser = build_parser()
+    options = parser.parse(arguments)
+    if options.words == []:
+        parser.print_help()
+        return 0
+    if options.words != ["list"]:
+        parser.error(f"unknown command '{options.words[0]}'; there is list")
+    address = address_of(options, parser)
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.output import json_text, print_table
+    from iii.protocol.errors import InvocationError
+
+    request = {"dialect": "legacy", "include_internal": True}
+    try:
+        triggers = ask(address, "cron", LIST_TRIGGERS, request).result["triggers"]
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    schedules = _schedules(triggers, datetime.now(UTC), quartz=options.quartz)
+    if options.json:
+        print(json_text(schedules))
+    elif schedules:
+        print_table(
+            ["NEXT", "EXPRESSION", "TIMEZONE", "FUNCTION"],
+            [
+                [", ".join(each["next"]) or "-", each["expression"], each["timezone"], each["function"]]
+                for each in schedules
+            ],
+        )
+    else:
+        print("No schedules.")
+    return 0
+
+
+def _schedules(triggers: list[dict[str, Any]], now: datetime, *, quartz: bool) -> list[dict[str, Any]]:
+    schedules = []
+    for trigger in triggers:
+        config = trigger.get("config")
+        if trigger.get("trigger_type") == "cron" and isinstance(config, dict):
+            expression, zone = str(config.get("expression")), str(config.get("timezone") or "UTC")
+            schedules.append(
+                {
+                    "next": _next(expression, zone, now, quartz),
+                    "expression": expression,
+                    "timezone": zone,
+                    "function": trigger["function_id"],
+                    "trigger": trigger["id"],
+                }
+            )
+    return sorted(schedules, key=lambda each: (not each["next"], each["next"], each["function"]))
+
+
+def _next(expression: str, zone: str, now: datetime, quartz: bool) -> list[str]:
+    """None for a schedule of a worker's own type of that name, which may mean something else."""
+    from zoneinfo import ZoneInfo
+
+    from iii.modules.cron.expression import Expression, InvalidExpression
+
+    try:
+        parsed = Expression(expression, ZoneInfo(zone), "quartz" if quartz else "documented")
+    except (InvalidExpression, KeyError, ValueError, OSError):
+        return []
+    return [each.strftime("%Y-%m-%d %H:%M:%S") for each in parsed.upcoming(now, _NEXT)]
