@@ -11,7 +11,7 @@ import msgspec
 from iii.protocol.json_kind import type_of
 from iii.storage.update_ops import Op, plain, read_ops
 
-__all__ = ["Op", "Updated", "apply", "read_ops"]
+__all__ = ["Op", "Update", "Updated", "apply", "read_ops"]
 
 PATH_SEGMENTS = 32
 SEGMENT_BYTES = 256
@@ -30,6 +30,21 @@ class Updated(msgspec.Struct):
 
     new: bytes
     errors: bytes
+
+
+class Update:
+    """Operations as a change of an item (`items.How`); `errors` is what was skipped when it was made last."""
+
+    __slots__ = ("_ops", "errors")
+
+    def __init__(self, ops: list[Op]) -> None:
+        self._ops = ops
+        self.errors = b""
+
+    def __call__(self, old: bytes | None) -> bytes:
+        updated = apply(old, self._ops)
+        self.errors = updated.errors
+        return updated.new
 
 
 class _Skipped(Exception):

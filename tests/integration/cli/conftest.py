@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
         yield running
         assert running.stop() == 0
         assert "Traceback" not in "".join(running.log)
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+@contextmanager
+def running_engine(folder: Path, modules: str) -> Iterator[RunningEngine]:
+    """An engine with these further modules, entries of the YAML list; it must stop well afterwards."""
+    (folder / "config.yaml").write_text(f"workers:\n- {{name: iii-worker-manager, config: {{port: 0}}}}\n{modules}\n")
+    running = RunningEngine(folder)
+    try:
+        running.url()
+        yield running
+        assert running.stop() == 0
     finally:
         running.process.kill()
         running.process.wait()

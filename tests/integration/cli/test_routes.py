@@ -2,28 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import iii as sdk
-from tests.integration.cli.conftest import Iii, RunningEngine
+from tests.integration.cli.conftest import Iii, RunningEngine, running_engine
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    folder: Path = tmp_path_factory.mktemp("engine")
-    (folder / "config.yaml").write_text(
-        "workers:\n- {name: iii-worker-manager, config: {port: 0}}\n- {name: iii-http, config: {port: 0}}"
-    )
-    running = RunningEngine(folder)
-    try:
-        running.url()
+    with running_engine(tmp_path_factory.mktemp("engine"), "- {name: iii-http, config: {port: 0}}") as running:
         yield running
-        assert running.stop() == 0
-    finally:
-        running.process.kill()
-        running.process.wait()
 
 
 def test_routes_as_a_table_and_as_json(iii: Iii, engine: RunningEngine) -> None:

@@ -6,29 +6,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import iii as sdk
-from tests.integration.cli.conftest import Iii, RunningEngine
+from tests.integration.cli.conftest import Iii, RunningEngine, running_engine
 from tests.processes import environment
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    folder: Path = tmp_path_factory.mktemp("engine")
-    (folder / "config.yaml").write_text(
-        "workers:\n- {name: iii-worker-manager, config: {port: 0}}\n- {name: iii-state}\n- {name: iii-stream, config: {port: 0}}"
-    )
-    running = RunningEngine(folder)
-    try:
-        running.url()
+    with running_engine(
+        tmp_path_factory.mktemp("engine"), "- {name: iii-state}\n- {name: iii-stream, config: {port: 0}}"
+    ) as running:
         yield running
-        assert running.stop() == 0
-    finally:
-        running.process.kill()
-        running.process.wait()
 
 
 def test_values_are_set_got_and_listed(iii: Iii, engine: RunningEngine) -> None:

@@ -45,7 +45,7 @@ from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import KvConfig, RedisConfig, kv_items
 from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, StoreError
-from iii.storage.update import apply, read_ops
+from iii.storage.update import Update, read_ops
 
 _ALIASES = {"group_id": "scope", "item_id": "key"}  # of the first previews
 _ADAPTERS = {
@@ -131,24 +131,17 @@ class State(Module):
     @builtin("state::update", spec="05 §1.4", request=StateUpdateInput, aliases=_ALIASES)
     def update(self, request: UpdateRequest, invocation: Invocation) -> StateUpdateResult | Later:
         """Update a value in state"""
-        ops = read_ops(request.ops, "state::update")
-        errors = b""
-
-        def how(old: bytes | None) -> bytes:
-            nonlocal errors
-            updated = apply(old, ops)
-            errors = updated.errors
-            return updated.new
+        update = Update(read_ops(request.ops, "state::update"))
 
         def written(changed: Changed | None, error: StoreError | None) -> None:
             if changed is None:
                 invocation.refuse(InvocationError("UPDATE_ERROR", f"Failed to update value: {error}"))
                 return
             self._written(request.scope, request.key, changed, invocation)
-            skipped = b',"errors":%s' % errors if errors else b""
+            skipped = b',"errors":%s' % update.errors if update.errors else b""
             invocation.complete(b'{"old_value":%s,"new_value":%s%s}' % (changed.old or b"null", changed.new, skipped))
 
-        self.items.change((request.scope, ""), request.key, how, written)
+        self.items.change((request.scope, ""), request.key, update, written)
         return LATER
 
     @builtin("state::compare_and_set", spec="05 §1.7", request=StateCompareAndSetInput)

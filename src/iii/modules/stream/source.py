@@ -16,7 +16,7 @@ from iii.modules.stream.requests import StreamDeleteInput, StreamGetInput, Strea
 from iii.protocol.errors import InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.items import Changed, Entry, Group, Items, OnChanged, StoreError
-from iii.storage.update import Op, apply
+from iii.storage.update import Op, Update
 
 logger = logging.getLogger(__name__)
 
@@ -151,21 +151,15 @@ class Source:
         elif self._provider("get", stream) is not None and self._provider("set", stream) is not None:
             self._emulate(group, item_id, ops, done)
         else:
-            errors = b""
-
-            def how(old: bytes | None) -> bytes:
-                nonlocal errors
-                updated = apply(old, ops)
-                errors = updated.errors
-                return updated.new
+            update = Update(ops)
 
             def written(changed: Changed | None, error: StoreError | None) -> None:
                 if changed is None:
                     done(None, _failed("STREAM_UPDATE_ERROR", "update value", error))
                 else:
-                    done(Written(changed.old, changed.new, errors), None)
+                    done(Written(changed.old, changed.new, update.errors), None)
 
-            self.items.change(group, item_id, how, written)
+            self.items.change(group, item_id, update, written)
 
     # -- providers ------------------------------------------------------------------------------------------------
 
@@ -198,16 +192,17 @@ class Source:
                 finish(None, _provider_failed("STREAM_UPDATE_ERROR", "update value", error))
                 return
             old = _value(value)
+            update = Update(ops)
             try:
-                updated = apply(old, ops)
+                new = update(old)
             except ValueError as unfit:
                 finish(None, _unfit(unfit))
                 return
 
             def written(result: Written | None, error: InvocationError | None) -> None:
-                finish(None if result is None else Written(old, updated.new, updated.errors), error)
+                finish(None if result is None else Written(old, new, update.errors), error)
 
-            self._provided_set(group, item_id, updated.new, written)
+            self._provided_set(group, item_id, new, written)
 
         def finish(written: Written | None, error: InvocationError | None) -> None:
             following = self._emulated[turn]
