@@ -6,7 +6,7 @@ import heapq
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from iii.engine.engine import Engine, EngineOptions
@@ -203,9 +203,15 @@ class MemoryWorker:
 class MemoryEngine:
     """The engine with the modules a test wants; none is needed for routing."""
 
-    def __init__(self, clock: FakeClock, options: EngineOptions | None = None, modules: Iterable[type[Module]] = ()):
+    def __init__(
+        self,
+        clock: FakeClock,
+        options: EngineOptions | None = None,
+        modules: Iterable[type[Module]] = (),
+        spawn: Callable[[Coroutine[Any, Any, None]], object] | None = None,
+    ) -> None:
         self.clock = clock
-        self.core = Engine(clock, options or EngineOptions(version="0.1.0"))
+        self.core = Engine(clock, options or EngineOptions(version="0.1.0"), spawn)
         for module in modules:
             self.core.add_module(module(self.core))
 

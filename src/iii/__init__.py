@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iii.sdk.providers import TriggerConfig, TriggerHandler
     from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
     from iii.sdk.rejection import RegistrationRejected
-    from iii.sdk.requests import TriggerAction, TriggerRequest
+    from iii.sdk.requests import EnqueueResult, TriggerAction, TriggerRequest
     from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics
     from iii.sdk.shared_data import StateEvent, StateScope, StreamChange, StreamEvent, StreamGroup, Updated
     from iii.sdk.state import ConnectionState
@@ -41,6 +41,7 @@ __all__ = [
     "ChannelWriter",
     "ClientShutdown",
     "ConnectionState",
+    "EnqueueResult",
     "FunctionInfo",
     "FunctionNotFound",
     "FunctionRef",
@@ -146,6 +147,7 @@ _MODULES = {
     ),
     "iii.sdk.rejection": ("RegistrationRejected",),
     "iii.sdk.requests": (
+        "EnqueueResult",
         "TriggerAction",
         "TriggerRequest",
     ),

@@ -27,8 +27,8 @@ class Binding:
     """One registered trigger; `provider` is None while it is parked."""
 
     __slots__ = (
-        "config", "function_id", "home", "id", "metadata", "namespace", "owner", "provider", "trigger_namespace",
-        "trigger_type",
+        "config", "function_id", "home", "id", "metadata", "namespace", "orphaned", "owner", "provider",
+        "trigger_namespace", "trigger_type",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +54,7 @@ class Binding:
         self.home = home  # namespace of the owner's connection
         self.owner = owner  # None: it outlives whoever asked for it (01 §7.8)
         self.provider: TriggerType | None = None
+        self.orphaned = False  # its owner's connection ended, nobody took it back
 
 
 Acknowledged = Callable[[InvocationError | None], None]
@@ -140,6 +141,7 @@ class Bindings:
     def drop_owner(self, owner: Owner) -> None:
         """The owner's connection ended: its bindings go, parked ones too; providers are told (01 §9)."""
         for binding in self.owned_by(owner):
+            binding.orphaned = True
             self._drop(binding)
 
     def acknowledge(self, sender: Owner, message: TriggerRegistrationResult) -> None:

@@ -49,10 +49,14 @@ class Module:
     def functions(self) -> Iterator[Function]:
         """The declared builtins, of its parts too."""
         for part in (self, *(kind(self.engine) for kind in self.parts)):
-            for attribute in dir(type(part)):
-                declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
-                if isinstance(declaration, Declaration):
-                    yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
+            yield from self.functions_of(part)
+
+    def functions_of(self, part: object) -> Iterator[Function]:
+        """The builtins that one object declares, as functions of this module."""
+        for attribute in dir(type(part)):
+            declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
+            if isinstance(declaration, Declaration):
+                yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
 
     def trigger_types(self) -> Iterator[TriggerType]:
         """What the module provides; none by default."""

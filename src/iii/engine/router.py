@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Done, Invocation, Waiter
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
-from iii.protocol.messages import NULL
+from iii.protocol.messages import NULL, Enqueue
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.tracecontext import baggage_for_target
 
@@ -24,10 +24,13 @@ class EnqueueRequest(Struct, rename="camel", omit_defaults=True):
     function_id: str = msgspec.field(name="function_id")
     data: Raw
     message_receipt_id: str
-    traceparent: str | UnsetType = UNSET
-    baggage: str | UnsetType = UNSET
+    traceparent: str | None  # null is said
+    baggage: str
     namespace: str | UnsetType = UNSET
     metadata: Raw | UnsetType = UNSET
+    delay_ms: int | UnsetType = msgspec.field(name="delay_ms", default=UNSET)
+    deduplication_id: str | UnsetType = msgspec.field(name="deduplication_id", default=UNSET)
+    priority: int | UnsetType = UNSET
 
 
 class Router:
@@ -64,31 +67,41 @@ class Router:
         self.invoke(invocation)
         return invocation
 
-    def enqueue(self, invocation: Invocation, queue: str) -> None:
-        """Hand a call to the queue provider; the caller's answer is a receipt (01 §8.4, I4)."""
+    def enqueue(self, invocation: Invocation, action: Enqueue) -> None:
+        """Hand a call to the queue provider; the caller's answer is a receipt (01 §8.4, I4).
+
+        It is the engine's own, whatever a worker that provides the queue answers; the module of this process may answer
+        with that of an earlier job, which has the same deduplication id.
+        """
         receipt = str(uuid.uuid4())
         target_namespace = invocation.namespace
         request = EnqueueRequest(
-            queue=queue,
+            queue=action.queue,
             function_id=invocation.function_id,
             data=Raw(invocation.data),
             message_receipt_id=receipt,
-            traceparent=invocation.traceparent or UNSET,
-            baggage=baggage_for_target(invocation.baggage, invocation.function_id),
+            traceparent=invocation.traceparent,
+            baggage=baggage_for_target(invocation.baggage, invocation.function_id, escaped=True),
             namespace=target_namespace if target_namespace not in (None, DEFAULT_NAMESPACE) else UNSET,
             metadata=UNSET if bytes(invocation.metadata) == b"null" else Raw(invocation.metadata),
+            delay_ms=UNSET if action.delay_ms is None else action.delay_ms,
+            deduplication_id=UNSET if action.deduplication_id is None else action.deduplication_id,
+            priority=UNSET if action.priority is None else action.priority,
         )
-
-        def accepted(result: bytes | None, error: InvocationError | None) -> None:
-            if error is None:
-                invocation.complete(b'{"messageReceiptId":"%s"}' % receipt.encode())
-            else:
-                invocation.refuse(EnqueueFailed(_enqueue_failure(error)))
 
         provider = self.functions.find(ENQUEUE_PROVIDER, None)
         if provider is None:
             invocation.refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
             return
+
+        def accepted(result: bytes | None, error: InvocationError | None) -> None:
+            if error is None and result is not None and provider.owner.in_process:
+                invocation.complete(result)
+            elif error is None:
+                invocation.complete(b'{"messageReceiptId":"%s"}' % receipt.encode())
+            else:
+                invocation.refuse(EnqueueFailed(_enqueue_failure(error)))
+
         inner = Invocation(ENQUEUE_PROVIDER, None, msgspec.json.encode(request), waiter=Callback(accepted))
         provider.executor.deliver(inner, provider)
 

@@ -249,7 +249,7 @@ class Session:
         if call_id is not None:
             self._calls.add(invocation)
         if type(action) is Enqueue:
-            self._engine.router.enqueue(invocation, action.queue)
+            self._engine.router.enqueue(invocation, action)
         else:
             self._engine.router.invoke(invocation)
 

@@ -128,10 +128,13 @@ class Void(Struct, tag_field="type", tag="void", frozen=True):
     """No result is wanted."""
 
 
-class Enqueue(Struct, tag_field="type", tag="enqueue", frozen=True):
-    """Through a named queue; the result is a receipt."""
+class Enqueue(Struct, tag_field="type", tag="enqueue", frozen=True, omit_defaults=True):
+    """Through a named queue; the result is a receipt. All but the queue is ours: others' workers know only that."""
 
     queue: str
+    delay_ms: int | None = None  # before the first delivery
+    deduplication_id: str | None = None  # a second job with it is not accepted within the queue's window
+    priority: int | None = None  # higher goes first, up to the queue's `max_priority`
 
 
 class InvokeFunction(Message):

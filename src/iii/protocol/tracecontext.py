@@ -1,7 +1,7 @@
 """W3C trace context and baggage as the wire carries them (06 §3, 01 §8.7)."""
 
 import re
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _FUNCTION_ENTRY = "iii.function.id"
@@ -22,10 +22,21 @@ def _entries(baggage: str) -> list[tuple[str, str]]:
     return entries
 
 
-def baggage_for_target(baggage: str | None, function_id: str) -> str:
-    """The caller's entries with `iii.function.id` set, once, to the target (06 §3 rule 3)."""
+def baggage_for_target(baggage: str | None, function_id: str, *, escaped: bool = False) -> str:
+    """The caller's entries with `iii.function.id` set, once, to the target (06 §3 rule 3).
+
+    Args:
+        escaped: in the form that queue providers get, with `%3A` for a colon (04 §3.4).
+    """
     kept = [member for key, member in _entries(baggage or "") if key != _FUNCTION_ENTRY]
-    return ",".join([*kept, f"{_FUNCTION_ENTRY}={_encode(function_id)}"])
+    return ",".join([*kept, f"{_FUNCTION_ENTRY}={quote(function_id, safe='') if escaped else _encode(function_id)}"])
+
+
+def baggage_without(baggage: str, keys: frozenset[str]) -> str | None:
+    """The header without these entries, otherwise as it is; None if nothing is left."""
+    if not any(key in baggage for key in keys):
+        return baggage
+    return ",".join(member for key, member in _entries(baggage) if key not in keys) or None
 
 
 def baggage_values(baggage: str | None) -> dict[str, str]:

@@ -83,9 +83,25 @@ class TriggerAction:
         return Void()
 
     @staticmethod
-    def Enqueue(*, queue: str) -> Enqueue:
-        """Run it through the named queue; the result is ``{"messageReceiptId": …}``."""
-        return Enqueue(queue)
+    def Enqueue(
+        *, queue: str, delay_ms: int | None = None, deduplication_id: str | None = None, priority: int | None = None
+    ) -> Enqueue:
+        """Run it through the named queue; the result is an `EnqueueResult`, and the job is on disk by then.
+
+        Args:
+            queue: one of the engine's `queue_configs`, or ``default``.
+            delay_ms: before its first delivery.
+            deduplication_id: a second job with it is not accepted within the queue's `deduplication_window_ms`; its
+                caller gets the receipt of the first.
+            priority: higher goes first, up to the queue's `max_priority`.
+        """
+        return Enqueue(queue, delay_ms, deduplication_id, priority)
+
+
+class EnqueueResult(TypedDict):
+    """What a call with `TriggerAction.Enqueue` gives: the job's receipt, its id if it becomes a dead letter."""
+
+    messageReceiptId: str
 
 
 _ACTIONS: dict[str, type[Void] | type[Enqueue]] = {"void": Void, "enqueue": Enqueue}
@@ -99,7 +115,8 @@ def action_of(value: object) -> Void | Enqueue | None:
         if value.get("type") == "void":
             return Void()
         if value.get("type") == "enqueue":
-            return Enqueue(value["queue"])
+            options = (value.get(name) for name in ("delay_ms", "deduplication_id", "priority"))
+            return Enqueue(value["queue"], *options)
         return None
     raise TypeError(f"action must be TriggerAction.Void(), TriggerAction.Enqueue(queue=…) or a dict, got {value!r}")
 

@@ -170,11 +170,56 @@ class Worker:
         """
         return self._triggered("subscribe", {"topic": topic}, function_id, metadata)
 
+    def on_queue(
+        self,
+        topic: str,
+        *,
+        concurrency: int | None = None,
+        max_retries: int | None = None,
+        backoff_ms: int | None = None,
+        timeout_ms: int | None = None,
+        fifo: bool = False,
+        group_field: str | None = None,
+        condition: str | None = None,
+        function_id: str | None = None,
+        metadata: Any = None,
+    ) -> Callable[[F], F]:
+        """Call the decorated function with each message of a durable topic until it succeeds; it stays what it was.
+
+        What is published while nobody is there waits. A call that raises is repeated; after the last attempt the message
+        is a dead letter.
+
+        Args:
+            topic: its exact name.
+            concurrency: messages that run at a time, 10 unless given; 0 pauses.
+            max_retries: after the first attempt, 2 unless given.
+            backoff_ms: before the first retry, doubled each time, 1000 unless given.
+            timeout_ms: longest time of one attempt, half an hour unless given.
+            fifo: in order, the next message when the one before has succeeded or is dead.
+            group_field: with `fifo`, the member of the message within whose value order is kept.
+            condition: id of a function that is asked first; only ``false`` skips the message.
+            function_id: ``on_queue::NAME`` with the function's own name unless given.
+        """
+        wanted = {
+            "type": "fifo" if fifo else None,
+            "concurrency": concurrency,
+            "maxRetries": max_retries,
+            "backoffDelayMs": backoff_ms,
+            "timeoutMs": timeout_ms,
+            "messageGroupField": group_field,
+        }
+        config: dict[str, Any] = {"topic": topic}
+        if queue_config := {name: value for name, value in wanted.items() if value is not None}:
+            config["queue_config"] = queue_config
+        if condition is not None:
+            config["condition_function_id"] = condition
+        return self._triggered("durable:subscriber", config, function_id, metadata, prefix="on_queue")
+
     def _triggered(
-        self, trigger_type: str, config: dict[str, Any], function_id: str | None, metadata: Any
+        self, trigger_type: str, config: dict[str, Any], function_id: str | None, metadata: Any, prefix: str = ""
     ) -> Callable[[F], F]:
         def register(handler: F) -> F:
-            called = function_id or f"{trigger_type}::{handler.__name__}"
+            called = function_id or f"{prefix or trigger_type}::{handler.__name__}"
             self.register_function(called, handler)
             self.register_trigger({"type": trigger_type, "function_id": called, "config": config, "metadata": metadata})
             return handler

@@ -110,7 +110,12 @@ CATALOGUE = (
         config="iii.modules.state.config:StateConfig",
     ),
     KnownModule(
-        "iii-queue", "queue", ("modules::queue::QueueModule", "workers::queue::QueueModule"), in_default_set=True
+        "iii-queue",
+        "queue",
+        ("modules::queue::QueueModule", "workers::queue::QueueModule"),
+        in_default_set=True,
+        implementation="iii.modules.queue.module:Queue",
+        config="iii.modules.queue.config:QueueConfig",
     ),
     KnownModule(
         "iii-pubsub",

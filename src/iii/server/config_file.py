@@ -47,6 +47,13 @@ workers:
       adapter:
         name: kv
         config: {{store_method: file_based, file_path: ./data}}
+  - name: iii-queue               # jobs that are done, whatever happens: queues, retries, dead letters
+    config:
+      adapter:
+        name: builtin
+        config: {{store_method: file_based, file_path: ./data}}
+      queue_configs:
+        default: {{concurrency: 10, max_retries: 3}}   # your own queues beside it; type: fifo keeps order
   - name: iii-pubsub              # messages to whoever subscribes
   - name: iii-cron                # functions called on a schedule
   - name: iii-observability       # log output of the engine

@@ -19,21 +19,17 @@ from typing import Any, Literal, TypeAlias
 
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
-from iii.storage.items import StoreError
+from iii.storage.items import CLOSED, StoreError
+from iii.storage.transactions import Done, Work
 
 logger = logging.getLogger(__name__)
 
 Durability: TypeAlias = Literal["full", "relaxed"]
 
-CLOSED = "the store is closed: the engine stops"
 WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
 BATCH = 1024  # writes of one commit: whoever comes next need not wait for thousands
 CACHE_KIB = 8192  # of pages, for each connection
 WAL_LIMIT_BYTES = 64 * MIB
-
-Work: TypeAlias = Callable[[sqlite3.Connection], Any]
-"""What a write does. Run again, alone, if another one of its batch failed."""
-Done: TypeAlias = Callable[[Any, StoreError | None], None]
 
 
 class _Write:

@@ -17,6 +17,9 @@ class StoreError(Exception):
     """The store could not do it; the text is for whoever asked."""
 
 
+CLOSED = "the store is closed: the engine stops"
+
+
 class Keep(Enum):
     """What a change answers that changes nothing."""
 

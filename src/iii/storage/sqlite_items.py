@@ -9,8 +9,20 @@ from pathlib import Path
 
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
-from iii.storage.database import CLOSED, Database, Durability
-from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
+from iii.storage.database import Database, Durability
+from iii.storage.items import (
+    CLOSED,
+    KEEP,
+    Changed,
+    Entry,
+    Group,
+    How,
+    OnChanged,
+    OnGroups,
+    OnListed,
+    OnRead,
+    StoreError,
+)
 from iii.storage.old_files import old_groups
 
 logger = logging.getLogger(__name__)

@@ -372,7 +372,7 @@ def test_01_check_42_a_provider_accepts(engine: MemoryEngine, caller: MemoryWork
     assert uuid.UUID(result["messageReceiptId"]).version == 4
     assert asked == {
         "queue": "jobs", "function_id": "svc::f", "data": {"n": 1}, "messageReceiptId": result["messageReceiptId"],
-        "traceparent": TRACEPARENT, "baggage": "iii.function.id=svc::f", "metadata": {"m": 1},
+        "traceparent": TRACEPARENT, "baggage": "iii.function.id=svc%3A%3Af", "metadata": {"m": 1},
     }  # fmt: skip
 
 

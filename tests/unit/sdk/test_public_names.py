@@ -16,6 +16,7 @@ NAMES = [
     "ChannelWriter",
     "ClientShutdown",
     "ConnectionState",
+    "EnqueueResult",
     "FunctionInfo",
     "FunctionNotFound",
     "FunctionRef",

@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from iii.modules.queue.adapters.builtin import BuiltinAdapter
+from iii.modules.queue.config import QueueConfig
+from iii.modules.queue.module import Queue
 from iii.net.start_failure import StartFailure
 from iii.server import catalogue, config_file
 from iii.server.config_file import ServerConfig
+from tests.memory_engine import FakeClock, MemoryEngine
 
 Load = Callable[..., ServerConfig]
 
 MANDATORY = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
-DEFAULT_SET = {"iii-cron", "iii-http", "iii-pubsub", "iii-state", "iii-stream"}
+DEFAULT_SET = {"iii-cron", "iii-http", "iii-pubsub", "iii-queue", "iii-state", "iii-stream"}
 
 
 @pytest.fixture
@@ -145,8 +149,8 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
 
 
 AVAILABLE = (
-    "Available: iii-cron, iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-state, "
-    "iii-stream, iii-telemetry, iii-worker-manager"
+    "Available: iii-cron, iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
+    "iii-state, iii-stream, iii-telemetry, iii-worker-manager"
 )
 
 
@@ -158,11 +162,10 @@ AVAILABLE = (
             "{name: iii-observabilty}",
             f"Unknown worker 'iii-observabilty', did you mean 'iii-observability'? {AVAILABLE}",
         ),
-        ("{name: iii-queue}", f"Unknown worker 'iii-queue': this version of iii does not provide it. {AVAILABLE}"),
-        ("{name: queue}", f"Unknown worker 'queue': this version of iii does not provide it. {AVAILABLE}"),
+        ("{name: iii-bridge}", f"Unknown worker 'iii-bridge': this version of iii does not provide it. {AVAILABLE}"),
         (
-            "{class: 'modules::queue::QueueModule'}",
-            f"Unknown worker 'modules::queue::QueueModule': this version of iii does not provide it. {AVAILABLE}",
+            "{class: 'modules::shell::ExecModule'}",
+            f"Unknown worker 'modules::shell::ExecModule': this version of iii does not provide it. {AVAILABLE}",
         ),
         ("{name: 'foo#1'}", f"Unknown worker 'foo#1'. {AVAILABLE}"),
     ],
@@ -268,6 +271,28 @@ def test_07_s4_3_grace_from_file_and_environment(load: Load) -> None:
     )
 
 
+def test_04_check_14_unknown_key_of_a_queue(load: Load) -> None:
+    queues = "config: {queue_configs: {jobs: {type: standard, max_retrys: 5}}}"
+    assert mistake(load, f"workers: [{{name: iii-queue, {queues}}}]") == (
+        "config.yaml: workers[0] (iii-queue): unknown key 'queue_configs.jobs.max_retrys', did you mean 'max_retries'?"
+    )
+    config = load(f"modules: [{{class: 'modules::queue::QueueModule', {queues}}}]")
+    assert any("max_retrys" in warning for warning in config.warnings)
+
+
+def test_04_check_16_old_classes(load: Load) -> None:
+    text = (
+        "modules:\n- class: modules::queue::QueueModule\n  config:\n"
+        "    adapter: {class: modules::queue::BuiltinQueueAdapter}\n"
+        "    queue_configs: {payment: {type: fifo, message_group_field: transaction_id}}\n"
+    )
+    (entry,) = [entry for entry in load(text).entries if entry.instance == "iii-queue"]
+    assert isinstance(entry.config, QueueConfig)
+    module = Queue(MemoryEngine(FakeClock()).core, entry.config)
+    assert set(module.queues) == {"default", "payment"}
+    assert isinstance(module.adapter, BuiltinAdapter)
+
+
 # -- the file -------------------------------------------------------------------------------------------------------
 
 
@@ -280,9 +305,10 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
         "config.yaml: workers[1] (iii-http)",
         "config.yaml: workers[2] (iii-state)",
         "config.yaml: workers[3] (iii-stream)",
-        "config.yaml: workers[4] (iii-pubsub)",
-        "config.yaml: workers[5] (iii-cron)",
-        "config.yaml: workers[6] (iii-observability)",
+        "config.yaml: workers[4] (iii-queue)",
+        "config.yaml: workers[5] (iii-pubsub)",
+        "config.yaml: workers[6] (iii-cron)",
+        "config.yaml: workers[7] (iii-observability)",
         "config.yaml: workers[0] (iii-worker-manager)",
     ]
     assert listeners(config) == [("127.0.0.1", 49134)]

@@ -1,0 +1,1 @@
+"""`iii-queue`: durable jobs by named queue and by topic (04 §2–11)."""

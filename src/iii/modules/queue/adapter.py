@@ -1,0 +1,93 @@
+"""What carries the jobs, whatever it is: one interface for all adapters (04 §11)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from iii.modules.queue.config import NamedQueue
+from iii.modules.queue.job import DeadLetter, NewJob
+from iii.modules.queue.subscription import Subscription
+
+
+class QueueFailure(Exception):
+    """The adapter could not do it, or cannot do such a thing; the text is for whoever asked."""
+
+
+class OnKept(Protocol):
+    def __call__(self, receipt: str | None, error: str | None, /) -> None:
+        """The id under which a job is kept from now on, or why it is not."""
+
+
+class Source(NamedTuple):
+    """What people ask about: a named queue, a topic, or both if they have one name (04 §8.2)."""
+
+    queue: NamedQueue | None
+    topic: str | None
+
+
+class Stats(NamedTuple):
+    """Numbers of a source.
+
+    Attributes:
+        depth: jobs that are not done: those that wait, run, are delayed or lack their function.
+        in_flight: those of them that run.
+        delayed: those of them that wait for their time.
+        delivered, failed: attempts since the engine started.
+    """
+
+    depth: int = 0
+    dead: int = 0
+    in_flight: int = 0
+    delayed: int = 0
+    delivered: int = 0
+    failed: int = 0
+
+
+class QueueAdapter(Protocol):
+    """Keeps jobs and has them done. Coroutines raise QueueFailure."""
+
+    broker_type: str
+
+    async def open(self) -> None:
+        """Raises StartFailure."""
+
+    async def close(self) -> None:
+        """Let what runs end for up to 5 s; what is left runs again after the next start (L4)."""
+
+    async def serve(self, queue: NamedQueue) -> None:
+        """Have the jobs of a named queue done, with these settings from now on."""
+
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: OnKept) -> None:
+        """Keep a job of a named queue; `done` is told when it is durable."""
+
+    def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
+        """Keep a message for every function that subscribes to the topic."""
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """A trigger exists, or has changed."""
+
+    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
+        """A trigger is gone: taken back (`for_good`), or with its worker."""
+
+    def topics(self) -> dict[str, int]:
+        """Topics that somebody subscribes to, or has; with the number of their triggers now."""
+
+    async def stats(self, source: Source) -> Stats: ...
+
+    async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
+        """Newest first."""
+
+    async def redrive(self, source: Source) -> int:
+        """Every dead letter is to be tried again; how many."""
+
+    async def redrive_message(self, source: Source, job_id: str) -> int:
+        """1, or 0 if there is no such dead letter."""
+
+    async def discard_message(self, source: Source, job_id: str) -> int:
+        """1, or 0 if there is no such dead letter."""
+
+    def definitions(self) -> dict[str, Any]:
+        """Settings of queues that were defined at run time, by name."""
+
+    async def define(self, name: str, config: bytes) -> None:
+        """Keep such settings, where the adapter has a place for them."""

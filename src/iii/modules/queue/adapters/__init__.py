@@ -1,0 +1,1 @@
+"""What can carry the jobs: the embedded store, Redis, RabbitMQ (04 §11)."""

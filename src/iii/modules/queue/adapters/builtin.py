@@ -1,0 +1,404 @@
+"""The adapter `builtin`: jobs in the embedded store, consumed in this process (04 §3.6, §4.3, §6)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from iii.engine.clock import Timer
+from iii.engine.engine import Engine
+from iii.engine.functions import Function
+from iii.modules.queue.adapter import OnKept, QueueFailure, Source, Stats
+from iii.modules.queue.attempt import Target
+from iii.modules.queue.config import TIMEOUT_MS, BuiltinConfig, NamedQueue, QueueConfig, TopicConfig
+from iii.modules.queue.consumer import Consumer, Settings
+from iii.modules.queue.job import DeadLetter, Job, NewJob, group_of, member
+from iii.modules.queue.store import Accepted, JobStore, Place
+from iii.modules.queue.subscription import SubscriberSettings, Subscription
+from iii.protocol.messages import NULL
+from iii.storage.items import StoreError
+
+logger = logging.getLogger(__name__)
+
+_NULL = bytes(NULL)
+_AGAIN_S = 1.0  # after the store failed
+_EXPIRY_S = 60.0  # how often topics with a retention are looked at, at most
+
+
+class _OwnTargets:
+    """Each job of a named queue says whom it is for."""
+
+    one_for_all = False
+
+    def __init__(self, engine: Engine) -> None:
+        self._find = engine.functions.find
+
+    def present(self, job: Job) -> bool:
+        assert job.function_id is not None  # of a named queue
+        return self._find(job.function_id, job.namespace) is not None
+
+    def choose(self, job: Job) -> Target:
+        assert job.function_id is not None
+        return Target(job.function_id, job.namespace, job.metadata or _NULL)
+
+
+class _Subscribers:
+    """Whoever subscribes now; they take turns."""
+
+    one_for_all = True
+
+    def __init__(self, engine: Engine) -> None:
+        self._find = engine.functions.find
+        self.all: dict[str, Subscription] = {}
+        self._turns = itertools.count()
+
+    def present(self, job: Job) -> bool:
+        return any(self._find(each.function_id, each.namespace) is not None for each in self.all.values())
+
+    def choose(self, job: Job) -> Target:
+        subscriptions = list(self.all.values())
+        able = [each for each in subscriptions if self._find(each.function_id, each.namespace) is not None]
+        chosen = (able or subscriptions)[next(self._turns) % len(able or subscriptions)]
+        return Target(chosen.function_id, chosen.namespace, chosen.metadata, chosen.condition)
+
+
+class _Destination:
+    """Where the messages of a topic go: one function's queue, or the topic's own if its subscribers compete (C12)."""
+
+    def __init__(self, place: Place, consumer: Consumer, subscribers: _Subscribers) -> None:
+        self.place = place
+        self.consumer = consumer
+        self.subscribers = subscribers
+        text = place.settings
+        self.settings = SubscriberSettings() if text is None else msgspec.json.decode(text, type=SubscriberSettings)
+
+
+class BuiltinAdapter:
+    """One store, and a consumer for each named queue and each destination of a topic."""
+
+    broker_type = "builtin"
+
+    def __init__(self, engine: Engine, store: JobStore, config: QueueConfig, topic_defaults: BuiltinConfig) -> None:
+        self.store = store
+        self._engine = engine
+        self._config = config
+        self._defaults = topic_defaults
+        self._queues: dict[str, Consumer] = {}
+        self._destinations: dict[str, dict[tuple[str, str], _Destination]] = {}  # topic → (namespace, function) →
+        self._by_subscription: dict[str, tuple[Subscription, _Destination]] = {}
+        self._started = False
+        self._stopping = False
+        self._expiry: Timer | None = None
+
+    async def open(self) -> None:
+        """Raises StartFailure."""
+        await self.store.open()
+        for place in self.store.places.values():
+            if place.subscribed:
+                self._destination(place)
+        self._engine.functions.on_change.append(self._functions_changed)
+        self._started = True
+        if any(config.retention_ms for config in self._config.topic_configs.values()):
+            self._expire_later()
+
+    async def close(self) -> None:
+        self._stopping = True
+        if self._functions_changed in self._engine.functions.on_change:
+            self._engine.functions.on_change.remove(self._functions_changed)
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await asyncio.gather(*(consumer.stop() for consumer in self._consumers()))
+        await self.store.close()
+
+    # -- named queues ---------------------------------------------------------------------------------------------
+
+    async def serve(self, queue: NamedQueue) -> None:
+        config = queue.config
+        settings = Settings(
+            permits=config.permits,
+            fifo=config.fifo,
+            timeout_ms=config.attempt_ms,
+            max_attempts=config.max_retries,
+            backoff_ms=config.backoff_ms,
+            hold=config.missing_target == "hold",
+            hold_ms=config.missing_target_timeout_ms,
+        )
+        consumer = self._queues.get(queue.name)
+        if consumer is not None:
+            consumer.configure(settings)
+            return
+        place = self.store.place("queue", queue.name)
+        consumer = self._queues[queue.name] = Consumer(
+            self._engine, self.store, place, f"queue {queue.name}", settings, _OwnTargets(self._engine)
+        )
+        consumer.start()
+
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: OnKept) -> None:
+        def accepted(result: Accepted | None, error: StoreError | None) -> None:
+            if result is None:
+                done(None, str(error))
+                return
+            done(result.receipt, None)
+            self._queues[queue.name].accepted(result)
+
+        self.store.insert(self._queues[queue.name].place, job, accepted)
+
+    # -- topics ---------------------------------------------------------------------------------------------------
+
+    def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
+        destinations = [each for each in self._destinations.get(topic, {}).values() if each.place.subscribed]
+        if not destinations:
+            self._hold(topic, job, done)
+            return
+
+        def accepted(results: list[Accepted] | None, error: StoreError | None) -> None:
+            if results is None:
+                done(None, str(error))
+                return
+            done(job.id, None)
+            for destination, result in zip(destinations, results, strict=True):
+                destination.consumer.accepted(result)
+
+        self.store.insert_each([(each.place, _for(each.settings, job)) for each in destinations], accepted)
+
+    def subscribe(self, subscription: Subscription) -> None:
+        earlier = self._by_subscription.get(subscription.id)
+        topic = subscription.topic
+        if self._competes(topic):
+            place = self.store.place("topic", topic)
+        else:
+            place = self.store.place("destination", topic, subscription.namespace, subscription.function_id)
+        first = not any(each.place.subscribed for each in self._destinations.get(topic, {}).values())
+        destination = self._destination(place)
+        if earlier is not None and earlier[1] is not destination:
+            self.unsubscribe(earlier[0], for_good=True)
+        destination.subscribers.all[subscription.id] = subscription
+        self._by_subscription[subscription.id] = (subscription, destination)
+        destination.settings = subscription.settings
+        destination.consumer.configure(self._topic_settings(destination))
+        settings = msgspec.json.encode(subscription.settings).decode()
+        if not place.subscribed or place.settings != settings:
+            place.subscribed, place.settings = True, settings
+            self._save(destination, takes_held=first and place.kind == "destination")
+
+    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
+        found = self._by_subscription.pop(subscription.id, None)
+        if found is None or self._stopping:
+            return
+        destination = found[1]
+        destination.subscribers.all.pop(subscription.id, None)
+        destination.consumer.configure(self._topic_settings(destination))
+        if for_good and not destination.subscribers.all:
+            destination.place.subscribed = False
+            self._save(destination, takes_held=False)
+
+    def topics(self) -> dict[str, int]:
+        return {
+            topic: sum(len(each.subscribers.all) for each in destinations.values())
+            for topic, destinations in self._destinations.items()
+            if any(each.place.subscribed for each in destinations.values())
+        }
+
+    def _competes(self, topic: str) -> bool:
+        own = self._config.topic_configs.get(topic, TopicConfig()).delivery
+        return (own or self._config.delivery) == "compete"
+
+    def _destination(self, place: Place) -> _Destination:
+        destinations = self._destinations.setdefault(place.name, {})
+        key = (place.namespace, place.function_id)
+        found = destinations.get(key)
+        if found is None:
+            subscribers = _Subscribers(self._engine)
+            nothing = Settings(0, False, TIMEOUT_MS, 1, 0)
+            label = f"topic {place.name}" + (f" for {place.function_id}" if place.function_id else "")
+            consumer = Consumer(self._engine, self.store, place, label, nothing, subscribers)
+            found = destinations[key] = _Destination(place, consumer, subscribers)
+            consumer.configure(self._topic_settings(found))
+            consumer.start()
+        return found
+
+    def _topic_settings(self, destination: _Destination) -> Settings:
+        """The last subscriber's, for all of them; their concurrencies add up (04 §4.4, §6)."""
+        wanted, defaults = destination.settings, self._defaults
+        fifo = defaults.mode == "fifo" if wanted.fifo is None else wanted.fifo
+        permits = sum(
+            defaults.concurrency if each.settings.concurrency is None else each.settings.concurrency
+            for each in destination.subscribers.all.values()
+        )
+        return Settings(
+            permits=permits,
+            fifo=fifo,
+            timeout_ms=wanted.timeout_ms or TIMEOUT_MS,
+            max_attempts=defaults.max_attempts if wanted.max_retries is None else wanted.max_retries + 1,
+            backoff_ms=defaults.backoff_ms if wanted.backoff_ms is None else wanted.backoff_ms,
+            hold=wanted.hold,
+            hold_ms=wanted.hold_ms,
+        )
+
+    def _hold(self, topic: str, job: NewJob, done: OnKept) -> None:
+        """Nobody subscribes yet: the first who does gets it (04 §4.3)."""
+
+        def held(dropped: int | None, error: StoreError | None) -> None:
+            if dropped is None:
+                done(None, str(error))
+                return
+            if dropped:
+                logger.warning(
+                    "Topic %s has no subscriber and keeps %s messages: the oldest is dropped",
+                    topic,
+                    self._config.held_messages,
+                )
+            done(job.id, None)
+
+        self.store.hold(self.store.place("topic", topic), job, self._config.held_messages, held)
+
+    def _save(self, destination: _Destination, takes_held: bool) -> None:
+        """Keep a destination; the first one of a topic gets what the topic has kept so far."""
+        place = destination.place
+
+        def saved(moved: int | None, error: StoreError | None) -> None:
+            if moved:
+                logger.info("Topic %s: %s messages that were kept go to %s", place.name, moved, place.function_id)
+                destination.consumer.filled()
+            elif error is not None and not self.store.database.closed:
+                logger.error("Topic %s: its subscriber cannot be noted: %s; trying again", place.name, error)
+                clock = self._engine.clock
+                clock.call_at(clock.now() + _AGAIN_S, lambda: self._save(destination, takes_held))
+
+        held = self.store.place("topic", place.name) if takes_held else None
+        self.store.save_place(place, held, saved)
+
+    # -- retention ------------------------------------------------------------------------------------------------
+
+    def _expire_later(self) -> None:
+        clock = self._engine.clock
+        shortest_ms = min(config.retention_ms or 2**53 for config in self._config.topic_configs.values())
+        self._expiry = clock.call_at(clock.now() + min(shortest_ms / 1000, _EXPIRY_S), self._expire)
+
+    def _expire(self) -> None:
+        if self._engine.spawn is not None:
+            self._engine.spawn(self._expired())
+        self._expire_later()
+
+    async def _expired(self) -> None:
+        for topic, config in self._config.topic_configs.items():
+            for place in list(self.store.places.values()):
+                destination = self._destinations.get(topic, {}).get((place.namespace, place.function_id))
+                waited_for = place.name == topic and (destination is None or not destination.subscribers.all)
+                if config.retention_ms is None or place.kind == "queue" or not waited_for:
+                    continue
+                before_ms = self._engine.clock.time_ms() - config.retention_ms
+                try:
+                    dropped = await self.store.expire(place, before_ms)
+                except StoreError as error:
+                    logger.error("Topic %s: old messages cannot be dropped: %s", topic, error)
+                    return
+                if dropped and destination is not None:
+                    destination.consumer.begin_anew()
+                if dropped:
+                    logger.warning("Topic %s: %s messages were dropped, no subscriber came for them", topic, dropped)
+
+    # -- functions ------------------------------------------------------------------------------------------------
+
+    def _functions_changed(self, previous: Function | None, current: Function | None) -> None:
+        if current is not None and not self._stopping:
+            for consumer in self._consumers():
+                consumer.target_changed(*current.key)
+
+    def _consumers(self) -> list[Consumer]:
+        of_topics = (each.consumer for group in self._destinations.values() for each in group.values())
+        return [*self._queues.values(), *of_topics]
+
+    # -- for people -----------------------------------------------------------------------------------------------
+
+    async def stats(self, source: Source) -> Stats:
+        places, consumers = self._places(source), self._consumers_of(source)
+        try:
+            counts = await self.store.counts(places)
+        except StoreError as error:
+            raise QueueFailure(str(error)) from None
+        return Stats(
+            depth=counts.waiting + counts.delayed,
+            dead=counts.dead,
+            in_flight=sum(consumer.in_flight for consumer in consumers),
+            delayed=counts.delayed,
+            delivered=sum(consumer.delivered for consumer in consumers),
+            failed=sum(consumer.failed for consumer in consumers),
+        )
+
+    async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
+        try:
+            return await self.store.dead_letters(self._places(source), offset, limit)
+        except StoreError as error:
+            raise QueueFailure(str(error)) from None
+
+    async def redrive(self, source: Source) -> int:
+        try:
+            redriven = sum([await self.store.redrive(place) for place in self._places(source)])
+        except StoreError as error:
+            raise QueueFailure(str(error)) from None
+        self._filled(source)
+        return redriven
+
+    async def redrive_message(self, source: Source, job_id: str) -> int:
+        try:
+            for place in self._places(source):
+                if await self.store.redrive_one(place, job_id):
+                    self._filled(source)
+                    return 1
+        except StoreError as error:
+            raise QueueFailure(str(error)) from None
+        return 0
+
+    async def discard_message(self, source: Source, job_id: str) -> int:
+        try:
+            for place in self._places(source):
+                if await self.store.discard(place, job_id):
+                    return 1
+        except StoreError as error:
+            raise QueueFailure(str(error)) from None
+        return 0
+
+    def definitions(self) -> dict[str, Any]:
+        return self.store.definitions()
+
+    async def define(self, name: str, config: bytes) -> None:
+        try:
+            await self.store.define(name, config)
+        except StoreError as error:
+            raise QueueFailure(str(error)) from None
+
+    def _places(self, source: Source) -> list[Place]:
+        """Of a topic all that there are, whoever subscribes now."""
+        return [
+            place
+            for place in self.store.places.values()
+            if (source.queue is not None and place.kind == "queue" and place.name == source.queue.name)
+            or (source.topic is not None and place.kind != "queue" and place.name == source.topic)
+        ]
+
+    def _consumers_of(self, source: Source) -> Iterable[Consumer]:
+        places = {id(place) for place in self._places(source)}
+        return [consumer for consumer in self._consumers() if id(consumer.place) in places]
+
+    def _filled(self, source: Source) -> None:
+        for consumer in self._consumers_of(source):
+            consumer.filled()
+
+
+def _for(settings: SubscriberSettings, job: NewJob) -> NewJob:
+    """The message as one destination gets it, with an id of its own."""
+    group_field = settings.message_group_field
+    found, value = member(job.data, group_field) if group_field is not None else (False, None)
+    return msgspec.structs.replace(
+        job,
+        id=str(uuid.uuid4()),
+        group=group_of(value) if found and value is not None else None,
+        delay_ms=0 if settings.fifo else settings.delay_ms,
+    )

@@ -1,0 +1,133 @@
+"""The adapter `redis`: topics over Redis channels, to whoever listens now; nothing is kept (04 §11.2, O12)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from iii.engine.engine import Engine
+from iii.modules.queue.adapter import OnKept, QueueFailure, Source, Stats
+from iii.modules.queue.attempt import Attempt, Target
+from iii.modules.queue.config import NamedQueue
+from iii.modules.queue.job import DeadLetter, Failure, NewJob
+from iii.modules.queue.subscription import Subscription
+from iii.protocol.tracecontext import valid_traceparent
+from iii.storage.redis_channels import RedisChannels
+
+logger = logging.getLogger(__name__)
+
+_NO_DEAD_LETTERS = "RedisAdapter does not support DLQ operations (pub/sub only)"
+
+
+class _Trace(Struct):
+    traceparent: str | None = None
+    baggage: str | None = None
+
+
+class _Envelope(Struct):
+    trace: _Trace = msgspec.field(name="__trace")
+    data: Raw
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+class RedisAdapter:
+    """Every trigger of every engine gets each message once, and tries it once."""
+
+    broker_type = "redis"
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        """Raises StartFailure."""
+        self._engine = engine
+        self._channels = RedisChannels(url, self._heard, lambda: None)
+        self._subscriptions: dict[str, dict[str, Subscription]] = {}
+
+    async def open(self) -> None:
+        await self._channels.open()
+
+    async def close(self) -> None:
+        self._subscriptions.clear()
+        await self._channels.close()
+
+    async def serve(self, queue: NamedQueue) -> None:
+        """There is none; whoever enqueues is told (04 §10.1)."""
+
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: OnKept) -> None:
+        done(None, "named queues are not supported by the redis adapter")
+
+    def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
+        trace = msgspec.json.encode(_Trace(job.traceparent, job.baggage))
+        self._channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data))
+        done(job.id, None)
+
+    def subscribe(self, subscription: Subscription) -> None:
+        for topic in [topic for topic, triggers in self._subscriptions.items() if subscription.id in triggers]:
+            if topic != subscription.topic:
+                self._drop(topic, subscription.id)
+        if subscription.topic not in self._subscriptions:
+            self._channels.subscribe(subscription.topic)
+        self._subscriptions.setdefault(subscription.topic, {})[subscription.id] = subscription
+
+    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
+        self._drop(subscription.topic, subscription.id)
+
+    def topics(self) -> dict[str, int]:
+        return {topic: len(triggers) for topic, triggers in self._subscriptions.items()}
+
+    async def stats(self, source: Source) -> Stats:
+        return Stats()
+
+    async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
+        raise QueueFailure(_NO_DEAD_LETTERS)
+
+    async def redrive(self, source: Source) -> int:
+        raise QueueFailure(_NO_DEAD_LETTERS)
+
+    async def redrive_message(self, source: Source, job_id: str) -> int:
+        raise QueueFailure(_NO_DEAD_LETTERS)
+
+    async def discard_message(self, source: Source, job_id: str) -> int:
+        raise QueueFailure(_NO_DEAD_LETTERS)
+
+    def definitions(self) -> dict[str, Any]:
+        return {}
+
+    async def define(self, name: str, config: bytes) -> None:
+        raise QueueFailure("named queues are not supported by the redis adapter")
+
+    def _drop(self, topic: str, subscription_id: str) -> None:
+        triggers = self._subscriptions.get(topic, {})
+        triggers.pop(subscription_id, None)
+        if not triggers and self._subscriptions.pop(topic, None) is not None:
+            self._channels.unsubscribe(topic)
+
+    def _heard(self, topic: str, message: bytes) -> None:
+        trace = _Trace()
+        data = message
+        try:
+            envelope = _envelope.decode(message)
+        except (msgspec.ValidationError, RecursionError):
+            pass  # another program's: all of it is the data
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            logger.error("A message of topic %s is no JSON and dropped", topic)
+            return
+        else:
+            trace, data = envelope.trace, bytes(envelope.data)
+        for subscription in list(self._subscriptions.get(topic, {}).values()):
+            self._deliver(subscription, trace, data)
+
+    def _deliver(self, subscription: Subscription, trace: _Trace, data: bytes) -> None:
+        def done(failure: Failure | None) -> None:
+            if failure is not None:
+                logger.error(
+                    "Topic %s: %s failed, and the message is lost: %s",
+                    subscription.topic, target.function_id, failure.text,
+                )  # fmt: skip
+
+        target = Target(subscription.function_id, subscription.namespace, subscription.metadata, subscription.condition)
+        traceparent = valid_traceparent(trace.traceparent)
+        Attempt(self._engine, target, traceparent, trace.baggage, done).run(data)

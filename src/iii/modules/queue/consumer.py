@@ -1,0 +1,384 @@
+"""The consumer of one queue: takes jobs in order, as many at a time as it may, and settles each (04 §5, §6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from iii.modules.queue.attempt import Attempt, Target
+from iii.modules.queue.head import Head, Verdict
+from iii.modules.queue.job import Failure, Job, retry_delay_ms
+from iii.modules.queue.store import Accepted, JobStore, Place
+from iii.protocol.errors import FunctionNotFound
+from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.storage.items import StoreError
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Timer
+    from iii.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+STOP_S = 5.0  # for what runs when the engine stops (L4)
+_STARTS_AT_ONCE = 64  # then others have their turn
+_READ_ON_S = 0.002  # between pages that hold nothing for anybody
+_AGAIN_S = 1.0  # after the store failed
+_DUE_AT_ONCE = 256
+
+
+class Settings(NamedTuple):
+    """How a queue is consumed.
+
+    Attributes:
+        permits: jobs that run at a time; 0 pauses.
+        fifo: one job of a group at a time, in order.
+        timeout_ms: of one attempt.
+        max_attempts, backoff_ms: of jobs that were not given their own when they were accepted.
+        hold: a job whose target is missing waits for it; otherwise the attempt fails.
+        hold_ms: longest wait for a missing target; 0 is no limit.
+    """
+
+    permits: int
+    fifo: bool
+    timeout_ms: int
+    max_attempts: int
+    backoff_ms: int
+    hold: bool = True
+    hold_ms: int = 0
+
+
+class Targets(Protocol):
+    """Who does the jobs of a queue."""
+
+    one_for_all: bool
+    """Every job has the same target, so that its absence concerns all of them."""
+
+    def present(self, job: Job) -> bool:
+        """Whether the job could be delivered now."""
+
+    def choose(self, job: Job) -> Target:
+        """Whom to deliver it to, present or not."""
+
+
+class _Run:
+    """A job that runs."""
+
+    __slots__ = ("attempt", "deadline", "job")
+
+    def __init__(self, job: Job, attempt: Attempt, deadline: float) -> None:
+        self.job = job
+        self.attempt = attempt
+        self.deadline = deadline
+
+
+class Consumer:
+    """Woken by what is accepted, by what comes due, by targets that appear and by free permits; it never polls."""
+
+    def __init__(
+        self, engine: Engine, store: JobStore, place: Place, label: str, settings: Settings, targets: Targets
+    ) -> None:
+        self.place = place
+        self.label = label  # for log lines
+        self.settings = settings
+        self.delivered = 0
+        self.failed = 0
+        self._engine = engine
+        self._clock = engine.clock
+        self._store = store
+        self._targets = targets
+        self._head = Head(store, place, settings.fifo)
+        self._running: dict[int, _Run] = {}
+        self._unsettled = 0  # what became of them is not in the store yet
+        self._pumping = False
+        self._started = False
+        self._stopping = False
+        self._changing = False  # waits until nothing is on its way, to begin anew
+        self._idle: Callable[[], None] | None = None
+        self._timers: dict[Callable[[], None], tuple[float, Timer]] = {}
+        self._missing_since: dict[tuple[str, str] | None, int] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._running)
+
+    def start(self) -> None:
+        """Deliver from now on."""
+        self._started = True
+        self._open_head()
+        self._wake_for_due()
+        self.pump()
+
+    async def stop(self) -> None:
+        """Start nothing more, give what runs up to 5 s, and leave the rest to the next start, without an attempt (L4)."""
+        self._stopping = True
+        if self._running or self._unsettled:
+            idle = asyncio.get_running_loop().create_future()
+            self._idle = lambda: None if idle.done() else idle.set_result(None)
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await idle
+            except TimeoutError:
+                left = len(self._running)
+                logger.warning("%s: %s jobs did not end in time; they run again after the next start", self.label, left)
+        for run in self._running.values():
+            run.attempt.withdraw()
+        self._running.clear()
+        for _, timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def configure(self, settings: Settings) -> None:
+        """Other settings from now on; what runs goes on, and no attempt is counted."""
+        changes_order = settings.fifo != self.settings.fifo
+        self.settings = settings
+        if changes_order:
+            self.begin_anew()
+        self.pump()
+
+    def begin_anew(self) -> None:
+        """Read again what waits, once nothing is on its way."""
+        self._changing = True
+        self._begin_anew()
+
+    def accepted(self, accepted: Accepted) -> None:
+        """A job of this place is in the store."""
+        if accepted.job is not None:
+            self._head.offer(accepted.job)
+            self.pump()
+        elif accepted.ready_at is not None:
+            self._at(accepted.ready_at, self._promote)
+
+    def filled(self) -> None:
+        """Jobs came into the place by another way."""
+        self._head.more()
+        self.pump()
+
+    def target_changed(self, namespace: str, function_id: str) -> None:
+        """A function was registered."""
+        target = (namespace, function_id)
+        self._missing_since.pop(None if self._targets.one_for_all else target, None)
+        self._head.target_found(target)
+        self.pump()
+
+    # -- starting -------------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Start what may start."""
+        if self._pumping or self._stopping or self._changing or not self._started:
+            return
+        self._pumping = True
+        try:
+            for _ in range(_STARTS_AT_ONCE):
+                if len(self._running) >= self.settings.permits:
+                    return
+                job = self._head.take(self._judge)
+                if job is None:
+                    if not self._head.caught_up and not self._head.stalled:
+                        self._after(_READ_ON_S, self.pump)
+                    return
+                self._run(job)
+            self._after(0.0, self.pump)
+        except sqlite3.Error as error:
+            logger.error("%s cannot be read: %s; trying again", self.label, error)
+            self._after(_AGAIN_S, self.pump)
+        finally:
+            self._pumping = False
+
+    def _judge(self, job: Job) -> Verdict:
+        settings = self.settings
+        if not settings.hold or self._targets.present(job):
+            return Verdict.RUN
+        if settings.hold_ms:
+            now_ms = self._clock.time_ms()
+            since = self._missing_since.setdefault(job.target, now_ms)
+            until = max(since, job.created_at) + settings.hold_ms
+            if until <= now_ms:
+                return Verdict.RUN  # and fail
+            self._at(until, self._look_at_missing)
+        return Verdict.STOP if self._targets.one_for_all else Verdict.PASS_OVER
+
+    def _look_at_missing(self) -> None:
+        for target in self._missing_since:
+            self._head.target_found(target)
+        self.pump()
+
+    def _run(self, job: Job) -> None:
+        target = self._targets.choose(job)
+        attempt = Attempt(
+            self._engine, target, job.traceparent, job.baggage, lambda failure: self._finished(run, failure)
+        )
+        deadline = self._clock.now() + self.settings.timeout_ms / 1000
+        run = self._running[job.seq] = _Run(job, attempt, deadline)
+        self._wake(deadline, self._look_at_deadlines)
+        self.delivered += 1
+        if not self._targets.present(job):
+            error = FunctionNotFound(target.function_id, target.namespace or DEFAULT_NAMESPACE)
+            self._finished(run, Failure(error.code, error.message))
+        elif job.data is not None:
+            attempt.run(job.data)
+        else:
+            self._store.data_of(job, lambda data, error: self._loaded(run, data, error))
+
+    def _loaded(self, run: _Run, data: bytes | None, error: StoreError | None) -> None:
+        if data is not None:
+            run.attempt.run(data)
+            return
+        if self._running.pop(run.job.seq, None) is not run or self._store.database.closed:
+            return
+        logger.error("%s: job %s cannot be read: %s; trying again", self.label, run.job.id, error)
+        run.attempt.withdraw()
+        self._head.give_back(run.job)
+        self._after(_AGAIN_S, self.pump)
+
+    # -- settling -------------------------------------------------------------------------------------------------
+
+    def _finished(self, run: _Run, failure: Failure | None) -> None:
+        if self._running.pop(run.job.seq, None) is not run:
+            return
+        self._unsettled += 1
+        if failure is None:
+            self._remove(run.job)
+        else:
+            self.failed += 1
+            self._failed(run.job, failure)
+        self.pump()
+
+    def _remove(self, job: Job) -> None:
+        def done(_: object, error: StoreError | None) -> None:
+            self._settled(job, error, lambda: self._remove(job))
+
+        self._store.remove(job, done)
+
+    def _failed(self, job: Job, failure: Failure) -> None:
+        attempts = job.attempts + 1
+        max_attempts = self.settings.max_attempts if job.max_attempts is None else job.max_attempts
+        now_ms = self._clock.time_ms()
+        if attempts >= max_attempts:
+            self._bury(job, failure, now_ms, attempts, max_attempts)
+            return
+        backoff_ms = self.settings.backoff_ms if job.backoff_ms is None else job.backoff_ms
+        ready_at = now_ms + retry_delay_ms(backoff_ms, attempts)
+        logger.info(
+            "Job failed, next attempt in %g s: %s", (ready_at - now_ms) / 1000, failure.text,
+            extra={"fields": {"queue": self.label, "job": job.id, "attempts": f"{attempts} of {max_attempts}"}},
+        )  # fmt: skip
+        self._postpone(job, failure, now_ms, ready_at)
+
+    def _postpone(self, job: Job, failure: Failure, failed_at: int, ready_at: int) -> None:
+        def done(_: object, error: StoreError | None) -> None:
+            again = self._settled(job, error, lambda: self._postpone(job, failure, failed_at, ready_at), again=True)
+            if again:
+                self._at(ready_at, self._promote)
+
+        self._store.postpone(job, failure, failed_at, ready_at, done)
+
+    def _bury(self, job: Job, failure: Failure, failed_at: int, attempts: int, max_attempts: int) -> None:
+        def done(_: object, error: StoreError | None) -> None:
+            if self._settled(job, error, lambda: self._bury(job, failure, failed_at, attempts, max_attempts)):
+                logger.warning(
+                    "Job exhausted, moved to DLQ: %s", failure.text,
+                    extra={"fields": {"queue": self.label, "job": job.id, "attempts": attempts}},
+                )  # fmt: skip
+
+        self._store.bury(job, failure, failed_at, max_attempts, done)
+
+    def _settled(self, job: Job, error: StoreError | None, repeat: Callable[[], None], again: bool = False) -> bool:
+        """What became of a job is in the store; if that failed, it is tried until it is. Whether it is."""
+        if error is not None:
+            if self._store.database.closed or self._stopping:
+                self._unsettled -= 1
+                self._tell_idle()
+            else:
+                self._clock.call_at(self._clock.now() + _AGAIN_S, repeat)
+            return False
+        self._unsettled -= 1
+        try:
+            self._head.settled(job, again)
+        except sqlite3.Error as failure:
+            logger.error("%s cannot be read: %s; beginning anew", self.label, failure)
+            self._changing = True
+        self._begin_anew()
+        self._tell_idle()
+        if self.settings.fifo:
+            self.pump()
+        return True
+
+    def _tell_idle(self) -> None:
+        if self._idle is not None and not self._running and not self._unsettled:
+            self._idle()
+
+    def _begin_anew(self) -> None:
+        if self._changing and not self._running and not self._unsettled and not self._stopping:
+            self._changing = False
+            self._open_head()
+            self._after(0.0, self.pump)
+
+    def _open_head(self) -> None:
+        self._head = Head(self._store, self.place, self.settings.fifo)
+        try:
+            self._head.open()
+        except sqlite3.Error as error:
+            logger.error("%s cannot be read: %s; trying again", self.label, error)
+            self._changing = True
+            self._after(_AGAIN_S, self._begin_anew)
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def _look_at_deadlines(self) -> None:
+        now = self._clock.now()
+        timeout_ms = self.settings.timeout_ms
+        for run in list(self._running.values()):
+            if run.deadline <= now:
+                run.attempt.withdraw()
+                self._finished(run, Failure("dispatch_timeout", f"no result within {timeout_ms} ms"))
+        if self._running:
+            self._wake(min(run.deadline for run in self._running.values()), self._look_at_deadlines)
+
+    def _promote(self) -> None:
+        if not self._stopping:
+            self._store.promote(self.place, self._clock.time_ms(), _DUE_AT_ONCE, self._promoted)
+
+    def _promoted(self, jobs: list[Job] | None, error: StoreError | None) -> None:
+        if error is not None or jobs is None:
+            if not self._store.database.closed and not self._stopping:
+                self._after(_AGAIN_S, self._promote)
+            return
+        for job in jobs:
+            self._head.offer(job)
+        self._wake_for_due()
+        self.pump()
+
+    def _wake_for_due(self) -> None:
+        try:
+            due = self._store.next_due(self.place)
+        except sqlite3.Error as error:
+            logger.error("%s cannot be read: %s; trying again", self.label, error)
+            self._after(_AGAIN_S, self._wake_for_due)
+            return
+        if due is not None:
+            self._at(due, self._promote)
+
+    def _at(self, time_ms: int, act: Callable[[], None]) -> None:
+        self._after(max(time_ms - self._clock.time_ms(), 0) / 1000, act)
+
+    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+        self._wake(self._clock.now() + seconds, act)
+
+    def _wake(self, when: float, act: Callable[[], None]) -> None:
+        """Do it then; one that was to be done later is done then, one that will be done earlier stays as it is."""
+        if self._stopping and act != self._look_at_deadlines:
+            return
+        waiting = self._timers.get(act)
+        if waiting is not None:
+            if waiting[0] <= when:
+                return
+            waiting[1].cancel()
+
+        def due() -> None:
+            self._timers.pop(act, None)
+            act()
+
+        self._timers[act] = (when, self._clock.call_at(when, due))

@@ -1,0 +1,85 @@
+"""From a request to a job of a named queue: what is checked, and what the queue adds (04 §3.3, §3.5)."""
+
+from __future__ import annotations
+
+from iii.modules.queue.config import NamedQueue
+from iii.modules.queue.job import MAX_DELAY_MS, NewJob, group_of, member
+from iii.modules.queue.requests import EnqueueJobRequest
+from iii.protocol.errors import EnqueueFailed
+from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.tracecontext import valid_traceparent
+
+_DELAY_LIMIT_MS = 366 * MAX_DELAY_MS
+_DEDUPLICATION_CHARACTERS = 256
+
+
+def new_job(queue: NamedQueue, request: EnqueueJobRequest, now_ms: int) -> NewJob:
+    """Raises EnqueueFailed."""
+    config = queue.config
+    data = bytes(request.data)
+    metadata = bytes(request.metadata)
+    job = NewJob(
+        id=request.message_receipt_id,
+        data=data,
+        created_at=now_ms,
+        function_id=request.function_id,
+        namespace=None if request.namespace == DEFAULT_NAMESPACE else request.namespace,
+        metadata=None if metadata == b"null" else metadata,
+        max_attempts=config.max_retries,
+        backoff_ms=config.backoff_ms,
+        traceparent=valid_traceparent(request.traceparent),
+        baggage=request.baggage,
+    )
+    if config.fifo:
+        job.group = _group(queue, data)
+    given = (request.delay_ms, request.deduplication_id, request.priority)
+    if given != (None, None, None) or config.delay_ms or config.deduplication_field or config.max_priority:
+        _add_options(queue, request, job)
+    return job
+
+
+def _group(queue: NamedQueue, data: bytes) -> str:
+    field = queue.config.message_group_field
+    if field is None:
+        raise EnqueueFailed(f"FIFO queue '{queue.name}' requires 'message_group_field' to be configured")
+    found, value = member(data, field)
+    if not found:
+        raise EnqueueFailed(f"FIFO queue '{queue.name}' requires field '{field}' in data, but it was not found")
+    if value is None:
+        raise EnqueueFailed(f"FIFO queue '{queue.name}': field '{field}' must not be null")
+    return group_of(value)
+
+
+def _add_options(queue: NamedQueue, request: EnqueueJobRequest, job: NewJob) -> None:
+    config, name = queue.config, queue.name
+    job.delay_ms = config.delay_ms if request.delay_ms is None else request.delay_ms
+    if not 0 <= job.delay_ms <= _DELAY_LIMIT_MS:
+        raise EnqueueFailed(f"Queue '{name}': delay_ms must be between 0 and {_DELAY_LIMIT_MS}, got {job.delay_ms}")
+    if config.fifo and job.delay_ms:
+        raise EnqueueFailed(f"FIFO queue '{name}' keeps the order of its jobs: it takes no delay_ms")
+    job.priority = _priority(queue, request, job.data)
+    identity: object = request.deduplication_id
+    if identity is None and config.deduplication_field is not None:
+        _, value = member(job.data, config.deduplication_field)
+        identity = None if value is None else group_of(value)
+    elif identity is not None and not 0 < len(request.deduplication_id or "") <= _DEDUPLICATION_CHARACTERS:
+        raise EnqueueFailed(f"Queue '{name}': deduplication_id must have 1 to {_DEDUPLICATION_CHARACTERS} characters")
+    if identity is not None:
+        job.deduplication_id, job.deduplication_ms = str(identity), config.deduplication_window_ms
+
+
+def _priority(queue: NamedQueue, request: EnqueueJobRequest, data: bytes) -> int:
+    """Of the payload, as brokers do, whatever does not fit is brought into the range; asked for, it is an error."""
+    highest = queue.config.max_priority
+    if request.priority is not None:
+        if highest is None:
+            raise EnqueueFailed(f"Queue '{queue.name}' has no priorities: set 'max_priority' in its queue_configs")
+        if not 0 <= request.priority <= highest:
+            raise EnqueueFailed(
+                f"Queue '{queue.name}': priority must be between 0 and {highest}, got {request.priority}"
+            )
+        return request.priority
+    if highest is None or queue.config.priority_field is None:
+        return 0
+    _, value = member(data, queue.config.priority_field)
+    return min(max(value, 0), highest) if isinstance(value, int) and not isinstance(value, bool) else 0

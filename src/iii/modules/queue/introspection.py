@@ -1,0 +1,173 @@
+"""Functions for people: what waits, what failed for good, and what to do about it (04 §8.2, §9)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Raw
+
+from iii.engine.builtin import builtin
+from iii.modules.queue.adapter import QueueFailure, Source
+from iii.modules.queue.requests import (
+    AnyInput,
+    DeadLetterRow,
+    DeadLettersInput,
+    DeadLetterTopicRow,
+    MessageInput,
+    MessageResult,
+    RedriveInput,
+    RedriveResult,
+    TopicRow,
+    TopicStats,
+    TopicStatsInput,
+)
+from iii.protocol.errors import InvocationError
+
+if TYPE_CHECKING:
+    from iii.modules.queue.module import Queue
+
+logger = logging.getLogger(__name__)
+
+_INTERNAL = "__fn_queue::"  # before the name of a named queue in tools of others
+_NAMED = "function_queue"
+
+
+class Introspection:
+    """Queues and topics under one name are shown, counted and redriven together."""
+
+    def __init__(self, module: Queue) -> None:
+        self._module = module
+
+    @builtin("iii::queue::redrive", spec="04 §8.2", aliases={"topic": "queue"})
+    async def redrive(self, request: RedriveInput) -> RedriveResult:
+        """Try all dead letters of a queue or topic again"""
+        source = self._named(request.queue)
+        try:
+            redriven = await self._module.adapter.redrive(source)
+        except QueueFailure as error:
+            text = f"Failed to redrive DLQ for queue '{request.queue}': {error}"
+            raise InvocationError("redrive_failed", text) from None
+        if redriven:
+            logger.info("%s dead letters of %s are tried again", redriven, request.queue)
+        return RedriveResult(queue=request.queue, redriven=redriven)
+
+    @builtin("iii::queue::redrive_message", spec="04 §8.2", aliases={"topic": "queue"})
+    async def redrive_message(self, request: MessageInput) -> MessageResult:
+        """Try one dead letter again"""
+        source = self._one(request)
+        try:
+            redriven = await self._module.adapter.redrive_message(source, request.message_id)
+        except QueueFailure as error:
+            text = f"Failed to redrive DLQ message '{request.message_id}' for queue '{request.queue}': {error}"
+            raise InvocationError("redrive_message_failed", text) from None
+        return MessageResult(queue=request.queue, message_id=request.message_id, redriven=redriven)
+
+    @builtin("iii::queue::discard_message", spec="04 §8.2", aliases={"topic": "queue"})
+    async def discard_message(self, request: MessageInput) -> MessageResult:
+        """Drop one dead letter"""
+        source = self._one(request)
+        try:
+            discarded = await self._module.adapter.discard_message(source, request.message_id)
+        except QueueFailure as error:
+            raise InvocationError("discard_message_failed", f"Failed to discard DLQ message: {error}") from None
+        return MessageResult(queue=request.queue, message_id=request.message_id, redriven=discarded)
+
+    @builtin("engine::queue::list_topics", spec="04 §9.1", request=AnyInput)
+    def list_topics(self, request: Raw) -> list[TopicRow]:
+        """List all topics and named queues"""
+        rows = [
+            TopicRow(name=name, broker_type=self._module.adapter.broker_type, subscriber_count=triggers)
+            for name, triggers in self._module.adapter.topics().items()
+        ]
+        rows += [
+            TopicRow(name=name, broker_type=_NAMED, subscriber_count=queue.config.concurrency)
+            for name, queue in self._module.queues.items()
+        ]
+        return sorted(rows, key=lambda row: row.name)
+
+    @builtin("engine::queue::topic_stats", spec="04 §9.1")
+    async def topic_stats(self, request: TopicStatsInput) -> TopicStats:
+        """Numbers of a topic or named queue"""
+        source = self._asked(request.topic, request.queue)
+        try:
+            stats = await self._module.adapter.stats(source)
+        except QueueFailure as error:
+            raise InvocationError("topic_stats_failed", f"Failed to get topic stats: {error}") from None
+        triggers = self._module.adapter.topics().get(source.topic or "", 0)
+        return TopicStats(
+            depth=stats.depth,
+            consumer_count=triggers + (0 if source.queue is None else source.queue.config.concurrency),
+            dlq_depth=stats.dead,
+            config=None if source.queue is None else msgspec.to_builtins(source.queue.config),
+            in_flight=stats.in_flight,
+            delayed=stats.delayed,
+            delivered=stats.delivered,
+            failed=stats.failed,
+        )
+
+    @builtin("engine::queue::dlq_topics", spec="04 §9.1", request=AnyInput)
+    async def dlq_topics(self, request: Raw) -> list[DeadLetterTopicRow]:
+        """List topics and named queues with the number of their dead letters"""
+        adapter, queues = self._module.adapter, self._module.queues
+        rows = []
+        for name in sorted({*adapter.topics(), *queues}):
+            try:
+                count = (await adapter.stats(self._source(name))).dead
+            except QueueFailure:
+                count = 0
+            kind = _NAMED if name in queues else adapter.broker_type
+            rows.append(DeadLetterTopicRow(topic=name, broker_type=kind, message_count=count))
+        return rows
+
+    @builtin("engine::queue::dlq_messages", spec="04 §9.1")
+    async def dlq_messages(self, request: DeadLettersInput) -> list[DeadLetterRow]:
+        """Dead letters of a topic or named queue, newest first"""
+        source = self._asked(request.topic, request.queue)
+        try:
+            found = await self._module.adapter.dead_letters(source, request.offset, request.limit)
+        except QueueFailure as error:
+            raise InvocationError("dlq_messages_failed", f"Failed to browse DLQ messages: {error}") from None
+        return [
+            DeadLetterRow(
+                id=letter.id,
+                payload=Raw(letter.data),
+                error=letter.error,
+                failed_at=letter.failed_at // 1000,
+                retries=letter.attempts,
+                size_bytes=letter.size,
+                max_attempts=letter.max_attempts,
+                function_id=letter.function_id,
+                namespace=letter.namespace,
+                created_at=letter.created_at,
+                stacktrace=letter.stacktrace,
+                history=Raw(letter.history),
+            )
+            for letter in found
+        ]
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    def _named(self, name: str) -> Source:
+        if not name:
+            raise InvocationError("queue_not_set", "Queue name is required")
+        return self._source(name)
+
+    def _one(self, request: MessageInput) -> Source:
+        source = self._named(request.queue)
+        if not request.message_id:
+            raise InvocationError("message_id_not_set", "Message ID is required")
+        return source
+
+    def _asked(self, topic: object, queue: object) -> Source:
+        name = topic if isinstance(topic, str) else queue
+        if not isinstance(name, str) or not name:
+            raise InvocationError("topic_required", "topic is required")
+        return self._source(name)
+
+    def _source(self, name: str) -> Source:
+        queues = self._module.queues
+        if name.startswith(_INTERNAL) and name not in queues:
+            return Source(queues.get(name.removeprefix(_INTERNAL)), None)
+        return Source(queues.get(name), name)

@@ -1,0 +1,130 @@
+"""One job: what somebody wants done, and how often that was tried (04 §3.5)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+MAX_DELAY_MS = 24 * 3600 * 1000  # of a retry (04 §5.1)
+_GROUP_CHARACTERS = 200  # longer values are shortened to their hash
+
+
+class NewJob(Struct, kw_only=True, gc=False):
+    """A job before it is accepted.
+
+    Attributes:
+        id: the receipt of a named queue's job (04 §3.5).
+        function_id, namespace: of the target; a topic's destination knows them.
+        data, metadata: JSON; what the function gets.
+        group: within which a fifo queue keeps order.
+        priority: higher goes first.
+        delay_ms: before its first delivery.
+        max_attempts, backoff_ms: as its queue had them when it came; a topic's job takes them from its subscriber.
+        deduplication_id: a second job with the same one is not accepted within the window.
+    """
+
+    id: str
+    data: bytes
+    created_at: int  # Unix milliseconds
+    function_id: str | None = None
+    namespace: str | None = None
+    metadata: bytes | None = None
+    group: str | None = None
+    priority: int = 0
+    delay_ms: int = 0
+    max_attempts: int | None = None
+    backoff_ms: int | None = None
+    traceparent: str | None = None
+    baggage: str | None = None
+    deduplication_id: str | None = None
+    deduplication_ms: int = 0
+
+
+class Job(Struct, gc=False):
+    """A job of the store. Its place in the order is `key`: first the priority, then the order of acceptance."""
+
+    rank: int  # minus its priority
+    seq: int
+    id: str
+    group: str | None
+    function_id: str | None
+    namespace: str | None
+    attempts: int  # that failed
+    max_attempts: int | None
+    backoff_ms: int | None
+    created_at: int
+    traceparent: str | None
+    baggage: str | None
+    metadata: bytes | None
+    data: bytes | None  # None: large, and read when it is delivered
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.rank, self.seq
+
+    @property
+    def target(self) -> tuple[str, str] | None:
+        """Namespace and function; None where the queue has one target."""
+        return None if self.function_id is None else (self.namespace or DEFAULT_NAMESPACE, self.function_id)
+
+
+class Failure(NamedTuple):
+    """Why an attempt failed."""
+
+    code: str
+    message: str
+    stacktrace: str | None = None
+
+    @property
+    def text(self) -> str:
+        """As dead letters show it (04 §8.1)."""
+        return f"{self.code}: {self.message}"
+
+
+class DeadLetter(NamedTuple):
+    """A job that is not tried any more."""
+
+    id: str
+    data: bytes
+    error: str
+    failed_at: int  # Unix milliseconds
+    attempts: int
+    max_attempts: int | None
+    function_id: str | None
+    namespace: str | None
+    created_at: int
+    size: int
+    stacktrace: str | None
+    history: bytes  # JSON: time and text of the last failures
+
+
+def retry_delay_ms(backoff_ms: int, attempts: int) -> int:
+    """Before the next try, after so many failures: doubled each time, at most a day (04 §5.1)."""
+    doublings: int = 2 ** min(attempts - 1, 64)
+    return min(backoff_ms * doublings, MAX_DELAY_MS)
+
+
+def group_of(value: object) -> str:
+    """The group that a payload's value names: `1` and `"1"` are two (04 §3.3)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if len(text) <= _GROUP_CHARACTERS:
+        return text
+    import hashlib
+
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def member(data: bytes, name: str) -> tuple[bool, Any]:
+    """Whether a payload is an object with that member, and its value."""
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False, None
+    if not isinstance(found, dict) or name not in found:
+        return False, None
+    return True, found[name]

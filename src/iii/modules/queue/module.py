@@ -1,0 +1,235 @@
+"""`iii-queue`: the functions and trigger types of durable jobs (04 §1–11)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+from msgspec import UNSET
+
+from iii.engine.bindings import Binding
+from iii.engine.builtin import LATER, Later, builtin
+from iii.engine.engine import Engine
+from iii.engine.functions import Function
+from iii.engine.invocation import Invocation
+from iii.engine.module import Module
+from iii.engine.schema import json_schema
+from iii.engine.trigger_types import TriggerType
+from iii.modules.queue.adapter import QueueAdapter, QueueFailure
+from iii.modules.queue.adapters.builtin import BuiltinAdapter
+from iii.modules.queue.config import (
+    DEFAULT_QUEUE,
+    BuiltinConfig,
+    NamedQueue,
+    NamedQueueConfig,
+    QueueConfig,
+    RabbitmqConfig,
+    problem,
+)
+from iii.modules.queue.definition import InvalidQueueConfig, defined
+from iii.modules.queue.enqueueing import new_job
+from iii.modules.queue.introspection import Introspection
+from iii.modules.queue.job import NewJob
+from iii.modules.queue.requests import (
+    DefineQueueInput,
+    DefineQueueResult,
+    DurablePublishInput,
+    DurablePublishRequest,
+    EnqueueInput,
+    EnqueueJobRequest,
+    EnqueueResult,
+)
+from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.store import JobStore
+from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subscription, subscription_of
+from iii.net.start_failure import StartFailure
+from iii.protocol.errors import EnqueueFailed, InvocationError
+from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
+from iii.storage.adapter import AdapterConfig, RedisConfig
+from iii.storage.memory_database import MemoryDatabase
+
+logger = logging.getLogger(__name__)
+
+_ADAPTERS = {
+    "builtin": "builtin",
+    "memory": "builtin",
+    "in_memory": "builtin",
+    "file_based": "builtin",
+    "redis": "redis",
+    "rabbitmq": "rabbitmq",
+    "modules::queue::BuiltinQueueAdapter": "builtin",
+    "modules::queue::RedisAdapter": "redis",
+    "modules::queue::adapters::RedisAdapter": "redis",
+    "modules::queue::RabbitMQAdapter": "rabbitmq",
+}
+_METHODS = {"memory": "in_memory", "in_memory": "in_memory", "file_based": "file_based"}  # adapters named after them
+
+
+class Queue(Module):
+    name = "iii-queue"
+    description = "Durable jobs by named queue and by topic, with retries and dead letters."
+    Config: ClassVar = QueueConfig
+
+    def __init__(self, engine: Engine, config: QueueConfig | None = None, instance: str | None = None) -> None:
+        """Raises StartFailure."""
+        super().__init__(engine, instance)
+        self.config = config or QueueConfig()
+        self.queues = {DEFAULT_QUEUE: NamedQueue(DEFAULT_QUEUE, NamedQueueConfig())}
+        for name, settings in self.config.queue_configs.items():
+            wrong = problem(name, settings)
+            if wrong is not None:
+                raise StartFailure(f"{self.name}: {wrong}")
+            self.queues[name] = NamedQueue(name, settings)
+        self.adapter = _adapter(engine, self.config)
+        self._subscriptions: dict[str, Subscription] = {}
+
+    async def start(self) -> None:
+        """Open the store and begin with what is there. Raises StartFailure."""
+        await self.adapter.open()
+        for name, stored in self.adapter.definitions().items():
+            try:
+                self.queues[name] = NamedQueue(name, msgspec.json.decode(stored, type=NamedQueueConfig))
+            except msgspec.MsgspecError as error:
+                logger.error("Queue %s was defined in a way that is not understood any more: %s", name, error)
+        for queue in self.queues.values():
+            await self.adapter.serve(queue)
+
+    async def stop(self) -> None:
+        """Start no more jobs, let those that run end, and close the store (L4)."""
+        await self.adapter.close()
+
+    def functions(self) -> Iterator[Function]:
+        yield from super().functions()
+        yield from self.functions_of(Introspection(self))
+
+    # -- jobs -----------------------------------------------------------------------------------------------------
+
+    @builtin(ENQUEUE_PROVIDER, spec="04 §3.4, I4", request=EnqueueInput)
+    def enqueue(self, request: EnqueueJobRequest, invocation: Invocation) -> EnqueueResult | Later:
+        """Accept a job for a named queue"""
+        for member, given in (
+            ("queue", request.queue),
+            ("function_id", request.function_id),
+            ("messageReceiptId", request.message_receipt_id),
+        ):
+            if not given.strip():
+                raise EnqueueFailed(f"{member} is required")
+        queue = self.queues.get(request.queue)
+        if queue is None:
+            raise EnqueueFailed(f"Queue '{request.queue}' not found")
+        job = new_job(queue, request, self.engine.clock.time_ms())
+
+        def kept(receipt: str | None, error: str | None) -> None:
+            if receipt is None:
+                invocation.refuse(EnqueueFailed(f"Queue '{request.queue}' cannot take the job: {error}"))
+            else:
+                invocation.complete(b'{"messageReceiptId":%s}' % msgspec.json.encode(receipt))
+
+        self.adapter.enqueue(queue, job, kept)
+        return LATER
+
+    @builtin("iii::durable::publish", spec="04 §4.1", request=DurablePublishInput, aliases={"queue": "topic"})
+    def publish(self, request: DurablePublishRequest, invocation: Invocation) -> Later | None:
+        """Publish a message to every function that subscribes to a topic, durably"""
+        if not request.topic:
+            raise InvocationError("topic_not_set", "Topic is not set")
+        job = NewJob(
+            id=str(uuid.uuid4()),
+            data=bytes(request.data),
+            created_at=self.engine.clock.time_ms(),
+            traceparent=invocation.traceparent,
+            baggage=invocation.baggage,
+        )
+
+        def kept(receipt: str | None, error: str | None) -> None:
+            if receipt is None:
+                text = f"Topic '{request.topic}' cannot take the message: {error}"
+                invocation.refuse(InvocationError("publish_failed", text))
+            else:
+                invocation.complete(None)
+
+        self.adapter.publish(request.topic, job, kept)
+        return LATER
+
+    @builtin("enqueue", spec="04 §1.3", request=DurablePublishInput, aliases={"queue": "topic"})
+    def publish_by_old_name(self, request: DurablePublishRequest, invocation: Invocation) -> Later | None:
+        """The same as iii::durable::publish, as clients up to 0.10 call it"""
+        return self.publish(request, invocation)
+
+    @builtin("queue::define", spec="04 §10.3, O10")
+    async def define(self, request: DefineQueueInput) -> DefineQueueResult:
+        """Create a named queue, or change its settings"""
+        settings = {} if request.config is UNSET else request.config
+        config = defined(request.queue, settings)
+        queue = self.queues.get(request.queue)
+        if queue is not None and queue.config == config:
+            return DefineQueueResult(queue=request.queue, changed=False)
+        queue = NamedQueue(request.queue, config)
+        try:
+            await self.adapter.define(request.queue, msgspec.json.encode(config))
+            await self.adapter.serve(queue)
+        except QueueFailure as error:
+            raise InvalidQueueConfig(str(error)) from None
+        self.queues[request.queue] = queue
+        logger.info("Queue %s was defined: %s", request.queue, msgspec.json.encode(config).decode())
+        return DefineQueueResult(queue=request.queue, changed=True)
+
+    # -- subscribers ----------------------------------------------------------------------------------------------
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        for name, description in (
+            ("durable:subscriber", "Messages of a topic, durably"),
+            ("queue", "The same as durable:subscriber, as clients up to 0.10 call it"),
+        ):
+            schema = json_schema(DurableSubscriberTriggerConfig)
+            yield TriggerType(DEFAULT_NAMESPACE, name, self, description, config_schema=schema)
+
+    def bind(self, binding: Binding) -> None:
+        subscription = subscription_of(binding)
+        self.adapter.subscribe(subscription)
+        self._subscriptions[binding.id] = subscription
+
+    def unbind(self, binding: Binding) -> None:
+        subscription = self._subscriptions.pop(binding.id, None)
+        if subscription is not None:
+            self.adapter.unsubscribe(subscription, for_good=not binding.orphaned)
+
+
+def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
+    """Raises StartFailure."""
+    chosen = config.adapter or AdapterConfig()
+    called = chosen.name or chosen.class_ or ""
+    match chosen.kind(_ADAPTERS, default="builtin"):
+        case "redis":
+            from iii.modules.queue.adapters.redis import RedisAdapter
+
+            return RedisAdapter(engine, chosen.block(RedisConfig, Queue.name).redis_url)
+        case "rabbitmq":
+            from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
+
+            return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig, Queue.name))
+        case _:
+            block = chosen.block(BuiltinConfig, Queue.name)
+            if called in _METHODS:
+                block = msgspec.structs.replace(block, store_method=_METHODS[called])
+            return BuiltinAdapter(engine, _store(block), config, block)
+
+
+def _store(config: BuiltinConfig) -> JobStore:
+    method = config.store_method
+    if method not in ("in_memory", "file_based"):
+        logger.warning("iii-queue: store_method %r is not known: jobs are kept in memory", method)
+    if method != "file_based":
+        logger.warning(
+            "iii-queue keeps its jobs in memory: they are gone when the engine ends (store_method: in_memory)"
+        )
+        return JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS))
+    from iii.storage.database import Database
+
+    folder = Path(config.file_path) / "queue"
+    sync_s = max(config.save_interval_ms, 100) / 1000
+    return JobStore(lambda rolled_back: Database(folder, MIGRATIONS, config.durability, sync_s, rolled_back))

@@ -1,0 +1,153 @@
+"""What the functions of the queue take and give (04 §3.4, §4.1, §8, §9)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+
+class EnqueueInput(Struct, rename="camel", kw_only=True):
+    """As documented."""
+
+    queue: str
+    function_id: str = msgspec.field(name="function_id")
+    data: Any = None
+    message_receipt_id: str
+    namespace: str | None = None
+    traceparent: str | None = None
+    baggage: str | None = None
+    metadata: Any = None
+    delay_ms: Annotated[int | None, Meta(description="Before the first delivery.")] = msgspec.field(
+        name="delay_ms", default=None
+    )
+    deduplication_id: Annotated[
+        str | None, Meta(description="A second job with it is not accepted within the queue's window.")
+    ] = msgspec.field(name="deduplication_id", default=None)
+    priority: Annotated[int | None, Meta(description="Higher goes first, up to the queue's `max_priority`.")] = None
+
+
+class EnqueueJobRequest(Struct, rename="camel", kw_only=True):
+    queue: str = ""
+    function_id: str = msgspec.field(name="function_id", default="")
+    data: Raw = Raw(b"null")
+    message_receipt_id: str = ""
+    namespace: str | None = None
+    traceparent: str | None = None
+    baggage: str | None = None
+    metadata: Raw = Raw(b"null")
+    delay_ms: int | None = msgspec.field(name="delay_ms", default=None)
+    deduplication_id: str | None = msgspec.field(name="deduplication_id", default=None)
+    priority: int | None = None
+
+
+class EnqueueResult(Struct, rename="camel"):
+    message_receipt_id: str
+
+
+class DurablePublishInput(Struct, kw_only=True):
+    """As documented."""
+
+    topic: str
+    data: Any
+
+
+class DurablePublishRequest(Struct, kw_only=True):
+    topic: str
+    data: Raw
+
+
+class RedriveInput(Struct, kw_only=True):
+    """Of which queue or topic."""
+
+    queue: str
+
+
+class RedriveResult(Struct, kw_only=True):
+    queue: str
+    redriven: int
+
+
+class MessageInput(Struct, kw_only=True):
+    """Which dead letter, of which queue or topic."""
+
+    queue: str
+    message_id: str
+
+
+class MessageResult(Struct, kw_only=True):
+    queue: str
+    message_id: str
+    redriven: int
+
+
+class AnyInput(Struct):
+    """Nothing is asked for."""
+
+
+class TopicRow(Struct, kw_only=True):
+    name: str
+    broker_type: str
+    subscriber_count: int
+
+
+class TopicStatsInput(Struct, kw_only=True):
+    """Which queue or topic; `queue` is the same member."""
+
+    topic: Any = None
+    queue: Any = None
+
+
+class TopicStats(Struct, kw_only=True):
+    depth: Annotated[int, Meta(description="Jobs that are not done.")]
+    consumer_count: int
+    dlq_depth: int
+    config: Any = None
+    in_flight: Annotated[int, Meta(description="Of `depth`: those that run.")] = 0
+    delayed: Annotated[int, Meta(description="Of `depth`: those that wait for their time.")] = 0
+    delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
+    failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
+
+
+class DeadLetterTopicRow(Struct, kw_only=True):
+    topic: str
+    broker_type: str
+    message_count: int
+
+
+class DeadLettersInput(Struct, kw_only=True):
+    """Which queue or topic; `queue` is the same member."""
+
+    topic: Any = None
+    queue: Any = None
+    offset: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=0)] = 50
+
+
+class DeadLetterRow(Struct, kw_only=True):
+    id: str
+    payload: Any
+    error: str
+    failed_at: Annotated[int, Meta(description="Unix seconds.")]
+    retries: Annotated[int, Meta(description="Attempts that failed.")]
+    size_bytes: int
+    max_attempts: int | None = None
+    function_id: str | None = None
+    namespace: str | None = None
+    created_at: Annotated[int, Meta(description="Unix milliseconds.")] = 0
+    stacktrace: str | None = None
+    history: Annotated[Any, Meta(description="The last failures: time in Unix milliseconds, and text.")] = None
+
+
+class DefineQueueInput(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A named queue; absent settings have their defaults."""
+
+    queue: str = ""
+    config: dict[str, Any] | UnsetType = UNSET
+    _caller_worker_id: str | None = None
+
+
+class DefineQueueResult(Struct, kw_only=True):
+    queue: str
+    changed: bool

@@ -1,0 +1,72 @@
+"""The tables of the embedded queue (04 §7.2, §7.3)."""
+
+# A job that runs stays in its table, so that a crash gives it back where it was (04 §7.2.3).
+# `ready_at` is null for jobs that wait and a time for those that are to wait until then.
+MIGRATIONS = (
+    """
+    CREATE TABLE queues (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,                 -- queue, destination or topic
+        name TEXT NOT NULL,                 -- of the queue or the topic
+        namespace TEXT NOT NULL,            -- these two of a destination, else empty
+        function_id TEXT NOT NULL,
+        subscribed INTEGER NOT NULL,        -- a destination that gets what is published
+        settings TEXT,                      -- of its last subscriber
+        UNIQUE (kind, name, namespace, function_id)
+    );
+    CREATE TABLE jobs (
+        seq INTEGER PRIMARY KEY,            -- the order of acceptance
+        queue INTEGER NOT NULL,
+        rank INTEGER NOT NULL,              -- minus the priority
+        ready_at INTEGER,
+        grp TEXT,
+        id TEXT NOT NULL,
+        function_id TEXT,
+        namespace TEXT,
+        attempts INTEGER NOT NULL,
+        max_attempts INTEGER,
+        backoff_ms INTEGER,
+        created_at INTEGER NOT NULL,
+        traceparent TEXT,
+        baggage TEXT,
+        history TEXT,                       -- JSON: the last failures
+        metadata BLOB,
+        data BLOB NOT NULL
+    );
+    CREATE INDEX waiting ON jobs (queue, rank, seq) WHERE ready_at IS NULL;
+    CREATE INDEX delayed ON jobs (queue, ready_at) WHERE ready_at IS NOT NULL;
+    CREATE INDEX grouped ON jobs (queue, grp, rank, seq) WHERE grp IS NOT NULL;
+    CREATE TABLE dead (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of their death
+        queue INTEGER NOT NULL,
+        rank INTEGER NOT NULL,
+        grp TEXT,
+        id TEXT NOT NULL,
+        function_id TEXT,
+        namespace TEXT,
+        attempts INTEGER NOT NULL,
+        max_attempts INTEGER,
+        backoff_ms INTEGER,
+        created_at INTEGER NOT NULL,
+        traceparent TEXT,
+        baggage TEXT,
+        history TEXT,
+        metadata BLOB,
+        data BLOB NOT NULL,
+        error TEXT NOT NULL,
+        stacktrace TEXT,
+        failed_at INTEGER NOT NULL
+    );
+    CREATE INDEX dead_of ON dead (queue, place);
+    CREATE INDEX dead_by_id ON dead (queue, id);
+    CREATE TABLE deduplication (
+        queue INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        receipt TEXT NOT NULL,
+        expires_at INTEGER NOT NULL,
+        PRIMARY KEY (queue, id)
+    ) WITHOUT ROWID;
+    CREATE INDEX deduplication_end ON deduplication (expires_at);
+    CREATE TABLE definitions (name TEXT PRIMARY KEY, config TEXT NOT NULL) WITHOUT ROWID;
+    """,
+)

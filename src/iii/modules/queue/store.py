@@ -1,0 +1,489 @@
+"""Jobs as rows of a store: every step of their life is one transaction (04 §7.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+
+import msgspec
+
+from iii.modules.queue.job import DeadLetter, Failure, Job, NewJob
+from iii.storage.items import StoreError
+from iii.storage.transactions import Transactions, Work
+
+Kind: TypeAlias = Literal["queue", "destination", "topic"]
+
+_INLINE_BYTES = 16 * 1024  # a job with more is read when it is delivered
+_JOB_BYTES = 400  # about, of a write that waits, beside its data
+_FAILURES_KEPT = 10
+_REDRIVEN_AT_ONCE = 500
+_COLUMNS = (
+    "rank, seq, id, grp, function_id, namespace, attempts, max_attempts, backoff_ms, created_at, traceparent, baggage"
+)
+_JOB = f"{_COLUMNS}, metadata, CASE WHEN length(data) <= {_INLINE_BYTES} THEN data END"
+_KEPT = (
+    "queue, rank, grp, id, function_id, namespace, max_attempts, backoff_ms, created_at, traceparent, baggage, history, "
+    "metadata, data"
+)
+
+_INSERT: Final = """
+    INSERT INTO jobs (seq, queue, rank, ready_at, grp, id, function_id, namespace, attempts, max_attempts, backoff_ms,
+                      created_at, traceparent, baggage, metadata, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"""
+_PAGE: Final = f"""
+    SELECT {_JOB} FROM jobs WHERE queue = ? AND ready_at IS NULL AND (rank, seq) > (?, ?) ORDER BY rank, seq LIMIT ?"""
+_NEXT_OF_GROUP: Final = f"""
+    SELECT {_JOB} FROM jobs WHERE queue = ? AND grp = ? AND ready_at IS NULL ORDER BY rank, seq LIMIT 1"""
+_NEXT_OF_NO_GROUP: Final = f"""
+    SELECT {_JOB} FROM jobs WHERE queue = ? AND grp IS NULL AND ready_at IS NULL ORDER BY rank, seq LIMIT 1"""
+_PROMOTE: Final = f"""
+    UPDATE jobs SET ready_at = NULL WHERE seq IN (
+        SELECT seq FROM jobs WHERE queue = ? AND ready_at IS NOT NULL AND ready_at <= ? ORDER BY ready_at LIMIT ?)
+    RETURNING {_JOB}"""
+_NEXT_DUE: Final = "SELECT min(ready_at) FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
+_WAITING: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NULL"
+_DELAYED: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
+_DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
+
+
+class Place:
+    """One queue of the store: a named one, a destination of a topic, or what a topic keeps for whoever comes."""
+
+    __slots__ = ("function_id", "id", "kind", "name", "namespace", "saved", "settings", "subscribed")
+
+    def __init__(
+        self,
+        place_id: int,
+        kind: Kind,
+        name: str,
+        namespace: str = "",
+        function_id: str = "",
+        *,
+        subscribed: bool = False,
+        settings: str | None = None,
+        saved: bool = False,
+    ) -> None:
+        self.id = place_id
+        self.kind = kind
+        self.name = name
+        self.namespace = namespace
+        self.function_id = function_id
+        self.subscribed = subscribed
+        self.settings = settings  # JSON, of the last subscriber
+        self.saved = saved  # its own row is in the store
+
+
+class Accepted(NamedTuple):
+    """A job that is kept from now on.
+
+    Attributes:
+        receipt: its id, or that of the first with the same deduplication id.
+        job: None if it is delayed or not the first.
+        ready_at: of a delayed one.
+    """
+
+    receipt: str
+    job: Job | None
+    ready_at: int | None
+
+
+class Counts(NamedTuple):
+    waiting: int  # those that run too
+    delayed: int
+    dead: int
+
+
+class OnDone(Protocol):
+    def __call__(self, result: Any, error: StoreError | None, /) -> None: ...
+
+
+class JobStore:
+    """Answers come through callbacks on the loop, as durable as the store is."""
+
+    def __init__(self, open_database: Callable[[Callable[[], None]], Transactions]) -> None:
+        """`open_database` makes the store; it is told what to call when a transaction was undone."""
+        self.database = open_database(self._rolled_back)
+        self.places: dict[tuple[Kind, str, str, str], Place] = {}
+        self._last_place = 0
+        self._last_seq = 0  # of the writer
+        self._held: dict[int, int] = {}  # of the writer: jobs that topics keep
+        self._cleaned_ms = 0
+
+    async def open(self) -> None:
+        """Raises StartFailure."""
+        await self.database.open()
+        execute = self.database.reader.execute
+        self._last_seq = execute("SELECT max(seq) FROM jobs").fetchone()[0] or 0
+        for row in execute("SELECT id, kind, name, namespace, function_id, subscribed, settings FROM queues"):
+            place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
+            self.places[place.kind, place.name, place.namespace, place.function_id] = place
+            self._last_place = max(self._last_place, place.id)
+
+    async def close(self) -> None:
+        await self.database.close()
+
+    # -- places ---------------------------------------------------------------------------------------------------
+
+    def place(self, kind: Kind, name: str, namespace: str = "", function_id: str = "") -> Place:
+        """The queue of that name; a new one is in the store with its first job or subscriber."""
+        key = (kind, name, namespace, function_id)
+        found = self.places.get(key)
+        if found is None:
+            self._last_place += 1
+            found = self.places[key] = Place(self._last_place, *key)
+        return found
+
+    def save_place(self, place: Place, held: Place | None, done: OnDone) -> None:
+        """Keep who subscribes, and with what settings; `done` gets how many jobs came from `held`, which all do."""
+        subscribed, settings = place.subscribed, place.settings
+
+        def work(connection: sqlite3.Connection) -> int:
+            _save(connection, place)
+            self._held.pop(place.id, None)
+            connection.execute(
+                "UPDATE queues SET subscribed = ?, settings = ? WHERE id = ?", (subscribed, settings, place.id)
+            )
+            if held is None:
+                return 0
+            self._held.pop(held.id, None)
+            return connection.execute("UPDATE jobs SET queue = ? WHERE queue = ?", (place.id, held.id)).rowcount
+
+        def saved(moved: int | None, error: StoreError | None) -> None:
+            _saved(place, error)
+            done(moved, error)
+
+        self.database.write(work, saved)
+
+    # -- the life of a job ----------------------------------------------------------------------------------------
+
+    def insert(self, place: Place, job: NewJob, done: OnDone) -> None:
+        """`done` gets Accepted."""
+
+        def work(connection: sqlite3.Connection) -> Accepted:
+            if not place.saved:
+                _save(connection, place)
+            return self._insert(connection, place, job)
+
+        def accepted(result: Accepted | None, error: StoreError | None) -> None:
+            if error is None:
+                place.saved = True
+            done(result, error)
+
+        self.database.write(work, accepted, len(job.data) + _JOB_BYTES)
+
+    def insert_each(self, jobs: Sequence[tuple[Place, NewJob]], done: OnDone) -> None:
+        """All of them or none; `done` gets a list of Accepted."""
+
+        def work(connection: sqlite3.Connection) -> list[Accepted]:
+            for place, _ in jobs:
+                if not place.saved:
+                    _save(connection, place)
+            return [self._insert(connection, place, job) for place, job in jobs]
+
+        def accepted(result: list[Accepted] | None, error: StoreError | None) -> None:
+            for place, _ in jobs:
+                _saved(place, error)
+            done(result, error)
+
+        self.database.write(work, accepted, sum(len(job.data) + _JOB_BYTES for _, job in jobs))
+
+    def hold(self, place: Place, job: NewJob, at_most: int, done: OnDone) -> None:
+        """Keep a job of a topic that nobody subscribes to; `done` gets how many of the oldest had to go for it."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            if not place.saved:
+                _save(connection, place)
+            self._insert(connection, place, job)
+            if place.id not in self._held:
+                self._held[place.id] = connection.execute(_WAITING, (place.id,)).fetchone()[0]
+            else:
+                self._held[place.id] += 1
+            dropped = max(self._held[place.id] - at_most, 0)
+            if dropped:
+                connection.execute(
+                    "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE queue = ? AND ready_at IS NULL "
+                    "ORDER BY rank, seq LIMIT ?)",
+                    (place.id, dropped),
+                )
+                self._held[place.id] -= dropped
+            return dropped
+
+        def held(result: int | None, error: StoreError | None) -> None:
+            _saved(place, error)
+            done(result, error)
+
+        self.database.write(work, held, len(job.data) + _JOB_BYTES)
+
+    def remove(self, job: Job, done: OnDone) -> None:
+        """It succeeded."""
+        seq = job.seq
+        self.database.write(
+            lambda connection: connection.execute("DELETE FROM jobs WHERE seq = ?", (seq,)).rowcount, done
+        )
+
+    def postpone(self, job: Job, failure: Failure, failed_at: int, ready_at: int, done: OnDone) -> None:
+        """An attempt failed, and there will be another one."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE jobs SET attempts = attempts + 1, ready_at = ?, history = ? WHERE seq = ?",
+                (ready_at, _history(connection, job.seq, failure, failed_at), job.seq),
+            )
+
+        self.database.write(work, done)
+
+    def bury(self, job: Job, failure: Failure, failed_at: int, max_attempts: int, done: OnDone) -> None:
+        """The last attempt failed: it becomes a dead letter."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            history = _history(connection, job.seq, failure, failed_at)
+            if history is None:
+                return  # it is gone
+            connection.execute(
+                f"INSERT INTO dead ({_KEPT}, attempts, error, stacktrace, failed_at) "
+                f"SELECT {_KEPT}, attempts + 1, ?, ?, ? FROM jobs WHERE seq = ?",
+                (failure.text, failure.stacktrace, failed_at, job.seq),
+            )
+            connection.execute(
+                "UPDATE dead SET max_attempts = ?, history = ? WHERE place = last_insert_rowid()",
+                (max_attempts, history),
+            )
+            connection.execute("DELETE FROM jobs WHERE seq = ?", (job.seq,))
+
+        self.database.write(work, done)
+
+    def promote(self, place: Place, now_ms: int, limit: int, done: OnDone) -> None:
+        """Delayed jobs that are due wait like others from now on; `done` gets them as a list of Job, in order."""
+
+        def work(connection: sqlite3.Connection) -> list[Job]:
+            rows = connection.execute(_PROMOTE, (place.id, now_ms, limit)).fetchall()
+            return sorted((Job(*row) for row in rows), key=_key)
+
+        self.database.write(work, done)
+
+    # -- reading, at once -----------------------------------------------------------------------------------------
+
+    def page(self, place: Place, after: tuple[int, int], limit: int) -> list[Job]:
+        """Jobs that wait, in order. Raises sqlite3.Error."""
+        return [Job(*row) for row in self.database.reader.execute(_PAGE, (place.id, *after, limit))]
+
+    def next_of_group(self, place: Place, group: str | None) -> Job | None:
+        """The first that waits of a group; None is the group of jobs without one. Raises sqlite3.Error."""
+        query, values = (_NEXT_OF_NO_GROUP, (place.id,)) if group is None else (_NEXT_OF_GROUP, (place.id, group))
+        row = self.database.reader.execute(query, values).fetchone()
+        return None if row is None else Job(*row)
+
+    def next_due(self, place: Place) -> int | None:
+        """When the first delayed job is due, Unix milliseconds. Raises sqlite3.Error."""
+        found: int | None = self.database.reader.execute(_NEXT_DUE, (place.id,)).fetchone()[0]
+        return found
+
+    def retrying_groups(self, place: Place) -> list[tuple[str | None, int]]:
+        """Group and place in the order of jobs that wait for another attempt. Raises sqlite3.Error."""
+        query = "SELECT grp, seq FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
+        return self.database.reader.execute(query, (place.id,)).fetchall()
+
+    def data_of(self, job: Job, done: OnDone) -> None:
+        """The data of a large job."""
+        seq = job.seq
+        self.database.read(
+            lambda connection: connection.execute("SELECT data FROM jobs WHERE seq = ?", (seq,)).fetchone()[0], done
+        )
+
+    # -- for people -----------------------------------------------------------------------------------------------
+
+    async def counts(self, places: Iterable[Place]) -> Counts:
+        """Of all of them together. Raises StoreError, as all that follow."""
+        ids = [place.id for place in places]
+
+        def work(connection: sqlite3.Connection) -> Counts:
+            def total(query: str) -> int:
+                return sum(connection.execute(query, (place_id,)).fetchone()[0] for place_id in ids)
+
+            return Counts(total(_WAITING), total(_DELAYED), total(_DEAD))
+
+        return await self._read(work)  # type: ignore[no-any-return]
+
+    async def dead_letters(self, places: Iterable[Place], offset: int, limit: int) -> list[DeadLetter]:
+        """Newest first."""
+        ids = [place.id for place in places]
+        marks = ", ".join("?" * len(ids))
+        query = (
+            "SELECT id, data, error, failed_at, attempts, max_attempts, function_id, namespace, created_at, "
+            "length(data) + length(error) + ifnull(length(metadata), 0) + ifnull(length(stacktrace), 0), stacktrace, "
+            f"ifnull(history, '[]') FROM dead WHERE queue IN ({marks}) ORDER BY place DESC LIMIT ? OFFSET ?"
+        )
+
+        def work(connection: sqlite3.Connection) -> list[DeadLetter]:
+            rows = connection.execute(query, (*ids, limit, offset))
+            return [DeadLetter(*row)._replace(history=row[-1].encode()) for row in rows]
+
+        return await self._read(work)  # type: ignore[no-any-return]
+
+    async def redrive(self, place: Place) -> int:
+        """Every dead letter of now waits again, behind the others, the oldest first."""
+        last = await self._read(
+            lambda connection: connection.execute(
+                "SELECT max(place) FROM dead WHERE queue = ?", (place.id,)
+            ).fetchone()[0]
+        )
+        redriven = 0
+        while last is not None:
+            moved = await self._write(
+                lambda connection: self._redrive(
+                    connection,
+                    "queue = ? AND place <= ? ORDER BY place LIMIT ?",
+                    (place.id, last, _REDRIVEN_AT_ONCE),
+                )
+            )
+            redriven += moved
+            if moved < _REDRIVEN_AT_ONCE:
+                break
+        return redriven
+
+    async def redrive_one(self, place: Place, job_id: str) -> int:
+        """1, or 0 if there is no such dead letter."""
+        where = "queue = ? AND id = ? ORDER BY place DESC LIMIT 1"
+        return await self._write(lambda connection: self._redrive(connection, where, (place.id, job_id)))  # type: ignore[no-any-return]
+
+    async def discard(self, place: Place, job_id: str) -> int:
+        """1, or 0 if there is no such dead letter."""
+        return await self._write(  # type: ignore[no-any-return]
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM dead WHERE place = (SELECT max(place) FROM dead WHERE queue = ? AND id = ?)",
+                    (place.id, job_id),
+                ).rowcount
+            )
+        )
+
+    async def expire(self, place: Place, before_ms: int) -> int:
+        """Drop the jobs at the head of a place that were accepted before then; how many."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            query = (
+                "SELECT seq, created_at FROM jobs WHERE queue = ? AND ready_at IS NULL ORDER BY rank, seq "
+                f"LIMIT {_REDRIVEN_AT_ONCE}"
+            )
+            old = [(seq,) for seq, created_at in connection.execute(query, (place.id,)) if created_at < before_ms]
+            connection.executemany("DELETE FROM jobs WHERE seq = ?", old)
+            return len(old)
+
+        return await self._write(work)  # type: ignore[no-any-return]
+
+    def definitions(self) -> dict[str, bytes]:
+        """Queues that were defined while the engine ran: JSON of their settings by name."""
+        return {
+            name: config.encode()
+            for name, config in self.database.reader.execute("SELECT name, config FROM definitions")
+        }
+
+    async def define(self, name: str, config: bytes) -> None:
+        """Keep the settings of a queue."""
+        await self._write(
+            lambda connection: connection.execute("REPLACE INTO definitions VALUES (?, ?)", (name, config.decode()))
+        )
+
+    async def _read(self, work: Work) -> Any:
+        return await self._told(self.database.read, work)
+
+    async def _write(self, work: Work) -> Any:
+        return await self._told(self.database.write, work)
+
+    async def _told(self, ask: Callable[[Work, OnDone], None], work: Work) -> Any:
+        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(result: Any, error: StoreError | None) -> None:
+            if told.done():  # nobody waits any more
+                return
+            if error is None:
+                told.set_result(result)
+            else:
+                told.set_exception(error)
+
+        ask(work, done)
+        return await told
+
+    # -- in the writer thread -------------------------------------------------------------------------------------
+
+    def _insert(self, connection: sqlite3.Connection, place: Place, job: NewJob) -> Accepted:
+        if job.deduplication_id is not None:
+            first = self._first(connection, place, job)
+            if first is not None:
+                return Accepted(first, None, None)
+        self._last_seq = seq = self._last_seq + 1
+        ready_at = job.created_at + job.delay_ms if job.delay_ms else None
+        connection.execute(
+            _INSERT,
+            (
+                seq, place.id, -job.priority, ready_at, job.group, job.id, job.function_id, job.namespace,
+                job.max_attempts, job.backoff_ms, job.created_at, job.traceparent, job.baggage, job.metadata, job.data,
+            ),
+        )  # fmt: skip
+        if ready_at is not None:
+            return Accepted(job.id, None, ready_at)
+        kept = Job(
+            -job.priority, seq, job.id, job.group, job.function_id, job.namespace, 0, job.max_attempts, job.backoff_ms,
+            job.created_at, job.traceparent, job.baggage, job.metadata,
+            job.data if len(job.data) <= _INLINE_BYTES else None,
+        )  # fmt: skip
+        return Accepted(job.id, kept, None)
+
+    def _first(self, connection: sqlite3.Connection, place: Place, job: NewJob) -> str | None:
+        """The receipt of the first job with this deduplication id; this one, noted, if there is none."""
+        now_ms = job.created_at
+        if now_ms - self._cleaned_ms > 1000:
+            self._cleaned_ms = now_ms
+            connection.execute("DELETE FROM deduplication WHERE expires_at <= ?", (now_ms,))
+        found = connection.execute(
+            "SELECT receipt FROM deduplication WHERE queue = ? AND id = ? AND expires_at > ?",
+            (place.id, job.deduplication_id, now_ms),
+        ).fetchone()
+        if found is not None:
+            return str(found[0])
+        connection.execute(
+            "REPLACE INTO deduplication VALUES (?, ?, ?, ?)",
+            (place.id, job.deduplication_id, job.id, now_ms + job.deduplication_ms),
+        )
+        return None
+
+    def _redrive(self, connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> int:
+        places = connection.execute(f"SELECT place FROM dead WHERE {which}", values).fetchall()
+        for (place,) in places:
+            self._last_seq += 1
+            connection.execute(
+                f"INSERT INTO jobs (seq, {_KEPT}, attempts, ready_at) SELECT ?, {_KEPT}, 0, NULL FROM dead WHERE place = ?",
+                (self._last_seq, place),
+            )
+            connection.execute("DELETE FROM dead WHERE place = ?", (place,))
+        return len(places)
+
+    def _rolled_back(self) -> None:
+        self._held.clear()
+
+
+def _save(connection: sqlite3.Connection, place: Place) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO queues VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (place.id, place.kind, place.name, place.namespace, place.function_id, place.subscribed, place.settings),
+    )
+
+
+def _saved(place: Place, error: StoreError | None) -> None:
+    if error is None:
+        place.saved = True
+
+
+def _history(connection: sqlite3.Connection, seq: int, failure: Failure, failed_at: int) -> str | None:
+    row = connection.execute("SELECT history FROM jobs WHERE seq = ?", (seq,)).fetchone()
+    if row is None:
+        return None
+    earlier = json.loads(row[0]) if row[0] else []
+    return msgspec.json.encode([*earlier, {"at": failed_at, "error": failure.text}][-_FAILURES_KEPT:]).decode()
+
+
+def _key(job: Job) -> tuple[int, int]:
+    return job.key

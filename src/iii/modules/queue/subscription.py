@@ -1,0 +1,131 @@
+"""A trigger on a topic, and what its `queue_config` says (04 §4.2, §4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from iii.engine.bindings import Binding, config_for_builtin
+from iii.protocol.errors import TriggerRegistrationFailed
+
+V = TypeVar("V")
+
+
+class SubscriberQueueConfig(Struct, kw_only=True):
+    """How a subscriber's messages are delivered."""
+
+    type: Annotated[str, Meta(description="`fifo`: in order; anything else: side by side.")] = "standard"
+    concurrency: Annotated[int, Meta(description="Messages that run at a time; 0 pauses.")] = 10
+    maxRetries: Annotated[int | None, Meta(description="Retries after the first attempt; 2 if absent.")] = None
+    backoffDelayMs: Annotated[int, Meta(description="Before the first retry; doubled each time.")] = 1000
+    timeoutMs: Annotated[int, Meta(description="Longest time of one attempt.")] = 1_800_000
+    messageGroupField: Annotated[
+        str | None, Meta(description="Member of the message whose value is its group (`fifo`).")
+    ] = None
+    delayMs: Annotated[int, Meta(description="Before the first delivery of each message.")] = 0
+    missingTarget: Annotated[
+        str, Meta(description="`hold`: messages wait for a missing function; `fail`: the attempt fails.")
+    ] = "hold"
+
+
+class DurableSubscriberTriggerConfig(Struct, kw_only=True):
+    """What a trigger subscribes to."""
+
+    topic: Annotated[str, Meta(description="Exact name; there are no patterns.")] = ""
+    condition_function_id: Annotated[
+        str | None, Meta(description="Function that gets the message first; only `false` skips it.")
+    ] = None
+    queue_config: SubscriberQueueConfig | None = None
+
+
+class SubscriberSettings(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What a subscriber wants; None where the adapter's own value counts. Kept with its destination."""
+
+    fifo: bool | None = None
+    concurrency: int | None = None
+    max_retries: int | None = None
+    backoff_ms: int | None = None
+    timeout_ms: int | None = None
+    message_group_field: str | None = None
+    delay_ms: int = 0
+    hold: bool = True
+    hold_ms: int = 0
+
+
+class Subscription(Struct, frozen=True, eq=False):
+    """One trigger on one topic."""
+
+    id: str
+    topic: str
+    function_id: str
+    namespace: str
+    metadata: bytes
+    condition: str | None
+    settings: SubscriberSettings
+
+
+class _Sent(Struct):
+    topic: Any = None
+    queue: Any = None  # the same in the standalone worker
+    condition_function_id: Any = None
+    queue_config: Any = None
+    max_retries: Any = None
+    backoff_ms: Any = None
+
+
+def subscription_of(binding: Binding) -> Subscription:
+    """Raises TriggerRegistrationFailed: it names no topic (T2)."""
+    try:
+        sent = msgspec.json.decode(config_for_builtin(binding), type=_Sent)
+    except msgspec.ValidationError:
+        sent = _Sent()
+    topic = sent.topic if sent.topic is not None else sent.queue
+    if not isinstance(topic, str) or not topic:
+        raise TriggerRegistrationFailed(f"topic is required for {binding.trigger_type} triggers")
+    condition = sent.condition_function_id
+    return Subscription(
+        binding.id,
+        topic,
+        binding.function_id,
+        binding.namespace,
+        binding.metadata,
+        condition if isinstance(condition, str) and condition else None,
+        _settings(sent),
+    )
+
+
+def _settings(sent: _Sent) -> SubscriberSettings:
+    """Members of the wrong kind count as absent."""
+    given: Mapping[str, Any] = sent.queue_config if isinstance(sent.queue_config, dict) else {}
+
+    def of(known: Callable[[object], V | None], *names: str) -> V | None:
+        return next((value for name in names if (value := known(given.get(name))) is not None), None)
+
+    mode = of(_text, "type")
+    outer_retries, outer_backoff_ms = _count(sent.max_retries), _count(sent.backoff_ms)
+    retries = of(_count, "maxRetries", "max_retries")
+    backoff_ms = of(_count, "backoffDelayMs", "backoff_ms")
+    return SubscriberSettings(
+        fifo=None if mode is None else mode == "fifo",
+        concurrency=of(_count, "concurrency"),
+        max_retries=retries if outer_retries is None else outer_retries,
+        backoff_ms=backoff_ms if outer_backoff_ms is None else outer_backoff_ms,
+        timeout_ms=of(_count, "timeoutMs", "timeout_ms") or None,
+        message_group_field=of(_text, "messageGroupField", "message_group_field"),
+        delay_ms=of(_count, "delayMs", "delay_ms") or 0,
+        hold=of(_text, "missingTarget", "missing_target") != "fail",
+        hold_ms=of(_count, "missingTargetTimeoutMs", "missing_target_timeout_ms") or 0,
+    )
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
+        return None
+    return min(int(value), 2**53)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,55 @@
+"""The same rows in memory, gone with the process (04 §2.3, `in_memory`)."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+
+from iii.storage.items import CLOSED, StoreError
+from iii.storage.transactions import Done, Work
+
+logger = logging.getLogger(__name__)
+
+
+class MemoryDatabase:
+    """Does at once what it is asked for, on the loop."""
+
+    def __init__(self, migrations: Sequence[str]) -> None:
+        self._migrations = migrations
+        self.closed = True
+
+    async def open(self) -> None:
+        """Begins empty."""
+        self.reader = sqlite3.connect(":memory:", isolation_level=None, cached_statements=64)
+        for migration in self._migrations:
+            self.reader.executescript(migration)
+        self.closed = False
+
+    async def close(self) -> None:
+        """Everything is gone."""
+        self.closed = True
+        self.reader.close()
+
+    def read(self, work: Work, done: Done) -> None:
+        if self.closed:
+            done(None, StoreError(CLOSED))
+            return
+        done(work(self.reader), None)
+
+    def write(self, work: Work, done: Done, size: int = 0) -> None:
+        if self.closed:
+            done(None, StoreError(CLOSED))
+            return
+        result, error = None, None
+        try:
+            self.reader.execute("BEGIN")
+            result = work(self.reader)
+            self.reader.execute("COMMIT")
+        except Exception as failure:
+            if self.reader.in_transaction:
+                self.reader.execute("ROLLBACK")
+            if not isinstance(failure, ValueError):
+                logger.error("A write of a store in memory failed", exc_info=failure)
+            result, error = None, StoreError(str(failure) or type(failure).__name__)
+        done(result, error)

@@ -1,0 +1,35 @@
+"""What a store of rows can be asked for, on disk or in memory; the rows are SQLite's."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from iii.storage.items import StoreError
+
+Work: TypeAlias = Callable[[sqlite3.Connection], Any]
+"""What a write does. Run again, alone, if another one of its batch failed."""
+Done: TypeAlias = Callable[[Any, StoreError | None], None]
+
+
+class Transactions(Protocol):
+    """One store."""
+
+    reader: sqlite3.Connection
+    """For what is quick, on the loop: sees everything whose write was told."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    async def open(self) -> None:
+        """Raises StartFailure."""
+
+    async def close(self) -> None:
+        """Complete what was submitted; what comes after is refused."""
+
+    def read(self, work: Work, done: Done) -> None:
+        """Something that may take long."""
+
+    def write(self, work: Work, done: Done, size: int = 0) -> None:
+        """Do it within a transaction, in order; `done` gets its result when that is as durable as the store is."""

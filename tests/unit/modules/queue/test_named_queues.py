@@ -1,0 +1,458 @@
+"""Named queues: acceptance, order, retries, dead letters (04 §3, §5, §6)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import msgspec
+import pytest
+
+from iii.modules.queue.config import QueueConfig
+from iii.modules.queue.module import Queue
+from iii.net.start_failure import StartFailure
+from tests.memory_engine import MemoryWorker
+from tests.unit.modules.queue.conftest import House, Log
+
+BOOM = RuntimeError("it broke")
+PAYMENT = {"type": "fifo", "message_group_field": "transaction_id"}
+
+
+async def opened(**queues: dict[str, Any]) -> House:
+    house = House(queue_configs=queues)
+    await house.start()
+    return house
+
+
+def payloads(worker: MemoryWorker) -> list[Any]:
+    return [message["data"] for message in worker.invocations()]
+
+
+async def test_default_queue_takes_a_job_and_runs_it_once(house: House) -> None:
+    """04 check 1."""
+    worker = house.worker("f")
+    receipt = house.enqueue("f", {"a": 1})
+    assert str(uuid.UUID(receipt)) == receipt
+    assert payloads(worker) == [{"a": 1}]
+    worker.answer(worker.invocations()[0])
+    house.clock.advance(3600)
+    assert len(worker.invocations()) == 1
+    assert house.stats("default")["depth"] == 0
+
+
+async def test_unknown_queue(house: House) -> None:
+    """04 check 2."""
+    assert house.refused("f", {}, "nope") == "Queue 'nope' not found"
+
+
+async def test_group_field_is_needed() -> None:
+    """04 check 3."""
+    house = await opened(payment=PAYMENT)
+    missing = "FIFO queue 'payment' requires field 'transaction_id' in data, but it was not found"
+    assert house.refused("f", {"amount": 1}, "payment") == missing
+    assert house.refused("f", "text", "payment") == missing
+    assert (
+        house.refused("f", {"transaction_id": None}, "payment")
+        == "FIFO queue 'payment': field 'transaction_id' must not be null"
+    )
+    assert house.stats("payment")["depth"] == 0
+
+
+async def test_job_without_target_waits_and_others_go_on(house: House) -> None:
+    """04 check 4, §5.4: held without an attempt, and delivered when its function comes."""
+    worker = house.worker("there")
+    house.enqueue("missing", {"n": 1})
+    house.enqueue("there", {"n": 2})
+    assert payloads(worker) == [{"n": 2}]
+    house.clock.advance(100)
+    assert house.stats("default")["depth"] == 2
+    late = house.worker("missing")
+    assert payloads(late) == [{"n": 1}]
+
+
+@pytest.mark.parametrize(("concurrency", "at_once"), [(3, 3), (1, 1)])
+async def test_concurrency_bounds_what_runs(concurrency: int, at_once: int) -> None:
+    """04 check 5: a job starts whenever one is done."""
+    house = await opened(work={"concurrency": concurrency})
+    worker = house.worker("f")
+    for number in range(5):
+        house.enqueue("f", number, "work")
+    assert payloads(worker) == list(range(at_once))
+    worker.answer(worker.invocations()[0])
+    assert payloads(worker) == list(range(at_once + 1))
+
+
+async def test_fifo_keeps_the_order_of_a_group() -> None:
+    """04 checks 6 and 7."""
+    house = await opened(payment={**PAYMENT, "parallel_groups": True, "concurrency": 2})
+    log = Log(house, "f")
+    log.answers = lambda data: ...  # left open
+    for seq in range(5):
+        for group in "abc":
+            house.enqueue("f", {"transaction_id": group, "seq": seq}, "payment")
+    running = log.worker.invocations()
+    done = 0
+    while running:
+        groups = [message["data"]["transaction_id"] for message in running]
+        assert len(set(groups)) == len(groups) <= 2
+        log.worker.answer(running.pop(done % len(running)))
+        done += 1
+        running += log.worker.invocations()[done + len(running) :]
+    for group in "abc":
+        assert [data["seq"] for data in log.seen if data["transaction_id"] == group] == [0, 1, 2, 3, 4]
+
+
+async def test_fifo_retries_in_place() -> None:
+    """04 check 8."""
+    house = await opened(payment={**PAYMENT, "max_retries": 5, "backoff_ms": 50})
+    log = Log(house, "f")
+    log.answers = lambda data: BOOM if data["seq"] == 0 and len(log.seen) < 3 else None
+    for seq in range(2):
+        house.enqueue("f", {"transaction_id": "t", "seq": seq}, "payment")
+    house.clock.advance(10)
+    assert [data["seq"] for data in log.seen] == [0, 0, 0, 1]
+
+
+async def test_group_that_retries_does_not_stop_others() -> None:
+    """C10: one job at a time by default, but a group that waits does not hold the queue."""
+    house = await opened(payment={**PAYMENT, "max_retries": 2, "backoff_ms": 50})
+    log = Log(house, "f")
+    log.answers = lambda data: BOOM if data["transaction_id"] == "a" and len(log.seen) == 1 else None
+    for group, seq in (("a", 0), ("a", 1), ("b", 2)):
+        house.enqueue("f", {"transaction_id": group, "seq": seq}, "payment")
+    house.clock.advance(10)
+    assert [data["seq"] for data in log.seen] == [0, 2, 0, 1]
+
+
+async def test_backoff_doubles_and_the_job_is_dead_after_its_attempts() -> None:
+    """04 check 9, §5.1."""
+    house = await opened(work={"max_retries": 4, "backoff_ms": 50})
+    log = Log(house, "f")
+    log.answers = lambda data: BOOM
+    receipt = house.enqueue("f", {"a": 1}, "work")
+    house.clock.advance(100)
+    assert log.gaps_ms() == pytest.approx([50, 100, 200], abs=2)
+    dead = house.dead("work")
+    assert [letter["id"] for letter in dead] == [receipt]  # check 41
+    assert house.call("engine::queue::dlq_topics")[1] == {
+        "topic": "work", "broker_type": "function_queue", "message_count": 1,
+    }  # fmt: skip
+    assert len(dead[0]["history"]) == 4
+
+
+@pytest.mark.parametrize(("max_retries", "calls"), [(0, 1), (1, 1), (2, 2)])
+async def test_number_of_attempts(max_retries: int, calls: int) -> None:
+    """04 checks 10 and 11, C11: `max(1, max_retries)` calls."""
+    house = await opened(work={"max_retries": max_retries, "backoff_ms": 10})
+    log = Log(house, "f")
+    log.answers = lambda data: BOOM
+    house.enqueue("f", {"a": [1, None]}, "work")
+    house.clock.advance(100)
+    assert len(log.seen) == calls
+    (letter,) = house.dead("work")
+    assert letter["retries"] == calls
+    assert letter["max_attempts"] == max_retries
+    assert letter["payload"] == {"a": [1, None]}
+    assert letter["error"] == "boom: it broke"
+    assert letter["stacktrace"] == "at line 1"
+    assert letter["failed_at"] == pytest.approx(house.clock.time_ms() / 1000, abs=200)
+
+
+async def test_failure_does_not_stop_the_consumer(house: House) -> None:
+    """04 check 12."""
+    log = Log(house, "f")
+    log.answers = lambda data: BOOM if data == 1 else None
+    for number in range(3):
+        house.enqueue("f", number)
+    assert log.seen == [0, 1, 2]
+
+
+async def test_queues_do_not_disturb_each_other() -> None:
+    """04 check 13."""
+    house = await opened(work={}, payment=PAYMENT)
+    log = Log(house, "f")
+    for number in range(3):
+        house.enqueue("f", {"q": "work", "n": number}, "work")
+        house.enqueue("f", {"transaction_id": 1, "n": number}, "payment")
+    assert len(log.seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"type": "x"}, "Queue 'q' has invalid type 'x'. Must be 'standard' or 'fifo'"),
+        ({"type": "fifo"}, "Queue 'q' is of type 'fifo' but 'message_group_field' is not set"),
+        ({"concurrency": 0}, "Queue 'q' has 'concurrency' 0; it must be at least 1"),
+        ({"max_priority": 0}, "Queue 'q' has 'max_priority' 0; it must be between 1 and 255"),
+    ],
+)
+async def test_settings_that_cannot_be(settings: dict[str, Any], text: str) -> None:
+    """04 check 14; the unknown key is tested with the configuration file."""
+    house = House()
+    with pytest.raises(StartFailure, match=text):
+        Queue(house.engine.core, msgspec.convert({"queue_configs": {"q": settings}}, QueueConfig))
+
+
+async def test_own_default_queue_is_kept() -> None:
+    """04 check 15."""
+    own = {"type": "fifo", "message_group_field": "session_id", "max_retries": 9}
+    house = await opened(default=own)
+    config = house.stats("default")["config"]
+    assert {key: config[key] for key in own} == own
+
+
+async def test_enqueue_that_wants_no_answer(house: House) -> None:
+    """04 check 17."""
+    worker = house.worker("f")
+    house.caller.forget()
+    house.caller.say(
+        {"type": "invokefunction", "function_id": "f", "data": 7, "action": {"type": "enqueue", "queue": "default"}}
+    )
+    house.caller.say(
+        {"type": "invokefunction", "function_id": "f", "data": 7, "action": {"type": "enqueue", "queue": "nope"}}
+    )
+    assert payloads(worker) == [7]
+    assert house.caller.heard() == []
+
+
+async def test_namespace_of_the_target_counts_at_every_attempt(house: House) -> None:
+    """04 check 18."""
+    orders, default = house.worker("svc::react", namespace="orders"), house.worker("svc::react")
+    house.enqueue("svc::react", {}, namespace="orders")
+    orders.answer(orders.invocations()[0], error={"code": "x", "message": "y"})
+    house.clock.advance(2)
+    assert len(orders.invocations()) == 2
+    assert default.invocations() == []
+
+
+async def test_connected_provider_gets_the_request(house: House) -> None:
+    """04 check 19."""
+    provider = house.worker("engine::queue::enqueue")
+    call = house.caller.start_call("orders::charge", {"a": 1}, action={"type": "enqueue", "queue": "payment"})
+    (request,) = provider.invocations()
+    receipt = request["data"]["messageReceiptId"]
+    assert request["data"] == {
+        "queue": "payment", "function_id": "orders::charge", "data": {"a": 1}, "messageReceiptId": receipt,
+        "traceparent": None, "baggage": "iii.function.id=orders%3A%3Acharge",
+    }  # fmt: skip
+    provider.answer(request, {"messageReceiptId": "another"})
+    answer = house.caller.answer_to(call)
+    assert answer is not None
+    assert answer["result"] == {"messageReceiptId": receipt}
+
+
+async def test_slot_is_free_after_the_dispatch_timeout() -> None:
+    """04 check 22, I6."""
+    house = await opened(work={"timeout_ms": 500, "concurrency": 1, "max_retries": 2, "backoff_ms": 100})
+    worker = house.worker("f")
+    house.enqueue("f", "hangs", "work")
+    house.enqueue("f", "next", "work")
+    house.clock.advance(0.499)
+    assert payloads(worker) == ["hangs"]
+    house.clock.advance(0.002)
+    assert payloads(worker) == ["hangs", "next"]
+    hung, following = worker.invocations()
+    worker.answer(hung, "too late")
+    worker.answer(following)
+    house.clock.advance(0.2)
+    assert payloads(worker) == ["hangs", "next", "hangs"]
+    house.clock.advance(1)
+    assert house.dead("work")[0]["error"] == "dispatch_timeout: no result within 500 ms"
+
+
+async def test_worker_that_leaves_costs_an_attempt(house: House) -> None:
+    """04 check 23, C11."""
+    worker = house.worker("f")
+    house.enqueue("f", {"a": 1})
+    worker.drop()
+    house.clock.advance(10)
+    again = house.worker("f")
+    house.clock.advance(10)
+    assert payloads(again) == [{"a": 1}]
+    again.answer(again.invocations()[0])
+    assert house.stats("default")["depth"] == 0
+
+
+async def test_metadata_and_trace_go_with_the_job(house: House) -> None:
+    """I9, 04 §3.6: the caller's metadata unchanged; tags of the publisher's span do not go on."""
+    worker = house.worker("f")
+    traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
+    baggage = "k=v,iii.tag.kind=http,iii.tag.display_name=x,iii.tag.hidden=true"
+    house.enqueue("f", 1, metadata={"m": 1}, traceparent=traceparent, baggage=baggage)
+    (message,) = worker.invocations()
+    assert message["metadata"] == {"m": 1}
+    assert message["traceparent"] == traceparent
+    assert message["baggage"] == "k=v,iii.function.id=f"
+
+
+async def test_builtin_is_a_target_like_any_other(house: House) -> None:
+    """04 §3.1."""
+    log = Log(house, "f")
+    house.caller.bind("t", "durable:subscriber", "f", {"topic": "t"})
+    house.enqueue("iii::durable::publish", {"topic": "t", "data": 5})
+    assert log.seen == [5]
+
+
+async def test_target_may_be_missing_for_a_time_only() -> None:
+    """04 §5.4: `missing_target_timeout_ms`, counted from acceptance."""
+    house = await opened(work={"missing_target_timeout_ms": 1000, "max_retries": 1}, strict={"missing_target": "fail"})
+    house.enqueue("f", 1, "work")
+    house.clock.advance(0.5)
+    house.enqueue("f", 2, "work")
+    house.clock.advance(0.6)
+    assert [letter["payload"] for letter in house.dead("work")] == [1]
+    assert house.dead("work")[0]["error"].startswith("function_not_found: ")
+    house.clock.advance(0.5)
+    assert [letter["payload"] for letter in house.dead("work")] == [2, 1]
+    house.enqueue("f", 3, "strict")
+    house.clock.advance(10)
+    assert [letter["retries"] for letter in house.dead("strict")] == [3]
+
+
+async def test_direct_call_of_the_provider() -> None:
+    """04 §3.4."""
+    house = await opened(work={})
+    worker = house.worker("f")
+    whole = {"queue": "work", "function_id": "f", "messageReceiptId": "r1", "data": {"a": 1}}
+    assert house.call("engine::queue::enqueue", **whole) == {"messageReceiptId": "r1"}
+    assert payloads(worker) == [{"a": 1}]
+    for name in ("queue", "function_id", "messageReceiptId"):
+        for blank in ("", "  "):
+            assert house.error("engine::queue::enqueue", {**whole, name: blank}) == (
+                "enqueue_error",
+                f"{name} is required",
+            )
+
+
+async def test_delay() -> None:
+    """Issue 6: a job with `delay_ms` waits; so does one of a queue that says so."""
+    house = await opened(work={}, slow={"delay_ms": 2000}, payment=PAYMENT)
+    log = Log(house, "f")
+    house.enqueue("f", "late", "work", delay_ms=1000)
+    house.enqueue("f", "slow", "slow")
+    house.enqueue("f", "now", "work")
+    assert house.stats("work")["delayed"] == 1
+    house.clock.advance(0.999)
+    assert log.seen == ["now"]
+    house.clock.advance(0.002)
+    assert log.seen == ["now", "late"]
+    house.clock.advance(1)
+    assert log.seen == ["now", "late", "slow"]
+    assert "delay_ms must be between 0 and" in house.refused("f", 1, "work", delay_ms=-1)
+    assert "takes no delay_ms" in house.refused("f", {"transaction_id": 1}, "payment", delay_ms=5)
+
+
+async def test_deduplication() -> None:
+    """Issue 6: within the window a second job with the same id is the first; its receipt says so."""
+    house = await opened(
+        work={"deduplication_window_ms": 1000}, field={"deduplication_field": "key", "deduplication_window_ms": 1000}
+    )
+    log = Log(house, "f")
+    first = house.enqueue("f", 1, "work", deduplication_id="x")
+    assert house.enqueue("f", 2, "work", deduplication_id="x") == first
+    assert house.enqueue("f", 3, "work", deduplication_id="y") != first
+    house.clock.advance(1.001)
+    assert house.enqueue("f", 4, "work", deduplication_id="x") != first
+    for key in ("1", 1, "1"):
+        house.enqueue("f", {"key": key}, "field")
+    assert log.seen == [1, 3, 4, {"key": "1"}, {"key": 1}]
+    assert "deduplication_id must have 1 to 256 characters" in house.refused("f", 1, "work", deduplication_id="")
+
+
+async def test_priority() -> None:
+    """Issue 6, 04 check 61 for the embedded store: one at a time, the highest first, else in order."""
+    house = await opened(work={"max_priority": 5, "priority_field": "p", "concurrency": 1}, plain={})
+    worker = house.worker("f")
+    house.enqueue("f", "running", "work")
+    for name, priority in (("a", None), ("b", 5), ("c", 1), ("d", 5)):
+        house.enqueue("f", name, "work", **({} if priority is None else {"priority": priority}))
+    house.enqueue("f", {"p": 9, "name": "e"}, "work")  # brought to 5
+    for number in range(5):
+        worker.answer(worker.invocations()[number])
+    assert payloads(worker) == ["running", "b", "d", {"p": 9, "name": "e"}, "c", "a"]
+    assert house.refused("f", 1, "plain", priority=1) == (
+        "Queue 'plain' has no priorities: set 'max_priority' in its queue_configs"
+    )
+    assert house.refused("f", 1, "work", priority=6) == "Queue 'work': priority must be between 0 and 5, got 6"
+
+
+async def test_queue_defined_at_run_time() -> None:
+    """04 §10.3, check 21: other settings from now on, no attempt counted, nothing lost."""
+    house = await opened(work={"concurrency": 1, "max_retries": 1})
+    worker = house.worker("f")
+    for number in range(4):
+        house.enqueue("f", number, "work")
+    assert house.call("queue::define", queue="work", config={"concurrency": 3, "max_retries": 1}) == {
+        "queue": "work", "changed": True,
+    }  # fmt: skip
+    assert payloads(worker) == [0, 1, 2]
+    assert house.call("queue::define", queue="work", config={"concurrency": 3, "max_retries": 1})["changed"] is False
+    fifo = {"type": "fifo", "message_group_field": "g", "max_retries": 1}
+    assert house.call("queue::define", queue="work", config=fifo)["changed"] is True
+    for running in worker.invocations():
+        worker.answer(running)
+    house.clock.advance(1)
+    assert payloads(worker) == [0, 1, 2, 3]
+    assert house.call("queue::define", queue="new")["changed"] is True
+    house.enqueue("f", "new", "new")
+    assert payloads(worker)[-1] == "new"
+    assert house.dead("work") == []
+    await house.crash()
+    assert house.stats("new")["config"]["concurrency"] == 10
+    assert house.stats("work")["config"]["type"] == "fifo"
+
+
+@pytest.mark.parametrize(
+    ("queue", "config", "text"),
+    [
+        ("", {}, "queue name is required"),
+        (" q", {}, "queue name must not have leading or trailing whitespace"),
+        ("q", {"concurrency": 0}, "queue 'q' concurrency must be greater than zero"),
+        ("q", {"timeout_ms": 0}, "queue 'q' timeout_ms must be greater than zero"),
+        ("q", {"poll_interval_ms": 0}, "queue 'q' poll_interval_ms must be greater than zero"),
+        ("q", {"max_priority": 0}, "queue 'q' max_priority must be greater than zero"),
+        ("q", {"type": "x"}, "queue 'q' type must be either 'standard' or 'fifo'"),
+        ("q", {"type": "fifo"}, "queue 'q' with type 'fifo' requires message_group_field"),
+        ("q", {"message_group_field": ""}, "queue 'q' message_group_field must not be empty"),
+        ("q", {"priority_field": ""}, "queue 'q' priority_field must not be empty"),
+        ("q", {"colour": 1}, "queue 'q' has no setting 'colour' (known: type, "),
+        ("q", {"backoff_ms": "x"}, "queue 'q': Expected `int`, got `str` - at `$.backoff_ms`"),
+    ],
+)
+async def test_queue_that_cannot_be_defined(house: House, queue: str, config: dict[str, Any], text: str) -> None:
+    """04 §10.3, O10."""
+    code, message = house.error("queue::define", {"queue": queue, "config": config})
+    assert code == "invalid_queue_config"
+    assert message.startswith(text)
+
+
+async def test_crash_gives_back_what_ran_without_an_attempt() -> None:
+    """04 check 20 in small, §7.2.3: at the head, in order, attempts unchanged; delayed jobs keep their time."""
+    house = await opened(work={"max_retries": 1, "concurrency": 2}, later={})
+    worker = house.worker("f")
+    for number in range(4):
+        house.enqueue("f", number, "work")
+    house.enqueue("f", "delayed", "later", delay_ms=5000)
+    assert payloads(worker) == [0, 1]
+    house.clock.advance(3)
+    await house.crash()
+    log = Log(house, "f")
+    house.clock.advance(1)
+    house.enqueue("f", "new", "work")
+    assert log.seen == [0, 1, 2, 3, "new"]
+    house.clock.advance(1.1)
+    assert log.seen[-1] == "delayed"
+    assert house.dead("work") == []
+
+
+async def test_backlog_is_read_as_it_is_needed() -> None:
+    """A thousand jobs, one at a time, in order; memory holds the next ones only."""
+    house = await opened(work={"concurrency": 1})
+    for number in range(1500):
+        house.enqueue("f", number, "work")
+    consumer = house.adapter._queues["work"]
+    assert len(consumer._head._out) < 600
+    log = Log(house, "f")
+    house.clock.advance(1)
+    assert log.seen == list(range(1500))
+    assert house.stats("work")["depth"] == 0
