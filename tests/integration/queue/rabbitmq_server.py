@@ -56,13 +56,10 @@ class RabbitmqServer:
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
-        self._process = subprocess.Popen(
-            [str(PROGRAM)],
-            env=environment,
-            stdout=(self._folder / "output").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self._folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(PROGRAM)], env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
         deadline = time.monotonic() + START_S
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "output").read_text()[-2000:]

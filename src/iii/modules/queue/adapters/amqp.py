@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_S = 5.0
+_ANY_TEXT = re.compile(".*", re.DOTALL)
 _CONFIRM_S = 30.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
@@ -91,10 +93,12 @@ class Broker:
     async def open(self) -> None:
         """Raises StartFailure."""
         try:
-            import aio_pika  # noqa: F401
+            from pamqp.constants import DOMAIN_REGEX
         except ImportError:
             text = "the adapter `rabbitmq` needs the library aio-pika: pip install 'iii-py[rabbitmq]'"
             raise StartFailure(text) from None
+        for domain in ("queue-name", "exchange-name"):  # brokers take any text, and ours have backslashes (04 §11.3)
+            DOMAIN_REGEX[domain] = _ANY_TEXT
         try:
             lost = await self._connected()
         except TimeoutError:
@@ -304,7 +308,7 @@ class NoSuchQueue(BrokerError):
 def _errors() -> tuple[type[Exception], ...]:
     import aio_pika
 
-    return (aio_pika.exceptions.AMQPError, OSError, RuntimeError)
+    return (aio_pika.exceptions.AMQPError, OSError, RuntimeError, ValueError)  # the last: a name that is too long
 
 
 def _failures() -> tuple[type[Exception], ...]:
