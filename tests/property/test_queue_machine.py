@@ -1,0 +1,271 @@
+"""The queue against a simple model, with fake time, writes that commit when the test says so, and crashes (issue 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from iii.engine.engine_functions import EngineFunctions
+from iii.modules.queue.adapters.builtin import BuiltinAdapter
+from iii.modules.queue.config import BuiltinConfig, QueueConfig
+from iii.modules.queue.module import Queue
+from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.store import JobStore
+from iii.storage.memory_database import MemoryDatabase
+from iii.storage.transactions import Done, Work
+from tests.memory_engine import FakeClock, MemoryEngine
+
+QUEUES: dict[str, dict[str, Any]] = {
+    "standard": {"concurrency": 2, "max_retries": 2, "backoff_ms": 100},
+    "fifo": {"type": "fifo", "message_group_field": "group", "max_retries": 2, "backoff_ms": 100},
+    "groups": {
+        "type": "fifo", "message_group_field": "group", "parallel_groups": True, "concurrency": 2, "max_retries": 2,
+        "backoff_ms": 100,
+    },
+}  # fmt: skip
+LIMITS = {"standard": 2, "fifo": 1, "groups": 2}
+ATTEMPTS = 2
+
+
+class LateDatabase(MemoryDatabase):
+    """Writes wait until they are committed; a crash forgets those that wait."""
+
+    def __init__(self) -> None:
+        super().__init__(MIGRATIONS)
+        self.waiting: list[tuple[Work, Done]] = []
+
+    def write(self, work: Work, done: Done, size: int = 0) -> None:
+        self.waiting.append((work, done))
+
+    def commit(self, count: int) -> None:
+        batch, self.waiting = self.waiting[:count], self.waiting[count:]
+        for work, done in batch:
+            super().write(work, done)
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Jobs are numbers; the worker's answers are rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()  # for what awaits; nothing really waits
+        self.clock = FakeClock()
+        self.database = LateDatabase()
+        self._run(self.database.open())
+        self.number = 0
+        self.jobs: dict[int, tuple[str, str]] = {}  # queue and group of each
+        self.calls: dict[str, int] = {}  # unanswered enqueues
+        self.accepted: set[int] = set()
+        self.done: set[int] = set()  # its success is in the store, as far as the queue has told
+        self.finished: set[int] = set()  # succeeded at least once
+        self.deliveries: Counter[int] = Counter()
+        self.allowance: Counter[int] = Counter()  # deliveries beyond the attempts: crashes, departures, redrives
+        self.running: dict[int, dict[str, Any]] = {}
+        self.started: list[int] = []
+        self._open()
+
+    @staticmethod
+    def _run(work: Any) -> None:
+        try:
+            work.send(None)
+        except StopIteration:
+            return
+        raise AssertionError("it waits")
+
+    def _open(self) -> None:
+        self.engine = MemoryEngine(self.clock, modules=[EngineFunctions], spawn=self._run)
+        config = msgspec.convert({"queue_configs": QUEUES}, QueueConfig)
+        queue = Queue(self.engine.core, config)
+        self.store = JobStore(lambda rolled_back: self.database)
+        queue.adapter = BuiltinAdapter(self.engine.core, self.store, config, BuiltinConfig())
+        self.engine.core.add_module(queue)
+
+        async def start() -> None:
+            self.database.open = _already_open  # type: ignore[method-assign]
+            await queue.start()
+
+        self._run(start())
+        self.caller = self.engine.connect(name="caller")
+        self._connect()
+
+    def _connect(self) -> None:
+        self.worker = self.engine.connect(name="worker")
+        self.worker.link.on_send = self._asked
+        self.worker.register("f")
+
+    def _asked(self, frame: bytes) -> None:
+        message = json.loads(frame)
+        if message["type"] == "invokefunction":
+            number = message["data"]["number"]
+            assert number not in self.running, "twice at a time"
+            self.running[number] = message
+            self.deliveries[number] += 1
+            self.started.append(number)
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    @rule(queue=st.sampled_from(sorted(QUEUES)), group=st.sampled_from("ab"))
+    def enqueue(self, queue: str, group: str) -> None:
+        self.number += 1
+        self.jobs[self.number] = (queue, group)
+        call = self.caller.start_call(
+            "f", {"number": self.number, "group": group}, action={"type": "enqueue", "queue": queue}
+        )
+        assert self.caller.answer_to(call) is None, "told before it was durable"
+        self.calls[call] = self.number
+
+    @rule(count=st.integers(1, 10))
+    def commit(self, count: int) -> None:
+        self.database.commit(count)
+        self._hear()
+
+    def _hear(self) -> None:
+        for call, number in list(self.calls.items()):
+            answer = self.caller.answer_to(call)
+            if answer is not None:
+                assert "error" not in answer, answer
+                self.accepted.add(number)
+                del self.calls[call]
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def succeed(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.running)))
+        message = self.running.pop(number)
+        self.finished.add(number)
+        self.worker.answer(message)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.running)))
+        self.worker.answer(self.running.pop(number), error={"code": "boom", "message": "no"})
+
+    @rule(seconds=st.sampled_from([0.05, 0.2, 1.0]))
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule()
+    def crash(self) -> None:
+        """Everything in memory is gone; a job may be delivered once more than its attempts allow."""
+        for number in self.jobs:
+            self.allowance[number] += 1
+        self.database.waiting.clear()
+        self.calls.clear()
+        self.running.clear()
+        self.started.clear()
+        self.clock.timers.clear()
+        self.clock._queue.clear()
+        self._open()
+
+    @rule()
+    def worker_leaves_and_comes_back(self) -> None:
+        self.running.clear()
+        self.worker.drop()
+        self._connect()
+
+    @precondition(lambda self: not self.database.waiting)
+    @rule(queue=st.sampled_from(sorted(QUEUES)))
+    def redrive(self, queue: str) -> None:
+        for number in self._dead(queue):
+            self.allowance[number] += ATTEMPTS
+        self._redrive(queue)
+
+    def _redrive(self, queue: str) -> None:
+        late, self.database.write = self.database.write, super(LateDatabase, self.database).write  # type: ignore[method-assign]
+        try:
+            self._call("iii::queue::redrive", queue=queue)
+        finally:
+            self.database.write = late  # type: ignore[method-assign]
+
+    def _call(self, function_id: str, **payload: Any) -> Any:
+        async def called() -> Any:
+            return self.caller.result_of(function_id, payload)
+
+        return self.loop.run_until_complete(called())
+
+    # -- what must hold -------------------------------------------------------------------------------------------
+
+    @invariant()
+    def limits_are_kept(self) -> None:
+        for queue, limit in LIMITS.items():
+            groups = [self.jobs[number][1] for number in self.running if self.jobs[number][0] == queue]
+            assert len(groups) <= limit
+            if queue != "standard":
+                assert len(set(groups)) == len(groups), "two of a group at a time"
+
+    @invariant()
+    def no_accepted_job_is_lost(self) -> None:
+        kept = self._kept()
+        for number in self.accepted - self.finished:
+            assert kept[number] == 1, f"job {number} is kept {kept[number]} times"
+
+    @invariant()
+    def no_job_is_delivered_too_often(self) -> None:
+        for number, count in self.deliveries.items():
+            assert count <= ATTEMPTS + self.allowance[number]
+
+    @invariant()
+    def groups_keep_their_order(self) -> None:
+        """A job never begins while an earlier one of its group is left to do."""
+        for number in self.running:
+            queue, group = self.jobs[number]
+            if queue == "standard" or self.allowance[number] >= ATTEMPTS:  # redriven: behind the others
+                continue
+            waiting = {
+                row[0] for row in self.database.reader.execute("SELECT json_extract(data, '$.number') FROM jobs")
+            }
+            earlier = [
+                other
+                for other in waiting
+                if other < number and self.jobs[other] == (queue, group) and not self.allowance[other]
+            ]
+            assert not earlier, f"{number} runs before {earlier}"
+
+    def teardown(self) -> None:
+        """Left alone with a worker that always succeeds, everything gets done."""
+        for _ in range(200):
+            self.database.commit(len(self.database.waiting))
+            self._hear()
+            for number in list(self.running):
+                self.succeed_one(number)
+            self.clock.advance(1.0)
+            if not self.running and not self.database.waiting:
+                break
+        kept = self._kept()
+        dead = {number for queue in QUEUES for number in self._dead(queue)}
+        assert set(kept) == dead, "something is left"
+        assert self.accepted <= self.finished | dead
+        self.loop.close()
+
+    def succeed_one(self, number: int) -> None:
+        message = self.running.pop(number)
+        self.finished.add(number)
+        self.worker.answer(message)
+
+    def _kept(self) -> Counter[int]:
+        found: Counter[int] = Counter()
+        for table in ("jobs", "dead"):
+            found.update(
+                row[0] for row in self.database.reader.execute(f"SELECT json_extract(data, '$.number') FROM {table}")
+            )
+        return found
+
+    def _dead(self, queue: str) -> list[int]:
+        letters = self._call("engine::queue::dlq_messages", topic=queue, limit=1000)
+        return [letter["payload"]["number"] for letter in letters]
+
+
+async def _already_open() -> None:
+    """The rows are there."""
+
+
+TestQueueMachine = QueueMachine.TestCase
+TestQueueMachine.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
