@@ -18,17 +18,25 @@ WARM_UP_S = 0.3
 
 
 def published_python() -> str:
-    """The interpreter of an environment that has the published client; made once, in the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "iii-bench" / PUBLISHED.replace("==", "-")
+    """The interpreter of an environment that has the published client."""
+    return python_with(PUBLISHED.replace("==", "-"), PUBLISHED)
+
+
+def python_with(name: str, *packages: str) -> str:
+    """The interpreter of an environment that has these packages; made once, in the user's cache folder."""
+    folder = cache_folder() / name
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
-        print(f"installing {PUBLISHED} in {folder}", flush=True)
+        print(f"installing {', '.join(packages)} in {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, PUBLISHED], check=True)
+        subprocess.run([*pip, *packages], check=True)
         (folder / "installed").touch()
     return str(python)
+
+
+def cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iii-bench"
 
 
 def compare(engines: dict[Client, Server], rounds: int, seconds: float) -> dict[Mode, dict[Client, float]]:

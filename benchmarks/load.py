@@ -17,7 +17,7 @@ from typing import Any, Literal, TypedDict, cast
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
-from benchmarks.wire import CALLS_PREPARED, NatsWire, StateWire, WebSocketWire, Wire
+from benchmarks.wire import CALLS_PREPARED, EnqueueWire, NatsWire, StateWire, WebSocketWire, Wire
 
 System = Literal["iii", "nats"]
 Writes = Literal["each", "joined"]
@@ -30,7 +30,7 @@ class Task(TypedDict):
     system: System
     port: int
     name: str
-    functions: list[str]  # to call, in turn; or the one to serve
+    functions: list[str]  # to call, in turn; or the one to serve. `state::…` and `queue::…` have loads of their own
     payload_bytes: int
     window: int  # calls in flight
     writes: Writes  # a write for each message, or one for all that are due together
@@ -154,8 +154,9 @@ def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 async def run(task: Task) -> None:
     wire: Wire
     if task["system"] == "iii":
-        of_state = task["functions"][0].startswith("state::")
-        wire = (StateWire if of_state else WebSocketWire)(task["name"], task["payload_bytes"])
+        kinds = {"state": StateWire, "queue": EnqueueWire}
+        kind = kinds.get(task["functions"][0].partition("::")[0], WebSocketWire)
+        wire = kind(task["name"], task["payload_bytes"])
     else:
         wire = NatsWire(task["name"], task["payload_bytes"])
     peer: Peer

@@ -77,6 +77,8 @@ def _masked(data: bytes, phase: int = 0) -> bytes:
 class WebSocketWire:
     """A worker connection of the iii engine."""
 
+    action = b""  # further members of each call
+
     def __init__(self, name: str, size: int) -> None:
         self.size = size
         self._name = name
@@ -141,8 +143,11 @@ class WebSocketWire:
         caller = int.from_bytes(os.urandom(6), "big")
         return [
             masked_frame(
-                b'{"type":"invokefunction","invocation_id":"%s","function_id":"%s","data":%s}'
-                % (call_id(number, caller).encode(), functions[number % len(functions)].encode(), self.data(number))
+                b'{"type":"invokefunction","invocation_id":"%s","function_id":"%s","data":%s%s}'
+                % (
+                    call_id(number, caller).encode(), functions[number % len(functions)].encode(), self.data(number),
+                    self.action,
+                )  # fmt: skip
             )
             for number in range(CALLS_PREPARED)
         ]
@@ -176,6 +181,18 @@ class StateWire(WebSocketWire):
 
     def data(self, number: int) -> bytes:
         return b'{"scope":"bench","key":"key%d","value":"%s"}' % (number % 1000, b"x" * self.size)
+
+
+class EnqueueWire(WebSocketWire):
+    """Jobs for the queue `bench`; the answers are receipts."""
+
+    action = b',"action":{"type":"enqueue","queue":"bench"}'
+
+    def number(self, answer: bytes) -> int:
+        if b'"messageReceiptId"' not in answer:
+            raise ValueError(f"no receipt: {answer[:200]!r}")
+        start = answer.index(_INVOCATION_ID) + len(_INVOCATION_ID)
+        return int(answer[start : start + INDEX_DIGITS], 16)
 
 
 def call_id(number: int, caller: int) -> str:
