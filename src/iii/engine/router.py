@@ -1,7 +1,6 @@
 """The one way in: every call, whoever makes it, is looked up and handed on here (01 §8, DESIGN §1)."""
 
 import logging
-import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Done, Invocation, Waiter
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
+from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL, Enqueue
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.tracecontext import baggage_for_target
@@ -73,7 +73,7 @@ class Router:
         It is the engine's own, whatever a worker that provides the queue answers; the module of this process may answer
         with that of an earlier job, which has the same deduplication id.
         """
-        receipt = str(uuid.uuid4())
+        receipt = new_id()
         target_namespace = invocation.namespace
         request = EnqueueRequest(
             queue=action.queue,

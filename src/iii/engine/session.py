@@ -27,6 +27,7 @@ from iii.protocol.errors import (
     PayloadTooLarge,
     encode_error,
 )
+from iii.protocol.ids import new_id
 from iii.protocol.messages import (
     NULL,
     Enqueue,
@@ -286,7 +287,7 @@ class Session:
             return
         invocation_id = invocation.call_id
         if invocation_id is None or invocation_id in self.handling:  # N9
-            invocation_id = str(uuid.uuid4())
+            invocation_id = new_id()
         caller = invocation.caller
         frame = invocation_frame(invocation, invocation_id, function, None if caller is None else caller.caller_member)
         limit = self._receive_limit

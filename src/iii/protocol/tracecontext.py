@@ -1,6 +1,7 @@
 """W3C trace context and baggage as the wire carries them (06 §3, 01 §8.7)."""
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -28,8 +29,11 @@ def baggage_for_target(baggage: str | None, function_id: str, *, escaped: bool =
     Args:
         escaped: in the form that queue providers get, with `%3A` for a colon (04 §3.4).
     """
-    kept = [member for key, member in _entries(baggage or "") if key != _FUNCTION_ENTRY]
-    return ",".join([*kept, f"{_FUNCTION_ENTRY}={quote(function_id, safe='') if escaped else _encode(function_id)}"])
+    entry = f"{_FUNCTION_ENTRY}={_quoted(function_id) if escaped else _encode(function_id)}"
+    if not baggage:
+        return entry
+    kept = [member for key, member in _entries(baggage) if key != _FUNCTION_ENTRY]
+    return ",".join([*kept, entry])
 
 
 def baggage_without(baggage: str, keys: frozenset[str]) -> str | None:
@@ -45,6 +49,11 @@ def baggage_values(baggage: str | None) -> dict[str, str]:
     for key, member in _entries(baggage or ""):
         values[key] = unquote(member.partition("=")[2].partition(";")[0].strip())
     return values
+
+
+@lru_cache(maxsize=4096)
+def _quoted(value: str) -> str:
+    return quote(value, safe="")
 
 
 _UNSAFE = re.compile(r"[^!#-+\--:<-\[\]-~]|%")  # outside baggage-octet of the W3C grammar, and the escape itself

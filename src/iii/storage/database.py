@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
 from iii.storage.items import CLOSED, StoreError
-from iii.storage.transactions import Done, Work
+from iii.storage.transactions import Done, Together, Work
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,12 @@ WAL_LIMIT_BYTES = 64 * MIB
 
 
 class _Write:
-    __slots__ = ("done", "error", "result", "size", "work")
+    __slots__ = ("done", "error", "result", "size", "together", "what", "work")
 
-    def __init__(self, work: Work, done: Done, size: int) -> None:
+    def __init__(self, work: Work | None, together: Together | None, what: Any, done: Done, size: int) -> None:
         self.work = work
+        self.together = together
+        self.what = what
         self.done = done
         self.size = size
         self.result: Any = None
@@ -237,14 +239,25 @@ class Database:
         Args:
             size: about how many bytes it holds until then.
         """
+        self._submit(_Write(work, None, None, done, size))
+
+    def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
+        """As `write`, for something that can be done at once with others of its kind.
+
+        Between two `write`s the kinds may change places among each other; each keeps its own order.
+        """
+        self._submit(_Write(None, together, what, done, size))
+
+    def _submit(self, write: _Write) -> None:
         if self.closed:
-            done(None, StoreError(CLOSED))
+            write.done(None, StoreError(CLOSED))
             return
         if self._waiting_bytes > WAITING_BYTES:
-            done(None, StoreError(f"more than {WAITING_BYTES // MIB} MiB of writes wait for the disk; try again later"))
+            limit = WAITING_BYTES // MIB
+            write.done(None, StoreError(f"more than {limit} MiB of writes wait for the disk; try again later"))
             return
-        self._waiting.append(_Write(work, done, size))
-        self._waiting_bytes += size
+        self._waiting.append(write)
+        self._waiting_bytes += write.size
         if not self._busy and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._hand_over)
@@ -289,8 +302,7 @@ class Database:
         connection = self._writer
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for write in batch:
-                write.result = write.work(connection)
+            _do(connection, batch)
             connection.execute("COMMIT")
         except Exception as error:
             try:
@@ -324,6 +336,26 @@ class Database:
     def _sync_now(self) -> None:
         self._slow.submit(_synced, self.path.with_name("store.db-wal"))
         self._sync_later()
+
+
+def _do(connection: sqlite3.Connection, batch: list[_Write]) -> None:
+    kinds: dict[Together, list[_Write]] = {}
+    for write in batch:
+        if write.together is not None:
+            kinds.setdefault(write.together, []).append(write)
+        elif write.work is not None:
+            if kinds:
+                _do_together(connection, kinds)
+            write.result = write.work(connection)
+    _do_together(connection, kinds)
+
+
+def _do_together(connection: sqlite3.Connection, kinds: dict[Together, list[_Write]]) -> None:
+    for together, writes in kinds.items():
+        results = together(connection, [write.what for write in writes])
+        for write, result in zip(writes, results, strict=True):
+            write.result = result
+    kinds.clear()
 
 
 def _synced(path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from iii.storage.items import CLOSED, StoreError
-from iii.storage.transactions import Done, Work
+from iii.storage.transactions import Done, Together, Work
 
 logger = logging.getLogger(__name__)
 
@@ -53,3 +54,6 @@ class MemoryDatabase:
                 logger.error("A write of a store in memory failed", exc_info=failure)
             result, error = None, StoreError(str(failure) or type(failure).__name__)
         done(result, error)
+
+    def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
+        self.write(lambda connection: together(connection, [what])[0], done, size)

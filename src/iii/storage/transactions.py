@@ -10,6 +10,8 @@ from iii.storage.items import StoreError
 
 Work: TypeAlias = Callable[[sqlite3.Connection], Any]
 """What a write does. Run again, alone, if another one of its batch failed."""
+Together: TypeAlias = Callable[[sqlite3.Connection, list[Any]], list[Any]]
+"""What does many things of one kind with few statements: a result for each. As a write it may be asked again."""
 Done: TypeAlias = Callable[[Any, StoreError | None], None]
 
 
@@ -33,3 +35,9 @@ class Transactions(Protocol):
 
     def write(self, work: Work, done: Done, size: int = 0) -> None:
         """Do it within a transaction, in order; `done` gets its result when that is as durable as the store is."""
+
+    def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
+        """As `write`, for something that can be done at once with others of its kind.
+
+        Between two `write`s the kinds may change places among each other; each keeps its own order.
+        """

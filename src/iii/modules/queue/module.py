@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -48,6 +47,7 @@ from iii.modules.queue.store import JobStore
 from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subscription, subscription_of
 from iii.net.start_failure import StartFailure
 from iii.protocol.errors import EnqueueFailed, InvocationError
+from iii.protocol.ids import new_id
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.storage.adapter import AdapterConfig, RedisConfig
 from iii.storage.memory_database import MemoryDatabase
@@ -138,7 +138,7 @@ class Queue(Module):
         if not request.topic:
             raise InvocationError("topic_not_set", "Topic is not set")
         job = NewJob(
-            id=str(uuid.uuid4()),
+            id=new_id(),
             data=bytes(request.data),
             created_at=self.engine.clock.time_ms(),
             traceparent=invocation.traceparent,

@@ -23,7 +23,7 @@ MIGRATIONS = (
         id TEXT NOT NULL,
         function_id TEXT,
         namespace TEXT,
-        attempts INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
         max_attempts INTEGER,
         backoff_ms INTEGER,
         created_at INTEGER NOT NULL,

@@ -30,9 +30,12 @@ _KEPT = (
 )
 
 _INSERT: Final = """
-    INSERT INTO jobs (seq, queue, rank, ready_at, grp, id, function_id, namespace, attempts, max_attempts, backoff_ms,
-                      created_at, traceparent, baggage, metadata, data)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"""
+    INSERT INTO jobs (seq, queue, rank, ready_at, grp, id, function_id, namespace, max_attempts, backoff_ms, created_at,
+                      traceparent, baggage, metadata, data)
+    VALUES """
+_VALUES: Final = f"({', '.join('?' * 15)})"
+_INSERTED_AT_ONCE: Final = (64, 8, 1)  # with a statement each: a few for many rows
+_INSERTS: Final = {rows: _INSERT + ", ".join([_VALUES] * rows) for rows in _INSERTED_AT_ONCE}
 _PAGE: Final = f"""
     SELECT {_JOB} FROM jobs WHERE queue = ? AND ready_at IS NULL AND (rank, seq) > (?, ?) ORDER BY rank, seq LIMIT ?"""
 _NEXT_OF_GROUP: Final = f"""
@@ -109,6 +112,7 @@ class JobStore:
         self.places: dict[tuple[Kind, str, str, str], Place] = {}
         self._last_place = 0
         self._last_seq = 0  # of the writer
+        self._newly_saved: list[Place] = []  # of the writer
         self._held: dict[int, int] = {}  # of the writer: jobs that topics keep
         self._cleaned_ms = 0
 
@@ -141,7 +145,7 @@ class JobStore:
         subscribed, settings = place.subscribed, place.settings
 
         def work(connection: sqlite3.Connection) -> int:
-            _save(connection, place)
+            self._save(connection, place)
             self._held.pop(place.id, None)
             connection.execute(
                 "UPDATE queues SET subscribed = ?, settings = ? WHERE id = ?", (subscribed, settings, place.id)
@@ -151,52 +155,24 @@ class JobStore:
             self._held.pop(held.id, None)
             return connection.execute("UPDATE jobs SET queue = ? WHERE queue = ?", (place.id, held.id)).rowcount
 
-        def saved(moved: int | None, error: StoreError | None) -> None:
-            _saved(place, error)
-            done(moved, error)
-
-        self.database.write(work, saved)
+        self.database.write(work, done)
 
     # -- the life of a job ----------------------------------------------------------------------------------------
 
     def insert(self, place: Place, job: NewJob, done: OnDone) -> None:
         """`done` gets Accepted."""
-
-        def work(connection: sqlite3.Connection) -> Accepted:
-            if not place.saved:
-                _save(connection, place)
-            return self._insert(connection, place, job)
-
-        def accepted(result: Accepted | None, error: StoreError | None) -> None:
-            if error is None:
-                place.saved = True
-            done(result, error)
-
-        self.database.write(work, accepted, len(job.data) + _JOB_BYTES)
+        self.database.write_together(self._insert, (place, job), done, len(job.data) + _JOB_BYTES)
 
     def insert_each(self, jobs: Sequence[tuple[Place, NewJob]], done: OnDone) -> None:
         """All of them or none; `done` gets a list of Accepted."""
-
-        def work(connection: sqlite3.Connection) -> list[Accepted]:
-            for place, _ in jobs:
-                if not place.saved:
-                    _save(connection, place)
-            return [self._insert(connection, place, job) for place, job in jobs]
-
-        def accepted(result: list[Accepted] | None, error: StoreError | None) -> None:
-            for place, _ in jobs:
-                _saved(place, error)
-            done(result, error)
-
-        self.database.write(work, accepted, sum(len(job.data) + _JOB_BYTES for _, job in jobs))
+        size = sum(len(job.data) + _JOB_BYTES for _, job in jobs)
+        self.database.write(lambda connection: self._insert(connection, jobs), done, size)
 
     def hold(self, place: Place, job: NewJob, at_most: int, done: OnDone) -> None:
         """Keep a job of a topic that nobody subscribes to; `done` gets how many of the oldest had to go for it."""
 
         def work(connection: sqlite3.Connection) -> int:
-            if not place.saved:
-                _save(connection, place)
-            self._insert(connection, place, job)
+            self._insert(connection, [(place, job)])
             if place.id not in self._held:
                 self._held[place.id] = connection.execute(_WAITING, (place.id,)).fetchone()[0]
             else:
@@ -211,18 +187,11 @@ class JobStore:
                 self._held[place.id] -= dropped
             return dropped
 
-        def held(result: int | None, error: StoreError | None) -> None:
-            _saved(place, error)
-            done(result, error)
-
-        self.database.write(work, held, len(job.data) + _JOB_BYTES)
+        self.database.write(work, done, len(job.data) + _JOB_BYTES)
 
     def remove(self, job: Job, done: OnDone) -> None:
         """It succeeded."""
-        seq = job.seq
-        self.database.write(
-            lambda connection: connection.execute("DELETE FROM jobs WHERE seq = ?", (seq,)).rowcount, done
-        )
+        self.database.write_together(_remove, job.seq, done)
 
     def postpone(self, job: Job, failure: Failure, failed_at: int, ready_at: int, done: OnDone) -> None:
         """An attempt failed, and there will be another one."""
@@ -409,28 +378,44 @@ class JobStore:
 
     # -- in the writer thread -------------------------------------------------------------------------------------
 
-    def _insert(self, connection: sqlite3.Connection, place: Place, job: NewJob) -> Accepted:
-        if job.deduplication_id is not None:
-            first = self._first(connection, place, job)
-            if first is not None:
-                return Accepted(first, None, None)
-        self._last_seq = seq = self._last_seq + 1
-        ready_at = job.created_at + job.delay_ms if job.delay_ms else None
+    def _save(self, connection: sqlite3.Connection, place: Place) -> None:
         connection.execute(
-            _INSERT,
-            (
-                seq, place.id, -job.priority, ready_at, job.group, job.id, job.function_id, job.namespace,
-                job.max_attempts, job.backoff_ms, job.created_at, job.traceparent, job.baggage, job.metadata, job.data,
-            ),
-        )  # fmt: skip
-        if ready_at is not None:
-            return Accepted(job.id, None, ready_at)
-        kept = Job(
-            -job.priority, seq, job.id, job.group, job.function_id, job.namespace, 0, job.max_attempts, job.backoff_ms,
-            job.created_at, job.traceparent, job.baggage, job.metadata,
-            job.data if len(job.data) <= _INLINE_BYTES else None,
-        )  # fmt: skip
-        return Accepted(job.id, kept, None)
+            "INSERT OR IGNORE INTO queues VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (place.id, place.kind, place.name, place.namespace, place.function_id, place.subscribed, place.settings),
+        )
+        place.saved = True
+        self._newly_saved.append(place)
+
+    def _insert(self, connection: sqlite3.Connection, jobs: Sequence[tuple[Place, NewJob]]) -> list[Accepted]:
+        accepted: list[Accepted] = []
+        rows: list[tuple[Any, ...]] = []
+        for place, job in jobs:
+            if not place.saved:
+                self._save(connection, place)
+            if job.deduplication_id is not None:
+                first = self._first(connection, place, job)
+                if first is not None:
+                    accepted.append(Accepted(first, None, None))
+                    continue
+            self._last_seq = seq = self._last_seq + 1
+            rank, data = -job.priority, job.data
+            ready_at = job.created_at + job.delay_ms if job.delay_ms else None
+            rows.append(
+                (
+                    seq, place.id, rank, ready_at, job.group, job.id, job.function_id, job.namespace, job.max_attempts,
+                    job.backoff_ms, job.created_at, job.traceparent, job.baggage, job.metadata, data,
+                )
+            )  # fmt: skip
+            if ready_at is not None:
+                accepted.append(Accepted(job.id, None, ready_at))
+                continue
+            kept = Job(
+                rank, seq, job.id, job.group, job.function_id, job.namespace, 0, job.max_attempts, job.backoff_ms,
+                job.created_at, job.traceparent, job.baggage, job.metadata, data if len(data) <= _INLINE_BYTES else None,
+            )  # fmt: skip
+            accepted.append(Accepted(job.id, kept, None))
+        _insert_rows(connection, rows)
+        return accepted
 
     def _first(self, connection: sqlite3.Connection, place: Place, job: NewJob) -> str | None:
         """The receipt of the first job with this deduplication id; this one, noted, if there is none."""
@@ -463,18 +448,27 @@ class JobStore:
 
     def _rolled_back(self) -> None:
         self._held.clear()
+        for place in self._newly_saved:
+            place.saved = False  # perhaps: it is tried again
+        self._newly_saved.clear()
 
 
-def _save(connection: sqlite3.Connection, place: Place) -> None:
-    connection.execute(
-        "INSERT OR IGNORE INTO queues VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (place.id, place.kind, place.name, place.namespace, place.function_id, place.subscribed, place.settings),
-    )
+def _insert_rows(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    """With few statements: while one runs, the other thread does too."""
+    begin = 0
+    while begin < len(rows):
+        count = next(count for count in _INSERTED_AT_ONCE if count <= len(rows) - begin)
+        values = rows[begin] if count == 1 else [value for row in rows[begin : begin + count] for value in row]
+        connection.execute(_INSERTS[count], values)
+        begin += count
 
 
-def _saved(place: Place, error: StoreError | None) -> None:
-    if error is None:
-        place.saved = True
+def _remove(connection: sqlite3.Connection, seqs: list[int]) -> list[None]:
+    if len(seqs) == 1:
+        connection.execute("DELETE FROM jobs WHERE seq = ?", (seqs[0],))
+    else:
+        connection.execute("DELETE FROM jobs WHERE seq IN (SELECT value FROM json_each(?))", (json.dumps(seqs),))
+    return [None] * len(seqs)
 
 
 def _history(connection: sqlite3.Connection, seq: int, failure: Failure, failed_at: int) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +20,7 @@ from iii.modules.queue.consumer import Consumer, Settings
 from iii.modules.queue.job import DeadLetter, Job, NewJob, group_of, member
 from iii.modules.queue.store import Accepted, JobStore, Place
 from iii.modules.queue.subscription import SubscriberSettings, Subscription
+from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL
 from iii.storage.items import StoreError
 
@@ -398,7 +398,7 @@ def _for(settings: SubscriberSettings, job: NewJob) -> NewJob:
     found, value = member(job.data, group_field) if group_field is not None else (False, None)
     return msgspec.structs.replace(
         job,
-        id=str(uuid.uuid4()),
+        id=new_id(),
         group=group_of(value) if found and value is not None else None,
         delay_ms=0 if settings.fifo else settings.delay_ms,
     )
