@@ -145,7 +145,9 @@ class WebSocketWire:
             masked_frame(
                 b'{"type":"invokefunction","invocation_id":"%s","function_id":"%s","data":%s%s}'
                 % (
-                    call_id(number, caller).encode(), functions[number % len(functions)].encode(), self.data(number),
+                    call_id(number, caller).encode(),
+                    functions[number % len(functions)].encode(),
+                    self.data(number),
                     self.action,
                 )  # fmt: skip
             )

@@ -1,8 +1,10 @@
-"""A worker on the web: a resource over HTTP, and a stream of server-sent events. Try it:
+"""A worker on the web: a resource over HTTP, a stream of server-sent events, a job and a schedule. Try it:
 
 curl -X POST http://127.0.0.1:3111/users -H 'content-type: application/json' -d '{"name": "Ada"}'
 curl http://127.0.0.1:3111/users/1
 curl -N 'http://127.0.0.1:3111/countdown?start=3'
+iii queue list
+iii cron list
 """
 
 import asyncio
@@ -33,7 +35,21 @@ async def create(user: NewUser) -> iii.HttpResponse:
     """Add a user."""
     created = User(next(ids), user.name)
     users[created.id] = created
+    job = iii.TriggerAction.Enqueue(queue="default")  # on disk before the client hears of its user
+    await worker.trigger_async({"function_id": "users::welcome", "payload": created, "action": job})
     return iii.HttpResponse(201, created, {"location": f"/users/{created.id}"})
+
+
+@worker.function("users::welcome")
+async def welcome(user: User) -> None:
+    """A job: it is repeated until it succeeds, and after three failures `iii queue dlq default` shows it."""
+    print(f"Welcome, {user.name}!", flush=True)
+
+
+@worker.cron("0 6 * * *", timezone="Europe/Berlin")
+async def count(event: dict[str, str]) -> None:
+    """Each morning."""
+    print(f"{len(users)} users at {event['scheduled_time']}", flush=True)
 
 
 @worker.http("GET", "/users/:id")

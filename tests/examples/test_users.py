@@ -22,6 +22,8 @@ workers:
     config: {host: 127.0.0.1, port: {port}}
   - name: iii-http
     config: {host: 127.0.0.1, port: HTTP}
+  - name: iii-queue
+  - name: iii-cron
 """
 
 
@@ -40,7 +42,9 @@ def ask(url: str, body: Any = None) -> tuple[int, Any, Any]:
 def site(tmp_path: Path) -> Iterator[str]:
     port = free_port()
     with EngineProcess(tmp_path, config=CONFIG.replace("HTTP", str(port))) as engine:
-        worker = subprocess.Popen([sys.executable, EXAMPLE], env=environment({"III_URL": engine.url}))
+        output = (tmp_path / "output").open("wb")
+        worker = subprocess.Popen([sys.executable, EXAMPLE], env=environment({"III_URL": engine.url}), stdout=output)
+        output.close()
         try:
             url = f"http://127.0.0.1:{port}"
             deadline = time.monotonic() + START_S
@@ -54,9 +58,13 @@ def site(tmp_path: Path) -> Iterator[str]:
             worker.wait()
 
 
-def test_users_and_a_countdown_over_http(site: str) -> None:
+def test_users_and_a_countdown_over_http(site: str, tmp_path: Path) -> None:
     status, headers, body = ask(f"{site}/users", {"name": "Ada"})
     assert (status, headers["location"], json.loads(body)) == (201, "/users/1", {"id": 1, "name": "Ada"})
+    deadline = time.monotonic() + START_S
+    while (tmp_path / "output").read_text() != "Welcome, Ada!\n":  # the job
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert ask(f"{site}/users/1")[::2] == (200, '{"id":1,"name":"Ada"}')
     assert ask(f"{site}/users?name=Bob")[::2] == (200, "[]")
     assert ask(f"{site}/users/2")[0] == 404

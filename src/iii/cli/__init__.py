@@ -15,6 +15,7 @@ COMMANDS = {
     "function": "iii.cli.function",
     "routes": "iii.cli.routes",
     "state": "iii.cli.state",
+    "queue": "iii.cli.queue",
     "cron": "iii.cli.cron",
     "stream": "iii.cli.stream",
 }

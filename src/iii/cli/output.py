@@ -12,7 +12,11 @@ WIDTH = 10_000  # every line whole, for programs and for `less -S`; a narrow ter
 _UNESCAPED = re.compile(
     "[\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]"
 )  # hostile ones that JSON leaves as they are
-_NUMBERS = frozenset({"FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED"})
+_NUMBERS = frozenset(
+    {
+        "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD", "ATTEMPTS",
+    }
+)  # fmt: skip
 
 
 def json_text(value: Any, *, sort_keys: bool = True) -> str:

@@ -19,6 +19,7 @@ commands:
   function list   what can be called
   routes          what is bound to HTTP
   state           look at shared state, set a value
+  queue           jobs and dead letters; try them again
   cron list       schedules, and when they are due
   stream tail     the events of a group, as they happen
   ('iii COMMAND --help' tells more)"""

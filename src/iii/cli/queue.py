@@ -1,0 +1,206 @@
+"""`iii queue …`: what waits, what failed for good, and trying it again (issue 6; 04 §8, §9)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.parser import Parser, fail
+
+PROGRAM = "iii queue"
+_DESCRIPTION = """\
+Shows named queues and durable topics, and deals with dead letters: jobs whose last attempt failed.
+
+  list                   all queues and topics: jobs not done, running, delayed, and dead letters
+  stats NAME             the numbers and settings of one, as JSON
+  dlq                    queues and topics that have dead letters
+  dlq NAME               its dead letters, newest first
+  redrive NAME           try all its dead letters again
+  redrive NAME ID        try one again
+  discard NAME ID        drop one"""
+_EXAMPLES = f"""\
+examples:
+  {PROGRAM} list
+  {PROGRAM} dlq emails --limit 5
+  {PROGRAM} redrive emails
+
+{ENVIRONMENT}
+
+exit codes: 0 done, 1 there is no such dead letter or the call failed, 2 wrong usage"""
+_LIMIT = 50
+_NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed")
+
+
+def build_parser() -> Parser:
+    """All options and arguments of the command."""
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} list|stats|dlq|redrive|discard [NAME [ID]] [options]", _EXAMPLES)
+    parser.add_argument("words", nargs="*", help="list, stats, dlq, redrive or discard, and what it needs")
+    parser.add_argument(
+        "--limit", type=int, default=_LIMIT, metavar="N", help=f"dlq: most dead letters, {_LIMIT} unless given"
+    )
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="dlq: leave so many of the newest out")
+    parser.add_argument("--json", action="store_true", help="print one JSON text")
+    add_address_options(parser)
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii queue …`"""
+    parser = build_parser()
+    options = parser.parse(arguments)
+    for name in ("limit", "offset"):
+        if getattr(options, name) < 0:
+            parser.error(f"--{name} is a number from 0, got {getattr(options, name)}")
+    address = address_of(options, parser)
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable
+    from iii.protocol.errors import FunctionNotFound, InvocationError
+
+    try:
+        match options.words:
+            case ["list"]:
+                return _list(address, options.json)
+            case ["stats", name]:
+                return _stats(address, name)
+            case ["dlq"]:
+                return _dead_topics(address, options.json)
+            case ["dlq", name]:
+                return _dead_letters(address, name, options.offset, options.limit, options.json)
+            case ["redrive", name]:
+                return _redrive(address, name, options.json)
+            case ["redrive" | "discard" as verb, name, message_id]:
+                return _one(address, verb, name, message_id, options.json)
+            case []:
+                parser.print_help()
+                return 0
+            case ["list" | "stats" | "dlq" | "redrive" | "discard" as verb, *_]:
+                parser.error(f"wrong number of arguments for '{verb}'")
+            case [verb, *_]:
+                parser.error(f"unknown command '{verb}'; there are list, stats, dlq, redrive and discard")
+    except FunctionNotFound:
+        return fail("this engine does not run the module iii-queue: list it in its configuration")
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    return 0
+
+
+def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:
+    from iii.cli.engine_call import ask
+
+    return ask(address, "queue", function_id, payload).result
+
+
+def _list(address: Address, as_json: bool) -> int:
+    from iii.cli.output import json_text, print_table
+
+    rows = [
+        {"name": topic["name"], "kind": "queue" if topic["broker_type"] == "function_queue" else "topic",
+         "consumers": topic["subscriber_count"]}
+        for topic in _ask(address, "engine::queue::list_topics", {})
+    ]  # fmt: skip
+    for name, stats in _stats_of(address, sorted({row["name"] for row in rows})).items():
+        for row in rows:
+            if row["name"] == name:
+                row.update((number, stats.get(number, 0)) for number in _NUMBERS)
+    if as_json:
+        print(json_text(rows, sort_keys=False))
+        return 0
+    print_table(
+        ["NAME", "KIND", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD"],
+        [
+            [str(row[key]) for key in ("name", "kind", "consumers", "depth", "in_flight", "delayed", "dlq_depth")]
+            for row in rows
+        ],
+    )
+    return 0
+
+
+def _stats_of(address: Address, names: list[str]) -> dict[str, Any]:
+    """The numbers of each, over one connection."""
+    from iii.cli.engine_call import ask
+
+    found: dict[str, Any] = {}
+    left = list(names)
+
+    def following(stats: Any) -> object | None:
+        found[left.pop(0)] = stats
+        return {"topic": left[0]} if left else None
+
+    if left:
+        ask(address, "queue", "engine::queue::topic_stats", {"topic": left[0]}, following=following)
+    return found
+
+
+def _stats(address: Address, name: str) -> int:
+    from iii.cli.output import json_text
+
+    print(json_text(_ask(address, "engine::queue::topic_stats", {"topic": name}), sort_keys=False))
+    return 0
+
+
+def _dead_topics(address: Address, as_json: bool) -> int:
+    from iii.cli.output import json_text, print_table
+
+    rows = [row for row in _ask(address, "engine::queue::dlq_topics", {}) if row["message_count"]]
+    if as_json:
+        print(json_text(rows))
+    elif rows:
+        print_table(["NAME", "DEAD"], [[row["topic"], str(row["message_count"])] for row in rows])
+    else:
+        print("No dead letters.")
+    return 0
+
+
+def _dead_letters(address: Address, name: str, offset: int, limit: int, as_json: bool) -> int:
+    from iii.cli.output import json_text, print_table
+
+    letters = _ask(address, "engine::queue::dlq_messages", {"topic": name, "offset": offset, "limit": limit})
+    if as_json:
+        print(json_text(letters, sort_keys=False))
+    elif letters:
+        print_table(
+            ["ID", "FAILED", "ATTEMPTS", "ERROR", "PAYLOAD"],
+            [
+                [
+                    letter["id"],
+                    datetime.fromtimestamp(letter["failed_at"], UTC).strftime("%Y-%m-%d %H:%M:%S"),
+                    str(letter["retries"]),
+                    letter["error"],
+                    json.dumps(letter["payload"], ensure_ascii=False),
+                ]
+                for letter in letters
+            ],
+        )
+    else:
+        print(f"No dead letters in '{name}'.")
+    return 0
+
+
+def _redrive(address: Address, name: str, as_json: bool) -> int:
+    from iii.cli.output import json_text
+
+    answer = _ask(address, "iii::queue::redrive", {"queue": name})
+    count = answer["redriven"]
+    print(
+        json_text(answer)
+        if as_json
+        else f"{count} dead letter{'' if count == 1 else 's'} of '{name}' will be tried again."
+    )
+    return 0
+
+
+def _one(address: Address, verb: str, name: str, message_id: str, as_json: bool) -> int:
+    from iii.cli.output import json_text
+
+    answer = _ask(address, f"iii::queue::{verb}_message", {"queue": name, "message_id": message_id})
+    if not answer["redriven"]:
+        return fail(f"there is no dead letter '{message_id}' in '{name}'")
+    if as_json:
+        print(json_text(answer))
+    else:
+        print("It will be tried again." if verb == "redrive" else "It is dropped.")
+    return 0

@@ -1,0 +1,101 @@
+"""`iii queue …` against a running engine (issue 6; 04 §8, §9)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import iii as sdk
+from tests.compat.drivers import eventually
+from tests.integration.cli.conftest import Iii, RunningEngine, running_engine
+
+CONFIG = """\
+- name: iii-queue
+  config:
+    queue_configs: {mails: {max_retries: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    with running_engine(tmp_path_factory.mktemp("engine"), CONFIG) as running:
+        yield running
+
+
+@pytest.fixture
+def worker(engine: RunningEngine) -> Iterator[sdk.Worker]:
+    worker = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="mailer", otel={"enabled": False}))
+    yield worker
+    worker.shutdown()
+
+
+def rows(iii: Iii, engine: RunningEngine, *arguments: str) -> Any:
+    return json.loads(iii("queue", *arguments, "--json", "--url", engine.url()).stdout)
+
+
+def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+    works: list[bool] = [False]
+    sent: list[Any] = []
+
+    @worker.function("mail::send")
+    async def send(mail: Any) -> None:
+        if not works[0]:
+            raise sdk.InvocationError("SmtpError", "no such host")
+        sent.append(mail)
+
+    def failed(payload: Any) -> str:
+        action = sdk.TriggerAction.Enqueue(queue="mails")
+        receipt = worker.trigger({"function_id": "mail::send", "payload": payload, "action": action})
+        return str(receipt["messageReceiptId"])
+
+    @worker.on_queue("orders", max_retries=0)
+    async def ship(order: Any) -> None: ...
+
+    receipts = [failed({"to": name}) for name in ("ada", "bob", "cy")]
+    eventually(lambda: len(rows(iii, engine, "dlq", "mails")) == 3)
+    assert [letter["id"] for letter in rows(iii, engine, "dlq", "mails", "--limit", "2")] == receipts[:0:-1]
+    listed = {row["name"]: row for row in rows(iii, engine, "list")}
+    assert listed.keys() == {"default", "mails", "orders"}
+    assert (listed["mails"]["kind"], listed["mails"]["dlq_depth"], listed["orders"]["kind"]) == ("queue", 3, "topic")
+    table = iii("queue", "list", III_URL=engine.url()).stdout.splitlines()
+    assert table[0].split() == ["NAME", "KIND", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD"]
+    assert "mails    queue         10     0        0        0     3" in table
+    assert iii("queue", "dlq", III_URL=engine.url()).stdout.split() == ["NAME", "DEAD", "mails", "3"]
+    shown = iii("queue", "dlq", "mails", III_URL=engine.url()).stdout.splitlines()
+    assert shown[0].split() == ["ID", "FAILED", "ATTEMPTS", "ERROR", "PAYLOAD"]
+    assert shown[1].startswith(receipts[2])
+    assert "SmtpError: no such host" in shown[1]
+    assert '{"to": "cy"}' in shown[1]
+    assert json.loads(iii("queue", "stats", "mails", "--url", engine.url()).stdout)["config"]["max_retries"] == 1
+    works[0] = True
+    assert iii("queue", "redrive", "mails", receipts[0], III_URL=engine.url()).stdout == "It will be tried again.\n"
+    assert iii("queue", "discard", "mails", receipts[1], III_URL=engine.url()).stdout == "It is dropped.\n"
+    done = iii("queue", "discard", "mails", receipts[1], III_URL=engine.url())
+    assert (done.returncode, done.stderr) == (1, f"Error: there is no dead letter '{receipts[1]}' in 'mails'\n")
+    done = iii("queue", "redrive", "mails", III_URL=engine.url())
+    assert done.stdout == "1 dead letter of 'mails' will be tried again.\n"
+    eventually(lambda: sent == [{"to": "ada"}, {"to": "cy"}])
+    assert iii("queue", "dlq", "mails", III_URL=engine.url()).stdout == "No dead letters in 'mails'.\n"
+    assert iii("queue", "dlq", III_URL=engine.url()).stdout == "No dead letters.\n"
+
+
+def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with running_engine(tmp_path_factory.mktemp("engine"), "- {name: iii-cron}") as running:
+        done = iii("queue", "list", III_URL=running.url())
+    assert done.returncode == 1
+    assert "this engine does not run the module iii-queue" in done.stderr
+
+
+def test_wrong_usage(iii: Iii) -> None:
+    assert "Shows named queues" in iii("queue").stdout
+    for arguments, text in (
+        (("purge",), "unknown command 'purge'; there are list, stats, dlq, redrive and discard"),
+        (("redrive",), "wrong number of arguments for 'redrive'"),
+        (("dlq", "x", "--limit", "-1"), "--limit is a number from 0, got -1"),
+    ):
+        done = iii("queue", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert text in done.stderr
+    done = iii("queue", "list", "--port", "1", "--timeout-ms", "2000")
+    assert (done.returncode, done.stdout) == (1, "")
