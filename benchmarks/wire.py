@@ -149,7 +149,7 @@ class WebSocketWire:
                     functions[number % len(functions)].encode(),
                     self.data(number),
                     self.action,
-                )  # fmt: skip
+                )
             )
             for number in range(CALLS_PREPARED)
         ]

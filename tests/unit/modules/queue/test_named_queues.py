@@ -456,3 +456,52 @@ async def test_backlog_is_read_as_it_is_needed() -> None:
     house.clock.advance(1)
     assert log.seen == list(range(1500))
     assert house.stats("work")["depth"] == 0
+
+
+async def test_job_that_its_worker_cannot_take() -> None:
+    """Issue 6: a payload over the limit of the worker's client becomes a dead letter; the next job is done."""
+    house = await opened(work={"max_retries": 2, "backoff_ms": 10})
+    old = Log(house, "f", version="0.10.0", name="old")
+    text = "x" * 1_500_000
+    house.enqueue("f", text, "work")
+    house.enqueue("f", "small", "work")
+    house.clock.advance(1)
+    assert old.seen == ["small"]
+    (letter,) = house.dead("work")
+    assert letter["error"].startswith("payload_too_large: ")
+    assert (letter["payload"], letter["retries"]) == (text, 2)
+
+
+async def test_poison_jobs_do_not_stop_a_fifo_group() -> None:
+    """Issue 6, 04 §6: after a dead letter the next job of the group runs."""
+    house = await opened(payment={**PAYMENT, "max_retries": 2, "backoff_ms": 10})
+    log = Log(house, "f")
+    log.answers = lambda data: BOOM if data["seq"] % 2 == 0 else None
+    for seq in range(6):
+        house.enqueue("f", {"transaction_id": 1, "seq": seq}, "payment")
+    house.clock.advance(10)
+    assert [data["seq"] for data in log.seen] == [0, 0, 1, 2, 2, 3, 4, 4, 5]
+    assert [letter["payload"]["seq"] for letter in house.dead("payment")] == [4, 2, 0]
+
+
+async def test_switch_between_backlogs_of_missing_functions() -> None:
+    """A long row of jobs whose functions are missing does not keep those behind it, nor is it forgotten."""
+    house = await opened(work={"concurrency": 5})
+    for number in range(3000):
+        house.enqueue(f"missing{number % 3}", number, "work")
+    log = Log(house, "there")
+    house.enqueue("there", "last", "work")
+    house.clock.advance(1)
+    assert log.seen == ["last"]
+    late = Log(house, "missing1")
+    house.clock.advance(1)
+    assert late.seen == list(range(1, 3000, 3))
+    await house.crash()
+    log = Log(house, "there")
+    house.enqueue("there", "again", "work")
+    house.clock.advance(1)
+    assert log.seen == ["again"]
+    late = Log(house, "missing2")
+    house.clock.advance(1)
+    assert late.seen == list(range(2, 3000, 3))
+    assert house.stats("work")["depth"] == 1000
