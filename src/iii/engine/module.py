@@ -20,7 +20,7 @@ class Module:
     """Base of all modules; listed as a runtime worker (02 §3.4).
 
     A subclass names itself, declares its functions with `@builtin`, its trigger types in `trigger_types()`, and opens
-    and closes what it needs in `start` and `stop`.
+    and closes what it needs in `start` and `stop`; what calls functions by itself ends that in `quiet`.
     """
 
     name: ClassVar[str]  # canonical (00 §6)
@@ -42,6 +42,9 @@ class Module:
 
     async def start(self) -> None:
         """Open what the module needs; functions and trigger types of all modules are registered by then (L3)."""
+
+    async def quiet(self) -> None:
+        """Begin nothing more of one's own accord, and let what was begun end; all modules at once, before any stops (L4)."""
 
     async def stop(self) -> None:
         """Let go of it again (L4)."""

@@ -126,14 +126,12 @@ class EngineServer:
         logger.info("Engine ready", extra={"fields": told})
 
     async def stop(self) -> None:
-        """Close the ports first, then stop what has started in its order, connections of workers last (L4)."""
+        """Close the ports, let what is at work end, stop what has started in its order, connections of workers last (L4)."""
         for manager in self._managers():
             manager.listener.stop_accepting()
+        await asyncio.gather(*(_done(module, module.quiet) for module in self._started))
         for module in self._started:
-            try:
-                await module.stop()
-            except Exception:
-                logger.exception("Module %s did not stop cleanly", module.instance)
+            await _done(module, module.stop)
         for task in list(self._tasks):
             task.cancel()
 
@@ -144,6 +142,14 @@ class EngineServer:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)  # the loop itself keeps only weak references
         task.add_done_callback(self._tasks.discard)
+
+
+async def _done(module: Module, step: Callable[[], Awaitable[None]]) -> None:
+    """A step of the stop; one that fails does not keep the others."""
+    try:
+        await step()
+    except Exception:
+        logger.exception("Module %s did not stop cleanly", module.instance)
 
 
 def _engine_options(config: ServerConfig) -> EngineOptions:

@@ -225,7 +225,7 @@ class Database:
             result, error = None, None
             try:
                 result = work(self._slow_reader)
-            except sqlite3.Error as failure:
+            except Exception as failure:
                 error = self._failure(failure)
             self._loop.call_soon_threadsafe(done, result, error)
 

@@ -49,6 +49,7 @@ async def open_worker() -> AsyncIterator[Open]:
         await worker.shutdown_async()
         await listener.close()
         assert not cron.jobs
+        await cron.quiet()
         await cron.stop()
 
 

@@ -131,7 +131,7 @@ async def open_site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Open]:
     for site in sites:
         await site.browser.close()
         await site.worker.shutdown_async()
-        await site.http.stop()
+        await site.http.quiet()
         await site.listener.close()
         assert not site.engine.channels, "a request has left its channels behind"
         assert not site.engine.sessions

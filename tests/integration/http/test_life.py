@@ -55,7 +55,7 @@ async def test_L1_both_loopback_families(site: Site, monkeypatch: pytest.MonkeyP
     for host in ("127.0.0.1", "[::1]", "localhost"):
         async with site.browser.get(f"http://{host}:{port}/nowhere") as answer:
             assert answer.status == 404
-    await http.stop()
+    await http.quiet()
 
 
 async def test_L4_a_stop_lets_requests_end_and_takes_no_new_ones(site: Site) -> None:
@@ -68,7 +68,7 @@ async def test_L4_a_stop_lets_requests_end_and_takes_no_new_ones(site: Site) -> 
     await site.route("GET /a", handler)
     asking = asyncio.ensure_future(site.get("/a"))
     await until(lambda: site.http.application._at_work)
-    stopping = asyncio.ensure_future(site.http.stop())
+    stopping = asyncio.ensure_future(site.http.quiet())
     async with asyncio.timeout(DEADLINE_S):
         while True:
             try:
@@ -91,7 +91,7 @@ async def test_L4_what_does_not_end_is_broken_off(site: Site, monkeypatch: pytes
     await site.route("GET /a", handler)
     asking = asyncio.ensure_future(site.get("/a"))
     await until(lambda: site.http.application._at_work)
-    await site.http.stop()
+    await site.http.quiet()
     assert (await asking)[0] == 500
 
 

@@ -99,6 +99,7 @@ class House:
         if self.closed:
             return
         self.closed = True
+        await self.queue.quiet()
         await self.queue.stop()
         for worker in self.workers:
             await worker.shutdown_async()

@@ -67,12 +67,15 @@ class Cron(Module):
         """Raises StartFailure."""
         await self._locks.open()
 
-    async def stop(self) -> None:
+    async def quiet(self) -> None:
         """No further tick."""
         self._stopping = True
         for job in self.jobs.values():
             job.stop()
         self.jobs.clear()
+
+    async def stop(self) -> None:
+        """Let go of the locks."""
         await self._locks.close()
 
     def trigger_types(self) -> Iterator[TriggerType]:

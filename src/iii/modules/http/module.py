@@ -58,7 +58,7 @@ class Http(Module):
         if not is_loopback(self.config.host):
             logger.info("Whoever reaches %s can call what is bound to a route", self.address)
 
-    async def stop(self) -> None:
+    async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off."""
         stopping = asyncio.gather(*(server.stop() for server in self._servers))
         await self.application.finish(DRAIN_S)

@@ -51,8 +51,11 @@ class QueueAdapter(Protocol):
     async def open(self) -> None:
         """Raises StartFailure."""
 
+    async def quiet(self) -> None:
+        """Start no more jobs, and let those that run end for up to 5 s; the others run again after the next start (L4)."""
+
     async def close(self) -> None:
-        """Let what runs end for up to 5 s; what is left runs again after the next start (L4)."""
+        """Accept no more jobs; after `quiet`."""
 
     async def serve(self, queue: NamedQueue) -> None:
         """Have the jobs of a named queue done, with these settings from now on."""

@@ -145,7 +145,9 @@ class Consumer:
 
     def accepted(self, accepted: Accepted) -> None:
         """A job of this place is in the store."""
-        if accepted.job is not None:
+        if accepted.job is not None and not self.settings.permits:
+            self._head.more()  # nobody is there: the store keeps it
+        elif accepted.job is not None:
             self._head.offer(accepted.job)
             self.pump()
         elif accepted.ready_at is not None:
@@ -228,7 +230,8 @@ class Consumer:
             return
         if self._running.pop(run.job.seq, None) is not run or self._store.database.closed:
             return
-        logger.error("%s: job %s cannot be read: %s; trying again", self.label, run.job.id, error)
+        if error is not None:
+            logger.error("%s: job %s cannot be read: %s; trying again", self.label, run.job.id, error)
         run.attempt.withdraw()
         self._head.give_back(run.job)
         self._after(_AGAIN_S, self.pump)

@@ -98,8 +98,12 @@ class Queue(Module):
         for queue in self.queues.values():
             await self.adapter.serve(queue)
 
+    async def quiet(self) -> None:
+        """Start no more jobs, and let those that run end; jobs are still accepted."""
+        await self.adapter.quiet()
+
     async def stop(self) -> None:
-        """Start no more jobs, let those that run end, and close the store (L4)."""
+        """Close the store."""
         await self.adapter.close()
 
     def functions(self) -> Iterator[Function]:

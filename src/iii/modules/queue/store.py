@@ -256,11 +256,13 @@ class JobStore:
         return self.database.reader.execute(query, (place.id,)).fetchall()
 
     def data_of(self, job: Job, done: OnDone) -> None:
-        """The data of a large job."""
-        seq = job.seq
-        self.database.read(
-            lambda connection: connection.execute("SELECT data FROM jobs WHERE seq = ?", (seq,)).fetchone()[0], done
-        )
+        """The data of a large job; None if it is gone."""
+
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute("SELECT data FROM jobs WHERE seq = ?", (job.seq,)).fetchone()
+            return None if row is None else row[0]
+
+        self.database.read(work, done)
 
     # -- for people -----------------------------------------------------------------------------------------------
 

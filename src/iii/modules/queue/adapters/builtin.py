@@ -107,13 +107,15 @@ class BuiltinAdapter:
         if any(config.retention_ms for config in self._config.topic_configs.values()):
             self._expire_later()
 
-    async def close(self) -> None:
+    async def quiet(self) -> None:
         self._stopping = True
         if self._functions_changed in self._engine.functions.on_change:
             self._engine.functions.on_change.remove(self._functions_changed)
         if self._expiry is not None:
             self._expiry.cancel()
         await asyncio.gather(*(consumer.stop() for consumer in self._consumers()))
+
+    async def close(self) -> None:
         await self.store.close()
 
     # -- named queues ---------------------------------------------------------------------------------------------

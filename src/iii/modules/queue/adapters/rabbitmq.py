@@ -68,7 +68,7 @@ class RabbitmqAdapter:
         self._engine.functions.on_change.append(self._functions_changed)
         await self._broker.open()
 
-    async def close(self) -> None:
+    async def quiet(self) -> None:
         self._stopping = True  # what arrives from now on is left to the broker
         self._engine.functions.on_change.remove(self._functions_changed)
         for task in self._holds:
@@ -82,6 +82,8 @@ class RabbitmqAdapter:
             logger.warning("RabbitMQ: %s jobs did not end in time; they run again", len(self._running))
         for attempt in list(self._running):
             attempt.withdraw()
+
+    async def close(self) -> None:
         for task in list(self._work):
             task.cancel()
         await self._broker.close()

@@ -49,8 +49,10 @@ class RedisAdapter:
     async def open(self) -> None:
         await self._channels.open()
 
-    async def close(self) -> None:
+    async def quiet(self) -> None:
         self._subscriptions.clear()
+
+    async def close(self) -> None:
         await self._channels.close()
 
     async def serve(self, queue: NamedQueue) -> None:
