@@ -266,7 +266,7 @@ class Consumer:
         ready_at = now_ms + retry_delay_ms(backoff_ms, attempts)
         logger.info(
             "Job failed, next attempt in %g s: %s", (ready_at - now_ms) / 1000, failure.text,
-            extra={"fields": {"queue": self.label, "job": job.id, "attempts": f"{attempts} of {max_attempts}"}},
+            extra={"fields": {"queue": self.place.name, "job": job.id, "attempts": f"{attempts} of {max_attempts}"}},
         )  # fmt: skip
         self._postpone(job, failure, now_ms, ready_at)
 
@@ -283,7 +283,7 @@ class Consumer:
             if self._settled(job, error, lambda: self._bury(job, failure, failed_at, attempts, max_attempts)):
                 logger.warning(
                     "Job exhausted, moved to DLQ: %s", failure.text,
-                    extra={"fields": {"queue": self.label, "job": job.id, "attempts": attempts}},
+                    extra={"fields": {"queue": self.place.name, "job": job.id, "attempts": attempts}},
                 )  # fmt: skip
 
         self._store.bury(job, failure, failed_at, max_attempts, done)
