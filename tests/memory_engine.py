@@ -155,7 +155,9 @@ class MemoryWorker:
 
     def answer_to(self, invocation_id: str) -> dict[str, Any] | None:
         """The result message of a call, None while there is none."""
-        found = [message for message in self.heard("invocationresult") if message["invocation_id"] == invocation_id]
+        mentions = [json.loads(frame) for frame in self.link.frames if invocation_id.encode() in frame]
+        found = [message for message in mentions if message["type"] == "invocationresult"]
+        found = [message for message in found if message["invocation_id"] == invocation_id]
         assert len(found) <= 1, "answered twice"
         return found[0] if found else None
 
