@@ -15,6 +15,7 @@ import pytest_asyncio
 
 import iii
 from iii.engine.engine import Engine, EngineOptions
+from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
 from iii.net.start_failure import StartFailure
@@ -163,6 +164,37 @@ async def test_two_engines_share_the_jobs(adapter: dict[str, Any], open_house: O
         await two.publish(name("t"), number)
     await until(lambda: len(everything) == 50)
     assert sorted(everything) == list(range(50))
+
+
+async def test_channel_that_the_broker_closes(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
+    """04 §16.11: an error on a channel does not end its consumer."""
+    house = await open_house(adapter, queue_configs={name("q"): {}})
+    calls = Calls(house.worker, "f")
+    house.worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": name("t")}})
+    await house.publish(name("t"), 0)
+    await calls.count(1)
+    rabbit = house.queue.adapter
+    assert isinstance(rabbit, RabbitmqAdapter)
+    for tap in rabbit._taps.values():
+        assert tap.channel is not None
+        underlay = await tap.channel.get_underlay_channel()
+        await underlay.basic_ack(12345)  # which it never delivered
+    await asyncio.gather(*(house.enqueue("f", number, name("q")) for number in range(20)))
+    for number in range(20):
+        await house.publish(name("t"), number)
+    await calls.count(41)
+
+
+async def test_topic_keeps_the_order_of_publishing(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
+    """I5: without awaiting each one."""
+    house = await open_house(adapter)
+    calls = Calls(house.worker, "f")
+    house.worker.on_queue(name("t"), concurrency=1, function_id="g")(lambda data: None)
+    config = {"topic": name("t"), "queue_config": {"concurrency": 1}}
+    house.worker.register_trigger({"type": "queue", "function_id": "f", "config": config})
+    await asyncio.gather(*(house.publish(name("t"), number) for number in range(200)))
+    await calls.count(200)
+    assert calls.seen == list(range(200))
 
 
 async def test_changed_backoff(adapter: dict[str, Any], open_house: Open, name: Name) -> None:

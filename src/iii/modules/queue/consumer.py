@@ -27,6 +27,7 @@ _STARTS_AT_ONCE = 64  # then others have their turn
 _READ_ON_S = 0.002  # between pages that hold nothing for anybody
 _AGAIN_S = 1.0  # after the store failed
 _DUE_AT_ONCE = 256
+_MISSING_TARGETS = 10_000  # whose absence is timed
 
 
 class Settings(NamedTuple):
@@ -195,7 +196,9 @@ class Consumer:
             return Verdict.RUN
         if settings.hold_ms:
             now_ms = self._clock.time_ms()
-            since = self._missing_since.setdefault(job.target, now_ms)
+            since = self._missing_since.get(job.target, now_ms)
+            if len(self._missing_since) < _MISSING_TARGETS:
+                self._missing_since[job.target] = since
             until = max(since, job.created_at) + settings.hold_ms
             if until <= now_ms:
                 return Verdict.RUN  # and fail

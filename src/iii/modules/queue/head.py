@@ -21,7 +21,7 @@ Target: TypeAlias = tuple[str, str] | None
 _WINDOW = 256  # jobs in memory that have not begun
 _PAGE = 256
 _PAGES_AT_ONCE = 4
-_BUSY_GROUPS = 10_000  # then nothing further is read until one is free
+_BUSY_GROUPS = 10_000  # of a fifo queue; then nothing further is read until one is free
 _MISSING_TARGETS = 10_000  # further ones are remembered together
 _START: Key = (-(2**31), 0)
 
@@ -43,6 +43,7 @@ class Head:
         self._fifo = fifo
         self._window: list[Job] = []  # in order
         self._cursor = _START
+        self._farthest = _START  # where the cursor has been
         self._out: dict[int, Job] = {}  # by seq: in the window, or with the consumer until that is settled
         self._busy: dict[str | None, int] = {}  # group → seq of the job that it waits for
         self._behind: set[str | None] = set()  # busy groups of which a job was passed over
@@ -81,10 +82,10 @@ class Head:
         if job.seq in self._out:
             return
         if job.key > self._cursor:
-            if not self.caught_up or len(self._window) >= _WINDOW:
+            if not self.caught_up or len(self._window) >= _WINDOW or len(self._busy) > _BUSY_GROUPS:
                 self.caught_up = False  # its turn comes when the store is read
                 return
-            self._cursor = job.key
+            self._cursor = self._farthest = job.key
         self._add(job)
 
     def settled(self, job: Job, again: bool) -> None:
@@ -127,13 +128,14 @@ class Head:
             del self._out[job.seq]
             if self._fifo:
                 del self._busy[job.group]
+                self._behind.discard(job.group)  # all of it will be read again
         del self._window[_WINDOW:]
         self._cursor = self._window[-1].key
         self.caught_up = False
 
     def _read_on(self) -> bool:
         """The next page of the store. False: too many groups are busy."""
-        if self._fifo and len(self._busy) > _BUSY_GROUPS:
+        if len(self._busy) > _BUSY_GROUPS and self._cursor >= self._farthest:
             self.stalled = True
             return False
         page = self._store.page(self._place, self._cursor, _PAGE)
@@ -141,6 +143,7 @@ class Head:
             self._cursor = job.key
             if job.seq not in self._out:
                 self._add(job)
+        self._farthest = max(self._farthest, self._cursor)
         self.caught_up = len(page) < _PAGE
         return True
 

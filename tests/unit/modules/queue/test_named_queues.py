@@ -505,3 +505,18 @@ async def test_switch_between_backlogs_of_missing_functions() -> None:
     house.clock.advance(1)
     assert late.seen == list(range(2, 3000, 3))
     assert house.stats("work")["depth"] == 1000
+
+
+async def test_many_groups_that_wait_for_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded: beyond so many waiting groups nothing is read; when the function comes all of them run."""
+    monkeypatch.setattr("iii.modules.queue.head._BUSY_GROUPS", 300)
+    house = await opened(payment={**PAYMENT, "parallel_groups": True, "concurrency": 1000})
+    for number in range(1500):
+        house.enqueue("missing", {"transaction_id": number, "n": number}, "payment")
+    house.clock.advance(5)
+    head = house.adapter._queues["payment"]._head
+    assert len(head._busy) < 900
+    log = Log(house, "missing")
+    house.clock.advance(5)
+    assert [data["n"] for data in log.seen] == list(range(1500))
+    assert house.stats("payment")["depth"] == 0

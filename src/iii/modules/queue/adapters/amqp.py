@@ -64,6 +64,13 @@ class Delivery:
         except _errors():
             logger.debug("A message could not be rejected: its connection ended")
 
+    async def give_back(self) -> None:
+        """It comes again, to whoever is next."""
+        try:
+            await self._incoming.nack(requeue=True)
+        except _errors():
+            logger.debug("A message comes back by itself: its connection ended")
+
 
 class Tap:
     """A consumer of one queue, on a channel of its own; it is opened again whenever the broker comes back."""
@@ -89,6 +96,7 @@ class Broker:
         self._connection: AbstractConnection | None = None
         self._publisher: AbstractChannel | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._reopening: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Raises StartFailure."""
@@ -111,9 +119,12 @@ class Broker:
 
     async def close(self) -> None:
         """What was not acknowledged is delivered again."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        tasks = [*self._reopening] if self._keeper is None else [self._keeper, *self._reopening]
+        self._taps.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         connection, self._connection, self._publisher = self._connection, None, None
         if connection is not None:
             await connection.close()
@@ -164,15 +175,37 @@ class Broker:
             await channel.close()
 
     async def _turn_on(self, tap: Tap) -> None:
-        assert self._connection is not None
-        tap.channel = await self._connection.channel(publisher_confirms=False)
-        await tap.channel.set_qos(prefetch_count=tap.prefetch)
-        queue = await tap.channel.get_queue(tap.queue, ensure=False)
+        connection = self._connection
+        assert connection is not None
+        tap.channel = channel = await connection.channel(publisher_confirms=False)
+        channel.close_callbacks.add(lambda *_: self._closed(tap, channel, connection))
+        await channel.set_qos(prefetch_count=tap.prefetch)
+        queue = await channel.get_queue(tap.queue, ensure=False)
 
         async def arrived(incoming: AbstractIncomingMessage) -> None:
             tap.heard(Delivery(incoming))
 
         await queue.consume(arrived)
+
+    def _closed(self, tap: Tap, channel: AbstractChannel, connection: AbstractConnection) -> None:
+        """A broker closes a channel whose consumer does what it must not, such as keeping a message for half an hour."""
+        if tap in self._taps and tap.channel is channel and self._connection is connection and not connection.is_closed:
+            logger.warning("RabbitMQ closed the channel of queue %s; opening it again", tap.queue)
+            task = asyncio.get_running_loop().create_task(self._reopen(tap, connection))
+            self._reopening.add(task)
+            task.add_done_callback(self._reopening.discard)
+
+    async def _reopen(self, tap: Tap, connection: AbstractConnection) -> None:
+        wait_s = _FIRST_WAIT_S
+        while tap in self._taps and self._connection is connection:  # a new connection opens it anyway
+            try:
+                await self._turn_on(tap)
+            except _errors() as error:
+                logger.warning("RabbitMQ queue %s: %s; trying again", tap.queue, error)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            else:
+                return
 
     # -- topology and inspection ----------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _BROWSED = 10_000  # dead letters that are looked at
 _HELD = 10_000  # messages of a topic that nobody has subscribed to
+_AGAIN_S = 1.0  # after the broker refused something
 _HOLD_S = 0.1  # shortest time before a job without its function is tried again
 _NULL = bytes(NULL)
 
@@ -59,6 +60,7 @@ class RabbitmqAdapter:
         self._running: dict[Attempt, str] = {}
         self._delivered: dict[str, int] = {}
         self._failed: dict[str, int] = {}
+        self._exchanges: set[str] = set()  # of topics, declared on this connection
         self._holds: set[asyncio.Task[None]] = set()  # jobs whose function is missing
         self._registered = asyncio.Event()  # a function came
         self._settled = asyncio.Event()  # something ended
@@ -214,7 +216,9 @@ class RabbitmqAdapter:
             await self._broker.publish(exchange, routing_key, message._replace(headers=headers))
         except BrokerError as error:
             logger.error("A job stays where it is: %s", error)
-            return  # unacknowledged: it comes again with the next connection
+            await asyncio.sleep(_AGAIN_S)
+            await delivery.give_back()
+            return
         await delivery.ack()
 
     # -- topics ---------------------------------------------------------------------------------------------------
@@ -237,7 +241,9 @@ class RabbitmqAdapter:
 
         async def publish() -> None:
             try:
-                await self._broker.exchange(names.exchange, "fanout")
+                if names.exchange not in self._exchanges:
+                    await self._broker.exchange(names.exchange, "fanout")
+                    self._exchanges.add(names.exchange)
                 try:
                     await self._broker.publish(names.exchange, "", message_of(made))
                 except Unroutable:  # nobody has subscribed yet
@@ -248,7 +254,10 @@ class RabbitmqAdapter:
             else:
                 done(job.id, None)
 
-        self._in_order(publish)
+        if names.exchange in self._exchanges and (self._changes is None or self._changes.done()):
+            self._start(publish())  # many at once; the broker gets them in the order in which they begin
+        else:
+            self._in_order(publish)
 
     def subscribe(self, subscription: Subscription) -> None:
         earlier = self._subscriptions.get(subscription.id)
@@ -416,6 +425,7 @@ class RabbitmqAdapter:
         self._changes = self._start(after())
 
     async def _restore(self, broker: Broker) -> None:
+        self._exchanges.clear()
         for queue in self._queues.values():
             await self._declare(queue)
         for subscription in list(self._subscriptions.values()):
