@@ -177,6 +177,7 @@ class Worker:
         concurrency: int | None = None,
         max_retries: int | None = None,
         backoff_ms: int | None = None,
+        backoff_jitter: float | None = None,
         timeout_ms: int | None = None,
         fifo: bool = False,
         group_field: str | None = None,
@@ -194,6 +195,7 @@ class Worker:
             concurrency: messages that run at a time, 10 unless given; 0 pauses.
             max_retries: after the first attempt, 2 unless given.
             backoff_ms: before the first retry, doubled each time, 1000 unless given.
+            backoff_jitter: share of each pause that chance adds at most, 0 to 1; none unless given.
             timeout_ms: longest time of one attempt, half an hour unless given.
             fifo: in order, the next message when the one before has succeeded or is dead.
             group_field: with `fifo`, the member of the message within whose value order is kept.
@@ -205,6 +207,7 @@ class Worker:
             "concurrency": concurrency,
             "maxRetries": max_retries,
             "backoffDelayMs": backoff_ms,
+            "backoffJitter": backoff_jitter,
             "timeoutMs": timeout_ms,
             "messageGroupField": group_field,
         }

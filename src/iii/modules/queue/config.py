@@ -27,6 +27,15 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
     backoff_ms: Annotated[int, Meta(ge=0, le=2**63 - 1, description="Before the first retry; doubled each time.")] = (
         1000
     )
+    backoff_jitter: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of each pause that chance adds at most, so that jobs which failed together "
+            "do not come back together; 0 is exact.",
+        ),
+    ] = 0.0
     poll_interval_ms: Annotated[
         int, Meta(ge=0, le=2**63 - 1, description="Accepted; queues are woken by events and do not poll.")
     ] = 100

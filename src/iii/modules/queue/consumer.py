@@ -38,6 +38,7 @@ class Settings(NamedTuple):
         fifo: one job of a group at a time, in order.
         timeout_ms: of one attempt.
         max_attempts, backoff_ms: of jobs that were not given their own when they were accepted.
+        backoff_jitter: share of each pause that chance adds at most.
         hold: a job whose target is missing waits for it; otherwise the attempt fails.
         hold_ms: longest wait for a missing target; 0 is no limit.
     """
@@ -47,6 +48,7 @@ class Settings(NamedTuple):
     timeout_ms: int
     max_attempts: int
     backoff_ms: int
+    backoff_jitter: float = 0.0
     hold: bool = True
     hold_ms: int = 0
 
@@ -266,7 +268,7 @@ class Consumer:
             self._bury(job, failure, now_ms, attempts, max_attempts)
             return
         backoff_ms = self.settings.backoff_ms if job.backoff_ms is None else job.backoff_ms
-        ready_at = now_ms + retry_delay_ms(backoff_ms, attempts)
+        ready_at = now_ms + retry_delay_ms(backoff_ms, attempts, self.settings.backoff_jitter)
         logger.info(
             "Job failed, next attempt in %g s: %s", (ready_at - now_ms) / 1000, failure.text,
             extra={"fields": {"queue": self.place.name, "job": job.id, "attempts": f"{attempts} of {max_attempts}"}},

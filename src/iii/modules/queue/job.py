@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any, NamedTuple
 
 import msgspec
@@ -103,10 +104,15 @@ class DeadLetter(NamedTuple):
     history: bytes  # JSON: time and text of the last failures
 
 
-def retry_delay_ms(backoff_ms: int, attempts: int) -> int:
-    """Before the next try, after so many failures: doubled each time, at most a day (04 §5.1)."""
+def retry_delay_ms(backoff_ms: int, attempts: int, jitter: float = 0.0) -> int:
+    """Before the next try, after so many failures: doubled each time, at most a day (04 §5.1).
+
+    Args:
+        jitter: share of it by which chance makes it longer, at most; 0 is exact.
+    """
     doublings: int = 2 ** min(attempts - 1, 64)
-    return min(backoff_ms * doublings, MAX_DELAY_MS)
+    exact_ms = min(backoff_ms * doublings, MAX_DELAY_MS)
+    return min(exact_ms + round(exact_ms * jitter * random.random()), MAX_DELAY_MS) if jitter else exact_ms
 
 
 def group_of(value: object) -> str:

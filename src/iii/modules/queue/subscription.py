@@ -21,6 +21,7 @@ class SubscriberQueueConfig(Struct, kw_only=True):
     concurrency: Annotated[int, Meta(description="Messages that run at a time; 0 pauses.")] = 10
     maxRetries: Annotated[int | None, Meta(description="Retries after the first attempt; 2 if absent.")] = None
     backoffDelayMs: Annotated[int, Meta(description="Before the first retry; doubled each time.")] = 1000
+    backoffJitter: Annotated[float, Meta(description="Share of each pause that chance adds at most, 0 to 1.")] = 0.0
     timeoutMs: Annotated[int, Meta(description="Longest time of one attempt.")] = 1_800_000
     messageGroupField: Annotated[
         str | None, Meta(description="Member of the message whose value is its group (`fifo`).")
@@ -48,6 +49,7 @@ class SubscriberSettings(Struct, kw_only=True, omit_defaults=True, frozen=True):
     concurrency: int | None = None
     max_retries: int | None = None
     backoff_ms: int | None = None
+    backoff_jitter: float = 0.0
     timeout_ms: int | None = None
     message_group_field: str | None = None
     delay_ms: int = 0
@@ -113,6 +115,7 @@ def _settings(sent: _Sent) -> SubscriberSettings:
         concurrency=of(_count, "concurrency"),
         max_retries=retries if outer_retries is None else outer_retries,
         backoff_ms=backoff_ms if outer_backoff_ms is None else outer_backoff_ms,
+        backoff_jitter=of(_share, "backoffJitter", "backoff_jitter") or 0.0,
         timeout_ms=of(_count, "timeoutMs", "timeout_ms") or None,
         message_group_field=of(_text, "messageGroupField", "message_group_field"),
         delay_ms=of(_count, "delayMs", "delay_ms") or 0,
@@ -125,6 +128,12 @@ def _count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
         return None
     return min(int(value), 2**53)
+
+
+def _share(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        return None
+    return float(value)
 
 
 def _text(value: object) -> str | None:

@@ -128,6 +128,7 @@ class BuiltinAdapter:
             timeout_ms=config.attempt_ms,
             max_attempts=config.max_retries,
             backoff_ms=config.backoff_ms,
+            backoff_jitter=config.backoff_jitter,
             hold=config.missing_target == "hold",
             hold_ms=config.missing_target_timeout_ms,
         )
@@ -239,6 +240,7 @@ class BuiltinAdapter:
             timeout_ms=wanted.timeout_ms or TIMEOUT_MS,
             max_attempts=defaults.max_attempts if wanted.max_retries is None else wanted.max_retries + 1,
             backoff_ms=defaults.backoff_ms if wanted.backoff_ms is None else wanted.backoff_ms,
+            backoff_jitter=wanted.backoff_jitter,
             hold=wanted.hold,
             hold_ms=wanted.hold_ms,
         )
