@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from iii.storage.redis_connection import RedisError, client, connected
+from iii.net.start_failure import StartFailure
+from iii.storage.redis_connection import CONNECT_S, RedisError, client, connected
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +18,9 @@ _SILENCE_S = 15.0  # then the connection is checked
 _AT_ONCE = 100  # messages of one round trip
 _OWN = "iii::alive"  # keeps the connection in its mode while nothing else is wanted
 WAITING = 10_000  # messages to be published; beyond that they are dropped, with an error in the log
+
+Told = Callable[[str | None], None]
+"""Called when the server has a message, or with the reason why it will not get it."""
 
 
 class RedisChannels:
@@ -32,7 +36,7 @@ class RedisChannels:
         self._heard = heard
         self._missed = missed
         self._wanted = {_OWN}
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: deque[tuple[str, bytes, Told | None]] = deque()
         self._filled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._changes: set[asyncio.Task[None]] = set()  # of subscriptions
@@ -47,7 +51,12 @@ class RedisChannels:
             asyncio.create_task(self._listen_on(subscribed)),
             asyncio.create_task(self._publish_on()),
         ]
-        await subscribed.wait()
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await subscribed.wait()
+        except TimeoutError:
+            await self.close()
+            raise StartFailure("Redis does not let this engine subscribe to channels: see the log above") from None
 
     async def close(self) -> None:
         """What has not been published by now is lost."""
@@ -56,6 +65,7 @@ class RedisChannels:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+            self._refuse("the engine stops")
             await self._publisher.aclose()
             await self._subscriber.aclose()
 
@@ -70,13 +80,28 @@ class RedisChannels:
         if self._channel is not None:
             self._change(self._channel.unsubscribe(name))
 
-    def publish(self, name: str, message: bytes) -> None:
-        """Send it when the server takes it; lost only if it does not for very long."""
+    def publish(self, name: str, message: bytes, told: Told | None = None) -> None:
+        """Send it when the server takes it; lost only if it does not for very long.
+
+        Args:
+            told: for whoever wants to know. If the server is not there it is told so at once, and the message is dropped.
+        """
         if len(self._waiting) >= WAITING:
             logger.error("A message for %s was dropped: %s wait for Redis", name, WAITING)
+            if told is not None:
+                told(f"{WAITING} messages wait for Redis; try again later")
             return
-        self._waiting.append((name, message))
+        self._waiting.append((name, message, told))
         self._filled.set()
+
+    def _refuse(self, reason: str) -> None:
+        """What somebody wants to know of is not kept for later: an error means that it will not come."""
+        waiting, self._waiting = self._waiting, deque()
+        for name, message, told in waiting:
+            if told is None:
+                self._waiting.append((name, message, told))
+            else:
+                told(reason)
 
     def _change(self, change: Coroutine[Any, Any, Any]) -> None:
         async def changed() -> None:
@@ -98,17 +123,20 @@ class RedisChannels:
                 batch = [self._waiting[index] for index in range(min(len(self._waiting), _AT_ONCE))]
                 try:
                     async with self._publisher.pipeline(transaction=False) as pipeline:
-                        for name, message in batch:
+                        for name, message, _ in batch:
                             pipeline.publish(name, message)
                         await pipeline.execute()
                 except (RedisError, OSError) as error:
                     logger.error("Cannot publish to Redis: %s; trying again", error)
+                    self._refuse(f"Cannot publish to Redis: {error}")
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
                 else:
                     wait_s = _FIRST_WAIT_S
-                    for _ in batch:
+                    for _, _, told in batch:
                         self._waiting.popleft()
+                        if told is not None:
+                            told(None)
             self._filled.clear()
             await self._filled.wait()
 

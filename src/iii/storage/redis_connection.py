@@ -23,7 +23,7 @@ CONNECT_S = 5.0
 _ANSWER_S = 10.0  # for one command
 _CONNECTIONS = 64
 
-__all__ = ["RedisError", "connected"]
+__all__ = ["CONNECT_S", "RedisError", "client", "connected"]
 
 
 def client(url: str, retries: int = 1, **options: Any) -> Redis:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import iii
-from tests.integration.queue.conftest import Calls, Open, fails
+from tests.integration.queue.conftest import Calls, Open, eventually, fails
 from tests.integration.server.conftest import until
 from tests.integration.storage.redis_server import RedisServer
 
@@ -65,6 +65,31 @@ async def test_what_it_cannot_do_is_refused(adapter: dict[str, Any], open_house:
     )  # fmt: skip
     rows = await house.call("engine::queue::dlq_topics")
     assert [row["message_count"] for row in rows] == [0, 0]
+
+
+async def test_message_that_redis_did_not_get(
+    adapter: dict[str, Any], redis_server: RedisServer, open_house: Open
+) -> None:
+    """04 §16.3: an error instead of success, and it does not come later after all."""
+    house = await open_house(adapter)
+    calls = Calls(house.worker, "f")
+    house.worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": "t"}})
+    await house.call("engine::functions::list")
+    redis_server.kill()
+    code, message = await house.error("iii::durable::publish", {"topic": "t", "data": "lost"})
+    assert code == "publish_failed"
+    assert message.startswith("Topic 't' cannot take the message: Cannot publish to Redis: ")
+    redis_server.start()
+
+    async def published() -> bool:
+        try:
+            await house.publish("t", "again")
+        except iii.InvocationError:
+            return False
+        return bool(calls.seen)
+
+    await eventually(published)
+    assert set(calls.seen) == {"again"}
 
 
 async def test_messages_of_other_programs(adapter: dict[str, Any], redis_server: RedisServer, open_house: Open) -> None:

@@ -47,6 +47,9 @@ class RedisAdapter:
         self._subscriptions: dict[str, dict[str, Subscription]] = {}
 
     async def open(self) -> None:
+        logger.warning(
+            "iii-queue: Redis channels keep nothing: a message reaches who listens at that time, and is tried once"
+        )
         await self._channels.open()
 
     async def quiet(self) -> None:
@@ -63,8 +66,11 @@ class RedisAdapter:
 
     def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
         trace = msgspec.json.encode(_Trace(job.traceparent, job.baggage))
-        self._channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data))
-        done(job.id, None)
+
+        def told(error: str | None) -> None:
+            done(job.id if error is None else None, error)
+
+        self._channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data), told)
 
     def subscribe(self, subscription: Subscription) -> None:
         for topic in [topic for topic, triggers in self._subscriptions.items() if subscription.id in triggers]:
