@@ -9,19 +9,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 import iii
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.cron.config import CronConfig
+from iii.modules.cron.locks import RedisLocks, Tick
 from iii.modules.cron.module import Cron
 from iii.modules.pubsub.module import PubSub
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
+from iii.storage.redis_connection import connected
 from tests.integration.server.conftest import until
 from tests.integration.storage.redis_server import RedisServer
+from tests.memory_engine import FakeClock
+
+DAY_MS = 24 * 3600 * 1000
 
 Open = Callable[..., Awaitable[iii.Worker]]
 
@@ -88,6 +94,34 @@ async def test_C14_of_engines_that_share_redis_one_runs_a_tick(open_worker: Open
         await until(lambda: len(heard) >= 3, 10)
         assert heard == sorted(set(heard))
     finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(("period_ms", "kept_ms"), [(DAY_MS, DAY_MS), (1000, 30_000)])
+async def test_04_s12_6_a_late_engine_finds_the_lock(tmp_path: Path, period_ms: int, kept_ms: int) -> None:
+    """It is kept until the next tick, and for 30 s at least, however early the run was over."""
+    server = RedisServer(tmp_path)
+    server.start()
+    clock = FakeClock()
+    one, late = (RedisLocks(server.url, clock) for _ in range(2))
+    said: list[bool] = []
+    try:
+        for locks in (one, late):
+            await locks.open()
+        now_ms = clock.time_ms()
+        tick = Tick("job", "schedule", now_ms, now_ms + period_ms)
+        one.acquire(tick, said.append)
+        await until(lambda: said == [True])
+        one.release("job")
+        late.acquire(tick._replace(job_id="its own id"), said.append)
+        await until(lambda: said == [True, False])
+        redis = await connected(server.url)
+        left_ms = await redis.pttl(f"cron_lock:schedule:{now_ms // 1000}")
+        await redis.aclose()
+        assert kept_ms - 10_000 < left_ms <= kept_ms
+    finally:
+        for locks in (one, late):
+            await locks.close()
         server.kill()
 
 

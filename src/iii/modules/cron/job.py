@@ -13,7 +13,7 @@ from iii.engine.bindings import Binding
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
 from iii.modules.cron.expression import Expression
-from iii.modules.cron.locks import Locks
+from iii.modules.cron.locks import Locks, Tick
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -105,7 +105,13 @@ class Job:
             logger.warning("Cron job %s missed its tick of %s", self.binding.id, rfc3339(self._scheduled_ms, False))
             self._next(now_ms)
         else:
-            self._locks.acquire(self.binding.id, self._schedule, self._scheduled_ms, self._decided)
+            self._locks.acquire(self._tick(), self._decided)
+
+    def _tick(self) -> Tick:
+        scheduled_ms = self._scheduled_ms
+        following = self._expression.after(datetime.fromtimestamp(scheduled_ms / 1000, UTC))
+        next_ms = scheduled_ms if following is None else round(following.timestamp() * 1000)
+        return Tick(self.binding.id, self._schedule, scheduled_ms, next_ms)
 
     def _decided(self, acquired: bool) -> None:
         if self._stopped:

@@ -6,13 +6,29 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from iii.engine.clock import Clock
 
 logger = logging.getLogger(__name__)
 
+_TTL_MS = 30_000  # of a key in Redis, at least
+
 Decided = Callable[[bool], None]
+
+
+class Tick(NamedTuple):
+    """One time at which a job is due.
+
+    Attributes:
+        schedule: the same at all engines that have it.
+        scheduled_ms, next_ms: Unix milliseconds, of this one and the one after it.
+    """
+
+    job_id: str
+    schedule: str
+    scheduled_ms: int
+    next_ms: int
 
 
 class Locks(Protocol):
@@ -23,8 +39,8 @@ class Locks(Protocol):
 
     async def close(self) -> None: ...
 
-    def acquire(self, job_id: str, schedule: str, scheduled_ms: int, decided: Decided) -> None:
-        """Ask for a tick of a job; `schedule` is the same at all engines that have it."""
+    def acquire(self, tick: Tick, decided: Decided) -> None:
+        """Ask whether to run it here."""
 
     def release(self, job_id: str) -> None:
         """The tick is over."""
@@ -48,12 +64,12 @@ class KvLocks:
         for key in [key for key, (owner, _) in self.entries.items() if owner == self.owner]:
             del self.entries[key]
 
-    def acquire(self, job_id: str, schedule: str, scheduled_ms: int, decided: Decided) -> None:
-        held = self.entries.get((self._index, job_id))
+    def acquire(self, tick: Tick, decided: Decided) -> None:
+        held = self.entries.get((self._index, tick.job_id))
         if held is not None and held[1] > self._clock.now():
             decided(False)
             return
-        self.entries[self._index, job_id] = (self.owner, self._clock.now() + self._ttl_s)
+        self.entries[self._index, tick.job_id] = (self.owner, self._clock.now() + self._ttl_s)
         decided(True)
 
     def release(self, job_id: str) -> None:
@@ -63,11 +79,14 @@ class KvLocks:
 
 
 class RedisLocks:
-    """One key for each tick of a schedule, never released: a late engine must not run it once more."""
+    """One key for each tick of a schedule, never released: an engine whose clock is late must not run it once more.
 
-    def __init__(self, url: str, ttl_ms: int = 30_000) -> None:
+    So it is kept until the next tick, and for 30 s at least.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
-        self._ttl_ms = ttl_ms
+        self._clock = clock
         self._owner = str(uuid.uuid4())
         self._tasks: set[asyncio.Task[None]] = set()
         self._redis: Any = None
@@ -83,20 +102,22 @@ class RedisLocks:
         if self._redis is not None:
             await self._redis.aclose()
 
-    def acquire(self, job_id: str, schedule: str, scheduled_ms: int, decided: Decided) -> None:
-        task = asyncio.get_running_loop().create_task(self._acquire(schedule, scheduled_ms, decided))
+    def acquire(self, tick: Tick, decided: Decided) -> None:
+        task = asyncio.get_running_loop().create_task(self._acquire(tick, decided))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def release(self, job_id: str) -> None:
         """The key expires by itself."""
 
-    async def _acquire(self, schedule: str, scheduled_ms: int, decided: Decided) -> None:
+    async def _acquire(self, tick: Tick, decided: Decided) -> None:
         from iii.storage.redis_connection import RedisError
 
-        key = f"cron_lock:{schedule}:{scheduled_ms // 1000}"
+        key = f"cron_lock:{tick.schedule}:{tick.scheduled_ms // 1000}"
+        until_ms = max(tick.next_ms, tick.scheduled_ms + _TTL_MS)
+        held_ms = max(until_ms - self._clock.time_ms(), _TTL_MS)
         try:
-            acquired = await self._redis.set(key, self._owner, nx=True, px=self._ttl_ms)
+            acquired = await self._redis.set(key, self._owner, nx=True, px=held_ms)
         except RedisError as error:
             logger.error("Cron tick skipped: no lock from Redis: %s", error)
             acquired = False

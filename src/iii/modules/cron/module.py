@@ -58,7 +58,7 @@ class Cron(Module):
         adapter = self.config.adapter
         self._locks: Locks
         if adapter.kind(_ADAPTERS) == "redis":
-            self._locks = RedisLocks(adapter.block(RedisConfig, self.name).redis_url)
+            self._locks = RedisLocks(adapter.block(RedisConfig, self.name).redis_url, engine.clock)
         else:
             kv = adapter.block(KvLocksConfig, self.name)
             self._locks = KvLocks(engine.clock, kv.lock_index, kv.lock_ttl_ms)

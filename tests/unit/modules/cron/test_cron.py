@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from iii.modules.cron.config import CronConfig
-from iii.modules.cron.locks import KvLocks
+from iii.modules.cron.locks import KvLocks, Tick
 from iii.modules.cron.module import Cron
 from iii.storage.adapter import AdapterConfig
 from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
@@ -204,16 +204,19 @@ def test_04_check_47_a_lock_of_another_owner(worker: MemoryWorker, clock: WallCl
     assert len(calls(worker)) == 1
 
 
+TICK = Tick("job", "schedule", 0, 1000)
+
+
 def test_04_check_50_locks(clock: WallClock) -> None:
     KvLocks.entries.clear()
     ours, theirs = KvLocks(clock, "x", 1000), KvLocks(clock, "x", 1000)
     said: list[bool] = []
-    ours.acquire("job", "", 0, said.append)
-    theirs.acquire("job", "", 0, said.append)
+    ours.acquire(TICK, said.append)
+    theirs.acquire(TICK, said.append)
     theirs.release("job")
-    theirs.acquire("job", "", 0, said.append)
+    theirs.acquire(TICK, said.append)
     clock.advance(1.1)
-    theirs.acquire("job", "", 0, said.append)
+    theirs.acquire(TICK, said.append)
     assert said == [True, False, False, True]
     ours.release("job")
     theirs.release("job")
