@@ -36,7 +36,12 @@ class MemoryDatabase:
         if self.closed:
             done(None, StoreError(CLOSED))
             return
-        done(work(self.reader), None)
+        result, error = None, None
+        try:
+            result = work(self.reader)
+        except Exception as failure:
+            error = _failure(failure)
+        done(result, error)
 
     def write(self, work: Work, done: Done, size: int = 0) -> None:
         if self.closed:
@@ -50,10 +55,14 @@ class MemoryDatabase:
         except Exception as failure:
             if self.reader.in_transaction:
                 self.reader.execute("ROLLBACK")
-            if not isinstance(failure, ValueError):
-                logger.error("A write of a store in memory failed", exc_info=failure)
-            result, error = None, StoreError(str(failure) or type(failure).__name__)
+            result, error = None, _failure(failure)
         done(result, error)
 
     def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
         self.write(lambda connection: together(connection, [what])[0], done, size)
+
+
+def _failure(failure: Exception) -> StoreError:
+    if not isinstance(failure, ValueError):  # which says what is wrong with the request
+        logger.error("A store in memory failed", exc_info=failure)
+    return StoreError(str(failure) or type(failure).__name__)

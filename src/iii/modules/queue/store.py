@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from iii.modules.queue.job import DeadLetter, Failure, Job, NewJob
+from iii.protocol.limits import MIB
 from iii.storage.items import StoreError
 from iii.storage.transactions import Transactions, Work
 
@@ -20,6 +21,7 @@ _INLINE_BYTES = 16 * 1024  # a job with more is read when it is delivered
 _JOB_BYTES = 400  # about, of a write that waits, beside its data
 _FAILURES_KEPT = 10
 _REDRIVEN_AT_ONCE = 500
+_SHOWN_BYTES = 16 * MIB  # of dead letters at a time
 _COLUMNS = (
     "rank, seq, id, grp, function_id, namespace, attempts, max_attempts, backoff_ms, created_at, traceparent, baggage"
 )
@@ -289,8 +291,16 @@ class JobStore:
         )
 
         def work(connection: sqlite3.Connection) -> list[DeadLetter]:
-            rows = connection.execute(query, (*ids, limit, offset))
-            return [DeadLetter(*row)._replace(history=row[-1].encode()) for row in rows]
+            found, size = [], 0
+            for row in connection.execute(query, (*ids, limit, offset)):
+                letter = DeadLetter(*row)._replace(history=row[-1].encode())
+                found.append(letter)
+                size += letter.size
+                if size > _SHOWN_BYTES and len(found) > 1:
+                    raise ValueError(
+                        f"{limit} of them are more than {_SHOWN_BYTES // MIB} MiB: ask for {len(found) - 1} or fewer (limit)"
+                    )
+            return found
 
         return await self._read(work)  # type: ignore[no-any-return]
 

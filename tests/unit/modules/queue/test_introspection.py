@@ -33,6 +33,23 @@ async def test_dead_letters_newest_first(house: House) -> None:
     assert {letter["size_bytes"] > 0 for letter in dead} == {True}
 
 
+async def test_dead_letters_that_are_too_much_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who looks fills the engine's memory; one of any size is shown."""
+    monkeypatch.setattr("iii.modules.queue.store._SHOWN_BYTES", 10_000)
+    house = House(queue_configs={"work": {"max_retries": 1}})
+    await house.start()
+    Log(house, "f").answers = lambda data: BOOM
+    for _ in range(3):
+        house.enqueue("f", "x" * 4000, "work")
+    house.enqueue("f", "x" * 40_000, "work")
+    house.clock.advance(1)
+    code, message = house.error("engine::queue::dlq_messages", {"topic": "work", "offset": 1})
+    assert code == "dlq_messages_failed"
+    assert message == "Failed to browse DLQ messages: 50 of them are more than 0 MiB: ask for 2 or fewer (limit)"
+    assert len(house.dead("work", offset=1, limit=2)) == 2
+    assert len(house.dead("work", limit=1)[0]["payload"]) == 40_000
+
+
 async def test_redrive(house: House) -> None:
     """04 checks 35 and 38: behind what waits, the oldest first, with all attempts again."""
     log = await three_failures(house)

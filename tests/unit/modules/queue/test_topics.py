@@ -270,6 +270,29 @@ async def test_one_delivery_in_all_where_it_is_wanted(config: dict[str, Any]) ->
     assert b.seen[-1] == "to b"
 
 
+async def test_delivery_that_is_changed_between_two_starts(house: House) -> None:
+    """C12: what waits is neither lost nor left with nobody, whichever way it was delivered before."""
+    log = Log(house, "f")
+    log.worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
+    log.worker.drop()
+    house.publish("t", 1)
+    house.config = {"delivery": "compete"}
+    await house.crash()
+    house.publish("t", 2)
+    log = Log(house, "g")
+    log.worker.bind("g", "durable:subscriber", "g", {"topic": "t"})
+    assert log.seen == [1, 2]
+    log.worker.drop()
+    house.publish("t", 3)
+    house.config = {}
+    await house.crash()
+    house.publish("t", 4)
+    log = Log(house, "h")
+    log.worker.bind("h", "durable:subscriber", "h", {"topic": "t"})
+    assert log.seen == [3, 4]
+    assert house.stats("t")["depth"] == 0
+
+
 async def test_retention(house: House) -> None:
     """04 §4.3 rule 4: messages for subscribers that stay away go after a time, if the topic says so."""
     house = House(topic_configs={"t": {"retention_ms": 10_000}})

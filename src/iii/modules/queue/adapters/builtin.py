@@ -92,6 +92,7 @@ class BuiltinAdapter:
         self._queues: dict[str, Consumer] = {}
         self._destinations: dict[str, dict[tuple[str, str], _Destination]] = {}  # topic → (namespace, function) →
         self._by_subscription: dict[str, tuple[Subscription, _Destination]] = {}
+        self._by_target: dict[tuple[str, str], dict[str, _Destination]] = {}  # then by subscription
         self._started = False
         self._stopping = False
         self._expiry: Timer | None = None
@@ -99,9 +100,11 @@ class BuiltinAdapter:
     async def open(self) -> None:
         """Raises StartFailure."""
         await self.store.open()
-        for place in self.store.places.values():
-            if place.subscribed:
+        for place in list(self.store.places.values()):
+            if place.subscribed and (place.kind == "topic") == self._competes(place.name):
                 self._destination(place)
+            elif place.subscribed:
+                self._end(place)
         self._engine.functions.on_change.append(self._functions_changed)
         self._started = True
         if any(config.retention_ms for config in self._config.topic_configs.values()):
@@ -181,6 +184,11 @@ class BuiltinAdapter:
         destination = self._destination(place)
         if earlier is not None and earlier[1] is not destination:
             self.unsubscribe(earlier[0], for_good=True)
+        elif earlier is not None:
+            self._forget_target(earlier[0])
+        self._by_target.setdefault((subscription.namespace, subscription.function_id), {})[subscription.id] = (
+            destination
+        )
         destination.subscribers.all[subscription.id] = subscription
         self._by_subscription[subscription.id] = (subscription, destination)
         destination.settings = subscription.settings
@@ -194,6 +202,7 @@ class BuiltinAdapter:
         found = self._by_subscription.pop(subscription.id, None)
         if found is None or self._stopping:
             return
+        self._forget_target(found[0])
         destination = found[1]
         destination.subscribers.all.pop(subscription.id, None)
         destination.consumer.configure(self._topic_settings(destination))
@@ -201,12 +210,27 @@ class BuiltinAdapter:
             destination.place.subscribed = False
             self._save(destination, takes_held=False)
 
+    def _forget_target(self, subscription: Subscription) -> None:
+        target = (subscription.namespace, subscription.function_id)
+        if destinations := self._by_target.get(target):
+            destinations.pop(subscription.id, None)
+            if not destinations:
+                del self._by_target[target]
+
     def topics(self) -> dict[str, int]:
         return {
             topic: sum(len(each.subscribers.all) for each in destinations.values())
             for topic, destinations in self._destinations.items()
             if any(each.place.subscribed for each in destinations.values())
         }
+
+    def _end(self, place: Place) -> None:
+        """A destination as `delivery` was before: what waits there goes to whoever subscribes now."""
+        logger.warning("Topic %s is delivered in another way than before: its subscribers begin anew", place.name)
+        place.subscribed = False
+        self.store.save_place(place, None, _noted)
+        if place.kind == "destination":
+            self.store.save_place(self.store.place("topic", place.name), place, _noted)
 
     def _competes(self, topic: str) -> bool:
         own = self._config.topic_configs.get(topic, TopicConfig()).delivery
@@ -311,9 +335,12 @@ class BuiltinAdapter:
     # -- functions ------------------------------------------------------------------------------------------------
 
     def _functions_changed(self, previous: Function | None, current: Function | None) -> None:
-        if current is not None and not self._stopping:
-            for consumer in self._consumers():
-                consumer.target_changed(*current.key)
+        if current is None or self._stopping:
+            return
+        for consumer in self._queues.values():
+            consumer.target_changed(*current.key)
+        for destination in list(self._by_target.get(current.key, {}).values()):
+            destination.consumer.target_changed(*current.key)
 
     def _consumers(self) -> list[Consumer]:
         of_topics = (each.consumer for group in self._destinations.values() for each in group.values())
@@ -394,6 +421,11 @@ class BuiltinAdapter:
     def _filled(self, source: Source) -> None:
         for consumer in self._consumers_of(source):
             consumer.filled()
+
+
+def _noted(moved: int | None, error: StoreError | None) -> None:
+    if error is not None:
+        logger.error("Subscribers of before cannot be ended: %s; the next start tries again", error)
 
 
 def _for(settings: SubscriberSettings, job: NewJob) -> NewJob:
