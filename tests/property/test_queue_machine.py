@@ -41,7 +41,7 @@ class LateDatabase(MemoryDatabase):
         super().__init__(MIGRATIONS)
         self.waiting: list[tuple[Work, Done]] = []
 
-    def write(self, work: Work, done: Done, size: int = 0) -> None:
+    def write(self, work: Work, done: Done, size: int = 0, slow: bool = False) -> None:
         self.waiting.append((work, done))
 
     def commit(self, count: int) -> None:

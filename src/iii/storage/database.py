@@ -1,6 +1,8 @@
-"""One SQLite file: a writer thread with group commit, and reads that do not wait for it (EXPERIMENTS §3).
+"""One SQLite file with group commit, and reads that do not wait for it (EXPERIMENTS §3).
 
-While one batch of writes commits the next one is collected; each is told when its batch is on disk.
+A batch of short writes is written on the loop, which takes microseconds, and brought to the disk by a thread, which takes
+a hundred times as long; a batch that is large or slow is written by the thread too. Meanwhile the next one is collected;
+each write is told when its batch is on disk.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import logging
 import os
 import queue
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,20 +30,26 @@ logger = logging.getLogger(__name__)
 Durability: TypeAlias = Literal["full", "relaxed"]
 
 WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
-BATCH = 1024  # writes of one commit: whoever comes next need not wait for thousands
+BATCH = 256  # writes of one commit: whoever comes next need not wait for thousands
+_ON_LOOP_BYTES = MIB  # of a batch; with more it is written by the thread
+_WAL_PAGES_AT = 16  # in the WAL index: how many pages the WAL has (`mxFrame`, sqlite.org/walformat.html)
+_CHECKPOINT_PAGES = 1000  # in the WAL: then they move to the file
 CACHE_KIB = 8192  # of pages, for each connection
 WAL_LIMIT_BYTES = 64 * MIB
 
 
 class _Write:
-    __slots__ = ("done", "error", "result", "size", "together", "what", "work")
+    __slots__ = ("done", "error", "result", "size", "slow", "together", "what", "work")
 
-    def __init__(self, work: Work | None, together: Together | None, what: Any, done: Done, size: int) -> None:
+    def __init__(
+        self, work: Work | None, together: Together | None, what: Any, done: Done, size: int, slow: bool = False
+    ) -> None:
         self.work = work
         self.together = together
         self.what = what
         self.done = done
         self.size = size
+        self.slow = slow
         self.result: Any = None
         self.error: StoreError | None = None
 
@@ -52,7 +61,7 @@ class Database:
         migrations: SQL of version 1, 2, …; a file of a lower version is brought up to the last.
         durability: `full` tells a write when it is on disk; `relaxed` when the system has it, which survives the end of
             the process but not that of the machine: the disk has it within `sync_s`.
-        rolled_back: called in the writer thread when what earlier writes of a batch did is undone.
+        rolled_back: called when what earlier writes of a batch did is undone.
     """
 
     def __init__(
@@ -74,7 +83,11 @@ class Database:
         self._busy = False  # a batch is with the writer
         self._scheduled = False
         self._closing: asyncio.Future[None] | None = None
-        self._batches: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[tuple[list[_Write], bool] | None] = queue.SimpleQueue()
+        self._wal: int | None = None
+        self._wal_index: int | None = None
+        self._moved_pages = 0  # of the WAL, at the last checkpoint
+        self._broken = False  # what the disk has is not known any more
         self._slow = ThreadPoolExecutor(1, "iii store reads")
         self._lock: int | None = None
         self._sync: asyncio.TimerHandle | None = None
@@ -87,8 +100,8 @@ class Database:
         """Raises StartFailure: the folder cannot be written, is another process's, or its file is damaged or newer."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._open)
-        self._writer_thread = threading.Thread(target=self._write_on, name="iii store writer", daemon=True)
-        self._writer_thread.start()
+        self._disk_thread = threading.Thread(target=self._persist_on, name="iii store disk", daemon=True)
+        self._disk_thread.start()
         self.closed = False
         self._checker = threading.Thread(target=self._check, name="iii store check", daemon=True)
         self._checker.start()
@@ -162,7 +175,8 @@ class Database:
                 f"up to {len(self._migrations)}. Start that newer one"
             )
         execute("PRAGMA journal_mode = WAL")
-        execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
+        execute("PRAGMA synchronous = NORMAL")  # a commit is brought to the disk by the thread
+        execute("PRAGMA wal_autocheckpoint = 0")  # and so are checkpoints
         execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
         for number, migration in enumerate(self._migrations[version:], version + 1):
             self._writer.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
@@ -195,7 +209,7 @@ class Database:
     def _close(self) -> None:
         self._check_reader.interrupt()
         self._checker.join()
-        self._writer_thread.join()
+        self._disk_thread.join()
         self._slow.shutdown()
         self._release()
 
@@ -209,9 +223,11 @@ class Database:
             connection = self.__dict__.pop(name, None)
             if connection is not None:
                 connection.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        for name in ("_wal", "_wal_index", "_lock"):
+            descriptor = getattr(self, name)
+            if descriptor is not None:
+                os.close(descriptor)
+                setattr(self, name, None)
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -233,13 +249,14 @@ class Database:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, work: Work, done: Done, size: int = 0) -> None:
+    def write(self, work: Work, done: Done, size: int = 0, slow: bool = False) -> None:
         """Do it within a transaction, in order; `done` gets its result when that is durable.
 
         Args:
             size: about how many bytes it holds until then.
+            slow: it may touch thousands of rows.
         """
-        self._submit(_Write(work, None, None, done, size))
+        self._submit(_Write(work, None, None, done, size, slow))
 
     def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
         """As `write`, for something that can be done at once with others of its kind.
@@ -251,6 +268,11 @@ class Database:
     def _submit(self, write: _Write) -> None:
         if self.closed:
             write.done(None, StoreError(CLOSED))
+            return
+        if self._broken:
+            write.done(
+                None, StoreError(f"the disk failed to keep {self.path}: restart the engine when it is well again")
+            )
             return
         if self._waiting_bytes > WAITING_BYTES:
             limit = WAITING_BYTES // MIB
@@ -268,7 +290,10 @@ class Database:
             return
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         self._busy = True
-        self._batches.put(batch)
+        on_loop = sum(write.size for write in batch) <= _ON_LOOP_BYTES and not any(write.slow for write in batch)
+        if on_loop:
+            self._write(batch)
+        self._batches.put((batch, on_loop))
 
     def _committed(self, batch: list[_Write]) -> None:
         self._busy = False
@@ -284,18 +309,50 @@ class Database:
         if self._closing is not None and not self._busy and not self._closing.done():
             self._closing.set_result(None)
 
-    # -- in the writer thread -------------------------------------------------------------------------------------
+    # -- in the thread of the disk --------------------------------------------------------------------------------
 
-    def _write_on(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            if not self._try(batch):
-                for write in batch:  # one of them cannot be done: the others shall not suffer
-                    write.result, write.error = None, None
-                    self._try([write])
+    def _persist_on(self) -> None:
+        while (order := self._batches.get()) is not None:
+            batch, written = order
+            if not written:
+                self._write(batch)
+            self._persist(batch)
             try:
                 self._loop.call_soon_threadsafe(self._committed, batch)
             except RuntimeError:
                 return  # the loop is closed: nobody waits
+
+    def _persist(self, batch: list[_Write]) -> None:
+        """Nobody else writes meanwhile, so that a checkpoint reaches all pages."""
+        try:
+            if self._wal is None or self._wal_index is None:
+                self._wal = os.open(self.path.with_name("store.db-wal"), os.O_RDONLY)
+                self._wal_index = os.open(self.path.with_name("store.db-shm"), os.O_RDONLY)
+            if self._durability == "full":
+                os.fdatasync(self._wal)
+            pages = int.from_bytes(os.pread(self._wal_index, 4, _WAL_PAGES_AT), sys.byteorder)
+            if pages < self._moved_pages:  # it began anew
+                self._moved_pages = 0
+            if pages - self._moved_pages > _CHECKPOINT_PAGES:
+                self._moved_pages = pages
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            logger.error("The store %s cannot move what was written to its file: %s; trying again", self.path, error)
+        except OSError as error:  # the system forgets what it could not write: what is there now is anybody's guess
+            self._broken = True
+            logger.critical(
+                "The disk failed to keep %s: %s. Nothing more is accepted until a restart", self.path, error
+            )
+            for write in batch:
+                write.result, write.error = None, write.error or StoreError(f"the disk failed to keep it: {error}")
+
+    # -- on the loop or in that thread, never both ----------------------------------------------------------------
+
+    def _write(self, batch: list[_Write]) -> None:
+        if not self._try(batch):
+            for write in batch:  # one of them cannot be done: the others shall not suffer
+                write.result, write.error = None, None
+                self._try([write])
 
     def _try(self, batch: list[_Write]) -> bool:
         """One transaction. False: it was rolled back, and a lone write has its error."""

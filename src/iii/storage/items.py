@@ -72,8 +72,12 @@ class Items(Protocol):
     def get(self, group: Group, key: str, done: OnRead) -> None:
         """Read one item; the caller's own completed changes are seen."""
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged) -> None:
-        """Replace one item by what `how` makes of it: one step for everybody else, done when it is durable."""
+    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
+        """Replace one item by what `how` makes of it: one step for everybody else, done when it is durable.
+
+        Args:
+            size: bytes of the new value, where that is known.
+        """
 
     def entries(self, group: Group, done: OnListed) -> None:
         """All items of a group; in the order of their insertion, where the store keeps one."""

@@ -43,7 +43,7 @@ class MemoryDatabase:
             error = _failure(failure)
         done(result, error)
 
-    def write(self, work: Work, done: Done, size: int = 0) -> None:
+    def write(self, work: Work, done: Done, size: int = 0, slow: bool = False) -> None:
         if self.closed:
             done(None, StoreError(CLOSED))
             return

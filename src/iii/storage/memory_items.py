@@ -21,7 +21,7 @@ class MemoryItems:
         found = self._groups.get(group)
         done(None if found is None else found.get(key), None)
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged) -> None:
+    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
         items = self._groups.get(group)
         old = None if items is None else items.get(key)
         try:

@@ -64,7 +64,7 @@ class RedisItems:
 
         self._start(read())
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged) -> None:
+    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
         """Changes of one item by this engine follow one another; only other engines can get in between."""
 
         async def change() -> None:

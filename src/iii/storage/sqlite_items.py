@@ -59,7 +59,7 @@ class SqliteItems:
     def __init__(self, folder: Path, durability: Durability = "full", sync_s: float = 5.0) -> None:
         self._folder = folder
         self._database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups)
-        self._group_ids: dict[Group, int] = {}  # the writer thread's
+        self._group_ids: dict[Group, int] = {}  # of the writer
         self._cache: dict[tuple[Group, str], bytes] = {}
         self._cached_bytes = 0
 
@@ -98,7 +98,7 @@ class SqliteItems:
         self._remember(group, key, found[0])
         done(found[0], None)
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged) -> None:
+    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
         def work(connection: sqlite3.Connection) -> Changed:
             return self._change(connection, group, key, how)
 
@@ -107,14 +107,14 @@ class SqliteItems:
                 self._remember(group, key, changed.new)
             done(changed, error)
 
-        self._database.write(work, written, _ENTRY_BYTES + len(key))
+        self._database.write(work, written, _ENTRY_BYTES + len(key) + size)
 
     def entries(self, group: Group, done: OnListed) -> None:
         self._database.read(lambda connection: _entries(connection, group), done)
 
     def snapshot(self, group: Group, done: OnListed) -> None:
         """A turn among the writes: what is before it is in it, and was told before it is told."""
-        self._database.write(lambda connection: _entries(connection, group), done)
+        self._database.write(lambda connection: _entries(connection, group), done, slow=True)
 
     def groups(self, first: str | None, done: OnGroups) -> None:
         where, values = ("", ()) if first is None else (" WHERE first = ?", (first,))
@@ -137,11 +137,11 @@ class SqliteItems:
             else:
                 told.set_result(bool(imported))
 
-        self._database.write(work, done)
+        self._database.write(work, done, slow=True)
         if await told:
             logger.info("Imported %s items from %s", len(entries), self._folder.parent / file)
 
-    # -- in the writer thread -------------------------------------------------------------------------------------
+    # -- as the writer --------------------------------------------------------------------------------------------
 
     def _change(self, connection: sqlite3.Connection, group: Group, key: str, how: How) -> Changed:
         group_id = self._group_ids.get(group) or self._group_id(connection, group)

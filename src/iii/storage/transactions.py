@@ -33,8 +33,13 @@ class Transactions(Protocol):
     def read(self, work: Work, done: Done) -> None:
         """Something that may take long."""
 
-    def write(self, work: Work, done: Done, size: int = 0) -> None:
-        """Do it within a transaction, in order; `done` gets its result when that is as durable as the store is."""
+    def write(self, work: Work, done: Done, size: int = 0, slow: bool = False) -> None:
+        """Do it within a transaction, in order; `done` gets its result when that is as durable as the store is.
+
+        Args:
+            size: about how many bytes it holds until then.
+            slow: it may touch thousands of rows.
+        """
 
     def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
         """As `write`, for something that can be done at once with others of its kind.

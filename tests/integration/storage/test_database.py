@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -187,6 +190,82 @@ async def test_more_than_so_much_waiting_is_refused(items: SqliteItems, monkeypa
     assert 0 < len(refused) < 100
     assert "wait for the disk" in str(refused[0])
     assert await store.set(A, "later", b"1") == Changed(None, b"1")
+
+
+async def test_nobody_is_told_before_the_disk_has_it(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 5, 04 §7.2.2: the order of things, not only their outcome."""
+    written, synced = threading.Event(), threading.Event()
+    sync = os.fdatasync
+
+    def late(descriptor: int) -> None:
+        written.set()
+        assert synced.wait(10)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", late)
+    change = asyncio.ensure_future(Store(items).set(A, "k", b"1"))
+    await asyncio.to_thread(written.wait, 10)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not change.done()
+    synced.set()
+    assert await change == Changed(None, b"1")
+
+
+async def test_disk_that_fails_to_keep_something_is_not_believed_again(
+    items: SqliteItems, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second fsync succeeds though what the first one lost is gone: everything is refused from then on."""
+
+    def fails(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    store = Store(items)
+    await store.set(A, "before", b"1")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fails)
+        with pytest.raises(StoreError, match=r"the disk failed to keep it: .*Input/output error"):
+            await store.set(A, "k", b"1")
+    with pytest.raises(StoreError, match="restart the engine when it is well again"):
+        await store.set(A, "l", b"1")
+    assert await store.get(A, "before") == b"1"
+    assert "Nothing more is accepted until a restart" in caplog.text
+
+
+async def test_large_and_slow_writes_do_not_hold_the_loop(tmp_path: Path) -> None:
+    """They are written by the thread of the disk, in their turn among the others."""
+    store = database.Database(tmp_path, ("CREATE TABLE a (x)",))
+    await store.open()
+    where: list[tuple[str, bool]] = []
+    told = asyncio.Event()
+
+    def write(what: str, **more: Any) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            where.append((what, threading.current_thread() is threading.main_thread()))
+
+        store.write(work, lambda result, error: told.set(), **more)
+
+    wanted: list[tuple[str, dict[str, Any]]] = [
+        ("short", {}),
+        ("slow", {"slow": True}),
+        ("large", {"size": 2_000_000}),
+        ("last", {}),
+    ]
+    for what, more in wanted:
+        told.clear()
+        write(what, **more)
+        async with asyncio.timeout(10):
+            await told.wait()
+    assert where == [("short", True), ("slow", False), ("large", False), ("last", True)]
+    await store.close()
+
+
+async def test_what_was_written_moves_to_the_file_and_its_log_stays_small(items: SqliteItems) -> None:
+    store = Store(items)
+    for turn in range(40):
+        await asyncio.gather(*(store.set(A, str(number), b"%d" % turn * 1000) for number in range(1000)))
+    assert items.path.with_name("store.db-wal").stat().st_size < 12_000_000  # of 40 MB
+    assert items.path.stat().st_size > 1_000_000
 
 
 async def test_relaxed_writes_reach_the_disk_in_time_and_are_there_after_a_restart(

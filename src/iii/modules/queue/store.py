@@ -157,7 +157,7 @@ class JobStore:
             self._held.pop(held.id, None)
             return connection.execute("UPDATE jobs SET queue = ? WHERE queue = ?", (place.id, held.id)).rowcount
 
-        self.database.write(work, done)
+        self.database.write(work, done, slow=held is not None)
 
     # -- the life of a job ----------------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class JobStore:
             )
             connection.execute("DELETE FROM jobs WHERE seq = ?", (job.seq,))
 
-        self.database.write(work, done)
+        self.database.write(work, done, slow=job.data is None)
 
     def promote(self, place: Place, now_ms: int, limit: int, done: OnDone) -> None:
         """Delayed jobs that are due wait like others from now on; `done` gets them as a list of Job, in order."""
@@ -372,7 +372,7 @@ class JobStore:
         return await self._told(self.database.read, work)
 
     async def _write(self, work: Work) -> Any:
-        return await self._told(self.database.write, work)
+        return await self._told(lambda work, done: self.database.write(work, done, slow=True), work)
 
     async def _told(self, ask: Callable[[Work, OnDone], None], work: Work) -> Any:
         told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -388,7 +388,7 @@ class JobStore:
         ask(work, done)
         return await told
 
-    # -- in the writer thread -------------------------------------------------------------------------------------
+    # -- as the writer --------------------------------------------------------------------------------------------
 
     def _save(self, connection: sqlite3.Connection, place: Place) -> None:
         connection.execute(

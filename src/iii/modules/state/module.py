@@ -98,7 +98,7 @@ class State(Module):
             self._written(request.scope, request.key, changed, invocation)
             invocation.complete(b'{"old_value":%s,"new_value":%s}' % (changed.old or b"null", value))
 
-        self.items.change((request.scope, ""), request.key, lambda old: value, written)
+        self.items.change((request.scope, ""), request.key, lambda old: value, written, len(value))
         return LATER
 
     @builtin("state::get", spec="05 §1.2", aliases=_ALIASES)

@@ -121,7 +121,7 @@ class Source:
         if self._provider("set", group[0]) is not None:
             self._provided_set(group, item_id, data, done)
         else:
-            self.items.change(group, item_id, lambda old: data, _told("STREAM_SET_ERROR", "set value", done))
+            self.items.change(group, item_id, lambda old: data, _told("STREAM_SET_ERROR", "set value", done), len(data))
 
     def delete(self, group: Group, item_id: str, done: OnWritten) -> None:
         if self._provider("delete", group[0]) is None:
