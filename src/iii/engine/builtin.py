@@ -111,15 +111,17 @@ class Builtin:
             self._run(invocation)
 
     def _run(self, invocation: Invocation) -> None:
-        data = bytes(invocation.data)
-        if data == b"null":
-            data = b"{}"  # (I1)
-        try:
-            request = self._decode(data) if not self._aliases else self._decode_with_aliases(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            detail = input_problem(error, data, self._documented_request)
-            invocation.refuse(DeserializationFailed(self.function_id, detail))
-            return
+        request = invocation.request
+        if request is None:
+            data = bytes(invocation.data)
+            if data == b"null":
+                data = b"{}"  # (I1)
+            try:
+                request = self._decode(data) if not self._aliases else self._decode_with_aliases(data)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                detail = input_problem(error, data, self._documented_request)
+                invocation.refuse(DeserializationFailed(self.function_id, detail))
+                return
         arguments = (request, invocation) if self._takes_invocation else (request,)
         if self._spawn is not None:
             self._spawn(self._wait(invocation, arguments))

@@ -48,6 +48,7 @@ class Invocation(Struct, eq=False, gc=False):
     baggage: str | None = None
     id: str | None = None  # the executor's id of the call (N9)
     executor: Executor | None = None
+    request: Struct | None = None  # instead of `data`, for a builtin that takes just that
 
     def complete(self, result: bytes | None) -> None:
         """Success. JSON, or None for no result."""

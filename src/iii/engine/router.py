@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw
 
+from iii.engine.enqueue_request import EnqueueRequest
 from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Done, Invocation, Waiter
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
@@ -15,22 +16,6 @@ from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.tracecontext import baggage_for_target
 
 logger = logging.getLogger(__name__)
-
-
-class EnqueueRequest(Struct, rename="camel", omit_defaults=True):
-    """What a queue provider is asked to accept (01 §8.4, I9)."""
-
-    queue: str
-    function_id: str = msgspec.field(name="function_id")
-    data: Raw
-    message_receipt_id: str
-    traceparent: str | None  # null is said
-    baggage: str
-    namespace: str | UnsetType = UNSET
-    metadata: Raw | UnsetType = UNSET
-    delay_ms: int | UnsetType = msgspec.field(name="delay_ms", default=UNSET)
-    deduplication_id: str | UnsetType = msgspec.field(name="deduplication_id", default=UNSET)
-    priority: int | UnsetType = UNSET
 
 
 class Router:
@@ -73,36 +58,40 @@ class Router:
         It is the engine's own, whatever a worker that provides the queue answers; the module of this process may answer
         with that of an earlier job, which has the same deduplication id.
         """
-        receipt = new_id()
-        target_namespace = invocation.namespace
-        request = EnqueueRequest(
-            queue=action.queue,
-            function_id=invocation.function_id,
-            data=Raw(invocation.data),
-            message_receipt_id=receipt,
-            traceparent=invocation.traceparent,
-            baggage=baggage_for_target(invocation.baggage, invocation.function_id, escaped=True),
-            namespace=target_namespace if target_namespace not in (None, DEFAULT_NAMESPACE) else UNSET,
-            metadata=UNSET if bytes(invocation.metadata) == b"null" else Raw(invocation.metadata),
-            delay_ms=UNSET if action.delay_ms is None else action.delay_ms,
-            deduplication_id=UNSET if action.deduplication_id is None else action.deduplication_id,
-            priority=UNSET if action.priority is None else action.priority,
-        )
-
         provider = self.functions.find(ENQUEUE_PROVIDER, None)
         if provider is None:
             invocation.refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
             return
+        receipt = new_id()
+        namespace, metadata = invocation.namespace, invocation.metadata
+        request = EnqueueRequest(
+            action.queue,
+            invocation.function_id,
+            Raw(invocation.data),
+            receipt,
+            invocation.traceparent,  # null is said
+            baggage_for_target(invocation.baggage, invocation.function_id, escaped=True),
+            UNSET if namespace is None or namespace == DEFAULT_NAMESPACE else namespace,
+            UNSET if metadata is NULL or bytes(metadata) == b"null" else Raw(metadata),
+            UNSET if action.delay_ms is None else action.delay_ms,
+            UNSET if action.deduplication_id is None else action.deduplication_id,
+            UNSET if action.priority is None else action.priority,
+        )
+        in_process = provider.owner.in_process
 
         def accepted(result: bytes | None, error: InvocationError | None) -> None:
-            if error is None and result is not None and provider.owner.in_process:
-                invocation.complete(result)
-            elif error is None:
-                invocation.complete(b'{"messageReceiptId":"%s"}' % receipt.encode())
-            else:
+            if error is not None:
                 invocation.refuse(EnqueueFailed(_enqueue_failure(error)))
+            elif in_process and result is not None:
+                invocation.complete(result)
+            else:
+                invocation.complete(b'{"messageReceiptId":"%b"}' % receipt.encode())
 
-        inner = Invocation(ENQUEUE_PROVIDER, None, msgspec.json.encode(request), waiter=Callback(accepted))
+        inner = Invocation(ENQUEUE_PROVIDER, None, NULL, waiter=Callback(accepted))
+        if in_process:
+            inner.request = request
+        else:
+            inner.data = msgspec.json.encode(request)
         provider.executor.deliver(inner, provider)
 
     def refuse_unknown(self, invocation: Invocation) -> None:

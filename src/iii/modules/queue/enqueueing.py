@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
+from iii.engine.enqueue_request import EnqueueRequest
 from iii.modules.queue.config import NamedQueue
 from iii.modules.queue.job import MAX_DELAY_MS, NewJob, group_of, member
-from iii.modules.queue.requests import EnqueueJobRequest
 from iii.protocol.errors import EnqueueFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import valid_traceparent
 
 _DELAY_LIMIT_MS = 366 * MAX_DELAY_MS
 _DEDUPLICATION_CHARACTERS = 256
+_NO_OPTIONS = (UNSET, UNSET, UNSET)
 
 
-def new_job(queue: NamedQueue, request: EnqueueJobRequest, now_ms: int) -> NewJob:
+def new_job(queue: NamedQueue, request: EnqueueRequest, now_ms: int) -> NewJob:
     """Raises EnqueueFailed."""
     config = queue.config
     data = bytes(request.data)
-    metadata = bytes(request.metadata)
     job = NewJob(
         id=request.message_receipt_id,
         data=data,
         created_at=now_ms,
         function_id=request.function_id,
-        namespace=None if request.namespace == DEFAULT_NAMESPACE else request.namespace,
-        metadata=None if metadata == b"null" else metadata,
         max_attempts=config.max_retries,
         backoff_ms=config.backoff_ms,
-        traceparent=valid_traceparent(request.traceparent),
-        baggage=request.baggage,
     )
+    if request.namespace and request.namespace != DEFAULT_NAMESPACE:
+        job.namespace = request.namespace
+    if request.metadata is not UNSET and (metadata := bytes(request.metadata)) != b"null":
+        job.metadata = metadata
+    if request.traceparent:
+        job.traceparent = valid_traceparent(request.traceparent)
+    if request.baggage:
+        job.baggage = request.baggage
     if config.fifo:
         job.group = _group(queue, data)
-    given = (request.delay_ms, request.deduplication_id, request.priority)
-    if given != (None, None, None) or config.delay_ms or config.deduplication_field or config.max_priority:
+    if (
+        (request.delay_ms, request.deduplication_id, request.priority) != _NO_OPTIONS
+        or config.delay_ms or config.deduplication_field or config.max_priority
+    ):  # fmt: skip
         _add_options(queue, request, job)
     return job
 
@@ -50,28 +58,27 @@ def _group(queue: NamedQueue, data: bytes) -> str:
     return group_of(value)
 
 
-def _add_options(queue: NamedQueue, request: EnqueueJobRequest, job: NewJob) -> None:
+def _add_options(queue: NamedQueue, request: EnqueueRequest, job: NewJob) -> None:
     config, name = queue.config, queue.name
-    job.delay_ms = config.delay_ms if request.delay_ms is None else request.delay_ms
+    job.delay_ms = config.delay_ms if request.delay_ms is None or request.delay_ms is UNSET else request.delay_ms
     if not 0 <= job.delay_ms <= _DELAY_LIMIT_MS:
         raise EnqueueFailed(f"Queue '{name}': delay_ms must be between 0 and {_DELAY_LIMIT_MS}, got {job.delay_ms}")
     if config.fifo and job.delay_ms:
         raise EnqueueFailed(f"FIFO queue '{name}' keeps the order of its jobs: it takes no delay_ms")
     job.priority = _priority(queue, request, job.data)
-    identity: object = request.deduplication_id
-    if identity is None and config.deduplication_field is not None:
+    job.deduplication_id = None if request.deduplication_id is UNSET else request.deduplication_id
+    if job.deduplication_id is None and config.deduplication_field is not None:
         _, value = member(job.data, config.deduplication_field)
-        identity = None if value is None else group_of(value)
-    elif identity is not None and not 0 < len(request.deduplication_id or "") <= _DEDUPLICATION_CHARACTERS:
+        job.deduplication_id = None if value is None else group_of(value)
+    elif job.deduplication_id is not None and not 0 < len(job.deduplication_id) <= _DEDUPLICATION_CHARACTERS:
         raise EnqueueFailed(f"Queue '{name}': deduplication_id must have 1 to {_DEDUPLICATION_CHARACTERS} characters")
-    if identity is not None:
-        job.deduplication_id, job.deduplication_ms = str(identity), config.deduplication_window_ms
+    job.deduplication_ms = config.deduplication_window_ms
 
 
-def _priority(queue: NamedQueue, request: EnqueueJobRequest, data: bytes) -> int:
+def _priority(queue: NamedQueue, request: EnqueueRequest, data: bytes) -> int:
     """Of the payload, as brokers do, whatever does not fit is brought into the range; asked for, it is an error."""
     highest = queue.config.max_priority
-    if request.priority is not None:
+    if request.priority is not None and request.priority is not UNSET:
         if highest is None:
             raise EnqueueFailed(f"Queue '{queue.name}' has no priorities: set 'max_priority' in its queue_configs")
         if not 0 <= request.priority <= highest:

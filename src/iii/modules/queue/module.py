@@ -13,6 +13,7 @@ from msgspec import UNSET
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
+from iii.engine.enqueue_request import EnqueueRequest
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
@@ -39,7 +40,6 @@ from iii.modules.queue.requests import (
     DurablePublishInput,
     DurablePublishRequest,
     EnqueueInput,
-    EnqueueJobRequest,
     EnqueueResult,
 )
 from iii.modules.queue.schema import MIGRATIONS
@@ -54,6 +54,7 @@ from iii.storage.memory_database import MemoryDatabase
 
 logger = logging.getLogger(__name__)
 
+json_text = msgspec.json.Encoder().encode
 _ADAPTERS = {
     "builtin": "builtin",
     "memory": "builtin",
@@ -113,7 +114,7 @@ class Queue(Module):
     # -- jobs -----------------------------------------------------------------------------------------------------
 
     @builtin(ENQUEUE_PROVIDER, spec="04 §3.4, I4", request=EnqueueInput)
-    def enqueue(self, request: EnqueueJobRequest, invocation: Invocation) -> EnqueueResult | Later:
+    def enqueue(self, request: EnqueueRequest, invocation: Invocation) -> EnqueueResult | Later:
         """Accept a job for a named queue"""
         for member, given in (
             ("queue", request.queue),
@@ -131,7 +132,7 @@ class Queue(Module):
             if receipt is None:
                 invocation.refuse(EnqueueFailed(f"Queue '{request.queue}' cannot take the job: {error}"))
             else:
-                invocation.complete(b'{"messageReceiptId":%s}' % msgspec.json.encode(receipt))
+                invocation.complete(b'{"messageReceiptId":%b}' % json_text(receipt))
 
         self.adapter.enqueue(queue, job, kept)
         return LATER

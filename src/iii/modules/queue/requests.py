@@ -28,20 +28,6 @@ class EnqueueInput(Struct, rename="camel", kw_only=True):
     priority: Annotated[int | None, Meta(description="Higher goes first, up to the queue's `max_priority`.")] = None
 
 
-class EnqueueJobRequest(Struct, rename="camel", kw_only=True):
-    queue: str = ""
-    function_id: str = msgspec.field(name="function_id", default="")
-    data: Raw = Raw(b"null")
-    message_receipt_id: str = ""
-    namespace: str | None = None
-    traceparent: str | None = None
-    baggage: str | None = None
-    metadata: Raw = Raw(b"null")
-    delay_ms: int | None = msgspec.field(name="delay_ms", default=None)
-    deduplication_id: str | None = msgspec.field(name="deduplication_id", default=None)
-    priority: int | None = None
-
-
 class EnqueueResult(Struct, rename="camel"):
     message_receipt_id: str
 
