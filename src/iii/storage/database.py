@@ -1,8 +1,8 @@
 """One SQLite file with group commit, and reads that do not wait for it (EXPERIMENTS §3).
 
-A batch of short writes is written on the loop, which takes microseconds, and brought to the disk by a thread, which takes
-a hundred times as long; a batch that is large or slow is written by the thread too. Meanwhile the next one is collected;
-each write is told when its batch is on disk.
+A batch of short writes is written on the loop, which takes microseconds, and brought to the disk by the kernel; where
+that does not do it by itself a thread does. A batch that is large or slow is written by the thread. Meanwhile the next one
+is collected; each write is told when its batch is on disk.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeAlias
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
 from iii.storage.items import CLOSED, StoreError
+from iii.storage.kernel_sync import KernelSync, NoKernelSync
 from iii.storage.transactions import Done, Together, Work
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class Database:
         self._wal_index: int | None = None
         self._moved_pages = 0  # of the WAL, at the last checkpoint
         self._broken = False  # what the disk has is not known any more
+        self._kernel_syncs = True  # as far as is known
+        self._kernel_sync: KernelSync | None = None
         self._slow = ThreadPoolExecutor(1, "iii store reads")
         self._lock: int | None = None
         self._sync: asyncio.TimerHandle | None = None
@@ -119,6 +122,8 @@ class Database:
             self._closing = self._loop.create_future()
             self._hand_over()
             await self._closing
+        if self._kernel_sync is not None:
+            self._kernel_sync.close()
         self._batches.put(None)
         await asyncio.to_thread(self._close)
 
@@ -293,7 +298,45 @@ class Database:
         on_loop = sum(write.size for write in batch) <= _ON_LOOP_BYTES and not any(write.slow for write in batch)
         if on_loop:
             self._write(batch)
+            if self._sync_by_kernel(batch):
+                return
         self._batches.put((batch, on_loop))
+
+    def _sync_by_kernel(self, batch: list[_Write]) -> bool:
+        """Whether it will tell that the batch is on disk; if not, the thread is to see to it."""
+        if self._wal is None or not self._kernel_syncs or self._checkpoint_is_due():
+            return False
+        if self._durability == "relaxed":
+            self._loop.call_soon(self._committed, batch)
+            return True
+
+        def synced(error: OSError | None) -> None:
+            if error is not None:
+                self._lost(batch, error)
+            self._committed(batch)
+
+        try:
+            if self._kernel_sync is None:
+                self._kernel_sync = KernelSync(self._wal)
+            self._kernel_sync.start(synced)
+        except NoKernelSync as error:
+            logger.debug("The store %s is synced by a thread: %s", self.path, error)
+            self._kernel_syncs = False
+        return self._kernel_syncs
+
+    def _checkpoint_is_due(self) -> bool:
+        assert self._wal_index is not None
+        pages = int.from_bytes(os.pread(self._wal_index, 4, _WAL_PAGES_AT), sys.byteorder)
+        if pages < self._moved_pages:  # it began anew
+            self._moved_pages = 0
+        return pages - self._moved_pages > _CHECKPOINT_PAGES
+
+    def _lost(self, batch: list[_Write], error: OSError) -> None:
+        """The system forgets what it could not write: what the disk has now is anybody's guess."""
+        self._broken = True
+        logger.critical("The disk failed to keep %s: %s. Nothing more is accepted until a restart", self.path, error)
+        for write in batch:
+            write.result, write.error = None, write.error or StoreError(f"the disk failed to keep it: {error}")
 
     def _committed(self, batch: list[_Write]) -> None:
         self._busy = False
@@ -330,21 +373,12 @@ class Database:
                 self._wal_index = os.open(self.path.with_name("store.db-shm"), os.O_RDONLY)
             if self._durability == "full":
                 os.fdatasync(self._wal)
-            pages = int.from_bytes(os.pread(self._wal_index, 4, _WAL_PAGES_AT), sys.byteorder)
-            if pages < self._moved_pages:  # it began anew
-                self._moved_pages = 0
-            if pages - self._moved_pages > _CHECKPOINT_PAGES:
-                self._moved_pages = pages
-                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if self._checkpoint_is_due():
+                _, self._moved_pages, _ = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             logger.error("The store %s cannot move what was written to its file: %s; trying again", self.path, error)
-        except OSError as error:  # the system forgets what it could not write: what is there now is anybody's guess
-            self._broken = True
-            logger.critical(
-                "The disk failed to keep %s: %s. Nothing more is accepted until a restart", self.path, error
-            )
-            for write in batch:
-                write.result, write.error = None, write.error or StoreError(f"the disk failed to keep it: {error}")
+        except OSError as error:
+            self._lost(batch, error)
 
     # -- on the loop or in that thread, never both ----------------------------------------------------------------
 

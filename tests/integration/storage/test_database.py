@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from iii.net.start_failure import StartFailure
-from iii.storage import database
+from iii.storage import database, kernel_sync
 from iii.storage.items import Changed, Entry, StoreError
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.server.conftest import until
@@ -192,8 +193,67 @@ async def test_more_than_so_much_waiting_is_refused(items: SqliteItems, monkeypa
     assert await store.set(A, "later", b"1") == Changed(None, b"1")
 
 
-async def test_nobody_is_told_before_the_disk_has_it(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_is_told_before_the_kernel_has_synced(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
     """Issue 5, 04 §7.2.2: the order of things, not only their outcome."""
+    begun: asyncio.Queue[kernel_sync.Synced] = asyncio.Queue()
+    await Store(items).set(A, "before", b"1")  # the first one is the thread's
+    monkeypatch.setattr(kernel_sync.KernelSync, "start", lambda self, synced: begun.put_nowait(synced))
+    change = asyncio.ensure_future(Store(items).set(A, "k", b"1"))
+    async with asyncio.timeout(10):
+        synced = await begun.get()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not change.done()
+    synced(None)
+    assert await change == Changed(None, b"1")
+    change = asyncio.ensure_future(Store(items).set(A, "l", b"1"))
+    async with asyncio.timeout(10):
+        (await begun.get())(OSError(5, "Input/output error"))
+    with pytest.raises(StoreError, match=r"the disk failed to keep it: .*Input/output error"):
+        await change
+    with pytest.raises(StoreError, match="restart the engine when it is well again"):
+        await Store(items).set(A, "m", b"1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux AIO")
+async def test_the_kernel_syncs_and_says_what_it_cannot(items: SqliteItems, tmp_path: Path) -> None:
+    store = Store(items)
+    for _ in range(2):
+        await asyncio.gather(*(store.set(A, str(number), b"1") for number in range(300)))
+    assert items._database._kernel_sync is not None
+    descriptor = os.open(tmp_path / "some file", os.O_RDWR | os.O_CREAT)
+    told: asyncio.Queue[OSError | None] = asyncio.Queue()
+    sync = kernel_sync.KernelSync(descriptor)
+    sync.start(told.put_nowait)
+    async with asyncio.timeout(10):
+        assert await told.get() is None
+    sync.close()
+    os.close(descriptor)
+    ends = os.pipe()
+    pipe = kernel_sync.KernelSync(ends[0])
+    with pytest.raises(kernel_sync.NoKernelSync):
+        pipe.start(told.put_nowait)
+    pipe.close()
+    for end in ends:
+        os.close(end)
+
+
+@pytest_asyncio.fixture
+async def items_of_a_thread(monkeypatch: pytest.MonkeyPatch, items: SqliteItems) -> SqliteItems:
+    """On a system without the kernel's own way."""
+
+    def missing(self: object, descriptor: int) -> None:
+        raise kernel_sync.NoKernelSync
+
+    monkeypatch.setattr(kernel_sync.KernelSync, "__init__", missing)
+    return items
+
+
+async def test_nobody_is_told_before_the_disk_has_it(
+    items_of_a_thread: SqliteItems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same where a thread syncs."""
+    items = items_of_a_thread
     written, synced = threading.Event(), threading.Event()
     sync = os.fdatasync
 
@@ -213,14 +273,14 @@ async def test_nobody_is_told_before_the_disk_has_it(items: SqliteItems, monkeyp
 
 
 async def test_disk_that_fails_to_keep_something_is_not_believed_again(
-    items: SqliteItems, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    items_of_a_thread: SqliteItems, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A second fsync succeeds though what the first one lost is gone: everything is refused from then on."""
 
     def fails(descriptor: int) -> None:
         raise OSError(5, "Input/output error")
 
-    store = Store(items)
+    store = Store(items_of_a_thread)
     await store.set(A, "before", b"1")
     with monkeypatch.context() as patched:
         patched.setattr(os, "fdatasync", fails)
