@@ -13,6 +13,7 @@ from typing import Any
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.engine.module import Module
+from iii.net.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS
@@ -167,5 +168,8 @@ def _create(engine: Engine, entry: ModuleEntry) -> Module:
     if entry.known is ENGINE_FUNCTIONS:  # its block is about the core itself
         return EngineFunctions(engine, entry.instance)
     module_class: Any = entry.known.load()
-    module: Module = module_class(engine, entry.config, entry.instance)
+    try:
+        module: Module = module_class(engine, entry.config, entry.instance)
+    except StartFailure as error:
+        raise StartFailure(f"{entry.place}: {str(error).removeprefix(f'{entry.known.name}: ')}") from None
     return module

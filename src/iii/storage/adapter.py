@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import typing
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -38,21 +40,38 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
         kind = aliases.get(called, called)
         if kind not in aliases.values():
             available = ", ".join(sorted(set(aliases.values())))
-            raise StartFailure(f"Adapter factory '{called}' not found. Available: [{available}]")
+            near = get_close_matches(called, sorted(aliases), n=1)
+            hint = f". Did you mean '{near[0]}'?" if near else ""
+            raise StartFailure(f"Adapter factory '{called}' not found. Available: [{available}]{hint}")
         return kind
 
     def block(self, declared: type[C], place: str) -> C:
-        """Its own block. Raises StartFailure, beginning with `place`, for a value of the wrong kind."""
+        """Its own block.
+
+        Raises StartFailure, beginning with `place`, for a value of the wrong kind, and for a key that is not known where
+        the adapter is given by `name`; by `class`, as in old files, it is ignored with a warning (C4).
+        """
         given = self.config or {}
-        known = {field.encode_name for field in msgspec.structs.fields(declared)}
-        for key in given.keys() - known:
-            logger.warning(
-                "%s: adapter.config.%s is not known and ignored (known: %s)", place, key, ", ".join(sorted(known))
-            )
+        known = sorted(field.encode_name for field in msgspec.structs.fields(declared))
+        for key in sorted(given.keys() - set(known)):
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            text = f"{place}: unknown key 'adapter.config.{key}', {hint}"
+            if self.name is not None:
+                raise StartFailure(text)
+            logger.warning("%s It is ignored", text)
         try:
-            return msgspec.convert(given, declared)
+            return msgspec.convert({key: value for key, value in given.items() if key in known}, declared)
         except msgspec.ValidationError as error:
-            raise StartFailure(f"{place}: adapter.config: {error}") from None
+            raise StartFailure(f"{place}: adapter.config: {_explained(error, declared)}") from None
+
+
+def _explained(error: msgspec.ValidationError, declared: type[Struct]) -> str:
+    """With the values that there are, where there are few."""
+    text, _, key = str(error).partition(" - at `$.")
+    hint = typing.get_type_hints(declared).get(key.rstrip("`"))
+    allowed = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+    return f"{key.rstrip('`')}: {text}" + (f", expected {' or '.join(map(str, allowed))}" if allowed else "")
 
 
 class KvConfig(Struct, frozen=True, kw_only=True):

@@ -135,6 +135,7 @@ class Database:
             raise StartFailure(f"cannot use {self._folder} as a store: {error.strerror}") from None
         try:
             self._take_lock(self._lock)
+            self._judge()
             self._writer = self._connected()
             self._prepare()
             self.reader = self._connected(query_only=True)
@@ -142,7 +143,7 @@ class Database:
             self._check_reader = self._connected(query_only=True)
         except sqlite3.Error as error:
             self._release()
-            raise StartFailure(self._unusable(error)) from None
+            raise self.refused(error) from None
         except StartFailure:
             self._release()
             raise
@@ -168,17 +169,7 @@ class Database:
 
     def _prepare(self) -> None:
         execute = self._writer.execute
-        size = self.path.stat().st_size
-        if size:
-            pages, page_bytes = _header(self.path)
-            if not pages or (size < pages * page_bytes and not self.path.with_name("store.db-wal").exists()):
-                raise sqlite3.DatabaseError(f"{size} bytes are there of {pages * page_bytes}")
         version = execute("PRAGMA user_version").fetchone()[0]
-        if version > len(self._migrations):
-            raise StartFailure(
-                f"the store {self.path} was written by a newer iii: it has version {version}, this iii knows versions "
-                f"up to {len(self._migrations)}. Start that newer one"
-            )
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")  # a commit is brought to the disk by the thread
         execute("PRAGMA wal_autocheckpoint = 0")  # and so are checkpoints
@@ -190,14 +181,38 @@ class Database:
         os.fsync(folder)  # the names of new files
         os.close(folder)
 
-    def _unusable(self, error: sqlite3.Error) -> str:
+    def _judge(self) -> None:
+        """Whether it can be used, without changing anything. What a killed engine left in the WAL counts."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return
+        looking = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            looking.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            version, pages, page_bytes = (
+                looking.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "page_count", "page_size")
+            )
+            bytes_there = self.path.stat().st_size
+            if not pages:
+                raise sqlite3.DatabaseError("it is no SQLite file")
+            if bytes_there < pages * page_bytes and not self.path.with_name("store.db-wal").exists():
+                raise sqlite3.DatabaseError(f"{bytes_there} bytes are there of {pages * page_bytes}")
+        finally:
+            looking.close()
+        if version > len(self._migrations):
+            raise StartFailure(
+                f"the store {self.path} was written by a newer iii: it has version {version}, this iii knows versions "
+                f"up to {len(self._migrations)}. Start that newer one"
+            )
+
+    def refused(self, error: sqlite3.Error) -> StartFailure:
+        """Why the engine cannot start with this store."""
         if getattr(error, "sqlite_errorname", "").startswith(
             ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
         ):
-            return f"cannot use the store {self.path}: {error}"
-        return (
-            f"the store {self.path} is damaged ({error}). It is left as it is: put a backup in its place, or move it away "
-            "to begin with an empty one"
+            return StartFailure(f"cannot use the store {self.path}: {error}")
+        return StartFailure(
+            f"the store {self.path} is damaged ({error}). Put a backup in its place, or move it away to begin with an empty "
+            "one; store.db, store.db-wal and store.db-shm belong together"
         )
 
     def _check(self) -> None:
@@ -459,13 +474,3 @@ def _synced(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-def _header(path: Path) -> tuple[int, int]:
-    """Pages and bytes of each, as the file's first bytes say; 0 pages if they say nothing of the kind."""
-    with path.open("rb") as file:
-        head = file.read(100)
-    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
-        return 0, 0
-    page_bytes = int.from_bytes(head[16:18], "big")
-    return int.from_bytes(head[28:32], "big"), 65_536 if page_bytes == 1 else page_bytes

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from iii.net.start_failure import StartFailure
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.transactions import Done, Together, Work
 
@@ -26,6 +27,9 @@ class MemoryDatabase:
         for migration in self._migrations:
             self.reader.executescript(migration)
         self.closed = False
+
+    def refused(self, error: sqlite3.Error) -> StartFailure:
+        return StartFailure(f"the store in memory cannot be used: {error}")
 
     async def close(self) -> None:
         """Everything is gone."""

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+from iii.net.start_failure import StartFailure
 from iii.storage.items import StoreError
 
 Work: TypeAlias = Callable[[sqlite3.Connection], Any]
@@ -26,6 +27,9 @@ class Transactions(Protocol):
 
     async def open(self) -> None:
         """Raises StartFailure."""
+
+    def refused(self, error: sqlite3.Error) -> StartFailure:
+        """Why the engine cannot start with what is there."""
 
     async def close(self) -> None:
         """Complete what was submitted; what comes after is refused."""

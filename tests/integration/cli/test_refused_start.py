@@ -1,10 +1,12 @@
 """A start that cannot succeed: one readable line, exit code 1, never a traceback (DESIGN §7, 07 §4)."""
 
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from iii.modules.queue.schema import MIGRATIONS
 from tests.integration.cli.conftest import Iii
 
 
@@ -20,6 +22,16 @@ from tests.integration.cli.conftest import Iii
         ("workers: [{name: iii-worker-manager, config: {prot: 1}}]", ["config.yaml", "'prot'", "'port'"]),
         ("workers: [{name: iii-worker-manager, config: {port: abc}}]", ["config.yaml", "port", '"abc"']),
         ("workers: [{name: iii-worker-manager, config: {port: 65536}}]", ["config.yaml", "port", "65536"]),
+        (
+            "workers: [{name: iii-queue, config: {queue_configs: {q: {type: x}}}}]",
+            ["config.yaml: workers[0] (iii-queue): Queue 'q' has invalid type 'x'. Must be 'standard' or 'fifo'"],
+        ),
+        (
+            "workers: [{name: iii-queue, config: {adapter: {name: builtin, config: {store_metod: file_based}}}}]",
+            [
+                "config.yaml: workers[0] (iii-queue): unknown key 'adapter.config.store_metod', did you mean 'store_method'?"
+            ],
+        ),
         ("port: ${NOT_SET}", ["config.yaml:1", "'NOT_SET' not set and no default provided"]),
         ("workers: [{name: iii-worker-manager, config: {host: 203.0.113.7, port: 0}}]", ["203.0.113.7"]),
         ("workers: [{name: iii-worker-manager, config: {host: no such host, port: 0}}]", ["no such host"]),
@@ -33,6 +45,28 @@ def test_a_bad_configuration_is_one_line(text: str, words: list[str], iii: Iii, 
     assert error.startswith("Error: ")
     assert [word for word in words if word not in error] == []
     assert done.stderr.count("\n") == 1
+
+
+def test_a_damaged_store_of_jobs_is_one_line(iii: Iii, tmp_path: Path) -> None:
+    """Whatever part of it is damaged, and what is there stays."""
+    (tmp_path / "config.yaml").write_text(
+        "workers: [{name: iii-worker-manager, config: {port: 0}}, {name: iii-queue, config: "
+        "{adapter: {name: builtin, config: {store_method: file_based, file_path: data}}}}]"
+    )
+    folder = tmp_path / "data" / "queue"
+    folder.mkdir(parents=True)
+    with sqlite3.connect(folder / "store.db") as store:
+        store.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1")
+    store.close()
+    content = bytearray((folder / "store.db").read_bytes())
+    content[4096:] = bytes(len(content) - 4096)
+    (folder / "store.db").write_bytes(content)
+    done = iii()
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("Error: the store data/queue/store.db is damaged (")
+    assert "Traceback" not in done.stderr
+    assert (folder / "store.db").read_bytes()[4096:] == content[4096:]
 
 
 def test_07_check_43_a_taken_port_is_named(iii: Iii, tmp_path: Path) -> None:

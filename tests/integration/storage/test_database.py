@@ -129,8 +129,25 @@ async def test_a_damaged_file_is_said_and_kept(tmp_path: Path, damage: object) -
     for _ in range(2):  # nor is it gone the second time
         with pytest.raises(StartFailure, match=r"store\.db is damaged") as refused:
             await SqliteItems(tmp_path).open()
-        assert "put a backup in its place, or move it away" in str(refused.value)
+        assert "Put a backup in its place, or move it away" in str(refused.value)
         assert items.path.read_bytes() == damaged
+
+
+async def test_what_a_killed_engine_left_in_the_log_counts(tmp_path: Path) -> None:
+    """The file itself may be anything then: all of it may still be in the log. Looking changes nothing."""
+    first = SqliteItems(tmp_path / "state")
+    await first.open()
+    await Store(first).set(A, "k", b"1")
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for suffix in ("", "-wal"):  # as they are at this moment
+        (killed / f"store.db{suffix}").write_bytes((tmp_path / "state" / f"store.db{suffix}").read_bytes())
+    await first.close()
+    (killed / "store.db").write_bytes(bytes(4096))
+    again = SqliteItems(killed)
+    await again.open()
+    assert await Store(again).get(A, "k") == b"1"
+    await again.close()
 
 
 async def test_damage_inside_is_reported_soon_after_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
@@ -291,6 +292,40 @@ def test_04_check_16_old_classes(load: Load) -> None:
     module = Queue(MemoryEngine(FakeClock()).core, entry.config)
     assert set(module.queues) == {"default", "payment"}
     assert isinstance(module.adapter, BuiltinAdapter)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "text"),
+    [
+        (
+            {"name": "builtin", "config": {"store_methode": "file_based"}},
+            "iii-queue: unknown key 'adapter.config.store_methode', did you mean 'store_method'?",
+        ),
+        (
+            {"name": "builtin", "config": {"durability": "ful"}},
+            "iii-queue: adapter.config: durability: Invalid enum value 'ful', expected full or relaxed",
+        ),
+        (
+            {"name": "bultin"},
+            "Adapter factory 'bultin' not found. Available: [builtin, rabbitmq, redis]. Did you mean 'builtin'?",
+        ),
+    ],
+)
+def test_C4_C5_mistakes_in_an_adapter_stop_the_start(adapter: dict[str, Any], text: str) -> None:
+    """A store that keeps nothing because of one letter is found out at once, not after the crash."""
+    with pytest.raises(StartFailure) as refused:
+        Queue(MemoryEngine(FakeClock()).core, msgspec.convert({"adapter": adapter}, QueueConfig))
+    assert str(refused.value) == text
+
+
+def test_C4_old_files_may_have_more_in_an_adapter(caplog: pytest.LogCaptureFixture) -> None:
+    adapter = {"class": "modules::queue::BuiltinQueueAdapter", "config": {"colour": 1}}
+    Queue(MemoryEngine(FakeClock()).core, msgspec.convert({"adapter": adapter}, QueueConfig))
+    assert "unknown key 'adapter.config.colour'" in caplog.text
+    Queue(
+        MemoryEngine(FakeClock()).core,
+        msgspec.convert({"adapter": {"name": "memory", "config": {"x": 1}}}, QueueConfig),
+    )
 
 
 # -- the file -------------------------------------------------------------------------------------------------------

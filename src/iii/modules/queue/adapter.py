@@ -90,7 +90,7 @@ class QueueAdapter(Protocol):
         """1, or 0 if there is no such dead letter."""
 
     def definitions(self) -> dict[str, Any]:
-        """Settings of queues that were defined at run time, by name."""
+        """Settings of queues that were defined at run time, by name; as they were at the start."""
 
-    async def define(self, name: str, config: bytes) -> None:
-        """Keep such settings, where the adapter has a place for them."""
+    async def define(self, name: str, config: bytes | None) -> None:
+        """Keep such settings, where the adapter has a place for them; None forgets them."""

@@ -218,7 +218,7 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
 
             return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig, Queue.name))
         case _:
-            block = chosen.block(BuiltinConfig, Queue.name)
+            block = BuiltinConfig() if called == "memory" else chosen.block(BuiltinConfig, Queue.name)
             if called in _METHODS:
                 block = msgspec.structs.replace(block, store_method=_METHODS[called])
             return BuiltinAdapter(engine, _store(block), config, block)

@@ -112,6 +112,9 @@ class JobStore:
         """`open_database` makes the store; it is told what to call when a transaction was undone."""
         self.database = open_database(self._rolled_back)
         self.places: dict[tuple[Kind, str, str, str], Place] = {}
+        self.definitions: dict[
+            str, bytes
+        ] = {}  # as they were at the start: JSON of queues defined at run time, by name
         self._last_place = 0
         self._last_seq = 0  # of the writer
         self._newly_saved: list[Place] = []  # of the writer
@@ -121,8 +124,16 @@ class JobStore:
     async def open(self) -> None:
         """Raises StartFailure."""
         await self.database.open()
+        try:
+            self._read_all()
+        except sqlite3.Error as error:
+            await self.database.close()
+            raise self.database.refused(error) from None
+
+    def _read_all(self) -> None:
         execute = self.database.reader.execute
         self._last_seq = execute("SELECT max(seq) FROM jobs").fetchone()[0] or 0
+        self.definitions = {name: config.encode() for name, config in execute("SELECT name, config FROM definitions")}
         for row in execute("SELECT id, kind, name, namespace, function_id, subscribed, settings FROM queues"):
             place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
             self.places[place.kind, place.name, place.namespace, place.function_id] = place
@@ -355,18 +366,16 @@ class JobStore:
 
         return await self._write(work)  # type: ignore[no-any-return]
 
-    def definitions(self) -> dict[str, bytes]:
-        """Queues that were defined while the engine ran: JSON of their settings by name."""
-        return {
-            name: config.encode()
-            for name, config in self.database.reader.execute("SELECT name, config FROM definitions")
-        }
+    async def define(self, name: str, config: bytes | None) -> None:
+        """Keep the settings of a queue; None forgets them."""
 
-    async def define(self, name: str, config: bytes) -> None:
-        """Keep the settings of a queue."""
-        await self._write(
-            lambda connection: connection.execute("REPLACE INTO definitions VALUES (?, ?)", (name, config.decode()))
-        )
+        def work(connection: sqlite3.Connection) -> None:
+            if config is None:
+                connection.execute("DELETE FROM definitions WHERE name = ?", (name,))
+            else:
+                connection.execute("REPLACE INTO definitions VALUES (?, ?)", (name, config.decode()))
+
+        await self._write(work)
 
     async def _read(self, work: Work) -> Any:
         return await self._told(self.database.read, work)

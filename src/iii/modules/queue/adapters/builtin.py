@@ -397,9 +397,9 @@ class BuiltinAdapter:
         return 0
 
     def definitions(self) -> dict[str, Any]:
-        return self.store.definitions()
+        return self.store.definitions
 
-    async def define(self, name: str, config: bytes) -> None:
+    async def define(self, name: str, config: bytes | None) -> None:
         try:
             await self.store.define(name, config)
         except StoreError as error:

@@ -534,7 +534,7 @@ class RabbitmqAdapter:
     def definitions(self) -> dict[str, Any]:
         return {}
 
-    async def define(self, name: str, config: bytes) -> None:
+    async def define(self, name: str, config: bytes | None) -> None:
         """The broker keeps the queue, not its settings: they last until the engine ends."""
 
     def _queues_of(self, source: Source) -> list[str]:

@@ -104,7 +104,7 @@ class RedisAdapter:
     def definitions(self) -> dict[str, Any]:
         return {}
 
-    async def define(self, name: str, config: bytes) -> None:
+    async def define(self, name: str, config: bytes | None) -> None:
         raise QueueFailure("named queues are not supported by the redis adapter")
 
     def _drop(self, topic: str, subscription_id: str) -> None:
