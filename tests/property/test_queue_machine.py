@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -23,7 +26,7 @@ from iii.storage.transactions import Done, Work
 from tests.memory_engine import FakeClock, MemoryEngine
 
 QUEUES: dict[str, dict[str, Any]] = {
-    "standard": {"concurrency": 2, "max_retries": 2, "backoff_ms": 100},
+    "standard": {"concurrency": 2, "max_retries": 2, "backoff_ms": 100, "max_priority": 3},
     "fifo": {"type": "fifo", "message_group_field": "group", "max_retries": 2, "backoff_ms": 100},
     "groups": {
         "type": "fifo", "message_group_field": "group", "parallel_groups": True, "concurrency": 2, "max_retries": 2,
@@ -32,22 +35,54 @@ QUEUES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 LIMITS = {"standard": 2, "fifo": 1, "groups": 2}
 ATTEMPTS = 2
+FUNCTIONS = "fgh"
+SMALL = {"_WINDOW": 3, "_PAGE": 3, "_PAGES_AT_ONCE": 2, "_MISSING_TARGETS": 2}  # so that every edge is met
+LARGE = "x" * 20_000  # read when it is delivered
 
 
 class LateDatabase(MemoryDatabase):
-    """Writes wait until they are committed; a crash forgets those that wait."""
+    """Writes wait until they are committed, and then until they are told; reads wait too. A crash forgets what waits."""
 
     def __init__(self) -> None:
         super().__init__(MIGRATIONS)
+        self.late = True
+        self.forget()
+
+    def forget(self) -> None:
         self.waiting: list[tuple[Work, Done]] = []
+        self.committed: list[Callable[[], None]] = []
+        self.reads: list[tuple[Work, Done]] = []
+
+    @property
+    def at_rest(self) -> bool:
+        return not (self.waiting or self.committed or self.reads)
 
     def write(self, work: Work, done: Done, size: int = 0, slow: bool = False) -> None:
-        self.waiting.append((work, done))
+        if self.late:
+            self.waiting.append((work, done))
+        else:
+            super().write(work, done)
+
+    def read(self, work: Work, done: Done) -> None:
+        if self.late:
+            self.reads.append((work, done))
+        else:
+            super().read(work, done)
 
     def commit(self, count: int) -> None:
         batch, self.waiting = self.waiting[:count], self.waiting[count:]
         for work, done in batch:
-            super().write(work, done)
+            super().write(work, lambda result, error, done=done: self.committed.append(partial(done, result, error)))  # type: ignore[misc]
+
+    def tell(self, count: int) -> None:
+        batch, self.committed = self.committed[:count], self.committed[count:]
+        for told in batch:
+            told()
+
+    def look(self) -> None:
+        batch, self.reads = self.reads, []
+        for work, done in batch:
+            super().read(work, done)
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -55,6 +90,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        for name, size in SMALL.items():
+            self.patch.setattr(f"iii.modules.queue.head.{name}", size)
         self.loop = asyncio.new_event_loop()  # for what awaits; nothing really waits
         self.clock = FakeClock()
         self.database = LateDatabase()
@@ -98,6 +136,7 @@ class QueueMachine(RuleBasedStateMachine):
     def _connect(self) -> None:
         self.worker = self.engine.connect(name="worker")
         self.worker.link.on_send = self._asked
+        self.present = set("f")
         self.worker.register("f")
 
     def _asked(self, frame: bytes) -> None:
@@ -111,20 +150,48 @@ class QueueMachine(RuleBasedStateMachine):
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
-    @rule(queue=st.sampled_from(sorted(QUEUES)), group=st.sampled_from("ab"))
-    def enqueue(self, queue: str, group: str) -> None:
-        self.number += 1
-        self.jobs[self.number] = (queue, group)
-        call = self.caller.start_call(
-            "f", {"number": self.number, "group": group}, action={"type": "enqueue", "queue": queue}
-        )
-        assert self.caller.answer_to(call) is None, "told before it was durable"
-        self.calls[call] = self.number
+    @rule(
+        queue=st.sampled_from(sorted(QUEUES)),
+        group=st.sampled_from("ab"),
+        function_id=st.sampled_from(FUNCTIONS),
+        priority=st.sampled_from([0, 0, 3]),
+        large=st.sampled_from([False, False, True]),
+        times=st.sampled_from([1, 1, 4]),
+    )
+    def enqueue(self, queue: str, group: str, function_id: str, priority: int, large: bool, times: int) -> None:
+        for _ in range(times):
+            self.number += 1
+            self.jobs[self.number] = (queue, group)
+            data: dict[str, Any] = {"number": self.number, "group": group, **({"large": LARGE} if large else {})}
+            action: dict[str, Any] = {"type": "enqueue", "queue": queue}
+            if queue == "standard":
+                action["priority"] = priority
+            call = self.caller.start_call(function_id, data, action=action)
+            assert self.caller.answer_to(call) is None, "told before it was durable"
+            self.calls[call] = self.number
+
+    @rule(function_id=st.sampled_from(FUNCTIONS))
+    def function_comes_or_goes(self, function_id: str) -> None:
+        """Jobs of one that is missing wait, and take no attempt."""
+        if function_id in self.present:
+            self.present.remove(function_id)
+            self.worker.unregister(function_id)
+        else:
+            self.present.add(function_id)
+            self.worker.register(function_id)
 
     @rule(count=st.integers(1, 10))
     def commit(self, count: int) -> None:
         self.database.commit(count)
+
+    @rule(count=st.integers(1, 10))
+    def tell(self, count: int) -> None:
+        self.database.tell(count)
         self._hear()
+
+    @rule()
+    def look(self) -> None:
+        self.database.look()
 
     def _hear(self) -> None:
         for call, number in list(self.calls.items()):
@@ -157,7 +224,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Everything in memory is gone; a job may be delivered once more than its attempts allow."""
         for number in self.jobs:
             self.allowance[number] += 1
-        self.database.waiting.clear()
+        self.database.forget()
         self.calls.clear()
         self.running.clear()
         self.started.clear()
@@ -171,7 +238,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.worker.drop()
         self._connect()
 
-    @precondition(lambda self: not self.database.waiting)
+    @precondition(lambda self: self.database.at_rest)
     @rule(queue=st.sampled_from(sorted(QUEUES)))
     def redrive(self, queue: str) -> None:
         for number in self._dead(queue):
@@ -179,17 +246,19 @@ class QueueMachine(RuleBasedStateMachine):
         self._redrive(queue)
 
     def _redrive(self, queue: str) -> None:
-        late, self.database.write = self.database.write, super(LateDatabase, self.database).write  # type: ignore[method-assign]
-        try:
-            self._call("iii::queue::redrive", queue=queue)
-        finally:
-            self.database.write = late  # type: ignore[method-assign]
+        self._call("iii::queue::redrive", queue=queue)
 
     def _call(self, function_id: str, **payload: Any) -> Any:
+        """At once, whatever waits."""
+
         async def called() -> Any:
             return self.caller.result_of(function_id, payload)
 
-        return self.loop.run_until_complete(called())
+        self.database.late = False
+        try:
+            return self.loop.run_until_complete(called())
+        finally:
+            self.database.late = True
 
     # -- what must hold -------------------------------------------------------------------------------------------
 
@@ -230,20 +299,27 @@ class QueueMachine(RuleBasedStateMachine):
             assert not earlier, f"{number} runs before {earlier}"
 
     def teardown(self) -> None:
-        """Left alone with a worker that always succeeds, everything gets done."""
-        for _ in range(200):
+        """Left alone with a worker that has all functions and always succeeds, everything gets done."""
+        self.worker.register(*(function_id for function_id in FUNCTIONS if function_id not in self.present))
+        for _ in range(400):
             self.database.commit(len(self.database.waiting))
+            self.database.tell(len(self.database.committed))
+            self.database.look()
             self._hear()
             for number in list(self.running):
                 self.succeed_one(number)
             self.clock.advance(1.0)
-            if not self.running and not self.database.waiting:
+            if not self.running and self.database.at_rest and not self._left():
                 break
         kept = self._kept()
         dead = {number for queue in QUEUES for number in self._dead(queue)}
         assert set(kept) == dead, "something is left"
         assert self.accepted <= self.finished | dead
         self.loop.close()
+        self.patch.undo()
+
+    def _left(self) -> bool:
+        return bool(self.database.reader.execute("SELECT count(*) FROM jobs").fetchone()[0])
 
     def succeed_one(self, number: int) -> None:
         message = self.running.pop(number)
@@ -268,4 +344,4 @@ async def _already_open() -> None:
 
 
 TestQueueMachine = QueueMachine.TestCase
-TestQueueMachine.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestQueueMachine.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

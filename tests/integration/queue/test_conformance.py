@@ -100,6 +100,21 @@ async def test_single_dead_letters(adapter: dict[str, Any], open_house: Open, na
     assert calls.seen[-1] == 1
 
 
+async def test_redrive_while_jobs_come(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
+    """04 check 35, issue 6: those that come meanwhile do not hide the redriven ones."""
+    house = await open_house(adapter, queue_configs={name("work"): {"max_retries": 0}})
+    calls = Calls(house.worker, "f", fails)
+    for number in range(5):
+        await house.enqueue("f", number, name("work"))
+    await house.dead(name("work"), 5)
+    calls.handler = lambda data: None
+    new = [house.enqueue("f", number, name("work")) for number in range(100, 300)]
+    redrive = house.call("iii::queue::redrive", queue=name("work"))
+    await asyncio.gather(*new[:100], redrive, *new[100:])
+    await calls.count(210)
+    assert sorted(calls.seen[5:]) == [*range(5), *range(100, 300)]
+
+
 async def test_missing_function_takes_no_attempt(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
     """04 check 4, §5.4."""
     settings = {"max_retries": 1, "backoff_ms": 10, "concurrency": 1}

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from iii.modules.queue.attempt import Attempt, Target
-from iii.modules.queue.head import Head, Verdict
+from iii.modules.queue.head import START, Head, Verdict
 from iii.modules.queue.job import Failure, Job, retry_delay_ms
-from iii.modules.queue.store import Accepted, JobStore, Place
+from iii.modules.queue.store import Accepted, JobStore, Key, Place
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.items import StoreError
@@ -149,16 +149,16 @@ class Consumer:
     def accepted(self, accepted: Accepted) -> None:
         """A job of this place is in the store."""
         if accepted.job is not None and not self.settings.permits:
-            self._head.more()  # nobody is there: the store keeps it
+            self._head.more(accepted.job.key)  # nobody is there: the store keeps it
         elif accepted.job is not None:
             self._head.offer(accepted.job)
             self.pump()
         elif accepted.ready_at is not None:
             self._at(accepted.ready_at, self._promote)
 
-    def filled(self) -> None:
-        """Jobs came into the place by another way."""
-        self._head.more()
+    def filled(self, first: Key = START) -> None:
+        """Jobs came into the place by another way, the first of them there. To be told in the order of the store."""
+        self._head.more(first)
         self.pump()
 
     def target_changed(self, namespace: str, function_id: str) -> None:
@@ -198,9 +198,11 @@ class Consumer:
             return Verdict.RUN
         if settings.hold_ms:
             now_ms = self._clock.time_ms()
-            since = self._missing_since.get(job.target, now_ms)
-            if len(self._missing_since) < _MISSING_TARGETS:
-                self._missing_since[job.target] = since
+            since = self._missing_since.get(job.target)
+            if since is None and len(self._missing_since) < _MISSING_TARGETS:
+                since = self._missing_since[job.target] = now_ms
+            elif since is None:
+                since = job.created_at
             until = max(since, job.created_at) + settings.hold_ms
             if until <= now_ms:
                 return Verdict.RUN  # and fail
@@ -230,16 +232,23 @@ class Consumer:
             self._store.data_of(job, lambda data, error: self._loaded(run, data, error))
 
     def _loaded(self, run: _Run, data: bytes | None, error: StoreError | None) -> None:
-        if data is not None:
+        job = run.job
+        if self._running.get(job.seq) is not run or self._store.database.closed:
+            return
+        if data is not None and (not self.settings.hold or self._targets.present(job)):
             run.attempt.run(data)
             return
-        if self._running.pop(run.job.seq, None) is not run or self._store.database.closed:
-            return
-        if error is not None:
-            logger.error("%s: job %s cannot be read: %s; trying again", self.label, run.job.id, error)
+        del self._running[job.seq]
         run.attempt.withdraw()
-        self._head.give_back(run.job)
-        self._after(_AGAIN_S, self.pump)
+        if error is not None:
+            logger.error("%s: job %s cannot be read: %s; trying again", self.label, job.id, error)
+        if data is None and error is None:  # it is gone
+            self._over(job, again=False)
+        else:  # its function left meanwhile, or it is to be read again
+            self._head.give_back(job)
+            self._begin_anew()
+            self._tell_idle()
+        self._after(0.0 if error is None else _AGAIN_S, self.pump)
 
     # -- settling -------------------------------------------------------------------------------------------------
 
@@ -303,6 +312,12 @@ class Consumer:
                 self._clock.call_at(self._clock.now() + _AGAIN_S, repeat)
             return False
         self._unsettled -= 1
+        self._over(job, again)
+        if self.settings.fifo:
+            self.pump()
+        return True
+
+    def _over(self, job: Job, again: bool) -> None:
         try:
             self._head.settled(job, again)
         except sqlite3.Error as failure:
@@ -310,9 +325,6 @@ class Consumer:
             self._changing = True
         self._begin_anew()
         self._tell_idle()
-        if self.settings.fifo:
-            self.pump()
-        return True
 
     def _tell_idle(self) -> None:
         if self._idle is not None and not self._running and not self._unsettled:

@@ -13,17 +13,16 @@ from enum import Enum
 from typing import TypeAlias
 
 from iii.modules.queue.job import Job
-from iii.modules.queue.store import JobStore, Place
+from iii.modules.queue.store import JobStore, Key, Place
 
-Key: TypeAlias = tuple[int, int]
 Target: TypeAlias = tuple[str, str] | None
 
 _WINDOW = 256  # jobs in memory that have not begun
 _PAGE = 256
 _PAGES_AT_ONCE = 4
-_BUSY_GROUPS = 10_000  # of a fifo queue; then nothing further is read until one is free
+_BUSY_GROUPS = 100_000  # of a fifo queue; then nothing further is read until one is free
 _MISSING_TARGETS = 10_000  # further ones are remembered together
-_START: Key = (-(2**31), 0)
+START: Key = (-(2**31), 0)
 
 
 class Verdict(Enum):
@@ -42,8 +41,8 @@ class Head:
         self._place = place
         self._fifo = fifo
         self._window: list[Job] = []  # in order
-        self._cursor = _START
-        self._farthest = _START  # where the cursor has been
+        self._cursor = START
+        self._farthest = START  # where the cursor has been
         self._out: dict[int, Job] = {}  # by seq: in the window, or with the consumer until that is settled
         self._busy: dict[str | None, int] = {}  # group → seq of the job that it waits for
         self._behind: set[str | None] = set()  # busy groups of which a job was passed over
@@ -62,7 +61,8 @@ class Head:
         None: none for now, or none so near: to be asked again unless `caught_up` or `stalled`. Raises sqlite3.Error.
         """
         self.stalled = False
-        for _ in range(_PAGES_AT_ONCE):
+        pages = 0
+        while True:
             while self._window:
                 job = self._window[0]
                 verdict = judge(job)
@@ -73,9 +73,9 @@ class Head:
                 if verdict is Verdict.RUN:
                     return job
                 self._pass_over(job)
-            if self.caught_up or not self._read_on():
-                break
-        return None
+            if self.caught_up or pages == _PAGES_AT_ONCE or not self._read_on():
+                return None
+            pages += 1
 
     def offer(self, job: Job) -> None:
         """A job waits from now on: it was accepted, or it is due again."""
@@ -106,9 +106,10 @@ class Head:
             if first is not None:
                 self._rewind(first)
 
-    def more(self) -> None:
-        """Jobs were put behind the others, unseen."""
+    def more(self, first: Key = START) -> None:
+        """Jobs came into the store by another way than `offer`, the first of them there."""
         self.caught_up = False
+        self._rewind(first)
 
     def _add(self, job: Job) -> None:
         if self._fifo:
@@ -130,7 +131,7 @@ class Head:
                 del self._busy[job.group]
                 self._behind.discard(job.group)  # all of it will be read again
         del self._window[_WINDOW:]
-        self._cursor = self._window[-1].key
+        self._cursor = min(self._cursor, self._window[-1].key)  # it may lie before: something was to be read again
         self.caught_up = False
 
     def _read_on(self) -> bool:

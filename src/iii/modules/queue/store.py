@@ -15,6 +15,10 @@ from iii.protocol.limits import MIB
 from iii.storage.items import StoreError
 from iii.storage.transactions import Transactions, Work
 
+Key: TypeAlias = tuple[int, int]
+"""A job's place in the order of its queue."""
+OnFilled: TypeAlias = Callable[[Key], None]
+"""Told the first key of jobs that came into a place."""
 Kind: TypeAlias = Literal["queue", "destination", "topic"]
 
 _INLINE_BYTES = 16 * 1024  # a job with more is read when it is delivered
@@ -315,8 +319,12 @@ class JobStore:
 
         return await self._read(work)  # type: ignore[no-any-return]
 
-    async def redrive(self, place: Place) -> int:
-        """Every dead letter of now waits again, behind the others, the oldest first."""
+    async def redrive(self, place: Place, filled: OnFilled) -> int:
+        """Every dead letter of now waits again, behind the others, the oldest first.
+
+        Args:
+            filled: told of each batch in the order of the store, before what was accepted after it.
+        """
         last = await self._read(
             lambda connection: connection.execute(
                 "SELECT max(place) FROM dead WHERE queue = ?", (place.id,)
@@ -324,22 +332,30 @@ class JobStore:
         )
         redriven = 0
         while last is not None:
-            moved = await self._write(
-                lambda connection: self._redrive(
-                    connection,
-                    "queue = ? AND place <= ? ORDER BY place LIMIT ?",
-                    (place.id, last, _REDRIVEN_AT_ONCE),
-                )
+            moved = await self._write_and_fill(
+                "queue = ? AND place <= ? ORDER BY place LIMIT ?", (place.id, last, _REDRIVEN_AT_ONCE), filled
             )
             redriven += moved
             if moved < _REDRIVEN_AT_ONCE:
                 break
         return redriven
 
-    async def redrive_one(self, place: Place, job_id: str) -> int:
+    async def redrive_one(self, place: Place, job_id: str, filled: OnFilled) -> int:
         """1, or 0 if there is no such dead letter."""
-        where = "queue = ? AND id = ? ORDER BY place DESC LIMIT 1"
-        return await self._write(lambda connection: self._redrive(connection, where, (place.id, job_id)))  # type: ignore[no-any-return]
+        return await self._write_and_fill(
+            "queue = ? AND id = ? ORDER BY place DESC LIMIT 1", (place.id, job_id), filled
+        )
+
+    async def _write_and_fill(self, which: str, values: tuple[Any, ...], filled: OnFilled) -> int:
+        def write(work: Work, done: OnDone) -> None:
+            def written(keys: list[Key] | None, error: StoreError | None) -> None:
+                if keys:
+                    filled(min(keys))
+                done(None if keys is None else len(keys), error)
+
+            self.database.write(work, written, slow=True)
+
+        return await self._told(write, lambda connection: self._redrive(connection, which, values))  # type: ignore[no-any-return]
 
     async def discard(self, place: Place, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""
@@ -456,16 +472,17 @@ class JobStore:
         )
         return None
 
-    def _redrive(self, connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> int:
-        places = connection.execute(f"SELECT place FROM dead WHERE {which}", values).fetchall()
-        for (place,) in places:
+    def _redrive(self, connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> list[Key]:
+        keys: list[Key] = []
+        for place, rank in connection.execute(f"SELECT place, rank FROM dead WHERE {which}", values).fetchall():
             self._last_seq += 1
+            keys.append((rank, self._last_seq))
             connection.execute(
                 f"INSERT INTO jobs (seq, {_KEPT}, attempts, ready_at) SELECT ?, {_KEPT}, 0, NULL FROM dead WHERE place = ?",
                 (self._last_seq, place),
             )
             connection.execute("DELETE FROM dead WHERE place = ?", (place,))
-        return len(places)
+        return keys
 
     def _rolled_back(self) -> None:
         self._held.clear()

@@ -18,7 +18,7 @@ from iii.modules.queue.attempt import Target
 from iii.modules.queue.config import TIMEOUT_MS, BuiltinConfig, NamedQueue, QueueConfig, TopicConfig
 from iii.modules.queue.consumer import Consumer, Settings
 from iii.modules.queue.job import DeadLetter, Job, NewJob, group_of, member
-from iii.modules.queue.store import Accepted, JobStore, Place
+from iii.modules.queue.store import Accepted, JobStore, Key, OnFilled, Place
 from iii.modules.queue.subscription import SubscriberSettings, Subscription
 from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL
@@ -283,8 +283,12 @@ class BuiltinAdapter:
                     self._config.held_messages,
                 )
             done(job.id, None)
+            for destination in self._destinations.get(topic, {}).values():
+                if destination.place is place:  # its subscribers are away, or compete
+                    destination.consumer.begin_anew()
 
-        self.store.hold(self.store.place("topic", topic), job, self._config.held_messages, held)
+        place = self.store.place("topic", topic)
+        self.store.hold(place, job, self._config.held_messages, held)
 
     def _save(self, destination: _Destination, takes_held: bool) -> None:
         """Keep a destination; the first one of a topic gets what the topic has kept so far."""
@@ -371,17 +375,14 @@ class BuiltinAdapter:
 
     async def redrive(self, source: Source) -> int:
         try:
-            redriven = sum([await self.store.redrive(place) for place in self._places(source)])
+            return sum([await self.store.redrive(place, self._filled(place)) for place in self._places(source)])
         except StoreError as error:
             raise QueueFailure(str(error)) from None
-        self._filled(source)
-        return redriven
 
     async def redrive_message(self, source: Source, job_id: str) -> int:
         try:
             for place in self._places(source):
-                if await self.store.redrive_one(place, job_id):
-                    self._filled(source)
+                if await self.store.redrive_one(place, job_id, self._filled(place)):
                     return 1
         except StoreError as error:
             raise QueueFailure(str(error)) from None
@@ -418,9 +419,13 @@ class BuiltinAdapter:
         places = {id(place) for place in self._places(source)}
         return [consumer for consumer in self._consumers() if id(consumer.place) in places]
 
-    def _filled(self, source: Source) -> None:
-        for consumer in self._consumers_of(source):
-            consumer.filled()
+    def _filled(self, place: Place) -> OnFilled:
+        def filled(first: Key) -> None:
+            for consumer in self._consumers():
+                if consumer.place is place:
+                    consumer.filled(first)
+
+        return filled
 
 
 def _noted(moved: int | None, error: StoreError | None) -> None:
