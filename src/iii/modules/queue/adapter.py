@@ -33,6 +33,7 @@ class Stats(NamedTuple):
         in_flight: those of them that run.
         delayed: those of them that wait for their time.
         delivered, failed: attempts since the engine started.
+        waiting_for: functions that nobody serves, though jobs wait for them.
     """
 
     depth: int = 0
@@ -41,6 +42,7 @@ class Stats(NamedTuple):
     delayed: int = 0
     delivered: int = 0
     failed: int = 0
+    waiting_for: tuple[str, ...] = ()
 
 
 class QueueAdapter(Protocol):

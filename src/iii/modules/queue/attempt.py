@@ -90,14 +90,14 @@ class Attempt:
         self._invocation = None
         done, self._done = self._done, None
         if done is not None:
-            done(failure)
+            done(None if failure is None else failure.shortened())
 
     # -- its condition --------------------------------------------------------------------------------------------
 
     def _ask(self, condition: str) -> None:
         clock = self._engine.clock
         self._timer = clock.call_at(clock.now() + CONDITION_TIMEOUT_S, self._no_decision)
-        self._invocation = self._engine.router.call(
+        invocation = self._engine.router.call(
             condition,
             self._target.namespace or DEFAULT_NAMESPACE,
             self._data,
@@ -105,6 +105,8 @@ class Attempt:
             traceparent=self._traceparent,
             baggage=self._baggage,
         )
+        if self._timer is not None:  # it was not decided at once
+            self._invocation = invocation
 
     def _decided(self, result: bytes | None, error: InvocationError | None) -> None:
         if self._done is None or self._timer is None:

@@ -11,7 +11,7 @@ from iii.storage.adapter import SAVE_INTERVAL_MS, AdapterConfig
 DEFAULT_QUEUE = "default"  # always there
 TIMEOUT_MS = 1_800_000
 
-_Positive: TypeAlias = Annotated[int, Meta(ge=1)]
+_Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
 Delivery: TypeAlias = Literal["fan_out", "compete"]
 
 
@@ -51,7 +51,7 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
         Meta(description="A job whose function is not registered waits for it, or fails as an attempt."),
     ] = "hold"
     missing_target_timeout_ms: Annotated[
-        int, Meta(ge=0, description="Longest time that a job waits for its function; 0: as long as it takes.")
+        int, Meta(ge=0, le=2**53, description="Longest time that a job waits for its function; 0: as long as it takes.")
     ] = 0
     parallel_groups: Annotated[
         bool, Meta(description="`fifo`: groups run side by side, `concurrency` at a time; otherwise one job at a time.")

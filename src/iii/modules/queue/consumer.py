@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from iii.modules.queue.attempt import Attempt, Target
 from iii.modules.queue.head import START, Head, Verdict
@@ -28,6 +28,7 @@ _READ_ON_S = 0.002  # between pages that hold nothing for anybody
 _AGAIN_S = 1.0  # after the store failed
 _DUE_AT_ONCE = 256
 _MISSING_TARGETS = 10_000  # whose absence is timed
+_REPORTED_S = 10.0  # a function that is missing so long is told of
 
 
 class Settings(NamedTuple):
@@ -102,6 +103,8 @@ class Consumer:
         self._idle: Callable[[], None] | None = None
         self._timers: dict[Callable[[], None], tuple[float, Timer]] = {}
         self._missing_since: dict[tuple[str, str] | None, int] = {}
+        self._reported: set[tuple[str, str] | None] = set()  # of them, in the log
+        self._to_settle: list[Callable[[], None]] = []  # what the store refused
 
     @property
     def in_flight(self) -> int:
@@ -164,7 +167,9 @@ class Consumer:
     def target_changed(self, namespace: str, function_id: str) -> None:
         """A function was registered."""
         target = (namespace, function_id)
-        self._missing_since.pop(None if self._targets.one_for_all else target, None)
+        waited_for = None if self._targets.one_for_all else target
+        self._missing_since.pop(waited_for, None)
+        self._reported.discard(waited_for)
         self._head.target_found(target)
         self.pump()
 
@@ -172,7 +177,7 @@ class Consumer:
 
     def pump(self) -> None:
         """Start what may start."""
-        if self._pumping or self._stopping or self._changing or not self._started:
+        if self._pumping or self._stopping or self._changing or self._to_settle or not self._started:
             return
         self._pumping = True
         try:
@@ -196,18 +201,40 @@ class Consumer:
         settings = self.settings
         if not settings.hold or self._targets.present(job):
             return Verdict.RUN
+        since = self._missing_since.get(job.target)
+        if since is None and len(self._missing_since) < _MISSING_TARGETS:
+            since = self._missing_since[job.target] = self._clock.time_ms()
+            self._after(_REPORTED_S, self._report_missing)
+        elif since is None:
+            since = job.created_at
         if settings.hold_ms:
-            now_ms = self._clock.time_ms()
-            since = self._missing_since.get(job.target)
-            if since is None and len(self._missing_since) < _MISSING_TARGETS:
-                since = self._missing_since[job.target] = now_ms
-            elif since is None:
-                since = job.created_at
             until = max(since, job.created_at) + settings.hold_ms
-            if until <= now_ms:
+            if until <= self._clock.time_ms():
                 return Verdict.RUN  # and fail
             self._at(until, self._look_at_missing)
         return Verdict.STOP if self._targets.one_for_all else Verdict.PASS_OVER
+
+    @property
+    def missing(self) -> list[str]:
+        """Functions that jobs wait for, as far as has been seen."""
+        return sorted({self._function_of(target) for target in self._missing_since})
+
+    def _function_of(self, target: tuple[str, str] | None) -> str:
+        return self.place.function_id if target is None else target[1]
+
+    def _report_missing(self) -> None:
+        """To people, once: a misspelt function never comes."""
+        now_ms = self._clock.time_ms()
+        for target, since in self._missing_since.items():
+            if target in self._reported:
+                continue
+            if now_ms - since < _REPORTED_S * 1000:
+                self._at(since + round(_REPORTED_S * 1000), self._report_missing)
+                continue
+            self._reported.add(target)
+            logger.warning(
+                "%s: jobs wait for function '%s', which nobody serves", self.label, self._function_of(target)
+            )
 
     def _look_at_missing(self) -> None:
         for target in self._missing_since:
@@ -280,9 +307,12 @@ class Consumer:
         ready_at = now_ms + retry_delay_ms(backoff_ms, attempts, self.settings.backoff_jitter)
         logger.info(
             "Job failed, next attempt in %g s: %s", (ready_at - now_ms) / 1000, failure.text,
-            extra={"fields": {"queue": self.place.name, "job": job.id, "attempts": f"{attempts} of {max_attempts}"}},
+            extra={"fields": {**self._fields(job), "attempts": f"{attempts} of {max_attempts}"}},
         )  # fmt: skip
         self._postpone(job, failure, now_ms, ready_at)
+
+    def _fields(self, job: Job) -> dict[str, Any]:
+        return {"queue": self.place.name, "function": job.function_id or self.place.function_id, "job": job.id}
 
     def _postpone(self, job: Job, failure: Failure, failed_at: int, ready_at: int) -> None:
         def done(_: object, error: StoreError | None) -> None:
@@ -297,7 +327,7 @@ class Consumer:
             if self._settled(job, error, lambda: self._bury(job, failure, failed_at, attempts, max_attempts)):
                 logger.warning(
                     "Job exhausted, moved to DLQ: %s", failure.text,
-                    extra={"fields": {"queue": self.place.name, "job": job.id, "attempts": attempts}},
+                    extra={"fields": {**self._fields(job), "attempts": attempts}},
                 )  # fmt: skip
 
         self._store.bury(job, failure, failed_at, max_attempts, done)
@@ -308,14 +338,21 @@ class Consumer:
             if self._store.database.closed or self._stopping:
                 self._unsettled -= 1
                 self._tell_idle()
-            else:
-                self._clock.call_at(self._clock.now() + _AGAIN_S, repeat)
+            else:  # and nothing more begins: all of it would run again
+                self._to_settle.append(repeat)
+                self._after(_AGAIN_S, self._settle_again)
             return False
         self._unsettled -= 1
         self._over(job, again)
         if self.settings.fifo:
             self.pump()
         return True
+
+    def _settle_again(self) -> None:
+        repeats, self._to_settle = self._to_settle, []
+        for repeat in repeats:
+            repeat()
+        self.pump()
 
     def _over(self, job: Job, again: bool) -> None:
         try:

@@ -7,7 +7,7 @@ target is missing). What makes such a job possible again puts it into the window
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeAlias
@@ -125,14 +125,18 @@ class Head:
 
     def _trim(self) -> None:
         """Leave to the store again what comes last."""
-        for job in self._window[_WINDOW:]:
+        self._leave(_WINDOW)
+        self._cursor = min(self._cursor, self._window[-1].key)  # it may lie before: something was to be read again
+        self.caught_up = False
+
+    def _leave(self, begin: int) -> None:
+        """The window from there on is read again in its turn."""
+        for job in self._window[begin:]:
             del self._out[job.seq]
             if self._fifo:
                 del self._busy[job.group]
                 self._behind.discard(job.group)  # all of it will be read again
-        del self._window[_WINDOW:]
-        self._cursor = min(self._cursor, self._window[-1].key)  # it may lie before: something was to be read again
-        self.caught_up = False
+        del self._window[begin:]
 
     def _read_on(self) -> bool:
         """The next page of the store. False: too many groups are busy."""
@@ -172,6 +176,7 @@ class Head:
         if key <= self._cursor:
             self._cursor = (rank, seq - 1)
             self.caught_up = False
+            self._leave(bisect_right(self._window, self._cursor, key=_key))  # it comes before these
 
 
 def _key(job: Job) -> Key:

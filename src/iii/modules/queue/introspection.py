@@ -103,6 +103,7 @@ class Introspection:
             config=None if source.queue is None else msgspec.to_builtins(source.queue.config),
             in_flight=stats.in_flight,
             delayed=stats.delayed,
+            waiting_for=list(stats.waiting_for),
             delivered=stats.delivered,
             failed=stats.failed,
         )

@@ -12,6 +12,9 @@ from msgspec import Struct
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 MAX_DELAY_MS = 24 * 3600 * 1000  # of a retry (04 §5.1)
+_CODE_CHARACTERS = 100  # of failures
+_MESSAGE_CHARACTERS = 4000
+_STACKTRACE_CHARACTERS = 16_000
 _GROUP_CHARACTERS = 200  # longer values are shortened to their hash
 
 
@@ -86,6 +89,11 @@ class Failure(NamedTuple):
         """As dead letters show it (04 §8.1)."""
         return f"{self.code}: {self.message}"
 
+    def shortened(self) -> Failure:
+        """Workers may fail with megabytes."""
+        stacktrace = None if self.stacktrace is None else shortened(self.stacktrace, _STACKTRACE_CHARACTERS)
+        return Failure(shortened(self.code, _CODE_CHARACTERS), shortened(self.message, _MESSAGE_CHARACTERS), stacktrace)
+
 
 class DeadLetter(NamedTuple):
     """A job that is not tried any more."""
@@ -102,6 +110,11 @@ class DeadLetter(NamedTuple):
     size: int
     stacktrace: str | None
     history: bytes  # JSON: time and text of the last failures
+
+
+def shortened(text: str, characters: int) -> str:
+    """With a sign where something was cut off."""
+    return text if len(text) <= characters else f"{text[:characters]}… ({len(text)} characters)"
 
 
 def retry_delay_ms(backoff_ms: int, attempts: int, jitter: float = 0.0) -> int:

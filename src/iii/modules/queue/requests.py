@@ -92,6 +92,7 @@ class TopicStats(Struct, kw_only=True):
     config: Any = None
     in_flight: Annotated[int, Meta(description="Of `depth`: those that run.")] = 0
     delayed: Annotated[int, Meta(description="Of `depth`: those that wait for their time.")] = 0
+    waiting_for: Annotated[list[str], Meta(description="Functions that jobs wait for, since nobody serves them.")] = []
     delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
     failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from iii.modules.queue.job import DeadLetter, Failure, Job, NewJob
+from iii.modules.queue.job import DeadLetter, Failure, Job, NewJob, shortened
 from iii.protocol.limits import MIB
 from iii.storage.items import StoreError
 from iii.storage.transactions import Transactions, Work
@@ -24,6 +24,7 @@ Kind: TypeAlias = Literal["queue", "destination", "topic"]
 _INLINE_BYTES = 16 * 1024  # a job with more is read when it is delivered
 _JOB_BYTES = 400  # about, of a write that waits, beside its data
 _FAILURES_KEPT = 10
+_HISTORY_CHARACTERS = 500  # of each
 _REDRIVEN_AT_ONCE = 500
 _SHOWN_BYTES = 16 * MIB  # of dead letters at a time
 _COLUMNS = (
@@ -300,9 +301,13 @@ class JobStore:
         ids = [place.id for place in places]
         marks = ", ".join("?" * len(ids))
         query = (
-            "SELECT id, data, error, failed_at, attempts, max_attempts, function_id, namespace, created_at, "
-            "length(data) + length(error) + ifnull(length(metadata), 0) + ifnull(length(stacktrace), 0), stacktrace, "
-            f"ifnull(history, '[]') FROM dead WHERE queue IN ({marks}) ORDER BY place DESC LIMIT ? OFFSET ?"
+            "SELECT dead.id, data, error, failed_at, attempts, max_attempts, "
+            "ifnull(dead.function_id, nullif(queues.function_id, '')), "  # of a destination it is the place's
+            "ifnull(dead.namespace, nullif(queues.namespace, '')), created_at, "
+            "length(data) + length(error) + ifnull(length(metadata), 0) + ifnull(length(stacktrace), 0) + "
+            "ifnull(length(history), 0), stacktrace, ifnull(history, '[]') "
+            f"FROM dead JOIN queues ON queues.id = dead.queue WHERE queue IN ({marks}) "
+            "ORDER BY place DESC LIMIT ? OFFSET ?"
         )
 
         def work(connection: sqlite3.Connection) -> list[DeadLetter]:
@@ -514,7 +519,8 @@ def _history(connection: sqlite3.Connection, seq: int, failure: Failure, failed_
     if row is None:
         return None
     earlier = json.loads(row[0]) if row[0] else []
-    return msgspec.json.encode([*earlier, {"at": failed_at, "error": failure.text}][-_FAILURES_KEPT:]).decode()
+    last = {"at": failed_at, "error": shortened(failure.text, _HISTORY_CHARACTERS)}
+    return msgspec.json.encode([*earlier, last][-_FAILURES_KEPT:]).decode()
 
 
 def _key(job: Job) -> tuple[int, int]:

@@ -95,3 +95,24 @@ async def test_held_messages_of_a_topic_whose_subscribers_compete() -> None:
     house.publish("t", 4)
     house.clock.advance(1)
     assert log.seen == [1, 2, 3, 4]
+
+
+async def test_what_comes_first_is_first_when_its_function_comes() -> None:
+    """Neither the jobs of a function that was missing, nor new ones of a higher priority, wait behind those in memory."""
+    house = House(queue_configs={"q": {"max_priority": 9, "concurrency": 1}})
+    await house.start()
+    log = Log(house, "f")
+    log.answers = lambda data: ...
+    house.enqueue("f", "first", "q")
+    house.enqueue("late", "urgent", "q", priority=9)
+    for number in range(250):
+        house.enqueue("f", number, "q")
+    (first,) = log.worker.invocations()
+    log.answers = lambda data: ... if data == 0 else None
+    log.worker.answer(first)
+    second = log.worker.invocations()[-1]
+    log.worker.register("late")
+    house.enqueue("f", "new", "q", priority=8)
+    log.worker.answer(second)
+    house.clock.advance(5)
+    assert log.seen == ["first", 0, "urgent", "new", *range(1, 250)]

@@ -11,6 +11,7 @@ import pytest
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
 from iii.net.start_failure import StartFailure
+from iii.storage.items import StoreError
 from tests.memory_engine import MemoryWorker
 from tests.unit.modules.queue.conftest import House, Log
 
@@ -536,3 +537,68 @@ async def test_many_groups_that_wait_for_a_function(monkeypatch: pytest.MonkeyPa
     house.clock.advance(5)
     assert [data["n"] for data in log.seen] == list(range(1500))
     assert house.stats("payment")["depth"] == 0
+
+
+async def test_function_that_never_comes_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """A misspelt function: one line in the log, and the numbers say whom the jobs wait for."""
+    house = await opened(work={})
+    for number in range(3):
+        house.enqueue("mail::sned", number, "work")
+    house.clock.advance(9)
+    assert "nobody serves" not in caplog.text
+    house.clock.advance(30)
+    assert caplog.text.count("queue work: jobs wait for function 'mail::sned', which nobody serves") == 1
+    assert house.stats("work")["waiting_for"] == ["mail::sned"]
+    log = Log(house, "mail::sned")
+    assert len(log.seen) == 3
+    assert house.stats("work")["waiting_for"] == []
+
+
+async def test_failure_that_says_megabytes(house: House) -> None:
+    """What is kept and shown of it has a bound."""
+    log = Log(house, "f")
+    log.answers = lambda data: RuntimeError("no! " * 1_000_000)
+    house.enqueue("f", 1)
+    house.clock.advance(100)
+    (letter,) = house.dead("default")
+    assert letter["error"].startswith("boom: no! no! ")
+    assert letter["error"].endswith("… (4000000 characters)")
+    assert len(letter["error"]) < 5000
+    assert sum(len(failure["error"]) for failure in letter["history"]) < 3000
+
+
+@pytest.mark.parametrize("option", ["timeout_ms", "dispatch_timeout_ms", "missing_target_timeout_ms", "backoff_ms"])
+async def test_settings_have_bounds(house: House, option: str) -> None:
+    code, message = house.error("queue::define", {"queue": "q", "config": {option: 10**400}})
+    assert code in ("invalid_queue_config", "deserialization_error")
+    assert house.stats("q")["config"] is None
+
+
+async def test_nothing_new_begins_while_the_engine_stops(house: House) -> None:
+    """L4: neither for topics nor for queues that are made meanwhile."""
+    await house.queue.quiet()
+    log = Log(house, "f")
+    log.worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
+    house.publish("t", 1)
+    code, message = house.error("queue::define", {"queue": "q", "config": {}})
+    assert (code, message) == ("invalid_queue_config", "the engine stops")
+    house.enqueue("f", 2)
+    house.clock.advance(60)
+    assert log.seen == []
+
+
+async def test_store_that_cannot_settle_holds_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the whole backlog would run, and run again after the next start."""
+    house = await opened(work={"concurrency": 1})
+    store = house.adapter.store
+    remove = store.remove
+    monkeypatch.setattr(store, "remove", lambda job, done: done(None, StoreError("the disk is full")))
+    log = Log(house, "f")
+    for number in range(20):
+        house.enqueue("f", number, "work")
+    house.clock.advance(30)
+    assert log.seen == [0]
+    monkeypatch.setattr(store, "remove", remove)
+    house.clock.advance(2)
+    assert log.seen == list(range(20))
+    assert house.stats("work")["depth"] == 0

@@ -135,6 +135,8 @@ class BuiltinAdapter:
             hold=config.missing_target == "hold",
             hold_ms=config.missing_target_timeout_ms,
         )
+        if self._stopping:
+            raise QueueFailure("the engine stops")
         consumer = self._queues.get(queue.name)
         if consumer is not None:
             consumer.configure(settings)
@@ -247,7 +249,8 @@ class BuiltinAdapter:
             consumer = Consumer(self._engine, self.store, place, label, nothing, subscribers)
             found = destinations[key] = _Destination(place, consumer, subscribers)
             consumer.configure(self._topic_settings(found))
-            consumer.start()
+            if not self._stopping:
+                consumer.start()
         return found
 
     def _topic_settings(self, destination: _Destination) -> Settings:
@@ -365,6 +368,7 @@ class BuiltinAdapter:
             delayed=counts.delayed,
             delivered=sum(consumer.delivered for consumer in consumers),
             failed=sum(consumer.failed for consumer in consumers),
+            waiting_for=tuple(name for consumer in consumers for name in consumer.missing),
         )
 
     async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
