@@ -1,7 +1,8 @@
 """Bindings: which function is called when an event source fires (01 §7.3–7.9)."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 
 import msgspec
 from msgspec import Raw
@@ -21,6 +22,8 @@ from iii.protocol.messages import TriggerRegistrationResult
 from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
 
 logger = logging.getLogger(__name__)
+
+_WARNED_OF = 10  # members of one trigger
 
 
 class Binding:
@@ -310,3 +313,25 @@ def _install_hint(trigger_type: str) -> str:
 def config_for_builtin(binding: Binding) -> Raw:
     """A missing or null config is `{}` for a type of the engine (T5)."""
     return Raw(b"{}") if binding.config == b"null" else Raw(binding.config)
+
+
+def warn_of_unknown_members(binding: Binding, known: Iterable[str], members: Iterable[str] | None = None) -> None:
+    """A misspelt member does nothing, and whoever looks for the reason finds it in the log.
+
+    Args:
+        known: what the type reads.
+        members: what was sent; those of the config itself unless given.
+    """
+    if members is None:
+        try:
+            members = msgspec.json.decode(config_for_builtin(binding), type=dict[str, Raw])
+        except msgspec.ValidationError:
+            return
+    names = sorted(known)
+    for member in sorted(set(members).difference(names))[:_WARNED_OF]:
+        near = get_close_matches(member, names, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}."
+        logger.warning(
+            "Trigger %s (%s on %s): '%s' in its config is ignored; %s",
+            binding.id, binding.trigger_type, binding.function_id, member[:100], hint,
+        )  # fmt: skip

@@ -149,7 +149,14 @@ class Worker:
         return register
 
     def cron(
-        self, expression: str, *, timezone: str = "UTC", function_id: str | None = None, metadata: Any = None
+        self,
+        expression: str,
+        *,
+        timezone: str = "UTC",
+        timeout_ms: int | None = None,
+        condition: str | None = None,
+        function_id: str | None = None,
+        metadata: Any = None,
     ) -> Callable[[F], F]:
         """Call the decorated function on a schedule; it gets the event (04 §12.5), and stays what it was.
 
@@ -157,18 +164,26 @@ class Worker:
             expression: `minute hour day month weekday`, with a field for seconds before and one for years behind, or
                 `@daily`, `@hourly`, …
             timezone: an IANA name, such as ``Europe/Berlin``.
+            timeout_ms: how long a tick waits for the function before the next one may come; no limit unless given.
+            condition: id of a function that is asked first; only ``false`` skips the tick.
             function_id: ``cron::NAME`` with the function's own name unless given.
         """
-        return self._triggered("cron", {"expression": expression, "timezone": timezone}, function_id, metadata)
+        config: dict[str, Any] = {"expression": expression, "timezone": timezone}
+        if timeout_ms is not None:
+            config["timeout_ms"] = timeout_ms
+        return self._triggered("cron", config, function_id, metadata, condition=condition)
 
-    def subscribe(self, topic: str, *, function_id: str | None = None, metadata: Any = None) -> Callable[[F], F]:
+    def subscribe(
+        self, topic: str, *, condition: str | None = None, function_id: str | None = None, metadata: Any = None
+    ) -> Callable[[F], F]:
         """Call the decorated function with what is published on a topic; it stays what it was.
 
         Args:
             topic: its exact name.
+            condition: id of a function that is asked first; only ``false`` skips the message.
             function_id: ``subscribe::NAME`` with the function's own name unless given.
         """
-        return self._triggered("subscribe", {"topic": topic}, function_id, metadata)
+        return self._triggered("subscribe", {"topic": topic}, function_id, metadata, condition=condition)
 
     def on_queue(
         self,
@@ -214,13 +229,23 @@ class Worker:
         config: dict[str, Any] = {"topic": topic}
         if queue_config := {name: value for name, value in wanted.items() if value is not None}:
             config["queue_config"] = queue_config
-        if condition is not None:
-            config["condition_function_id"] = condition
-        return self._triggered("durable:subscriber", config, function_id, metadata, prefix="on_queue")
+        return self._triggered(
+            "durable:subscriber", config, function_id, metadata, condition=condition, prefix="on_queue"
+        )
 
     def _triggered(
-        self, trigger_type: str, config: dict[str, Any], function_id: str | None, metadata: Any, prefix: str = ""
+        self,
+        trigger_type: str,
+        config: dict[str, Any],
+        function_id: str | None,
+        metadata: Any,
+        *,
+        condition: str | None,
+        prefix: str = "",
     ) -> Callable[[F], F]:
+        if condition is not None:
+            config["condition_function_id"] = condition
+
         def register(handler: F) -> F:
             called = function_id or f"{prefix or trigger_type}::{handler.__name__}"
             self.register_function(called, handler)

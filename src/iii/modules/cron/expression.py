@@ -16,7 +16,8 @@ DayOfWeek = Literal["documented", "quartz"]
 
 LAST_YEAR = 2100
 _BLOCK = timedelta(minutes=15)  # clocks change at its borders only
-_CHANGE = timedelta(hours=1)  # the most they skip
+_CHANGE = timedelta(hours=2)  # the most they skip
+_CHARACTERS = 1000  # of an expression
 _SHORTHANDS = {
     "@yearly": "0 0 0 1 1 * *",
     "@monthly": "0 0 0 1 * * *",
@@ -49,7 +50,9 @@ _MONTH_NAMES = {
     **{name: number for number, name in enumerate(_MONTHS, 1)},
     **{name[:3]: number for number, name in enumerate(_MONTHS, 1)},
 }
-_ITEM = re.compile(r"(?P<first>\*|\?|\d+|[a-z]+)(?:-(?P<last>\d+|[a-z]+))?(?:/(?P<step>\d+))?", re.IGNORECASE)
+_ITEM = re.compile(
+    r"(?P<first>\*|\?|[0-9]{1,4}|[a-z]+)(?:-(?P<last>[0-9]{1,4}|[a-z]+))?(?:/(?P<step>[0-9]{1,4}))?", re.IGNORECASE
+)
 
 
 class InvalidExpression(Exception):
@@ -81,6 +84,10 @@ class Expression:
     def __init__(self, text: str, zone: ZoneInfo, day_of_week: DayOfWeek = "documented") -> None:
         """Raises InvalidExpression."""
         self._zone = zone
+        if len(text) > _CHARACTERS:
+            raise InvalidExpression(f"{len(text)} characters; there may be {_CHARACTERS}")
+        if text.strip().startswith("@") and text.strip() not in _SHORTHANDS:
+            raise InvalidExpression(f"there are {', '.join(_SHORTHANDS)}")
         parts = _SHORTHANDS.get(text.strip(), text).split()
         classic = len(parts) == 5
         if classic:
@@ -182,16 +189,14 @@ def _item(item: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
         begin = _number(first, field, day_of_week)
         if last is not None:
             end = _number(last, field, day_of_week)
-            if field is _DAY_OF_WEEK and day_of_week == "documented" and last == "7":
-                end = 7
             if end < begin:
                 raise InvalidExpression(f"'{item}' runs backwards")
         elif step_text is None:
-            return {begin}
+            return {begin % 7 if field is _DAY_OF_WEEK else begin}
         elif first.isalpha():
             raise InvalidExpression(f"'{item}': a step needs a range")
         else:
-            end = field.most
+            end = max(begin, field.most)
         numbers = [number % 7 if field is _DAY_OF_WEEK else number for number in range(begin, end + 1)]
     step = 1 if step_text is None else int(step_text)
     if not 1 <= step <= max(field.most, 7 if field is _DAY_OF_WEEK else 0):
@@ -200,7 +205,7 @@ def _item(item: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
 
 
 def _number(text: str, field: _Field, day_of_week: DayOfWeek) -> int:
-    """Days of the week count from Sunday, 0, whatever the numbering."""
+    """Days of the week count from Sunday, 0, whatever the numbering; a Sunday that is written as 7 is 7."""
     if text.isalpha():
         number = field.names.get(text.lower())
         if number is None:
@@ -212,8 +217,9 @@ def _number(text: str, field: _Field, day_of_week: DayOfWeek) -> int:
             if not 1 <= number <= 7:
                 raise InvalidExpression(f"day of week {number}: there are 1 (Sunday) to 7")
             return number - 1
-        if number == 7:
-            return 0
+        if not 0 <= number <= 7:
+            raise InvalidExpression(f"day of week {number}: there are 0 (Sunday) to 7 (Sunday too)")
+        return number
     if not field.least <= number <= field.most:
         raise InvalidExpression(f"{field.name} {number}: there are {field.least} to {field.most}")
     return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 60.0  # at the wall clock, which people and NTP set
 MISSED_MS = 60_000  # later than that a tick is not caught up: the machine slept
+SET_BACK_MS = 300_000  # a clock that was set back by more begins anew; by less it waits, and nothing comes twice
 
 
 class CronTriggerConfig(msgspec.Struct, kw_only=True):
@@ -32,7 +33,7 @@ class CronTriggerConfig(msgspec.Struct, kw_only=True):
     expression: str
     condition_function_id: str | None = None
     timezone: str = "UTC"
-    timeout_ms: int | None = None
+    timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
 
 
 class CronEvent(msgspec.Struct, kw_only=True):
@@ -63,6 +64,8 @@ class Job:
         self._call: Invocation | None = None
         self._stopped = False
         self._locked = False
+        self._runs = 0  # whose answers still count
+        self._seen = (0.0, 0)  # both clocks at the last look
 
     def start(self) -> None:
         """Wait for the first tick."""
@@ -94,18 +97,35 @@ class Job:
 
     def _wait(self) -> None:
         clock = self._engine.clock
+        self._seen = (clock.now(), clock.time_ms())
         left_s = (self._scheduled_ms - clock.time_ms()) / 1000
         self._timer = clock.call_at(clock.now() + min(max(left_s, 0.0), LOOK_AGAIN_S), self._woken)
 
     def _woken(self) -> None:
         now_ms = self._engine.clock.time_ms()
         if now_ms < self._scheduled_ms:
+            self._look_at_clock(now_ms)
             self._wait()
         elif now_ms - self._scheduled_ms > MISSED_MS:
             logger.warning("Cron job %s missed its tick of %s", self.binding.id, rfc3339(self._scheduled_ms, False))
             self._next(now_ms)
         else:
             self._locks.acquire(self._tick(), self._decided)
+
+    def _look_at_clock(self, now_ms: int) -> None:
+        """One that was far ahead, and was corrected, must not silence a schedule for years."""
+        then, then_ms = self._seen
+        set_back_ms = then_ms + round((self._engine.clock.now() - then) * 1000) - now_ms
+        if set_back_ms <= SET_BACK_MS:
+            return
+        logger.warning(
+            "Cron job %s: the clock was set back by %g s; times since then may come twice",
+            self.binding.id,
+            set_back_ms / 1000,
+        )
+        found = self._expression.after(datetime.fromtimestamp(now_ms / 1000, UTC))
+        if found is not None:
+            self._scheduled_ms = round(found.timestamp() * 1000)
 
     def _tick(self) -> Tick:
         scheduled_ms = self._scheduled_ms
@@ -137,7 +157,14 @@ class Job:
             self._ask(condition, payload)
 
     def _ask(self, condition: str, payload: bytes) -> None:
+        run = self._runs
+        decided = False
+
         def asked(result: bytes | None, error: InvocationError | None) -> None:
+            nonlocal decided
+            if run != self._runs:
+                return
+            decided = True
             self._answered()
             if error is not None:
                 logger.warning("Cron job %s skipped: its condition %s failed: %s", self.binding.id, condition, error)
@@ -147,10 +174,16 @@ class Job:
                 self._run(payload)
 
         self._bound(CONDITION_TIMEOUT_S, f"its condition {condition}")
-        self._call = self._engine.router.call(condition, self.binding.namespace, payload, asked)
+        call = self._engine.router.call(condition, self.binding.namespace, payload, asked)
+        if not decided:  # else it is the function's call by now
+            self._call = call
 
     def _run(self, payload: bytes) -> None:
+        run = self._runs
+
         def done(result: bytes | None, error: InvocationError | None) -> None:
+            if run != self._runs:
+                return
             self._answered()
             if error is not None:
                 logger.error("Cron job %s: %s failed: %s", self.binding.id, self.binding.function_id, error)
@@ -159,9 +192,11 @@ class Job:
         timeout_ms = self._config.timeout_ms
         if timeout_ms is not None:
             self._bound(timeout_ms / 1000, self.binding.function_id)
-        self._call = self._engine.router.call(
+        call = self._engine.router.call(
             self.binding.function_id, self.binding.namespace, payload, done, metadata=self.binding.metadata
         )
+        if run == self._runs:  # it was not answered at once
+            self._call = call
 
     def _bound(self, limit_s: float, called: str) -> None:
         def overdue() -> None:
@@ -179,6 +214,7 @@ class Job:
 
     def _over(self) -> None:
         """Ticks that passed meanwhile are skipped."""
+        self._runs += 1
         self._call = None
         self._locked = False
         self._locks.release(self.binding.id)

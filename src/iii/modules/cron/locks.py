@@ -111,14 +111,12 @@ class RedisLocks:
         """The key expires by itself."""
 
     async def _acquire(self, tick: Tick, decided: Decided) -> None:
-        from iii.storage.redis_connection import RedisError
-
         key = f"cron_lock:{tick.schedule}:{tick.scheduled_ms // 1000}"
         until_ms = max(tick.next_ms, tick.scheduled_ms + _TTL_MS)
         held_ms = max(until_ms - self._clock.time_ms(), _TTL_MS)
         try:
             acquired = await self._redis.set(key, self._owner, nx=True, px=held_ms)
-        except RedisError as error:
-            logger.error("Cron tick skipped: no lock from Redis: %s", error)
+        except Exception as error:  # whatever it is, the schedule goes on
+            logger.error("Cron tick skipped: no lock from Redis: %s", str(error) or type(error).__name__)
             acquired = False
         decided(bool(acquired))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
 from iii.engine.engine import Engine
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
@@ -96,7 +96,8 @@ class Cron(Module):
         try:
             expression = Expression(config.expression, zone, self.config.day_of_week)
         except InvalidExpression as error:
-            raise TriggerRegistrationFailed(f"Invalid cron expression '{config.expression}': {error}") from None
+            shown = config.expression if len(config.expression) <= 200 else f"{config.expression[:200]}…"
+            raise TriggerRegistrationFailed(f"Invalid cron expression '{shown}': {error}") from None
         self.unbind(binding)
         job = self.jobs[binding.id] = Job(self.engine, binding, config, expression, self._locks)
         now = datetime.fromtimestamp(self.engine.clock.time_ms() / 1000, UTC)
@@ -118,6 +119,7 @@ def _config(binding: Binding) -> CronTriggerConfig:
         sent = _Sent()
     if not isinstance(sent.expression, str) or not sent.expression:
         raise TriggerRegistrationFailed("Cron expression is required")
+    warn_of_unknown_members(binding, CronTriggerConfig.__struct_fields__)
     zone = "UTC" if sent.timezone is None else sent.timezone
     try:
         return msgspec.convert({**msgspec.structs.asdict(sent), "timezone": zone}, CronTriggerConfig)
@@ -130,4 +132,6 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise TriggerRegistrationFailed(f"Invalid timezone '{name}'") from None
+        raise TriggerRegistrationFailed(
+            f"Invalid timezone '{name[:100]}': it is a name such as 'Europe/Berlin' or 'UTC' (IANA)"
+        ) from None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
 from iii.protocol.errors import TriggerRegistrationFailed
 
 V = TypeVar("V")
+
+logger = logging.getLogger(__name__)
 
 
 class SubscriberQueueConfig(Struct, kw_only=True):
@@ -87,6 +90,9 @@ def subscription_of(binding: Binding) -> Subscription:
     topic = sent.topic if sent.topic is not None else sent.queue
     if not isinstance(topic, str) or not topic:
         raise TriggerRegistrationFailed(f"topic is required for {binding.trigger_type} triggers")
+    warn_of_unknown_members(binding, _Sent.__struct_fields__)
+    if isinstance(sent.queue_config, dict):
+        _look_at_settings(binding, sent.queue_config)
     condition = sent.condition_function_id
     return Subscription(
         binding.id,
@@ -97,6 +103,18 @@ def subscription_of(binding: Binding) -> Subscription:
         condition if isinstance(condition, str) and condition else None,
         _settings(sent),
     )
+
+
+def _look_at_settings(binding: Binding, given: dict[str, Any]) -> None:
+    """What does not count is said; it is no reason to refuse a subscription (04 §4.4)."""
+    warn_of_unknown_members(binding, (*_KNOWN, *_OF_OTHERS), given)
+    for name, value in given.items():
+        known = _KNOWN.get(name)
+        if known is not None and value is not None and known(value) is None:
+            logger.warning(
+                "Trigger %s (%s on %s): queue_config.%s cannot be %.100r and is ignored",
+                binding.id, binding.trigger_type, binding.function_id, name, value,
+            )  # fmt: skip
 
 
 def _settings(sent: _Sent) -> SubscriberSettings:
@@ -138,3 +156,22 @@ def _share(value: object) -> float | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+_KNOWN: dict[str, Callable[[object], object]] = {
+    "type": lambda value: value if value in ("fifo", "standard", "concurrent") else None,
+    "concurrency": _count,
+    **dict.fromkeys(("maxRetries", "max_retries", "backoffDelayMs", "backoff_ms"), _count),
+    **dict.fromkeys(("backoffJitter", "backoff_jitter"), _share),
+    **dict.fromkeys(("timeoutMs", "timeout_ms", "delayMs", "delay_ms"), _count),
+    **dict.fromkeys(("messageGroupField", "message_group_field"), _text),
+    **dict.fromkeys(("missingTarget", "missing_target"), lambda value: value if value in ("hold", "fail") else None),
+    **dict.fromkeys(("missingTargetTimeoutMs", "missing_target_timeout_ms"), _count),
+}
+_OF_OTHERS = (
+    "visibilityTimeout",
+    "delaySeconds",
+    "backoffType",
+    "maxPriority",
+    "poll_interval_ms",
+)  # read by nobody here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -283,3 +284,53 @@ def test_numbering_is_configured_and_bindings_go_with_the_module(clock: WallCloc
     worker.announce(name="w")
     bind(worker, "0 0 0 * * 0")
     assert "day of week 0: there are 1 (Sunday) to 7" in refusal(worker, clock)["message"]
+
+
+def test_clock_that_was_far_ahead_silences_nothing(worker: MemoryWorker, clock: WallClock) -> None:
+    """04 §12.4: a wrong clock at the start, corrected later."""
+    clock.set_by_ms = 4 * 365 * 24 * 3_600_000
+    bind(worker, "0 * * * * *")
+    clock.advance(5)
+    clock.set_by_ms = 0
+    for _ in range(10):
+        clock.advance(60)
+        for call in calls(worker)[-1:]:
+            answer(worker, call, result=None)
+    assert len(calls(worker)) >= 8
+
+
+def test_late_answer_begins_no_second_row_of_ticks(worker: MemoryWorker, clock: WallClock) -> None:
+    """A condition that answers at once, and a function that answers after its limit."""
+    due: list[dict[str, Any]] = []
+
+    def asked(frame: bytes) -> None:
+        message = json.loads(frame)
+        if message.get("function_id") == "decides" and message["type"] == "invokefunction":
+            worker.answer(message, True)
+        elif message["type"] == "invokefunction":
+            due.append(message)
+
+    worker.link.on_send = asked
+    worker.register("decides")
+    bind(worker, condition_function_id="decides", timeout_ms=1500)
+    for _ in range(60):
+        clock.advance(0.5)
+        if len(due) > 1:
+            worker.answer(due[-2])  # its limit is over, the next one runs
+    scheduled = [call["data"]["scheduled_time"] for call in due]
+    assert scheduled == sorted(set(scheduled))
+    assert 10 <= len(scheduled) <= 16
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -5])
+def test_limit_that_is_none(worker: MemoryWorker, clock: WallClock, timeout_ms: int) -> None:
+    bind(worker, timeout_ms=timeout_ms)
+    assert "timeout_ms" in refusal(worker, clock)["message"]
+
+
+def test_member_that_is_misspelt_is_told_of(
+    worker: MemoryWorker, clock: WallClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    bind(worker, "0 9 * * *", time_zone="Europe/Berlin")
+    clock.advance(1)
+    assert "'time_zone' in its config is ignored; did you mean 'timezone'?" in caplog.text

@@ -54,6 +54,7 @@ def test_04_check_48_accepted(text: str, expected: list[str]) -> None:
         "@dailyBla", "* * * * * Tues/2", "", "not a cron", "@DAILY", "@annually", "* * * * * * * *", "0 0 22-2 * * *",
         "* * * * * Fri-Mon", "*-5 * * * * *", "0 0 0 0 * *", "0 0 0 1 13 *", "* * * * * 8", "60 * * * * *", "0 0 0 L * *",
         "0 0 jan * * *", "* * * * * * 1969", "1,,2 * * * * *", "1-2-3 * * * * *", "*/61 * * * * *",
+        "* * * * * 7-1", "9" * 5000 + " * * * * *", "٥ * * * * *", ",".join("*" * 1000) + " * * * * *",
     ],
 )  # fmt: skip
 def test_04_check_48_rejected(text: str) -> None:
@@ -69,6 +70,8 @@ def test_04_check_48_rejected(text: str) -> None:
         ("0 0 0 * * 7", "documented", {"Sun"}),
         ("0 0 9-17 * * 1-5", "documented", {"Mon", "Tue", "Wed", "Thu", "Fri"}),
         ("0 0 0 * * 5-7", "documented", {"Fri", "Sat", "Sun"}),
+        ("0 0 0 * * 7-7", "documented", {"Sun"}),
+        ("0 0 0 * * 7/2", "documented", {"Sun"}),
         ("0 0 0 * * 1", "quartz", {"Sun"}),
         ("0 0 0 * * 2-6", "quartz", {"Mon", "Tue", "Wed", "Thu", "Fri"}),
         ("0 0 0 * * 7", "quartz", {"Sat"}),
@@ -158,3 +161,9 @@ def _naive(text: str, number: int, least: int) -> bool:
         if begin <= number <= end and (number - begin) % int(step or 1) == 0:
             return True
     return False
+
+
+def test_dst_a_gap_of_two_hours_loses_nothing() -> None:
+    """Troll, 29 March 2026: 01:00 UTC, the clocks jump from 01:00 to 03:00."""
+    found = Expression("0 30 2 * * *", ZoneInfo("Antarctica/Troll")).upcoming(datetime(2026, 3, 28, 12, tzinfo=UTC), 2)
+    assert [each.strftime("%m-%d %H:%M") for each in found] == ["03-29 02:30", "03-30 00:30"]

@@ -569,7 +569,7 @@ async def test_failure_that_says_megabytes(house: House) -> None:
 
 @pytest.mark.parametrize("option", ["timeout_ms", "dispatch_timeout_ms", "missing_target_timeout_ms", "backoff_ms"])
 async def test_settings_have_bounds(house: House, option: str) -> None:
-    code, message = house.error("queue::define", {"queue": "q", "config": {option: 10**400}})
+    code, _ = house.error("queue::define", {"queue": "q", "config": {option: 10**400}})
     assert code in ("invalid_queue_config", "deserialization_error")
     assert house.stats("q")["config"] is None
 
