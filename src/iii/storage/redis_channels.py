@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from iii.net.start_failure import StartFailure
-from iii.storage.redis_connection import CONNECT_S, RedisError, client, connected
+from iii.storage.redis_connection import CONNECT_S, RedisError, ResponseError, client, connected
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class RedisChannels:
             self._change(self._channel.subscribe(name))
 
     def unsubscribe(self, name: str) -> None:
+        if name == _OWN:
+            return
         self._wanted.discard(name)
         if self._channel is not None:
             self._change(self._channel.unsubscribe(name))
@@ -125,7 +127,7 @@ class RedisChannels:
                     async with self._publisher.pipeline(transaction=False) as pipeline:
                         for name, message, _ in batch:
                             pipeline.publish(name, message)
-                        await pipeline.execute()
+                        answers = await pipeline.execute(raise_on_error=False)
                 except (RedisError, OSError) as error:
                     logger.error("Cannot publish to Redis: %s; trying again", error)
                     self._refuse(f"Cannot publish to Redis: {error}")
@@ -133,10 +135,13 @@ class RedisChannels:
                     wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
                 else:
                     wait_s = _FIRST_WAIT_S
-                    for _, _, told in batch:
-                        self._waiting.popleft()
+                    for answer in answers:
+                        name, _, told = self._waiting.popleft()
+                        refused = str(answer) if isinstance(answer, Exception) else None
+                        if refused is not None:
+                            logger.error("Redis does not take a message for %s: %s", name, refused)
                         if told is not None:
-                            told(None)
+                            told(refused)
             self._filled.clear()
             await self._filled.wait()
 
@@ -145,25 +150,46 @@ class RedisChannels:
         while True:
             try:
                 async with self._subscriber.pubsub() as channel:
-                    await channel.subscribe(*self._wanted)
+                    await self._subscribe_all(channel)
                     self._channel = channel
                     if subscribed.is_set():
                         logger.warning("Redis is there again: messages may have been missed")
                         self._missed()
                     subscribed.set()
                     wait_s = _FIRST_WAIT_S
+                    asked = False  # whether it still lives
                     while True:
-                        message = await channel.get_message(ignore_subscribe_messages=True, timeout=_SILENCE_S)
+                        message = await channel.get_message(timeout=_SILENCE_S)
+                        if message is None and asked:
+                            raise TimeoutError(f"no answer within {_SILENCE_S:g} s")
                         if message is None:
                             await channel.ping()
                         elif message["type"] == "message":
                             self._tell(message["channel"].decode("utf-8", "replace"), message["data"])
-            except (RedisError, OSError) as error:
+                        asked = message is None
+            except (RedisError, OSError, TimeoutError) as error:
                 logger.error("Redis channels lost: %s; connecting again", error)
             finally:
                 self._channel = None
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    async def _subscribe_all(self, channel: Any) -> None:
+        """One that Redis does not allow is nobody else's loss. Raises RedisError: the connection is lost."""
+        await channel.subscribe(_OWN)
+        for name in sorted(self._wanted - {_OWN}):
+            await channel.subscribe(name)
+            try:
+                while (message := await channel.get_message(timeout=CONNECT_S)) is not None:
+                    if message["type"] == "message":
+                        self._tell(message["channel"].decode("utf-8", "replace"), message["data"])
+                    elif message["channel"].decode("utf-8", "replace") == name:
+                        break
+            except ResponseError as error:
+                logger.error("Redis does not let this engine subscribe to %s: %s", name, error)
+                self._wanted.discard(name)
+                channel.channels.pop(name.encode(), None)
+                channel.pending_unsubscribe_channels.discard(name.encode())
 
     def _tell(self, name: str, message: bytes) -> None:
         try:

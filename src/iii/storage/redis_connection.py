@@ -9,21 +9,24 @@ from iii.net.start_failure import StartFailure
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-    from redis.exceptions import RedisError
+    from redis.exceptions import RedisError, ResponseError
 else:
     try:
-        from redis.exceptions import RedisError
+        from redis.exceptions import RedisError, ResponseError
     except ImportError:  # said when somebody wants to connect
 
         class RedisError(Exception):
             """Never raised: the library is not there."""
+
+        class ResponseError(RedisError):
+            """Neither."""
 
 
 CONNECT_S = 5.0
 _ANSWER_S = 10.0  # for one command
 _CONNECTIONS = 64
 
-__all__ = ["CONNECT_S", "RedisError", "client", "connected"]
+__all__ = ["CONNECT_S", "RedisError", "ResponseError", "client", "connected"]
 
 
 def client(url: str, retries: int = 1, **options: Any) -> Redis:

@@ -103,7 +103,10 @@ async def test_messages_of_other_programs(adapter: dict[str, Any], redis_server:
     await house.publish("t", 0)
     await calls.count(1)
     async with Redis.from_url(redis_server.url) as redis:
-        for text in ('{"__trace":{},"data":1}', '{"__trace":5,"data":2}', "{broken", "3"):
+        # two of them would put a member of their own into the frame to the worker
+        for text in (
+            '{"__trace":{},"data":1}', '"x","function_id":"g"', '{"__trace":5,"data":2}', "{broken", "[1,2", b'"\xff"', "3",
+        ):  # fmt: skip
             await redis.publish("t", text)
     await calls.count(4)
     assert calls.seen == [0, 1, {"__trace": 5, "data": 2}, 3]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -151,4 +153,71 @@ async def test_channels_come_and_go(redis_server: RedisServer) -> None:
     channels.publish("b", b"4")
     await until(lambda: len(heard) == 3)
     assert heard == [("a", b"1"), ("b", b"2"), ("b", b"4")]
+    await channels.close()
+
+
+async def test_what_redis_does_not_allow_is_nobody_elses_loss(redis_server: RedisServer) -> None:
+    """One channel that may not be heard, and one that may not be written to."""
+    admin = await connected(redis_server.url)
+    await admin.execute_command(
+        "ACL", "SETUSER", "eng", "on", ">pw", "~*", "+@all", "resetchannels", "&ok*", "&iii::alive"
+    )
+    heard: list[bytes] = []
+    told: list[str | None] = []
+    url = redis_server.url.replace("redis://", "redis://eng:pw@")
+    channels = RedisChannels(url, lambda name, message: heard.append(message), lambda: None)
+    await channels.open()
+    for name in ("ok1", "forbidden", "ok2"):
+        channels.subscribe(name)
+    channels.publish("forbidden", b"lost")
+    channels.publish("forbidden", b"lost", told.append)
+    for number in range(3):
+        channels.publish("ok1", b"%d" % number, told.append)
+    await until(lambda: len(told) == 4)
+    assert told[0] is not None
+    assert told[1:] == [None] * 3
+
+    async def all_is_heard() -> None:
+        number = 0
+        while b"end" not in heard or b"too" not in heard:  # they are subscribed to again, one by one
+            number += 1
+            channels.publish("ok1", b"end")
+            channels.publish("ok2", b"too")
+            await asyncio.sleep(0.02)
+
+    async with asyncio.timeout(15):
+        await all_is_heard()
+    assert b"lost" not in heard
+    await channels.close()
+    await admin.aclose()
+
+
+async def test_a_connection_that_is_silent_is_made_anew(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No end of it ever comes: its network is gone."""
+    monkeypatch.setattr("iii.storage.redis_channels._SILENCE_S", 0.3)
+    heard: list[bytes] = []
+    missed = asyncio.Event()
+    channels = RedisChannels(redis_server.url, lambda name, message: heard.append(message), missed.set)
+    await channels.open()
+    channels.subscribe("t")
+    channels.publish("t", b"1")
+    await until(lambda: heard == [b"1"])
+    pings: list[object] = []
+    ping = channels._channel.ping
+    monkeypatch.setattr(channels._channel, "ping", lambda: (pings.append(None), ping())[1])
+    await until(lambda: len(pings) == 4)  # each but the last was answered, or it would be another connection
+    assert not missed.is_set()
+    os.kill(redis_server.pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(5):
+            while channels._channel is not None:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.02)
+    finally:
+        os.kill(redis_server.pid, signal.SIGCONT)
+    async with asyncio.timeout(10):
+        await missed.wait()
+    channels.publish("t", b"2")
+    await until(lambda: heard[-1] == b"2")
     await channels.close()

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.builtin import builtin
+from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.discovery.workers_available import WorkerChanged
 from iii.engine.engine import Engine
 from iii.engine.firing import NO_TRACE, OrderedFiring, Trace
@@ -90,11 +90,23 @@ class PubSub(Module):
             await self._channels.close()
 
     @builtin("publish", spec="04 §13.1", request=PublishInput)
-    def publish(self, request: PublishRequest, invocation: Invocation) -> None:
+    def publish(self, request: PublishRequest, invocation: Invocation) -> Later | None:
         """Publishes an event to a topic"""
         if not request.topic:
             raise InvocationError("topic_not_set", "Topic is not set")
-        self._publish(request.topic, bytes(request.data), Trace(invocation.traceparent, invocation.baggage))
+        if self._channels is None:
+            self._deliver(request.topic, bytes(request.data), Trace(invocation.traceparent, invocation.baggage))
+            return None
+
+        def told(error: str | None) -> None:
+            if error is None:
+                invocation.complete(None)
+            else:
+                text = f"Topic '{request.topic}' cannot take the message: {error}"
+                invocation.refuse(InvocationError("publish_failed", text))
+
+        self._channels.publish(request.topic, bytes(request.data), told)  # it comes back, as to every other engine
+        return LATER
 
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(
@@ -128,12 +140,6 @@ class PubSub(Module):
             del self._by_topic[topic]
             if self._channels is not None:
                 self._channels.unsubscribe(topic)
-
-    def _publish(self, topic: str, data: bytes, trace: Trace) -> None:
-        if self._channels is not None:
-            self._channels.publish(topic, data)  # it comes back from there, as to every other engine
-        else:
-            self._deliver(topic, data, trace)
 
     def _heard(self, topic: str, data: bytes) -> None:
         try:

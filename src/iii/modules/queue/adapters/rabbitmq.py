@@ -21,7 +21,6 @@ from iii.modules.queue.adapters.rabbitmq_messages import (
     TopicNames,
     dead_letter,
     dead_topic_letter,
-    is_json,
     message_of,
     number_of,
     text_of,
@@ -29,7 +28,7 @@ from iii.modules.queue.adapters.rabbitmq_messages import (
 from iii.modules.queue.attempt import Attempt, Target
 from iii.modules.queue.config import TIMEOUT_MS, NamedQueue, RabbitmqConfig
 from iii.modules.queue.consumer import STOP_S
-from iii.modules.queue.job import DeadLetter, Failure, NewJob, member
+from iii.modules.queue.job import DeadLetter, Failure, NewJob, is_json, member
 from iii.modules.queue.subscription import Subscription
 from iii.net.start_failure import StartFailure
 from iii.protocol.messages import NULL

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.modules.queue.adapters.amqp import Message
-from iii.modules.queue.job import DeadLetter
+from iii.modules.queue.job import DeadLetter, is_json
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 
@@ -108,14 +108,6 @@ def dead_topic_letter(message: Message) -> DeadLetter:
 
 def _escaped(segment: str) -> str:
     return segment.replace("\\", "\\\\").replace("@", "\\@")
-
-
-def is_json(body: bytes) -> bool:
-    try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
 
 
 def text_of(value: object) -> str | None:

@@ -12,7 +12,7 @@ from iii.engine.engine import Engine
 from iii.modules.queue.adapter import OnKept, QueueFailure, Source, Stats
 from iii.modules.queue.attempt import Attempt, Target
 from iii.modules.queue.config import NamedQueue
-from iii.modules.queue.job import DeadLetter, Failure, NewJob
+from iii.modules.queue.job import DeadLetter, Failure, NewJob, is_json
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.redis_channels import RedisChannels
@@ -114,15 +114,14 @@ class RedisAdapter:
             self._channels.unsubscribe(topic)
 
     def _heard(self, topic: str, message: bytes) -> None:
-        trace = _Trace()
-        data = message
-        try:
-            envelope = _envelope.decode(message)
-        except (msgspec.ValidationError, RecursionError):
-            pass  # another program's: all of it is the data
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        if not is_json(message):  # all of it: the rest of what begins well would go into the worker's frame
             logger.error("A message of topic %s is no JSON and dropped", topic)
             return
+        trace, data = _Trace(), message
+        try:
+            envelope = _envelope.decode(message)
+        except msgspec.ValidationError:
+            pass  # another program's: all of it is the data
         else:
             trace, data = envelope.trace, bytes(envelope.data)
         for subscription in list(self._subscriptions.get(topic, {}).values()):
