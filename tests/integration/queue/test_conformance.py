@@ -53,6 +53,36 @@ async def test_fifo_keeps_order(adapter: dict[str, Any], open_house: Open, name:
     assert calls.seen == jobs
 
 
+async def test_fifo_retries_in_place(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
+    """04 check 8, §6: what follows waits until it succeeds or is a dead letter."""
+    fifo = {"type": "fifo", "message_group_field": "group", "max_retries": 2, "backoff_ms": 50}
+    house = await open_house(adapter, queue_configs={name("work"): fifo})
+    calls = Calls(house.worker, "f")
+    calls.handler = lambda data: fails(data) if data["seq"] == 1 or calls.seen.count(data) == 1 else None
+    for seq in range(3):
+        await house.enqueue("f", {"group": 1, "seq": seq}, name("work"))
+    await house.dead(name("work"), 1)
+    await house.empty(name("work"))
+    order = [data["seq"] for data in calls.seen]
+    assert order == sorted(order)
+    assert order[:2] == [0, 0]
+    assert order[-2:] == [2, 2]
+
+
+async def test_fifo_topic_retries_in_place(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
+    """04 §5.3."""
+    house = await open_house(adapter)
+    calls = Calls(house.worker, "f")
+    calls.handler = lambda data: fails(data) if calls.seen.count(data) == 1 else None
+    settings = {"type": "fifo", "maxRetries": 1, "backoffDelayMs": 20}
+    config = {"topic": name("t"), "queue_config": settings}
+    house.worker.register_trigger({"type": "durable:subscriber", "function_id": "f", "config": config})
+    for number in range(3):
+        await house.publish(name("t"), number)
+    await calls.count(6)
+    assert calls.seen == [0, 0, 1, 1, 2, 2]
+
+
 async def test_attempts_then_dead_letter_then_redrive(
     adapter: dict[str, Any], keeper: str, open_house: Open, name: Name
 ) -> None:

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 import iii
 from iii.engine.engine import Engine, EngineOptions
+from iii.modules.queue.adapters.amqp import Tap
 from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
@@ -166,6 +167,15 @@ async def test_two_engines_share_the_jobs(adapter: dict[str, Any], open_house: O
     assert sorted(everything) == list(range(50))
 
 
+async def close_channel(tap: Tap) -> None:
+    """The broker closes the channel of whoever does what it must not."""
+    assert tap.channel is not None
+    underlay = await tap.channel.get_underlay_channel()
+    await underlay.basic_ack(12345)  # which it never delivered
+    await until(lambda: tap.channel is None)
+    await until(lambda: tap.channel is not None)
+
+
 async def test_channel_that_the_broker_closes(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
     """04 §16.11: an error on a channel does not end its consumer."""
     house = await open_house(adapter, queue_configs={name("q"): {}})
@@ -175,10 +185,8 @@ async def test_channel_that_the_broker_closes(adapter: dict[str, Any], open_hous
     await calls.count(1)
     rabbit = house.queue.adapter
     assert isinstance(rabbit, RabbitmqAdapter)
-    for tap in rabbit._taps.values():
-        assert tap.channel is not None
-        underlay = await tap.channel.get_underlay_channel()
-        await underlay.basic_ack(12345)  # which it never delivered
+    for tap in (*rabbit._queues.taps, *rabbit._topics.taps):
+        await close_channel(tap)
     await asyncio.gather(*(house.enqueue("f", number, name("q")) for number in range(20)))
     for number in range(20):
         await house.publish(name("t"), number)

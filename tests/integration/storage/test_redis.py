@@ -159,8 +159,8 @@ async def test_channels_come_and_go(redis_server: RedisServer) -> None:
 async def test_what_redis_does_not_allow_is_nobody_elses_loss(redis_server: RedisServer) -> None:
     """One channel that may not be heard, and one that may not be written to."""
     admin = await connected(redis_server.url)
-    await admin.execute_command(
-        "ACL", "SETUSER", "eng", "on", ">pw", "~*", "+@all", "resetchannels", "&ok*", "&iii::alive"
+    await admin.acl_setuser(
+        "eng", enabled=True, passwords="+pw", keys="*", categories="+@all", channels=["ok*", "iii::alive"], reset=True
     )
     heard: list[bytes] = []
     told: list[str | None] = []
@@ -206,7 +206,12 @@ async def test_a_connection_that_is_silent_is_made_anew(
     await until(lambda: heard == [b"1"])
     pings: list[object] = []
     ping = channels._channel.ping
-    monkeypatch.setattr(channels._channel, "ping", lambda: (pings.append(None), ping())[1])
+
+    async def pinged() -> None:
+        pings.append(None)
+        await ping()
+
+    monkeypatch.setattr(channels._channel, "ping", pinged)
     await until(lambda: len(pings) == 4)  # each but the last was answered, or it would be another connection
     assert not missed.is_set()
     os.kill(redis_server.pid, signal.SIGSTOP)

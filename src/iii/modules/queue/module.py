@@ -97,7 +97,10 @@ class Queue(Module):
             except msgspec.MsgspecError as error:
                 logger.error("Queue %s was defined in a way that is not understood any more: %s", name, error)
         for queue in self.queues.values():
-            await self.adapter.serve(queue)
+            try:
+                await self.adapter.serve(queue)
+            except QueueFailure as error:
+                raise StartFailure(f"{self.name}: {error}") from None
 
     async def quiet(self) -> None:
         """Start no more jobs, and let those that run end; jobs are still accepted."""

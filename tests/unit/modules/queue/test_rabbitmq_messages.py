@@ -14,6 +14,7 @@ from iii.modules.queue.adapters.rabbitmq_messages import (
     dead_letter,
     dead_topic_letter,
     message_of,
+    topic_job,
 )
 
 
@@ -30,9 +31,32 @@ def test_dead_letter_of_a_topic() -> None:
     job = TopicJob(id="1", topic="t", data=Raw(b"[1]"), attempts_made=3)
     body = msgspec.json.encode(DeadTopicJob(job=job, error="boom: x", exhausted_at=1_760_000_000_000))
     letter = dead_topic_letter(Message(body, {}))
+    assert letter is not None
     assert (letter.id, letter.data, letter.error, letter.attempts) == ("1", b"[1]", "boom: x", 3)
-    with pytest.raises(msgspec.MsgspecError):
-        dead_topic_letter(Message(b"{}", {}))
+    for nothing in (b"{}", b"\xff", b"[" * 100_000, body.replace(b"[1]", b'"\xff"')):
+        assert dead_topic_letter(Message(nothing, {})) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"\xff", b"[" * 100_000, b'{"id":"1","topic":"t","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"id":"1","topic":"t","data":"\xff"}', b'{"id":"1","topic":"\xff","data":1}',
+        b'{"id":"1","topic":"t","data":1,"max_attempts":9999999999999999999}',
+        b'{"id":"1","topic":"t","data":1,"priority":999}', b'{"id":"%b","topic":"t","data":1}' % (b"i" * 300),
+    ],
+)  # fmt: skip
+def test_what_others_put_into_a_topic(body: bytes) -> None:
+    """None of it reaches a worker, or comes back to the broker as something it cannot take."""
+    assert topic_job(Message(body, {})) is None
+
+
+def test_headers_of_others_count_within_bounds() -> None:
+    body = msgspec.json.encode(TopicJob(id="1", topic="t", data=Raw(b"1"), traceparent='x"y'))
+    for value, attempts in ((2, 2), (2**63, 2**31), (-5, 0), ("3", 0), (None, 0)):
+        job = topic_job(Message(body, {"x-iii-attempts": value}))
+        assert job is not None
+        assert (job.attempts_made, job.traceparent) == (attempts, None)
 
 
 def test_message_of_a_topic() -> None:

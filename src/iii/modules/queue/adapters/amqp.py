@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_S = 5.0
+NAME_BYTES = 255  # of a queue, an exchange, a message's id
+_HEADER_BYTES = 64 * 1024  # they have to fit into one frame, of 128 KiB by default
 _ANY_TEXT = re.compile(".*", re.DOTALL)
 _CONFIRM_S = 30.0
+_ABANDON_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
 
@@ -28,6 +31,10 @@ class BrokerError(Exception):
 
 class Unroutable(BrokerError):
     """No queue wants the message."""
+
+
+class NoSuchQueue(BrokerError):
+    """It has not been declared."""
 
 
 class Message(NamedTuple):
@@ -44,59 +51,185 @@ class Message(NamedTuple):
 
 
 class Delivery:
-    """A message that the broker keeps until it is told what became of it."""
+    """A message that the broker keeps until it is told what became of it; told once.
 
-    def __init__(self, incoming: AbstractIncomingMessage) -> None:
+    When its channel is lost the broker delivers it again: what is done about this one is in vain.
+    """
+
+    def __init__(self, incoming: AbstractIncomingMessage, settled: Callable[[Delivery], None]) -> None:
         self._incoming = incoming
+        self._settled = settled
         self.message = Message(incoming.body, dict(incoming.headers), incoming.message_id, incoming.priority or None)
+        self.over = False  # settled, or lost
+        self.on_lost: Callable[[], None] = lambda: None
 
     async def ack(self) -> None:
-        """It is done. If the connection ended meanwhile the broker delivers it again."""
-        try:
-            await self._incoming.ack()
-        except _errors():
-            logger.debug("A message could not be acknowledged: its connection ended")
+        """It is done."""
+        await self._settle(self._incoming.ack)
 
     async def reject(self) -> None:
         """It goes where its queue sends what is rejected."""
-        try:
-            await self._incoming.nack(requeue=False)
-        except _errors():
-            logger.debug("A message could not be rejected: its connection ended")
+        await self._settle(lambda: self._incoming.nack(requeue=False))
 
     async def give_back(self) -> None:
         """It comes again, to whoever is next."""
+        await self._settle(lambda: self._incoming.nack(requeue=True))
+
+    def lose(self) -> None:
+        """Its channel is gone."""
+        if not self.over:
+            self.over = True
+            self.on_lost()
+
+    async def _settle(self, how: Callable[[], Awaitable[None]]) -> None:
+        if self.over:
+            return
+        self.over = True
         try:
-            await self._incoming.nack(requeue=True)
+            await how()
         except _errors():
-            logger.debug("A message comes back by itself: its connection ended")
+            logger.debug("What became of a message could not be told: it comes again")
+        self._settled(self)
 
 
 class Tap:
-    """A consumer of one queue, on a channel of its own; it is opened again whenever the broker comes back."""
+    """Consumes one queue, for as long as it is wanted.
 
-    def __init__(self, queue: str, prefetch: int, heard: Callable[[Delivery], None]) -> None:
+    Its one task owns the channel and what is delivered on it. It prepares what it consumes from, consumes, and begins anew
+    whenever broker, channel, queue or consumer is lost.
+
+    Args:
+        prepare: declares what has to be there. May raise BrokerError: it is tried again.
+        heard: called with each message.
+        exclusive: nobody else may consume the queue; waits until nobody does.
+        after: another one of the same queue, which is to end first.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        queue: str,
+        prefetch: int,
+        heard: Callable[[Delivery], None],
+        prepare: Callable[[], Awaitable[None]],
+        *,
+        exclusive: bool = False,
+        after: Tap | None = None,
+    ) -> None:
         self.queue = queue
         self.prefetch = prefetch
-        self.heard = heard
-        self.channel: AbstractChannel | None = None
+        self.outstanding: set[Delivery] = set()
+        self.tried = asyncio.Event()  # it consumes, or could not at its first try
+        self.channel: AbstractChannel | None = None  # while it consumes
+        self.silent = asyncio.Event()  # nothing arrives any more
+        self._broker = broker
+        self._heard = heard
+        self._prepare = prepare
+        self._exclusive = exclusive
+        self._after = after
+        self._ended = False
+        self._stirred = asyncio.Event()  # there is something to look at
+        self._said = ""
+        self._task = asyncio.get_running_loop().create_task(self._keep())
+        self._task.add_done_callback(lambda _: self.silent.set())
+
+    def end(self) -> None:
+        """Nothing more arrives; the channel stays until all that did is settled."""
+        self._ended = True
+        self._stirred.set()
+
+    async def ended(self) -> None:
+        await asyncio.wait([self._task])
+
+    async def abandon(self) -> None:
+        """What is not settled very soon is delivered again."""
+        self.end()
+        await asyncio.wait([self._task], timeout=_ABANDON_S)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _keep(self) -> None:
+        if self._after is not None:
+            await self._after.ended()
+        wait_s = _FIRST_WAIT_S
+        while not self._ended:
+            try:
+                connection = await self._broker.connected()
+                await self._prepare()
+                await self._consume(connection)
+                wait_s = _FIRST_WAIT_S
+            except _failures() as error:
+                text = str(error) or type(error).__name__
+                if text != self._said:  # once, not at each try
+                    self._said = text
+                    logger.warning("RabbitMQ queue %s cannot be consumed: %s; trying again", self.queue, text)
+            self.tried.set()
+            if not self._ended:
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    async def _consume(self, connection: AbstractConnection) -> None:
+        gone = False
+
+        def lost(*_: object) -> None:
+            nonlocal gone
+            gone = True
+            self._stirred.set()
+
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            channel.close_callbacks.add(lost)
+            (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lost)  # its queue was deleted
+            await channel.set_qos(prefetch_count=self.prefetch)
+            queue = await channel.get_queue(self.queue, ensure=False)
+            tag = await queue.consume(self._arrived, exclusive=self._exclusive)
+            self._said, self.channel = "", channel
+            self.tried.set()
+            while not (gone or self._ended):
+                await self._stir()
+            if not gone:
+                await queue.cancel(tag)
+                self.silent.set()
+            while self.outstanding and not gone:
+                await self._stir()
+        finally:
+            self.channel = None
+            for delivery in list(self.outstanding):
+                delivery.lose()
+            self.outstanding.clear()
+            if not channel.is_closed:
+                await channel.close()
+        if gone and not self._ended:
+            logger.warning("RabbitMQ queue %s is not consumed any more; beginning anew", self.queue)
+
+    async def _stir(self) -> None:
+        self._stirred.clear()
+        await self._stirred.wait()
+
+    async def _arrived(self, incoming: AbstractIncomingMessage) -> None:
+        delivery = Delivery(incoming, self._settled)
+        self.outstanding.add(delivery)
+        try:
+            self._heard(delivery)
+        except Exception:
+            logger.exception("A message of RabbitMQ queue %s could not be handled", self.queue)
+            await delivery.reject()
+
+    def _settled(self, delivery: Delivery) -> None:
+        self.outstanding.discard(delivery)
+        self._stirred.set()
 
 
 class Broker:
-    """One connection, made again with growing pauses when it is lost.
+    """One connection, made again with growing pauses when it is lost."""
 
-    Args:
-        restore: declares what has to be there, at every new connection.
-    """
-
-    def __init__(self, url: str, restore: Callable[[Broker], Awaitable[None]]) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._restore = restore
-        self._taps: set[Tap] = set()
         self._connection: AbstractConnection | None = None
         self._publisher: AbstractChannel | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._reopening: set[asyncio.Task[None]] = set()
+        self._there = asyncio.Event()
+        self.connections = 0  # so far
 
     async def open(self) -> None:
         """Raises StartFailure."""
@@ -108,7 +241,7 @@ class Broker:
         for domain in ("queue-name", "exchange-name"):  # brokers take any text, and ours have backslashes (04 §11.3)
             DOMAIN_REGEX[domain] = _ANY_TEXT
         try:
-            lost = await self._connected()
+            lost = await self._connect()
         except TimeoutError:
             raise StartFailure(
                 f"RabbitMQ connection timed out after {CONNECT_S:g}s. Please ensure RabbitMQ is running at: {self._shown}"
@@ -119,15 +252,24 @@ class Broker:
 
     async def close(self) -> None:
         """What was not acknowledged is delivered again."""
-        tasks = [*self._reopening] if self._keeper is None else [self._keeper, *self._reopening]
-        self._taps.clear()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        self._there.clear()
         connection, self._connection, self._publisher = self._connection, None, None
         if connection is not None:
             await connection.close()
+
+    async def connected(self) -> AbstractConnection:
+        """As soon as there is a connection."""
+        while self._connection is None or self._connection.is_closed:
+            self._there.clear()
+            await self._there.wait()
+        return self._connection
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed
 
     # -- publishing -----------------------------------------------------------------------------------------------
 
@@ -138,74 +280,22 @@ class Broker:
         channel = self._publisher
         if channel is None or channel.is_closed:
             raise BrokerError("RabbitMQ is not connected")
-        outgoing = aio_pika.Message(
-            message.body,
-            content_type="application/json",
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            headers=dict(message.headers),
-            message_id=message.message_id,
-            priority=message.priority,
-        )
-        target = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
+        _check_sizes(message)
         try:
+            outgoing = aio_pika.Message(
+                message.body,
+                content_type="application/json",
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                headers=dict(message.headers),
+                message_id=message.message_id,
+                priority=message.priority,
+            )
+            target = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
             await target.publish(outgoing, routing_key, mandatory=True, timeout=_CONFIRM_S)
         except aio_pika.exceptions.PublishError:
             raise Unroutable("no queue took the message") from None
-        except _failures() as error:
+        except _unpublishable() as error:
             raise BrokerError(str(error) or type(error).__name__) from None
-
-    # -- consuming ------------------------------------------------------------------------------------------------
-
-    async def consume(self, queue: str, prefetch: int, heard: Callable[[Delivery], None]) -> Tap:
-        """Hear of the messages of a queue, so many at a time. Raises BrokerError."""
-        tap = Tap(queue, prefetch, heard)
-        self._taps.add(tap)
-        if self._connection is not None:
-            try:
-                await self._turn_on(tap)
-            except _errors() as error:
-                raise BrokerError(str(error)) from None
-        return tap
-
-    async def cancel(self, tap: Tap) -> None:
-        """Hear no more; what is unacknowledged goes back."""
-        self._taps.discard(tap)
-        channel, tap.channel = tap.channel, None
-        if channel is not None and not channel.is_closed:
-            await channel.close()
-
-    async def _turn_on(self, tap: Tap) -> None:
-        connection = self._connection
-        assert connection is not None
-        tap.channel = channel = await connection.channel(publisher_confirms=False)
-        channel.close_callbacks.add(lambda *_: self._closed(tap, channel, connection))
-        await channel.set_qos(prefetch_count=tap.prefetch)
-        queue = await channel.get_queue(tap.queue, ensure=False)
-
-        async def arrived(incoming: AbstractIncomingMessage) -> None:
-            tap.heard(Delivery(incoming))
-
-        await queue.consume(arrived)
-
-    def _closed(self, tap: Tap, channel: AbstractChannel, connection: AbstractConnection) -> None:
-        """A broker closes a channel whose consumer does what it must not, such as keeping a message for half an hour."""
-        if tap in self._taps and tap.channel is channel and self._connection is connection and not connection.is_closed:
-            logger.warning("RabbitMQ closed the channel of queue %s; opening it again", tap.queue)
-            task = asyncio.get_running_loop().create_task(self._reopen(tap, connection))
-            self._reopening.add(task)
-            task.add_done_callback(self._reopening.discard)
-
-    async def _reopen(self, tap: Tap, connection: AbstractConnection) -> None:
-        wait_s = _FIRST_WAIT_S
-        while tap in self._taps and self._connection is connection:  # a new connection opens it anyway
-            try:
-                await self._turn_on(tap)
-            except _errors() as error:
-                logger.warning("RabbitMQ queue %s: %s; trying again", tap.queue, error)
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-            else:
-                return
 
     # -- topology and inspection ----------------------------------------------------------------------------------
 
@@ -238,19 +328,16 @@ class Broker:
 
     async def counts(self, queue: str) -> tuple[int, int]:
         """Messages that wait and consumers; zeros if there is no such queue. Raises BrokerError."""
-        import aio_pika
-
         try:
             async with self._aside() as channel:
-                found = await channel.declare_queue(queue, passive=True)
-                result = found.declaration_result
+                result = (await channel.declare_queue(queue, passive=True)).declaration_result
                 return result.message_count or 0, result.consumer_count or 0
         except NoSuchQueue:
             return 0, 0
-        except aio_pika.exceptions.AMQPError as error:
-            raise BrokerError(str(error)) from None
 
-    async def look_through(self, queue: str, at_most: int, look: Callable[[Delivery], Awaitable[bool]]) -> None:
+    async def look_through(
+        self, queue: str, look: Callable[[Delivery], Awaitable[bool]], at_most: int | None = None
+    ) -> None:
         """Look at what waits, the oldest first, until `look` says that it is enough.
 
         What it neither acknowledged nor rejected is put back in its place. Raises BrokerError.
@@ -258,9 +345,10 @@ class Broker:
         try:
             async with self._aside() as channel:
                 found = await channel.declare_queue(queue, passive=True)
-                for _ in range(min(at_most, found.declaration_result.message_count or 0)):
+                waiting = found.declaration_result.message_count or 0
+                for _ in range(waiting if at_most is None else min(at_most, waiting)):
                     incoming = await found.get(fail=False)
-                    if incoming is None or await look(Delivery(incoming)):
+                    if incoming is None or await look(Delivery(incoming, lambda _: None)):
                         return
         except NoSuchQueue:
             return
@@ -286,25 +374,23 @@ class Broker:
 
     # -- the connection -------------------------------------------------------------------------------------------
 
-    async def _connected(self) -> asyncio.Event:
-        """Connect and have everything there again; the event is set when the connection is lost."""
+    async def _connect(self) -> asyncio.Event:
+        """The event is set when the connection is lost."""
         import aio_pika
 
         lost = asyncio.Event()
         async with asyncio.timeout(CONNECT_S):
             connection = await aio_pika.connect(self._url)
-        try:
-            connection.close_callbacks.add(lambda *_: lost.set())
-            self._publisher = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            self._publisher.close_callbacks.add(lambda *_: lost.set())
-            self._connection = connection
-            await self._restore(self)
-            for tap in list(self._taps):
-                await self._turn_on(tap)
-        except BaseException:
-            self._connection = None
-            await connection.close()
-            raise
+            try:
+                connection.close_callbacks.add(lambda *_: lost.set())
+                self._publisher = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                self._publisher.close_callbacks.add(lambda *_: lost.set())
+            except BaseException:
+                await connection.close()
+                raise
+        self._connection = connection
+        self.connections += 1
+        self._there.set()
         return lost
 
     async def _keep(self, lost: asyncio.Event) -> None:
@@ -317,9 +403,10 @@ class Broker:
             wait_s = _FIRST_WAIT_S
             while True:
                 try:
-                    lost = await self._connected()
+                    lost = await self._connect()
                 except _failures() as error:
-                    logger.warning("RabbitMQ at %s: %s; trying again", self._shown, error)
+                    text = str(error) or type(error).__name__
+                    logger.warning("RabbitMQ at %s: %s; trying again", self._shown, text)
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
                 else:
@@ -334,14 +421,25 @@ class Broker:
         return f"{scheme}{separator}***@{host}" if at else self._url
 
 
-class NoSuchQueue(BrokerError):
-    """It has not been declared."""
+def _check_sizes(message: Message) -> None:
+    """One frame that is too large would end the connection for everybody. Raises BrokerError."""
+    if message.message_id is not None and len(message.message_id.encode()) > NAME_BYTES:
+        raise BrokerError(f"the id of a message has at most {NAME_BYTES} bytes at RabbitMQ")
+    size = sum(
+        len(key) + (len(value.encode()) if isinstance(value, str) else 8) for key, value in message.headers.items()
+    )
+    if size > _HEADER_BYTES:
+        raise BrokerError(f"baggage and metadata are {size} bytes; RabbitMQ takes {_HEADER_BYTES} beside the payload")
 
 
 def _errors() -> tuple[type[Exception], ...]:
     import aio_pika
 
     return (aio_pika.exceptions.AMQPError, OSError, RuntimeError, ValueError)  # the last: a name that is too long
+
+
+def _unpublishable() -> tuple[type[Exception], ...]:
+    return (*_failures(), TypeError, ArithmeticError)  # these two: what cannot be put into a frame
 
 
 def _failures() -> tuple[type[Exception], ...]:

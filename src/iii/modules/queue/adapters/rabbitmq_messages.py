@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
-from iii.modules.queue.adapters.amqp import Message
+from iii.modules.queue.adapters.amqp import NAME_BYTES, Message
 from iii.modules.queue.job import DeadLetter, is_json
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.tracecontext import valid_traceparent
+
+_Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 
 class TopicJob(Struct, kw_only=True):
@@ -19,18 +23,18 @@ class TopicJob(Struct, kw_only=True):
     id: str
     topic: str
     data: Raw
-    attempts_made: int = 0
-    max_attempts: int = 3
-    created_at: int = 0
+    attempts_made: _Number = 0
+    max_attempts: _Number = 3
+    created_at: _Number = 0
     traceparent: str | None = None
     baggage: str | None = None
-    priority: int | None = None
+    priority: Annotated[int, Meta(ge=0, le=255)] | None = None
 
 
 class DeadTopicJob(Struct, kw_only=True):
     job: TopicJob
     error: str
-    exhausted_at: int  # Unix milliseconds
+    exhausted_at: _Number  # Unix milliseconds
 
 
 class QueueNames:
@@ -47,14 +51,22 @@ class QueueNames:
 
 
 class TopicNames:
-    """Of what belongs to a function that subscribes to a topic."""
+    """Of what belongs to a function that subscribes to a topic; equal if they are of the same."""
 
     def __init__(self, topic: str, function_id: str = "", namespace: str = DEFAULT_NAMESPACE) -> None:
+        self.function_id = function_id
+        self.namespace = namespace
         self.exchange = f"iii.{topic}.exchange"
         self.held = f"iii.{topic}.held"
         subscriber = f"iii.{_escaped(topic)}.{_escaped(function_id)}@{_escaped(namespace)}"
         self.queue = f"{subscriber}.queue"
         self.dead_queue = f"{subscriber}.dlq"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TopicNames) and (other.queue, other.exchange) == (self.queue, self.exchange)
+
+    def __hash__(self) -> int:
+        return hash((self.queue, self.exchange))
 
 
 def message_of(job: TopicJob) -> Message:
@@ -87,9 +99,35 @@ def dead_letter(message: Message) -> DeadLetter:
     )
 
 
-def dead_topic_letter(message: Message) -> DeadLetter:
-    """Of a topic's subscriber. Raises msgspec.MsgspecError: it is none."""
-    dead = msgspec.json.decode(message.body, type=DeadTopicJob)
+def topic_job(message: Message) -> TopicJob | None:
+    """What others may have put there is looked at closely: all of it goes into a worker's frame, or back to the broker."""
+    try:
+        job = msgspec.json.decode(message.body, type=TopicJob)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not is_json(bytes(job.data)) or len(job.id.encode()) > NAME_BYTES:
+        return None
+    job.attempts_made = number_of(message.headers.get("x-iii-attempts"), job.attempts_made)
+    job.traceparent = valid_traceparent(job.traceparent)
+    return job
+
+
+def revived(message: Message) -> TopicJob:
+    """The job of a dead letter, with all its attempts again. It is one: `dead_topic_letter` has said so."""
+    job = msgspec.json.decode(message.body, type=DeadTopicJob).job
+    job.attempts_made = 0
+    return job
+
+
+def dead_topic_letter(message: Message, names: TopicNames | QueueNames | None = None) -> DeadLetter | None:
+    """Of a topic's subscriber, if it is one."""
+    try:
+        dead = msgspec.json.decode(message.body, type=DeadTopicJob)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not is_json(bytes(dead.job.data)):
+        return None
+    subscriber = names if isinstance(names, TopicNames) else None
     return DeadLetter(
         id=dead.job.id,
         data=bytes(dead.job.data),
@@ -97,8 +135,8 @@ def dead_topic_letter(message: Message) -> DeadLetter:
         failed_at=dead.exhausted_at,
         attempts=dead.job.attempts_made,
         max_attempts=dead.job.max_attempts,
-        function_id=None,
-        namespace=None,
+        function_id=None if subscriber is None else subscriber.function_id,
+        namespace=None if subscriber is None else subscriber.namespace,
         created_at=dead.job.created_at,
         size=len(message.body),
         stacktrace=None,
@@ -117,4 +155,6 @@ def text_of(value: object) -> str | None:
 
 
 def number_of(value: object, otherwise: int = 0) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+    if not isinstance(value, int) or isinstance(value, bool):
+        return otherwise
+    return min(max(value, 0), 2**31)

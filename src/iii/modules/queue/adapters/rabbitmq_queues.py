@@ -1,0 +1,227 @@
+"""Named queues at RabbitMQ: failed jobs wait in a queue with a time to live (04 §5.2, §11.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+
+from iii.engine.engine import Engine
+from iii.modules.queue.adapter import OnKept, QueueFailure
+from iii.modules.queue.adapters.amqp import NAME_BYTES, Broker, BrokerError, Delivery, Message, Tap
+from iii.modules.queue.adapters.rabbitmq_messages import QueueNames, number_of, text_of
+from iii.modules.queue.adapters.rabbitmq_runs import AGAIN_S, Runs
+from iii.modules.queue.attempt import Target
+from iii.modules.queue.config import NamedQueue, NamedQueueConfig
+from iii.modules.queue.job import Failure, NewJob, is_json
+from iii.protocol.messages import NULL
+from iii.protocol.tracecontext import valid_traceparent
+
+logger = logging.getLogger(__name__)
+
+_HOLD_S = 0.1  # shortest time before a job without its function is tried again
+_NULL = bytes(NULL)
+_OF_THE_EMBEDDED_STORE = (
+    "backoff_jitter", "deduplication_field", "delay_ms", "missing_target_timeout_ms", "parallel_groups",
+)  # fmt: skip
+
+
+class NamedQueues:
+    """A fifo queue has one consumer at all engines together, and keeps a failing job in its place."""
+
+    def __init__(self, engine: Engine, broker: Broker, runs: Runs) -> None:
+        self._engine = engine
+        self._broker = broker
+        self._runs = runs
+        self._queues: dict[str, NamedQueue] = {}
+        self._taps: dict[str, Tap] = {}
+
+    @property
+    def taps(self) -> list[Tap]:
+        return list(self._taps.values())
+
+    def waiting_here(self, name: str) -> int:
+        """Delivered to this engine and not done."""
+        tap = self._taps.get(name)
+        return 0 if tap is None else len(tap.outstanding)
+
+    async def serve(self, queue: NamedQueue) -> None:
+        """Raises QueueFailure."""
+        earlier = self._queues.get(queue.name)
+        _check(queue, earlier)
+        try:
+            await self._declare(queue)
+        except BrokerError as error:
+            raise QueueFailure(f"RabbitMQ queue '{queue.name}': {error}") from None
+        self._queues[queue.name] = queue
+        name, prefetch = queue.name, _prefetch(queue.config)
+        tap = self._taps.get(name)
+        if tap is not None:
+            assert earlier is not None
+            if tap.prefetch == prefetch and earlier.config.fifo == queue.config.fifo:
+                return  # what else has changed is looked at job by job
+            tap.end()
+        self._taps[name] = Tap(
+            self._broker,
+            QueueNames(name).queue,
+            prefetch,
+            lambda delivery: self._arrived(name, delivery),
+            lambda: self._declare(self._queues[name]),
+            exclusive=queue.config.fifo,
+            after=tap if queue.config.fifo else None,
+        )
+        await self._taps[name].tried.wait()
+
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: OnKept) -> None:
+        if job.delay_ms or job.deduplication_id is not None:
+            done(None, "the rabbitmq adapter knows neither delays nor deduplication")
+            return
+        headers: dict[str, Any] = {"function_id": job.function_id}
+        for name in ("traceparent", "baggage", "namespace"):
+            if (value := getattr(job, name)) is not None:
+                headers[name] = value
+        if job.metadata is not None:
+            headers["metadata"] = job.metadata.decode()
+        names = QueueNames(queue.name)
+        priority = None if queue.config.max_priority is None else job.priority
+        message = Message(job.data, headers, job.id, priority)
+
+        async def publish() -> None:
+            try:
+                await self._broker.publish(names.main, names.key, message)
+            except BrokerError as error:
+                done(None, str(error))
+            else:
+                done(job.id, None)
+
+        self._runs.start(publish())
+
+    async def _declare(self, queue: NamedQueue) -> None:
+        """Raises BrokerError."""
+        names, config, broker = QueueNames(queue.name), queue.config, self._broker
+        priority = {} if config.max_priority is None else {"x-max-priority": config.max_priority}
+        for exchange in (names.main, names.retry, names.dead):
+            await broker.exchange(exchange, "direct")
+        await broker.queue(names.queue, {"x-dead-letter-exchange": names.dead, **priority})
+        retry = {
+            "x-message-ttl": config.backoff_ms,
+            "x-dead-letter-exchange": names.main,
+            "x-dead-letter-routing-key": names.key,
+            **priority,
+        }
+        try:
+            await broker.queue(names.retry_queue, retry)
+        except BrokerError:  # its backoff was another one: that can only be said of a new queue
+            try:
+                await broker.delete_if_empty(names.retry_queue)
+                await broker.queue(names.retry_queue, retry)
+            except BrokerError:
+                logger.warning(
+                    "RabbitMQ queue %s keeps its earlier backoff_ms until no job waits for its next attempt and the "
+                    "engine starts again", queue.name,
+                )  # fmt: skip
+        await broker.queue(names.dead_queue)
+        for name, exchange in (
+            (names.queue, names.main),
+            (names.retry_queue, names.retry),
+            (names.dead_queue, names.dead),
+        ):
+            await broker.bind(name, exchange, names.key)
+
+    def _arrived(self, name: str, delivery: Delivery) -> None:
+        if self._runs.stopping:
+            return  # the broker gives it to the next
+        headers, body = delivery.message.headers, delivery.message.body
+        function_id = headers.get("function_id")
+        if not isinstance(function_id, str) or not is_json(body):
+            logger.error("Queue %s: a message that is no job goes to the dead letters", name)
+            self._runs.settle(delivery, delivery.reject())
+            return
+        config = self._queues[name].config
+        namespace = text_of(headers.get("namespace")) or None
+        if config.missing_target == "hold" and self._engine.functions.find(function_id, namespace) is None:
+            self._hold(name, delivery, function_id, namespace)
+            return
+        metadata = (text_of(headers.get("metadata")) or "").encode()
+        target = Target(function_id, namespace, metadata if is_json(metadata) else _NULL)
+        trace = (valid_traceparent(text_of(headers.get("traceparent"))), text_of(headers.get("baggage")))
+        self._runs.run(
+            name, target, trace, delivery, body, config.attempt_ms, lambda failure: self._ended(name, delivery, failure)
+        )
+
+    def _hold(self, name: str, delivery: Delivery, function_id: str, namespace: str | None) -> None:
+        """Without an attempt: a fifo queue waits, another one goes on with what follows (04 §5.4)."""
+        config = self._queues[name].config
+        if config.fifo:
+            find = self._engine.functions.find
+            self._runs.hold(
+                delivery, lambda: find(function_id, namespace) is not None, lambda: self._arrived(name, delivery)
+            )
+            return
+
+        def aside() -> None:
+            retry = move(self._broker, delivery, QueueNames(name).retry, name, delivery.message)
+            self._runs.settle(delivery, retry)
+
+        self._runs.later(delivery, max(_HOLD_S - config.backoff_ms / 1000, 0), aside)
+
+    async def _ended(self, name: str, delivery: Delivery, failure: Failure | None) -> None:
+        if failure is None:
+            await delivery.ack()
+            return
+        message, config = delivery.message, self._queues[name].config
+        attempt = number_of(message.headers.get("x-attempt"))
+        fields = {"queue": name, "function": message.headers.get("function_id"), "job": message.message_id}
+        if attempt >= config.max_retries:
+            logger.warning(
+                "Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": {**fields, "attempts": attempt + 1}}
+            )
+            await delivery.reject()
+            return
+        logger.info(
+            "Job failed, next attempt in %g s: %s", config.backoff_ms / 1000, failure.text,
+            extra={"fields": {**fields, "attempts": f"{attempt + 1} of {config.max_retries + 1}"}},
+        )  # fmt: skip
+        again = message._replace(headers={**message.headers, "x-attempt": attempt + 1})
+        if config.fifo:  # in its place: what follows waits
+            delivery.message = again
+            self._runs.later(delivery, config.backoff_ms / 1000, lambda: self._arrived(name, delivery))
+        else:
+            await move(self._broker, delivery, QueueNames(name).retry, name, again)
+
+
+async def move(broker: Broker, delivery: Delivery, exchange: str, routing_key: str, message: Message) -> None:
+    """Published before it is acknowledged: a crash between makes two of it, never none."""
+    if delivery.over:
+        return  # it comes again by itself
+    headers = {key: value for key, value in message.headers.items() if key != "x-death"}
+    try:
+        await broker.publish(exchange, routing_key, message._replace(headers=headers))
+    except BrokerError as error:
+        logger.error("A job stays where it is: %s", error)
+        await asyncio.sleep(AGAIN_S)
+        await delivery.give_back()
+    else:
+        await delivery.ack()
+
+
+def _prefetch(config: NamedQueueConfig) -> int:
+    return 1 if config.fifo else min(config.concurrency, 65_535)
+
+
+def _check(queue: NamedQueue, earlier: NamedQueue | None) -> None:
+    """Raises QueueFailure: RabbitMQ cannot do it."""
+    name, config = queue.name, queue.config
+    if earlier is not None and earlier.config.max_priority != config.max_priority:
+        raise QueueFailure(
+            f"RabbitMQ queue '{name}' max_priority cannot be changed in place; delete and recreate its broker topology first"
+        )
+    longest = len(QueueNames(name).retry_queue.encode())
+    if longest > NAME_BYTES:
+        raise QueueFailure(f"queue '{name[:40]}…': RabbitMQ's name for it has {longest} bytes, at most {NAME_BYTES}")
+    for option in _OF_THE_EMBEDDED_STORE:
+        if getattr(config, option) != getattr(NamedQueueConfig(), option):
+            shown = msgspec.json.encode(getattr(config, option)).decode()
+            raise QueueFailure(f"queue '{name}': the rabbitmq adapter has no '{option}' (it is {shown}); leave it out")

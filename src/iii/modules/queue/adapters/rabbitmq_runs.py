@@ -1,0 +1,162 @@
+"""What has been delivered to this engine: it runs, or waits here for its function or its time (04 §5, §6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from iii.engine.engine import Engine
+from iii.engine.functions import Function
+from iii.modules.queue.adapters.amqp import Delivery
+from iii.modules.queue.attempt import Attempt, Target
+from iii.modules.queue.consumer import STOP_S
+from iii.modules.queue.job import Failure
+
+logger = logging.getLogger(__name__)
+
+AGAIN_S = 1.0  # after the broker refused something
+
+Ended = Callable[[Failure | None], Coroutine[Any, Any, None]]
+
+
+class Runs:
+    """A delivery whose channel is lost is let go of: the broker gives it to somebody again."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.delivered: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.stopping = False
+        self._engine = engine
+        self._running: dict[Attempt, str] = {}
+        self._held: dict[Delivery, tuple[Callable[[], bool], Callable[[], None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settled = asyncio.Event()
+
+    def open(self) -> None:
+        self._engine.functions.on_change.append(self._functions_changed)
+
+    async def quiet(self) -> None:
+        """Nothing more begins; what runs has 5 s, the rest is delivered again."""
+        self.stopping = True
+        self._engine.functions.on_change.remove(self._functions_changed)
+        self.give_back_held(set(self._held))
+        try:
+            async with asyncio.timeout(STOP_S):
+                while self._running or self._tasks:
+                    self._settled.clear()
+                    await self._settled.wait()
+        except TimeoutError:
+            logger.warning("RabbitMQ: %s jobs did not end in time; they run again", len(self._running))
+        for attempt in list(self._running):
+            attempt.withdraw()
+        self._running.clear()
+
+    async def close(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def in_flight(self, name: str) -> int:
+        return sum(each == name for each in self._running.values())
+
+    def run(
+        self,
+        name: str,
+        target: Target,
+        trace: tuple[str | None, str | None],
+        delivery: Delivery,
+        data: bytes,
+        limit_ms: int,
+        ended: Ended,
+    ) -> None:
+        """One attempt; `ended` settles the delivery."""
+        clock = self._engine.clock
+
+        def over() -> bool:
+            timer.cancel()
+            return self._running.pop(attempt, None) is not None
+
+        def done(failure: Failure | None) -> None:
+            if not over():
+                return
+            if failure is not None:
+                self.failed[name] += 1
+            self.settle(delivery, ended(failure))
+
+        def overdue() -> None:
+            attempt.withdraw()
+            done(Failure("dispatch_timeout", f"no result within {limit_ms} ms"))
+
+        def lost() -> None:
+            attempt.withdraw()
+            over()
+            self._settled.set()
+
+        attempt = Attempt(self._engine, target, *trace, done)
+        timer = clock.call_at(clock.now() + limit_ms / 1000, overdue)
+        self._running[attempt] = name
+        delivery.on_lost = lost
+        self.delivered[name] += 1
+        attempt.run(data)
+
+    def hold(self, delivery: Delivery, present: Callable[[], bool], resume: Callable[[], None]) -> None:
+        """Until a function is there."""
+        self._held[delivery] = (present, resume)
+        delivery.on_lost = lambda: self._held.pop(delivery, None)  # type: ignore[assignment]
+
+    def give_back_held(self, deliveries: set[Delivery]) -> None:
+        """Nobody here wants them any more."""
+        for delivery in deliveries:
+            if self._held.pop(delivery, None) is not None:
+                self.settle(delivery, delivery.give_back())
+
+    def later(self, delivery: Delivery, seconds: float, resume: Callable[[], None]) -> None:
+        """In a while, unless it is lost or the engine stops until then."""
+
+        def due() -> None:
+            if not self.stopping and not delivery.over:
+                resume()
+
+        clock = self._engine.clock
+        timer = clock.call_at(clock.now() + seconds, due)
+        delivery.on_lost = timer.cancel
+
+    def settle(self, delivery: Delivery, work: Coroutine[Any, Any, None]) -> None:
+        """Whatever goes wrong, a delivery never keeps its place for good."""
+
+        async def settled() -> None:
+            try:
+                await work
+            except Exception:
+                logger.exception("RabbitMQ: what became of a message could not be told; it comes again")
+                await asyncio.sleep(AGAIN_S)
+                await delivery.give_back()
+
+        self.start(settled())
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """What a stop waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._settled.set()
+            if not task.cancelled() and task.exception() is not None:
+                logger.error("RabbitMQ: something failed", exc_info=task.exception())
+
+        task.add_done_callback(ended)
+        return task
+
+    def _functions_changed(self, previous: Function | None, current: Function | None) -> None:
+        if current is None:
+            return
+        for delivery, (present, resume) in list(self._held.items()):
+            if present():
+                del self._held[delivery]
+                resume()

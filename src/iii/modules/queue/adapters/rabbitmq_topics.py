@@ -1,0 +1,300 @@
+"""Durable topics at RabbitMQ: a queue for each function that subscribes (04 §4.3, §11.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from iii.engine.engine import Engine
+from iii.modules.queue.adapter import OnKept
+from iii.modules.queue.adapters.amqp import NAME_BYTES, Broker, BrokerError, Delivery, Tap, Unroutable
+from iii.modules.queue.adapters.rabbitmq_messages import DeadTopicJob, TopicJob, TopicNames, message_of, topic_job
+from iii.modules.queue.adapters.rabbitmq_queues import move
+from iii.modules.queue.adapters.rabbitmq_runs import Runs
+from iii.modules.queue.attempt import Target
+from iii.modules.queue.config import TIMEOUT_MS, RabbitmqConfig
+from iii.modules.queue.job import Failure, NewJob, member
+from iii.modules.queue.subscription import SubscriberSettings, Subscription
+from iii.protocol.errors import TriggerRegistrationFailed
+
+logger = logging.getLogger(__name__)
+
+_HELD = 10_000  # messages of a topic that nobody has subscribed to
+_PREPARED_S = 10.0  # that a publisher waits for subscribers who came before it
+_OF_THE_EMBEDDED_STORE = ("backoff_ms", "backoff_jitter", "message_group_field", "delay_ms", "hold_ms")
+
+
+class Topics:
+    """Failed messages are tried again at once; a fifo subscriber's in their place."""
+
+    def __init__(self, engine: Engine, broker: Broker, runs: Runs, config: RabbitmqConfig) -> None:
+        self._engine = engine
+        self._broker = broker
+        self._runs = runs
+        self._config = config
+        self._subscriptions: dict[str, Subscription] = {}
+        self._taps: dict[str, Tap] = {}  # by subscription
+        self._destinations: dict[TopicNames, str] = {}  # their topics; of workers that are away too
+        self._exchanges: set[str] = set()  # that are known to be there
+        self._changes: dict[str, asyncio.Task[None]] = {}  # by topic: what has to be done before something else is
+        self._held = asyncio.Lock()  # whoever gives what topics keep to subscribers
+
+    @property
+    def taps(self) -> list[Tap]:
+        return list(self._taps.values())
+
+    def destinations(self, topic: str | None) -> list[TopicNames]:
+        return [names for names, of in self._destinations.items() if of == topic]
+
+    def waiting_here(self, topic: str | None) -> int:
+        """Delivered to this engine and not done."""
+        return sum(
+            len(self._taps[each.id].outstanding)
+            for each in self._subscriptions.values()
+            if each.topic == topic and each.id in self._taps
+        )
+
+    def topics(self) -> dict[str, int]:
+        """With the number of their triggers; topics of workers that are away too."""
+        found = dict.fromkeys(self._destinations.values(), 0)
+        for subscription in self._subscriptions.values():
+            found[subscription.topic] += 1
+        return found
+
+    # -- publishing -----------------------------------------------------------------------------------------------
+
+    def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
+        field = self._config.priority_field
+        value = member(job.data, field)[1] if field is not None else None
+        priority = min(max(value, 0), 255) if isinstance(value, int) and not isinstance(value, bool) else None
+        made = TopicJob(
+            id=job.id,
+            topic=topic,
+            data=Raw(job.data),
+            max_attempts=self._config.max_attempts,
+            created_at=job.created_at,
+            traceparent=job.traceparent,
+            baggage=job.baggage,
+            priority=priority,
+        )
+
+        async def publish() -> None:
+            try:
+                await self._publish(topic, made)
+            except BrokerError as error:
+                done(None, str(error))
+            else:
+                done(job.id, None)
+
+        if TopicNames(topic).exchange in self._exchanges and topic not in self._changes and not self._untried(topic):
+            self._runs.start(publish())  # many at once; the broker gets them in the order in which they begin
+        else:
+            self._in_order(topic, publish())
+
+    def _in_order(self, topic: str, work: Coroutine[Any, Any, None]) -> None:
+        """Behind what is under way for this topic."""
+        earlier = self._changes.get(topic)
+
+        async def after() -> None:
+            if earlier is not None:
+                await asyncio.wait([earlier])
+            await work
+            if self._changes.get(topic) is task:
+                del self._changes[topic]
+
+        task = self._changes[topic] = self._runs.start(after())
+
+    async def _publish(self, topic: str, made: TopicJob) -> None:
+        """Raises BrokerError."""
+        names = TopicNames(topic)
+        await self._prepared(topic)
+        if names.exchange not in self._exchanges:
+            await self._broker.exchange(names.exchange, "fanout")
+            self._exchanges.add(names.exchange)
+        message = message_of(made)
+        try:
+            await self._broker.publish(names.exchange, "", message)
+        except Unroutable:  # nobody has subscribed yet
+            await self._broker.queue(names.held, {"x-max-length": _HELD})
+            await self._broker.publish("", names.held, message)
+            for destination in self.destinations(topic):  # but somebody may have meanwhile
+                await self._take_held(destination)
+        except BrokerError:
+            self._exchanges.discard(names.exchange)  # perhaps somebody deleted it
+            raise
+
+    async def _prepared(self, topic: str) -> None:
+        """Who has subscribed before gets what is published after."""
+        waited_for = self._untried(topic)
+        if waited_for and self._broker.is_connected:
+            try:
+                async with asyncio.timeout(_PREPARED_S):
+                    for tap in waited_for:
+                        await tap.tried.wait()
+            except TimeoutError:
+                pass  # they get it when their queue is there, or it is kept for them
+
+    def _untried(self, topic: str) -> list[Tap]:
+        taps = (self._taps.get(each.id) for each in self._subscriptions.values() if each.topic == topic)
+        return [tap for tap in taps if tap is not None and not tap.tried.is_set()]
+
+    async def _take_held(self, names: TopicNames) -> None:
+        """What the topic has kept so far goes to the first who subscribes. Raises BrokerError."""
+
+        async def give(delivery: Delivery) -> bool:
+            await move(self._broker, delivery, "", names.queue, delivery.message)
+            return False
+
+        async with self._held:
+            await self._broker.look_through(names.held, give)
+
+    # -- subscribing ----------------------------------------------------------------------------------------------
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Raises TriggerRegistrationFailed: it cannot be named at the broker."""
+        names = _names(subscription)
+        longest = max(len(name.encode()) for name in (names.queue, names.exchange))
+        if longest > NAME_BYTES:
+            raise TriggerRegistrationFailed(
+                f"topic and function are too long: RabbitMQ's name for them has {longest} bytes, at most {NAME_BYTES}"
+            )
+        ignored = [
+            name for name in _OF_THE_EMBEDDED_STORE
+            if getattr(subscription.settings, name) != getattr(SubscriberSettings(), name)
+        ]  # fmt: skip
+        if ignored:
+            logger.warning(
+                "Topic %s for %s: the rabbitmq adapter ignores %s of its queue_config",
+                subscription.topic, subscription.function_id, ", ".join(ignored),
+            )  # fmt: skip
+        earlier = self._subscriptions.pop(subscription.id, None)
+        tap = None
+        if earlier is not None:
+            tap = self._end(earlier)
+            if _names(earlier) != names:
+                self._forget(earlier, tap)
+        self._subscriptions[subscription.id] = subscription
+        self._destinations[names] = subscription.topic
+        settings = subscription.settings
+        fifo = self._fifo(settings)
+        prefetch = self._config.prefetch_count if settings.concurrency is None else settings.concurrency
+        if prefetch or fifo:
+            self._taps[subscription.id] = Tap(
+                self._broker,
+                names.queue,
+                1 if fifo else min(prefetch, 65_535),
+                lambda delivery: self._heard(subscription, delivery),
+                lambda: self._declare(names),
+                after=tap,
+            )
+
+    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
+        if self._subscriptions.get(subscription.id) is not subscription:
+            return
+        del self._subscriptions[subscription.id]
+        tap = self._end(subscription)
+        if for_good:
+            self._forget(subscription, tap)
+
+    def _fifo(self, settings: SubscriberSettings) -> bool:
+        return self._config.queue_mode.lower() == "fifo" if settings.fifo is None else settings.fifo
+
+    def _end(self, subscription: Subscription) -> Tap | None:
+        tap = self._taps.pop(subscription.id, None)
+        if tap is not None:
+            self._runs.give_back_held(set(tap.outstanding))
+            tap.end()
+        return tap
+
+    def _forget(self, subscription: Subscription, tap: Tap | None) -> None:
+        """Its last trigger is gone for good: nothing more is published to its queue."""
+        names = _names(subscription)
+        if any(_names(each) == names for each in self._subscriptions.values()):
+            return
+        self._destinations.pop(names, None)
+
+        async def unbind() -> None:
+            try:
+                if tap is not None:
+                    async with asyncio.timeout(_PREPARED_S):
+                        await tap.silent.wait()
+                if (await self._broker.counts(names.queue))[1] == 0 and names not in self._destinations:
+                    await self._broker.unbind(names.queue, names.exchange, "")
+            except (BrokerError, TimeoutError) as error:
+                logger.error("Topic %s: %s cannot unsubscribe: %s", subscription.topic, subscription.function_id, error)
+
+        self._in_order(subscription.topic, unbind())
+
+    async def _declare(self, names: TopicNames) -> None:
+        """Raises BrokerError."""
+        await self._broker.exchange(names.exchange, "fanout")
+        await self._broker.queue(names.queue)
+        await self._broker.queue(names.dead_queue)
+        await self._broker.bind(names.queue, names.exchange, "")
+        await self._take_held(names)
+
+    # -- delivering -----------------------------------------------------------------------------------------------
+
+    def _heard(self, subscription: Subscription, delivery: Delivery) -> None:
+        if self._runs.stopping:
+            return
+        job = topic_job(delivery.message)
+        if job is None:
+            logger.error("Topic %s: a message that is no job is dropped", subscription.topic)
+            self._runs.settle(delivery, delivery.reject())
+            return
+        find, function_id, namespace = self._engine.functions.find, subscription.function_id, subscription.namespace
+        if subscription.settings.hold and find(function_id, namespace) is None:
+            self._runs.hold(
+                delivery,
+                lambda: find(function_id, namespace) is not None,
+                lambda: self._heard(subscription, delivery),
+            )
+            return
+        self._runs.run(
+            subscription.topic,
+            Target(function_id, namespace, subscription.metadata, subscription.condition),
+            (job.traceparent, job.baggage),
+            delivery,
+            bytes(job.data),
+            subscription.settings.timeout_ms or TIMEOUT_MS,
+            lambda failure: self._ended(subscription, delivery, job, failure),
+        )
+
+    async def _ended(
+        self, subscription: Subscription, delivery: Delivery, job: TopicJob, failure: Failure | None
+    ) -> None:
+        if failure is None:
+            await delivery.ack()
+            return
+        names, retries = _names(subscription), subscription.settings.max_retries
+        job.attempts_made += 1
+        allowed = job.max_attempts if retries is None else retries + 1
+        fields = {"queue": subscription.topic, "function": subscription.function_id, "job": job.id}
+        if job.attempts_made < allowed:
+            logger.info(
+                "Message failed, tried again: %s", failure.text,
+                extra={"fields": {**fields, "attempts": f"{job.attempts_made} of {allowed}"}},
+            )  # fmt: skip
+            again = message_of(job)
+            if self._fifo(subscription.settings):  # in its place: what follows waits
+                delivery.message = again
+                self._runs.later(delivery, 0.0, lambda: self._heard(subscription, delivery))
+            else:
+                await move(self._broker, delivery, "", names.queue, again)
+            return
+        logger.warning(
+            "Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": {**fields, "attempts": job.attempts_made}}
+        )
+        dead = DeadTopicJob(job=job, error=failure.text, exhausted_at=self._engine.clock.time_ms())
+        dead_message = message_of(job)._replace(body=msgspec.json.encode(dead))
+        await move(self._broker, delivery, "", names.dead_queue, dead_message)
+
+
+def _names(subscription: Subscription) -> TopicNames:
+    return TopicNames(subscription.topic, subscription.function_id, subscription.namespace)
