@@ -160,7 +160,13 @@ async def test_what_redis_does_not_allow_is_nobody_elses_loss(redis_server: Redi
     """One channel that may not be heard, and one that may not be written to."""
     admin = await connected(redis_server.url)
     await admin.acl_setuser(
-        "eng", enabled=True, passwords="+pw", keys="*", categories="+@all", channels=["ok*", "iii::alive"], reset=True
+        "eng",
+        enabled=True,
+        passwords=["+pw"],
+        keys=["*"],
+        categories=["+@all"],
+        channels=["ok*", "iii::alive"],
+        reset=True,
     )
     heard: list[bytes] = []
     told: list[str | None] = []
