@@ -19,7 +19,8 @@ Shows named queues and durable topics, and deals with dead letters: jobs whose l
   dlq NAME               its dead letters, newest first
   redrive NAME           try all its dead letters again
   redrive NAME ID        try one again
-  discard NAME ID        drop one"""
+  discard NAME ID        drop one
+  unsubscribe TOPIC FUNCTION   end the subscription of a function whose worker will not come back"""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM} list
@@ -30,13 +31,19 @@ examples:
 
 exit codes: 0 done, 1 there is no such dead letter or the call failed, 2 wrong usage"""
 _LIMIT = 50
+_USAGE = {
+    "list": "", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID",
+    "unsubscribe": "TOPIC FUNCTION",
+}  # fmt: skip
 _NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed")
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} list|stats|dlq|redrive|discard [NAME [ID]] [options]", _EXAMPLES)
-    parser.add_argument("words", nargs="*", help="list, stats, dlq, redrive or discard, and what it needs")
+    usage = f"{PROGRAM} list|stats|dlq|redrive|discard|unsubscribe [NAME [ID]] [options]"
+    parser = Parser(PROGRAM, _DESCRIPTION, usage, _EXAMPLES)
+    parser.add_argument("words", nargs="*", help="list, stats, dlq, redrive, discard or unsubscribe, and what it needs")
+    parser.add_argument("--namespace", default="default", metavar="NAME", help="unsubscribe: of the function")
     parser.add_argument(
         "--limit", type=int, default=_LIMIT, metavar="N", help=f"dlq: most dead letters, {_LIMIT} unless given"
     )
@@ -72,18 +79,20 @@ def run(arguments: list[str]) -> int:
                 return _redrive(address, name, options.json)
             case ["redrive" | "discard" as verb, name, message_id]:
                 return _one(address, verb, name, message_id, options.json)
+            case ["unsubscribe", topic, function_id]:
+                return _unsubscribe(address, topic, function_id, options.namespace)
             case []:
                 parser.print_help()
                 return 0
-            case ["list" | "stats" | "dlq" | "redrive" | "discard" as verb, *_]:
-                parser.error(f"wrong number of arguments for '{verb}'")
+            case [verb, *_] if verb in _USAGE:
+                parser.error(f"'{verb}' is called as: {PROGRAM} {verb} {_USAGE[verb]}".rstrip())
             case [verb, *_]:
-                parser.error(f"unknown command '{verb}'; there are list, stats, dlq, redrive and discard")
+                parser.error(f"unknown command '{verb}'; there are {', '.join(_USAGE)}")
     except FunctionNotFound:
         return fail("this engine does not run the module iii-queue: list it in its configuration")
     except InvocationError as error:
         return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
+    except (EngineUnreachable, EngineSilent, _Unknown) as error:
         return fail(str(error))
     return 0
 
@@ -92,6 +101,23 @@ def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:
     from iii.cli.engine_call import ask
 
     return ask(address, "queue", function_id, payload).result
+
+
+class _Unknown(Exception):
+    """No queue or topic has that name; the text says so."""
+
+
+def _known(address: Address, name: str) -> None:
+    """A misspelt name must not look as if all were well. Raises _Unknown."""
+    from difflib import get_close_matches
+
+    rows = _ask(address, "engine::queue::dlq_topics", {})
+    names = sorted({row["topic"] for row in rows})
+    if name.removeprefix("__fn_queue::") in names:
+        return
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+    raise _Unknown(f"there is no queue or topic '{name}'; {hint}")
 
 
 def _list(address: Address, as_json: bool) -> int:
@@ -138,7 +164,10 @@ def _stats_of(address: Address, names: list[str]) -> dict[str, Any]:
 def _stats(address: Address, name: str) -> int:
     from iii.cli.output import json_text
 
-    print(json_text(_ask(address, "engine::queue::topic_stats", {"topic": name}), sort_keys=False))
+    stats = _ask(address, "engine::queue::topic_stats", {"topic": name})
+    if not stats["depth"] and not stats["dlq_depth"]:  # it may be a topic that nobody has subscribed to
+        _known(address, name)
+    print(json_text(stats, sort_keys=False))
     return 0
 
 
@@ -163,11 +192,12 @@ def _dead_letters(address: Address, name: str, offset: int, limit: int, as_json:
         print(json_text(letters, sort_keys=False))
     elif letters:
         print_table(
-            ["ID", "FAILED", "ATTEMPTS", "ERROR", "PAYLOAD"],
+            ["ID", "FAILED (UTC)", "FUNCTION", "ATTEMPTS", "ERROR", "PAYLOAD"],
             [
                 [
                     letter["id"],
-                    datetime.fromtimestamp(letter["failed_at"], UTC).strftime("%Y-%m-%d %H:%M:%S"),
+                    _time(letter["failed_at"]),
+                    letter.get("function_id") or "-",
                     str(letter["retries"]),
                     letter["error"],
                     json.dumps(letter["payload"], ensure_ascii=False),
@@ -176,8 +206,17 @@ def _dead_letters(address: Address, name: str, offset: int, limit: int, as_json:
             ],
         )
     else:
+        _known(address, name)
         print(f"No dead letters in '{name}'.")
     return 0
+
+
+def _time(seconds: int) -> str:
+    """Brokers do not always know."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S") if seconds else "-"
+    except (OverflowError, OSError, ValueError):
+        return "-"
 
 
 def _redrive(address: Address, name: str, as_json: bool) -> int:
@@ -185,6 +224,8 @@ def _redrive(address: Address, name: str, as_json: bool) -> int:
 
     answer = _ask(address, "iii::queue::redrive", {"queue": name})
     count = answer["redriven"]
+    if not count:
+        _known(address, name)
     print(
         json_text(answer)
         if as_json
@@ -203,4 +244,12 @@ def _one(address: Address, verb: str, name: str, message_id: str, as_json: bool)
         print(json_text(answer))
     else:
         print("It will be tried again." if verb == "redrive" else "It is dropped.")
+    return 0
+
+
+def _unsubscribe(address: Address, topic: str, function_id: str, namespace: str) -> int:
+    payload = {"topic": topic, "function_id": function_id, "namespace": namespace}
+    if not _ask(address, "iii::queue::unsubscribe", payload)["unsubscribed"]:
+        return fail(f"'{function_id}' has no subscription to '{topic}' that a worker left behind")
+    print(f"'{function_id}' gets no more messages of '{topic}'; those that wait for it are kept.")
     return 0

@@ -63,7 +63,8 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     assert "mails    queue         10     0        0        0     3" in table
     assert iii("queue", "dlq", III_URL=engine.url()).stdout.split() == ["NAME", "DEAD", "mails", "3"]
     shown = iii("queue", "dlq", "mails", III_URL=engine.url()).stdout.splitlines()
-    assert shown[0].split() == ["ID", "FAILED", "ATTEMPTS", "ERROR", "PAYLOAD"]
+    assert shown[0].split() == ["ID", "FAILED", "(UTC)", "FUNCTION", "ATTEMPTS", "ERROR", "PAYLOAD"]
+    assert "mail::send" in shown[1]
     assert shown[1].startswith(receipts[2])
     assert "SmtpError: no such host" in shown[1]
     assert '{"to": "cy"}' in shown[1]
@@ -78,6 +79,29 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     eventually(lambda: sent == [{"to": "ada"}, {"to": "cy"}])
     assert iii("queue", "dlq", "mails", III_URL=engine.url()).stdout == "No dead letters in 'mails'.\n"
     assert iii("queue", "dlq", III_URL=engine.url()).stdout == "No dead letters.\n"
+    for verb in ("stats", "dlq", "redrive"):
+        done = iii("queue", verb, "mail", III_URL=engine.url())
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "Error: there is no queue or topic 'mail'; did you mean 'mails'?\n"
+
+
+def test_a_subscription_whose_worker_will_not_come_back(iii: Iii, engine: RunningEngine) -> None:
+    gone = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="gone", otel={"enabled": False}))
+    gone.on_queue("parcels", function_id="old::name")(lambda data: None)
+    eventually(lambda: any(row["name"] == "parcels" for row in rows(iii, engine, "list")))
+    arguments = ("queue", "unsubscribe", "parcels", "old::name", "--url", engine.url())
+    done = iii(*arguments)
+    assert done.returncode == 1
+    assert "'old::name' has no subscription to 'parcels' that a worker left behind" in done.stderr
+    gone.shutdown()
+
+    def destinations() -> Any:
+        return json.loads(iii("queue", "stats", "parcels", "--url", engine.url()).stdout)["destinations"]
+
+    eventually(lambda: destinations() == [{"function_id": "old::name", "namespace": "default", "triggers": 0}])
+    done = iii(*arguments)
+    assert done.stdout == "'old::name' gets no more messages of 'parcels'; those that wait for it are kept.\n"
+    assert not any(row["name"] == "parcels" for row in rows(iii, engine, "list"))
 
 
 def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -90,8 +114,9 @@ def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) 
 def test_wrong_usage(iii: Iii) -> None:
     assert "Shows named queues" in iii("queue").stdout
     for arguments, text in (
-        (("purge",), "unknown command 'purge'; there are list, stats, dlq, redrive and discard"),
-        (("redrive",), "wrong number of arguments for 'redrive'"),
+        (("purge",), "unknown command 'purge'; there are list, stats, dlq, redrive, discard, unsubscribe"),
+        (("redrive",), "'redrive' is called as: iii queue redrive NAME [ID]"),
+        (("stats",), "'stats' is called as: iii queue stats NAME"),
         (("dlq", "x", "--limit", "-1"), "--limit is a number from 0, got -1"),
     ):
         done = iii("queue", *arguments)

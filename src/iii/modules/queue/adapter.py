@@ -25,6 +25,14 @@ class Source(NamedTuple):
     topic: str | None
 
 
+class Destination(NamedTuple):
+    """A function that gets a topic's messages; without triggers its worker is away."""
+
+    function_id: str
+    namespace: str
+    triggers: int
+
+
 class Stats(NamedTuple):
     """Numbers of a source.
 
@@ -76,6 +84,15 @@ class QueueAdapter(Protocol):
 
     def topics(self) -> dict[str, int]:
         """Topics that somebody subscribes to, or has; with the number of their triggers now."""
+
+    def destinations(self, topic: str) -> list[Destination]:
+        """Who gets what is published."""
+
+    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
+        """End a subscription whose worker is away. False: there is none, or it is not."""
+
+    def left_over(self) -> list[str]:
+        """Named queues that have jobs or dead letters, and that nobody serves."""
 
     async def stats(self, source: Source) -> Stats: ...
 

@@ -10,6 +10,7 @@ from iii.storage.adapter import SAVE_INTERVAL_MS, AdapterConfig
 
 DEFAULT_QUEUE = "default"  # always there
 TIMEOUT_MS = 1_800_000
+NAME_CHARACTERS = 255  # of a queue or a topic
 
 _Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
 Delivery: TypeAlias = Literal["fan_out", "compete"]
@@ -153,6 +154,8 @@ class RabbitmqConfig(Struct, frozen=True, kw_only=True):
 
 def problem(name: str, config: NamedQueueConfig) -> str | None:
     """What is wrong with the settings of a queue, if something is (04 §2.2)."""
+    if not name or len(name) > NAME_CHARACTERS:
+        return f"a queue needs a name of 1 to {NAME_CHARACTERS} characters, this one has {len(name)}"
     if config.type not in ("standard", "fifo"):
         return f"Queue '{name}' has invalid type '{config.type}'. Must be 'standard' or 'fifo'"
     if config.fifo and not config.message_group_field:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from iii.modules.queue.config import NamedQueueConfig, problem
+from iii.modules.queue.config import NAME_CHARACTERS, NamedQueueConfig, problem
 from iii.protocol.errors import InvocationError
 
 
@@ -23,6 +23,8 @@ def defined(name: str, config: dict[str, Any]) -> NamedQueueConfig:
     """Raises InvalidQueueConfig."""
     if not name:
         raise InvalidQueueConfig("queue name is required")
+    if len(name) > NAME_CHARACTERS or not name.isprintable():
+        raise InvalidQueueConfig(f"queue name must be printable and have at most {NAME_CHARACTERS} characters")
     if name != name.strip():
         raise InvalidQueueConfig("queue name must not have leading or trailing whitespace")
     for field, what in (
@@ -34,7 +36,9 @@ def defined(name: str, config: dict[str, Any]) -> NamedQueueConfig:
         if config.get(field) == 0 and not isinstance(config[field], bool):
             raise InvalidQueueConfig(f"queue '{name}' {field} {what}")
     if config.get("type", "standard") not in ("standard", "fifo"):
-        raise InvalidQueueConfig(f"queue '{name}' type must be either 'standard' or 'fifo'")
+        raise InvalidQueueConfig(
+            f"queue '{name}' type must be either 'standard' or 'fifo', got {config['type']!r:.100}"
+        )
     for field in ("message_group_field", "priority_field"):
         if config.get(field) == "":
             raise InvalidQueueConfig(f"queue '{name}' {field} must not be empty")

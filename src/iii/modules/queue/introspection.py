@@ -10,11 +10,13 @@ from msgspec import Raw
 
 from iii.engine.builtin import builtin
 from iii.modules.queue.adapter import QueueFailure, Source
+from iii.modules.queue.config import NamedQueue, NamedQueueConfig
 from iii.modules.queue.requests import (
     AnyInput,
     DeadLetterRow,
     DeadLettersInput,
     DeadLetterTopicRow,
+    DestinationRow,
     MessageInput,
     MessageResult,
     RedriveInput,
@@ -22,6 +24,8 @@ from iii.modules.queue.requests import (
     TopicRow,
     TopicStats,
     TopicStatsInput,
+    UnsubscribeInput,
+    UnsubscribeResult,
 )
 from iii.protocol.errors import InvocationError
 
@@ -74,6 +78,14 @@ class Introspection:
             raise InvocationError("discard_message_failed", f"Failed to discard DLQ message: {error}") from None
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=discarded)
 
+    @builtin("iii::queue::unsubscribe", spec="04 §4.3")
+    def unsubscribe(self, request: UnsubscribeInput) -> UnsubscribeResult:
+        """End the subscription of a function whose worker will not come back; what waits for it is kept"""
+        ended = self._module.adapter.forget(request.topic, request.function_id, request.namespace)
+        if ended:
+            logger.info("Topic %s: %s does not subscribe any more", request.topic, request.function_id)
+        return UnsubscribeResult(topic=request.topic, function_id=request.function_id, unsubscribed=ended)
+
     @builtin("engine::queue::list_topics", spec="04 §9.1", request=AnyInput)
     def list_topics(self, request: Raw) -> list[TopicRow]:
         """List all topics and named queues"""
@@ -84,6 +96,9 @@ class Introspection:
         rows += [
             TopicRow(name=name, broker_type=_NAMED, subscriber_count=queue.config.concurrency)
             for name, queue in self._module.queues.items()
+        ]
+        rows += [
+            TopicRow(name=name, broker_type=_NAMED, subscriber_count=0) for name in self._module.adapter.left_over()
         ]
         return sorted(rows, key=lambda row: row.name)
 
@@ -96,14 +111,20 @@ class Introspection:
         except QueueFailure as error:
             raise InvocationError("topic_stats_failed", f"Failed to get topic stats: {error}") from None
         triggers = self._module.adapter.topics().get(source.topic or "", 0)
+        served = None if source.queue is None else self._module.queues.get(source.queue.name)
+        destinations = [] if source.topic is None else self._module.adapter.destinations(source.topic)
         return TopicStats(
             depth=stats.depth,
-            consumer_count=triggers + (0 if source.queue is None else source.queue.config.concurrency),
+            consumer_count=triggers + (0 if served is None else served.config.concurrency),
             dlq_depth=stats.dead,
-            config=None if source.queue is None else msgspec.to_builtins(source.queue.config),
+            config=None if served is None else msgspec.to_builtins(served.config),
             in_flight=stats.in_flight,
             delayed=stats.delayed,
             waiting_for=list(stats.waiting_for),
+            destinations=[
+                DestinationRow(function_id=each.function_id, namespace=each.namespace, triggers=each.triggers)
+                for each in destinations
+            ],
             delivered=stats.delivered,
             failed=stats.failed,
         )
@@ -113,12 +134,13 @@ class Introspection:
         """List topics and named queues with the number of their dead letters"""
         adapter, queues = self._module.adapter, self._module.queues
         rows = []
-        for name in sorted({*adapter.topics(), *queues}):
+        left_over = adapter.left_over()
+        for name in sorted({*adapter.topics(), *queues, *left_over}):
             try:
                 count = (await adapter.stats(self._source(name))).dead
             except QueueFailure:
                 count = 0
-            kind = _NAMED if name in queues else adapter.broker_type
+            kind = _NAMED if name in queues or name in left_over else adapter.broker_type
             rows.append(DeadLetterTopicRow(topic=name, broker_type=kind, message_count=count))
         return rows
 
@@ -171,4 +193,7 @@ class Introspection:
         queues = self._module.queues
         if name.startswith(_INTERNAL) and name not in queues:
             return Source(queues.get(name.removeprefix(_INTERNAL)), None)
-        return Source(queues.get(name), name)
+        queue = queues.get(name)
+        if queue is None and name in self._module.adapter.left_over():
+            queue = NamedQueue(name, NamedQueueConfig())
+        return Source(queue, name)

@@ -23,6 +23,7 @@ from iii.modules.queue.adapter import QueueAdapter, QueueFailure
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import (
     DEFAULT_QUEUE,
+    NAME_CHARACTERS,
     BuiltinConfig,
     NamedQueue,
     NamedQueueConfig,
@@ -33,7 +34,7 @@ from iii.modules.queue.config import (
 from iii.modules.queue.definition import InvalidQueueConfig, defined
 from iii.modules.queue.enqueueing import new_job
 from iii.modules.queue.introspection import Introspection
-from iii.modules.queue.job import NewJob
+from iii.modules.queue.job import NewJob, shortened
 from iii.modules.queue.requests import (
     DefineQueueInput,
     DefineQueueResult,
@@ -93,9 +94,16 @@ class Queue(Module):
         await self.adapter.open()
         for name, stored in self.adapter.definitions().items():
             try:
-                self.queues[name] = NamedQueue(name, msgspec.json.decode(stored, type=NamedQueueConfig))
+                config = msgspec.json.decode(stored, type=NamedQueueConfig)
             except msgspec.MsgspecError as error:
                 logger.error("Queue %s was defined in a way that is not understood any more: %s", name, error)
+                continue
+            if config != self.config.queue_configs.get(name, config):
+                logger.warning(
+                    "Queue %s: its settings are those of queue::define, not of the configuration; to take them back: "
+                    "iii trigger queue::define queue=%s config=null", name, name,
+                )  # fmt: skip
+            self.queues[name] = NamedQueue(name, config)
         for queue in self.queues.values():
             try:
                 await self.adapter.serve(queue)
@@ -128,7 +136,7 @@ class Queue(Module):
                 raise EnqueueFailed(f"{member} is required")
         queue = self.queues.get(request.queue)
         if queue is None:
-            raise EnqueueFailed(f"Queue '{request.queue}' not found")
+            raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found")
         job = new_job(queue, request, self.engine.clock.time_ms())
 
         def kept(receipt: str | None, error: str | None) -> None:
@@ -145,6 +153,9 @@ class Queue(Module):
         """Publish a message to every function that subscribes to a topic, durably"""
         if not request.topic:
             raise InvocationError("topic_not_set", "Topic is not set")
+        if len(request.topic) > NAME_CHARACTERS:
+            text = f"a topic has at most {NAME_CHARACTERS} characters, this one {len(request.topic)}"
+            raise InvocationError("publish_failed", text)
         job = NewJob(
             id=new_id(),
             data=bytes(request.data),
@@ -171,20 +182,25 @@ class Queue(Module):
     @builtin("queue::define", spec="04 §10.3, O10")
     async def define(self, request: DefineQueueInput) -> DefineQueueResult:
         """Create a named queue, or change its settings"""
-        settings = {} if request.config is UNSET else request.config
-        config = defined(request.queue, settings)
+        config = self._defined(request)
         queue = self.queues.get(request.queue)
-        if queue is not None and queue.config == config:
+        if queue is not None and queue.config == config and request.config is not None:
             return DefineQueueResult(queue=request.queue, changed=False)
         queue = NamedQueue(request.queue, config)
         try:
-            await self.adapter.define(request.queue, msgspec.json.encode(config))
+            await self.adapter.define(request.queue, None if request.config is None else msgspec.json.encode(config))
             await self.adapter.serve(queue)
         except QueueFailure as error:
             raise InvalidQueueConfig(str(error)) from None
         self.queues[request.queue] = queue
         logger.info("Queue %s was defined: %s", request.queue, msgspec.json.encode(config).decode())
         return DefineQueueResult(queue=request.queue, changed=True)
+
+    def _defined(self, request: DefineQueueInput) -> NamedQueueConfig:
+        """Raises InvalidQueueConfig."""
+        if request.config is not None:
+            return defined(request.queue, {} if request.config is UNSET else request.config)
+        return self.config.queue_configs.get(request.queue) or defined(request.queue, {})
 
     # -- subscribers ----------------------------------------------------------------------------------------------
 

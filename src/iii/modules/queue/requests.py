@@ -85,6 +85,28 @@ class TopicStatsInput(Struct, kw_only=True):
     queue: Any = None
 
 
+class DestinationRow(Struct, kw_only=True):
+    """A function that gets what is published."""
+
+    function_id: str
+    namespace: str
+    triggers: Annotated[int, Meta(description="That bind it now; 0: its worker is away, and its messages wait.")]
+
+
+class UnsubscribeInput(Struct, kw_only=True):
+    """Which function is not to get a topic's messages any more."""
+
+    topic: str
+    function_id: str
+    namespace: str = "default"
+
+
+class UnsubscribeResult(Struct, kw_only=True):
+    topic: str
+    function_id: str
+    unsubscribed: Annotated[bool, Meta(description="False: there is no such subscription.")]
+
+
 class TopicStats(Struct, kw_only=True):
     depth: Annotated[int, Meta(description="Jobs that are not done.")]
     consumer_count: int
@@ -93,6 +115,7 @@ class TopicStats(Struct, kw_only=True):
     in_flight: Annotated[int, Meta(description="Of `depth`: those that run.")] = 0
     delayed: Annotated[int, Meta(description="Of `depth`: those that wait for their time.")] = 0
     waiting_for: Annotated[list[str], Meta(description="Functions that jobs wait for, since nobody serves them.")] = []
+    destinations: Annotated[list[DestinationRow], Meta(description="Of a topic: who gets its messages.")] = []
     delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
     failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
 
@@ -131,7 +154,10 @@ class DefineQueueInput(Struct, kw_only=True, forbid_unknown_fields=True):
     """A named queue; absent settings have their defaults."""
 
     queue: str = ""
-    config: dict[str, Any] | UnsetType = UNSET
+    config: Annotated[
+        dict[str, Any] | UnsetType | None,
+        Meta(description="Absent settings have their defaults; null takes an earlier definition back."),
+    ] = UNSET
     _caller_worker_id: str | None = None
 
 

@@ -282,6 +282,16 @@ class JobStore:
 
         self.database.read(work, done)
 
+    def overview(self, done: OnDone) -> None:
+        """Kind, name, jobs and dead letters of every queue and topic that has any."""
+        query = (
+            "SELECT kind, name, sum(jobs), sum(dead) FROM ("
+            "SELECT queue, count(*) AS jobs, 0 AS dead FROM jobs GROUP BY queue UNION ALL "
+            "SELECT queue, 0, count(*) FROM dead GROUP BY queue) AS counted JOIN queues ON queues.id = counted.queue "
+            "GROUP BY kind = 'queue', name ORDER BY name"
+        )
+        self.database.read(lambda connection: connection.execute(query).fetchall(), done)
+
     # -- for people -----------------------------------------------------------------------------------------------
 
     async def counts(self, places: Iterable[Place]) -> Counts:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
+from iii.modules.queue.config import NAME_CHARACTERS
 from iii.protocol.errors import TriggerRegistrationFailed
 
 V = TypeVar("V")
@@ -90,6 +91,10 @@ def subscription_of(binding: Binding) -> Subscription:
     topic = sent.topic if sent.topic is not None else sent.queue
     if not isinstance(topic, str) or not topic:
         raise TriggerRegistrationFailed(f"topic is required for {binding.trigger_type} triggers")
+    if len(topic) > NAME_CHARACTERS:
+        raise TriggerRegistrationFailed(
+            f"a topic has at most {NAME_CHARACTERS} characters, this one of a {binding.trigger_type} trigger {len(topic)}"
+        )
     warn_of_unknown_members(binding, _Sent.__struct_fields__)
     if isinstance(sent.queue_config, dict):
         _look_at_settings(binding, sent.queue_config)

@@ -602,3 +602,50 @@ async def test_store_that_cannot_settle_holds_the_queue(monkeypatch: pytest.Monk
     house.clock.advance(2)
     assert log.seen == list(range(20))
     assert house.stats("work")["depth"] == 0
+
+
+async def test_definition_is_taken_back(caplog: pytest.LogCaptureFixture) -> None:
+    """04 §10.3, C7: it hides the configuration, which the log says at each start, until somebody takes it back."""
+    house = await opened(work={"concurrency": 3})
+    house.call("queue::define", queue="work", config={"concurrency": 7})
+    await house.crash()
+    assert house.stats("work")["config"]["concurrency"] == 7
+    assert "iii trigger queue::define queue=work config=null" in caplog.text
+    assert house.call("queue::define", queue="work", config=None)["changed"] is True
+    assert house.stats("work")["config"]["concurrency"] == 3
+    caplog.clear()
+    await house.crash()
+    assert house.stats("work")["config"]["concurrency"] == 3
+    assert "queue::define" not in caplog.text
+
+
+async def test_queue_that_left_the_configuration(caplog: pytest.LogCaptureFixture) -> None:
+    """Its jobs are kept, and people can see them (04 §10.2)."""
+    house = await opened(old={}, dead={"max_retries": 1})
+    Log(house, "f").answers = lambda data: BOOM
+    house.enqueue("nobody", 1, "old")
+    house.enqueue("f", 2, "dead")
+    house.clock.advance(1)
+    house.config = {}
+    await house.crash()
+    assert "Queue old: 1 jobs wait, 0 dead letters; it is not configured: nobody does them" in caplog.text
+    listed = {row["name"]: row["subscriber_count"] for row in house.call("engine::queue::list_topics")}
+    assert listed == {"default": 10, "old": 0, "dead": 0}
+    assert (house.stats("old")["depth"], house.stats("old")["config"]) == (1, None)
+    assert [letter["payload"] for letter in house.dead("dead")] == [2]
+    assert house.call("queue::define", queue="old")["changed"] is True
+    log = Log(house, "nobody")
+    assert log.seen == [1]
+    assert [row["name"] for row in house.call("engine::queue::list_topics")] == ["dead", "default", "old"]
+
+
+async def test_names_have_bounds(house: House) -> None:
+    name = "x" * 300
+    assert house.refused("f", 1, name) == f"Queue '{'x' * 255}… (300 characters)' not found"
+    assert house.error("queue::define", {"queue": name})[0] == "invalid_queue_config"
+    assert house.error("queue::define", {"queue": "a\nb"})[0] == "invalid_queue_config"
+    assert house.error("iii::durable::publish", {"topic": name, "data": 1}) == (
+        "publish_failed", "a topic has at most 255 characters, this one 300",
+    )  # fmt: skip
+    with pytest.raises(StartFailure, match="a queue needs a name of 1 to 255 characters"):
+        await opened(**{"": {}})

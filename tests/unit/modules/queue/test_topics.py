@@ -322,3 +322,44 @@ async def test_trigger_that_moves_to_another_topic(house: House) -> None:
     house.publish("one", 1)
     house.publish("two", 2)
     assert log.seen == [2]
+
+
+async def test_subscriber_that_will_not_come_back(house: House) -> None:
+    """04 §4.3 rule 1: somebody ends its subscription; what waits is there if it comes all the same."""
+    log = Log(house, "f")
+    log.worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
+    request = {"topic": "t", "function_id": "f"}
+    row = {"function_id": "f", "namespace": "default", "triggers": 1}
+    assert house.stats("t")["destinations"] == [row]
+    assert house.call("iii::queue::unsubscribe", **request)["unsubscribed"] is False  # it is here
+    log.worker.drop()
+    house.publish("t", 1)
+    assert house.stats("t")["destinations"] == [{**row, "triggers": 0}]
+    assert house.call("iii::queue::unsubscribe", **request) == {**request, "unsubscribed": True}
+    assert house.stats("t")["destinations"] == []
+    house.publish("t", "for whoever comes first")
+    await house.crash()
+    log = Log(house, "f")
+    log.worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
+    house.clock.advance(1)
+    assert log.seen == [1, "for whoever comes first"]
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"queue_config": {"concurency": 5}}, "'concurency' in its config is ignored; did you mean 'concurrency'?"),
+        ({"queue_config": {"concurrency": "x"}}, "queue_config.concurrency cannot be 'x' and is ignored"),
+        ({"queue_config": {"type": "lifo"}}, "queue_config.type cannot be 'lifo' and is ignored"),
+        ({"concurrency": 4}, "'concurrency' in its config is ignored; known: "),
+    ],
+)
+async def test_settings_that_do_not_count_are_told_of(
+    house: House, caplog: pytest.LogCaptureFixture, config: dict[str, Any], text: str
+) -> None:
+    """04 §4.4: they are no reason to refuse a subscription."""
+    log = Log(house, "f")
+    log.worker.bind("f", "durable:subscriber", "f", {"topic": "t", **config})
+    assert text in caplog.text
+    house.publish("t", 1)
+    assert log.seen == [1]

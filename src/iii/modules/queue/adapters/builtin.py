@@ -13,7 +13,7 @@ import msgspec
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
-from iii.modules.queue.adapter import OnKept, QueueFailure, Source, Stats
+from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats
 from iii.modules.queue.attempt import Target
 from iii.modules.queue.config import TIMEOUT_MS, BuiltinConfig, NamedQueue, QueueConfig, TopicConfig
 from iii.modules.queue.consumer import Consumer, Settings
@@ -92,6 +92,7 @@ class BuiltinAdapter:
         self._queues: dict[str, Consumer] = {}
         self._destinations: dict[str, dict[tuple[str, str], _Destination]] = {}  # topic → (namespace, function) →
         self._by_subscription: dict[str, tuple[Subscription, _Destination]] = {}
+        self._left_over: set[str] = set()  # named queues that had jobs or dead letters at the start
         self._by_target: dict[tuple[str, str], dict[str, _Destination]] = {}  # then by subscription
         self._started = False
         self._stopping = False
@@ -107,8 +108,20 @@ class BuiltinAdapter:
                 self._end(place)
         self._engine.functions.on_change.append(self._functions_changed)
         self._started = True
+        self.store.overview(self._report)
         if any(config.retention_ms for config in self._config.topic_configs.values()):
             self._expire_later()
+
+    def _report(self, rows: list[tuple[str, str, int, int]] | None, error: StoreError | None) -> None:
+        """What the store had at the start."""
+        for kind, name, jobs, dead in rows or ():
+            if kind == "queue":
+                self._left_over.add(name)
+            text = f"{'Queue' if kind == 'queue' else 'Topic'} {name}: {jobs} jobs wait, {dead} dead letters"
+            if kind == "queue" and name not in self._queues:
+                logger.warning("%s; it is not configured: nobody does them", text)
+            else:
+                logger.info("%s", text)
 
     async def quiet(self) -> None:
         self._stopping = True
@@ -211,6 +224,24 @@ class BuiltinAdapter:
         if for_good and not destination.subscribers.all:
             destination.place.subscribed = False
             self._save(destination, takes_held=False)
+
+    def destinations(self, topic: str) -> list[Destination]:
+        return sorted(
+            Destination(*_target_of(each, subscription), count)
+            for each in self._destinations.get(topic, {}).values() if each.place.subscribed
+            for subscription, count in _triggers(each)
+        )  # fmt: skip
+
+    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
+        found = self._destinations.get(topic, {}).get((namespace, function_id))
+        if found is None or not found.place.subscribed or found.subscribers.all:
+            return False
+        found.place.subscribed = False
+        self._save(found, takes_held=False)
+        return True
+
+    def left_over(self) -> list[str]:
+        return sorted(name for name in self._left_over if name not in self._queues)
 
     def _forget_target(self, subscription: Subscription) -> None:
         target = (subscription.namespace, subscription.function_id)
@@ -435,6 +466,21 @@ class BuiltinAdapter:
 def _noted(moved: int | None, error: StoreError | None) -> None:
     if error is not None:
         logger.error("Subscribers of before cannot be ended: %s; the next start tries again", error)
+
+
+def _triggers(destination: _Destination) -> list[tuple[Subscription | None, int]]:
+    """One of each function that subscribes, with their number; None if nobody is there."""
+    by_target: dict[tuple[str, str], list[Subscription]] = {}
+    for each in destination.subscribers.all.values():
+        by_target.setdefault((each.function_id, each.namespace), []).append(each)
+    return [(each[0], len(each)) for each in by_target.values()] or [(None, 0)]
+
+
+def _target_of(destination: _Destination, subscription: Subscription | None) -> tuple[str, str]:
+    place = destination.place
+    if subscription is None:
+        return place.function_id, place.namespace
+    return subscription.function_id, subscription.namespace
 
 
 def _for(settings: SubscriberSettings, job: NewJob) -> NewJob:

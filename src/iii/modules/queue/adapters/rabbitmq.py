@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import OnKept, QueueFailure, Source, Stats
+from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats
 from iii.modules.queue.adapters.amqp import Broker, BrokerError
 from iii.modules.queue.adapters.rabbitmq_dead_letters import DeadLetters
 from iii.modules.queue.adapters.rabbitmq_messages import QueueNames, TopicNames
@@ -65,6 +65,15 @@ class RabbitmqAdapter:
 
     def topics(self) -> dict[str, int]:
         return self._topics.topics()
+
+    def destinations(self, topic: str) -> list[Destination]:
+        return self._topics.described(topic)
+
+    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
+        return self._topics.forget(topic, function_id, namespace)
+
+    def left_over(self) -> list[str]:
+        return []  # the broker does not tell
 
     async def stats(self, source: Source) -> Stats:
         names = {source.topic} if source.queue is None else {source.queue.name, source.topic}

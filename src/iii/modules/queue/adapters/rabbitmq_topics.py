@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import OnKept
+from iii.modules.queue.adapter import Destination, OnKept
 from iii.modules.queue.adapters.amqp import NAME_BYTES, Broker, BrokerError, Delivery, Tap, Unroutable
 from iii.modules.queue.adapters.rabbitmq_messages import DeadTopicJob, TopicJob, TopicNames, message_of, topic_job
 from iii.modules.queue.adapters.rabbitmq_queues import move
@@ -50,6 +51,20 @@ class Topics:
 
     def destinations(self, topic: str | None) -> list[TopicNames]:
         return [names for names, of in self._destinations.items() if of == topic]
+
+    def described(self, topic: str) -> list[Destination]:
+        """Who gets what is published."""
+        live = Counter(_names(each) for each in self._subscriptions.values())
+        found = [Destination(each.function_id, each.namespace, live[each]) for each in self.destinations(topic)]
+        return sorted(found)
+
+    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
+        """End a subscription whose worker is away. False: there is none, or it is not."""
+        names = TopicNames(topic, function_id, namespace)
+        if names not in self._destinations or any(_names(each) == names for each in self._subscriptions.values()):
+            return False
+        self._forget(topic, names, None)
+        return True
 
     def waiting_here(self, topic: str | None) -> int:
         """Delivered to this engine and not done."""
@@ -177,7 +192,7 @@ class Topics:
         if earlier is not None:
             tap = self._end(earlier)
             if _names(earlier) != names:
-                self._forget(earlier, tap)
+                self._forget(earlier.topic, _names(earlier), tap)
         self._subscriptions[subscription.id] = subscription
         self._destinations[names] = subscription.topic
         settings = subscription.settings
@@ -199,7 +214,7 @@ class Topics:
         del self._subscriptions[subscription.id]
         tap = self._end(subscription)
         if for_good:
-            self._forget(subscription, tap)
+            self._forget(subscription.topic, _names(subscription), tap)
 
     def _fifo(self, settings: SubscriberSettings) -> bool:
         return self._config.queue_mode.lower() == "fifo" if settings.fifo is None else settings.fifo
@@ -211,9 +226,8 @@ class Topics:
             tap.end()
         return tap
 
-    def _forget(self, subscription: Subscription, tap: Tap | None) -> None:
+    def _forget(self, topic: str, names: TopicNames, tap: Tap | None) -> None:
         """Its last trigger is gone for good: nothing more is published to its queue."""
-        names = _names(subscription)
         if any(_names(each) == names for each in self._subscriptions.values()):
             return
         self._destinations.pop(names, None)
@@ -226,9 +240,9 @@ class Topics:
                 if (await self._broker.counts(names.queue))[1] == 0 and names not in self._destinations:
                     await self._broker.unbind(names.queue, names.exchange, "")
             except (BrokerError, TimeoutError) as error:
-                logger.error("Topic %s: %s cannot unsubscribe: %s", subscription.topic, subscription.function_id, error)
+                logger.error("Topic %s: %s cannot unsubscribe: %s", topic, names.function_id, error)
 
-        self._in_order(subscription.topic, unbind())
+        self._in_order(topic, unbind())
 
     async def _declare(self, names: TopicNames) -> None:
         """Raises BrokerError."""

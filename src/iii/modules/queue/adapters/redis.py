@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import OnKept, QueueFailure, Source, Stats
+from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats
 from iii.modules.queue.attempt import Attempt, Target
 from iii.modules.queue.config import NamedQueue
 from iii.modules.queue.job import DeadLetter, Failure, NewJob, is_json
@@ -85,6 +86,16 @@ class RedisAdapter:
 
     def topics(self) -> dict[str, int]:
         return {topic: len(triggers) for topic, triggers in self._subscriptions.items()}
+
+    def destinations(self, topic: str) -> list[Destination]:
+        triggers = Counter((each.function_id, each.namespace) for each in self._subscriptions.get(topic, {}).values())
+        return [Destination(*target, count) for target, count in sorted(triggers.items())]
+
+    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
+        return False  # none outlives its trigger
+
+    def left_over(self) -> list[str]:
+        return []
 
     async def stats(self, source: Source) -> Stats:
         return Stats()
