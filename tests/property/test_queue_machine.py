@@ -344,4 +344,4 @@ async def _already_open() -> None:
 
 
 TestQueueMachine = QueueMachine.TestCase
-TestQueueMachine.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestQueueMachine.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import Builtin, Declaration
@@ -27,6 +27,7 @@ class Module:
     description: ClassVar[str]
     mandatory: ClassVar[bool] = False
     parts: ClassVar[tuple[Callable[[Engine], object], ...]] = ()  # classes with more `@builtin` methods
+    own_parts: ClassVar[tuple[Callable[[Any], object], ...]] = ()  # such as are made with the module itself
 
     worker_id = ""
     in_process = True
@@ -51,15 +52,12 @@ class Module:
 
     def functions(self) -> Iterator[Function]:
         """The declared builtins, of its parts too."""
-        for part in (self, *(kind(self.engine) for kind in self.parts)):
-            yield from self.functions_of(part)
-
-    def functions_of(self, part: object) -> Iterator[Function]:
-        """The builtins that one object declares, as functions of this module."""
-        for attribute in dir(type(part)):
-            declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
-            if isinstance(declaration, Declaration):
-                yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
+        parts = (*(kind(self.engine) for kind in self.parts), *(kind(self) for kind in self.own_parts))
+        for part in (self, *parts):
+            for attribute in dir(type(part)):
+                declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
+                if isinstance(declaration, Declaration):
+                    yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
 
     def trigger_types(self) -> Iterator[TriggerType]:
         """What the module provides; none by default."""

@@ -86,7 +86,8 @@ class TriggerAction:
     def Enqueue(
         *, queue: str, delay_ms: int | None = None, deduplication_id: str | None = None, priority: int | None = None
     ) -> Enqueue:
-        """Run it through the named queue; the result is an `EnqueueResult`, and the job is on disk by then.
+        """Run it through the named queue; the result is an `EnqueueResult`, and the job is kept by then: on disk, if the
+        engine's queue has a store there (`store_method: file_based`).
 
         Args:
             queue: one of the engine's `queue_configs`, or ``default``.

@@ -14,7 +14,6 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.enqueue_request import EnqueueRequest
-from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
@@ -75,6 +74,7 @@ class Queue(Module):
     name = "iii-queue"
     description = "Durable jobs by named queue and by topic, with retries and dead letters."
     Config: ClassVar = QueueConfig
+    own_parts: ClassVar = (Introspection,)
 
     def __init__(self, engine: Engine, config: QueueConfig | None = None, instance: str | None = None) -> None:
         """Raises StartFailure."""
@@ -117,10 +117,6 @@ class Queue(Module):
     async def stop(self) -> None:
         """Close the store."""
         await self.adapter.close()
-
-    def functions(self) -> Iterator[Function]:
-        yield from super().functions()
-        yield from self.functions_of(Introspection(self))
 
     # -- jobs -----------------------------------------------------------------------------------------------------
 
