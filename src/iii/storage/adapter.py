@@ -48,8 +48,8 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     def block(self, declared: type[C], place: str) -> C:
         """Its own block.
 
-        Raises StartFailure, beginning with `place`, for a value of the wrong kind, and for a key that is not known where
-        the adapter is given by `name`; by `class`, as in old files, it is ignored with a warning (C4).
+        Raises StartFailure, beginning with `place`, for a value of the wrong kind, and for a key that is not known;
+        where the adapter is given by `class`, as in old files, that is ignored with a warning (C4).
         """
         given = self.config or {}
         known = sorted(field.encode_name for field in msgspec.structs.fields(declared))
@@ -57,7 +57,7 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
             near = get_close_matches(str(key), known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
             text = f"{place}: unknown key 'adapter.config.{key}', {hint}"
-            if self.name is not None:
+            if self.name is not None or self.class_ is None:
                 raise StartFailure(text)
             logger.warning("%s It is ignored", text)
         try:

@@ -131,8 +131,8 @@ class DeadLettersInput(Struct, kw_only=True):
 
     topic: Any = None
     queue: Any = None
-    offset: Annotated[int, Meta(ge=0)] = 0
-    limit: Annotated[int, Meta(ge=0)] = 50
+    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    limit: Annotated[int, Meta(ge=0, le=2**53)] = 50
 
 
 class DeadLetterRow(Struct, kw_only=True):

@@ -27,6 +27,7 @@ _FAILURES_KEPT = 10
 _HISTORY_CHARACTERS = 500  # of each
 _REDRIVEN_AT_ONCE = 500
 _SHOWN_BYTES = 16 * MIB  # of dead letters at a time
+_ROW_BYTES = 400  # of each, beside what it says
 _COLUMNS = (
     "rank, seq, id, grp, function_id, namespace, attempts, max_attempts, backoff_ms, created_at, traceparent, baggage"
 )
@@ -117,6 +118,7 @@ class JobStore:
         """`open_database` makes the store; it is told what to call when a transaction was undone."""
         self.database = open_database(self._rolled_back)
         self.places: dict[tuple[Kind, str, str, str], Place] = {}
+        self._by_name: dict[str, list[Place]] = {}
         self.definitions: dict[
             str, bytes
         ] = {}  # as they were at the start: JSON of queues defined at run time, by name
@@ -141,7 +143,7 @@ class JobStore:
         self.definitions = {name: config.encode() for name, config in execute("SELECT name, config FROM definitions")}
         for row in execute("SELECT id, kind, name, namespace, function_id, subscribed, settings FROM queues"):
             place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
-            self.places[place.kind, place.name, place.namespace, place.function_id] = place
+            self._note(place)
             self._last_place = max(self._last_place, place.id)
 
     async def close(self) -> None:
@@ -155,8 +157,17 @@ class JobStore:
         found = self.places.get(key)
         if found is None:
             self._last_place += 1
-            found = self.places[key] = Place(self._last_place, *key)
+            found = Place(self._last_place, *key)
+            self._note(found)
         return found
+
+    def places_of(self, name: str) -> list[Place]:
+        """All that belong to a queue or topic of that name."""
+        return self._by_name.get(name, [])
+
+    def _note(self, place: Place) -> None:
+        self.places[place.kind, place.name, place.namespace, place.function_id] = place
+        self._by_name.setdefault(place.name, []).append(place)
 
     def save_place(self, place: Place, held: Place | None, done: OnDone) -> None:
         """Keep who subscribes, and with what settings; `done` gets how many jobs came from `held`, which all do."""
@@ -302,7 +313,11 @@ class JobStore:
             def total(query: str) -> int:
                 return sum(connection.execute(query, (place_id,)).fetchone()[0] for place_id in ids)
 
-            return Counts(total(_WAITING), total(_DELAYED), total(_DEAD))
+            connection.execute("BEGIN")  # of one moment: a job that moves is counted once
+            try:
+                return Counts(total(_WAITING), total(_DELAYED), total(_DEAD))
+            finally:
+                connection.execute("COMMIT")
 
         return await self._read(work)  # type: ignore[no-any-return]
 
@@ -325,7 +340,7 @@ class JobStore:
             for row in connection.execute(query, (*ids, limit, offset)):
                 letter = DeadLetter(*row)._replace(history=row[-1].encode())
                 found.append(letter)
-                size += letter.size
+                size += letter.size + _ROW_BYTES
                 if size > _SHOWN_BYTES and len(found) > 1:
                     raise ValueError(
                         f"{limit} of them are more than {_SHOWN_BYTES // MIB} MiB: ask for {len(found) - 1} or fewer (limit)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -186,7 +185,7 @@ class BuiltinAdapter:
             for destination, result in zip(destinations, results, strict=True):
                 destination.consumer.accepted(result)
 
-        self.store.insert_each([(each.place, _for(each.settings, job)) for each in destinations], accepted)
+        self.store.insert_each([(each.place, _for(each, job)) for each in destinations], accepted)
 
     def subscribe(self, subscription: Subscription) -> None:
         earlier = self._by_subscription.get(subscription.id)
@@ -220,6 +219,8 @@ class BuiltinAdapter:
         self._forget_target(found[0])
         destination = found[1]
         destination.subscribers.all.pop(subscription.id, None)
+        if for_good and destination.subscribers.all:  # the last of those that are left counts
+            destination.settings = list(destination.subscribers.all.values())[-1].settings
         destination.consumer.configure(self._topic_settings(destination))
         if for_good and not destination.subscribers.all:
             destination.place.subscribed = False
@@ -387,7 +388,8 @@ class BuiltinAdapter:
     # -- for people -----------------------------------------------------------------------------------------------
 
     async def stats(self, source: Source) -> Stats:
-        places, consumers = self._places(source), self._consumers_of(source)
+        places = self._places(source)
+        consumers = [consumer for place in places if (consumer := self._consumer_of(place)) is not None]
         try:
             counts = await self.store.counts(places)
         except StoreError as error:
@@ -443,22 +445,23 @@ class BuiltinAdapter:
 
     def _places(self, source: Source) -> list[Place]:
         """Of a topic all that there are, whoever subscribes now."""
+        named = [] if source.queue is None else self.store.places_of(source.queue.name)
+        of_topic = [] if source.topic is None else self.store.places_of(source.topic)
         return [
-            place
-            for place in self.store.places.values()
-            if (source.queue is not None and place.kind == "queue" and place.name == source.queue.name)
-            or (source.topic is not None and place.kind != "queue" and place.name == source.topic)
-        ]
+            *(place for place in named if place.kind == "queue"), *(place for place in of_topic if place.kind != "queue"),
+        ]  # fmt: skip
 
-    def _consumers_of(self, source: Source) -> Iterable[Consumer]:
-        places = {id(place) for place in self._places(source)}
-        return [consumer for consumer in self._consumers() if id(consumer.place) in places]
+    def _consumer_of(self, place: Place) -> Consumer | None:
+        if place.kind == "queue":
+            return self._queues.get(place.name)
+        destination = self._destinations.get(place.name, {}).get((place.namespace, place.function_id))
+        return None if destination is None else destination.consumer
 
     def _filled(self, place: Place) -> OnFilled:
         def filled(first: Key) -> None:
-            for consumer in self._consumers():
-                if consumer.place is place:
-                    consumer.filled(first)
+            consumer = self._consumer_of(place)
+            if consumer is not None:
+                consumer.filled(first)
 
         return filled
 
@@ -483,13 +486,14 @@ def _target_of(destination: _Destination, subscription: Subscription | None) -> 
     return subscription.function_id, subscription.namespace
 
 
-def _for(settings: SubscriberSettings, job: NewJob) -> NewJob:
+def _for(destination: _Destination, job: NewJob) -> NewJob:
     """The message as one destination gets it, with an id of its own."""
+    settings = destination.settings
     group_field = settings.message_group_field
     found, value = member(job.data, group_field) if group_field is not None else (False, None)
     return msgspec.structs.replace(
         job,
         id=new_id(),
         group=group_of(value) if found and value is not None else None,
-        delay_ms=0 if settings.fifo else settings.delay_ms,
+        delay_ms=0 if destination.consumer.settings.fifo else settings.delay_ms,
     )
