@@ -154,8 +154,8 @@ class Consumer:
         if accepted.job is not None and not self.settings.permits:
             self._head.more(accepted.job.key)  # nobody is there: the store keeps it
         elif accepted.job is not None:
-            self._head.offer(accepted.job)
-            self.pump()
+            if self._head.offer(accepted.job):
+                self.pump()
         elif accepted.ready_at is not None:
             self._at(accepted.ready_at, self._promote)
 

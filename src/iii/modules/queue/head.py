@@ -77,16 +77,19 @@ class Head:
                 return None
             pages += 1
 
-    def offer(self, job: Job) -> None:
-        """A job waits from now on: it was accepted, or it is due again."""
+    def offer(self, job: Job) -> bool:
+        """A job waits from now on: it was accepted, or it is due again. Whether it may be one of the next."""
         if job.seq in self._out:
-            return
+            return True
         if job.key > self._cursor:
             if not self.caught_up or len(self._window) >= _WINDOW or len(self._busy) > _BUSY_GROUPS:
                 self.caught_up = False  # its turn comes when the store is read
-                return
+                return True
             self._cursor = self._farthest = job.key
+            if not self._fifo and job.target in self._missing:
+                return False  # passed over like those before it, until its function comes
         self._add(job)
+        return True
 
     def settled(self, job: Job, again: bool) -> None:
         """What became of a job is in the store. `again`: it will wait again, and its group with it."""
