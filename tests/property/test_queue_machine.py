@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,11 +17,9 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.module import Queue
-from iii.modules.queue.schema import MIGRATIONS
 from iii.modules.queue.store import JobStore
-from iii.storage.memory_database import MemoryDatabase
-from iii.storage.transactions import Done, Work
 from tests.memory_engine import FakeClock, MemoryEngine
+from tests.property.late_database import LateDatabase
 
 QUEUES: dict[str, dict[str, Any]] = {
     "standard": {"concurrency": 2, "max_retries": 2, "backoff_ms": 100, "max_priority": 3},
@@ -38,51 +34,6 @@ ATTEMPTS = 2
 FUNCTIONS = "fgh"
 SMALL = {"_WINDOW": 3, "_PAGE": 3, "_PAGES_AT_ONCE": 2, "_MISSING_TARGETS": 2}  # so that every edge is met
 LARGE = "x" * 20_000  # read when it is delivered
-
-
-class LateDatabase(MemoryDatabase):
-    """Writes wait until they are committed, and then until they are told; reads wait too. A crash forgets what waits."""
-
-    def __init__(self) -> None:
-        super().__init__(MIGRATIONS)
-        self.late = True
-        self.forget()
-
-    def forget(self) -> None:
-        self.waiting: list[tuple[Work, Done]] = []
-        self.committed: list[Callable[[], None]] = []
-        self.reads: list[tuple[Work, Done]] = []
-
-    @property
-    def at_rest(self) -> bool:
-        return not (self.waiting or self.committed or self.reads)
-
-    def write(self, work: Work, done: Done, size: int = 0, slow: bool = False) -> None:
-        if self.late:
-            self.waiting.append((work, done))
-        else:
-            super().write(work, done)
-
-    def read(self, work: Work, done: Done) -> None:
-        if self.late:
-            self.reads.append((work, done))
-        else:
-            super().read(work, done)
-
-    def commit(self, count: int) -> None:
-        batch, self.waiting = self.waiting[:count], self.waiting[count:]
-        for work, done in batch:
-            super().write(work, lambda result, error, done=done: self.committed.append(partial(done, result, error)))  # type: ignore[misc]
-
-    def tell(self, count: int) -> None:
-        batch, self.committed = self.committed[:count], self.committed[count:]
-        for told in batch:
-            told()
-
-    def look(self) -> None:
-        batch, self.reads = self.reads, []
-        for work, done in batch:
-            super().read(work, done)
 
 
 class QueueMachine(RuleBasedStateMachine):

@@ -9,62 +9,16 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 
-from iii.modules.queue.schema import MIGRATIONS
-from iii.storage.memory_database import MemoryDatabase
-from iii.storage.transactions import Done, Work
 from tests.memory_engine import MemoryWorker
+from tests.property.late_database import LateDatabase
 from tests.unit.modules.queue.conftest import House
 
 ATTEMPTS = 3
 WALKS = 40  # of each kind
-
-
-class LateDatabase(MemoryDatabase):
-    """What is written is seen by readers first and told later; slow reads take their time."""
-
-    def __init__(self) -> None:
-        super().__init__(MIGRATIONS)
-        self.late = False
-        self.writes: list[tuple[Work, Done]] = []
-        self.committed: list[Callable[[], None]] = []
-        self.reads: list[tuple[Work, Done]] = []
-
-    def write(self, work: Work, done: Done, size: int = 0, slow: bool = False) -> None:
-        if self.late:
-            self.writes.append((work, done))
-        else:
-            super().write(work, done)
-
-    def read(self, work: Work, done: Done) -> None:
-        if self.late:
-            self.reads.append((work, done))
-        else:
-            super().read(work, done)
-
-    def commit(self) -> None:
-        writes, self.writes = self.writes, []
-        for work, done in writes:
-            super().write(work, lambda result, error, done=done: self.committed.append(partial(done, result, error)))  # type: ignore[misc]
-
-    def tell(self) -> None:
-        committed, self.committed = self.committed, []
-        for told in committed:
-            told()
-
-    def look(self) -> None:
-        reads, self.reads = self.reads, []
-        for work, done in reads:
-            super().read(work, done)
-
-    @property
-    def at_rest(self) -> bool:
-        return not (self.writes or self.committed or self.reads)
 
 
 class Job:
@@ -107,7 +61,7 @@ class Walk:
         self.functions = [f"f{number}" for number in range(choice([2, 4, 8]))]
         self.groups = choice([1, 3, 12])
         self.house = House(queue_configs={"q": config})
-        self.database = LateDatabase()
+        self.database = LateDatabase(late=False)
         self.house.adapter.store.database = self.database
         self.order = itertools.count(1)
         self.jobs: list[Job] = []
@@ -206,7 +160,7 @@ class Walk:
         self.present.clear()
         self.house.clock.timers.clear()
         self.house.clock._queue.clear()
-        database, self.database = self.database, LateDatabase()
+        database, self.database = self.database, LateDatabase(late=False)
         database.closed = True
         self.house._open()
         self.house.adapter.store.database = self.database

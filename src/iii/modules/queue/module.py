@@ -54,7 +54,7 @@ from iii.storage.memory_database import MemoryDatabase
 
 logger = logging.getLogger(__name__)
 
-json_text = msgspec.json.Encoder().encode
+_json = msgspec.json.Encoder().encode
 _ADAPTERS = {
     "builtin": "builtin",
     "memory": "builtin",
@@ -139,7 +139,7 @@ class Queue(Module):
             if receipt is None:
                 invocation.refuse(EnqueueFailed(f"Queue '{request.queue}' cannot take the job: {error}"))
             else:
-                invocation.complete(b'{"messageReceiptId":%b}' % json_text(receipt))
+                invocation.complete(b'{"messageReceiptId":%b}' % _json(receipt))
 
         self.adapter.enqueue(queue, job, kept)
         return LATER
