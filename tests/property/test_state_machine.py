@@ -43,7 +43,7 @@ class StateMachine(RuleBasedStateMachine):
 
     def start(self) -> None:
         adapter = self.adapter
-        if adapter.kind({"kv": "kv", "redis": "redis"}) == "kv":
+        if adapter.kind(StateConfig.adapters) == "kv":
             adapter = AdapterConfig(config={**(adapter.config or {}), "file_path": self.folder.name})
         self.engine = Engine(LoopClock(self.loop))
         self.state = State(self.engine, StateConfig(adapter=adapter))

@@ -4,7 +4,8 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from os.path import expanduser
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -12,12 +13,14 @@ from msgspec import Struct
 from iii.net.start_failure import StartFailure
 from iii.server.document import quoted, shown, suggestion
 from iii.server.secrets import HIDDEN, is_secret
+from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
 
 C = TypeVar("C", bound=Struct)
 
 # A key that closes something is never ignored, whatever form: what it was to close would stand open (C4)
 GUARDING_KEYS = frozenset({"allowed_origins", "auth_function", "auth_function_id", "middleware_function_id", "rbac"})
 
+_ADAPTER_PATH = "adapter.config."
 _ERROR = re.compile(r"(?P<text>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")  # `[...]` is some member of a mapping
 _EXPECTED = re.compile(r"Expected `([^`]+)`(.*?)(?:, got `[^`]+`)?$")
@@ -34,25 +37,92 @@ _TYPE_NAMES = {
 
 
 def decode_block(block: object, declared: type[C], place: str, *, strict: bool, warnings: list[str]) -> C:
-    """The block as `declared`.
+    """The block as `declared`, that of its adapter included.
 
     A key that `declared` does not have is an error if `strict` (the `name:` form) or if its Struct forbids unknown
-    fields, otherwise it is ignored with a warning. Raises StartFailure beginning with `place`.
+    fields, otherwise it is ignored with a warning. So is an unknown `store_method` (P3). A path that begins with `~/`
+    leads to the home folder (P4). Raises StartFailure beginning with `place`.
     """
     if block is None:
         block = {}
     if not isinstance(block, dict):
         raise StartFailure(f"{place}: config: expected a mapping, got {shown(block)}")
-    for path, key, struct in _unknown_keys(block, declared, ""):
-        known = tuple(field.encode_name for field in msgspec.structs.fields(struct))
-        text = f"{place}: unknown key {quoted(path + key)}{suggestion(key, known)}"
-        if strict or struct.__struct_config__.forbid_unknown_fields or key in GUARDING_KEYS:
-            raise StartFailure(text)
-        warnings.append(f"{text}; it is ignored")
+    reading = _Reading(declared, place, strict, warnings)
+    config = reading.decoded(block, declared, "")
+    adapters: Adapters | None = getattr(declared, "adapters", None)
+    adapter: AdapterConfig | None = getattr(config, "adapter", None)
+    if adapters is None or adapter is None:
+        return config
     try:
-        return msgspec.convert(block, declared, strict=True)
-    except msgspec.ValidationError as error:
-        raise StartFailure(f"{place}: {_explanation(str(error), block, declared)}") from None
+        kind = adapter.kind(adapters)
+    except StartFailure as error:
+        raise StartFailure(f"{place}: {error}") from None
+    own = msgspec.to_builtins(reading.decoded(adapter.config or {}, adapters.blocks[kind], _ADAPTER_PATH))
+    return msgspec.structs.replace(config, adapter=msgspec.structs.replace(adapter, config=own))
+
+
+def home_of(key: str, declared: type[Struct]) -> str | None:
+    """Where below an entry a key belongs: `config`, `config.adapter.config`; None if the module has no such key."""
+    adapters: Adapters | None = getattr(declared, "adapters", None)
+    homes: list[tuple[str, type[Struct]]] = [("config", declared)]
+    homes += [(f"config.{_ADAPTER_PATH[:-1]}", block) for block in adapters.blocks.values()] if adapters else []
+    return next((path for path, struct in homes if key in _keys(struct)), None)
+
+
+class _Reading(NamedTuple):
+    """One block while it is read."""
+
+    module: type[Struct]
+    place: str
+    strict: bool
+    warnings: list[str]
+
+    def decoded(self, block: dict[str, Any], declared: type[C], path: str) -> C:
+        """One level of it; `path` is where it stands in the block."""
+        for inner, key, struct in _unknown_keys(block, declared, path):
+            self._judge(inner, key, struct)
+        block = _with_home(block)
+        if not self.strict:
+            block = self._without_unknown_method(block, declared, path)
+        try:
+            return msgspec.convert(block, declared, strict=True)
+        except msgspec.ValidationError as error:
+            raise StartFailure(f"{self.place}: {path}{_explanation(str(error), block, declared)}") from None
+
+    def _judge(self, path: str, key: str, struct: type[Struct]) -> None:
+        """Raises StartFailure for a key that may not be ignored."""
+        home = home_of(key, self.module)
+        known = suggestion(key, _keys(struct))
+        hint = f"; it belongs under '{home}'" if home is not None and "did you mean" not in known else known
+        text = f"{self.place}: unknown key {quoted(path + key)}{hint}"
+        if self.strict or struct.__struct_config__.forbid_unknown_fields or key in GUARDING_KEYS:
+            raise StartFailure(text)
+        self.warnings.append(f"{text}; it is ignored")
+
+    def _without_unknown_method(self, block: dict[str, Any], declared: type[Struct], path: str) -> dict[str, Any]:
+        """Old files may name a store that there is not (04 §2.3, 05 check 63)."""
+        if "store_method" not in _keys(declared) or block.get("store_method") in (None, *get_args(StoreMethod)):
+            return block
+        self.warnings.append(
+            f"{self.place}: {path}store_method: unknown value {shown(block['store_method'])}, expected "
+            f"{' or '.join(get_args(StoreMethod))}; everything is kept in memory and lost when the engine exits"
+        )
+        return {key: value for key, value in block.items() if key != "store_method"}
+
+
+def _with_home(block: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: expanduser(value) if _is_path(key) and isinstance(value, str) and value[:2] in ("~", "~/") else value
+        for key, value in block.items()
+    }
+
+
+def _is_path(key: object) -> bool:
+    return isinstance(key, str) and key.endswith("_path")
+
+
+def _keys(struct: type[Struct]) -> tuple[str, ...]:
+    return tuple(field.encode_name for field in msgspec.structs.fields(struct))
 
 
 def _unknown_keys(value: object, declared: object, path: str) -> Iterator[tuple[str, str, type[Struct]]]:
@@ -108,6 +178,8 @@ def _explanation(text: str, block: dict[str, Any], declared: object) -> str:
     missing = _MISSING.match(what)
     if missing is not None:
         return f"{path}.{missing[1]}".removeprefix(".") + ": is missing"
+    if "`key` in" in text:
+        return f"{_key_in_need_of_quotes(path, block)}: a key must be text; write it in quotes"
     found_at = _follow(path, block, declared)
     allowed = [choice for option in _alternatives(found_at.declared) for choice in typing.get_args(option)]
     expected = _EXPECTED.match(what)
@@ -116,10 +188,12 @@ def _explanation(text: str, block: dict[str, Any], declared: object) -> str:
     elif expected is not None:
         names = (_TYPE_NAMES.get(name, name) for name in expected[1].split(" | ") if name != "null")
         what = f"expected {' or '.join(names)}{expected[2]}"
+        if "matching regex" in expected[2] and found_at.form is not None:
+            what = f"expected {found_at.form}"
     else:
         what = what[:1].lower() + what[1:]
-    value = HIDDEN if is_secret(found_at.name) else shown(found_at.value)
-    return f"{found_at.path.removeprefix('.') or 'config'}: {what}, got {value}"
+    quotes = "; write it without quotes" if _fits_without_quotes(found_at) else ""
+    return f"{found_at.path.removeprefix('.') or 'config'}: {what}, got {_value_shown(found_at)}{quotes}"
 
 
 class _Place(NamedTuple):
@@ -129,6 +203,24 @@ class _Place(NamedTuple):
     name: str
     value: Any
     declared: object
+    form: str | None = None  # what a text must look like, in words
+
+
+def _value_shown(place: _Place) -> str:
+    """An address may hold a password, whatever its key is called."""
+    return HIDDEN if is_secret(place.name) or "@" in str(place.value) else shown(place.value)
+
+
+def _fits_without_quotes(place: _Place) -> bool:
+    text = place.value
+    return isinstance(text, str) and text.isascii() and text.isdigit() and _converts(int(text), place.declared)
+
+
+def _key_in_need_of_quotes(path: str, value: Any) -> str:
+    """The path of the first key that is no text, in the mapping to which msgspec's path leads."""
+    for name, index in _STEP.findall(path):
+        value = value[name] if name else value[int(index)]
+    return f"{path}.{next(key for key in value if not isinstance(key, str))}".removeprefix(".")
 
 
 def _follow(path: str, value: Any, declared: object) -> _Place:
@@ -136,8 +228,11 @@ def _follow(path: str, value: Any, declared: object) -> _Place:
     for name, index in _STEP.findall(path):
         struct, items = _struct_in(place.declared), _item_type(place.declared)
         if name and struct is not None:
-            hint = typing.get_type_hints(struct)[_attribute(struct, name)]
-            place = _Place(f"{place.path}.{name}", name, place.value[name], hint)
+            attribute = _attribute(struct, name)
+            hint = typing.get_type_hints(struct)[attribute]
+            metadata = getattr(typing.get_type_hints(struct, include_extras=True)[attribute], "__metadata__", ())
+            form = next((meta.extra["form"] for meta in metadata if meta.extra and "form" in meta.extra), None)
+            place = _Place(f"{place.path}.{name}", name, place.value[name], hint, form)
         elif index == "...":
             key = next(key for key, item in place.value.items() if not _converts(item, items))
             place = _Place(f"{place.path}.{key}", str(key), place.value[key], items)

@@ -12,9 +12,9 @@ from msgspec import Struct
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import NAMESPACE_GRACE_MS
 from iii.server import catalogue, document
-from iii.server.block import decode_block
+from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
-from iii.server.document import Document, Entry, Form
+from iii.server.document import Document, Entry, Form, quoted, suggestion
 from iii.server.expansion import expand
 
 DEFAULT_PATH = "config.yaml"
@@ -107,8 +107,9 @@ class ServerConfig(NamedTuple):
 def load(path: Path, *, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
     """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure on any mistake."""
     source = str(path)
-    text = expand(_read(path), environment, source)
-    return _resolve(document.parse(text, source), source, path.absolute(), host, environment)
+    expanded = expand(_read(path), environment, source)
+    read = document.parse(expanded.text, source)
+    return _resolve(read, source, path.absolute(), host, environment, expanded.warnings)
 
 
 def without_file(*, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
@@ -145,9 +146,14 @@ def _read(path: Path) -> str:
 
 
 def _resolve(
-    read: Document, source: str, path: Path | None, host: str | None, environment: Mapping[str, str]
+    read: Document,
+    source: str,
+    path: Path | None,
+    host: str | None,
+    environment: Mapping[str, str],
+    warned: Iterable[str] = (),
 ) -> ServerConfig:
-    warnings = list(read.warnings)
+    warnings = list(warned)
     _refuse_both_names(read.entries or (), source)
     listed = _listed(read, source)
     entries = [
@@ -190,9 +196,7 @@ def _listed(read: Document, source: str) -> list[tuple[KnownModule, Entry]]:
         known = _known(entry, source)
         first = next((other for row, other in listed if row is known), None)
         if first is not None and not known.repeatable:
-            raise StartFailure(
-                f"{source}: {entry.origin}: '{known.name}' is already listed at {first.origin}; keep one"
-            )
+            raise StartFailure(f"{entry.at(source)}: '{known.name}' is already listed at {first.origin}; keep one")
         listed.append((known, entry))
     present = {known for known, _ in listed}
     for known in CATALOGUE:
@@ -204,7 +208,7 @@ def _listed(read: Document, source: str) -> list[tuple[KnownModule, Entry]]:
 
 def _known(entry: Entry, source: str) -> KnownModule:
     known = catalogue.by_name(entry.name) or catalogue.by_class(entry.name)
-    place = f"{source}: {entry.origin}"
+    place = entry.at(source)
     available = f"Available: {', '.join(catalogue.available())}"
     if known is None:
         near = get_close_matches(entry.name, catalogue.available(), n=1)
@@ -237,9 +241,16 @@ def _instances(listed: Iterable[tuple[KnownModule, Entry]]) -> list[str]:
 
 
 def _module_entry(instance: str, known: KnownModule, entry: Entry, source: str, warnings: list[str]) -> ModuleEntry:
-    place = f"{source}: {entry.origin} ({entry.name})"
+    place = f"{entry.at(source)} ({entry.name})"
     form = None if entry.origin == IMPLIED else entry.form
-    config = decode_block(entry.block, known.config_type(), place, strict=form == "name", warnings=warnings)
+    declared = known.config_type()
+    for key in entry.stray:
+        home = home_of(key, declared)
+        if home is not None and form == "name":  # it may decide what survives a restart (P3)
+            raise StartFailure(f"{place}: key {quoted(key)} stands beside 'config:'; it belongs under '{home}'")
+        hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
+        warnings.append(f"{place}: unknown key {quoted(key)} is ignored{hint}")
+    config = decode_block(entry.block, declared, place, strict=form == "name", warnings=warnings)
     return ModuleEntry(instance, known, config, place, form)
 
 

@@ -33,6 +33,8 @@ class Entry(NamedTuple):
         name: as written.
         block: its `config`; None when absent or null.
         has_image: whether it names a container image, which only an external worker may (07 §4.3).
+        stray: further keys beside `name` and `config`; whether they belong into the block is for its reader to say.
+        line: of the file, from 1; None if the file does not list it.
     """
 
     origin: str
@@ -40,6 +42,12 @@ class Entry(NamedTuple):
     name: str
     block: object = None
     has_image: bool = False
+    stray: tuple[str, ...] = ()
+    line: int | None = None
+
+    def at(self, source: str) -> str:
+        """The place for messages: `config.yaml:12: workers[1]`."""
+        return f"{source}:{self.line}: {self.origin}" if self.line else f"{source}: {self.origin}"
 
 
 class Document(NamedTuple):
@@ -49,13 +57,11 @@ class Document(NamedTuple):
         entries: of both lists; None if neither list is there or has a value, which asks for the default set (C1).
         port: top-level port of the old form; None when absent.
         grace_ms: `registration_namespace_grace_ms`; None when absent.
-        warnings: what was accepted, but probably not meant.
     """
 
     entries: tuple[Entry, ...] | None = None
     port: int | None = None
     grace_ms: int | None = None
-    warnings: tuple[str, ...] = ()
 
 
 class YamlLoader(_SafeLoader):
@@ -96,7 +102,7 @@ YamlLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 def parse(text: str, source: str) -> Document:
     """Read expanded YAML text. Raises StartFailure naming `source`, the place and the remedy."""
     try:
-        content = yaml.load(text, YamlLoader)  # a safe loader
+        content, lines = _content(text)
     except yaml.YAMLError as error:
         raise StartFailure(f"{source}{_where(error)}: not valid YAML: {_problem(error, text)}") from None
     except (RecursionError, ValueError) as error:
@@ -108,14 +114,31 @@ def parse(text: str, source: str) -> Document:
         raise StartFailure(
             f"{source}: expected keys such as 'workers:' at the top level, got {shown(content)}; an empty file is fine"
         )
-    return _document(content, source)
+    return _document(content, source, lines)
 
 
-def _document(content: dict[Any, Any], source: str) -> Document:
+def _content(text: str) -> tuple[Any, dict[str, int]]:
+    """The document, and the line on which each entry of a list begins, by origin."""
+    loader = YamlLoader(text)  # a safe loader
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, {}
+        lines = {
+            f"{key.value}[{index}]": item.start_mark.line + 1
+            for key, items in (node.value if isinstance(node, yaml.MappingNode) else ())
+            if isinstance(items, yaml.SequenceNode)
+            for index, item in enumerate(items.value)
+        }
+        return loader.construct_document(node), lines
+    finally:
+        loader.dispose()
+
+
+def _document(content: dict[Any, Any], source: str, lines: dict[str, int]) -> Document:
     for key in content:
         if key not in TOP_LEVEL_KEYS:
             raise StartFailure(f"{source}: unknown top-level key {quoted(key)}{suggestion(key, TOP_LEVEL_KEYS)}")
-    warnings: list[str] = []
     entries: tuple[Entry, ...] | None = None
     for list_name in LISTS:
         items = content.get(list_name)
@@ -123,34 +146,32 @@ def _document(content: dict[Any, Any], source: str) -> Document:
             continue
         if not isinstance(items, list):
             raise StartFailure(f"{source}: {list_name}: expected a list of modules, got {shown(items)}")
-        found = (_entry(item, f"{list_name}[{index}]", source, warnings) for index, item in enumerate(items))
+        origins = [f"{list_name}[{index}]" for index in range(len(items))]
+        found = (_entry(item, origin, source, lines.get(origin)) for item, origin in zip(items, origins, strict=True))
         entries = (*(entries or ()), *found)
     return Document(
         entries=entries,
         port=_whole_number(content, "port", MAX_PORT, source),
         grace_ms=_whole_number(content, "registration_namespace_grace_ms", None, source),
-        warnings=tuple(warnings),
     )
 
 
-def _entry(item: object, origin: str, source: str, warnings: list[str]) -> Entry:
+def _entry(item: object, origin: str, source: str, line: int | None) -> Entry:
+    place = f"{source}:{line}: {origin}" if line else f"{source}: {origin}"
     if not isinstance(item, dict):
         hint = f"; write '- name: {item}'" if isinstance(item, str) else ""
-        raise StartFailure(f"{source}: {origin}: expected a mapping with 'name', got {shown(item)}{hint}")
+        raise StartFailure(f"{place}: expected a mapping with 'name', got {shown(item)}{hint}")
     given: list[Form] = [form for form in ("name", "class") if form in item]
     if len(given) != 1:
         problem = "has both 'name' and 'class', keep one" if given else "needs the key 'name'"
         misspelt = "" if given else suggestion(next(iter(item), ""), ("name", "class"))
-        raise StartFailure(f"{source}: {origin}: {problem}{misspelt}")
+        raise StartFailure(f"{place}: {problem}{misspelt}")
     form = given[0]
     name = item[form]
     if not isinstance(name, str) or not name.strip():
-        raise StartFailure(f"{source}: {origin}: {form}: expected the name of a module, got {shown(name)}")
-    for key in item:
-        if key not in ENTRY_KEYS:
-            known = suggestion(key, ENTRY_KEYS, "; settings of the module go under 'config:'")
-            warnings.append(f"{source}: {origin} ({name}): key {quoted(key)} is not known and ignored{known}")
-    return Entry(origin, form, name.strip(), item.get("config"), item.get("image") is not None)
+        raise StartFailure(f"{place}: {form}: expected the name of a module, got {shown(name)}")
+    stray = tuple(str(key) for key in item if key not in ENTRY_KEYS)
+    return Entry(origin, form, name.strip(), item.get("config"), item.get("image") is not None, stray, line)
 
 
 def _whole_number(content: dict[Any, Any], key: str, maximum: int | None, source: str) -> int | None:

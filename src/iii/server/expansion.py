@@ -8,11 +8,13 @@ import yaml
 
 from iii.net.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
-from iii.server.document import YamlLoader
+from iii.server.document import YamlLoader, shown
 
 ENGINE_VERSION_DEFAULT = "__III_ENGINE_VERSION__"  # as a default, it stands for the version of this engine
 
 _REFERENCE = re.compile(r"\$\{([^}:]+)(?::([^}]*))?\}")
+_NUMBER = re.compile(r"-[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
+_TOKEN = re.compile(r"IIIx\d+x")
 _INERT = re.compile(r"(?:[\w/][\w./+=@-]*)?", re.ASCII)  # cannot mean more to YAML than one scalar
 _QUOTES_AND_BRACKETS = ('""', "''", "[]", "{}")
 
@@ -28,38 +30,55 @@ class _Substitution(NamedTuple):
         return f"IIIx{index}x"
 
 
-def expand(text: str, environment: Mapping[str, str], source: str) -> str:
-    """The text with every reference replaced; not recursive; lines that are only a comment stay as they are.
+class Expanded(NamedTuple):
+    """The text with every reference replaced, and what was probably not meant."""
+
+    text: str
+    warnings: tuple[str, ...] = ()
+
+
+def expand(text: str, environment: Mapping[str, str], source: str) -> Expanded:
+    """Replace every reference, not recursively; comments stay as they are.
 
     Raises StartFailure for a variable without value and default, and for a value that would change the structure of
     the document around it: a secret with a `#` in it must not silently lose its tail.
     """
     substitutions: list[_Substitution] = []
-    expanded = _replace(text, environment, source, lambda found: _keep(substitutions, found))
+    missing: list[_Substitution] = []
+    expanded = _replace(
+        text, environment, lambda found: _keep(substitutions, found), lambda found: _keep(missing, found)
+    )
+    _refuse_missing(text, environment, source, missing)
     for found in substitutions:
         if "\n" in found.value or "\r" in found.value:
             raise _structure_changed(found, source, "it contains a line break")
     if not all(_INERT.fullmatch(found.value) for found in substitutions):
         _check_structure(text, environment, source, substitutions)
-    return expanded
+    return Expanded(expanded, tuple(_warnings(text, environment, source)))
 
 
-def _keep(substitutions: list[_Substitution], found: _Substitution) -> str:
-    substitutions.append(found)
+def _keep(kept: list[_Substitution], found: _Substitution) -> str:
+    kept.append(found)
     return found.value
 
 
-def _replace(text: str, environment: Mapping[str, str], source: str, substitute: Callable[[_Substitution], str]) -> str:
+def _replace(
+    text: str,
+    environment: Mapping[str, str],
+    substitute: Callable[[_Substitution], str],
+    lack: Callable[[_Substitution], str],
+) -> str:
+    """Args:
+    lack: what stands for a variable without value and default; its `value` is the reference itself.
+    """
+
     def replace(match: re.Match[str]) -> str:
         name, default = match.groups()
         value = environment.get(name)
         if value is not None:
             return substitute(_Substitution(name, value, number))
         if default is None:
-            raise StartFailure(
-                f"{source}:{number}: Environment variable '{name}' not set and no default provided; "
-                f"set it, or write ${{{name}:DEFAULT}}"
-            )
+            return lack(_Substitution(name, match[0], number))
         return PACKAGE_VERSION if default == ENGINE_VERSION_DEFAULT else str(default)
 
     lines = text.split("\n")
@@ -67,6 +86,53 @@ def _replace(text: str, environment: Mapping[str, str], source: str, substitute:
         if "${" in line and not line.lstrip().startswith("#"):
             lines[number - 1] = _REFERENCE.sub(replace, line)
     return "\n".join(lines)
+
+
+def _refuse_missing(text: str, environment: Mapping[str, str], source: str, missing: list[_Substitution]) -> None:
+    """Raise StartFailure for the first reference without value that is not in a comment behind a value."""
+    if not missing:
+        return
+    counter = iter(range(len(missing)))
+    marked = _replace(text, environment, lambda found: found.value, lambda found: found.token(next(counter)))
+    try:
+        said = set(_TOKEN.findall("\n".join(_scalars(yaml.compose(marked, YamlLoader)))))
+    except (yaml.YAMLError, RecursionError):
+        said = set(_TOKEN.findall(marked))  # the file itself is broken, or a value breaks it; this comes first
+    for index, found in enumerate(missing):
+        if found.token(index) in said:
+            raise StartFailure(
+                f"{source}:{found.line}: Environment variable '{found.name}' not set and no default provided; "
+                f"set it, or write ${{{found.name}:DEFAULT}}"
+            )
+
+
+def _scalars(root: yaml.Node | None) -> Iterator[str]:
+    return (str(node.value) for node, _ in _pairs(root, root) if isinstance(node, yaml.ScalarNode))
+
+
+def _warnings(text: str, environment: Mapping[str, str], source: str) -> Iterator[str]:
+    """References that other programs read differently (P4)."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if "${" not in line or line.lstrip().startswith("#"):
+            continue
+        for match in _REFERENCE.finditer(line):
+            name, default = match.groups()
+            place = f"{source}:{number}: {match[0]}"
+            if default is None:
+                continue
+            if "${" in default:
+                yield (
+                    f"{place}: references cannot be nested; the default is {shown(default)}, and what follows it "
+                    "stays in the text"
+                )
+            elif environment.get(name) == "":
+                yield f"{place}: the variable is set but empty, so the default is not used; unset it to use the default"
+            elif default.startswith("-") and not _NUMBER.fullmatch(default):
+                meant = f"${{{name}:{default[1:]}}}"
+                yield (
+                    f"{place}: the default is {shown(default)} with the hyphen; a shell would read "
+                    f"{shown(default[1:])}: for that, write {meant}"
+                )
 
 
 def _check_structure(
@@ -81,7 +147,7 @@ def _check_structure(
             index = next(counter)
             return found.value if index == real else found.token(index)
 
-        return yaml.compose(_replace(text, environment, source, substitute), YamlLoader)
+        return yaml.compose(_replace(text, environment, substitute, lambda lacking: lacking.value), YamlLoader)
 
     try:
         expected = document(None)

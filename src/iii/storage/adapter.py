@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import typing
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +20,7 @@ logger = logging.getLogger(__name__)
 C = TypeVar("C", bound=Struct)
 
 SAVE_INTERVAL_MS = 5000
+StoreMethod: TypeAlias = Literal["in_memory", "file_based"]
 
 
 class AdapterConfig(Struct, frozen=True, kw_only=True):
@@ -32,53 +32,46 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     )
     config: dict[str, Any] | None = None
 
-    def kind(self, aliases: Mapping[str, str], default: str = "kv") -> str:
+    def kind(self, adapters: Adapters) -> str:
         """The canonical name. Raises StartFailure if there is no such adapter."""
         if self.name is not None and self.class_ is not None:
             logger.warning("adapter: `name` and `class` are both given; `name` counts")
-        called = self.name or self.class_ or default
-        kind = aliases.get(called, called)
-        if kind not in aliases.values():
-            available = ", ".join(sorted(set(aliases.values())))
-            near = get_close_matches(called, sorted(aliases), n=1)
+        called = self.name or self.class_ or adapters.default
+        kind = adapters.kinds.get(called)
+        if kind is None:
+            available = ", ".join(sorted(set(adapters.kinds.values())))
+            near = get_close_matches(called, sorted(adapters.kinds), n=1)
             hint = f". Did you mean '{near[0]}'?" if near else ""
             raise StartFailure(f"Adapter factory '{called}' not found. Available: [{available}]{hint}")
         return kind
 
-    def block(self, declared: type[C], place: str) -> C:
-        """Its own block.
-
-        Raises StartFailure, beginning with `place`, for a value of the wrong kind, and for a key that is not known;
-        where the adapter is given by `class`, as in old files, that is ignored with a warning (C4).
-        """
-        given = self.config or {}
-        known = sorted(field.encode_name for field in msgspec.structs.fields(declared))
-        for key in sorted(given.keys() - set(known)):
-            near = get_close_matches(str(key), known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            text = f"{place}: unknown key 'adapter.config.{key}', {hint}"
-            if self.name is not None or self.class_ is None:
-                raise StartFailure(text)
-            logger.warning("%s It is ignored", text)
+    def block(self, declared: type[C]) -> C:
+        """Its own block. A file's has been judged when the file was read. Raises StartFailure for a wrong value."""
         try:
-            return msgspec.convert({key: value for key, value in given.items() if key in known}, declared)
+            return msgspec.convert(self.config or {}, declared)
         except msgspec.ValidationError as error:
-            raise StartFailure(f"{place}: adapter.config: {_explained(error, declared)}") from None
+            raise StartFailure(f"adapter.config: {error}") from None
 
 
-def _explained(error: msgspec.ValidationError, declared: type[Struct]) -> str:
-    """With the values that there are, where there are few."""
-    text, _, key = str(error).partition(" - at `$.")
-    hint = typing.get_type_hints(declared).get(key.rstrip("`"))
-    allowed = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
-    return f"{key.rstrip('`')}: {text}" + (f", expected {' or '.join(map(str, allowed))}" if allowed else "")
+class Adapters(NamedTuple):
+    """Which adapters a module has; its `Config` carries it as `adapters`.
+
+    Attributes:
+        kinds: every accepted name, old classes too, and the adapter that it means (C5).
+        blocks: the Struct of each adapter's own block.
+        default: the name that counts where none is given.
+    """
+
+    kinds: Mapping[str, str]
+    blocks: Mapping[str, type[Struct]]
+    default: str = "kv"
 
 
 class KvConfig(Struct, frozen=True, kw_only=True):
     """The block of the adapter `kv`."""
 
     store_method: Annotated[
-        str, Meta(description="`in_memory`, gone with the process, or `file_based`, an embedded store.")
+        StoreMethod, Meta(description="`in_memory`, gone with the process, or `file_based`, an embedded store.")
     ] = "in_memory"
     file_path: Annotated[str, Meta(description="Folder of the store; made if it is missing.")] = "kv_store_data.db"
     durability: Annotated[
@@ -94,7 +87,14 @@ class KvConfig(Struct, frozen=True, kw_only=True):
 class RedisConfig(Struct, frozen=True, kw_only=True):
     """The block of the adapter `redis`."""
 
-    redis_url: Annotated[str, Meta(description="Address of the Redis server.")] = "redis://localhost:6379"
+    redis_url: Annotated[
+        str,
+        Meta(
+            pattern="^(rediss?|unix)://",
+            extra={"form": "an address such as redis://localhost:6379"},
+            description="Address of the Redis server.",
+        ),
+    ] = "redis://localhost:6379"
 
 
 def kv_items(config: KvConfig, part: str, save_interval_ms: int | None = None) -> Items:
@@ -104,10 +104,7 @@ def kv_items(config: KvConfig, part: str, save_interval_ms: int | None = None) -
         part: the module's own folder below `file_path` (C9).
         save_interval_ms: what the module's block says, before the adapter's own.
     """
-    method = config.store_method
-    if method not in ("in_memory", "file_based"):
-        logger.warning("%s: store_method %r is not known: items are kept in memory", part, method)
-    if method != "file_based":
+    if config.store_method != "file_based":
         logger.warning(
             "%s keeps its items in memory: they are gone when the engine ends (store_method: in_memory)", part
         )

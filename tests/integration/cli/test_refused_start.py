@@ -24,12 +24,12 @@ from tests.integration.cli.conftest import Iii
         ("workers: [{name: iii-worker-manager, config: {port: 65536}}]", ["config.yaml", "port", "65536"]),
         (
             "workers: [{name: iii-queue, config: {queue_configs: {q: {type: x}}}}]",
-            ["config.yaml: workers[0] (iii-queue): Queue 'q' has invalid type 'x'. Must be 'standard' or 'fifo'"],
+            ["config.yaml:1: workers[0] (iii-queue): Queue 'q' has invalid type 'x'. Must be 'standard' or 'fifo'"],
         ),
         (
             "workers: [{name: iii-queue, config: {adapter: {name: builtin, config: {store_metod: file_based}}}}]",
             [
-                "config.yaml: workers[0] (iii-queue): unknown key 'adapter.config.store_metod', did you mean 'store_method'?"
+                "config.yaml:1: workers[0] (iii-queue): unknown key 'adapter.config.store_metod', did you mean 'store_method'?"
             ],
         ),
         ("port: ${NOT_SET}", ["config.yaml:1", "'NOT_SET' not set and no default provided"]),

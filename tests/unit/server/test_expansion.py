@@ -8,7 +8,7 @@ from iii.server.expansion import expand
 
 
 def expanded(text: str, **environment: str) -> str:
-    return expand(text, environment, "config.yaml")
+    return expand(text, environment, "config.yaml").text
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,46 @@ def test_07_check_35_unset_without_default_ends_the_start() -> None:
 
 def test_a_line_that_is_a_comment_is_left_alone() -> None:
     assert expanded("  # port: ${NEVER_SET}\nport: 1") == "  # port: ${NEVER_SET}\nport: 1"
+
+
+def test_a_comment_behind_a_value_is_left_alone() -> None:
+    """bugs.md, minor: only references that stand in a value need one."""
+    text = "a: 1 # ${NEVER_SET}\nb: '# ${HASH:x}'\nworkers: [] # ${ALSO}"
+    assert expanded(text) == "a: 1 # ${NEVER_SET}\nb: '# x'\nworkers: [] # ${ALSO}"
+    with pytest.raises(StartFailure, match=r"config.yaml:2: Environment variable 'B' not set"):
+        expanded("a: 1 # ${A}\nb: 'x # ${B}' # ${C}")
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "warning"),
+    [
+        (
+            "folder: ${DATA:-./data}",
+            {},
+            'config.yaml:1: ${DATA:-./data}: the default is "-./data" with the hyphen; '
+            'a shell would read "./data": for that, write ${DATA:./data}',
+        ),
+        (
+            "\nport: ${PORT:3111}",
+            {"PORT": ""},
+            "config.yaml:2: ${PORT:3111}: the variable is set but empty, so the default is not used; "
+            "unset it to use the default",
+        ),
+        (
+            "a: ${A:${B:x}}",
+            {},
+            'config.yaml:1: ${A:${B:x}: references cannot be nested; the default is "${B:x", '
+            "and what follows it stays in the text",
+        ),
+        ("a: ${A:-5} ${B:-1.5e3} ${C:x-y}", {}, None),
+        ("# ${A:-x}", {}, None),
+        ("a: ${A:x}", {"A": "1"}, None),
+    ],
+)
+def test_P4_references_that_other_programs_read_differently_are_warned_of(
+    text: str, environment: dict[str, str], warning: str | None
+) -> None:
+    assert expand(text, environment, "config.yaml").warnings == (() if warning is None else (warning,))
 
 
 @pytest.mark.parametrize(

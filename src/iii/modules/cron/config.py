@@ -1,20 +1,10 @@
 """The `iii-cron` block (04 §12.1, C13)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from iii.storage.adapter import AdapterConfig
-
-
-class CronConfig(Struct, frozen=True, kw_only=True):
-    """Schedules."""
-
-    adapter: AdapterConfig = AdapterConfig()
-    day_of_week: Annotated[
-        Literal["documented", "quartz"],
-        Meta(description="Numbers of days: `documented` has 0 and 7 for Sunday, `quartz` 1 to 7 from Sunday."),
-    ] = "documented"
+from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreMethod
 
 
 class KvLocksConfig(Struct, frozen=True, kw_only=True):
@@ -22,6 +12,27 @@ class KvLocksConfig(Struct, frozen=True, kw_only=True):
 
     lock_ttl_ms: Annotated[int, Meta(ge=1, description="Longest time that a lock is held.")] = 30_000
     lock_index: Annotated[str, Meta(description="Name of the set of locks.")] = "cron_locks"
-    store_method: str = "in_memory"
-    file_path: str = "kv_store_data.db"
-    save_interval_ms: int = 5000
+    store_method: Annotated[StoreMethod, Meta(description="Accepted; locks are kept in memory.")] = "in_memory"
+    file_path: Annotated[str, Meta(description="Accepted; locks are kept in memory.")] = "kv_store_data.db"
+    save_interval_ms: Annotated[int, Meta(description="Accepted; locks are kept in memory.")] = 5000
+
+
+class CronConfig(Struct, frozen=True, kw_only=True):
+    """Schedules."""
+
+    adapters: ClassVar = Adapters(
+        {
+            "kv": "kv",
+            "local": "kv",
+            "redis": "redis",
+            "modules::cron::KvCronAdapter": "kv",
+            "modules::cron::RedisCronAdapter": "redis",
+        },
+        {"kv": KvLocksConfig, "redis": RedisConfig},
+    )
+
+    adapter: AdapterConfig = AdapterConfig()
+    day_of_week: Annotated[
+        Literal["documented", "quartz"],
+        Meta(description="Numbers of days: `documented` has 0 and 7 for Sunday, `quartz` 1 to 7 from Sunday."),
+    ] = "documented"

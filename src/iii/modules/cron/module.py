@@ -26,13 +26,6 @@ from iii.storage.adapter import RedisConfig
 logger = logging.getLogger(__name__)
 
 SHOWN = 3  # next times in the log, so that people see how an expression is understood
-_ADAPTERS = {
-    "kv": "kv",
-    "local": "kv",
-    "redis": "redis",
-    "modules::cron::KvCronAdapter": "kv",
-    "modules::cron::RedisCronAdapter": "redis",
-}
 
 
 class _Sent(msgspec.Struct):
@@ -46,7 +39,7 @@ class _Sent(msgspec.Struct):
 
 class Cron(Module):
     name = "iii-cron"
-    description = "Call functions on a schedule."
+    description = "Schedule functions with cron expressions."
     Config: ClassVar = CronConfig
 
     def __init__(self, engine: Engine, config: CronConfig | None = None, instance: str | None = None) -> None:
@@ -57,10 +50,10 @@ class Cron(Module):
         self._stopping = False
         adapter = self.config.adapter
         self._locks: Locks
-        if adapter.kind(_ADAPTERS) == "redis":
-            self._locks = RedisLocks(adapter.block(RedisConfig, self.name).redis_url, engine.clock)
+        if adapter.kind(self.config.adapters) == "redis":
+            self._locks = RedisLocks(adapter.block(RedisConfig).redis_url, engine.clock)
         else:
-            kv = adapter.block(KvLocksConfig, self.name)
+            kv = adapter.block(KvLocksConfig)
             self._locks = KvLocks(engine.clock, kv.lock_index, kv.lock_ttl_ms)
 
     async def start(self) -> None:

@@ -48,7 +48,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
         Meta(description="Most bytes of a request body, else 413; absent: no limit for streamed ones."),
     ] = None
     trust_proxy: Annotated[
-        bool, Meta(description="Believe `x-forwarded-proto` and `x-forwarded-for` in what traces say of a request.")
+        bool,
+        Meta(
+            description="Accepted; this version records no traces that could show `x-forwarded-proto` and `x-forwarded-for`."
+        ),
     ] = False
     request_id_header: Annotated[
         str | None,

@@ -36,7 +36,7 @@ class HttpFunctions(Module):
     """A registration with `invocation` is checked here, and its calls are made here instead of at its worker."""
 
     name = "iii-http-functions"
-    description = "Call functions that are HTTP endpoints, by their URL."
+    description = "Expose external HTTP endpoints from config as callable functions."
     Config: ClassVar = HttpFunctionsConfig
 
     def __init__(self, engine: Engine, config: HttpFunctionsConfig | None = None, instance: str | None = None) -> None:

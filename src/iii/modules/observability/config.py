@@ -30,6 +30,7 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     live_spans: bool | None = None
     metrics_enabled: bool | None = None
     metrics_exporter: str | None = None
+    prometheus_port: int | None = None
     metrics_retention_seconds: Count | None = None
     metrics_max_count: Count | None = None
     logs_enabled: Annotated[bool, Meta(description="Take `engine::log::*`; false makes them do nothing.")] = True
@@ -51,8 +52,7 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 _IN_EFFECT = frozenset(
     {
-        "enabled", "service_name", "logs_enabled", "logs_sampling_ratio", "logs_console_output", "level", "log_level",
-        "format",
+        "enabled", "service_name", "logs_enabled", "logs_sampling_ratio", "level", "log_level", "format",
     }
 )  # fmt: skip
 

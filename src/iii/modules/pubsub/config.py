@@ -1,11 +1,29 @@
 """The `iii-pubsub` block (04 §13.2)."""
 
+from typing import ClassVar
+
 from msgspec import Struct
 
-from iii.storage.adapter import AdapterConfig
+from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig
+
+
+class LocalConfig(Struct, frozen=True):
+    """The block of the adapter `local`: nothing."""
 
 
 class PubSubConfig(Struct, frozen=True, kw_only=True):
     """Publish and subscribe."""
+
+    adapters: ClassVar = Adapters(
+        {
+            "local": "local",
+            "memory": "local",
+            "redis": "redis",
+            "modules::pubsub::LocalAdapter": "local",
+            "modules::pubsub::RedisAdapter": "redis",
+        },
+        {"local": LocalConfig, "redis": RedisConfig},
+        default="local",
+    )
 
     adapter: AdapterConfig = AdapterConfig(name="local")

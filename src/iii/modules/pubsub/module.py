@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ADAPTERS = {
-    "local": "local",
-    "memory": "local",
-    "redis": "redis",
-    "modules::pubsub::LocalAdapter": "local",
-    "modules::pubsub::RedisAdapter": "redis",
-}
-
 
 class PublishInput(Struct, kw_only=True):
     """As documented."""
@@ -61,7 +53,7 @@ class SubscribeTriggerConfig(Struct, kw_only=True):
 
 class PubSub(Module):
     name = "iii-pubsub"
-    description = "Messages by topic to whoever subscribes at that time."
+    description = "Topic-based publish/subscribe messaging for real-time event distribution."
     Config: ClassVar = PubSubConfig
 
     def __init__(self, engine: Engine, config: PubSubConfig | None = None, instance: str | None = None) -> None:
@@ -72,10 +64,10 @@ class PubSub(Module):
         self._by_topic: dict[str, dict[str, Binding]] = {}
         self._topics: dict[str, str] = {}  # by binding
         self._channels: RedisChannels | None = None
-        if adapter.kind(_ADAPTERS, default="local") == "redis":
+        if adapter.kind(PubSubConfig.adapters) == "redis":
             from iii.storage.redis_channels import RedisChannels
 
-            url = adapter.block(RedisConfig, self.name).redis_url
+            url = adapter.block(RedisConfig).redis_url
             self._channels = RedisChannels(url, self._heard, lambda: None)
         engine.on_worker_event.append(self._worker_event)
 

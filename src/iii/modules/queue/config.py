@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from iii.storage.adapter import SAVE_INTERVAL_MS, AdapterConfig
+from iii.storage.adapter import SAVE_INTERVAL_MS, AdapterConfig, Adapters, RedisConfig, StoreMethod
 
 DEFAULT_QUEUE = "default"  # always there
 TIMEOUT_MS = 1_800_000
@@ -99,29 +99,11 @@ class TopicConfig(Struct, frozen=True, kw_only=True):
     ] = None
 
 
-class QueueConfig(Struct, frozen=True, kw_only=True):
-    """Durable jobs, by named queue and by topic."""
-
-    adapter: AdapterConfig | None = None
-    queue_configs: dict[str, NamedQueueConfig] = {}
-    topic_configs: dict[str, TopicConfig] = {}
-    delivery: Annotated[
-        Delivery,
-        Meta(
-            description="Of a topic's messages: `fan_out`, each subscribing function gets its own; `compete`, one delivery "
-            "in all, as up to 0.10."
-        ),
-    ] = "fan_out"
-    held_messages: Annotated[
-        int, Meta(ge=1, description="Messages of a topic without subscribers that are kept; then the oldest go.")
-    ] = 10_000
-
-
 class BuiltinConfig(Struct, frozen=True, kw_only=True):
     """The block of the adapter `builtin`."""
 
     store_method: Annotated[
-        str, Meta(description="`in_memory`, gone with the process, or `file_based`, an embedded store.")
+        StoreMethod, Meta(description="`in_memory`, gone with the process, or `file_based`, an embedded store.")
     ] = "in_memory"
     file_path: Annotated[str, Meta(description="Folder of the store; made if it is missing.")] = "kv_store_data.db"
     durability: Annotated[
@@ -143,13 +125,55 @@ class BuiltinConfig(Struct, frozen=True, kw_only=True):
 class RabbitmqConfig(Struct, frozen=True, kw_only=True):
     """The block of the adapter `rabbitmq`."""
 
-    amqp_url: Annotated[str, Meta(description="Address of the broker.")] = "amqp://localhost:5672"
+    amqp_url: Annotated[
+        str,
+        Meta(
+            pattern="^amqps?://",
+            extra={"form": "an address such as amqp://localhost:5672"},
+            description="Address of the broker.",
+        ),
+    ] = "amqp://localhost:5672"
     max_attempts: Annotated[int, Meta(ge=1, description="Attempts of a topic's message.")] = 3
     prefetch_count: Annotated[int, Meta(ge=1, le=65535, description="Messages of a topic that run at a time.")] = 10
     queue_mode: Annotated[str, Meta(description="`fifo`: topics one message at a time; anything else: standard.")] = (
         "standard"
     )
     priority_field: Annotated[str | None, Meta(description="Member of the payload with the priority.")] = None
+
+
+class QueueConfig(Struct, frozen=True, kw_only=True):
+    """Durable jobs, by named queue and by topic."""
+
+    adapters: ClassVar = Adapters(
+        {
+            "builtin": "builtin",
+            "memory": "builtin",
+            "in_memory": "builtin",
+            "file_based": "builtin",
+            "redis": "redis",
+            "rabbitmq": "rabbitmq",
+            "modules::queue::BuiltinQueueAdapter": "builtin",
+            "modules::queue::RedisAdapter": "redis",
+            "modules::queue::adapters::RedisAdapter": "redis",
+            "modules::queue::RabbitMQAdapter": "rabbitmq",
+        },
+        {"builtin": BuiltinConfig, "redis": RedisConfig, "rabbitmq": RabbitmqConfig},
+        default="builtin",
+    )
+
+    adapter: AdapterConfig | None = None
+    queue_configs: dict[str, NamedQueueConfig] = {}
+    topic_configs: dict[str, TopicConfig] = {}
+    delivery: Annotated[
+        Delivery,
+        Meta(
+            description="Of a topic's messages: `fan_out`, each subscribing function gets its own; `compete`, one delivery "
+            "in all, as up to 0.10."
+        ),
+    ] = "fan_out"
+    held_messages: Annotated[
+        int, Meta(ge=1, description="Messages of a topic without subscribers that are kept; then the oldest go.")
+    ] = 10_000
 
 
 def problem(name: str, config: NamedQueueConfig) -> str | None:

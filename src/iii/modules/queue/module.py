@@ -55,24 +55,12 @@ from iii.storage.memory_database import MemoryDatabase
 logger = logging.getLogger(__name__)
 
 _json = msgspec.json.Encoder().encode
-_ADAPTERS = {
-    "builtin": "builtin",
-    "memory": "builtin",
-    "in_memory": "builtin",
-    "file_based": "builtin",
-    "redis": "redis",
-    "rabbitmq": "rabbitmq",
-    "modules::queue::BuiltinQueueAdapter": "builtin",
-    "modules::queue::RedisAdapter": "redis",
-    "modules::queue::adapters::RedisAdapter": "redis",
-    "modules::queue::RabbitMQAdapter": "rabbitmq",
-}
 _METHODS = {"memory": "in_memory", "in_memory": "in_memory", "file_based": "file_based"}  # adapters named after them
 
 
 class Queue(Module):
     name = "iii-queue"
-    description = "Durable jobs by named queue and by topic, with retries and dead letters."
+    description = "Async job processing with named queues, retries, and dead-letter support."
     Config: ClassVar = QueueConfig
     own_parts: ClassVar = (Introspection,)
 
@@ -223,27 +211,24 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
     """Raises StartFailure."""
     chosen = config.adapter or AdapterConfig()
     called = chosen.name or chosen.class_ or ""
-    match chosen.kind(_ADAPTERS, default="builtin"):
+    match chosen.kind(config.adapters):
         case "redis":
             from iii.modules.queue.adapters.redis import RedisAdapter
 
-            return RedisAdapter(engine, chosen.block(RedisConfig, Queue.name).redis_url)
+            return RedisAdapter(engine, chosen.block(RedisConfig).redis_url)
         case "rabbitmq":
             from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
 
-            return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig, Queue.name))
+            return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig))
         case _:
-            block = BuiltinConfig() if called == "memory" else chosen.block(BuiltinConfig, Queue.name)
+            block = BuiltinConfig() if called == "memory" else chosen.block(BuiltinConfig)
             if called in _METHODS:
                 block = msgspec.structs.replace(block, store_method=_METHODS[called])
             return BuiltinAdapter(engine, _store(block), config, block)
 
 
 def _store(config: BuiltinConfig) -> JobStore:
-    method = config.store_method
-    if method not in ("in_memory", "file_based"):
-        logger.warning("iii-queue: store_method %r is not known: jobs are kept in memory", method)
-    if method != "file_based":
+    if config.store_method != "file_based":
         logger.warning(
             "iii-queue keeps its jobs in memory: they are gone when the engine ends (store_method: in_memory)"
         )

@@ -1,14 +1,24 @@
 """The `iii-state` block (05 §9.1)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from iii.storage.adapter import AdapterConfig
+from iii.storage.adapter import AdapterConfig, Adapters, KvConfig, RedisConfig
 
 
 class StateConfig(Struct, frozen=True, kw_only=True):
     """Shared state."""
+
+    adapters: ClassVar = Adapters(
+        {
+            "kv": "kv",
+            "redis": "redis",
+            "modules::state::adapters::KvStore": "kv",
+            "modules::state::adapters::RedisAdapter": "redis",
+        },
+        {"kv": KvConfig, "redis": RedisConfig},
+    )
 
     adapter: AdapterConfig = AdapterConfig()
     triggers_enabled: Annotated[bool, Meta(description="Call what is bound to changes.")] = True

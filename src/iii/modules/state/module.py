@@ -48,18 +48,12 @@ from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, StoreErr
 from iii.storage.update import Update, read_ops
 
 _ALIASES = {"group_id": "scope", "item_id": "key"}  # of the first previews
-_ADAPTERS = {
-    "kv": "kv",
-    "redis": "redis",
-    "modules::state::adapters::KvStore": "kv",
-    "modules::state::adapters::RedisAdapter": "redis",
-}
 _encode = msgspec.json.Encoder().encode
 
 
 class State(Module):
     name = "iii-state"
-    description = "Values by scope and key that workers share, and triggers on their changes."
+    description = "Distributed key-value state management with reactive change triggers."
     Config: ClassVar = StateConfig
 
     def __init__(self, engine: Engine, config: StateConfig | None = None, instance: str | None = None) -> None:
@@ -275,14 +269,14 @@ Groups = list[Group]
 
 
 def _items(config: StateConfig) -> Items:
-    if config.adapter.kind(_ADAPTERS) == "redis":
+    if config.adapter.kind(config.adapters) == "redis":
         from iii.storage.redis_items import RedisItems
 
-        return RedisItems(config.adapter.block(RedisConfig, State.name).redis_url, "state:", parts=1)
+        return RedisItems(config.adapter.block(RedisConfig).redis_url, "state:", parts=1)
     interval_ms = config.save_interval_ms
     if interval_ms is not None and not 100 <= interval_ms <= 3_600_000:
         interval_ms = None
-    return kv_items(config.adapter.block(KvConfig, State.name), "state", interval_ms)
+    return kv_items(config.adapter.block(KvConfig), "state", interval_ms)
 
 
 def _canonical(text: bytes) -> str:

@@ -1,14 +1,24 @@
 """The `iii-stream` block (05 §9.1, L5, L10, L18)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from iii.storage.adapter import AdapterConfig
+from iii.storage.adapter import AdapterConfig, Adapters, KvConfig, RedisConfig
 
 
 class StreamConfig(Struct, frozen=True, kw_only=True):
     """Streams and their WebSocket server."""
+
+    adapters: ClassVar = Adapters(
+        {
+            "kv": "kv",
+            "redis": "redis",
+            "modules::stream::adapters::KvStore": "kv",
+            "modules::stream::adapters::RedisAdapter": "redis",
+        },
+        {"kv": KvConfig, "redis": RedisConfig},
+    )
 
     host: Annotated[
         str, Meta(min_length=1, description="Address to bind; `127.0.0.1` and `localhost` mean this machine only.")

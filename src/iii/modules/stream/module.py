@@ -59,19 +59,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ADAPTERS = {
-    "kv": "kv",
-    "redis": "redis",
-    "modules::stream::adapters::KvStore": "kv",
-    "modules::stream::adapters::RedisAdapter": "redis",
-}
 _CHANNEL = "stream::events"  # of all engines, other makers' too (05 §7.2)
 _encode = msgspec.json.Encoder().encode
 
 
 class Streams(Module):
     name = "iii-stream"
-    description = "Items in groups whose changes reach browsers live, and triggers on them."
+    description = "Build durable streams for real-time data subscriptions."
     Config: ClassVar = StreamConfig
 
     def __init__(self, engine: Engine, config: StreamConfig | None = None, instance: str | None = None) -> None:
@@ -82,16 +76,16 @@ class Streams(Module):
         self._channels: RedisChannels | None = None
         self.items: Items
         channel_size = KvConfig().channel_size
-        if adapter.kind(_ADAPTERS) == "redis":
+        if adapter.kind(self.config.adapters) == "redis":
             from iii.storage.redis_channels import RedisChannels
             from iii.storage.redis_items import RedisItems
 
-            url = adapter.block(RedisConfig, self.name).redis_url
+            url = adapter.block(RedisConfig).redis_url
             self.items = RedisItems(url, "stream:", parts=2)
             self._channels = RedisChannels(url, self._heard, lambda: self.server.restart_sockets())
             self._channels.subscribe(_CHANNEL)
         else:
-            kv = adapter.block(KvConfig, self.name)
+            kv = adapter.block(KvConfig)
             self.items = kv_items(kv, "stream")
             channel_size = kv.channel_size
         self._source = Source(engine, self.items)

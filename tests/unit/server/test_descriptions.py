@@ -1,0 +1,28 @@
+"""What the built-in modules say of themselves: published clients compare these texts (P21, 02 §3.4, 02 check 22)."""
+
+from iii.server.catalogue import CATALOGUE
+
+TEXTS = {
+    "iii-engine-functions": "Core engine introspection (engine::*) and platform authoring reference.",
+    "iii-worker-manager": "WebSocket listener that SDK workers connect to. "
+    "Supports RBAC, middleware, registration hooks, and channels.",
+    "iii-observability": "OpenTelemetry-based traces, metrics, logs, alerts, and sampling.",
+    "iii-telemetry": "Accepted for compatibility: no product telemetry is ever sent.",  # the one of our own (O9)
+    "configuration": "Register, store, and watch typed configuration values for the engine.",
+    "iii-http": "Expose functions as HTTP endpoints.",
+    "iii-state": "Distributed key-value state management with reactive change triggers.",
+    "iii-stream": "Build durable streams for real-time data subscriptions.",
+    "iii-cron": "Schedule functions with cron expressions.",
+    "iii-pubsub": "Topic-based publish/subscribe messaging for real-time event distribution.",
+    "iii-queue": "Async job processing with named queues, retries, and dead-letter support.",
+    "iii-exec": "Execute shell commands as part of engine startup.",
+    "iii-bridge": "Connect to another iii instance over iii-sdk to expose and forward functions.",
+    "iii-http-functions": "Expose external HTTP endpoints from config as callable functions.",
+}
+
+
+def test_P21_every_provided_module_says_what_the_table_says() -> None:
+    provided = [row for row in CATALOGUE if row.provided]
+    assert len(provided) > 8
+    assert {row.name: row.load().description for row in provided} == {row.name: TEXTS[row.name] for row in provided}
+    assert {row.name for row in CATALOGUE} == set(TEXTS)
