@@ -18,6 +18,7 @@ COMMANDS = {
     "queue": "iii.cli.queue",
     "cron": "iii.cli.cron",
     "stream": "iii.cli.stream",
+    "update": "iii.cli.update",
 }
 _STARTING = ("start", "run", "serve")  # what people try who want the engine
 USAGE_ERROR = 2
@@ -32,21 +33,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _chosen(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough, as `head` does
+            print(f"Error: cannot write the output: {error.strerror or error}", file=sys.stderr)
+        # The interpreter would flush once more and fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _chosen(arguments: list[str]) -> int:
     options, rest = _split(arguments)
     if options and options[0] in ("-v", "--version"):
         print(PACKAGE_VERSION)
         return 0
-    try:
-        if not rest or any(option in ("-h", "--help", "-v", "--version") for option in options):
-            return _command("iii.cli.serve")(options)
-        return _run(options, rest[0], rest[1:])
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # whoever read the output has seen enough, as `head` does; and the interpreter must not flush into the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    if not rest or any(option in ("-h", "--help", "-v", "--version") for option in options):
+        return _command("iii.cli.serve")(options)
+    return _run(options, rest[0], rest[1:])
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

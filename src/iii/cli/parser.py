@@ -41,6 +41,10 @@ class Parser(argparse.ArgumentParser):
     def option_strings(self) -> list[str]:
         return [name for action in self._actions for name in action.option_strings if action.help != argparse.SUPPRESS]
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """The library's own swallows the error of a full disk."""
+        (file or sys.stderr).write(message)
+
     def error(self, message: str) -> NoReturn:
         sys.exit(usage_error(self.prog, message))
 

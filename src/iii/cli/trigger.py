@@ -3,7 +3,7 @@
 import argparse
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import Parser, fail, suggestion
 
 _DESCRIPTION = """\
 Calls a function of a connected worker, or of the engine itself, and prints its result as JSON.
@@ -22,7 +22,8 @@ examples:
 
 {ENVIRONMENT}
 
-exit codes: 0 answered (nothing is printed for null), 1 the function or the connection failed, 2 wrong usage"""
+exit codes: 0 answered (nothing is printed for null), 1 the function, the connection or the payload was wrong,
+2 wrong usage"""
 
 
 def run(arguments: list[str]) -> int:
@@ -85,15 +86,29 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
 
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
     from iii.cli.output import json_text as as_json
-    from iii.protocol.errors import InvocationError
+    from iii.protocol.errors import FunctionNotFound, InvocationError
 
     try:
         answer = ask(address, "trigger", function_id, payload, options.namespace)
     except InvocationError as error:
-        body = {"code": error.code, "message": error.message, "stacktrace": error.stacktrace}
+        near = _nearest(address, function_id) if error.code == FunctionNotFound.code else ""
+        body = {"code": error.code, "message": error.message + near, "stacktrace": error.stacktrace}
         return fail(as_json(body, sort_keys=False))
     except (EngineUnreachable, EngineSilent) as error:
         return fail(str(error))
     if answer.result is not None:
         print(as_json(answer.result))
     return 0
+
+
+def _nearest(address: Address, function_id: str) -> str:
+    """` Did you mean 'x'?` with the nearest id that the engine knows, or nothing."""
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.protocol.errors import InvocationError
+    from iii.protocol.names import LIST_FUNCTIONS
+
+    try:
+        rows = ask(address, "trigger", LIST_FUNCTIONS, {"dialect": "legacy"}).result["functions"]
+    except (EngineUnreachable, EngineSilent, InvocationError):
+        return ""  # the answer itself is there already
+    return suggestion(function_id, {str(row["function_id"]) for row in rows}).replace(", did", " Did")

@@ -102,6 +102,8 @@ def test_07_check_62_a_function_error_is_json_on_stderr(iii: Iii, engine: Runnin
     assert set(error) == {"code", "message", "stacktrace"}
     done = iii("trigger", "no::such", "--url", engine.url())
     assert json.loads(done.stderr.removeprefix("Error: "))["code"] == "function_not_found"
+    done = iii("trigger", "t::fial", "--url", engine.url())  # newcomer M16
+    assert json.loads(done.stderr.removeprefix("Error: "))["message"].endswith(" Did you mean 't::fail'?")
 
 
 def test_07_s8_2_a_timeout_is_told(iii: Iii, engine: RunningEngine) -> None:

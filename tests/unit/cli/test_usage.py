@@ -1,6 +1,7 @@
 """Usage of the `iii` command: help, hints, exit codes; no engine needed (07 §8.1, §8.4)."""
 
 import io
+import os
 import shlex
 import subprocess
 import sys
@@ -165,3 +166,23 @@ def test_output_that_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.Monke
     assert run("trigger --help") == 0
     stream.flush()
     assert b"KEY=VALUE \\u2026" in written.getvalue()
+
+
+def test_07_s8_1_update_says_how_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in ("update", "update iii", "update console"):
+        assert run(line) == 0
+        said = capsys.readouterr()
+        assert "-m pip install --upgrade iii-py" in said.out
+        assert said.err == ""
+    assert run("update --list-targets") == 0
+    assert capsys.readouterr() == ("iii\n", "")
+    assert run("update --bogus") == 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("line", ["--version", "--help", "update"])
+def test_output_that_cannot_be_written_is_one_line(line: str) -> None:
+    """bugs.md, minor: no traceback."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "iii.cli", line], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "Error: cannot write the output: No space left on device\n")
