@@ -12,6 +12,7 @@ from typing import Any
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.module import Module
 from iii.engine.session import Session
+from iii.protocol.backlog import Backlog
 
 
 class FakeTimer:
@@ -69,12 +70,27 @@ class MemoryLink:
         self.closed_with: int | None = None
         self.aborted = False
         self.on_send: Callable[[bytes], None] | None = None
+        self.backlog: Backlog | None = None  # what senders are told
+        self.slowed = 0
+        self.pauses = 0
 
-    def send(self, frame: bytes) -> None:
+    def send(self, frame: bytes, urgent: bool = False) -> Backlog | None:
+        if self.backlog is Backlog.FULL and not urgent:
+            return self.backlog
         if self.closed_with is None and not self.aborted:
             self.frames.append(frame)
             if self.on_send is not None:
                 self.on_send(frame)
+        return self.backlog
+
+    def slow_down(self) -> None:
+        self.slowed += 1
+
+    def pause_reading(self) -> None:
+        self.pauses += 1
+
+    def resume_reading(self) -> None:
+        self.pauses -= 1
 
     def close(self, code: int, reason: str = "") -> None:
         self.closed_with = code

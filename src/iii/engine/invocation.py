@@ -11,6 +11,7 @@ from iii.protocol.errors import InvocationError, error_from_wire
 from iii.protocol.messages import NULL
 
 if TYPE_CHECKING:
+    from iii.engine.link import Link
     from iii.engine.session import Session
 
 
@@ -28,6 +29,7 @@ class Executor(Protocol):
     """A connection that counts what it is handling."""
 
     handling: dict[str, Invocation]
+    link: Link
 
 
 class Invocation(Struct, eq=False, gc=False):

@@ -2,14 +2,29 @@
 
 from typing import Protocol
 
+from iii.protocol.backlog import Backlog
+
 
 class Link(Protocol):
     """Never blocks and never raises; says nothing once it ended (01 §10)."""
 
     ip_address: str | None
 
-    def send(self, frame: bytes) -> None:
-        """Queue one JSON message. Order is kept."""
+    def send(self, frame: bytes, urgent: bool = False) -> Backlog | None:
+        """Queue one JSON message; order is kept. Says when too much waits for the worker (P5).
+
+        Args:
+            urgent: an answer or a registration, which is dropped much later than a call is refused.
+        """
+
+    def slow_down(self) -> None:
+        """Read what the worker says at a trickle for 20 ms: it feeds one that reads too slowly (P5)."""
+
+    def pause_reading(self) -> None:
+        """Deliver nothing more that the worker says until `resume_reading` was called as often."""
+
+    def resume_reading(self) -> None:
+        """Go on in order, with what came before the pause took effect."""
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a Close frame after what is queued, then end the connection."""

@@ -16,6 +16,7 @@ from iii.engine.gauges import Gauges
 from iii.engine.invocation import Invocation
 from iii.engine.registrations import apply_registration, refuse_trigger, withdraw_registrations
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
+from iii.protocol.backlog import Backlog
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.codec import PLAIN_BYTES, Undecodable, encode_message, worker_message_decoder
 from iii.protocol.errors import (
@@ -28,6 +29,7 @@ from iii.protocol.errors import (
     encode_error,
 )
 from iii.protocol.ids import new_id
+from iii.protocol.limits import MIB, OUTBOUND_QUEUE_BYTES
 from iii.protocol.messages import (
     NULL,
     Enqueue,
@@ -62,6 +64,7 @@ logger = logging.getLogger(__name__)
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
 _BARE_UUID = re.compile(r"[0-9a-fA-F]{32}").fullmatch
+_NOT_READING = f"the receiver is not reading fast enough: {OUTBOUND_QUEUE_BYTES // MIB} MiB wait for it"
 _COMPLAINTS_IN_FULL = 10  # per connection; then every hundredth is logged: the log is not the sender's to fill
 
 
@@ -172,7 +175,7 @@ class Session:
             kind = type(message).__name__
             logger.warning("%s of %s bytes not sent to worker %s: it takes %s", kind, len(frame), self.label, limit)
             return
-        self._send(frame)
+        self._send(frame, True)
 
     def _heard(self, buffer: RegistrationBuffer) -> None:
         if not self.is_worker:
@@ -263,7 +266,18 @@ class Session:
         if len(frame) > limit:
             self._answer_error(call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
             return
-        self._send(frame)
+        backlog = self._send(frame)
+        if backlog is not None:
+            self._reads_too_slowly(invocation, backlog)
+
+    def _reads_too_slowly(self, invocation: Invocation, backlog: Backlog) -> None:
+        """It asks for more results than it reads: it and whoever sends the results are read at a trickle (P5)."""
+        if backlog is Backlog.FULL:
+            assert invocation.call_id is not None
+            self._answer_error(invocation.call_id, invocation.function_id, ConnectionClosing(_NOT_READING))
+        self.link.slow_down()
+        if invocation.executor is not None:
+            invocation.executor.link.slow_down()
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
         self._calls.discard(invocation)
@@ -274,10 +288,10 @@ class Session:
         if len(frame) > limit:
             self._answer_error(invocation.call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
             return
-        self._send(frame)
+        self._send(frame, True)
 
     def _answer_error(self, call_id: str, function_id: str, error: InvocationError) -> None:
-        self._send(error_frame(call_id, function_id, error.encode()))
+        self._send(error_frame(call_id, function_id, error.encode()), True)
 
     # -- calls it runs (as an owner of functions) -----------------------------------------------------------------
 
@@ -301,7 +315,19 @@ class Session:
         invocation.id = invocation_id
         invocation.executor = self
         self.handling[invocation_id] = invocation  # before sending: the answer must find it (01 §16.1)
-        self._send(frame)
+        backlog = self._send(frame)
+        if backlog is not None:
+            self._gets_too_much(invocation, backlog)
+
+    def _gets_too_much(self, invocation: Invocation, backlog: Backlog) -> None:
+        """More calls wait for it than it reads: its callers are read at a trickle, then refused (P5)."""
+        caller = invocation.caller
+        if backlog is Backlog.FULL:
+            del self.handling[invocation.id]  # type: ignore[arg-type]  # `deliver` gave it one
+            invocation.executor = None
+            invocation.refuse(ConnectionClosing(_NOT_READING))
+        if caller is not None:
+            caller.link.slow_down()
 
     def _result(self, message: InvocationResult) -> None:
         invocation = self.handling.pop(message.invocation_id, None)

@@ -1,4 +1,4 @@
-"""What waits to be written to one socket: collected during a loop turn, written at its end in one go (01 §10)."""
+"""What waits to be written to one socket: collected during a loop turn, written at its end in one go (01 §10, P5)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import asyncio
 import logging
 
 from iii.net.framing import TEXT_HEADS, text_frames
-from iii.protocol.limits import MIB, OUTBOUND_QUEUE_BYTES, OUTBOUND_STALL_S
+from iii.net.log_limit import LogLimit
+from iii.protocol.backlog import Backlog
+from iii.protocol.limits import (
+    MIB,
+    OUTBOUND_HIGH_BYTES,
+    OUTBOUND_LIMIT_BYTES,
+    OUTBOUND_LOW_BYTES,
+    OUTBOUND_QUEUE_BYTES,
+    OUTBOUND_STALL_S,
+)
 
 logger = logging.getLogger(__name__)
 
 _READY_HEADS = len(TEXT_HEADS)
-_MESSAGE_OVERHEAD_BYTES = 64  # what a waiting message takes besides its text: tiny ones are not free
+_CHUNK_BYTES = 32  # what a waiting chunk takes besides its bytes: tiny messages are not free
+_SMALL_BYTES = 2 * _CHUNK_BYTES + len(TEXT_HEADS[0])  # of a message with a head of two bytes
+_MEDIUM_BYTES = 2 * _CHUNK_BYTES + len(TEXT_HEADS[-1])
+_AT_ONCE_BYTES = 1 * MIB  # joined and handed to the transport before asking whether it has enough
 
 
 class Flusher:
@@ -31,28 +43,33 @@ class Flusher:
     def _flush(self) -> None:
         filled, self._filled = self._filled, []
         for outbox in filled:
-            outbox.flush()
+            try:
+                outbox.flush()
+            except Exception:  # such as MemoryError: what waits for others leaves all the same
+                logger.exception("Connection ended: writing to it failed")
+                outbox.abort()
 
 
 class Outbox:
-    """Never blocks and never raises: a reader that is too slow by more than 64 MiB and one message is dropped.
+    """Never blocks and never raises. Senders learn when much waits; a slow reader is no reason to end a connection.
 
     What the transport cannot take stays here: its own queue pays for each write, however small.
     """
 
     __slots__ = (
-        "_chunks", "_flusher", "_handed_over", "_paused", "_queued", "_room", "_stalled_since", "_taken", "_transport",
-        "_write",
+        "_chunks", "_flusher", "_handed_over", "_log", "_queued", "_room", "_stalled_since", "_taken", "_transport",
+        "_write", "paused",
     )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport, flusher: Flusher) -> None:
+    def __init__(self, transport: asyncio.Transport, flusher: Flusher, log: LogLimit) -> None:
         self._transport = transport
         self._write = transport.write
         self._flusher = flusher
+        self._log = log
         self._chunks: list[bytes | memoryview] = []
         self._queued = 0  # bytes in `_chunks`
-        self._room = OUTBOUND_QUEUE_BYTES  # `_queued` above it ends the connection; below 0: closed
-        self._paused = False
+        self._room = OUTBOUND_HIGH_BYTES  # `_queued` above it is told to senders; below 0: closed
+        self.paused = False  # the transport has enough for now
         self._handed_over = 0  # bytes given to the transport so far
         self._taken = 0  # of them, how many the operating system had taken at the last look
         self._stalled_since: float | None = None
@@ -62,50 +79,64 @@ class Outbox:
         """Whether nothing more is taken."""
         return self._room < 0
 
-    def send(self, message: bytes) -> None:
-        """Queue one text message; nothing happens once closed."""
+    def send(self, message: bytes, urgent: bool = False) -> Backlog | None:
+        """Queue one text message; nothing happens once closed.
+
+        Args:
+            urgent: an answer or a registration, which others rely on; up to twice as many of its bytes may wait.
+
+        Returns:
+            None nearly always. HIGH from 8 MiB that wait until fewer than 4 MiB do. FULL, and the message is dropped,
+            at 64 MiB.
+        """
         queued = self._queued
+        backlog = None
         if queued > self._room:
-            self._refuse()
-            return
+            backlog = self._crowded(OUTBOUND_LIMIT_BYTES if urgent else OUTBOUND_QUEUE_BYTES)
+            if backlog is not Backlog.HIGH:
+                return backlog
         chunks = self._chunks
         if not chunks:
             self._flusher.add(self)
         size = len(message)
-        self._queued = queued + size + _MESSAGE_OVERHEAD_BYTES
         if size < _READY_HEADS:
             chunks.append(TEXT_HEADS[size])
             chunks.append(message)
+            self._queued = queued + size + (_SMALL_BYTES if size < 126 else _MEDIUM_BYTES)
         else:
-            chunks += text_frames(message)
+            frames = text_frames(message)
+            chunks += frames
+            self._queued = queued + _taking(frames)
+        return backlog
 
     def send_frame(self, frame: bytes) -> None:
-        """Queue a frame that has its head, in order with the messages."""
-        if self._queued > self._room:
-            self._refuse()
+        """Queue a frame that has its head, in order with the messages. Whoever sends many looks at `paused`."""
+        if self._room < 0:
             return
         if not self._chunks:
             self._flusher.add(self)
         self._chunks.append(frame)
-        self._queued += len(frame) + _MESSAGE_OVERHEAD_BYTES
+        self._queued += len(frame) + _CHUNK_BYTES
 
     def flush(self) -> None:
         """Hand over what is queued, unless the transport has enough."""
-        if not self._paused:
+        if self.paused:
+            return
+        if self._queued <= _AT_ONCE_BYTES:
             self._hand_over()
+        else:
+            self._hand_over_in_parts()
 
     def pause(self) -> None:
         """The transport has enough for now."""
-        self._paused = True
-        if not self.closed:
-            self._room = max(0, OUTBOUND_QUEUE_BYTES - self._transport.get_write_buffer_size())
+        self.paused = True
 
     def resume(self) -> None:
         """The transport takes more."""
-        self._paused = False
-        if not self.closed:
-            self._room = OUTBOUND_QUEUE_BYTES
-        self._hand_over()
+        self.paused = False
+        self.flush()
+        if self._room >= 0 and self._queued <= OUTBOUND_LOW_BYTES:
+            self._room = OUTBOUND_HIGH_BYTES
 
     def close(self, last_frame: bytes = b"") -> None:
         """Hand over everything, then this frame, then nothing more."""
@@ -151,12 +182,39 @@ class Outbox:
         self._handed_over += len(data)
         self._write(data)
 
-    def _refuse(self) -> None:
+    def _hand_over_in_parts(self) -> None:
+        """Little at a time: to join everything would stop the loop, and hide from senders what waits."""
+        chunks = self._chunks
+        begin = 0
+        while begin < len(chunks) and not self.paused:
+            end, size = begin, 0
+            while end < len(chunks) and size < _AT_ONCE_BYTES:
+                size += len(chunks[end])
+                end += 1
+            part = chunks[begin:end]
+            begin = end
+            self._queued -= _taking(part)
+            self._handed_over += size
+            self._write(b"".join(part))
+        del chunks[:begin]
+
+    def _crowded(self, limit: int) -> Backlog | None:
+        """What to tell a sender; None once closed."""
         if self.closed:
-            return
+            return None
+        if self._queued > limit:
+            self._log.warning(
+                "Messages dropped: the peer is not reading fast enough; %d MiB wait for %s", limit // MIB, self._peer()
+            )
+            return Backlog.FULL
+        self._room = OUTBOUND_LOW_BYTES
+        return Backlog.HIGH
+
+    def _peer(self) -> str:
         peer = self._transport.get_extra_info("peername")
-        logger.warning(
-            "Connection from %s ended: it does not read, and %s MiB wait for it",
-            peer and peer[0], OUTBOUND_QUEUE_BYTES // MIB,
-        )  # fmt: skip
-        self.abort()
+        return str(peer[0]) if peer else "it"
+
+
+def _taking(chunks: list[bytes | memoryview]) -> int:
+    """Bytes that these take while they wait."""
+    return sum(map(len, chunks)) + _CHUNK_BYTES * len(chunks)

@@ -91,12 +91,12 @@ class InvocationStopped(InvocationError):
 
 
 class ConnectionClosing(InvocationError):
-    """The executor's connection is being ended; the call was not sent."""
+    """The call or result was not sent: the receiver's connection is being ended, or it reads too slowly (P5)."""
 
     code = "channel_send_failed"
 
-    def __init__(self) -> None:
-        super().__init__(message="channel closed")
+    def __init__(self, why: str = "channel closed") -> None:
+        super().__init__(message=why)
 
 
 class InvalidRequest(InvocationError):

@@ -12,8 +12,12 @@ FRAGMENT_BYTES = 1 * MIB  # larger messages leave as fragments of this size (01 
 NESTING_LEVELS = 500  # deeper JSON is refused: Python clients fail on it, and up to 0.23 stay deaf (01 §12.1)
 
 # Queues
-OUTBOUND_QUEUE_BYTES = 64 * MIB  # per worker connection, plus one message (L12, 01 §10)
-OUTBOUND_STALL_S = 60.0  # nothing could be written for so long: the connection is ended (01 §10)
+OUTBOUND_HIGH_BYTES = 8 * MIB  # more waits for one worker connection: what feeds it is read slowly (P5)
+OUTBOUND_LOW_BYTES = 4 * MIB  # until so little waits
+OUTBOUND_QUEUE_BYTES = 64 * MIB  # then, plus one message, calls are refused (P5, L12)
+OUTBOUND_LIMIT_BYTES = 2 * OUTBOUND_QUEUE_BYTES  # then answers and registrations are dropped too
+SLOW_DOWN_S = 0.020  # a connection that feeds such a one has a message read each so long, at least (P5)
+OUTBOUND_STALL_S = 60.0  # none of the bytes that wait has left for so long: the connection is ended (P5)
 OFFLINE_QUEUE_MESSAGES = 1000  # of the SDK while disconnected; the oldest goes (08 §5)
 HELD_CALLS = 10_000  # calls of one connection that wait for somebody's registrations (N2)
 BUFFERED_REGISTRATIONS = 100_000  # of one connection before its namespace is known (N2)

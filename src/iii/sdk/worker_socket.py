@@ -99,6 +99,9 @@ class WorkerSocket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.heard = True
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.close(CloseCode.PROTOCOL_ERROR)  # no extension was negotiated (RFC 6455 §5.2)
+            return
         kind = frame.msg_type
         if kind is _TEXT and frame.fin and not self.fragments:  # first: nearly all traffic
             self.received(frame.get_payload_as_bytes())

@@ -133,14 +133,13 @@ class WriterSocket(_ChannelSocket):
 class ReaderSocket(_ChannelSocket):
     """Sends what the channel holds, as fast as the client takes it."""
 
-    __slots__ = ("_finishing", "_holds", "_paused", "_unanswered")
+    __slots__ = ("_finishing", "_holds", "_paused")
 
     def __init__(self, connections: Connections, channel: Channel) -> None:
         super().__init__(connections, channel)
         self._holds = False
         self._paused = False  # the transport has enough
         self._finishing = False  # Close was queued
-        self._unanswered: bytes | None = None  # the last ping while there was no room for an answer
 
     def _claim(self) -> bool:
         self._holds = self._channel.claim_reader(self)
@@ -172,13 +171,6 @@ class ReaderSocket(_ChannelSocket):
     def expired(self) -> None:
         self._finish(CloseCode.INTERNAL_ERROR, "expired")
 
-    def pinged(self, payload: bytes) -> None:
-        """However often a slow client pings, no more than one answer waits: the last (RFC 6455 §5.5.3)."""
-        if self._paused:
-            self._unanswered = payload
-        else:
-            super().pinged(payload)
-
     def pause_writing(self) -> None:
         self._paused = True
         super().pause_writing()
@@ -186,9 +178,6 @@ class ReaderSocket(_ChannelSocket):
     def resume_writing(self) -> None:
         self._paused = False
         super().resume_writing()
-        if self._unanswered is not None:
-            self.pinged(self._unanswered)
-            self._unanswered = None
         if self._finishing:
             self._wait_for_close()
         elif self._closing is None:

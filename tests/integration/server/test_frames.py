@@ -125,6 +125,13 @@ async def test_L5_fragments_that_become_too_large_are_refused(worker: RawSocket,
         b"\x81\xff" + b"\xff" * 8,
         client_frame(b"\x03", CLOSE),
         client_frame((999).to_bytes(2, "big"), CLOSE),
+        *(
+            client_frame("", opcode | bits)
+            for opcode in (TEXT, BINARY, CLOSE, PING, PONG)
+            for bits in (0x40, 0x20, 0x10)
+        ),
+        client_frame("a", TEXT, final=False) + client_frame("b", CONTINUATION | 0x40),  # core 18: RFC 6455 §5.2
+        client_frame("a" * 70_000, TEXT | 0x70),
     ],
 )
 async def test_frames_against_the_rules_end_the_connection(worker: RawSocket, engine: Engine, frames: bytes) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from iii.engine.engine import Engine
 from iii.engine.session import Session
-from iii.net import connections, outbox
+from iii.net import connections
 from iii.protocol.limits import MIB, SILENCE_S
 from iii.server.listener import Listener
 from tests.integration.server.conftest import Open, until
@@ -68,41 +68,6 @@ async def test_what_is_sent_in_one_turn_is_written_at_once_for_all_sockets(liste
         for client in (first, second):
             assert [(await client.json())["number"] for _ in range(100)] == list(range(100))
         assert flushed == 1
-
-
-async def test_01_10_a_reader_that_stops_is_dropped_while_others_go_on(
-    listener: Listener, engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(outbox, "OUTBOUND_QUEUE_BYTES", 16 * MIB)
-    async with await RawSocket.greeted(listener.port) as stopped:
-        victim = session_of(engine)
-        stopped.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        async with await RawSocket.greeted(listener.port) as other:
-            message = b'"' + b"x" * 100_000 + b'"'
-            sent = 0
-            while not victim.ended and sent < 100 * MIB:
-                victim.link.send(message)
-                sent += len(message)
-                assert await other.answers_ping()
-            assert victim.ended
-            assert 16 * MIB <= sent < 32 * MIB  # the limit, and what the operating system holds
-            assert victim.worker_id not in engine.sessions
-            victim.link.send(message)  # silent from now on
-            victim.link.close(1012)
-            victim.link.abort()
-            assert await other.answers_ping()
-    assert any("does not read" in record.getMessage() for record in caplog.records)
-
-
-async def test_01_10_one_turn_cannot_exceed_the_bound(
-    worker: RawSocket, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outbox, "OUTBOUND_QUEUE_BYTES", 1 * MIB)
-    async with await RawSocket.greeted(_port(worker)):
-        link = list(engine.sessions.values())[-1].link
-        for _ in range(100_000):
-            link.send(b"{}")  # each costs more than its bytes
-        await until(lambda: len(engine.sessions) == 1)
 
 
 async def test_a_slow_reader_gets_everything_in_order(worker: RawSocket, engine: Engine) -> None:

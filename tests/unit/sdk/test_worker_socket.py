@@ -62,6 +62,8 @@ class Transport:
 class Frame:
     """What WorkerSocket uses of a WSFrame."""
 
+    rsv1 = rsv2 = rsv3 = False
+
     def __init__(self, kind: WSMsgType, payload: bytes, fin: bool = True, size: int | None = None) -> None:
         self.msg_type = kind
         self.fin = fin
@@ -207,6 +209,17 @@ def test_fragments_are_joined_and_control_frames_may_come_between(bench: Bench) 
     bench.frame(WSMsgType.BINARY, b"d")
     assert bench.received == [b"abc", b"d"]
     assert bench.transport.pongs == [b"are you there"]
+
+
+@pytest.mark.parametrize("bit", ["rsv1", "rsv2", "rsv3"])
+@pytest.mark.parametrize("kind", [WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.PING])
+def test_core_18_reserved_bits_close_the_socket(bench: Bench, bit: str, kind: WSMsgType) -> None:
+    frame = Frame(kind, b"a")
+    setattr(frame, bit, True)
+    bench.socket.on_ws_frame(bench.transport, frame)  # type: ignore[arg-type]
+    assert bench.transport.closed == 1002
+    assert not bench.received
+    assert not bench.transport.pongs
 
 
 def test_L5_a_message_without_end_closes_the_socket(bench: Bench) -> None:

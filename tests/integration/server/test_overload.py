@@ -1,0 +1,289 @@
+"""A receiver that reads more slowly than others send: senders are slowed down, nobody is thrown out (P5)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from iii.engine.engine import Engine
+from iii.net import outbox
+from iii.protocol.limits import KIB, MIB, OUTBOUND_STALL_S
+from iii.server.listener import Listener
+from tests.integration.server.conftest import until
+from tests.integration.server.raw_socket import CLOSE, TEXT, RawSocket, client_frame
+
+HIGH = 256 * KIB
+FULL = 4 * MIB
+PADDING = "x" * 20_000
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "OUTBOUND_HIGH_BYTES", HIGH)
+    monkeypatch.setattr(outbox, "OUTBOUND_LOW_BYTES", HIGH // 2)
+    monkeypatch.setattr(outbox, "OUTBOUND_QUEUE_BYTES", FULL)
+    monkeypatch.setattr(outbox, "OUTBOUND_LIMIT_BYTES", 2 * FULL)
+
+
+class Peer:
+    """A worker with one function, `f::NAME`; it reads only when told to."""
+
+    def __init__(self, engine: Engine, name: str, client: RawSocket, worker_id: str) -> None:
+        self.function_id = f"f::{name}"
+        self.client = client
+        self.session = engine.sessions[worker_id]
+        for end in (client.writer.transport, self.session.link._transport):  # type: ignore[attr-defined]
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):  # else the system takes megabytes for who does not read
+                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 32 * KIB)
+
+    @property
+    def waiting_bytes(self) -> int:
+        sent = self.session.link.outbox  # type: ignore[attr-defined]
+        return int(sent._queued)
+
+    def call(self, target: str, number: int = 0, padding: str = PADDING, void: bool = True) -> bytes:
+        message = {"type": "invokefunction", "function_id": target, "data": {"number": number, "padding": padding}}
+        message |= {"action": {"type": "void"}} if void else {"invocation_id": str(uuid.UUID(int=number))}
+        return client_frame(message)
+
+    async def numbers(self, count: int) -> list[int]:
+        return [(await self.client.json())["data"]["number"] for _ in range(count)]
+
+
+@pytest_asyncio.fixture
+async def peers(listener: Listener, engine: Engine) -> AsyncIterator[list[Peer]]:
+    async with AsyncExitStack() as stack:
+        made = []
+        for name in "abc":
+            client = await stack.enter_async_context(await RawSocket.upgraded(listener.port))
+            peer = Peer(engine, name, client, (await client.json())["worker_id"])
+            client.say({"type": "registerfunction", "id": peer.function_id})
+            client.say({
+                "type": "invokefunction", "function_id": "engine::workers::register",
+                "data": {"runtime": "python", "version": "0.25.0", "name": name, "features": ["large-messages.v1"]},
+                "action": {"type": "void"},
+            })  # fmt: skip
+            assert await client.answers_ping()
+            made.append(peer)
+        yield made
+
+
+def stop_reading(peer: Peer) -> None:
+    peer.client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+
+def read_on(peer: Peer) -> None:
+    peer.client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+
+async def test_P5_core_7_all_calls_of_a_burst_arrive_and_the_sender_is_slowed_down(peers: list[Peer]) -> None:
+    sender, receiver, _ = peers
+    stop_reading(receiver)
+    calls = 400  # 8 MB, twice what may wait
+    for number in range(calls):
+        sender.client.write(sender.call(receiver.function_id, number))
+    await until(lambda: receiver.waiting_bytes > HIGH)
+    read_on(receiver)
+    most = 0
+    for number in range(calls):
+        assert (await receiver.client.json())["data"]["number"] == number
+        most = max(most, receiver.waiting_bytes)
+    assert most < FULL
+    assert await sender.client.answers_ping()
+    assert not receiver.session.ended
+
+
+@pytest.mark.parametrize("feeds", ["a→b b→a", "a→b b→c c→a", "a→a", "a→b b→b", "a→a a→b b→a b→b"])
+async def test_P5_workers_that_write_all_before_they_read_do_not_wait_for_each_other(
+    peers: list[Peer], feeds: str
+) -> None:
+    """However they feed each other: a pause has an end although nobody reads."""
+    by_name = dict(zip("abc", peers, strict=True))
+    expected = dict.fromkeys("abc", 0)
+    for writer, target in (feed.split("→") for feed in feeds.split()):
+        expected[target] += 60
+        for _ in range(60):
+            by_name[writer].client.write(by_name[writer].call(by_name[target].function_id))
+    for peer in peers:
+        stop_reading(peer)
+    for peer in peers:
+        async with asyncio.timeout(20):
+            await peer.client.writer.drain()
+    for name, peer in by_name.items():
+        read_on(peer)
+        assert len(await peer.numbers(expected[name])) == expected[name]
+        assert await peer.client.answers_ping()
+
+
+async def test_P5_a_slowed_connection_is_read_on_and_gets_its_answers(peers: list[Peer]) -> None:
+    """Its results, its calls to others and its pings go on, about one message each 20 ms or faster."""
+    sender, slow, other = peers
+    stop_reading(slow)
+    for number in range(100):
+        sender.client.write(sender.call(slow.function_id, number))
+    await until(lambda: slow.waiting_bytes > HIGH)
+    sender.client.write(sender.call(other.function_id, 7, void=False))
+    to_other = await other.client.json(10)
+    other.client.say(
+        {"type": "invocationresult", "invocation_id": to_other["invocation_id"], "function_id": "", "result": 1}
+    )
+    assert (await sender.client.json())["result"] == 1
+    other.client.write(other.call(sender.function_id, 8, void=False))
+    to_sender = await sender.client.json()
+    sender.client.say(
+        {"type": "invocationresult", "invocation_id": to_sender["invocation_id"], "function_id": "", "result": 2}
+    )
+    assert (await other.client.json())["result"] == 2
+    assert await sender.client.answers_ping()
+    read_on(slow)
+    assert await slow.numbers(100) == list(range(100))
+
+
+async def test_P5_at_the_limit_calls_are_refused_and_void_ones_told_in_the_log(
+    peers: list[Peer], listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    sender, stopped, other = peers
+    stop_reading(stopped)
+    big = "x" * MIB
+    for number in range(12):
+        sender.client.write(sender.call(stopped.function_id, number, big))
+    sender.client.write(sender.call(stopped.function_id, 12, big, void=False))
+    answer = await sender.client.json(10)
+    assert answer["error"]["code"] == "channel_send_failed"
+    assert "not reading fast enough" in answer["error"]["message"]
+    assert list(stopped.session.handling) != [str(uuid.UUID(int=12))]
+    assert stopped.waiting_bytes < FULL + 3 * MIB
+    assert "Messages dropped: the peer is not reading fast enough" in caplog.text
+    assert not stopped.session.ended
+    assert await other.client.answers_ping()
+    # Only a receiver that takes nothing for a minute is given up, and whoever it slowed down goes on
+    now = asyncio.get_running_loop().time()
+    for seconds in (0.0, OUTBOUND_STALL_S - 1, OUTBOUND_STALL_S + 1):
+        assert not stopped.session.ended
+        assert await sender.client.answers_ping()
+        assert await other.client.answers_ping()
+        listener.connections.sweep(now + seconds, ping=False)
+    await until(lambda: stopped.session.ended)
+    sender.client.write(sender.call(stopped.function_id, 13, void=False))
+    assert (await sender.client.json())["error"]["code"] == "function_not_found"
+
+
+async def test_P5_results_for_a_caller_that_does_not_read_are_bounded_and_each_call_is_answered(
+    peers: list[Peer],
+) -> None:
+    caller, executor, _ = peers
+    stop_reading(caller)
+    for number in range(20):
+        caller.client.write(caller.call(executor.function_id, number, "", void=False))
+    calls = [await executor.client.json() for _ in range(20)]
+    for call in calls:
+        executor.client.say(
+            {"type": "invocationresult", "invocation_id": call["invocation_id"], "function_id": "", "result": "x" * MIB}
+        )
+    await until(lambda: not executor.session.handling, 10)
+    assert caller.waiting_bytes < FULL + 2 * MIB
+    read_on(caller)
+    async with asyncio.timeout(10):
+        answers = [json.loads(await _message(caller.client)) for _ in range(20)]
+    assert {answer["invocation_id"] for answer in answers} == {str(uuid.UUID(int=number)) for number in range(20)}
+    codes = [answer["error"]["code"] if "error" in answer else "" for answer in answers]
+    assert set(codes) == {"", "channel_send_failed"}
+
+
+async def test_P5_answers_to_a_caller_that_never_reads_are_bounded_too(peers: list[Peer]) -> None:
+    """Tiny ones, of calls that fail at once: it is slowed down itself."""
+    caller = peers[0]
+    stop_reading(caller)
+    frame = client_frame({"type": "invokefunction", "function_id": "x" * 1000, "invocation_id": str(uuid.uuid4())})
+    for _ in range(60_000):
+        caller.client.write(frame)
+    for _ in range(20):
+        await asyncio.sleep(0.02)
+        assert caller.waiting_bytes < 2 * FULL + MIB
+    assert not caller.session.ended
+
+
+async def test_a_pause_loses_nothing_whatever_ends_it(listener: Listener, engine: Engine) -> None:
+    """What one read had brought already is delivered in order: at the end of the pause, or of the connection."""
+    pings = b"".join(client_frame({"type": "registerfunction", "id": f"f::{number}"}) for number in range(50))
+    for ending in ("resume", "close", "drop", "broken", "reserved bits"):
+        async with await RawSocket.greeted(listener.port) as client:
+            (session,) = engine.sessions.values()
+            heard: list[bytes] = []
+            link = session.link
+            link.receive = heard.append  # type: ignore[attr-defined]
+            client.say({"first": 1})
+            await until(lambda: heard)  # noqa: B023
+            link.pause_reading()
+            link.pause_reading()
+            link.resume_reading()
+            client.write(pings)
+            await asyncio.sleep(0.02)
+            assert len(heard) == 1
+            match ending:
+                case "resume":
+                    link.resume_reading()
+                case "close":
+                    client.say((1000).to_bytes(2, "big"), CLOSE)
+                    link.resume_reading()
+                case "broken":
+                    client.write(b"\x81\x05hello")
+                    link.resume_reading()
+                case "reserved bits":
+                    client.write(b"\xc1\x80" + b"abcd")
+                    link.resume_reading()
+                case "drop":
+                    link.resume_reading()
+                    client.writer.write_eof()
+            delivered = 49 if ending == "broken" else 50  # picows drops the frame before a broken one
+            await until(lambda: len(heard) == 1 + delivered)  # noqa: B023
+            assert [json.loads(message)["id"] for message in heard[1:]] == [f"f::{each}" for each in range(delivered)]
+        await until(lambda: not engine.sessions)
+
+
+async def test_a_pause_in_the_middle_of_one_read_keeps_the_rest_of_it(listener: Listener, engine: Engine) -> None:
+    async with await RawSocket.greeted(listener.port) as client:
+        (session,) = engine.sessions.values()
+        link = session.link
+        heard: list[bytes] = []
+
+        def receive(message: bytes) -> None:
+            heard.append(message)
+            if len(heard) % 10 == 0:
+                link.pause_reading()
+            if heard[-1] == b'"fail"':
+                raise ValueError("a fault of ours")
+
+        link.receive = link.receive_binary = receive  # type: ignore[attr-defined]
+        said = [b"%d" % number for number in range(34)]
+        client.write(b"".join(client_frame(message) for message in said))
+        client.write(
+            client_frame("half", TEXT, final=False)
+            + client_frame("", 0)
+            + client_frame((1000).to_bytes(2, "big"), CLOSE)
+        )
+        for count in (10, 20, 30):
+            await until(lambda: len(heard) == count)  # noqa: B023
+            assert not session.ended
+            link.resume_reading()
+        await until(lambda: session.ended)
+        assert heard == [*said, b"half"]
+        link.resume_reading()  # once too often is no harm
+        assert (await client.frame()).close_code == 1000
+
+
+async def _message(client: RawSocket) -> bytes:
+    whole, final = b"", False
+    while not final:
+        frame = await client.frame()
+        whole, final = whole + frame.payload, frame.final
+    return whole
