@@ -7,16 +7,21 @@ counts. Schedules of every hour follow the real hours instead: nothing is made u
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from calendar import monthrange
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 DayOfWeek = Literal["documented", "quartz"]
 
 LAST_YEAR = 2100
-_BLOCK = timedelta(minutes=15)  # clocks change at its borders only
-_CHANGE = timedelta(hours=2)  # the most they skip
+_DAY = timedelta(days=1)
+_CHANGE = timedelta(hours=3)  # more than clocks skip or repeat, as long as no country changes its date
+_WINDOW = timedelta(days=2)  # holds every moment at which some clock shows a day, and at most one change of it
+_FARTHEST = timedelta(hours=15)  # more than a zone is ahead of UTC
 _CHARACTERS = 1000  # of an expression
 _SHORTHANDS = {
     "@yearly": "0 0 0 1 1 * *",
@@ -50,6 +55,8 @@ _MONTH_NAMES = {
     **{name: number for number, name in enumerate(_MONTHS, 1)},
     **{name[:3]: number for number, name in enumerate(_MONTHS, 1)},
 }
+_SPECIAL = re.compile(r"[0-9]{0,2}(?:LW?|W)(?:-[0-9]{1,2})?|[a-z]{3}L|[0-9a-z]+#[0-9]", re.IGNORECASE)
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # that months can be
 _ITEM = re.compile(
     r"(?P<first>\*|\?|[0-9]{1,4}|[a-z]+)(?:-(?P<last>[0-9]{1,4}|[a-z]+))?(?:/(?P<step>[0-9]{1,4}))?", re.IGNORECASE
 )
@@ -87,7 +94,7 @@ class Expression:
         if len(text) > _CHARACTERS:
             raise InvalidExpression(f"{len(text)} characters; there may be {_CHARACTERS}")
         if text.strip().startswith("@") and text.strip() not in _SHORTHANDS:
-            raise InvalidExpression(f"there are {', '.join(_SHORTHANDS)}")
+            raise InvalidExpression(f"unknown shorthand; known: {', '.join(_SHORTHANDS)}")
         parts = _SHORTHANDS.get(text.strip(), text).split()
         classic = len(parts) == 5
         if classic:
@@ -96,28 +103,40 @@ class Expression:
             parts.append("*")
         if len(parts) != 7:
             raise InvalidExpression(f"{len(text.split())} fields; there are 5, 6 (with seconds) or 7 (with years)")
-        sets = [_values(part, field, day_of_week) for part, field in zip(parts, _FIELDS, strict=True)]
-        self._seconds = sorted(sets[0])
-        self._minutes, self._hours, self._days, self._months, self._weekdays, self._years = map(frozenset, sets[1:])
+        sets = [_values(part, number, day_of_week) for number, part in enumerate(parts)]
+        self._seconds, self._minutes, self._hours, days, months, weekdays, self._years = sets
         self._every_hour = len(self._hours) == 24
+        self._days = sum(1 << day for day in days)
+        self._weekdays = _in_weeks(tuple(weekdays))
         open_day, open_weekday = (parts[index][0] in "*?" for index in (3, 5))
         self._either_day = classic and not open_day and not open_weekday
+        self._months = [month for month in months if self._either_day or days[0] <= _LONGEST[month - 1]]
 
     def after(self, moment: datetime) -> datetime | None:
-        """The first time strictly later, in UTC; None if there is none until 2100."""
-        start = (moment + timedelta(seconds=1)).replace(microsecond=0)
-        block = start.replace(minute=start.minute // 15 * 15, second=0)
-        while block.year <= LAST_YEAR:
-            local = block.astimezone(self._zone)
-            day = self._next_day(local.date() - timedelta(days=1))
-            if day is None:
+        """The first time strictly later, in UTC; None if there is none until 2100.
+
+        Costs about the same for every expression: the calendar is asked for the next time that a clock without changes would
+        show, and the zone only around that time.
+        """
+        begin = (moment.astimezone(UTC) + timedelta(seconds=1)).replace(tzinfo=None, microsecond=0)
+        while begin.year <= LAST_YEAR:
+            end = begin + _WINDOW
+            ahead = []  # what the clocks of this window show next, though perhaps behind it
+            found = []
+            for first, last, offset in self._shown(begin, end):
+                if first >= last:
+                    continue
+                local = self._next(first + offset)
+                if local is None:
+                    break
+                if local < last + offset:
+                    found.append(local - offset)
+                ahead.append(local)
+            if found:
+                return min(found).replace(tzinfo=UTC) if min(found).year <= LAST_YEAR else None
+            if not ahead:
                 return None
-            if day > local.date() + timedelta(days=2):  # nothing for a while; in UTC it may still be the day before
-                block = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=1)
-            for found in self._in_block(block):
-                if found >= start:
-                    return found
-            block += _BLOCK
+            begin = max(end, min(ahead) - _FARTHEST)
         return None
 
     def upcoming(self, moment: datetime, count: int) -> list[datetime]:
@@ -127,68 +146,107 @@ class Expression:
             times.append(found)
         return times
 
-    def _in_block(self, block: datetime) -> Iterator[datetime]:
-        local = block.astimezone(self._zone).replace(tzinfo=None)
-        repeated = bool(block.astimezone(self._zone).fold)
-        starts = [] if repeated and not self._every_hour else [local]
-        if not self._every_hour:
-            before = (block - _CHANGE).astimezone(self._zone).utcoffset()
-            skipped = block.replace(tzinfo=None) + (before or timedelta())
-            if skipped != local and not self._exists(skipped):
-                starts.append(skipped)
-        for minute in range(15):
-            shown = [each + timedelta(minutes=minute) for each in starts]
-            if any(self._has_minute(each) for each in shown):
-                for second in self._seconds:
-                    yield block + timedelta(minutes=minute, seconds=second)
-
-    def _exists(self, naive: datetime) -> bool:
-        there = naive.replace(tzinfo=self._zone).astimezone(UTC).astimezone(self._zone)
-        return there.replace(tzinfo=None) == naive
-
-    def _has_minute(self, local: datetime) -> bool:
-        return local.minute in self._minutes and local.hour in self._hours and self._has_day(local.date())
-
-    def _has_day(self, day: date) -> bool:
-        if day.month not in self._months or day.year not in self._years:
-            return False
-        in_month, in_week = day.day in self._days, day.isoweekday() % 7 in self._weekdays
-        return in_month or in_week if self._either_day else in_month and in_week
-
-    def _next_day(self, day: date) -> date | None:
-        """That day, or the first later one that matches."""
-        while day.year <= LAST_YEAR:
-            if day.year not in self._years or day.month not in self._months:
-                day = date(day.year + day.month // 12, day.month % 12 + 1, 1)
-            elif self._has_day(day):
-                return day
+    def _shown(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
+        """The offsets of a window, each from when until when, all in UTC; they overlap where skipped time is made up."""
+        early = begin - _CHANGE  # what the clocks skipped or repeat lately matters still
+        before, after = self._offset(early), self._offset(end)
+        if before == after:
+            yield begin, end, after
+            return
+        least, most = 0, int((end - early).total_seconds())
+        while least < most:  # the first second after the change
+            middle = (least + most) // 2
+            if self._offset(early + timedelta(seconds=middle)) == before:
+                least = middle + 1
             else:
-                day += timedelta(days=1)
+                most = middle
+        change = early + timedelta(seconds=most)
+        yield begin, min(change, end), before
+        skipped = after - before  # negative: repeated
+        if self._every_hour:
+            yield max(change, begin), end, after
+        else:
+            yield max(change, change - skipped, begin), end, after
+            yield max(change, begin), min(change + skipped, end), before
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return moment.replace(tzinfo=UTC).astimezone(self._zone).utcoffset() or timedelta()
+
+    def _next(self, local: datetime) -> datetime | None:
+        """The first time from `local` on that a clock without changes would show."""
+        day = self._next_day(local.year, local.month, local.day)
+        if day == (local.year, local.month, local.day):
+            time = self._next_time(local.hour, local.minute, local.second)
+            if time is not None:
+                return datetime(*day, *time)
+            following = local + _DAY
+            day = self._next_day(following.year, following.month, following.day)
+        return None if day is None else datetime(*day, self._hours[0], self._minutes[0], self._seconds[0])
+
+    def _next_time(self, hour: int, minute: int, second: int) -> tuple[int, int, int] | None:
+        """That time of the day, or the first later one that matches."""
+        hours, minutes, seconds = self._hours, self._minutes, self._seconds
+        at_hour = bisect_left(hours, hour)
+        if at_hour < len(hours) and hours[at_hour] == hour:
+            at_minute = bisect_left(minutes, minute)
+            if at_minute < len(minutes) and minutes[at_minute] == minute:
+                at_second = bisect_left(seconds, second)
+                if at_second < len(seconds):
+                    return hour, minute, seconds[at_second]
+                at_minute += 1
+            if at_minute < len(minutes):
+                return hour, minutes[at_minute], seconds[0]
+            at_hour += 1
+        return None if at_hour == len(hours) else (hours[at_hour], minutes[0], seconds[0])
+
+    def _next_day(self, year: int, month: int, day: int) -> tuple[int, int, int] | None:
+        """That day, or the first later one that matches: a few numbers a month."""
+        for each_year in self._years[bisect_left(self._years, year) :]:
+            for each_month in self._months:
+                if each_year == year and each_month < month:
+                    continue
+                first, length = monthrange(each_year, each_month)
+                in_week = self._weekdays[(first + 1) % 7]
+                matching = (self._days | in_week if self._either_day else self._days & in_week) & ((2 << length) - 1)
+                if each_year == year and each_month == month:
+                    matching &= -1 << day
+                if matching:
+                    return each_year, each_month, (matching & -matching).bit_length() - 1
         return None
 
 
-def _values(text: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
-    found: set[int] = set()
-    for item in text.split(","):
-        found |= _item(item, field, day_of_week)
-    return found
+@lru_cache(512)  # a thousand schedules have the same few fields
+def _values(text: str, field_number: int, day_of_week: DayOfWeek) -> list[int]:
+    """In order; not to be changed."""
+    field = _FIELDS[field_number]
+    return sorted({number for item in text.split(",") for number in _item(item, field, day_of_week)})
+
+
+@lru_cache(128)
+def _in_weeks(weekdays: tuple[int, ...]) -> list[int]:
+    """The days that have those weekdays, as bits, of a month that begins with a Sunday, a Monday, …"""
+    return [sum(1 << day for day in range(1, 32) if (first + day - 1) % 7 in weekdays) for first in range(7)]
 
 
 def _item(item: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
     matched = _ITEM.fullmatch(item)
+    if _SPECIAL.fullmatch(item):
+        raise InvalidExpression(f"'{item}' in the {field.name}: L, W and # are not supported")
     if matched is None:
-        raise InvalidExpression(f"'{item}' is no {field.name}")
+        raise InvalidExpression(f"'{item}' is not a valid {field.name}")
     first, last, step_text = matched["first"], matched["last"], matched["step"]
     if first == "?" and field not in (_DAY_OF_MONTH, _DAY_OF_WEEK):
         raise InvalidExpression(f"'?' is for days only, not for the {field.name}")
     if first in "*?":
         if last is not None:
-            raise InvalidExpression(f"'{item}' is no {field.name}")
+            raise InvalidExpression(f"'{item}' is not a valid {field.name}")
         numbers = list(range(field.least, field.most + 1))
     else:
         begin = _number(first, field, day_of_week)
         if last is not None:
             end = _number(last, field, day_of_week)
+            if field is _DAY_OF_WEEK and last.isalpha() and end == 0 < begin:
+                end = 7  # Sunday ends the week, as 7 does
             if end < begin:
                 raise InvalidExpression(f"'{item}' runs backwards")
         elif step_text is None:
@@ -209,7 +267,7 @@ def _number(text: str, field: _Field, day_of_week: DayOfWeek) -> int:
     if text.isalpha():
         number = field.names.get(text.lower())
         if number is None:
-            raise InvalidExpression(f"'{text}' is no {field.name}")
+            raise InvalidExpression(f"'{text}' is not a valid {field.name}")
         return number
     number = int(text)
     if field is _DAY_OF_WEEK:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SHOWN = 3  # next times in the log, so that people see how an expression is understood (04 §12.3)
 LOOK_AGAIN_S = 60.0  # at the wall clock, which people and NTP set
 MISSED_MS = 60_000  # later than that a tick is not caught up: the machine slept
 SET_BACK_MS = 300_000  # a clock that was set back by more begins anew; by less it waits, and nothing comes twice
@@ -62,18 +63,23 @@ class Job:
         self._timer: Timer | None = None
         self._limit: Timer | None = None
         self._call: Invocation | None = None
-        self._stopped = False
+        self.stopped = False
         self._locked = False
         self._runs = 0  # whose answers still count
         self._seen = (0.0, 0)  # both clocks at the last look
 
     def start(self) -> None:
         """Wait for the first tick."""
-        self._next(self._engine.clock.time_ms())
+        now_ms = self._engine.clock.time_ms()
+        if logger.isEnabledFor(logging.INFO):
+            found = self._expression.upcoming(datetime.fromtimestamp(now_ms / 1000, UTC), SHOWN)
+            times = ", ".join(rfc3339(round(each.timestamp() * 1000), False) for each in found)
+            logger.info("Cron job %s calls %s at %s, …", self.binding.id, self.binding.function_id, times or "no time")
+        self._next(now_ms)
 
     def stop(self) -> None:
         """No further tick; a call that runs is left to itself."""
-        self._stopped = True
+        self.stopped = True
         for timer in (self._timer, self._limit):
             if timer is not None:
                 timer.cancel()
@@ -134,7 +140,7 @@ class Job:
         return Tick(self.binding.id, self._schedule, scheduled_ms, next_ms)
 
     def _decided(self, acquired: bool) -> None:
-        if self._stopped:
+        if self.stopped:
             if acquired:
                 self._locks.release(self.binding.id)
             return
@@ -218,7 +224,7 @@ class Job:
         self._call = None
         self._locked = False
         self._locks.release(self.binding.id)
-        if not self._stopped:
+        if not self.stopped:
             self._next(self._engine.clock.time_ms())
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from iii.modules.cron.config import CronConfig
+from iii.modules.cron.expression import Expression
 from iii.modules.cron.locks import KvLocks, Tick
 from iii.modules.cron.module import Cron
 from iii.storage.adapter import AdapterConfig
@@ -91,6 +93,51 @@ def answer_all(worker: MemoryWorker, clock: WallClock, seconds: int, **outcome: 
             answer(worker, call, **outcome)
             done += 1
     return len(calls(worker))
+
+
+def _counting(computed: list[datetime]) -> Callable[[Expression, datetime], datetime | None]:
+    after = Expression.after
+
+    def counted(self: Expression, moment: datetime) -> datetime | None:
+        computed.append(moment)
+        return after(self, moment)
+
+    return counted
+
+
+def test_core_2_thousands_of_schedules_of_one_worker_start_in_turns(
+    worker: MemoryWorker, cron: Cron, clock: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Binding one computes no time at all; each turn begins with a few."""
+    computed: list[datetime] = []
+    monkeypatch.setattr(Expression, "after", _counting(computed))
+    clock.advance(0.2)
+    for number in range(200):
+        bind(worker, f"0 {number % 60} 9 * * 1", f"t{number}")
+    assert not computed
+    start_some, turns = cron._start_some, []
+
+    def counted() -> None:
+        before = len(computed)
+        start_some()
+        turns.append(len(computed) - before)
+
+    monkeypatch.setattr(cron, "_start_some", counted)
+    clock.advance(0.001)
+    assert all(job.next_ms > 0 for job in cron.jobs.values())
+    assert len(turns) == 9  # the first one was ordered before it was counted
+    assert max(turns) <= 20 * 4  # three for the log (04 §12.3)
+
+
+def test_core_2_a_schedule_that_is_taken_back_at_once_never_starts(
+    worker: MemoryWorker, cron: Cron, clock: WallClock
+) -> None:
+    clock.advance(0.2)
+    bind(worker)
+    worker.say({"type": "unregistertrigger", "id": "t"})
+    clock.advance(3)
+    assert calls(worker) == []
+    assert not cron.jobs
 
 
 def test_04_check_42_once_a_second_with_its_event(worker: MemoryWorker, clock: WallClock) -> None:

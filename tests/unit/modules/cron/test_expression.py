@@ -76,11 +76,25 @@ def test_04_check_48_rejected(text: str) -> None:
         ("0 0 0 * * 2-6", "quartz", {"Mon", "Tue", "Wed", "Thu", "Fri"}),
         ("0 0 0 * * 7", "quartz", {"Sat"}),
         ("0 0 0 * * tuesday,thurs", "quartz", {"Tue", "Thu"}),
+        ("0 0 0 * * sat-sun", "documented", {"Sat", "Sun"}),
+        ("0 0 0 * * FRI-SUNDAY", "quartz", {"Fri", "Sat", "Sun"}),
+        ("0 0 0 * * MON-SUN", "documented", {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}),
+        ("0 0 0 * * sun-sun", "documented", {"Sun"}),
+        ("0 0 0 * * sun-mon", "documented", {"Sun", "Mon"}),
     ],
 )
 def test_04_check_49_numbers_of_days(text: str, numbering: DayOfWeek, days: set[str]) -> None:
     found = Expression(text, ZONE, numbering).upcoming(datetime(2026, 1, 1, tzinfo=UTC), 70)
     assert {each.strftime("%a") for each in found} == days
+
+
+@pytest.mark.parametrize(
+    "text", ["0 0 0 L * *", "0 0 0 15W * *", "0 0 0 LW * *", "0 0 0 * * 5L", "0 0 0 * * friL", "0 0 0 * * fri#2", "0 0 0 * * 6#3",
+             "0 0 0 L-3 * *"]
+)  # fmt: skip
+def test_durable_minor_quartz_letters_are_said_not_to_be_supported(text: str) -> None:
+    with pytest.raises(InvalidExpression, match="L, W and # are not supported"):
+        Expression(text, ZONE)
 
 
 def test_04_check_49_quartz_has_no_day_0() -> None:
