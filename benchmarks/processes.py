@@ -12,6 +12,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
+from tests.processes import free_port
+
+__all__ = ["HERE", "ProcessFailed", "Server", "Talker", "engine", "free_port", "nats_server"]
+
 HERE = Path(__file__).parent
 START_S = 20.0  # after that a server that does not accept counts as broken
 STOP_S = 5.0
@@ -19,13 +23,6 @@ STOP_S = 5.0
 
 class ProcessFailed(Exception):
     """A process did not do what the benchmark needs; the text has its last words."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server(AbstractContextManager["Server"]):

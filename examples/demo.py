@@ -69,16 +69,14 @@ class Demo:
     def start_engine(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "iii.cli", "-c", str(self.folder / "config.yaml")]
         with self.log.open("ab") as log:
+            said = log.tell()
             engine = self._start(command, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return engine
-            except OSError:
-                if engine.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("the engine does not accept connections") from None
-                time.sleep(0.01)
+        while b"Engine ready" not in self.log.read_bytes()[said:]:
+            if engine.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the engine did not start")
+            time.sleep(0.01)
+        return engine
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         return self._start([sys.executable, str(self.folder / "math_worker.py"), self.url], stderr=subprocess.DEVNULL)
@@ -194,17 +192,16 @@ async def show(demo: Demo) -> None:
 
 
 def free_port(usual: int) -> int:
-    """The usual port if nobody has it, else one that the system gives."""
-    for port in (usual, 0):
+    """The usual port if it is free, else the next free one above it."""
+    for port in range(usual, usual + 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            chosen: int = probe.getsockname()[1]
-            return chosen
-    raise SystemExit("no free TCP port on 127.0.0.1")
+            return port
+    raise SystemExit(f"no free TCP port on 127.0.0.1 from {usual} to {usual + 99}")
 
 
 def main() -> int:

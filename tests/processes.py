@@ -1,6 +1,7 @@
 """The engine as a process of its own, for tests that kill and restart it."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -25,11 +27,33 @@ class ProcessFailed(Exception):
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that the OS gave out a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nothing listens on, outside the range that the system gives to clients.
+
+    Inside that range any outgoing connection, of whatever program, may hold the port when the server wants it, and who
+    polls a server that is not there yet may connect to itself.
+    """
+    ports = _ports_for_servers()
+    for _ in range(1000):
+        port = random.choice(ports)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ProcessFailed(f"no free port among {ports}")
+
+
+@cache
+def _ports_for_servers() -> range:
+    try:
+        first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except OSError:
+        first, last = 49_152, 65_535  # what IANA says
+    below, above = range(10_000, first), range(last + 1, 65_536)
+    chosen = max(below, above, key=len)
+    assert len(chosen) > 500, f"the system gives nearly all ports to clients: {first} to {last}"
+    return chosen
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -108,18 +132,21 @@ class EngineProcess:
         return self
 
     def wait_until_accepting(self, deadline_s: float = START_S) -> None:
-        """Until a TCP connection is accepted. Raises ProcessFailed if it ends or `deadline_s` passes first."""
+        """Until it listens; nothing connects to it. Raises ProcessFailed if it ends or `deadline_s` passes first."""
         give_up_at = time.monotonic() + deadline_s
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                if not self.running:
-                    raise ProcessFailed(f"the engine ended with {self._started().returncode}:\n{self.tail()}") from None
-                if time.monotonic() > give_up_at:
-                    raise ProcessFailed(f"the engine does not listen:\n{self.tail()}") from None
-                time.sleep(0.005)
+        while not self._listens():
+            if not self.running:
+                raise ProcessFailed(f"the engine ended with {self._started().returncode}:\n{self.tail()}")
+            if time.monotonic() > give_up_at:
+                raise ProcessFailed(f"the engine does not listen:\n{self.tail()}")
+            time.sleep(0.01)
+
+    def _listens(self) -> bool:
+        try:
+            found = psutil.Process(self.pid).net_connections("tcp4")
+        except psutil.Error:  # it ended
+            return False
+        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == self.port for each in found)
 
     def stop(self, deadline_s: float = STOP_S) -> int:
         """SIGTERM, then the exit code. Raises ProcessFailed (after a SIGKILL) if it does not end in time."""

@@ -11,9 +11,13 @@ from tests.processes import environment
 DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
 
 
-def test_the_demo_shows_the_main_job_and_ends() -> None:
+def test_the_demo_shows_the_main_job_and_ends(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(DEMO), "--once"], capture_output=True, text=True, timeout=50, env=environment()
+        [sys.executable, str(DEMO), "--once"],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env=environment({"TMPDIR": str(tmp_path)}),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
@@ -26,4 +30,4 @@ def test_the_demo_shows_the_main_job_and_ends() -> None:
     assert 'visits -> {"count": 1, "by": "Ada"}' in lines
     assert 'and the state is there: visits -> {"count": 1, "by": "Ada"}' in lines
     left = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
-    assert not [command for command in left if any("iii-demo-" in word for word in command)]
+    assert not [command for command in left if any(str(tmp_path) in word for word in command)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +17,7 @@ from iii.net.start_failure import StartFailure
 from iii.server.config_file import load
 from tests.integration.http.conftest import DEADLINE_S, Site
 from tests.integration.server.conftest import until
-from tests.processes import EngineProcess
+from tests.processes import EngineProcess, free_port
 
 
 async def test_03_check_52_a_port_that_is_taken_ends_the_start(site: Site) -> None:
@@ -47,9 +46,7 @@ def test_03_check_50_a_block_with_mistakes_is_refused(tmp_path: Any, block: str,
 
 
 async def test_L1_both_loopback_families(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+    port = free_port()
     http = Http(site.engine, HttpConfig(port=port))
     await http.start()
     for host in ("127.0.0.1", "[::1]", "localhost"):

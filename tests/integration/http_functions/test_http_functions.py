@@ -24,6 +24,7 @@ from iii.server.listener import Listener
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
 from tests.memory_engine import FakeClock
+from tests.processes import free_port
 
 OPEN = SecurityConfig(block_private_ips=False, require_https=False)
 
@@ -209,9 +210,7 @@ async def test_03_check_61_timeouts_and_closed_ports(worker: RawSocket, endpoint
         await asyncio.Event().wait()
         return response
 
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        closed = reserved.getsockname()[1]
+    closed = free_port()
     register(worker, "slow", endpoint.url(), timeout_ms=100)
     register(worker, "closed", f"http://127.0.0.1:{closed}/")
     endpoint.answer = hang

@@ -15,13 +15,7 @@ import iii
 from iii.sdk import doors
 from tests.integration.sdk.conftest import FAST, Connect
 from tests.integration.sdk.fake_engine import FakeEngine
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.processes import free_port
 
 
 def test_08_check_01_a_new_worker_only_announces_itself(engine: FakeEngine, connect: Connect) -> None:
@@ -59,7 +53,7 @@ def test_08_check_04_an_unreachable_engine_gives_a_worker_that_goes_on_trying(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     started = time.monotonic()
-    worker = connect(f"ws://127.0.0.1:{unused_port()}", connect_timeout_ms=200)
+    worker = connect(f"ws://127.0.0.1:{free_port()}", connect_timeout_ms=200)
 
     assert 0.2 <= time.monotonic() - started < 5
     assert worker.get_connection_state() in ("reconnecting", "connecting")
@@ -71,7 +65,7 @@ def test_08_check_04_retries_that_are_used_up_raise_at_once(connect: Connect) ->
     few = iii.ReconnectionConfig(max_retries=2, initial_delay_ms=10)
     started = time.monotonic()
     with pytest.raises(ConnectionError, match=r"failed after max retries$"):
-        connect(f"ws://127.0.0.1:{unused_port()}", reconnection_config=few)
+        connect(f"ws://127.0.0.1:{free_port()}", reconnection_config=few)
     assert time.monotonic() - started < 5
 
 
@@ -177,7 +171,7 @@ def test_08_check_10_the_first_connection_has_nothing_to_reattach(engine: FakeEn
 
 
 def test_08_check_11_what_is_registered_before_the_connection_is_sent_once(connect: Connect) -> None:
-    port = unused_port()
+    port = free_port()
     worker = connect(f"ws://127.0.0.1:{port}", connect_timeout_ms=1)
     worker.register_function("early", lambda data: data)
     worker.register_trigger({"type": "cron", "function_id": "early"})
@@ -197,7 +191,7 @@ def test_08_check_11_what_is_registered_before_the_connection_is_sent_once(conne
 def test_08_check_12_calls_made_without_a_connection_are_sent_later_the_newest_thousand(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = unused_port()
+    port = free_port()
     worker = connect(f"ws://127.0.0.1:{port}", connect_timeout_ms=1)
     for number in range(1001):
         worker.trigger({"function_id": "mail::send", "payload": number, "action": iii.TriggerAction.Void()})
@@ -212,7 +206,7 @@ def test_08_check_12_calls_made_without_a_connection_are_sent_later_the_newest_t
 
 
 def test_a_call_that_waits_for_the_connection_is_answered_and_one_that_gave_up_is_not_sent(connect: Connect) -> None:
-    port = unused_port()
+    port = free_port()
     worker = connect(f"ws://127.0.0.1:{port}", connect_timeout_ms=1)
     with pytest.raises(iii.InvocationTimeout):
         worker.trigger({"function_id": "late", "timeout_ms": 10})
@@ -254,7 +248,7 @@ def test_results_of_handlers_that_outlive_their_connection_are_sent_on_the_next(
 
 
 def test_unregistering_without_a_connection_is_applied_by_not_registering_again(connect: Connect) -> None:
-    port = unused_port()
+    port = free_port()
     first = FakeEngine(port)
     worker = connect(first.url)
     function = worker.register_function("f", lambda data: data)
@@ -543,7 +537,7 @@ async def test_connect_worker_can_be_awaited_and_waits_no_longer_than_told(engin
     await worker.shutdown_async()
     await worker.shutdown_async()
 
-    nowhere = f"ws://127.0.0.1:{unused_port()}"
+    nowhere = f"ws://127.0.0.1:{free_port()}"
     worker = await iii.connect_worker(nowhere, iii.InitOptions(connect_timeout_ms=1))
     assert worker.get_connection_state() in ("connecting", "reconnecting")
     await worker.shutdown_async()
@@ -650,8 +644,7 @@ def test_an_address_that_is_no_address_is_refused_at_once(address: str) -> None:
 
 
 def test_an_engine_that_does_not_run_is_named_plainly(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     once = iii.ReconnectionConfig(max_retries=0)
     with pytest.raises(ConnectionError):
         connect(f"ws://127.0.0.1:{port}", reconnection_config=once)
