@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 import urllib.error
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import iii
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
 from iii.net.start_failure import StartFailure
@@ -89,7 +91,51 @@ async def test_L4_what_does_not_end_is_broken_off(site: Site, monkeypatch: pytes
     asking = asyncio.ensure_future(site.get("/a"))
     await until(lambda: site.http.application._at_work)
     await site.http.quiet()
-    assert (await asking)[0] == 500
+    status, body = await asking
+    assert (status, body["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+
+
+async def test_http_S1_clients_that_neither_write_nor_read_do_not_keep_the_engine(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half a head, half a body, an answer and a stream that nobody reads: the stop has its own limit (L4)."""
+    monkeypatch.setattr("iii.modules.http.module.DRAIN_S", 0.1)
+
+    async def endless(request: Any, response: iii.StreamResponse) -> None:
+        with contextlib.suppress(iii.ChannelError):
+            while True:
+                await response.write(b"x" * 100_000)
+
+    async def large(request: Any) -> Any:
+        return {"body": "x" * 8_000_000}
+
+    async def sink(request: Any) -> Any:
+        return {}
+
+    site.worker.http("GET", "/endless")(endless)
+    await site.route("GET /large", large)
+    await site.route("POST /sink", sink)
+    sent = [
+        b"G",
+        b"GET /large HTTP/1.1\r\n",
+        b"POST /sink HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc",
+        b"POST /sink HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+        b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n",
+    ]
+    clients = [socket.create_connection(("127.0.0.1", site.http.port)) for _ in sent]
+    try:
+        for client, each in zip(clients, sent, strict=True):
+            client.sendall(each)
+        for client in clients[-2:]:  # what has begun to come is in the kernel's hands; nobody reads on
+            await asyncio.to_thread(client.recv, 1)
+        async with asyncio.timeout(DEADLINE_S):
+            await site.http.quiet()
+        assert "HTTP connections cut" in caplog.text
+        assert not site.http.application._at_work
+    finally:
+        for client in clients:
+            client.close()
 
 
 async def test_03_the_trigger_type_describes_itself(site: Site) -> None:

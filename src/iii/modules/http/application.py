@@ -12,7 +12,7 @@ from iii.engine.bindings import Binding
 from iii.modules.http.answer import Answer
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
-from iii.modules.http.failure import JSON_TYPE, failure, internal_error, too_large
+from iii.modules.http.failure import JSON_TYPE, failure, internal_error, too_large, unavailable
 from iii.modules.http.headers import Headers, without_length
 from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from iii.modules.http.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+ANSWER_S = 0.5  # for a request that was broken off to say so
 
 
 class HttpApplication:
@@ -53,17 +55,19 @@ class HttpApplication:
             self._answered.discard(task)
 
     async def finish(self, limit_s: float) -> None:
-        """Wait for the requests at work, so long; then break them off."""
+        """Wait for the requests at work, so long; then break them off with a 503, or in the middle of a stream."""
         for task in self._answered:
             task.cancel()
         if not self._at_work:
             return
         _, late = await asyncio.wait(self._at_work, timeout=limit_s)
         if late:
-            logger.warning("%s HTTP requests did not end within %g s", len(late), limit_s)
+            logger.warning(
+                "HTTP requests broken off: the engine stops and %s did not end within %g s", len(late), limit_s
+            )
             for task in late:
                 task.cancel()
-            await asyncio.wait(late)
+            await asyncio.wait(late, timeout=ANSWER_S)
 
     async def _serve(self, request: Request, client: Client, settings: Settings, task: asyncio.Task[Any]) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
@@ -87,7 +91,11 @@ class HttpApplication:
             if request.has_body:
                 self._answered.add(task)
                 await (client.drain() if exchange is None else exchange.drain())
-        except (ClientGone, StreamCut, asyncio.CancelledError):
+        except asyncio.CancelledError:  # the engine stops
+            if client.head_sent:
+                raise
+            await client.answer(_completed(unavailable("The server is shutting down"), request, settings, extra))
+        except (ClientGone, StreamCut):
             raise
         except Exception:
             logger.exception("HTTP request failed inside the engine")

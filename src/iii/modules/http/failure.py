@@ -67,5 +67,12 @@ def too_late() -> Answer:
     return failure(504, "TIMEOUT", "Request timed out")
 
 
+def unavailable(message: str) -> Answer:
+    """For what is worth another try in a moment."""
+    answer = failure(503, "SERVICE_UNAVAILABLE", message)
+    answer.headers.append((b"retry-after", b"1"))
+    return answer
+
+
 def _new_error_id() -> str:
     return os.urandom(6).hex()

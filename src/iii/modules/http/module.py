@@ -12,7 +12,7 @@ from iii.engine.engine import Engine
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
-from iii.modules.http.application import HttpApplication
+from iii.modules.http.application import ANSWER_S, HttpApplication
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.exchange import Endpoint
 from iii.modules.http.pattern import InvalidPath
@@ -59,10 +59,11 @@ class Http(Module):
             logger.info("Whoever reaches %s can call what is bound to a route", self.address)
 
     async def quiet(self) -> None:
-        """Close the port, let requests at work end, then break them off."""
-        stopping = asyncio.gather(*(server.stop() for server in self._servers))
-        await self.application.finish(DRAIN_S)
-        await stopping
+        """Close the port, let requests at work end, then break them off: `DRAIN_S` and a little, whatever clients do."""
+        await asyncio.gather(
+            self.application.finish(DRAIN_S),
+            *(server.stop(DRAIN_S + ANSWER_S) for server in self._servers),
+        )
 
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from granian._granian import SocketHolder
@@ -15,6 +18,9 @@ from granian.server.embed import Server as Embedded
 from iii.modules.http.client import Receive, Send
 from iii.net.listening import BACKLOG
 
+logger = logging.getLogger(__name__)
+
+CUT_S = 1.0  # until granian has noticed that its connections were cut
 HEAD_DEADLINE_MS = 30_000  # for a request head, and for the next one on an idle connection
 HEAD_BYTES = 256 * 1024
 CONNECTIONS = 1_000_000  # the system's limit of open files is the one that counts
@@ -29,17 +35,67 @@ class HttpServer:
     """Serves one listening socket until it is stopped."""
 
     def __init__(self, application: Application, listening: socket.socket) -> None:
+        self._address = listening.getsockname()
         self._server = _Embedded(application, listening)
         self._serving: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._serving = asyncio.get_running_loop().create_task(self._server.serve())
 
-    async def stop(self) -> None:
-        """Close the port and idle connections; requests at work are let finish by whoever waits for them."""
-        if self._serving is not None:
-            self._server.stop()  # type: ignore[no-untyped-call]
-            await self._serving
+    async def stop(self, limit_s: float) -> None:
+        """Close the port and idle connections at once; cut after `limit_s` the connections that are still at work.
+
+        Requests at work are ended by the application. granian alone would wait without a limit for half a request
+        head and for a client that does not read (L4).
+        """
+        if self._serving is None:
+            return
+        self._server.stop()  # type: ignore[no-untyped-call]
+        if not await _over(self._serving, limit_s):
+            open_sockets = list(self._connections())
+            logger.warning(
+                "HTTP connections cut: %s clients neither finished their request nor read their answer within %g s",
+                len(open_sockets), limit_s,
+            )  # fmt: skip
+            for each in open_sockets:
+                with each, suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            if not await _over(self._serving, CUT_S):
+                logger.error("HTTP server did not stop within %g s; its connections are left to the process", CUT_S)
+
+    def _connections(self) -> Iterator[socket.socket]:
+        """Copies of the accepted sockets: granian keeps its connections to itself, the system knows them."""
+        for name in os.listdir("/dev/fd"):
+            try:
+                each = socket.socket(fileno=os.dup(int(name)))
+            except OSError:  # no socket, or just closed
+                continue
+            if self._is_ours(each):
+                yield each
+            else:
+                each.close()
+
+    def _is_ours(self, each: socket.socket) -> bool:
+        host, port = self._address[:2]
+        try:
+            address = each.getsockname()
+            listens = each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        except OSError:
+            return False
+        return (
+            each.family in (socket.AF_INET, socket.AF_INET6)
+            and address[1] == port
+            and host in (address[0], "0.0.0.0", "::")
+            and not listens
+        )
+
+
+async def _over(task: asyncio.Task[None], limit_s: float) -> bool:
+    """Whether the task ended within that time; an error of it is raised."""
+    done, _ = await asyncio.wait((task,), timeout=limit_s)
+    for each in done:
+        each.result()
+    return bool(done)
 
 
 class _Embedded(Embedded):
