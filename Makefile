@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON_FOLDERS := src $(wildcard tests examples benchmarks docs .ci)
-BENCHMARKS := rpc footprint http state stream queue
+BENCHMARKS := rpc footprint http state stream queue lag
 .DEFAULT_GOAL := help
 
 .PHONY: help

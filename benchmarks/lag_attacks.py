@@ -1,0 +1,190 @@
+"""Messages that held the engine's loop once, or might; each finding of the first review is named."""
+
+import contextlib
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from benchmarks.lag_client import ANSWER_S, MIB, Client, invocation_id, invoke, message, trigger, void, worker
+from benchmarks.processes import Server
+from benchmarks.wire import masked_frame
+
+
+class Target(NamedTuple):
+    port: int
+    server: Server
+    quick: bool
+
+    def count(self, full: int) -> int:
+        return full // 10 if self.quick else full
+
+
+Attack = Callable[[Target], None]
+
+
+def big(data: bytes, times: int = 1) -> Attack:
+    """One large message, made before it is measured."""
+
+    def attack(target: Target) -> None:
+        client = Client(target.port)
+        client.send([data] * times)
+        with contextlib.suppress(queue.Empty):
+            client.pongs.get(timeout=0.01)
+        try:
+            client.ping()
+        except (OSError, queue.Empty):
+            pass  # the engine may well have ended it
+        client.close()
+
+    return attack
+
+
+def crons(expression: str, full: int) -> Attack:
+    def attack(target: Target) -> None:
+        client = worker(target.port, "crons")
+        client.send(trigger(n, "cron", {"expression": expression}) for n in range(target.count(full)))
+        client.ping()
+        client.close()
+
+    return attack
+
+
+def parked_and_types(target: Target) -> None:
+    parked, types = worker(target.port, "parked"), worker(target.port, "types")
+    parked.send(trigger(n, "never", {}) for n in range(target.count(30_000)))
+    parked.ping()
+    types.send(message("registertriggertype", id=f"type{n}", description="d") for n in range(1000))
+    types.ping()
+    types.close()
+    parked.close()
+
+
+def type_again(target: Target) -> None:
+    provider, owner = worker(target.port, "provider"), worker(target.port, "owner")
+    again = message("registertriggertype", id="again", description="d")
+    provider.send([again])
+    provider.ping()
+    owner.send(trigger(n, "again", {}) for n in range(5000))
+    owner.ping()
+    provider.send([again] * 300)
+    provider.ping()
+    provider.close()
+    owner.close()
+
+
+def large_descriptions(target: Target) -> None:
+    client = worker(target.port, "wordy")
+    for number in range(12):
+        client.send([message("registerfunction", id=f"wordy::{number}", description="d" * (6 * MIB))])
+    client.ping()
+    asking = worker(target.port, "asking")
+    asking.call("engine::functions::list", {})
+    asking.close()
+    client.close()
+
+
+def many_functions(target: Target) -> None:
+    client = worker(target.port, "many")
+    client.send(message("registerfunction", id=f"many::{n}") for n in range(target.count(100_000)))
+    client.ping()
+    client.close()
+
+
+def executor_dies(target: Target) -> None:
+    executor, caller = worker(target.port, "executor", "dies::f"), worker(target.port, "caller")
+    caller.send(invoke("dies::f", {"n": n}, invocation_id()) for n in range(target.count(20_000)))
+    caller.ping()
+    executor.close()
+    caller.ping()
+    caller.close()
+
+
+def connects(target: Target) -> None:
+    for _ in range(target.count(2000)):
+        client = Client(target.port, deaf=True)
+        client.raw(masked_frame(message("invokefunction", function_id="f", data=None)))
+        client.close()
+
+
+def pipelined(target: Target) -> None:
+    """Requests whose answers nobody reads."""
+    with socket.create_connection(("127.0.0.1", target.port)) as connection:
+        connection.settimeout(1.0)
+        requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
+        until = time.monotonic() + 3
+        with contextlib.suppress(OSError):
+            while time.monotonic() < until:
+                connection.sendall(requests)
+
+
+def void_burst(target: Target) -> None:
+    """3,000 void calls of 100 KB to a worker that reads: all arrive (core 7)."""
+    reader, sender = worker(target.port, "reader", "burst::f"), worker(target.port, "sender")
+    before = reader.received
+    count = target.count(3000)
+    sender.send(invoke("burst::f", "x" * 100_000) for _ in range(count))
+    sender.ping()
+    reader.ping()
+    deadline = time.monotonic() + ANSWER_S
+    while reader.received < before + count:
+        assert time.monotonic() < deadline, f"{reader.received - before} of {count} void calls arrived"
+        time.sleep(0.01)
+    reader.close()
+    sender.close()
+
+
+def mixture(*attacks: Attack) -> Attack:
+    def attack(target: Target) -> None:
+        threads = [threading.Thread(target=each, args=(target,)) for each in attacks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return attack
+
+
+def nothing(_: Target) -> None:
+    time.sleep(2)
+
+
+NAN_LIST = void(b"[" + b"NaN," * MIB + b"1]")
+SIXTY_NAN = void(b"[" + b"NaN," * (15 * MIB) + b"1]")
+SURROGATES = void(b'["' + b"\\ud800" * (10 * MIB) + b'"]')
+BRACKETS = void(b"[" + b'"[","{",' * (7 * MIB) + b"1]")
+STAIRS = void(b"[" + b"[[[[[[[[[[]]]]]]]]]]," * (3 * MIB - 1) + b"1]")
+DEEP = void(b"[" * (60 * MIB))
+UNPRINTABLE = '{"type":"invokefunction","function_id":"%s"}'
+
+ATTACKS: dict[str, Attack] = {
+    "nothing": nothing,
+    "200 weekly schedules (core 2)": crons("0 0 9 * * 1", 200),
+    "20,000 yearly schedules (core 2)": crons("0 0 1 1 1 *", 20_000),
+    "2,000 schedules for leap days on a Monday": crons("0 0 0 29 2 1", 2000),
+    "4 MiB of NaN (core 8a)": big(NAN_LIST),
+    "60 MiB of NaN (core 8a)": big(SIXTY_NAN),
+    "60 MiB of lone surrogates (core 8a)": big(SURROGATES),
+    "56 MiB of brackets in strings (core 8b)": big(BRACKETS),
+    "60 MiB of staircases (core 8b)": big(STAIRS),
+    "60 MiB of [ (core 8b)": big(DEEP),
+    "30 MiB of id that cannot be printed (core 8c)": big((UNPRINTABLE % ("\u200b" * (10 * MIB))).encode()),
+    "8 MiB of control characters (core 8c)": big((UNPRINTABLE % ("\\u0001" * (8 * MIB))).encode()),
+    "20 ids of 1 MiB (core 9)": big((UNPRINTABLE % ("f" * MIB)).encode(), 20),
+    "30,000 parked triggers, 1,000 types (core 8d)": parked_and_types,
+    "one type 300 times, 5,000 bindings (core 8e)": type_again,
+    "12 descriptions of 6 MiB, and a list (core 10c)": large_descriptions,
+    "100,000 functions of one worker": many_functions,
+    "20,000 calls whose executor dies": executor_dies,
+    "2,000 connections that end at once (core 9)": connects,
+    "pipelined requests, answers unread (core 10e)": pipelined,
+    "3,000 void calls of 100 KB (core 7)": void_burst,
+    "mixture: NaN, brackets, types, schedules": mixture(
+        big(NAN_LIST), big(BRACKETS), parked_and_types, crons("0 0 9 * * 1", 200)
+    ),
+    "mixture: void calls, ids, executor dies": mixture(
+        void_burst, big((UNPRINTABLE % ("f" * MIB)).encode(), 20), executor_dies
+    ),
+}
