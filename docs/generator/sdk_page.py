@@ -93,14 +93,22 @@ def _signature(node: Definition) -> str:
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[str]:
-    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + [*arguments.defaults]
-    for argument, default in zip(arguments.args, defaults, strict=True):
+    """All kinds of them, as they are written."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + [*arguments.defaults]
+    for index, (argument, default) in enumerate(zip(positional, defaults, strict=True)):
         if argument.arg not in ("self", "cls"):
             yield _parameter(argument, default)
-    if arguments.kwonlyargs:
+        if index + 1 == len(arguments.posonlyargs):
+            yield "/"
+    if arguments.vararg is not None:
+        yield f"*{ast.unparse(arguments.vararg)}"
+    elif arguments.kwonlyargs:
         yield "*"
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         yield _parameter(argument, default)
+    if arguments.kwarg is not None:
+        yield f"**{ast.unparse(arguments.kwarg)}"
 
 
 def _parameter(argument: ast.arg, default: ast.expr | None) -> str:

@@ -236,7 +236,7 @@ class Broker:
         try:
             from pamqp.constants import DOMAIN_REGEX
         except ImportError:
-            text = "the adapter `rabbitmq` needs the library aio-pika: pip install 'iii-py[rabbitmq]'"
+            text = "the adapter `rabbitmq` needs the library aio-pika: pip install 'aio-pika>=10.2,<11'"
             raise StartFailure(text) from None
         for domain in ("queue-name", "exchange-name"):  # brokers take any text, and ours have backslashes (04 §11.3)
             DOMAIN_REGEX[domain] = _ANY_TEXT
