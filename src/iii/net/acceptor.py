@@ -27,6 +27,7 @@ class Acceptor:
         self.port = port  # once open, the one that the system chose for 0
         self._handshake_timeout_s = handshake_timeout_s
         self._route = route
+        self.connections = Connections()
         self._bound: list[socket.socket] = []
         self._doors: set[Door] = set()
         self._accepting: set[asyncio.Task[None]] = set()
@@ -44,9 +45,9 @@ class Acceptor:
     async def open(self) -> None:
         """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""
         self._loop = asyncio.get_running_loop()
-        self.connections = Connections(self._loop)
         self._bound = await listen(self.host, self.port)
         self.port = port_of(self._bound[0])
+        self.connections.begin()
         for bound in self._bound:
             self._loop.add_reader(bound, self._accept, bound)
 

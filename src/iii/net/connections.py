@@ -18,17 +18,28 @@ _END_S = CLOSE_WAIT_S + 0.5
 
 
 class Connections:
-    """What the sockets of one listener share."""
+    """What the sockets of one listener share; none may come before `begin`.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.flusher = Flusher(loop)
+    Attributes:
+        loop, flusher: once begun.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    flusher: Flusher
+
+    def __init__(self) -> None:
         self.log = LogLimit(logging.getLogger(__name__))
         self._open: set[WebSocket] = set()
         self._none_left: asyncio.Event | None = None  # while all are being ended
         self._sweeps = 0
         self.ending = False
-        self._sweeper = loop.call_later(SWEEP_S, self._sweep_on)
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """On the running loop from now on."""
+        self.loop = asyncio.get_running_loop()
+        self.flusher = Flusher(self.loop)
+        self._sweeper = self.loop.call_later(SWEEP_S, self._sweep_on)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -47,7 +58,8 @@ class Connections:
 
     async def end_all(self) -> None:
         """Clean up and close with 1012; whoever has not answered after a second is aborted."""
-        self._sweeper.cancel()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         self.ending = True
         ending = list(self)
         for web_socket in ending:

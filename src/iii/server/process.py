@@ -7,8 +7,10 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from typing import Any
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
 
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
@@ -25,6 +27,12 @@ from iii.server.worker_manager import WorkerManager
 logger = logging.getLogger(__name__)
 
 STOP_S = 15.0  # hard limit of an orderly stop (L4)
+QUIET_S = 5.5  # of it, for what is at work; modules give up after 5 s themselves
+PORTS_STOP_S = 4.0  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
+MODULES_STOP_S = 3.0  # then for stores and connections of all other modules
+WORKERS_STOP_S = 2.0  # at last for workers to answer Close
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 # Calls make objects by the thousand and no cycles, and connections that end leave none: with the default of 700 the
 # collector would run all the time and find nothing.
@@ -36,49 +44,82 @@ def run(config: ServerConfig) -> int:
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
         logging.getLogger("iii.server.config_file").warning("%s", warning)
+    signals = Signals(writer.flush)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            in_time = runner.run(serve(config))
-            if not in_time:
+            clean = runner.run(serve(config, signals))
+            if not clean:
                 writer.flush()
                 os._exit(0)  # what did not stop by now would keep the process
     finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         writer.flush()
     return 0
 
 
-async def serve(config: ServerConfig) -> bool:
+class Signals:
+    """SIGINT and SIGTERM: the first one asks for the stop, the second one ends the process at once (L4).
+
+    Handlers of the interpreter, not of the event loop: they are called in the midst of whatever the loop is busy with,
+    and the operating system itself acts on the second signal.
+    """
+
+    def __init__(self, before_exit: Callable[[], None]) -> None:
+        self._before_exit = before_exit
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.stopping = asyncio.Event()
+
+    def listen(self) -> None:
+        """From now on, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            signal.signal(number, self._arrived)
+
+    def _arrived(self, number: int, frame: object) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        limit = threading.Timer(STOP_S + 1, self._exit)  # for a loop that is never free again
+        limit.daemon = True
+        limit.start()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._stop, signal.Signals(number).name)
+
+    def _stop(self, name: str) -> None:
+        logger.info("Engine stopping", extra={"fields": {"signal": name}})
+        self.stopping.set()
+
+    def _exit(self) -> None:
+        logger.error("Engine not stopped within %g s; exiting without an orderly stop", STOP_S)
+        self._before_exit()
+        os._exit(0)
+
+
+async def serve(config: ServerConfig, signals: Signals) -> bool:
     """Boot, wait for a signal, stop. False: not everything stopped within the limit."""
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-
-    def signalled() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once, whatever it is doing (L4)
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, signalled)
+    signals.listen()
     server = EngineServer(config)
+    clean = False
     try:
-        await server.start()
-        _calm_collector()
-        await stopping.wait()
-        logger.info("Engine stops")
+        if await _started(server, signals.stopping):
+            _calm_collector()
+            await signals.stopping.wait()
     finally:
-        in_time = await within(STOP_S, server.stop)
-    return in_time
+        clean = await server.stop()
+    logger.info("Engine stopped")
+    return clean
 
 
-async def within(limit_s: float, stop: Callable[[], Awaitable[None]]) -> bool:
-    """Whether it stopped in time."""
-    try:
-        async with asyncio.timeout(limit_s):
-            await stop()
-    except TimeoutError:
-        logger.error("Not everything stopped within %g s; the process ends without it", limit_s)
-        return False
-    return True
+async def _started(server: EngineServer, stopping: asyncio.Event) -> bool:
+    """False: a signal came first."""
+    starting = asyncio.ensure_future(server.start())
+    signalled = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((starting, signalled), return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+    return not starting.cancelled() and starting.result() is None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -107,15 +148,19 @@ class EngineServer:
         self._tasks: set[asyncio.Future[None]] = set()
         self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._spawn)
         self.modules = [_create(self.engine, entry) for entry in config.entries]
-        self._started: list[Module] = []
+        self._begun: list[Module] = []  # to start; perhaps half
 
     async def start(self) -> None:
-        """Register what all modules serve, then start them; listeners last, so that nobody comes too early (L3)."""
+        """Register what all modules serve, then start them; listeners last, so that nobody comes too early (L3).
+
+        Raises StartFailure with the place of the entry that cannot start.
+        """
         for module in self.modules:
             self.engine.add_module(module)
-        for module in self.modules:
-            self._started.append(module)
-            await module.start()
+        for module, entry in zip(self.modules, self._config.entries, strict=True):
+            self._begun.append(module)
+            with _placed(entry):
+                await module.start()
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
         told = {
             "version": PACKAGE_VERSION,
@@ -126,18 +171,27 @@ class EngineServer:
         }
         logger.info("Engine ready", extra={"fields": told})
 
-    async def stop(self) -> None:
-        """Close the ports, let what is at work end, stop what has started in its order, connections of workers last (L4)."""
+    async def stop(self) -> bool:
+        """Close the ports, let what is at work end, then stop what has begun to start, connections of workers last (L4).
+
+        Each step has its limit, and the modules of a step stop side by side: none can keep another from it. False: not
+        everything stopped in time.
+        """
         for manager in self._managers():
             manager.listener.stop_accepting()
-        await asyncio.gather(*(_done(module, module.quiet) for module in self._started))
-        for module in self._started:
-            await _done(module, module.stop)
+        begun, workers = self._begun, self._managers()
+        listens = {entry.instance for entry in self._config.entries if entry.known.listens}
+        ports = [module for module in begun if module.instance in listens and module not in workers]
+        others = [module for module in begun if module not in ports and module not in workers]
+        clean = await _all_done("quiet", QUIET_S, begun)
+        for limit_s, modules in ((PORTS_STOP_S, ports), (MODULES_STOP_S, others), (WORKERS_STOP_S, workers)):
+            clean &= await _all_done("stop", limit_s, modules)
         for task in list(self._tasks):
             task.cancel()
+        return clean
 
     def _managers(self) -> list[WorkerManager]:
-        return [module for module in self._started if isinstance(module, WorkerManager)]
+        return [module for module in self._begun if isinstance(module, WorkerManager)]
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -145,12 +199,39 @@ class EngineServer:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _done(module: Module, step: Callable[[], Awaitable[None]]) -> None:
-    """A step of the stop; one that fails does not keep the others."""
+async def _all_done(step: Literal["quiet", "stop"], limit_s: float, modules: Sequence[Module]) -> bool:
+    """One step of the stop; a module that fails or takes too long does not keep the others."""
+    return all(await asyncio.gather(*(_done(module, step, limit_s) for module in modules)))
+
+
+async def _done(module: Module, step: Literal["quiet", "stop"], limit_s: float) -> bool:
+    task = asyncio.ensure_future(module.quiet() if step == "quiet" else module.stop())
+    await asyncio.wait((task,), timeout=limit_s)
+    fields = {"module": module.instance, "step": step}
+    if not task.done():
+        task.cancel()
+        logger.error(
+            "Module not stopped in time; stopping goes on without it",
+            extra={"fields": {**fields, "limit": f"{limit_s:g} s"}},
+        )
+        return False
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.error("Module failed to stop", exc_info=error, extra={"fields": fields})
+    return True
+
+
+@contextmanager
+def _placed(entry: ModuleEntry) -> Iterator[None]:
+    """What keeps a module from running is one line that names its entry."""
     try:
-        await step()
-    except Exception:
-        logger.exception("Module %s did not stop cleanly", module.instance)
+        yield
+    except StartFailure as error:
+        raise StartFailure(f"{entry.place}: {str(error).removeprefix(f'{entry.known.name}: ')}") from None
+    except Exception as error:
+        logger.debug("Start of %s failed", entry.instance, exc_info=True)
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise StartFailure(f"{entry.place}: cannot start: {reason or f'{type(error).__name__}: {error}'}") from None
 
 
 def _engine_options(config: ServerConfig) -> EngineOptions:
@@ -167,9 +248,6 @@ def _engine_options(config: ServerConfig) -> EngineOptions:
 def _create(engine: Engine, entry: ModuleEntry) -> Module:
     if entry.known is ENGINE_FUNCTIONS:  # its block is about the core itself
         return EngineFunctions(engine, entry.instance)
-    module_class: Any = entry.known.load()
-    try:
-        module: Module = module_class(engine, entry.config, entry.instance)
-    except StartFailure as error:
-        raise StartFailure(f"{entry.place}: {str(error).removeprefix(f'{entry.known.name}: ')}") from None
+    with _placed(entry):
+        module: Module = entry.known.load()(engine, entry.config, entry.instance)
     return module

@@ -33,8 +33,9 @@ class MemoryDatabase:
 
     async def close(self) -> None:
         """Everything is gone."""
-        self.closed = True
-        self.reader.close()
+        if not self.closed:  # it was opened
+            self.closed = True
+            self.reader.close()
 
     def read(self, work: Work, done: Done) -> None:
         if self.closed:

@@ -47,6 +47,28 @@ def test_a_bad_configuration_is_one_line(text: str, words: list[str], iii: Iii, 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("iii-stream, config: {port: 0, adapter: {name: redis, config: {redis_url: 'redis://127.0.0.1:1'}}}", "connect to Redis at redis://127.0.0.1:1"),
+        ("iii-queue, config: {queue_configs: {q: {}}, adapter: {name: rabbitmq, config: {amqp_url: 'amqp://127.0.0.1:1'}}}", "connect to RabbitMQ at amqp://127.0.0.1:1"),
+        ("iii-state, config: {adapter: {name: redis, config: {redis_url: nonsense}}}", "redis_url: "),
+    ],
+)  # fmt: skip
+def test_bugs_13_16_what_a_module_needs_and_does_not_get_is_named_with_its_entry(
+    entry: str, words: str, iii: Iii, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text(
+        f"workers:\n- {{name: iii-worker-manager, config: {{port: 0}}}}\n- {{name: {entry}}}"
+    )
+    done = iii()
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"Error: config.yaml:3: workers[1] ({entry.partition(',')[0]}): ")
+    assert words in last
+    assert "Traceback" not in done.stderr
+
+
 def test_a_damaged_store_of_jobs_is_one_line(iii: Iii, tmp_path: Path) -> None:
     """Whatever part of it is damaged, and what is there stays."""
     (tmp_path / "config.yaml").write_text(
@@ -64,7 +86,7 @@ def test_a_damaged_store_of_jobs_is_one_line(iii: Iii, tmp_path: Path) -> None:
     done = iii()
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("Error: the store data/queue/store.db is damaged (")
+    assert last.startswith("Error: config.yaml:1: workers[1] (iii-queue): the store data/queue/store.db is damaged (")
     assert "Traceback" not in done.stderr
     assert (folder / "store.db").read_bytes()[4096:] == content[4096:]
 

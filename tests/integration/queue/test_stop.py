@@ -45,7 +45,7 @@ async def test_L4_jobs_at_work_end_with_everything_they_need(tmp_path: Path) -> 
                 await worker.trigger_async({"function_id": "work", "payload": name, "action": action})
             await until(lambda: seen == ["first"])
             engine.send_signal(signal.SIGTERM)
-            await until(lambda: "Engine stops" in engine.log())
+            await until(lambda: "Engine stopping" in engine.log())
             go.set()
             assert await asyncio.to_thread(engine.wait) == 0
             assert seen == ["first"]

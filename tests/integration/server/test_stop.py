@@ -2,14 +2,18 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from iii.engine.engine import Engine
 from tests.integration.server.conftest import Open
 from tests.integration.server.raw_socket import CLOSE, RawSocket
-from tests.processes import EngineProcess, free_port
+from tests.processes import EngineProcess, environment, free_port
 
 one_loop = pytest.mark.asyncio(loop_factories=["asyncio"])  # the engine is another process
 
@@ -82,6 +86,8 @@ async def test_07_8_4_a_signal_ends_the_engine_orderly(process: EngineProcess, n
         assert await asyncio.to_thread(process.wait) == 0
         assert "Engine ready" in process.log()
         assert f"127.0.0.1:{process.port}" in process.log()
+        assert f'signal: "{number.name}"' in process.log()
+        assert process.log().rstrip().endswith("Engine stopped")
         assert "Traceback" not in process.log()
 
 
@@ -95,6 +101,71 @@ async def test_L4_a_second_signal_ends_it_at_once(process: EngineProcess) -> Non
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait) == -signal.SIGTERM
             assert time.monotonic() - started < 0.5
+
+
+BUSY = """
+import asyncio, sys, time
+from iii.server import config_file, process
+
+def spin():
+    print("busy", flush=True)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        pass
+
+start = process.EngineServer.start
+
+async def started(server):
+    await start(server)
+    asyncio.get_running_loop().call_soon(spin)
+
+process.EngineServer.start = started
+process.STOP_S = LIMIT
+sys.exit(process.run(config_file.load(__import__("pathlib").Path("iii.yaml"))))
+"""
+
+
+@pytest.fixture(params=["", "asyncio"], ids=["uvloop", "plain asyncio"])
+def start_busy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[float], subprocess.Popen[bytes]]]:
+    """Starts engines whose event loop is never free again."""
+    started = []
+    (tmp_path / "iii.yaml").write_text("workers: [{name: iii-worker-manager, config: {port: 0}}]")
+
+    def start(limit_s: float) -> subprocess.Popen[bytes]:
+        code = BUSY.replace("LIMIT", str(limit_s))
+        env = environment({"III_LOOP": request.param})
+        engine = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env, stdout=subprocess.PIPE)
+        started.append(engine)
+        assert engine.stdout is not None
+        assert any(line == b"busy\n" for line in engine.stdout)
+        return engine
+
+    yield start
+    for engine in started:
+        engine.kill()
+        engine.communicate()
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_L4_core_2_a_second_signal_ends_an_engine_whose_loop_is_busy(
+    start_busy: Callable[[float], subprocess.Popen[bytes]], first: signal.Signals, second: signal.Signals
+) -> None:
+    engine = start_busy(15)
+    engine.send_signal(first)
+    deadline = time.monotonic() + 10
+    while engine.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)  # time for the first one
+        engine.send_signal(second)
+    assert engine.wait(1) == -second
+
+
+def test_L4_core_2_one_signal_ends_an_engine_whose_loop_is_busy_at_the_limit(
+    start_busy: Callable[[float], subprocess.Popen[bytes]],
+) -> None:
+    engine = start_busy(-0.5)  # half a second less the second that the orderly stop has before
+    engine.send_signal(signal.SIGTERM)
+    assert engine.wait(10) == 0
 
 
 @one_loop

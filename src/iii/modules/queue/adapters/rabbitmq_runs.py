@@ -41,7 +41,8 @@ class Runs:
     async def quiet(self) -> None:
         """Nothing more begins; what runs has 5 s, the rest is delivered again."""
         self.stopping = True
-        self._engine.functions.on_change.remove(self._functions_changed)
+        if self._functions_changed in self._engine.functions.on_change:  # it was opened
+            self._engine.functions.on_change.remove(self._functions_changed)
         self.give_back_held(set(self._held))
         try:
             async with asyncio.timeout(STOP_S):
