@@ -101,3 +101,41 @@ def test_what_is_accepted_can_be_sent_on(data: bytes) -> None:
     except Undecodable:
         return
     assert isinstance(json.loads(encode_message(message)), dict)
+
+
+@st.composite
+def deep_json(draw: st.DrawFn) -> str:
+    """Up to 2,000 levels, of both kinds, with brackets in strings beside them."""
+    levels = draw(st.integers(1, 2000) | st.sampled_from([497, 498, 499, 500, 501, 2000]))
+    kind = draw(st.sampled_from(["[", '{"a":', '["]\\\\\\"[",']))
+    return (
+        kind * levels
+        + draw(st.sampled_from(["1", '"[["', "NaN", '"\\ud800"']))
+        + {"{": "}", "[": "]"}[kind[0]] * levels
+    )
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.sampled_from(MESSAGES), st.data())
+def test_core_3e_whatever_names_a_call_is_answered_at_any_depth(message: dict[str, Any], data: st.DataObject) -> None:
+    engine = MemoryEngine(FakeClock(), modules=[EngineFunctions])
+    worker = engine.connect(name="worker", functions=["svc::f"])
+    caller = engine.connect(name="caller")
+    call_id = caller.start_call("svc::f")
+    running = worker.invocations()[0]["invocation_id"]
+    is_result = message["type"] == "invocationresult"
+    broken = data.draw(st.sampled_from(["data", "result", "config", "metadata", "error", "unknown"]))
+    members = {key: json.dumps(running if key == "invocation_id" else value) for key, value in message.items()}
+    members[broken] = data.draw(deep_json())
+    order = data.draw(st.permutations(sorted(members)))
+    worker.forget()
+
+    worker.say("{" + ",".join(f'"{key}":{members[key]}' for key in order) + "}")
+
+    if is_result:
+        assert caller.answer_to(call_id) is not None
+        assert not worker.session.handling
+    elif message["type"] == "invokefunction" and "invocation_id" in message and message.get("function_id") != "svc::f":
+        assert worker.answer_to(running) is not None
+    assert worker.call("engine::functions::list")["result"]
+    engine.drop_all_workers()

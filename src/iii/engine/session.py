@@ -15,6 +15,7 @@ from iii.engine.frames import caller_member, error_frame, invocation_frame, resu
 from iii.engine.gauges import Gauges
 from iii.engine.invocation import Invocation
 from iii.engine.registrations import apply_registration, refuse_trigger, withdraw_registrations
+from iii.engine.undecodable import answer_undecodable
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
 from iii.protocol.backlog import Backlog
 from iii.protocol.close_codes import CloseCode
@@ -196,12 +197,10 @@ class Session:
             return None
 
     def _undecodable(self, data: bytes, error: Undecodable) -> None:
-        if not data.strip():
+        if not data or data.isspace():
             return
-        if error.message_type == "invokefunction" and error.invocation_id is not None:
-            self._answer_error(error.invocation_id, error.function_id or "", InvalidRequest(str(error)))
-            return
-        self.complain(f"message dropped: {error}")
+        if not answer_undecodable(self._engine, self, error):
+            self.complain(f"message dropped: {error}")
 
     def complain(self, text: str, level: int = logging.WARNING) -> None:
         """Log that this worker did something wrong; only some of many."""
@@ -228,14 +227,14 @@ class Session:
         call_id = message.invocation_id
         action = message.action
         if call_id is not None and _UUID(call_id) is None and _BARE_UUID(call_id) is None:
-            self._answer_error(call_id, message.function_id, InvalidRequest(f"invocation_id {call_id!r} is not a UUID"))
+            self.answer_error(call_id, message.function_id, InvalidRequest(f"invocation_id {call_id!r} is not a UUID"))
             return
         if action is not None and type(action) is not Enqueue:
             call_id = None  # void: no result, even if an id came (01 §8.3)
         namespace = message.namespace
         if namespace is not None and is_blank(namespace):
             if call_id is not None:
-                self._answer_error(call_id, message.function_id, BlankNamespace.of_field("namespace"))
+                self.answer_error(call_id, message.function_id, BlankNamespace.of_field("namespace"))
             else:
                 self.complain(f"call of {message.function_id} dropped: its namespace is blank")
             return
@@ -264,7 +263,7 @@ class Session:
         frame = result_frame(invocation, call_id, result)
         limit = self._receive_limit
         if len(frame) > limit:
-            self._answer_error(call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
+            self.answer_error(call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
             return
         backlog = self._send(frame)
         if backlog is not None:
@@ -274,7 +273,7 @@ class Session:
         """It asks for more results than it reads: it and whoever sends the results are read at a trickle (P5)."""
         if backlog is Backlog.FULL:
             assert invocation.call_id is not None
-            self._answer_error(invocation.call_id, invocation.function_id, ConnectionClosing(_NOT_READING))
+            self.answer_error(invocation.call_id, invocation.function_id, ConnectionClosing(_NOT_READING))
         self.link.slow_down()
         if invocation.executor is not None:
             invocation.executor.link.slow_down()
@@ -286,11 +285,12 @@ class Session:
         frame = error_frame(invocation.call_id, invocation.function_id, error, trace)
         limit = self.dialect.receive_limit_bytes
         if len(frame) > limit:
-            self._answer_error(invocation.call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
+            self.answer_error(invocation.call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
             return
         self._send(frame, True)
 
-    def _answer_error(self, call_id: str, function_id: str, error: InvocationError) -> None:
+    def answer_error(self, call_id: str, function_id: str, error: InvocationError) -> None:
+        """Fail a call of this worker that never became one."""
         self._send(error_frame(call_id, function_id, error.encode()), True)
 
     # -- calls it runs (as an owner of functions) -----------------------------------------------------------------

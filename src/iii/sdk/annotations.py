@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from iii.protocol.codec import mend_json
 from iii.protocol.errors import InvalidRequest
+from iii.protocol.json_text import mend_json
 
 CALLER = "_caller_worker_id"  # put into object payloads by the engine (I10)
 

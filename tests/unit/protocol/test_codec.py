@@ -10,10 +10,9 @@ from iii.protocol.codec import (
     Undecodable,
     encode_message,
     engine_message_decoder,
-    mend_json,
-    nests_deeper_than,
     worker_message_decoder,
 )
+from iii.protocol.json_text import mend_json, nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.messages import (
     NULL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from iii.protocol.codec import nests_deeper_than
+from iii.protocol.json_text import nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
 
 _NULL = b"null"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iii.engine.gauges import FIELDS
-from iii.protocol.codec import mend_json
+from iii.protocol.json_text import mend_json
 
 POINTS_PER_FRAME = 10_000  # a frame has nine per worker; more are not looked at
 WORKER_ID = "worker.id"
