@@ -17,7 +17,9 @@ from iii.net.web_socket import WebSocket
 logger = logging.getLogger(__name__)
 
 HEAD_BYTES = 16 * 1024  # more without the end of a head is refused
+ANSWERS = 1000  # on one connection, then it is closed: as other servers do, so that no client keeps one for ever
 _READ_BYTES = 4096
+_TLS_HANDSHAKE = 0x16
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -39,7 +41,8 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
     """One TCP connection before it is a WebSocket.
 
     `route` says what becomes of a request. A head that is not complete within the deadline ends the connection: counted
-    from the start, after an answer from there.
+    from the start, after an answer from there. While the client does not take its answers, nothing is read from it, and
+    the deadline of the last one stands.
     """
 
     def __init__(self, route: Route, deadline_s: float, open_doors: set[Door], log: LogLimit) -> None:
@@ -52,6 +55,9 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         self._received = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
         self._deciding: asyncio.Task[None] | None = None  # whether a request gets its WebSocket
+        self._unread = False  # the client does not take its answers
+        self._deaf = False  # nothing is read
+        self._answers = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
@@ -66,12 +72,37 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
 
     def buffer_updated(self, nbytes: int) -> None:
         self._received += memoryview(self._read)[:nbytes]
-        while self in self._open_doors and self._deciding is None and (size := self._received.find(_END_OF_HEAD)) >= 0:
-            head = bytes(self._received[:size])
-            del self._received[: size + len(_END_OF_HEAD)]
-            self._request_arrived(head)
-        if self in self._open_doors and len(self._received) > HEAD_BYTES:
-            self._answer(Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large"))
+        self._go_on()
+
+    def pause_writing(self) -> None:
+        self._unread = True
+
+    def resume_writing(self) -> None:
+        self._unread = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        received = self._received
+        while self._listens:
+            if received and not received[:1].isalpha():
+                self._answer_no_http(received[0])
+            elif (size := received.find(_END_OF_HEAD)) >= 0:
+                head = bytes(received[:size])
+                del received[: size + len(_END_OF_HEAD)]
+                self._request_arrived(head)
+            elif len(received) > HEAD_BYTES:
+                self._answer(Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large"))
+            else:
+                break
+        deaf = not self._listens and len(received) > HEAD_BYTES
+        if deaf != self._deaf and self in self._open_doors:
+            self._deaf = deaf
+            (self._transport.pause_reading if deaf else self._transport.resume_reading)()
+
+    @property
+    def _listens(self) -> bool:
+        """Whether the next request may be answered."""
+        return self in self._open_doors and self._deciding is None and not self._unread
 
     def shut(self) -> None:
         """End it at once, whatever it was about to ask."""
@@ -102,18 +133,21 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         self._deciding = None
         if self in self._open_doors:  # the client is still there
             self._decided(decided, request)
-            self.buffer_updated(0)  # what came meanwhile
+            self._go_on()  # with what came meanwhile
 
     def _decided(self, made: Made, request: RequestHead) -> None:
         if isinstance(made, Answer):
             self._answer(made, request)
         else:
             self._leave()
+            if self._deaf:
+                self._transport.resume_reading()
             upgrade(self._transport, request.upgrade_key or "", bytes(self._received), made)
 
     def _answer(self, answer: Answer, request: RequestHead | None = None) -> None:
         """Only after a request without a body is it clear where the next one begins."""
-        stays = request is not None and request.keeps_alive and not request.has_body
+        self._answers += 1
+        stays = request is not None and request.keeps_alive and not request.has_body and self._answers < ANSWERS
         body = f"{answer.text}\n".encode()
         lines = (
             f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n{answer.headers}"
@@ -126,6 +160,17 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         else:
             self._leave()
             self._transport.close()
+            if self._transport.get_write_buffer_size():  # for a client that does not read the answer
+                self._loop.call_later(self._deadline_s, self._transport.abort)
+
+    def _answer_no_http(self, first_byte: int) -> None:
+        """Such as a client that was told `wss://`: it would wait for the deadline to learn nothing."""
+        if first_byte == _TLS_HANDSHAKE:
+            why = "This port has no TLS: use ws:// or http://, or a proxy that ends TLS"
+        else:
+            why = "Not a request of HTTP/1.1"
+        self._log.warning("Connection refused: %s (from %s)", why, self._peer())
+        self._answer(Answer(HTTPStatus.BAD_REQUEST, why))
 
     def _peer(self) -> str:
         address = self._transport.get_extra_info("peername")

@@ -1,11 +1,14 @@
 """The head of an HTTP request, as far as a listener looks at it (07 §1)."""
 
+import re
 from base64 import b64decode
 from binascii import Error as BadBase64
 from typing import NamedTuple
 
 UPGRADE_VERSION = "13"
 _KEY_BYTES = 16
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search  # such a byte is never part of a head (RFC 9110 §5.5)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
 class BadRequest(Exception):
@@ -51,6 +54,12 @@ class RequestHead(NamedTuple):
         except (BadBase64, ValueError):
             return None
 
+    @property
+    def subprotocols(self) -> list[str]:
+        """What the client offers, as it wrote it; what is not a token is left out (RFC 6455 §4.1)."""
+        offered = self.headers.get("sec-websocket-protocol", "").split(",")
+        return [name for each in offered if _TOKEN(name := each.strip())]
+
     def options(self, header: str) -> list[str]:
         """The values of a list header, in lower case."""
         return [option.strip().lower() for option in self.headers.get(header, "").split(",")]
@@ -59,6 +68,8 @@ class RequestHead(NamedTuple):
 def read_head(head: bytes) -> RequestHead:
     """Without the empty line at its end. Raises BadRequest."""
     first, *lines = head.decode("latin-1").split("\r\n")
+    if _CONTROL(first) or any(map(_CONTROL, lines)):
+        raise BadRequest("A control character in the request head")
     words = first.split(" ")
     if len(words) != 3 or not words[1].startswith("/") or words[2] not in ("HTTP/1.1", "HTTP/1.0"):
         raise BadRequest("Not a request of HTTP/1.1")

@@ -1,11 +1,18 @@
 """HTTP before the upgrade (01 §1.1, 07 §1)."""
 
 import asyncio
+import socket
+import ssl
 import time
 
 import pytest
 
+from iii.engine.engine import Engine
+from iii.net.acceptor import Acceptor
+from iii.net.door import ANSWERS, HEAD_BYTES, Made
+from iii.net.request_head import RequestHead
 from iii.server.listener import Listener
+from iii.server.worker_socket import WorkerSocket
 from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import TEXT, RawSocket, client_frame, upgrade_request
 
@@ -73,7 +80,17 @@ async def test_01_check_04_at_shutdown_a_kept_connection_is_closed_at_once(liste
         (b"GET /otel/ HTTP/1.1\r\n\r\n", 404, "keep-alive"),
         (b"GET //otel HTTP/1.1\r\n\r\n", 404, "keep-alive"),
         (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "close"),
+        (b"\x16\x03\x01\x02", 400, "close"),  # bugs: TLS is refused at its first byte
+        (b"\x00", 400, "close"),
+        (b"\x80.\x01\x03\x01", 400, "close"),
+        (b"*1\r\n$4\r\nPING\r\n", 400, "close"),
+        (b"\r\n", 400, "close"),
         (b"GET / HTTP/2.0\r\n\r\n", 400, "close"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "close"),
+        (b"GET / HTTP/1.1\r\nX: a\x0bb\r\n\r\n", 400, "close"),
+        (b"GET / HTTP/1.1\r\nX: a\0\r\n\r\n", 400, "close"),
+        (b"GET /\x7f HTTP/1.1\r\n\r\n", 400, "close"),
+        (b"GET / HTTP/1.1\r\nX: a\rY: b\r\n\r\n", 400, "close"),
         (b"GET nope HTTP/1.1\r\n\r\n", 400, "close"),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, "close"),
         (b"GET / HTTP/1.1\r\n folded: x\r\n\r\n", 400, "close"),
@@ -117,6 +134,61 @@ async def test_a_head_may_come_in_pieces_and_requests_together(listener: Listene
         assert (await client.answer())[0] == 404
 
 
+async def test_core_10e_pipelined_requests_without_reading_are_bounded_and_end(
+    open_listener: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither bytes nor time grow: what waits to be written, what was read, and the deadline of the last answer."""
+    listener = await open_listener(handshake_timeout_ms=500)
+    async with await RawSocket.connect(listener.port) as client, await RawSocket.greeted(listener.port) as other:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await until(lambda: listener._doors)
+        (door,) = listener._doors
+        for transport in (client.writer.transport, door._transport):
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 4096)
+        started = time.monotonic()
+        while listener._doors:
+            client.write(b"GET / HTTP/1.1\r\n\r\n" * 200)
+            assert await other.answers_ping()
+            assert door._transport.get_write_buffer_size() < 128 * 1024
+            assert len(door._received) <= HEAD_BYTES + 4096
+            assert time.monotonic() - started < 5
+        assert door._answers < ANSWERS
+    assert "no request within 0.5 s" in caplog.text
+
+
+async def test_core_10e_a_connection_has_a_limited_number_of_answers(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.net.door.ANSWERS", 3)
+    async with await RawSocket.connect(listener.port) as client:
+        for connection in ("keep-alive", "keep-alive", "close"):
+            client.write(b"GET /nope HTTP/1.1\r\n\r\n")
+            assert (await client.answer())[1]["connection"] == connection
+        assert await client.ended() == b""
+
+
+async def test_a_slow_reader_of_answers_gets_them_all(listener: Listener) -> None:
+    async with await RawSocket.connect(listener.port) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.write(b"GET /nope HTTP/1.1\r\n\r\n" * 900)
+        await asyncio.sleep(0.05)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert [(await client.answer())[0] for _ in range(900)] == [404] * 900
+        client.write(upgrade_request())
+        assert (await client.head()).startswith("HTTP/1.1 101 ")
+
+
+async def test_bugs_a_tls_client_is_refused_with_a_log_line(
+    listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = ssl.create_default_context()
+    with pytest.raises(ssl.SSLError):
+        async with asyncio.timeout(2):
+            await asyncio.open_connection("127.0.0.1", listener.port, ssl=context, server_hostname="localhost")
+    assert "Connection refused: This port has no TLS" in caplog.text
+
+
 async def test_frames_sent_before_the_101_are_not_lost(listener: Listener) -> None:
     async with await RawSocket.connect(listener.port) as client:
         many = b"".join(client_frame('{"type":"ping"}' + " " * 100) for _ in range(100))
@@ -156,3 +228,37 @@ async def test_a_client_that_leaves_within_its_head_leaves_nothing(listener: Lis
         await until(lambda: listener.open_sockets)
         client.drop()
         await until(lambda: not listener.open_sockets)
+
+
+async def test_what_a_client_sends_while_it_is_asked_about_waits_in_the_system(engine: Engine) -> None:
+    """An authentication may take its time: until then no more than a head's size is read, and nothing is lost."""
+    asked, decided = asyncio.Event(), asyncio.Event()
+
+    async def endpoint() -> Made:
+        asked.set()
+        await decided.wait()
+        return WorkerSocket(engine, acceptor.connections)
+
+    acceptor = Acceptor("127.0.0.1", 0, 5, lambda request: endpoint)
+    await acceptor.open()
+    async with await RawSocket.connect(acceptor.port) as client:
+        pings = b"".join(client_frame('{"type":"ping"}' + " " * 100) for _ in range(1000))
+        client.write(upgrade_request() + pings)
+        await asked.wait()
+        (door,) = acceptor._doors
+        await until(lambda: door._deaf)
+        assert len(door._received) <= HEAD_BYTES + 4096
+        decided.set()
+        await client.head()
+        assert (await client.json())["type"] == "workerregistered"
+        assert [await client.json() for _ in range(1000)] == [{"type": "pong"}] * 1000
+    await acceptor.close()
+
+
+@pytest.mark.parametrize(
+    ("offered", "names"),
+    [("", []), ("a", ["a"]), ("a, Authorization ,b.c", ["a", "Authorization", "b.c"]), ("a b,, x\x0by,ü,(c)", [])],
+)
+def test_a_subprotocol_is_a_token_or_not_offered(offered: str, names: list[str]) -> None:
+    head = RequestHead("GET", "/", "", "HTTP/1.1", {"sec-websocket-protocol": offered})
+    assert head.subprotocols == names

@@ -124,5 +124,5 @@ class StreamServer:
 
 def _subprotocol(request: RequestHead) -> str | None:
     """One that the client offers, else it would break off (05 §6.2)."""
-    offered = [each.strip() for each in request.headers.get("sec-websocket-protocol", "").split(",") if each.strip()]
+    offered = request.subprotocols
     return next((each for each in offered if each.lower() == _PREFERRED), offered[0] if offered else None)
