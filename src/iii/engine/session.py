@@ -227,7 +227,9 @@ class Session:
         call_id = message.invocation_id
         action = message.action
         if call_id is not None and _UUID(call_id) is None and _BARE_UUID(call_id) is None:
-            self.answer_error(call_id, message.function_id, InvalidRequest(f"invocation_id {call_id!r} is not a UUID"))
+            self.answer_error(
+                call_id, message.function_id, InvalidRequest(f"invocation_id {call_id[:100]!r} is not a UUID")
+            )
             return
         if action is not None and type(action) is not Enqueue:
             call_id = None  # void: no result, even if an id came (01 §8.3)

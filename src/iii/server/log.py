@@ -13,6 +13,16 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from iii.protocol.limits import MIB
+from iii.server.log_bounds import (
+    LINE_CHARACTERS,
+    RECORD_CHARACTERS,
+    TEXT_CHARACTERS,
+    bounded,
+    cut,
+    cut_arguments,
+    cut_middle,
+)
 from iii.server.log_flood import FloodGate
 from iii.server.secrets import without_secrets
 
@@ -25,8 +35,10 @@ LEVELS = {
     "error": logging.ERROR,
     "off": logging.CRITICAL + 10,
 }
-BACKLOG_LINES = 10_000  # that nobody reads; further ones are dropped and counted
+BACKLOG_LINES = 10_000  # that are not read; further ones are dropped and counted
+BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
+WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands where others have the module (06 §11)
 
 _NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
@@ -38,7 +50,8 @@ class LogWriter(logging.Handler):
     """Formats at once and writes on a thread of its own.
 
     A reader that stops reading, or is gone, never holds up the engine: at most BACKLOG_LINES wait, then lines are dropped
-    and their number is reported once writing works again.
+    and their number is reported once writing works again. What a record quotes is cut before it is formatted: its size is
+    not the sender's to choose.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -46,17 +59,24 @@ class LogWriter(logging.Handler):
         self.stream = stream
         self.dropped = 0
         self._lines: queue.Queue[str | None] = queue.Queue(BACKLOG_LINES)
+        self._taken = self._written = 0  # characters; each has one thread that adds to it
         threading.Thread(target=self._write_all, name="iii-log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            cut_arguments(record)
             line = self.format(record)
         except Exception as error:  # a bad log call is not worth an engine
-            line = f"cannot format a log record of {record.name}: {error!r}"
+            line = cut(f"cannot format a log record of {record.name}: {error!r}", LINE_CHARACTERS)
+        if self._taken - self._written > BACKLOG_CHARACTERS:
+            self.dropped += 1
+            return
         try:
             self._lines.put_nowait(line)
         except queue.Full:
             self.dropped += 1
+        else:
+            self._taken += len(line)
 
     def flush(self) -> None:
         """Wait until all is written, FLUSH_S at most."""
@@ -76,9 +96,10 @@ class LogWriter(logging.Handler):
 
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
+            self._written += len(line)
             dropped, self.dropped = self.dropped, 0
             if dropped:
-                line = f"{dropped} log lines were dropped: nobody read them\n{line}"
+                line = f"{dropped} log lines dropped: the log was not being read\n{line}"
             try:
                 self.stream.write(f"{line}\n")
                 self.stream.flush()
@@ -97,36 +118,39 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.localtime(record.created)
-        clock = time.strftime("%I:%M:%S", moment) + f".{int(record.msecs):03d} " + time.strftime("%p", moment)
+        clock = time.strftime(f"%Y-%m-%d %H:%M:%S.{int(record.msecs):03d} %z", moment)
         level = level_name(record.levelno)
         shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
         fields = fields_of(record)
-        source = fields.pop("function", record.name)
+        source = fields.pop("function", record.name) if record.name == WORKER_LOG else record.name
         lines = [f"[{clock}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
         lines.extend(_tree(fields, "    "))
         if record.exc_info:
-            lines.extend(f"    {one_line(line)}" for line in self.formatException(record.exc_info).splitlines())
-        return "\n".join(lines)
+            lines.extend(
+                f"    {one_line(line)}" for line in cut_middle(self.formatException(record.exc_info)).splitlines()
+            )
+        return cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
 
 
 class JsonFormatter(logging.Formatter):
     """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {"message": record.getMessage(), **fields_of(record)}
+        fields: dict[str, object] = {"message": cut(record.getMessage(), TEXT_CHARACTERS), **fields_of(record)}
         if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
+            fields["exception"] = cut_middle(self.formatException(record.exc_info))
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        return json.dumps(
-            {
-                "timestamp": f"{moment}.{microseconds:06d}Z",
-                "level": level_name(record.levelno),
-                "fields": fields,
-                "target": record.name,
-            },
-            default=str,
-        )
+        shown = {
+            "timestamp": f"{moment}.{microseconds:06d}Z",
+            "level": level_name(record.levelno),
+            "fields": fields,
+            "target": record.name,
+        }
+        line = json.dumps(shown, default=str)
+        if len(line) > RECORD_CHARACTERS:
+            line = json.dumps({**shown, "fields": {"message": fields["message"], "left_out": len(fields) - 1}})
+        return line
 
 
 def configure(level: str, log_format: str, stream: TextIO | None = None) -> LogWriter:
@@ -194,11 +218,11 @@ def level_name(number: int) -> str:
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """The fields of a record, secrets hidden."""
+    """The fields of a record, cut, secrets hidden."""
     fields = getattr(record, "fields", None)
     if not isinstance(fields, Mapping):
         return {}
-    shown = without_secrets(dict(fields))
+    shown = without_secrets(bounded(fields))
     assert isinstance(shown, dict)
     return shown
 

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -50,7 +51,8 @@ def test_06_s11_default_format_is_one_line_and_a_tree_of_fields(configure: Confi
         extra={"fields": {"queue": "emails", "job": {"id": 7, "tags": ["a"]}, "attempt": 1}},
     )
     first, *tree = written(stream).splitlines()
-    assert re.fullmatch(r"\[\d\d:\d\d:\d\d\.\d{3} [AP]M\] \[INFO\] iii\.modules\.queue Job enqueued", first)
+    moment = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [+-]\d{4}\]"  # newcomer M13: date, 24 hours, zone
+    assert re.fullmatch(moment + r" \[INFO\] iii\.modules\.queue Job enqueued", first)
     assert tree == [
         '    ├ queue: "emails"',
         "    ├ job:",
@@ -60,10 +62,47 @@ def test_06_s11_default_format_is_one_line_and_a_tree_of_fields(configure: Confi
     ]
 
 
-def test_06_s11_the_function_field_is_the_source_and_not_in_the_tree(configure: Configure) -> None:
+def test_newcomer_M13_only_lines_of_workers_have_the_function_as_their_source(configure: Configure) -> None:
     stream = configure()
-    logging.getLogger("iii.modules.observability").warning("slow", extra={"fields": {"function": "orders::create"}})
+    logging.getLogger("iii.worker").warning("slow", extra={"fields": {"function": "orders::create"}})
     assert written(stream).endswith("[WARN] orders::create slow\n")
+    logging.getLogger("iii.modules.queue").warning("Job failed", extra={"fields": {"function": "mail::send"}})
+    assert written(stream).endswith('[WARN] iii.modules.queue Job failed\n    └ function: "mail::send"\n')
+
+
+@pytest.mark.parametrize("log_format", ["default", "json"])
+@pytest.mark.parametrize("character", ["f", "\x01", "\u200b", "\n"])
+def test_core_9_the_size_of_a_record_is_not_the_senders_to_choose(
+    character: str, log_format: str, configure: Configure
+) -> None:
+    stream = configure(log_format=log_format)
+    huge = character * 8_000_000
+    started = time.process_time()
+    logging.getLogger("iii.engine").warning("Function %s of %r: %s", huge, huge, ValueError(huge))
+    logging.getLogger("iii.worker").info(
+        "%s", huge, extra={"fields": {huge: [huge] * 1000, "tree": {"a": {"b": {"c": huge}}}}}
+    )
+    try:
+        raise ValueError(huge)
+    except ValueError:
+        logging.getLogger("iii.engine").exception("failed")
+    assert time.process_time() - started < 1.0  # seconds of escapes before
+    lines = written(stream).splitlines()
+    assert all(len(line) <= 20_000 for line in lines)
+    assert sum(map(len, lines)) < 60_000
+    if log_format == "json":
+        assert all(json.loads(line) for line in lines)
+
+
+def test_core_9_a_backlog_is_bounded_in_characters(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "BACKLOG_CHARACTERS", 1000)
+    stream = StuckStream()
+    configure(stream=stream)
+    for _ in range(100):
+        logging.getLogger("iii").info("x" * 200)
+    assert logging.getLogger().handlers[0].dropped > 90  # type: ignore[attr-defined]
+    stream.released.set()
+    assert "log lines dropped" in written(stream) or written(stream)
 
 
 def test_06_s11_json_format_is_one_object_per_line(configure: Configure) -> None:
@@ -203,4 +242,4 @@ def test_a_stream_that_nobody_reads_drops_lines_and_says_so(
     stream.released.set()
     lines = written(stream).splitlines()
     assert [line[-6:] for line in lines if "dropped" not in line] == ["line 0", "line 1", "line 2"]
-    assert lines[1] == "3 log lines were dropped: nobody read them"
+    assert lines[1] == "3 log lines dropped: the log was not being read"

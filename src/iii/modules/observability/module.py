@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 worker_log = logging.getLogger("iii.worker")
 
 TRACE = 5  # the level below DEBUG
+_MESSAGE_CHARACTERS = 2_000  # of a worker's log line that are written
 _WARNED_IN_FULL = 10  # bad telemetry frames; then every hundredth is logged
 
 
@@ -160,7 +161,7 @@ class Observability(Module):
             "span_id": request.span_id,
             "data": request.data,
         }
-        message = without_control_characters(request.message)
+        message = without_control_characters(request.message[:_MESSAGE_CHARACTERS])
         present = {key: value for key, value in fields.items() if value is not None}
         worker_log.log(level, "%s", message, extra={"fields": present})
 

@@ -305,7 +305,7 @@ class Consumer:
             return
         backoff_ms = self.settings.backoff_ms if job.backoff_ms is None else job.backoff_ms
         ready_at = now_ms + retry_delay_ms(backoff_ms, attempts, self.settings.backoff_jitter)
-        logger.info(
+        logger.warning(
             "Job failed, next attempt in %g s: %s", (ready_at - now_ms) / 1000, failure.text,
             extra={"fields": {**self._fields(job), "attempts": f"{attempts} of {max_attempts}"}},
         )  # fmt: skip
