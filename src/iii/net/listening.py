@@ -8,11 +8,14 @@ import logging
 import socket
 from ipaddress import ip_address
 
+from iii.net.occupant import occupant
 from iii.net.start_failure import StartFailure
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 4096  # what comes back at once after a restart; the system may allow less
+OCCUPIED_S = 70.0  # longer than the 60 s that a closed connection may keep its port
+OCCUPIED_AGAIN_S = 0.5
 USER_TIMEOUT_S = 60.0  # sent bytes that nobody acknowledges for so long end the connection (L7)
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
@@ -21,7 +24,8 @@ async def listen(host: str, port: int) -> list[socket.socket]:
     """Bind every address of the host, not blocking; for a loopback host `::1` too, where possible.
 
     With port 0 the system chooses one, for one address only: another family would get another port. Accepted sockets
-    have TCP keepalive and a limit on unacknowledged bytes.
+    have TCP keepalive and a limit on unacknowledged bytes. A port that the end of somebody's outgoing connection has is
+    waited for, up to 70 s.
 
     Raises:
         StartFailure: `address HOST:PORT is already in use…` or `failed to bind to HOST:PORT: …`.
@@ -35,11 +39,13 @@ async def listen(host: str, port: int) -> list[socket.socket]:
         for family, _, _, _, address in dict.fromkeys(found):
             if port == 0 and bound:
                 break
-            bound.append(_listening_socket(family, address))
-    except (OSError, UnicodeError) as error:
+            bound.append(await _bound(family, address, f"{in_url(host)}:{port}"))
+    except BaseException as error:
         for each in bound:
             each.close()
-        raise StartFailure(_bind_failure(host, port, error)) from None
+        if isinstance(error, OSError | UnicodeError):
+            raise StartFailure(_bind_failure(host, port, error)) from None
+        raise
     if port != 0 and loopback:
         bound += _other_loopback(port)
     return bound
@@ -72,8 +78,36 @@ def _other_loopback(port: int) -> list[socket.socket]:
         return [_listening_socket(socket.AF_INET6, ("::1", port))]
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            logger.warning("Port %s of ::1 is another process's: clients that use `localhost` may reach that", port)
+            logger.warning("Port %s of ::1 is already in use; clients that use `localhost` may reach that one", port)
         return []
+
+
+async def _bound(family: int, address: tuple[object, ...], configured: str) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + OCCUPIED_S
+    told = False
+    while True:
+        try:
+            return _listening_socket(family, address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        shown = f"address {configured} is already in use"
+        who = await occupant(family, address)
+        if who is not None:
+            raise StartFailure(f"{shown}: {who}; stop it, or set another `port`")
+        if loop.time() >= give_up_at:
+            raise StartFailure(
+                f"{shown}: no process listens there, but an outgoing connection has kept it for {OCCUPIED_S:g} s; "
+                f"set another `port`, or reserve this one: sysctl net.ipv4.ip_local_reserved_ports={address[1]}"
+            )
+        if not told:
+            told = True
+            logger.warning(
+                "Address %s is in use by an outgoing connection, no process listens there; retrying for up to %g s",
+                configured, OCCUPIED_S,
+            )  # fmt: skip
+        await asyncio.sleep(OCCUPIED_AGAIN_S)
 
 
 def _listening_socket(family: int, address: tuple[object, ...]) -> socket.socket:
@@ -96,8 +130,5 @@ def _listening_socket(family: int, address: tuple[object, ...]) -> socket.socket
 
 
 def _bind_failure(host: str, port: int, error: Exception) -> str:
-    address = f"{in_url(host)}:{port}"
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"address {address} is already in use; is another engine running? The file's `port` sets another one"
     reason = error.strerror if isinstance(error, OSError) else None
-    return f"failed to bind to {address}: {reason or error}"
+    return f"failed to bind to {in_url(host)}:{port}: {reason or error}"

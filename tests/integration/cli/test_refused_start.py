@@ -97,7 +97,8 @@ def test_07_check_43_a_taken_port_is_named(iii: Iii, tmp_path: Path) -> None:
         (tmp_path / "config.yaml").write_text(f"workers: [{{name: iii-worker-manager, config: {{port: {port}}}}}]")
         done = iii()
     assert done.returncode == 1
-    assert f"address 127.0.0.1:{port} is already in use" in done.stderr
+    place = "config.yaml:1: workers[0] (iii-worker-manager)"
+    assert done.stderr.startswith(f"Error: {place}: address 127.0.0.1:{port} is already in use: another ")
     assert done.stderr.count("\n") == 1
 
 

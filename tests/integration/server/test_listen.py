@@ -1,18 +1,23 @@
 """Binding and accepting (L1, L2, 01 §1.1)."""
 
+import asyncio
 import resource
 import socket
+import struct
+import sys
+from contextlib import ExitStack
 
 import psutil
 import pytest
 
 from iii.engine.engine import Engine
+from iii.net import listening, occupant
 from iii.net.listening import is_loopback
 from iii.net.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
-from tests.integration.server.conftest import Open
+from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import RawSocket
-from tests.processes import EngineProcess, free_port
+from tests.processes import EngineProcess, LineProcess, free_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -46,13 +51,87 @@ async def test_the_address_of_a_worker_is_its_ip(open_listener: Open, engine: En
         assert [session.link.ip_address for session in engine.sessions.values()] == ["::1"]
 
 
-async def test_L2_07_check_43_a_taken_port_is_named(open_listener: Open) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(
-            StartFailure, match=rf"^address 127\.0\.0\.1:{port} is already in use; is another engine running"
-        ):
+@pytest.mark.parametrize(
+    ("host", "wanted"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")]
+)
+async def test_L2_07_check_43_a_taken_port_is_named(
+    open_listener: Open, monkeypatch: pytest.MonkeyPatch, host: str, wanted: str
+) -> None:
+    monkeypatch.setattr(occupant, "_ANSWER_S", 0.1)
+    script = f"import socket; s = socket.create_server(('{host}', 0)); print(s.getsockname()[1], flush=True); input()"
+    other = LineProcess([sys.executable, "-c", script])
+    try:
+        port = int(other.wait_for_line(""))
+        with pytest.raises(StartFailure) as refused:
+            await open_listener(wanted, port)
+    finally:
+        other.kill()
+    assert str(refused.value) == (
+        f"address {wanted}:{port} is already in use: another process listens there (process {other.pid}); "
+        "stop it, or set another `port`"
+    )
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # the engine is another process
+async def test_core_5_another_engine_is_recognised(open_listener: Open) -> None:
+    with EngineProcess() as process, pytest.raises(StartFailure) as refused:
+        await open_listener(port=process.port)
+    assert f"another iii engine listens there (process {process.pid})" in str(refused.value)
+
+
+async def test_core_5_two_listeners_of_one_engine_are_told_apart_from_others(open_listener: Open) -> None:
+    port = (await open_listener()).port
+    with pytest.raises(StartFailure, match="another listener of this engine has it"):
+        await open_listener(port=port)
+
+
+def occupied(kind: str, stack: ExitStack) -> socket.socket:
+    """A socket whose port no process listens on, and that cannot be bound."""
+    server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    client = stack.enter_context(socket.socket())
+    client.bind(("127.0.0.1", 0))
+    client.connect(client.getsockname() if kind == "self-connected" else server.getsockname())
+    if kind == "closed, in TIME_WAIT":
+        accepted, _ = server.accept()
+        client.shutdown(socket.SHUT_RDWR)
+        accepted.close()
+    return client
+
+
+@pytest.mark.parametrize("kind", ["of an outgoing connection", "self-connected"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+async def test_core_5_a_port_that_nobody_listens_on_is_waited_for(
+    open_listener: Open, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, kind: str, host: str
+) -> None:
+    monkeypatch.setattr(listening, "OCCUPIED_AGAIN_S", 0.01)
+    with ExitStack() as stack:
+        client = occupied(kind, stack)
+        port = client.getsockname()[1]
+        opening = asyncio.create_task(open_listener(host, port))
+        await until(lambda: caplog.messages)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no TIME_WAIT
+        client.close()
+        assert (await opening).port == port
+    assert caplog.messages[:1] == [
+        f"Address {host}:{port} is in use by an outgoing connection, no process listens there; retrying for up to 70 s"
+    ]
+    assert len([message for message in caplog.messages if "retrying" in message]) == 1
+
+
+@pytest.mark.parametrize("kind", ["of an outgoing connection", "closed, in TIME_WAIT"])
+async def test_core_5_a_port_that_stays_occupied_is_named_with_the_remedy(
+    open_listener: Open, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(listening, "OCCUPIED_AGAIN_S", 0.01)
+    monkeypatch.setattr(listening, "OCCUPIED_S", 0.05)
+    with ExitStack() as stack:
+        port = occupied(kind, stack).getsockname()[1]
+        with pytest.raises(StartFailure) as refused:
             await open_listener(port=port)
+    assert str(refused.value) == (
+        f"address 127.0.0.1:{port} is already in use: no process listens there, but an outgoing connection has kept it "
+        f"for 0.05 s; set another `port`, or reserve this one: sysctl net.ipv4.ip_local_reserved_ports={port}"
+    )
 
 
 @pytest.mark.parametrize("host", ["203.0.113.7", "2001:db8::7", "no such host", "x" * 300])
