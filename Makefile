@@ -7,6 +7,11 @@ PYTHON_FOLDERS := src $(wildcard tests examples benchmarks docs .ci)
 BENCHMARKS := rpc footprint http state stream queue lag
 .DEFAULT_GOAL := help
 
+# A plain `pip install .` in there replaces the editable installation, and every target would run stale code
+ifeq ($(wildcard $(VENV)/lib/python3*/site-packages/_editable_impl_iii_py.pth),)
+.PHONY: $(STAMP)
+endif
+
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

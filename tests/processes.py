@@ -18,8 +18,8 @@ from typing import IO, Self
 
 import psutil
 
-START_S = 20.0  # a start that is still silent then counts as broken
-STOP_S = 10.0  # graceful stop takes a few seconds at most (spec L4)
+START_S = 60.0  # a start that is still silent then counts as broken
+STOP_S = 30.0  # graceful stop takes a few seconds at most (spec L4)
 
 
 class ProcessFailed(Exception):

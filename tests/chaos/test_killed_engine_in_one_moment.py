@@ -23,7 +23,7 @@ workers:
 """
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 async def test_04_check_20_each_of_106_jobs_is_delivered_again(tmp_path: Path) -> None:
     seen: list[Any] = []
     hang = asyncio.Event()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.server.raw_socket import RawSocket
+from tests.machine import scaled
 from tests.processes import EngineProcess, LineProcess
 
 CALLS = 100
@@ -47,7 +48,7 @@ def call(number: int, function_id: str = "victim::wait") -> dict[str, object]:
 
 async def until_registered(caller: RawSocket) -> None:
     """The registration has reached the engine when its function is no longer unknown."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             caller.say({**call(0, "engine::functions::info"), "data": {"function_id": "victim::wait"}})
             if "error" not in await caller.json():
@@ -55,7 +56,7 @@ async def until_registered(caller: RawSocket) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_01_check_35_callers_of_a_killed_worker_are_told_within_100_ms(engine: EngineProcess) -> None:
     delays_s: list[float] = []
     async with await RawSocket.greeted(engine.port) as caller, await RawSocket.greeted(engine.port) as observer:
@@ -78,8 +79,8 @@ async def test_01_check_35_callers_of_a_killed_worker_are_told_within_100_ms(eng
                 assert answer["error"]["code"] == "invocation_stopped"
             observer.say(call(1))
             assert (await observer.json())["error"]["code"] == "function_not_found"
-            assert time.monotonic() - killed_at < AT_ONCE_S
+            assert time.monotonic() - killed_at < scaled(AT_ONCE_S)
             assert await caller.answers_ping()
         print(f"slowest {max(delays_s) * 1000:.1f} ms after the kill")
-        assert statistics.quantiles(delays_s, n=100)[98] <= AT_ONCE_S
+        assert statistics.quantiles(delays_s, n=100)[98] <= scaled(AT_ONCE_S)
     assert "Traceback" not in engine.log()

@@ -89,7 +89,7 @@ async def break_connections(port: int, mutations: Mutations) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_mutated_frames_hurt_nobody() -> None:
     with EngineProcess() as engine:
         async with await RawSocket.greeted(engine.port) as worker, await RawSocket.greeted(engine.port) as caller:

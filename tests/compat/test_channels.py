@@ -7,7 +7,7 @@ from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import OURS, parameters, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 RECORDS = [{"value": value} for value in (12, 99, 100, 308, 2048)]
 STATS = {"sum": 2567, "average": 513.4, "min": 12, "max": 2048, "texts": ["begin", "end"]}

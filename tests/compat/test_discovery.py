@@ -10,7 +10,7 @@ from tests.compat.environments import Client
 from tests.compat.fleet import OURS, Fleet, parameters
 from tests.compat.raw_worker import RawWorker
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 LISTING = (
     Client("python", "0.9.0"),

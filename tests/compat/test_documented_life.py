@@ -10,9 +10,10 @@ import pytest
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import Client
 from tests.compat.fleet import OURS, require
+from tests.machine import scaled
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.node, pytest.mark.timeout(600)]
 
 RUNNING_CALLS = 100
 GONE_S = 0.1  # after the socket's end
@@ -102,7 +103,7 @@ def test_kill_9_of_a_worker_ends_its_calls_and_cleans_up(a: Driver, b: Driver, o
             call.result(5)
         assert (failure.value.code, failure.value.message) == ("invocation_stopped", "Invocation stopped")
     delays = [at - killed_at for at in ended]
-    assert statistics.quantiles(delays, n=100)[98] < GONE_S
+    assert statistics.quantiles(delays, n=100)[98] < scaled(GONE_S)
     # no second look: who hears of the end of its call, sees the worker gone
     assert sorted(rows(a)) == ["worker-a"]
     assert not {row["function_id"] for row in a.discover("functions")["functions"]} & {"b::echo", "b::slow"}

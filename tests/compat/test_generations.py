@@ -11,7 +11,7 @@ from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import OURS, Fleet, parameters, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 MIB = 1024 * 1024
 PUBLISHED = (*PYTHON, *NODE)

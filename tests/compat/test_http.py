@@ -14,7 +14,7 @@ from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import parameters, require
 from tests.processes import EngineProcess, free_port
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 CLIENTS = (*PYTHON, *NODE)
 

@@ -10,7 +10,7 @@ from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import ALL, OURS, parameters, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 REATTACHING = (*(client for client in (*PYTHON, *NODE) if client.generation >= (0, 22)), OURS)
 FORGETFUL = tuple(client for client in (*PYTHON, *NODE) if client.generation < (0, 22))

@@ -11,7 +11,7 @@ from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import Client
 from tests.compat.fleet import ALL, OURS, REPRESENTATIVE, Fleet, parameters
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 NUMBERS = itertools.count(1)
 PAYLOAD: dict[str, Any] = {

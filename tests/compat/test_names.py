@@ -11,7 +11,7 @@ from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import OURS, parameters, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 NAMESPACED = tuple(client for client in PYTHON if client.generation >= (0, 23))
 FREE_NAMES = tuple(client for client in (*PYTHON, *NODE) if client.generation < (0, 23))

@@ -10,7 +10,7 @@ from tests.compat.environments import NODE, PYTHON, Client
 from tests.compat.fleet import parameters, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
 
 CONFIG = """\
 workers:

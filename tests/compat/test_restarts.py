@@ -12,7 +12,7 @@ from tests.compat.environments import Client
 from tests.compat.fleet import ALL, OURS, Fleet, require
 from tests.processes import EngineProcess
 
-pytestmark = [pytest.mark.published, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.published, pytest.mark.slow, pytest.mark.timeout(600)]
 
 RESTARTS = 5
 RETURN_S = 15.0  # the longest delay between two attempts is 0.4 s here; the rest is for a busy machine

@@ -21,7 +21,7 @@ from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from tests.integration.server.raw_socket import RawSocket
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 
 Handler = Callable[[Any], Awaitable[Any]]
 
