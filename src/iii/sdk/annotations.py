@@ -73,6 +73,23 @@ def resolved_hints(function: Callable[..., Any], *, include_extras: bool = False
         return {}
 
 
+_NOT_OF_JSON = (
+    msgspec.inspect.BytesType, msgspec.inspect.ByteArrayType, msgspec.inspect.MemoryViewType, msgspec.inspect.DateTimeType,
+    msgspec.inspect.DateType, msgspec.inspect.TimeType, msgspec.inspect.TimeDeltaType, msgspec.inspect.DecimalType,
+    msgspec.inspect.SetType, msgspec.inspect.FrozenSetType,
+)  # fmt: skip
+
+
+def declares_more_than_json(hint: Any) -> bool:
+    """Whether the hint names bytes, sets, dates, times or Decimals, whose form in JSON is then known."""
+    if hint is NOTHING:
+        return False
+    try:
+        return any(isinstance(each, _NOT_OF_JSON) for each in parts(msgspec.inspect.type_info(hint)))
+    except Exception:  # a hint that msgspec cannot follow
+        return False
+
+
 # -- pydantic, which is asked only if the user's own hints brought it in -------------------------------------------
 
 
@@ -182,17 +199,22 @@ def is_readable(hint: Any) -> bool:
     return all(is_pydantic_model(each) for each in custom_types(described))
 
 
-def custom_types(described: object, seen: set[int] | None = None) -> list[Any]:
+def custom_types(described: object) -> list[Any]:
     """The types that msgspec leaves to a hook, anywhere inside."""
-    seen = set() if seen is None else seen
-    if id(described) in seen:
-        return []
-    seen.add(id(described))
-    if isinstance(described, msgspec.inspect.CustomType):
-        return [described.cls]
-    inner: list[object] = []
-    if isinstance(described, msgspec.inspect.Type | msgspec.inspect.Field):
-        inner = [getattr(described, name) for name in described.__struct_fields__]
-    elif isinstance(described, list | tuple):
-        inner = list(described)
-    return [found for each in inner for found in custom_types(each, seen)]
+    return [each.cls for each in parts(described) if isinstance(each, msgspec.inspect.CustomType)]
+
+
+def parts(described: object) -> list[object]:
+    """What `msgspec.inspect` says of a type and of all types inside it."""
+    found: dict[int, object] = {}
+    rest = [described]
+    while rest:
+        each = rest.pop()
+        if id(each) in found:
+            continue
+        found[id(each)] = each
+        if isinstance(each, msgspec.inspect.Type | msgspec.inspect.Field):
+            rest += [getattr(each, name) for name in each.__struct_fields__]
+        elif isinstance(each, list | tuple):
+            rest += each
+    return list(found.values())

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from iii.protocol.errors import InvocationTimeout, error_from_wire
-from iii.protocol.messages import NULL, InvocationResult, InvokeFunction, Void
+from iii.protocol.messages import NULL, InvokeFunction, Void
 from iii.sdk.annotations import read_plain
-from iii.sdk.calls import BlockedThread, PendingCalls
+from iii.sdk.calls import BlockedThread, Outcome, PendingCalls
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.places import Abroad, Home, Place
 from iii.sdk.rejection import RegistrationRejected
-from iii.sdk.requests import TriggerRequest, action_of, target_namespace, warn_of_unknown_keys
+from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
 from iii.sdk.trace_context import TraceContext, current_trace
 
 ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
@@ -77,13 +77,14 @@ class Caller:
             raise self.rejected
         if not _KEYS.issuperset(request):
             warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
-        function_id = request["function_id"]
+        function_id = required(request, "function_id", "the request of trigger()")
+        if not isinstance(function_id, str):
+            raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
         action = action_of(request.get("action"))
-        timeout_ms = request.get("timeout_ms") or self._default_timeout_ms
-        if timeout_ms < 0:
-            raise ValueError(f"timeout_ms must not be negative, got {timeout_ms}")
+        timeout_ms = timeout_of(request.get("timeout_ms"), self._default_timeout_ms)
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         payload, metadata = request.get("payload"), request.get("metadata")
+        namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
         span = self.new_span(function_id) if self.new_span is not None else None
         trace = span.trace if span is not None else current_trace.get()
         message = InvokeFunction(
@@ -94,9 +95,15 @@ class Caller:
             trace.baggage if trace is not None else None,
             action,
             NULL if metadata is None else metadata,
-            target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace"),
+            namespace,
         )
-        return Prepared(function_id, encode_outgoing(message), invocation_id, timeout_ms, span)
+        try:
+            encoded = encode_outgoing(message, payload if metadata is None else [payload, metadata])
+        except BaseException as error:
+            if span is not None:
+                span.ended(error)
+            raise
+        return Prepared(function_id, encoded, invocation_id, timeout_ms, span)
 
     def call(self, request: TriggerRequest) -> Any:
         """Wait on this thread."""
@@ -136,7 +143,7 @@ class Caller:
                 result = None
             else:
                 loop = asyncio.get_running_loop()
-                future: asyncio.Future[InvocationResult] = loop.create_future()
+                future: asyncio.Future[Outcome] = loop.create_future()
                 place: Place = self._home if loop is self._home.loop else self._place(loop)
                 waiter = place.waiter(prepared.function_id, invocation_id, future)
                 self.pending.add(waiter)
@@ -164,8 +171,10 @@ class Caller:
         return place
 
 
-def result_of(answer: InvocationResult, prepared: Prepared) -> Any:
+def result_of(answer: Outcome, prepared: Prepared) -> Any:
     """The result, or the error raised; an error that is falsy in JavaScript is none (08 §8)."""
+    if isinstance(answer, BaseException):
+        raise answer
     if answer.error is not NULL:
         error = read_plain(answer.error)
         if error:

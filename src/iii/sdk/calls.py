@@ -56,17 +56,14 @@ class LoopFuture:
 
     __slots__ = ("function_id", "future", "invocation_id")
 
-    def __init__(self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]") -> None:
+    def __init__(self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]") -> None:
         self.function_id = function_id
         self.invocation_id = invocation_id
         self.future = future
 
     def complete(self, outcome: Outcome) -> None:
-        if self.future.done():
-            return
-        if isinstance(outcome, BaseException):
-            self.future.set_exception(outcome)
-        else:
+        # Errors too are results: a future complains of an exception that its waiter, cancelled meanwhile, never fetched
+        if not self.future.done():
             self.future.set_result(outcome)
 
 
@@ -76,7 +73,7 @@ class ForeignFuture(LoopFuture):
     __slots__ = ("mailbox",)
 
     def __init__(
-        self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]", mailbox: "Mailbox"
+        self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]", mailbox: "Mailbox"
     ) -> None:
         super().__init__(function_id, invocation_id, future)
         self.mailbox = mailbox

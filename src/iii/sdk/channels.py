@@ -6,7 +6,6 @@ An end connects when it is first used, and belongs to the event loop on which th
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, INBOUND_MESSAGE_BYTES, MIB
 from iii.sdk.connection import wire_logger
+from iii.sdk.failures import log_failure
 from iii.sdk.refs import StreamChannelRef
-
-logger = logging.getLogger("iii.sdk")
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
 UNREAD_BYTES = 1 * MIB  # received and not taken yet; more is left to the network
@@ -276,8 +274,8 @@ class ChannelReader(ChannelEnd):
         for listener in self._listeners:
             try:
                 listener(text)
-            except Exception:
-                logger.exception("A listener of channel %s failed", self.ref.channel_id)
+            except BaseException as error:
+                log_failure(error, "Listener of channel %s raised", self.ref.channel_id)
 
 
 @dataclass(frozen=True)

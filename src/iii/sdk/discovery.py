@@ -1,6 +1,5 @@
 """Who and what is there: typed rows, and word of changes (08 §10, W12)."""
 
-import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -15,11 +14,10 @@ from iii.protocol.names import (
     LIST_TRIGGERS,
     LIST_WORKERS,
 )
+from iii.sdk.failures import log_failure
 from iii.sdk.refs import Trigger
 from iii.sdk.requests import TriggerRequest
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
-
-logger = logging.getLogger("iii.sdk")
 
 Row = TypeVar("Row")
 FunctionsListener = Callable[[list[FunctionInfo]], object]
@@ -94,5 +92,5 @@ class FunctionsWatch:
         for _, listener in list(self._listeners):
             try:
                 listener(functions)
-            except Exception:
-                logger.exception("Listener of on_functions_available raised")
+            except BaseException as error:  # the next one is still to hear
+                log_failure(error, "Listener of on_functions_available raised")

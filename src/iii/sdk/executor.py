@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import logging
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ import msgspec
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
 from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.sdk.encoding import encode_outgoing
+from iii.sdk.failures import UNTELLABLE, error_body, log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.registrations import Function
 from iii.sdk.threads import HandlerThreads
@@ -57,32 +57,39 @@ class Executor:
         self._send = send
         self._send_urgent = send_urgent
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def execute(self, message: InvokeFunction) -> None:
-        """On the loop; never raises for what the message says."""
+        """On the loop; never raises, and whatever happens the call is answered once."""
         function = self._functions.get(message.function_id)
         handler = function.handler if function is not None else None
         if handler is None:
             self._refuse(message, known=function is not None)
             return
-        context = copy_context()
-        if message.traceparent or message.baggage:
-            context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
-        if handler.is_async:
-            run = (
-                self._finish(handler, None, message, None)
-                if self.new_span is None
-                else self._run_async(handler, message)
-            )
-            self._start(run, context)
-        else:
-            self._start_thread(handler, message, context)
+        try:
+            context = copy_context()
+            if message.traceparent or message.baggage:
+                context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
+            if handler.is_async:
+                run = (
+                    self._finish(handler, None, message, None)
+                    if self.new_span is None
+                    else self._run_async(handler, message)
+                )
+                self._start(run, context)
+            else:
+                self._threads.run(lambda: self._on_thread(handler, message, context))
+        except BaseException as error:  # the system has no more threads, or memory
+            answer = self._failure(message, error, None)
+            if answer is not None:
+                self._send(answer)
 
     async def stop(self, spared: asyncio.Task[Any] | None) -> None:
         """Cancel what runs on the loop but the task that asked for it, which may be a handler that shuts its worker down.
 
         Threads cannot be cancelled; their answers find no connection.
         """
+        self._stopping = True
         tasks = [task for task in self._tasks if task is not spared]
         for task in tasks:
             task.cancel()
@@ -95,33 +102,27 @@ class Executor:
             self._tasks.add(task)  # the loop itself holds tasks weakly
 
     async def _run_async(self, handler: Handler, message: InvokeFunction) -> None:
-        span = self.new_span(message) if self.new_span is not None else None
-        await self._finish(handler, None, message, span)
-
-    def _start_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
-        try:
-            self._threads.run(lambda: self._on_thread(handler, message, context))
-        except RuntimeError as error:  # the system has no more threads
-            answer = self._failure(message, error, None)
-            if answer is not None:
-                self._send(answer)
+        await self._finish(handler, None, message, self._span(message))
 
     def _on_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
         rest = context.run(self._run_sync, handler, message)
-        if rest is not None:  # only now is the context free for a task
-            self._loop.call_soon_threadsafe(self._start, rest, context)
+        if rest is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._start, rest, context)  # only now is the context free for a task
+        except RuntimeError:  # the loop is closed: this worker is shut down
+            rest.close()
 
     def _run_sync(self, handler: Handler, message: InvokeFunction) -> Coroutine[Any, Any, None] | None:
-        span = self.new_span(message) if self.new_span is not None else None
+        span = self._span(message) if self.new_span is not None else None
         try:
             result = handler.call(message)
             if inspect.isawaitable(result):  # a lambda around an async function
                 return self._finish(handler, result, message, span)
-            result = handler.checked(result)
         except BaseException as error:
             answer = self._failure(message, error, span)
         else:
-            answer = self._success(message, result, span)
+            answer = self._success(handler, message, result, span)
         if answer is not None:
             self._send_urgent(answer)
         return None
@@ -131,44 +132,66 @@ class Executor:
     ) -> None:
         """The rest of a run, as a task: of what a thread has begun, or all of it."""
         try:
-            result = handler.checked(await (handler.call(message) if begun is None else begun))
+            result = await (handler.call(message) if begun is None else begun)
         except BaseException as error:
-            if _is_shutdown(error):
+            # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
+            if self._stopping and issubclass(type(error), asyncio.CancelledError):
                 raise
             answer = self._failure(message, error, span)
         else:
-            answer = self._success(message, result, span)
+            answer = self._success(handler, message, result, span)
         finally:  # by itself: a done callback would cost another turn of the loop
             self._tasks.discard(asyncio.current_task())
         if answer is not None:
             self._send(answer)
 
+    # -- spans: whatever happens to one, the call is answered -----------------------------------------------------
+
+    def _span(self, message: InvokeFunction) -> HandlerSpan | None:
+        try:
+            return self.new_span(message) if self.new_span is not None else None
+        except BaseException as error:
+            log_failure(error, "Span of function '%s' not started", message.function_id)
+            return None
+
+    def _ended(self, end: Callable[[Any], str], outcome: Any, message: InvokeFunction) -> str | None:
+        try:
+            return end(outcome)
+        except BaseException as error:
+            log_failure(error, "Span of function '%s' not ended", message.function_id)
+            return None
+
     # -- answers --------------------------------------------------------------------------------------------------
 
-    def _success(self, message: InvokeFunction, result: Any, span: HandlerSpan | None) -> bytes | None:
-        traceparent = span.succeeded(result) if span is not None else None
+    def _success(
+        self, handler: Handler, message: InvokeFunction, result: Any, span: HandlerSpan | None
+    ) -> bytes | None:
+        traceparent = self._ended(span.succeeded, result, message) if span is not None else None
         if message.invocation_id is None:
             return None
         answer = InvocationResult(message.invocation_id, message.function_id, result, traceparent=traceparent)
         try:
-            return encode_outgoing(answer)
-        except Exception as error:  # no JSON form, too large, or whatever a model raises while it is dumped
+            return encode_outgoing(answer, None if handler.declares_result else result)
+        except InvalidRequest as error:  # the request was right
+            return self._failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), None)
+        except BaseException as error:  # no JSON form, too large, or whatever a model raises while it is dumped
             return self._failure(message, error, None)
 
     def _failure(self, message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
-        traceparent = span.failed(error) if span is not None else None
-        if not isinstance(error, InvocationError):
-            logger.error("Error in function '%s': %s", message.function_id, _text(error), exc_info=error)
+        traceparent = self._ended(span.failed, error, message) if span is not None else None
+        if message.invocation_id is None or not issubclass(type(error), InvocationError):
+            log_failure(error, "Error in function '%s'", message.function_id)
         if message.invocation_id is None:
             return None
-        return encode_outgoing(
-            InvocationResult(
-                message.invocation_id,
-                message.function_id,
-                error=msgspec.Raw(msgspec.json.encode(error_body(error))),
-                traceparent=traceparent,
+        try:
+            body = msgspec.Raw(msgspec.json.encode(error_body(error)))
+            return encode_outgoing(
+                InvocationResult(message.invocation_id, message.function_id, error=body, traceparent=traceparent)
             )
-        )
+        except BaseException:  # of what error it may be, there is an answer that cannot fail
+            return encode_outgoing(
+                InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(UNTELLABLE))
+            )
 
     def _refuse(self, message: InvokeFunction, known: bool) -> None:
         error = (
@@ -183,26 +206,3 @@ class Executor:
         self._send(
             encode_outgoing(InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(body)))
         )
-
-
-def error_body(error: BaseException) -> ErrorBody:
-    """What the caller is told (01 §5.12); a bad payload needs no stack trace, its text says what is wrong."""
-    if isinstance(error, InvalidRequest):
-        return ErrorBody(error.code, error.message)
-    stacktrace = "".join(traceback.format_exception(error)).encode(errors="replace").decode()
-    if isinstance(error, InvocationError):
-        return ErrorBody(error.code, error.message, error.stacktrace or stacktrace)
-    return ErrorBody("invocation_failed", _text(error), stacktrace)
-
-
-def _text(error: BaseException) -> str:
-    text = str(error).encode(errors="replace").decode()
-    if isinstance(error, Exception):
-        return text or type(error).__name__
-    return f"{type(error).__name__}: {text}"
-
-
-def _is_shutdown(error: BaseException) -> bool:
-    """Whether the task itself is cancelled, which only the client does; a handler may also raise CancelledError."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

@@ -7,9 +7,8 @@ from typing import Any
 from msgspec import Raw
 
 from iii.protocol.messages import NULL, InvokeFunction
-from iii.sdk.annotations import NOTHING, Hints, read_plain, reader
+from iii.sdk.annotations import NOTHING, Hints, declares_more_than_json, read_plain, reader
 from iii.sdk.channels import ChannelDoor, materialized
-from iii.sdk.encoding import is_plain_json, not_serializable
 
 
 class Handler:
@@ -17,6 +16,7 @@ class Handler:
 
     Attributes:
         is_async: whether calling it gives an awaitable, so that it runs on the loop; others get a thread.
+        declares_result: whether the return annotation names a type that JSON has not, so that the result may be of it.
     """
 
     def __init__(self, function: Callable[..., Any], hints: Hints, channels: ChannelDoor) -> None:
@@ -31,10 +31,17 @@ class Handler:
         self._default = hints.payload_default
         self._metadata_by_keyword = hints.metadata_by_keyword
         self._metadata_by_position = hints.metadata_by_position
-        self._says_result = hints.result is not NOTHING
+        self._takes_only_payload = (
+            hints.takes_payload
+            and hints.payload_default is NOTHING
+            and not (hints.metadata_by_keyword or hints.metadata_by_position)
+        )
+        self.declares_result = declares_more_than_json(hints.result)
 
     def call(self, message: InvokeFunction) -> Any:
         """Call it; the result, or what has to be awaited for it. Raises what it raises, and InvalidRequest."""
+        if self._takes_only_payload:  # first: nearly all handlers
+            return self.function(self._read(message.data))
         if not self._takes_payload:
             arguments: tuple[Any, ...] = ()
         elif self._default is not NOTHING and message.data == NULL:
@@ -46,12 +53,6 @@ class Handler:
         if self._metadata_by_keyword:
             return self.function(*arguments, metadata=_metadata(message.metadata))
         return self.function(*arguments)
-
-    def checked(self, result: Any) -> Any:
-        """The result itself, if it may be sent. Raises TypeError."""
-        if not self._says_result and not is_plain_json(result):
-            raise not_serializable(result)
-        return result
 
 
 def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:

@@ -8,8 +8,9 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from iii.protocol.errors import InvalidRequest
-from iii.sdk.annotations import NOTHING, resolved_hints
+from iii.sdk.annotations import NOTHING, declares_more_than_json, resolved_hints
 from iii.sdk.channels import ChannelError, ChannelWriter
+from iii.sdk.encoding import encode_declared
 from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
 from iii.sdk.http_parameters import Parameter, Source, parameters_of, values
 from iii.sdk.schema import DIALECT, Schema, components
@@ -43,7 +44,9 @@ class HttpHandler:
         self.serve: Callable[..., Any] = self._async() if is_async else self._sync()
         self.serve.__doc__ = function.__doc__
         self.request_format = _request_format(self._parameters)
-        self.response_format = _response_format(resolved_hints(function).get("return", NOTHING))
+        result = resolved_hints(function).get("return", NOTHING)
+        self.response_format = _response_format(result)
+        self._declares = declares_more_than_json(result)
 
     def _async(self) -> Callable[[Any], Awaitable[Any]]:
         async def serve(payload: Any) -> Any:
@@ -59,7 +62,7 @@ class HttpHandler:
             if self._streams:
                 return await _streamed(self._function(*positional, **named), response)
             result = await self._function(*positional, **named)
-            return await _sent(result, response) if _is_bytes(result) else _result(result)
+            return await _sent(result, response) if _is_bytes(result) else _result(result, self._declares)
 
         return serve
 
@@ -73,8 +76,8 @@ class HttpHandler:
             result = self._function(*positional, **named)
             response = StreamResponse(payload["response"])
             if inspect.isawaitable(result):  # a lambda around an async function
-                return _awaited(result, response)
-            return _sent(result, response) if _is_bytes(result) else _result(result)
+                return _awaited(result, response, self._declares)
+            return _sent(result, response) if _is_bytes(result) else _result(result, self._declares)
 
         return serve
 
@@ -89,9 +92,9 @@ def _request(payload: Any) -> HttpRequest:
     raise InvalidRequest("this function serves HTTP requests, and its payload is none")
 
 
-async def _awaited(result: Awaitable[Any], response: StreamResponse) -> Any:
+async def _awaited(result: Awaitable[Any], response: StreamResponse, declared: bool) -> Any:
     found = await result
-    return await _sent(found, response) if _is_bytes(found) else _result(found)
+    return await _sent(found, response) if _is_bytes(found) else _result(found, declared)
 
 
 def _bad_request(error: InvalidRequest) -> dict[str, Any]:
@@ -99,12 +102,13 @@ def _bad_request(error: InvalidRequest) -> dict[str, Any]:
     return {"status_code": 400, "body": {"error": {"code": error.code, "message": error.message}}}
 
 
-def _result(result: Any) -> dict[str, Any]:
+def _result(result: Any, declared: bool) -> dict[str, Any]:
     """What the engine makes a response of (03 A7); nothing at all is 204."""
-    if not isinstance(result, HttpResponse):
-        return {"status_code": 204} if result is None else {"status_code": 200, "body": result}
-    answer = {"status_code": result.status_code, "headers": dict(result.headers)}
-    return answer if result.body is None else {**answer, "body": result.body}
+    answer: dict[str, Any] = {"status_code": 204 if result is None else 200}
+    body = result
+    if isinstance(result, HttpResponse):
+        answer, body = {"status_code": result.status_code, "headers": dict(result.headers)}, result.body
+    return answer if body is None else {**answer, "body": encode_declared(body) if declared else body}
 
 
 def _is_bytes(result: Any) -> bool:

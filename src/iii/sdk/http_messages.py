@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
-
 from iii.sdk.channels import ChannelError, ChannelReader, ChannelWriter
-from iii.sdk.encoding import to_plain
+from iii.sdk.encoding import encode_value
 
 HeaderValues = Mapping[str, str | list[str]]
 
@@ -153,6 +151,6 @@ def server_sent_event(data: Any, event: str | None = None, id: str | None = None
             lines.append(f"{name}: {value}")
     if retry_ms is not None:
         lines.append(f"retry: {retry_ms}")
-    text = data if isinstance(data, str) else msgspec.json.encode(data, enc_hook=to_plain).decode()
+    text = data if isinstance(data, str) else encode_value(data).decode()
     lines += [f"data: {line}" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     return "\n".join(lines) + "\n\n"

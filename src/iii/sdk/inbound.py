@@ -28,6 +28,7 @@ from iii.sdk.annotations import read_plain
 from iii.sdk.calls import PendingCalls
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import CANCEL_S, Executor
+from iii.sdk.failures import error_body, log_failure, shown
 from iii.sdk.providers import TriggerConfig
 from iii.sdk.registrations import Registrations, TriggerType
 
@@ -56,6 +57,7 @@ class Inbound:
         self._registered = registered
         self._rejected = rejected
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def receive(self, data: bytes) -> None:
         """One message; never raises."""
@@ -79,10 +81,13 @@ class Inbound:
                     self._reject(message)
                 case _:
                     pass  # a pong
-        except Undecodable as error:
-            self._undecodable(error, data)
-        except Exception:
-            logger.exception("Failed to handle incoming message")
+        except Undecodable as undecodable:
+            try:
+                self._undecodable(undecodable, data)
+            except BaseException as error:
+                log_failure(error, "Failed to handle incoming message")
+        except BaseException as error:
+            log_failure(error, "Failed to handle incoming message")
 
     def _decode(self, data: bytes) -> EngineMessage:
         """Raises Undecodable."""
@@ -95,6 +100,7 @@ class Inbound:
 
     async def stop(self) -> None:
         """Cancel providers that are still at it."""
+        self._stopping = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -164,27 +170,54 @@ class Inbound:
                 metadata=read_plain(message.metadata),
                 namespace=message.namespace,
             )
-            await _maybe_await(trigger_type.provider.register_trigger, config)
+            await _ask(trigger_type.provider.register_trigger, config)
             trigger_type.bindings[message.id] = config
-        except Exception as error:
-            code = error.code if isinstance(error, InvocationError) else "trigger_registration_failed"
-            text = error.message if isinstance(error, InvocationError) else str(error) or type(error).__name__
-            answer.error = Raw(msgspec.json.encode(ErrorBody(code, text)))
+        except BaseException as error:
+            self._raise_if_stopped(error)
+            if not issubclass(type(error), _REFUSALS):
+                log_failure(error, "Provider of '%s' failed to register trigger %s", message.trigger_type, message.id)
+            answer.error = Raw(msgspec.json.encode(_refusal(error)))
         self._send(encode_outgoing(answer))
 
     async def _unbind(self, message: UnregisterTrigger, trigger_type: TriggerType) -> None:
         config = trigger_type.bindings.pop(message.id, None) or TriggerConfig(id=message.id, function_id="")
         try:
-            await _maybe_await(trigger_type.provider.unregister_trigger, config)
-        except Exception:
-            logger.exception("Provider of '%s' failed to unregister trigger %s", message.trigger_type, message.id)
+            await _ask(trigger_type.provider.unregister_trigger, config)
+        except BaseException as error:
+            self._raise_if_stopped(error)
+            log_failure(error, "Provider of '%s' failed to unregister trigger %s", message.trigger_type, message.id)
+
+    def _raise_if_stopped(self, error: BaseException) -> None:
+        if self._stopping and issubclass(type(error), asyncio.CancelledError):
+            raise error
 
 
-async def _maybe_await(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> None:
-    """A sync provider runs in a thread: it may block, or call the SDK's blocking methods."""
+_REFUSALS = (InvocationError, ValueError)  # what a provider raises to say no; all else went wrong
+
+
+def _refusal(error: BaseException) -> ErrorBody:
+    body = error_body(error)
+    if issubclass(type(error), InvocationError):
+        return ErrorBody(body.code, body.message)
+    told = shown(error) if issubclass(type(error), ValueError) else ""
+    return ErrorBody("trigger_registration_failed", told or body.message)
+
+
+async def _ask(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> None:
+    """A sync provider runs in a thread: it may block, or call the SDK's blocking methods. Raises what it raises."""
     if inspect.iscoroutinefunction(method):
         await method(config)
         return
-    outcome = await asyncio.to_thread(method, config)
+    outcome, error = await asyncio.to_thread(_outcome, method, config)
+    if error is not None:
+        raise error
     if inspect.isawaitable(outcome):
         await outcome
+
+
+def _outcome(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> tuple[Any, BaseException | None]:
+    """As a value: some exceptions, such as StopIteration, a future does not carry, and who waits for it waits forever."""
+    try:
+        return method(config), None
+    except BaseException as error:
+        return None, error

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from iii.protocol.messages import InvocationResult
-from iii.sdk.calls import ForeignFuture, LoopFuture, Mailbox, Waiter
+from iii.sdk.calls import ForeignFuture, LoopFuture, Mailbox, Outcome, Waiter
 from iii.sdk.deadlines import Deadlines
 
 
@@ -18,7 +17,7 @@ class Place(Protocol):
 
     deadlines: Deadlines
 
-    def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]") -> Waiter:
+    def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]") -> Waiter:
         """What brings an answer into the future."""
 
 
@@ -38,5 +37,5 @@ class Abroad:
         self.deadlines = Deadlines(expire)
         self._mailbox = Mailbox(loop)
 
-    def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[InvocationResult]") -> Waiter:
+    def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]") -> Waiter:
         return ForeignFuture(function_id, invocation_id, future, self._mailbox)

@@ -25,7 +25,14 @@ from iii.sdk.handlers import Handler
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.registrations import Function, Registrations, TriggerType
-from iii.sdk.requests import FunctionInput, TriggerInput, TriggerTypeInput, target_namespace, warn_of_unknown_keys
+from iii.sdk.requests import (
+    FunctionInput,
+    TriggerInput,
+    TriggerTypeInput,
+    required,
+    target_namespace,
+    warn_of_unknown_keys,
+)
 from iii.sdk.schema import schema
 
 _FUNCTION_KEYS = frozenset(FunctionInput.__annotations__)
@@ -55,7 +62,7 @@ class Registrar:
                 or a function that needs more than a payload and metadata.
         """
         warn_of_unknown_keys(wanted, _FUNCTION_KEYS, "register_function()")
-        function_id = wanted["id"]
+        function_id = required(wanted, "id", "register_function()")
         if not isinstance(function_id, str):
             raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
         if not function_id.strip():
@@ -101,18 +108,18 @@ class Registrar:
     def trigger(self, wanted: TriggerInput) -> Trigger:
         """Bind a function to a trigger type; a refusal by the engine or provider is logged."""
         warn_of_unknown_keys(wanted, _TRIGGER_KEYS, "register_trigger()")
-        trigger_id, trigger_type = str(uuid.uuid4()), wanted["type"]
+        trigger_id, trigger_type = str(uuid.uuid4()), required(wanted, "type", "register_trigger()")
         namespace = target_namespace(wanted.get("namespace"), "", self._namespace, "RegisterTriggerInput.namespace")
         message = RegisterTrigger(
             trigger_id,
             trigger_type,
-            wanted["function_id"],
+            required(wanted, "function_id", "register_trigger()"),
             _or_absent(wanted.get("config"), msgspec.UNSET),
             _or_absent(wanted.get("metadata")),
             namespace,
             wanted.get("trigger_namespace"),
         )
-        encoded = _encode(message)
+        encoded = encode_outgoing(message, [wanted.get("config"), wanted.get("metadata")])
         with self._connection.lock:
             self.registrations.triggers[trigger_id] = encoded
             self._connection.send_if_connected(encoded)
@@ -128,7 +135,7 @@ class Registrar:
         """Provide a trigger type; again with the same id replaces the provider."""
         warn_of_unknown_keys(wanted, _TRIGGER_TYPE_KEYS, "register_trigger_type()")
         message = RegisterTriggerType(
-            wanted["id"],
+            required(wanted, "id", "register_trigger_type()"),
             wanted.get("description", ""),
             _format(wanted.get("trigger_request_format")),
             _format(wanted.get("call_request_format")),

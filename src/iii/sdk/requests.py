@@ -1,11 +1,13 @@
 """What is asked of the client, as the dicts that users write: their keys, their defaults, their namespaces (08 §9, §11)."""
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, Required, TypedDict
 
 from iii.protocol.messages import Enqueue, Void
 from iii.protocol.names import DEFAULT_NAMESPACE, is_blank
+from iii.sdk.calls import LONGEST_WAIT_S
 
 logger = logging.getLogger("iii.sdk")
 
@@ -117,9 +119,34 @@ def action_of(value: object) -> Void | Enqueue | None:
             return Void()
         if value.get("type") == "enqueue":
             options = (value.get(name) for name in ("delay_ms", "deduplication_id", "priority"))
-            return Enqueue(value["queue"], *options)
+            return Enqueue(required(value, "queue", "the action 'enqueue' of trigger()"), *options)
         return None
     raise TypeError(f"action must be TriggerAction.Void(), TriggerAction.Enqueue(queue=…) or a dict, got {value!r}")
+
+
+def required(given: Mapping[str, Any], key: str, what: str) -> Any:
+    """The value of a key that must be there. Raises KeyError."""
+    try:
+        return given[key]
+    except KeyError:
+        found = ", ".join(map(repr, given)) or "nothing"
+        raise KeyError(f"{what} needs the key {key!r}; it has {found}") from None
+
+
+def timeout_of(wanted: object, default_ms: int) -> int:
+    """A wait in whole ms, at most a year; None and 0 are the default, a fraction counts as a whole.
+
+    Raises:
+        TypeError: it is no number. ValueError: negative, or not finite.
+    """
+    if wanted is None:
+        return default_ms
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+        raise TypeError(f"timeout_ms must be a number of milliseconds, got {wanted!r}")
+    if not wanted >= 0 or wanted == math.inf:
+        problem = "be finite" if wanted != wanted or wanted > 0 else "not be negative"
+        raise ValueError(f"timeout_ms must {problem}, got {wanted!r}")
+    return math.ceil(min(wanted, LONGEST_WAIT_S * 1000)) or default_ms
 
 
 _warned: set[str] = set()
@@ -144,9 +171,11 @@ def target_namespace(explicit: str | None, function_id: str, own: str | None, fi
     """Where a call goes: the explicit namespace, the engine's for its builtins, else the worker's own.
 
     Raises:
-        ValueError: it was named and left blank.
+        ValueError: it was named and left blank. TypeError: it is no text.
     """
     if explicit is not None:
+        if not isinstance(explicit, str):
+            raise TypeError(f"{field} must be str, got {type(explicit).__name__}")
         if is_blank(explicit):
             raise ValueError(
                 f"namespace is empty: {field} was set to {explicit!r}. "

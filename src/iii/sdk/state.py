@@ -1,14 +1,13 @@
 """The state of a connection and who hears of its changes (08 §4.4, §4.6)."""
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from iii.sdk.failures import log_failure
+
 ConnectionState: TypeAlias = Literal["disconnected", "connecting", "connected", "reconnecting", "failed"]
 ConnectionStateListener: TypeAlias = Callable[[ConnectionState], object]
-
-logger = logging.getLogger("iii.sdk")
 
 
 class StateHolder:
@@ -55,5 +54,5 @@ class _Subscription:
     def tell(self, state: ConnectionState, complaint: str) -> None:
         try:
             self.listener(state)
-        except Exception:
-            logger.exception(complaint)
+        except BaseException as error:  # an exit, too, would end the loop's thread
+            log_failure(error, complaint)

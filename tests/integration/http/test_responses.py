@@ -82,7 +82,7 @@ async def test_03_check_28_a_failure_has_its_code_and_an_id_that_the_log_has_too
     await site.route("GET /custom", custom)
     status, body = await site.get("/plain")
     error = body["error"]
-    assert (status, error["code"], error["message"]) == (500, "invocation_failed", "boom")
+    assert (status, error["code"], error["message"]) == (500, "invocation_failed", "ValueError: boom")  # P14
     assert re.fullmatch("[0-9a-f]{1,12}", error["error_id"])
     assert "stacktrace" not in error
     fields = [record.fields for record in caplog.records if hasattr(record, "fields") and "error_id" in record.fields]

@@ -1,13 +1,14 @@
 """Calls that wait (08 §9.1, O2)."""
 
 import asyncio
+import gc
 import uuid
 
 import pytest
 
 import iii
 from iii.protocol.messages import InvocationResult
-from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, PendingCalls
+from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, Outcome, PendingCalls
 
 ANSWER = InvocationResult("i", "f")
 
@@ -48,7 +49,7 @@ def test_all_calls_can_be_ended_at_once() -> None:
 
 
 async def test_a_future_that_was_cancelled_takes_no_answer() -> None:
-    future: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     future.cancel()
     LoopFuture("f", "i", future).complete(ANSWER)
     assert future.cancelled()
@@ -57,7 +58,7 @@ async def test_a_future_that_was_cancelled_takes_no_answer() -> None:
 async def test_a_foreign_future_is_completed_on_its_own_loop() -> None:
     loop = asyncio.get_running_loop()
     mailbox = Mailbox(loop)
-    futures: list[asyncio.Future[InvocationResult]] = [loop.create_future() for _ in range(3)]
+    futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in range(3)]
 
     def elsewhere() -> None:
         for future in futures[:2]:
@@ -67,8 +68,19 @@ async def test_a_foreign_future_is_completed_on_its_own_loop() -> None:
     await asyncio.to_thread(elsewhere)
     assert await futures[0] is ANSWER
     assert await futures[1] is ANSWER
-    with pytest.raises(ConnectionError):
-        await futures[2]
+    assert isinstance(await futures[2], ConnectionError)
+
+
+async def test_core_21_an_error_that_finds_its_waiter_cancelled_is_no_complaint() -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    future: asyncio.Future[Outcome] = loop.create_future()
+    LoopFuture("f", "i", future).complete(ConnectionError("over"))
+    assert future.exception() is None
+    del future
+    gc.collect()
+    assert not complaints
 
 
 def test_a_closed_loop_loses_its_letters_silently() -> None:

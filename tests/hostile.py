@@ -1,0 +1,151 @@
+"""Exceptions and values that raise or lie wherever they are looked at, as the code of users may bring them along."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NoReturn
+
+import iii
+
+
+def explode(*_: Any, **__: Any) -> NoReturn:
+    raise SystemExit("of a callback")
+
+
+class EvilText(str):
+    """A text whose methods do not do what those of a text do."""
+
+    encode = __len__ = __getitem__ = __repr__ = __hash__ = explode  # type: ignore[assignment]
+
+
+class WithoutText(Exception):
+    __str__ = explode
+
+
+class TextIsNumber(Exception):
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]
+
+
+class TextIsEvil(Exception):
+    def __str__(self) -> str:
+        return EvilText("evil")
+
+
+class ReprRaises(Exception):
+    __repr__ = explode
+
+
+class ClassRaises(Exception):
+    __class__ = property(explode)  # type: ignore[assignment]
+
+
+class ClassLies(Exception):
+    __class__ = iii.InvocationError  # type: ignore[assignment]
+
+
+class TracebackRaises(Exception):
+    __traceback__ = property(explode)  # type: ignore[assignment]
+
+
+class TracebackLies(Exception):
+    __traceback__ = 5  # type: ignore[assignment]
+
+
+class CauseRaises(Exception):
+    __cause__ = property(explode)  # type: ignore[assignment]
+
+
+class ContextLies(Exception):
+    __context__ = "not an exception"  # type: ignore[assignment]
+
+
+class NotesRaise(Exception):
+    __notes__ = property(explode)  # type: ignore[assignment]
+
+
+class Nameless(type):
+    __name__ = property(explode)  # type: ignore[assignment]
+
+
+class OfNamelessClass(Exception, metaclass=Nameless):
+    pass
+
+
+class OwnBase(BaseException):
+    pass
+
+
+class LyingInvocationError(iii.InvocationError):
+    message = property(explode, explode)  # type: ignore[assignment]
+    code = property(explode, explode)  # type: ignore[assignment]
+    stacktrace = property(explode, explode)  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        Exception.__init__(self)
+
+
+class Code(Enum):
+    OF_TEXT = "OF_TEXT"
+    OF_NUMBER = 5
+
+
+def chained(length: int) -> Exception:
+    error = Exception("first")
+    for number in range(length):
+        later = Exception(number)
+        later.__context__ = error
+        error = later
+    return error
+
+
+EXCEPTIONS: list[Callable[[], BaseException]] = [
+    WithoutText, TextIsNumber, TextIsEvil, ReprRaises, ClassRaises, ClassLies, TracebackRaises, TracebackLies,
+    CauseRaises, ContextLies, NotesRaise, OfNamelessClass, OwnBase, LyingInvocationError, asyncio.CancelledError,
+    GeneratorExit, KeyboardInterrupt, SystemExit, StopIteration, StopAsyncIteration, MemoryError, RecursionError,
+    lambda: KeyError("k"), lambda: ValueError("\ud800"), lambda: ValueError("x" * 300_000), lambda: chained(300),
+    lambda: ExceptionGroup("group", [ValueError("\udfff"), WithoutText()]),
+    lambda: BaseExceptionGroup("group", [SystemExit(1), ExceptionGroup("inner", [TextIsNumber()])]),
+    lambda: iii.InvocationError("C", "lone \ud800"), lambda: iii.InvocationError("\ud800", "m", None, "\udc00"),
+    lambda: iii.InvocationError(5, None), lambda: iii.InvocationError(Code.OF_TEXT, ["m"]),  # type: ignore[arg-type]
+    lambda: iii.InvocationError(object(), ReprRaises(), None, 5.0), lambda: iii.InvocationError("C", "m" * 300_000),  # type: ignore[arg-type]
+    lambda: iii.InvocationError(EvilText("C"), EvilText("m")),
+]  # fmt: skip
+
+
+class DumpRaises:
+    model_dump = explode
+
+
+class DumpIsItself:
+    def model_dump(self, **_: Any) -> Any:
+        return self
+
+
+class AttributeRaises:
+    __getattr__ = explode
+
+
+class ValueOfEvilClass:
+    __class__ = property(explode)  # type: ignore[assignment]
+
+
+def cyclic() -> list[Any]:
+    value: list[Any] = []
+    value += [value, value]
+    return value
+
+
+def nested(levels: int, of_objects: bool = False, inner: Any = 1) -> Any:
+    for _ in range(levels):
+        inner = {"a": inner} if of_objects else [inner]
+    return inner
+
+
+VALUES: list[Callable[[], Any]] = [
+    DumpRaises, DumpIsItself, AttributeRaises, ValueOfEvilClass, cyclic, object, lambda: EvilText("text"),
+    lambda: {EvilText("key"): 1}, lambda: {1: 1, "1": 2}, lambda: {None: 1}, lambda: {(1, 2): 3}, lambda: b"x",
+    lambda: {1, 2}, lambda: float("nan"), lambda: "\ud800", lambda: {"\ud800": [float("inf")]}, lambda: 10**400,
+    lambda: 10**5000, lambda: (each for each in ()), lambda: Code.OF_NUMBER, lambda: nested(499), lambda: nested(500),
+    lambda: nested(800, of_objects=True), lambda: nested(2000), lambda: nested(600, inner="\ud800"),
+]  # fmt: skip

@@ -1,0 +1,211 @@
+"""Whatever a handler returns, raises or is cancelled by, and whatever else of the user's fails meanwhile: one answer a call.
+
+The SDK's own parts, without a socket: what the engine says goes in, what the worker says comes out (core 3, 4; bugs 2, 3, 7).
+"""
+
+import asyncio
+import contextlib
+import io
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+import iii
+from iii.protocol.codec import worker_message_decoder
+from iii.protocol.errors import ErrorBody
+from iii.protocol.messages import InvocationResult, InvokeFunction, RegisterTrigger, TriggerRegistrationResult
+from iii.sdk.annotations import Hints
+from iii.sdk.calls import PendingCalls
+from iii.sdk.channels import ChannelDoor
+from iii.sdk.executor import Executor
+from iii.sdk.handlers import Handler
+from iii.sdk.inbound import Inbound
+from iii.sdk.registrations import Function, Registrations, TriggerType
+from iii.sdk.threads import HandlerThreads
+from tests.hostile import EXCEPTIONS, VALUES, explode, nested
+
+DEADLINE_S = 20.0
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+# Made within the test: hypothesis shows what it draws, and some of these cannot be shown
+values = (
+    (json_values | st.builds(nested, st.integers(0, 2000), st.booleans(), json_values)).map(lambda value: lambda: value)
+) | st.sampled_from(VALUES)
+exceptions = st.sampled_from(EXCEPTIONS) | st.builds(
+    partial, st.just(iii.InvocationError), json_values, json_values, st.none(), json_values
+)
+Outcome = tuple[str, Callable[[], Any]]
+outcomes = st.tuples(st.just("returns"), values) | st.tuples(st.just("raises"), exceptions)
+kinds = st.sampled_from(["sync", "async", "late", "awaitable", "cancelled", "cancelled before"])
+
+
+class BrokenSpan:
+    succeeded = failed = explode
+
+
+class RaisingHandler(logging.Handler):
+    def __init__(self, error: Callable[[], BaseException]) -> None:
+        super().__init__()
+        self.error = error
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise self.error()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise self.error()
+
+
+@contextlib.contextmanager
+def raising_log_handler(error: Callable[[], BaseException] | None) -> Iterator[None]:
+    """A log handler of the user's that raises, if there is an error; others hear nothing."""
+    handler, logger = logging.NullHandler() if error is None else RaisingHandler(error), logging.getLogger("iii.sdk")
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = True
+        logger.removeHandler(handler)
+
+
+class Client:
+    """What is behind the socket of a worker."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.registrations = Registrations()
+        self.sent: list[bytes] = []
+        self.said = asyncio.Event()
+        self.loop = loop
+        self.threads = HandlerThreads()
+        self.executor = Executor(self.registrations.functions, loop, self.threads, self.send, self.send)
+        self.inbound = Inbound(PendingCalls(), self.executor, self.registrations, self.send, print, print)
+
+    def send(self, message: bytes) -> None:
+        self.sent.append(message)
+        self.loop.call_soon_threadsafe(self.said.set)
+
+    def serve(self, function_id: str, handler: Callable[..., Any]) -> None:
+        served = Handler(handler, Hints(handler), ChannelDoor("ws://h", {}))
+        self.registrations.functions[function_id] = Function(b"", served)
+
+    async def answers(self, count: int) -> list[bytes]:
+        async with asyncio.timeout(DEADLINE_S):
+            while len(self.sent) < count:
+                await self.said.wait()
+                self.said.clear()
+        await asyncio.sleep(0)  # one too many would be said now
+        return self.sent
+
+
+def handler_of(kind: str, outcome: Outcome) -> Callable[[Any], Any]:
+    def run(_: Any) -> Any:
+        how, what = outcome
+        if how == "raises":
+            raise what()
+        return what()
+
+    async def run_async(_: Any) -> Any:
+        if kind == "late":
+            await asyncio.sleep(0)
+        elif kind == "cancelled":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        elif kind == "cancelled before":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        return run(_)
+
+    if kind == "sync":
+        return run
+    return (lambda _: run_async(_)) if kind == "awaitable" else run_async
+
+
+@given(
+    st.lists(st.tuples(kinds, outcomes), min_size=1, max_size=4),
+    st.none() | st.sampled_from([explode, lambda message: BrokenSpan()]),
+    st.none() | exceptions,
+)
+def test_core_3_every_call_has_one_answer(
+    runs: list[tuple[str, Outcome]],
+    span: Callable[[InvokeFunction], Any] | None,
+    of_logging: Callable[[], BaseException] | None,
+) -> None:
+    async def call_all() -> list[bytes]:
+        client = Client(asyncio.get_running_loop())
+        client.executor.new_span = span
+        try:
+            for number, (kind, outcome) in enumerate(runs):
+                client.serve(f"f{number}", handler_of(kind, outcome))
+                client.inbound.receive(
+                    b'{"type":"invokefunction","function_id":"f%d","invocation_id":"i%d","data":1}' % (number, number)
+                )
+            return await client.answers(len(runs))
+        finally:
+            client.threads.close()
+
+    with raising_log_handler(of_logging), contextlib.redirect_stderr(io.StringIO()):
+        answers = asyncio.run(call_all())
+    decoder = worker_message_decoder()  # as the engine reads it: nothing too deep, nothing that is not UTF-8
+    results = [decoder.decode(each) for each in answers]
+    assert sorted(each.invocation_id for each in results if isinstance(each, InvocationResult)) == sorted(
+        f"i{number}" for number in range(len(runs))
+    )
+    for result in results:
+        assert isinstance(result, InvocationResult)
+        if bytes(result.error) != b"null":
+            body = msgspec.json.decode(result.error, type=ErrorBody)
+            assert body.code
+            assert len(bytes(result.error)) < 300_000
+
+
+@given(exceptions, st.booleans(), st.none() | exceptions)
+def test_core_4_every_binding_is_answered_whatever_its_provider_raises(
+    error: Callable[[], BaseException], is_async: bool, of_logging: Callable[[], BaseException] | None
+) -> None:
+    class Provider(iii.TriggerHandler):
+        def register_trigger(self, config: iii.TriggerConfig) -> None:
+            raise error()
+
+        def unregister_trigger(self, config: iii.TriggerConfig) -> None:
+            raise error()
+
+    class AsyncProvider(iii.TriggerHandler):
+        async def register_trigger(self, config: iii.TriggerConfig) -> None:
+            raise error()
+
+        async def unregister_trigger(self, config: iii.TriggerConfig) -> None:
+            raise error()
+
+    async def bind() -> list[bytes]:
+        client = Client(asyncio.get_running_loop())
+        client.registrations.trigger_types["t"] = TriggerType(b"", AsyncProvider() if is_async else Provider())
+        client.inbound.receive(b'{"type":"unregistertrigger","id":"b0","trigger_type":"t"}')
+        client.inbound.receive(msgspec.json.encode(RegisterTrigger("b1", "t", "f")))
+        answers = await client.answers(1)
+        assert not asyncio.all_tasks() - {asyncio.current_task()} or await _ended()
+        return answers
+
+    async def _ended() -> bool:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        done, pending = await asyncio.wait(tasks, timeout=DEADLINE_S)
+        return not pending and all(each.cancelled() or each.exception() is None for each in done)
+
+    with raising_log_handler(of_logging), contextlib.redirect_stderr(io.StringIO()):
+        (answer,) = asyncio.run(bind())
+    result = worker_message_decoder().decode(answer)
+    assert isinstance(result, TriggerRegistrationResult)
+    assert msgspec.json.decode(result.error, type=ErrorBody).code

@@ -1,0 +1,97 @@
+"""What is told of errors (01 §5.12, P14), whatever they do when they are looked at (core 3, bugs 2)."""
+
+import logging
+
+import msgspec
+import pytest
+
+import iii
+from iii.protocol.errors import ErrorBody
+from iii.sdk.failures import TEXT_CHARACTERS, error_body, log_failure, shown, text_of
+from tests.hostile import EXCEPTIONS, Code, EvilText, WithoutText
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as same:
+        return same
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (KeyError("k"), "KeyError: 'k'"),
+        (ValueError(), "ValueError"),
+        (SystemExit(3), "SystemExit: 3"),
+        (ValueError("lone \ud800"), "ValueError: lone ?"),
+        (WithoutText(), "WithoutText: <WithoutText without a text>"),
+    ],
+)
+def test_P14_the_type_stands_before_the_text(error: BaseException, text: str) -> None:
+    assert text_of(error) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (iii.InvocationError("C", "m"), "C", "m"),
+        (iii.InvocationError("lone \ud800", "lone \udc00"), "lone ?", "lone ?"),
+        (iii.InvocationError(5, None), "5", ""),  # type: ignore[arg-type]
+        (iii.InvocationError(Code.OF_TEXT, ["m"]), "OF_TEXT", "['m']"),  # type: ignore[arg-type]
+        (iii.InvocationError("", "m"), "invocation_failed", "m"),
+        (iii.InvocationError(EvilText("C"), EvilText("m")), "C", "m"),
+    ],
+)
+def test_core_3b_a_code_and_a_message_become_text(error: BaseException, code: str, message: str) -> None:
+    body = error_body(error)
+    assert (body.code, body.message) == (code, message)
+
+
+def test_core_3c_long_texts_are_cut_and_say_so() -> None:
+    error = raised(ValueError("a" * 1_000_000 + "end"))
+    body = error_body(error)
+    for text in (body.message, body.stacktrace):
+        assert isinstance(text, str)
+        assert len(text) < TEXT_CHARACTERS + 100
+        assert " characters cut) … " in text
+    assert body.message.startswith("ValueError: aaa")
+    assert body.message.endswith("end")
+    assert "(983619 characters cut)" in shown(error)
+    assert shown("x" * TEXT_CHARACTERS) == "x" * TEXT_CHARACTERS
+
+
+@pytest.mark.parametrize("number", range(len(EXCEPTIONS)))
+def test_core_3a_nothing_that_an_error_does_keeps_it_from_being_told(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = raised(EXCEPTIONS[number]())
+    body = error_body(error)
+    assert msgspec.json.decode(msgspec.json.encode(body), type=ErrorBody).code
+    log_failure(error, "Function '%s' failed", "f")
+    assert "Function 'f' failed: " in caplog.text
+
+
+@pytest.mark.parametrize("logger", ["iii.sdk", "iii.sdk.wire"])
+def test_core_4_a_log_handler_that_raises_costs_one_record(logger: str, capsys: pytest.CaptureFixture[str]) -> None:
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise SystemExit("of a log handler")
+
+    handler = Raises()
+    logging.getLogger(logger).addHandler(handler)
+    try:
+        logging.getLogger(logger).error("heard by nobody")
+    finally:
+        logging.getLogger(logger).removeHandler(handler)
+    assert "SystemExit: of a log handler" in capsys.readouterr().err
+
+
+def test_core_4_an_error_that_no_handler_can_format_is_still_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class CauseRaises(Exception):
+        @property
+        def __cause__(self) -> BaseException:  # type: ignore[override]
+            raise KeyboardInterrupt
+
+    log_failure(raised(CauseRaises("why")), "Function '%s' failed", "f")
+    assert "Function 'f' failed: CauseRaises: why" in caplog.text
