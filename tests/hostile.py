@@ -15,7 +15,7 @@ def explode(*_: Any, **__: Any) -> NoReturn:
 class EvilText(str):
     """A text whose methods do not do what those of a text do."""
 
-    encode = __len__ = __getitem__ = __repr__ = __hash__ = explode  # type: ignore[assignment]
+    encode = __len__ = __getitem__ = __repr__ = __hash__ = explode
 
 
 class WithoutText(Exception):
@@ -37,7 +37,7 @@ class ReprRaises(Exception):
 
 
 class ClassRaises(Exception):
-    __class__ = property(explode)  # type: ignore[assignment]
+    __class__ = property(explode)
 
 
 class ClassLies(Exception):
@@ -45,7 +45,7 @@ class ClassLies(Exception):
 
 
 class TracebackRaises(Exception):
-    __traceback__ = property(explode)  # type: ignore[assignment]
+    __traceback__ = property(explode)
 
 
 class TracebackLies(Exception):
@@ -53,7 +53,7 @@ class TracebackLies(Exception):
 
 
 class CauseRaises(Exception):
-    __cause__ = property(explode)  # type: ignore[assignment]
+    __cause__ = property(explode)
 
 
 class ContextLies(Exception):
@@ -61,11 +61,11 @@ class ContextLies(Exception):
 
 
 class NotesRaise(Exception):
-    __notes__ = property(explode)  # type: ignore[assignment]
+    __notes__ = property(explode)
 
 
 class Nameless(type):
-    __name__ = property(explode)  # type: ignore[assignment]
+    __name__ = property(explode)
 
 
 class OfNamelessClass(Exception, metaclass=Nameless):
@@ -77,9 +77,9 @@ class OwnBase(BaseException):
 
 
 class LyingInvocationError(iii.InvocationError):
-    message = property(explode, explode)  # type: ignore[assignment]
-    code = property(explode, explode)  # type: ignore[assignment]
-    stacktrace = property(explode, explode)  # type: ignore[assignment]
+    message = property(explode, explode)
+    code = property(explode, explode)
+    stacktrace = property(explode, explode)
 
     def __init__(self) -> None:
         Exception.__init__(self)
@@ -127,7 +127,7 @@ class AttributeRaises:
 
 
 class ValueOfEvilClass:
-    __class__ = property(explode)  # type: ignore[assignment]
+    __class__ = property(explode)
 
 
 def cyclic() -> list[Any]:
@@ -146,6 +146,6 @@ VALUES: list[Callable[[], Any]] = [
     DumpRaises, DumpIsItself, AttributeRaises, ValueOfEvilClass, cyclic, object, lambda: EvilText("text"),
     lambda: {EvilText("key"): 1}, lambda: {1: 1, "1": 2}, lambda: {None: 1}, lambda: {(1, 2): 3}, lambda: b"x",
     lambda: {1, 2}, lambda: float("nan"), lambda: "\ud800", lambda: {"\ud800": [float("inf")]}, lambda: 10**400,
-    lambda: 10**5000, lambda: (each for each in ()), lambda: Code.OF_NUMBER, lambda: nested(499), lambda: nested(500),
+    lambda: 10**5000, lambda: iter("generator"), lambda: Code.OF_NUMBER, lambda: nested(499), lambda: nested(500),
     lambda: nested(800, of_objects=True), lambda: nested(2000), lambda: nested(600, inner="\ud800"),
 ]  # fmt: skip

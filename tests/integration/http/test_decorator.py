@@ -280,7 +280,7 @@ async def test_a_stream_ends_as_its_handler_ends(site: Site) -> None:
     status, headers, body = await site.ask("/s/whole")
     assert (status, headers["x-a"], body) == (202, "1", "some")
     status, body = await site.get("/s/early")
-    assert (status, body["error"]["message"]) == (500, "early")
+    assert (status, body["error"]["message"]) == (500, "RuntimeError: early")
     with pytest.raises(Exception, match=r"(?i)payload is not completed|transfer|disconnected"):
         await site.ask("/s/late")
 

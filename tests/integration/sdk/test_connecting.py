@@ -356,7 +356,7 @@ def test_08_check_18_waiting_on_the_loop_itself_is_refused(engine: FakeEngine, w
     for function_id in ("deadlock", "farewell"):
         engine.connection().message("registerfunction", id=function_id)
         error = engine.connection().invoke(function_id, invocation_id=function_id)["error"]
-        assert error["message"].startswith("Cannot call sync SDK methods from the event loop thread")
+        assert error["message"].startswith("RuntimeError: Cannot call sync SDK methods from the event loop thread")
 
 
 def test_08_check_47_a_blank_namespace_is_refused_by_the_constructor(
