@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hmac
-import itertools
 import logging
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
 
 logger = logging.getLogger(__name__)
+
+Direction: TypeAlias = Literal["write", "read"]
+Keys: TypeAlias = dict[Direction, str]  # of the ends that can be taken from outside
 
 READ_AHEAD_BYTES = 8 * MIB  # may wait beyond the capacity, so that a writer's Close is seen in time (07 §2.5)
 PROMISED_READ_AHEAD_BYTES = 2 * MIB  # of a channel whose other end is in the engine, and takes at once what it can
@@ -36,7 +38,7 @@ class ChannelRef(Struct):
 
     channel_id: str
     access_key: str
-    direction: Literal["write", "read"]
+    direction: Direction
 
 
 class ChannelEnds(Struct):
@@ -79,21 +81,21 @@ class Channel:
 
     __slots__ = (
         "_bytes", "_capacity", "_channels", "_idle", "_items", "_left", "_read_ahead_bytes", "_reader", "_waits", "_writer",
-        "aborted", "access_key", "created_at", "finished", "id", "reader_claimed", "writer_claimed",
+        "aborted", "created_at", "finished", "id", "keys", "reader_claimed", "writer_claimed",
     )  # fmt: skip
 
     def __init__(
         self,
         channels: Channels,
         channel_id: str,
-        access_key: str,
+        keys: Keys,
         created_at: float,
         capacity: int,
         read_ahead_bytes: int,
     ) -> None:
         self._channels = channels
         self.id = channel_id
-        self.access_key = access_key
+        self.keys = keys
         self.created_at = created_at
         self._capacity = capacity
         self._read_ahead_bytes = read_ahead_bytes
@@ -111,11 +113,11 @@ class Channel:
 
     @property
     def ends(self) -> ChannelEnds:
-        """Both references: one id, one key."""
+        """Both references: one id, one key (07 §2.1)."""
         return ChannelEnds(self.ref("write"), self.ref("read"))
 
-    def ref(self, direction: Literal["write", "read"]) -> ChannelRef:
-        return ChannelRef(self.id, self.access_key, direction)
+    def ref(self, direction: Direction) -> ChannelRef:
+        return ChannelRef(self.id, self.keys[direction], direction)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -235,13 +237,8 @@ class Channel:
 
 
 class _Promise(NamedTuple):
-    access_key: str
+    keys: Keys
     made: Callable[[Channel], None]
-
-
-def new_key() -> str:
-    """A random UUID (version 4), as text."""
-    return _uuid(os.urandom(16).hex())
 
 
 class Channels:
@@ -252,8 +249,6 @@ class Channels:
         self._ttl_s = ttl_s
         self._by_id: dict[str, Channel] = {}
         self._promised: dict[str, _Promise] = {}
-        self._promise_head = _uuid(os.urandom(16).hex())[:24]
-        self._promises = itertools.count()
         self._sweeper: Timer | None = None
 
     def __len__(self) -> int:
@@ -261,34 +256,35 @@ class Channels:
 
     def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT) -> Channel:
         """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
-        return self._new(new_key(), new_key(), min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
+        channel_id, key = _uuids(2)
+        keys: Keys = {"write": key, "read": key}
+        return self._new(channel_id, keys, min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
 
-    def promise(self, access_key: str, made: Callable[[Channel], None]) -> str:
-        """The id of a channel that is made when somebody comes to take an end of it, and then given to `made`.
+    def promise(self, direction: Direction, made: Callable[[Channel], None]) -> ChannelRef:
+        """One end of a channel that is made when somebody comes to take that end, and then given to `made`.
 
-        Most HTTP requests have two that nobody ever takes. It is there until `forget`.
+        Most HTTP requests have two that nobody ever takes. It is there until `forget`. The other end has no key.
         """
-        channel_id = f"{self._promise_head}{next(self._promises):012x}"
-        self._promised[channel_id] = _Promise(access_key, made)
-        return channel_id
+        channel_id, key = _uuids(2)
+        self._promised[channel_id] = _Promise({direction: key}, made)
+        return ChannelRef(channel_id, key, direction)
 
     def keep(self, channel_id: str) -> None:
         """Make a promised channel now."""
         promise = self._promised.pop(channel_id, None)
         if promise is not None:
-            channel = self._new(channel_id, promise.access_key, CHANNEL_BUFFER_DEFAULT, PROMISED_READ_AHEAD_BYTES)
-            promise.made(channel)
+            promise.made(self._new(channel_id, promise.keys, CHANNEL_BUFFER_DEFAULT, PROMISED_READ_AHEAD_BYTES))
 
     def forget(self, channel_id: str) -> None:
         """Remove a channel, promised or made."""
         if self._promised.pop(channel_id, None) is None and (channel := self._by_id.get(channel_id)) is not None:
             self.remove(channel)
 
-    def find(self, channel_id: str, access_key: str) -> Channel | None:
-        """The channel, for whoever knows its key."""
+    def find(self, channel_id: str, access_key: str, direction: Direction) -> Channel | None:
+        """The channel, for whoever knows the key of that end."""
         found = self._by_id.get(channel_id) or self._promised.get(channel_id)
-        known = found.access_key if found is not None else channel_id
-        if not hmac.compare_digest(known.encode(), access_key.encode()):
+        known = found.keys.get(direction) if found is not None else None
+        if known is None or not hmac.compare_digest(known.encode(), access_key.encode()):
             return None
         self.keep(channel_id)
         return self._by_id.get(channel_id)
@@ -298,8 +294,8 @@ class Channels:
         if self._by_id.pop(channel.id, None) is not None:
             channel.dissolve(expired=False)
 
-    def _new(self, channel_id: str, access_key: str, capacity: int, read_ahead_bytes: int) -> Channel:
-        channel = Channel(self, channel_id, access_key, self._clock.now(), capacity, read_ahead_bytes)
+    def _new(self, channel_id: str, keys: Keys, capacity: int, read_ahead_bytes: int) -> Channel:
+        channel = Channel(self, channel_id, keys, self._clock.now(), capacity, read_ahead_bytes)
         self._by_id[channel_id] = channel
         if self._sweeper is None:
             self._sweep_later()
@@ -318,6 +314,12 @@ class Channels:
                 channel.dissolve(expired=True)
         if self._by_id:
             self._sweep_later()
+
+
+def _uuids(count: int) -> list[str]:
+    """Random UUIDs (version 4), as text."""
+    digits = os.urandom(16 * count).hex()
+    return [_uuid(digits[at : at + 32]) for at in range(0, 32 * count, 32)]
 
 
 def _uuid(digits: str) -> str:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from picows import WSFrame, WSMsgType, WSTransport
 
-from iii.engine.channels import Channel
+from iii.engine.channels import Channel, Direction
 from iii.engine.engine import Engine
 from iii.net.connections import Connections
 from iii.net.door import Answer
@@ -20,17 +20,19 @@ from iii.protocol.limits import CHANNEL_DRAIN_S, KIB
 from iii.server.channel_request import ChannelRequest
 
 _AT_ONCE_BYTES = 256 * KIB  # handed to the transport before asking whether it has enough
+_DIRECTIONS: dict[str, Direction] = {"read": "read", "write": "write"}
 _LAST_WORD_S = 60.0  # for a consumer that still reads what its system has received
 
 
 def channel_socket(engine: Engine, connections: Connections, request: ChannelRequest) -> WebSocket | Answer:
-    """The end that a request is for. Id and key are checked together: nobody learns which of them is wrong."""
-    key, direction = request.parameter("key"), request.parameter("dir")
+    """The end that a request is for. Id, key and direction are checked together: nobody learns which of them is wrong."""
+    key = request.parameter("key")
+    direction = _DIRECTIONS.get(request.parameter("dir") or "")
     if key is None:
         return Answer(HTTPStatus.BAD_REQUEST, "The query needs `key`, the access key of the channel")
-    if direction not in ("read", "write"):
+    if direction is None:
         return Answer(HTTPStatus.BAD_REQUEST, "The query needs `dir`, which is `read` or `write`")
-    channel = engine.channels.find(request.channel_id, key)
+    channel = engine.channels.find(request.channel_id, key, direction)
     if channel is None:
         return Answer(HTTPStatus.NOT_FOUND, "Channel not found")
     return (WriterSocket if direction == "write" else ReaderSocket)(connections, channel)

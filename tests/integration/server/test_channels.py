@@ -32,7 +32,7 @@ CLOSED_1000 = b"\x03\xe8"
 
 
 def address(channel: Channel, direction: str) -> str:
-    return f"/ws/channels/{channel.id}?key={channel.access_key}&dir={direction}"
+    return f"/ws/channels/{channel.id}?key={channel.keys['read']}&dir={direction}"
 
 
 async def end(port: int, channel: Channel, direction: str) -> RawSocket:
@@ -66,7 +66,7 @@ async def answer_to(port: int, path: str, **headers: str) -> tuple[int, str]:
 
 async def test_07_check_3_what_is_no_end_of_a_channel_gets_no_socket(port: int, channel: Channel) -> None:
     good = address(channel, "read")
-    assert await answer_to(port, good.replace(channel.access_key, "0" * 36)) == (404, "Channel not found\n")
+    assert await answer_to(port, good.replace(channel.keys["read"], "0" * 36)) == (404, "Channel not found\n")
     assert await answer_to(port, good.replace(channel.id, "0" * 36)) == (404, "Channel not found\n")
     assert await answer_to(port, good.replace("dir=read", "dir=both")) == (
         400,
@@ -74,9 +74,9 @@ async def test_07_check_3_what_is_no_end_of_a_channel_gets_no_socket(port: int, 
     )
     assert (await answer_to(port, good.replace("dir=read", "dir=READ")))[0] == 400
     assert (await answer_to(port, f"/ws/channels/{channel.id}?dir=read"))[0] == 400
-    assert (await answer_to(port, f"/ws/channels/{channel.id}?key={channel.access_key}"))[0] == 400
+    assert (await answer_to(port, f"/ws/channels/{channel.id}?key={channel.keys['read']}"))[0] == 400
     assert (await answer_to(port, "/ws/channels/"))[0] == 404
-    assert (await answer_to(port, f"/ws/channels/{channel.id}/?key={channel.access_key}&dir=read"))[0] == 404
+    assert (await answer_to(port, f"/ws/channels/{channel.id}/?key={channel.keys['read']}&dir=read"))[0] == 404
     assert not channel.reader_claimed
 
 
@@ -88,7 +88,7 @@ async def test_07_s2_3_a_request_that_is_no_upgrade_is_told_so_before_anything_e
 
 
 async def test_07_s2_3_the_key_is_percent_decoded_and_other_parameters_are_ignored(port: int, channel: Channel) -> None:
-    escaped = "".join(f"%{ord(character):02x}" for character in channel.access_key)
+    escaped = "".join(f"%{ord(character):02x}" for character in channel.keys["read"])
     path = f"/ws/channels/{channel.id}?token=abc&key={escaped}&dir=write&x"
     async with await RawSocket.upgraded(port, path):
         await until(lambda: channel.writer_claimed)

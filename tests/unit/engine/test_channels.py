@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Item, new_key
+from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Direction, Item
 from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
 from tests.memory_engine import FakeClock
 
@@ -70,9 +71,13 @@ def taken(channel: Channel) -> list[Item]:
     return items
 
 
+def key_of(channel: Channel) -> str:
+    return channel.ref("read").access_key
+
+
 def test_07_check_1_ids_and_keys_are_independent_random_uuids(channels: Channels) -> None:
     several = [channels.create() for _ in range(200)]
-    texts = [text for channel in several for text in (channel.id, channel.access_key)]
+    texts = [text for channel in several for text in (channel.id, key_of(channel))]
     assert len(set(texts)) == 400
     for text in texts:
         parsed = uuid.UUID(text)
@@ -82,11 +87,11 @@ def test_07_check_1_ids_and_keys_are_independent_random_uuids(channels: Channels
 
 
 def test_07_check_3_only_id_and_key_together_open_it(channels: Channels, channel: Channel) -> None:
-    assert channels.find(channel.id, channel.access_key) is channel
-    assert channels.find(channel.id, str(uuid.uuid4())) is None
-    assert channels.find(str(uuid.uuid4()), channel.access_key) is None
-    assert channels.find("x", "x") is None
-    assert channels.find(channel.id, "ä") is None
+    assert channels.find(channel.id, key_of(channel), "read") is channel
+    assert channels.find(channel.id, str(uuid.uuid4()), "read") is None
+    assert channels.find(str(uuid.uuid4()), key_of(channel), "read") is None
+    assert channels.find("x", "x", "write") is None
+    assert channels.find(channel.id, "ä", "read") is None
 
 
 def test_07_check_4_order_and_kinds_are_kept_for_a_reader_that_comes_later(channel: Channel, writer: End) -> None:
@@ -196,7 +201,7 @@ def test_07_check_11_it_is_forgotten_when_both_ends_have_ended(
     taken(channel)
     channel.leave()
     assert len(channels) == 0
-    assert channels.find(channel.id, channel.access_key) is None
+    assert channels.find(channel.id, key_of(channel), "read") is None
 
 
 def test_a_reader_that_left_before_a_writer_came_ends_it(channels: Channels, channel: Channel, reader: End) -> None:
@@ -212,7 +217,7 @@ def test_07_check_9_a_channel_with_an_untaken_end_expires(
     assert len(channels) == 1
     clock.advance(SWEEP_S)
     assert writer.told == ["expired"]
-    assert channels.find(channel.id, channel.access_key) is None
+    assert channels.find(channel.id, key_of(channel), "read") is None
 
 
 def test_07_check_9_a_waiting_reader_is_told_too(channel: Channel, reader: End, clock: FakeClock) -> None:
@@ -278,31 +283,47 @@ def test_callbacks_may_call_back(channels: Channels) -> None:
 
 def test_a_promised_channel_is_made_for_whoever_knows_its_key(channels: Channels) -> None:
     made: list[Channel] = []
-    key = new_key()
-    channel_id = channels.promise(key, made.append)
-    assert uuid.UUID(channel_id).version == 4
+    ref = channels.promise("read", made.append)
+    assert uuid.UUID(ref.channel_id).version == 4
     assert len(channels) == 1
-    assert channels.find(channel_id, new_key()) is None
+    assert channels.find(ref.channel_id, str(uuid.uuid4()), "read") is None
     assert made == []
-    channel = channels.find(channel_id, key)
+    channel = channels.find(ref.channel_id, ref.access_key, "read")
     assert [channel] == made
-    assert channels.find(channel_id, key) is channel
+    assert channels.find(ref.channel_id, ref.access_key, "read") is channel
     assert len(channels) == 1
-    channels.forget(channel_id)
-    assert channels.find(channel_id, key) is None
+    channels.forget(ref.channel_id)
+    assert channels.find(ref.channel_id, ref.access_key, "read") is None
     assert len(channels) == 0
+
+
+@pytest.mark.parametrize(("given", "other"), [("read", "write"), ("write", "read")])
+def test_http_M2_a_promised_end_opens_neither_the_other_end_nor_another_channel(
+    channels: Channels, given: Direction, other: Direction
+) -> None:
+    """07 §2.1: whoever is handed the upload of a request gets no hold on its response."""
+    refs = [channels.promise(given, lambda channel: None) for _ in range(100)]
+    assert len({text for ref in refs for text in (ref.channel_id, ref.access_key)}) == 200
+    low = [int(ref.channel_id.replace("-", ""), 16) for ref in refs]
+    assert not any(abs(a - b) < 2**32 for a, b in itertools.pairwise(low))  # no counter
+    for ref, follower in itertools.pairwise(refs):
+        assert channels.find(ref.channel_id, ref.access_key, other) is None
+        assert channels.find(follower.channel_id, ref.access_key, given) is None
+        assert channels.find(ref.channel_id, ref.access_key, given) is not None
+        assert channels.find(ref.channel_id, ref.access_key, other) is None  # once it is made
+    for ref in refs:
+        channels.forget(ref.channel_id)
 
 
 def test_a_promise_is_forgotten_without_a_channel(channels: Channels) -> None:
     made: list[Channel] = []
-    key = new_key()
-    channel_id, other = channels.promise(key, made.append), channels.promise(key, made.append)
-    assert channel_id != other
-    channels.forget(channel_id)
-    channels.forget(channel_id)
-    assert channels.find(channel_id, key) is None
-    channels.keep(other)
-    channels.keep(other)
+    ref, other = channels.promise("read", made.append), channels.promise("read", made.append)
+    assert ref.channel_id != other.channel_id
+    channels.forget(ref.channel_id)
+    channels.forget(ref.channel_id)
+    assert channels.find(ref.channel_id, ref.access_key, "read") is None
+    channels.keep(other.channel_id)
+    channels.keep(other.channel_id)
     assert len(made) == 1
-    channels.forget(other)
+    channels.forget(other.channel_id)
     assert len(channels) == 0

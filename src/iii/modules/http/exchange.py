@@ -8,7 +8,6 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from iii.engine.bindings import Binding
-from iii.engine.channels import ChannelRef, new_key
 from iii.modules.http.answer import Answer
 from iii.modules.http.client import DRAIN_S, BodyTooLarge, Client, ClientGone
 from iii.modules.http.failure import function_failed, internal_error, too_large, too_late
@@ -23,7 +22,7 @@ from iii.modules.http.wakeup import Wakeup
 from iii.protocol.errors import InvocationError
 
 if TYPE_CHECKING:
-    from iii.engine.channels import Channel
+    from iii.engine.channels import Channel, ChannelRef
     from iii.engine.engine import Engine
     from iii.engine.invocation import Invocation
     from iii.modules.http.request import Request
@@ -224,18 +223,17 @@ class Exchange:
 
     def _start_call(self, content: bytes | None) -> None:
         channels = self._engine.channels
-        key = new_key()
-        inbound, outbound = self._channel_ids = (
-            channels.promise(key, self._body_wanted), channels.promise(key, self._response_begun),
-        )  # fmt: skip
+        inbound = channels.promise("read", self._body_wanted)
+        outbound = channels.promise("write", self._response_begun)
+        self._channel_ids = (inbound.channel_id, outbound.channel_id)
         if content is None and self._settings.body_limit_bytes is not None:
-            channels.keep(inbound)  # a body that turns out too large is refused even if nobody reads it
+            channels.keep(inbound.channel_id)  # a body that turns out too large is refused even if nobody reads it
         binding, request = self._endpoint.binding, self._request
         self._look_again_at(min(self._deadline, self._loop.time() + _WATCH_AFTER_S))
         self._call = self._engine.router.call(
             binding.function_id,
             binding.namespace,
-            self._request_object(content, ChannelRef(inbound, key, "read"), ChannelRef(outbound, key, "write")),
+            self._request_object(content, inbound, outbound),
             self._answered,
             metadata=binding.metadata,
             traceparent=request.traceparent,
