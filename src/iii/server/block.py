@@ -237,7 +237,7 @@ def _follow(path: str, value: Any, declared: object) -> _Place:
             key = next(key for key, item in place.value.items() if not _converts(item, items))
             place = _Place(f"{place.path}.{key}", str(key), place.value[key], items)
         else:
-            place = _Place(f"{place.path}[{index}]", place.name, place.value[int(index)], items)
+            place = _Place(f"{place.path}[{index}]", place.name, place.value[int(index)], items, place.form)
     return place
 
 

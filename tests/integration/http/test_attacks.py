@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 from typing import Any
 
 import pytest
 
-from tests.integration.http.conftest import DEADLINE_S, Site
+from tests.integration.http.conftest import DEADLINE_S, Open, Site
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
 
@@ -45,6 +47,85 @@ async def test_smuggling_shapes_are_one_refused_request_and_the_end_of_the_conne
     first_lines = await answers(site, sent)
     assert len(first_lines) <= 1
     assert all(line.startswith(("HTTP/1.1 400", "HTTP/1.1 505")) for line in first_lines), first_lines
+
+
+BROKEN_BODIES = [
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\nabXX0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n-1\r\nab\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nffffffffffffffffff\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\nab",
+    b"Content-Length: 9\r\n\r\nab",
+]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+@pytest.mark.parametrize("sent", BROKEN_BODIES)
+async def test_http_M7_what_the_client_broke_is_a_400_with_envelope_and_cors(
+    open_site: Open, content_type: str, sent: bytes
+) -> None:
+    site = await open_site(request_id_header="x-request-id")
+
+    async def reads(request: Any) -> Any:
+        await request["request_body"].read_all()
+        return {"body": "whole"}
+
+    await site.route("POST /a", reads)
+    head = f"POST /a HTTP/1.1\r\nHost: h\r\nX-Request-Id: r1\r\nContent-Type: {content_type}\r\n".encode()
+    async with await site.raw(head + sent) as client:
+        client.finish()
+        status, headers, text = await client.answer()
+    assert (status, json.loads(text)["error"]["code"]) == (400, "BAD_REQUEST")
+    assert (headers["access-control-allow-origin"], headers["x-request-id"]) == ("*", "r1")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: " + b"0" * 5000 + b"2\r\n\r\nab", 200),
+        (b"GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"get /a HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+        (b"OPTIONS /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    ],
+)
+async def test_http_M7_heads_that_mean_something_else_to_somebody_else(site: Site, sent: bytes, status: int) -> None:
+    await site.route("POST /a", hello)
+    async with await site.raw(sent) as client:
+        assert (await client.answer())[0] == status
+
+
+async def test_a_path_in_raw_utf_8_is_the_one_that_browsers_send_encoded(site: Site) -> None:
+    await site.route("GET /items/:name", hello)
+    async with await site.raw("GET /items/café HTTP/1.1\r\nHost: h\r\n\r\n".encode()) as client:
+        assert json.loads((await client.answer())[2]) == {"name": "caf%C3%A9"}
+
+
+async def test_http_M7_garbage_never_gets_a_bare_500(site: Site) -> None:
+    """Mutated requests, the same ones each time: our envelope or the parser's own 4xx, and never silence inside."""
+    await site.route("POST /a/:b", hello)
+    await site.route("GET /a/:b", hello)
+    whole = (
+        b"POST /a/b?c=d HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b'7\r\n{"a":1}\r\n0\r\n\r\n'
+    )
+    chance = random.Random(7)
+    for _ in range(300):
+        sent = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(sent))
+            match chance.randrange(3):
+                case 0:
+                    sent[at] = chance.randrange(256)
+                case 1:
+                    del sent[at : at + chance.randint(1, 9)]
+                case _:
+                    sent[at:at] = bytes(chance.choices(b"\r\n:,;0f\xc3 ", k=chance.randint(1, 4)))
+        async with await site.raw(bytes(sent)) as client:
+            client.finish()
+            text = await client.ended()
+        for answer in text.split(b"HTTP/1.1 ")[1:]:
+            assert not answer.startswith(b"5") or b'"error"' in answer, (bytes(sent), answer)
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import time
 from typing import Any
+
+import pytest
 
 import iii
 from iii.modules.http.config import CorsConfig, MiddlewareConfig
@@ -12,6 +16,7 @@ from tests.integration.http.conftest import Open, Site
 from tests.integration.server.conftest import until
 
 CONTINUE = {"action": "continue"}
+HALF_SENT = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n[1"
 
 
 def noting(notes: list[Any], name: str, result: Any) -> Any:
@@ -247,3 +252,85 @@ async def test_03_A2_buffered_json_is_limited_in_any_case(site: Site) -> None:
     await site.route("POST /a", noting([], "", {"body": 1}))
     content = io.BytesIO(b'"' + b"x" * (16 * 2**20) + b'"')
     assert (await site.get("/a", "POST", data=content, headers={"content-type": "application/json"}))[0] == 413
+
+
+async def test_http_M4_slow_json_bodies_take_no_slot(open_site: Open) -> None:
+    site = await open_site(concurrency_request_limit=1)
+
+    async def handler(request: Any) -> Any:
+        return {"body": request["body"]}
+
+    await site.route("POST /a", handler)
+    await site.route("GET /a", handler)
+    slow = [await site.raw(HALF_SENT) for _ in range(12)]
+    await until(lambda: len(site.http.application._at_work) == len(slow))
+    assert (await site.get("/a"))[0] == 200
+    slow[0].write(b"23  ]")
+    assert (await slow[0].answer())[::2] == (200, "[123]")
+    for each in slow:
+        each.drop()
+
+
+async def test_http_M4_a_slow_upload_gives_its_slot_back(open_site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iii.modules.http.exchange._WATCH_AFTER_S", 0.05)
+    site = await open_site(concurrency_request_limit=1)
+
+    async def upload(request: Any) -> Any:
+        return {"body": len(await request["request_body"].read_all())}
+
+    async def handler(request: Any) -> Any:
+        return {"body": "hello"}
+
+    await site.route("POST /upload", upload)
+    await site.route("GET /a", handler)
+    async with await site.raw(b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc") as client:
+        await until(lambda: site.http.application._at_work)
+        assert await site.get("/a") == (200, "hello")
+        client.write(b"def")
+        assert (await client.answer())[::2] == (200, "6")
+
+
+async def test_http_M4_a_body_that_stops_is_the_clients_fault(open_site: Open) -> None:
+    site = await open_site(default_timeout=50)
+    await site.route("POST /a", noting([], "a", {}))
+    async with await site.raw(HALF_SENT) as client:
+        status, _, text = await client.answer()
+    assert (status, json.loads(text)["error"]["code"]) == (408, "REQUEST_TIMEOUT")
+
+
+async def test_http_M5_the_clock_stands_while_an_upload_flows(open_site: Open) -> None:
+    site = await open_site(default_timeout=200)
+
+    async def upload(request: Any) -> Any:
+        with contextlib.suppress(iii.ChannelError):  # the second one, which stops
+            return {"body": len(await request["request_body"].read_all())}
+
+    await site.route("POST /upload", upload)
+    pieces = 0
+    async with await site.raw(b"POST /upload HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n") as client:
+        begun_at = time.monotonic()
+        while time.monotonic() < begun_at + 0.6:  # three times the limit
+            client.write(b"1\r\nx\r\n")
+            pieces += 1
+            await asyncio.sleep(0.02)
+        client.write(b"0\r\n\r\n")
+        assert (await client.answer())[::2] == (200, str(pieces))
+    async with await site.raw(b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc") as client:
+        assert (await client.answer())[0] == 408
+
+
+async def test_P17_global_middleware_is_looked_up_in_the_routes_namespace_then_in_default(open_site: Open) -> None:
+    site = await open_site(middleware=(MiddlewareConfig(function_id="auth"),))
+    notes: list[Any] = []
+    shop = await site.connect(namespace="shop")
+    try:
+        await site.route("GET /shop", noting(notes, "handler", {}), worker=shop)
+        status, body = await site.get("/shop")
+        assert (status, body["error"]["code"]) == (500, "function_not_found")  # in neither: closed
+        await site.function("auth", noting(notes, "default", CONTINUE))
+        assert (await site.get("/shop"))[0] == 200
+        await site.function("auth", noting(notes, "shop", CONTINUE), shop)
+        assert (await site.get("/shop"))[0] == 200
+    finally:
+        await shop.shutdown_async()
+    assert notes == ["default", "handler", "shop", "handler"]

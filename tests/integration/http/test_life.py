@@ -38,6 +38,25 @@ async def test_03_check_52_a_port_that_is_taken_ends_the_start(site: Site) -> No
         ("{middleware: [{}]}", "middleware[0].function_id: is missing"),
         ('{default_timeout: "500"}', "default_timeout: expected a whole number"),
         ("{port: abc}", "port: expected a whole number"),
+        # http M8: what becomes header text
+        ('{request_id_header: "bad name"}', "request_id_header: expected the name of a header"),
+        ('{request_id_header: ""}', "request_id_header: expected the name of a header"),
+        ('{request_id_header: "X-Ré"}', "request_id_header: expected the name of a header"),
+        ('{request_id_header: "a\\nb"}', "request_id_header: expected the name of a header"),
+        ("{request_id_header: Content-Length}", "request_id_header: expected the name of a header"),
+        ("{request_id_header: transfer-encoding}", "request_id_header: expected the name of a header"),
+        ('{server_header: "a\\r\\nb: c"}', "server_header: expected printable ASCII text"),
+        ('{cors: {allowed_methods: ["GET", "A\\r\\nB"]}}', "cors.allowed_methods[1]: expected a method"),
+        ('{cors: {allowed_methods: [""]}}', "cors.allowed_methods[0]: expected a method"),
+        ('{cors: {allowed_origins: ["http://a/"]}}', "cors.allowed_origins[0]: expected an origin"),
+        ('{cors: {allowed_origins: ["http://a b"]}}', "cors.allowed_origins[0]: expected an origin"),
+        ('{cors: {allowed_origins: ["http://a\\n"]}}', "cors.allowed_origins[0]: expected an origin"),
+        ('{cors: {allowed_origins: ["HTTP://a"]}}', "cors.allowed_origins[0]: expected an origin"),
+        ('{cors: {expose_headers: ["x y"]}}', "cors.expose_headers[0]: expected the name of a header"),
+        ("{cors: {max_age: -1}}", "cors.max_age: expected a whole number >= 0"),
+        ("{cors: {allow_credentials: true}}", "cors: `allow_credentials` needs explicit origins"),
+        ('{cors: {allow_credentials: true, allowed_origins: ["*"]}}', "needs explicit origins in `allowed_origins`"),
+        ("{idle_timeout: 0}", "idle_timeout: expected a whole number >= 1000"),
     ],
 )
 def test_03_check_50_a_block_with_mistakes_is_refused(tmp_path: Any, block: str, key: str) -> None:
@@ -165,3 +184,15 @@ def test_the_process_serves_and_logs_and_ends(tmp_path: Any) -> None:
             urllib.request.urlopen(f"{found[1]}/nowhere", timeout=5)
     finally:
         assert engine.stop() == 0
+
+
+def test_P2_a_whole_cors_block_is_read(tmp_path: Any) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "workers: [{name: iii-http, config: {request_id_header: X-Request-Id, idle_timeout: 90000, server_header: '', "
+        'cors: {allowed_origins: ["https://a.example", "http://localhost:3000", "http://[::1]:8080", "capacitor://localhost", '
+        '"null", "localhost"], allow_credentials: true, expose_headers: [X-Total], max_age: 600}}}]'
+    )
+    http = next(entry.config for entry in load(path, environment={}).entries if isinstance(entry.config, HttpConfig))
+    assert http.cors is not None
+    assert (http.cors.max_age, http.cors.expose_headers, http.idle_timeout) == (600, ("X-Total",), 90_000)

@@ -106,8 +106,8 @@ async def test_03_check_30_a_worker_that_dies_ends_the_request_at_once(site: Sit
         asking = asyncio.ensure_future(site.get("/a"))
         assert (await worker.json())["function_id"] == "raw::f"
     status, body = await asking
-    assert (status, body["error"]["code"], body["error"]["message"]) == (
-        500,
+    assert (status, body["error"]["code"], body["error"]["message"]) == (  # P13: worth another try
+        503,
         "invocation_stopped",
         "Invocation stopped",
     )
@@ -191,3 +191,30 @@ async def test_L13_a_request_over_the_limit_of_its_worker_is_413(site: Site) -> 
         assert (status, body["error"]["code"], body["error"]["message"]) == (
             413, "PAYLOAD_TOO_LARGE", "Request body too large",
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("host", "config", "told"),
+    [("127.0.0.1", {}, True), ("0.0.0.0", {}, False), ("0.0.0.0", {"expose_errors": True}, True),
+     ("127.0.0.1", {"expose_errors": False}, False)],
+)  # fmt: skip
+async def test_P14_texts_of_unexpected_errors(
+    open_site: Open, caplog: pytest.LogCaptureFixture, host: str, config: dict[str, Any], told: bool
+) -> None:
+    site = await open_site(host=host, **config)
+
+    async def unexpected(request: Any) -> Any:
+        raise RuntimeError("secret: 17")
+
+    async def meant(request: Any) -> Any:
+        raise iii.InvocationError("sold_out", "nothing is left")
+
+    await site.route("GET /unexpected", unexpected)
+    await site.route("GET /meant", meant)
+    status, body = await site.get("/unexpected")
+    error = body["error"]
+    assert (status, error["code"], "secret: 17" in error["message"]) == (500, "invocation_failed", told)
+    assert told or error["message"] == "Internal Server Error"
+    logged = next(record for record in caplog.records if record.getMessage().startswith("HTTP handler"))
+    assert logged.__dict__["fields"]["error_id"] == error["error_id"]
+    assert (await site.get("/meant"))[1]["error"]["message"] == "nothing is left"

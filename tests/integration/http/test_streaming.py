@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 from typing import Any
 
+import aiohttp
 import pytest
 
 import iii
@@ -312,3 +314,39 @@ async def test_03_A7_6_a_streamed_204_has_neither_body_nor_length(site: Site) ->
         assert "x-a: b" in head
         assert "content-length" not in head
         assert (await client.head()).startswith("HTTP/1.1 404")
+
+
+@pytest.mark.parametrize("how", ["raises", "dies", "writes too little", "writes too much"])
+async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
+    open_site: Open, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    site = await open_site(request_id_header="x-request-id")
+    worker = await site.connect()
+
+    async def handler(request: Any, response: iii.StreamResponse) -> None:
+        await response.start(200, {"content-length": "5"} if "writes" in how else {})
+        await response.write(b"abc")
+        if how == "raises":
+            raise RuntimeError("what went wrong")
+        if how == "dies":
+            asyncio.get_running_loop().call_soon(asyncio.ensure_future, worker.shutdown_async())
+            await asyncio.Event().wait()
+        if how == "writes too much":
+            await response.write(b"defghi")
+
+    worker.http("GET", "/a", function_id="streams::it")(handler)
+    await site.settled(worker)
+    with contextlib.suppress(aiohttp.ClientError):
+        await site.get("/a", headers={"x-request-id": "r1"})
+    await until(lambda: not site.http.application._at_work)
+    await worker.shutdown_async()
+    lines = [record for record in caplog.records if record.name == "iii.modules.http.failure"]
+    assert len(lines) == 1
+    text, fields = lines[0].getMessage(), lines[0].__dict__["fields"]
+    assert text.startswith("HTTP response of streams::it cut off: ")
+    assert {
+        "raises": "what went wrong", "dies": "stopped", "writes too little": "content-length is 5, but 3 bytes",
+        "writes too much": "content-length is 5, but 9 bytes",
+    }[how] in text  # fmt: skip
+    assert fields["request_id"] == "r1"
+    assert len(fields["error_id"]) == 12

@@ -102,6 +102,10 @@ class RawSocket:
     def write(self, data: bytes) -> None:
         self.writer.write(data)
 
+    def finish(self) -> None:
+        """Nothing more is sent; what comes is still read."""
+        self.writer.write_eof()
+
     def say(self, payload: bytes | str | dict[str, Any], opcode: int = TEXT, final: bool = True) -> None:
         self.write(client_frame(payload, opcode, final))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,12 @@ from iii.engine.bindings import Binding
 from iii.modules.http.answer import Answer
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
-from iii.modules.http.failure import JSON_TYPE, failure, internal_error, too_large, unavailable
-from iii.modules.http.headers import Headers, without_length
+from iii.modules.http.failure import JSON_TYPE, bad_request, failure, internal_error, too_large, unavailable
+from iii.modules.http.headers import without_length
 from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
 from iii.modules.http.result import NO_BODY
 from iii.modules.http.routes import Match, Missing, Route, RouteTable
-from iii.modules.http.slots import Slots
 from iii.modules.http.trigger_config import HttpTriggerConfig
 
 if TYPE_CHECKING:
@@ -41,15 +41,22 @@ class HttpApplication:
         self._answered: set[asyncio.Task[Any]] = set()  # of them; what they still read is of no use
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answers whatever happens: granian would make up a bare 500, for the client's faults too."""
         task = asyncio.current_task()
         assert task is not None
         self._at_work.add(task)
         settings = self.settings
         client = Client(receive, send, settings.body_limit_bytes)
+        request = Request(scope)
         try:
-            await self._serve(Request(scope), client, settings, task)
+            await self._serve(request, client, settings, task)
         except ClientGone:
-            pass
+            if client.head_sent or client.body_ended or not request.has_body:
+                return
+            logger.debug("HTTP request broken by its client: %s %.200s", request.method, request.path)
+            answer = bad_request("The request body is not valid HTTP, or it ended early")
+            with suppress(Exception):  # the client may be gone indeed
+                await client.answer(_completed(answer, request, settings))
         finally:
             self._at_work.discard(task)
             self._answered.discard(task)
@@ -71,40 +78,57 @@ class HttpApplication:
 
     async def _serve(self, request: Request, client: Client, settings: Settings, task: asyncio.Task[Any]) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
-        extra = _named(request, settings)
         exchange: Exchange | None = None
         answer: Answer | None
         try:
-            answer = _refusal(request, settings)
+            _name(request, settings)
+            answer = self._refusal(request, settings)
             if answer is None:
                 found = self._find(request, settings)
                 if isinstance(found, Answer):
                     answer = found
                 else:
                     exchange = Exchange(self._engine, settings, request, found, client)
-                    answer = await self._in_turn(exchange, request, client, settings)
+                    answer = await _in_turn(exchange)
             if answer is None:
                 assert exchange is not None
-                await _stream(request, client, settings, exchange, extra)
+                await _stream(request, client, settings, exchange)
                 return
-            await client.answer(_completed(answer, request, settings, extra))
+            await client.answer(_completed(answer, request, settings))
             if request.has_body:
                 self._answered.add(task)
                 await (client.drain() if exchange is None else exchange.drain())
         except asyncio.CancelledError:  # the engine stops
             if client.head_sent:
                 raise
-            await client.answer(_completed(unavailable("The server is shutting down"), request, settings, extra))
+            await client.answer(_completed(unavailable("The server is shutting down"), request, settings))
         except (ClientGone, StreamCut):
             raise
         except Exception:
             logger.exception("HTTP request failed inside the engine")
             if client.head_sent:
                 raise StreamCut from None
-            await client.answer(_completed(internal_error("see above"), request, settings, extra))
+            await client.answer(_completed(internal_error("see above"), request, settings))
         finally:
             if exchange is not None:
                 exchange.close()
+
+    def _refusal(self, request: Request, settings: Settings) -> Answer | None:
+        """What is answered before any route is looked up."""
+        if request.method == "OPTIONS" and (wanted := request.headers.get("access-control-request-method")) is not None:
+            if isinstance(self.routes.match("OPTIONS", request.path), Missing):  # else it is the application's own (P2)
+                headers = request.headers
+                return settings.cors.preflight(
+                    headers.get("origin"), wanted, headers.get("access-control-request-headers")
+                )
+        elif request.hosts > 1:
+            return bad_request("The request has more than one Host header")
+        if request.has_body and not request.is_plainly_encoded:
+            return failure(501, "NOT_IMPLEMENTED", "The only transfer coding that is supported is `chunked`")
+        limit = settings.body_limit_bytes
+        if limit is not None and request.content_length > limit:
+            return too_large()
+        return None
 
     def _find(self, request: Request, settings: Settings) -> Match[Endpoint] | Answer:
         """The route, or the answer where there is none."""
@@ -127,69 +151,47 @@ class HttpApplication:
             return _to_function(settings.not_found_function, request)
         return failure(404, "NOT_FOUND", "Not Found")
 
-    async def _in_turn(self, exchange: Exchange, request: Request, client: Client, settings: Settings) -> Answer | None:
-        """Begin when there is a free slot; the clock of the request starts then (03 A11)."""
-        slots = settings.slots
-        if not slots.take():
-            await (slots.wait() if request.has_body else _turn_or_gone(slots, client))
-        try:
-            return await exchange.begin()
-        finally:
-            slots.give_back()
 
-
-async def _turn_or_gone(slots: Slots, client: Client) -> None:
-    """Wait for a slot, but no longer than the client does. Raises ClientGone."""
-    turn, left = asyncio.ensure_future(slots.wait()), asyncio.ensure_future(client.left())
+async def _in_turn(exchange: Exchange) -> Answer | None:
+    """Begin when there is a free slot; the clock of the response starts then (03 A11). Raises ClientGone."""
+    answer = await exchange.receive()
+    if answer is not None:
+        return answer
+    await exchange.take_slot()
     try:
-        await asyncio.wait((turn, left), return_when=asyncio.FIRST_COMPLETED)
-        if left.done():
-            raise ClientGone
-    except (ClientGone, asyncio.CancelledError):
-        if turn.done():
-            slots.give_back()
-        raise
+        return await exchange.begin()
     finally:
-        turn.cancel()
-        left.cancel()
+        exchange.give_back_slot()
 
 
-async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange, extra: Headers) -> None:
+async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange) -> None:
     """Raises ClientGone, StreamCut."""
     head = exchange.head
     headers = without_length(head.headers) if head.status == HTTPStatus.NO_CONTENT else head.headers
-    await client.begin(_completed(Answer(head.status, headers, b""), request, settings, extra))
+    await client.begin(_completed(Answer(head.status, headers, b""), request, settings))
     if request.method == "HEAD" or head.status in NO_BODY:
         await client.end()
     else:
         await exchange.stream()
 
 
-def _completed(answer: Answer, request: Request, settings: Settings, extra: Headers) -> Answer:
+def _completed(answer: Answer, request: Request, settings: Settings) -> Answer:
     """With what every response has."""
+    headers = answer.headers
     if not answer.preflight:
-        settings.cors.add_to(answer.headers, request.headers.get("origin"))
-    answer.headers.extend(extra)
+        settings.cors.add_to(headers, request.headers.get("origin"))
+    name = settings.request_id_header
+    if name is not None and (value := request.headers.get(name)) is not None:
+        headers.append((name.encode(), value.encode("latin-1")))
+    if not any(each == b"server" for each, _ in headers):
+        headers.append(settings.server)
     return answer
 
 
-def _refusal(request: Request, settings: Settings) -> Answer | None:
-    """What is answered before any route is looked up."""
-    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-        return settings.cors.preflight(request.headers.get("origin"))
-    limit = settings.body_limit_bytes
-    if limit is not None and request.content_length > limit:
-        return too_large()
-    return None
-
-
-def _named(request: Request, settings: Settings) -> Headers:
-    """Give the request an id, if that is wanted; the header of its response (03 A2)."""
-    name = settings.request_id_header
-    if name is None:
-        return []
-    value = request.headers.setdefault(name, str(uuid.uuid4()))
-    return [(name.encode(), value.encode("latin-1"))]
+def _name(request: Request, settings: Settings) -> None:
+    """Give the request an id, if that is wanted and it has none (03 A2)."""
+    if settings.request_id_header is not None:
+        request.headers.setdefault(settings.request_id_header, str(uuid.uuid4()))
 
 
 def _to_function(function_id: str, request: Request) -> Match[Endpoint]:

@@ -18,7 +18,7 @@ DRAIN_BYTES = 16 * MIB
 
 
 class ClientGone(Exception):
-    """The client closed its connection."""
+    """The client closed its connection, or sent a body that is not HTTP."""
 
 
 class BodyTooLarge(Exception):
@@ -26,25 +26,30 @@ class BodyTooLarge(Exception):
 
 
 class Client:
-    """Over the two callables of ASGI. One coroutine reads at a time, one writes at a time."""
+    """Over the two callables of ASGI. One coroutine reads at a time, one writes at a time.
 
-    __slots__ = ("_body_ended", "_limit_bytes", "_read_bytes", "_receive", "_send", "head_sent")
+    Attributes:
+        body_ended: all of the request's body was read.
+        head_sent: the response has begun.
+    """
+
+    __slots__ = ("_limit_bytes", "_read_bytes", "_receive", "_send", "body_ended", "head_sent")
 
     def __init__(self, receive: Receive, send: Send, limit_bytes: int | None) -> None:
         self._receive = receive
         self._send = send
         self._limit_bytes = limit_bytes
         self._read_bytes = 0
-        self._body_ended = False
+        self.body_ended = False
         self.head_sent = False
 
     async def read(self) -> bytes | None:
         """The next bytes of the body, None at its end. Raises ClientGone, BodyTooLarge."""
-        while not self._body_ended:
+        while not self.body_ended:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            self._body_ended = not message.get("more_body", False)
+            self.body_ended = not message.get("more_body", False)
             chunk: bytes = message.get("body", b"")
             self._read_bytes += len(chunk)
             if self._limit_bytes is not None and self._read_bytes > self._limit_bytes:
@@ -52,17 +57,6 @@ class Client:
             if chunk:
                 return chunk
         return None
-
-    async def read_all(self, limit_bytes: int) -> bytes:
-        """The whole body. Raises BodyTooLarge over the limit, ClientGone."""
-        chunks: list[bytes] = []
-        size = 0
-        while (chunk := await self.read()) is not None:
-            size += len(chunk)
-            if size > limit_bytes:
-                raise BodyTooLarge
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def drain(self) -> None:
         """Read the rest of a body that nobody wants, within limits: a client that is cut off may lose the answer."""
@@ -87,8 +81,8 @@ class Client:
 
     async def begin(self, answer: Answer) -> None:
         """The head of a response; its body follows in pieces."""
-        self.head_sent = True
         await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        self.head_sent = True
 
     async def write(self, piece: bytes) -> None:
         """A piece of the body, flushed; waits while the client does not read."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from iii.engine.bindings import Binding
 from iii.modules.http.answer import Answer
+from iii.modules.http.body_memory import BodyEvicted
 from iii.modules.http.client import DRAIN_S, BodyTooLarge, Client, ClientGone
-from iii.modules.http.failure import function_failed, internal_error, too_large, too_late
+from iii.modules.http.failure import Failures, body_too_late, internal_error, too_large, too_late, unavailable
 from iii.modules.http.gate import Gate, Refused
 from iii.modules.http.json_body import is_json, json_or_null
 from iii.modules.http.request_body import RequestBody
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from iii.modules.http.request import Request
     from iii.modules.http.routes import Match
     from iii.modules.http.settings import Settings
+    from iii.modules.http.slots import Slots
     from iii.modules.http.stream_head import StreamHead
 
 logger = logging.getLogger(__name__)
 
 NULL_GRACE_S = 2.0  # a handler that returned nothing may still open the response channel (03 A6.2)
 FAILED_STREAM_GRACE_S = 2.0  # a handler that failed may still close what it was streaming
+ABORT_GRACE_S = 0.5  # for the reason why a worker aborted what it was streaming, which comes by another way
 _WATCH_AFTER_S = 1.0  # most calls end sooner: only then is it worth watching whether the client is still there
 _NULL_RESULT = Answer(200, [(b"content-type", b"application/json")], b"{}")
 
@@ -52,13 +55,13 @@ class StreamCut(Exception):
 class Exchange:
     """Calls middleware, condition and handler, and finds out which kind of response it is.
 
-    First `begin`, then `stream` if that says so, and `close` whatever happened.
+    First `receive`, then `begin` with a slot, then `stream` if that says so, and `close` whatever happened.
     """
 
     __slots__ = (
-        "_body", "_body_task", "_call", "_channel_ids", "_client", "_content", "_deadline", "_done", "_endpoint", "_engine", "_error", "_gone",
-        "_logged", "_loop", "_match", "_null_until", "_request", "_response", "_result", "_settings", "_timer",
-        "_wakeup",
+        "_body", "_body_task", "_call", "_channel_ids", "_client", "_content", "_deadline", "_done", "_endpoint", "_engine",
+        "_error", "_failures", "_gone", "_held_bytes", "_loop", "_match", "_null_until", "_request", "_response", "_result",
+        "_settings", "_slots", "_streams", "_timer", "_wakeup",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +73,10 @@ class Exchange:
         self._match = match
         self._endpoint = match.route.target
         self._client = client
+        request_id = None if settings.request_id_header is None else request.headers.get(settings.request_id_header)
+        self._failures = Failures(settings.expose_errors, request_id)
+        self._slots: Slots | None = None  # while one of them is taken
+        self._held_bytes = 0  # of a JSON body
         self._loop = asyncio.get_running_loop()
         self._deadline = math.inf  # of the response's head, once it has begun
         self._wakeup = Wakeup(self._loop)
@@ -85,7 +92,40 @@ class Exchange:
         self._done = False  # the handler's call, with:
         self._result: bytes | None = None
         self._error: InvocationError | None = None
-        self._logged = False  # that it failed while it was streaming
+        self._streams = False  # the head of a streamed response was sent
+
+    async def receive(self) -> Answer | None:
+        """Read a JSON body as a whole; the answer if that is not possible.
+
+        Before there is a slot: those who send slowly keep none (http M4). Raises ClientGone.
+        """
+        request, settings = self._request, self._settings
+        if not request.has_body:
+            self._content = b""
+        elif is_json(request.headers.get("content-type")):
+            try:
+                self._content = await settings.bodies.read(self._client, settings.json_limit_bytes, settings.timeout_s)
+            except TimeoutError:
+                return body_too_late()
+            except BodyTooLarge:
+                return too_large()
+            except BodyEvicted:
+                return unavailable("Too many request bodies at once")
+            self._held_bytes = len(self._content)
+        return None
+
+    async def take_slot(self) -> None:
+        """Wait for a turn, no longer than the client does where that can be seen. Raises ClientGone."""
+        slots = self._settings.slots
+        if not slots.take():
+            await (slots.wait() if self._content is None else _turn_or_gone(slots, self._client))
+        self._slots = slots
+
+    def give_back_slot(self) -> None:
+        """Others may begin: the response has begun, or the function waits for what the client is still to send."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.give_back()
 
     async def begin(self) -> Answer | None:
         """Everything up to the head of the response: the whole answer, or None for a streamed one.
@@ -97,16 +137,17 @@ class Exchange:
         condition, middleware = endpoint.config.condition_function_id, endpoint.config.middleware_function_ids
         try:
             if condition is None and not middleware and not settings.middleware:  # nearly all
-                return await self._handle(await self._read_json())
-            gate = Gate(self._engine.router, endpoint.binding.namespace, self._request, self._remaining_s)
+                return await self._handle()
+            gate = Gate(
+                self._engine.router, endpoint.binding.namespace, self._request, self._failures, self._remaining_s
+            )
             for function_id in settings.middleware:
-                await gate.pass_middleware(function_id, self._match.path_params)
-            content = await self._read_json()
+                await gate.pass_global_middleware(function_id, self._match.path_params)
             if condition is not None:
-                await gate.check_condition(condition, self._request_object(content, None, None))
+                await gate.check_condition(condition, self._request_object(None, None))
             for function_id in middleware:
                 await gate.pass_middleware(function_id, self._match.path_params)
-            return await self._handle(content)
+            return await self._handle()
         except Refused as refused:
             return refused.answer
 
@@ -120,30 +161,51 @@ class Exchange:
         """Send the body of a streamed response, without a limit of time.
 
         Raises:
-            StreamCut: the handler died, or failed without closing it.
+            StreamCut: the handler died, failed without closing it, or wrote another length than it had declared.
             ClientGone: nobody is there any more.
         """
         response, client = self._response, self._client
         assert response is not None
         self._look_again_at(None)
         self._deadline = math.inf
+        self._streams = True
         self._watch_client()
+        declared, sent = response.head.length, 0
         while True:
             while (piece := response.next_piece()) is not None:
                 await client.write(piece)
+                sent += len(piece)
                 self._raise_if_gone()  # before the next one: what nobody receives is taken without end
             self._raise_if_gone()
             if response.ended:
                 break
-            if response.aborted or self._overdue():
-                raise StreamCut
-            if self._error is not None and not self._logged:
-                self._logged = True
-                function_failed(self._endpoint.binding.function_id, self._error)
+            if response.aborted:
+                await self._outcome()
+                self._cut("its worker did not complete it")
+            if self._overdue():
+                self._cut("it failed")
+            if self._error is not None and self._deadline == math.inf:
                 self._deadline = self._loop.time() + FAILED_STREAM_GRACE_S
                 self._look_again_at(self._deadline)
             await self._wakeup.wait()
+        if declared is not None and declared != sent:
+            self._cut(f"its content-length is {declared}, but {sent} bytes were written")
+        if self._error is not None:
+            self._failures.of_function(self._endpoint.binding.function_id, self._error)
         await client.end()
+
+    async def _outcome(self) -> None:
+        """Wait a moment for how the handler's call ended."""
+        self._deadline = self._loop.time() + ABORT_GRACE_S
+        self._look_again_at(self._deadline)
+        while not (self._done or self._overdue()):
+            await self._wakeup.wait()
+
+    def _cut(self, why: str) -> NoReturn:
+        """Raises StreamCut."""
+        error = self._error
+        self._failures.of_stream(self._endpoint.binding.function_id, why if error is None else error.message, error)
+        raise StreamCut
 
     async def drain(self) -> None:
         """Read what the client still sends, within limits: one that is cut off while it sends may lose the answer."""
@@ -168,28 +230,11 @@ class Exchange:
             self._call.withdraw()
         for channel_id in self._channel_ids:
             self._engine.channels.forget(channel_id)
+        self.give_back_slot()
+        self._settings.bodies.release(self._held_bytes)
 
-    # -- before the handler ---------------------------------------------------------------------------------------
-
-    async def _read_json(self) -> bytes | None:
-        """The whole body if it is JSON, empty if there is none; None: it is to flow through the channel (03 A5.1)."""
-        request = self._request
-        if not request.has_body:
-            return b""
-        if not is_json(request.headers.get("content-type")):
-            return None
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                return await self._client.read_all(self._settings.json_limit_bytes)
-        except TimeoutError:
-            raise Refused(too_late()) from None
-        except BodyTooLarge:
-            raise Refused(too_large()) from None
-
-    def _request_object(
-        self, content: bytes | None, request_ref: ChannelRef | None, response_ref: ChannelRef | None
-    ) -> bytes:
-        request, route = self._request, self._match.route
+    def _request_object(self, request_ref: ChannelRef | None, response_ref: ChannelRef | None) -> bytes:
+        request, route, content = self._request, self._match.route, self._content
         return request_object(
             api_path=route.api_path,
             method=request.method,
@@ -203,37 +248,36 @@ class Exchange:
 
     # -- the handler ----------------------------------------------------------------------------------------------
 
-    async def _handle(self, content: bytes | None) -> Answer | None:
+    async def _handle(self) -> Answer | None:
         """Call the function; what comes first decides (03 A6.2)."""
-        self._content = content
-        self._start_call(content)
+        self._start_call()
         while True:
             if self._response is not None and self._response.is_committed():
                 return None
             if self._error is not None:
-                return function_failed(self._endpoint.binding.function_id, self._error, self._call)
+                return self._failures.of_function(self._endpoint.binding.function_id, self._error, self._call)
             if self._done and (answer := self._buffered()) is not None:
                 return answer
             self._raise_if_gone()
             if self._body is not None and self._body.too_large:
                 return too_large()
             if self._overdue():
-                return too_late()
+                return body_too_late() if self._awaits_client else too_late()
             await self._wakeup.wait()
 
-    def _start_call(self, content: bytes | None) -> None:
+    def _start_call(self) -> None:
         channels = self._engine.channels
         inbound = channels.promise("read", self._body_wanted)
         outbound = channels.promise("write", self._response_begun)
         self._channel_ids = (inbound.channel_id, outbound.channel_id)
-        if content is None and self._settings.body_limit_bytes is not None:
+        if self._content is None and self._settings.body_limit_bytes is not None:
             channels.keep(inbound.channel_id)  # a body that turns out too large is refused even if nobody reads it
         binding, request = self._endpoint.binding, self._request
         self._look_again_at(min(self._deadline, self._loop.time() + _WATCH_AFTER_S))
         self._call = self._engine.router.call(
             binding.function_id,
             binding.namespace,
-            self._request_object(content, inbound, outbound),
+            self._request_object(inbound, outbound),
             self._answered,
             metadata=binding.metadata,
             traceparent=request.traceparent,
@@ -241,7 +285,7 @@ class Exchange:
         )
 
     def _body_wanted(self, channel: Channel) -> None:
-        self._body = RequestBody(channel, self._client, self._loop, self._wakeup.wake)
+        self._body = RequestBody(channel, self._client, self._loop, self._wakeup.wake, self._body_moved)
         if self._content is not None:
             self._body.put_whole(self._content)
         else:
@@ -273,6 +317,15 @@ class Exchange:
     def _remaining_s(self) -> float:
         return max(0.0, self._deadline - self._loop.time())
 
+    @property
+    def _awaits_client(self) -> bool:
+        return self._body is not None and self._body.awaits_client
+
+    def _body_moved(self) -> None:
+        """The clock of the response stands while its request is still being received (http M5)."""
+        if not self._streams:
+            self._deadline = self._loop.time() + self._settings.timeout_s
+
     def _overdue(self) -> bool:
         return self._loop.time() >= self._deadline
 
@@ -283,8 +336,11 @@ class Exchange:
 
     def _look_again(self) -> None:
         self._watch_client()
+        if self._awaits_client:
+            self.give_back_slot()
         if not self._overdue():
-            self._look_again_at(self._deadline)
+            uploads = self._content is None and not self._streams
+            self._look_again_at(min(self._deadline, self._loop.time() + _WATCH_AFTER_S) if uploads else self._deadline)
         self._wakeup.wake()
 
     def _watch_client(self) -> None:
@@ -300,3 +356,19 @@ class Exchange:
     def _raise_if_gone(self) -> None:
         if self._gone or (self._body is not None and self._body.gone):
             raise ClientGone
+
+
+async def _turn_or_gone(slots: Slots, client: Client) -> None:
+    """Wait for a slot, but no longer than the client does. Raises ClientGone."""
+    turn, left = asyncio.ensure_future(slots.wait()), asyncio.ensure_future(client.left())
+    try:
+        await asyncio.wait((turn, left), return_when=asyncio.FIRST_COMPLETED)
+        if left.done():
+            raise ClientGone
+    except (ClientGone, asyncio.CancelledError):
+        if turn.done():
+            slots.give_back()
+        raise
+    finally:
+        turn.cancel()
+        left.cancel()

@@ -10,14 +10,16 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from iii.modules.http.answer import Answer
+from iii.protocol.errors import ConnectionClosing, InvocationError, InvocationStopped
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
-    from iii.protocol.errors import InvocationError
 
 logger = logging.getLogger(__name__)
 
 JSON_TYPE = (b"content-type", b"application/json")
+_RETRY = (b"retry-after", b"1")
+_UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
 
 
 class _Error(Struct, omit_defaults=True):
@@ -37,19 +39,48 @@ def failure(status: int, code: str, message: str, error_id: str | None = None, s
     return Answer(status, [JSON_TYPE], msgspec.json.encode(_Envelope(error, skipped)))
 
 
-def function_failed(function_id: str, error: InvocationError, call: Invocation | None = None) -> Answer:
-    """A function's own error; the log has it under the same id, with the stack trace that no client gets.
+class Failures:
+    """What is told and logged when functions fail for one request (P13, P14).
 
-    `call` is the handler's: one too large for its worker is the client's fault (L13).
+    Args:
+        exposed: tell clients the texts of unexpected errors; those that a handler raises on purpose always are.
+        request_id: what the log says of the request.
     """
-    if error.code == "payload_too_large" and call is not None and call.executor is None:
-        return too_large()
-    error_id = _new_error_id()
-    logger.error(
-        "HTTP handler %s failed: %s", function_id, error.message,
-        extra={"fields": {"error_id": error_id, "code": error.code, "stacktrace": error.stacktrace}},
-    )  # fmt: skip
-    return failure(500, error.code, error.message, error_id)
+
+    __slots__ = ("_exposed", "_request_id")
+
+    def __init__(self, exposed: bool, request_id: str | None) -> None:
+        self._exposed = exposed
+        self._request_id = request_id
+
+    def of_function(self, function_id: str, error: InvocationError, call: Invocation | None = None) -> Answer:
+        """A function's own error; the log has it under the same id, with the stack trace that no client gets.
+
+        `call` is the handler's: one too large for its worker is the client's fault (L13).
+        """
+        if error.code == "payload_too_large" and call is not None and call.executor is None:
+            return too_large()
+        error_id = self._logged("HTTP handler %s failed: %s", function_id, error.message, error)
+        if error.code in _UNAVAILABLE:
+            answer = failure(503, error.code, error.message, error_id)
+            answer.headers.append(_RETRY)
+            return answer
+        hidden = error.code == InvocationError.code and not self._exposed
+        return failure(500, error.code, "Internal Server Error" if hidden else error.message, error_id)
+
+    def of_stream(self, function_id: str, why: str, error: InvocationError | None) -> None:
+        """A response that had begun and was cut: the client can only notice, the log says why."""
+        self._logged("HTTP response of %s cut off: %s", function_id, why, error)
+
+    def _logged(self, text: str, function_id: str, why: str, error: InvocationError | None) -> str:
+        error_id = _new_error_id()
+        fields: dict[str, str | None] = {"error_id": error_id}
+        if self._request_id is not None:
+            fields["request_id"] = self._request_id
+        if error is not None:
+            fields |= {"code": error.code, "stacktrace": error.stacktrace}
+        logger.error(text, function_id, why, extra={"fields": fields})
+        return error_id
 
 
 def internal_error(why: str) -> Answer:
@@ -63,6 +94,15 @@ def too_large() -> Answer:
     return failure(413, "PAYLOAD_TOO_LARGE", "Request body too large")
 
 
+def bad_request(message: str) -> Answer:
+    """What the client sent is not HTTP."""
+    return failure(400, "BAD_REQUEST", message)
+
+
+def body_too_late() -> Answer:
+    return failure(408, "REQUEST_TIMEOUT", "The request body did not arrive in time")
+
+
 def too_late() -> Answer:
     return failure(504, "TIMEOUT", "Request timed out")
 
@@ -70,7 +110,7 @@ def too_late() -> Answer:
 def unavailable(message: str) -> Answer:
     """For what is worth another try in a moment."""
     answer = failure(503, "SERVICE_UNAVAILABLE", message)
-    answer.headers.append((b"retry-after", b"1"))
+    answer.headers.append(_RETRY)
     return answer
 
 

@@ -51,7 +51,7 @@ class Http(Module):
         bound = await listen(self.config.host, self.config.port)
         self.port = port_of(bound[0])
         for each in bound:
-            server = HttpServer(self.application, each)
+            server = HttpServer(self.application, each, self.config.idle_timeout)
             server.start()
             self._servers.append(server)
         logger.info("HTTP ready", extra={"fields": {"routes are served at": f"http://{self.address}"}})

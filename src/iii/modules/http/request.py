@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from iii.modules.http.headers import header_map
+from iii.modules.http.headers import Headers, header_map
 from iii.protocol.tracecontext import valid_traceparent
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class Request:
-    """`headers` by lower-case name, repeated ones joined; path and query as they were sent."""
+    """`headers` by lower-case name, repeated ones joined; path and query as they were sent. Never raises."""
 
-    __slots__ = ("baggage", "content_length", "has_body", "headers", "method", "path", "query", "traceparent")
+    __slots__ = (
+        "_fields",
+        "baggage",
+        "content_length",
+        "has_body",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "traceparent",
+    )
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
-        self.method: str = scope["method"].upper()
-        self.path: str = scope["raw_path"].decode("latin-1")
+        self.method: str = scope["method"]
+        self.path = _escaped(scope["raw_path"])
         self.query: bytes = scope["query_string"]
-        headers = self.headers = header_map(scope["headers"])
-        length = headers.get("content-length", "0")
-        self.content_length = int(length) if length.isdecimal() else 0
+        self._fields: Headers = scope["headers"]
+        headers = self.headers = header_map(self._fields)
+        length = headers.get("content-length", "0").lstrip("0")
+        self.content_length = int(length) if length.isdecimal() and len(length) < 20 else 0
         self.has_body = self.content_length > 0 or "transfer-encoding" in headers
         self.traceparent = valid_traceparent(headers.get("traceparent"))
         self.baggage = headers.get("baggage")
+
+    @property
+    def hosts(self) -> int:
+        """How many `host` lines it has; more than one may mean different things to different readers."""
+        return sum(name == b"host" for name, _ in self._fields)
+
+    @property
+    def is_plainly_encoded(self) -> bool:
+        """Whether its body can be read: chunks, or a length, without a further coding."""
+        return self.headers.get("transfer-encoding", "chunked").strip().lower() == "chunked"
+
+
+def _escaped(raw_path: bytes) -> str:
+    """Characters beyond ASCII as browsers send them: some clients send them as they are."""
+    if raw_path.isascii():
+        return raw_path.decode("ascii")
+    return _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], raw_path).decode("ascii")

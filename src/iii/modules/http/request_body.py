@@ -19,25 +19,44 @@ PIECE_BYTES = 64 * 1024  # old Python clients hang up above 1 MiB (03 A5.1)
 class RequestBody:
     """The writing end of the request channel.
 
-    `told` is called when one of these changes:
+    `moved` is called when some of it was handed on, `told` when one of these changes:
 
     Attributes:
+        awaits_client: it is the client that does not send on, not the function that does not read.
         at_end: all of it was read.
         too_large: it is over the limit; the rest is dropped.
         gone: the client left.
     """
 
-    __slots__ = ("_channel", "_client", "_discards", "_told", "_wakeup", "at_end", "gone", "too_large")
+    __slots__ = (
+        "_channel",
+        "_client",
+        "_discards",
+        "_moved",
+        "_told",
+        "_wakeup",
+        "at_end",
+        "awaits_client",
+        "gone",
+        "too_large",
+    )
 
     def __init__(
-        self, channel: Channel, client: Client, loop: asyncio.AbstractEventLoop, told: Callable[[], None]
+        self,
+        channel: Channel,
+        client: Client,
+        loop: asyncio.AbstractEventLoop,
+        told: Callable[[], None],
+        moved: Callable[[], None],
     ) -> None:
         self._channel = channel
         self._client = client
         self._wakeup = Wakeup(loop)
         self._told = told
+        self._moved = moved
         self._discards = False
         self.at_end = False
+        self.awaits_client = False
         self.gone = False
         self.too_large = False
         channel.claim_writer(self)
@@ -62,13 +81,14 @@ class RequestBody:
     async def carry(self) -> None:
         """Read the body as fast as the channel's reader takes it, then watch the client."""
         try:
-            while (chunk := await self._client.read()) is not None:
+            while (chunk := await self._next()) is not None:
                 if self._discards:
                     continue
                 for start in range(0, len(chunk), PIECE_BYTES):
                     self._channel.put(chunk[start : start + PIECE_BYTES])
                 while self._channel.crowded and not self._discards:
                     await self._wakeup.wait()
+                self._moved()
         except BodyTooLarge:
             self.too_large = True
             self._channel.finish(aborted=True)
@@ -82,9 +102,18 @@ class RequestBody:
         else:
             self._channel.finish()
             self.at_end = True
+            self._moved()
             self._told()
             await self._client.left()
             self._left()
+
+    async def _next(self) -> bytes | None:
+        """Raises ClientGone, BodyTooLarge."""
+        self.awaits_client = True
+        try:
+            return await self._client.read()
+        finally:
+            self.awaits_client = False
 
     def _left(self) -> None:
         self.gone = True

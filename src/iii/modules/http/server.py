@@ -21,7 +21,6 @@ from iii.net.listening import BACKLOG
 logger = logging.getLogger(__name__)
 
 CUT_S = 1.0  # until granian has noticed that its connections were cut
-HEAD_DEADLINE_MS = 30_000  # for a request head, and for the next one on an idle connection
 HEAD_BYTES = 256 * 1024
 CONNECTIONS = 1_000_000  # the system's limit of open files is the one that counts
 
@@ -34,9 +33,10 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 class HttpServer:
     """Serves one listening socket until it is stopped."""
 
-    def __init__(self, application: Application, listening: socket.socket) -> None:
+    def __init__(self, application: Application, listening: socket.socket, idle_timeout_ms: int) -> None:
+        """`idle_timeout_ms`: for a request head, and for the next one on an idle connection."""
         self._address = listening.getsockname()
-        self._server = _Embedded(application, listening)
+        self._server = _Embedded(application, listening, idle_timeout_ms)
         self._serving: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -101,7 +101,7 @@ async def _over(task: asyncio.Task[None], limit_s: float) -> bool:
 class _Embedded(Embedded):
     """On a socket that is ours: granian's own would share a port that another process has (L2)."""
 
-    def __init__(self, application: Application, listening: socket.socket) -> None:
+    def __init__(self, application: Application, listening: socket.socket, idle_timeout_ms: int) -> None:
         super().__init__(
             application,
             interface=Interfaces.ASGINL,
@@ -111,7 +111,7 @@ class _Embedded(Embedded):
             log_dictconfig=_KEEP_OUR_LOG,
             backlog=CONNECTIONS,
             backpressure=CONNECTIONS,
-            http1_settings=HTTP1Settings(header_read_timeout=HEAD_DEADLINE_MS, max_buffer_size=HEAD_BYTES),
+            http1_settings=HTTP1Settings(header_read_timeout=idle_timeout_ms, max_buffer_size=HEAD_BYTES),
         )
         self._listening = listening
 

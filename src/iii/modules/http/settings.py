@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from iii.modules.http.body_memory import BodyMemory
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.cors import Cors
 from iii.modules.http.gate import PHASE
 from iii.modules.http.slots import Slots
+from iii.net.listening import is_loopback
 from iii.protocol.limits import MIB
 
 logger = logging.getLogger(__name__)
@@ -19,13 +21,18 @@ class Settings:
     """Derived once per configuration."""
 
     __slots__ = (
-        "body_limit_bytes", "cors", "json_limit_bytes", "middleware", "not_found_function", "openapi",
-        "request_id_header", "slots", "timeout_s",
+        "bodies", "body_limit_bytes", "cors", "expose_errors", "json_limit_bytes", "middleware", "not_found_function", "openapi",
+        "request_id_header", "server", "slots", "timeout_s",
     )  # fmt: skip
 
     def __init__(self, config: HttpConfig) -> None:
         self.timeout_s = config.default_timeout / 1000
-        self.cors = Cors(config.cors)
+        name = config.request_id_header
+        self.request_id_header = None if name is None else name.lower()
+        self.cors = Cors(config.cors, self.request_id_header)
+        self.server = (b"server", config.server_header.encode())
+        self.expose_errors = is_loopback(config.host) if config.expose_errors is None else config.expose_errors
+        self.bodies = BodyMemory(config.body_memory)
         self.body_limit_bytes = config.body_limit
         self.json_limit_bytes = (
             JSON_BODY_BYTES if config.body_limit is None else min(config.body_limit, JSON_BODY_BYTES)
@@ -33,8 +40,6 @@ class Settings:
         self.middleware = _middleware(config)
         self.not_found_function = config.not_found_function
         self.openapi = config.openapi
-        name = config.request_id_header
-        self.request_id_header = None if name is None else name.lower()
         if config.concurrency_request_limit == 0:
             logger.warning("iii-http: concurrency_request_limit: 0 would answer no request; 1 is used")
         self.slots = Slots(config.concurrency_request_limit or 1)

@@ -21,6 +21,11 @@ class StreamHead:
         self.status = 200
         self.headers: Headers = []
 
+    @property
+    def length(self) -> int | None:
+        """Of the body, where the handler declared it."""
+        return next((int(value) for name, value in self.headers if name == b"content-length"), None)
+
     def apply(self, text: bytes) -> None:
         """One control message."""
         try:

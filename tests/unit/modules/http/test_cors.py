@@ -56,3 +56,44 @@ def test_03_A10_what_the_handler_sets_itself_stays() -> None:
     vary = (b"vary", b"accept")
     assert added(Cors(None), None, vary, own)[:2] == [vary, own]
     assert added(Cors(None), None, vary, own)[-1] == VARY
+
+
+def test_P2_http_M9_a_listed_origin_may_send_what_it_asks_for() -> None:
+    cors = Cors(
+        CorsConfig(allowed_origins=(ORIGIN,), allow_credentials=True, expose_headers=("X-Total", "etag"), max_age=600)
+    )
+    credentials = (b"access-control-allow-credentials", b"true")
+    assert added(cors, ORIGIN) == [
+        (b"access-control-allow-origin", ORIGIN.encode()), credentials,
+        (b"access-control-expose-headers", b"X-Total,etag"), VARY,
+    ]  # fmt: skip
+    assert added(cors, "http://other.com") == [VARY]
+    assert cors.preflight(ORIGIN, "PUT", "authorization,x-key").headers == [
+        (b"access-control-allow-origin", ORIGIN.encode()), credentials,
+        (b"access-control-allow-methods", b"PUT"), (b"access-control-allow-headers", b"authorization,x-key"),
+        (b"access-control-max-age", b"600"), VARY,
+    ]  # fmt: skip
+    refused = dict(cors.preflight("http://other.com", "PUT", "authorization").headers)
+    assert b"access-control-allow-origin" not in refused
+    assert credentials[0] not in refused
+    assert refused[b"access-control-allow-headers"] == b"*"
+
+
+def test_P2_http_M9_without_credentials_explicit_origins_still_may_send_authorization() -> None:
+    cors = Cors(CorsConfig(allowed_origins=(ORIGIN,)))
+    told = dict(cors.preflight(ORIGIN, "PUT", "authorization").headers)
+    assert (told[b"access-control-allow-methods"], told[b"access-control-allow-headers"]) == (b"*", b"authorization")
+
+
+def test_P2_the_request_id_may_be_read_by_default() -> None:
+    exposed = (b"access-control-expose-headers", b"x-request-id")
+    assert exposed in added(Cors(CorsConfig(), "x-request-id"), ORIGIN)
+    assert exposed in added(Cors(CorsConfig(allowed_origins=(ORIGIN,)), "x-request-id"), ORIGIN)
+    assert exposed not in added(Cors(CorsConfig(expose_headers=()), "x-request-id"), ORIGIN)
+
+
+def test_http_M8_a_host_that_is_no_origin_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    Cors(CorsConfig(allowed_origins=("localhost", "a.example", "https://b.example")))
+    texts = [record.getMessage() for record in caplog.records]
+    assert len(texts) == 2
+    assert "such as 'http://localhost'" in texts[0]

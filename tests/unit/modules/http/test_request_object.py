@@ -88,13 +88,26 @@ def test_03_check_7_headers_are_one_string_each() -> None:
         ("application/json", True),
         ("application/json; charset=utf-8", True),
         ("Application/JSON", True),
-        ("application/vnd.api+json", False),
+        ("application/vnd.api+json", True),
+        ("application/problem+json; charset=utf-8", True),
+        ("application/ json", False),
+        ("application/json5", False),
+        ("application/jsonp", False),
+        ("application/jsonl", False),
+        ("text/plain; a=application/json", False),
+        ("text/plain;application/json", False),
+        ("multipart/form-data; boundary=application/json", False),
+        ("application/x-www-form-urlencoded; x=+json", False),
+        ("text/plain, application/json", False),
+        ("application/json, text/plain", False),
+        ("+json", False),
+        ("", False),
         ("text/json", False),
         ("text/plain", False),
         (None, False),
     ],
 )
-def test_03_A5_1_what_counts_as_json(content_type: str | None, json_body: bool) -> None:
+def test_P1_http_M1_the_essence_of_a_media_type_decides_what_is_json(content_type: str | None, json_body: bool) -> None:
     assert is_json(content_type) is json_body
 
 
