@@ -50,6 +50,16 @@ def error_body(error: BaseException) -> ErrorBody:
     )
 
 
+def span_attributes(error: BaseException) -> dict[str, str]:
+    """Of the event `exception` on a span, as OpenTelemetry names them; its own way of asking the error may raise."""
+    return {
+        "exception.type": _class_name(type(error)),
+        "exception.message": shown(error),
+        "exception.stacktrace": _stack(error) or "",
+        "exception.escaped": "False",
+    }
+
+
 def log_failure(error: BaseException, text: str, *values: object) -> None:
     """Log at ERROR that a callback of the user's raised: the text, the error behind a colon, and the traceback."""
     shows = _stack(error) is not None  # or each log handler would fail on it in its own way

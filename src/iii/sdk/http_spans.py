@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
+from iii.sdk.failures import shown, span_attributes
+
 Open = Callable[..., Any]
 
 
@@ -61,8 +63,8 @@ class HttpSpans:
             if isinstance(status, int):
                 span.set_attribute("http.response.status_code", status)
             span.set_attribute("error.type", str(status) if isinstance(status, int) else type(error).__name__)
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, str(error)))
+            span.add_event("exception", span_attributes(error))
+            span.set_status(Status(StatusCode.ERROR, shown(error)))
             raise
         else:
             span.set_attributes(_of_response(response))

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Raw
+
 from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.logger import Logger
-from iii.sdk.otlp import Json, attributes, frame, resource
+from iii.sdk.otlp import Json, attributes, encoded_item, frames, resource
 from iii.sdk.span_frames import FrameSink
 
 _SEVERITY_NUMBERS = {"DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17}
@@ -33,12 +35,12 @@ class LogRecords:
         self._interval_s = interval_s
         self._batch_size = batch_size
         self._span_ids = span_ids
-        self._records: list[Json] = []
+        self._records: list[bytes] = []
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
 
     def export(self, logger: Logger, severity: str, message: str, data: Any) -> bool:
-        """Take one record. From any thread."""
+        """Take one record; False if it cannot be sent. From any thread."""
         trace_id, span_id = self._span_ids()
         pairs: list[tuple[str, Any]] = [("service.name", logger.service_name or "")]
         if data is not None:
@@ -56,8 +58,11 @@ class LogRecords:
             record["traceId"] = logger.trace_id or trace_id
         if logger.span_id or span_id:
             record["spanId"] = logger.span_id or span_id
+        encoded = encoded_item(lambda: record)
+        if encoded is None:
+            return False
         with self._lock:
-            self._records.append(record)
+            self._records.append(encoded)
             if len(self._records) >= self._batch_size:
                 self._flush()
             elif self._timer is None:
@@ -80,7 +85,9 @@ class LogRecords:
             self._timer.cancel()
             self._timer = None
         records, self._records = self._records, []
-        if not records:
-            return
+        for frame in frames(TelemetryKind.LOGS, self._document, records):
+            self._sink(frame)
+
+    def _document(self, records: list[Raw]) -> Json:
         scope: Json = {"scope": {"name": "iii.logger", "version": ""}, "logRecords": records}
-        self._sink(frame(TelemetryKind.LOGS, {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}))
+        return {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}

@@ -1,39 +1,67 @@
-"""OTLP as JSON, the little of it that workers send (06 §2.2, §2.9): no protobuf, ids in hex, times as strings."""
+"""OTLP as JSON, the little of it that workers send (06 §2.2, §2.9): no protobuf, ids in hex, times as strings.
 
-from collections.abc import Iterable, Mapping
+Each span and log record is encoded by itself: one that cannot be sent costs only itself, never its batch.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
+from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.encoding import to_plain
+from iii.sdk.failures import shown, text_of
 
-_encode = msgspec.json.Encoder(enc_hook=to_plain).encode
+logger = logging.getLogger("iii.sdk")
+
+FRAME_BYTES = 8 * MIB  # a batch that is larger leaves in several frames
+LARGEST_ITEM_BYTES = INBOUND_MESSAGE_BYTES - 1 * MIB  # the rest is for the resource around it
+VALUE_LEVELS = 64  # what is nested deeper in a value is left out: each level is three of OTLP, and 500 are allowed
+
+_encode = msgspec.json.Encoder().encode
 
 Json = dict[str, Any]
 
 
 def any_value(value: Any) -> Json:
-    """A Python value as an OTLP AnyValue; what OTLP has no type for becomes text."""
+    """A Python value as an OTLP AnyValue; what OTLP has no type for becomes text. Never raises."""
+    try:
+        return _described(msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_or_text), VALUE_LEVELS)
+    except BaseException:  # it contains itself, or has keys of a strange kind
+        return {"stringValue": shown(value)}
+
+
+def _plain_or_text(value: Any) -> Any:
+    try:
+        return to_plain(value)
+    except BaseException:  # whatever the class of a user raises
+        return shown(value)
+
+
+def _described(value: Any, levels: int) -> Json:
     match value:
         case bool():
             return {"boolValue": value}
         case int():
             return {"intValue": value} if -(2**63) <= value < 2**63 else {"stringValue": str(value)}
         case float():
-            return {"doubleValue": value}
+            return {"doubleValue": value if math.isfinite(value) else None}
         case str():
             return {"stringValue": value}
         case None:
             return {}
-        case Mapping():
-            return {"kvlistValue": {"values": attributes((str(key), each) for key, each in value.items())}}
-        case list() | tuple():
-            return {"arrayValue": {"values": [any_value(each) for each in value]}}
-    try:
-        return any_value(msgspec.to_builtins(value, enc_hook=to_plain))
-    except (TypeError, ValueError):
-        return {"stringValue": str(value)}
+        case _ if levels == 0:
+            return {"stringValue": "[nested too deeply]"}
+        case dict():
+            pairs = [{"key": key, "value": _described(each, levels - 1)} for key, each in value.items()]
+            return {"kvlistValue": {"values": pairs}}
+        case _:
+            return {"arrayValue": {"values": [_described(each, levels - 1) for each in value]}}
 
 
 def attributes(pairs: Iterable[tuple[str, Any]]) -> list[Json]:
@@ -44,6 +72,41 @@ def resource(values: Mapping[str, Any]) -> Json:
     return {"attributes": attributes(values.items())}
 
 
+def encoded(described: Json) -> bytes:
+    """JSON in which a lone surrogate is a question mark."""
+    try:
+        return _encode(described)
+    except UnicodeEncodeError:
+        return json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def encoded_item(describe: Callable[[], Json]) -> bytes | None:
+    """One span or record, or None and a line in the log if it cannot be sent."""
+    try:
+        item = encoded(describe())
+        if len(item) <= LARGEST_ITEM_BYTES:
+            return item
+        problem = f"its {len(item)} bytes exceed the limit of {LARGEST_ITEM_BYTES}"
+    except BaseException as error:
+        problem = text_of(error)
+    logger.warning("Span or log record dropped: %s", problem)
+    return None
+
+
 def frame(kind: TelemetryKind, document: Json) -> bytes:
     """A telemetry frame: four letters and the document."""
-    return kind.value + _encode(document)
+    return kind.value + encoded(document)
+
+
+def frames(kind: TelemetryKind, document: Callable[[list[Raw]], Json], items: Iterable[bytes]) -> Iterator[bytes]:
+    """Encoded items in as many frames as they need; `document` puts what is around them."""
+    batch: list[Raw] = []
+    size = 0
+    for item in items:
+        if batch and size + len(item) > FRAME_BYTES:
+            yield frame(kind, document(batch))
+            batch, size = [], 0
+        batch.append(Raw(item))
+        size += len(item)
+    if batch:
+        yield frame(kind, document(batch))

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from iii.sdk.annotations import read_plain
 from iii.sdk.encoding import to_plain
 
 REDACTED = "[REDACTED]"
@@ -33,10 +34,11 @@ def redact(value: Any) -> Any:
 
 
 def redact_and_truncate(value: Any, limit_bytes: int | None = None) -> tuple[str, bool]:
-    """JSON text of a value without its secrets, at most `limit_bytes` of UTF-8 (None: no limit), and whether it was cut."""
+    """JSON text of a value (or of JSON) without its secrets, at most `limit_bytes` of UTF-8 (None: no limit), and whether it was cut."""
     try:
-        text = msgspec.json.encode(redact(msgspec.to_builtins(value, enc_hook=to_plain)))
-    except Exception:  # a trace must not fail because of what it shows
+        plain = read_plain(value) if isinstance(value, msgspec.Raw) else msgspec.to_builtins(value, enc_hook=to_plain)
+        text = msgspec.json.encode(redact(plain))
+    except BaseException:  # a trace must not fail because of what it shows
         text = b'"[unserializable]"'
     if limit_bytes is None or len(text) <= limit_bytes:
         return text.decode(errors="replace"), False

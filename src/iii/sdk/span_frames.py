@@ -1,10 +1,13 @@
 """Finished spans as a telemetry frame (06 §2.2, §2.9, O3)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Raw
+
 from iii.protocol.telemetry import TelemetryKind
-from iii.sdk.otlp import Json, attributes, frame, resource
+from iii.sdk.otlp import Json, attributes, encoded_item, frames, resource
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -15,17 +18,15 @@ FrameSink = Callable[[bytes], None]
 _KIND_OFFSET = 1  # Python numbers INTERNAL 0, OTLP 1
 
 
-def spans_frame(resource_attributes: Mapping[str, str], scope: str, spans: "Iterable[ReadableSpan]") -> bytes:
-    """One `OTLP` frame."""
-    document: Json = {
-        "resourceSpans": [
-            {
-                "resource": resource(resource_attributes),
-                "scopeSpans": [{"scope": {"name": scope, "version": ""}, "spans": [_span(each) for each in spans]}],
-            }
-        ]
-    }
-    return frame(TelemetryKind.SPANS, document)
+def span_frames(resource_attributes: Mapping[str, str], scope: str, spans: "Iterable[ReadableSpan]") -> Iterator[bytes]:
+    """`OTLP` frames, one unless the spans are large."""
+
+    def document(items: list[Raw]) -> Json:
+        scope_spans = {"scope": {"name": scope, "version": ""}, "spans": items}
+        return {"resourceSpans": [{"resource": resource(resource_attributes), "scopeSpans": [scope_spans]}]}
+
+    items = (encoded_item(partial(_span, span)) for span in spans)
+    return frames(TelemetryKind.SPANS, document, filter(None, items))
 
 
 def _span(span: "ReadableSpan") -> Json:

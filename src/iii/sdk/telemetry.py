@@ -19,13 +19,13 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from iii.protocol.messages import InvokeFunction
-from iii.sdk.annotations import read_plain
+from iii.sdk.failures import shown, span_attributes
 from iii.sdk.http_spans import HttpSpans
 from iii.sdk.log_records import LogRecords
 from iii.sdk.logger import exporters
 from iii.sdk.options import OtelConfig
 from iii.sdk.payload_text import payload_limit_bytes, payloads_wanted, redact_and_truncate
-from iii.sdk.span_frames import FrameSink, spans_frame
+from iii.sdk.span_frames import FrameSink, span_frames
 from iii.sdk.trace_context import TraceContext, current_trace
 
 TRACER = "iii-python-sdk"
@@ -121,7 +121,7 @@ class TracedHandler:
         current_trace.set(headers)
         self._token = context.attach(own_context)
         if self._with_payloads:
-            self._event("iii.invocation.input", read_plain(data))
+            self._event("iii.invocation.input", data)
 
     def succeeded(self, result: Any) -> str:
         if self._with_payloads:
@@ -130,7 +130,7 @@ class TracedHandler:
 
     def failed(self, error: BaseException) -> str:
         if self._with_payloads:
-            self._event("iii.invocation.output", {"error": str(error)}, ok=False)
+            self._event("iii.invocation.output", {"error": shown(error)}, ok=False)
         return self._ended(error)
 
     def _ended(self, error: BaseException | None) -> str:
@@ -158,14 +158,15 @@ class _BaggageToAttributes(SpanProcessor):
 
 
 class _FrameExporter(SpanExporter):
-    """Called on the processor's thread; hands over one frame a batch."""
+    """Called on the processor's thread; hands over each batch."""
 
     def __init__(self, sink: FrameSink, attributes: dict[str, str]) -> None:
         self._sink = sink
         self._attributes = attributes
 
     def export(self, spans: "tuple[ReadableSpan, ...] | list[ReadableSpan] | Any") -> SpanExportResult:
-        self._sink(spans_frame(self._attributes, TRACER, spans))
+        for frame in span_frames(self._attributes, TRACER, spans):
+            self._sink(frame)
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
@@ -188,8 +189,8 @@ def _set_status(span: Span | trace.Span, error: BaseException | None) -> None:
     if error is None:
         span.set_status(Status(StatusCode.OK))
     else:
-        span.record_exception(error)
-        span.set_status(Status(StatusCode.ERROR, str(error)))
+        span.add_event("exception", span_attributes(error))
+        span.set_status(Status(StatusCode.ERROR, shown(error)))
 
 
 def _active_span_ids() -> tuple[str | None, str | None]:

@@ -16,6 +16,7 @@ import pytest
 from opentelemetry import baggage, context, trace
 
 import iii
+from tests.hostile import EXCEPTIONS, DumpRaises
 from tests.integration.sdk.conftest import Connect
 from tests.integration.sdk.fake_engine import FakeConnection, FakeEngine
 
@@ -263,6 +264,30 @@ def test_errors_are_marked_and_payloads_can_be_left_out(
     assert plain(first["events"][1]["attributes"])["iii.payload.json"] == '{"error":"boom"}'
     assert [event["name"] for event in second["events"]] == ["exception"]
     assert [span["status"]["message"] for span in refused] == ["X: no", "X: no"]
+
+
+def test_core_3_core_20_no_error_costs_an_answer_nor_a_span(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(otel=FAST_OTEL)
+    number = -1
+
+    async def fail(data: Any) -> Any:
+        raise EXCEPTIONS[number]()
+
+    worker.register_function("fail", fail)
+    worker.register_function("dump", lambda data: DumpRaises())
+    connection = engine.connection()
+    connection.message("registerfunction", id="dump")
+    for number in range(len(EXCEPTIONS)):
+        assert connection.invoke("fail", invocation_id=str(number))["error"]["code"]
+    assert "SystemExit" in connection.invoke("dump", invocation_id="dump")["error"]["message"]
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        worker.trigger({"function_id": "not sent", "payload": b"x"})
+    worker.trigger({"function_id": "lone \ud800", "action": iii.TriggerAction.Void()})
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: len(spans(socket)) == len(EXCEPTIONS) + 3)
+    names = [span["name"] for span in spans(socket)]
+    assert names.count("execute fail") == len(EXCEPTIONS)
+    assert names[-2:] == ["call not sent", "call lone ?"]
 
 
 def test_a_span_of_the_caller_is_continued_with_its_baggage(engine: FakeEngine, connect: Connect) -> None:
