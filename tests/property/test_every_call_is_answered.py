@@ -20,7 +20,7 @@ from iii.protocol.codec import worker_message_decoder
 from iii.protocol.errors import ErrorBody
 from iii.protocol.messages import InvocationResult, InvokeFunction, RegisterTrigger, TriggerRegistrationResult
 from iii.sdk.annotations import Hints
-from iii.sdk.calls import PendingCalls
+from iii.sdk.calls import BlockedThread, PendingCalls
 from iii.sdk.channels import ChannelDoor
 from iii.sdk.executor import Executor
 from iii.sdk.handlers import Handler
@@ -87,7 +87,8 @@ class Client:
         self.loop = loop
         self.threads = HandlerThreads()
         self.executor = Executor(self.registrations.functions, loop, self.threads, self.send, self.send)
-        self.inbound = Inbound(PendingCalls(), self.executor, self.registrations, self.send, print, print)
+        self.pending = PendingCalls()
+        self.inbound = Inbound(self.pending, self.executor, self.registrations, self.send, print, print)
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)
@@ -170,6 +171,37 @@ def test_core_3_every_call_has_one_answer(
             body = msgspec.json.decode(result.error, type=ErrorBody)
             assert body.code
             assert len(bytes(result.error)) < 300_000
+
+
+@given(st.integers(0, 2000), st.booleans(), st.sampled_from(["1", "NaN", '"\\ud800"', '"\ud800"']), st.booleans())
+def test_bugs_7_what_is_read_is_answered_or_ends_its_call_however_deep(
+    levels: int, of_objects: bool, inner: str, hidden: bool
+) -> None:
+    opening, closing = ('{"a":', "}") if of_objects else ("[", "]")
+    text = opening * levels + inner + closing * levels
+    # an engine of another make may put the payload before the ids
+    members = [f'"data":{text},"result":{text}', '"invocation_id":"i","function_id":"f"']
+    data = ",".join(members if hidden else reversed(members)).encode("utf-8", "surrogatepass")
+
+    async def run() -> tuple[list[bytes], Any]:
+        client = Client(asyncio.get_running_loop())
+        client.serve("f", lambda payload: None)
+        waiter = BlockedThread("f", "i")
+        client.pending.add(waiter)
+        client.inbound.receive(b'{"type":"invokefunction",%b}' % data)
+        client.inbound.receive(b'{"type":"invocationresult",%b}' % data)
+        try:
+            return await client.answers(1), waiter.wait(0)
+        except iii.InvocationError as error:
+            return await client.answers(1), error
+        finally:
+            client.threads.close()
+
+    (answer,), outcome = asyncio.run(run())
+    result = worker_message_decoder().decode(answer)
+    assert isinstance(result, InvocationResult)
+    assert result.invocation_id == "i"
+    assert outcome is not None
 
 
 @given(exceptions, st.booleans(), st.none() | exceptions)

@@ -119,7 +119,7 @@ class Inbound:
         if error.message_type == "invocationresult" and error.invocation_id is not None:
             self._pending.complete(error.invocation_id, InvocationError("UNKNOWN", f"unreadable answer: {error}"))
         elif error.message_type == "invokefunction" and error.invocation_id is not None:
-            refusal = InvalidRequest(str(error)).encode()
+            refusal = InvalidRequest(shown(error)).encode()
             answer = InvocationResult(error.invocation_id, error.function_id or "", error=Raw(refusal))
             self._send(encode_outgoing(answer))
 
