@@ -81,7 +81,7 @@ def test_core_20_a_bad_span_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Unreadable(Span):
-        events = property(explode)  # type: ignore[assignment]
+        events = property(explode)
 
     assert exported(Span("a"), Unreadable("b"), Span("c \ud800", key="\udfff"), Span("d")) == [["a", "c ?", "d"]]
     assert "Span or log record dropped: SystemExit: of a callback" in caplog.text
