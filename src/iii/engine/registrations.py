@@ -99,8 +99,13 @@ def _take_http_function(engine: Engine, session: Session, http_functions: HttpFu
     """One that cannot be called is not registered, which the worker is not told: no safe message exists (03 B1, B2)."""
     try:
         http_functions.take(function)
-    except InvocationError as error:
-        session.complain(f"function {function.id} not registered: {error.code}: {error.message}", logging.ERROR)
+    except Exception as error:  # whatever it is stops neither the connection nor another registration (T9)
+        why = (
+            f"{error.code}: {error.message}"
+            if isinstance(error, InvocationError)
+            else f"the engine failed to check it ({type(error).__name__})"
+        )
+        session.complain(f"function {function.id} not registered: {why}", logging.ERROR)
         engine.functions.ownership.release(function.key, session)
 
 

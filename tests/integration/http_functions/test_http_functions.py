@@ -267,6 +267,53 @@ async def test_dns_rebinding_meets_the_same_check_at_the_connection(
     assert endpoint.seen == []
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz-SECRET\r\n", b"SECRET no http at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"SECRET" * 5000 + b"\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nSECRET",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 6\r\n\r\nSECRET",
+        b"HTTP/1.1 200 OK\r\ncontent-length: x-SECRET\r\n\r\n", b"HTTP/1.1 SECRET OK\r\n\r\n",
+    ],
+)  # fmt: skip
+async def test_http_M3_what_an_upstream_breaks_tells_no_secret(worker: RawSocket, answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    register(worker, "f", f"http://user:SECRET@127.0.0.1:{port}/SECRET?api_key=SECRET#SECRET")
+    code, text = await error_of(worker, "f")
+    assert code in ("http_request_failed", "http_response_failed")
+    assert text.startswith("127.0.0.1: ")
+    assert "SECRET" not in text
+    server.close()
+    await server.wait_closed()
+
+
+async def test_T9_whatever_the_check_raises_is_a_refusal(
+    house: House,
+    worker: RawSocket,
+    endpoint: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(text: str) -> Any:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(house.module._rules, "check", broken)
+    register(worker, "f", endpoint.url())
+    assert (await error_of(worker, "f"))[0] == "function_not_found"
+    assert "function f not registered: the engine failed to check it (RuntimeError)" in caplog.text
+    monkeypatch.undo()
+    register(worker, "f", "http://xn--/")
+    register(worker, "g", endpoint.url())
+    assert (await error_of(worker, "f"))[0] == "function_not_found"
+    assert (await call(worker, "g"))["result"]
+
+
 async def test_a_response_without_end_is_cut(worker: RawSocket, endpoint: Endpoint) -> None:
     async def flood(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse()

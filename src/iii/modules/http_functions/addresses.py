@@ -8,13 +8,19 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 _BLOCKED_V4 = tuple(
     IPv4Network(network)
     for network in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.2.0/24",
-        "192.168.0.0/16", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/4", "240.0.0.0/4",
     )
 )  # fmt: skip
-_BLOCKED_V6 = tuple(IPv6Network(network) for network in ("::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8"))
+# Outside of global unicast nothing is meant for the internet: local, site-local, multicast, SIIT, discard, local NAT64, …
+_GLOBAL_V6 = IPv6Network("2000::/3")
+_BLOCKED_V6 = tuple(
+    IPv6Network(network)
+    for network in ("2001::/23", "2001:db8::/32", "3fff::/20")  # protocols (Teredo too), documentation
+)
 _NAT64 = IPv6Network("64:ff9b::/96")
-_COMPATIBLE = IPv6Network("::/96")
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # first half of the interface's part; the IPv4 address is the other half
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 _LAST_PART = re.compile(r".*?(?:^|\.)(0[xX][0-9a-fA-F]*|[0-9]+)\.?", re.DOTALL)
@@ -28,12 +34,18 @@ def is_blocked(address: IPv4Address | IPv6Address) -> bool:
     """Private, local or meant for no single host; also when an IPv6 address only wraps such an IPv4 one."""
     if isinstance(address, IPv4Address):
         return any(address in network for network in _BLOCKED_V4)
-    if any(address in network for network in _BLOCKED_V6):
-        return True
-    inside = address.ipv4_mapped or address.sixtofour
-    if inside is None and (address in _NAT64 or address in _COMPATIBLE):
-        inside = IPv4Address(int(address) & 0xFFFF_FFFF)
-    return inside is not None and is_blocked(inside)
+    inside = _wrapped(address)
+    if inside is not None:
+        return is_blocked(inside)
+    return address not in _GLOBAL_V6 or any(address in network for network in _BLOCKED_V6)
+
+
+def _wrapped(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that packets for it end up at."""
+    number = int(address)
+    if address in _NAT64 or (address in _GLOBAL_V6 and number >> 32 & 0xFFFF_FFFF in _ISATAP):
+        return IPv4Address(number & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def literal_address(host: str) -> IPv4Address | IPv6Address | None:

@@ -6,6 +6,9 @@ import base64
 import hashlib
 import hmac
 import os
+import re
+from collections.abc import Iterable
+from fnmatch import translate
 
 from iii.protocol.errors import InvocationError
 from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth
@@ -13,25 +16,42 @@ from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth
 Auth = HmacAuth | BearerAuth | ApiKeyAuth
 
 _CODES = {"Secret": "secret_not_found", "Token": "token_not_found", "API key": "api_key_not_found"}
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 
 
-def auth_header(auth: Auth, body: bytes, timestamp: str) -> tuple[str, str]:
-    """Name and value of the header, read anew so that a changed secret counts. Raises InvocationError."""
-    if isinstance(auth, BearerAuth):
-        return "Authorization", f"Bearer {_secret('Token', auth.token_key)}"
-    if isinstance(auth, ApiKeyAuth):
-        return auth.header, _secret("API key", auth.value_key)
-    return "x-iii-Signature", signature(_secret("Secret", auth.secret_key), body, timestamp)
+class Secrets:
+    """The environment variables that registrations may name (`security.env_allowlist`)."""
+
+    def __init__(self, allowlist: Iterable[str]) -> None:
+        self._allowed = [re.compile(translate(pattern), re.IGNORECASE).match for pattern in allowlist]
+
+    def auth_header(self, auth: Auth, body: bytes, timestamp: str) -> tuple[str, str]:
+        """Name and value of the header, read anew so that a changed secret counts. Raises InvocationError."""
+        if isinstance(auth, BearerAuth):
+            return "Authorization", f"Bearer {self._header_value('Token', auth.token_key)}"
+        if isinstance(auth, ApiKeyAuth):
+            return auth.header, self._header_value("API key", auth.value_key)
+        return "x-iii-Signature", signature(self._value("Secret", auth.secret_key), body, timestamp)
+
+    def _value(self, kind: str, name: str) -> str:
+        if not any(matches(name) for matches in self._allowed):  # whether it exists is not told
+            raise InvocationError(
+                _CODES[kind],
+                f"{kind} not allowed: {name}; add the name to `security.env_allowlist` of iii-http-functions",
+            )
+        value = os.environ.get(name)
+        if value is None:
+            raise InvocationError(_CODES[kind], f"{kind} not found: {name}")
+        return value
+
+    def _header_value(self, kind: str, name: str) -> str:
+        value = self._value(kind, name)
+        if _VALUE.fullmatch(value) is None:
+            raise InvocationError(_CODES[kind], f"{kind} not valid in a header: {name}")
+        return value
 
 
 def signature(secret: str, body: bytes, timestamp: str) -> str:
     """HMAC-SHA256 over `<timestamp>:<base64 of the body>`."""
     message = f"{timestamp}:{base64.b64encode(body).decode()}".encode()
     return f"sha256={hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()}"
-
-
-def _secret(kind: str, name: str) -> str:
-    value = os.environ.get(name)
-    if value is None:
-        raise InvocationError(_CODES[kind], f"{kind} not found: {name}")
-    return value

@@ -4,9 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+_SECRETS = ("*TOKEN*", "*KEY*", "*SECRET*", "*PASS*", "*AUTH*", "*BEARER*", "*HMAC*", "*CREDENTIAL*", "III_HTTP_*")
+
 
 class SecurityConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which URLs may be called."""
+    """Which URLs may be called, and with which secrets."""
 
     url_allowlist: Annotated[
         tuple[str, ...],
@@ -15,6 +17,13 @@ class SecurityConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "empty: all."
         ),
     ] = ("*",)
+    env_allowlist: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Patterns, in any case, of the environment variables that workers may name for authentication; "
+            "empty: none."
+        ),
+    ] = _SECRETS
     block_private_ips: Annotated[bool, Meta(description="Refuse hosts that are, or resolve to, private addresses.")] = (
         True
     )

@@ -15,9 +15,9 @@ from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
-from iii.modules.http_functions.auth import auth_header
+from iii.modules.http_functions.auth import Secrets
 from iii.modules.http_functions.config import HttpFunctionsConfig
-from iii.modules.http_functions.outgoing import body_of, check_headers, headers_of, result_of
+from iii.modules.http_functions.outgoing import body_of, cause_of, check_headers, headers_of, result_of
 from iii.modules.http_functions.resolver import AddressRefused, GuardedResolver
 from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
 from iii.net.start_failure import StartFailure
@@ -41,8 +41,10 @@ class HttpFunctions(Module):
 
     def __init__(self, engine: Engine, config: HttpFunctionsConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
+        security = (config or HttpFunctionsConfig()).security
+        self._secrets = Secrets(security.env_allowlist)
         try:
-            self._rules = UrlRules((config or HttpFunctionsConfig()).security)
+            self._rules = UrlRules(security)
         except UrlRefused as error:
             raise StartFailure(f"{self.name}: security.{error.message}") from None
         self._resolver = GuardedResolver(self._rules.blocks_private_addresses)
@@ -74,7 +76,7 @@ class HttpFunctions(Module):
         url = self._rules.check(target.url)
         check_headers(target)
         if target.auth is not None:
-            auth_header(target.auth, b"", "0")
+            self._secrets.auth_header(target.auth, b"", "0")
         if self._rules.blocks_private_addresses:
             self._spawn(self._check_name(url.host or "", function))
 
@@ -98,9 +100,9 @@ class HttpFunctions(Module):
             invocation.complete(await self._ask(invocation, function))
         except InvocationError as error:
             invocation.refuse(error)
-        except Exception as error:
+        except Exception:
             logger.exception("Call of HTTP-invoked function %s failed inside the engine", function.id)
-            invocation.refuse(InvocationError("http_request_failed", type(error).__name__))
+            invocation.refuse(InvocationError("http_request_failed", "the call failed inside the engine"))
 
     async def _ask(self, invocation: Invocation, function: Function) -> bytes | None:
         target = function.invocation
@@ -108,7 +110,7 @@ class HttpFunctions(Module):
         assert self._session is not None  # started
         url = self._rules.check(target.url)
         body = body_of(invocation)
-        headers = headers_of(invocation, function, body, self.engine.clock.time_ms() // 1000)
+        headers = headers_of(invocation, function, body, self.engine.clock.time_ms() // 1000, self._secrets)
         origin = url.origin()
         if self._under_way[origin] >= KEPT_CONNECTIONS:
             headers["Connection"] = "close"
@@ -126,13 +128,11 @@ class HttpFunctions(Module):
         except TimeoutError:
             code = "http_request_failed" if response is None else "http_response_failed"
             raise InvocationError(code, f"{url.host} timed out after {timeout_ms} ms") from None
-        except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, AddressRefused):
-                raise UrlRefused(str(error.os_error)) from None
-            raise InvocationError("http_request_failed", f"cannot connect: {error}") from None
         except (aiohttp.ClientError, ValueError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
+                raise UrlRefused(str(error.os_error)) from None
             code = "http_request_failed" if response is None else "http_response_failed"
-            raise InvocationError(code, f"{url.host}: {str(error) or type(error).__name__}") from None
+            raise InvocationError(code, f"{url.host}: {cause_of(error)}") from None
         finally:
             self._under_way[origin] -= 1
             if not self._under_way[origin]:

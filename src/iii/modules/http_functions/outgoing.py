@@ -6,23 +6,42 @@ import re
 import uuid
 from http import HTTPStatus
 
+import aiohttp
 import msgspec
 
 from iii.engine.frames import sign
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
-from iii.modules.http_functions.auth import auth_header
+from iii.modules.http_functions.auth import Secrets
 from iii.protocol.errors import InvocationError
-from iii.protocol.messages import HttpInvocation
+from iii.protocol.messages import ApiKeyAuth, HttpInvocation
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+_CAUSES: tuple[tuple[type[Exception], str], ...] = (  # the first that fits
+    (aiohttp.ClientConnectorDNSError, "cannot connect: the name does not resolve"),
+    (aiohttp.ClientConnectorCertificateError, "cannot connect: the certificate is not valid for this host"),
+    (aiohttp.ClientSSLError, "cannot connect: TLS failed"),
+    (aiohttp.ClientConnectorError, "cannot connect"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed before a response"),
+    (aiohttp.ClientPayloadError, "the response ended early or its encoding is broken"),
+    (aiohttp.ClientResponseError, "the response is not valid HTTP"),
+    (aiohttp.InvalidURL, "the URL is not valid"),
+    (aiohttp.ClientError, "the connection was lost"),
+    (ValueError, "the request cannot be sent as HTTP"),
+)
 _RESERVED = ("x-iii-function-path", "x-iii-invocation-id", "x-iii-timestamp")
+
+
+def cause_of(error: Exception) -> str:
+    """What went wrong with an exchange, in our words: those of libraries quote the URL, with its secrets."""
+    return next(text for kind, text in _CAUSES if isinstance(error, kind))
 
 
 def check_headers(invocation: HttpInvocation) -> None:
     """Raises InvocationError for a header that HTTP has not, or that is the engine's."""
-    for name, value in (invocation.headers or {}).items():
+    named = [(invocation.auth.header, "")] if isinstance(invocation.auth, ApiKeyAuth) else []
+    for name, value in [*(invocation.headers or {}).items(), *named]:
         if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
             raise InvocationError("http_request_failed", f"header {name!r} is not valid")
 
@@ -34,7 +53,7 @@ def body_of(invocation: Invocation) -> bytes:
     return msgspec.json.format(data, indent=-1)
 
 
-def headers_of(invocation: Invocation, function: Function, body: bytes, now_s: int) -> dict[str, str]:
+def headers_of(invocation: Invocation, function: Function, body: bytes, now_s: int, secrets: Secrets) -> dict[str, str]:
     """Raises InvocationError if a secret is missing."""
     target = function.invocation
     assert target is not None  # it is HTTP-invoked
@@ -55,7 +74,7 @@ def headers_of(invocation: Invocation, function: Function, body: bytes, now_s: i
     if invocation.baggage:
         headers["baggage"] = invocation.baggage
     if target.auth is not None:
-        _put(headers, *auth_header(target.auth, body, timestamp))
+        _put(headers, *secrets.auth_header(target.auth, body, timestamp))
     return headers
 
 

@@ -34,13 +34,13 @@ class UrlRules:
         """The URL as it will be called. Raises UrlRefused."""
         try:
             url = URL(text)
-        except ValueError:
+            host = url.host  # decodes `xn--` names
+        except (ValueError, IndexError):
             raise UrlRefused("Invalid URL") from None
         if not url.absolute or not url.scheme:
             raise UrlRefused("Invalid URL")
         if self._requires_https and url.scheme != "https":
             raise UrlRefused("HTTPS is required")
-        host = url.host
         if not host or url.scheme not in _SCHEMES or "%" in host:
             raise UrlRefused("Invalid URL")
         try:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
-from iii.modules.http_functions.auth import auth_header, signature
-from iii.modules.http_functions.outgoing import body_of, check_headers, headers_of, result_of
+from iii.modules.http_functions.auth import Secrets, signature
+from iii.modules.http_functions.config import SecurityConfig
+from iii.modules.http_functions.outgoing import body_of, cause_of, check_headers, headers_of, result_of
 from iii.protocol.errors import InvocationError
 from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth, HttpInvocation
+
+SECRETS = Secrets(SecurityConfig().env_allowlist)
 
 
 def function(**members: Any) -> Function:
@@ -30,12 +35,12 @@ def test_03_B3_the_headers() -> None:
         "external::f", None, b"{}", call_id="the-id", traceparent=f"00-{'a' * 32}-{'b' * 16}-01", baggage="x=y"
     )
     sent = function(headers={"content-type": "text/x", "X-Own": "1", "x-III-timestamp": "9"})
-    assert headers_of(call, sent, b"{}", 1000) == {
+    assert headers_of(call, sent, b"{}", 1000, SECRETS) == {
         "x-iii-Function-Path": "external::f", "x-iii-Invocation-ID": "the-id", "x-iii-Timestamp": "1000",
         "Accept": "*/*", "content-type": "text/x", "X-Own": "1", "x-iii-Trace-ID": "a" * 32,
         "traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "baggage": "x=y",
     }  # fmt: skip
-    plain = headers_of(Invocation("external::f", None, b"{}"), function(), b"{}", 1)
+    plain = headers_of(Invocation("external::f", None, b"{}"), function(), b"{}", 1, SECRETS)
     assert plain["Content-Type"] == "application/json"
     assert len(plain["x-iii-Invocation-ID"]) == 36
 
@@ -69,9 +74,9 @@ def test_03_B5_hmac_vectors(body: str, secret: str, timestamp: str, value: str) 
 
 def test_03_check_58_59_secrets_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_SECRET", "s3cret")
-    assert auth_header(BearerAuth("THE_SECRET"), b"", "1") == ("Authorization", "Bearer s3cret")
-    assert auth_header(ApiKeyAuth("X-Key", "THE_SECRET"), b"", "1") == ("X-Key", "s3cret")
-    assert auth_header(HmacAuth("THE_SECRET"), b"x", "1") == ("x-iii-Signature", signature("s3cret", b"x", "1"))
+    assert SECRETS.auth_header(BearerAuth("THE_SECRET"), b"", "1") == ("Authorization", "Bearer s3cret")
+    assert SECRETS.auth_header(ApiKeyAuth("X-Key", "THE_SECRET"), b"", "1") == ("X-Key", "s3cret")
+    assert SECRETS.auth_header(HmacAuth("THE_SECRET"), b"x", "1") == ("x-iii-Signature", signature("s3cret", b"x", "1"))
     monkeypatch.delenv("THE_SECRET")
     for auth, code, text in (
         (BearerAuth("THE_SECRET"), "token_not_found", "Token not found: THE_SECRET"),
@@ -79,8 +84,63 @@ def test_03_check_58_59_secrets_by_name(monkeypatch: pytest.MonkeyPatch) -> None
         (HmacAuth("THE_SECRET"), "secret_not_found", "Secret not found: THE_SECRET"),
     ):
         with pytest.raises(InvocationError) as error:
-            auth_header(auth, b"", "1")
+            SECRETS.auth_header(auth, b"", "1")
         assert (error.value.code, error.value.message) == (code, text)
+
+
+@pytest.mark.parametrize("name", ["HOME", "PATH", "DATABASE_URL", "HOSTNAME"])
+def test_http_minor_a_variable_that_is_no_secret_of_workers_is_not_read(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """`security.env_allowlist`: whether it exists is not told, the remedy is."""
+    for value in ("x", None):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+        with pytest.raises(InvocationError) as error:
+            SECRETS.auth_header(BearerAuth(name), b"", "1")
+        assert error.value.code == "token_not_found"
+        assert error.value.message == (
+            f"Token not allowed: {name}; add the name to `security.env_allowlist` of iii-http-functions"
+        )
+    monkeypatch.setenv(name, "x")
+    assert Secrets((name,)).auth_header(BearerAuth(name), b"", "1")[1] == "Bearer x"
+    with pytest.raises(InvocationError):
+        Secrets(()).auth_header(BearerAuth("MY_TOKEN"), b"", "1")
+
+
+@pytest.mark.parametrize("auth", [BearerAuth("MY_TOKEN"), ApiKeyAuth("x-key", "MY_TOKEN")])
+def test_a_secret_that_would_break_the_head_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, auth: Any) -> None:
+    monkeypatch.setenv("MY_TOKEN", "s3cret\r\nx: y")
+    with pytest.raises(InvocationError, match="not valid in a header: MY_TOKEN") as error:
+        SECRETS.auth_header(auth, b"", "1")
+    assert "s3cret" not in str(error.value)
+
+
+def test_the_name_of_an_api_keys_header_is_checked() -> None:
+    with pytest.raises(InvocationError, match="is not valid"):
+        check_headers(HttpInvocation("https://example.com", auth=ApiKeyAuth("a b", "MY_KEY")))
+
+
+def all_errors(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from all_errors(each)
+
+
+@pytest.mark.parametrize("kind", sorted({*all_errors(aiohttp.ClientError)}, key=str))
+def test_http_M3_no_error_of_the_library_tells_more_than_what_went_wrong(kind: type[Exception]) -> None:
+    class Told(kind):  # type: ignore[misc, valid-type]  # whatever its constructor wants
+        def __init__(self) -> None:
+            Exception.__init__(self, "https://user:pw@host/?api_key=SECRET123")
+
+        def __str__(self) -> str:
+            return "https://user:pw@host/?api_key=SECRET123"
+
+    text = cause_of(Told())
+    assert text
+    assert "SECRET123" not in text
 
 
 def test_03_check_60_what_a_response_means() -> None:

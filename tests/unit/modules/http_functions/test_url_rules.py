@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iii.modules.http_functions.addresses import NoAddress, is_blocked, literal_address
 from iii.modules.http_functions.config import SecurityConfig
@@ -104,6 +106,60 @@ def test_what_ends_in_a_number_and_is_no_address_is_refused(host: str) -> None:
         literal_address(host)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "192.0.0.192", "192.0.0.8", "198.18.0.1", "198.19.255.255", "192.88.99.1", "10.1.2.3", "169.254.169.254",
+        "100.100.100.200", "fec0::1", "64:ff9b:1::1", "64:ff9b:1::808:808", "::ffff:0:127.0.0.1", "::ffff:0:8.8.8.8",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1",
+        "3fff::1", "100::1", "100:0:0:1::1", "5f00::1", "::8.8.8.8", "::127.0.0.1", "::", "::1", "::2", "fe80::1", "ff02::1",
+        "2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::1", "64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254",
+        "::ffff:10.0.0.1", "2606:4700::5efe:10.0.0.1", "2606:4700::200:5efe:127.0.0.1", "fd00::1", "4000::1",
+    ],
+)  # fmt: skip
+def test_http_minor_addresses_that_are_not_global_or_wrap_such_a_one(address: str) -> None:
+    """IANA's special-purpose registries; mapped, compatible, 6to4, NAT64, Teredo, ISATAP and SIIT forms of IPv4."""
+    assert is_blocked(ip_address(address))
+    assert refusal(f"https://[{address}]/" if ":" in address else f"https://{address}/") == "Private IP blocked"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://xn--/", "http://xn--/", "https://xn--a.xn--/", "https://xn--" + "a" * 70 + "/"]
+)
+def test_http_minor_a_name_that_is_no_punycode_is_no_url(text: str) -> None:
+    assert refusal(text, OPEN) == "Invalid URL"
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.text().map(lambda text: f"https://{text}"),
+        st.builds("http://{}:{}/{}?{}".format, st.text(), st.text(), st.text(), st.text()),
+        st.text("xn-.:@[]%0123456789abcdef/\\", min_size=1).map(lambda text: f"https://{text}/"),
+        st.ip_addresses().map(lambda address: f"https://[{address}]/"),
+    )
+)
+def test_no_text_gets_past_the_check_with_anything_but_a_refusal(text: str) -> None:
+    for security in (OPEN, SecurityConfig()):
+        try:
+            url = UrlRules(security).check(text)
+        except UrlRefused:
+            continue
+        assert url.scheme in ("http", "https")
+        assert url.host
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "8.8.8.8",
+        "2606:4700::1111",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+        "2002:808:808::1",
+        "192.0.1.1",
+        "2620:4f:8000::1",
+    ],
+)
 def test_public_addresses_are_not_blocked(address: str) -> None:
     assert not is_blocked(ip_address(address))
