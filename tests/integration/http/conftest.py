@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -109,7 +110,7 @@ Open = Callable[..., Awaitable[Site]]
 
 
 @pytest_asyncio.fixture
-async def open_site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Open]:
+async def open_site(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> AsyncIterator[Open]:
     """Opens engines with HTTP; nothing of them may be left afterwards."""
     sites: list[Site] = []
 
@@ -120,7 +121,7 @@ async def open_site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Open]:
         await listener.open()
         site = Site(engine, listener)
         sites.append(site)
-        site.http = Http(engine, HttpConfig(port=0, **config))
+        site.http = Http(engine, HttpConfig(**{"port": 0, "file_path": str(tmp_path / "nowhere"), **config}))
         engine.add_module(site.http)
         await site.http.start()
         site.worker = await site.connect()

@@ -9,6 +9,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
 from iii.net.start_failure import StartFailure
 from iii.server.config_file import load
-from tests.integration.http.conftest import DEADLINE_S, Site
+from tests.integration.http.conftest import DEADLINE_S, Open, Site
 from tests.integration.server.conftest import until
 from tests.processes import EngineProcess, free_port
 
@@ -156,6 +157,67 @@ async def test_http_S1_clients_that_neither_write_nor_read_do_not_keep_the_engin
     finally:
         for client in clients:
             client.close()
+
+
+async def test_P13_a_route_whose_worker_is_away_is_unavailable_for_a_while(open_site: Open) -> None:
+    site = await open_site(route_grace_ms=300, not_found_function="nowhere")
+
+    async def handler(request: Any) -> Any:
+        return {"body": "hello"}
+
+    worker = await site.connect()
+    trigger = await site.route("GET /a/:id", handler, worker=worker, to="a::f")
+    kept = await site.route("GET /b", handler)
+    assert (await site.get("/a/1"))[0] == 200
+    await worker.shutdown_async()
+    status, headers, body = await site.ask("/a/1")
+    assert (status, headers["retry-after"], body["error"]["code"]) == (503, "1", "SERVICE_UNAVAILABLE")
+    assert (await site.get("/a/1", "HEAD"))[0] == 503
+    kept.unregister()
+    await site.settled()
+    assert (await site.get("/b"))[1]["error"]["code"] == "function_not_found"  # not away: it was unregistered
+    await site.route("GET /a/:id", handler)  # anybody else may serve it
+    assert (await site.get("/a/1"))[0] == 200
+    async with asyncio.timeout(DEADLINE_S):
+        worker = await site.connect()
+        await site.route("GET /c", handler, worker=worker, to="c::f")
+        await worker.shutdown_async()
+        while (await site.get("/c"))[0] == 503:  # noqa: ASYNC110  # time has no event
+            await asyncio.sleep(0.02)
+    del trigger
+
+
+async def test_P13_without_a_grace_a_route_goes_at_once(open_site: Open) -> None:
+    site = await open_site(route_grace_ms=0)
+    worker = await site.connect()
+    await site.route("GET /a", to="no::function", worker=worker)
+    await worker.shutdown_async()
+    assert (await site.get("/a"))[0] == 404
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_P13_routes_are_remembered_over_a_restart_of_the_engine(
+    open_site: Open, tmp_path: Path, kept: bool
+) -> None:
+    folder = tmp_path / "data"
+    if kept:
+        folder.mkdir()
+    first = await open_site(file_path=str(folder))
+    await first.route("GET /a/:id", to="no::function")
+    gone = await first.route("GET /gone", to="no::function")
+    gone.unregister()
+    await first.settled()
+    await first.http.quiet()
+    await first.worker.shutdown_async()  # after the stop: it stays remembered
+    second = await open_site(file_path=str(folder))
+    assert (await second.get("/a/1"))[0] == (503 if kept else 404)
+    assert (await second.get("/gone"))[0] == 404
+    assert folder.exists() is kept
+    await second.http.quiet()
+    if kept:
+        (folder / "http" / "routes.json").write_bytes(b'[["GET", 7]]')
+        third = await open_site(file_path=str(folder))
+        assert (await third.get("/a/1"))[0] == 404
 
 
 async def test_03_the_trigger_type_describes_itself(site: Site) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from iii.engine.bindings import Binding
 from iii.modules.http.answer import Answer
+from iii.modules.http.away_routes import AwayRoutes
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
 from iii.modules.http.failure import JSON_TYPE, bad_request, failure, internal_error, too_large, unavailable
@@ -33,8 +34,9 @@ ANSWER_S = 0.5  # for a request that was broken off to say so
 class HttpApplication:
     """Leads requests to functions. `settings` may be replaced at any time: requests keep those they began with."""
 
-    def __init__(self, engine: Engine, routes: RouteTable[Endpoint], settings: Settings) -> None:
+    def __init__(self, engine: Engine, routes: RouteTable[Endpoint], away: AwayRoutes, settings: Settings) -> None:
         self.routes = routes
+        self._away = away
         self.settings = settings
         self._engine = engine
         self._at_work: set[asyncio.Task[Any]] = set()
@@ -143,6 +145,8 @@ class HttpApplication:
         if settings.openapi and request.path == PATH and request.method in ("GET", "HEAD"):
             document = openapi_document(self.routes, self._engine.functions, self._engine.options.version)
             return Answer(200, [JSON_TYPE], document)
+        if self._away.has(request.method, request.path):
+            return unavailable("The worker of this route is away")
         if found.allowed:
             answer = failure(405, "METHOD_NOT_ALLOWED", "Method Not Allowed")
             answer.headers.append((b"allow", ",".join(found.allowed).encode()))

@@ -99,6 +99,22 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
             "move, then new ones, are answered with 503.",
         ),
     ] = 256 * 1024 * 1024
+    route_grace_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3_600_000,
+            description="Milliseconds for which a route is answered with 503 after its last worker left without "
+            "unregistering it, and after a start; then 404. 0: 404 at once.",
+        ),
+    ] = 30_000
+    file_path: Annotated[
+        str,
+        Meta(
+            description="Folder for data: `http/routes.json` in it has the names of routes for the next start. Nothing "
+            "is written where the folder does not exist."
+        ),
+    ] = "./data"
     expose_errors: Annotated[
         bool | None,
         Meta(

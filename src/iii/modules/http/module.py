@@ -13,6 +13,7 @@ from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.http.application import ANSWER_S, HttpApplication
+from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.exchange import Endpoint
 from iii.modules.http.pattern import InvalidPath
@@ -39,7 +40,9 @@ class Http(Module):
         self.config = config or HttpConfig()
         self.port = self.config.port  # once started, the one that the system chose for 0
         self.routes: RouteTable[Endpoint] = RouteTable(self.config.ignore_trailing_slash)
-        self.application = HttpApplication(engine, self.routes, Settings(self.config))
+        self.away = AwayRoutes(self.config.route_grace_ms / 1000, engine.clock.now, self.config.ignore_trailing_slash)
+        self.application = HttpApplication(engine, self.routes, self.away, Settings(self.config))
+        self._remembered = RememberedRoutes(self.config.file_path, lambda: [*self.routes.names, *self.away.names])
         self._servers: list[HttpServer] = []
 
     @property
@@ -48,6 +51,8 @@ class Http(Module):
 
     async def start(self) -> None:
         """Bind and serve. Raises StartFailure."""
+        for name in await self._remembered.read():
+            self.away.add(name)
         bound = await listen(self.config.host, self.config.port)
         self.port = port_of(bound[0])
         for each in bound:
@@ -61,6 +66,7 @@ class Http(Module):
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `DRAIN_S` and a little, whatever clients do."""
         await asyncio.gather(
+            self._remembered.close(),
             self.application.finish(DRAIN_S),
             *(server.stop(DRAIN_S + ANSWER_S) for server in self._servers),
         )
@@ -87,7 +93,18 @@ class Http(Module):
             logger.warning(
                 "Route %s %s can never match: a request's path has no such characters", route.method, route.api_path
             )
+        self.away.forget((route.method, route.api_path))
+        self._remembered.changed()
         logger.info("[REGISTERED] Endpoint %s %s → %s", route.method, config.api_path, binding.function_id)
 
     def unbind(self, binding: Binding) -> None:
+        route = self.routes.get(binding.id)
+        if route is None or route.owner is not binding.owner:
+            return
+        name = (route.method, route.api_path)
+        if not binding.orphaned:
+            self.away.forget(name)
+        elif not self.routes.has_other(route):
+            self.away.add(name)
         self.routes.remove(binding.id, binding.owner)
+        self._remembered.changed()

@@ -114,6 +114,20 @@ class RouteTable(Generic[T]):
         serving = (route for route in self._by_trigger.values() if self._serves(route))
         return iter(sorted(serving, key=lambda route: (route.api_path.lstrip("/"), route.method)))
 
+    def get(self, trigger_id: str) -> Route[T] | None:
+        """A trigger's route."""
+        return self._by_trigger.get(trigger_id)
+
+    def has_other(self, route: Route[T]) -> bool:
+        """Whether another trigger has the same method and path."""
+        node = self._node(route)
+        return node is not None and any(each is not route for each in node.routes.get(route.method, ()))
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Method and path of each, as registered."""
+        return [(route.method, route.api_path) for route in self._by_trigger.values()]
+
     def add(self, route: Route[T]) -> None:
         """The last route of a method and path serves; the one before waits for its turn (T6).
 
