@@ -2,13 +2,12 @@
 
 A batch of short writes is written on the loop, which takes microseconds, and brought to the disk by the kernel; where
 that does not do it by itself a thread does. A batch that is large or slow is written by the thread. Meanwhile the next one
-is collected; each write is told when its batch is on disk.
+is collected; each write is acknowledged when its batch is on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import queue
@@ -17,14 +16,18 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
+from iii.storage.folder import StoreFolder, sync_folder
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.kernel_sync import KernelSync, NoKernelSync
 from iii.storage.transactions import Done, Together, Work
+from iii.storage.wal import INDEX_BYTES
+from iii.storage.writer import Write, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -33,26 +36,11 @@ Durability: TypeAlias = Literal["full", "relaxed"]
 WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
 BATCH = 256  # writes of one commit: whoever comes next need not wait for thousands
 _ON_LOOP_BYTES = MIB  # of a batch; with more it is written by the thread
-_WAL_PAGES_AT = 16  # in the WAL index: how many pages the WAL has (`mxFrame`, sqlite.org/walformat.html)
 _CHECKPOINT_PAGES = 1000  # in the WAL: then they move to the file
 CACHE_KIB = 8192  # of pages, for each connection
 WAL_LIMIT_BYTES = 64 * MIB
-
-
-class _Write:
-    __slots__ = ("done", "error", "result", "size", "slow", "together", "what", "work")
-
-    def __init__(
-        self, work: Work | None, together: Together | None, what: Any, done: Done, size: int, slow: bool = False
-    ) -> None:
-        self.work = work
-        self.together = together
-        self.what = what
-        self.done = done
-        self.size = size
-        self.slow = slow
-        self.result: Any = None
-        self.error: StoreError | None = None
+_LOOK_S = 0.1  # longest time for which files are taken for those that were opened
+_OVERDUE_S = 10.0  # a batch that is not on disk then is looked after
 
 
 class Database:
@@ -60,8 +48,8 @@ class Database:
 
     Args:
         migrations: SQL of version 1, 2, …; a file of a lower version is brought up to the last.
-        durability: `full` tells a write when it is on disk; `relaxed` when the system has it, which survives the end of
-            the process but not that of the machine: the disk has it within `sync_s`.
+        durability: `full` acknowledges a write when it is on disk; `relaxed` when the system has it, which survives the
+            end of the process but not that of the machine: the disk has it within `sync_s`.
         rolled_back: called when what earlier writes of a batch did is undone.
     """
 
@@ -73,28 +61,29 @@ class Database:
         sync_s: float = 5.0,
         rolled_back: Callable[[], None] = lambda: None,
     ) -> None:
-        self.path = folder / "store.db"
-        self._folder = folder
+        self._files = StoreFolder(folder)
+        self.path = self._files.database
         self._migrations = migrations
         self._durability = durability
         self._sync_s = sync_s
         self._rolled_back = rolled_back
-        self._waiting: list[_Write] = []
+        self._waiting: list[Write] = []
         self._waiting_bytes = 0
-        self._busy = False  # a batch is with the writer
+        self._batch: list[Write] | None = None  # it is with the kernel or with the thread
+        self._in_kernel = False
         self._scheduled = False
         self._closing: asyncio.Future[None] | None = None
-        self._batches: queue.SimpleQueue[tuple[list[_Write], bool] | None] = queue.SimpleQueue()
-        self._wal: int | None = None
-        self._wal_index: int | None = None
+        self._batches: queue.SimpleQueue[tuple[list[Write], bool] | None] = queue.SimpleQueue()
+        self._wal = self._wal_index = -1
         self._moved_pages = 0  # of the WAL, at the last checkpoint
-        self._broken = False  # what the disk has is not known any more
+        self._checkpoint_fails = False
+        self._broken: str | None = None  # why what the disk has is not known any more
         self._kernel_syncs = True  # as far as is known
         self._kernel_sync: KernelSync | None = None
         self._slow = ThreadPoolExecutor(1, "iii store reads")
-        self._lock: int | None = None
         self._sync: asyncio.TimerHandle | None = None
-        self._failing = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._look_at = 0.0
         self.closed = True  # or not open yet: nothing is taken
 
     # -- opening and closing --------------------------------------------------------------------------------------
@@ -103,11 +92,7 @@ class Database:
         """Raises StartFailure: the folder cannot be written, is another process's, or its file is damaged or newer."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._open)
-        self._disk_thread = threading.Thread(target=self._persist_on, name="iii store disk", daemon=True)
-        self._disk_thread.start()
         self.closed = False
-        self._checker = threading.Thread(target=self._check, name="iii store check", daemon=True)
-        self._checker.start()
         if self._durability == "relaxed":
             self._sync_later()
 
@@ -118,102 +103,80 @@ class Database:
         self.closed = True
         if self._sync is not None:
             self._sync.cancel()
-        if self._busy or self._waiting:
+        if not self._idle():
             self._closing = self._loop.create_future()
             self._hand_over()
             await self._closing
+        if self._watch is not None:
+            self._watch.cancel()
         if self._kernel_sync is not None:
             self._kernel_sync.close()
+        if self._durability == "relaxed":
+            self._batches.put(([], True))
         self._batches.put(None)
         await asyncio.to_thread(self._close)
 
     def _open(self) -> None:
+        files = self._files
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # nobody else reads it
-            self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StartFailure(f"cannot use {self._folder} as a store: {error.strerror}") from None
-        try:
-            self._take_lock(self._lock)
-            self._judge()
-            self._writer = self._connected()
-            self._prepare()
+            files.make()
+            files.take()
+            files.judge(len(self._migrations))
+            self._writer = Writer(self._connected(), self.path, self._rolled_back)
+            self._prepare(self._writer.connection)
             self.reader = self._connected(query_only=True)
             self._slow_reader = self._connected(query_only=True)
             self._check_reader = self._connected(query_only=True)
-        except sqlite3.Error as error:
+            self._wal = os.open(files.wal, os.O_RDONLY | os.O_CLOEXEC)
+            self._wal_index = os.open(files.wal_index, os.O_RDONLY | os.O_CLOEXEC)
+            files.opened(self._wal)
+            sync_folder(files.path)  # the names of new files
+            self._disk_thread = threading.Thread(target=self._persist_on, name="iii store disk", daemon=True)
+            self._disk_thread.start()
+            self._checker = threading.Thread(target=self._check, name="iii store check", daemon=True)
+            self._checker.start()
+        except BaseException as error:
+            self._batches.put(None)
             self._release()
-            raise self.refused(error) from None
-        except StartFailure:
-            self._release()
+            if isinstance(error, sqlite3.Error):
+                raise self.refused(error) from None
+            if isinstance(error, OSError | RuntimeError):  # there is no thread to be had
+                why = getattr(error, "strerror", None) or error
+                raise StartFailure(f"cannot use {files.path} as a store: {why}") from None
             raise
-
-    def _take_lock(self, lock: int) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(lock, 32, 0).decode(errors="replace").strip()
-            raise StartFailure(
-                f"the store {self._folder} is in use by another process (pid {owner or 'unknown'}): "
-                "end that one, or give this one another `file_path`"
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
 
     def _connected(self, query_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=64)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if query_only:
             connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return connection
 
-    def _prepare(self) -> None:
-        execute = self._writer.execute
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        execute = connection.execute
         version = execute("PRAGMA user_version").fetchone()[0]
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")  # a commit is brought to the disk by the thread
         execute("PRAGMA wal_autocheckpoint = 0")  # and so are checkpoints
         execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
-        for number, migration in enumerate(self._migrations[version:], version + 1):
-            self._writer.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
-        execute("SELECT count(*) FROM sqlite_master").fetchone()
-        folder = os.open(self._folder, os.O_RDONLY)
-        os.fsync(folder)  # the names of new files
-        os.close(folder)
-
-    def _judge(self) -> None:
-        """Whether it can be used, without changing anything. What a killed engine left in the WAL counts."""
-        if not self.path.exists() or not self.path.stat().st_size:
-            return
-        looking = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+        missing = "; ".join(self._migrations[version:])
+        if missing:
+            connection.executescript(f"BEGIN; {missing}; PRAGMA user_version = {len(self._migrations)}; COMMIT;")
+        self._files.forget_mark()
         try:
-            looking.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            version, pages, page_bytes = (
-                looking.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "page_count", "page_size")
-            )
-            bytes_there = self.path.stat().st_size
-            if not pages:
-                raise sqlite3.DatabaseError("it is no SQLite file")
-            if bytes_there < pages * page_bytes and not self.path.with_name("store.db-wal").exists():
-                raise sqlite3.DatabaseError(f"{bytes_there} bytes are there of {pages * page_bytes}")
-        finally:
-            looking.close()
-        if version > len(self._migrations):
-            raise StartFailure(
-                f"the store {self.path} was written by a newer iii: it has version {version}, this iii knows versions "
-                f"up to {len(self._migrations)}. Start that newer one"
-            )
+            execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            ).fetchone()  # what a power cut tore is never taken for damage later
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_FULL":
+                raise
+            logger.warning("Store %s could not be checkpointed: %s; it can be read", self.path, error)
+        execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     def refused(self, error: sqlite3.Error) -> StartFailure:
         """Why the engine cannot start with this store."""
-        if getattr(error, "sqlite_errorname", "").startswith(
-            ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
-        ):
-            return StartFailure(f"cannot use the store {self.path}: {error}")
-        return StartFailure(
-            f"the store {self.path} is damaged ({error}). Put a backup in its place, or move it away to begin with an empty "
-            "one; store.db, store.db-wal and store.db-shm belong together"
-        )
+        return self._files.refused(error)
 
     def _check(self) -> None:
         """Look at every page, in the background: damage is to be known before somebody needs what is there."""
@@ -223,7 +186,10 @@ class Database:
             found = str(error)
         if found not in ("ok", "interrupted"):
             logger.error(
-                "The store %s is damaged: %s. What can still be read is served; restore a backup", self.path, found
+                "Store %s is damaged: %s. What can still be read is served; run `iii store check` when the engine is "
+                "stopped, and restore a backup or use `iii store salvage`",
+                self.path,
+                found,
             )
 
     def _close(self) -> None:
@@ -231,23 +197,24 @@ class Database:
         self._checker.join()
         self._disk_thread.join()
         self._slow.shutdown()
+        if self._broken is None:
+            self._files.forget_mark()  # SQLite removes the log
         self._release()
 
     def _release(self) -> None:
-        for name in (
-            "_check_reader",
-            "_slow_reader",
-            "reader",
-            "_writer",
+        writer = self.__dict__.pop("_writer", None)
+        connections = [self.__dict__.pop(name, None) for name in ("_check_reader", "_slow_reader", "reader")]
+        for connection in (
+            *connections,
+            writer and writer.connection,
         ):  # the writer last: it tidies up behind the others
-            connection = self.__dict__.pop(name, None)
             if connection is not None:
                 connection.close()
-        for name in ("_wal", "_wal_index", "_lock"):
-            descriptor = getattr(self, name)
-            if descriptor is not None:
-                os.close(descriptor)
-                setattr(self, name, None)
+        for name in ("_wal", "_wal_index"):
+            if getattr(self, name) >= 0:
+                os.close(getattr(self, name))
+                setattr(self, name, -1)
+        self._files.release()
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -262,10 +229,13 @@ class Database:
             try:
                 result = work(self._slow_reader)
             except Exception as failure:
-                error = self._failure(failure)
+                error = self._writer.failure(failure)
             self._loop.call_soon_threadsafe(done, result, error)
 
-        self._slow.submit(run)
+        try:
+            self._slow.submit(run)
+        except RuntimeError as error:  # there is no thread to be had
+            done(None, StoreError(str(error)))
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -276,163 +246,185 @@ class Database:
             size: about how many bytes it holds until then.
             slow: it may touch thousands of rows.
         """
-        self._submit(_Write(work, None, None, done, size, slow))
+        self._submit(Write(work, None, None, done, size, slow))
 
     def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
         """As `write`, for something that can be done at once with others of its kind.
 
         Between two `write`s the kinds may change places among each other; each keeps its own order.
         """
-        self._submit(_Write(None, together, what, done, size))
+        self._submit(Write(None, together, what, done, size))
 
-    def _submit(self, write: _Write) -> None:
+    def _submit(self, write: Write) -> None:
         if self.closed:
             write.done(None, StoreError(CLOSED))
             return
-        if self._broken:
-            write.done(
-                None, StoreError(f"the disk failed to keep {self.path}: restart the engine when it is well again")
-            )
+        if self._broken is not None:
+            write.done(None, StoreError(f"write refused by store {self.path}: {self._broken}; restart the engine"))
             return
         if self._waiting_bytes > WAITING_BYTES:
             limit = WAITING_BYTES // MIB
-            write.done(None, StoreError(f"more than {limit} MiB of writes wait for the disk; try again later"))
+            write.done(
+                None, StoreError(f"write refused: more than {limit} MiB of writes wait for the disk; retry later")
+            )
             return
         self._waiting.append(write)
         self._waiting_bytes += write.size
-        if not self._busy and not self._scheduled:
+        if self._batch is None and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
+        """Nothing may be raised between here and `_committed`: the store would take writes and never answer."""
         self._scheduled = False
-        if self._busy or not self._waiting:
+        if self._batch is not None or not self._waiting:
             return
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-        self._busy = True
+        self._batch = batch
+        if self._watch is None:
+            self._watch = self._loop.call_later(_OVERDUE_S, self._overdue, batch)
         on_loop = sum(write.size for write in batch) <= _ON_LOOP_BYTES and not any(write.slow for write in batch)
         if on_loop:
-            self._write(batch)
+            self._writer.write(batch)
             if self._sync_by_kernel(batch):
                 return
         self._batches.put((batch, on_loop))
 
-    def _sync_by_kernel(self, batch: list[_Write]) -> bool:
-        """Whether it will tell that the batch is on disk; if not, the thread is to see to it."""
-        if self._wal is None or not self._kernel_syncs or self._checkpoint_is_due():
+    def _sync_by_kernel(self, batch: list[Write]) -> bool:
+        """Whether the kernel has been asked; if not, the thread is to sync the batch."""
+        if not self._kernel_syncs:
             return False
-        if self._durability == "relaxed":
-            self._loop.call_soon(self._committed, batch)
-            return True
+        try:
+            index = os.pread(self._wal_index, INDEX_BYTES, 0)
+            if self._checkpoint_is_due(index):
+                return False
+            if self._durability == "relaxed":
+                self._loop.call_soon(self._committed, batch)
+                return True
+            if self._kernel_sync is None:
+                self._kernel_sync = KernelSync(self._files.wal)
+            self._kernel_sync.start(partial(self._synced, batch, index))
+        except Exception as error:
+            self._give_up_kernel(error)
+            return False
+        self._in_kernel = True
+        return True
 
-        def synced(error: OSError | None) -> None:
-            if error is not None:
-                self._lost(batch, error)
+    def _synced(self, batch: list[Write], index: bytes, error: OSError | NoKernelSync | None) -> None:
+        """The kernel's answer, perhaps too late: then the thread has the batch, and only a failure counts."""
+        late = batch is not self._batch or not self._in_kernel
+        if isinstance(error, NoKernelSync):
+            self._give_up_kernel(error)
+            if not late:
+                self._batches.put((batch, True))
+            return
+        if error is not None:
+            self._lost(f"fsync failed: {error}")
+        if not late:
+            self._in_kernel = False
+            if error is None:
+                self._files.mark(index)
             self._committed(batch)
 
-        try:
-            if self._kernel_sync is None:
-                self._kernel_sync = KernelSync(self._wal)
-            self._kernel_sync.start(synced)
-        except NoKernelSync as error:
-            logger.debug("The store %s is synced by a thread: %s", self.path, error)
-            self._kernel_syncs = False
-        return self._kernel_syncs
+    def _give_up_kernel(self, error: Exception | str) -> None:
+        self._kernel_syncs = self._in_kernel = False
+        logger.info("Store %s is synced by a thread: kernel AIO is not usable: %s", self.path, error)
 
-    def _checkpoint_is_due(self) -> bool:
-        assert self._wal_index is not None
-        pages = int.from_bytes(os.pread(self._wal_index, 4, _WAL_PAGES_AT), sys.byteorder)
-        if pages < self._moved_pages:  # it began anew
+    def _overdue(self, batch: list[Write]) -> None:
+        """A batch that still waits is the thread's, whatever the kernel says later; without a thread it is lost."""
+        self._watch = None
+        waiting = self._batch
+        if waiting is None:
+            return
+        if waiting is batch and self._in_kernel:
+            self._give_up_kernel(f"no answer within {_OVERDUE_S:g} s")
+            self._batches.put((batch, True))
+        if not self._disk_thread.is_alive():
+            self._lost("its disk thread ended")
+            self._committed(waiting)
+        else:
+            self._watch = self._loop.call_later(_OVERDUE_S, self._overdue, waiting)
+
+    def _checkpoint_is_due(self, index: bytes) -> bool:
+        pages = int.from_bytes(index[16:20], sys.byteorder)
+        if pages < self._moved_pages:  # the log began from its start again
             self._moved_pages = 0
         return pages - self._moved_pages > _CHECKPOINT_PAGES
 
-    def _lost(self, batch: list[_Write], error: OSError) -> None:
-        """The system forgets what it could not write: what the disk has now is anybody's guess."""
-        self._broken = True
-        logger.critical("The disk failed to keep %s: %s. Nothing more is accepted until a restart", self.path, error)
-        for write in batch:
-            write.result, write.error = None, write.error or StoreError(f"the disk failed to keep it: {error}")
+    def _lost(self, why: str) -> None:
+        """What the disk has is not known: the system forgets what it could not write, and says so only once."""
+        if self._broken is None:
+            self._broken = why
+            logger.critical("Store %s is lost: %s; writes are refused until the engine is restarted", self.path, why)
 
-    def _committed(self, batch: list[_Write]) -> None:
-        self._busy = False
+    def _committed(self, batch: list[Write]) -> None:
+        if batch is not self._batch:
+            return  # the watch was quicker
+        now = self._loop.time()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_S
+            missing = self._files.missing()
+            if missing is not None:
+                self._lost(missing)
+        self._batch = None
         for write in batch:
             self._waiting_bytes -= write.size
+        if self._broken is not None:
+            batch = [*batch, *self._waiting]
+            self._waiting = []
+            self._waiting_bytes = 0
+            for write in batch:
+                write.fail(StoreError(f"write not acknowledged: {self._broken}"))
         if self._waiting:
-            self._hand_over()  # first: the disk works while we tell
+            self._hand_over()  # first: the disk works while the callers get their answers
         for write in batch:
             try:
                 write.done(write.result, write.error)
             except Exception:
-                logger.exception("What waited for a write failed")
-        if self._closing is not None and not self._busy and not self._closing.done():
+                logger.exception("The receiver of a write's result failed")
+        if self._closing is not None and self._idle() and not self._closing.done():
             self._closing.set_result(None)
+
+    def _idle(self) -> bool:
+        return self._batch is None and not self._waiting
 
     # -- in the thread of the disk --------------------------------------------------------------------------------
 
     def _persist_on(self) -> None:
         while (order := self._batches.get()) is not None:
             batch, written = order
-            if not written:
-                self._write(batch)
-            self._persist(batch)
+            try:
+                if not written:
+                    self._writer.write(batch)
+                self._persist(batch)
+            except BaseException as error:
+                self._lost(f"fsync failed: {str(error) or type(error).__name__}")
             try:
                 self._loop.call_soon_threadsafe(self._committed, batch)
             except RuntimeError:
-                return  # the loop is closed: nobody waits
+                return  # the loop is closed: nothing waits
 
-    def _persist(self, batch: list[_Write]) -> None:
-        """Nobody else writes meanwhile, so that a checkpoint reaches all pages."""
+    def _persist(self, batch: list[Write]) -> None:
+        """With a batch nothing else writes meanwhile, so that a checkpoint reaches all pages. Without one: sync."""
+        index = os.pread(self._wal_index, 2 * INDEX_BYTES, 0)
+        if self._durability == "full" or not batch:
+            os.fdatasync(self._wal)
+            if index[:INDEX_BYTES] == index[INDEX_BYTES:]:  # else the loop writes just now
+                self._files.mark(index)
+        if batch and self._checkpoint_is_due(index):
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
         try:
-            if self._wal is None or self._wal_index is None:
-                self._wal = os.open(self.path.with_name("store.db-wal"), os.O_RDONLY)
-                self._wal_index = os.open(self.path.with_name("store.db-shm"), os.O_RDONLY)
-            if self._durability == "full":
-                os.fdatasync(self._wal)
-            if self._checkpoint_is_due():
-                _, self._moved_pages, _ = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            _, self._moved_pages, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
-            logger.error("The store %s cannot move what was written to its file: %s; trying again", self.path, error)
-        except OSError as error:
-            self._lost(batch, error)
-
-    # -- on the loop or in that thread, never both ----------------------------------------------------------------
-
-    def _write(self, batch: list[_Write]) -> None:
-        if not self._try(batch):
-            for write in batch:  # one of them cannot be done: the others shall not suffer
-                write.result, write.error = None, None
-                self._try([write])
-
-    def _try(self, batch: list[_Write]) -> bool:
-        """One transaction. False: it was rolled back, and a lone write has its error."""
-        connection = self._writer
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            _do(connection, batch)
-            connection.execute("COMMIT")
-        except Exception as error:
-            try:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                logger.exception("A write of the store %s could not be undone", self.path)
-            self._rolled_back()
-            if len(batch) == 1:
-                batch[0].result, batch[0].error = None, self._failure(error)
-            return False
-        if self._failing:
-            self._failing = False
-            logger.info("The store %s can be written again", self.path)
-        return True
-
-    def _failure(self, error: Exception) -> StoreError:
-        if isinstance(error, sqlite3.Error):
-            if not self._failing:
-                self._failing = True  # once, not for each of thousands
-                logger.error("The store %s fails: %s", self.path, error)
-        elif not isinstance(error, ValueError):
-            logger.error("A write of the store %s failed", self.path, exc_info=error)
-        return StoreError(str(error) or type(error).__name__)
+            if not self._checkpoint_fails:
+                self._checkpoint_fails = True  # once
+                logger.error("Store %s cannot be checkpointed: %s; retrying with each batch", self.path, error)
+            return
+        if self._checkpoint_fails:
+            self._checkpoint_fails = False
+            logger.info("Store %s is checkpointed again", self.path)
 
     # -- relaxed durability ---------------------------------------------------------------------------------------
 
@@ -440,37 +432,6 @@ class Database:
         self._sync = self._loop.call_later(self._sync_s, self._sync_now)
 
     def _sync_now(self) -> None:
-        self._slow.submit(_synced, self.path.with_name("store.db-wal"))
+        if self._batches.empty():  # else the disk is slow: one is enough
+            self._batches.put(([], True))
         self._sync_later()
-
-
-def _do(connection: sqlite3.Connection, batch: list[_Write]) -> None:
-    kinds: dict[Together, list[_Write]] = {}
-    for write in batch:
-        if write.together is not None:
-            kinds.setdefault(write.together, []).append(write)
-        elif write.work is not None:
-            if kinds:
-                _do_together(connection, kinds)
-            write.result = write.work(connection)
-    _do_together(connection, kinds)
-
-
-def _do_together(connection: sqlite3.Connection, kinds: dict[Together, list[_Write]]) -> None:
-    for together, writes in kinds.items():
-        results = together(connection, [write.what for write in writes])
-        for write, result in zip(writes, results, strict=True):
-            write.result = result
-    kinds.clear()
-
-
-def _synced(path: Path) -> None:
-    """What the system has of the file, on disk."""
-    try:
-        opened = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -16,6 +16,13 @@ Group: TypeAlias = tuple[str, str]
 class StoreError(Exception):
     """The store could not do it; the text is for whoever asked."""
 
+    @classmethod
+    def of(cls, error: Exception) -> StoreError:
+        """With that error as its cause."""
+        failure = cls(str(error) or type(error).__name__)
+        failure.__cause__ = error
+        return failure
+
 
 CLOSED = "the store is closed: the engine stops"
 

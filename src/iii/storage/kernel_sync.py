@@ -8,54 +8,78 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-Synced = Callable[[OSError | None], None]
 
 
 class NoKernelSync(Exception):
-    """The system does not offer it, or not for such a file."""
+    """The system does not offer it, not for such a file, or not now. Nothing is known of what it was to sync."""
+
+
+Synced = Callable[[OSError | NoKernelSync | None], None]
 
 
 class KernelSync:
-    """Syncs one file, once at a time. Used on the loop only."""
+    """Syncs one file, once at a time. Used on the loop only.
 
-    def __init__(self, descriptor: int) -> None:
+    caio makes exceptions of its own of errors of the kernel, and has None in the place of what it could not load. So
+    whatever it raises is NoKernelSync.
+    """
+
+    def __init__(self, path: Path) -> None:
         """Raises NoKernelSync."""
         try:
             from caio import linux_aio
 
             self._context: Any = linux_aio.Context(max_requests=1)
-        except (ImportError, OSError, SystemError, ValueError) as error:
-            raise NoKernelSync(str(error)) from None
-        self._operation = linux_aio.Operation
-        self._descriptor = descriptor
+            self._operation = linux_aio.Operation.fdsync
+            self._loop = asyncio.get_running_loop()
+            # Of its own: a descriptor reports a failed write once, and the thread's must report it too
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._loop.add_reader(self._context.fileno, self._ready)
+        except Exception as error:
+            raise NoKernelSync(_text(error)) from None
+        self._synced: Synced | None = None  # of what is pending
         self._pending: Any = None
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._context.fileno, self._ready)
 
     def start(self, synced: Synced) -> None:
-        """`synced` is told once what has been written so far is on the disk, or why it is not. Raises NoKernelSync."""
-        operation = self._operation.fdsync(self._descriptor)
+        """`synced` is called once: all that has been written so far is on the disk, or why not. Raises NoKernelSync."""
 
         def over(result: int) -> None:
-            self._pending = None
-            synced(OSError(-result, os.strerror(-result)) if result < 0 else None)
+            if self._synced is synced:
+                self._synced = self._pending = None
+                synced(OSError(-result, os.strerror(-result)) if result < 0 else None)
 
-        operation.set_callback(over)
         try:
-            self._context.submit(operation)
-        except (OSError, SystemError, ValueError) as error:
-            raise NoKernelSync(str(error)) from None
-        self._pending = operation  # until then nobody else holds it
+            self._synced = synced
+            self._pending = self._operation(self._descriptor)  # nothing else holds it
+            self._pending.set_callback(over)
+            self._context.submit(self._pending)
+        except Exception as error:
+            self._synced = None
+            raise NoKernelSync(_text(error)) from None
 
     def close(self) -> None:
-        self._loop.remove_reader(self._context.fileno)
+        """Safe to repeat."""
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._context.fileno)
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _ready(self) -> None:
         try:
-            self._context.poll()
-        except BlockingIOError:
-            pass  # told before
-        while self._context.process_events():
-            pass
+            try:
+                self._context.poll()
+            except BlockingIOError:
+                pass  # read before
+            while self._context.process_events():
+                pass
+        except Exception as error:
+            self.close()  # else the loop would call this again at once, for ever
+            synced, self._synced = self._synced, None
+            if synced is not None:
+                synced(NoKernelSync(_text(error)))
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__

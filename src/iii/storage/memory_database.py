@@ -70,4 +70,4 @@ class MemoryDatabase:
 def _failure(failure: Exception) -> StoreError:
     if not isinstance(failure, ValueError):  # which says what is wrong with the request
         logger.error("A store in memory failed", exc_info=failure)
-    return StoreError(str(failure) or type(failure).__name__)
+    return StoreError.of(failure)

@@ -68,7 +68,7 @@ class SqliteItems:
         try:
             for file, group, entries in old_groups(self._folder.parent, self._folder.name):
                 await self._import_once(file, group, entries)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             await self._database.close()
             raise StartFailure(f"old files in {self._folder.parent} cannot be imported: {error}") from None
 

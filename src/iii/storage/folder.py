@@ -1,0 +1,222 @@
+"""The folder of one store: who has it, whether it can be used, and whether its files are still those that were opened."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+
+from iii.net.start_failure import StartFailure
+from iii.storage.wal import NOTHING, Mark, Wal, mark_of
+
+logger = logging.getLogger(__name__)
+
+_MARK_AT = 32  # in the lock file; before it is the process id
+_LAST_FRAME_AT = 16  # in the WAL index (`mxFrame`, sqlite.org/walformat.html)
+_OTHERS = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_NOMEM")
+
+
+class StoreFolder:
+    """Taken by one process at a time.
+
+    Attributes:
+        path: of the folder.
+        database, wal, wal_index: its files.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "store.db"
+        self.wal = path / "store.db-wal"
+        self.wal_index = path / "store.db-shm"
+        self._lock: int | None = None
+        self._opened: list[tuple[Path, tuple[int, int]]] = []
+
+    def make(self) -> None:
+        """With the names of all new folders on disk. Raises OSError."""
+        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # only its owner reads it
+        for folder in missing:
+            sync_folder(folder.parent)
+
+    def take(self) -> None:
+        """Raises OSError, and StartFailure if another process has it."""
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(self._lock, _MARK_AT, 0).decode(errors="replace").strip()
+            raise StartFailure(
+                f"the store {self.path} is in use by another process (pid {owner or 'unknown'}): "
+                "stop that process, or give this engine another `file_path`"
+            ) from None
+        os.pwrite(self._lock, str(os.getpid()).encode().ljust(_MARK_AT), 0)
+
+    def release(self) -> None:
+        """Another process may have it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # -- how far the log is on disk -------------------------------------------------------------------------------
+
+    def mark(self, index: bytes) -> None:
+        """The log is on disk as far as these first bytes of the WAL index say.
+
+        Not synced itself: after a power cut it may be older, which only finds less damage.
+        """
+        assert self._lock is not None
+        try:  # of each batch: `suppress` would take as long as the rest
+            os.pwrite(self._lock, mark_of(index), _MARK_AT)
+        except Exception:
+            pass  # for the same reason
+
+    def forget_mark(self) -> None:
+        """From now on the log may be moved into the file and removed."""
+        assert self._lock is not None
+        with contextlib.suppress(Exception):  # then a start warns of a log that is missing
+            os.pwrite(self._lock, NOTHING, _MARK_AT)
+            os.fdatasync(self._lock)
+
+    # -- judging --------------------------------------------------------------------------------------------------
+
+    def judge(self, versions: int) -> None:
+        """Whether it can be used, without changing it. What a killed engine left in the log counts.
+
+        Raises OSError, sqlite3.Error, and StartFailure if it is damaged, or newer than `versions`.
+        """
+        assert self._lock is not None
+        mark = Mark.read(os.pread(self._lock, len(NOTHING), _MARK_AT))
+        file_bytes = self.database.stat().st_size if self.database.exists() else None
+        try:
+            wal = Wal(self.wal)
+        except FileNotFoundError:
+            wal = None
+        try:
+            if not file_bytes:
+                self._judge_without_file(file_bytes is None, wal)
+                return
+            taken = self._judge_file(file_bytes, wal, versions)
+            damage = None if wal is None else wal.damage(taken, mark)
+            if damage is not None:
+                raise self._damaged(damage, keep_log=True)
+            if mark is not None and mark.frames and (wal is None or wal.empty):
+                logger.error(
+                    "Store %s has no log any more: %s pages were acknowledged in it; unless another program moved them to "
+                    "store.db or a backup was restored, they are lost",
+                    self.database,
+                    mark.frames,
+                )
+        finally:
+            if wal is not None:
+                wal.close()
+
+    def _judge_without_file(self, missing: bool, wal: Wal | None) -> None:
+        """SQLite would begin a new file, and overwrite the log of the old one."""
+        if wal is not None and not wal.empty:
+            raise self._damaged(f"store.db is {'missing' if missing else 'empty'} beside its log", keep_log=True)
+        if not missing:
+            logger.warning("Store %s is empty (0 bytes); a new one begins", self.database)
+
+    def _judge_file(self, file_bytes: int, wal: Wal | None, versions: int) -> int:
+        """Frames of the log that SQLite takes."""
+        looking = looking_at(self.database)
+        try:
+            looking.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            version, pages, page_bytes = (
+                looking.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "page_count", "page_size")
+            )
+            if not pages:
+                raise self._damaged("not an SQLite file")
+            if file_bytes < pages * page_bytes and wal is None:
+                raise self._damaged(f"{file_bytes} bytes are there of {pages * page_bytes}")
+            taken = frames_taken(self.wal_index) if wal is not None else 0
+        finally:
+            looking.close()
+        if version > versions:
+            raise StartFailure(
+                f"the store {self.database} was written by a newer iii: it has version {version}, this iii knows "
+                f"versions up to {versions}. Start the newer iii"
+            )
+        return taken
+
+    def refused(self, error: sqlite3.Error) -> StartFailure:
+        """Why the engine cannot start with this store."""
+        if getattr(error, "sqlite_errorname", "").startswith(_OTHERS):
+            return StartFailure(f"cannot use the store {self.database}: {error}")
+        return self._damaged(str(error))
+
+    def _damaged(self, why: str, *, keep_log: bool = False) -> StartFailure:
+        kept = ""
+        if keep_log and self._copy_log():
+            kept = "; store.db-wal.damaged is a copy of the log"
+        return StartFailure(
+            f"the store {self.database} is damaged ({why}). It was left as it is{kept}. Put a backup in its place, or move it "
+            "away to begin with an empty one; store.db, store.db-wal and store.db-shm belong together. "
+            f"`iii store check {self.path}` tells more, `iii store salvage {self.path} NEW` copies what can be read"
+        )
+
+    def _copy_log(self) -> bool:
+        """Once: whoever opens store.db with other tools overwrites the log."""
+        copy = self.wal.with_name("store.db-wal.damaged")
+        if copy.exists():
+            return True
+        try:
+            shutil.copyfile(self.wal, copy)
+        except OSError:
+            copy.unlink(missing_ok=True)
+            return False
+        return True
+
+    # -- identity -------------------------------------------------------------------------------------------------
+
+    def opened(self, wal: int) -> None:
+        """Its files are open now: these are the ones. Raises OSError."""
+        assert self._lock is not None
+        self._opened = [
+            (
+                self.database,
+                _identity(os.stat(self.database)),
+            ),  # SQLite holds it open, so that no other gets its number
+            (self.wal, _identity(os.fstat(wal))),
+            (self.path / "lock", _identity(os.fstat(self._lock))),
+        ]
+
+    def missing(self) -> str | None:
+        """Which of its files is not the one that was opened: removed, replaced, or below another mount. Raises nothing."""
+        for path, identity in self._opened:
+            try:
+                if _identity(os.stat(path)) != identity:
+                    return f"{path.name} was replaced"
+            except Exception as error:
+                return f"{path.name}: {getattr(error, 'strerror', None) or error}"
+        return None
+
+
+def looking_at(database: Path) -> sqlite3.Connection:
+    """A connection that changes neither the file nor its log."""
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+
+
+def frames_taken(wal_index: Path) -> int:
+    """Frames of the log that SQLite takes, while a connection is open."""
+    with open(wal_index, "rb") as index:
+        return int.from_bytes(index.read(_LAST_FRAME_AT + 4)[_LAST_FRAME_AT:], sys.byteorder)
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in it, on disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -1,0 +1,217 @@
+"""durable C1, M1: whatever fails between a write and its acknowledgement, and how, the store answers (DESIGN §7)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import caio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iii.storage import database
+from iii.storage.database import Database
+from iii.storage.items import StoreError
+
+TABLE = ("CREATE TABLE numbers (n INTEGER PRIMARY KEY)",)
+DEADLINE_S = 20.0
+ERRORS = st.one_of(
+    st.sampled_from(sorted(errno.errorcode)).map(lambda number: OSError(number, os.strerror(number))),
+    st.sampled_from(
+        [
+            AttributeError,
+            OverflowError,
+            SystemError,
+            MemoryError,
+            ValueError,
+            RuntimeError,
+            ImportError,
+            BlockingIOError,
+        ]
+    ).map(lambda kind: kind("injected")),
+)
+SILENCE = "silence"  # the kernel never answers
+IN_KERNEL = ["Context", "fdsync", "set_callback", "submit", "poll", "process_events"]
+IN_SYSTEM = ["fdatasync", "pread", "pwrite"]
+
+
+class Faults:
+    """What fails at which of its calls, and whether something that was to reach the disk did."""
+
+    def __init__(self, planned: dict[tuple[str, int], Any]) -> None:
+        self.planned = planned
+        self.calls: dict[str, int] = {}
+        self.silent = False
+        self.sync_failed = False
+
+    def happen(self, name: str) -> None:
+        self.calls[name] = self.calls.get(name, 0) + 1
+        fault = self.planned.get((name, self.calls[name]))
+        if fault == SILENCE:
+            self.silent = True
+        elif fault is not None:
+            self.sync_failed |= name == "fdatasync"
+            raise fault
+
+    @contextmanager
+    def injected(self) -> Iterator[None]:
+        faults, real = self, {name: getattr(os, name) for name in IN_SYSTEM}
+
+        class Operation:
+            def __init__(self, real: Any) -> None:
+                self.real = real
+
+            def set_callback(self, callback: Any) -> None:
+                faults.happen("set_callback")
+                self.real.set_callback(lambda result: None if faults.silent else callback(result))
+
+            @classmethod
+            def fdsync(cls, descriptor: int) -> Operation:
+                faults.happen("fdsync")
+                return cls(linux_aio.Operation.fdsync(descriptor))
+
+        class Context:
+            def __init__(self, max_requests: int) -> None:
+                faults.happen("Context")
+                self.real = linux_aio.Context(max_requests=max_requests)
+                self.fileno = self.real.fileno
+
+            def submit(self, operation: Operation) -> None:
+                faults.happen("submit")
+                self.real.submit(operation.real)
+
+            def poll(self) -> None:
+                faults.happen("poll")
+                self.real.poll()
+
+            def process_events(self) -> int:
+                faults.happen("process_events")
+                return int(self.real.process_events())
+
+        def failing(name: str) -> Any:
+            def call(*arguments: Any) -> Any:
+                faults.happen(name)
+                return real[name](*arguments)
+
+            return call
+
+        linux_aio: Any = caio.linux_aio
+        with pytest.MonkeyPatch.context() as patched:
+            kernel = type("kernel", (), {"Operation": Operation, "Context": Context})
+            patched.setattr(caio, "linux_aio", None if ("caio", 1) in self.planned else kernel)
+            patched.setattr(database, "_OVERDUE_S", 0.05)
+            for name in IN_SYSTEM:
+                patched.setattr(os, name, failing(name))
+            yield
+
+
+async def numbers_after_faults(folder: Path, faults: Faults, durability: Any, slow: set[int], rounds: int) -> None:
+    store = Database(folder, TABLE, durability, sync_s=0.005)
+    await store.open()
+    acknowledged: list[int] = []
+    with faults.injected():
+        for begin in range(0, rounds * 3, 3):
+            refused_before = faults.sync_failed and store._broken is not None
+            answers = await asyncio.gather(*(written(store, n, n in slow) for n in range(begin, begin + 3)))
+            acknowledged += [n for n in answers if n is not None]
+            assert not (refused_before and any(n is not None for n in answers)), "accepted after a failed fsync"
+            if durability == "relaxed":
+                await asyncio.sleep(0.006)
+    assert not faults.sync_failed or store._broken is not None
+    killed = folder / "killed"
+    killed.mkdir()
+    for name in ("store.db", "store.db-wal", "lock"):  # as kill -9 would leave them
+        shutil.copyfile(folder / name, killed / name)
+    async with asyncio.timeout(DEADLINE_S):
+        await store.close()
+    again = Database(killed, TABLE)
+    await again.open()
+    kept = {n for (n,) in again.reader.execute("SELECT n FROM numbers")}
+    await again.close()
+    assert kept.issuperset(acknowledged)
+    with sqlite3.connect(folder / "store.db") as closed:
+        assert {n for (n,) in closed.execute("SELECT n FROM numbers")}.issuperset(acknowledged)
+    closed.close()
+
+
+async def written(store: Database, number: int, slow: bool) -> int | None:
+    answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+
+    def done(result: Any, error: StoreError | None) -> None:
+        assert not answer.done(), "answered twice"
+        answer.set_result(number if error is None else None)
+
+    store.write(lambda connection: connection.execute("INSERT INTO numbers VALUES (?)", (number,)), done, slow=slow)
+    async with asyncio.timeout(DEADLINE_S):
+        return await answer
+
+
+PLANS = st.dictionaries(
+    st.tuples(st.sampled_from([*IN_KERNEL, *IN_SYSTEM]), st.integers(1, 8)), ERRORS | st.just(SILENCE), max_size=4
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(PLANS, st.sampled_from(["full", "relaxed"]), st.sets(st.integers(0, 23), max_size=4))
+def test_C1_M1_whatever_fails_every_write_is_answered_and_none_that_was_acknowledged_is_missing(
+    planned: dict[tuple[str, int], Any], durability: str, slow: set[int]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="iii-store-") as folder:
+        asyncio.run(numbers_after_faults(Path(folder), Faults(planned), durability, slow, 8))
+
+
+@pytest.mark.parametrize("name", ["caio", *IN_KERNEL])
+def test_C1_a_kernel_that_does_not_sync_is_replaced_by_the_thread(name: str, tmp_path: Path) -> None:
+    """Every write is acknowledged: nothing was wrong with the disk."""
+    faults = Faults({(name, 1): OverflowError("Insufficient resources") if name != "poll" else SILENCE})
+
+    async def run() -> None:
+        store = Database(tmp_path, TABLE)
+        await store.open()
+        with faults.injected():
+            assert [await written(store, number, False) for number in range(5)] == list(range(5))
+        assert not store._kernel_syncs
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_M1_relaxed_a_failed_fsync_is_noticed_and_nothing_more_is_accepted(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = Database(tmp_path, TABLE, "relaxed", sync_s=0.001)
+        await store.open()
+        faults = Faults({("fdatasync", 2): OSError(errno.EIO, "Input/output error")})
+        with faults.injected():
+            numbers = itertools.count()
+            async with asyncio.timeout(DEADLINE_S):
+                while await written(store, next(numbers), False) is not None:
+                    pass
+            assert faults.sync_failed
+            assert await written(store, next(numbers), False) is None
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_C1_a_disk_thread_that_died_is_noticed(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = Database(tmp_path, TABLE)
+        await store.open()
+        store._batches.put(None)
+        store._disk_thread.join()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(database, "_OVERDUE_S", 0.01)
+            assert await written(store, 0, True) is None
+        await store.close()
+
+    asyncio.run(run())
