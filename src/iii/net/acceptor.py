@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 
+from iii.net import descriptors
 from iii.net.connections import Connections
 from iii.net.door import Door, Route
 from iii.net.listening import in_url, listen, port_of
@@ -32,6 +33,7 @@ class Acceptor:
         self._doors: set[Door] = set()
         self._accepting: set[asyncio.Task[None]] = set()
         self._log = LogLimit(logger)
+        self._pauses = False  # it accepts nothing for now
 
     @property
     def address(self) -> str:
@@ -68,13 +70,19 @@ class Acceptor:
 
     def _accept(self, bound: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
+            if descriptors.scarce(bound.fileno()):
+                self._pause(bound, f"{descriptors.limit()} open files are the limit, and some are kept for stores")
+                return
             try:
                 accepted, _ = bound.accept()
             except (BlockingIOError, InterruptedError):
+                if self._pauses:  # none waits any more
+                    self._pauses = False
+                    logger.info("Connections accepted again at %s", self.address)
                 return
             except OSError as error:
                 if error.errno not in _NOT_OUR_FAULT:
-                    self._pause(bound, error)
+                    self._pause(bound, str(error.strerror))
                     return
                 continue
             accepted.setblocking(False)
@@ -91,9 +99,13 @@ class Acceptor:
         if not self._bound:  # stopped meanwhile
             self._shut_doors()
 
-    def _pause(self, bound: socket.socket, error: OSError) -> None:
+    def _pause(self, bound: socket.socket, why: str) -> None:
         """Such as too many open files: who waits is let in later, not turned away."""
-        self._log.warning("Cannot accept connections for now: %s", error.strerror)
+        if not self._pauses:
+            self._pauses = True
+            logger.warning(
+                "Connections not accepted at %s: %s; retrying each %g s", self.address, why, ACCEPT_ERROR_PAUSE_S
+            )
         self._loop.remove_reader(bound)
         self._loop.call_later(ACCEPT_ERROR_PAUSE_S, self._resume, bound)
 

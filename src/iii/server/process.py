@@ -15,6 +15,7 @@ from typing import Literal
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.engine.module import Module
+from iii.net.descriptors import limit, raise_limit
 from iii.net.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
@@ -44,6 +45,7 @@ def run(config: ServerConfig) -> int:
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
         logging.getLogger("iii.server.config_file").warning("%s", warning)
+    raise_limit()
     signals = Signals(writer.flush)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -167,6 +169,7 @@ class EngineServer:
             "configuration": self._config.source,
             "log level": log.level_in_force(self._config.log_level),
             "log format": "json" if log.is_json(self._config.log_format) else "default",
+            "open files at most": limit(),
             "workers connect to": addresses,
         }
         logger.info("Engine ready", extra={"fields": told})

@@ -4,8 +4,12 @@ import asyncio
 import resource
 import socket
 import struct
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,7 +21,7 @@ from iii.net.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
 from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import RawSocket
-from tests.processes import EngineProcess, LineProcess, free_port
+from tests.processes import EngineProcess, LineProcess, environment, free_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -171,12 +175,80 @@ async def test_01_1_1_out_of_files_the_listener_waits_and_goes_on(open_listener:
             psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE, (process.open_files(), limits[1]))
             clients = [await RawSocket.connect(process.port) for _ in range(5)]
             assert await worker.answers_ping()
-            while "Cannot accept connections" not in process.log():
+            while "Connections not accepted" not in process.log():
                 assert await worker.answers_ping()
             psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE, limits)
             for client in clients:
                 client.write(b"GET /nope HTTP/1.1\r\n\r\n")
                 assert (await client.answer())[0] == 404
                 client.drop()
-        assert process.log().count("Cannot accept connections") <= 2
+            while "Connections accepted again" not in process.log():
+                assert await worker.answers_ping()
+        assert process.log().count("Connections not accepted") == 1
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits
+
+
+FEW_FILES = """\
+workers:
+  - {name: iii-worker-manager, config: {port: WORKERS}}
+  - {name: iii-stream, config: {port: STREAMS}}
+  - {name: iii-http, config: {port: HTTP}}
+  - {name: iii-state, config: {adapter: {name: kv, config: {store_method: file_based, file_path: data}}}}
+"""
+CLIENTS = 150
+
+
+def test_core_15_out_of_files_every_port_waits_without_spinning_and_files_are_kept(tmp_path: Path) -> None:
+    ports = {name: free_port() for name in ("WORKERS", "STREAMS", "HTTP")}
+    text = FEW_FILES
+    for name, port in ports.items():
+        text = text.replace(name, str(port))
+    (tmp_path / "iii.yaml").write_text(text)
+    log = tmp_path / "log"
+    log.touch()
+    command = f"ulimit -n {CLIENTS}; exec {sys.executable} -m iii.cli -c iii.yaml > log 2>&1"
+    with subprocess.Popen(["sh", "-c", command], cwd=tmp_path, env=environment()) as process, ExitStack() as stack:
+        stack.callback(process.kill)
+        wait_for(lambda: "Engine ready" in log.read_text())
+        engine = psutil.Process(process.pid)
+        clients = {
+            name: [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(CLIENTS)]
+            for name, port in ports.items()
+        }
+        for name in ("WORKERS", "STREAMS"):
+            wait_for(lambda: f"Connections not accepted at 127.0.0.1:{ports[name]}: " in log.read_text())  # noqa: B023
+        wait_for(lambda: f"HTTP connections not accepted at port {ports['HTTP']}: " in log.read_text())
+        assert engine.num_fds() <= CLIENTS - 8
+        before = engine.cpu_times()
+        time.sleep(0.5)
+        after = engine.cpu_times()
+        assert after.user + after.system - before.user - before.system < 0.2  # granian alone takes all of one core
+        for group in clients.values():
+            for client in group[:-1]:
+                client.close()
+        for group in clients.values():
+            group[-1].settimeout(20)
+            group[-1].sendall(b"GET /nope HTTP/1.1\r\nHost: engine\r\n\r\n")
+            assert group[-1].recv(100).startswith(b"HTTP/1.1 404 ")
+        assert log.read_text().count(f"Connections not accepted at 127.0.0.1:{ports['WORKERS']}: ") == 1
+        process.terminate()
+        assert process.wait(10) == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_core_15_the_soft_limit_of_open_files_is_raised_to_the_hard_one() -> None:
+    script = (
+        "from iii.net import descriptors as d; a = d.limit(); d.raise_limit(); d.raise_limit(); print(a, d.limit())"
+    )
+    told = subprocess.run(
+        ["sh", "-c", f"ulimit -Sn 300; ulimit -Hn 5000; exec {sys.executable} -c '{script}'"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.stdout == "300 5000\n"
+
+
+def wait_for(condition: Callable[[], bool], deadline_s: float = 20) -> None:
+    give_up_at = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.02)

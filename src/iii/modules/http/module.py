@@ -21,6 +21,7 @@ from iii.modules.http.routes import Route, RouteConflict, RouteTable
 from iii.modules.http.server import HttpServer
 from iii.modules.http.settings import Settings
 from iii.modules.http.trigger_config import HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
+from iii.net.descriptors import http_connections
 from iii.net.listening import in_url, is_loopback, listen, port_of
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -56,7 +57,8 @@ class Http(Module):
         bound = await listen(self.config.host, self.config.port)
         self.port = port_of(bound[0])
         for each in bound:
-            server = HttpServer(self.application, each, self.config.idle_timeout)
+            share = max(1, http_connections() // len(bound))
+            server = HttpServer(self.application, each, self.config.idle_timeout, share)
             server.start()
             self._servers.append(server)
         logger.info("HTTP ready", extra={"fields": {"routes are served at": f"http://{self.address}"}})

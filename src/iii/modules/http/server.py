@@ -16,13 +16,14 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Embedded
 
 from iii.modules.http.client import Receive, Send
+from iii.net.descriptors import waiting
 from iii.net.listening import BACKLOG
 
 logger = logging.getLogger(__name__)
 
 CUT_S = 1.0  # until granian has noticed that its connections were cut
 HEAD_BYTES = 256 * 1024
-CONNECTIONS = 1_000_000  # the system's limit of open files is the one that counts
+LOOK_S = 1.0  # between two looks at how many clients wait to be accepted
 
 # granian configures the log of the whole process; incrementally it leaves our handlers alone
 _KEEP_OUR_LOG = {"incremental": True, "formatters": {}, "handlers": {}, "loggers": {}}
@@ -33,14 +34,26 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 class HttpServer:
     """Serves one listening socket until it is stopped."""
 
-    def __init__(self, application: Application, listening: socket.socket, idle_timeout_ms: int) -> None:
-        """`idle_timeout_ms`: for a request head, and for the next one on an idle connection."""
+    def __init__(
+        self, application: Application, listening: socket.socket, idle_timeout_ms: int, connections: int
+    ) -> None:
+        """
+        Args:
+            idle_timeout_ms: for a request head, and for the next one on an idle connection.
+            connections: open at most; further clients wait. Out of descriptors granian would not wait but spin.
+        """
         self._address = listening.getsockname()
-        self._server = _Embedded(application, listening, idle_timeout_ms)
+        self._watched = listening.dup()
+        self._connections_most = connections
+        self._full_looks = 0
+        self._look: asyncio.TimerHandle | None = None
+        self._server = _Embedded(application, listening, idle_timeout_ms, connections)
         self._serving: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve())
+        loop = asyncio.get_running_loop()
+        self._serving = loop.create_task(self._server.serve())
+        self._look = loop.call_later(LOOK_S, self._look_at_clients)
 
     async def stop(self, limit_s: float) -> None:
         """Close the port and idle connections at once; cut after `limit_s` the connections that are still at work.
@@ -48,8 +61,10 @@ class HttpServer:
         Requests at work are ended by the application. granian alone would wait without a limit for half a request
         head and for a client that does not read (L4).
         """
-        if self._serving is None:
+        self._watched.close()
+        if self._serving is None or self._look is None:
             return
+        self._look.cancel()
         self._server.stop()  # type: ignore[no-untyped-call]
         if not await _over(self._serving, limit_s):
             open_sockets = list(self._connections())
@@ -62,6 +77,15 @@ class HttpServer:
                     each.shutdown(socket.SHUT_RDWR)
             if not await _over(self._serving, CUT_S):
                 logger.error("HTTP server did not stop within %g s; its connections are left to the process", CUT_S)
+
+    def _look_at_clients(self) -> None:
+        self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_at_clients)
+        self._full_looks = self._full_looks + 1 if waiting(self._watched) else 0
+        if self._full_looks == 2:  # not only at the moment of the look
+            logger.warning(
+                "HTTP connections not accepted at port %s: %s are open, which is the limit; further clients wait",
+                self._address[1], self._connections_most,
+            )  # fmt: skip
 
     def _connections(self) -> Iterator[socket.socket]:
         """Copies of the accepted sockets: granian keeps its connections to itself, the system knows them."""
@@ -101,7 +125,9 @@ async def _over(task: asyncio.Task[None], limit_s: float) -> bool:
 class _Embedded(Embedded):
     """On a socket that is ours: granian's own would share a port that another process has (L2)."""
 
-    def __init__(self, application: Application, listening: socket.socket, idle_timeout_ms: int) -> None:
+    def __init__(
+        self, application: Application, listening: socket.socket, idle_timeout_ms: int, connections: int
+    ) -> None:
         super().__init__(
             application,
             interface=Interfaces.ASGINL,
@@ -109,8 +135,7 @@ class _Embedded(Embedded):
             websockets=False,
             log_enabled=False,
             log_dictconfig=_KEEP_OUR_LOG,
-            backlog=CONNECTIONS,
-            backpressure=CONNECTIONS,
+            backpressure=connections,
             http1_settings=HTTP1Settings(header_read_timeout=idle_timeout_ms, max_buffer_size=HEAD_BYTES),
         )
         self._listening = listening
