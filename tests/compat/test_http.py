@@ -95,4 +95,4 @@ def test_03_a_route_of_every_published_client(
         with pytest.raises(http.client.IncompleteRead):  # an aborted transfer, not a clean end
             answer.read()
         connection.close()
-    eventually(lambda: ask(http_port, "GET", f"{base}/events")[0] == 404)
+    eventually(lambda: ask(http_port, "GET", f"{base}/events")[0] == 503)  # the worker has left (P13)
