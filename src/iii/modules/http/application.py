@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LENGTHLESS = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT)
 ANSWER_S = 0.5  # for a request that was broken off to say so
 
 
@@ -171,7 +172,7 @@ async def _in_turn(exchange: Exchange) -> Answer | None:
 async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange) -> None:
     """Raises ClientGone, StreamCut."""
     head = exchange.head
-    headers = without_length(head.headers) if head.status == HTTPStatus.NO_CONTENT else head.headers
+    headers = head.headers if head.status not in _LENGTHLESS else without_length(head.headers)
     await client.begin(_completed(Answer(head.status, headers, b""), request, settings))
     if request.method == "HEAD" or head.status in NO_BODY:
         await client.end()

@@ -17,6 +17,10 @@ _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
 # The server decides about the connection and where a body ends
 _SERVERS = frozenset((b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"))
 
+# Of these there is one, or clients differ in which they believe (RFC 9110 §5.3)
+_SINGLE = frozenset((b"content-type", b"content-range", b"date", b"etag", b"last-modified", b"location",
+                     b"retry-after", b"server"))  # fmt: skip
+
 
 def header_map(headers: Headers) -> dict[str, str]:
     """By lower-case name; repeated ones are joined by a comma, cookies by a semicolon."""
@@ -75,6 +79,9 @@ def _valid(pairs: Iterable[tuple[str, str]]) -> Headers:
             continue
         if not _NAME(key) or not _VALUE(value):
             logger.warning("Response header %.100r of a handler is not valid and left out", name)
+            continue
+        if key in _SINGLE and any(known == key for known, _ in headers):
+            logger.warning("Response header %.100r of a handler is repeated: the first one is sent", name)
             continue
         headers.append((key, value))
     return headers

@@ -12,7 +12,7 @@ from iii.modules.http.failure import JSON_TYPE
 from iii.modules.http.headers import content_type_of, response_headers, without_length
 from iii.modules.http.json_body import compact, is_json
 
-NO_BODY = (204, 304)
+NO_BODY = (204, 205, 304)
 
 
 class _Result(Struct):
@@ -46,6 +46,8 @@ def _answer(result: bytes, no_body: bytes) -> Answer | None:
     if status < 200:
         return None
     headers = [] if sent.headers is UNSET else without_length(response_headers(_headers(sent.headers)))
+    if status in NO_BODY:  # and nothing that would describe one
+        return Answer(status, headers, b"")
     text = no_body if sent.body is UNSET else bytes(sent.body)
     content_type = content_type_of(headers)
     if content_type is None:
@@ -53,7 +55,7 @@ def _answer(result: bytes, no_body: bytes) -> Answer | None:
         body = compact(text)
     else:
         body = _typed_body(text, content_type)
-    return Answer(status, headers, b"" if status in NO_BODY else body)
+    return Answer(status, headers, body)
 
 
 def _status(sent: Raw | UnsetType) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -67,14 +67,11 @@ class HttpServer:
         self._look.cancel()
         self._server.stop()  # type: ignore[no-untyped-call]
         if not await _over(self._serving, limit_s):
-            open_sockets = list(self._connections())
+            cut = self._cut()
             logger.warning(
                 "HTTP connections cut: %s clients neither finished their request nor read their answer within %g s",
-                len(open_sockets), limit_s,
+                cut, limit_s,
             )  # fmt: skip
-            for each in open_sockets:
-                with each, suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
             if not await _over(self._serving, CUT_S):
                 logger.error("HTTP server did not stop within %g s; its connections are left to the process", CUT_S)
 
@@ -87,17 +84,20 @@ class HttpServer:
                 self._address[1], self._connections_most,
             )  # fmt: skip
 
-    def _connections(self) -> Iterator[socket.socket]:
-        """Copies of the accepted sockets: granian keeps its connections to itself, the system knows them."""
+    def _cut(self) -> int:
+        """End the accepted connections; how many. granian keeps them to itself, but the system knows them."""
+        cut = 0
         for name in os.listdir("/dev/fd"):
             try:
-                each = socket.socket(fileno=os.dup(int(name)))
+                each = socket.socket(fileno=int(name))
             except OSError:  # no socket, or just closed
                 continue
             if self._is_ours(each):
-                yield each
-            else:
-                each.close()
+                cut += 1
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            each.detach()  # it stays granian's
+        return cut
 
     def _is_ours(self, each: socket.socket) -> bool:
         host, port = self._address[:2]

@@ -132,9 +132,22 @@ def test_03_A7_7_the_server_decides_about_the_connection(name: str) -> None:
     assert answer({"headers": [f"{name}: 5"]}).headers == [JSON_TYPE]
 
 
-@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("status", [204, 205, 304])
 def test_03_check_27_no_body_where_http_has_none(status: int) -> None:
-    assert answer({"status_code": status, "body": {"a": 1}}).body == b""
+    assert answer({"status_code": status, "body": {"a": 1}}) == Answer(status, [], b"")
+    assert answer({"status_code": status, "headers": {"ETag": "x"}}) == Answer(status, [(b"etag", b"x")], b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Content-Type": ["text/a", "text/b"]}, ["Content-Type: text/a", "content-type: text/b"],
+     {"Content-Type": "text/a", "content-type": "text/b"}],
+)  # fmt: skip
+def test_http_minor_a_header_that_is_single_is_sent_once(headers: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert answer({"headers": headers, "body": "x"}) == Answer(200, [(b"content-type", b"text/a")], b"x")
+    assert "is repeated" in caplog.text
+    cookies = {"Set-Cookie": ["a=1", "b=2"], "Link": ["<a>", "<b>"]}
+    assert len(answer({"headers": cookies}).headers) == 5
 
 
 def test_03_A9_3_a_middleware_responds() -> None:
