@@ -79,6 +79,11 @@ class Outbox:
         """Whether nothing more is taken."""
         return self._room < 0
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits here; up to 2 MiB more are with the transport."""
+        return self._queued
+
     def send(self, message: bytes, urgent: bool = False) -> Backlog | None:
         """Queue one text message; nothing happens once closed.
 

@@ -411,6 +411,37 @@ async def test_05_check_59_a_client_that_never_reads_is_closed_and_disturbs_nobo
     assert "closed: more than 256 messages wait for it" in caplog.text
 
 
+async def test_what_waits_for_a_client_is_bounded_in_bytes(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """Large events: 256 of them would be too many."""
+    with socket.socket() as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", hall.streams.server.port))
+        join = {"subscriptionId": "s", "streamName": "chat", "groupId": "g"}
+        stuck.sendall(upgrade_request("/") + client_frame({"type": "join", "data": join}))
+        await until(lambda: hall.streams.server.open_sockets == 1 and len(hall.streams._hub) == 1)
+        for number in range(30):
+            text = "x" * 500_000
+            await hall.call(
+                "stream::send", stream_name="chat", group_id="g", type="t", data={"n": number, "text": text}
+            )
+        await until(lambda: not hall.streams.server.open_sockets)
+    assert "closed: more than 8 MiB wait for it" in caplog.text
+
+
+async def test_snapshots_for_a_client_that_does_not_read_wait_and_all_come_when_it_does(hall: Hall) -> None:
+    size, joins = 1_000_000, 60
+    await hall.call("stream::set", stream_name="chat", group_id="g", item_id="i", data="x" * size)
+    client = await hall.client()
+    for number in range(joins):
+        await client.join("g", subscription=f"s{number}")
+    (stream_socket,) = hall.streams.server._sockets()
+    await until(lambda: stream_socket._paused and stream_socket._joining)
+    await asyncio.sleep(0.1)
+    assert stream_socket.outbox.waiting_bytes < 10 * size
+    for _ in range(joins):
+        assert (await client.frame())["event"]["type"] == "sync"
+
+
 async def test_05_check_60_a_port_that_is_taken_ends_the_start(open_hall: Open) -> None:
     hall = await open_hall()
     with socket.socket() as other:

@@ -17,7 +17,7 @@ from iii.net.connections import Connections
 from iii.net.framing import text_frames
 from iii.net.web_socket import WebSocket
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import KIB
+from iii.protocol.limits import KIB, MIB
 from iii.storage.items import Group
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ SEND_BUFFER_BYTES = 128 * KIB  # in the system; it takes twice that
 SUBSCRIPTIONS = 10_000  # of one socket
 FRAMES_WAITING = 1000  # joins and leaves of one socket that wait for others
 HELD_EVENTS = 10_000  # of one subscription that waits for its first frame
+HELD_BYTES = 8 * MIB  # of their events
+WAITING_BYTES = 8 * MIB  # of events that may wait for a client, beside its snapshots
+SNAPSHOTS = 8  # of one client that are read at once; further ones wait, and all while it does not take what it has
 
 
 class JoinData(msgspec.Struct, rename="camel"):
@@ -63,13 +66,14 @@ class _Held(NamedTuple):
 class _Subscription:
     """A group, or one item of it; `held` collects its events until the first frame is sent, then it is None."""
 
-    __slots__ = ("exact", "group", "held", "item_id")
+    __slots__ = ("exact", "group", "held", "held_bytes", "item_id")
 
     def __init__(self, data: JoinData, exact: bool) -> None:
         self.group: Group = (data.stream_name, data.group_id)
         self.item_id = data.id
         self.exact = exact  # its first frame has every change that was told before
         self.held: list[_Held] | None = []
+        self.held_bytes = 0
 
     def wants(self, event: Event) -> bool:
         return self.item_id is None or self.item_id == event.item_id
@@ -78,7 +82,7 @@ class _Subscription:
 class StreamSocket(WebSocket):
     """A client."""
 
-    __slots__ = ("_by_group", "_first", "_gone", "_paused", "_server", "_subscriptions", "_tasks", "_turns", "_waiting", "context", "max_message_bytes", "subprotocol")  # fmt: skip
+    __slots__ = ("_by_group", "_first", "_gone", "_joining", "_paused", "_room_bytes", "_server", "_snapshots", "_subscriptions", "_tasks", "_turns", "_waiting", "context", "max_message_bytes", "subprotocol")  # fmt: skip
 
     def __init__(
         self,
@@ -98,7 +102,10 @@ class StreamSocket(WebSocket):
         self._by_group: dict[Group, list[_Subscription]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, deque[Frame]] = {}  # by subscription id: one frame after another
-        self._waiting = 0  # events, while the client does not take more
+        self._waiting = 0  # messages since the client does not take more
+        self._room_bytes = WAITING_BYTES  # of what waits; a snapshot makes room for itself
+        self._snapshots = 0  # being read
+        self._joining: deque[asyncio.Future[None]] = deque()  # whose snapshots come later
         self._paused = False
         self._gone = False
 
@@ -151,6 +158,9 @@ class StreamSocket(WebSocket):
         self._paused = False
         self._waiting = 0
         super().resume_writing()
+        if self.outbox.waiting_bytes <= WAITING_BYTES:
+            self._room_bytes = WAITING_BYTES
+        self._next_snapshot()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         super().on_ws_disconnected(transport)
@@ -170,7 +180,8 @@ class StreamSocket(WebSocket):
             if not (subscription.exact and event.stored):
                 held_for = held_for or subscription
         if held_for is not None and held_for.held is not None:
-            if len(held_for.held) >= HELD_EVENTS:
+            held_for.held_bytes += len(event.envelope)
+            if len(held_for.held) >= HELD_EVENTS or held_for.held_bytes > HELD_BYTES:
                 self._too_slow("too many events before the first frame")
             else:
                 held_for.held.append(_Held(event, frames))
@@ -180,6 +191,9 @@ class StreamSocket(WebSocket):
             self._waiting += 1
             if self._waiting > self._server.channel_size:
                 self._too_slow(f"more than {self._server.channel_size} messages wait for it")
+                return
+            if self.outbox.waiting_bytes > self._room_bytes:
+                self._too_slow(f"more than {WAITING_BYTES // MIB} MiB wait for it")
                 return
         for frame in frames:
             self.outbox.send_frame(frame)  # type: ignore[arg-type]  # a view is as good
@@ -240,6 +254,35 @@ class StreamSocket(WebSocket):
             if not self._gone:
                 self._send(text_frames(envelope(server.timestamps.next(group), group, data.id, UNAUTHORIZED)))
             return
+        await self._turn_for_snapshot()
+        try:
+            await self._subscribe(data, group)
+            await asyncio.sleep(0)  # then it is written, or the transport has said that it has enough
+        finally:
+            self._snapshots -= 1
+            self._next_snapshot()
+
+    async def _turn_for_snapshot(self) -> None:
+        if self._joining or not self._takes_snapshots:
+            turn: asyncio.Future[None] = self.connections.loop.create_future()
+            self._joining.append(turn)
+            await turn
+        self._snapshots += 1
+        self._next_snapshot()
+
+    def _next_snapshot(self) -> None:
+        while self._joining and self._takes_snapshots:
+            turn = self._joining.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break  # it says when it is through
+
+    @property
+    def _takes_snapshots(self) -> bool:
+        return self._snapshots < SNAPSHOTS and not self._paused
+
+    async def _subscribe(self, data: JoinData, group: Group) -> None:
+        server = self._server
         if self._gone:
             return
         if len(self._subscriptions) >= SUBSCRIPTIONS:
@@ -260,6 +303,7 @@ class StreamSocket(WebSocket):
             elif subscription.held is not None and not self._gone:
                 timestamp = server.timestamps.next(group) if begun is None else begun
                 sync = envelope(timestamp, group, data.id, change(b"sync", result or b"null"))
+                self._room_bytes = max(self._room_bytes, self.outbox.waiting_bytes + len(sync) + WAITING_BYTES)
                 self._send(text_frames(sync))
             self._go_live(subscription)
             if not synced.done():
