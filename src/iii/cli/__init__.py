@@ -18,6 +18,7 @@ COMMANDS = {
     "queue": "iii.cli.queue",
     "cron": "iii.cli.cron",
     "stream": "iii.cli.stream",
+    "store": "iii.cli.store",
     "update": "iii.cli.update",
 }
 _STARTING = ("start", "run", "serve")  # what people try who want the engine

@@ -14,7 +14,7 @@ _UNESCAPED = re.compile(
 )  # hostile ones that JSON leaves as they are
 _NUMBERS = frozenset(
     {
-        "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD", "ATTEMPTS",
+        "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD", "ATTEMPTS", "ROWS",
     }
 )  # fmt: skip
 

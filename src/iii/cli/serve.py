@@ -22,6 +22,7 @@ commands:
   queue           jobs and dead letters; try them again
   cron list       schedules, and when they are due
   stream tail     the events of a group, as they happen
+  store check     look for damage in the files of an embedded store, without an engine; salvage too
   update          how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
 

@@ -44,9 +44,12 @@ class StoreFolder:
         for folder in missing:
             sync_folder(folder.parent)
 
-    def take(self) -> None:
-        """Raises OSError, and StartFailure if another process has it."""
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def take(self, *, to_look: bool = False) -> None:
+        """Raises OSError, and StartFailure if another process has it. To look at it nothing is written."""
+        lock = self.path / "lock"
+        if to_look and not lock.exists():
+            return
+        self._lock = os.open(lock, os.O_CLOEXEC | (os.O_RDONLY if to_look else os.O_RDWR | os.O_CREAT), 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,7 +58,8 @@ class StoreFolder:
                 f"the store {self.path} is in use by another process (pid {owner or 'unknown'}): "
                 "stop that process, or give this engine another `file_path`"
             ) from None
-        os.pwrite(self._lock, str(os.getpid()).encode().ljust(_MARK_AT), 0)
+        if not to_look:
+            os.pwrite(self._lock, str(os.getpid()).encode().ljust(_MARK_AT), 0)
 
     def release(self) -> None:
         """Another process may have it."""
@@ -76,6 +80,10 @@ class StoreFolder:
         except Exception:
             pass  # for the same reason
 
+    def marked(self) -> Mark | None:
+        """How far the log was on disk; None: nothing is known."""
+        return None if self._lock is None else Mark.read(os.pread(self._lock, len(NOTHING), _MARK_AT))
+
     def forget_mark(self) -> None:
         """From now on the log may be moved into the file and removed."""
         assert self._lock is not None
@@ -90,60 +98,59 @@ class StoreFolder:
 
         Raises OSError, sqlite3.Error, and StartFailure if it is damaged, or newer than `versions`.
         """
-        assert self._lock is not None
-        mark = Mark.read(os.pread(self._lock, len(NOTHING), _MARK_AT))
+        version, damage = self.look()
+        if damage is not None:
+            raise self._damaged(damage)
+        if version > versions:
+            raise StartFailure(
+                f"the store {self.database} was written by a newer iii: it has version {version}, this iii knows "
+                f"versions up to {versions}. Start the newer iii"
+            )
+
+    def look(self) -> tuple[int, str | None]:
+        """Its version, and why it is damaged. Raises OSError, and sqlite3.Error if SQLite cannot open it."""
         file_bytes = self.database.stat().st_size if self.database.exists() else None
         try:
             wal = Wal(self.wal)
         except FileNotFoundError:
             wal = None
         try:
-            if not file_bytes:
-                self._judge_without_file(file_bytes is None, wal)
-                return
-            taken = self._judge_file(file_bytes, wal, versions)
-            damage = None if wal is None else wal.damage(taken, mark)
-            if damage is not None:
-                raise self._damaged(damage, keep_log=True)
-            if mark is not None and mark.frames and (wal is None or wal.empty):
-                logger.error(
-                    "Store %s has no log any more: %s pages were acknowledged in it; unless another program moved them to "
-                    "store.db or a backup was restored, they are lost",
-                    self.database,
-                    mark.frames,
-                )
+            if file_bytes:
+                return self._look(file_bytes, wal)
+            # SQLite would begin a new file, and overwrite the log of the old one
+            if wal is not None and not wal.empty:
+                return 0, f"store.db is {'missing' if file_bytes is None else 'empty'} beside its log"
+            if file_bytes is not None:
+                logger.warning("Store %s is empty (0 bytes); a new one begins", self.database)
+            return 0, None
         finally:
             if wal is not None:
                 wal.close()
 
-    def _judge_without_file(self, missing: bool, wal: Wal | None) -> None:
-        """SQLite would begin a new file, and overwrite the log of the old one."""
-        if wal is not None and not wal.empty:
-            raise self._damaged(f"store.db is {'missing' if missing else 'empty'} beside its log", keep_log=True)
-        if not missing:
-            logger.warning("Store %s is empty (0 bytes); a new one begins", self.database)
-
-    def _judge_file(self, file_bytes: int, wal: Wal | None, versions: int) -> int:
-        """Frames of the log that SQLite takes."""
-        looking = looking_at(self.database)
+    def _look(self, file_bytes: int, wal: Wal | None) -> tuple[int, str | None]:
+        looking = looking_at(self.database, log=wal is not None)
         try:
             looking.execute("SELECT count(*) FROM sqlite_master").fetchone()
             version, pages, page_bytes = (
                 looking.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "page_count", "page_size")
             )
-            if not pages:
-                raise self._damaged("not an SQLite file")
-            if file_bytes < pages * page_bytes and wal is None:
-                raise self._damaged(f"{file_bytes} bytes are there of {pages * page_bytes}")
             taken = frames_taken(self.wal_index) if wal is not None else 0
         finally:
             looking.close()
-        if version > versions:
-            raise StartFailure(
-                f"the store {self.database} was written by a newer iii: it has version {version}, this iii knows "
-                f"versions up to {versions}. Start the newer iii"
+        if not pages:
+            return 0, "not an SQLite file"
+        mark = self.marked()
+        if wal is not None and not wal.empty:
+            return version, wal.damage(taken, mark)
+        if mark is not None and mark.frames:
+            logger.error(
+                "Store %s has no log any more: %s pages were acknowledged in it; unless another program moved them to "
+                "store.db or a backup was restored, they are lost",
+                self.database,
+                mark.frames,
             )
-        return taken
+        short = file_bytes < pages * page_bytes
+        return version, f"{file_bytes} bytes are there of {pages * page_bytes}" if short else None
 
     def refused(self, error: sqlite3.Error) -> StartFailure:
         """Why the engine cannot start with this store."""
@@ -151,10 +158,8 @@ class StoreFolder:
             return StartFailure(f"cannot use the store {self.database}: {error}")
         return self._damaged(str(error))
 
-    def _damaged(self, why: str, *, keep_log: bool = False) -> StartFailure:
-        kept = ""
-        if keep_log and self._copy_log():
-            kept = "; store.db-wal.damaged is a copy of the log"
+    def _damaged(self, why: str) -> StartFailure:
+        kept = "; store.db-wal.damaged is a copy of its log" if self._copy_log() else ""
         return StartFailure(
             f"the store {self.database} is damaged ({why}). It was left as it is{kept}. Put a backup in its place, or move it "
             "away to begin with an empty one; store.db, store.db-wal and store.db-shm belong together. "
@@ -164,9 +169,9 @@ class StoreFolder:
     def _copy_log(self) -> bool:
         """Once: whoever opens store.db with other tools overwrites the log."""
         copy = self.wal.with_name("store.db-wal.damaged")
-        if copy.exists():
-            return True
         try:
+            if copy.exists() or not self.wal.exists() or not self.wal.stat().st_size:
+                return copy.exists()
             shutil.copyfile(self.wal, copy)
         except OSError:
             copy.unlink(missing_ok=True)
@@ -198,9 +203,14 @@ class StoreFolder:
         return None
 
 
-def looking_at(database: Path) -> sqlite3.Connection:
-    """A connection that changes neither the file nor its log."""
-    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+def looking_at(database: Path, log: bool) -> sqlite3.Connection:
+    """A connection that changes neither the file nor its log.
+
+    Args:
+        log: there is one. Without one SQLite would make it, unless it is promised that nothing changes.
+    """
+    how = "mode=ro" if log else "immutable=1"
+    return sqlite3.connect(f"{database.absolute().as_uri()}?{how}", uri=True, check_same_thread=False)
 
 
 def frames_taken(wal_index: Path) -> int:

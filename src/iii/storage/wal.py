@@ -19,6 +19,7 @@ _FRAME = struct.Struct(">IIQII")  # page, pages of the file after a commit or 0,
 _MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # the byte order of the checksums
 _WORD = 0xFFFFFFFF
 INDEX_BYTES = 48
+_PAGE_BYTES = 4096  # of SQLite, unless a header says otherwise
 
 
 NOTHING = bytes(12)
@@ -58,7 +59,7 @@ class Wal:
 
     Attributes:
         empty: there are no frames: nobody wrote since the last checkpoint.
-        intact: its header is.
+        intact: its header is. If not, the salts are those of the first frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,18 +73,14 @@ class Wal:
             raise
         header = start[: _HEADER.size]
         self.empty = not any(start)
-        self.intact = False
-        if len(header) < _HEADER.size:
-            return
-        magic, _, page_bytes, _, salts, *sums = _HEADER.unpack(header)
-        self.page_bytes: int = page_bytes
-        self.salts: int = salts
+        magic, _, page_bytes, _, salts, *sums = _HEADER.unpack(header.ljust(_HEADER.size, b"\0"))
+        self._order = _MAGIC.get(magic, _MAGIC[0x377F0682 + (sys.byteorder == "big")])
         self._sums: list[int] = sums
-        order = _MAGIC.get(magic)
-        if order is None or not 512 <= self.page_bytes <= 65536:
-            return
-        self._order = order
-        self.intact = _checksum(header[:24], order, 0, 0) == tuple(self._sums)
+        self.intact = magic in _MAGIC and _checksum(header[:24], self._order, 0, 0) == tuple(sums)
+        self.page_bytes: int = page_bytes if self.intact else _PAGE_BYTES
+        self.salts: int = (
+            salts if self.intact else _FRAME.unpack(start[_HEADER.size :][: _FRAME.size].ljust(_FRAME.size, b"\0"))[2]
+        )
 
     def close(self) -> None:
         os.close(self._descriptor)

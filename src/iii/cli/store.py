@@ -1,0 +1,139 @@
+"""`iii store …`: look at an embedded store while no engine runs, and save what can be read of a damaged one (P16)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iii.cli.parser import Parser, fail
+
+if TYPE_CHECKING:
+    from iii.storage.folder import StoreFolder
+    from iii.storage.salvage import Table
+
+PROGRAM = "iii store"
+_DESCRIPTION = """\
+Checks embedded stores (state, streams, queues) and saves what can be read of damaged ones.
+No engine may use them meanwhile. Nothing in PATH is changed.
+
+  check PATH          whether a store is damaged
+  salvage PATH NEW    copy every row that can be read into a store in the folder NEW, and report what was lost
+
+PATH is the folder of a store, its store.db, or a folder with several (`file_path` in the configuration)."""
+_EXAMPLES = f"""\
+examples:
+  {PROGRAM} check data
+  {PROGRAM} salvage data/queue data/queue-saved
+
+exit codes: 0 nothing is damaged or lost, 1 something is, or the store cannot be used, 2 wrong usage
+docs: docs/how-to/repair-a-store.md"""
+_USAGE = {"check": "PATH", "salvage": "PATH NEW"}
+
+
+def build_parser() -> Parser:
+    """All options and arguments of the command."""
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} check PATH | salvage PATH NEW", _EXAMPLES)
+    parser.add_argument("words", nargs="*", help="check or salvage, and its arguments")
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii store …`"""
+    parser = build_parser()
+    words = parser.parse(arguments).words
+    match words:
+        case ["check", path]:
+            return _each(Path(path), None)
+        case ["salvage", path, new]:
+            return _each(Path(path), Path(new))
+        case []:
+            parser.print_help()
+            return 0
+        case [verb, *_] if verb in _USAGE:
+            parser.error(f"'{verb}' is called as: {PROGRAM} {verb} {_USAGE[verb]}")
+        case [verb, *_]:
+            parser.error(f"unknown command '{verb}'; there are {', '.join(_USAGE)}")
+    return 0
+
+
+def _each(path: Path, new: Path | None) -> int:
+    from iii.net.start_failure import StartFailure
+    from iii.storage.folder import StoreFolder
+
+    folders = _stores(path)
+    if not folders:
+        return fail(f"no store in {path}: expected a folder with the file store.db")
+    if new is not None and new.exists() and (not new.is_dir() or any(new.iterdir())):
+        return fail(f"{new} exists and is not an empty folder; name a new one")
+    worst = 0
+    for folder in folders:
+        files = StoreFolder(folder)
+        try:
+            files.take(to_look=True)
+            worst |= _check(files) if new is None else _salvage(files, new if folders == [path] else new / folder.name)
+        except (StartFailure, OSError) as error:
+            worst |= fail(str(error))
+        finally:
+            files.release()
+    return worst
+
+
+def _stores(path: Path) -> list[Path]:
+    """Folders that have a store, or its log."""
+
+    def has_one(folder: Path) -> bool:
+        return any((folder / name).is_file() for name in ("store.db", "store.db-wal"))
+
+    if path.name == "store.db":
+        path = path.parent
+    if has_one(path) or not path.is_dir():
+        return [path] if has_one(path) else []
+    return sorted(folder for folder in path.iterdir() if has_one(folder))
+
+
+def _check(files: StoreFolder) -> int:
+    from iii.storage.salvage import check
+
+    found = check(files)
+    if not found:
+        print(f"{files.database}: no damage found")
+        return 0
+    for damage in found:
+        print(f"{files.database}: damaged: {damage}")
+    print(f"`{PROGRAM} salvage {files.path} NEW` copies what can be read")
+    return 1
+
+
+def _salvage(files: StoreFolder, new: Path) -> int:
+    import sqlite3
+
+    from iii.cli.output import print_table
+    from iii.storage.salvage import Unreadable, salvage
+
+    try:
+        done = salvage(files, new)
+    except Unreadable as error:
+        return fail(f"{files.database}: nothing can be saved: {error}. Restore a backup")
+    except sqlite3.Error as error:
+        return fail(f"{new / 'store.db'} cannot be written: {error}")
+    print(f"{new / 'store.db'}, from {files.database}:")
+    print_table(
+        ["TABLE", "ROWS", "LOST"],
+        [[table.name, str(table.rows), "; ".join(_lost(table))] for table in done.tables],
+    )
+    if done.lost_pages:
+        print(f"{done.lost_pages} pages of the log are damaged: their rows are missing, or as they were before.")
+    print(f"To use it: move {files.path} away, and {new} to its place.")
+    return 0 if done.whole else 1
+
+
+def _lost(table: Table) -> list[str]:
+    lost = []
+    for begin, end in table.gaps:
+        if end < begin and end == -1:
+            lost.append(f"rows behind the first {begin}")
+        else:
+            lost.append(f"row {begin}" if begin == end else f"rows {begin} to {end}")
+    if table.refused:
+        lost.append(f"{table.refused} rows without meaning")
+    return lost

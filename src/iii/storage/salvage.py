@@ -1,0 +1,246 @@
+"""What can still be read of a damaged store, row by row, without changing it (P16)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from iii.storage.folder import StoreFolder, looking_at, sync_folder
+from iii.storage.wal import Frame, Mark, Wal
+
+_PROBES = 100_000  # of one table: row ids that are tried one by one in what cannot be read
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+
+class Unreadable(Exception):
+    """Nothing can be saved; the text says why."""
+
+
+class Table(NamedTuple):
+    """What was copied of one table.
+
+    Attributes:
+        rows: how many.
+        gaps: first and last row id that could not be read; there may be fewer rows between them, or none. Of a table without
+            row ids: how many rows were read, and -1.
+        refused: rows that were read and make no sense.
+    """
+
+    name: str
+    rows: int
+    gaps: list[tuple[int, int]]
+    refused: int
+
+
+class Salvaged(NamedTuple):
+    """What became of a store.
+
+    Attributes:
+        lost_pages: of the log: what they held is missing, or as it was before.
+    """
+
+    tables: list[Table]
+    lost_pages: int
+
+    @property
+    def whole(self) -> bool:
+        return not self.lost_pages and not any(table.gaps or table.refused for table in self.tables)
+
+
+def check(files: StoreFolder) -> list[str]:
+    """What is damaged. Raises OSError."""
+    try:
+        _, damage = files.look()
+        if damage is not None:
+            return [damage]
+        if not files.database.exists() or not files.database.stat().st_size:
+            return []
+        looking = looking_at(files.database, log=files.wal.exists())
+        try:
+            found = [row[0] for row in looking.execute("PRAGMA integrity_check(100)")]
+        finally:
+            looking.close()
+        return [line for line in found if line != "ok"]
+    except sqlite3.Error as error:
+        return [str(error)]
+
+
+def salvage(files: StoreFolder, new: Path) -> Salvaged:
+    """Copy every row that can be read into a store in the folder `new`.
+
+    Raises OSError and sqlite3.Error if that cannot be written, and Unreadable.
+    """
+    new.mkdir(mode=0o700, parents=True, exist_ok=True)
+    image, copy = new / "salvage.tmp", new / "store.db"
+    try:
+        lost_pages = _write_image(files, image)
+        tables = _copy(image, copy)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+    finally:
+        image.unlink(missing_ok=True)
+    sync_folder(new)
+    return Salvaged(tables, lost_pages)
+
+
+def _write_image(files: StoreFolder, image: Path) -> int:
+    """The file with all pages of the log that are as they were written; how many are not."""
+    if files.database.exists():
+        shutil.copyfile(files.database, image)
+    else:
+        image.touch()
+    with image.open("r+b") as file:
+        lost = 0
+        try:
+            wal = Wal(files.wal)
+        except FileNotFoundError:
+            pass
+        else:
+            try:
+                lost = _add_pages(file, wal, files.marked())
+            finally:
+                wal.close()
+        file.seek(0)
+        head = file.read(100)
+        if head[:16] != b"SQLite format 3\0":
+            raise Unreadable("its first page is damaged, which says where the tables are")
+        file.seek(18)
+        file.write(b"\1\1")  # it has no log
+        page_bytes = int.from_bytes(head[16:18], "big")
+        page_bytes = 65536 if page_bytes == 1 else page_bytes
+        file.truncate(max(file.seek(0, os.SEEK_END), int.from_bytes(head[28:32], "big") * page_bytes))
+    return lost
+
+
+def _add_pages(file: IO[bytes], wal: Wal, mark: Mark | None) -> int:
+    """The last good frame of each page, of transactions that were committed. How many pages have no good one."""
+    good: dict[int, int] = {}
+    unfinished: dict[int, int] = {}  # of a transaction whose end has not been seen
+    bad: list[Frame] = []
+    committed = mark.frames if mark is not None and mark.salts == wal.salts else 0
+    last = 0
+    for frame in wal.frames():
+        bad += [Frame(number, 0, False) for number in range(last + 1, frame.number)]
+        last = frame.number
+        if not wal.agrees(frame.number):
+            bad.append(frame)
+            continue
+        unfinished[frame.page] = frame.number
+        if frame.commits:
+            committed = max(committed, frame.number)
+            good.update(unfinished)
+            unfinished.clear()
+    good.update((page, number) for page, number in unfinished.items() if number <= committed)
+    for page, number in good.items():
+        file.seek((page - 1) * wal.page_bytes)
+        file.write(wal.page(number))
+    lost = [frame for frame in bad if frame.number <= committed and good.get(frame.page, 0) < frame.number]
+    return len(lost) + max(committed - last, 0)
+
+
+def _copy(image: Path, copy: Path) -> list[Table]:
+    source = sqlite3.connect(f"{image.absolute().as_uri()}?immutable=1", uri=True)
+    target = sqlite3.connect(copy, isolation_level=None)
+    try:
+        source.execute("PRAGMA cell_size_check = ON")
+        try:
+            version = source.execute("PRAGMA user_version").fetchone()[0]
+            schema = source.execute(
+                "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise Unreadable(f"the list of its tables cannot be read: {error}") from None
+        if not schema:
+            raise Unreadable("it has no tables")
+        target.execute("BEGIN")
+        try:
+            for _, _, sql in schema:
+                target.execute(sql)
+        except sqlite3.Error as error:
+            raise Unreadable(f"the list of its tables is damaged: {error}") from None
+        tables = [_copy_table(source, target, name) for kind, name, _ in schema if kind == "table"]
+        target.execute(f"PRAGMA user_version = {version}")
+        target.execute("COMMIT")
+        return tables
+    finally:
+        source.close()
+        target.close()
+
+
+def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, name: str) -> Table:
+    columns = target.execute(f'SELECT * FROM "{name}"').description
+    marks = ", ".join("?" * len(columns))
+    gaps: list[tuple[int, int]] = []
+    rows = refused = 0
+    for row in _rows(source, name, gaps):
+        try:
+            taken = target.execute(f'INSERT OR IGNORE INTO "{name}" VALUES ({marks})', row[1:]).rowcount
+        except (sqlite3.IntegrityError, sqlite3.DataError, UnicodeEncodeError):
+            taken = 0
+        rows += taken
+        refused += 1 - taken
+    return Table(name, rows, _joined(gaps), refused)
+
+
+def _rows(source: sqlite3.Connection, name: str, gaps: list[tuple[int, int]]) -> Iterator[tuple[object, ...]]:
+    """Each row that can be read, with its id before it; what lies between is noted in `gaps`.
+
+    From both ends as far as they go, then again in both halves of what is left.
+    """
+    try:
+        source.execute(f'SELECT rowid FROM "{name}" LIMIT 0')
+    except sqlite3.OperationalError:  # a table without row ids: from both ends only
+        yield from _ends(source, name, gaps)
+        return
+    left, probes = deque([(_LOWEST, _HIGHEST)]), 0
+    while left:
+        begin, end = left.popleft()
+        for order in ("", "DESC"):
+            try:
+                query = f'SELECT rowid, * FROM "{name}" WHERE rowid BETWEEN ? AND ? ORDER BY rowid {order}'
+                for row in source.execute(query, (begin, end)):
+                    yield row
+                    if order:
+                        end = row[0] - 1
+                    else:
+                        begin = row[0] + 1
+                break
+            except (sqlite3.DatabaseError, OverflowError):
+                probes += 1
+        else:
+            if begin < end and probes < _PROBES:
+                middle = (begin + end) // 2
+                left += (begin, middle), (middle + 1, end)
+            elif begin <= end:
+                gaps.append((begin, end))
+
+
+def _ends(source: sqlite3.Connection, name: str, gaps: list[tuple[int, int]]) -> Iterator[tuple[object, ...]]:
+    keys = [row[1] for row in sorted(source.execute(f'PRAGMA table_info("{name}")'), key=lambda row: row[5]) if row[5]]
+    read = 0
+    for order in ("", "DESC"):
+        by = ", ".join(f'"{key}" {order}' for key in keys)
+        try:
+            for row in source.execute(f'SELECT 0, * FROM "{name}" ORDER BY {by}'):
+                yield row
+                read += 1
+            return
+        except sqlite3.DatabaseError:
+            continue
+    gaps.append((read, -1))
+
+
+def _joined(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(gaps):
+        if joined and joined[-1][1] + 1 == begin:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((begin, end))
+    return joined

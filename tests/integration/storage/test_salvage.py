@@ -1,0 +1,197 @@
+"""Checking and saving damaged stores (P16): what is readable comes along, what is lost is reported, nothing is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iii.cli import main
+from iii.storage import salvage as module
+from iii.storage.folder import StoreFolder
+from iii.storage.salvage import Salvaged, Unreadable, check, salvage
+from iii.storage.sqlite_items import SqliteItems
+from tests.integration.storage.conftest import Store
+
+A = ("a", "")
+KEYS = 400
+PAGE = 4096
+
+
+@pytest.fixture(params=["closed", "killed"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A store of 400 items: at rest, or as `kill -9` leaves it, with most of it in the log."""
+    items = SqliteItems(tmp_path / "live" / "state")
+    await items.open()
+    writing = Store(items)
+    for begin in range(0, KEYS, 20):
+        await asyncio.gather(*(writing.set(A, str(key), b"%d" % key * 100) for key in range(begin, begin + 20)))
+    folder = tmp_path / "state"
+    if request.param == "killed":
+        folder.mkdir()
+        for name in ("store.db", "store.db-wal", "lock"):
+            shutil.copyfile(items.path.with_name(name), folder / name)
+    await items.close()
+    if request.param == "closed":
+        items.path.parent.rename(folder)
+    return folder
+
+
+def saved(folder: Path) -> tuple[Salvaged, dict[str, bytes]]:
+    new = folder.with_name("new")
+    files = StoreFolder(folder)
+    files.take(to_look=True)
+    before = contents(folder)
+    try:
+        done = salvage(files, new)
+    finally:
+        files.release()
+    assert contents(folder) == before
+    assert sorted(path.name for path in new.iterdir()) == ["store.db"]
+    with sqlite3.connect(new / "store.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = dict(connection.execute("SELECT key, value FROM items"))
+    connection.close()
+    return done, rows
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".db-shm"}
+
+
+def found(folder: Path) -> list[str]:
+    files = StoreFolder(folder)
+    files.take(to_look=True)
+    before = contents(folder)
+    try:
+        return check(files)
+    finally:
+        files.release()
+        assert contents(folder) == before
+
+
+async def test_a_store_without_damage_is_copied_whole_and_opens(store: Path) -> None:
+    assert found(store) == []
+    done, rows = saved(store)
+    assert done.whole
+    assert rows == {str(key): b"%d" % key * 100 for key in range(KEYS)}
+    again = SqliteItems(store.with_name("new"))
+    await again.open()
+    reading = Store(again)
+    assert await reading.get(A, "7") == b"7" * 100
+    await reading.set(A, "more", b"1")
+    await again.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_damaged_page_costs_its_rows_and_no_others(store: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    path = max((store / name for name in ("store.db", "store.db-wal") if (store / name).exists()), key=size)
+    stride, head = (PAGE, PAGE) if path.name == "store.db" else (PAGE + 24, 32)
+    number = chance.randrange((size(path) - head) // stride)
+    inner = path.name == "store.db" and path.read_bytes()[head + number * stride] in (2, 5)  # it leads to many others
+    harm(path, head + number * stride, chance.randbytes(stride))
+    damaged = found(store)
+    done, rows = saved(store)
+    assert damaged, "not found"
+    assert all(rows[key] == b"%d" % int(key) * 100 for key in rows)
+    assert len(rows) > KEYS * 2 // 3 or inner
+    if len(rows) < KEYS:
+        assert not done.whole
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[: len(data) // 2], lambda data: b"\xff" * 32 + data[32:]],
+    ids=["cut in half", "header"],
+)
+def test_a_damaged_log_gives_what_is_left_of_it(store: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = store / "store.db-wal"
+    if not path.exists():
+        return
+    path.write_bytes(damage(path.read_bytes()))
+    assert found(store)
+    _, rows = saved(store)
+    assert len(rows) >= KEYS // 3
+
+
+def test_a_file_cut_in_half_gives_the_rows_of_the_first_half(store: Path) -> None:
+    path = store / "store.db"
+    if (store / "store.db-wal").exists():
+        return
+    path.write_bytes(path.read_bytes()[: size(path) // 2])
+    done, rows = saved(store)
+    assert not done.whole
+    assert len(rows) > KEYS // 4
+
+
+def test_an_emptied_file_beside_its_log(store: Path) -> None:
+    path = store / "store.db"
+    path.write_bytes(b"")
+    if (store / "store.db-wal").exists():
+        assert found(store) == ["store.db is empty beside its log"]
+        _, rows = saved(store)
+        assert len(rows) > KEYS // 2
+    else:
+        assert found(store) == []
+        with pytest.raises(Unreadable):
+            salvage(StoreFolder(store), store.with_name("new"))
+        assert not any(store.with_name("new").iterdir())
+
+
+def test_what_cannot_be_read_is_tried_a_bounded_number_of_times(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PROBES", 50)
+    if (store / "store.db-wal").exists():
+        return
+    with sqlite3.connect(store / "store.db") as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()
+    connection.close()
+    harm(store / "store.db", (root - 1) * PAGE, b"\xff" * PAGE)
+    done, rows = saved(store)
+    assert rows == {}
+    assert not done.whole
+
+
+def test_the_command(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new = store.with_name("new")
+    assert main(["store", "check", str(store / "store.db")]) == 0
+    assert "no damage found" in capsys.readouterr().out
+    path = store / ("store.db-wal" if (store / "store.db-wal").exists() else "store.db")
+    harm(path, size(path) // 2, b"\xff" * PAGE)
+    before = contents(store)
+    assert main(["store", "check", str(store.parent)]) == 1
+    assert "damaged: " in capsys.readouterr().out
+    main(["store", "salvage", str(store), str(new)])
+    assert "items" in capsys.readouterr().out
+    assert contents(store) == before
+    assert main(["store", "salvage", str(store), str(new)]) == 1
+    assert "is not an empty folder" in capsys.readouterr().err
+    assert main(["store", "check", str(store / "nowhere")]) == 1
+    assert "no store in" in capsys.readouterr().err
+
+
+async def test_the_command_refuses_while_an_engine_has_the_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = SqliteItems(tmp_path / "state")
+    await items.open()
+    assert main(["store", "check", str(tmp_path)]) == 1
+    assert main(["store", "salvage", str(tmp_path / "state"), str(tmp_path / "new")]) == 1
+    assert capsys.readouterr().err.count("is in use by another process") == 2
+    assert not (tmp_path / "new").exists()
+    await items.close()
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def harm(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data[: size(path) - at])
