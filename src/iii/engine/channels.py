@@ -256,7 +256,7 @@ class Channels:
 
     def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT) -> Channel:
         """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
-        channel_id, key = _uuids(2)
+        channel_id, key = _id_and_key()
         keys: Keys = {"write": key, "read": key}
         return self._new(channel_id, keys, min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
 
@@ -265,7 +265,7 @@ class Channels:
 
         Most HTTP requests have two that nobody ever takes. It is there until `forget`. The other end has no key.
         """
-        channel_id, key = _uuids(2)
+        channel_id, key = _id_and_key()
         self._promised[channel_id] = _Promise({direction: key}, made)
         return ChannelRef(channel_id, key, direction)
 
@@ -316,13 +316,15 @@ class Channels:
             self._sweep_later()
 
 
-def _uuids(count: int) -> list[str]:
-    """Random UUIDs (version 4), as text."""
-    digits = os.urandom(16 * count).hex()
-    return [_uuid(digits[at : at + 32]) for at in range(0, 32 * count, 32)]
+def _id_and_key() -> tuple[str, str]:
+    """Two random UUIDs (version 4), as text."""
+    digits = os.urandom(32).hex()
+    return _uuid(digits[:32]), _uuid(digits[32:])
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def _uuid(digits: str) -> str:
     """A random UUID (version 4) of 32 random hexadecimal digits."""
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"

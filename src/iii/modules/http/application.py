@@ -92,7 +92,7 @@ class HttpApplication:
                     answer = found
                 else:
                     exchange = Exchange(self._engine, settings, request, found, client)
-                    answer = await _in_turn(exchange)
+                    answer = await _in_turn(exchange, request)
             if answer is None:
                 assert exchange is not None
                 await _stream(request, client, settings, exchange)
@@ -124,7 +124,7 @@ class HttpApplication:
                 return settings.cors.preflight(
                     headers.get("origin"), wanted, headers.get("access-control-request-headers")
                 )
-        elif request.hosts > 1:
+        elif not request.has_one_host:
             return bad_request("The request has more than one Host header")
         if request.has_body and not request.is_plainly_encoded:
             return failure(501, "NOT_IMPLEMENTED", "The only transfer coding that is supported is `chunked`")
@@ -157,12 +157,12 @@ class HttpApplication:
         return failure(404, "NOT_FOUND", "Not Found")
 
 
-async def _in_turn(exchange: Exchange) -> Answer | None:
+async def _in_turn(exchange: Exchange, request: Request) -> Answer | None:
     """Begin when there is a free slot; the clock of the response starts then (03 A11). Raises ClientGone."""
-    answer = await exchange.receive()
-    if answer is not None:
+    if request.has_body and (answer := await exchange.receive()) is not None:
         return answer
-    await exchange.take_slot()
+    if not exchange.take_slot():
+        await exchange.wait_for_slot()
     try:
         return await exchange.begin()
     finally:
@@ -188,8 +188,10 @@ def _completed(answer: Answer, request: Request, settings: Settings) -> Answer:
     name = settings.request_id_header
     if name is not None and (value := request.headers.get(name)) is not None:
         headers.append((name.encode(), value.encode("latin-1")))
-    if not any(each == b"server" for each, _ in headers):
-        headers.append(settings.server)
+    for each, _ in headers:
+        if each == b"server":
+            return answer
+    headers.append(settings.server)
     return answer
 
 

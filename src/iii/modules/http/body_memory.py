@@ -54,6 +54,8 @@ class BodyMemory:
                     if reading.bytes > limit_bytes:
                         raise BodyTooLarge
                     chunks.append(chunk)
+                    if client.body_ended:  # most bodies are one piece
+                        break
                     timeout.reschedule(asyncio.get_running_loop().time() + gap_s)
         except TimeoutError:
             self._let_go(reading)

@@ -60,7 +60,7 @@ class Exchange:
 
     __slots__ = (
         "_body", "_body_task", "_call", "_channel_ids", "_client", "_content", "_deadline", "_done", "_endpoint", "_engine",
-        "_error", "_failures", "_gone", "_held_bytes", "_loop", "_match", "_null_until", "_request", "_response", "_result",
+        "_error", "_gone", "_held_bytes", "_loop", "_match", "_null_until", "_request", "_response", "_result",
         "_settings", "_slots", "_streams", "_timer", "_wakeup",
     )  # fmt: skip
 
@@ -73,15 +73,13 @@ class Exchange:
         self._match = match
         self._endpoint = match.route.target
         self._client = client
-        request_id = None if settings.request_id_header is None else request.headers.get(settings.request_id_header)
-        self._failures = Failures(settings.expose_errors, request_id)
         self._slots: Slots | None = None  # while one of them is taken
         self._held_bytes = 0  # of a JSON body
         self._loop = asyncio.get_running_loop()
         self._deadline = math.inf  # of the response's head, once it has begun
         self._wakeup = Wakeup(self._loop)
         self._channel_ids: tuple[str, ...] = ()  # of the request, of the response
-        self._content: bytes | None = None  # of the request; None: it has not been read as a whole
+        self._content: bytes | None = b""  # of the request; None: it is not read as a whole
         self._body: RequestBody | None = None  # once the function reads it
         self._body_task: asyncio.Task[None] | None = None
         self._gone = False  # the client
@@ -99,26 +97,33 @@ class Exchange:
 
         Before there is a slot: those who send slowly keep none (http M4). Raises ClientGone.
         """
-        request, settings = self._request, self._settings
-        if not request.has_body:
-            self._content = b""
-        elif is_json(request.headers.get("content-type")):
-            try:
-                self._content = await settings.bodies.read(self._client, settings.json_limit_bytes, settings.timeout_s)
-            except TimeoutError:
-                return body_too_late()
-            except BodyTooLarge:
-                return too_large()
-            except BodyEvicted:
-                return unavailable("Too many request bodies at once")
-            self._held_bytes = len(self._content)
+        settings = self._settings
+        if not is_json(self._request.headers.get("content-type")):
+            self._content = None  # it flows through the channel (03 A5.1)
+            return None
+        try:
+            self._content = await settings.bodies.read(self._client, settings.json_limit_bytes, settings.timeout_s)
+        except TimeoutError:
+            return body_too_late()
+        except BodyTooLarge:
+            return too_large()
+        except BodyEvicted:
+            return unavailable("Too many request bodies at once")
+        self._held_bytes = len(self._content)
         return None
 
-    async def take_slot(self) -> None:
+    def take_slot(self) -> bool:
+        """Take one now; False: `wait_for_slot`."""
+        slots = self._settings.slots
+        if slots.take():
+            self._slots = slots
+            return True
+        return False
+
+    async def wait_for_slot(self) -> None:
         """Wait for a turn, no longer than the client does where that can be seen. Raises ClientGone."""
         slots = self._settings.slots
-        if not slots.take():
-            await (slots.wait() if self._content is None else _turn_or_gone(slots, self._client))
+        await (slots.wait() if self._content is None else _turn_or_gone(slots, self._client))
         self._slots = slots
 
     def give_back_slot(self) -> None:
@@ -150,6 +155,11 @@ class Exchange:
             return await self._handle()
         except Refused as refused:
             return refused.answer
+
+    @property
+    def _failures(self) -> Failures:
+        name = self._settings.request_id_header
+        return Failures(self._settings.expose_errors, None if name is None else self._request.headers.get(name))
 
     @property
     def head(self) -> StreamHead:
@@ -210,7 +220,7 @@ class Exchange:
     async def drain(self) -> None:
         """Read what the client still sends, within limits: one that is cut off while it sends may lose the answer."""
         if self._body is None:
-            if self._content is None:
+            if not self._client.body_ended:
                 await self._client.drain()
             return
         self._body.discard()

@@ -6,7 +6,7 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from iii.modules.http.headers import Headers, header_map
+from iii.modules.http.headers import header_map
 from iii.protocol.tracecontext import valid_traceparent
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
@@ -31,8 +31,7 @@ class Request:
         self.method: str = scope["method"]
         self.path = _escaped(scope["raw_path"])
         self.query: bytes = scope["query_string"]
-        self._fields: Headers = scope["headers"]
-        headers = self.headers = header_map(self._fields)
+        headers = self.headers = header_map(scope["headers"])
         length = headers.get("content-length", "0").lstrip("0")
         self.content_length = int(length) if length.isdecimal() and len(length) < 20 else 0
         self.has_body = self.content_length > 0 or "transfer-encoding" in headers
@@ -40,9 +39,9 @@ class Request:
         self.baggage = headers.get("baggage")
 
     @property
-    def hosts(self) -> int:
-        """How many `host` lines it has; more than one may mean different things to different readers."""
-        return sum(name == b"host" for name, _ in self._fields)
+    def has_one_host(self) -> bool:
+        """Or none, which is allowed; more than one mean different things to different readers."""
+        return "," not in self.headers.get("host", "")
 
     @property
     def is_plainly_encoded(self) -> bool:
