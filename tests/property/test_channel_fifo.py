@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Item
+from iii.engine.channels import ALL_WAITING_BYTES, READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Item
 from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
 from tests.memory_engine import FakeClock
 
@@ -70,13 +70,15 @@ _SMALL_BEFORE_LARGE = [
 ]  # fmt: skip
 
 
-@given(CAPACITIES, STEPS, ENDINGS, st.booleans(), st.booleans())
-@example(5000, _SMALL_BEFORE_LARGE, "finish", False, False)
+@given(CAPACITIES, STEPS, ENDINGS, st.booleans(), st.booleans(), st.sampled_from([0, 0, ALL_WAITING_BYTES]))
+@example(5000, _SMALL_BEFORE_LARGE, "finish", False, False, 0)
 def test_07_s2_4_order_is_kept_and_nothing_is_lost_within_bounds(
-    capacity: int, steps: list[tuple[str, int, bool] | tuple[str]], ending: str, eager: bool, nested: bool
+    capacity: int, steps: list[tuple[str, int, bool] | tuple[str]], ending: str, eager: bool, nested: bool, others: int
 ) -> None:
+    """`others` is what waits in other channels: a channel that may hold less than usual is as much of a FIFO."""
     clock = FakeClock()
     channels = Channels(clock)
+    channels.waiting_bytes = others
     channel = channels.create(capacity)
     ends = Ends(channel, eager, nested)
     for step in steps:
@@ -93,9 +95,12 @@ def test_07_s2_4_order_is_kept_and_nothing_is_lost_within_bounds(
         waiting = len(ends.put) - len(ends.got)
         assert ends.put[: len(ends.got)] == ends.got
         assert sum(len(item.data) for item in ends.put[len(ends.got) :]) <= 3 * READ_AHEAD_BYTES  # twice, and a message
+        lasting = sum(len(item.data) + 64 for item in ends.put[len(ends.got) :])
+        assert channels.waiting_bytes == others + lasting
         assert not ends.stopped or waiting  # else nobody would ever wake the writer
         assert not (ends.writing and ends.pending) or ends.stopped
     _end(ending, clock, channels, ends)
+    assert channels.waiting_bytes == others
 
 
 def _end(ending: str, clock: FakeClock, channels: Channels, ends: Ends) -> None:

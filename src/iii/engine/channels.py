@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Type
 
 from msgspec import Meta, Struct
 
-from iii.protocol.limits import CHANNEL_BUFFER_DEFAULT, CHANNEL_BUFFER_MAX, CHANNEL_TTL_S, MIB
+from iii.protocol.limits import CHANNEL_BUFFER_DEFAULT, CHANNEL_BUFFER_MAX, CHANNEL_TTL_S, KIB, MIB
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
@@ -23,6 +23,10 @@ Keys: TypeAlias = dict[Direction, str]  # of the ends that can be taken from out
 
 READ_AHEAD_BYTES = 8 * MIB  # may wait beyond the capacity, so that a writer's Close is seen in time (07 §2.5)
 PROMISED_READ_AHEAD_BYTES = 2 * MIB  # of a channel whose other end is in the engine, and takes at once what it can
+# What waits in all channels together; beyond it each holds no more than a share, so that a thousand readers that pause
+# cost megabytes and not gigabytes. No channel stands still for it: its reader makes room in its own share.
+ALL_WAITING_BYTES = 256 * MIB
+SHARE_BYTES = 128 * KIB
 SWEEP_S = 60.0
 _MESSAGE_BYTES = 64  # what a waiting message takes besides its data
 
@@ -134,20 +138,23 @@ class Channel:
         if self._left or self.finished:
             return
         self._items.append(Item(data, is_text))
-        self._bytes += len(data) + _MESSAGE_BYTES
+        size = len(data) + _MESSAGE_BYTES
+        self._bytes += size
+        self._channels.waiting_bytes += size
         self._tell_reader()
 
     @property
     def full(self) -> bool:
         """Put no more until `writable`: so much waits beyond the capacity, or twice that within it."""
-        waiting, ahead = self._bytes, self._read_ahead_bytes
+        waiting = self._bytes
+        ahead = SHARE_BYTES if self._channels.are_crowded else self._read_ahead_bytes
         self._waits = waiting >= ahead and (len(self._items) > self._capacity or waiting >= 2 * ahead)
         return self._waits
 
     @property
     def crowded(self) -> bool:
         """The capacity is used up: a writer inside the engine puts no more until `writable`."""
-        self._waits = len(self._items) >= self._capacity
+        self._waits = len(self._items) >= self._capacity or (self._bytes >= SHARE_BYTES and self._channels.are_crowded)
         return self._waits
 
     @property
@@ -189,7 +196,9 @@ class Channel:
             return None
         self._idle = False
         item = self._items.popleft()
-        self._bytes -= len(item.data) + _MESSAGE_BYTES
+        size = len(item.data) + _MESSAGE_BYTES
+        self._bytes -= size
+        self._channels.waiting_bytes -= size
         if self._waits and self._writer is not None and self._is_half_empty:
             self._waits = False
             self._writer.writable()
@@ -211,13 +220,17 @@ class Channel:
             return
         self._left = True
         self._reader = None
-        self._items.clear()
-        self._bytes = 0
+        self._clear()
         writer = self._writer
         if self.finished or writer is None:
             self._channels.remove(self)
         if writer is not None:
             writer.reader_gone()
+
+    def _clear(self) -> None:
+        self._channels.waiting_bytes -= self._bytes
+        self._items.clear()
+        self._bytes = 0
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -227,8 +240,7 @@ class Channel:
         reader, self._reader = self._reader, None
         over, self.finished = self.finished, True
         self._left = True
-        self._items.clear()
-        self._bytes = 0
+        self._clear()
         if writer is not None:
             writer.expired() if expired else writer.reader_gone()
         if reader is not None:
@@ -250,6 +262,12 @@ class Channels:
         self._by_id: dict[str, Channel] = {}
         self._promised: dict[str, _Promise] = {}
         self._sweeper: Timer | None = None
+        self.waiting_bytes = 0  # in all of them
+
+    @property
+    def are_crowded(self) -> bool:
+        """Together they hold more than they should."""
+        return self.waiting_bytes > ALL_WAITING_BYTES
 
     def __len__(self) -> int:
         return len(self._by_id) + len(self._promised)

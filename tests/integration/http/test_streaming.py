@@ -350,3 +350,20 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
     }[how] in text  # fmt: skip
     assert fields["request_id"] == "r1"
     assert len(fields["error_id"]) == 12
+
+
+async def test_http_M6_a_failure_after_the_end_of_the_response_is_logged_too(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    going_on = asyncio.Event()
+
+    async def handler(request: Any) -> None:
+        await stream(site, request["response"], b"whole")
+        await going_on.wait()
+        raise RuntimeError("too late")
+
+    await site.route("GET /a", handler)
+    assert await site.get("/a") == (200, "whole")
+    going_on.set()
+    await until(lambda: "HTTP handler test::f1 failed: " in caplog.text)
+    assert "too late" in caplog.text

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Direction, Item
+from iii.engine.channels import ALL_WAITING_BYTES, READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Direction, Item
 from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
 from tests.memory_engine import FakeClock
 
@@ -327,3 +327,18 @@ def test_a_promise_is_forgotten_without_a_channel(channels: Channels) -> None:
     assert len(made) == 1
     channels.forget(other.channel_id)
     assert len(channels) == 0
+
+
+def test_http_minor_many_readers_that_pause_cost_a_share_each(channels: Channels) -> None:
+    """Together they hold `ALL_WAITING_BYTES` and a share each, not 16 MiB each."""
+    piece = bytes(READ_AHEAD_BYTES // 8)
+    all_of_them = [channels.create(2) for _ in range(100)]
+    for channel in all_of_them:
+        channel.claim_writer(End())
+        channel.claim_reader(End())
+        while not channel.full:
+            channel.put(piece)
+    assert channels.waiting_bytes < ALL_WAITING_BYTES + len(all_of_them) * 4 * len(piece)
+    for channel in all_of_them:
+        channels.remove(channel)
+    assert channels.waiting_bytes == 0

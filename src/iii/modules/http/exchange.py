@@ -202,6 +202,8 @@ class Exchange:
             self._cut(f"its content-length is {declared}, but {sent} bytes were written")
         if self._error is not None:
             self._failures.of_function(self._endpoint.binding.function_id, self._error)
+        elif not self._done:  # its failure would still be one, though nobody can be told any more (03 weak 12)
+            self._call, self._content = None, b""
         await client.end()
 
     async def _outcome(self) -> None:
@@ -305,6 +307,8 @@ class Exchange:
         self._response = ResponseStream(channel, self._wakeup.wake)
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
+        if self._call is None and self._streams and error is not None:
+            self._failures.of_function(self._endpoint.binding.function_id, error)
         self._done = True
         self._result = result
         self._error = error
