@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-READ_AT_ONCE_BYTES = 256 * KIB  # on channels
+READ_AT_ONCE_BYTES = 64 * KIB  # some hundred small messages: 10 ms of work at most
+LARGE_READ_BYTES = 16 * KIB  # after one the others have their turn: the event loop alone would read up to 32 in a row
 READ_BUFFER_BYTES = 2048  # the least; it grows with what arrives, and idle connections are the many
 
 # picows checks a request again, and is stricter than browsers are: it gets what the door understood of it
@@ -39,7 +40,7 @@ def upgrade(transport: asyncio.Transport, key: str, received: bytes, web_socket:
 def read_room(transport: asyncio.Transport) -> int:
     """Free bytes of the read buffer."""
     protocol = transport.get_protocol()
-    return len(protocol.get_buffer(-1)) if isinstance(protocol, _Frames) else 0
+    return len(WSProtocol.get_buffer(protocol, -1)) if isinstance(protocol, _Frames) else 0
 
 
 def renew(transport: asyncio.Transport, web_socket: WebSocket) -> None:
@@ -51,7 +52,7 @@ def renew(transport: asyncio.Transport, web_socket: WebSocket) -> None:
 
 
 def _shaken_hands(transport: asyncio.Transport | _Transport, key: str, web_socket: WebSocket) -> _Frames:
-    protocol = (_Frames if web_socket.kept_alive else _MeteredFrames)(
+    protocol = _Frames(
         None,  # host and path are a client's
         None,
         False,  # not the client
@@ -107,22 +108,23 @@ class _Transport:
 
 
 class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
-    __slots__ = ()
-
-    def eof_received(self) -> bool:
-        """Nobody is left to read what is not written yet, so that the end need not wait for it."""
-        self.transport.underlying_transport.abort()
-        return False
-
-
-class _MeteredFrames(_Frames):
-    """Reads little at a time: else one read after a pause brings all that the system has kept meanwhile."""
+    """Reads little at a time: one read must not bring work for seconds, nor all that the system kept during a pause."""
 
     __slots__ = ()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         room: memoryview = super().get_buffer(sizehint)
-        return room[:READ_AT_ONCE_BYTES]
+        return room if len(room) <= READ_AT_ONCE_BYTES else room[:READ_AT_ONCE_BYTES]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        super().buffer_updated(nbytes)
+        if nbytes >= LARGE_READ_BYTES:
+            self.listener.let_others_in()
+
+    def eof_received(self) -> bool:
+        """Nobody is left to read what is not written yet, so that the end need not wait for it."""
+        self.transport.underlying_transport.abort()
+        return False
 
 
 class _Log:

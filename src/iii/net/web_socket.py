@@ -90,8 +90,8 @@ class WebSocket(WSListener):
     def pause_reading(self) -> None:
         """Take no further message until `resume_reading` was called as often; TCP carries that back to the sender.
 
-        Messages that one read has brought already wait here, in order, up to the size of a read (some MiB at most), and
-        are taken when the connection ends meanwhile. Pings are answered.
+        Messages that the last read has brought already wait here, in order, 64 KiB of them beside a larger one, and are
+        taken when the connection ends meanwhile. Pings are answered.
         """
         if self._closing is not None or self._transport.is_closing():
             return
@@ -105,6 +105,11 @@ class WebSocket(WSListener):
         if self._pauses:  # it has not ended meanwhile
             self._pauses -= 1
             self._take_kept()
+
+    def let_others_in(self) -> None:
+        """Read on in the next turn of the loop."""
+        self.pause_reading()
+        self.connections.loop.call_soon(self.resume_reading)
 
     def slow_down(self) -> None:
         """Take its next message 20 ms later: it sends faster than a receiver reads (P5)."""

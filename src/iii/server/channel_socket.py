@@ -110,13 +110,12 @@ class WriterSocket(_ChannelSocket):
         self._channel.put(message, is_text)
         if self._channel.full and not self._deaf:
             self._deaf = True
-            self._transport.pause_reading()
+            self.pause_reading()
 
     def _listen(self) -> None:
         if self._deaf:
             self._deaf = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            self.resume_reading()
 
     def _any_frame(self, frame: WSFrame) -> None:
         """Some clients say Close before the last of what they send (07 §2.5, 03 A6)."""
@@ -128,6 +127,7 @@ class WriterSocket(_ChannelSocket):
             super()._any_frame(frame)
 
     def _peer_closes(self, payload: bytes) -> None:
+        self._take_all()
         self._clean = True
         super()._peer_closes(payload)
 

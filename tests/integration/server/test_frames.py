@@ -1,11 +1,12 @@
 """Frames of a connection on `/` (01 §2, §3.1, §4)."""
 
+import asyncio
 import uuid
 
 import pytest
 
 from iii.engine.engine import Engine
-from iii.net.upgrade import read_room
+from iii.net.upgrade import READ_AT_ONCE_BYTES, read_room
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until
@@ -188,6 +189,31 @@ async def test_three_thousand_messages_in_one_go_are_answered_in_order(worker: R
     worker.write(b"".join(calls))
     answers = [(await worker.json())["invocation_id"] for _ in calls]
     assert answers == [str(uuid.UUID(int=number)) for number in range(3000)]
+
+
+@pytest.mark.parametrize("before_bytes", [0, 8 * MIB])  # a large message makes the read buffer large
+async def test_one_sender_of_many_small_messages_leaves_the_loop_to_others(
+    worker: RawSocket, engine: Engine, before_bytes: int
+) -> None:
+    """However much one read could bring: the work of one turn of the loop is bounded."""
+    (session,) = engine.sessions.values()
+    heard = most = 0
+
+    def receive(message: bytes) -> None:
+        nonlocal heard
+        heard += 1
+
+    session.link.receive = receive  # type: ignore[attr-defined]
+    worker.say(b" " * before_bytes)
+    await until(lambda: heard == 1)
+    small = client_frame("0")
+    messages = 400_000  # 2.8 MB
+    worker.write(small * messages)
+    while heard <= messages:
+        before = heard
+        await asyncio.sleep(0)
+        most = max(most, heard - before)
+    assert most <= READ_AT_ONCE_BYTES // len(small) + 1
 
 
 async def test_the_read_buffer_of_a_large_message_is_given_back(listener: Listener, engine: Engine) -> None:
