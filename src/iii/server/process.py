@@ -28,10 +28,10 @@ from iii.server.worker_manager import WorkerManager
 logger = logging.getLogger(__name__)
 
 STOP_S = 15.0  # hard limit of an orderly stop (L4)
-QUIET_S = 5.5  # of it, for what is at work; modules give up after 5 s themselves
-PORTS_STOP_S = 4.0  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
-MODULES_STOP_S = 3.0  # then for stores and connections of all other modules
-WORKERS_STOP_S = 2.0  # at last for workers to answer Close
+QUIET_S = 6.8  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
+PORTS_STOP_S = 3.8  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
+MODULES_STOP_S = 2.4  # then for stores and connections of all other modules
+WORKERS_STOP_S = 1.9  # at last for workers to answer Close, up to 1.5 s
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -88,6 +88,7 @@ async def open_house() -> AsyncIterator[Callable[..., Awaitable[House]]]:
 
     yield open_house
     for house in houses:
+        await house.module.quiet()
         await house.module.stop()
         await house.listener.close()
 

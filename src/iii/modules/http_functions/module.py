@@ -61,11 +61,13 @@ class HttpFunctions(Module):
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
 
-    async def stop(self) -> None:
+    async def quiet(self) -> None:
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
             for task in late:
                 task.cancel()
+
+    async def stop(self) -> None:
         if self._session is not None:
             await self._session.close()
 
