@@ -1,0 +1,161 @@
+"""What waits for one socket: in order, counted to the byte, and told to senders (P5, core 22)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.strategies import integers, sampled_from
+
+from iii.net import outbox as module
+from iii.net.framing import text_frames
+from iii.net.log_limit import LogLimit
+from iii.net.outbox import Flusher, Outbox, logger
+from iii.protocol.backlog import Backlog
+from iii.protocol.limits import KIB
+
+LOW, HIGH, FULL, LIMIT, PART = 20 * KIB, 40 * KIB, 100 * KIB, 200 * KIB, 8 * KIB
+TRANSPORT_HIGH = 16 * KIB
+
+
+class Loop:
+    """Collects what is to be called in the next turn."""
+
+    def __init__(self) -> None:
+        self.soon: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.soon.append(callback)
+
+    def turn(self) -> None:
+        soon, self.soon = self.soon, []
+        for callback in soon:
+            callback()
+
+
+class Transport:
+    """Says that it has enough, as soon as it has; what it wrote is in `taken`."""
+
+    def __init__(self) -> None:
+        self.outbox: Outbox
+        self.buffer = b""
+        self.taken = b""
+        self.fails = False
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        if self.fails:
+            raise MemoryError
+        self.buffer += data
+        if len(self.buffer) > TRANSPORT_HIGH and not self.outbox.paused:
+            self.outbox.pause()
+
+    def take(self, size: int) -> None:
+        self.taken += self.buffer[:size]
+        self.buffer = self.buffer[size:]
+        if len(self.buffer) < TRANSPORT_HIGH // 4 and self.outbox.paused:
+            self.outbox.resume()
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.buffer)
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 1)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def outbox_at(loop: Loop, flusher: Flusher) -> Outbox:
+    transport = Transport()
+    transport.outbox = Outbox(transport, flusher, LogLimit(logger))  # type: ignore[arg-type]
+    return transport.outbox
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("OUTBOUND_LOW_BYTES", LOW), ("OUTBOUND_HIGH_BYTES", HIGH), ("OUTBOUND_QUEUE_BYTES", FULL),
+        ("OUTBOUND_LIMIT_BYTES", LIMIT), ("_AT_ONCE_BYTES", PART),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+
+
+class Sending(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = Loop()
+        self.outbox = outbox_at(self.loop, Flusher(self.loop))  # type: ignore[arg-type]
+        self.transport: Transport = self.outbox._transport  # type: ignore[assignment]
+        self.expected = b""
+        self.number = 0
+
+    @rule(size=sampled_from([0, 1, 125, 126, 2000, 9000, 70_000]), urgent=sampled_from([False, False, True]))
+    def send(self, size: int, urgent: bool) -> None:
+        self.number += 1
+        before = self.outbox.waiting_bytes
+        message = (b"%d " % self.number * (size // 2 + 1))[:size]
+        backlog = self.outbox.send(message, urgent)
+        assert (backlog is Backlog.FULL) == (before > (LIMIT if urgent else FULL))
+        if before > HIGH:
+            assert backlog is not None
+        if before <= LOW:
+            assert backlog is None
+        if backlog is not Backlog.FULL:
+            self.expected += b"".join(text_frames(message))
+
+    @rule()
+    def send_frame(self) -> None:
+        self.outbox.send_frame(b"\x8a\x00")
+        self.expected += b"\x8a\x00"
+
+    @rule()
+    def turn(self) -> None:
+        self.loop.turn()
+
+    @rule(size=integers(1, 60_000))
+    def take(self, size: int) -> None:
+        self.transport.take(size)
+
+    @invariant()
+    def everything_is_somewhere_in_order_and_counted(self) -> None:
+        chunks = self.outbox._chunks
+        assert self.transport.taken + self.transport.buffer + b"".join(chunks) == self.expected
+        assert self.outbox.waiting_bytes == sum(map(len, chunks)) + module._CHUNK_BYTES * len(chunks)
+        assert self.outbox.waiting_bytes <= LIMIT + 80_000
+        assert len(self.transport.buffer) <= TRANSPORT_HIGH + PART + 70_100
+        if chunks:
+            assert self.outbox.paused or self.loop.soon, "nobody would ever write them"
+
+    def teardown(self) -> None:
+        while self.outbox._chunks or self.transport.buffer:
+            self.loop.turn()
+            self.transport.take(10_000)
+        assert self.transport.taken == self.expected
+        while self.outbox.waiting_bytes <= HIGH:  # what was before is forgotten
+            assert self.outbox.send(b"x" * 1000) is None
+        assert self.outbox.send(b"x") is Backlog.HIGH
+
+
+def test_P5_a_slow_reader_gets_all_that_was_taken_in_order() -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(Sending, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))
+
+
+def test_core_22_a_flush_that_raises_ends_its_connection_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    loop = Loop()
+    flusher = Flusher(loop)  # type: ignore[arg-type]
+    outboxes = [outbox_at(loop, flusher) for _ in range(3)]
+    transports: list[Transport] = [each._transport for each in outboxes]  # type: ignore[misc]
+    transports[1].fails = True
+    for turn in (b"a", b"b"):
+        for each in outboxes:
+            each.send(turn)
+        loop.turn()
+    assert [transport.buffer for transport in transports] == [b"\x81\x01a\x81\x01b", b"", b"\x81\x01a\x81\x01b"]
+    assert [transport.aborted for transport in transports] == [False, True, False]
+    assert caplog.messages == ["Connection ended: writing to it failed"]
