@@ -18,7 +18,7 @@ from iii.net import outbox
 from iii.protocol.limits import KIB, MIB, OUTBOUND_STALL_S
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until
-from tests.integration.server.raw_socket import CLOSE, TEXT, RawSocket, client_frame
+from tests.integration.server.raw_socket import CLOSE, PING, TEXT, RawSocket, client_frame
 
 HIGH = 256 * KIB
 FULL = 4 * MIB
@@ -210,6 +210,22 @@ async def test_P5_answers_to_a_caller_that_never_reads_are_bounded_too(peers: li
         await asyncio.sleep(0.02)
         assert caller.waiting_bytes < 2 * FULL + MIB
     assert not caller.session.ended
+
+
+async def test_core_10_pongs_for_a_peer_that_does_not_read_are_bounded(peers: list[Peer]) -> None:
+    peer, other, _ = peers
+    stop_reading(peer)
+    pings = 200_000
+    for _ in range(pings // 10_000):
+        peer.client.write(client_frame(b"x" * 10, PING) * 10_000)
+        assert await other.client.answers_ping()
+        assert peer.waiting_bytes < 2 * MIB
+    peer.client.say(b"last", PING)
+    read_on(peer)
+    pongs = 0
+    while (await peer.client.frame()).payload != b"last":
+        pongs += 1
+    assert pongs < pings
 
 
 async def test_a_pause_loses_nothing_whatever_ends_it(listener: Listener, engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from iii.engine.engine import Engine
-from tests.integration.server.conftest import Open
+from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import CLOSE, RawSocket
 from tests.machine import scaled
 from tests.processes import EngineProcess, environment, free_port
@@ -167,6 +168,24 @@ def test_L4_core_2_one_signal_ends_an_engine_whose_loop_is_busy_at_the_limit(
     engine = start_busy(-0.5)  # half a second less the second that the orderly stop has before
     engine.send_signal(signal.SIGTERM)
     assert engine.wait(10) == 0
+
+
+@one_loop
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_L4_a_signal_ends_a_start_that_waits(process: EngineProcess, number: signal.Signals) -> None:
+    """Such as for a port that an outgoing connection keeps: at once, not when the wait is over."""
+    with socket.socket() as client:
+        client.bind(("127.0.0.1", process.port))
+        client.connect(("127.0.0.1", process.port))  # itself
+        process.start(wait=False)
+        try:
+            await until(lambda: "retrying for up to 70 s" in process.log())
+            process.send_signal(number)
+            assert await asyncio.to_thread(process.wait, 5) == 0
+        finally:
+            process.kill()
+        assert process.log().rstrip().endswith("Engine stopped")
+        assert "Traceback" not in process.log()
 
 
 @one_loop
