@@ -206,10 +206,14 @@ async def test_P14_texts_of_unexpected_errors(
     async def unexpected(request: Any) -> Any:
         raise RuntimeError("secret: 17")
 
+    async def not_json(request: Any) -> Any:
+        return {"body": object()}
+
     async def meant(request: Any) -> Any:
         raise iii.InvocationError("sold_out", "nothing is left")
 
     await site.route("GET /unexpected", unexpected)
+    await site.route("GET /not-json", not_json)
     await site.route("GET /meant", meant)
     status, body = await site.get("/unexpected")
     error = body["error"]
@@ -217,4 +221,6 @@ async def test_P14_texts_of_unexpected_errors(
     assert told or error["message"] == "Internal Server Error"
     logged = next(record for record in caplog.records if record.getMessage().startswith("HTTP handler"))
     assert logged.__dict__["fields"]["error_id"] == error["error_id"]
+    status, body = await site.get("/not-json")
+    assert (status, body["error"]["message"] != "Internal Server Error") == (500, told)
     assert (await site.get("/meant"))[1]["error"]["message"] == "nothing is left"

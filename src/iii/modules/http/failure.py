@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from iii.modules.http.answer import Answer
-from iii.protocol.errors import ConnectionClosing, InvocationError, InvocationStopped
+from iii.protocol.errors import ConnectionClosing, InvocationError, InvocationStopped, SerializationFailed
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 JSON_TYPE = (b"content-type", b"application/json")
 _RETRY = (b"retry-after", b"1")
+_UNEXPECTED = (InvocationError.code, SerializationFailed.code)  # any exception; a result that is not JSON
 _UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
 
 
@@ -65,7 +66,7 @@ class Failures:
             answer = failure(503, error.code, error.message, error_id)
             answer.headers.append(_RETRY)
             return answer
-        hidden = error.code == InvocationError.code and not self._exposed
+        hidden = error.code in _UNEXPECTED and not self._exposed
         return failure(500, error.code, "Internal Server Error" if hidden else error.message, error_id)
 
     def of_stream(self, function_id: str, why: str, error: InvocationError | None) -> None:
