@@ -20,6 +20,10 @@ OUTBOUND_LIMIT_BYTES = 2 * OUTBOUND_QUEUE_BYTES  # then answers and registration
 SLOW_DOWN_S = 0.020  # a connection that feeds such a one has a message read each so long, at least (P5)
 OUTBOUND_STALL_S = 60.0  # none of the bytes that wait has left for so long: the connection is ended (P5)
 OFFLINE_QUEUE_MESSAGES = 1000  # of the SDK while disconnected; the oldest goes (08 §5)
+OFFLINE_QUEUE_BYTES = 16 * MIB  # of the same; one message always fits
+UNREAD_HIGH_BYTES = 16 * MIB  # of the SDK towards an engine that does not read: further calls wait for it (P5)
+UNREAD_LOW_BYTES = 4 * MIB  # until so little waits
+UNREAD_DEAF_BYTES = 64 * MIB  # so much, which only answers reach: the SDK reads no further calls either
 HELD_CALLS = 10_000  # calls of one connection that wait for somebody's registrations (N2)
 BUFFERED_REGISTRATIONS = 100_000  # of one connection before its namespace is known (N2)
 
@@ -28,6 +32,9 @@ HANDSHAKE_TIMEOUT_MS = 10_000  # complete request head after accept (01 §1.1)
 PING_INTERVAL_S = 20.0  # WebSocket ping (L7)
 SILENCE_S = 60.0  # without any inbound frame: dead, unless it is handling a call (L7)
 ACCEPT_ERROR_PAUSE_S = 1.0  # (01 §1.1)
+
+ACCEPTANCE_S = 10.0  # for the engine to answer an announcement; one that does not counts as an old one (P10)
+NAME_TAKEN_S = 90.0  # the SDK retries a worker name that is taken for so long (P10)
 
 # Registrations
 IDLE_RELEASE_S = 0.050  # silence after which buffered registrations apply unannounced (N2)

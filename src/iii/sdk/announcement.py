@@ -40,14 +40,14 @@ def package_version() -> str:
         return "unknown"
 
 
-def announcement(options: InitOptions) -> Announcement:
+def announcement(options: InitOptions, name: str) -> Announcement:
     """Everything about this process and its project."""
     telemetry = options.telemetry
     language = os.environ.get("LANG", "").partition(".")[0]
     return Announcement(
         runtime="python",
         version=f"{COMPATIBILITY_LEVEL}+iii-py.{package_version()}",
-        name=options.effective_name,
+        name=name,
         os=f"{platform.system()} {platform.release()} ({platform.machine()})",
         pid=os.getpid(),
         isolation=os.environ.get("III_ISOLATION") or None,

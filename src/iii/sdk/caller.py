@@ -1,6 +1,7 @@
 """Calls functions: encodes on the calling thread, waits there for the answer (08 §9.1)."""
 
 import asyncio
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -10,11 +11,10 @@ from msgspec import Struct
 from iii.protocol.errors import InvocationTimeout, error_from_wire
 from iii.protocol.messages import NULL, InvokeFunction, Void
 from iii.sdk.annotations import read_plain
-from iii.sdk.calls import BlockedThread, Outcome, PendingCalls
+from iii.sdk.calls import LONGEST_WAIT_S, BlockedThread, Outcome, PendingCalls
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.places import Abroad, Home, Place
-from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
 from iii.sdk.trace_context import TraceContext, current_trace
 
@@ -51,7 +51,6 @@ class Caller:
 
     Attributes:
         pending: those that wait for an answer.
-        rejected: set when the engine will not have this worker; every call raises it.
         new_span: begins the span around a call; None while nobody traces.
     """
 
@@ -63,7 +62,6 @@ class Caller:
         namespace: str | None,
     ) -> None:
         self.pending = PendingCalls()
-        self.rejected: RegistrationRejected | None = None
         self.new_span: Callable[[str], CallSpan] | None = None
         self._connection = connection
         self._default_timeout_ms = default_timeout_ms
@@ -73,8 +71,7 @@ class Caller:
 
     def prepare(self, request: TriggerRequest) -> Prepared:
         """Raises whatever is wrong with the request, before anything is sent."""
-        if self.rejected is not None:
-            raise self.rejected
+        self.pending.raise_if_ended()
         if not _KEYS.issuperset(request):
             warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
         function_id = required(request, "function_id", "the request of trigger()")
@@ -119,6 +116,9 @@ class Caller:
         return result
 
     def _call(self, prepared: Prepared) -> Any:
+        timeout_ms = prepared.timeout_ms
+        if self._connection.backlog.crowded:
+            timeout_ms = self._wait_for_room(prepared)
         if prepared.invocation_id is None:
             self._connection.send(prepared.message, urgent=True)
             return None
@@ -126,7 +126,7 @@ class Caller:
         self.pending.add(waiter)
         try:
             self._send(prepared, prepared.invocation_id, urgent=True)
-            outcome = waiter.wait(prepared.timeout_ms)
+            outcome = waiter.wait(timeout_ms)
         finally:
             self.pending.forget(prepared.invocation_id)
         if outcome is None:
@@ -138,6 +138,9 @@ class Caller:
         prepared = self.prepare(request)
         invocation_id = prepared.invocation_id
         try:
+            timeout_ms = prepared.timeout_ms
+            if self._connection.backlog.crowded:
+                timeout_ms = await self._wait_for_room_async(prepared)
             if invocation_id is None:
                 self._connection.send(prepared.message)
                 result = None
@@ -147,12 +150,12 @@ class Caller:
                 place: Place = self._home if loop is self._home.loop else self._place(loop)
                 waiter = place.waiter(prepared.function_id, invocation_id, future)
                 self.pending.add(waiter)
-                place.deadlines.watch(waiter, prepared.timeout_ms)
+                place.deadlines.watch(waiter, timeout_ms)
                 try:
                     self._send(prepared, invocation_id)
                     outcome = await future
                 finally:
-                    place.deadlines.forget(waiter, prepared.timeout_ms)
+                    place.deadlines.forget(waiter, timeout_ms)
                     self.pending.forget(invocation_id)
                 result = result_of(outcome, prepared)
         except BaseException as error:
@@ -160,6 +163,24 @@ class Caller:
             raise
         prepared.ended(None)
         return result
+
+    def _wait_for_room(self, prepared: Prepared) -> int:
+        """Until the engine reads again (P5); the milliseconds that are left then. Raises InvocationTimeout."""
+        begun = time.monotonic()
+        relieved = self._connection.backlog.wait(min(prepared.timeout_ms / 1000, LONGEST_WAIT_S))
+        return self._left_ms(prepared, begun, relieved)
+
+    async def _wait_for_room_async(self, prepared: Prepared) -> int:
+        begun = time.monotonic()
+        relieved = await self._connection.backlog.wait_async(prepared.timeout_ms / 1000)
+        return self._left_ms(prepared, begun, relieved)
+
+    def _left_ms(self, prepared: Prepared, begun: float, relieved: bool) -> int:
+        self.pending.raise_if_ended()
+        left_ms = prepared.timeout_ms - int((time.monotonic() - begun) * 1000)
+        if not relieved or left_ms <= 0:
+            raise InvocationTimeout(prepared.timeout_ms, prepared.function_id, prepared.invocation_id)
+        return left_ms
 
     def _send(self, prepared: Prepared, invocation_id: str, *, urgent: bool = False) -> None:
         self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id), urgent=urgent)

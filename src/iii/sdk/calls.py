@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from iii.protocol.errors import ClientShutdown, InvocationTimeout
+from iii.protocol.errors import InvocationTimeout
 from iii.protocol.messages import InvocationResult
 
 Outcome = InvocationResult | BaseException
+Refusal = Callable[[str | None, str | None], Exception]  # why no call is possible, of a function id and invocation id
 
 
 class Waiter(Protocol):
@@ -126,6 +127,7 @@ class PendingCalls:
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiter] = {}
+        self._refusal: Refusal | None = None
         start = os.urandom(9).hex()
         self._id_head = f"{start[:8]}-{start[8:12]}-4{start[12:15]}-a{start[15:18]}-"
         self._counter = itertools.count(int.from_bytes(os.urandom(3), "big") << _BLOCK_BITS)
@@ -144,7 +146,21 @@ class PendingCalls:
         return head + _ID_ENDS[number & _LAST_IN_BLOCK]
 
     def add(self, waiter: Waiter) -> None:
+        """Raises what the calls of this client were ended with."""
         self._waiting[waiter.invocation_id] = waiter
+        if self._refusal is not None:  # asked after adding: so either this sees the end, or the end sees the waiter
+            self._waiting.pop(waiter.invocation_id, None)
+            raise self._refusal(waiter.function_id, waiter.invocation_id)
+
+    @property
+    def ended(self) -> bool:
+        """Whether every call is refused."""
+        return self._refusal is not None
+
+    def raise_if_ended(self) -> None:
+        """Raises what the calls of this client were ended with."""
+        if self._refusal is not None:
+            raise self._refusal(None, None)
 
     def waits(self, invocation_id: str) -> bool:
         return invocation_id in self._waiting
@@ -165,8 +181,14 @@ class PendingCalls:
         """End one call whose time is over, unless its answer came first."""
         self.complete(waiter.invocation_id, InvocationTimeout(timeout_ms, waiter.function_id, waiter.invocation_id))
 
-    def fail_all(self, error: Exception | None = None) -> None:
-        """End every call: with the error, or because the client is shutting down."""
+    def end(self, refusal: Refusal) -> None:
+        """Refuse every call, now and from now on; the first reason stays."""
+        self._refusal = self._refusal or refusal
         while self._waiting:
             _, waiter = self._waiting.popitem()
-            waiter.complete(error or ClientShutdown(waiter.function_id, waiter.invocation_id))
+            waiter.complete(self._refusal(waiter.function_id, waiter.invocation_id))
+
+    def end_after_fork(self, refusal: Refusal) -> None:
+        """As `end`, in a forked child, where nobody waits: the waiting threads stayed behind."""
+        self._refusal = refusal
+        self._waiting = {}

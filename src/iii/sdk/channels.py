@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, INBOUND_MESSAGE_BYTES, MIB
-from iii.sdk.connection import wire_logger
+from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
+from iii.sdk.address import without_secrets
 from iii.sdk.failures import log_failure
+from iii.sdk.outgoing import open_websocket
 from iii.sdk.refs import StreamChannelRef
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
@@ -50,24 +51,13 @@ class ChannelDoor:
     async def connect(self, ref: StreamChannelRef) -> _ChannelSocket:
         """Raises ChannelError."""
         socket = _ChannelSocket()
-        timeout_s = HANDSHAKE_TIMEOUT_MS / 1000
+        address = self.address(ref)
         try:
-            async with asyncio.timeout(timeout_s):
-                await ws_connect(
-                    lambda: socket,
-                    self.address(ref),
-                    websocket_handshake_timeout=timeout_s,
-                    disconnect_on_exception=False,
-                    enable_auto_pong=False,
-                    max_frame_size=INBOUND_MESSAGE_BYTES,
-                    extra_headers=self._headers,
-                    logger_name=wire_logger,
-                )
+            await open_websocket(lambda: socket, address, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
         except Exception as error:
             gone = "; it is unknown there, expired or finished" if "404" in str(error) else ""
-            raise ChannelError(
-                f"cannot open channel {ref.channel_id}: {str(error) or type(error).__name__}{gone}"
-            ) from None
+            reason = without_secrets(str(error) or type(error).__name__, address, self._headers)
+            raise ChannelError(f"cannot open channel {ref.channel_id}: {reason}{gone}") from None
         return socket
 
 

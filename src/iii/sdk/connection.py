@@ -8,23 +8,23 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
-
-from picows import ws_connect
+from typing import Literal, Protocol
 
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, INBOUND_MESSAGE_BYTES, PING_INTERVAL_S
-from iii.sdk.framing import TEXT
+from iii.protocol.limits import ACCEPTANCE_S, HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_S
+from iii.sdk.address import masked, without_secrets
+from iii.sdk.backlog import Backlog
+from iii.sdk.calls import Refusal
+from iii.sdk.framing import BINARY, TEXT
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.options import ReconnectionConfig
+from iii.sdk.outgoing import open_websocket
 from iii.sdk.state import StateHolder
 from iii.sdk.worker_socket import Outgoing, WorkerSocket
 
 logger = logging.getLogger("iii.sdk")
-wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
-wire_logger.setLevel(logging.ERROR)
-
 CLOSE_S = 2.0  # for the engine to end TCP after our Close
+REFUSED_PAUSE_S = 5.0  # at most, between attempts that the engine refuses for now
 
 
 class ConnectionUser(Protocol):
@@ -34,18 +34,25 @@ class ConnectionUser(Protocol):
         """The messages before those that waited: `reattach` and all registrations. Called under the lock."""
 
     def farewell(self) -> list[bytes]:
-        """The messages after those that waited: the announcement. Called under the lock."""
+        """The messages after those that waited: the announcement, which is answered. Called under the lock."""
 
     def received(self, message: bytes) -> None: ...
+
+    def gave_up(self) -> None:
+        """All retries failed: say `fail`."""
+
+    def ended(self, refusal: Refusal) -> None:
+        """There will be no connection any more; every call is refused so."""
 
 
 class Connection:
     """One worker's way to its engine, over as many sockets as it takes.
 
     Attributes:
-        url: the engine.
-        states: where it stands, and who hears of it.
+        address: the engine, as it may be shown.
+        states: where it stands, and who hears of it; `connected` once the engine has accepted the worker.
         lock: held while a message is put on the wire, and by whoever needs a registry to agree with it.
+        backlog: what the engine does not read.
         offline: what waits for the next connection.
     """
 
@@ -58,10 +65,12 @@ class Connection:
         loop: asyncio.AbstractEventLoop,
         complaints: int = logging.WARNING,
     ) -> None:
-        self.url = url
+        self.address = masked(url)
         self.states = StateHolder()
-        self.lock = threading.RLock()
+        self.backlog = Backlog()
+        self.lock = self.backlog.lock
         self.offline = OfflineQueue()
+        self._url = url
         self._headers = headers
         self._reconnection = reconnection
         self._user = user
@@ -72,6 +81,10 @@ class Connection:
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
         self._complained = False
+        self._dropping = False
+        self._refused = False  # the engine does not want this worker on the present socket, perhaps on a later one
+        self._acceptance: asyncio.TimerHandle | None = None
+        self._over = False  # for good: nothing is sent or kept
 
     # -- any thread -----------------------------------------------------------------------------------------------
 
@@ -100,9 +113,20 @@ class Connection:
         outgoing = Outgoing(message, wanted, opcode=opcode)
         with self.lock:
             if self._socket is None:
-                self.offline.put(outgoing)
+                if not self._over:
+                    self.offline.put(outgoing)
             elif not (urgent and not self.on_loop() and self._socket.send_now(outgoing)):
                 self._socket.send(outgoing)
+
+    def send_or_drop(self, message: bytes) -> None:
+        """Send a binary message that is not worth a wait: telemetry."""
+        with self.lock:
+            crowded = self.backlog.crowded
+            if crowded and not self._dropping:
+                logger.warning("Telemetry dropped: the engine at %s is not reading", self.address)
+            self._dropping = crowded
+        if not crowded:
+            self.send(message, opcode=BINARY)
 
     def send_if_connected(self, message: bytes, opcode: int = TEXT) -> None:
         """Send what makes no sense later, or is replayed: registrations, gauges."""
@@ -136,15 +160,53 @@ class Connection:
                     await socket.gone.wait()
             except TimeoutError:
                 socket.abort()
-        self.states.change("disconnected", shutdown=True)
+        self._end("disconnected")
 
-    def fail(self) -> None:
+    def fail(self, refusal: Refusal) -> None:
         """The engine will not have this worker: state `failed`, no further attempt. On the loop."""
-        self.states.change("failed")
+        self._user.ended(refusal)
         if self._task is not None:
             self._task.cancel()
         if self._socket is not None:
             self._socket.close(CloseCode.NORMAL)
+        self._end("failed")
+
+    def refuse(self) -> None:
+        """The engine will not have this worker now: another attempt follows. On the loop."""
+        self._refused = True
+        if self._socket is not None:
+            self._socket.close(CloseCode.NORMAL)
+
+    def accepted(self) -> None:
+        """The engine has taken what was said on the present socket. On the loop."""
+        if self._acceptance is not None:
+            self._acceptance.cancel()
+            self._acceptance = None
+        if self._socket is None or self._refused or self.states.state == "connected":
+            return
+        # At the level of the complaints before it: whoever saw those wants to see this
+        logger.log(self._complaints if self._complained else logging.INFO, "Connected to %s", self.address)
+        self._complained = False
+        self.states.change("connected")
+
+    def _end(self, state: Literal["disconnected", "failed"]) -> None:
+        with self.lock:
+            self._over = True
+            self.offline.clear()
+            self.backlog.clear()
+        self.states.change(state, shutdown=state == "disconnected")
+
+    def end_after_fork(self) -> None:
+        """In a forked child: nothing is sent any more; the lock may be held by a thread that stayed behind."""
+        self._over = True
+        self.backlog = Backlog()
+        self.lock = self.backlog.lock
+        self.offline = OfflineQueue()
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.end_after_fork(self.backlog)
+        self._loop_thread = None
+        self.states.end_after_fork()
 
     async def _stay_connected(self) -> None:
         self.states.change("connecting")
@@ -156,32 +218,26 @@ class Connection:
                     await socket.gone.wait()
                 finally:
                     keep_alive.cancel()
-                if socket.heard_ever:
+                if socket.heard_ever and not self._refused:
                     self._attempt = 0
-                self.states.change("disconnected")
+                if self.states.state == "connected":
+                    self.states.change("disconnected")
+            if self._over:
+                return
             if self._reconnection.exhausted(self._attempt):
                 logger.error("Max reconnection retries (%d) reached, giving up", self._reconnection.max_retries)
-                self.states.change("failed")
+                self._user.gave_up()
                 return
             self.states.change("reconnecting")
-            await asyncio.sleep(self._reconnection.delay_s(self._attempt))
+            pause_s = self._reconnection.delay_s(self._attempt)
+            await asyncio.sleep(min(pause_s, REFUSED_PAUSE_S) if self._refused else pause_s)
             self._attempt += 1
+            self._refused = False
 
     async def _connect(self) -> WorkerSocket | None:
-        socket = WorkerSocket(self._begin, self._user.received, self._disconnected, self.lock, self._call_soon)
-        timeout_s = HANDSHAKE_TIMEOUT_MS / 1000
+        socket = WorkerSocket(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
         try:
-            async with asyncio.timeout(timeout_s):
-                await ws_connect(
-                    lambda: socket,
-                    self.url,
-                    websocket_handshake_timeout=timeout_s,
-                    disconnect_on_exception=False,
-                    enable_auto_pong=False,
-                    max_frame_size=INBOUND_MESSAGE_BYTES,
-                    extra_headers=self._headers,
-                    logger_name=wire_logger,
-                )
+            await open_websocket(lambda: socket, self._url, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
             if socket.transport is None:  # the library takes an end before the answer for a success
                 raise ConnectionError("the connection ended during the handshake")
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
@@ -189,7 +245,8 @@ class Connection:
             hint = ". Is the engine running?" if refused else ""
             reason = "connection refused" if refused else str(error) or type(error).__name__
             self._complained = True
-            logger.log(self._complaints, f"Cannot connect to %s: %s{hint}", self.url, reason)
+            reason = without_secrets(reason, self._url, self._headers)
+            logger.log(self._complaints, f"Cannot connect to %s: %s{hint}", self.address, reason)
             socket.abandon()
             return None
         except asyncio.CancelledError:
@@ -204,19 +261,28 @@ class Connection:
                 socket.send(Outgoing(message, kept=False))
             for outgoing in self.offline.take():
                 socket.send(outgoing)
-            for message in self._user.farewell():
+            farewell = self._user.farewell()
+            for message in farewell:
                 socket.send(Outgoing(message, kept=False))
             self._socket = socket
-        # At the level of the complaints before it: whoever saw those wants to see this
-        logger.log(self._complaints if self._complained else logging.INFO, "Connected to %s", self.url)
-        self._complained = False
-        self.states.change("connected")
+        if farewell:
+            self._acceptance = self._loop.call_later(ACCEPTANCE_S, self._not_answered)
+        else:
+            self.accepted()
+
+    def _not_answered(self) -> None:
+        logger.warning("Announcement not answered by %s within %d s: taken as accepted", self.address, ACCEPTANCE_S)
+        self.accepted()
 
     def _disconnected(self, socket: WorkerSocket, code: int | None, reason: str | None) -> None:
         with self.lock:
             if self._socket is socket:
                 self._socket = None
-            self.offline.put_back(socket.batch)
+                if self._acceptance is not None:
+                    self._acceptance.cancel()
+                self.backlog.clear()
+            if not self._over:
+                self.offline.put_back(socket.batch)
         logger.info("Connection closed (code=%s, reason=%s)", code, reason)
         socket.gone.set()
 

@@ -5,18 +5,20 @@ Made on any thread, started and stopped on its loop.
 
 import asyncio
 import logging
+import os
+from collections.abc import Callable
 from typing import Any
 
-from iii.protocol.messages import (
-    InvokeFunction,
-    Reattach,
-    Void,
-    WorkerRegistered,
-)
+from iii.protocol.errors import ClientShutdown, error_from_wire
+from iii.protocol.limits import NAME_TAKEN_S
+from iii.protocol.messages import NULL, InvokeFunction, Reattach, UnregisterFunction, WorkerRegistered
 from iii.protocol.messages import RegistrationRejected as Rejection
 from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
+from iii.sdk import forks
+from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement
 from iii.sdk.caller import Caller
+from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
@@ -32,6 +34,8 @@ from iii.sdk.threads import HandlerThreads
 logger = logging.getLogger("iii.sdk")
 
 NAME_TAKEN = "WORKER_NAMESPACE_CONFLICT"
+FINISH_S = 5.0  # for handlers to end by themselves when the process is told to
+LOOK_S = 0.02  # between two looks whether they have
 
 
 class WorkerCore:
@@ -39,18 +43,19 @@ class WorkerCore:
 
     Attributes:
         name: as announced.
+        process_id: of the process that it belongs to.
+        rejected: why the engine does not accept it, so far or for good.
         worker_id: what the engine calls the last connection; None before the first.
     """
 
     def __init__(self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.name = options.effective_name
+        self.name = options.name_of_a_worker()
+        self.process_id = os.getpid()
+        self.rejected: RegistrationRejected | None = None
+        self._taken_since: float | None = None
         self._registered: WorkerRegistered | None = None
         namespace = options.effective_namespace
-        payload: Any = announcement(options)
-        self._announcement = encode_outgoing(
-            InvokeFunction(REGISTER_WORKER, payload, action=Void(), namespace=DEFAULT_NAMESPACE)
-        )
         reconnection = options.reconnection_config or ReconnectionConfig()
         headers = handshake_headers(options.headers)
         self.connection = Connection(url, headers, reconnection, self, loop)
@@ -58,6 +63,11 @@ class WorkerCore:
         self._threads = HandlerThreads()
         self.caller = Caller(self.connection, loop, options.invocation_timeout_ms, namespace)
         self.registrar = Registrar(self.connection, namespace, self.channels)
+        payload: Any = announcement(options, self.name)
+        self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
+        self._announced = encode_outgoing(
+            InvokeFunction(REGISTER_WORKER, payload, self._announcement.invocation_id, namespace=DEFAULT_NAMESPACE)
+        )
         self._executor = Executor(
             self.registrar.registrations.functions,
             loop,
@@ -75,11 +85,12 @@ class WorkerCore:
             self._on_rejected,
         )
         self.received = self._inbound.receive
-        self._reporting = Reporting(url, options, loop, self._send_gauges, self._gauges_worker_id)
+        self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
         if self._reporting.telemetry is not None:
             self.caller.new_span = self._reporting.telemetry.call_span
             self._executor.new_span = self._reporting.telemetry.handler_span
         self._stopping: asyncio.Task[None] | None = None
+        forks.disowned.add(self)
 
     @property
     def worker_id(self) -> str | None:
@@ -89,6 +100,19 @@ class WorkerCore:
         """Begin to connect. On the loop."""
         self.connection.start()
         self._reporting.start()
+
+    @property
+    def serves(self) -> bool:
+        """Whether this worker has anything that others may call."""
+        return bool(self.registrar.registrations.functions or self.registrar.registrations.trigger_types)
+
+    async def finish(self) -> None:
+        """Take no more calls, and give those that run `FINISH_S` to end. On the loop; `stop` comes next."""
+        for function_id in list(self.registrar.registrations.functions):
+            self.connection.send_if_connected(encode_outgoing(UnregisterFunction(function_id)))
+        until = self.loop.time() + FINISH_S
+        while self._executor.busy and self.loop.time() < until:  # noqa: ASYNC110, an event would cost each call
+            await asyncio.sleep(LOOK_S)
 
     async def stop(self) -> None:
         """Leave, once, however often it is called. On the loop."""
@@ -100,16 +124,41 @@ class WorkerCore:
         self._threads.close()
         await self._executor.stop(caller)
         await self._inbound.stop()
-        self.caller.pending.fail_all()
+        self.caller.pending.end(ClientShutdown)
         await self.connection.stop()
         await self._reporting.stop()
 
-    def raise_if_unusable(self) -> None:
-        """Raises RegistrationRejected, or ConnectionError if connecting was given up."""
-        if self.caller.rejected is not None:
-            raise self.caller.rejected
-        if self.connection.states.state == "failed":
-            raise ConnectionError(f"Connection to {self.connection.url} failed after max retries")
+    def break_off(self) -> None:
+        """The loop has ended; if that was not a stop, every call fails from now on."""
+        if self._stopping is None and not self.forked:
+            self.connection.fail(lambda *_: RuntimeError(f"the event loop of worker {self.name} ended unexpectedly"))
+
+    def raise_if_refused(self) -> None:
+        """Raises RegistrationRejected while the engine does not accept it; ConnectionError if connecting was given up."""
+        self.caller.pending.raise_if_ended()
+        if self.rejected is not None:
+            raise self.rejected.again()
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a forked child of the process that the worker belongs to."""
+        return self.process_id != os.getpid()
+
+    def raise_if_forked(self) -> None:
+        """Raises RuntimeError in a forked child of the process that made this worker."""
+        if self.forked:
+            self.caller.pending.raise_if_ended()
+
+    def end_after_fork(self) -> None:
+        """In a forked child: whatever is asked of this worker raises, and nothing reaches its connection."""
+        text = (
+            f"worker {self.name} belongs to process {self.process_id}, this is its forked child {os.getpid()}: "
+            "register a worker of its own after the fork"
+        )
+        self.connection.end_after_fork()
+        self._reporting.end_after_fork()
+        self._threads.end_after_fork()
+        self.caller.pending.end_after_fork(lambda *_: RuntimeError(text))
 
     # -- what is said on a connection (ConnectionUser) ------------------------------------------------------------
 
@@ -121,7 +170,17 @@ class WorkerCore:
         return messages
 
     def farewell(self) -> list[bytes]:
-        return [self._announcement]
+        if not self.caller.pending.ended:
+            self.caller.pending.add(self._announcement)
+        return [self._announced]
+
+    def ended(self, refusal: Refusal) -> None:
+        self.caller.pending.end(refusal)
+
+    def gave_up(self) -> None:
+        text = f"Connection to {self.connection.address} failed after max retries"
+        rejected = self.rejected
+        self.connection.fail(lambda *_: rejected.again() if rejected is not None else ConnectionError(text))
 
     def _send_gauges(self, frame: bytes) -> None:
         self.connection.send_if_connected(frame, opcode=BINARY)
@@ -132,10 +191,47 @@ class WorkerCore:
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
 
+    def _on_announced(self, outcome: Outcome) -> None:
+        if isinstance(outcome, BaseException):  # this client has ended
+            return
+        if outcome.error is not NULL and (told := read_plain(outcome.error)):
+            error = error_from_wire(told, REGISTER_WORKER, None)
+            if error.code != "function_not_found":  # what an engine says that has no such function
+                self._refuse_for_good(RegistrationRejected(error.code, DEFAULT_NAMESPACE, self.name, "", error.message))
+                return
+        elif outcome.result is not NULL and read_plain(outcome.result) == {"success": False}:
+            return  # the reason came before
+        self.rejected = self._taken_since = None
+        self.connection.accepted()
+
     def _on_rejected(self, message: Rejection) -> None:
         rejected = RegistrationRejected(message.code, message.namespace, message.worker_name, message.owner_worker_id)
+        if message.code != NAME_TAKEN:
+            self._refuse_for_good(rejected)
+            return
+        if self._taken_since is None:
+            self._taken_since = self.loop.time()
+        left_s = self._taken_since + NAME_TAKEN_S - self.loop.time()
+        if left_s <= 0:
+            self._refuse_for_good(rejected)
+            return
+        # The other one may be dead without the engine's knowledge, or about to leave
+        logger.warning("%s; retrying for %d s", rejected, left_s)
+        self.rejected = rejected
+        self.connection.refuse()
+
+    def _refuse_for_good(self, rejected: RegistrationRejected) -> None:
         remedy = ". A live worker has this name: give this one another, or end that one"
-        logger.error("%s%s", rejected, remedy if message.code == NAME_TAKEN else "")
-        self.caller.rejected = rejected
-        self.caller.pending.fail_all(rejected)
-        self.connection.fail()
+        logger.error("%s%s", rejected, remedy if rejected.code == NAME_TAKEN else "")
+        self.rejected = rejected
+        self.connection.fail(lambda *_: rejected.again())
+
+
+class _Announcement:
+    """Waits for what the engine says to the announcement."""
+
+    function_id = REGISTER_WORKER
+
+    def __init__(self, invocation_id: str, complete: Callable[[Outcome], None]) -> None:
+        self.invocation_id = invocation_id
+        self.complete = complete

@@ -2,25 +2,30 @@
 
 import asyncio
 import logging
-import sys
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from iii.sdk.core import WorkerCore
-from iii.sdk.options import InitOptions, engine_url
+from iii.sdk.address import engine_url
+from iii.sdk.core import FINISH_S, WorkerCore
+from iii.sdk.options import InitOptions
+from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
 from iii.sdk.worker import Worker
 
 logger = logging.getLogger("iii.sdk")
 
 JOIN_S = 5.0  # for the loop's thread to end (08 §4.11)
+LOOK_S = 1.0  # between two looks for signals
 
 
 def register_worker(address: str | None = None, options: InitOptions | None = None) -> Worker:
-    """Connect a worker and wait for it, at most `options.connect_timeout_ms`; its event loop runs on an own thread.
+    """Connect a worker and wait until the engine accepts it, at most `options.connect_timeout_ms`.
 
-    The thread keeps the process alive until `shutdown()`, so a program that only registers functions just ends here.
+    Its event loop runs on a thread of its own, which keeps the process alive until `shutdown()` when the main thread runs
+    to its end: a program that only registers functions just ends here. `sys.exit`, an error and SIGTERM end the process.
+    In the main thread a handler for SIGTERM is installed, unless the program has one.
 
     Args:
         address: of the engine; the default is `III_URL`, then `ws://127.0.0.1:49134`.
@@ -29,7 +34,8 @@ def register_worker(address: str | None = None, options: InitOptions | None = No
         The worker; not yet connected, with a warning, if the engine was not reached in time. It goes on trying.
 
     Raises:
-        RegistrationRejected: the engine does not accept it. ConnectionError: `max_retries` are used up.
+        RegistrationRejected: the engine does not accept it; a name that is taken is tried again until the time is over.
+        ConnectionError: `max_retries` are used up.
         ValueError: the address is none of a WebSocket.
     """
     worker = _ThreadedWorker(engine_url(address), options or InitOptions())
@@ -44,16 +50,19 @@ class _ThreadedWorker(Worker):
         core = WorkerCore(url, options, _new_loop())
         super().__init__(core)
         # Not a daemon: a worker whose main thread has nothing more to do goes on serving
-        self._thread = threading.Thread(target=_run, args=(core,), name="iii worker", daemon=False)
+        self._thread = threading.Thread(target=self._run, name="iii worker", daemon=False)
         self._timeout_s = options.connect_timeout_ms / 1000
+        self._failed = False
+        self._stopping = False
 
     def open(self) -> None:
         """Start the thread and wait for the connection, as `register_worker` says."""
+        end_by_sigterm(None)
         self._thread.start()
-        _outlive_main_thread(self)
-        settled = self._core.connection.states.settled.wait(self._timeout_s)
+        serve_on_after_main(self)
         try:
-            self._core.raise_if_unusable()
+            settled = self._core.connection.states.settled.wait(self._timeout_s)
+            self._core.raise_if_refused()
         except BaseException:
             self.shutdown()
             raise
@@ -61,7 +70,11 @@ class _ThreadedWorker(Worker):
             _warn_of_waiting(self._timeout_s, self.get_address())
 
     def shutdown(self) -> None:
-        super().shutdown()
+        try:
+            super().shutdown()
+        except TimeoutError:  # what is left dies with the thread
+            self._stop_thread()
+            raise
         self._stop_thread()
         self._thread.join(JOIN_S)
 
@@ -72,15 +85,26 @@ class _ThreadedWorker(Worker):
             await asyncio.to_thread(self._thread.join, JOIN_S)
 
     def _stop_thread(self) -> None:
-        _open_workers.discard(self)
+        leave(self)
+        self._stopping = True
         if not self._core.loop.is_closed():
-            self._core.loop.call_soon_threadsafe(self._core.loop.stop)
+            with suppress(RuntimeError):  # it closes in this moment
+                self._core.loop.call_soon_threadsafe(self._core.loop.stop)
+
+    # -- the end of the process -----------------------------------------------------------------------------------
+
+    @property
+    def serves(self) -> bool:
+        return self._core.serves
+
+    @property
+    def refused(self) -> bool:
+        return self._failed
 
     def end_if_failed(self) -> None:
-        """From now on a worker that will never be connected again shuts itself down: nobody else could know."""
-
         def judge(state: str) -> None:
-            if state == "failed":
+            if state == "failed" and not self._core.loop.is_closed():
+                self._failed = True
                 self._core.loop.call_soon_threadsafe(self._shut_down_soon)
 
         self.add_connection_state_listener(judge)
@@ -88,51 +112,33 @@ class _ThreadedWorker(Worker):
     def _shut_down_soon(self) -> None:
         self._ending = self._core.loop.create_task(self.shutdown_async())
 
+    def finish(self) -> None:
+        loop = self._core.loop
+        if loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._core.finish(), loop).result(FINISH_S + 1)
+        self.shutdown()
+
     def join(self) -> None:
-        """Wait until the thread ends, however long."""
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(LOOK_S)  # a signal may come to another thread, and then does not interrupt this one
 
-
-def _run(core: WorkerCore) -> None:
-    loop = core.loop
-    asyncio.set_event_loop(loop)
-    loop.call_soon(core.start)
-    try:
-        loop.run_forever()
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        loop.close()
-
-
-_open_workers: set[_ThreadedWorker] = set()
-
-
-def _outlive_main_thread(worker: _ThreadedWorker) -> None:
-    if not _exit_hooked:
-        # The interpreter would wait for the thread by itself, but with thread pools closed already, so that no handler
-        # could use one, and with a traceback for Ctrl-C. There is no public hook at this point
-        threading._register_atexit(_serve_on)  # type: ignore[attr-defined]
-        _exit_hooked.append(True)
-    _open_workers.add(worker)
-
-
-_exit_hooked: list[bool] = []
-
-
-def _serve_on() -> None:
-    """The main thread has ended: serve until a shutdown, Ctrl-C or the state `failed`; after an error not at all."""
-    leaving = getattr(sys, "last_type", None) is not None
-    while _open_workers:
-        worker = next(iter(_open_workers))
+    def _run(self) -> None:
+        """The thread: the loop runs until it is told to stop, whatever escapes a callback."""
+        core, loop = self._core, self._core.loop
+        asyncio.set_event_loop(loop)
+        loop.call_soon(core.start)
         try:
-            if leaving:
-                worker.shutdown()
-            else:
-                worker.end_if_failed()
-                worker.join()
-                _open_workers.discard(worker)
-        except KeyboardInterrupt:
-            leaving = True
+            while not self._stopping:
+                try:
+                    loop.run_forever()
+                except (KeyboardInterrupt, SystemExit):
+                    logger.error("Event loop of worker %s was interrupted by a callback", core.name, exc_info=True)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        except BaseException:
+            logger.critical("Event loop of worker %s failed", core.name, exc_info=True)
+        finally:
+            core.break_off()
+            loop.close()
 
 
 def _warn_of_waiting(timeout_s: float, address: str) -> None:
@@ -153,16 +159,17 @@ class connect_worker:
     """A worker on the running event loop, without a thread: ``async with iii.connect_worker(url, options) as worker:``.
 
     Entering waits as `register_worker` does, leaving shuts down. ``worker = await iii.connect_worker(…)`` leaves the
-    shutdown to you.
+    shutdown to you. SIGTERM ends the event loop of the main thread with `SystemExit`, unless the program handles it.
     """
 
     def __init__(self, address: str | None = None, options: InitOptions | None = None) -> None:
         self._url = engine_url(address)
         self._options = options or InitOptions()
-        self._worker: Worker | None = None
+        self._core: WorkerCore | None = None
 
     async def _connected(self) -> Worker:
-        core = WorkerCore(self._url, self._options, asyncio.get_running_loop())
+        core = self._core = WorkerCore(self._url, self._options, asyncio.get_running_loop())
+        end_by_sigterm(core)
         worker = Worker(core)
         settled = asyncio.Event()
         unsubscribe = worker.add_connection_state_listener(
@@ -171,11 +178,12 @@ class connect_worker:
         core.start()
         timeout_s = self._options.connect_timeout_ms / 1000
         try:
-            async with asyncio.timeout(timeout_s):
-                await settled.wait()
-            core.raise_if_unusable()
-        except TimeoutError:
-            _warn_of_waiting(timeout_s, worker.get_address())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await settled.wait()
+            core.raise_if_refused()
+            if not settled.is_set():
+                _warn_of_waiting(timeout_s, worker.get_address())
         except BaseException:
             await core.stop()
             raise
@@ -187,11 +195,13 @@ class connect_worker:
         return self._connected().__await__()
 
     async def __aenter__(self) -> Worker:
-        self._worker = await self._connected()
-        return self._worker
+        return await self._connected()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._worker is not None:
-            await self._worker.shutdown_async()
+        if self._core is None or self._core.forked:
+            return
+        if told_to_end():
+            await self._core.finish()
+        await self._core.stop()

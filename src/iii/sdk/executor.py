@@ -84,6 +84,11 @@ class Executor:
             if answer is not None:
                 self._send(answer)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any handler runs."""
+        return bool(self._tasks) or self._threads.busy
+
     async def stop(self, spared: asyncio.Task[Any] | None) -> None:
         """Cancel what runs on the loop but the task that asked for it, which may be a handler that shuts its worker down.
 

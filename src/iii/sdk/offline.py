@@ -1,10 +1,10 @@
-"""What waits for a connection: at most so many messages, the oldest goes first (08 §5.6)."""
+"""What waits for a connection: at most so many messages and bytes, the oldest goes first (08 §5.6, P6)."""
 
 import logging
 from collections import deque
 from collections.abc import Iterable
 
-from iii.protocol.limits import OFFLINE_QUEUE_MESSAGES
+from iii.protocol.limits import OFFLINE_QUEUE_BYTES, OFFLINE_QUEUE_MESSAGES
 from iii.sdk.worker_socket import Outgoing
 
 logger = logging.getLogger("iii.sdk")
@@ -13,37 +13,61 @@ logger = logging.getLogger("iii.sdk")
 class OfflineQueue:
     """Messages that could not be sent, oldest first. Guarded by the connection's lock."""
 
-    def __init__(self, limit: int = OFFLINE_QUEUE_MESSAGES) -> None:
+    def __init__(self, limit: int = OFFLINE_QUEUE_MESSAGES, limit_bytes: int = OFFLINE_QUEUE_BYTES) -> None:
         self._limit = limit
+        self._limit_bytes = limit_bytes
         self._messages: deque[Outgoing] = deque()
-        self._warned = False
+        self._bytes = 0
+        self._dropped = 0  # since the last connection
+        self._unswept = 0  # messages put since the last look for those that nobody waits for
 
     def __len__(self) -> int:
         return len(self._messages)
 
     def put(self, outgoing: Outgoing) -> None:
-        if len(self._messages) >= self._limit:
-            self._drop_unwanted()
-        if len(self._messages) >= self._limit:
-            if not self._warned:  # once for each time without a connection
-                logger.warning("Message queue full, dropping oldest message")
-                self._warned = True
-            self._messages.popleft()
         self._messages.append(outgoing)
+        self._bytes += len(outgoing.message)
+        self._unswept += 1
+        if self._full() and self._unswept > self._limit // 4:  # seldom: it looks at all of them
+            self._drop_unwanted()
+        while self._full():
+            self._bytes -= len(self._messages.popleft().message)
+            self._drop(1)
 
     def put_back(self, unsent: Iterable[Outgoing]) -> None:
         """Messages that a socket took but did not write before it ended; older than anything put from now on."""
-        for outgoing in unsent:
-            if outgoing.kept:
-                self.put(outgoing)
+        kept = [each for each in unsent if each.kept]
+        if len(kept) > self._limit:
+            self._drop(len(kept) - self._limit)
+            kept = kept[-self._limit :]
+        for outgoing in kept:
+            self.put(outgoing)
 
     def take(self) -> list[Outgoing]:
         """Empty the queue; calls that nobody waits for any more are not sent late."""
         self._drop_unwanted()
         taken = list(self._messages)
         self._messages.clear()
-        self._warned = False
+        self._bytes = 0
+        if self._dropped:
+            logger.warning("Message queue was full: %d messages dropped before the reconnection", self._dropped)
+            self._dropped = 0
         return taken
 
+    def clear(self) -> None:
+        """Nothing will ever be sent again."""
+        self._messages.clear()
+        self._bytes = 0
+
+    def _drop(self, count: int) -> None:
+        if not self._dropped:
+            logger.warning("Message queue full, dropping oldest message")
+        self._dropped += count
+
+    def _full(self) -> bool:
+        return len(self._messages) > self._limit or (self._bytes > self._limit_bytes and len(self._messages) > 1)
+
     def _drop_unwanted(self) -> None:
+        self._unswept = 0
         self._messages = deque(each for each in self._messages if each.wanted is None or each.wanted())
+        self._bytes = sum(len(each.message) for each in self._messages)

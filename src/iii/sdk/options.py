@@ -4,7 +4,8 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from random import random
+from random import SystemRandom, random
+from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING, Any
 
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
@@ -13,7 +14,6 @@ from iii.protocol.names import is_blank
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
 DEFAULT_SERVICE_NAME = "iii-python-sdk"
 _SWITCHED_OFF = frozenset({"false", "0", "no", "off"})
 
@@ -110,7 +110,8 @@ class InitOptions:
     """Everything about a worker but its engine's address (08 §4.2).
 
     Attributes:
-        worker_name: as it is listed; `III_WORKER_NAME` wins, the default is `hostname:pid`.
+        worker_name: as it is listed; `III_WORKER_NAME` wins, the default is `hostname:pid-XXXX` with four random
+            characters: two containers of one host may have the same process id (P10). Blank counts as absent.
         worker_description: one line for people, at most 280 code points are kept.
         namespace: where functions, triggers and the name are registered; None reads `III_NAMESPACE`, else `default`.
         enable_metrics_reporting: whether CPU, memory and event loop lag are reported and shown in `list_workers()`.
@@ -119,7 +120,7 @@ class InitOptions:
         otel: an `OtelConfig`, or a dict of its fields.
         headers: of the WebSocket handshake; `III_TOKEN` adds `Authorization: Bearer …` unless one is here.
         telemetry: about the project.
-        connect_timeout_ms: how long `register_worker` waits for the first connection before it goes on without.
+        connect_timeout_ms: how long `register_worker` waits to be accepted before it goes on without.
 
     Raises:
         ValueError: the namespace is blank, or a number makes no sense. TypeError: `otel` has an unknown key.
@@ -161,22 +162,13 @@ class InitOptions:
             return self.namespace
         return os.environ.get("III_NAMESPACE", "").strip() or None
 
-    @property
-    def effective_name(self) -> str:
-        """A starter that names workers through the environment wins over the program (08 §4.10)."""
-        return os.environ.get("III_WORKER_NAME") or self.worker_name or f"{platform.node()}:{os.getpid()}"
-
-
-def engine_url(address: str | None) -> str:
-    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent.
-
-    Raises:
-        ValueError: it is no address of a WebSocket, so that no attempt could succeed.
-    """
-    url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
-    if not url.lower().startswith(("ws://", "wss://")):
-        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {url!r}")
-    return url
+    def name_of_a_worker(self) -> str:
+        """The name that one worker announces; a starter that names workers through the environment wins (08 §4.10)."""
+        named = os.environ.get("III_WORKER_NAME", "").strip() or (self.worker_name or "").strip()
+        if named:
+            return named
+        characters = "".join(SystemRandom().choices(ascii_lowercase + digits, k=4))
+        return f"{platform.node()}:{os.getpid()}-{characters}"
 
 
 def handshake_headers(explicit: Mapping[str, str] | None) -> dict[str, str]:

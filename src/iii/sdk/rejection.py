@@ -2,7 +2,10 @@
 
 
 class RegistrationRejected(Exception):
-    """This worker may not be here, usually because another one holds its name; it does not come back by itself.
+    """This worker may not be here, usually because another one holds its name.
+
+    A name that is taken is tried again for 90 s (P10), as the other worker may be dead without the engine's knowledge;
+    after that, or for another reason, the worker does not come back by itself.
 
     Attributes:
         code: `WORKER_NAMESPACE_CONFLICT`, or one that a later engine knows.
@@ -10,11 +13,17 @@ class RegistrationRejected(Exception):
         owner_worker_id: who holds it.
     """
 
-    def __init__(self, code: str, namespace: str, worker_name: str | None, owner_worker_id: str) -> None:
-        super().__init__(
-            f"{code}: worker '{worker_name}' rejected in namespace '{namespace}' (owned by '{owner_worker_id}')"
-        )
+    def __init__(
+        self, code: str, namespace: str, worker_name: str | None, owner_worker_id: str, reason: str | None = None
+    ) -> None:
+        told = reason or f"owned by '{owner_worker_id}'"
+        super().__init__(f"{code}: worker '{worker_name}' rejected in namespace '{namespace}' ({told})")
         self.code = code
         self.namespace = namespace
         self.worker_name = worker_name
         self.owner_worker_id = owner_worker_id
+        self._reason = reason
+
+    def again(self) -> "RegistrationRejected":
+        """An equal one to raise: each raise of the same one would make its traceback longer."""
+        return RegistrationRejected(self.code, self.namespace, self.worker_name, self.owner_worker_id, self._reason)

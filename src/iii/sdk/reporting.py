@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from iii.sdk.address import engine_url
+from iii.sdk.calls import Refusal
 from iii.sdk.connection import Connection
-from iii.sdk.framing import BINARY
 from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, handshake_headers
 from iii.sdk.telemetry_resource import resource_attributes
 
@@ -26,12 +27,14 @@ class Reporting:
         self,
         url: str,
         options: InitOptions,
+        worker_name: str,
         loop: asyncio.AbstractEventLoop,
         send_gauges: Callable[[bytes], None],
         worker_id: Callable[[], str | None],
     ) -> None:
         self.telemetry: Telemetry | None = None
         self._options = options
+        self._worker_name = worker_name
         self._loop = loop
         self._send_gauges = send_gauges
         self._worker_id = worker_id
@@ -49,7 +52,7 @@ class Reporting:
             return
         headers = config.engine_ws_headers
         connection = Connection(
-            telemetry_url(config.engine_ws_url or url),
+            telemetry_url(engine_url(config.engine_ws_url) if config.engine_ws_url else url),
             handshake_headers(self._options.headers) if headers is None else headers,
             ReconnectionConfig(),
             _NothingToSay(),
@@ -57,7 +60,7 @@ class Reporting:
             complaints=logging.DEBUG,  # the worker's own connection already says that the engine is away
         )
         self._connection = connection
-        self.telemetry = Telemetry(config, self._resource, lambda frame: connection.send(frame, opcode=BINARY))
+        self.telemetry = Telemetry(config, self._resource, connection.send_or_drop)
 
     def start(self) -> None:
         """On the loop."""
@@ -70,7 +73,7 @@ class Reporting:
             reporter = GaugeReporter(
                 self._send_gauges,
                 self._worker_id,
-                self._options.effective_name,
+                self._worker_name,
                 self._options.otel_config.metrics_export_interval_ms,
                 self._resource,
             )
@@ -85,6 +88,11 @@ class Reporting:
             await asyncio.to_thread(self.telemetry.close)
             await self._connection.stop()
 
+    def end_after_fork(self) -> None:
+        """In a forked child: what is reported there goes nowhere."""
+        if self._connection is not None:
+            self._connection.end_after_fork()
+
 
 class _NothingToSay:
     """The user of a telemetry connection: the engine only pings there."""
@@ -97,6 +105,11 @@ class _NothingToSay:
 
     def received(self, message: bytes) -> None:
         """An `error` of authentication; the socket is closed after it."""
+
+    def gave_up(self) -> None:
+        """It never does."""
+
+    def ended(self, refusal: Refusal) -> None: ...
 
 
 def telemetry_url(url: str) -> str:

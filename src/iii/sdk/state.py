@@ -32,6 +32,13 @@ class StateHolder:
             if subscription.active:
                 subscription.tell(state, "Connection state listener raised")
 
+    def end_after_fork(self) -> None:
+        """In a forked child: `failed`, told to nobody, since listeners belong to the parent."""
+        self.state = "failed"
+        self.settled = threading.Event()
+        self.settled.set()
+        self._listeners = []
+
     def listen(self, listener: ConnectionStateListener) -> Callable[[], None]:
         """Tell it the present state at once, on this thread, and each change; returns how to stop that."""
         subscription = _Subscription(listener)

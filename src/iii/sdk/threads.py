@@ -27,7 +27,14 @@ class HandlerThreads:
         self._coming = False  # a thread was called and has not arrived yet
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
+        self._threads = 0  # those that live
         self.closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job waits or runs."""
+        with self._lock:
+            return bool(self._jobs) or self._threads > len(self._idle)
 
     @property
     def waiting(self) -> bool:
@@ -63,6 +70,7 @@ class HandlerThreads:
             if thread not in self._idle:
                 return False
             self._idle.remove(thread)
+            self._threads -= 1
             return True
 
     def close(self) -> None:
@@ -73,13 +81,22 @@ class HandlerThreads:
         for thread in idle:
             thread.called.release()
 
+    def end_after_fork(self) -> None:
+        """In a forked child: no thread came along but perhaps the one that forked, which ends after its job."""
+        self._lock = threading.Lock()
+        self.closed = True
+        self._jobs.clear()
+        self._idle = []
+
     def _next_thread(self) -> "_HandlerThread | None":
         """The thread to call, under the lock; None if one is coming already."""
         if self._coming:
             return None
         self._coming = True
-        # the last one to become idle, its caches are warm
-        return self._idle.pop() if self._idle else _HandlerThread(self, next(self._numbers))
+        if self._idle:
+            return self._idle.pop()  # the last one to become idle, its caches are warm
+        self._threads += 1
+        return _HandlerThread(self, next(self._numbers))
 
     def _call(self, thread: "_HandlerThread", job: Job | None) -> None:
         if thread.ident is not None:
@@ -90,6 +107,7 @@ class HandlerThreads:
         except RuntimeError:
             with self._lock:
                 self._coming = False
+                self._threads -= 1
                 if job is None or job not in self._jobs:
                     return  # whoever runs the present jobs takes the rest when they end
                 self._jobs.remove(job)

@@ -18,6 +18,7 @@ from iii.sdk.core import WorkerCore
 from iii.sdk.http_handler import HttpHandler
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
+from iii.sdk.registrar import Registrar
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
 from iii.sdk.shared_data import StateScope, StreamGroup
@@ -38,6 +39,12 @@ class Worker:
             lambda function_id, handler: self.register_function({"id": function_id}, handler),
             lambda kind, function_id: self.register_trigger({"type": kind, "function_id": function_id, "config": {}}),
         )
+
+    @property
+    def _registrar(self) -> Registrar:
+        """Raises what this worker has ended with."""
+        self._core.caller.pending.raise_if_ended()
+        return self._core.registrar
 
     # -- functions ------------------------------------------------------------------------------------------------
 
@@ -89,7 +96,7 @@ class Worker:
             TypeError: the id is not a string, the handler not callable.
         """
         if isinstance(function_id, Mapping):
-            return self._core.registrar.function(function_id, handler_or_invocation, schemas=False)
+            return self._registrar.function(function_id, handler_or_invocation, schemas=False)
         wanted: FunctionInput = {
             "id": function_id,
             "description": description,
@@ -97,7 +104,7 @@ class Worker:
             "request_format": request_format,
             "response_format": response_format,
         }
-        return self._core.registrar.function(wanted, handler_or_invocation, schemas=True)
+        return self._registrar.function(wanted, handler_or_invocation, schemas=True)
 
     def http(
         self,
@@ -258,19 +265,19 @@ class Worker:
 
     def register_trigger(self, trigger: TriggerInput) -> Trigger:
         """Bind a function to an event. Does not wait; a refusal is logged as an error."""
-        return self._core.registrar.trigger(trigger)
+        return self._registrar.trigger(trigger)
 
     def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: TriggerHandler) -> TriggerTypeRef:
         """Provide a trigger type: `handler` hears of every binding, and calls its function when its event happens."""
-        self._core.registrar.trigger_type(trigger_type, handler)
+        self._registrar.trigger_type(trigger_type, handler)
         return TriggerTypeRef(trigger_type["id"], self)
 
     def unregister_trigger_type(self, trigger_type: str | Mapping[str, Any]) -> None:
         """Stop providing a type, by id or by a dict with `id`."""
         if isinstance(trigger_type, str):
-            self._core.registrar.no_trigger_type(trigger_type, None)
+            self._registrar.no_trigger_type(trigger_type, None)
         else:
-            self._core.registrar.no_trigger_type(trigger_type["id"], trigger_type.get("namespace"))
+            self._registrar.no_trigger_type(trigger_type["id"], trigger_type.get("namespace"))
 
     # -- calls ----------------------------------------------------------------------------------------------------
 
@@ -280,7 +287,9 @@ class Worker:
         Raises:
             InvocationError: it failed; `FunctionNotFound`, `InvocationForbidden` and `InvocationTimeout` say how.
             RuntimeError: this is the event loop's thread, which must not wait; use `trigger_async`.
-            RegistrationRejected: the engine does not accept this worker.
+            ClientShutdown: this worker was shut down. RegistrationRejected: the engine does not accept it.
+            InvocationTimeout: also of a void call, if the engine did not read for so long that 16 MiB wait for it.
+            RuntimeError: also in a forked child of the process that made this worker.
             TypeError: the payload has no JSON form.
         """
         return self._core.caller.call(request)
@@ -369,8 +378,8 @@ class Worker:
     # -- the connection -------------------------------------------------------------------------------------------
 
     def get_address(self) -> str:
-        """Of the engine, as it was found out (08 §4.1)."""
-        return self._core.connection.url
+        """Of the engine, as it was found out (08 §4.1); a password and the values of its query are hidden."""
+        return self._core.connection.address
 
     @property
     def worker_id(self) -> str | None:
@@ -386,11 +395,12 @@ class Worker:
         return self._core.connection.states.listen(handler)
 
     def shutdown(self) -> None:
-        """Leave: pending calls end with `SHUTDOWN`, the socket is closed. A second call does nothing.
+        """Leave: pending calls end with `SHUTDOWN`, so does every later one; the socket is closed. Again does nothing.
 
         Raises:
-            RuntimeError: on the loop's own thread; use `shutdown_async`.
+            RuntimeError: on the loop's own thread; use `shutdown_async`. Or in a forked child: it is not its worker.
         """
+        self._core.raise_if_forked()
         loop = self._core.loop
         if loop.is_running():
             if self._core.connection.on_loop():
@@ -399,6 +409,7 @@ class Worker:
 
     async def shutdown_async(self) -> None:
         """As `shutdown`, from any event loop."""
+        self._core.raise_if_forked()
         loop = self._core.loop
         if asyncio.get_running_loop() is loop:
             await self._core.stop()

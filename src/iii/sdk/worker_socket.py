@@ -11,20 +11,28 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from msgspec import Struct
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import FRAGMENT_BYTES, INBOUND_MESSAGE_BYTES, PING_INTERVAL_S, SILENCE_S
+from iii.protocol.limits import (
+    FRAGMENT_BYTES,
+    INBOUND_MESSAGE_BYTES,
+    PING_INTERVAL_S,
+    SILENCE_S,
+    UNREAD_DEAF_BYTES,
+)
+from iii.sdk.backlog import Backlog
 from iii.sdk.framing import BINARY, FRAMED_BYTES, TEXT, Masking, client_frame
+from iii.sdk.outgoing import open_sockets
 
 logger = logging.getLogger("iii.sdk")
 
 SILENT_PINGS = int(SILENCE_S // PING_INTERVAL_S)
 EARLY_MESSAGES = 16  # so many are written before the turn ends: the engine works on them meanwhile
 _TEXT = WSMsgType.TEXT
+PIECE_BYTES = 262_144  # written at a time: what the transport took cannot be sent on another connection
 REST_OF_FRAME = 0x10  # not an opcode of WebSocket: what a full socket cut off a frame
 
 
@@ -55,13 +63,14 @@ class WorkerSocket(WSListener):
         connected: Callable[["WorkerSocket"], None],
         received: Callable[[bytes], None],
         disconnected: Callable[["WorkerSocket", int | None, str | None], None],
-        lock: AbstractContextManager[bool],
+        backlog: Backlog,
         call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
         self.connected = connected
         self.received = received
         self.disconnected = disconnected
-        self.lock = lock
+        self.backlog = backlog
+        self.lock = backlog.lock
         self.call_soon = call_soon
         self.batch: list[Outgoing] = []
         self.scheduled = False
@@ -78,6 +87,8 @@ class WorkerSocket(WSListener):
         self.transport: WSTransport | None = None
         self.thread_id = 0
         self.own_socket: socket.socket | None = None
+        self.written_bytes = 0  # by the last write: what may be lost if the engine never reads it
+        self.deaf = False  # what comes is not read
 
     # -- in -------------------------------------------------------------------------------------------------------
 
@@ -92,6 +103,7 @@ class WorkerSocket(WSListener):
             descriptor = os.dup(transport.underlying_transport.get_extra_info("socket").fileno())
             self.own_socket = socket.socket(fileno=descriptor)
             self.own_socket.setblocking(False)
+            open_sockets.add(self.own_socket)
         # Paused means from now on: something is ahead, so no thread may write, and what comes can still be sent elsewhere
         transport.underlying_transport.set_write_buffer_limits(high=0)
         self.open = True
@@ -137,6 +149,8 @@ class WorkerSocket(WSListener):
             if self.own_socket is not None:
                 self.own_socket.close()
                 self.own_socket = None
+        if self.paused:  # all else of what waits is kept for the next connection
+            logger.warning("Connection lost while the engine was not reading: up to %d bytes lost", self.written_bytes)
         self.disconnected(self, *self.farewell)
 
     def pause_writing(self) -> None:
@@ -145,6 +159,7 @@ class WorkerSocket(WSListener):
 
     def resume_writing(self) -> None:
         self.paused = False
+        self.written_bytes = 0
         self._flush_scheduled()
 
     # -- out ------------------------------------------------------------------------------------------------------
@@ -152,6 +167,7 @@ class WorkerSocket(WSListener):
     def send(self, outgoing: Outgoing) -> None:
         """Leave with everything else of this turn. On the loop, or from a thread that can wait for the loop."""
         self.batch.append(outgoing)
+        self.backlog.add(len(outgoing.message))
         if not self.scheduled:
             self.scheduled = True
             self.call_soon(self._flush_scheduled)
@@ -176,40 +192,66 @@ class WorkerSocket(WSListener):
         except OSError:
             return False  # the loop is about to notice; then the message waits for the next connection
         if written < len(frame):
-            self.batch.append(Outgoing(frame[written:], kept=False, opcode=REST_OF_FRAME))
-            self.scheduled = True
-            self.call_soon(self._flush_scheduled)
+            self.send(Outgoing(frame[written:], kept=False, opcode=REST_OF_FRAME))
         return True
 
     def _flush_scheduled(self) -> None:
         with self.lock:
             self.scheduled = False
             self.flush()
+            self._read_or_not()
 
     def flush(self) -> None:
-        """Write what has gathered, in one go. On the loop."""
+        """Write what has gathered, in pieces, as long as the engine reads. On the loop."""
         if not self.batch or not self.open or self.paused or self.transport is None:
             return
-        batch, self.batch = self.batch, []
         frames: list[bytes] = []
         masking = Masking()
-        for outgoing in batch:
+        taken = taken_bytes = gathered_bytes = 0
+        for outgoing in self.batch:
+            size = len(outgoing.message)
+            taken += 1
+            taken_bytes += size
             if outgoing.opcode == REST_OF_FRAME:
                 frames.append(outgoing.message)
-            elif len(outgoing.message) <= FRAMED_BYTES:
+            elif size <= FRAMED_BYTES:
                 masking.add_frame(frames, outgoing.message, outgoing.opcode)
             else:
                 self._write(frames)
-                frames = []
                 self._write_large(self.transport, outgoing)
-        self._write(frames)
+                frames, gathered_bytes = [], PIECE_BYTES
+            gathered_bytes += size
+            if gathered_bytes >= PIECE_BYTES:
+                if not self._write(frames):
+                    break
+                frames, gathered_bytes, masking = [], 0, Masking()
+        else:
+            self._write(frames)
+        if taken == len(self.batch):
+            self.batch = []
+        else:
+            del self.batch[:taken]
+        self.backlog.remove(taken_bytes)
 
-    def _write(self, frames: list[bytes]) -> None:
+    def _write(self, frames: list[bytes]) -> bool:
+        """Whether the engine reads on: the transport calls `pause_writing` meanwhile, if it does not."""
         if frames and self.transport is not None:
-            self.transport.underlying_transport.write(b"".join(frames))
+            data = b"".join(frames)
+            self.written_bytes = len(data)
+            self.transport.underlying_transport.write(data)
+        return not self.paused
+
+    def _read_or_not(self) -> None:
+        """Answers are never refused; instead no more calls are read while very many answers wait."""
+        deaf = self.paused and self.backlog.held_bytes > UNREAD_DEAF_BYTES
+        if deaf != self.deaf and self.transport is not None and self.open:
+            self.deaf = deaf
+            underlying = self.transport.underlying_transport
+            underlying.pause_reading() if deaf else underlying.resume_reading()
 
     def _write_large(self, transport: WSTransport, outgoing: Outgoing) -> None:
         message = memoryview(outgoing.message)
+        self.written_bytes = len(message)
         kind = WSMsgType.BINARY if outgoing.opcode == BINARY else WSMsgType.TEXT
         for start in range(0, len(message), FRAGMENT_BYTES):
             fragment = message[start : start + FRAGMENT_BYTES]
@@ -245,10 +287,18 @@ class WorkerSocket(WSListener):
         with self.lock:
             if self.transport is None or not self.open:
                 return
-            self.paused = False  # the transport keeps the order, and sends it before it closes
-            self.flush()
+            while self.batch:
+                self.paused = False  # the transport keeps the order, and sends it before it closes
+                self.flush()
             self.transport.send_close(WSCloseCode(code))
         self.transport.disconnect()
+
+    def end_after_fork(self, backlog: Backlog) -> None:
+        """In a forked child, whose copies of the descriptors are closed already."""
+        self.open = False
+        self.backlog = backlog
+        self.lock = backlog.lock
+        self.batch = []
 
     def abandon(self) -> None:
         """Nobody waits for this connection any more; should it still come up, it is ended at once."""

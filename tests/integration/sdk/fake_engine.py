@@ -12,6 +12,8 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSU
 T = TypeVar("T")
 Message = dict[str, Any]
 
+ANNOUNCE = "engine::workers::register"
+
 DEADLINE_S = 10.0  # for anything a test waits for; far beyond what it takes
 LOOK_S = 0.01  # between two looks at what changes without a message
 
@@ -123,7 +125,7 @@ class FakeConnection(WSListener):
 
     def announced(self) -> Message:
         """The payload of the announcement, which ends the burst of a new connection."""
-        announcement: Message = self.message("invokefunction", function_id="engine::workers::register")["data"]
+        announcement: Message = self.message("invokefunction", function_id=ANNOUNCE)["data"]
         return announcement
 
     def telemetry(self, prefix: bytes) -> list[Any]:
@@ -140,7 +142,7 @@ class FakeEngine:
     """
 
     def __init__(self, port: int = 0, *, greets: bool = True) -> None:
-        self.answers: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {ANNOUNCE: {"success": True}}
         self.connections: list[FakeConnection] = []
         self.telemetry_sockets: list[FakeConnection] = []
         self.greets = greets

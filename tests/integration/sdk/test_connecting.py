@@ -3,18 +3,21 @@
 import asyncio
 import inspect
 import os
+import re
 import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 import iii
 from iii.sdk import doors
 from tests.integration.sdk.conftest import FAST, Connect
-from tests.integration.sdk.fake_engine import FakeEngine
+from tests.integration.sdk.fake_engine import ANNOUNCE, FakeEngine
 from tests.processes import free_port
 
 
@@ -25,8 +28,8 @@ def test_08_check_01_a_new_worker_only_announces_itself(engine: FakeEngine, conn
     assert worker.get_connection_state() == "connected"
     assert [each["type"] for each in announced] == ["invokefunction"]
     assert announced[0]["function_id"] == "engine::workers::register"
-    assert announced[0]["action"] == {"type": "void"}
-    assert "invocation_id" not in announced[0]
+    assert "action" not in announced[0]
+    assert announced[0]["invocation_id"]  # P10: its answer says that the engine has accepted the worker
     engine.wait(lambda: worker.worker_id == "W1")
 
 
@@ -390,7 +393,10 @@ def test_08_check_49_a_function_conflict_is_only_a_warning(
     engine.wait(lambda: "Function 'g' in namespace 'default' is served by the engine itself" in caplog.text)
 
 
-def test_08_check_49_a_name_conflict_is_the_end(engine: FakeEngine, worker: iii.Worker) -> None:
+def test_08_check_49_a_name_conflict_that_lasts_is_the_end(
+    engine: FakeEngine, worker: iii.Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.sdk.core.NAME_TAKEN_S", 0.0)
     connection = engine.connection()
     errors: list[Exception] = []
 
@@ -448,19 +454,92 @@ def test_coming_back_leaves_nothing_behind(engine: FakeEngine, worker: iii.Worke
     engine.wait(lambda: open_files() <= before)
 
 
-def test_a_rejection_while_registering_is_raised_by_register_worker(engine: FakeEngine, connect: Connect) -> None:
-    engine.greets = False
+REJECTION = {"type": "registrationrejected", "namespace": "n", "owner_worker_id": "W9", "worker_name": "w"}
 
-    def reject() -> None:
-        engine.connection().send(
-            {"type": "registrationrejected", "code": "X", "namespace": "n", "owner_worker_id": "", "worker_name": "w"}
-        )
 
+def refuse_first(engine: FakeEngine, attempts: int, code: str = "WORKER_NAMESPACE_CONFLICT") -> None:
+    """As an engine does it: the rejection, the answer to the announcement, then the end of the connection."""
+    answered = {"type": "invocationresult", "function_id": ANNOUNCE, "result": {"success": False}}
+
+    def answer(call: dict[str, Any]) -> dict[str, Any] | None:
+        number = len(engine.connections)
+        if number > attempts:
+            return {"result": {"success": True}}
+        socket = engine.connections[-1]
+        socket.write(msgspec.json.encode(REJECTION | {"code": code}))
+        socket.write(msgspec.json.encode(answered | {"invocation_id": call["invocation_id"]}))
+        socket.close(4409)
+        return None
+
+    engine.answers[ANNOUNCE] = answer
+
+
+def test_core_6_bugs_12_a_rejection_is_raised_by_register_worker(engine: FakeEngine, connect: Connect) -> None:
+    refuse_first(engine, attempts=1, code="SOME_REASON")
+    with pytest.raises(iii.RegistrationRejected, match="SOME_REASON: worker 'w' rejected in namespace 'n'"):
+        connect()
+    assert len(engine.connections) == 1
+
+
+async def test_core_6_a_rejection_is_raised_by_connect_worker(engine: FakeEngine) -> None:
+    refuse_first(engine, attempts=1, code="SOME_REASON")
+    with pytest.raises(iii.RegistrationRejected, match="SOME_REASON"):
+        async with iii.connect_worker(engine.url):
+            raise AssertionError("accepted")
+
+
+def test_P10_a_name_that_is_taken_for_a_while_is_tried_again(
+    engine: FakeEngine, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_first(engine, attempts=3)
     worker = connect()
-    reject()
-    engine.wait(lambda: worker.get_connection_state() == "failed")
+    assert worker.get_connection_state() == "connected"
+    assert worker.worker_id == "W4"
+    assert "worker 'w' rejected in namespace 'n' (owned by 'W9'); retrying for 90 s" in caplog.text
+
+
+def test_P10_a_name_that_stays_taken_is_raised_when_the_wait_is_over(engine: FakeEngine, connect: Connect) -> None:
+    refuse_first(engine, attempts=10_000)
+    with pytest.raises(iii.RegistrationRejected, match="owned by 'W9'"):
+        connect(connect_timeout_ms=300)
+    assert len(engine.connections) > 2
+
+
+def test_P10_after_90_s_the_name_counts_as_taken_for_good(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.sdk.core.NAME_TAKEN_S", 0.2)
+    refuse_first(engine, attempts=10_000)
     with pytest.raises(iii.RegistrationRejected):
-        worker._core.raise_if_unusable()
+        connect()
+    attempts = len(engine.connections)
+    assert attempts > 1
+
+
+def test_P10_an_announcement_that_is_refused_with_an_error_is_a_rejection(engine: FakeEngine, connect: Connect) -> None:
+    engine.answers[ANNOUNCE] = lambda call: {"error": {"code": "INVALID_NAMESPACE", "message": "no such place"}}
+    with pytest.raises(iii.RegistrationRejected, match=r"INVALID_NAMESPACE: .*no such place"):
+        connect()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda call: None, lambda call: {"error": {"code": "function_not_found", "message": "?"}}],
+    ids=["silent", "unknown"],
+)
+def test_P10_an_engine_that_cannot_answer_an_announcement_counts_as_accepting(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr("iii.sdk.connection.ACCEPTANCE_S", 0.05)
+    engine.answers[ANNOUNCE] = answer
+    assert connect().get_connection_state() == "connected"
+
+
+def test_core_6_connected_is_not_told_before_the_engine_has_accepted(engine: FakeEngine, connect: Connect) -> None:
+    engine.answers[ANNOUNCE] = lambda call: None
+    worker = connect(connect_timeout_ms=200)
+    engine.connection()
+    assert worker.get_connection_state() == "connecting"
 
 
 def test_08_check_50_the_announcement(
@@ -487,7 +566,7 @@ def test_08_check_50_the_announcement(
     told = engine.connection(2).announced()
     assert told["isolation"] == "docker"
     assert told["description"] == "resizes images"
-    assert told["name"].endswith(f":{os.getpid()}")
+    assert re.search(rf":{os.getpid()}-[a-z0-9]{{4}}$", told["name"])  # P10
     assert told["telemetry"] == {"language": "python", "project_name": "shop", "framework": "own"}
 
 
@@ -598,31 +677,6 @@ def test_a_socket_that_does_not_close_is_aborted(engine: FakeEngine, monkeypatch
     assert connection.close_code is None
 
 
-def test_when_main_ends_every_worker_serves_until_it_is_left(
-    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr("sys.last_type", raising=False)
-    monkeypatch.setattr(doors, "_open_workers", set())
-    first, second = iii.register_worker(engine.url), iii.register_worker(engine.url)
-    assert doors._open_workers == {first, second}
-    ended = iter([None, KeyboardInterrupt()])
-
-    def join(worker: doors._ThreadedWorker) -> None:
-        worker.shutdown() if (how := next(ended)) is None else None
-        if how is not None:
-            raise how
-
-    monkeypatch.setattr(doors._ThreadedWorker, "join", join)
-    doors._serve_on()
-    assert not doors._open_workers
-    assert first.get_connection_state() == second.get_connection_state() == "disconnected"
-
-    monkeypatch.setattr("sys.last_type", RuntimeError, raising=False)
-    third = iii.register_worker(engine.url)
-    doors._serve_on()
-    assert third.get_connection_state() == "disconnected"
-
-
 def test_a_silent_engine_is_left_after_a_minute(
     engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -637,8 +691,8 @@ def test_a_silent_engine_is_left_after_a_minute(
     assert "No sign of life from the engine for 60 s" in caplog.text
 
 
-@pytest.mark.parametrize("address", ["http://nowhere", "localhost:49134"])
-def test_an_address_that_is_no_address_is_refused_at_once(address: str) -> None:
+@pytest.mark.parametrize("address", ["http://nowhere", "localhost:49134", "ws://", "ws://h:99999", "ws://ho st:1"])
+def test_bugs_an_address_that_is_no_address_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=f"must be ws://HOST:PORT or wss://HOST, got '{address}'"):
         iii.register_worker(address)
 

@@ -1,4 +1,4 @@
-"""A worker process after its main thread ended: it serves on, until Ctrl-C, a shutdown, or not at all after an error."""
+"""How a process with a worker ends, and with which code (issue 12 kind 5; core 13, 14, bugs 4, 8): real processes."""
 
 import asyncio
 import signal
@@ -6,12 +6,23 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
 
 Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+def can_unshare() -> bool:
+    command = ["unshare", "-p", "-f", "--mount-proc", "true"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
 
 HEAD = """
 import asyncio, sys, iii
@@ -100,7 +111,7 @@ async def test_a_native_worker_needs_nothing_of_this(engine: FakeEngine) -> None
 
 
 def test_a_worker_that_is_refused_after_main_ends_and_says_why(engine: FakeEngine, start: Start) -> None:
-    process = start("print('main is over', flush=True)")
+    process = start("import iii.sdk.core; iii.sdk.core.NAME_TAKEN_S = 0.0; print('main is over', flush=True)")
     connection = engine.connection()
     assert process.stdout is not None
     assert process.stdout.readline() == "main is over\n"
@@ -117,3 +128,229 @@ def test_a_worker_that_is_refused_after_main_ends_and_says_why(engine: FakeEngin
     assert "worker 'twin' rejected" in complaints
     assert "give this one another, or end that one" in complaints
     assert "Traceback" not in complaints
+    assert process.returncode == 1  # bugs 8b: a supervisor must see it
+
+
+# -- every way to end, and its code (bugs 4, 8, core 14) ----------------------------------------------------------
+
+EXITS = [
+    ("sys.exit(0)", 0, ""),
+    ("sys.exit()", 0, ""),
+    ("sys.exit(1)", 1, ""),
+    ("sys.exit(77)", 77, ""),
+    ("sys.exit('no such order')", 1, "no such order\n"),
+    ("raise SystemExit(3)", 3, ""),
+    ("exit(4)", 4, ""),
+    ("import argparse; argparse.ArgumentParser().error('wrong')", 2, None),
+    ("def main():\n    return 5\nsys.exit(main())", 5, ""),
+    ("try:\n    raise SystemExit(6)\nfinally:\n    worker.list_functions", 6, ""),
+    ("with open('/dev/null'):\n    sys.exit(7)", 7, ""),
+    ("async def main():\n    sys.exit(8)\nasyncio.run(main())", 8, ""),
+    ("raise ValueError('broken')", 1, None),
+    ("import os\nos._exit(9)", 9, ""),
+    ("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)", 0, ""),
+    ("import signal, threading\nthreading.Timer(0.1, signal.raise_signal, [signal.SIGTERM]).start()", 0, ""),
+]
+
+
+@pytest.mark.parametrize(("ending", "code", "said"), EXITS, ids=[each[0] for each in EXITS])
+def test_bugs_4_the_process_ends_as_main_says(
+    engine: FakeEngine, start: Start, ending: str, code: int, said: str | None
+) -> None:
+    process = start(ending)
+    _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == code, complaints
+    assert said is None or complaints == said
+    if "_exit" not in ending:
+        engine.wait(lambda: engine.connection().close_code == 1000)  # in order
+
+
+def test_bugs_4_a_caught_exit_is_none(engine: FakeEngine, start: Start) -> None:
+    process = start("try:\n    sys.exit(1)\nexcept SystemExit:\n    print('caught', flush=True)")
+    connection = engine.connection()
+    connection.message("registerfunction", id="pooled")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "caught\n"
+    assert connection.invoke("pooled", 5)["result"] == "5"
+
+
+def test_bugs_4_a_module_run_with_m_ends_and_serves_too(engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(HEAD + "if len(sys.argv) > 2: sys.exit(int(sys.argv[2]))")
+    command = [sys.executable, "-m", "program", engine.url]
+    assert subprocess.run([*command, "3"], cwd=tmp_path, timeout=DEADLINE_S, check=False).returncode == 3
+    with subprocess.Popen(command, cwd=tmp_path) as serving:
+        connection = engine.connection(2)
+        connection.message("registerfunction", id="pooled")
+        assert connection.invoke("pooled", 5)["result"] == "5"
+        serving.terminate()
+        assert serving.wait(DEADLINE_S) == 0
+
+
+def test_bugs_8a_sigterm_lets_handlers_end_and_answers_them(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        """
+        import time
+        @worker.function("slow")
+        def slow(data: object) -> str:
+            print("entered", flush=True)
+            time.sleep(0.5)
+            return "done"
+        """
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="slow")
+    connection.send({"type": "invokefunction", "function_id": "slow", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "entered\n"
+    process.terminate()
+    assert connection.message("invocationresult", invocation_id="i")["result"] == "done"
+    connection.message("unregisterfunction", id="slow")
+    _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, complaints) == (0, "")
+
+
+@pytest.mark.parametrize("main", ["", "import time\ntime.sleep(100)", "worker.trigger({'function_id': 'never'})"])
+def test_bugs_8a_sigterm_ends_a_serving_process_with_0(engine: FakeEngine, start: Start, main: str) -> None:
+    process = start("print('ready', flush=True)\n" + main)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, complaints) == (0, "")
+    engine.wait(lambda: engine.connection().close_code == 1000)
+
+
+def test_sigterm_ends_a_process_that_only_calls_with_143(engine: FakeEngine, start: Start) -> None:
+    # 0 would tell a scheduler of batch jobs that it was finished
+    process = start("worker.shutdown()\nw = iii.register_worker(sys.argv[1])\nw.trigger({'function_id': 'never'})")
+    engine.connection(2).message("invokefunction", function_id="never")
+    process.terminate()
+    process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 143
+
+
+def test_sigterm_is_left_to_a_program_that_handles_it(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        """
+        import os, signal
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(42))
+        iii.register_worker(sys.argv[1])
+        print("ready", flush=True)
+        """
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    assert process.wait(DEADLINE_S) == 42
+
+
+def test_sigterm_after_the_last_shutdown_ends_as_ever(engine: FakeEngine, start: Start) -> None:
+    process = start("worker.shutdown()\nprint('ready', flush=True)\nimport time\ntime.sleep(100)")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    assert process.wait(DEADLINE_S) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_bugs_8a_sigterm_ends_a_native_worker_in_order(engine: FakeEngine, loop: str) -> None:
+    program = f"""
+    import asyncio, sys, iii, {loop}
+    async def main() -> None:
+        async with iii.connect_worker(sys.argv[1]) as worker:
+            worker.register_function("f", lambda data: 1)
+            await asyncio.Event().wait()
+    {loop}.run(main())
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program), engine.url], stderr=subprocess.PIPE, text=True
+    ) as process:
+        connection = engine.connection()
+        connection.message("registerfunction", id="f")
+        process.terminate()
+        _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, complaints) == (0, "")
+    engine.wait(lambda: connection.close_code == 1000)
+
+
+@pytest.mark.skipif(not can_unshare(), reason="needs unshare -p")
+def test_bugs_8a_a_worker_that_is_process_1_obeys_sigterm(engine: FakeEngine) -> None:
+    command = ["unshare", "-p", "-f", "--mount-proc", "--kill-child", sys.executable, "-c", HEAD, engine.url]
+    with subprocess.Popen(command) as outer:
+        connection = engine.connection()
+        connection.message("registerfunction", id="pooled")
+        inner = psutil.Process(outer.pid).children()[0]
+        inner.terminate()
+        assert outer.wait(DEADLINE_S) == 0
+    engine.wait(lambda: connection.close_code == 1000)
+
+
+# -- Ctrl-C --------------------------------------------------------------------------------------------------------
+
+
+def test_core_13_ctrl_c_while_register_worker_waits_ends_the_process() -> None:
+    process = start_with(
+        """
+        import iii, os, signal, threading
+        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+        try:
+            iii.register_worker("ws://127.0.0.1:1")
+        except KeyboardInterrupt:
+            print("bye", flush=True)
+        """
+    )
+    printed, _ = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, printed) == (0, "bye\n")
+
+
+def test_ctrl_c_in_main_ends_the_process_as_without_a_worker(engine: FakeEngine, start: Start) -> None:
+    process = start("print('ready', flush=True)\nimport time\ntime.sleep(100)")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == -signal.SIGINT  # 130 for a shell
+    engine.wait(lambda: engine.connection().close_code == 1000)
+
+
+# -- states in which a process must not stay ----------------------------------------------------------------------
+
+
+def test_a_worker_that_gives_up_connecting_ends_the_process_with_1() -> None:
+    engine = FakeEngine()
+    process = start_with(
+        """
+        import iii, sys
+        retry = iii.ReconnectionConfig(initial_delay_ms=10, max_retries=2)
+        iii.register_worker(sys.argv[1], iii.InitOptions(reconnection_config=retry))
+        """,
+        engine.url,
+    )
+    engine.connection()
+    engine.stop()
+    process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+
+
+def test_core_4_an_exit_that_escapes_into_the_loop_does_not_end_it(engine: FakeEngine, start: Start) -> None:
+    start(
+        """
+        @worker.function("escape")
+        async def escape(data: object) -> None:
+            asyncio.get_running_loop().call_soon(sys.exit, 5)
+        """
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="escape")
+    connection.invoke("escape", invocation_id="1")
+    assert connection.invoke("pooled", 5, invocation_id="2")["result"] == "5"
+
+
+def start_with(program: str, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )

@@ -23,7 +23,7 @@ def test_a_folder_that_is_gone_names_nothing(monkeypatch: pytest.MonkeyPatch) ->
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "cwd", gone)
-    assert announcement(iii.InitOptions()).telemetry["project_name"] is None
+    assert announcement(iii.InitOptions(), "w").telemetry["project_name"] is None
 
 
 def test_a_source_tree_without_package_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:

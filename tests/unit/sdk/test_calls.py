@@ -33,18 +33,22 @@ def test_a_call_is_completed_once() -> None:
     assert BlockedThread("f", "j").wait(1) is None
 
 
-def test_all_calls_can_be_ended_at_once() -> None:
+def test_core_12_all_calls_are_ended_at_once_and_every_later_one() -> None:
     pending = PendingCalls()
-    first, second = BlockedThread("f", "1"), BlockedThread("g", "2")
+    pending.raise_if_ended()
+    first = BlockedThread("f", "1")
     pending.add(first)
-    pending.fail_all(ConnectionError("over"))
-    pending.add(second)
-    pending.fail_all()
-    with pytest.raises(ConnectionError, match="over"):
-        first.wait(1000)
+    pending.end(iii.ClientShutdown)
     with pytest.raises(iii.ClientShutdown) as caught:
-        second.wait(1000)
+        first.wait(1000)
+    assert (caught.value.function_id, caught.value.invocation_id) == ("f", "1")
+
+    pending.end(lambda *_: ConnectionError("a second reason"))
+    with pytest.raises(iii.ClientShutdown) as caught:
+        pending.add(BlockedThread("g", "2"))
     assert (caught.value.function_id, caught.value.invocation_id) == ("g", "2")
+    with pytest.raises(iii.ClientShutdown):
+        pending.raise_if_ended()
     assert len(pending) == 0
 
 

@@ -20,10 +20,24 @@ def test_the_oldest_goes_and_it_is_said_once_each_time(caplog: pytest.LogCapture
     assert len(queue) == 2
     assert messages(queue.take()) == [b"3", b"4"]
     assert len(queue) == 0
-    assert len(caplog.records) == 1
+    assert [each.getMessage() for each in caplog.records] == [
+        "Message queue full, dropping oldest message",
+        "Message queue was full: 2 messages dropped before the reconnection",
+    ]
     for text in (b"5", b"6", b"7"):
         queue.put(Outgoing(text))
-    assert len(caplog.records) == 2
+    assert len(caplog.records) == 3
+
+
+def test_core_16_it_is_bounded_in_bytes_too_and_one_message_always_fits() -> None:
+    queue = OfflineQueue(limit=100, limit_bytes=10)
+    for text in (b"1" * 4, b"2" * 4, b"3" * 4):
+        queue.put(Outgoing(text))
+    assert messages(queue.take()) == [b"2" * 4, b"3" * 4]
+    queue.put(Outgoing(b"larger than that"))
+    assert messages(queue.take()) == [b"larger than that"]
+    queue.put_back([Outgoing(b"%03d" % number) for number in range(1000)])
+    assert messages(queue.take()) == [b"997", b"998", b"999"]
 
 
 def test_calls_that_nobody_waits_for_make_room_and_are_not_sent() -> None:

@@ -10,6 +10,7 @@ from picows import WSMsgType
 
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
 from iii.sdk import worker_socket
+from iii.sdk.backlog import Backlog
 from iii.sdk.framing import FRAMED_BYTES
 from iii.sdk.worker_socket import Outgoing, WorkerSocket
 
@@ -85,7 +86,7 @@ class Bench:
             lambda opened: None,
             self.received.append,
             lambda gone, code, reason: None,
-            threading.RLock(),
+            Backlog(),
             self.soon.append,
         )
         self.transport = Transport(self.near)
@@ -253,7 +254,7 @@ def test_a_socket_that_ended_is_left_alone(bench: Bench) -> None:
     assert bench.transport.closed is None
     assert bench.socket.own_socket is None
 
-    never = WorkerSocket(lambda opened: None, print, lambda *gone: None, threading.RLock(), bench.soon.append)
+    never = WorkerSocket(lambda opened: None, print, lambda *gone: None, Backlog(), bench.soon.append)
     never.abort()
     never.close(1000)
     never.keep_alive()
@@ -262,9 +263,7 @@ def test_a_socket_that_ended_is_left_alone(bench: Bench) -> None:
 def test_a_connection_that_comes_up_too_late_is_ended_at_once(bench: Bench) -> None:
     begun: list[WorkerSocket] = []
     gone: list[WorkerSocket] = []
-    late = WorkerSocket(
-        begun.append, print, lambda socket, *said: gone.append(socket), threading.RLock(), bench.soon.append
-    )
+    late = WorkerSocket(begun.append, print, lambda socket, *said: gone.append(socket), Backlog(), bench.soon.append)
     late.abandon()
     transport = Transport(bench.near)
     late.on_ws_connected(transport)  # type: ignore[arg-type]
@@ -278,7 +277,7 @@ def test_a_connection_that_comes_up_too_late_is_ended_at_once(bench: Bench) -> N
 def test_a_secure_socket_is_written_by_the_loop_alone(bench: Bench) -> None:
     secure = Transport(bench.near)
     secure.is_secure = True
-    other = WorkerSocket(lambda opened: None, print, lambda *gone: None, threading.RLock(), bench.soon.append)
+    other = WorkerSocket(lambda opened: None, print, lambda *gone: None, Backlog(), bench.soon.append)
     other.on_ws_connected(secure)  # type: ignore[arg-type]
     assert other.own_socket is None
     assert not other.send_now(Outgoing(b"plain text"))

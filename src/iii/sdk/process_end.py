@@ -1,0 +1,214 @@
+"""How a process with workers ends: served until told, by `sys.exit`, by an error, by Ctrl-C, by SIGTERM (issue 12 kind 5).
+
+Workers made by `register_worker` serve on when the main thread has run to its end. Everything else ends them in order,
+and the process with the code that it would have had without them.
+"""
+
+import asyncio
+import atexit
+import concurrent.futures.thread  # first: pools of threads must still be there when this module's hook at the end runs
+import dis
+import logging
+import os
+import signal
+import sys
+import threading
+import weakref
+from types import FrameType
+from typing import Protocol
+
+logger = logging.getLogger("iii.sdk")
+
+__all__ = ["Native", "Served", "end_by_sigterm", "leave", "serve_on_after_main", "told_to_end"]
+
+SIGTERM_CODE = 128 + signal.SIGTERM
+_pools = concurrent.futures.thread  # imported for its hook
+
+
+class Served(Protocol):
+    """A worker with a thread of its own."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has anything that others may call."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it ended because the engine did not accept it, or could not be reached."""
+
+    def shutdown(self) -> None: ...
+
+    def finish(self) -> None:
+        """Let what runs end, and shut down."""
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+
+    def end_if_failed(self) -> None:
+        """From now on a worker that will never be connected again shuts itself down: nobody else could know."""
+
+
+class Native(Protocol):
+    """A worker on an event loop of the program."""
+
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def serves(self) -> bool: ...
+
+
+class _Life:
+    """Of this process."""
+
+    def __init__(self) -> None:
+        self.open: set[Served] = set()
+        self.native: weakref.WeakSet[Native] = weakref.WeakSet()
+        self.hooked = False
+        self.main: FrameType | None = None
+        self.terminated = False  # by SIGTERM
+        self.code = 0  # to end with, where it is not the interpreter's
+
+
+_life = _Life()
+
+
+def serve_on_after_main(worker: Served) -> None:
+    """Keep the process alive for this worker when the main thread has run to its end, until `leave`."""
+    if not _life.hooked:
+        # The interpreter would wait for the thread by itself, but with thread pools closed already, so that no handler
+        # could use one, and with a traceback for Ctrl-C. There is no public hook at this point
+        threading._register_atexit(_serve_on)  # type: ignore[attr-defined]
+        _life.hooked = True
+    _life.main = _outermost_frame_of_main()
+    _life.open.add(worker)
+
+
+def leave(worker: Served) -> None:
+    """This worker needs the process no more."""
+    _life.open.discard(worker)
+
+
+def end_by_sigterm(worker: Native | None) -> None:
+    """Let SIGTERM end the process as `sys.exit` does, unless the program has its own handler or this is not its main thread.
+
+    Without a handler the kernel would drop the signal if this is process 1, as in a container.
+
+    Args:
+        worker: the one on the running event loop, which is ended by a callback of its own; None for one with a thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
+    if worker is not None:
+        _life.native.add(worker)
+
+
+def told_to_end() -> bool:
+    """Whether SIGTERM came."""
+    return _life.terminated
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+    running = [worker for worker in _life.native if worker.loop.is_running()]
+    if not running and not _life.open:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    _life.terminated = True
+    # A program that only calls was stopped in the middle of something; one that serves has done what it was asked to
+    code = 0 if any(each.serves for each in running) or any(each.serves for each in _life.open) else SIGTERM_CODE
+    if running:
+        running[0].loop.call_soon_threadsafe(_exit, code)
+    else:
+        _exit(code)
+
+
+def _exit(code: int) -> None:
+    raise SystemExit(code)
+
+
+def _serve_on() -> None:
+    """The main thread has ended: serve until a shutdown, Ctrl-C, SIGTERM or the state `failed`; or not at all."""
+    leaving = not _ran_to_its_end(_life.main)
+    while _life.open:
+        worker = next(iter(_life.open))
+        try:
+            if not leaving:
+                worker.end_if_failed()
+                worker.join()
+                if worker.refused:
+                    _life.code = 1
+            elif _life.terminated:
+                worker.finish()
+            else:
+                worker.shutdown()
+            _life.open.discard(worker)
+        except (KeyboardInterrupt, SystemExit):
+            leaving = True
+        except Exception as error:
+            logger.error("Worker not shut down in order: %s", str(error) or type(error).__name__)
+            _life.open.discard(worker)
+
+
+def _outermost_frame_of_main() -> FrameType | None:
+    main = threading.main_thread().ident
+    frame = sys._current_frames().get(main) if main is not None else None
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _ran_to_its_end(main: FrameType | None) -> bool:
+    """Whether the program's outermost frame has returned, and not raised: `SystemExit` leaves no other trace.
+
+    A console at which somebody typed has no end of its own; leaving it is meant.
+    """
+    if hasattr(sys, "ps1") or getattr(sys, "last_type", None) is not None:
+        return False
+    if main is None or main.f_lasti < 0:
+        return True
+    return dis.opname[main.f_code.co_code[main.f_lasti]].startswith("RETURN")
+
+
+@atexit.register
+def _end_with_code() -> None:
+    """The last thing the process does: nothing in Python can change the code that the interpreter has chosen."""
+    if _life.code:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                continue  # closed, or none
+        os._exit(_life.code)
+
+
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    """Hold SIGTERM back meanwhile: one that came to the child before it has forgotten our handler would be lost."""
+    _forking.held = signal.getsignal(signal.SIGTERM) is _on_sigterm and signal.SIGTERM not in signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGTERM}
+    )
+
+
+def _after_fork() -> None:
+    if _forking.held:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _after_fork_in_child() -> None:
+    """The child serves nothing yet, and what is sent to it is not meant for the parent's workers."""
+    _life.open = set()
+    _life.native = weakref.WeakSet()
+    _life.terminated = False
+    _life.code = 0
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -1,0 +1,285 @@
+"""A forked child has no worker, never a byte on its parent's socket, and an end of its own (issue 12 kind 5; core 1, bugs 1)."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
+
+HEAD = """
+import asyncio, os, signal, sys, threading, time, iii
+OPTIONS = iii.InitOptions(enable_metrics_reporting=False, invocation_timeout_ms=5000)
+VOID = iii.TriggerAction.Void()
+
+def refused(action):
+    try:
+        action()
+    except RuntimeError as error:
+        text = str(error)
+        assert "belongs to process" in text and "after the fork" in text, text
+    else:
+        raise AssertionError("not refused")
+
+def nothing_works(worker):
+    begun = time.monotonic()
+    refused(lambda: worker.trigger({"function_id": "child::call"}))
+    refused(lambda: worker.trigger({"function_id": "child::void", "action": VOID}))
+    refused(lambda: asyncio.run(worker.trigger_async({"function_id": "child::async"})))
+    refused(lambda: worker.register_function("child::function", print))
+    refused(lambda: worker.register_trigger({"type": "cron", "function_id": "child::function"}))
+    refused(worker.shutdown)
+    refused(lambda: asyncio.run(worker.shutdown_async()))
+    assert worker.get_connection_state() == "failed"
+    assert time.monotonic() - begun < 3
+
+def status(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+WORKER = (
+    HEAD + "worker = iii.register_worker(sys.argv[1], OPTIONS)\nworker.register_function('echo', lambda data: data)\n"
+)
+
+
+def run(program: str, engine: FakeEngine, *, head: str = WORKER, folder: Path | None = None) -> str:
+    """What the program prints; it must succeed. A file, not `-c`: multiprocessing's spawn imports it again."""
+    command = [sys.executable, "-c", head + textwrap.dedent(program), engine.url]
+    if folder is not None:
+        (folder / "program.py").write_text(head + textwrap.dedent(program))
+        command[1:3] = [str(folder / "program.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def nothing_of_the_child(engine: FakeEngine) -> bool:
+    said = [each for connection in engine.connections for each in connection.messages]
+    return not [each for each in said if "child::" in str(each)]
+
+
+@pytest.mark.parametrize(
+    "ending", ["os._exit(0)", "sys.exit(0)", "sys.exit()", "raise SystemExit", "pass"], ids=lambda each: each
+)
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_core_1_the_child_is_refused_and_ends_by_itself(engine: FakeEngine, loop: str, ending: str) -> None:
+    head = WORKER if loop == "uvloop" else "import sys; sys.modules['uvloop'] = None\n" + WORKER
+    run(
+        f"""
+        child = os.fork()
+        if child == 0:
+            nothing_works(worker)
+            {ending}
+        else:
+            assert status(child) == 0
+            assert worker.trigger({{"function_id": "echo", "payload": 5}}) == 5
+            worker.shutdown()
+        """,
+        engine,
+        head=head,
+    )
+    assert nothing_of_the_child(engine)
+    assert len(engine.connections) == 1
+
+
+def test_core_1_parent_and_child_call_at_once_and_no_answer_goes_astray(engine: FakeEngine) -> None:
+    run(
+        """
+        children = []
+        for number in range(3):
+            child = os.fork()
+            if child == 0:
+                own = iii.register_worker(sys.argv[1], OPTIONS)
+                own.register_function(f"echo-{number}", lambda data: data)
+                for value in range(100):
+                    answer = own.trigger({"function_id": f"echo-{number}", "payload": [number, value]})
+                    assert answer == [number, value], answer
+                own.shutdown()
+                sys.exit(0)
+            children.append(child)
+        for value in range(300):
+            assert worker.trigger({"function_id": "echo", "payload": value}) == value
+        assert [status(child) for child in children] == [0, 0, 0]
+        worker.shutdown()
+        """,
+        engine,
+    )
+    ids = [
+        each["invocation_id"]
+        for connection in engine.connections
+        for each in connection.of("invokefunction")
+        if each["function_id"].startswith("echo")
+    ]
+    assert len(ids) == len(set(ids)) == 600
+
+
+def test_a_child_serves_with_a_worker_of_its_own(engine: FakeEngine) -> None:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            WORKER
+            + "if os.fork():\n    worker.shutdown()\nelse:\n    own = iii.register_worker(sys.argv[1], OPTIONS)\n"
+            "    own.register_function('child', lambda data: data)",
+            engine.url,
+        ]
+    )
+    assert process.wait(DEADLINE_S) == 0
+    connection = engine.connection(2)
+    connection.message("registerfunction", id="child")
+    assert connection.invoke("child", 7)["result"] == 7  # its main thread is over
+    connection.send({"type": "registrationrejected", "code": "END", "namespace": "", "owner_worker_id": ""})
+    engine.wait(lambda: connection.closed)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_bugs_1_multiprocessing(engine: FakeEngine, tmp_path: Path, method: str) -> None:
+    run(
+        f"""
+        import multiprocessing
+
+        def inherited():
+            nothing_works(worker)
+
+        def own(queue):
+            own = iii.register_worker(queue.get(), OPTIONS)
+            own.register_function("own", lambda data: data)
+            queue.put(own.trigger({{"function_id": "own", "payload": 9}}))
+            own.shutdown()
+
+        if __name__ == "__main__":
+            worker = iii.register_worker(sys.argv[1], OPTIONS)
+            context = multiprocessing.get_context("{method}")
+            if "{method}" == "fork":
+                child = context.Process(target=inherited)
+                child.start()
+                child.join(10)
+                assert child.exitcode == 0, child.exitcode
+            queue = context.SimpleQueue()
+            child = context.Process(target=own, args=[queue])
+            queue.put(sys.argv[1])
+            child.start()
+            child.join(15)
+            assert child.exitcode == 0, child.exitcode
+            assert queue.get() == 9
+            forever = context.Process(target=time.sleep, args=[100])
+            forever.start()
+            forever.terminate()
+            forever.join(10)
+            assert forever.exitcode == -signal.SIGTERM, forever.exitcode
+            worker.shutdown()
+        """,
+        engine,
+        head=HEAD,
+        folder=tmp_path,
+    )
+    assert nothing_of_the_child(engine)
+
+
+def test_a_fork_in_a_handler_while_other_threads_hold_locks(engine: FakeEngine) -> None:
+    run(
+        """
+        import logging
+        stop = threading.Event()
+
+        def busy():
+            while not stop.is_set():
+                worker.trigger({"function_id": "echo", "payload": 1})
+                logging.getLogger("busy").debug("x")
+
+        def forks(data):
+            child = os.fork()
+            if child == 0:
+                nothing_works(worker)
+                os._exit(7)
+            return status(child)
+
+        worker.register_function("forks", forks)
+        threads = [threading.Thread(target=busy) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(10):
+            assert worker.trigger({"function_id": "forks"}) == 7
+        stop.set()
+        for thread in threads:
+            thread.join()
+        worker.shutdown()
+        """,
+        engine,
+    )
+    assert nothing_of_the_child(engine)
+
+
+def test_a_handler_that_returns_in_the_child_answers_nothing_and_ends_it(engine: FakeEngine) -> None:
+    run(
+        """
+        def forks(data):
+            child = os.fork()
+            return "child::answer" if child == 0 else status(child)
+
+        worker.register_function("forks", forks)
+        assert worker.trigger({"function_id": "forks"}) == 0
+        worker.shutdown()
+        """,
+        engine,
+    )
+    assert nothing_of_the_child(engine)
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit(0)", "return"])
+def test_a_native_worker_forked_within_its_running_loop(engine: FakeEngine, loop: str, ending: str) -> None:
+    run(
+        f"""
+        import {loop}
+
+        def no_worker(worker):
+            for call in (
+                lambda: worker.trigger({{"function_id": "child::call"}}),
+                lambda: worker.trigger({{"function_id": "child::void", "action": VOID}}),
+                lambda: worker.register_function("child::function", print),
+                worker.shutdown,
+            ):
+                refused(call)
+
+        async def main():
+            async with iii.connect_worker(sys.argv[1], OPTIONS) as worker:
+                worker.register_function("echo", lambda data: data)
+                child = os.fork()
+                if child == 0:
+                    no_worker(worker)
+                    {ending}
+                else:
+                    assert await asyncio.to_thread(status, child) == 0
+                for value in range(20):
+                    assert await worker.trigger_async({{"function_id": "echo", "payload": value}}) == value
+
+        {loop}.run(main())
+        """,
+        engine,
+        head=HEAD,
+    )
+    assert nothing_of_the_child(engine)
+    assert len(engine.connections) == 1
+
+
+def test_channels_and_telemetry_of_the_parent_lead_nowhere_in_the_child(engine: FakeEngine) -> None:
+    program = """
+    child = os.fork()
+    if child == 0:
+        iii.Logger("child::logger").info("child::log")
+        with __import__("contextlib").suppress(Exception):
+            __import__("urllib.request").request.urlopen("http://127.0.0.1:1/child::")
+        os._exit(0)
+    assert status(child) == 0
+    worker.shutdown()
+    """
+    command = [sys.executable, "-c", WORKER + textwrap.dedent(program), engine.url]
+    environment = {"OTEL_ENABLED": "true", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    frames = [each for socket in engine.telemetry_sockets for each in socket.binary]
+    assert not [each for each in frames if b"child::" in each]
