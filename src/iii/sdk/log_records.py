@@ -39,6 +39,11 @@ class LogRecords:
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
 
+    def end_after_fork(self) -> None:
+        """In a forked child: the lock may be held by a thread that stayed behind."""
+        self._lock = threading.Lock()
+        self._records = []
+
     def export(self, logger: Logger, severity: str, message: str, data: Any) -> bool:
         """Take one record; False if it cannot be sent. From any thread."""
         trace_id, span_id = self._span_ids()

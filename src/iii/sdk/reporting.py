@@ -92,6 +92,8 @@ class Reporting:
         """In a forked child: what is reported there goes nowhere."""
         if self._connection is not None:
             self._connection.end_after_fork()
+        if self.telemetry is not None and self.telemetry.logs is not None:
+            self.telemetry.logs.end_after_fork()
 
 
 class _NothingToSay:

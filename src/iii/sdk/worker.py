@@ -337,6 +337,7 @@ class Worker:
 
     def on_functions_available(self, callback: discovery.FunctionsListener) -> Callable[[], None]:
         """Call it, on the loop, with all functions whenever they change; returns how to stop that."""
+        self._core.caller.pending.raise_if_ended()
         return self._watch.listen(callback)
 
     # -- state and streams ----------------------------------------------------------------------------------------

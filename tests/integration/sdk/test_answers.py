@@ -231,7 +231,7 @@ def test_core_21_a_call_that_is_cancelled_as_it_fails_leaves_no_complaint(worker
             worker.trigger_async({"function_id": "engine::functions::list", "timeout_ms": SOON_MS})
         )
         await asyncio.sleep(0)
-        worker._core.caller.pending.fail_all()  # as a shutdown does
+        worker._core.caller.pending.end(iii.ClientShutdown)  # as a shutdown does
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

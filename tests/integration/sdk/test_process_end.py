@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -58,7 +59,16 @@ def start(engine: FakeEngine) -> Iterator[Start]:
 
 
 def test_08_check_17_it_serves_after_main_and_leaves_quietly_on_ctrl_c(engine: FakeEngine, start: Start) -> None:
-    process = start("print('main is over', flush=True)")
+    process = start(
+        """
+        import threading, traceback
+        @worker.function("over")
+        async def over(data: object) -> bool:
+            frame = sys._current_frames()[threading.main_thread().ident]
+            return "_serve_on" in [each.name for each in traceback.extract_stack(frame)]
+        print('main is over', flush=True)
+        """
+    )
     connection = engine.connection()
     connection.message("registerfunction", id="pooled")
     assert process.stdout is not None
@@ -66,6 +76,8 @@ def test_08_check_17_it_serves_after_main_and_leaves_quietly_on_ctrl_c(engine: F
     assert connection.invoke("pooled", 5)["result"] == "5"
     assert process.poll() is None
 
+    numbers = count()
+    engine.wait(lambda: connection.invoke("over", invocation_id=f"over-{next(numbers)}")["result"])
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=DEADLINE_S)
     assert complaints == ""
