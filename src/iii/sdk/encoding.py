@@ -22,7 +22,7 @@ from iii.protocol.codec import PLAIN_BYTES
 from iii.protocol.errors import InvalidRequest, PayloadTooLarge
 from iii.protocol.json_text import nests_deeper_than
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, NESTING_LEVELS
-from iii.protocol.messages import InvokeFunction, Message
+from iii.protocol.messages import InvokeFunction
 from iii.sdk.channels import ChannelEnd
 
 _NEED_A_TYPE = (bytes, bytearray, memoryview, set, frozenset, date, time, timedelta, Decimal)
@@ -61,8 +61,8 @@ _encode = msgspec.json.Encoder(enc_hook=to_plain).encode
 
 
 def encode_value(value: Any) -> bytes:
-    """One value, without a message around it. Raises TypeError, and InvalidRequest if it is nested too deeply."""
-    return _encoded(value, value)
+    """One value, without a message around it. Raises as `encode_outgoing`."""
+    return encode_outgoing(value, value)
 
 
 def encode_declared(value: Any) -> msgspec.Raw:
@@ -70,7 +70,7 @@ def encode_declared(value: Any) -> msgspec.Raw:
     return msgspec.Raw(_encode(value))
 
 
-def encode_outgoing(message: Message, undeclared: Any = None) -> bytes:
+def encode_outgoing(message: Any, undeclared: Any = None) -> bytes:
     """One message, checked against what the engine takes.
 
     Args:
@@ -80,26 +80,13 @@ def encode_outgoing(message: Message, undeclared: Any = None) -> bytes:
         TypeError: a value has no JSON form. InvalidRequest: nested deeper than the engine allows.
         PayloadTooLarge: over 64 MiB.
     """
-    encoded = _encoded(message, undeclared)
-    size = len(encoded)
-    if size > INBOUND_MESSAGE_BYTES:
-        call = message if isinstance(message, InvokeFunction) else None
-        raise PayloadTooLarge(
-            size,
-            INBOUND_MESSAGE_BYTES,
-            call.function_id if call is not None and call.invocation_id else None,
-            call.invocation_id if call is not None else None,
-        )
-    return encoded
-
-
-def _encoded(value: Any, undeclared: Any) -> bytes:
     try:
         try:
-            encoded = _encode(value)
+            encoded = _encode(message)
         except UnicodeEncodeError:
-            encoded = _with_surrogates(value)
-        if len(encoded) > PLAIN_BYTES and nests_deeper_than(encoded, NESTING_LEVELS):
+            encoded = _with_surrogates(message)
+        size = len(encoded)
+        if size > PLAIN_BYTES and nests_deeper_than(encoded, NESTING_LEVELS):
             raise _too_deep()
         if type(undeclared) not in _PLAIN:
             _refuse_what_needs_a_type(undeclared)
@@ -108,6 +95,14 @@ def _encoded(value: Any, undeclared: Any) -> bytes:
         raise
     except RecursionError:
         raise _too_deep() from None
+    if size > INBOUND_MESSAGE_BYTES:
+        call = message if isinstance(message, InvokeFunction) else None
+        raise PayloadTooLarge(
+            size,
+            INBOUND_MESSAGE_BYTES,
+            call.function_id if call is not None and call.invocation_id else None,
+            call.invocation_id if call is not None else None,
+        )
     return encoded
 
 

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -24,7 +25,12 @@ logger = logging.getLogger("iii.sdk")
 CANCEL_S = 2.0  # for handlers and providers to end when they are cancelled at shutdown
 
 # Since 3.12 a handler that never waits is finished within the turn of the loop that brought its call
-_EAGER: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_EAGER: Any = {"eager_start": True}
+_task: Callable[..., asyncio.Task[None]] = (
+    partial(asyncio.Task, **_EAGER) if sys.version_info >= (3, 12) else asyncio.Task
+)
+
+_PLAIN = frozenset((dict, list, str, int, float, bool, type(None)))  # of these none can be awaited, and asking is slow
 
 
 class HandlerSpan(Protocol):
@@ -102,7 +108,7 @@ class Executor:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
     def _start(self, coroutine: Coroutine[Any, Any, None], context: Context) -> None:
-        task = asyncio.Task(coroutine, loop=self._loop, context=context, **_EAGER)
+        task = _task(coroutine, loop=self._loop, context=context)
         if not task.done():
             self._tasks.add(task)  # the loop itself holds tasks weakly
 
@@ -122,7 +128,7 @@ class Executor:
         span = self._span(message) if self.new_span is not None else None
         try:
             result = handler.call(message)
-            if inspect.isawaitable(result):  # a lambda around an async function
+            if type(result) not in _PLAIN and inspect.isawaitable(result):  # a lambda around an async function
                 return self._finish(handler, result, message, span)
         except BaseException as error:
             answer = self._failure(message, error, span)
@@ -146,7 +152,7 @@ class Executor:
         else:
             answer = self._success(handler, message, result, span)
         finally:  # by itself: a done callback would cost another turn of the loop
-            self._tasks.discard(asyncio.current_task())
+            self._tasks.discard(asyncio.current_task(self._loop))
         if answer is not None:
             self._send(answer)
 
@@ -174,7 +180,9 @@ class Executor:
         traceparent = self._ended(span.succeeded, result, message) if span is not None else None
         if message.invocation_id is None:
             return None
-        answer = InvocationResult(message.invocation_id, message.function_id, result, traceparent=traceparent)
+        answer = InvocationResult(message.invocation_id, message.function_id, result)
+        if traceparent is not None:
+            answer.traceparent = traceparent
         try:
             return encode_outgoing(answer, None if handler.declares_result else result)
         except InvalidRequest as error:  # the request was right
