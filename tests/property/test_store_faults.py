@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -214,4 +215,25 @@ def test_C1_a_disk_thread_that_died_is_noticed(tmp_path: Path) -> None:
             assert await written(store, 0, True) is None
         await store.close()
 
+    asyncio.run(run())
+
+
+def test_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_hold_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        store = Database(tmp_path, TABLE)
+        await store.open()
+        monkeypatch.setattr(database, "_OVERDUE_S", 0.01)
+        monkeypatch.setattr(os, "fdatasync", lambda descriptor: returns.wait(DEADLINE_S))
+        assert await written(store, 0, True) is None
+        assert await written(store, 1, False) is None
+        async with asyncio.timeout(DEADLINE_S):
+            await store.close()
+        assert "cannot be closed: fsync does not return" in caplog.text
+        monkeypatch.undo()
+        returns.set()
+        await asyncio.to_thread(store._close)
+
+    returns = threading.Event()
     asyncio.run(run())

@@ -40,7 +40,8 @@ _CHECKPOINT_PAGES = 1000  # in the WAL: then they move to the file
 CACHE_KIB = 8192  # of pages, for each connection
 WAL_LIMIT_BYTES = 64 * MIB
 _LOOK_S = 0.1  # longest time for which files are taken for those that were opened
-_OVERDUE_S = 10.0  # a batch that is not on disk then is looked after
+_OVERDUE_S = 10.0  # a batch that is not on disk then is looked after,
+_OVERDUE_TIMES = 6  # and so often until it is taken for lost: callers wait for an answer
 
 
 class Database:
@@ -195,7 +196,10 @@ class Database:
     def _close(self) -> None:
         self._check_reader.interrupt()
         self._checker.join()
-        self._disk_thread.join()
+        self._disk_thread.join(_OVERDUE_S)
+        if self._disk_thread.is_alive():
+            logger.error("Store %s cannot be closed: fsync does not return", self.path)
+            return
         self._slow.shutdown()
         if self._broken is None:
             self._files.forget_mark()  # SQLite removes the log
@@ -330,20 +334,21 @@ class Database:
         self._kernel_syncs = self._in_kernel = False
         logger.info("Store %s is synced by a thread: kernel AIO is not usable: %s", self.path, error)
 
-    def _overdue(self, batch: list[Write]) -> None:
-        """A batch that still waits is the thread's, whatever the kernel says later; without a thread it is lost."""
+    def _overdue(self, batch: list[Write], times: int = 1) -> None:
+        """A batch that still waits is the thread's, whatever the kernel says later; if the thread hangs too it is lost."""
         self._watch = None
         waiting = self._batch
         if waiting is None:
             return
-        if waiting is batch and self._in_kernel:
+        times = times if waiting is batch else 0
+        if times and self._in_kernel:
             self._give_up_kernel(f"no answer within {_OVERDUE_S:g} s")
             self._batches.put((batch, True))
-        if not self._disk_thread.is_alive():
-            self._lost("its disk thread ended")
+        if times >= _OVERDUE_TIMES or not self._disk_thread.is_alive():
+            self._lost(f"fsync did not return within {times * _OVERDUE_S:g} s")
             self._committed(waiting)
         else:
-            self._watch = self._loop.call_later(_OVERDUE_S, self._overdue, waiting)
+            self._watch = self._loop.call_later(_OVERDUE_S, self._overdue, waiting, times + 1)
 
     def _checkpoint_is_due(self, index: bytes) -> bool:
         pages = int.from_bytes(index[16:20], sys.byteorder)
