@@ -330,6 +330,40 @@ async def test_a_response_without_end_is_cut(worker: RawSocket, endpoint: Endpoi
     assert await error_of(worker, "f") == ("http_response_failed", "the response is over 16 MiB")
 
 
+async def test_responses_are_bounded_together(
+    house: House, worker: RawSocket, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iii.modules.http_functions.module.ALL_RESPONSES_BYTES", 1000)
+    half_sent, going_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/large":
+            return web.json_response(["x" * 600])
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'["' + b"x" * 600)
+        half_sent.set()
+        await going_on.wait()
+        await response.write(b'"]')
+        return response
+
+    endpoint.answer = slow
+    register(worker, "slow", endpoint.url("/slow"))
+    register(worker, "large", endpoint.url("/large"))
+    slow_id = "0b0f9c1e-1111-4111-8111-222222222222"
+    worker.say({"type": "invokefunction", "invocation_id": slow_id, "function_id": "slow", "data": {}})
+    await half_sent.wait()
+    await until(lambda: house.module._received_bytes)
+    code, text = await error_of(worker, "large")
+    assert (code, "at once" in text) == ("http_response_failed", True)
+    going_on.set()
+    while (message := await worker.json()).get("invocation_id") != slow_id:
+        pass
+    assert message["result"] == ["x" * 600]
+    assert (await call(worker, "large"))["result"] == ["x" * 600]
+    assert house.module._received_bytes == 0
+
+
 async def test_03_check_64_it_goes_with_its_worker(house: House, endpoint: Endpoint) -> None:
     async with await house.worker() as caller:
         async with await house.worker() as worker:

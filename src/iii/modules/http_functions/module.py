@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_MS = 30_000  # of a call whose registration names none
 RESPONSE_BYTES = 16 * MIB
+ALL_RESPONSES_BYTES = 256 * MIB  # of all that are being received
 KEPT_CONNECTIONS = 50  # for each host; calls beyond that at once use connections of their own (03 B3)
 STOP_S = 5.0  # for calls under way (L4)
 
@@ -51,6 +52,7 @@ class HttpFunctions(Module):
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: Counter[URL] = Counter()  # calls by origin
+        self._received_bytes = 0  # of responses that are not complete yet
         engine.http_functions = self
 
     async def start(self) -> None:
@@ -126,7 +128,7 @@ class HttpFunctions(Module):
                     target.method or "POST", url, data=body, headers=headers, allow_redirects=False, timeout=_NO_TIMEOUT
                 ) as response,
             ):
-                return result_of(response.status, await _content(response))
+                return result_of(response.status, await self._content(response))
         except TimeoutError:
             code = "http_request_failed" if response is None else "http_response_failed"
             raise InvocationError(code, f"{url.host} timed out after {timeout_ms} ms") from None
@@ -140,6 +142,21 @@ class HttpFunctions(Module):
             if not self._under_way[origin]:
                 del self._under_way[origin]
 
+    async def _content(self, response: aiohttp.ClientResponse) -> bytes:
+        """Raises InvocationError."""
+        content = bytearray()
+        try:
+            async for chunk in response.content.iter_any():
+                content += chunk
+                self._received_bytes += len(chunk)
+                if len(content) > RESPONSE_BYTES:
+                    raise InvocationError("http_response_failed", f"the response is over {RESPONSE_BYTES // MIB} MiB")
+                if self._received_bytes > ALL_RESPONSES_BYTES:
+                    raise InvocationError("http_response_failed", "too many large responses at once; call again later")
+            return bytes(content)
+        finally:
+            self._received_bytes -= len(content)
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -147,12 +164,3 @@ class HttpFunctions(Module):
 
 
 _NO_TIMEOUT = aiohttp.ClientTimeout()  # ours is around the whole exchange
-
-
-async def _content(response: aiohttp.ClientResponse) -> bytes:
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > RESPONSE_BYTES:
-            raise InvocationError("http_response_failed", f"the response is over {RESPONSE_BYTES // MIB} MiB")
-    return bytes(content)
