@@ -19,7 +19,7 @@ from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
 from iii.sdk.address import without_secrets
 from iii.sdk.failures import log_failure
-from iii.sdk.outgoing import open_websocket
+from iii.sdk.outgoing import open_websocket, retrieve_error
 from iii.sdk.refs import StreamChannelRef
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
@@ -95,6 +95,7 @@ class _ChannelSocket(WSListener):
             self.changed.set()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        retrieve_error(transport)
         self.ended = True
         self.changed.set()
 

@@ -18,7 +18,7 @@ from iii.sdk.calls import Refusal
 from iii.sdk.framing import BINARY, TEXT
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.options import ReconnectionConfig
-from iii.sdk.outgoing import open_websocket
+from iii.sdk.outgoing import open_websocket, retrieve_error
 from iii.sdk.state import StateHolder
 from iii.sdk.worker_socket import Outgoing, WorkerSocket
 
@@ -275,6 +275,8 @@ class Connection:
         self.accepted()
 
     def _disconnected(self, socket: WorkerSocket, code: int | None, reason: str | None) -> None:
+        if socket.transport is not None:
+            retrieve_error(socket.transport)
         with self.lock:
             if self._socket is socket:
                 self._socket = None

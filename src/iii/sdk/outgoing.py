@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from picows import WSListener, ws_connect
+from picows import WSListener, WSTransport, ws_connect
 from picows.url import WSParsedURL
 
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
@@ -49,6 +49,21 @@ async def open_websocket(
             logger_name=wire_logger,
             socket_factory=_connected_socket,
         )
+
+
+def retrieve_error(transport: WSTransport) -> None:
+    """Take note of the protocol error that a connection ended with, in the callback that tells of the end.
+
+    The library has logged it, and leaves it in a future that complains if nobody fetches it (core finding 21).
+    """
+
+    async def retrieve() -> None:
+        try:
+            await transport.wait_disconnected()
+        except Exception:
+            pass
+
+    asyncio.get_running_loop().create_task(retrieve())  # ends in its first turn, and until then the loop has it
 
 
 async def _connected_socket(url: WSParsedURL) -> socket.socket:

@@ -1,6 +1,7 @@
 """How a worker connects, comes back and leaves (08 §4, checks 1-18, 47-51, 64)."""
 
 import asyncio
+import gc
 import inspect
 import os
 import re
@@ -712,3 +713,16 @@ def test_without_uvloop_the_standard_loop_serves(monkeypatch: pytest.MonkeyPatch
     loop = doors._new_loop()
     assert type(loop).__module__.startswith("asyncio")
     loop.close()
+
+
+def test_core_21_a_protocol_error_of_the_engine_is_no_complaint_of_the_loop(
+    engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = engine.connection(1)
+    transport = connection.transport
+    assert transport is not None
+    engine.run(lambda: transport.underlying_transport.write(b"\x83\x00"))  # an opcode that there is not
+    engine.connection(2).announced()
+    worker.shutdown()
+    gc.collect()  # the future complains when it is freed
+    assert "never retrieved" not in caplog.text
