@@ -13,6 +13,7 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.module import Module
 from iii.engine.session import Session
 from iii.protocol.backlog import Backlog
+from iii.protocol.codec import Undecodable, worker_message_decoder
 
 
 class FakeTimer:
@@ -82,6 +83,12 @@ class MemoryLink:
             if self.on_send is not None:
                 self.on_send(frame)
         return self.backlog
+
+    def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+        try:
+            done(worker_message_decoder().decode(data))
+        except Undecodable as error:
+            done(error)
 
     def slow_down(self) -> None:
         self.slowed += 1

@@ -1,5 +1,6 @@
 """The outgoing side of one worker connection, as the core sees it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from iii.protocol.backlog import Backlog
@@ -19,6 +20,12 @@ class Link(Protocol):
 
     def slow_down(self) -> None:
         """Read what the worker says at a trickle for 20 ms: it feeds one that reads too slowly (P5)."""
+
+    def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+        """Decode a large message without holding the loop, then call `done` with it, or with Undecodable.
+
+        Nothing further that the worker says is delivered before that, its end included.
+        """
 
     def pause_reading(self) -> None:
         """Deliver nothing more that the worker says until `resume_reading` was called as often."""

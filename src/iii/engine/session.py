@@ -30,7 +30,7 @@ from iii.protocol.errors import (
     encode_error,
 )
 from iii.protocol.ids import new_id
-from iii.protocol.limits import MIB, OUTBOUND_QUEUE_BYTES
+from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB, OUTBOUND_QUEUE_BYTES
 from iii.protocol.messages import (
     NULL,
     Enqueue,
@@ -141,7 +141,13 @@ class Session:
             return
         message: WorkerMessage | None
         try:
-            message = self._decode_plain(data) if len(data) <= PLAIN_BYTES and data.isascii() else self._decode(data)
+            if len(data) <= PLAIN_BYTES and data.isascii():
+                message = self._decode_plain(data)
+            elif len(data) > LARGE_MESSAGE_BYTES:
+                self.link.read_elsewhere(data, self._read)
+                return
+            else:
+                message = self._decode(data)
         except Undecodable as error:
             self._undecodable(data, error)
             return
@@ -157,6 +163,22 @@ class Session:
             self._result(message)
         else:
             self._control(message)
+
+    def _read(self, result: object) -> None:
+        """A large message has been decoded elsewhere; as `receive` goes on."""
+        if self.ended:
+            return
+        if isinstance(result, Undecodable):
+            self._refuse(result)
+            return
+        if self._undecided is not None:
+            self._heard(self._undecided)
+        if isinstance(result, InvokeFunction):
+            self._invoke(result)
+        elif isinstance(result, InvocationResult):
+            self._result(result)
+        elif isinstance(result, Message):
+            self._control(result)
 
     def receive_binary(self, data: bytes) -> None:
         """A telemetry frame, or a protocol message that came as binary (01 §2)."""
@@ -197,8 +219,10 @@ class Session:
             return None
 
     def _undecodable(self, data: bytes, error: Undecodable) -> None:
-        if not data or data.isspace():
-            return
+        if data and not data.isspace():
+            self._refuse(error)
+
+    def _refuse(self, error: Undecodable) -> None:
         if not answer_undecodable(self._engine, self, error):
             self.complain(f"message dropped: {error}")
 

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from iii.protocol.json_text import mend_json, names_of, nests_deeper_than
+from iii.protocol.json_text import Named, mend_json, names_of, nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.messages import EngineMessage, Message, WorkerMessage
 
@@ -29,14 +29,24 @@ class Undecodable(Exception):
     """
 
     def __init__(self, detail: str, data: bytes) -> None:
+        self._tell(detail, names_of(data))
+
+    @classmethod
+    def of(cls, detail: str, named: Named) -> Self:
+        """One that was found elsewhere."""
+        error = cls.__new__(cls)
+        error._tell(detail, named)
+        return error
+
+    def _tell(self, detail: str, named: Named) -> None:
         super().__init__(detail[:_DETAIL_CHARACTERS])
-        found = names_of(data)
-        self.message_type = _text(found.type)
-        self.invocation_id = _text(found.invocation_id)
-        self.function_id = _text(found.function_id)
-        self.id = _text(found.id)
-        self.trigger_type = _text(found.trigger_type)
-        self.void = isinstance(found.action, dict) and found.action.get("type") == "void"
+        self.named = named
+        self.message_type = _text(named.type)
+        self.invocation_id = _text(named.invocation_id)
+        self.function_id = _text(named.function_id)
+        self.id = _text(named.id)
+        self.trigger_type = _text(named.trigger_type)
+        self.void = isinstance(named.action, dict) and named.action.get("type") == "void"
 
 
 _DETAIL_CHARACTERS = 300  # the decoder quotes what it was sent
@@ -68,12 +78,16 @@ class Decoder(Generic[M]):
 
     def decode(self, data: bytes) -> M:
         """One message. Raises Undecodable, and nothing else, on any input."""
+        return self.decode_mending(data)[0]
+
+    def decode_mending(self, data: bytes) -> tuple[M, bytes]:
+        """One message, and the text that it was decoded from: `data`, or that mended."""
         try:
             if not data.isascii():
                 data.decode()  # msgspec does not look into the strings of members that stay Raw
             if len(data) > PLAIN_BYTES and nests_deeper_than(data, NESTING_LEVELS):
                 raise Undecodable(f"JSON is nested deeper than {NESTING_LEVELS} levels", data)
-            return self.decode_plain(data)
+            return self.decode_plain(data), data
         except msgspec.ValidationError as error:
             raise Undecodable(str(error), data) from None
         except msgspec.DecodeError as error:
@@ -83,7 +97,7 @@ class Decoder(Generic[M]):
         except RecursionError:
             raise Undecodable("JSON is nested too deeply", data) from None
 
-    def _decode_mended(self, data: bytes, detail: str) -> M:
+    def _decode_mended(self, data: bytes, detail: str) -> tuple[M, bytes]:
         mended = mend_json(data)
         if mended is data:
             raise Undecodable(detail, data)
@@ -97,7 +111,7 @@ class Decoder(Generic[M]):
                 "Message mended: it has NaN, Infinity or unpaired surrogates, which JSON does not allow; "
                 "they are read as null or U+FFFD"
             )
-        return message
+        return message, mended
 
 
 def worker_message_decoder() -> Decoder[WorkerMessage]:

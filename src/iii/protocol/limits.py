@@ -9,6 +9,7 @@ RECEIVER_LARGE_BYTES = 64 * MIB  # receivers that announce `large-messages.v1` (
 RECEIVER_DEFAULT_BYTES = 16 * MIB  # everybody else (L13)
 RECEIVER_OLD_PYTHON_BYTES = 1 * MIB  # Python clients before 0.24 hang up above it (L13, 01 §2.1)
 FRAGMENT_BYTES = 1 * MIB  # larger messages leave as fragments of this size (01 §2.1)
+LARGE_MESSAGE_BYTES = 2 * MIB  # larger ones are decoded by another process of the engine: they would hold its loop
 MENDED_BYTES = 8 * MIB  # larger texts with NaN, Infinity or lone surrogates are refused, not mended (L14)
 NESTING_LEVELS = 500  # deeper JSON is refused: Python clients fail on it, and up to 0.23 stay deaf (01 §12.1)
 

@@ -10,10 +10,9 @@ from iii.net.door import Answer, Endpoint
 from iii.net.request_head import RequestHead
 from iii.server.channel_request import channel_requested
 from iii.server.channel_socket import channel_socket
+from iii.server.large_messages import LargeMessages
 from iii.server.telemetry_socket import TelemetrySocket
 from iii.server.worker_socket import WorkerSocket
-
-_ENDPOINTS: dict[str, type[WorkerSocket | TelemetrySocket]] = {"/": WorkerSocket, "/otel": TelemetrySocket}
 
 
 class Listener(Acceptor):
@@ -22,12 +21,20 @@ class Listener(Acceptor):
     def __init__(self, engine: Engine, host: str, port: int, handshake_timeout_ms: int) -> None:
         super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint)
         self.engine = engine
+        self._large = LargeMessages()
+
+    async def close(self) -> None:
+        await super().close()
+        self._large.close()
 
     def _endpoint(self, request: RequestHead) -> Endpoint | Answer:
         channel = channel_requested(request.path, request.query)
         if channel is not None:
             return lambda: channel_socket(self.engine, self.connections, channel)
-        endpoint = _ENDPOINTS.get(request.path)
-        if endpoint is None:
-            return Answer(HTTPStatus.NOT_FOUND, "Not Found")
-        return lambda: endpoint(self.engine, self.connections)
+        match request.path:
+            case "/":
+                return lambda: WorkerSocket(self.engine, self.connections, self._large)
+            case "/otel":
+                return lambda: TelemetrySocket(self.engine, self.connections)
+            case _:
+                return Answer(HTTPStatus.NOT_FOUND, "Not Found")

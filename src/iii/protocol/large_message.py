@@ -1,0 +1,79 @@
+"""A large message taken apart where it was decoded, and put together where it is wanted (01 §4).
+
+Decoding 64 MiB takes up to half a second in which no other thread of Python runs, so another process does it. What comes back
+is small: the message without its large members, and where in the text those are.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from iii.protocol.codec import Decoder, Undecodable, encode
+from iii.protocol.json_text import Named
+from iii.protocol.limits import KIB, MIB
+
+_STAYS_BYTES = 4 * KIB  # a member up to this size stays in the envelope
+_ENVELOPE_BYTES = 5 * MIB  # everything but payloads and the like; a registration may have 4 MiB (P6)
+
+
+class Place(Struct, frozen=True):
+    """Where in the text a member stands."""
+
+    member: str
+    start: int
+    end: int
+
+
+class Reading(Struct):
+    """What became of a text: an envelope with places, or the refusal.
+
+    Attributes:
+        envelope: the message without its large members.
+        places: those.
+        mended: whether they are places in the mended text, which follows (L14).
+        detail, named: of a text that cannot be decoded.
+    """
+
+    envelope: Raw = Raw(b"null")
+    places: list[Place] = []
+    mended: bool = False
+    detail: str | None = None
+    named: Named | UnsetType = UNSET
+
+
+def take_apart(decoder: Decoder[Any], data: bytes) -> tuple[Reading, bytes]:
+    """Decode; also the mended text, if it had to be mended. Raises nothing on any input."""
+    try:
+        message, text = decoder.decode_mending(data)
+        large = {
+            name: value
+            for name in message.__struct_fields__
+            if type(value := getattr(message, name)) is Raw and len(memoryview(value)) > _STAYS_BYTES
+        }
+        places = [_place(text, name, value) for name, value in large.items()]
+        small = msgspec.structs.replace(message, **dict.fromkeys(large, Raw(b"null")))
+        envelope = encode(small)
+        if len(envelope) > _ENVELOPE_BYTES:
+            raise Undecodable(f"names and texts of {len(envelope)} bytes exceed the limit of {_ENVELOPE_BYTES}", data)
+    except Undecodable as error:
+        return Reading(detail=str(error), named=error.named), b""
+    mended = text is not data
+    return Reading(Raw(envelope), places, mended), text if mended else b""
+
+
+def _place(text: bytes, name: str, value: Raw) -> Place:
+    view = memoryview(value)
+    start = text.find(view)  # an equal member elsewhere in the text does as well
+    return Place(name, start, start + len(view))
+
+
+def put_together(decoder: Decoder[Any], reading: Reading, text: bytes) -> Any:
+    """The message. Raises Undecodable if it is none."""
+    if reading.detail is not None:
+        raise Undecodable.of(reading.detail, reading.named or Named())
+    message = decoder.decode_plain(bytes(reading.envelope))
+    view = memoryview(text)
+    for place in reading.places:
+        msgspec.structs.force_setattr(message, place.member, Raw(view[place.start : place.end]))
+    return message

@@ -1,0 +1,113 @@
+"""Messages above 2 MiB are decoded by another process: order, bytes and answers stay what they are (issue 12, core 8)."""
+
+import asyncio
+import json
+from typing import Any
+
+import psutil
+import pytest
+
+from iii.protocol.codec import Undecodable
+from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB
+from iii.protocol.messages import InvokeFunction
+from iii.server.large_messages import LargeMessages
+from tests.integration.server.conftest import until
+from tests.integration.server.raw_socket import CLOSE, RawSocket
+
+LARGE = LARGE_MESSAGE_BYTES + MIB
+
+
+def call(data: bytes, number: int = 1, function_id: str = "big::f") -> bytes:
+    mark = f"00000000-0000-4000-8000-{number:012d}"
+    return b'{"type":"invokefunction","function_id":"%b","invocation_id":"%b","data":%b}' % (
+        function_id.encode(), mark.encode(), data,
+    )  # fmt: skip
+
+
+async def message(client: RawSocket) -> dict[str, Any]:
+    """The next message, which may come in fragments."""
+    final, opcode, payload = await client.frame()
+    while not final:
+        final, _, piece = await client.frame()
+        payload += piece
+    assert opcode == 1
+    found: dict[str, Any] = json.loads(payload)
+    return found
+
+
+async def registered(port: int) -> RawSocket:
+    worker = await RawSocket.greeted(port)
+    features = {"name": "big", "version": "0.25.0", "features": ["large-messages.v1"]}
+    worker.say({"type": "registerfunction", "id": "big::f"})
+    worker.say(call(json.dumps(features).encode(), 0, "engine::workers::register"))
+    assert (await worker.json())["type"] == "invocationresult"
+    return worker
+
+
+async def test_calls_and_results_pass_in_order(port: int) -> None:
+    async with await registered(port) as worker, await RawSocket.greeted(port) as caller:
+        text = "ü" + "x" * LARGE
+        caller.say(call(json.dumps({"text": text}).encode(), 1))
+        caller.say(call(b'{"small": 1.50}', 2))
+        first, second = await message(worker), await message(worker)
+        assert (first["data"]["text"], second["data"]["small"]) == (text, 1.5)
+        for each in (first, second):
+            answer = {"type": "invocationresult", "invocation_id": each["invocation_id"], "function_id": "big::f"}
+            worker.say({**answer, "result": each["data"]})
+        assert [len(str((await message(caller))["result"])) > LARGE for _ in "12"] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"[" * LARGE, "invalid_request"), (b'"' + b"x" * LARGE, "invalid_request"), (b"[" + b"1," * LARGE, "invalid_request")],
+    ids=["deep", "cut", "no end"],
+)  # fmt: skip
+async def test_I13_what_cannot_be_decoded_is_answered(port: int, data: bytes, code: str) -> None:
+    async with await RawSocket.greeted(port) as caller:
+        caller.say(call(data))
+        assert (await caller.json())["error"]["code"] == code
+        assert await caller.answers_ping()
+
+
+async def test_what_came_before_the_end_counts(port: int) -> None:
+    async with await registered(port) as worker, await RawSocket.greeted(port) as caller:
+        void = call(json.dumps("x" * LARGE).encode()).replace(b'"data"', b'"action":{"type":"void"},"data"', 1)
+        caller.say(void)
+        caller.say((1000).to_bytes(2, "big"), CLOSE)
+        assert len((await message(worker))["data"]) == LARGE
+        assert (await caller.frame()).close_code == 1000
+
+
+async def test_the_loop_goes_on_meanwhile() -> None:
+    """Thousands of turns of the loop, where decoding here would be one."""
+    reader = LargeMessages()
+    done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    reader.read(call(b"[" + b"[[[[[[[[[[]]]]]]]]]]," * MIB + b"1]"), done.set_result)
+    turns = 0
+    async with asyncio.timeout(60):
+        while not done.done():
+            turns += 1
+            await asyncio.sleep(0)
+    assert isinstance(done.result(), InvokeFunction)
+    assert turns > 1000
+    reader.close()
+
+
+async def test_a_reading_process_that_dies_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    reader = LargeMessages()
+    ours = psutil.Process()
+
+    async def read(data: bytes) -> object:
+        done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        reader.read(data, done.set_result)
+        async with asyncio.timeout(60):
+            return await done
+
+    assert isinstance(await read(call(json.dumps("x" * LARGE).encode())), InvokeFunction)
+    (process,) = [each for each in ours.children() if "iii.server.large_reader" in each.cmdline()]
+    process.kill()
+    assert isinstance(await read(call(json.dumps("y" * LARGE).encode())), InvokeFunction)
+    assert "the reading process failed" in caplog.text
+    assert isinstance(await read(call(b"[" * LARGE)), Undecodable)  # by the next one
+    reader.close()
+    await until(lambda: not [each for each in ours.children() if each.is_running() and each.status() != "zombie"], 30)
