@@ -95,7 +95,9 @@ class Caller:
             namespace,
         )
         try:
-            encoded = encode_outgoing(message, payload if metadata is None else [payload, metadata])
+            encoded = encode_outgoing(
+                message, payload if metadata is None else {"payload": payload, "metadata": metadata}
+            )
         except BaseException as error:
             if span is not None:
                 span.ended(error)

@@ -119,7 +119,7 @@ class Registrar:
             namespace,
             wanted.get("trigger_namespace"),
         )
-        encoded = encode_outgoing(message, [wanted.get("config"), wanted.get("metadata")])
+        encoded = encode_outgoing(message, {"config": wanted.get("config"), "metadata": wanted.get("metadata")})
         with self._connection.lock:
             self.registrations.triggers[trigger_id] = encoded
             self._connection.send_if_connected(encoded)

@@ -134,18 +134,21 @@ def required(given: Mapping[str, Any], key: str, what: str) -> Any:
 
 
 def timeout_of(wanted: object, default_ms: int) -> int:
-    """A wait in whole ms, at most a year; None and 0 are the default, a fraction counts as a whole.
+    """A wait in whole ms, at most a year; None and 0 are the default, what is behind the point is rounded up.
 
     Raises:
-        TypeError: it is no number. ValueError: negative, or not finite.
+        TypeError: it is no number. ValueError: negative, not finite, or less than 1 ms.
     """
     if wanted is None:
         return default_ms
     if isinstance(wanted, bool) or not isinstance(wanted, int | float):
         raise TypeError(f"timeout_ms must be a number of milliseconds, got {wanted!r}")
-    if not wanted >= 0 or wanted == math.inf:
-        problem = "be finite" if wanted != wanted or wanted > 0 else "not be negative"
-        raise ValueError(f"timeout_ms must {problem}, got {wanted!r}")
+    if isinstance(wanted, float) and not math.isfinite(wanted):
+        raise ValueError(f"timeout_ms must be finite, got {wanted!r}")
+    if wanted < 0:
+        raise ValueError(f"timeout_ms must not be negative, got {wanted!r}")
+    if 0 < wanted < 1:
+        raise ValueError(f"timeout_ms must be at least 1, or 0 for the default, got {wanted!r}")
     return math.ceil(min(wanted, LONGEST_WAIT_S * 1000)) or default_ms
 
 

@@ -37,6 +37,25 @@ def test_a_negative_timeout_is_a_mistake(worker: iii.Worker) -> None:
         worker.trigger({"function_id": "f", "timeout_ms": -1})
 
 
+@pytest.mark.parametrize(
+    ("request_", "kind", "text"),
+    [
+        ({"function": "x"}, KeyError, "needs the key 'function_id'; it has 'function'"),
+        ({"function_id": 5}, TypeError, "function_id must be str, got int"),
+        ({"function_id": "f", "timeout_ms": True}, TypeError, "a number of milliseconds, got True"),
+        ({"function_id": "f", "payload": 1, "metadata": {"a": {2}}}, TypeError, r"type set .* at `\$\.metadata\.a`"),
+    ],
+)
+async def test_core_19_a_wrong_request_is_refused_before_anything_is_sent(
+    engine: FakeEngine, request_: Any, kind: type[Exception], text: str
+) -> None:
+    async with iii.connect_worker(engine.url) as worker:
+        with pytest.raises(kind, match=text):
+            await worker.trigger_async(request_)
+        with pytest.raises(kind, match=text):
+            await asyncio.to_thread(worker.trigger, request_)
+
+
 async def test_08_check_36_in_a_coroutine_too(engine: FakeEngine) -> None:
     async with iii.connect_worker(engine.url) as worker:
         with pytest.raises(iii.InvocationTimeout, match="invocation timed out after 20ms"):

@@ -64,7 +64,7 @@ def as_payload(value: Any) -> Any:
 
 
 def as_metadata(value: Any) -> Any:
-    return json.loads(encode_outgoing(InvokeFunction("f", metadata=value), [None, value]))["metadata"]
+    return json.loads(encode_outgoing(InvokeFunction("f", metadata=value), {"metadata": value}))["metadata"]
 
 
 def as_result(value: Any) -> Any:
@@ -126,7 +126,7 @@ def test_core_17_08_check_30_what_has_none_is_refused_everywhere_with_its_path(
         (collections.OrderedDict(a=Pair(1, value)), "$.a[1]"),
         ({1: value}, "$.1"),
     ]:
-        path = path.replace("$", "$[1]") if way is as_metadata else path
+        path = path.replace("$", "$.metadata") if way is as_metadata else path
         with pytest.raises(TypeError) as caught:
             way(whole)
         assert f"Object of type {type(value).__name__} is not JSON serializable - at `{path}`" in str(caught.value)
