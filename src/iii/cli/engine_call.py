@@ -108,7 +108,7 @@ async def _unless(lost: asyncio.Event, call: Coroutine[Any, Any, Any]) -> Any:
     watch, answer = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(call)
     try:
         await asyncio.wait((answer, watch), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
+        if not answer.done() or (lost.is_set() and answer.exception() is not None):  # the call fails with it
             raise _Lost
         return answer.result()
     finally:
