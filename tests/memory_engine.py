@@ -125,6 +125,8 @@ class MemoryWorker:
     def say(self, message: dict[str, Any] | bytes | str) -> None:
         if isinstance(message, dict):
             message = json.dumps(message)
+        if self.link.pauses:  # it would not be read before the engine is through
+            self.engine.clock.advance(0)
         self.session.receive(message.encode() if isinstance(message, str) else message)
 
     def heard(self, type: str | None = None) -> list[dict[str, Any]]:
@@ -258,8 +260,11 @@ class MemoryEngine:
         if announce:
             members = {"name": name, "version": version, "runtime": runtime, "namespace": namespace, **metadata}
             worker.announce(**{key: value for key, value in members.items() if value is not None})
+        if link.pauses:
+            self.clock.advance(0)
         return worker
 
     def drop_all_workers(self) -> None:
         for session in list(self.core.sessions.values()):
             session.close()
+        self.clock.advance(0)  # what is done in turns

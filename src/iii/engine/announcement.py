@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -43,12 +43,13 @@ class Phase(Enum):
 class RegistrationBuffer:
     """Holds a connection's registrations until its announcement, 50 silent ms or the grace, whichever comes first.
 
-    `apply(registration)` and `withdraw()` act on the registries for the connection; `released(function_ids)` follows the release.
+    `apply(registration)` and `withdrawing()`, one a step, act on the registries for the connection; `released(function_ids)`
+    follows the release. `in_turns` does many steps, and the connection says nothing more meanwhile.
     """
 
     __slots__ = (
-        "_apply", "_clock", "_function_ids", "_grace_s", "_grace_timer", "_idle_timer", "_last_frame_at",
-        "_registrations", "_released", "_waiting", "_withdraw", "namespace", "phase",
+        "_apply", "_clock", "_function_ids", "_grace_s", "_grace_timer", "_idle_timer", "_in_turns", "_last_frame_at",
+        "_registrations", "_released", "_releasing", "_waiting", "_withdrawing", "namespace", "phase",
     )  # fmt: skip
 
     def __init__(
@@ -56,14 +57,17 @@ class RegistrationBuffer:
         clock: Clock,
         grace_s: float,
         apply: Callable[[Registration], None],
-        withdraw: Callable[[], None],
+        withdrawing: Callable[[], Iterator[None]],
         released: Callable[[Collection[str]], None],
+        in_turns: Callable[[Iterator[None]], None],
     ) -> None:
         self._clock = clock
         self._grace_s = grace_s
         self._apply = apply
-        self._withdraw = withdraw
+        self._withdrawing = withdrawing
         self._released = released
+        self._in_turns = in_turns
+        self._releasing = False
         self.phase = Phase.BUFFERING
         self.namespace = DEFAULT_NAMESPACE
         self._registrations: list[Registration] = []
@@ -111,13 +115,14 @@ class RegistrationBuffer:
 
     def when_released(self, action: Callable[[], None]) -> bool:
         """Run `action` once the registrations apply, or will never. False: too many wait already."""
-        if self.phase is not Phase.BUFFERING:
+        if self.phase is not Phase.BUFFERING and not self._releasing:
             action()
             return True
         if len(self._waiting) >= HELD_CALLS:
             return False
         self._waiting.append(action)
-        self._arm_idle_timer()
+        if self.phase is Phase.BUFFERING:
+            self._arm_idle_timer()
         return True
 
     def settle(self, namespace: str) -> str:
@@ -128,12 +133,9 @@ class RegistrationBuffer:
                 self._release()
             case Phase.PROVISIONAL:
                 moves = namespace != self.namespace
-                if moves:
-                    self._withdraw()
                 registrations = self._settle(namespace)
                 if moves:
-                    for registration in registrations:
-                        self._apply(registration)
+                    self._in_turns(self._moving(self._withdrawing(), registrations))
         return self.namespace
 
     def end(self) -> None:
@@ -143,8 +145,9 @@ class RegistrationBuffer:
         self.phase = Phase.ENDED
         self._cancel_timers()
         self._registrations.clear()
-        self._tell_released()
-        del self._apply, self._withdraw, self._released  # methods of the session: it is freed without the collector
+        self._in_turns(self._telling_released(self._released))
+        # methods of the session: it is freed without the collector
+        del self._apply, self._withdrawing, self._released, self._in_turns
 
     def _settle(self, namespace: str) -> list[Registration]:
         self.namespace = namespace
@@ -156,19 +159,33 @@ class RegistrationBuffer:
         return registrations
 
     def _release(self) -> None:
-        registrations, self._registrations = self._registrations, []
-        for registration in registrations:
-            self._apply(registration)
-        if self.phase is Phase.PROVISIONAL:
-            self._registrations = registrations
-        self._tell_released()
+        registrations = self._registrations
+        if self.phase is not Phase.PROVISIONAL:
+            self._registrations = []
+        self._releasing = True
+        self._in_turns(self._applying(registrations.copy()))
 
-    def _tell_released(self) -> None:
+    def _applying(self, registrations: list[Registration]) -> Iterator[None]:
+        for registration in registrations:
+            if self.phase is Phase.ENDED:
+                return
+            self._apply(registration)
+            yield
+        if self.phase is not Phase.ENDED:
+            yield from self._telling_released(self._released)
+
+    def _moving(self, withdrawing: Iterator[None], registrations: list[Registration]) -> Iterator[None]:
+        yield from withdrawing
+        yield from self._applying(registrations)
+
+    def _telling_released(self, released: Callable[[Collection[str]], None]) -> Iterator[None]:
+        self._releasing = False
         function_ids, self._function_ids = self._function_ids, set()
-        self._released(function_ids)
+        released(function_ids)
         waiting, self._waiting = self._waiting, []
         for action in waiting:
             action()
+            yield
 
     def _arm_idle_timer(self) -> None:
         if self._idle_timer is None:

@@ -10,6 +10,7 @@ from msgspec import Raw
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key
 from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
+from iii.engine.turns import Turns
 from iii.protocol.errors import (
     ConnectionClosing,
     InvocationError,
@@ -66,10 +67,12 @@ Acknowledged = Callable[[InvocationError | None], None]
 class Bindings:
     """Live and parked bindings, by id; keeps each with the provider that serves it now."""
 
-    def __init__(self, trigger_types: TriggerTypeRegistry) -> None:
+    def __init__(self, trigger_types: TriggerTypeRegistry, turns: Turns) -> None:
         self.live: dict[str, Binding] = {}
         self.parked: dict[str, Binding] = {}
         self._types = trigger_types
+        self._turns = turns
+        self._parked_of: dict[str, dict[str, Binding]] = {}  # by type
         self._by_key: dict[Key, dict[str, Binding]] = {}
         self._by_owner: dict[Owner, dict[str, Binding]] = {}
         self._awaiting: dict[str, Acknowledged] = {}
@@ -141,11 +144,13 @@ class Bindings:
         self._forget(binding)
         return True
 
-    def drop_owner(self, owner: Owner) -> None:
-        """The owner's connection ended: its bindings go, parked ones too; providers are told (01 §9)."""
+    def dropping_owner(self, owner: Owner) -> Iterator[None]:
+        """The owner's connection ended: its bindings go, parked ones too; providers are told (01 §9). One a step."""
         for binding in self.owned_by(owner):
-            binding.orphaned = True
-            self._drop(binding)
+            if self.get(binding.id) is binding:  # nobody has registered its id again
+                binding.orphaned = True
+                self._drop(binding)
+                yield
 
     def acknowledge(self, sender: Owner, message: TriggerRegistrationResult) -> None:
         """A provider answered. Only the current provider of the binding is listened to (01 §7.3)."""
@@ -173,30 +178,51 @@ class Bindings:
             binding.owner.binding_refused(binding, error)
 
     def _provider_changed(self, key: Key, previous: TriggerType | None, current: TriggerType | None) -> None:
-        served, parked = self.of(key), list(self.parked.values())  # as of now: one refused below is not asked again
-        if current is None:
-            for binding in served:
+        self._turns.go(self._moving(key, current))
+
+    def _moving(self, key: Key, current: TriggerType | None) -> Iterator[None]:
+        """Hand the bindings of a type to its provider, or park them; one a step, until another provider comes."""
+        if self._types.get(key) is not current:
+            return
+        served = self.of(key)
+        parked = list(self._parked_of.get(key[1], {}).values())  # as of now: one refused below is not asked again
+        for binding in served:
+            if self._types.get(key) is not current:
+                return
+            if self.live.get(binding.id) is not binding or binding.provider is current:
+                continue
+            if current is None:
                 self._park(binding)
                 self.give_up_waiting(binding.id)
                 self._activate_if_possible(binding)
+            else:
+                self._move(binding, current)
+            yield
+        if current is None:
             return
-        for binding in served:
-            if previous is not None and previous.owner is not current.owner:
-                _tell_unbind(previous.owner, binding)
-            self._activate(binding, current)
         for binding in parked:
-            if binding.trigger_type == current.id and self._resolve(binding) is current:
+            if self._types.get(key) is not current:
+                return
+            if self.parked.get(binding.id) is binding and self._resolve(binding) is current:
                 self._activate(binding, current)
+            yield
         if current.namespace != DEFAULT_NAMESPACE:
-            self._move_home(current)
+            yield from self._moving_home(current)
 
-    def _move_home(self, provider: TriggerType) -> None:
+    def _moving_home(self, provider: TriggerType) -> Iterator[None]:
         """Bindings of this namespace that run on `default` only by fallback move to their own provider (01 §7.5)."""
         for binding in self.of((DEFAULT_NAMESPACE, provider.id)):
-            if binding.home == provider.namespace and binding.trigger_namespace is None:
-                assert binding.provider is not None  # it is live
-                _tell_unbind(binding.provider.owner, binding)
-                self._activate(binding, provider)
+            at_home = binding.home == provider.namespace and binding.trigger_namespace is None
+            if at_home and self.live.get(binding.id) is binding and self._resolve(binding) is provider:
+                self._move(binding, provider)
+            yield
+
+    def _move(self, binding: Binding, provider: TriggerType) -> None:
+        """From one provider to another, or to the same one that has registered itself again."""
+        assert binding.provider is not None  # it is live
+        if binding.provider.owner is not provider.owner:
+            _tell_unbind(binding.provider.owner, binding)
+        self._activate(binding, provider)
 
     def _activate_if_possible(self, binding: Binding) -> None:
         provider = self._resolve(binding)
@@ -230,6 +256,7 @@ class Bindings:
     def _park(self, binding: Binding) -> None:
         self._unlink(binding)
         self.parked[binding.id] = binding
+        self._parked_of.setdefault(binding.trigger_type, {})[binding.id] = binding
         self._link_owner(binding)
 
     def _drop(self, binding: Binding | None, keep_provider: TriggerType | None = None) -> None:
@@ -256,7 +283,11 @@ class Bindings:
 
     def _unlink(self, binding: Binding) -> None:
         self.live.pop(binding.id, None)
-        self.parked.pop(binding.id, None)
+        if self.parked.pop(binding.id, None) is not None:
+            waiting = self._parked_of[binding.trigger_type]
+            del waiting[binding.id]
+            if not waiting:
+                del self._parked_of[binding.trigger_type]
         provider, binding.provider = binding.provider, None
         if provider is not None:
             served = self._by_key[provider.key]

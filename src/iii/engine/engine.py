@@ -15,6 +15,7 @@ from iii.engine.functions import FunctionRegistry, HttpFunctions
 from iii.engine.router import Router
 from iii.engine.session import Session
 from iii.engine.trigger_types import TriggerTypeRegistry
+from iii.engine.turns import Turns
 from iii.protocol.limits import CHANNEL_TTL_S, NAMESPACE_GRACE_MS
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Engine:
         self.spawn = spawn
         self.functions = FunctionRegistry()
         self.trigger_types = TriggerTypeRegistry()
-        self.bindings = Bindings(self.trigger_types)
+        self.turns = Turns(clock)
+        self.bindings = Bindings(self.trigger_types, self.turns)
         self.router = Router(self.functions)
         self.router.hold = self._hold
         self.channels = Channels(clock, self.options.channel_ttl_s)

@@ -31,6 +31,7 @@ class Module:
 
     worker_id = ""
     in_process = True
+    ended = False
 
     def __init__(self, engine: Engine, instance: str | None = None) -> None:
         self.engine = engine

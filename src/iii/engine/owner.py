@@ -24,6 +24,10 @@ class Owner(Protocol):
     def in_process(self) -> bool: ...
 
     @property
+    def ended(self) -> bool:
+        """Whether it is leaving: what it owns is released in turns, and holds nobody up."""
+
+    @property
     def display_name(self) -> str | None:
         """The name that lists show for what it owns."""
 

@@ -59,7 +59,7 @@ class Ownership(Generic[C]):
         mine[claim.key] = claim
         if earlier is not None:
             stack[stack.index(earlier)] = claim
-        elif previous is None or takes_over:
+        elif previous is None or takes_over or previous.owner.ended:
             stack.append(claim)
         else:
             stack.insert(-1, claim)
@@ -87,5 +87,11 @@ class Ownership(Generic[C]):
         return True
 
     def release_all(self, owner: Owner) -> None:
+        for _ in self.releasing(owner):
+            pass
+
+    def releasing(self, owner: Owner) -> Iterator[None]:
+        """Take back every claim of an owner, one a step."""
         for key in list(self._by_owner.get(owner, ())):
             self.release(key, owner)
+            yield

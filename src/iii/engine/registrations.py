@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,11 +50,11 @@ def apply_registration(engine: Engine, session: Session, message: Registration) 
             _unregister_trigger(engine, session, message)
 
 
-def withdraw_registrations(engine: Engine, session: Session) -> None:
-    """Take everything back that this connection registered."""
-    engine.functions.ownership.release_all(session)
-    engine.bindings.drop_owner(session)
-    engine.trigger_types.ownership.release_all(session)
+def withdrawing_registrations(engine: Engine, session: Session) -> Iterator[None]:
+    """Take everything back that this connection registered, one a step."""
+    yield from engine.functions.ownership.releasing(session)
+    yield from engine.bindings.dropping_owner(session)
+    yield from engine.trigger_types.ownership.releasing(session)
 
 
 def refuse_trigger(session: Session, trigger: RegisterTrigger | Binding, error: bytes) -> None:

@@ -14,7 +14,7 @@ from iii.engine.dialect import Dialect, choose_dialect
 from iii.engine.frames import caller_member, error_frame, invocation_frame, result_frame, trace_members
 from iii.engine.gauges import Gauges
 from iii.engine.invocation import Invocation
-from iii.engine.registrations import apply_registration, refuse_trigger, withdraw_registrations
+from iii.engine.registrations import apply_registration, refuse_trigger, withdrawing_registrations
 from iii.engine.undecodable import answer_undecodable
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
 from iii.protocol.backlog import Backlog
@@ -54,7 +54,7 @@ from iii.protocol.telemetry import telemetry_kind
 from iii.protocol.tracecontext import valid_traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from iii.engine.bindings import Binding
     from iii.engine.engine import Engine
@@ -103,7 +103,7 @@ class Session:
         self._complaints = 0
         self._claimed_name: tuple[str, str] | None = None
         self._buffer = RegistrationBuffer(
-            engine.clock, engine.grace_s, self._apply, self._withdraw_registrations, self._registrations_released
+            engine.clock, engine.grace_s, self._apply, self._withdrawing, self._registrations_released, self._in_turns
         )
         self._undecided: RegistrationBuffer | None = self._buffer  # None once the namespace is fixed
 
@@ -380,8 +380,20 @@ class Session:
     def _apply(self, message: Registration) -> None:
         apply_registration(self._engine, self, message)
 
-    def _withdraw_registrations(self) -> None:
-        withdraw_registrations(self._engine, self)
+    def _withdrawing(self) -> Iterator[None]:
+        return withdrawing_registrations(self._engine, self)
+
+    def _in_turns(self, work: Iterator[None]) -> None:
+        """Do many steps; what this connection says meanwhile waits for the last one."""
+        paused = False
+
+        def done() -> None:
+            if paused:
+                self.link.resume_reading()
+
+        if not self._engine.turns.go(work, done):
+            paused = True
+            self.link.pause_reading()
 
     def _registrations_released(self, function_ids: Collection[str]) -> None:
         self._engine.expected_functions_arrived(function_ids, self)
@@ -393,10 +405,7 @@ class Session:
 
     def when_registrations_applied(self, action: Callable[[], None]) -> bool:
         """Run `action` when nothing of this connection waits any more; False: too many actions wait already."""
-        if self._undecided is None:
-            action()
-            return True
-        return self._undecided.when_released(action)
+        return self._buffer.when_released(action)
 
     # -- announcement ---------------------------------------------------------------------------------------------
 
@@ -505,22 +514,26 @@ class Session:
         engine = self._engine
         self._buffer.end()
         self._undecided = None
-        engine.functions.ownership.release_all(self)
-        self._stop_invocations()
-        engine.bindings.drop_owner(self)
-        engine.trigger_types.ownership.release_all(self)
         self._release_name()
-        engine.session_ended(self)
+        engine.turns.go(self._leaving(), lambda: engine.session_ended(self))
 
-    def _stop_invocations(self) -> None:
-        for made in list(self._calls):
-            made.withdraw()
-        self._calls.clear()
+    def _leaving(self) -> Iterator[None]:
+        engine = self._engine
+        yield from engine.functions.ownership.releasing(self)
+        yield from self._stopping_invocations()
+        yield from engine.bindings.dropping_owner(self)
+        yield from engine.trigger_types.ownership.releasing(self)
+
+    def _stopping_invocations(self) -> Iterator[None]:
+        while self._calls:
+            self._calls.pop().withdraw()
+            yield
         running, self.handling = list(self.handling.values()), {}
         error = InvocationStopped().encode()
         for invocation in running:
             invocation.executor = None
             invocation.fail(error)
+            yield
 
 
 def _unless_default(namespace: str) -> str | None:

@@ -1,0 +1,57 @@
+"""Work on thousands of things, a piece in each turn of the event loop: nobody else waits for the whole of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Clock
+
+STEPS = 500  # of one turn
+TURN_S = 0.010  # whatever comes first
+SHARE = 50  # steps of one work until the next has its own: a small one does not wait for a large one
+
+
+class Turns:
+    """Does works side by side: at once as far as one turn goes, if there is none before, the rest in later turns.
+
+    A work is an iterator; what it does between two items is a step, and must hold whatever others did since the last one.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._works: deque[tuple[Iterator[object], Callable[[], None] | None]] = deque()
+        self._working = False
+        self._next_is_due = False
+
+    def go(self, work: Iterator[object], done: Callable[[], None] | None = None) -> bool:
+        """Begin a work; `done` is called after its last step. True: that has been already."""
+        self._works.append((work, done))
+        if self._working or self._next_is_due:
+            return False
+        self._turn()
+        return not self._works
+
+    def _turn(self) -> None:
+        self._next_is_due = False
+        self._working = True
+        try:
+            self._work(self._clock.now() + TURN_S)
+        finally:
+            self._working = False
+            if self._works:
+                self._next_is_due = True
+                self._clock.call_at(self._clock.now(), self._turn)
+
+    def _work(self, until: float) -> None:
+        shares = STEPS // SHARE
+        while self._works and shares and self._clock.now() < until:
+            shares -= 1
+            work, done = self._works.popleft()
+            if sum(1 for _ in islice(work, SHARE)) == SHARE:
+                self._works.append((work, done))
+            elif done is not None:
+                done()
