@@ -14,7 +14,7 @@ import msgspec
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
 from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.failures import UNTELLABLE, error_body, log_failure
+from iii.sdk.failures import UNTELLABLE, error_body, log_failure, shown
 from iii.sdk.handlers import Handler
 from iii.sdk.registrations import Function
 from iii.sdk.threads import HandlerThreads
@@ -193,7 +193,7 @@ class Executor:
     def _failure(self, message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
         traceparent = self._ended(span.failed, error, message) if span is not None else None
         if message.invocation_id is None or not issubclass(type(error), InvocationError):
-            log_failure(error, "Error in function '%s'", message.function_id)
+            log_failure(error, "Function '%s' failed", message.function_id)
         if message.invocation_id is None:
             return None
         try:
@@ -215,7 +215,7 @@ class Executor:
         if message.invocation_id is None:
             logger.warning("%s", error)
             return
-        body = msgspec.json.encode(ErrorBody(error.code, error.message))
+        body = msgspec.json.encode(ErrorBody(error.code, shown(error.message)))
         self._send(
             encode_outgoing(InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(body)))
         )

@@ -290,7 +290,9 @@ class Worker:
             ClientShutdown: this worker was shut down. RegistrationRejected: the engine does not accept it.
             InvocationTimeout: also of a void call, if the engine did not read for so long that 16 MiB wait for it.
             RuntimeError: also in a forked child of the process that made this worker.
-            TypeError: the payload has no JSON form.
+            TypeError: the payload has no JSON form, or a key or its value is of a wrong type.
+            InvalidRequest: the payload is nested deeper than 500 levels. PayloadTooLarge: more than 64 MiB.
+            KeyError: there is no `function_id`. ValueError: `timeout_ms` or `namespace` cannot be.
         """
         return self._core.caller.call(request)
 
