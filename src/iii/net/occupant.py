@@ -7,8 +7,6 @@ import os
 import socket
 import struct
 
-import psutil
-
 _ANSWER_S = 1.0  # for whatever listens there
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _ENGINE_SAYS = b"This is a WebSocket endpoint"
@@ -56,6 +54,8 @@ async def _said_there(family: int, address: tuple[str, int]) -> bytes | None:
 
 def _listening(host: str, port: int) -> set[int | None]:
     """Which processes of this machine, where the system tells; None for one of somebody else's."""
+    import psutil  # takes a while, and nearly every start is without it
+
     try:
         found = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
