@@ -2,6 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from iii.installation import check_this
+
+check_this()
+
 if TYPE_CHECKING:
     from iii.protocol.errors import (
         ClientShutdown,

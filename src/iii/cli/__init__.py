@@ -6,7 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from iii.installation import check_this
 from iii.protocol.versions import PACKAGE_VERSION
+
+check_this()  # here too: iii-sdk, installed later, replaces the file that asks first
 
 COMMANDS = {
     "trigger": "iii.cli.trigger",

@@ -3,9 +3,9 @@
 import argparse
 import os
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from iii.cli.parser import Parser
+from iii.protocol.address import fault_of, masked
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 
 DEFAULT_HOST = "localhost"
@@ -14,8 +14,6 @@ ENVIRONMENT = """\
 environment:
   III_URL      engine to talk to, if neither --url, --address nor --port is given
   III_TOKEN    sent as 'Authorization: Bearer …', for listeners that ask who connects"""
-
-_SCHEMES = ("ws", "wss")
 
 
 class Address(NamedTuple):
@@ -62,13 +60,9 @@ def address_of(options: argparse.Namespace, parser: Parser) -> Address:
 
 
 def _checked(url: str, place: str, parser: Parser) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid:
-        parser.error(f"{place}: expected ws://HOST:PORT or wss://HOST, got '{url}'")
+    fault = fault_of(url)
+    if fault is not None:
+        parser.error(f"{place}: expected ws://HOST:PORT or wss://HOST, got '{masked(url)}'{fault}")
     return url
 
 

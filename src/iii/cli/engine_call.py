@@ -5,11 +5,12 @@ import logging
 import os
 import platform
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from iii import InitOptions, ReconnectionConfig, RegistrationRejected, TriggerRequest, connect_worker
 from iii.cli.address import Address
+from iii.protocol.address import masked
 from iii.protocol.errors import InvocationTimeout
 
 WHERE = "Is the engine running at the given address and port?"
@@ -75,45 +76,29 @@ async def _ask(address: Address, options: InitOptions, request: TriggerRequest, 
     loop = asyncio.get_running_loop()
     deadline = loop.time() + address.timeout_ms / 1000
     remark = _FirstRemark()
+    shown = masked(address.url)
+    connected = False
     try:
         async with connect_worker(address.url, options) as worker:
-            lost = asyncio.Event()
-            worker.add_connection_state_listener(lambda state: lost.set() if state == "failed" else None)
             if worker.get_connection_state() != "connected":
                 raise EngineSilent(WHERE)
+            connected = True
             request["timeout_ms"] = max(1, int((deadline - loop.time()) * 1000))
-            result = await _unless(lost, worker.trigger_async(request))
+            result = await worker.trigger_async(request)
             while (payload := following(result)) is not None:
-                result = await _unless(lost, worker.trigger_async({**request, "payload": payload}))
+                result = await worker.trigger_async({**request, "payload": payload})
             return Answer(result, worker.worker_id)
     except InvocationTimeout:
         raise EngineSilent(
             f"{request['function_id']} did not answer within {address.timeout_ms} ms and may still be running; "
             "wait longer with --timeout-ms"
         ) from None
-    except _Lost:
-        raise EngineUnreachable(f"lost the connection to {address.url}; the function may still be running") from None
     except RegistrationRejected as error:
-        raise EngineUnreachable(f"the engine at {address.url} turned this command away: {error}") from None
+        raise EngineUnreachable(f"the engine at {shown} turned this command away: {error}") from None
     except ConnectionError:
-        raise EngineUnreachable(f"cannot connect to {address.url}{remark}. {WHERE}") from None
-
-
-class _Lost(Exception):
-    """The connection ended before the answer."""
-
-
-async def _unless(lost: asyncio.Event, call: Coroutine[Any, Any, Any]) -> Any:
-    """The result of the call. Raises _Lost, if that is known first."""
-    watch, answer = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(call)
-    try:
-        await asyncio.wait((answer, watch), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done() or (lost.is_set() and answer.exception() is not None):  # the call fails with it
-            raise _Lost
-        return answer.result()
-    finally:
-        answer.cancel()
-        watch.cancel()
+        if connected:
+            raise EngineUnreachable(f"lost the connection to {shown}; the function may still be running") from None
+        raise EngineUnreachable(f"cannot connect to {shown}{remark}. {WHERE}") from None
 
 
 class _FirstRemark(logging.Handler):

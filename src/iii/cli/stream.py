@@ -56,6 +56,7 @@ def run(arguments: list[str]) -> int:
 async def _tail(address: Address, name: str, group: str | None, as_json: bool) -> int:
     from iii import InitOptions, InvocationError, RegistrationRejected, connect_worker
     from iii.cli.engine_call import WHERE
+    from iii.protocol.address import masked
 
     os.environ.pop("III_WORKER_NAME", None)  # meant for a worker
     os.environ.pop("III_NAMESPACE", None)
@@ -68,7 +69,7 @@ async def _tail(address: Address, name: str, group: str | None, as_json: bool) -
     try:
         async with connect_worker(address.url, options) as worker:
             if worker.get_connection_state() != "connected":
-                return fail(f"cannot connect to {address.url}. {WHERE}")
+                return fail(f"cannot connect to {masked(address.url)}. {WHERE}")
             await worker.trigger_async({"function_id": "stream::list_groups", "payload": {"stream_name": name}})
             function_id = f"iii-cli::stream-tail::{os.getpid()}"
 
@@ -80,11 +81,11 @@ async def _tail(address: Address, name: str, group: str | None, as_json: bool) -
             worker.register_trigger({"type": "stream", "function_id": function_id, "config": config})
             await asyncio.Event().wait()
     except RegistrationRejected as error:
-        return fail(f"the engine at {address.url} turned this command away: {error}")
+        return fail(f"the engine at {masked(address.url)} turned this command away: {error}")
     except InvocationError as error:
         return fail(f"{error.code}: {error.message}")
     except ConnectionError as error:
-        return fail(f"cannot connect to {address.url}: {error}. {WHERE}")
+        return fail(f"cannot connect to {masked(address.url)}: {error}. {WHERE}")
     return 0
 
 

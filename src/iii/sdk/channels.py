@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from iii.protocol.address import without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
-from iii.sdk.address import without_secrets
 from iii.sdk.failures import log_failure
 from iii.sdk.outgoing import open_websocket, retrieve_error
 from iii.sdk.refs import StreamChannelRef

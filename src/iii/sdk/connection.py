@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
+from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import ACCEPTANCE_S, HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_S
-from iii.sdk.address import masked, without_secrets
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
 from iii.sdk.framing import BINARY, TEXT

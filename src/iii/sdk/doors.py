@@ -8,9 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from iii.sdk.address import engine_url
 from iii.sdk.core import FINISH_S, WorkerCore
-from iii.sdk.options import InitOptions
+from iii.sdk.options import InitOptions, engine_url
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
 from iii.sdk.worker import Worker
 

@@ -8,12 +8,14 @@ from random import SystemRandom, random
 from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING, Any
 
+from iii.protocol.address import fault_of, masked
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 from iii.protocol.names import is_blank
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
 DEFAULT_SERVICE_NAME = "iii-python-sdk"
 _SWITCHED_OFF = frozenset({"false", "0", "no", "off"})
 
@@ -169,6 +171,19 @@ class InitOptions:
             return named
         characters = "".join(SystemRandom().choices(ascii_lowercase + digits, k=4))
         return f"{platform.node()}:{os.getpid()}-{characters}"
+
+
+def engine_url(address: str | None) -> str:
+    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent.
+
+    Raises:
+        ValueError: it is not the address of a WebSocket, so that no attempt could succeed.
+    """
+    url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
+    fault = fault_of(url)
+    if fault is not None:
+        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {masked(url)!r}{fault}")
+    return url
 
 
 def handshake_headers(explicit: Mapping[str, str] | None) -> dict[str, str]:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from iii.sdk.address import engine_url
 from iii.sdk.calls import Refusal
 from iii.sdk.connection import Connection
-from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, handshake_headers
+from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, engine_url, handshake_headers
 from iii.sdk.telemetry_resource import resource_attributes
 
 if TYPE_CHECKING:

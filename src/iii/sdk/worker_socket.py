@@ -149,7 +149,7 @@ class WorkerSocket(WSListener):
             if self.own_socket is not None:
                 self.own_socket.close()
                 self.own_socket = None
-        if self.paused:  # all else of what waits is kept for the next connection
+        if self.paused and self.written_bytes:  # all else of what waits is kept for the next connection
             logger.warning("Connection lost while the engine was not reading: up to %d bytes lost", self.written_bytes)
         self.disconnected(self, *self.farewell)
 

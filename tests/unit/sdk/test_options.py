@@ -3,8 +3,7 @@
 import pytest
 
 import iii
-from iii.sdk.address import engine_url
-from iii.sdk.options import handshake_headers
+from iii.sdk.options import engine_url, handshake_headers
 
 
 def test_08_check_02_empty_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,33 +1,18 @@
-"""Addresses of engines: which one is meant, whether it can be one, and how it may be shown (08 §4.1)."""
+"""Addresses of engines: whether one can be it, and how it may be shown (08 §4.1)."""
 
 import ipaddress
-import os
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
 HIDDEN = "***"
 
 _CREDENTIALS = re.compile(r"(?<=//)[^/?#]*@")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
-def engine_url(address: str | None) -> str:
-    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent.
-
-    Raises:
-        ValueError: it is not the address of a WebSocket, so that no attempt could succeed.
-    """
-    url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
-    fault = _fault(url)
-    if fault is not None:
-        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {masked(url)!r}{fault}")
-    return url
-
-
-def _fault(url: str) -> str | None:
-    """What is wrong with it, None for nothing."""
+def fault_of(url: str) -> str | None:
+    """What is wrong with an address, to be put behind it; None for nothing."""
     if not url.lower().startswith(("ws://", "wss://")):
         return ""
     if _BLANK.search(url):
@@ -64,15 +49,23 @@ def masked(url: str) -> str:
 
 def without_secrets(text: str, url: str, headers: Mapping[str, str]) -> str:
     """What a peer or a library said of a connection, without what only the two ends of it may know."""
-    for secret in _secrets(url, headers):
-        text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE)
-    return text
+    # The longest first: a part of a secret that is hidden would leave the rest of it readable
+    secrets = sorted({each for each in _secrets(url, headers) if each}, key=len, reverse=True)
+    if not secrets:
+        return text
+    return re.sub("|".join(map(re.escape, secrets)), HIDDEN, text, flags=re.IGNORECASE)
 
 
 def _secrets(url: str, headers: Mapping[str, str]) -> Iterator[str]:
     parts = urlsplit(url)
-    yield from filter(None, (parts.query, parts.username, parts.password))
-    if parts.password:
-        yield unquote(parts.password)
-    yield from (value for _, value in parse_qsl(parts.query) if value)
-    yield from (value for name, value in headers.items() if value and name.lower() in ("authorization", "cookie"))
+    for secret in (parts.query, parts.username, parts.password):
+        yield secret or ""
+        yield unquote(secret or "")
+    for part in parts.query.split("&"):
+        value = part.partition("=")[2]
+        yield value
+        yield unquote(value)
+    for name, value in headers.items():
+        if name.lower() in ("authorization", "cookie"):
+            yield value
+            yield value.partition(" ")[2]

@@ -1,0 +1,35 @@
+"""Whether this package can work where it was installed; asked at every import, so it costs next to nothing."""
+
+import os
+import sys
+
+_UNFIT = ((3, 12, 0), (3, 12, 1), (3, 12, 2))
+
+
+def check(folder: str, version: tuple[int, ...]) -> None:
+    """Look at the folder that the package lies in and at the interpreter.
+
+    Raises:
+        ImportError: the published `iii-sdk` is installed there too (newcomer S6), or the interpreter cannot start threads
+            once the main thread has ended, so that a worker would fail every call (bugs 5, cpython 113964).
+    """
+    if version[:3] in _UNFIT:
+        shown = ".".join(map(str, version[:3]))
+        raise ImportError(
+            f"Python {shown} is not supported: it cannot start threads after the end of the main thread. "
+            "Use 3.12.3 or newer, or 3.11"
+        )
+    try:
+        names = os.listdir(folder)
+    except OSError:  # in an archive
+        return
+    if any(name.startswith("iii_sdk-") and name.endswith(".dist-info") for name in names):
+        raise ImportError(
+            f"iii-sdk is installed beside iii-py in {folder}: both are imported as 'iii', and neither works with the files "
+            "of the other. Uninstall both (pip uninstall -y iii-sdk iii-py), then install the one that you want"
+        )
+
+
+def check_this() -> None:
+    """This very installation. Raises ImportError."""
+    check(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), sys.version_info)
