@@ -32,4 +32,4 @@ def check(folder: str, version: tuple[int, ...]) -> None:
 
 def check_this() -> None:
     """This very installation. Raises ImportError."""
-    check(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), sys.version_info)
+    check(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), tuple(sys.version_info[:3]))
