@@ -28,7 +28,7 @@ LIMIT_S = 60.0
 SAMPLES = [  # of the review, and those that are never drawn
     ("io_setup", "error=EAGAIN"), ("io_setup", "error=ENOSYS"), ("io_setup", "error=EPERM"),
     ("io_submit", "error=EAGAIN:when=3"), ("io_submit", "error=EINVAL"), ("io_submit", "retval=1:when=2"),
-    ("io_getevents", "retval=0"), ("io_getevents", "error=EINTR:when=2+"), ("fdatasync", "error=EIO"),
+    ("io_getevents", "retval=0"), ("io_getevents", "error=EINTR:when=2+"), ("fdatasync", "error=EIO"), ("fsync", "error=EIO"),
     ("fdatasync", "error=EIO:when=3"), ("fdatasync", "error=EINTR:when=3+"), ("pwrite64", "error=ENOSPC:when=5+"),
 ]  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_C1_M1_whatever_the_system_refuses(durability: str, call: str, fault: st
         assert said[0][0] == "refused", log
     acknowledged = {int(words[1]) for words in said if words[0] == "ok"}
     assert asyncio.run(numbers(folder)) >= acknowledged, log
-    if (call, fault) == ("fdatasync", "error=EIO") and durability == "relaxed":
+    if (call, fault) == ("fsync", "error=EIO") and durability == "relaxed":
         assert "is lost: fsync failed" in log
     if call in OF_KERNEL and durability == "full":
         assert len(acknowledged) == WRITERS * WRITES, log

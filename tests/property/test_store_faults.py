@@ -43,7 +43,7 @@ ERRORS = st.one_of(
 )
 SILENCE = "silence"  # the kernel never answers
 IN_KERNEL = ["Context", "fdsync", "set_callback", "submit", "poll", "process_events"]
-IN_SYSTEM = ["fdatasync", "pread", "pwrite"]
+IN_SYSTEM = ["fdatasync", "fsync", "pread", "pwrite"]
 
 
 class Faults:
@@ -61,7 +61,7 @@ class Faults:
         if fault == SILENCE:
             self.silent = True
         elif fault is not None:
-            self.sync_failed |= name == "fdatasync"
+            self.sync_failed |= name in ("fdatasync", "fsync")
             raise fault
 
     @contextmanager
@@ -191,7 +191,7 @@ def test_M1_relaxed_a_failed_fsync_is_noticed_and_nothing_more_is_accepted(tmp_p
     async def run() -> None:
         store = Database(tmp_path, TABLE, "relaxed", sync_s=0.001)
         await store.open()
-        faults = Faults({("fdatasync", 2): OSError(errno.EIO, "Input/output error")})
+        faults = Faults({("fsync", 2): OSError(errno.EIO, "Input/output error")})
         with faults.injected():
             numbers = itertools.count()
             async with asyncio.timeout(DEADLINE_S):

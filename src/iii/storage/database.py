@@ -413,7 +413,7 @@ class Database:
         """With a batch nothing else writes meanwhile, so that a checkpoint reaches all pages. Without one: sync."""
         index = os.pread(self._wal_index, 2 * INDEX_BYTES, 0)
         if self._durability == "full" or not batch:
-            os.fdatasync(self._wal)
+            (os.fdatasync if batch else os.fsync)(self._wal)  # once in seconds it may write metadata too
             if index[:INDEX_BYTES] == index[INDEX_BYTES:]:  # else the loop writes just now
                 self._files.mark(index)
         if batch and self._checkpoint_is_due(index):

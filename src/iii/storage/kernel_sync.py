@@ -65,6 +65,7 @@ class KernelSync:
             self._loop.remove_reader(self._context.fileno)
             os.close(self._descriptor)
             self._descriptor = -1
+            self._context = None  # with its descriptor
 
     def _ready(self) -> None:
         try:

@@ -349,7 +349,7 @@ async def test_relaxed_writes_reach_the_disk_in_time_and_are_there_after_a_resta
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, synced = asyncio.get_running_loop(), asyncio.Event()
-    sync = os.fdatasync
+    sync = os.fsync
 
     def watched(descriptor: int) -> None:
         sync(descriptor)
@@ -358,7 +358,7 @@ async def test_relaxed_writes_reach_the_disk_in_time_and_are_there_after_a_resta
     items = SqliteItems(tmp_path, "relaxed", sync_s=0.01)
     await items.open()
     store = Store(items)
-    monkeypatch.setattr(os, "fdatasync", watched)
+    monkeypatch.setattr(os, "fsync", watched)
     await store.set(A, "k", b"1")
     async with asyncio.timeout(10):
         await synced.wait()

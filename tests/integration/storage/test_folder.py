@@ -114,11 +114,14 @@ async def test_M3_a_start_that_fails_anywhere_lets_go_of_everything(
             }.get(name, OSError(5, "Input/output error"))
         return real(*arguments, **more)
 
+    killed = await killed_store(tmp_path)  # reading looks at what is there
     descriptors = len(os.listdir("/proc/self/fd"))
     refused = 0
     while True:
         calls, fail_at = 0, fail_at + 1
         items = SqliteItems(tmp_path / str(fail_at) / "state")
+        if name in ("pread", "stat"):
+            shutil.copytree(killed, items.path.parent)
         with monkeypatch.context() as patched:
             patched.setattr(place, name, failing)
             try:
