@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from iii.sdk.annotations import read_plain
 from iii.sdk.encoding import to_plain
 
 REDACTED = "[REDACTED]"
+_CACHED_CHARACTERS = 64  # of a name, so that the cache is bounded in bytes too
 MARKER = '..."[TRUNCATED]"'
 
 _SECRET_PARTS = (
@@ -20,6 +22,11 @@ _SECRET_PARTS = (
 
 def is_secret(key: str) -> bool:
     """Whether the name of a member says that its value must not be shown."""
+    return _is_secret(key) if len(key) <= _CACHED_CHARACTERS else _is_secret.__wrapped__(key)
+
+
+@lru_cache(maxsize=1024)  # the same few names come thousands of times
+def _is_secret(key: str) -> bool:
     name = key.lower()
     return name == "token" or name.endswith(("_token", "-token")) or any(part in name for part in _SECRET_PARTS)
 
