@@ -241,3 +241,55 @@ def test_core_4_every_binding_is_answered_whatever_its_provider_raises(
     result = worker_message_decoder().decode(answer)
     assert isinstance(result, TriggerRegistrationResult)
     assert msgspec.json.decode(result.error, type=ErrorBody).code
+
+
+def test_bugs_3_what_is_cancelled_before_it_began_is_answered() -> None:
+    class Provider(iii.TriggerHandler):
+        async def register_trigger(self, config: iii.TriggerConfig) -> None:
+            await asyncio.Event().wait()
+
+        async def unregister_trigger(self, config: iii.TriggerConfig) -> None: ...
+
+    async def wait(payload: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def at_once(payload: Any) -> str:
+        return "done"
+
+    async def call_and_cancel() -> list[bytes]:
+        client = Client(asyncio.get_running_loop())
+        client.serve("wait", wait)
+        client.serve("at_once", at_once)
+        client.registrations.trigger_types["t"] = TriggerType(b"", Provider())
+        for function_id in (b"wait", b"at_once"):
+            client.inbound.receive(
+                b'{"type":"invokefunction","function_id":"%b","invocation_id":"%b"}' % (function_id, function_id)
+            )
+        client.inbound.receive(msgspec.json.encode(RegisterTrigger("b1", "t", "f")))
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        return await client.answers(3)
+
+    answers = {
+        each.invocation_id if isinstance(each, InvocationResult) else "binding": each
+        for each in map(worker_message_decoder().decode, asyncio.run(call_and_cancel()))
+    }
+    assert bytes(answers["at_once"].result) == b'"done"'  # type: ignore[union-attr]
+    for each in ("wait", "binding"):
+        assert b"CancelledError" in bytes(answers[each].error)  # type: ignore[union-attr]
+
+
+def test_core_3_only_the_stop_of_this_client_is_silent() -> None:
+    async def stop() -> list[bytes]:
+        client = Client(asyncio.get_running_loop())
+
+        async def wait(payload: Any) -> None:
+            await asyncio.Event().wait()
+
+        client.serve("wait", wait)
+        client.inbound.receive(b'{"type":"invokefunction","function_id":"wait","invocation_id":"i"}')
+        await asyncio.sleep(0)
+        await client.executor.stop(None)
+        return client.sent
+
+    assert asyncio.run(stop()) == []

@@ -24,11 +24,21 @@ logger = logging.getLogger("iii.sdk")
 
 CANCEL_S = 2.0  # for handlers and providers to end when they are cancelled at shutdown
 
-# Since 3.12 a handler that never waits is finished within the turn of the loop that brought its call
-_EAGER: Any = {"eager_start": True}
-_task: Callable[..., asyncio.Task[None]] = (
-    partial(asyncio.Task, **_EAGER) if sys.version_info >= (3, 12) else asyncio.Task
-)
+if sys.version_info >= (3, 12):
+    # A handler that never waits is finished within the turn of the loop that brought its call
+    HandlerTask: Callable[..., asyncio.Task[None]] = partial(asyncio.Task, eager_start=True)
+else:
+
+    class HandlerTask(asyncio.Task[None]):
+        """Begins before it is cancelled, as the others do: a coroutine that never began could not answer its call."""
+
+        def cancel(self, msg: Any = None) -> bool:
+            coroutine: Any = self.get_coro()
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                self.get_loop().call_soon(super().cancel, msg)
+                return True
+            return super().cancel(msg)
+
 
 _PLAIN = frozenset((dict, list, str, int, float, bool, type(None)))  # of these none can be awaited, and asking is slow
 
@@ -108,7 +118,7 @@ class Executor:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
     def _start(self, coroutine: Coroutine[Any, Any, None], context: Context) -> None:
-        task = _task(coroutine, loop=self._loop, context=context)
+        task = HandlerTask(coroutine, loop=self._loop, context=context)
         if not task.done():
             self._tasks.add(task)  # the loop itself holds tasks weakly
 

@@ -27,7 +27,7 @@ from iii.protocol.messages import (
 from iii.sdk.annotations import read_plain
 from iii.sdk.calls import PendingCalls
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.executor import CANCEL_S, Executor
+from iii.sdk.executor import CANCEL_S, Executor, HandlerTask
 from iii.sdk.failures import error_body, log_failure, shown
 from iii.sdk.providers import TriggerConfig
 from iii.sdk.registrations import Registrations, TriggerType
@@ -156,7 +156,7 @@ class Inbound:
             self._start(self._unbind(message, trigger_type))
 
     def _start(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = HandlerTask(work, loop=asyncio.get_running_loop())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
