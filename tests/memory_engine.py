@@ -74,6 +74,8 @@ class MemoryLink:
         self.backlog: Backlog | None = None  # what senders are told
         self.slowed = 0
         self.pauses = 0
+        self.pings = 0
+        self.lives = True  # answers pings
 
     def send(self, frame: bytes, urgent: bool = False) -> Backlog | None:
         if self.backlog is Backlog.FULL and not urgent:
@@ -98,6 +100,13 @@ class MemoryLink:
 
     def resume_reading(self) -> None:
         self.pauses -= 1
+
+    def ping(self) -> float:
+        self.pings += 1
+        return 0.0
+
+    def heard_since(self, moment: float) -> bool:
+        return self.lives
 
     def close(self, code: int, reason: str = "") -> None:
         self.closed_with = code
@@ -126,6 +135,8 @@ class MemoryWorker:
         if isinstance(message, dict):
             message = json.dumps(message)
         if self.link.pauses:  # it would not be read before the engine is through
+            self.engine.clock.advance(0)
+        if self.link.pauses:  # it would not be read before
             self.engine.clock.advance(0)
         self.session.receive(message.encode() if isinstance(message, str) else message)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Raw, Struct
 
-from iii.engine.builtin import builtin
+from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.channels import ChannelEnds, CreateChannelRequest
 from iii.engine.discovery.functions import FunctionDiscovery
 from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
@@ -79,11 +80,16 @@ class EngineFunctions(Module):
             self._functions_available.unsubscribed(binding)
 
     @builtin(REGISTER_WORKER, spec="01 §6.1, 02 §6", request=WorkerMetadata)
-    def register_worker(self, request: Raw, invocation: Invocation) -> AnnouncementResult:
+    def register_worker(self, request: Raw, invocation: Invocation) -> AnnouncementResult | Later:
         """Announce a worker's name, runtime, version and namespace; its registrations apply from then on."""
         if invocation.caller is None:
             raise DeserializationFailed(REGISTER_WORKER, "missing field `_caller_worker_id`")
-        return AnnouncementResult(invocation.caller.announce(read_announcement(bytes(request))))
+
+        def done(accepted: bool) -> None:
+            invocation.complete(msgspec.json.encode(AnnouncementResult(accepted)))
+
+        invocation.caller.announce(read_announcement(bytes(request)), done)
+        return LATER
 
     @builtin(CREATE_CHANNEL, spec="07 §2.1, 02 §5.1")
     def create_channel(self, request: CreateChannelRequest) -> ChannelEnds:

@@ -33,6 +33,12 @@ class Link(Protocol):
     def resume_reading(self) -> None:
         """Go on in order, with what came before the pause took effect."""
 
+    def ping(self) -> float:
+        """Ask at once whether the other side lives; `heard_since` takes what this returns."""
+
+    def heard_since(self, moment: float) -> bool:
+        """Whether any frame came since a ping, or none can come: reading is paused."""
+
     def close(self, code: int, reason: str = "") -> None:
         """Send a Close frame after what is queued, then end the connection."""
 

@@ -30,7 +30,7 @@ from iii.protocol.errors import (
     encode_error,
 )
 from iii.protocol.ids import new_id
-from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB, OUTBOUND_QUEUE_BYTES
+from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB, NAME_CHALLENGE_S, OUTBOUND_QUEUE_BYTES
 from iii.protocol.messages import (
     NULL,
     Enqueue,
@@ -66,6 +66,7 @@ logger = logging.getLogger(__name__)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
 _BARE_UUID = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _NOT_READING = f"the receiver is not reading fast enough: {OUTBOUND_QUEUE_BYTES // MIB} MiB wait for it"
+_CHALLENGE_LOOK_S = 0.040  # less than IDLE_RELEASE_S
 _COMPLAINTS_IN_FULL = 10  # per connection; then every hundredth is logged: the log is not the sender's to fill
 
 
@@ -340,6 +341,7 @@ class Session:
             return
         invocation.id = invocation_id
         invocation.executor = self
+        invocation.data = invocation.metadata = NULL  # they would stay as long as the call runs (P6)
         self.handling[invocation_id] = invocation  # before sending: the answer must find it (01 §16.1)
         backlog = self._send(frame)
         if backlog is not None:
@@ -409,39 +411,79 @@ class Session:
 
     # -- announcement ---------------------------------------------------------------------------------------------
 
-    def announce(self, announcement: Announcement) -> bool:
-        """Take metadata, name and namespace. False: the name is another worker's, and this connection ends (N8)."""
+    def announce(self, announcement: Announcement, done: Callable[[bool], None]) -> None:
+        """Take metadata, name and namespace.
+
+        `done` is told when all registrations so far are applied, or False: the name is another worker's, and this
+        connection ends (N8). That takes up to 2 s if the other one does not answer a ping (P10).
+        """
         info = merge(self.info, announcement.info)
         dialect = choose_dialect(info.runtime, info.version, info.name, info.features)
         declared = announcement.namespace
         namespace = self.namespace if self._buffer.fixed else declared or DEFAULT_NAMESPACE
-        if declared is not None and declared != namespace:
-            logger.warning("Worker %s declared namespace %s too late: it stays in %s", self.label, declared, namespace)
-        if not self._claim_name(namespace, info, dialect):
-            return False
-        self.info = info
-        self.dialect = dialect
-        self._receive_limit = dialect.receive_limit_bytes
-        self.announced = True
-        self._buffer.settle(namespace)
-        self._undecided = None
-        self._engine.worker_announced(self)
-        return True
 
-    def _claim_name(self, namespace: str, info: WorkerInfo, dialect: Dialect) -> bool:
-        names = self._engine.names
-        wanted = (namespace, info.name) if info.name is not None else None
-        holder = names.get(wanted) if wanted is not None else None
-        if holder is not None and holder is not self and dialect.understands_rejection:
-            self._reject_name(namespace, info, holder)
-            return False
+        def decided(accepted: bool) -> None:
+            if not accepted:
+                self._reject_name(namespace, info)
+                done(False)
+                return
+            if declared is not None and declared != namespace:
+                logger.warning(
+                    "Worker %s declared namespace %s too late: it stays in %s", self.label, declared, namespace
+                )
+            self._take_name(namespace, info.name)
+            self.info = info
+            self.dialect = dialect
+            self._receive_limit = dialect.receive_limit_bytes
+            self.announced = True
+            self._buffer.settle(namespace)
+            self._undecided = None
+            self._engine.worker_announced(self)
+            if not self.when_registrations_applied(lambda: done(True)):
+                done(True)
+
+        holder = self._engine.names.get((namespace, info.name or ""))
+        if holder is None or holder is self or not dialect.understands_rejection:
+            decided(True)
+        else:
+            self._challenge(holder, decided)
+
+    def _challenge(self, holder: Session, decided: Callable[[bool], None]) -> None:
+        """Ask whether the one who has the name still lives; this connection waits, unheard, for what comes of it (P10)."""
+        clock = self._engine.clock
+        asked_at = holder.link.ping()
+        ends_at = clock.now() + NAME_CHALLENGE_S
+        self.link.pause_reading()
+
+        def look() -> None:
+            if self.ended:
+                return
+            dead = not holder.ended and clock.now() >= ends_at and not holder.handling
+            if not (holder.ended or dead or holder.link.heard_since(asked_at) or clock.now() >= ends_at):
+                self._buffer.frame_arrived()  # not silence: what it has registered waits as well (N2)
+                clock.call_at(clock.now() + _CHALLENGE_LOOK_S, look)
+                return
+            if dead and not holder.link.heard_since(asked_at):
+                logger.warning(
+                    "Worker %s dropped: it did not answer a ping within %g s, and another worker wants its name",
+                    holder.label, NAME_CHALLENGE_S,
+                )  # fmt: skip
+                holder.link.abort()
+                holder.close()
+            decided(holder.ended)
+            self.link.resume_reading()
+
+        look()
+
+    def _take_name(self, namespace: str, name: str | None) -> None:
         self._release_name()
-        if wanted is not None and wanted not in names:
-            names[wanted] = self
+        wanted = (namespace, name or "")
+        if name is not None and wanted not in self._engine.names:
+            self._engine.names[wanted] = self
             self._claimed_name = wanted
-        return True
 
-    def _reject_name(self, namespace: str, info: WorkerInfo, holder: Session) -> None:
+    def _reject_name(self, namespace: str, info: WorkerInfo) -> None:
+        holder = self._engine.names[namespace, info.name or ""]
         logger.warning(
             "Worker %s refused in namespace %s: connection %s (pid %s) has the name, connection %s (pid %s) wants it",
             info.name, namespace, holder.worker_id, holder.info.pid, self.worker_id, info.pid,

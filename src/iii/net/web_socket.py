@@ -261,8 +261,18 @@ class WebSocket(WSListener):
         """It is silent, or does not read."""
         self.abort()
 
-    def ping(self) -> None:
+    def ping(self) -> float:
+        """Returns the moment, for `heard_since`."""
+        now = self.connections.loop.time()
+        if self.heard:
+            self.heard = False
+            self.silent_since = now
         self.outbox.send_frame(_PING_FRAME)
+        return now
+
+    def heard_since(self, moment: float) -> bool:
+        """Whether a frame came since a ping, or reading is paused and none could."""
+        return self.heard or self.silent_since > moment or self._pauses > 0
 
     def broken(self, why: str) -> None:
         """picows cannot read a frame; it says so to the other side and ends the connection itself."""

@@ -40,6 +40,7 @@ NAME_TAKEN_S = 90.0  # the SDK retries a worker name that is taken for so long (
 # Registrations
 IDLE_RELEASE_S = 0.050  # silence after which buffered registrations apply unannounced (N2)
 NAMESPACE_GRACE_MS = 5_000  # longest wait for an announcement (01 §6.2)
+NAME_CHALLENGE_S = 2.0  # a worker whose name another one wants answers a ping within that, or is dropped (P10)
 PROVIDER_ACK_S = 10.0  # `engine::register_trigger` waits so long for a worker provider (01 §7.8)
 REATTACH_CLEANUP_S = 5.0  # (01 §6.5)
 CONDITION_TIMEOUT_S = 30.0  # (T7, I6)
