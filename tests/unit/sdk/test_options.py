@@ -1,5 +1,8 @@
 """Options, addresses, headers and waits (08 §4.2, §4.5, §4.9; checks 2, 5, 6, 64)."""
 
+import os
+import re
+
 import pytest
 
 import iii
@@ -59,3 +62,15 @@ def test_08_check_64_headers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("III_TOKEN", "t")
     assert handshake_headers({"X": "1"}) == {"X": "1", "Authorization": "Bearer t"}
     assert handshake_headers({"AUTHORIZATION": "own"}) == {"AUTHORIZATION": "own"}
+
+
+def test_P10_a_blank_name_counts_as_absent_and_each_worker_gets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("III_WORKER_NAME", raising=False)
+    options = iii.InitOptions(worker_name="  ")
+    names = {options.name_of_a_worker() for _ in range(20)}
+    assert len(names) > 15
+    assert all(re.search(rf":{os.getpid()}-[a-z0-9]{{4}}$", name) for name in names)
+
+    assert iii.InitOptions(worker_name=" orders ").name_of_a_worker() == "orders"
+    monkeypatch.setenv("III_WORKER_NAME", "  ")
+    assert iii.InitOptions(worker_name="orders").name_of_a_worker() == "orders"
