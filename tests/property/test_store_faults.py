@@ -237,3 +237,33 @@ def test_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_hold_its_
 
     returns = threading.Event()
     asyncio.run(run())
+
+
+def test_a_log_that_cannot_be_checkpointed_is_bounded_and_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def execute(self, query: str, *values: Any) -> Any:
+            if "wal_checkpoint" in query:
+                raise sqlite3.OperationalError("disk I/O error")
+            return self._connection.execute(query, *values)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+    async def run() -> None:
+        monkeypatch.setattr(database, "_CHECKPOINT_PAGES", 3)
+        monkeypatch.setattr(database, "WAL_PAGES_AT_MOST", 20)
+        store = Database(tmp_path, TABLE)
+        await store.open()
+        store._writer.connection = Failing(store._writer.connection)  # type: ignore[assignment]
+        accepted = [number for number in range(40) if await written(store, number, False) is not None]
+        assert 10 < len(accepted) < 25
+        await store.close()
+        assert caplog.text.count("cannot be checkpointed: disk I/O error") == 1
+        assert caplog.text.count("is lost") == 1
+
+    asyncio.run(run())

@@ -37,6 +37,7 @@ WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
 BATCH = 256  # writes of one commit: whoever comes next need not wait for thousands
 _ON_LOOP_BYTES = MIB  # of a batch; with more it is written by the thread
 _CHECKPOINT_PAGES = 1000  # in the WAL: then they move to the file
+WAL_PAGES_AT_MOST = 262_144  # 1 GiB, if checkpoints fail all the time
 CACHE_KIB = 8192  # of pages, for each connection
 WAL_LIMIT_BYTES = 64 * MIB
 _LOOK_S = 0.1  # longest time for which files are taken for those that were opened
@@ -416,20 +417,24 @@ class Database:
             (os.fdatasync if batch else os.fsync)(self._wal)  # once in seconds it may write metadata too
             if index[:INDEX_BYTES] == index[INDEX_BYTES:]:  # else the loop writes just now
                 self._files.mark(index)
-        if batch and self._checkpoint_is_due(index):
-            self._checkpoint()
+        if batch and self._checkpoint_is_due(index) and not self._checkpoint():
+            pages = int.from_bytes(index[16:20], sys.byteorder)
+            if pages > WAL_PAGES_AT_MOST:
+                self._lost(f"its log has {pages} pages and cannot be checkpointed")
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self) -> bool:
+        """Whether it could be done."""
         try:
             _, self._moved_pages, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             if not self._checkpoint_fails:
                 self._checkpoint_fails = True  # once
                 logger.error("Store %s cannot be checkpointed: %s; retrying with each batch", self.path, error)
-            return
+            return False
         if self._checkpoint_fails:
             self._checkpoint_fails = False
             logger.info("Store %s is checkpointed again", self.path)
+        return True
 
     # -- relaxed durability ---------------------------------------------------------------------------------------
 
