@@ -10,12 +10,14 @@ import msgspec
 
 from iii.engine.bindings import Bindings
 from iii.engine.channels import Channels
+from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.dialect import Discovery
 from iii.engine.functions import FunctionRegistry, HttpFunctions
 from iii.engine.router import Router
 from iii.engine.session import Session
 from iii.engine.trigger_types import TriggerTypeRegistry
 from iii.engine.turns import Turns
+from iii.protocol.errors import ConnectionClosing
 from iii.protocol.limits import CHANNEL_TTL_S, NAMESPACE_GRACE_MS
 
 if TYPE_CHECKING:
@@ -89,9 +91,9 @@ class Engine:
         self.functions.ownership.release_all(module)
         self.trigger_types.ownership.release_all(module)
 
-    def connect(self, link: Link) -> Session:
+    def connect(self, link: Link, limits: ConnectionLimits | None = None) -> Session:
         """A socket was accepted on `/`: greet it (01 §3.1)."""
-        session = Session(self, link)
+        session = Session(self, link, limits or ConnectionLimits())
         self.sessions[session.worker_id] = session
         session.greet()
         return session
@@ -154,12 +156,26 @@ class Engine:
         if not waiting:
             return False
 
+        caller = invocation.caller
+        size = len(bytes(invocation.data))
+        if caller is not None and caller.waiting_bytes + size > caller.limits.waiting_bytes:
+            why = f"calls that wait for registrations exceed the limit of {caller.limits.waiting_bytes} bytes"
+            invocation.refuse(ConnectionClosing(why))
+            return True
+
         def go_on() -> None:
+            if caller is not None:
+                caller.waiting_bytes -= size
             withdrawn = invocation.call_id is not None and invocation.waiter is None
             if not withdrawn:
                 self.router.invoke(invocation)
 
-        return waiting[0].when_registrations_applied(go_on)
+        if caller is not None:
+            caller.waiting_bytes += size
+        held = waiting[0].when_registrations_applied(go_on)
+        if not held and caller is not None:
+            caller.waiting_bytes -= size
+        return held
 
 
 def _visit_level(session: Session) -> int:

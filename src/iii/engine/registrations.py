@@ -50,6 +50,15 @@ def apply_registration(engine: Engine, session: Session, message: Registration) 
             _unregister_trigger(engine, session, message)
 
 
+def refuse_registration(session: Session, message: Registration, why: str) -> None:
+    """Tell a worker that a registration is past a limit (P6)."""
+    session.complain(f"registration of {message.id[:100]} refused: {why}")
+    if isinstance(message, RegisterTrigger):
+        refuse_trigger(session, message, TriggerRegistrationFailed(why).encode())
+    elif isinstance(message, RegisterFunction) and session.dialect.understands_rejection:
+        _reject_function(session, message.id, "")
+
+
 def withdrawing_registrations(engine: Engine, session: Session) -> Iterator[None]:
     """Take everything back that this connection registered, one a step."""
     yield from engine.functions.ownership.releasing(session)

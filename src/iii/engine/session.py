@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from iii.engine.announcement import Phase, Registration, RegistrationBuffer
+from iii.engine.connection_limits import ConnectionLimits, RegisteredBytes
 from iii.engine.dialect import Dialect, choose_dialect
 from iii.engine.frames import caller_member, error_frame, invocation_frame, result_frame, trace_members
 from iii.engine.gauges import Gauges
 from iii.engine.invocation import Invocation
-from iii.engine.registrations import apply_registration, refuse_trigger, withdrawing_registrations
+from iii.engine.registrations import (
+    apply_registration,
+    refuse_registration,
+    refuse_trigger,
+    withdrawing_registrations,
+)
 from iii.engine.undecodable import answer_undecodable
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
 from iii.protocol.backlog import Backlog
@@ -75,13 +81,16 @@ class Session:
 
     __slots__ = (
         "__weakref__", "_buffer", "_calls", "_claimed_name", "_complaints", "_decode", "_decode_plain", "_engine",
-        "_receive_limit", "_send", "_undecided", "announced", "caller_member", "connected_at_ms", "dialect", "ended",
-        "gauges", "handling", "info", "is_worker", "link", "reattach_token", "worker_id",
+        "_receive_limit", "_registered", "_send", "_undecided", "announced", "caller_member", "connected_at_ms", "dialect", "ended",
+        "gauges", "handling", "info", "is_worker", "limits", "link", "reattach_token", "waiting_bytes", "worker_id",
     )  # fmt: skip
 
     in_process = False
 
-    def __init__(self, engine: Engine, link: Link) -> None:
+    def __init__(self, engine: Engine, link: Link, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self.waiting_bytes = 0  # of its calls that wait for somebody's registrations (P6)
+        self._registered = RegisteredBytes(limits)
         self.worker_id = str(uuid.uuid4())
         self.reattach_token = str(uuid.uuid4())
         self.link = link
@@ -372,6 +381,10 @@ class Session:
     # -- registrations --------------------------------------------------------------------------------------------
 
     def _register(self, message: Registration) -> None:
+        excess = self._registered.excess(message)
+        if excess is not None:
+            refuse_registration(self, message, excess)
+            return
         if self._undecided is None:
             self._apply(message)
             return

@@ -25,6 +25,9 @@ OFFLINE_QUEUE_BYTES = 16 * MIB  # of the same; one message always fits
 UNREAD_HIGH_BYTES = 16 * MIB  # of the SDK towards an engine that does not read: further calls wait for it (P5)
 UNREAD_LOW_BYTES = 4 * MIB  # until so little waits
 UNREAD_DEAF_BYTES = 64 * MIB  # so much, which only answers reach: the SDK reads no further calls either
+REGISTRATION_BYTES = 4 * MIB  # one message that registers something (P6); `max_registration_bytes`
+REGISTRATIONS_BYTES = 64 * MIB  # all that one connection has registered (P6); `max_registrations_bytes`
+HELD_CALLS_BYTES = 64 * MIB  # calls of one connection that wait for registrations (P6); `max_waiting_bytes`
 HELD_CALLS = 10_000  # calls of one connection that wait for somebody's registrations (N2)
 BUFFERED_REGISTRATIONS = 100_000  # of one connection before its namespace is known (N2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
 from iii.net.door import Answer, Endpoint
@@ -18,9 +19,12 @@ from iii.server.worker_socket import WorkerSocket
 class Listener(Acceptor):
     """Where workers connect."""
 
-    def __init__(self, engine: Engine, host: str, port: int, handshake_timeout_ms: int) -> None:
+    def __init__(
+        self, engine: Engine, host: str, port: int, handshake_timeout_ms: int, limits: ConnectionLimits | None = None
+    ) -> None:
         super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint)
         self.engine = engine
+        self._limits = limits
         self._large = LargeMessages()
 
     async def close(self) -> None:
@@ -33,7 +37,7 @@ class Listener(Acceptor):
             return lambda: channel_socket(self.engine, self.connections, channel)
         match request.path:
             case "/":
-                return lambda: WorkerSocket(self.engine, self.connections, self._large)
+                return lambda: WorkerSocket(self.engine, self.connections, self._large, self._limits)
             case "/otel":
                 return lambda: TelemetrySocket(self.engine, self.connections)
             case _:

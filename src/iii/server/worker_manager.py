@@ -5,10 +5,11 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.engine.module import Module
 from iii.net.listening import is_loopback
-from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
+from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.server.listener import Listener
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,19 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
     handshake_timeout_ms: Annotated[
         int, Meta(ge=1, description="A connection without a complete HTTP request head for so long is ended.")
     ] = HANDSHAKE_TIMEOUT_MS
+    max_registration_bytes: Annotated[
+        int, Meta(ge=1, description="Bytes of one message that registers something; larger ones are refused.")
+    ] = REGISTRATION_BYTES
+    max_registrations_bytes: Annotated[
+        int, Meta(ge=1, description="Bytes of all registrations of one connection; further ones are refused.")
+    ] = REGISTRATIONS_BYTES
+    max_waiting_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Bytes of the calls of one connection that wait for registrations; further ones are refused.",
+        ),
+    ] = HELD_CALLS_BYTES
 
 
 class WorkerManager(Module):
@@ -41,7 +55,12 @@ class WorkerManager(Module):
     def __init__(self, engine: Engine, config: WorkerManagerConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         config = config or WorkerManagerConfig()
-        self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms)
+        limits = ConnectionLimits(
+            registration_bytes=config.max_registration_bytes,
+            registrations_bytes=config.max_registrations_bytes,
+            waiting_bytes=config.max_waiting_bytes,
+        )
+        self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms, limits)
 
     async def start(self) -> None:
         await self.listener.open()

@@ -6,6 +6,7 @@ from functools import partial
 
 from picows import WSTransport
 
+from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.engine.session import Session
 from iii.net.connections import Connections
@@ -17,21 +18,24 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerSocket(WebSocket):
-    __slots__ = ("_engine", "_large", "_left", "_reading", "send", "session")
+    __slots__ = ("_engine", "_large", "_left", "_limits", "_reading", "send", "session")
 
     send: Callable[..., Backlog | None]
     session: Session
 
-    def __init__(self, engine: Engine, connections: Connections, large: LargeMessages) -> None:
+    def __init__(
+        self, engine: Engine, connections: Connections, large: LargeMessages, limits: ConnectionLimits | None = None
+    ) -> None:
         super().__init__(connections)
         self._engine = engine
         self._large = large
+        self._limits = limits
         self._reading = False  # a large message is being decoded elsewhere
         self._left: WSTransport | None = None  # the connection ended meanwhile
 
     def opened(self) -> None:
         self.send = self.outbox.send
-        self.session = self._engine.connect(self)
+        self.session = self._engine.connect(self, self._limits)
         self.receive = self.session.receive
         self.receive_binary = self.session.receive_binary
 

@@ -62,7 +62,7 @@ def plain_function_row(function: Function, shape: Shape) -> FunctionRow:
         function.id,
         function.namespace,
         owner_name(function.owner, function.id),
-        function.description if function.description is not None else absent,
+        shape.description(function.description) if function.description is not None else absent,
         shape.metadata(function.metadata) if has_metadata else UNSET,
     )
 

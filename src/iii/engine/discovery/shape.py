@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from iii.engine.dialect import Dialect, Discovery
 from iii.engine.frames import result_frame
 from iii.engine.invocation import Invocation
+from iii.protocol.limits import NAME_CODE_POINTS
 from iii.protocol.messages import NULL
 
 _STRANGER = Dialect()
@@ -31,6 +32,7 @@ class Shape(Struct, frozen=True):
     named_formats_only: bool = False
     with_formats: bool = True
     with_metadata: bool = True
+    with_descriptions: bool = True  # else at most NAME_CODE_POINTS of each
 
     def format(self, json: bytes) -> Raw:
         """A request or response format, null where the receiver would choke on it."""
@@ -51,6 +53,11 @@ class Shape(Struct, frozen=True):
         yield self
         yield msgspec.structs.replace(self, with_formats=False)
         yield msgspec.structs.replace(self, with_formats=False, with_metadata=False)
+        yield msgspec.structs.replace(self, with_formats=False, with_metadata=False, with_descriptions=False)
+
+    def description(self, text: str) -> str:
+        """A description, cut where lists would not fit otherwise (P6)."""
+        return text if self.with_descriptions else text[:NAME_CODE_POINTS]
 
 
 def shape_for(dialect: Dialect, default: Discovery) -> Shape:

@@ -1,0 +1,67 @@
+"""What one connection may make the engine keep, in bytes (P6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from iii.protocol.codec import encode_message
+from iii.protocol.limits import HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
+from iii.protocol.messages import (
+    RegisterFunction,
+    RegisterTrigger,
+    RegisterTriggerType,
+    UnregisterFunction,
+    UnregisterTrigger,
+    UnregisterTriggerType,
+)
+
+if TYPE_CHECKING:
+    from iii.engine.announcement import Registration
+
+
+class ConnectionLimits(Struct, frozen=True, kw_only=True):
+    """Limits of the connections of one listener; each in bytes."""
+
+    registration_bytes: int = REGISTRATION_BYTES
+    registrations_bytes: int = REGISTRATIONS_BYTES
+    waiting_bytes: int = HELD_CALLS_BYTES
+
+
+class RegisteredBytes:
+    """How much a connection has registered, by the size of its messages."""
+
+    __slots__ = ("_limits", "_sizes", "_total")
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._sizes: dict[tuple[str, str], int] = {}
+        self._total = 0
+
+    def excess(self, message: Registration) -> str | None:
+        """Count a message; the reason if it is past a limit, and then it counts for nothing."""
+        match message:
+            case UnregisterFunction() | UnregisterTriggerType() | UnregisterTrigger():
+                self._total -= self._sizes.pop((_KINDS[type(message)], message.id), 0)
+                return None
+        size = len(encode_message(message))
+        key = (_KINDS[type(message)], message.id)
+        total = self._total - self._sizes.get(key, 0) + size
+        if size > self._limits.registration_bytes:
+            return f"a registration of {size} bytes exceeds the limit of {self._limits.registration_bytes}"
+        if total > self._limits.registrations_bytes:
+            return f"all registrations of the connection exceed the limit of {self._limits.registrations_bytes} bytes"
+        self._sizes[key] = size
+        self._total = total
+        return None
+
+
+_KINDS: dict[type, str] = {
+    RegisterFunction: "function",
+    UnregisterFunction: "function",
+    RegisterTriggerType: "type",
+    UnregisterTriggerType: "type",
+    RegisterTrigger: "trigger",
+    UnregisterTrigger: "trigger",
+}

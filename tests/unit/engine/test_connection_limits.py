@@ -1,0 +1,57 @@
+"""What one connection makes the engine keep is bounded in bytes (P6; core 10b, 10c)."""
+
+from iii.engine.connection_limits import ConnectionLimits
+from tests.memory_engine import FakeClock, MemoryEngine, MemoryLink, MemoryWorker
+
+LIMITS = ConnectionLimits(registration_bytes=2_000, registrations_bytes=5_000, waiting_bytes=3_000)
+
+
+def connect(engine: MemoryEngine) -> MemoryWorker:
+    link = MemoryLink()
+    worker = MemoryWorker(engine, link, engine.core.connect(link, LIMITS))
+    worker.announce(name="limited", version="0.25.0", runtime="python")
+    return worker
+
+
+def test_P6_a_registration_past_its_limit_is_refused_and_told(engine: MemoryEngine) -> None:
+    worker = connect(engine)
+    worker.register("svc::big", metadata={"a": "x" * 3_000})
+    assert [message["function_id"] for message in worker.heard("registrationrejected")] == ["svc::big"]
+    worker.bind("t", "mail", "svc::f", {"a": "x" * 3_000})
+    [refusal] = worker.heard("triggerregistrationresult")
+    assert "exceeds the limit of 2000" in refusal["error"]["message"]
+    assert worker.call("svc::big")["error"]["code"] == "function_not_found"
+    assert not engine.core.bindings.parked
+
+
+def test_P6_all_registrations_of_a_connection_have_a_limit_and_it_frees_itself(engine: MemoryEngine) -> None:
+    worker = connect(engine)
+    for number in range(4):
+        worker.register(f"svc::f{number}", metadata={"a": "x" * 1_500})
+    assert [message["function_id"] for message in worker.heard("registrationrejected")] == ["svc::f3"]
+    worker.forget()
+    worker.register("svc::f0", metadata={"a": "y" * 1_500})  # again: counted once
+    worker.unregister("svc::f1")
+    worker.register("svc::f3", metadata={"a": "x" * 1_500})
+    assert not worker.heard("registrationrejected")
+
+
+def test_P6_calls_that_wait_for_registrations_have_a_limit(engine: MemoryEngine, clock: FakeClock) -> None:
+    late = engine.connect(announce=False, functions=["svc::late"])
+    worker = connect(engine)
+    calls = [worker.start_call("svc::late", {"a": "x" * 1_400}) for _ in range(3)]
+    answer = worker.answer_to(calls[2])
+    assert answer is not None
+    assert answer["error"]["code"] == "channel_send_failed"
+    clock.advance(0.06)
+    assert len(late.invocations()) == 2
+    assert worker.session.waiting_bytes == 0
+
+
+def test_core_10c_one_workers_descriptions_do_not_break_the_list_of_others(engine: MemoryEngine) -> None:
+    talker = engine.connect(name="talker")
+    for number in range(8):
+        talker.register(f"talk::f{number}", description="d" * 3_000_000)
+    rows = engine.connect(name="caller").result_of("engine::functions::list", {"prefix": "talk::"})["functions"]
+    assert len(rows) == 8
+    assert all(len(row["description"]) == 280 for row in rows)
