@@ -19,7 +19,7 @@ from iii.sdk.http_handler import HttpHandler
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.registrar import Registrar
-from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput
+from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
 from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.state import ConnectionState, ConnectionStateListener
@@ -277,7 +277,9 @@ class Worker:
         if isinstance(trigger_type, str):
             self._registrar.no_trigger_type(trigger_type, None)
         else:
-            self._registrar.no_trigger_type(trigger_type["id"], trigger_type.get("namespace"))
+            self._registrar.no_trigger_type(
+                required(trigger_type, "id", "unregister_trigger_type()"), trigger_type.get("namespace")
+            )
 
     # -- calls ----------------------------------------------------------------------------------------------------
 

@@ -200,6 +200,8 @@ def test_a_trigger_type_ref_binds_and_registers(engine: FakeEngine, worker: iii.
     clock.unregister()
     assert connection.message("unregistertriggertype") == {"type": "unregistertriggertype", "id": "clock"}
     worker.unregister_trigger_type({"id": "clock"})
+    with pytest.raises(KeyError, match=r"unregister_trigger_type\(\) needs the key 'id'; it has 'name'"):
+        worker.unregister_trigger_type({"name": "clock"})
     worker.register_trigger_type({"id": "clock", "description": "again"}, AsyncClock())
     worker.unregister_trigger_type({"id": "clock", "namespace": "n"})
     assert connection.message("unregistertriggertype", namespace="n")["id"] == "clock"
