@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -24,6 +25,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
 
 logger = logging.getLogger(__name__)
 
+_COMPARED_CHARACTERS = 50  # of a type that is not known
 _WARNED_OF = 10  # members of one trigger
 
 
@@ -107,7 +109,7 @@ class Bindings:
             logger.warning(
                 "Trigger %s on %s was NOT activated: trigger type %s is not registered. "
                 "It will be registered automatically when the trigger type becomes available.%s",
-                binding.id, binding.function_id, binding.trigger_type, _install_hint(binding.trigger_type),
+                binding.id, binding.function_id, binding.trigger_type, _hint(binding.trigger_type),
             )  # fmt: skip
             if acknowledged is not None:
                 acknowledged(None)
@@ -336,9 +338,14 @@ def _tell_unbind(provider: Owner, binding: Binding) -> None:
         logger.warning("Provider of trigger %s did not let go: %s", binding.id, error)
 
 
-def _install_hint(trigger_type: str) -> str:
-    module = TRIGGER_TYPE_MODULES.get(trigger_type)
-    return f" It is the module {module} that provides it." if module else ""
+@lru_cache(1024)
+def _hint(unknown: str) -> str:
+    module = TRIGGER_TYPE_MODULES.get(unknown)
+    if module is not None:
+        return f" It is the module {module} that provides it."
+    alike = [known for known in TRIGGER_TYPE_MODULES if known[:1] == unknown[:1]]
+    near = get_close_matches(unknown[:_COMPARED_CHARACTERS], alike, n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def config_for_builtin(binding: Binding) -> Raw:

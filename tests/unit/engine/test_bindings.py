@@ -778,3 +778,13 @@ def test_a_binding_without_owner_and_without_listener_is_registered_and_removed(
 
     assert sensors.unbound == ["t"]
     assert bindings.of(KEY) == []
+
+
+def test_newcomer_M9_a_misspelt_trigger_type_names_the_nearest(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = engine.connect(name="worker")
+    worker.bind("t", "httpp", "svc::f")
+    assert "Did you mean 'http'?" in caplog.text
+    worker.bind("u", "x" * 100_000, "svc::f")
+    assert caplog.text.count("Did you mean") == 1

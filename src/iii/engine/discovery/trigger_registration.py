@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
-from iii.protocol.errors import BlankNamespace, InvocationError, TriggerRegistrationFailed, UnregisterFailed
+from iii.protocol.errors import BlankNamespace, InvocationError, InvocationForbidden, TriggerRegistrationFailed
 from iii.protocol.limits import PROVIDER_ACK_S
 from iii.protocol.names import is_blank
 
@@ -88,7 +88,7 @@ class TriggerRegistration:
         """Remove a trigger that nobody owns, or one of the caller's own."""
         binding = self._engine.bindings.get(request.id)
         if binding is not None and binding.owner is not None and binding.owner is not invocation.caller:
-            raise UnregisterFailed(f"Trigger '{request.id}' belongs to another worker.")
+            raise InvocationForbidden(message=f"Trigger '{request.id}' belongs to another worker.")  # (P19)
         return TriggerRemoval(self._engine.bindings.unregister(request.id))
 
 

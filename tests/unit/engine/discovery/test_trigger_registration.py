@@ -171,7 +171,7 @@ def test_N13_only_the_owner_removes_a_trigger_that_has_one(engine: MemoryEngine)
 
     error = stranger.call(UNREGISTER, {"id": "t"})["error"]
 
-    assert error == {"code": "unregister_failed", "message": "Trigger 't' belongs to another worker."}
+    assert error == {"code": "FORBIDDEN", "message": "Trigger 't' belongs to another worker."}  # P19
     assert owner.result_of(UNREGISTER, {"id": "t"}) == {"removed": True}
 
 
