@@ -28,7 +28,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 logger = logging.getLogger(__name__)
 
-DRAIN_S = 5.0  # for requests at work when the engine stops (L4)
+DRAIN_S = 4.5  # for requests at work when the engine stops; with `ANSWER_S` the 5 s of L4
 
 
 class Http(Module):
