@@ -29,7 +29,9 @@ from benchmarks.load import Task
 from benchmarks.processes import Server, Talker, engine, free_port
 from iii.modules.queue.job import NewJob
 from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import Accepted, JobStore
+from iii.server.clock import LoopClock
 from iii.storage.database import Database
 from iii.storage.items import StoreError
 
@@ -178,7 +180,10 @@ class Bench:
 
 async def fill(folder: Path, jobs: int) -> None:
     """A store with so many waiting jobs of 100 bytes."""
-    store = JobStore(lambda rolled_back: Database(folder / "data" / "queue", MIGRATIONS, rolled_back=rolled_back))
+    store = JobStore(
+        lambda rolled_back: Database(folder / "data" / "queue", MIGRATIONS, rolled_back=rolled_back),
+        SteadyTime(LoopClock(asyncio.get_running_loop())),
+    )
     await store.open()
     place = store.place("queue", "bench")
     data = b'"%s"' % (b"x" * 98)

@@ -17,6 +17,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.module import Queue
+from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import JobStore
 from tests.memory_engine import FakeClock, MemoryEngine
 from tests.property.late_database import LateDatabase
@@ -32,7 +33,10 @@ QUEUES: dict[str, dict[str, Any]] = {
 LIMITS = {"standard": 2, "fifo": 1, "groups": 2}
 ATTEMPTS = 2
 FUNCTIONS = "fgh"
-SMALL = {"_WINDOW": 3, "_PAGE": 3, "_PAGES_AT_ONCE": 2, "_MISSING_TARGETS": 2}  # so that every edge is met
+SMALL = {
+    "head._WINDOW": 3, "head._PAGE": 3, "head._PARKED": 2, "head._MISSING_TARGETS": 2, "turns._PAGES": 2,
+    "waiting._SKIPPED_AT_ONCE": 2, "waiting._LOOKED_AT_ONCE": 2,
+}  # so that every edge is met  # fmt: skip
 LARGE = "x" * 20_000  # read when it is delivered
 
 
@@ -43,7 +47,7 @@ class QueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         for name, size in SMALL.items():
-            self.patch.setattr(f"iii.modules.queue.head.{name}", size)
+            self.patch.setattr(f"iii.modules.queue.{name}", size)
         self.loop = asyncio.new_event_loop()  # for what awaits; nothing really waits
         self.clock = FakeClock()
         self.database = LateDatabase()
@@ -72,7 +76,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.engine = MemoryEngine(self.clock, modules=[EngineFunctions], spawn=self._run)
         config = msgspec.convert({"queue_configs": QUEUES}, QueueConfig)
         queue = Queue(self.engine.core, config)
-        self.store = JobStore(lambda rolled_back: self.database)
+        self.store = JobStore(lambda rolled_back: self.database, SteadyTime(self.clock))
         queue.adapter = BuiltinAdapter(self.engine.core, self.store, config, BuiltinConfig())
         self.engine.core.add_module(queue)
 

@@ -21,7 +21,7 @@ from iii.server.log_bounds import (
     bounded,
     cut,
     cut_arguments,
-    traceback_text,
+    cut_middle,
 )
 from iii.server.log_flood import FloodGate
 from iii.server.secrets import without_secrets
@@ -125,9 +125,10 @@ class TextFormatter(logging.Formatter):
         source = fields.pop("function", record.name) if record.name == WORKER_LOG else record.name
         lines = [f"[{clock}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
         lines.extend(_tree(fields, "    "))
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            lines.extend(f"    {one_line(line)}" for line in traceback_text(error).splitlines())
+        if record.exc_info:
+            lines.extend(
+                f"    {one_line(line)}" for line in cut_middle(self.formatException(record.exc_info)).splitlines()
+            )
         return cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
 
 
@@ -136,9 +137,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {"message": cut(record.getMessage(), TEXT_CHARACTERS), **fields_of(record)}
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            fields["exception"] = traceback_text(error)
+        if record.exc_info:
+            fields["exception"] = cut_middle(self.formatException(record.exc_info))
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         shown = {

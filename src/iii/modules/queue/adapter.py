@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 from iii.modules.queue.config import NamedQueue
-from iii.modules.queue.job import DeadLetter, NewJob
+from iii.modules.queue.job import NewJob
+from iii.modules.queue.letters import Page
 from iii.modules.queue.subscription import Subscription
 
 
 class QueueFailure(Exception):
     """The adapter could not do it, or cannot do such a thing; the text is for whoever asked."""
+
+
+class UnsupportedSettings(QueueFailure):
+    """A queue cannot be like that with this adapter, however often it is tried."""
 
 
 class OnKept(Protocol):
@@ -41,7 +46,8 @@ class Stats(NamedTuple):
         in_flight: those of them that run.
         delayed: those of them that wait for their time.
         delivered, failed: attempts since the engine started.
-        waiting_for: functions that nobody serves, though jobs wait for them.
+        waiting_for: functions that no worker serves, though jobs wait for them.
+        unreadable: jobs that are passed over since the store is damaged where they are.
     """
 
     depth: int = 0
@@ -51,6 +57,7 @@ class Stats(NamedTuple):
     delivered: int = 0
     failed: int = 0
     waiting_for: tuple[str, ...] = ()
+    unreadable: int = 0
 
 
 class QueueAdapter(Protocol):
@@ -96,8 +103,8 @@ class QueueAdapter(Protocol):
 
     async def stats(self, source: Source) -> Stats: ...
 
-    async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
-        """Newest first."""
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+        """Add them to the page, newest first, as long as they fit."""
 
     async def redrive(self, source: Source) -> int:
         """Every dead letter is to be tried again; how many."""

@@ -8,25 +8,25 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from iii.modules.queue.alarms import Alarms
 from iii.modules.queue.attempt import Attempt, Target
+from iii.modules.queue.delays import Delays
 from iii.modules.queue.head import START, Head, Verdict
 from iii.modules.queue.job import Failure, Job, retry_delay_ms
-from iii.modules.queue.store import Accepted, JobStore, Key, Place
+from iii.modules.queue.page_turns import PageTurns
+from iii.modules.queue.store import Accepted, JobStore, Place
+from iii.modules.queue.waiting import Key, is_damage
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.items import StoreError
 
 if TYPE_CHECKING:
-    from iii.engine.clock import Timer
     from iii.engine.engine import Engine
 
 logger = logging.getLogger(__name__)
 
 STOP_S = 5.0  # for what runs when the engine stops (L4)
 _STARTS_AT_ONCE = 64  # then others have their turn
-_READ_ON_S = 0.002  # between pages that hold nothing for anybody
-_AGAIN_S = 1.0  # after the store failed
-_DUE_AT_ONCE = 256
 _MISSING_TARGETS = 10_000  # whose absence is timed
 _REPORTED_S = 10.0  # a function that is missing so long is told of
 
@@ -82,7 +82,14 @@ class Consumer:
     """Woken by what is accepted, by what comes due, by targets that appear and by free permits; it never polls."""
 
     def __init__(
-        self, engine: Engine, store: JobStore, place: Place, label: str, settings: Settings, targets: Targets
+        self,
+        engine: Engine,
+        store: JobStore,
+        place: Place,
+        label: str,
+        settings: Settings,
+        targets: Targets,
+        turns: PageTurns,
     ) -> None:
         self.place = place
         self.label = label  # for log lines
@@ -93,7 +100,12 @@ class Consumer:
         self._clock = engine.clock
         self._store = store
         self._targets = targets
-        self._head = Head(store, place, settings.fifo)
+        self._turns = turns
+        self._alarms = Alarms(engine.clock)
+        self._delays = Delays(store, place, label, self._alarms, self._due)
+        self._unreadable: set[int] = set()  # rows of the store (`seq`)
+        self._told_unreadable = 0  # how many of them
+        self._head = self._new_head()
         self._running: dict[int, _Run] = {}
         self._unsettled = 0  # what became of them is not in the store yet
         self._pumping = False
@@ -101,10 +113,14 @@ class Consumer:
         self._stopping = False
         self._changing = False  # waits until nothing is on its way, to begin anew
         self._idle: Callable[[], None] | None = None
-        self._timers: dict[Callable[[], None], tuple[float, Timer]] = {}
         self._missing_since: dict[tuple[str, str] | None, int] = {}
         self._reported: set[tuple[str, str] | None] = set()  # of them, in the log
         self._to_settle: list[Callable[[], None]] = []  # what the store refused
+
+    @property
+    def unreadable(self) -> int:
+        """Jobs that are passed over since the store is damaged where they are (P16)."""
+        return len(self._unreadable)
 
     @property
     def in_flight(self) -> int:
@@ -114,12 +130,14 @@ class Consumer:
         """Deliver from now on."""
         self._started = True
         self._open_head()
-        self._wake_for_due()
+        self._delays.start()
         self.pump()
 
     async def stop(self) -> None:
         """Start nothing more, give what runs up to 5 s, and leave the rest to the next start, without an attempt (L4)."""
         self._stopping = True
+        self._alarms.stop_all_but(self._look_at_deadlines)
+        self._turns.forget(self.pump)
         if self._running or self._unsettled:
             idle = asyncio.get_running_loop().create_future()
             self._idle = lambda: None if idle.done() else idle.set_result(None)
@@ -128,13 +146,16 @@ class Consumer:
                     await idle
             except TimeoutError:
                 left = len(self._running)
-                logger.warning("%s: %s jobs did not end in time; they run again after the next start", self.label, left)
+                logger.warning(
+                    "Jobs of %s did not end within %g s: %d; they run again after the next start",
+                    self.label,
+                    STOP_S,
+                    left,
+                )
         for run in self._running.values():
             run.attempt.withdraw()
         self._running.clear()
-        for _, timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._alarms.close()
 
     def configure(self, settings: Settings) -> None:
         """Other settings from now on; what runs goes on, and no attempt is counted."""
@@ -157,7 +178,7 @@ class Consumer:
             if self._head.offer(accepted.job):
                 self.pump()
         elif accepted.ready_at is not None:
-            self._at(accepted.ready_at, self._promote)
+            self._delays.note(accepted.ready_at)
 
     def filled(self, first: Key = START) -> None:
         """Jobs came into the place by another way, the first of them there. To be told in the order of the store."""
@@ -185,33 +206,43 @@ class Consumer:
                 if len(self._running) >= self.settings.permits:
                     return
                 job = self._head.take(self._judge)
+                self._alarms.succeeded(self.pump)
                 if job is None:
                     if not self._head.caught_up and not self._head.stalled:
-                        self._after(_READ_ON_S, self.pump)
+                        self._turns.wake(self.pump)
                     return
                 self._run(job)
-            self._after(0.0, self.pump)
+            self._alarms.after(0.0, self.pump)
         except sqlite3.Error as error:
-            logger.error("%s cannot be read: %s; trying again", self.label, error)
-            self._after(_AGAIN_S, self.pump)
+            again_s = self._alarms.retry(self.pump)
+            logger.error("Jobs of %s cannot be read: %s; retrying in %g s", self.label, error, again_s)
         finally:
             self._pumping = False
+            if len(self._unreadable) > self._told_unreadable:
+                self._tell_unreadable()
+
+    def _tell_unreadable(self) -> None:
+        known, self._told_unreadable = self._told_unreadable, len(self._unreadable)
+        logger.error(
+            "Jobs of %s cannot be read, as the store is damaged: %d more are passed over; restore a backup, or repair the store",
+            self.label, self._told_unreadable - known,
+            extra={"event": "queue.job_unreadable", "fields": {"queue": self.place.name, "rows": sorted(self._unreadable)[:20]}},
+        )  # fmt: skip
 
     def _judge(self, job: Job) -> Verdict:
         settings = self.settings
         if not settings.hold or self._targets.present(job):
             return Verdict.RUN
+        time = self._store.time
         since = self._missing_since.get(job.target)
         if since is None and len(self._missing_since) < _MISSING_TARGETS:
-            since = self._missing_since[job.target] = self._clock.time_ms()
-            self._after(_REPORTED_S, self._report_missing)
-        elif since is None:
-            since = job.created_at
+            since = self._missing_since[job.target] = time.now_ms()
+            self._alarms.after(_REPORTED_S, self._report_missing)
         if settings.hold_ms:
-            until = max(since, job.created_at) + settings.hold_ms
-            if until <= self._clock.time_ms():
+            until = max(since or 0, time.of_wall(job.created_at)) + settings.hold_ms
+            if until <= time.now_ms():
                 return Verdict.RUN  # and fail
-            self._at(until, self._look_at_missing)
+            self._alarms.after((until - time.now_ms()) / 1000, self._look_at_missing)
         return Verdict.STOP if self._targets.one_for_all else Verdict.PASS_OVER
 
     @property
@@ -224,16 +255,17 @@ class Consumer:
 
     def _report_missing(self) -> None:
         """To people, once: a misspelt function never comes."""
-        now_ms = self._clock.time_ms()
+        now_ms = self._store.time.now_ms()
         for target, since in self._missing_since.items():
             if target in self._reported:
                 continue
-            if now_ms - since < _REPORTED_S * 1000:
-                self._at(since + round(_REPORTED_S * 1000), self._report_missing)
+            left_s = _REPORTED_S - (now_ms - since) / 1000
+            if left_s > 0:
+                self._alarms.after(left_s, self._report_missing)
                 continue
             self._reported.add(target)
             logger.warning(
-                "%s: jobs wait for function '%s', which nobody serves", self.label, self._function_of(target)
+                "Jobs of %s wait for function '%s', which no worker serves", self.label, self._function_of(target)
             )
 
     def _look_at_missing(self) -> None:
@@ -248,7 +280,7 @@ class Consumer:
         )
         deadline = self._clock.now() + self.settings.timeout_ms / 1000
         run = self._running[job.seq] = _Run(job, attempt, deadline)
-        self._wake(deadline, self._look_at_deadlines)
+        self._alarms.at(deadline, self._look_at_deadlines)
         self.delivered += 1
         if not self._targets.present(job):
             error = FunctionNotFound(target.function_id, target.namespace or DEFAULT_NAMESPACE)
@@ -267,15 +299,30 @@ class Consumer:
             return
         del self._running[job.seq]
         run.attempt.withdraw()
-        if error is not None:
-            logger.error("%s: job %s cannot be read: %s; trying again", self.label, job.id, error)
-        if data is None and error is None:  # it is gone
+        if error is not None and is_damage(error.__cause__):
+            self._spoil(job)
+        elif data is None and error is None:  # it is gone
             self._over(job, again=False)
         else:  # its function left meanwhile, or it is to be read again
             self._head.give_back(job)
             self._begin_anew()
             self._tell_idle()
-        self._after(0.0 if error is None else _AGAIN_S, self.pump)
+        if error is None or is_damage(error.__cause__):
+            self._alarms.after(0.0, self.pump)
+        else:
+            again_s = self._alarms.retry(self.pump)
+            logger.error("Job %s of %s cannot be read: %s; retrying in %g s", job.id, self.label, error, again_s)
+
+    def _spoil(self, job: Job) -> None:
+        """Pass over a job that cannot be read or removed, and never will be (P16)."""
+        logger.error(
+            "Job %s of %s cannot be read or removed, as the store is damaged: it is passed over", job.id, self.label,
+            extra={"event": "queue.job_unreadable", "fields": self._fields(job)},
+        )  # fmt: skip
+        self._told_unreadable += 1
+        self._unreadable.add(job.seq)
+        self._over(job, again=False)
+        self._alarms.after(0.0, self.pump)
 
     # -- settling -------------------------------------------------------------------------------------------------
 
@@ -304,12 +351,12 @@ class Consumer:
             self._bury(job, failure, now_ms, attempts, max_attempts)
             return
         backoff_ms = self.settings.backoff_ms if job.backoff_ms is None else job.backoff_ms
-        ready_at = now_ms + retry_delay_ms(backoff_ms, attempts, self.settings.backoff_jitter)
+        pause_ms = retry_delay_ms(backoff_ms, attempts, self.settings.backoff_jitter)
         logger.warning(
-            "Job failed, next attempt in %g s: %s", (ready_at - now_ms) / 1000, failure.text,
+            "Job failed, next attempt in %g s: %s", pause_ms / 1000, failure.text,
             extra={"fields": {**self._fields(job), "attempts": f"{attempts} of {max_attempts}"}},
         )  # fmt: skip
-        self._postpone(job, failure, now_ms, ready_at)
+        self._postpone(job, failure, now_ms, self._store.time.now_ms() + pause_ms)
 
     def _fields(self, job: Job) -> dict[str, Any]:
         return {"queue": self.place.name, "function": job.function_id or self.place.function_id, "job": job.id}
@@ -318,7 +365,7 @@ class Consumer:
         def done(_: object, error: StoreError | None) -> None:
             again = self._settled(job, error, lambda: self._postpone(job, failure, failed_at, ready_at), again=True)
             if again:
-                self._at(ready_at, self._promote)
+                self._delays.note(ready_at)
 
         self._store.postpone(job, failure, failed_at, ready_at, done)
 
@@ -338,15 +385,24 @@ class Consumer:
             if self._store.database.closed or self._stopping:
                 self._unsettled -= 1
                 self._tell_idle()
+            elif is_damage(error.__cause__):
+                self._unsettled -= 1
+                self._spoil(job)
             else:  # and nothing more begins: all of it would run again
                 self._to_settle.append(repeat)
-                self._after(_AGAIN_S, self._settle_again)
+                self._settle_failed(error)
             return False
+        self._alarms.succeeded(self._settle_again)
         self._unsettled -= 1
         self._over(job, again)
         if self.settings.fifo:
             self.pump()
         return True
+
+    def _settle_failed(self, error: StoreError) -> None:
+        if len(self._to_settle) == 1:
+            again_s = self._alarms.retry(self._settle_again)
+            logger.error("Finished jobs of %s cannot be removed: %s; retrying in %g s", self.label, error, again_s)
 
     def _settle_again(self) -> None:
         repeats, self._to_settle = self._to_settle, []
@@ -358,10 +414,13 @@ class Consumer:
         try:
             self._head.settled(job, again)
         except sqlite3.Error as failure:
-            logger.error("%s cannot be read: %s; beginning anew", self.label, failure)
-            self._changing = True
+            self._read_from_start(failure)
         self._begin_anew()
         self._tell_idle()
+
+    def _read_from_start(self, failure: sqlite3.Error) -> None:
+        logger.error("Jobs of %s cannot be read: %s; reading them from the start", self.label, failure)
+        self.begin_anew()
 
     def _tell_idle(self) -> None:
         if self._idle is not None and not self._running and not self._unsettled:
@@ -371,16 +430,22 @@ class Consumer:
         if self._changing and not self._running and not self._unsettled and not self._stopping:
             self._changing = False
             self._open_head()
-            self._after(0.0, self.pump)
+            self._alarms.after(0.0, self.pump)
+
+    def _new_head(self) -> Head:
+        waiting = self._store.waiting(self.place)
+        return Head(waiting, self.settings.fifo, self._turns.may_read, self._unreadable)
 
     def _open_head(self) -> None:
-        self._head = Head(self._store, self.place, self.settings.fifo)
+        self._head = self._new_head()
         try:
             self._head.open()
         except sqlite3.Error as error:
-            logger.error("%s cannot be read: %s; trying again", self.label, error)
             self._changing = True
-            self._after(_AGAIN_S, self._begin_anew)
+            again_s = self._alarms.retry(self._begin_anew)
+            logger.error("Jobs of %s cannot be read: %s; retrying in %g s", self.label, error, again_s)
+        else:
+            self._alarms.succeeded(self._begin_anew)
 
     # -- time -----------------------------------------------------------------------------------------------------
 
@@ -392,50 +457,18 @@ class Consumer:
                 run.attempt.withdraw()
                 self._finished(run, Failure("dispatch_timeout", f"no result within {timeout_ms} ms"))
         if self._running:
-            self._wake(min(run.deadline for run in self._running.values()), self._look_at_deadlines)
+            self._alarms.at(min(run.deadline for run in self._running.values()), self._look_at_deadlines)
 
-    def _promote(self) -> None:
-        if not self._stopping:
-            self._store.promote(self.place, self._clock.time_ms(), _DUE_AT_ONCE, self._promoted)
-
-    def _promoted(self, jobs: list[Job] | None, error: StoreError | None) -> None:
-        if error is not None or jobs is None:
-            if not self._store.database.closed and not self._stopping:
-                self._after(_AGAIN_S, self._promote)
+    def _due(self, jobs: list[Job], stuck: list[int]) -> None:
+        """Delayed jobs wait like others from now on, but for those that the store cannot give any more."""
+        if self._stopping:
             return
+        if stuck:
+            self._unreadable.update(stuck)
+            try:
+                self._head.spoiled(stuck)
+            except sqlite3.Error as failure:
+                self._read_from_start(failure)
         for job in jobs:
             self._head.offer(job)
-        self._wake_for_due()
         self.pump()
-
-    def _wake_for_due(self) -> None:
-        try:
-            due = self._store.next_due(self.place)
-        except sqlite3.Error as error:
-            logger.error("%s cannot be read: %s; trying again", self.label, error)
-            self._after(_AGAIN_S, self._wake_for_due)
-            return
-        if due is not None:
-            self._at(due, self._promote)
-
-    def _at(self, time_ms: int, act: Callable[[], None]) -> None:
-        self._after(max(time_ms - self._clock.time_ms(), 0) / 1000, act)
-
-    def _after(self, seconds: float, act: Callable[[], None]) -> None:
-        self._wake(self._clock.now() + seconds, act)
-
-    def _wake(self, when: float, act: Callable[[], None]) -> None:
-        """Do it then; one that was to be done later is done then, one that will be done earlier stays as it is."""
-        if self._stopping and act != self._look_at_deadlines:
-            return
-        waiting = self._timers.get(act)
-        if waiting is not None:
-            if waiting[0] <= when:
-                return
-            waiting[1].cancel()
-
-        def due() -> None:
-            self._timers.pop(act, None)
-            act()
-
-        self._timers[act] = (when, self._clock.call_at(when, due))

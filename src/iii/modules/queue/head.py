@@ -3,26 +3,33 @@
 So a million waiting jobs cost no memory. The cursor says how far the store has been read: every job that waits up to
 there is in the window, out with the consumer, or passed over for a reason that is noted (its group is busy, or its
 target is missing). What makes such a job possible again puts it into the window, or the cursor back before it.
+
+A page in which nothing can run is followed by a skip over all jobs that cannot run for the reasons met so far: only an index is
+looked at. Where the store is damaged its rows are walked one by one, and what cannot be read is passed over (P16).
 """
 
 from __future__ import annotations
 
+import sqlite3
 from bisect import bisect_right, insort
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeAlias
 
 from iii.modules.queue.job import Job
-from iii.modules.queue.store import JobStore, Key, Place
+from iii.modules.queue.waiting import Key, Waiting, is_damage, target_name
 
 Target: TypeAlias = tuple[str, str] | None
 
 _WINDOW = 256  # jobs in memory that have not begun
 _PAGE = 256
-_PAGES_AT_ONCE = 4
+_WALKED = 256  # rows of a damaged store
+_PARKED = 1000  # reasons to pass over that a skip knows; with more it is one page after the other
 _BUSY_GROUPS = 100_000  # of a fifo queue; then nothing further is read until one is free
 _MISSING_TARGETS = 10_000  # further ones are remembered together
+_UNREADABLE = 100_000  # rows that are known
 START: Key = (-(2**31), 0)
+END: Key = (2**31, 2**63)
 
 
 class Verdict(Enum):
@@ -36,10 +43,16 @@ class Verdict(Enum):
 class Head:
     """Hands out the jobs of one place in order, a group of a fifo queue one at a time."""
 
-    def __init__(self, store: JobStore, place: Place, fifo: bool) -> None:
-        self._store = store
-        self._place = place
+    def __init__(self, waiting: Waiting, fifo: bool, may_read: Callable[[], bool], unreadable: set[int]) -> None:
+        """Begins at the start of the queue.
+
+        Args:
+            may_read: asked before each page: what is read in one turn of the loop has a limit.
+            unreadable: rows (`seq`) that are known to be damaged, and that are passed over; it grows.
+        """
+        self._waiting = waiting
         self._fifo = fifo
+        self._may_read = may_read
         self._window: list[Job] = []  # in order
         self._cursor = START
         self._farthest = START  # where the cursor has been
@@ -47,21 +60,31 @@ class Head:
         self._busy: dict[str | None, int] = {}  # group → seq of the job that it waits for
         self._behind: set[str | None] = set()  # busy groups of which a job was passed over
         self._missing: dict[Target, Key] = {}  # → the first job that was passed over
+        self._barren = False  # nothing of the last page could run
+        self._parked: dict[
+            str, Target
+        ] = {}  # names of groups or targets that were passed over since something could run
+        self._walked: int | None = None  # the next row, where the store is damaged
+        self._unreadable = unreadable
         self.caught_up = False  # nothing waits beyond the cursor
         self.stalled = False  # nor would it help to read what does
 
     def open(self) -> None:
         """Begin. Raises sqlite3.Error."""
         if self._fifo:
-            self._busy.update(self._store.retrying_groups(self._place))
+            try:
+                self._busy.update(self._waiting.retrying_groups(_BUSY_GROUPS + 1))
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
 
     def take(self, judge: Callable[[Job], Verdict]) -> Job | None:
         """The next job that may run; it is out until `settled`.
 
-        None: none for now, or none so near: to be asked again unless `caught_up` or `stalled`. Raises sqlite3.Error.
+        None: none for now, or none so near: to be asked again in another turn unless `caught_up` or `stalled`. Raises
+        sqlite3.Error.
         """
         self.stalled = False
-        pages = 0
         while True:
             while self._window:
                 job = self._window[0]
@@ -71,11 +94,12 @@ class Head:
                     return None
                 del self._window[0]
                 if verdict is Verdict.RUN:
+                    self._barren = False
+                    self._parked.clear()
                     return job
                 self._pass_over(job)
-            if self.caught_up or pages == _PAGES_AT_ONCE or not self._read_on():
+            if self.caught_up or not self._read_on():
                 return None
-            pages += 1
 
     def offer(self, job: Job) -> bool:
         """A job waits from now on: it was accepted, or it is due again. Whether it may be one of the next."""
@@ -97,6 +121,11 @@ class Head:
         if self._fifo and not again and self._busy.get(job.group) == job.seq:
             self._free(job.group)
 
+    def spoiled(self, seqs: list[int]) -> None:
+        """Delayed jobs that are damaged: their groups do not wait for them."""
+        for group in [group for group, seq in self._busy.items() if seq in seqs]:
+            self._free(group)
+
     def give_back(self, job: Job) -> None:
         """It was not begun after all."""
         self._out.pop(job.seq, None)
@@ -114,17 +143,29 @@ class Head:
         self.caught_up = False
         self._rewind(first)
 
+    def _passed_for_good(self, seq: int) -> None:
+        if len(self._unreadable) < _UNREADABLE:
+            self._unreadable.add(seq)
+
     def _add(self, job: Job) -> None:
+        if job.seq in self._unreadable:
+            return
         if self._fifo:
             busy_with = self._busy.get(job.group)
             if busy_with is not None and busy_with != job.seq:
                 self._behind.add(job.group)
+                if job.group is not None:
+                    self._park(job.group)
                 return
             self._busy[job.group] = job.seq
         self._out[job.seq] = job
         insort(self._window, job, key=_key)
         if len(self._window) > 2 * _WINDOW:
             self._trim()
+
+    def _park(self, name: str, target: Target = None) -> None:
+        if len(self._parked) < _PARKED:
+            self._parked[name] = target
 
     def _trim(self) -> None:
         """Leave to the store again what comes last."""
@@ -134,6 +175,8 @@ class Head:
 
     def _leave(self, begin: int) -> None:
         """The window from there on is read again in its turn."""
+        if self._walked is not None:
+            self._walked = min([self._walked, *(job.seq for job in self._window[begin:])])
         for job in self._window[begin:]:
             del self._out[job.seq]
             if self._fifo:
@@ -142,24 +185,71 @@ class Head:
         del self._window[begin:]
 
     def _read_on(self) -> bool:
-        """The next page of the store. False: too many groups are busy."""
+        """The next page of the store. False: not in this turn, or too many groups are busy."""
         if len(self._busy) > _BUSY_GROUPS and self._cursor >= self._farthest:
             self.stalled = True
             return False
-        page = self._store.page(self._place, self._cursor, _PAGE)
+        if not self._may_read():
+            return False
+        try:
+            if self._walked is not None:
+                self._walk_on(self._walked)
+            elif self._skip_on():
+                self._page_on()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error) or self._walked is not None:
+                raise
+            self._walked = 0
+        self._farthest = max(self._farthest, self._cursor)
+        return True
+
+    def _skip_on(self) -> bool:
+        """Whether a page is worth reading."""
+        if not self._barren:
+            return True
+        waiting, cursor = self._waiting, self._cursor
+        if self._fifo:
+            groups = {
+                group: self._busy[group] for group in self._parked if group in self._busy and group in self._behind
+            }
+            if groups:  # of each its first is met all the same: it may be what waited for a function
+                self._cursor, worth_it = waiting.skip_groups(cursor, groups)
+                return worth_it
+        else:
+            names = [name for name, target in self._parked.items() if self._missing.get(target, END) <= cursor]
+            if names:
+                self._cursor, worth_it = waiting.skip_targets(cursor, names)
+                return worth_it
+        return True
+
+    def _page_on(self) -> None:
+        page = self._waiting.page(self._cursor, _PAGE)
+        self._barren = True
         for job in page:
             self._cursor = job.key
             if job.seq not in self._out:
                 self._add(job)
-        self._farthest = max(self._farthest, self._cursor)
         self.caught_up = len(page) < _PAGE
-        return True
+
+    def _walk_on(self, begin: int) -> None:
+        walked = self._waiting.walk(begin, _WALKED)
+        for seq in walked.unreadable:
+            self._passed_for_good(seq)
+        for job in walked.jobs:
+            if job.seq not in self._out:
+                self._add(job)
+        self._walked = walked.following
+        if walked.following is None:
+            self._cursor = END
+            self.caught_up = True
 
     def _pass_over(self, job: Job) -> None:
         del self._out[job.seq]  # in a fifo queue its group stays busy: it waits with it
         target = job.target
         if target not in self._missing and len(self._missing) >= _MISSING_TARGETS:
             target = None
+        if not self._fifo and target is not None:
+            self._park(target_name(job.namespace, target[1]), target)
         first = self._missing.get(target)
         if first is None or job.key < first:
             self._missing[target] = job.key
@@ -168,14 +258,25 @@ class Head:
         del self._busy[group]
         if group in self._behind:
             self._behind.discard(group)
-            following = self._store.next_of_group(self._place, group)
-            if following is not None and following.key <= self._cursor:
-                if following.seq not in self._out:
+            try:
+                following, certain = self._waiting.next_of_group(group)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                following, certain = None, False
+            if not certain:
+                self._rewind(START)
+            elif following is not None and following.key <= self._cursor:
+                if following.seq in self._unreadable:  # it could not be removed: the next is behind it
+                    self._rewind(following.key if self._walked is None else START)
+                elif following.seq not in self._out:
                     self._add(following)
                 self._behind.add(group)  # perhaps: more of it may lie before the cursor
 
     def _rewind(self, key: Key) -> None:
         rank, seq = key
+        if self._walked is not None:
+            self._walked = min(self._walked, seq)
         if key <= self._cursor:
             self._cursor = (rank, seq - 1)
             self.caught_up = False

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from iii.engine.builtin import builtin
+from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import QueueFailure, Source
 from iii.modules.queue.config import NamedQueue, NamedQueueConfig
+from iii.modules.queue.letters import Page
 from iii.modules.queue.requests import (
     AnyInput,
     DeadLetterRow,
@@ -28,6 +30,7 @@ from iii.modules.queue.requests import (
     UnsubscribeResult,
 )
 from iii.protocol.errors import InvocationError
+from iii.protocol.limits import RECEIVER_DEFAULT_BYTES
 
 if TYPE_CHECKING:
     from iii.modules.queue.module import Queue
@@ -127,6 +130,7 @@ class Introspection:
             ],
             delivered=stats.delivered,
             failed=stats.failed,
+            unreadable=stats.unreadable,
         )
 
     @builtin("engine::queue::dlq_topics", spec="04 §9.1", request=AnyInput)
@@ -145,11 +149,14 @@ class Introspection:
         return rows
 
     @builtin("engine::queue::dlq_messages", spec="04 §9.1")
-    async def dlq_messages(self, request: DeadLettersInput) -> list[DeadLetterRow]:
-        """Dead letters of a topic or named queue, newest first"""
+    async def dlq_messages(self, request: DeadLettersInput, invocation: Invocation) -> list[DeadLetterRow]:
+        """Dead letters of a topic or named queue, newest first; a page holds as many as fit into one message"""
         source = self._asked(request.topic, request.queue)
+        page = Page(
+            RECEIVER_DEFAULT_BYTES if invocation.caller is None else invocation.caller.dialect.receive_limit_bytes
+        )
         try:
-            found = await self._module.adapter.dead_letters(source, request.offset, request.limit)
+            await self._module.adapter.dead_letters(source, request.offset, request.limit, page)
         except QueueFailure as error:
             raise InvocationError("dlq_messages_failed", f"Failed to browse DLQ messages: {error}") from None
         return [
@@ -166,8 +173,9 @@ class Introspection:
                 created_at=letter.created_at,
                 stacktrace=letter.stacktrace,
                 history=Raw(letter.history),
+                payload_bytes=None if letter.data_bytes == len(letter.data) else letter.data_bytes,
             )
-            for letter in found
+            for letter in page.letters
         ]
 
     # -- names ----------------------------------------------------------------------------------------------------

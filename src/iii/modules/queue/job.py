@@ -110,6 +110,7 @@ class DeadLetter(NamedTuple):
     size: int
     stacktrace: str | None
     history: bytes  # JSON: time and text of the last failures
+    data_bytes: int  # of `data`, which may be its beginning only
 
 
 def shortened(text: str, characters: int) -> str:

@@ -18,7 +18,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
-from iii.modules.queue.adapter import QueueAdapter, QueueFailure
+from iii.modules.queue.adapter import QueueAdapter, QueueFailure, UnsupportedSettings
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import (
     DEFAULT_QUEUE,
@@ -43,6 +43,7 @@ from iii.modules.queue.requests import (
     EnqueueResult,
 )
 from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import JobStore
 from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subscription, subscription_of
 from iii.net.start_failure import StartFailure
@@ -174,8 +175,10 @@ class Queue(Module):
         try:
             await self.adapter.define(request.queue, None if request.config is None else msgspec.json.encode(config))
             await self.adapter.serve(queue)
-        except QueueFailure as error:
+        except UnsupportedSettings as error:
             raise InvalidQueueConfig(str(error)) from None
+        except QueueFailure as error:
+            raise InvocationError("define_failed", f"Queue '{request.queue}' cannot be defined: {error}") from None
         self.queues[request.queue] = queue
         logger.info("Queue %s was defined: %s", request.queue, msgspec.json.encode(config).decode())
         return DefineQueueResult(queue=request.queue, changed=True)
@@ -224,17 +227,17 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
             block = BuiltinConfig() if called == "memory" else chosen.block(BuiltinConfig)
             if called in _METHODS:
                 block = msgspec.structs.replace(block, store_method=_METHODS[called])
-            return BuiltinAdapter(engine, _store(block), config, block)
+            return BuiltinAdapter(engine, _store(block, SteadyTime(engine.clock)), config, block)
 
 
-def _store(config: BuiltinConfig) -> JobStore:
+def _store(config: BuiltinConfig, time: SteadyTime) -> JobStore:
     if config.store_method != "file_based":
         logger.warning(
             "iii-queue keeps its jobs in memory: they are gone when the engine ends (store_method: in_memory)"
         )
-        return JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS))
+        return JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS), time)
     from iii.storage.database import Database
 
     folder = Path(config.file_path) / "queue"
     sync_s = max(config.save_interval_ms, 100) / 1000
-    return JobStore(lambda rolled_back: Database(folder, MIGRATIONS, config.durability, sync_s, rolled_back))
+    return JobStore(lambda rolled_back: Database(folder, MIGRATIONS, config.durability, sync_s, rolled_back), time)

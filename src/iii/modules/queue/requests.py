@@ -114,10 +114,15 @@ class TopicStats(Struct, kw_only=True):
     config: Any = None
     in_flight: Annotated[int, Meta(description="Of `depth`: those that run.")] = 0
     delayed: Annotated[int, Meta(description="Of `depth`: those that wait for their time.")] = 0
-    waiting_for: Annotated[list[str], Meta(description="Functions that jobs wait for, since nobody serves them.")] = []
+    waiting_for: Annotated[
+        list[str], Meta(description="Functions that jobs wait for, since no worker serves them.")
+    ] = []
     destinations: Annotated[list[DestinationRow], Meta(description="Of a topic: who gets its messages.")] = []
     delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
     failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
+    unreadable: Annotated[
+        int, Meta(description="Jobs that are passed over since the store is damaged where they are.")
+    ] = 0
 
 
 class DeadLetterTopicRow(Struct, kw_only=True):
@@ -148,6 +153,12 @@ class DeadLetterRow(Struct, kw_only=True):
     created_at: Annotated[int, Meta(description="Unix milliseconds.")] = 0
     stacktrace: str | None = None
     history: Annotated[Any, Meta(description="The last failures: time in Unix milliseconds, and text.")] = None
+    payload_bytes: Annotated[
+        int | None,
+        Meta(
+            description="Absent, or the size of a payload that does not fit here: `payload` is its beginning, as text."
+        ),
+    ] = None
 
 
 class DefineQueueInput(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -69,4 +69,9 @@ MIGRATIONS = (
     CREATE INDEX deduplication_end ON deduplication (expires_at);
     CREATE TABLE definitions (name TEXT PRIMARY KEY, config TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # What a skip over parked jobs looks at is in the index; `ready_at` is, since SQLite before 3.41 would fetch each row for it
+    """
+    DROP INDEX waiting;
+    CREATE INDEX waiting ON jobs (queue, rank, seq, grp, namespace, function_id, ready_at) WHERE ready_at IS NULL;
+    """,
 )

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from iii.modules.queue.job import DeadLetter, Failure, Job, NewJob, shortened
-from iii.protocol.limits import MIB
+from iii.modules.queue.job import MAX_DELAY_MS, DeadLetter, Failure, Job, NewJob, shortened
+from iii.modules.queue.letters import BEGINNING_BYTES, Page
+from iii.modules.queue.steady import SteadyTime
+from iii.modules.queue.waiting import INLINE_BYTES, JOB, Key, Waiting, is_damage
 from iii.storage.items import StoreError
 from iii.storage.transactions import Transactions, Work
 
-Key: TypeAlias = tuple[int, int]
-"""A job's place in the order of its queue."""
 OnFilled: TypeAlias = Callable[[Key], None]
 """Told the first key of jobs that came into a place."""
 Kind: TypeAlias = Literal["queue", "destination", "topic"]
 
-_INLINE_BYTES = 16 * 1024  # a job with more is read when it is delivered
 _JOB_BYTES = 400  # about, of a write that waits, beside its data
 _FAILURES_KEPT = 10
 _HISTORY_CHARACTERS = 500  # of each
 _REDRIVEN_AT_ONCE = 500
-_SHOWN_BYTES = 16 * MIB  # of dead letters at a time
-_ROW_BYTES = 400  # of each, beside what it says
-_COLUMNS = (
-    "rank, seq, id, grp, function_id, namespace, attempts, max_attempts, backoff_ms, created_at, traceparent, baggage"
-)
-_JOB = f"{_COLUMNS}, metadata, CASE WHEN length(data) <= {_INLINE_BYTES} THEN data END"
+_DROPPED_AT_ONCE = 500
 _KEPT = (
     "queue, rank, grp, id, function_id, namespace, max_attempts, backoff_ms, created_at, traceparent, baggage, history, "
     "metadata, data"
@@ -44,19 +41,38 @@ _INSERT: Final = """
 _VALUES: Final = f"({', '.join('?' * 15)})"
 _INSERTED_AT_ONCE: Final = (64, 8, 1)  # with a statement each: a few for many rows
 _INSERTS: Final = {rows: _INSERT + ", ".join([_VALUES] * rows) for rows in _INSERTED_AT_ONCE}
-_PAGE: Final = f"""
-    SELECT {_JOB} FROM jobs WHERE queue = ? AND ready_at IS NULL AND (rank, seq) > (?, ?) ORDER BY rank, seq LIMIT ?"""
-_NEXT_OF_GROUP: Final = f"""
-    SELECT {_JOB} FROM jobs WHERE queue = ? AND grp = ? AND ready_at IS NULL ORDER BY rank, seq LIMIT 1"""
-_NEXT_OF_NO_GROUP: Final = f"""
-    SELECT {_JOB} FROM jobs WHERE queue = ? AND grp IS NULL AND ready_at IS NULL ORDER BY rank, seq LIMIT 1"""
-_PROMOTE: Final = f"""
-    UPDATE jobs SET ready_at = NULL WHERE seq IN (
-        SELECT seq FROM jobs WHERE queue = ? AND ready_at IS NOT NULL AND ready_at <= ? ORDER BY ready_at LIMIT ?)
-    RETURNING {_JOB}"""
-_NEXT_DUE: Final = "SELECT min(ready_at) FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
+_DUE: Final = """
+    SELECT seq FROM jobs WHERE queue = ? AND ready_at IS NOT NULL AND ready_at <= ?
+        AND seq NOT IN (SELECT value FROM json_each(?))
+    ORDER BY ready_at LIMIT ?"""
+_PROMOTE: Final = f"UPDATE jobs SET ready_at = NULL WHERE seq IN (SELECT value FROM json_each(?)) RETURNING {JOB}"
+# Each by an index of its own: `queue = ?` alone would look at every row of every queue.
+_MOVE: Final = (
+    "UPDATE jobs SET queue = ? WHERE queue = ? AND ready_at IS NULL",
+    "UPDATE jobs SET queue = ? WHERE queue = ? AND ready_at IS NOT NULL",
+)
+_HELD: Final = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE queue = ? AND ready_at IS NULL LIMIT ?)"
+_DROP: Final = """
+    DELETE FROM jobs WHERE seq IN (
+        SELECT seq FROM jobs WHERE queue = ? AND ready_at IS NULL ORDER BY rank, seq LIMIT ?)"""
+_OLDEST: Final = "SELECT seq, created_at FROM jobs WHERE queue = ? AND ready_at IS NULL ORDER BY rank, seq LIMIT ?"
+# When the pause of a delayed job began; one that has not begun yet was measured by a clock that has been set back.
+_BEGUN: Final = "CASE attempts WHEN 0 THEN created_at ELSE ifnull(json_extract(history, '$[#-1].at'), created_at) END"
+_LATEST: Final = f"""
+    SELECT ready_at > ? OR {_BEGUN} > ? FROM jobs WHERE queue = ? AND ready_at IS NOT NULL ORDER BY ready_at DESC LIMIT 1"""
+_BOUND: Final = f"""
+    UPDATE jobs SET ready_at = ? + min(max(ready_at - {_BEGUN}, 0), ?)
+    WHERE queue = ? AND ready_at > ? AND ({_BEGUN} > ? OR ready_at > ?)"""
 _WAITING: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NULL"
 _DELAYED: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
+_DEAD_OF: Final = "SELECT place FROM dead WHERE queue = ? ORDER BY place DESC LIMIT ?"
+_LETTER: Final = """
+    SELECT dead.id, CASE WHEN length(data) <= ? THEN data ELSE substr(data, 1, ?) END, error, failed_at, attempts,
+        max_attempts, ifnull(dead.function_id, nullif(queues.function_id, '')),  -- of a destination it is the place's
+        ifnull(dead.namespace, nullif(queues.namespace, '')), created_at,
+        length(data) + length(error) + ifnull(length(metadata), 0) + ifnull(length(stacktrace), 0) +
+            ifnull(length(history), 0), stacktrace, ifnull(history, '[]'), length(data)
+    FROM dead JOIN queues ON queues.id = dead.queue WHERE place = ?"""
 _DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
 
 
@@ -114,8 +130,9 @@ class OnDone(Protocol):
 class JobStore:
     """Answers come through callbacks on the loop, as durable as the store is."""
 
-    def __init__(self, open_database: Callable[[Callable[[], None]], Transactions]) -> None:
+    def __init__(self, open_database: Callable[[Callable[[], None]], Transactions], time: SteadyTime) -> None:
         """`open_database` makes the store; it is told what to call when a transaction was undone."""
+        self.time = time
         self.database = open_database(self._rolled_back)
         self.places: dict[tuple[Kind, str, str, str], Place] = {}
         self._by_name: dict[str, list[Place]] = {}
@@ -145,6 +162,17 @@ class JobStore:
             place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
             self._note(place)
             self._last_place = max(self._last_place, place.id)
+        self._bound_pauses()
+
+    def _bound_pauses(self) -> None:
+        """No job waits longer than its whole pause because the clock was set back while the engine was down (P15)."""
+        now_ms = self.time.now_ms()
+        latest = now_ms + MAX_DELAY_MS
+        for place in self.places.values():
+            row = self.database.reader.execute(_LATEST, (latest, now_ms, place.id)).fetchone()
+            if row is not None and row[0]:
+                values = (now_ms, MAX_DELAY_MS, place.id, now_ms, now_ms, latest)
+                self.database.write(partial(_execute, _BOUND, values), _ignored, slow=True)
 
     async def close(self) -> None:
         await self.database.close()
@@ -182,7 +210,7 @@ class JobStore:
             if held is None:
                 return 0
             self._held.pop(held.id, None)
-            return connection.execute("UPDATE jobs SET queue = ? WHERE queue = ?", (place.id, held.id)).rowcount
+            return sum(connection.execute(move, (place.id, held.id)).rowcount for move in _MOVE)
 
         self.database.write(work, done, slow=held is not None)
 
@@ -203,16 +231,12 @@ class JobStore:
         def work(connection: sqlite3.Connection) -> int:
             self._insert(connection, [(place, job)])
             if place.id not in self._held:
-                self._held[place.id] = connection.execute(_WAITING, (place.id,)).fetchone()[0]
+                self._held[place.id] = connection.execute(_HELD, (place.id, at_most + _DROPPED_AT_ONCE)).fetchone()[0]
             else:
                 self._held[place.id] += 1
-            dropped = max(self._held[place.id] - at_most, 0)
+            dropped = min(max(self._held[place.id] - at_most, 0), _DROPPED_AT_ONCE)
             if dropped:
-                connection.execute(
-                    "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE queue = ? AND ready_at IS NULL "
-                    "ORDER BY rank, seq LIMIT ?)",
-                    (place.id, dropped),
-                )
+                connection.execute(_DROP, (place.id, dropped))
                 self._held[place.id] -= dropped
             return dropped
 
@@ -253,39 +277,27 @@ class JobStore:
 
         self.database.write(work, done, slow=job.data is None)
 
-    def promote(self, place: Place, now_ms: int, limit: int, done: OnDone) -> None:
-        """Delayed jobs that are due wait like others from now on; `done` gets them as a list of Job, in order."""
+    def promote(self, place: Place, limit: int, without: Collection[int], done: OnDone) -> None:
+        """Delayed jobs that are due wait like others from now on, but for some rows (`seq`).
+
+        `done` gets them in order; with an error whose cause is damage none of them.
+        """
 
         def work(connection: sqlite3.Connection) -> list[Job]:
-            rows = connection.execute(_PROMOTE, (place.id, now_ms, limit)).fetchall()
+            due = connection.execute(_DUE, (place.id, self.time.now_ms(), json.dumps(list(without)), limit)).fetchall()
+            rows = connection.execute(_PROMOTE, (json.dumps([seq for (seq,) in due]),)).fetchall()
             return sorted((Job(*row) for row in rows), key=_key)
 
         self.database.write(work, done)
 
     # -- reading, at once -----------------------------------------------------------------------------------------
 
-    def page(self, place: Place, after: tuple[int, int], limit: int) -> list[Job]:
-        """Jobs that wait, in order. Raises sqlite3.Error."""
-        return [Job(*row) for row in self.database.reader.execute(_PAGE, (place.id, *after, limit))]
-
-    def next_of_group(self, place: Place, group: str | None) -> Job | None:
-        """The first that waits of a group; None is the group of jobs without one. Raises sqlite3.Error."""
-        query, values = (_NEXT_OF_NO_GROUP, (place.id,)) if group is None else (_NEXT_OF_GROUP, (place.id, group))
-        row = self.database.reader.execute(query, values).fetchone()
-        return None if row is None else Job(*row)
-
-    def next_due(self, place: Place) -> int | None:
-        """When the first delayed job is due, Unix milliseconds. Raises sqlite3.Error."""
-        found: int | None = self.database.reader.execute(_NEXT_DUE, (place.id,)).fetchone()[0]
-        return found
-
-    def retrying_groups(self, place: Place) -> list[tuple[str | None, int]]:
-        """Group and place in the order of jobs that wait for another attempt. Raises sqlite3.Error."""
-        query = "SELECT grp, seq FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
-        return self.database.reader.execute(query, (place.id,)).fetchall()
+    def waiting(self, place: Place) -> Waiting:
+        """The jobs of a place in their order."""
+        return Waiting(self.database, place.id)
 
     def data_of(self, job: Job, done: OnDone) -> None:
-        """The data of a large job; None if it is gone."""
+        """The data of a large job; None if it is gone. An error whose cause is damage will not go away."""
 
         def work(connection: sqlite3.Connection) -> bytes | None:
             row = connection.execute("SELECT data FROM jobs WHERE seq = ?", (job.seq,)).fetchone()
@@ -295,13 +307,20 @@ class JobStore:
 
     def overview(self, done: OnDone) -> None:
         """Kind, name, jobs and dead letters of every queue and topic that has any."""
-        query = (
-            "SELECT kind, name, sum(jobs), sum(dead) FROM ("
-            "SELECT queue, count(*) AS jobs, 0 AS dead FROM jobs GROUP BY queue UNION ALL "
-            "SELECT queue, 0, count(*) FROM dead GROUP BY queue) AS counted JOIN queues ON queues.id = counted.queue "
-            "GROUP BY kind = 'queue', name ORDER BY name"
-        )
-        self.database.read(lambda connection: connection.execute(query).fetchall(), done)
+        ids = [(place.kind, place.name, place.id) for place in self.places.values() if place.saved]
+
+        def work(connection: sqlite3.Connection) -> list[tuple[str, str, int, int]]:
+            found: dict[tuple[bool, str], tuple[str, str, int, int]] = {}
+            for kind, name, place_id in ids:
+                waiting, delayed, dead = (
+                    connection.execute(query, (place_id,)).fetchone()[0] for query in (_WAITING, _DELAYED, _DEAD)
+                )
+                _, _, jobs, letters = found.get((kind == "queue", name), (kind, name, 0, 0))
+                if waiting or delayed or dead or jobs or letters:
+                    found[kind == "queue", name] = kind, name, jobs + waiting + delayed, letters + dead
+            return sorted(found.values(), key=lambda row: row[1])
+
+        self.database.read(work, done)
 
     # -- for people -----------------------------------------------------------------------------------------------
 
@@ -321,33 +340,23 @@ class JobStore:
 
         return await self._read(work)  # type: ignore[no-any-return]
 
-    async def dead_letters(self, places: Iterable[Place], offset: int, limit: int) -> list[DeadLetter]:
-        """Newest first."""
+    async def dead_letters(self, places: Iterable[Place], offset: int, limit: int, page: Page) -> None:
+        """Add them to the page, newest first, as long as they fit."""
         ids = [place.id for place in places]
-        marks = ", ".join("?" * len(ids))
-        query = (
-            "SELECT dead.id, data, error, failed_at, attempts, max_attempts, "
-            "ifnull(dead.function_id, nullif(queues.function_id, '')), "  # of a destination it is the place's
-            "ifnull(dead.namespace, nullif(queues.namespace, '')), created_at, "
-            "length(data) + length(error) + ifnull(length(metadata), 0) + ifnull(length(stacktrace), 0) + "
-            "ifnull(length(history), 0), stacktrace, ifnull(history, '[]') "
-            f"FROM dead JOIN queues ON queues.id = dead.queue WHERE queue IN ({marks}) "
-            "ORDER BY place DESC LIMIT ? OFFSET ?"
-        )
 
-        def work(connection: sqlite3.Connection) -> list[DeadLetter]:
-            found, size = [], 0
-            for row in connection.execute(query, (*ids, limit, offset)):
-                letter = DeadLetter(*row)._replace(history=row[-1].encode())
-                found.append(letter)
-                size += letter.size + _ROW_BYTES
-                if size > _SHOWN_BYTES and len(found) > 1:
-                    raise ValueError(
-                        f"{limit} of them are more than {_SHOWN_BYTES // MIB} MiB: ask for {len(found) - 1} or fewer (limit)"
-                    )
-            return found
+        def work(connection: sqlite3.Connection) -> None:
+            newest = (connection.execute(_DEAD_OF, (place_id, offset + limit)) for place_id in ids)
+            for (place,) in itertools.islice(heapq.merge(*newest, reverse=True), offset, offset + limit):
+                try:
+                    row = connection.execute(_LETTER, (page.payload_bytes, BEGINNING_BYTES, place)).fetchone()
+                except sqlite3.Error as error:
+                    if is_damage(error):
+                        continue  # those behind it can be read (P16)
+                    raise
+                if row is not None and not page.add(_letter(row)):
+                    break
 
-        return await self._read(work)  # type: ignore[no-any-return]
+        await self._read(work)
 
     async def redrive(self, place: Place, filled: OnFilled) -> int:
         """Every dead letter of now waits again, behind the others, the oldest first.
@@ -402,11 +411,8 @@ class JobStore:
         """Drop the jobs at the head of a place that were accepted before then; how many."""
 
         def work(connection: sqlite3.Connection) -> int:
-            query = (
-                "SELECT seq, created_at FROM jobs WHERE queue = ? AND ready_at IS NULL ORDER BY rank, seq "
-                f"LIMIT {_REDRIVEN_AT_ONCE}"
-            )
-            old = [(seq,) for seq, created_at in connection.execute(query, (place.id,)) if created_at < before_ms]
+            oldest = connection.execute(_OLDEST, (place.id, _DROPPED_AT_ONCE))
+            old = [(seq,) for seq, created_at in oldest if created_at < before_ms]
             connection.executemany("DELETE FROM jobs WHERE seq = ?", old)
             return len(old)
 
@@ -466,7 +472,7 @@ class JobStore:
                     continue
             self._last_seq = seq = self._last_seq + 1
             rank, data = -job.priority, job.data
-            ready_at = job.created_at + job.delay_ms if job.delay_ms else None
+            ready_at = self.time.now_ms() + job.delay_ms if job.delay_ms else None
             rows.append(
                 (
                     seq, place.id, rank, ready_at, job.group, job.id, job.function_id, job.namespace, job.max_attempts,
@@ -478,7 +484,7 @@ class JobStore:
                 continue
             kept = Job(
                 rank, seq, job.id, job.group, job.function_id, job.namespace, 0, job.max_attempts, job.backoff_ms,
-                job.created_at, job.traceparent, job.baggage, job.metadata, data if len(data) <= _INLINE_BYTES else None,
+                job.created_at, job.traceparent, job.baggage, job.metadata, data if len(data) <= INLINE_BYTES else None,
             )  # fmt: skip
             accepted.append(Accepted(job.id, kept, None))
         _insert_rows(connection, rows)
@@ -486,7 +492,7 @@ class JobStore:
 
     def _first(self, connection: sqlite3.Connection, place: Place, job: NewJob) -> str | None:
         """The receipt of the first job with this deduplication id; this one, noted, if there is none."""
-        now_ms = job.created_at
+        now_ms = self.time.now_ms()
         if now_ms - self._cleaned_ms > 1000:
             self._cleaned_ms = now_ms
             connection.execute("DELETE FROM deduplication WHERE expires_at <= ?", (now_ms,))
@@ -546,6 +552,19 @@ def _history(connection: sqlite3.Connection, seq: int, failure: Failure, failed_
     earlier = json.loads(row[0]) if row[0] else []
     last = {"at": failed_at, "error": shortened(failure.text, _HISTORY_CHARACTERS)}
     return msgspec.json.encode([*earlier, last][-_FAILURES_KEPT:]).decode()
+
+
+def _letter(row: tuple[Any, ...]) -> DeadLetter:
+    *columns, history, data_bytes = row
+    return DeadLetter._make((*columns, history.encode(), data_bytes))
+
+
+def _execute(query: str, values: tuple[Any, ...], connection: sqlite3.Connection) -> None:
+    connection.execute(query, values)
+
+
+def _ignored(result: object, error: StoreError | None) -> None:
+    """The store has logged it."""
 
 
 def _key(job: Job) -> tuple[int, int]:

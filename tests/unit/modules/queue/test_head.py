@@ -7,9 +7,11 @@ import pytest
 from iii.modules.queue.head import Head, Verdict
 from iii.modules.queue.job import Job, NewJob
 from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import Accepted, JobStore
 from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
+from tests.memory_engine import FakeClock
 from tests.unit.modules.queue.conftest import House, Log
 
 
@@ -21,10 +23,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 async def test_what_leaves_the_window_does_not_hide_what_is_to_be_read_again() -> None:
-    store = JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS))
+    store = JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS), SteadyTime(FakeClock()))
     await store.open()
     place = store.place("queue", "q")
-    head = Head(store, place, fifo=False)
+    head = Head(store.waiting(place), False, lambda: True, set())
     accepted: list[Job] = []
 
     def insert(function_id: str, priority: int) -> Job:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from iii.modules.queue.job import DeadLetter
+from iii.modules.queue.letters import Page
 from tests.unit.modules.queue.conftest import House, Log
 
 BOOM = RuntimeError("it broke")
@@ -33,21 +38,48 @@ async def test_dead_letters_newest_first(house: House) -> None:
     assert {letter["size_bytes"] > 0 for letter in dead} == {True}
 
 
-async def test_dead_letters_that_are_too_much_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody who looks fills the engine's memory; one of any size is shown."""
-    monkeypatch.setattr("iii.modules.queue.store._SHOWN_BYTES", 10_000)
+async def test_durable_m5_a_page_fits_whatever_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L13: payloads that do not fit are shown by their beginning, with their size; one large letter hides no small one."""
+    monkeypatch.setattr("iii.modules.queue.letters.SHOWN_BYTES", 20_000)
     house = House(queue_configs={"work": {"max_retries": 1}})
     await house.start()
     Log(house, "f").answers = lambda data: BOOM
-    for _ in range(3):
-        house.enqueue("f", "x" * 4000, "work")
+    for number in range(3):
+        house.enqueue("f", str(number) * 1000, "work")
     house.enqueue("f", "x" * 40_000, "work")
     house.clock.advance(1)
-    code, message = house.error("engine::queue::dlq_messages", {"topic": "work", "offset": 1})
-    assert code == "dlq_messages_failed"
-    assert message == "Failed to browse DLQ messages: 50 of them are more than 0 MiB: ask for 2 or fewer (limit)"
-    assert len(house.dead("work", offset=1, limit=2)) == 2
-    assert len(house.dead("work", limit=1)[0]["payload"]) == 40_000
+    large, *small = house.dead("work")
+    assert large["payload"].startswith('"xxx')
+    assert len(large["payload"]) < 600
+    assert large["payload_bytes"] == 40_002
+    assert [letter["payload"] for letter in small] == ["2" * 1000, "1" * 1000, "0" * 1000]
+    assert {letter.get("payload_bytes") for letter in small} == {None}
+    assert house.call("iii::queue::discard_message", queue="work", message_id=large["id"])["redriven"] == 1
+    assert len(house.dead("work")) == 3
+
+
+async def test_durable_m5_more_letters_than_fit_are_on_the_next_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iii.modules.queue.letters.SHOWN_BYTES", 6_000)
+    house = House(queue_configs={"work": {"max_retries": 1}})
+    await house.start()
+    Log(house, "f").answers = lambda data: BOOM
+    for number in range(30):
+        house.enqueue("f", number, "work")
+    house.clock.advance(1)
+    seen: list[int] = []
+    while page := house.dead("work", offset=len(seen), limit=100):
+        seen += [letter["payload"] for letter in page]
+    assert seen == list(range(29, -1, -1))
+
+
+@given(st.lists(st.sampled_from([0, 10, 3_000, 70_000]), max_size=12), st.sampled_from([20_000, 50_000, 1_000_000]))
+def test_durable_m5_a_page_is_never_larger_than_its_message(sizes: list[int], limit: int) -> None:
+    page = Page(limit)
+    for size in sizes:
+        data = msgspec.json.encode("\u0007" * size)
+        page.add(DeadLetter("id", data, "e\n" * 100, 0, 1, 1, "f", "n", 0, 0, "\t" * size, b"[]", len(data)))
+    shown = [(msgspec.Raw(each.data), each.error, each.stacktrace) for each in page.letters]
+    assert len(msgspec.json.encode(shown)) <= limit
 
 
 async def test_redrive(house: House) -> None:

@@ -545,9 +545,9 @@ async def test_function_that_never_comes_is_told_of(caplog: pytest.LogCaptureFix
     for number in range(3):
         house.enqueue("mail::sned", number, "work")
     house.clock.advance(9)
-    assert "nobody serves" not in caplog.text
+    assert "no worker serves" not in caplog.text
     house.clock.advance(30)
-    assert caplog.text.count("queue work: jobs wait for function 'mail::sned', which nobody serves") == 1
+    assert caplog.text.count("Jobs of queue work wait for function 'mail::sned', which no worker serves") == 1
     assert house.stats("work")["waiting_for"] == ["mail::sned"]
     log = Log(house, "mail::sned")
     assert len(log.seen) == 3
@@ -581,7 +581,7 @@ async def test_nothing_new_begins_while_the_engine_stops(house: House) -> None:
     log.worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
     house.publish("t", 1)
     code, message = house.error("queue::define", {"queue": "q", "config": {}})
-    assert (code, message) == ("invalid_queue_config", "the engine stops")
+    assert (code, message) == ("define_failed", "Queue 'q' cannot be defined: the engine stops")
     house.enqueue("f", 2)
     house.clock.advance(60)
     assert log.seen == []
@@ -628,7 +628,9 @@ async def test_queue_that_left_the_configuration(caplog: pytest.LogCaptureFixtur
     house.clock.advance(1)
     house.config = {}
     await house.crash()
-    assert "Queue old: 1 jobs wait, 0 dead letters; it is not configured: nobody does them" in caplog.text
+    assert (
+        "Queue old: jobs waiting: 1, dead letters: 0; the queue is not configured, so none of them runs" in caplog.text
+    )
     listed = {row["name"]: row["subscriber_count"] for row in house.call("engine::queue::list_topics")}
     assert listed == {"default": 10, "old": 0, "dead": 0}
     assert (house.stats("old")["depth"], house.stats("old")["config"]) == (1, None)

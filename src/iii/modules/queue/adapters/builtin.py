@@ -16,9 +16,12 @@ from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source,
 from iii.modules.queue.attempt import Target
 from iii.modules.queue.config import TIMEOUT_MS, BuiltinConfig, NamedQueue, QueueConfig, TopicConfig
 from iii.modules.queue.consumer import Consumer, Settings
-from iii.modules.queue.job import DeadLetter, Job, NewJob, group_of, member
-from iii.modules.queue.store import Accepted, JobStore, Key, OnFilled, Place
+from iii.modules.queue.job import Job, NewJob, group_of, member
+from iii.modules.queue.letters import Page
+from iii.modules.queue.page_turns import PageTurns
+from iii.modules.queue.store import Accepted, JobStore, OnFilled, Place
 from iii.modules.queue.subscription import SubscriberSettings, Subscription
+from iii.modules.queue.waiting import Key
 from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL
 from iii.storage.items import StoreError
@@ -88,6 +91,7 @@ class BuiltinAdapter:
         self._engine = engine
         self._config = config
         self._defaults = topic_defaults
+        self._turns = PageTurns(engine.clock)
         self._queues: dict[str, Consumer] = {}
         self._destinations: dict[str, dict[tuple[str, str], _Destination]] = {}  # topic → (namespace, function) →
         self._by_subscription: dict[str, tuple[Subscription, _Destination]] = {}
@@ -116,9 +120,9 @@ class BuiltinAdapter:
         for kind, name, jobs, dead in rows or ():
             if kind == "queue":
                 self._left_over.add(name)
-            text = f"{'Queue' if kind == 'queue' else 'Topic'} {name}: {jobs} jobs wait, {dead} dead letters"
+            text = f"{'Queue' if kind == 'queue' else 'Topic'} {name}: jobs waiting: {jobs}, dead letters: {dead}"
             if kind == "queue" and name not in self._queues:
-                logger.warning("%s; it is not configured: nobody does them", text)
+                logger.warning("%s; the queue is not configured, so none of them runs", text)
             else:
                 logger.info("%s", text)
 
@@ -155,7 +159,7 @@ class BuiltinAdapter:
             return
         place = self.store.place("queue", queue.name)
         consumer = self._queues[queue.name] = Consumer(
-            self._engine, self.store, place, f"queue {queue.name}", settings, _OwnTargets(self._engine)
+            self._engine, self.store, place, f"queue {queue.name}", settings, _OwnTargets(self._engine), self._turns
         )
         consumer.start()
 
@@ -278,7 +282,7 @@ class BuiltinAdapter:
             subscribers = _Subscribers(self._engine)
             nothing = Settings(0, False, TIMEOUT_MS, 1, 0)
             label = f"topic {place.name}" + (f" for {place.function_id}" if place.function_id else "")
-            consumer = Consumer(self._engine, self.store, place, label, nothing, subscribers)
+            consumer = Consumer(self._engine, self.store, place, label, nothing, subscribers, self._turns)
             found = destinations[key] = _Destination(place, consumer, subscribers)
             consumer.configure(self._topic_settings(found))
             if not self._stopping:
@@ -402,11 +406,12 @@ class BuiltinAdapter:
             delivered=sum(consumer.delivered for consumer in consumers),
             failed=sum(consumer.failed for consumer in consumers),
             waiting_for=tuple(name for consumer in consumers for name in consumer.missing),
+            unreadable=sum(consumer.unreadable for consumer in consumers),
         )
 
-    async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
         try:
-            return await self.store.dead_letters(self._places(source), offset, limit)
+            await self.store.dead_letters(self._places(source), offset, limit, page)
         except StoreError as error:
             raise QueueFailure(str(error)) from None
 

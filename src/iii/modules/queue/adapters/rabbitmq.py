@@ -14,7 +14,8 @@ from iii.modules.queue.adapters.rabbitmq_queues import NamedQueues
 from iii.modules.queue.adapters.rabbitmq_runs import Runs
 from iii.modules.queue.adapters.rabbitmq_topics import Topics
 from iii.modules.queue.config import NamedQueue, RabbitmqConfig
-from iii.modules.queue.job import DeadLetter, NewJob
+from iii.modules.queue.job import NewJob
+from iii.modules.queue.letters import Page
 from iii.modules.queue.subscription import Subscription
 
 
@@ -99,8 +100,8 @@ class RabbitmqAdapter:
             failed=sum(self._runs.failed[name] for name in names if name is not None),
         )
 
-    async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
-        return await self._dead.browse(self._sources(source), offset, limit)
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+        await self._dead.browse(self._sources(source), offset, limit, page)
 
     async def redrive(self, source: Source) -> int:
         return await self._dead.redrive(self._sources(source))

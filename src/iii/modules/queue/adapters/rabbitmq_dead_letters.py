@@ -17,6 +17,7 @@ from iii.modules.queue.adapters.rabbitmq_messages import (
     revived,
 )
 from iii.modules.queue.job import DeadLetter
+from iii.modules.queue.letters import Page
 
 _BROWSED = 10_000  # of one queue; a broker shows the oldest first, and cannot skip any
 
@@ -47,22 +48,25 @@ class DeadLetters:
         self._broker = broker
         self._looking = asyncio.Lock()
 
-    async def browse(self, queues: list[QueueNames | TopicNames], offset: int, limit: int) -> list[DeadLetter]:
+    async def browse(self, queues: list[QueueNames | TopicNames], offset: int, limit: int, page: Page) -> None:
         """Newest first; of a queue with more than 10,000 those that come after them are not seen."""
         found: list[DeadLetter] = []
+        most = page.payload_bytes  # more of none is held
         for names in queues:
             newest: deque[DeadLetter] = deque(maxlen=offset + limit)
 
             async def look(
                 delivery: Delivery, letter: DeadLetter, dead: _Dead, newest: deque[DeadLetter] = newest
             ) -> bool:
-                newest.append(letter)
+                newest.append(letter._replace(data=letter.data[:most]) if letter.data_bytes > most else letter)
                 return False
 
             await self._look(names, look, _BROWSED)
             found += reversed(newest)
         found.sort(key=lambda letter: -letter.failed_at)
-        return found[offset : offset + limit]
+        for letter in found[offset : offset + limit]:
+            if not page.add(letter):
+                break
 
     async def redrive(self, queues: list[QueueNames | TopicNames], job_id: str | None = None) -> int:
         """All of them, or one; how many."""

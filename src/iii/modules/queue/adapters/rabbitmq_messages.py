@@ -83,9 +83,10 @@ def dead_letter(message: Message) -> DeadLetter:
     """Of a named queue."""
     job_id = message.message_id or f"dlq-{hashlib.sha256(message.body).hexdigest()[:16]}"
     function_id = text_of(message.headers.get("function_id"))
+    data = message.body if is_json(message.body) else bytes(NULL)
     return DeadLetter(
         id=job_id,
-        data=message.body if is_json(message.body) else bytes(NULL),
+        data=data,
         error=f"Function {function_id} exhausted retries",
         failed_at=0,
         attempts=number_of(message.headers.get("x-attempt")),
@@ -96,6 +97,7 @@ def dead_letter(message: Message) -> DeadLetter:
         size=len(message.body),
         stacktrace=None,
         history=b"[]",
+        data_bytes=len(data),
     )
 
 
@@ -141,6 +143,7 @@ def dead_topic_letter(message: Message, names: TopicNames | QueueNames | None = 
         size=len(message.body),
         stacktrace=None,
         history=b"[]",
+        data_bytes=len(bytes(dead.job.data)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import OnKept, QueueFailure
+from iii.modules.queue.adapter import OnKept, QueueFailure, UnsupportedSettings
 from iii.modules.queue.adapters.amqp import NAME_BYTES, Broker, BrokerError, Delivery, Message, Tap
 from iii.modules.queue.adapters.rabbitmq_messages import QueueNames, number_of, text_of
 from iii.modules.queue.adapters.rabbitmq_runs import AGAIN_S, Runs
@@ -215,13 +215,17 @@ def _check(queue: NamedQueue, earlier: NamedQueue | None) -> None:
     """Raises QueueFailure: RabbitMQ cannot do it."""
     name, config = queue.name, queue.config
     if earlier is not None and earlier.config.max_priority != config.max_priority:
-        raise QueueFailure(
+        raise UnsupportedSettings(
             f"RabbitMQ queue '{name}' max_priority cannot be changed in place; delete and recreate its broker topology first"
         )
     longest = len(QueueNames(name).retry_queue.encode())
     if longest > NAME_BYTES:
-        raise QueueFailure(f"queue '{name[:40]}…': RabbitMQ's name for it has {longest} bytes, at most {NAME_BYTES}")
+        raise UnsupportedSettings(
+            f"queue '{name[:40]}…': RabbitMQ's name for it has {longest} bytes, at most {NAME_BYTES}"
+        )
     for option in _OF_THE_EMBEDDED_STORE:
         if getattr(config, option) != getattr(NamedQueueConfig(), option):
             shown = msgspec.json.encode(getattr(config, option)).decode()
-            raise QueueFailure(f"queue '{name}': the rabbitmq adapter has no '{option}' (it is {shown}); leave it out")
+            raise UnsupportedSettings(
+                f"queue '{name}': the rabbitmq adapter has no '{option}' (it is {shown}); leave it out"
+            )

@@ -10,10 +10,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats
+from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats, UnsupportedSettings
 from iii.modules.queue.attempt import Attempt, Target
 from iii.modules.queue.config import NamedQueue
-from iii.modules.queue.job import DeadLetter, Failure, NewJob, is_json
+from iii.modules.queue.job import Failure, NewJob, is_json
+from iii.modules.queue.letters import Page
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.redis_channels import RedisChannels
@@ -100,7 +101,7 @@ class RedisAdapter:
     async def stats(self, source: Source) -> Stats:
         return Stats()
 
-    async def dead_letters(self, source: Source, offset: int, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
         raise QueueFailure(_NO_DEAD_LETTERS)
 
     async def redrive(self, source: Source) -> int:
@@ -116,7 +117,7 @@ class RedisAdapter:
         return {}
 
     async def define(self, name: str, config: bytes | None) -> None:
-        raise QueueFailure("named queues are not supported by the redis adapter")
+        raise UnsupportedSettings("named queues are not supported by the redis adapter")
 
     def _drop(self, topic: str, subscription_id: str) -> None:
         triggers = self._subscriptions.get(topic, {})

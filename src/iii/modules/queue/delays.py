@@ -1,0 +1,94 @@
+"""The jobs of one place that are to wait until a time: a delay, or the pause after a failure (04 §5.1, P15)."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+
+from iii.modules.queue.alarms import Alarms
+from iii.modules.queue.job import Job
+from iii.modules.queue.store import JobStore, Place
+from iii.modules.queue.waiting import is_damage
+from iii.storage.items import StoreError
+
+logger = logging.getLogger(__name__)
+
+_DUE_AT_ONCE = 256
+
+
+class Delays:
+    """Tells of jobs that are due; while they are not, only the earliest time is in memory."""
+
+    def __init__(
+        self, store: JobStore, place: Place, label: str, alarms: Alarms, due: Callable[[list[Job], list[int]], None]
+    ) -> None:
+        """`due` gets jobs that wait like others from now on, and rows (`seq`) that are due and damaged."""
+        self._store = store
+        self._place = place
+        self._label = label
+        self._alarms = alarms
+        self._due = due
+        self._stuck: set[int] = set()  # rows that cannot be written
+        self._at_once = _DUE_AT_ONCE  # fewer where the store is damaged, until the row is found
+        self._damaged = False  # the index of delayed jobs: no retry would help (P16)
+
+    def start(self) -> None:
+        """Wait for the first of those that are there."""
+        try:
+            first = self._store.waiting(self._place).next_due(self._stuck)
+        except sqlite3.Error as error:
+            self._failed(error, error, self.start)
+            return
+        self._alarms.succeeded(self.start)
+        if first is not None:
+            self.note(first[0])
+
+    def note(self, ready_at: int) -> None:
+        """One more is due then, in steady milliseconds."""
+        self._alarms.after(max(ready_at - self._store.time.now_ms(), 0) / 1000, self._promote)
+
+    def _promote(self) -> None:
+        self._store.promote(self._place, self._at_once, self._stuck, self._promoted)
+
+    def _promoted(self, jobs: list[Job] | None, error: StoreError | None) -> None:
+        if jobs is not None:
+            self._alarms.succeeded(self._promote)
+            self._at_once = min(self._at_once * 2, _DUE_AT_ONCE)
+            self._due(jobs, [])
+            self.start()
+        elif self._store.database.closed:
+            return
+        elif is_damage(error.__cause__ if error else None) and self._at_once > 1:
+            self._at_once //= 2
+            self._promote()
+        elif is_damage(error.__cause__ if error else None):
+            self._pass_over_first(error)
+        else:
+            self._failed(error, error, self._promote)
+
+    def _pass_over_first(self, error: StoreError | None) -> None:
+        """The row that is due first cannot be written, and never will be."""
+        try:
+            first = self._store.waiting(self._place).next_due(self._stuck)
+        except sqlite3.Error as failure:
+            self._failed(failure, failure, self._promote)
+            return
+        if first is None or first[0] > self._store.time.now_ms():
+            self._failed(error, error.__cause__ if error else None, self._promote)
+            return
+        self._stuck.add(first[1])
+        self._due([], [first[1]])
+        self.start()
+
+    def _failed(self, error: Exception | None, cause: BaseException | None, again: Callable[[], None]) -> None:
+        if not is_damage(cause):
+            again_s = self._alarms.retry(again)
+            logger.error("Delayed jobs of %s cannot be read: %s; retrying in %g s", self._label, error, again_s)
+        elif not self._damaged:
+            self._damaged = True
+            logger.error(
+                "Delayed jobs of %s cannot be read, as the store is damaged: %s; restore a backup, or repair the store",
+                self._label,
+                error,
+            )

@@ -1,0 +1,155 @@
+"""No statement of the queue's store costs more because more jobs wait (durable C2)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from iii.modules.queue import store as store_module
+from iii.modules.queue import waiting as waiting_module
+from iii.modules.queue.job import Failure, Job, NewJob
+from iii.modules.queue.letters import Page
+from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.steady import SteadyTime
+from iii.modules.queue.store import JobStore, Place
+from iii.modules.queue.waiting import Waiting
+from iii.storage.memory_database import MemoryDatabase
+from tests.memory_engine import FakeClock
+from tests.sqlite_steps import scans, steps
+
+ROWS = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+    INSERT INTO {table} SELECT {columns} FROM numbers"""
+OTHERS, MINE = 1, 2
+COUNTS = {store_module._WAITING, store_module._DELAYED, store_module._DEAD}  # for people, on the thread that reads
+
+
+class Backlog:
+    """A store with so many jobs of every kind, in two queues."""
+
+    def __init__(self, count: int) -> None:
+        self.store = JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS), SteadyTime(FakeClock()))
+        self.count = count
+
+    async def open(self) -> Backlog:
+        await self.store.open()
+        database = self.store.database.reader
+        for queue, kind in ((OTHERS, "others"), (MINE, "mine")):
+            database.execute("INSERT INTO queues VALUES (?, 'queue', ?, '', '', 0, NULL)", (queue, kind))
+        job = "n % 2 + 1, {rank}, {ready_at}, '\"' || (n % 7) || '\"', 'id' || n, 'f' || (n % 5), NULL, 0, 3, 0, 0, NULL, NULL, NULL, NULL, 'x'"
+        for offset, rank, ready_at in ((0, "0", "NULL"), (1, "-3", "NULL"), (2, "0", "9e12 + n")):
+            columns = f"n + {offset * self.count}, {job.format(rank=rank, ready_at=ready_at)}"
+            database.execute(ROWS.format(count=self.count, table="jobs", columns=columns))
+        letter = "n, n % 2 + 1, 0, NULL, 'id' || n, 'f', NULL, 3, 3, 0, 0, NULL, NULL, NULL, NULL, 'x', 'e', NULL, 0"
+        database.execute(ROWS.format(count=self.count, table="dead", columns=letter))
+        database.execute(
+            ROWS.format(count=self.count, table="deduplication", columns="n % 2 + 1, 'd' || n, 'r', 9e15 + n")
+        )
+        self.store._last_seq = 3 * self.count
+        self.place = Place(MINE, "queue", "mine", saved=True)
+        self.store._note(self.place)
+        self.waiting = Waiting(self.store.database, MINE)
+        return self
+
+    def job(self, seq: int) -> Job:
+        return Job(0, seq, f"id{seq}", None, "f", None, 0, 3, 0, 0, None, None, None, None)
+
+
+def ignore(result: Any, error: Any) -> None:
+    assert error is None, error
+
+
+NEW = NewJob(id="new", data=b"1", created_at=0, function_id="f", deduplication_id="new", deduplication_ms=1000)
+FAILURE = Failure("boom", "no")
+WORK: dict[str, Callable[[Backlog], object]] = {
+    "first page": lambda b: b.waiting.page((-(2**31), 0), 50),
+    "page in the middle": lambda b: b.waiting.page((0, b.count // 2), 50),
+    "page at the end": lambda b: b.waiting.page((0, b.count - 10), 50),
+    "page at the end of a priority": lambda b: b.waiting.page((-3, 2 * b.count - 10), 50),
+    "skip groups": lambda b: b.waiting.skip_groups((0, 0), {f'"{n}"': 0 for n in range(7)}),
+    "skip targets": lambda b: b.waiting.skip_targets((0, b.count // 2), [f"f{n}" for n in range(5)]),
+    "skip to the end": lambda b: b.waiting.skip_targets((0, b.count - 10), [f"f{n}" for n in range(5)]),
+    "next of a group": lambda b: b.waiting.next_of_group('"3"'),
+    "next of no group": lambda b: b.waiting.next_of_group(None),
+    "next due": lambda b: b.waiting.next_due({1, 2}),
+    "retrying groups": lambda b: b.waiting.retrying_groups(50),
+    "walk": lambda b: b.waiting.walk(b.count // 2, 50),
+    "insert": lambda b: b.store.insert(b.place, NEW, ignore),
+    "remove": lambda b: b.store.remove(b.job(b.count // 2), ignore),
+    "postpone": lambda b: b.store.postpone(b.job(b.count // 2 + 2), FAILURE, 0, 9, ignore),
+    "bury": lambda b: b.store.bury(b.job(b.count // 2 + 4), FAILURE, 0, 3, ignore),
+    "promote": lambda b: b.store.promote(b.place, 50, [], ignore),
+    "hold": lambda b: b.store.hold(b.place, NEW, 100, ignore),
+    "data": lambda b: b.store.data_of(b.job(b.count // 2 + 6), ignore),
+}
+ASYNC_WORK: dict[str, Callable[[Backlog], Any]] = {
+    "dead letters": lambda b: b.store.dead_letters([b.place], 10, 50, Page(10**6)),
+    "redrive one": lambda b: b.store.redrive_one(b.place, "id501", lambda key: None),
+    "discard": lambda b: b.store.discard(b.place, "id503"),
+    "expire": lambda b: b.store.expire(b.place, -1),
+    "define": lambda b: b.store.define("q", b"{}"),
+}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_module, "_SKIPPED_AT_ONCE", 100)
+    monkeypatch.setattr(waiting_module, "_LOOKED_AT_ONCE", 100)
+    monkeypatch.setattr(store_module, "_DROPPED_AT_ONCE", 100)
+
+
+def _run_with(work: Callable[[Backlog], Any], backlog: Backlog) -> None:
+    try:
+        work(backlog).send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits")
+
+
+async def test_durable_c2_ten_times_the_backlog_costs_no_more_steps() -> None:
+    few, many = await Backlog(2_000).open(), await Backlog(20_000).open()
+    too_much = {}
+    every = WORK | {name: partial(_run_with, work) for name, work in ASYNC_WORK.items()}
+    for name, work in every.items():
+        small_, large = (steps(backlog.store.database.reader, partial(work, backlog)) for backlog in (few, many))
+        if large > 1.3 * small_ + 100:
+            too_much[name] = (small_, large)
+    assert not too_much
+
+
+def statements() -> dict[str, str]:
+    found = {}
+    for module in (store_module, waiting_module):
+        for name, value in vars(module).items():
+            for number, text in enumerate(value if isinstance(value, tuple) else [value]):
+                if isinstance(text, str) and text.strip().startswith(("SELECT", "UPDATE", "DELETE")):
+                    found[f"{name}-{number}"] = text
+    return {name: text for name, text in found.items() if text not in COUNTS}
+
+
+@pytest.mark.parametrize("name", statements())
+async def test_durable_c2_every_statement_finds_its_rows_by_an_index(name: str) -> None:
+    database = sqlite3.connect(":memory:")
+    for migration in MIGRATIONS:
+        database.executescript(migration)
+    assert scans(database, statements()[name]) == []
+
+
+def test_durable_c2_the_statements_are_found() -> None:
+    assert len(statements()) > 15
+
+
+async def test_durable_c2_taking_messages_that_were_kept_touches_only_them() -> None:
+    """`UPDATE jobs SET queue` looked at every row of every queue."""
+    few, many = await Backlog(2_000).open(), await Backlog(20_000).open()
+    costs = []
+    for backlog in (few, many):
+        kept = Place(7, "topic", "t", saved=True)
+        backlog.store.database.reader.execute("UPDATE jobs SET queue = 7 WHERE seq BETWEEN 100 AND 150")
+        move = partial(backlog.store.save_place, backlog.place, kept, ignore)
+        costs.append(steps(backlog.store.database.reader, move))
+    assert costs[1] < 1.3 * costs[0]
