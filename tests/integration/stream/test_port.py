@@ -438,8 +438,10 @@ async def test_snapshots_for_a_client_that_does_not_read_wait_and_all_come_when_
     await until(lambda: stream_socket._paused and stream_socket._joining)
     await asyncio.sleep(0.1)
     assert stream_socket.outbox.waiting_bytes < 10 * size
-    for _ in range(joins):
-        assert (await client.frame())["event"]["type"] == "sync"
+    seen: list[str] = []
+    while seen.count("sync") < joins:
+        seen.append((await client.frame())["event"]["type"])
+    assert set(seen) <= {"sync", "create"}  # over Redis the event of the write may come after the first join
 
 
 async def test_05_check_60_a_port_that_is_taken_ends_the_start(open_hall: Open) -> None:
