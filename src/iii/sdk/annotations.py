@@ -1,36 +1,113 @@
-"""What type hints say about a handler: its payload, its result, and how to read the one into the other (08 §9.6, O16)."""
+"""What a handler's signature says: its parameters, and each type hint resolved by itself (08 §9.6, O16)."""
 
+import functools
 import inspect
+import logging
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import msgspec
 
-from iii.protocol.errors import InvalidRequest
 from iii.protocol.json_text import mend_json
 
-CALLER = "_caller_worker_id"  # put into object payloads by the engine (I10)
+logger = logging.getLogger("iii.sdk")
 
 NOTHING: Any = inspect.Parameter.empty
 
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
-class Hints:
-    """The hints of one handler; `NOTHING` where there is none or it cannot be resolved."""
+_SIGNATURE: dict[str, Any] = {}
+if sys.version_info >= (
+    3,
+    14,
+):  # annotations are evaluated when they are asked for: an unknown name must not raise then
+    import annotationlib
+
+    _SIGNATURE = {"annotation_format": annotationlib.Format.FORWARDREF}
+
+
+class Signature:
+    """The parameters of a function and what their hints mean; `NOTHING` where there is none."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
         try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):
-            parameters = None  # a builtin that does not tell
-        resolved = resolved_hints(function)
-        self.inspectable = parameters is not None
-        self.parameters = parameters or []
-        first = next((each for each in self.parameters if each.kind in _POSITIONAL), None)
-        self.payload: Any = NOTHING if first is None else resolved.get(first.name, NOTHING)
+            signature = inspect.signature(function, **_SIGNATURE)
+        except (TypeError, ValueError):  # a builtin without a signature
+            self.inspectable = False
+            self.parameters: list[inspect.Parameter] = []
+            self._returns: Any = NOTHING
+        else:
+            self.inspectable = True
+            self.parameters = list(signature.parameters.values())
+            self._returns = signature.return_annotation
+
+    def hint(self, parameter: inspect.Parameter | None) -> Any:
+        """Of a parameter, with what `Annotated` adds. Raises TypeError: a name in it is unknown."""
+        if parameter is None or parameter.annotation is NOTHING:
+            return NOTHING
+        try:
+            return self._resolved(parameter.annotation)
+        except Exception as error:  # evaluating an annotation runs the user's code
+            raise TypeError(
+                f"the annotation {_shown(parameter.annotation)} of parameter '{parameter.name}' cannot be resolved: "
+                f"{unknown_name(error)}"
+            ) from None
+
+    def result(self) -> Any:
+        """What is returned; `Any`, with a warning, if a name in it is unknown: nothing is validated by it."""
+        if self._returns is NOTHING:
+            return NOTHING
+        try:
+            return self._resolved(self._returns)
+        except Exception as error:
+            logger.warning(
+                "The return annotation %s of %s cannot be resolved: %s; the function is registered without a response schema",
+                _shown(self._returns),
+                getattr(self._function, "__qualname__", self._function),
+                unknown_name(error),
+            )
+            return Any
+
+    def _resolved(self, annotation: Any) -> Any:
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"hint": annotation}
+        written_in, seen_there = _namespaces(self._function)
+        return typing.get_type_hints(holder, written_in, seen_there, include_extras=True)["hint"]
+
+
+class Hints:
+    """One handler of a function: what it takes and gives, by `Signature`.
+
+    Attributes:
+        payload, metadata: hints of what the handler is called with.
+        result: hint of what it returns; `Any` if that cannot be resolved.
+
+    Raises:
+        TypeError: the hint of the payload or of the metadata names something unknown.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        signature = Signature(function)
+        self.inspectable, self.parameters = signature.inspectable, signature.parameters
+        accepting = (*_POSITIONAL, inspect.Parameter.VAR_POSITIONAL)
+        first = next((each for each in self.parameters if each.kind in accepting), None)
+        self.payload: Any = signature.hint(first)
         self.payload_default: Any = NOTHING if first is None else first.default
-        self.result: Any = resolved.get("return", NOTHING)
+        second = next((each for each in self.parameters if self._is_metadata(each)), None)
+        self.metadata: Any = signature.hint(second)
+        self.metadata_default: Any = None if second is None or second.default is NOTHING else second.default
+        self.result: Any = signature.result()
+
+    def _is_metadata(self, parameter: inspect.Parameter) -> bool:
+        return parameter.name == "metadata" and (
+            self.metadata_by_position if parameter.kind in _POSITIONAL else self.metadata_by_keyword
+        )
 
     @property
     def takes_payload(self) -> bool:
@@ -57,68 +134,7 @@ class Hints:
         return len(positional) > 1 and positional[1].name == "metadata"
 
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def resolved_hints(function: Callable[..., Any], *, include_extras: bool = False) -> dict[str, Any]:
-    """By parameter name and `return`; with what `Annotated` adds only if that is wanted. Empty if a name in one is unknown."""
-    target: Any = function
-    while hasattr(target, "func"):  # functools.partial
-        target = target.func
-    if not inspect.isroutine(target) and not inspect.isclass(target):
-        target = type(target).__call__  # an object that can be called
-    try:
-        return typing.get_type_hints(target, include_extras=include_extras)
-    except Exception:  # an unresolvable name, whatever it raises, means: no hints
-        return {}
-
-
-_NOT_OF_JSON = (
-    msgspec.inspect.BytesType, msgspec.inspect.ByteArrayType, msgspec.inspect.MemoryViewType, msgspec.inspect.DateTimeType,
-    msgspec.inspect.DateType, msgspec.inspect.TimeType, msgspec.inspect.TimeDeltaType, msgspec.inspect.DecimalType,
-    msgspec.inspect.SetType, msgspec.inspect.FrozenSetType,
-)  # fmt: skip
-
-
-def declares_more_than_json(hint: Any) -> bool:
-    """Whether the hint names bytes, sets, dates, times or Decimals, whose form in JSON is then known."""
-    if hint is NOTHING:
-        return False
-    try:
-        return any(isinstance(each, _NOT_OF_JSON) for each in parts(msgspec.inspect.type_info(hint)))
-    except Exception:  # a hint that msgspec cannot follow
-        return False
-
-
-# -- pydantic, which is asked only if the user's own hints brought it in -------------------------------------------
-
-
-def is_pydantic_model(hint: Any) -> bool:
-    """Whether the hint is a pydantic model, without importing pydantic."""
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(hint, type) and issubclass(hint, pydantic.BaseModel)
-
-
-def pydantic_problem(error: Exception) -> str:
-    """The first complaint, with the path of its field: ``… - at `$.user.age` ``, as msgspec words it."""
-    first = error.errors()[0]  # type: ignore[attr-defined]
-    path = "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    return f"{first['msg']} - at `{path}`"
-
-
-def _from_plain(hint: Any, value: Any) -> Any:
-    """msgspec asks for a type it does not know, somewhere inside one that it knows; those are models (`is_readable`)."""
-    try:
-        return hint.model_validate(value)
-    except ValueError as error:
-        raise ValueError(pydantic_problem(error)) from None
-
-
-# -- reading payloads ---------------------------------------------------------------------------------------------
-
-Reader = Callable[[bytes], Any]
-
-_decode_plain: Reader = msgspec.json.Decoder().decode
+_decode_plain = msgspec.json.Decoder().decode
 
 
 def read_plain(raw: bytes) -> Any:
@@ -129,92 +145,86 @@ def read_plain(raw: bytes) -> Any:
         return _decode_plain(mend_json(bytes(raw)))
 
 
-def reader(hint: Any) -> Reader:
-    """How to make a payload of this type from JSON; InvalidRequest if it does not fit, with the path of the bad field.
-
-    A hint that says nothing about JSON (none at all, `Any`, a class of the user's that nobody can build) gives plain values.
-    """
-    if hint is NOTHING or hint is Any or not is_readable(hint):
-        return read_plain
-    if is_pydantic_model(hint):
-        return _pydantic_reader(hint)
-    decode = msgspec.json.Decoder(hint, dec_hook=_from_plain).decode
-
-    def read(raw: bytes) -> Any:
-        try:
-            return decode(raw)
-        except msgspec.ValidationError as error:
-            if CALLER.encode() not in bytes(raw):
-                raise InvalidRequest(str(error)) from None
-        try:
-            return msgspec.convert(_without_caller(raw), hint, str_keys=True, dec_hook=_from_plain)
-        except msgspec.ValidationError as error:
-            raise InvalidRequest(str(error)) from None
-
-    return read
+def named_parameters(signature: Signature) -> list[inspect.Parameter]:
+    """Those that stand for one value each."""
+    return [each for each in signature.parameters if each.kind not in _VARIADIC]
 
 
-def converted(value: Any, hint: Any) -> Any:
-    """Plain values as a type that `is_readable`. Raises InvalidRequest, with the path of the bad field."""
-    try:
-        if is_pydantic_model(hint):
-            return _from_plain(hint, value)
-        return msgspec.convert(value, hint, str_keys=True, dec_hook=_from_plain)
-    except ValueError as error:  # msgspec's ValidationError is one
-        raise InvalidRequest(str(error)) from None
+def unknown_name(error: Exception) -> str:
+    """Why an annotation could not be evaluated, for whoever wrote it."""
+    if isinstance(error, NameError) and error.name:
+        return (
+            f"the name '{error.name}' is unknown there; a type that is only imported under TYPE_CHECKING, or that is a "
+            "local of another function, exists for the type checker alone"
+        )
+    return f"{type(error).__name__}: {error}"
 
 
-def _pydantic_reader(model: Any) -> Reader:
-    def read(raw: bytes) -> Any:
-        try:
-            return model.model_validate_json(bytes(raw))
-        except ValueError as error:
-            if CALLER.encode() not in bytes(raw):
-                raise InvalidRequest(pydantic_problem(error)) from None
-        try:
-            return model.model_validate_json(msgspec.json.encode(_without_caller(raw)))
-        except ValueError as error:
-            raise InvalidRequest(pydantic_problem(error)) from None
-
-    return read
+def _shown(annotation: Any) -> str:
+    text = getattr(annotation, "__forward_arg__", annotation)  # of a ForwardRef
+    return repr(text) if isinstance(text, str) else str(text)
 
 
-def _without_caller(raw: bytes) -> Any:
-    """The payload as the caller sent it, for types that refuse members they do not know."""
-    value = read_plain(raw)
-    if isinstance(value, dict):
-        value.pop(CALLER, None)
-    return value
+# -- where names are looked up ------------------------------------------------------------------------------------
 
 
-def is_readable(hint: Any) -> bool:
-    """Whether values of this type can be made from JSON."""
-    if is_pydantic_model(hint):
-        return True
-    try:
-        described = msgspec.inspect.type_info(hint)
-        msgspec.json.Decoder(hint, dec_hook=_from_plain)
-    except Exception:  # a hint that msgspec cannot follow, e.g. a union of two plain classes
-        return False
-    return all(is_pydantic_model(each) for each in custom_types(described))
+def _namespaces(function: Callable[..., Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The globals of the function that was written, and the names that it sees besides: those of the functions and
+    classes around it, as far as they are still there."""
+    target = _written(function)
+    if inspect.isclass(target):
+        return vars(sys.modules.get(target.__module__, typing)), vars(target)
+    written_in: dict[str, Any] = getattr(target, "__globals__", {})
+    seen: dict[str, Any] = {}
+    for around in _enclosing(target, written_in):
+        seen |= around
+    for each in getattr(target, "__type_params__", ()):
+        seen[each.__name__] = each
+    return written_in, seen
 
 
-def custom_types(described: object) -> list[Any]:
-    """The types that msgspec leaves to a hook, anywhere inside."""
-    return [each.cls for each in parts(described) if isinstance(each, msgspec.inspect.CustomType)]
+def _written(function: Any) -> Any:
+    """Behind partials, bound methods, decorators that say what they wrap, and objects that can be called."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif not inspect.isroutine(function) and not inspect.isclass(function):
+            function = type(function).__call__
+            if not inspect.isfunction(function):
+                return function
+        else:
+            return function
 
 
-def parts(described: object) -> list[object]:
-    """What `msgspec.inspect` says of a type and of all types inside it."""
-    found: dict[int, object] = {}
-    rest = [described]
-    while rest:
-        each = rest.pop()
-        if id(each) in found:
-            continue
-        found[id(each)] = each
-        if isinstance(each, msgspec.inspect.Type | msgspec.inspect.Field):
-            rest += [getattr(each, name) for name in each.__struct_fields__]
-        elif isinstance(each, list | tuple):
-            rest += each
-    return list(found.values())
+def _enclosing(function: Any, written_in: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Namespaces around a function, outermost first: running functions, by the name of the code, then its own closure."""
+    *around, _ = getattr(function, "__qualname__", "").split(".")
+    frames = _frames_of(written_in)
+    found: Any = None
+    for depth, name in enumerate(around, 1):
+        if name == "<locals>":
+            local = frames.get(".".join(around[: depth - 1]), {})
+            yield local
+            found = local
+        else:
+            found = found.get(name) if isinstance(found, Mapping) else getattr(found, name, None)
+            found = written_in.get(name) if depth == 1 else found
+            if inspect.isclass(found):
+                yield vars(found)
+    if inspect.isfunction(function):
+        yield inspect.getclosurevars(function).nonlocals
+
+
+def _frames_of(module: dict[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The locals of the functions of a module that are running on this thread, by qualified name; the innermost wins."""
+    found: dict[str, Mapping[str, Any]] = {}
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals is module:
+            found.setdefault(frame.f_code.co_qualname, frame.f_locals)
+        frame = frame.f_back
+    return found

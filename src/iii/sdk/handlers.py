@@ -6,9 +6,11 @@ from typing import Any
 
 from msgspec import Raw
 
+from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import NULL, InvokeFunction
-from iii.sdk.annotations import NOTHING, Hints, declares_more_than_json, read_plain, reader
-from iii.sdk.channels import ChannelDoor, materialized
+from iii.sdk.annotations import NOTHING, Hints, read_plain
+from iii.sdk.channels import ChannelDoor, ChannelEnd, materialized
+from iii.sdk.typed import declares_more_than_json, payload_reader
 
 
 class Handler:
@@ -24,9 +26,7 @@ class Handler:
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
         )
-        self._read = reader(hints.payload)
-        if self._read is read_plain:
-            self._read = plain_with_channels(channels)
+        self._read = _reader(hints.payload, channels)
         self._takes_payload = hints.takes_payload
         self._default = hints.payload_default
         self._metadata_by_keyword = hints.metadata_by_keyword
@@ -37,6 +37,8 @@ class Handler:
             and not (hints.metadata_by_keyword or hints.metadata_by_position)
         )
         self.declares_result = declares_more_than_json(hints.result)
+        self._read_metadata = payload_reader(hints.metadata) or read_plain
+        self._metadata_default = hints.metadata_default
 
     def call(self, message: InvokeFunction) -> Any:
         """Call it; the result, or what has to be awaited for it. Raises what it raises, and InvalidRequest."""
@@ -49,10 +51,34 @@ class Handler:
         else:
             arguments = (self._read(message.data),)
         if self._metadata_by_position:
-            arguments = (*arguments, _metadata(message.metadata))
+            arguments = (*arguments, self._metadata(message.metadata))
         if self._metadata_by_keyword:
-            return self.function(*arguments, metadata=_metadata(message.metadata))
+            return self.function(*arguments, metadata=self._metadata(message.metadata))
         return self.function(*arguments)
+
+    def _metadata(self, raw: Raw) -> Any:
+        """A call without it gives the handler's default, or None."""
+        if raw == NULL:
+            return self._metadata_default
+        try:
+            return self._read_metadata(raw)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"metadata: {error.message}") from None
+
+
+def _reader(hint: Any, channels: ChannelDoor) -> Callable[[bytes], Any]:
+    """Raises TypeError: values of this type cannot be made from JSON."""
+    plain = plain_with_channels(channels)
+    if not (isinstance(hint, type) and issubclass(hint, ChannelEnd)):
+        return payload_reader(hint) or plain
+
+    def read_end(raw: bytes) -> Any:
+        end = plain(raw)
+        if not isinstance(end, hint):
+            raise InvalidRequest(f"Expected the reference of a {hint.__name__} - at `$`")
+        return end
+
+    return read_end
 
 
 def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:
@@ -63,7 +89,3 @@ def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:
         return materialized(value, door) if b'"channel_id"' in bytes(raw) else value
 
     return read
-
-
-def _metadata(raw: Raw) -> Any:
-    return read_plain(raw)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+import msgspec
+
 from iii.protocol.errors import InvalidRequest
-from iii.sdk.annotations import NOTHING, declares_more_than_json, resolved_hints
+from iii.sdk.annotations import NOTHING, Signature
 from iii.sdk.channels import ChannelError, ChannelWriter
 from iii.sdk.encoding import encode_declared
 from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
-from iii.sdk.http_parameters import Parameter, Source, parameters_of, values
+from iii.sdk.http_parameters import Parameter, Source, has_content, parameters_of, refuse_unreadable_body, values
 from iii.sdk.schema import DIALECT, Schema, components
+from iii.sdk.typed import declares_more_than_json, typed
 
 _GROUPS = (Source.PATH, Source.QUERY, Source.HEADER)
-_BYTES = {"content-type": "application/octet-stream"}
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
+_WITHOUT_BODY = (204, 304)
+_UPLOAD: Schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+_STREAMED: Schema = {
+    "type": "object",
+    "properties": {"body": {"contentMediaType": "*/*"}, "status_code": {"type": "integer"}},
+    "required": [],
+    "$schema": DIALECT,
+}
 
 
 class HttpHandler:
@@ -34,6 +46,7 @@ class HttpHandler:
         sources = {each.source for each in self._parameters}
         self._streams = Source.RESPONSE in sources
         self._reads_body = Source.RAW_BODY in sources
+        self._takes_json = Source.BODY in sources
         is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
         )
@@ -44,8 +57,8 @@ class HttpHandler:
         self.serve: Callable[..., Any] = self._async() if is_async else self._sync()
         self.serve.__doc__ = function.__doc__
         self.request_format = _request_format(self._parameters)
-        result = resolved_hints(function).get("return", NOTHING)
-        self.response_format = _response_format(result)
+        result = Signature(function).result()
+        self.response_format = _STREAMED if self._streams else _response_format(result)
         self._declares = declares_more_than_json(result)
 
     def _async(self) -> Callable[[Any], Awaitable[Any]]:
@@ -56,30 +69,44 @@ class HttpHandler:
             try:
                 if self._reads_body:
                     others[Source.RAW_BODY] = await request.read()
+                if self._takes_json and request.body is None:
+                    await refuse_unreadable_body(request)
                 positional, named = values(self._parameters, request, others)
             except InvalidRequest as error:
                 return _bad_request(error)
             if self._streams:
                 return await _streamed(self._function(*positional, **named), response)
-            result = await self._function(*positional, **named)
-            return await _sent(result, response) if _is_bytes(result) else _result(result, self._declares)
+            return await _answered(await self._function(*positional, **named), response, self._declares)
 
         return serve
 
     def _sync(self) -> Callable[[Any], Any]:
         def serve(payload: Any) -> Any:
             request = _request(payload)
+            response = StreamResponse(payload["response"])
+            if self._takes_json and request.body is None and has_content(request):
+                return self._looked_at(request, response)
             try:
                 positional, named = values(self._parameters, request, {Source.REQUEST: request})
             except InvalidRequest as error:
                 return _bad_request(error)
             result = self._function(*positional, **named)
-            response = StreamResponse(payload["response"])
             if inspect.isawaitable(result):  # a lambda around an async function
                 return _awaited(result, response, self._declares)
             return _sent(result, response) if _is_bytes(result) else _result(result, self._declares)
 
         return serve
+
+    async def _looked_at(self, request: HttpRequest, response: StreamResponse) -> Any:
+        """A request with a body that is null, or nothing that could be read: only the loop can look which."""
+        try:
+            await refuse_unreadable_body(request)
+            positional, named = values(self._parameters, request, {Source.REQUEST: request})
+        except InvalidRequest as error:
+            return _bad_request(error)
+        result = await asyncio.to_thread(self._function, *positional, **named)
+        outcome = await result if inspect.isawaitable(result) else result
+        return await _answered(outcome, response, self._declares)
 
 
 def _request(payload: Any) -> HttpRequest:
@@ -93,8 +120,11 @@ def _request(payload: Any) -> HttpRequest:
 
 
 async def _awaited(result: Awaitable[Any], response: StreamResponse, declared: bool) -> Any:
-    found = await result
-    return await _sent(found, response) if _is_bytes(found) else _result(found, declared)
+    return await _answered(await result, response, declared)
+
+
+async def _answered(result: Any, response: StreamResponse, declared: bool) -> Any:
+    return await _sent(result, response) if _is_bytes(result) else _result(result, declared)
 
 
 def _bad_request(error: InvalidRequest) -> dict[str, Any]:
@@ -104,11 +134,18 @@ def _bad_request(error: InvalidRequest) -> dict[str, Any]:
 
 def _result(result: Any, declared: bool) -> dict[str, Any]:
     """What the engine makes a response of (03 A7); nothing at all is 204."""
-    answer: dict[str, Any] = {"status_code": 204 if result is None else 200}
-    body = result
-    if isinstance(result, HttpResponse):
-        answer, body = {"status_code": result.status_code, "headers": dict(result.headers)}, result.body
-    return answer if body is None else {**answer, "body": encode_declared(body) if declared else body}
+    if not isinstance(result, HttpResponse):
+        return {"status_code": 204} if result is None else {"status_code": 200, "body": _body(result, declared)}
+    headers = dict(result.headers)
+    if result.body is not None:
+        return {"status_code": result.status_code, "headers": headers, "body": _body(result.body, declared)}
+    if result.status_code not in _WITHOUT_BODY and not any(name.lower() == "content-type" for name in headers):
+        headers |= _TEXT  # beside a type of its own an empty text is an empty body
+    return {"status_code": result.status_code, "headers": headers, "body": ""}
+
+
+def _body(body: Any, declared: bool) -> Any:
+    return encode_declared(body) if declared else body
 
 
 def _is_bytes(result: Any) -> bool:
@@ -118,14 +155,7 @@ def _is_bytes(result: Any) -> bool:
 async def _sent(result: Any, stream: StreamResponse) -> None:
     """Bytes go through the response's channel: a result is JSON."""
     response = result if isinstance(result, HttpResponse) else HttpResponse(body=result)
-    content: bytes = response.body
-    headers: dict[str, str | list[str]] = {name.lower(): value for name, value in response.headers.items()}
-
-    async def send() -> None:
-        await stream.start(response.status_code, {**_BYTES, **headers, "content-length": str(len(content))})
-        await stream.write(content)
-
-    await _streamed(send(), stream)
+    await _streamed(stream.send_whole(response, response.body), stream)
 
 
 async def _streamed(work: Awaitable[Any], response: StreamResponse) -> None:
@@ -146,31 +176,58 @@ async def _streamed(work: Awaitable[Any], response: StreamResponse) -> None:
 
 
 def _request_format(parameters: list[Parameter]) -> Schema | None:
-    typed = [each for each in parameters if each.source in (*_GROUPS, Source.BODY)]
-    schemas, definitions = components([each.hint for each in typed])
+    described = [each for each in parameters if each.source in (*_GROUPS, Source.BODY)]
+    schemas, definitions = components([each.kind for each in described])
     properties: dict[str, Any] = {}
     required: list[str] = []
-    for each, described in zip(typed, schemas, strict=True):
+    for each, schema in zip(described, schemas, strict=True):
         if each.source is Source.BODY:
             members, needed = properties, required
         else:
             group = properties.setdefault(each.source.value[0], {"type": "object", "properties": {}, "required": []})
             members, needed = group["properties"], group["required"]
         key = "body" if each.source is Source.BODY else each.key
-        members[key] = described
+        members[key] = _with_default(schema, each.default)
         if each.default is NOTHING:
             needed.append(key)
+    if any(each.source is Source.RAW_BODY for each in parameters):
+        properties[Source.RAW_BODY.value[0]] = _UPLOAD
     return _object(properties, required, definitions)
 
 
+def _with_default(schema: Schema, default: Any) -> Schema:
+    if default is NOTHING or default is None:
+        return schema
+    try:
+        return {**schema, "default": msgspec.json.decode(encode_declared(default))}
+    except TypeError:  # it has no form in JSON
+        return schema
+
+
 def _response_format(hint: Any) -> Schema | None:
-    """Of what is a JSON body; not of the other things that may be returned instead."""
+    """Body and status of what the annotation names: None is 204, bytes are another body, an HttpResponse can be anything."""
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    bodies = [each for each in members if each not in (NOTHING, None, type(None), bytes, HttpResponse)]
-    if not bodies:
+    if NOTHING in members or Any in members:
         return None
-    (described,), definitions = components([Union[tuple(bodies)]])  # noqa: UP007 - of as many as there are
-    return _object({"body": described}, ["body"], definitions) if described else None
+    bodies = [each for each in members if each not in (None, type(None), bytes, HttpResponse)]
+    properties: dict[str, Any] = {}
+    definitions: Schema = {}
+    if bodies:
+        try:
+            (described,), definitions = components([typed(Union[tuple(bodies)])])  # noqa: UP007 - of as many as there are
+        except TypeError:  # nobody can make it from JSON; it may still have a form there
+            described = {}
+        properties["body"] = described
+    elif bytes in members:
+        properties["body"] = _UPLOAD
+    statuses = [200] * (len(properties)) + [204] * (None in members or type(None) in members)
+    if HttpResponse in members:
+        properties["status_code"] = {"type": "integer"}
+    elif statuses != [200]:
+        properties["status_code"] = {"enum": statuses}
+    elif not properties["body"]:
+        return None
+    return _object(properties, ["body"] if "status_code" not in properties else [], definitions)
 
 
 def _object(properties: Mapping[str, Any], required: list[str], definitions: Schema) -> Schema | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from iii.sdk.encoding import encode_value
 
 HeaderValues = Mapping[str, str | list[str]]
 
+_BYTES = {"content-type": "application/octet-stream"}
 _EVENTS = {"content-type": "text/event-stream", "cache-control": "no-cache"}
 
 
@@ -60,13 +62,21 @@ class HttpResponse:
     """What a handler returns that means more than 200 and a JSON body.
 
     Attributes:
+        status_code: 200 to 599.
         body: sent as JSON; beside a content type of another kind a str is sent as it is. `bytes` are sent as they are.
+            None is an empty body (``b"null"`` is a JSON null).
         headers: a list sends its name once for each value.
+
+    Raises:
+        ValueError, TypeError: HTTP does not have such a status or header.
     """
 
     status_code: int = 200
     body: Any = None
     headers: HeaderValues = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_head(self.status_code, self.headers)
 
 
 class StreamResponse:
@@ -88,11 +98,18 @@ class StreamResponse:
         return self._left or self._writer.broken
 
     async def start(self, status_code: int = 200, headers: HeaderValues | None = None) -> None:
-        """Say status (200 to 599) and headers; before the first bytes, which otherwise go with a bare 200.
+        """Send status (200 to 599) and headers at once; without it the first bytes go with a bare 200.
 
         Raises:
-            RuntimeError: it has started. ChannelError: the client has left.
+            ValueError, TypeError: HTTP does not have such a status or header. RuntimeError: it has started.
+            ChannelError: the client has left.
         """
+        await self._announce(status_code, headers)
+        await self.write(b"")  # the engine holds the head back until the first frame of the body (03 A6.2)
+
+    async def _announce(self, status_code: int = 200, headers: HeaderValues | None = None) -> None:
+        """As `start`, but status and headers leave with the first bytes."""
+        _check_head(status_code, headers or {})
         if self._started:
             raise RuntimeError("the response has started: status and headers are sent before the first bytes, once")
         self._started = True
@@ -122,7 +139,7 @@ class StreamResponse:
         """
         text = server_sent_event(data, event, id, retry_ms)
         if not self._started:
-            await self.start(headers=_EVENTS)
+            await self._announce(headers=_EVENTS)
         await self.write(text)
 
     async def close(self) -> None:
@@ -133,12 +150,44 @@ class StreamResponse:
         """Cut it off, so that the client does not take it for complete. Done for a handler that raises."""
         self._writer.abort()
 
+    async def send_whole(self, response: HttpResponse, content: bytes) -> None:
+        """Send a response whose body is complete; the head leaves with the body. Raises as `start`."""
+        headers: dict[str, str | list[str]] = {name.lower(): value for name, value in response.headers.items()}
+        await self._announce(response.status_code, {**_BYTES, **headers, "content-length": str(len(content))})
+        await self.write(content)
+
     async def _message(self, message: dict[str, Any]) -> None:
         try:
             await self._writer.send_message(json.dumps(message))
         except ChannelError:
             self._left = True
             raise
+
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
+def _check_head(status_code: object, headers: object) -> None:
+    """Raises ValueError, TypeError: the engine would leave it out, or answer 200."""
+    if not isinstance(status_code, int) or isinstance(status_code, bool):
+        raise TypeError(f"status_code must be an int, got {status_code!r}")
+    if not 200 <= status_code <= 599:
+        raise ValueError(f"status_code must be from 200 to 599, got {status_code}")
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a dict, got {type(headers).__name__}")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a valid header name")
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, str):
+                raise TypeError(
+                    f"the value of header '{name}' must be a str or a list of them, got {type(each).__name__}"
+                )
+            if not _VALUE.fullmatch(each):
+                raise ValueError(
+                    f"the value of header '{name}' has a line break, or a character that HTTP does not allow"
+                )
 
 
 def server_sent_event(data: Any, event: str | None = None, id: str | None = None, retry_ms: int | None = None) -> str:

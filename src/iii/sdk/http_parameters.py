@@ -16,11 +16,17 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 
 from iii.protocol.errors import InvalidRequest
-from iii.sdk.annotations import NOTHING, converted, is_readable, resolved_hints
+from iii.protocol.json_text import nests_deeper_than
+from iii.protocol.limits import NESTING_LEVELS
+from iii.protocol.media_types import is_json
+from iii.sdk.annotations import NOTHING, Signature, named_parameters
 from iii.sdk.http_messages import HttpRequest, StreamResponse
+from iii.sdk.typed import Typed, typed
 
 _PATH_NAMES = re.compile(r"/(?:[:*]([^/]+)|\{\*?([^/{}]+)\})")
 _GOT = re.compile(r", got `\w+`$")
+_AT = re.compile(r" - at `\$[^`]*`")
+_AT_BYTE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
 _SHOWN = 80  # characters of a value in an error
 
 
@@ -56,20 +62,21 @@ class Parameter:
 
     Attributes:
         key: what the value is called in the request.
+        kind: how to make its value; None for one that is given as it is.
         default: `NOTHING` if the request must have it.
     """
 
     name: str
     source: Source
     key: str
-    hint: Any
+    kind: Typed | None
     default: Any
     positional: bool
 
     def value(self, request: HttpRequest) -> Any:
         """Out of a request. Raises InvalidRequest."""
         if self.source is Source.BODY:
-            return self._body(request.body)
+            return self._body(request)
         group, called = self.source.value
         path = f"at `$.{group}.{self.key}`"
         text: str | None = getattr(request, group).get(self.key)
@@ -77,33 +84,40 @@ class Parameter:
             if self.default is not NOTHING:
                 return self.default
             raise InvalidRequest(f"missing {called} '{self.key}' - {path}")
+        if self.kind is None:
+            return text
         try:
-            return msgspec.convert(text, self.hint, strict=False)
-        except msgspec.ValidationError as error:
-            value = "" if self.source is Source.HEADER else f", got {text[:_SHOWN]!r}"  # a header may be a secret
-            raise InvalidRequest(f"{called} '{self.key}': {_GOT.sub('', str(error))}{value} - {path}") from None
+            return self.kind.from_text(text)
+        except InvalidRequest as error:
+            said = _GOT.sub("", _AT.sub("", error.message))
+            # a header may be a secret; and what is said of an enum has the value already
+            shown = "" if self.source is Source.HEADER or repr(text) in said else f", got {text[:_SHOWN]!r}"
+            raise InvalidRequest(f"{called} '{self.key}': {said}{shown} - {path}") from None
 
-    def _body(self, sent: Any) -> Any:
+    def _body(self, request: HttpRequest) -> Any:
+        sent = request.body
         if sent is None and self.default is not NOTHING:
             return self.default
+        if self.kind is None:
+            return sent
         try:
-            return converted(sent, self.hint)
+            return self.kind.from_plain(sent)
         except InvalidRequest as error:
-            if sent is None:
-                raise InvalidRequest("a JSON body with content-type application/json is needed - at `$.body`") from None
-            text, at, path = error.message.rpartition(" - at `$")
-            raise InvalidRequest(f"{text} - at `$.body{path}" if at else f"{path} - at `$.body`") from None
+            if sent is None and not has_content(request):
+                raise InvalidRequest("a JSON body is needed, and the request has no body - at `$.body`") from None
+            rooted = error.message.replace(" - at `$", " - at `$.body")
+            raise InvalidRequest(rooted if " - at `$" in rooted else f"{rooted} - at `$.body`") from None
 
 
 def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
     """Of a handler for a route.
 
     Raises:
-        TypeError: it cannot be told where one comes from, or two want the body.
+        TypeError: it cannot be told where one comes from, its hint cannot be kept, or two want the body.
     """
-    hints = resolved_hints(handler, include_extras=True)
+    signature = Signature(handler)
     names = {first or second for first, second in _PATH_NAMES.findall(f"/{path.removeprefix('/')}")}
-    found = [_parameter(each, hints.get(each.name, NOTHING), names) for each in _signature(handler)]
+    found = [_parameter(each, signature.hint(each), names) for each in named_parameters(signature)]
     bodies = [each.name for each in found if each.source in (Source.BODY, Source.RAW_BODY)]
     if len(bodies) > 1:
         raise TypeError(
@@ -113,44 +127,39 @@ def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
     return found
 
 
-def _signature(handler: Callable[..., Any]) -> list[inspect.Parameter]:
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [each for each in inspect.signature(handler).parameters.values() if each.kind not in variadic]
-
-
 def _parameter(parameter: inspect.Parameter, hint: Any, path_names: set[str]) -> Parameter:
     name, key = parameter.name, parameter.name
     if hint is NOTHING:
-        if parameter.annotation is not NOTHING:
-            raise TypeError(
-                f"the annotation {parameter.annotation!r} of parameter '{name}' names something unknown there"
-            )
         if name not in path_names:
             raise TypeError(
                 f"parameter '{name}' is not in the path and has no annotation: annotate it with iii.HttpRequest for the "
                 "whole request, a class for the JSON body, or str, int, … for a query parameter"
             )
         hint = str
-    mark = _mark(hint)
-    if hint is HttpRequest:
-        source = Source.REQUEST
-    elif hint is StreamResponse:
-        source = Source.RESPONSE
-    elif isinstance(mark, Header):
-        source, key = Source.HEADER, (mark.name or name.replace("_", "-")).lower()
-    elif isinstance(mark, Query):
-        source, key = Source.QUERY, mark.name or name
-    elif name in path_names:
-        source = Source.PATH
-    elif _bare(hint) is bytes:
-        source = Source.RAW_BODY
-    else:
-        source = Source.QUERY if is_scalar(hint) else Source.BODY
-    if source in (Source.PATH, Source.QUERY, Source.HEADER) and not is_scalar(hint):
-        raise TypeError(f"parameter '{name}' is a {source.value[1]}, whose text makes no {hint!r}")
-    if source is Source.BODY and hint is not Any and not is_readable(hint):
-        raise TypeError(f"parameter '{name}' cannot be made from JSON: {hint!r} is no type that says how")
-    return Parameter(name, source, key, hint, parameter.default, parameter.kind is parameter.POSITIONAL_ONLY)
+    given = {HttpRequest: Source.REQUEST, StreamResponse: Source.RESPONSE, bytes: Source.RAW_BODY}
+    mark, kind = _mark(hint), None
+    source = (
+        None
+        if mark is not None or name in path_names
+        else next((given[each] for each in given if each is _bare(hint)), None)
+    )
+    if source is None:
+        try:
+            kind = typed(hint)
+        except TypeError as error:
+            raise TypeError(f"parameter '{name}': {error}") from None
+        scalar = kind is not None and kind.is_scalar
+        if isinstance(mark, Header):
+            source, key = Source.HEADER, (mark.name or name.replace("_", "-")).lower()
+        elif isinstance(mark, Query):
+            source, key = Source.QUERY, mark.name or name
+        elif name in path_names:
+            source = Source.PATH
+        else:
+            source = Source.QUERY if scalar else Source.BODY
+        if source is not Source.BODY and kind is not None and not scalar:
+            raise TypeError(f"parameter '{name}' is a {source.value[1]}, whose text cannot become {hint!r}")
+    return Parameter(name, source, key, kind, parameter.default, parameter.kind is parameter.POSITIONAL_ONLY)
 
 
 def _mark(hint: Any) -> Header | Query | None:
@@ -168,41 +177,62 @@ def _bare(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-_SCALARS = (
-    msgspec.inspect.StrType, msgspec.inspect.IntType, msgspec.inspect.FloatType, msgspec.inspect.BoolType,
-    msgspec.inspect.DateTimeType, msgspec.inspect.DateType, msgspec.inspect.TimeType, msgspec.inspect.TimeDeltaType,
-    msgspec.inspect.UUIDType, msgspec.inspect.DecimalType, msgspec.inspect.EnumType, msgspec.inspect.LiteralType,
-    msgspec.inspect.NoneType,
-)  # fmt: skip
-
-
-def is_scalar(hint: Any) -> bool:
-    """Whether one text can be such a value: strings, numbers, booleans, dates, UUIDs, enums and choices of them."""
-    try:
-        described = msgspec.inspect.type_info(hint)
-    except TypeError:
-        return False
-    return _is_scalar(described)
-
-
-def _is_scalar(described: msgspec.inspect.Type) -> bool:
-    if isinstance(described, msgspec.inspect.Metadata):
-        return _is_scalar(described.type)
-    if isinstance(described, msgspec.inspect.UnionType):
-        return all(map(_is_scalar, described.types))
-    return isinstance(described, _SCALARS)
-
-
 def values(
     parameters: list[Parameter], request: HttpRequest, others: Mapping[Source, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """What to call the handler with, positional and by name. Raises InvalidRequest."""
+    """What to call the handler with, positional and by name. Raises InvalidRequest: all that is wrong."""
     positional: list[Any] = []
     named: dict[str, Any] = {}
+    problems: list[str] = []
     for each in parameters:
-        value = others[each.source] if each.source in others else each.value(request)
+        try:
+            value = others[each.source] if each.source in others else each.value(request)
+        except InvalidRequest as error:
+            problems.append(error.message)
+            continue
         if each.positional:
             positional.append(value)
         else:
             named[each.name] = value
+    if problems:
+        raise InvalidRequest("; ".join(problems))
     return positional, named
+
+
+# -- a body that is not there -------------------------------------------------------------------------------------
+
+
+def has_content(request: HttpRequest) -> bool:
+    """Whether the client sent bytes as a body, as far as the head says."""
+    headers = request.headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0").strip("0") != ""
+
+
+async def refuse_unreadable_body(request: HttpRequest) -> None:
+    """Of a request whose `body` is None: return if it has none, or a JSON null. Raises InvalidRequest, saying what is wrong."""
+    if not has_content(request):
+        return
+    content_type = request.headers.get("content-type")
+    if not is_json(content_type):
+        told = "the request has no content-type" if content_type is None else f"got {content_type[:_SHOWN]!r}"
+        raise InvalidRequest(f"a body with content-type application/json is needed, {told} - at `$.body`")
+    content = await request.read()
+    if problem := _json_problem(content):
+        raise InvalidRequest(f"{problem} - at `$.body`")
+
+
+def _json_problem(content: bytes) -> str | None:
+    if not content:
+        return None
+    try:
+        content.decode()
+        if nests_deeper_than(content, NESTING_LEVELS):
+            return f"the body is nested deeper than {NESTING_LEVELS} levels"
+        msgspec.json.decode(content)
+    except UnicodeDecodeError as error:
+        return f"the body is not valid JSON: it is not UTF-8 at byte {error.start}"
+    except msgspec.DecodeError as error:
+        found = _AT_BYTE.fullmatch(str(error))
+        reason, at = found.groups() if found else ("it ends too soon", str(len(content)))
+        return f"the body is not valid JSON: {reason} at byte {at}"
+    return None

@@ -33,7 +33,8 @@ from iii.sdk.requests import (
     target_namespace,
     warn_of_unknown_keys,
 )
-from iii.sdk.schema import schema
+from iii.sdk.schema import Schema, schema
+from iii.sdk.typed import typed
 
 _FUNCTION_KEYS = frozenset(FunctionInput.__annotations__)
 _TRIGGER_KEYS = frozenset(TriggerInput.__annotations__)
@@ -80,11 +81,15 @@ class Registrar:
             message.invocation = handler
             function = Function(_encode(message), None)
         elif callable(handler):
-            hints = Hints(handler)
+            try:
+                hints = Hints(handler)
+                served = Handler(handler, hints, self._channels)
+            except TypeError as error:
+                raise TypeError(f"the handler of '{function_id}' cannot be registered: {error}") from None
             _check_parameters(function_id, hints)
             if schemas:
                 _describe(message, handler, hints)
-            function = Function(_encode(message), Handler(handler, hints, self._channels))
+            function = Function(_encode(message), served)
         else:
             raise TypeError(
                 "handler_or_invocation must be callable or HttpInvocationConfig, got " + type(handler).__name__
@@ -177,14 +182,22 @@ def _format(wanted: Any) -> Any:
     """A schema as given, or made of a type."""
     if wanted is None or isinstance(wanted, dict):
         return _or_absent(wanted)
-    return _or_absent(schema(wanted))
+    return _or_absent(schema(typed(wanted)))
+
+
+def _schema(hint: Any) -> Schema | None:
+    """None for what nobody can make from JSON: as a result it may still have a form there."""
+    try:
+        return schema(typed(hint))
+    except TypeError:
+        return None
 
 
 def _describe(message: RegisterFunction, handler: Callable[..., Any], hints: Hints) -> None:
     if message.request_format is NULL:
-        message.request_format = _or_absent(schema(hints.payload))
+        message.request_format = _or_absent(_schema(hints.payload))
     if message.response_format is NULL:
-        message.response_format = _or_absent(schema(hints.result))
+        message.response_format = _or_absent(_schema(hints.result))
     if message.description is None:
         message.description = _first_line(handler)
 

@@ -1,21 +1,27 @@
-"""JSON Schema of a handler's payload and result, from its type hints (08 §9.6)."""
+"""JSON Schemas of types, by the library that reads them (08 §9.6)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from iii.sdk.annotations import NOTHING, is_pydantic_model, is_readable
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from iii.sdk.typed import Typed
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = "#/$defs/{name}"
+_MODEL_REFERENCE = "#/$defs/{model}"
+_MODEL = "model:"  # before the name of a definition that is not msgspec's
 
 Schema = dict[str, Any]
 
 
-def schema(hint: Any) -> Schema | None:
-    """The schema of a type, with all definitions under the root's `$defs`; None if the hint says nothing about JSON."""
-    (root,), definitions = components([hint])
+def schema(kind: "Typed | None") -> Schema | None:
+    """The schema of a type, with all definitions under the root's `$defs`; None if there is nothing to say."""
+    (root,), definitions = components([kind])
     root = _inlined(root, definitions)
     if not root:
         return None
@@ -25,30 +31,82 @@ def schema(hint: Any) -> Schema | None:
     return root
 
 
-def components(hints: Sequence[Any]) -> tuple[list[Schema], Schema]:
-    """The schemas of several types and the definitions that they share; one that says nothing about JSON is ``{}``."""
-    definitions: Schema = {}
-
-    def of_pydantic(model: Any) -> Schema:
-        described: Schema = model.model_json_schema(ref_template="#/$defs/{model}")
-        definitions.update(described.pop("$defs", {}))
-        return described
-
-    plain = [hint for hint in hints if _says_something(hint) and not is_pydantic_model(hint)]
-    found, shared = msgspec.json.schema_components(plain, schema_hook=of_pydantic, ref_template=_REFERENCE)
-    roots = iter(found)
-    schemas = [
-        {} if not _says_something(hint) else of_pydantic(hint) if is_pydantic_model(hint) else next(roots)
-        for hint in hints
-    ]
-    definitions.update(shared)
-    return [_simplified(each) for each in schemas], {
-        name: _simplified(definitions[name]) for name in sorted(definitions)
-    }
+def components(kinds: Sequence["Typed | None"]) -> tuple[list[Schema], Schema]:
+    """The schemas of several types and the definitions that they share; ``{}`` for one that says nothing."""
+    shared: Schema = {}
+    roots = [{} if kind is None else merged(kind.schemas(), shared) for kind in kinds]
+    return [_simplified(each) for each in roots], {name: _simplified(shared[name]) for name in sorted(shared)}
 
 
-def _says_something(hint: Any) -> bool:
-    return hint is not NOTHING and hint is not Any and is_readable(hint)
+def merged(found: tuple[Schema, Schema], shared: Schema) -> Schema:
+    """Put definitions to others, and give back the root; if a name means something else there, all get a number."""
+    root, definitions = found
+    for number in count(1):
+        names = {name: name if number == 1 else f"{name}_{number}" for name in definitions}
+        moved = {names[name]: _renamed(each, names) for name, each in definitions.items()}
+        if all(shared.get(name, each) == each for name, each in moved.items()):
+            shared.update(moved)
+            renamed: Schema = _renamed(root, names)
+            return renamed
+    raise AssertionError("a number is free")
+
+
+def of_msgspec(hint: Any, inner: Callable[[Any], tuple[Schema, Schema] | None]) -> tuple[Schema, Schema]:
+    """`inner` describes a class that msgspec does not know; None for one made of a scalar."""
+    models: Schema = {}
+
+    def described(cls: Any) -> Schema:
+        found = inner(cls)
+        if found is None:
+            base = next(base for base in (str, int, float) if issubclass(cls, base))
+            return {"type": {str: "string", int: "integer", float: "number"}[base]}
+        root, definitions = found
+        names = {name: _MODEL + name for name in definitions}  # apart from those of msgspec, which come later
+        return merged(
+            (_renamed(root, names), {names[name]: _renamed(definitions[name], names) for name in names}), models
+        )
+
+    (root,), own = msgspec.json.schema_components([hint], schema_hook=described, ref_template=_REFERENCE)
+    names = {name: name.removeprefix(_MODEL) for name in models}
+    for name, plain in names.items():
+        if plain in own:
+            names[name] = f"{plain}_model"
+    definitions = {names.get(name, name): _renamed(each, names) for name, each in {**models, **own}.items()}
+    return _renamed(root, names), definitions
+
+
+def of_pydantic(adapter: "TypeAdapter[Any]") -> tuple[Schema, Schema]:
+    """Empty if there is a type in it that JSON Schema has no words for."""
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        found, shared = TypeAdapter.json_schemas([("root", "validation", adapter)], ref_template=_MODEL_REFERENCE)
+    except PydanticUserError:
+        return {}, {}
+    return found["root", "validation"], shared.get("$defs", {})
+
+
+def of_pydantic_1(pydantic: Any, hint: Any) -> tuple[Schema, Schema]:
+    """Of version 1."""
+    try:
+        root: Schema = pydantic.schema_of(hint, title="", ref_template=_MODEL_REFERENCE)
+    except Exception:  # it has no words for some types, and an exception of its own for each
+        return {}, {}
+    root.pop("title", None)
+    return root, root.pop("definitions", {})
+
+
+def _renamed(part: Any, names: dict[str, str]) -> Any:
+    """With references to definitions by their new names, in `$ref` and in the mapping of a discriminator."""
+    if isinstance(part, list):
+        return [_renamed(each, names) for each in part]
+    if isinstance(part, dict):
+        return {key: _renamed(value, names) for key, value in part.items()}
+    if isinstance(part, str) and part.startswith("#/$defs/"):
+        name = part.removeprefix("#/$defs/")
+        return f"#/$defs/{names.get(name, name)}"
+    return part
 
 
 def _inlined(root: Schema, definitions: Schema) -> Schema:

@@ -84,7 +84,7 @@ async def test_path_query_header_and_body_arrive_typed(site: Site) -> None:
         ("/t/1?page=1", {"name": 5}, "Expected `str`, got `int` - at `$.body.name`"),
         ("/t/1?page=1", {"name": "a", "x": 1}, "Object contains unknown field `x` - at `$.body`"),
         ("/t/1?page=1", [], "Expected `object`, got `array` - at `$.body`"),
-        ("/t/1?page=1", None, "a JSON body with content-type application/json is needed - at `$.body`"),
+        ("/t/1?page=1", None, "a JSON body is needed, and the request has no body - at `$.body`"),
     ],
 )
 async def test_what_does_not_fit_is_a_400_that_says_where(
@@ -360,8 +360,8 @@ async def test_openapi_shows_what_the_parameters_say(open_site: Open) -> None:
     operation = document["paths"]["/people/{id}"]["put"]
     assert operation["parameters"] == [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}},
-        {"name": "page", "in": "query", "required": False, "schema": {"type": "integer"}},
-        {"name": "x-token", "in": "header", "required": False, "schema": {"type": "string"}},
+        {"name": "page", "in": "query", "required": False, "schema": {"type": "integer", "default": 1}},
+        {"name": "x-token", "in": "header", "required": False, "schema": {"type": "string", "default": ""}},
     ]
     assert operation["requestBody"] == {
         "required": True,
@@ -372,3 +372,121 @@ async def test_openapi_shows_what_the_parameters_say(open_site: Open) -> None:
     schemas = document["components"]["schemas"]
     assert schemas["Person"]["properties"]["home"] == {"$ref": "#/components/schemas/Address"}
     assert schemas["Address"]["required"] == ["street"]
+
+
+JSON = "application/json"
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+@pytest.mark.parametrize(
+    ("content_type", "content", "message"),
+    [
+        (JSON, b"{bad", "the body is not valid JSON: object keys must be strings at byte 1"),
+        (JSON, b'{"name":', "the body is not valid JSON: it ends too soon at byte 8"),
+        (JSON, b'{"name": "\xff"}', "the body is not valid JSON: it is not UTF-8 at byte 10"),
+        (JSON, b"", "a JSON body is needed, and the request has no body"),
+        (JSON, b"null", "Expected `object`, got `null`"),
+        (JSON, b"[" * 501 + b"]" * 501, "the body is nested deeper than 500 levels"),
+        ("text/plain", b'{"name": "a"}', "a body with content-type application/json is needed, got 'text/plain'"),
+        (
+            None,
+            b'{"name": "a"}',
+            "a body with content-type application/json is needed, the request has no content-type",
+        ),
+    ],
+)
+async def test_http_M11_newcomer_M6_each_unreadable_body_has_its_own_text(
+    site: Site, content_type: str | None, content: bytes, message: str, asynchronous: bool
+) -> None:
+    if asynchronous:
+
+        @site.worker.http("POST", "/users")
+        async def create(user: NewUser) -> None: ...
+
+    else:
+
+        @site.worker.http("POST", "/users")
+        def create_in_a_thread(user: NewUser) -> None: ...
+
+    await site.settled()
+    options: dict[str, Any] = {"headers": {"content-type": content_type}} if content_type else {}
+    if content_type is None:
+        options["skip_auto_headers"] = ["content-type"]
+    assert await site.get("/users", "POST", data=content, **options) == (
+        400,
+        {"error": {"code": "invalid_request", "message": f"{message} - at `$.body`"}},
+    )
+
+
+async def test_http_M11_an_optional_body_is_not_an_excuse_for_a_broken_one(site: Site) -> None:
+    @site.worker.http("POST", "/users")
+    def create(user: NewUser | None = None) -> str:
+        return "nobody" if user is None else user.name
+
+    await site.settled()
+    json = {"content-type": JSON}
+    assert await site.get("/users", "POST") == (200, "nobody")
+    assert await site.get("/users", "POST", data=b"null", headers=json) == (200, "nobody")
+    assert (await site.get("/users", "POST", data=b"{", headers=json))[0] == 400
+
+
+async def test_http_M11_everything_that_is_wrong_is_told_at_once(site: Site) -> None:
+    class Color(enum.Enum):
+        RED = "red"
+
+    @site.worker.http("POST", "/t/:id")
+    async def take(id: int, color: Color, user: NewUser) -> None: ...
+
+    await site.settled()
+    _, answer = await site.get("/t/x?color=green", "POST", json={"name": 1})
+    assert answer["error"]["message"].split("; ") == [
+        "path parameter 'id': Expected `int`, got 'x' - at `$.path_params.id`",
+        "query parameter 'color': Invalid enum value 'green' - at `$.query_params.color`",
+        "Expected `str`, got `int` - at `$.body.name`",
+    ]
+
+
+async def test_bugs_6_bounds_of_pydantic_hold_in_paths_and_queries(site: Site) -> None:
+    @site.worker.http("GET", "/t/:id")
+    async def take(
+        id: Annotated[int, pydantic.Field(ge=1)], tag: Annotated[str, pydantic.Field(max_length=2)] = ""
+    ) -> Any:
+        return [id, tag]
+
+    await site.settled()
+    assert await site.get("/t/1?tag=ab") == (200, [1, "ab"])
+    assert await site.get("/t/0?tag=abc") == (
+        400,
+        {
+            "error": {
+                "code": "invalid_request",
+                "message": "path parameter 'id': Input should be greater than or equal to 1, got '0' - at `$.path_params.id`; "
+                "query parameter 'tag': String should have at most 2 characters, got 'abc' - at `$.query_params.tag`",
+            }
+        },
+    )
+
+
+async def test_a_response_without_a_body_is_empty(site: Site) -> None:
+    responses = [
+        iii.HttpResponse(302, None, {"location": "/there"}), iii.HttpResponse(), iii.HttpResponse(404, None, {"content-type": JSON}),
+        iii.HttpResponse(204), iii.HttpResponse(205), iii.HttpResponse(304), iii.HttpResponse(200, b""),
+    ]  # fmt: skip
+
+    @site.worker.http("GET", "/:number")
+    async def answer(number: int) -> iii.HttpResponse:
+        return responses[number]
+
+    await site.settled()
+    for number, response in enumerate(responses):
+        url = f"{site.url}/{number}"
+        async with site.browser.get(url, allow_redirects=False) as found:
+            assert (found.status, await found.read()) == (response.status_code, b"")
+            assert found.headers.get("location") == response.headers.get("location")
+
+    @site.worker.http("GET", "/null/")
+    async def null() -> iii.HttpResponse:
+        return iii.HttpResponse(200, b"null", {"content-type": JSON})
+
+    await site.settled()
+    assert await site.get("/null/") == (200, None)

@@ -352,6 +352,26 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
     assert len(fields["error_id"]) == 12
 
 
+async def test_http_S2_a_started_response_is_on_its_way_before_its_first_bytes(open_site: Open) -> None:
+    """And a quiet stream is no 504 (03 A6.2)."""
+    site = await open_site(default_timeout=300)
+    may_go_on = asyncio.Event()
+
+    @site.worker.http("GET", "/events")
+    async def events(response: iii.StreamResponse) -> None:
+        await response.start(201, {"content-type": "text/event-stream"})
+        await may_go_on.wait()
+        await response.send_event("late")
+
+    await site.settled()
+    client = await site.raw(b"GET /events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    async with client:
+        assert (await client.head()).startswith("HTTP/1.1 201")
+        await asyncio.sleep(0.5)  # longer than `default_timeout`: there is no event for what must not happen
+        may_go_on.set()
+        assert b"data: late" in await client.ended()
+
+
 async def test_http_M6_a_failure_after_the_end_of_the_response_is_logged_too(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -39,6 +39,11 @@ class Options(TypedDict):
     limit: int
 
 
+@dataclasses.dataclass
+class Corner:
+    z: int
+
+
 class Color(enum.Enum):
     RED = "red"
 
@@ -304,7 +309,7 @@ def test_08_check_31_models_structs_and_dataclasses_are_encoded(registered: Regi
         (dict[str, Any], {"a": 1, "_caller_worker_id": "w"}, {"a": 1, "_caller_worker_id": "w"}),
         (Any, [1], [1]),
         (int | str, "x", "x"),
-        (threading.Thread, {"a": 1}, {"a": 1}),
+        (Point | Corner, {"z": 1}, Corner(1)),
     ],
 )
 def test_a_payload_arrives_as_its_annotation_says(registered: Register, hint: Any, data: Any, received: Any) -> None:
@@ -319,6 +324,32 @@ def test_a_payload_arrives_as_its_annotation_says(registered: Register, hint: An
     assert got == [received]
 
 
+def test_bugs_6_what_cannot_be_kept_is_refused_when_it_is_registered(worker: iii.Worker) -> None:
+    def opaque(data: threading.Thread) -> None: ...
+    def unknown(data: "Somewhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+    def metadata(data: int, metadata: threading.Thread) -> None: ...
+
+    refused: list[tuple[Any, str]] = [
+        (opaque, "cannot be made from JSON"),
+        (unknown, "'Somewhere' is unknown"),
+        (metadata, "Thread"),
+    ]
+    for handler, reason in refused:
+        with pytest.raises(TypeError, match=f"the handler of 'f' cannot be registered: .*{reason}"):
+            worker.register_function("f", handler)
+
+
+def test_bugs_6_metadata_is_what_its_hint_says(registered: Register) -> None:
+    def handler(data: int, metadata: User | None = None) -> Any:
+        return metadata
+
+    registered(handler)
+    assert registered.call(1)["result"] is None
+    assert registered.call(1, invocation_id="2", metadata={"name": "a", "age": 1})["result"]["name"] == "a"
+    error = registered.call(1, invocation_id="3", metadata={"name": 1})["error"]
+    assert (error["code"], error["message"]) == ("invalid_request", "metadata: Expected `str`, got `int` - at `$.name`")
+
+
 @pytest.mark.parametrize(
     ("hint", "data", "path"),
     [
@@ -330,7 +361,7 @@ def test_a_payload_arrives_as_its_annotation_says(registered: Register, hint: An
         (Options, {}, "limit"),
         (Order, {"items": [{"name": "a", "count": 0}], "_caller_worker_id": "w"}, "$.items[0].count"),
         (Order, {"items": [], "other": 1}, "$.other"),
-        (list[Item], [{"name": "a"}], "$.count"),
+        (list[Item], [{"name": "a"}], "$[0].count"),
         (Color, "blue", "blue"),
     ],
 )

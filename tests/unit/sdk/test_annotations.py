@@ -1,12 +1,13 @@
 """What signatures say (08 §7.2, §9.6)."""
 
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 import pytest
 
-from iii.sdk.annotations import NOTHING, Hints, pydantic_problem, read_plain, reader
+from iii.sdk.annotations import NOTHING, Hints, read_plain
+from iii.sdk.typed import payload_reader, pydantic_problems
 
 
 class Service:
@@ -19,6 +20,18 @@ class Service:
 
 def broken(data: "Unheard") -> int:  # type: ignore[name-defined]  # noqa: F821
     return 1
+
+
+def broken_inside(data: list["Unheard"]) -> int:  # type: ignore[name-defined]  # noqa: F821
+    return 1
+
+
+def broken_metadata(data: int, metadata: "Unheard") -> int:  # type: ignore[name-defined]  # noqa: F821
+    return 1
+
+
+def broken_result(data: "int") -> "Unheard":  # type: ignore[name-defined]  # noqa: F821
+    ...
 
 
 def only_keywords(*, a: int) -> None: ...
@@ -35,9 +48,62 @@ def test_methods_objects_and_partials_have_the_hints_of_their_function() -> None
     assert Hints(str).result is NOTHING
 
 
-def test_hints_that_cannot_be_resolved_are_none() -> None:
-    assert Hints(broken).payload is NOTHING
-    assert Hints(broken).result is NOTHING
+@pytest.mark.parametrize("handler", [broken, broken_inside, broken_metadata])
+def test_bugs_6_a_hint_that_cannot_be_resolved_is_refused_by_its_names(handler: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"of parameter '(data|metadata)' cannot be resolved: the name 'Unheard' is unknown"
+    ):
+        Hints(handler)
+
+
+def test_bugs_6_an_unknown_result_costs_the_response_schema_alone(caplog: pytest.LogCaptureFixture) -> None:
+    hints = Hints(broken_result)
+
+    assert hints.payload is int
+    assert hints.result is Any
+    assert "annotation 'Unheard' of broken_result cannot be resolved: the name 'Unheard'" in caplog.text
+
+
+def test_bugs_6_hints_see_what_is_around_their_function() -> None:
+    """Classes of a running function, of the class around, and what the function itself closes over."""
+
+    class Local: ...
+
+    class Around:
+        class Inner: ...
+
+        def handler(self, data: "Inner", *, metadata: "Local | None" = None) -> None: ...
+
+    assert Hints(Around().handler).payload is Around.Inner
+    assert Hints(Around().handler).metadata == Local | None
+
+    @functools.wraps(Around.handler)
+    def wrapper(*args: Any, **options: Any) -> None: ...
+
+    bound: Any = wrapper
+
+    assert Hints(bound.__get__(Around())).payload is Around.Inner
+
+
+def test_bugs_6_a_closure_outlives_its_function() -> None:
+    def made() -> Any:
+        class Closed: ...
+
+        def handler(data: "Closed") -> Any:
+            return Closed
+
+        return handler
+
+    handler = made()
+    assert Hints(handler).payload is handler(None)
+
+
+def test_what_annotated_adds_is_kept_and_a_variadic_payload_has_its_hint() -> None:
+    def bounded(data: Annotated[int, "seconds"]) -> None: ...
+    def variadic(*payload: int) -> None: ...
+
+    assert Hints(bounded).payload == Annotated[int, "seconds"]
+    assert Hints(variadic).payload is int
 
 
 def test_what_a_handler_takes() -> None:
@@ -65,9 +131,10 @@ def test_the_path_of_a_pydantic_complaint() -> None:
 
     with pytest.raises(pydantic.ValidationError) as caught:
         Model.model_validate({"rows": [{"a": 1}, {"b": "x"}]})
-    assert pydantic_problem(caught.value).endswith("- at `$.rows[1].b`")
+    assert pydantic_problems(caught.value, {"rows": [{"a": 1}, {"b": "x"}]}).endswith("- at `$.rows[1].b`")
 
 
 def test_a_hint_that_says_nothing_reads_plain_json() -> None:
-    assert reader(Any) is read_plain
-    assert reader(NOTHING) is read_plain
+    assert payload_reader(Any) is None
+    assert payload_reader(object) is None
+    assert payload_reader(NOTHING) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import pytest
@@ -45,11 +46,11 @@ def sync_raw(data: bytes) -> None: ...
     ("handler", "message"),
     [
         (unannotated, "parameter 'value' is not in the path and has no annotation: annotate it with iii.HttpRequest"),
-        (unknown, "the annotation 'Nowhere' of parameter 'value' names something unknown there"),
+        (unknown, "the annotation 'Nowhere' of parameter 'value' cannot be resolved: the name 'Nowhere' is unknown"),
         (two_bodies, "parameters 'first', 'second' would each be the whole body"),
-        (list_in_path, "parameter 'id' is a path parameter, whose text makes no"),
-        (object_in_query, "parameter 'page' is a query parameter, whose text makes no"),
-        (opaque, "parameter 'value' cannot be made from JSON"),
+        (list_in_path, "parameter 'id' is a path parameter, whose text cannot become"),
+        (object_in_query, "parameter 'page' is a query parameter, whose text cannot become"),
+        (opaque, "parameter 'value': <class 'tests.unit.sdk.test_http_parameters.Opaque'> cannot be made from JSON"),
         (sync_stream, "make it async def"),
         (sync_raw, "make it async def"),
     ],
@@ -97,3 +98,50 @@ def test_events_are_worded_line_by_line(event: tuple[Any, ...], text: str) -> No
 def test_no_name_of_an_event_forges_another_line(forged: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="line break"):
         server_sent_event(*forged)
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 101, 199, 600, 700, 1000, -200, "404", 200.0, None, True, b"200"])
+async def test_http_M10_a_status_that_http_does_not_have_raises(status: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="status_code must be"):
+        iii.HttpResponse(status)
+    with pytest.raises((ValueError, TypeError), match="status_code must be"):
+        await iii.StreamResponse(NOWHERE).start(status)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"a b": "c"}, {"": "c"}, {"é": "c"}, {"a:": "c"}, {"a": "b\r\nc: d"}, {"a": "\0"}, {"a": ["b", "\n"]}, {"a": 5}, {"a": None},
+     {5: "a"}, [("a", "b")], "a: b"],
+    ids=repr,
+)  # fmt: skip
+async def test_http_M10_headers_that_http_does_not_have_raise(headers: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="header"):
+        iii.HttpResponse(200, None, headers)
+    with pytest.raises((ValueError, TypeError), match="header"):
+        await iii.StreamResponse(NOWHERE).start(200, headers)
+
+
+def test_http_M10_what_http_has_is_taken() -> None:
+    for status in (200, 599, HTTPStatus.NOT_FOUND):
+        iii.HttpResponse(status, headers={"X-Name": "é, ü", "set-cookie": ["a=1", "b=2"], "x-empty": ""})
+
+
+NOWHERE: Any = None
+
+
+def test_newcomer_M8_the_parameter_that_is_wrong_is_the_one_that_is_named() -> None:
+    def handler(id: int, user: NoSuch) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(TypeError, match="of parameter 'user' cannot be resolved: the name 'NoSuch' is unknown"):
+        parameters_of(handler, "/:id")
+
+
+def test_bugs_6_a_result_that_cannot_be_resolved_leaves_the_parameters_alone() -> None:
+    def handler(id: int, limit: int = 20) -> NoSuch: ...  # type: ignore[name-defined]  # noqa: F821
+
+    endpoint = HttpHandler(handler, "/:id")
+    assert endpoint.response_format is None
+    assert endpoint.request_format is not None
+    assert endpoint.request_format["properties"]["query_params"]["properties"] == {
+        "limit": {"type": "integer", "default": 20}
+    }

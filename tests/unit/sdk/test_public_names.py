@@ -94,8 +94,8 @@ def test_a_worker_needs_neither_pydantic_nor_opentelemetry() -> None:
 
 def test_handlers_without_pydantic_do_not_import_it() -> None:
     modules = imported_by(
-        "from iii.sdk.annotations import Hints, reader\nfrom iii.sdk.schema import schema\nimport dataclasses\n"
+        "from iii.sdk.typed import typed\nfrom iii.sdk.schema import schema\nimport dataclasses\n"
         "@dataclasses.dataclass\nclass P:\n    x: int\n"
-        "schema(P); reader(P)(b'{\"x\":1}')"
+        "schema(typed(P)); typed(P).from_json(b'{\"x\":1}')"
     )
     assert "pydantic" not in modules

@@ -2,7 +2,6 @@
 
 import dataclasses
 import enum
-import threading
 from typing import Annotated, Any, Literal, Optional, TypedDict
 
 import msgspec
@@ -10,7 +9,9 @@ import pydantic
 import pytest
 
 from iii.sdk.annotations import NOTHING
-from iii.sdk.schema import DIALECT, schema
+from iii.sdk.schema import DIALECT
+from iii.sdk.schema import schema as schema_of
+from iii.sdk.typed import typed
 
 
 class Color(enum.Enum):
@@ -52,6 +53,10 @@ class Holder(msgspec.Struct):
     whole: Whole | None
 
 
+def schema(hint: Any) -> dict[str, Any] | None:
+    return schema_of(typed(hint))
+
+
 @pytest.mark.parametrize(
     ("hint", "described"),
     [
@@ -75,9 +80,7 @@ def test_08_check_23_plain_hints(hint: Any, described: dict[str, Any]) -> None:
     assert schema(hint) == described | {"$schema": DIALECT}
 
 
-@pytest.mark.parametrize(
-    "hint", [Any, NOTHING, object, threading.Thread, list[threading.Thread], User | Point, "User"], ids=str
-)
+@pytest.mark.parametrize("hint", [Any, NOTHING, object], ids=str)
 def test_hints_that_say_nothing_about_json_give_no_schema(hint: Any) -> None:
     assert schema(hint) is None
 

@@ -13,7 +13,7 @@ from iii.modules.http.body_memory import BodyEvicted
 from iii.modules.http.client import DRAIN_S, BodyTooLarge, Client, ClientGone
 from iii.modules.http.failure import Failures, body_too_late, internal_error, too_large, too_late, unavailable
 from iii.modules.http.gate import Gate, Refused
-from iii.modules.http.json_body import is_json, json_or_null
+from iii.modules.http.json_body import json_or_null
 from iii.modules.http.request_body import RequestBody
 from iii.modules.http.request_object import request_object
 from iii.modules.http.response_stream import ResponseStream
@@ -21,6 +21,7 @@ from iii.modules.http.result import answer_of
 from iii.modules.http.trigger_config import HttpTriggerConfig
 from iii.modules.http.wakeup import Wakeup
 from iii.protocol.errors import InvocationError
+from iii.protocol.media_types import is_json
 
 if TYPE_CHECKING:
     from iii.engine.channels import Channel, ChannelRef

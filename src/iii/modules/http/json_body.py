@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from iii.protocol.json_text import nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
 
 _NULL = b"null"
-_JSON_SUBTYPE = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]*\+json").fullmatch
 _decode = msgspec.json.decode
-
-
-def is_json(content_type: str | None) -> bool:
-    """Whether the essence of a media type says so: `application/json`, or a subtype that ends in `+json` (P1).
-
-    A header that only contains the words does not: browsers send such ones for any page, without a preflight.
-    """
-    if content_type is None:
-        return False
-    essence = content_type.partition(";")[0].strip().lower()
-    return essence == "application/json" or _JSON_SUBTYPE(essence) is not None
 
 
 def json_or_null(content: bytes) -> bytes:

@@ -10,7 +10,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from iii.modules.http.answer import Answer
 from iii.modules.http.failure import JSON_TYPE
 from iii.modules.http.headers import content_type_of, response_headers, without_length
-from iii.modules.http.json_body import compact, is_json
+from iii.modules.http.json_body import compact
+from iii.protocol.media_types import is_json
 
 NO_BODY = (204, 205, 304)
 
