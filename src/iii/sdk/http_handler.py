@@ -25,7 +25,7 @@ _WITHOUT_BODY = (204, 304)
 _UPLOAD: Schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _STREAMED: Schema = {
     "type": "object",
-    "properties": {"body": {"contentMediaType": "*/*"}, "status_code": {"type": "integer"}},
+    "properties": {"body": _UPLOAD, "status_code": {"type": "integer"}},
     "required": [],
     "$schema": DIALECT,
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.integration.http.conftest import Open, Site
+from tests.integration.http.described_routes import describe
 
 
 async def handler(request: Any) -> Any:
@@ -78,3 +80,59 @@ async def test_definitions_of_the_same_name_are_kept_apart_unless_they_are_the_s
             "title": str(number),
             "properties": {"boss": {"$ref": f"#/components/schemas/{name}"}},
         }
+
+
+def references(part: Any) -> list[str]:
+    """Everything that a generator would look up: `$ref`, and the mapping of a discriminator."""
+    if isinstance(part, list):
+        return [found for each in part for found in references(each)]
+    if not isinstance(part, dict):
+        return []
+    own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+    discriminator = part.get("discriminator")
+    if isinstance(discriminator, dict) and isinstance(discriminator.get("propertyName"), str):
+        own += discriminator.get("mapping", {}).values()
+    return own + [found for each in part.values() for found in references(each)]
+
+
+async def test_http_S3_what_a_document_says_of_typed_routes(open_site: Open) -> None:
+    site = await open_site(openapi=True)
+    describe(site.worker)
+    await site.settled()
+    _, document = await site.get("/openapi.json")
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    # a: no reference leads nowhere
+    found = references(document)
+    assert found
+    assert {each.removeprefix("#/components/schemas/") for each in found} <= set(schemas)
+    mapping = paths["/oa/pay"]["post"]["requestBody"]["content"]["application/json"]["schema"]["discriminator"][
+        "mapping"
+    ]
+    assert mapping == {"card": "#/components/schemas/Card", "cash": "#/components/schemas/Cash"}
+    # b: a model is one component
+    item = {"$ref": "#/components/schemas/Item"}
+    create = paths["/items"]["post"]
+    assert create["requestBody"] == {"content": {"application/json": {"schema": item}}, "required": True}
+    assert create["responses"]["200"]["content"]["application/json"]["schema"] == item
+    # c: the wildcard is there beside the parameter, d: one item for paths that differ in names alone
+    assert paths["/amb/{p}"]["get"]["operationId"] == "get_amb_p"
+    assert [each["name"] for each in paths["/amb/{p}/{p_2}"]["get"]["parameters"]] == ["p", "p_2"]
+    assert set(paths["/users2/{id}"]) == {"get", "delete"}
+    assert paths["/users2/{id}"]["delete"]["parameters"] == [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}
+    ]
+    # e: statuses, defaults, bodies that are not JSON, ids, headers
+    assert set(paths["/oa/pay"]["post"]["responses"]) == {"204", "400", "500"}
+    assert set(paths["/items/{id}"]["put"]["responses"]) == {"200", "204", "400", "500"}
+    assert set(paths["/oa/{id_json}"]["get"]["responses"]) == {"2XX", "400", "500"}
+    parameters = {each["name"]: each for each in paths["/orders"]["get"]["parameters"]}
+    assert set(parameters) == {"limit", "color", "q", "x-trace"}
+    assert (parameters["limit"]["schema"]["default"], parameters["color"]["schema"]["default"]) == (20, "red")
+    binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    assert paths["/upload"]["post"]["requestBody"]["content"] == binary
+    assert paths["/upload"]["post"]["responses"]["200"]["content"] == binary
+    assert paths["/events"]["get"]["responses"]["2XX"]["content"] == binary
+    ids = [each["operationId"] for item in paths.values() for each in item.values()]
+    assert len({each.lower() for each in ids}) == len(ids) == 13
+    assert all(re.fullmatch(r"[a-z]+(_[A-Za-z0-9]+)*", each) for each in ids)
+    assert schemas["IiiError"]["required"] == ["error"]
