@@ -312,6 +312,8 @@ class LineProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            if not line.endswith(b"\n"):  # it was killed in the middle of it
+                continue
             self._on_line(line.decode(errors="replace").rstrip("\n"))
         with self._changed:
             self._ended = True

@@ -32,11 +32,15 @@ import asyncio, sys, iii
 
 worker = iii.register_worker(sys.argv[1], iii.InitOptions(worker_name="victim", otel={"enabled": False}))
 
+def say(what, job):
+    sys.stdout.write(f"{what} {job['queue']} {job['group']} {job['number']}\\n")
+    sys.stdout.flush()
+
 @worker.function("victim::work")
 async def work(job):
-    print("begin", job["queue"], job["group"], job["number"], flush=True)
+    say("begin", job)
     await asyncio.sleep(0.005)
-    print("end", job["queue"], job["group"], job["number"], flush=True)
+    say("end", job)
 
 @worker.function("victim::hang")
 async def hang(job):

@@ -115,7 +115,7 @@ async def test_mutated_frames_hurt_nobody() -> None:
             assert innocents.calls > 1000
             assert innocents.slowest_s < 2
             assert grown < GROWTH_BYTES
-            assert engine.open_files() <= idle_files + 1
+            assert engine.open_files() <= idle_files + 1 + 2 * 2  # pipes to the readers of large messages
         log = engine.log()
         assert "Traceback" not in log
         errors = [line for line in log.splitlines() if "[ERROR]" in line]

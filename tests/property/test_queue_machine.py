@@ -34,7 +34,7 @@ LIMITS = {"standard": 2, "fifo": 1, "groups": 2}
 ATTEMPTS = 2
 FUNCTIONS = "fgh"
 SMALL = {
-    "head._WINDOW": 3, "head._PAGE": 3, "head._PARKED": 2, "head._MISSING_TARGETS": 2, "turns._PAGES": 2,
+    "head._WINDOW": 3, "head._PAGE": 3, "head._PARKED": 2, "head._MISSING_TARGETS": 2, "page_turns._PAGES": 2,
     "waiting._SKIPPED_AT_ONCE": 2, "waiting._LOOKED_AT_ONCE": 2,
 }  # so that every edge is met  # fmt: skip
 LARGE = "x" * 20_000  # read when it is delivered

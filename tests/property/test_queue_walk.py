@@ -43,7 +43,7 @@ class Walk:
         choice = self.chance.choice
         window, page = choice([(1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 2)])
         for name, size in {
-            "head._WINDOW": window, "head._PAGE": page, "turns._PAGES": choice([1, 2, 4]),
+            "head._WINDOW": window, "head._PAGE": page, "page_turns._PAGES": choice([1, 2, 4]),
             "head._MISSING_TARGETS": choice([1, 2, 100]), "delays._DUE_AT_ONCE": choice([1, 2, 256]),
             "store._REDRIVEN_AT_ONCE": choice([1, 2, 500]), "head._PARKED": choice([1, 2, 100]),
             "waiting._SKIPPED_AT_ONCE": choice([1, 2, 5, 100]), "waiting._LOOKED_AT_ONCE": choice([1, 2, 5]),
