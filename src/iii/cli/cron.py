@@ -92,7 +92,7 @@ def _next(expression: str, zone: str, now: datetime, quartz: bool) -> list[str]:
     """None for a schedule of a worker's own type of that name, which may mean something else."""
     from zoneinfo import ZoneInfo
 
-    from iii.modules.cron.expression import Expression, InvalidExpression
+    from iii.protocol.cron_expression import Expression, InvalidExpression
 
     try:
         parsed = Expression(expression, ZoneInfo(zone), "quartz" if quartz else "documented")

@@ -24,6 +24,7 @@ from iii.protocol.json_text import nests_deeper_than
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, NESTING_LEVELS
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.channels import ChannelEnd
+from iii.sdk.hint_parts import model_version
 
 _NEED_A_TYPE = (bytes, bytearray, memoryview, set, frozenset, date, time, timedelta, Decimal)
 _PLAIN = frozenset((str, int, float, bool, type(None)))
@@ -50,6 +51,8 @@ def to_plain(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         return dump(mode="json", by_alias=True)
+    if model_version(kind) == 1:
+        return json.loads(value.json(by_alias=True))  # its own encoder knows the types of its fields
     raise not_serializable(value)
 
 

@@ -34,6 +34,8 @@ from iii.sdk.registrations import Registrations, TriggerType
 
 logger = logging.getLogger("iii.sdk")
 
+_CONFIG_SHOWN = 300  # characters of a refused trigger's config in the log
+
 FUNCTION_CONFLICT = "FUNCTION_NAMESPACE_CONFLICT"
 
 
@@ -139,8 +141,17 @@ class Inbound:
         if message.error is NULL:
             return
         error = error_from_wire(read_plain(message.error))
+        sent = self._registrations.triggers.get(message.id)
+        written = ""
+        if sent is not None:  # what its author knows of it: the id was made by us
+            config = msgspec.json.encode(read_plain(sent).get("config")).decode()[:_CONFIG_SHOWN]
+            written = f"; function '{message.function_id}', config {config}"
         logger.error(
-            "[iii] Trigger registration failed for '%s' (%s): %s", message.id, message.trigger_type, error.message
+            "[iii] Trigger registration failed for '%s' (%s): %s%s",
+            message.id,
+            message.trigger_type,
+            error.message,
+            written,
         )
 
     # -- trigger types of ours ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from iii.sdk import discovery
 from iii.sdk.caller import ON_LOOP
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
+from iii.sdk.decorator_checks import check_at_least, check_method, check_schedule, check_share
 from iii.sdk.http_handler import HttpHandler
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
@@ -131,8 +132,9 @@ class Worker:
 
         Raises:
             TypeError: it cannot be told where a parameter comes from.
-            ValueError: the id is registered here already.
+            ValueError: the id is registered here already, or a route cannot have the method.
         """
+        check_method(method)
 
         def register(handler: F) -> F:
             endpoint = HttpHandler(handler, path)
@@ -174,7 +176,12 @@ class Worker:
             timeout_ms: how long a tick waits for the function before the next one may come; no limit unless given.
             condition: id of a function that is asked first; only ``false`` skips the tick.
             function_id: ``cron::NAME`` with the function's own name unless given.
+
+        Raises:
+            ValueError: the expression or the time zone is not valid, or the timeout is below 1.
         """
+        check_schedule(expression, timezone)
+        check_at_least(1, {"timeout_ms": timeout_ms})
         config: dict[str, Any] = {"expression": expression, "timezone": timezone}
         if timeout_ms is not None:
             config["timeout_ms"] = timeout_ms
@@ -223,7 +230,13 @@ class Worker:
             group_field: with `fifo`, the member of the message within whose value order is kept.
             condition: id of a function that is asked first; only ``false`` skips the message.
             function_id: ``on_queue::NAME`` with the function's own name unless given.
+
+        Raises:
+            ValueError: a number is negative, the timeout below 1, or the jitter not from 0 to 1.
         """
+        check_at_least(0, {"concurrency": concurrency, "max_retries": max_retries, "backoff_ms": backoff_ms})
+        check_at_least(1, {"timeout_ms": timeout_ms})
+        check_share("backoff_jitter", backoff_jitter)
         wanted = {
             "type": "fifo" if fifo else None,
             "concurrency": concurrency,

@@ -100,6 +100,20 @@ def test_08_check_44_a_refused_trigger_is_logged(
     assert errors == ["[iii] Trigger registration failed for 't1' (cron): bad expression"]
 
 
+def test_newcomer_M9_a_refusal_names_the_function_and_what_was_written(
+    engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker.register_function("f", lambda data: data)
+    worker.register_trigger({"type": "httpp", "function_id": "f", "config": {"api_path": "/orders/:id"}})
+    connection = engine.connection()
+    sent = connection.message("registertrigger", trigger_type="httpp")
+    result = {"type": "triggerregistrationresult", "id": sent["id"], "trigger_type": "httpp", "function_id": "f"}
+    connection.send(result | {"error": {"code": "trigger_registration_failed", "message": "unknown"}})
+    connection.invoke("f")
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert said.endswith("""(httpp): unknown; function 'f', config {"api_path":"/orders/:id"}""")
+
+
 def test_08_check_45_a_provider_hears_of_bindings_and_answers(
     engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
 ) -> None:

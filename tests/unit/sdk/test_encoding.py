@@ -180,3 +180,14 @@ def test_core_3e_bugs_7_what_is_nested_too_deeply_is_never_sent(levels: int, of_
 def test_what_contains_itself_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="or contains itself"):
         as_payload(cyclic())
+
+
+def test_bugs_6_a_model_of_pydantic_1_is_encoded_by_alias_as_version_2_is() -> None:
+    from datetime import date
+
+    from pydantic import v1
+
+    class Old(v1.BaseModel):
+        made: date = v1.Field(alias="madeOn")
+
+    assert encode_value({"a": Old(madeOn=date(2026, 1, 2))}) == b'{"a":{"madeOn":"2026-01-02"}}'

@@ -12,8 +12,8 @@ import msgspec
 from iii.engine.bindings import Binding
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.modules.cron.expression import Expression
 from iii.modules.cron.locks import Locks, Tick
+from iii.protocol.cron_expression import Expression
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 
 if TYPE_CHECKING:

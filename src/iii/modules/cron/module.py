@@ -16,9 +16,9 @@ from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.cron.config import CronConfig, KvLocksConfig
-from iii.modules.cron.expression import Expression, InvalidExpression
 from iii.modules.cron.job import CronEvent, CronTriggerConfig, Job
 from iii.modules.cron.locks import KvLocks, Locks, RedisLocks
+from iii.protocol.cron_expression import Expression, InvalidExpression
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import RedisConfig

@@ -6,9 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.protocol.errors import TriggerRegistrationFailed
-
-Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
-METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
+from iii.protocol.http_methods import METHODS, Method
 
 
 class HttpTriggerConfig(Struct, frozen=True, kw_only=True):

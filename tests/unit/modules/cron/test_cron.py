@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from iii.modules.cron.config import CronConfig
-from iii.modules.cron.expression import Expression
 from iii.modules.cron.locks import KvLocks, Tick
 from iii.modules.cron.module import Cron
+from iii.protocol.cron_expression import Expression
 from iii.storage.adapter import AdapterConfig
 from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
 

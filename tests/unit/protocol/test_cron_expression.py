@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iii.modules.cron.expression import DayOfWeek, Expression, InvalidExpression
+from iii.protocol.cron_expression import DayOfWeek, Expression, InvalidExpression
 
 ZONE = ZoneInfo("UTC")
 
