@@ -21,7 +21,7 @@ from iii.server.log_bounds import (
     bounded,
     cut,
     cut_arguments,
-    cut_middle,
+    traceback_text,
 )
 from iii.server.log_flood import FloodGate
 from iii.server.secrets import without_secrets
@@ -125,10 +125,9 @@ class TextFormatter(logging.Formatter):
         source = fields.pop("function", record.name) if record.name == WORKER_LOG else record.name
         lines = [f"[{clock}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
         lines.extend(_tree(fields, "    "))
-        if record.exc_info:
-            lines.extend(
-                f"    {one_line(line)}" for line in cut_middle(self.formatException(record.exc_info)).splitlines()
-            )
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            lines.extend(f"    {one_line(line)}" for line in traceback_text(error).splitlines())
         return cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
 
 
@@ -137,8 +136,9 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {"message": cut(record.getMessage(), TEXT_CHARACTERS), **fields_of(record)}
-        if record.exc_info:
-            fields["exception"] = cut_middle(self.formatException(record.exc_info))
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            fields["exception"] = traceback_text(error)
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         shown = {

@@ -86,7 +86,7 @@ def test_core_9_the_size_of_a_record_is_not_the_senders_to_choose(
         raise ValueError(huge)
     except ValueError:
         logging.getLogger("iii.engine").exception("failed")
-    assert time.process_time() - started < 1.0  # seconds of escapes before
+    assert time.process_time() - started < 0.5  # seconds of escapes before; a tenth of it now
     lines = written(stream).splitlines()
     assert all(len(line) <= 20_000 for line in lines)
     assert sum(map(len, lines)) < 60_000
