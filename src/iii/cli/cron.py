@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser, fail
 from iii.protocol.names import LIST_TRIGGERS
 
 PROGRAM = "iii cron"
@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     if options.words == []:
         parser.print_help()
-        return 0
+        return USAGE_ERROR
     if options.words != ["list"]:
         parser.error(f"unknown command '{options.words[0]}'; there is list")
     address = address_of(options, parser)

@@ -42,10 +42,15 @@ def _pair(word: str) -> tuple[str, Raw]:
         raise PayloadMistake(f"expected key=value, got '{word}'{hint}")
     if not key:
         raise PayloadMistake(f"payload key must not be empty (got '{word}')")
+    return key, value_of(text)
+
+
+def value_of(text: str) -> Raw:
+    """A VALUE that was typed: itself if it is JSON, else as text; so are NaN and 1e999, which JSON cannot say."""
     try:
-        return key, _raw(text)
+        return _raw(text)
     except ValueError:
-        return key, _encoded(text)
+        return _encoded(text)
 
 
 def _raw(text: str) -> Raw:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser, fail
 
 PROGRAM = "iii queue"
 _DESCRIPTION = """\
@@ -30,6 +30,7 @@ examples:
 {ENVIRONMENT}
 
 exit codes: 0 done, 1 there is no such dead letter or the call failed, 2 wrong usage"""
+_MOST = 1_000_000_000
 _LIMIT = 50
 _USAGE = {
     "list": "", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID",
@@ -58,8 +59,8 @@ def run(arguments: list[str]) -> int:
     parser = build_parser()
     options = parser.parse(arguments)
     for name in ("limit", "offset"):
-        if getattr(options, name) < 0:
-            parser.error(f"--{name} is a number from 0, got {getattr(options, name)}")
+        if not 0 <= getattr(options, name) <= _MOST:
+            parser.error(f"--{name} is a whole number from 0 to {_MOST}, got {getattr(options, name)}")
     address = address_of(options, parser)
 
     from iii.cli.engine_call import EngineSilent, EngineUnreachable
@@ -83,7 +84,7 @@ def run(arguments: list[str]) -> int:
                 return _unsubscribe(address, topic, function_id, options.namespace)
             case []:
                 parser.print_help()
-                return 0
+                return USAGE_ERROR
             case [verb, *_] if verb in _USAGE:
                 parser.error(f"'{verb}' is called as: {PROGRAM} {verb} {_USAGE[verb]}".rstrip())
             case [verb, *_]:

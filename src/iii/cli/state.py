@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser, fail
+from iii.cli.payload import value_of
 
 PROGRAM = "iii state"
 _DESCRIPTION = """\
@@ -14,6 +15,7 @@ Reads and writes the values that workers share.
 
   get SCOPE KEY          print one value as JSON; exit code 1 if there is none
   set SCOPE KEY VALUE    set it; VALUE counts as JSON if it is JSON (2, true, null, '{"a": 1}'), else as text
+  delete SCOPE KEY       remove it; done too if there is none
   list                   print all scopes
   list SCOPE             print all keys of a scope with their values, a line each"""
 _EXAMPLES = f"""\
@@ -21,6 +23,7 @@ examples:
   {PROGRAM} set orders status open
   {PROGRAM} get orders status
   {PROGRAM} list orders --json
+  {PROGRAM} list orders --keys
 
 {ENVIRONMENT}
 
@@ -29,9 +32,10 @@ exit codes: 0 done, 1 there is no such value or the call failed, 2 wrong usage""
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} get|set|list [SCOPE [KEY [VALUE]]] [options]", _EXAMPLES)
-    parser.add_argument("words", nargs="*", help="get, set or list, and what it needs")
-    parser.add_argument("--json", action="store_true", help="list: print one JSON object, or a JSON list of scopes")
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} get|set|delete|list [SCOPE [KEY [VALUE]]] [options]", _EXAMPLES)
+    parser.add_argument("words", nargs="*", help="get, set, delete or list, and what it needs")
+    parser.add_argument("--json", action="store_true", help="list: print one JSON object, or a JSON list")
+    parser.add_argument("--keys", action="store_true", help="list SCOPE: only the keys; for scopes of any size")
     add_address_options(parser)
     return parser
 
@@ -51,21 +55,26 @@ def run(arguments: list[str]) -> int:
                 return _get(address, scope, key)
             case ["set", scope, key, value]:
                 return _set(address, scope, key, value)
+            case ["delete", scope, key]:
+                return _delete(address, scope, key)
             case ["list"]:
                 return _scopes(address, options.json)
+            case ["list", scope] if options.keys:
+                return _keys(address, scope, options.json)
             case ["list", scope]:
                 return _entries(address, scope, options.json)
             case []:
                 parser.print_help()
-                return 0
-            case ["get" | "set" | "list" as verb, *_]:
+                return USAGE_ERROR
+            case ["get" | "set" | "delete" | "list" as verb, *_]:
                 parser.error(f"wrong number of arguments for '{verb}'")
             case [verb, *_]:
-                parser.error(f"unknown command '{verb}'; there are get, set and list")
+                parser.error(f"unknown command '{verb}'; there are get, set, delete and list")
     except FunctionNotFound:
         return fail("this engine does not run the module iii-state: list it in its configuration")
     except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
+        hint = f"; for the keys alone: {PROGRAM} list SCOPE --keys" if error.code == "SNAPSHOT_CAPACITY" else ""
+        return fail(f"{error.code}: {error.message}{hint}")
     except (EngineUnreachable, EngineSilent) as error:
         return fail(str(error))
     return 0
@@ -104,11 +113,25 @@ def _get(address: Address, scope: str, key: str) -> int:
 
 
 def _set(address: Address, scope: str, key: str, text: str) -> int:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    _ask(address, "state::set", {"scope": scope, "key": key, "value": value})
+    _ask(address, "state::set", {"scope": scope, "key": key, "value": value_of(text)})
+    return 0
+
+
+def _delete(address: Address, scope: str, key: str) -> int:
+    _ask(address, "state::delete", {"scope": scope, "key": key})
+    return 0
+
+
+def _keys(address: Address, scope: str, as_json: bool) -> int:
+    from iii.cli.output import json_text, print_table
+
+    keys = _ask(address, "state::list_keys", {"scope": scope})["keys"]
+    if as_json:
+        print(json_text(keys))
+    elif keys:
+        print_table(["KEY"], [[key] for key in keys])
+    else:
+        print(f"No keys in scope '{scope}'.")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser, fail
 
 if TYPE_CHECKING:
     from iii.storage.folder import StoreFolder
@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
             return _each(Path(path), Path(new))
         case []:
             parser.print_help()
-            return 0
+            return USAGE_ERROR
         case [verb, *_] if verb in _USAGE:
             parser.error(f"'{verb}' is called as: {PROGRAM} {verb} {_USAGE[verb]}")
         case [verb, *_]:

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser, fail
 
 PROGRAM = "iii stream"
 _DESCRIPTION = """\
@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
             return asyncio.run(_tail(address, name, groups[0] if groups else None, options.json))
         case []:
             parser.print_help()
-            return 0
+            return USAGE_ERROR
         case ["tail", *_]:
             parser.error("tail needs the NAME of a stream, and perhaps a GROUP")
         case [verb, *_]:

@@ -117,7 +117,8 @@ def test_wrong_usage(iii: Iii) -> None:
         (("purge",), "unknown command 'purge'; there are list, stats, dlq, redrive, discard, unsubscribe"),
         (("redrive",), "'redrive' is called as: iii queue redrive NAME [ID]"),
         (("stats",), "'stats' is called as: iii queue stats NAME"),
-        (("dlq", "x", "--limit", "-1"), "--limit is a number from 0, got -1"),
+        (("dlq", "x", "--limit", "-1"), "--limit is a whole number from 0 to 1000000000, got -1"),
+        (("dlq", "x", "--offset", "9" * 20), f"--offset is a whole number from 0 to 1000000000, got {'9' * 20}"),
     ):
         done = iii("queue", *arguments)
         assert (done.returncode, done.stdout) == (2, "")

@@ -43,6 +43,29 @@ def test_values_are_set_got_and_listed(iii: Iii, engine: RunningEngine) -> None:
     assert json.loads(state("list", "orders", "--json")[1]) == {"7": {"a": 1}, "8": "just text", "9": None}
 
 
+def test_durable_M4_what_JSON_cannot_say_is_text(iii: Iii, engine: RunningEngine) -> None:
+    for text in ("NaN", "1e999", "[NaN]"):
+        assert iii("state", "set", "odd", "k", text, "--url", engine.url()).returncode == 0
+        assert json.loads(iii("state", "get", "odd", "k", "--url", engine.url()).stdout) == text
+    big = "123456789012345678901234567890"
+    iii("state", "set", "odd", "k", big, "--url", engine.url())
+    assert iii("state", "get", "odd", "k", "--url", engine.url()).stdout == f"{big}\n"
+
+
+def test_durable_M6_keys_alone_and_removal(iii: Iii, engine: RunningEngine) -> None:
+    for key in ("a", "b"):
+        iii("state", "set", "few", key, "1", "--url", engine.url())
+    assert iii("state", "list", "few", "--keys", "--json", "--url", engine.url()).stdout.split() == [
+        "[",
+        '"a",',
+        '"b"',
+        "]",
+    ]
+    for _ in range(2):
+        assert iii("state", "delete", "few", "a", "--url", engine.url()).returncode == 0
+    assert iii("state", "list", "few", "--keys", "--url", engine.url()).stdout.split() == ["KEY", "b"]
+
+
 def test_a_large_scope_is_listed_whole(iii: Iii, engine: RunningEngine) -> None:
     worker = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="filler", otel={"enabled": False}))
     try:
@@ -59,7 +82,7 @@ def test_a_large_scope_is_listed_whole(iii: Iii, engine: RunningEngine) -> None:
     ("arguments", "text"),
     [
         (["state", "get", "s"], "wrong number of arguments for 'get'"),
-        (["state", "drop"], "unknown command 'drop'; there are get, set and list"),
+        (["state", "drop"], "unknown command 'drop'; there are get, set, delete and list"),
         (["stream", "tail"], "tail needs the NAME of a stream"),
         (["stream", "head"], "unknown command 'head'; there is tail"),
     ],
@@ -73,6 +96,7 @@ def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:
 def test_no_engine_and_no_arguments(iii: Iii) -> None:
     assert "get SCOPE KEY" in iii("state").stdout
     assert "tail NAME GROUP" in iii("stream").stdout
+    assert [iii(noun).returncode for noun in ("state", "stream", "queue", "cron", "store", "worker")] == [2] * 6
     for arguments in (("state", "list"), ("stream", "tail", "chat")):
         done = iii(*arguments, "--port", "1", "--timeout-ms", "2000")
         assert (done.returncode, done.stdout) == (1, "")
