@@ -57,7 +57,8 @@ class Victim:
 
     def __init__(self, engine: EngineProcess, said: list[list[str]]) -> None:
         self.process = LineProcess(
-            [sys.executable, "-c", WORKER, engine.url], on_line=lambda line: said.append(line.split())
+            [sys.executable, "-c", WORKER, engine.url],
+            on_line=lambda line: said.extend([words] if (words := line.split()) else []),
         )
 
 
