@@ -145,3 +145,16 @@ def test_bugs_6_a_result_that_cannot_be_resolved_leaves_the_parameters_alone() -
     assert endpoint.request_format["properties"]["query_params"]["properties"] == {
         "limit": {"type": "integer", "default": 20}
     }
+
+
+def test_a_parameter_that_is_left_out_has_its_default_or_is_missed() -> None:
+    """08 §12."""
+
+    def handler(id: Any, limit: int = 20, *, key: Annotated[str, iii.Header("x-key")]) -> None: ...
+
+    body: Any = None
+    request = iii.HttpRequest("GET", "/7", {"id": "7"}, {}, {}, None, body)
+    id, limit, key = parameters_of(handler, "/:id")
+    assert (id.value(request), limit.value(request)) == ("7", 20)
+    with pytest.raises(iii.InvocationError, match="missing header 'x-key'"):
+        key.value(request)

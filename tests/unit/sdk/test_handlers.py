@@ -1,0 +1,44 @@
+"""What a handler is called with (08 §9.6, §14.4)."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+import iii
+from iii.protocol.errors import InvalidRequest
+from iii.protocol.messages import InvokeFunction
+from iii.sdk.annotations import Hints
+from iii.sdk.channels import ChannelDoor
+from iii.sdk.handlers import Handler
+
+DOOR = ChannelDoor("ws://127.0.0.1:1", {})
+REF = {"channel_id": "c", "access_key": "k", "direction": "read"}
+
+
+def call(function: Any, payload: Any, metadata: Any = None) -> Any:
+    message = InvokeFunction("f", Raw(json.dumps(payload).encode()))
+    if metadata is not None:
+        message.metadata = Raw(json.dumps(metadata).encode())
+    return Handler(function, Hints(function), DOOR).call(message)
+
+
+def test_08_s14_4_a_payload_may_be_an_end_of_a_channel() -> None:
+    def read(source: iii.ChannelReader) -> object:
+        return source
+
+    assert isinstance(call(read, REF), iii.ChannelReader)
+    for other in ({**REF, "direction": "write"}, {"a": 1}, None):
+        with pytest.raises(InvalidRequest, match="Expected the reference of a ChannelReader"):
+            call(read, other)
+
+
+def test_metadata_is_read_as_its_hint_says() -> None:
+    def take(payload: int, metadata: dict[str, int] | None = None) -> object:
+        return payload, metadata
+
+    assert call(take, 1, {"a": 2}) == (1, {"a": 2})
+    assert call(take, 1) == (1, None)
+    with pytest.raises(InvalidRequest, match="metadata: "):
+        call(take, 1, {"a": "x"})
