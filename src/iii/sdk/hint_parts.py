@@ -71,6 +71,8 @@ def _parts(hint: Any, seen: set[int]) -> Parts:
             found |= _of_mark(mark)
         return found
     if origin is Literal:
+        if any(isinstance(each, Enum) for each in arguments):
+            raise TypeError(f"{hint} names members of an enum, which no library makes from JSON: use their values")
         return Parts.BOOLEAN_LITERAL if any(isinstance(each, bool) for each in arguments) else Parts.NONE
     if origin in _LAZY or hint in _LAZY:
         raise TypeError(f"{hint} is read piece by piece, which a payload is not: use list or Sequence")

@@ -228,6 +228,7 @@ class Untagged2(msgspec.Struct):
         (typing.Iterable[int], "is read piece by piece"),
         (dict[tuple[int, int], str], "keys that JSON cannot have"),
         (typing.Callable[[int], int], "cannot be made from JSON"),
+        (Literal[Color.RED], "use their values"),
     ],
     ids=str,
 )
