@@ -1,6 +1,18 @@
-"""What every run says first."""
+"""What every run says first, and how properties are tried."""
+
+from hypothesis import HealthCheck, settings
 
 from tests.machine import slowness
+
+# A slow or loaded machine is no fault: hypothesis itself says so only where CI is set
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    print_blob=True,
+)
+if settings.get_current_profile_name() != "ci":
+    settings.load_profile("any machine")
 
 
 def pytest_report_header() -> str:

@@ -106,7 +106,7 @@ MOST_DAYS = st.just(("*", set(range(1, 32))))
     st.one_of(st.just(("*", set(range(1, 13)))), field(1, 12)), st.one_of(st.just(("*", set(range(7)))), field(0, 6)),
     st.integers(0, 20), st.integers(-3 * 86400, 86400),
 )  # fmt: skip
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_core_2_the_same_times_as_a_walk(
     zone: str, classic: bool, s: tuple[str, set[int]], m: tuple[str, set[int]], h: tuple[str, set[int]],
     d: tuple[str, set[int]], mo: tuple[str, set[int]], w: tuple[str, set[int]], change: int, seconds: int,
@@ -134,7 +134,7 @@ def test_core_2_the_same_times_as_a_walk(
     st.sampled_from(ZONES), field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 6),
     st.sampled_from(["*", "2026-2100/4", "2099", "2027", "1970-2020"]), st.datetimes(datetime(2024, 1, 1), datetime(2099, 1, 1)),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_core_2_every_time_costs_a_few_looks_at_the_calendar_and_the_zone(
     zone: str, m: tuple[str, set[int]], h: tuple[str, set[int]], d: tuple[str, set[int]], mo: tuple[str, set[int]],
     w: tuple[str, set[int]], years: str, moment: datetime,

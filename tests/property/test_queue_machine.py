@@ -299,4 +299,4 @@ async def _already_open() -> None:
 
 
 TestQueueMachine = QueueMachine.TestCase
-TestQueueMachine.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestQueueMachine.settings = settings(max_examples=100, stateful_step_count=50)

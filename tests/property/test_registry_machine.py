@@ -314,4 +314,4 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistry = RegistryMachine.TestCase
-TestRegistry.settings = settings(max_examples=150, stateful_step_count=60, deadline=None, derandomize=True)
+TestRegistry.settings = settings(max_examples=150, stateful_step_count=60, derandomize=True)

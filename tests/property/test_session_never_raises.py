@@ -69,7 +69,7 @@ def check_sent(worker: MemoryWorker) -> None:
         assert isinstance(json.loads(frame.decode(), parse_constant=no_constant), dict)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.lists(frames() | st.binary(max_size=40), max_size=25), st.randoms(use_true_random=False))
 def test_a_session_survives_any_bytes(messages: list[bytes], chance: random.Random) -> None:
     clock = FakeClock()
@@ -93,7 +93,7 @@ def test_a_session_survives_any_bytes(messages: list[bytes], chance: random.Rand
     assert not clock.timers
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(frames() | st.binary(max_size=60))
 def test_what_is_accepted_can_be_sent_on(data: bytes) -> None:
     try:
@@ -115,7 +115,7 @@ def deep_json(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.sampled_from(MESSAGES), st.data())
 def test_core_3e_whatever_names_a_call_is_answered_at_any_depth(message: dict[str, Any], data: st.DataObject) -> None:
     engine = MemoryEngine(FakeClock(), modules=[EngineFunctions])

@@ -162,5 +162,5 @@ def test_state_is_a_dict_of_dicts(kind: str, request: pytest.FixtureRequest) -> 
         )
 
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=60 if kind == "memory" else 15, stateful_step_count=30, deadline=None)
+        Machine, settings=settings(max_examples=60 if kind == "memory" else 15, stateful_step_count=30)
     )

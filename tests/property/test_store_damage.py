@@ -80,7 +80,7 @@ def opened(database: bytes, log: bytes, lock: bytes | None) -> set[int]:
             raise
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_P16_no_power_cut_and_no_kill_stops_a_start(killed: Killed, data: st.DataObject) -> None:
     """Of the writes since the last fsync any part may be on disk, in any order; the mark may be older than the fsync."""
@@ -97,7 +97,7 @@ def test_P16_no_power_cut_and_no_kill_stops_a_start(killed: Killed, data: st.Dat
     assert opened(killed.database, bytes(log), lock) >= set(range(synced + 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(["bit", "cut", "zeros", "noise"]), st.floats(0, 1, exclude_max=True), st.integers(0, 7))
 def test_P16_damage_of_acknowledged_writes_stops_the_start(killed: Killed, kind: str, where: float, bit: int) -> None:
     log = bytearray(killed.log)

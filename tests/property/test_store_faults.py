@@ -162,7 +162,7 @@ PLANS = st.dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PLANS, st.sampled_from(["full", "relaxed"]), st.sets(st.integers(0, 23), max_size=4))
 def test_C1_M1_whatever_fails_every_write_is_answered_and_none_that_was_acknowledged_is_missing(
     planned: dict[tuple[str, int], Any], durability: str, slow: set[int]

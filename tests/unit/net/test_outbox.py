@@ -143,7 +143,7 @@ class Sending(RuleBasedStateMachine):
 def test_P5_a_slow_reader_gets_all_that_was_taken_in_order() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(Sending, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Sending, settings=settings(max_examples=60, stateful_step_count=40))
 
 
 def test_core_22_a_flush_that_raises_ends_its_connection_and_no_other(caplog: pytest.LogCaptureFixture) -> None:

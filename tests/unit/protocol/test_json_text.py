@@ -37,7 +37,7 @@ def depth_of(text: str) -> int:
     return deepest
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 @given(TOKENS, st.integers(1, 6), st.integers(1, 40), st.sampled_from([2, 8, 256]))
 def test_core_8b_depth_is_exact_wherever_the_text_is_cut(text: str, levels: int, piece: int, run: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
