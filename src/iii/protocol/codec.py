@@ -41,12 +41,12 @@ class Undecodable(Exception):
     def _tell(self, detail: str, named: Named) -> None:
         super().__init__(detail[:_DETAIL_CHARACTERS])
         self.named = named
-        self.message_type = _text(named.type)
-        self.invocation_id = _text(named.invocation_id)
-        self.function_id = _text(named.function_id)
-        self.id = _text(named.id)
-        self.trigger_type = _text(named.trigger_type)
-        self.void = isinstance(named.action, dict) and named.action.get("type") == "void"
+        self.message_type = named.type
+        self.invocation_id = named.invocation_id
+        self.function_id = named.function_id
+        self.id = named.id
+        self.trigger_type = named.trigger_type
+        self.void = named.void
 
 
 _DETAIL_CHARACTERS = 300  # the decoder quotes what it was sent
@@ -127,7 +127,3 @@ def engine_message_decoder() -> Decoder[EngineMessage]:
 def encode_message(message: Message) -> bytes:
     """One message as JSON; members without a value are left out."""
     return encode(message)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

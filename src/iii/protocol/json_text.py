@@ -7,6 +7,7 @@ pieces, and what Python does for each string, bracket or number has a bound.
 import re
 import sys
 from collections.abc import Iterator
+from typing import Self
 
 import msgspec
 
@@ -133,8 +134,39 @@ def _without_constants(data: bytes) -> bytes:
 # -- names --------------------------------------------------------------------------------------------------------
 
 
+NAMED_BYTES = 1 * MIB  # of one text that identifies; a longer one identifies nothing
+
+
 class Named(msgspec.Struct):
-    """What identifies a message whose other members are broken; each as it came, of any type."""
+    """What identifies a message whose other members are broken; None where there is no such text.
+
+    Attributes:
+        void: whether a call wants no answer (I3).
+    """
+
+    type: str | None = None
+    invocation_id: str | None = None
+    function_id: str | None = None
+    id: str | None = None
+    trigger_type: str | None = None
+    void: bool = False
+
+    @classmethod
+    def of(cls, message: object) -> Self:
+        """By its attributes of these names, whatever they are."""
+        found = cls()
+        for name in TEXTS:
+            value = getattr(message, name, None)
+            if isinstance(value, str) and len(value) <= NAMED_BYTES:
+                setattr(found, name, value)
+        return found
+
+
+TEXTS = ("type", "invocation_id", "function_id", "id", "trigger_type")
+
+
+class _Sent(msgspec.Struct):
+    """The same members as they came, of any type."""
 
     type: object = None
     invocation_id: object = None
@@ -144,7 +176,7 @@ class Named(msgspec.Struct):
     action: object = None
 
 
-_named = msgspec.json.Decoder(Named)
+_sent = msgspec.json.Decoder(_Sent)
 _string = msgspec.json.Decoder(str)
 _DECODED_BYTES = 4 * MIB  # larger ones are read at both ends only
 _SKIPPED_LEVELS = 5_000  # some 1 MB of stack
@@ -154,20 +186,27 @@ _FIRST_MEMBER = re.compile(rb'\s*+[{,]\s*+"(\w{1,20}+)"\s*+:\s*+(%b)\s*+(?=[,}])
 _LAST_MEMBERS = re.compile(rb'(?:,\s*+"\w{1,20}+"\s*+:\s*+(?:%b)\s*+){1,12}+}\s*+\Z' % _SCALAR, re.DOTALL)
 
 
-def names_of(data: bytes) -> Named:
+def names_of(data: bytes, at_leisure: bool = False) -> Named:
     """What a message names that cannot be read: by decoding what identifies it, else by its first and last members.
 
     Members between two containers are found by decoding only.
+
+    Args:
+        at_leisure: no event loop waits: a text of any size may be decoded.
     """
-    if len(data) <= _DECODED_BYTES:
+    if at_leisure or len(data) <= _DECODED_BYTES:
         recursion_limit = sys.getrecursionlimit()
         try:
             sys.setrecursionlimit(
                 max(recursion_limit, _SKIPPED_LEVELS)
             )  # Python 3.11 counts the decoder's levels by it
-            return _named.decode(data)
+            sent = _sent.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
+        else:
+            named = Named.of(sent)
+            named.void = isinstance(sent.action, dict) and sent.action.get("type") == "void"
+            return named
         finally:
             sys.setrecursionlimit(recursion_limit)
     found = Named()
@@ -183,7 +222,7 @@ def _take_members(found: Named, text: bytes) -> None:
     member = _FIRST_MEMBER.match(text)
     while member is not None:
         name, value = member[1].decode(), member[2]
-        if name in Named.__struct_fields__ and getattr(found, name) is None and value[:1] == b'"':
+        if name in TEXTS and getattr(found, name) is None and value[:1] == b'"':
             try:
                 setattr(found, name, _string.decode(value))
             except (msgspec.DecodeError, UnicodeDecodeError):

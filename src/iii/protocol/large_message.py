@@ -10,8 +10,9 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.protocol.codec import Decoder, Undecodable, encode
-from iii.protocol.json_text import Named
+from iii.protocol.json_text import Named, names_of
 from iii.protocol.limits import KIB, MIB
+from iii.protocol.messages import Message, Void
 
 _STAYS_BYTES = 4 * KIB  # a member up to this size stays in the envelope
 _ENVELOPE_BYTES = 5 * MIB  # everything but payloads and the like; a registration may have 4 MiB (P6)
@@ -55,11 +56,19 @@ def take_apart(decoder: Decoder[Any], data: bytes) -> tuple[Reading, bytes]:
         small = msgspec.structs.replace(message, **dict.fromkeys(large, Raw(b"null")))
         envelope = encode(small)
         if len(envelope) > _ENVELOPE_BYTES:
-            raise Undecodable(f"names and texts of {len(envelope)} bytes exceed the limit of {_ENVELOPE_BYTES}", data)
+            detail = f"names and texts of {len(envelope)} bytes exceed the limit of {_ENVELOPE_BYTES}"
+            return Reading(detail=detail, named=_named(message)), b""
     except Undecodable as error:
-        return Reading(detail=str(error), named=error.named), b""
+        return Reading(detail=str(error), named=names_of(data, at_leisure=True)), b""
     mended = text is not data
     return Reading(Raw(envelope), places, mended), text if mended else b""
+
+
+def _named(message: Message) -> Named:
+    named = Named.of(message)
+    named.type = str(message.__struct_config__.tag)
+    named.void = isinstance(getattr(message, "action", None), Void)
+    return named
 
 
 def _place(text: bytes, name: str, value: Raw) -> Place:

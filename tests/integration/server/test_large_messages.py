@@ -70,6 +70,17 @@ async def test_I13_what_cannot_be_decoded_is_answered(port: int, data: bytes, co
         assert await caller.answers_ping()
 
 
+@pytest.mark.parametrize("member", ["function_id", "baggage", "namespace", "traceparent"])
+async def test_I13_F1_a_call_with_a_huge_name_is_answered(port: int, member: str) -> None:
+    text = json.loads(call(b"1"))
+    text[member] = "f" * (6 * MIB)
+    async with await RawSocket.greeted(port) as caller:
+        caller.say(text)
+        answer = await caller.json()
+        assert answer["invocation_id"] == text["invocation_id"]
+        assert answer["error"]["code"] == "invalid_request"
+
+
 async def test_what_came_before_the_end_counts(port: int) -> None:
     async with await registered(port) as worker, await RawSocket.greeted(port) as caller:
         void = call(json.dumps("x" * LARGE).encode()).replace(b'"data"', b'"action":{"type":"void"},"data"', 1)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,45 @@ def test_a_message_that_is_large_without_payload_is_refused() -> None:
     assert reading.detail == "names and texts of 6291529 bytes exceed the limit of 5242880" or "exceed" in str(
         reading.detail
     )
+
+
+BIG = "f" * (6 << 20)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"type": "invokefunction", "function_id": BIG, "invocation_id": "i"},
+        {"type": "invokefunction", "function_id": "f", "baggage": BIG, "invocation_id": "i"},
+        {"type": "invokefunction", "function_id": "f", "namespace": BIG, "invocation_id": "i", "data": ["x" * 5000]},
+        {"type": "invokefunction", "data": [BIG], "invocation_id": "i", "function_id": 3, "metadata": [BIG]},
+        {"type": "invokefunction", "data": [BIG], "invocation_id": "i", "function_id": "f", "action": [BIG]},
+        {"type": "invocationresult", "function_id": BIG, "invocation_id": "i", "result": 1},
+        {"type": "invocationresult", "function_id": [BIG], "invocation_id": "i", "result": [BIG]},
+        {"type": "registertrigger", "id": "i", "trigger_type": "t", "function_id": BIG},
+        {"type": "triggerregistrationresult", "id": "i", "trigger_type": BIG, "function_id": BIG},
+    ],
+    ids=range(9),
+)
+def test_I13_F1_whatever_is_too_large_who_waits_is_named(members: dict[str, Any]) -> None:
+    reading, _ = take_apart(worker_message_decoder(), json.dumps(members).encode())
+    encoded = msgspec.json.encode(reading)
+    assert len(encoded) < 2 << 20
+    with pytest.raises(Undecodable) as told:
+        put_together(worker_message_decoder(), msgspec.json.decode(encoded, type=Reading), b"")
+    assert told.value.message_type == members["type"]
+    assert "i" in (told.value.invocation_id, told.value.id)
+    assert not told.value.void
+
+
+@pytest.mark.parametrize("depth", [100, 4000, 100_000])
+def test_I13_F1_names_of_any_depth_are_told(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    for member in (b"function_id", b"action", b"data"):
+        text = b'{"type":"invokefunction","invocation_id":"i",%b:%b,"x":"%b"}' % (
+            b'"%b"' % member, deep, b"y" * (5 << 20)
+        )  # fmt: skip
+        reading, _ = take_apart(worker_message_decoder(), text)
+        msgspec.json.encode(reading)
+        assert reading.named
+        assert reading.named.invocation_id == "i"
