@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from benchmarks.lag_client import ANSWER_S, MIB, Client, invocation_id, invoke, message, trigger, void, worker
+from benchmarks.lag_client import ANSWER_S, MIB, Client, call_of, invocation_id, invoke, message, trigger, void, worker
 from benchmarks.processes import Server
 from benchmarks.wire import masked_frame
 
@@ -136,6 +136,25 @@ def void_burst(target: Target) -> None:
     sender.close()
 
 
+def forward(data: bytes) -> Attack:
+    """A large call to a worker, which answers with the same."""
+
+    def attack(target: Target) -> None:
+        executor, caller = worker(target.port, "executor", "forward::f"), worker(target.port, "caller")
+        mark = invocation_id()
+        caller.send([call_of("forward::f", data, mark)])
+        while b'"forward::f"' not in executor.messages.get(timeout=ANSWER_S)[:200]:
+            pass
+        result = b'{"type":"invocationresult","invocation_id":"%b","function_id":"forward::f","result":%b}'
+        executor.send([result % (mark.encode(), data)])
+        while mark.encode() not in caller.messages.get(timeout=ANSWER_S)[:200]:
+            pass
+        executor.close()
+        caller.close()
+
+    return attack
+
+
 def mixture(*attacks: Attack) -> Attack:
     def attack(target: Target) -> None:
         threads = [threading.Thread(target=each, args=(target,)) for each in attacks]
@@ -151,6 +170,7 @@ def nothing(_: Target) -> None:
     time.sleep(2)
 
 
+INTEGERS = b"[" + b"1," * (29 * MIB) + b"1]"
 NAN_LIST = void(b"[" + b"NaN," * MIB + b"1]")
 SIXTY_NAN = void(b"[" + b"NaN," * (15 * MIB) + b"1]")
 SURROGATES = void(b'["' + b"\\ud800" * (10 * MIB) + b'"]')
@@ -181,6 +201,8 @@ ATTACKS: dict[str, Attack] = {
     "2,000 connections that end at once (core 9)": connects,
     "pipelined requests, answers unread (core 10e)": pipelined,
     "3,000 void calls of 100 KB (core 7)": void_burst,
+    "58 MiB to a worker and back (F3)": forward(INTEGERS),
+    "58 MiB that name a caller, to a worker": forward(b'{"_caller_worker_id":"x","a":%b}' % INTEGERS),
     "mixture: NaN, brackets, types, schedules": mixture(
         big(NAN_LIST), big(BRACKETS), parked_and_types, crons("0 0 9 * * 1", 200)
     ),

@@ -121,6 +121,12 @@ def invoke(function_id: str, data: object, mark: str | None = None, **members: o
     return message("invokefunction", function_id=function_id, data=data, **members)
 
 
+def call_of(function_id: str, data: bytes, mark: str) -> bytes:
+    """A call with data as it is."""
+    members = (mark.encode(), function_id.encode(), data)
+    return b'{"type":"invokefunction","invocation_id":"%b","function_id":"%b","data":%b}' % members
+
+
 def void(data: bytes) -> bytes:
     """A call of a function that is not there, with data as it is."""
     return b'{"type":"invokefunction","function_id":"f","data":' + data + b"}"

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from iii.engine.engine import Engine, EngineOptions
@@ -14,6 +14,7 @@ from iii.engine.module import Module
 from iii.engine.session import Session
 from iii.protocol.backlog import Backlog
 from iii.protocol.codec import Undecodable, worker_message_decoder
+from iii.protocol.large_message import put_together, take_apart
 
 
 class FakeTimer:
@@ -86,9 +87,14 @@ class MemoryLink:
                 self.on_send(frame)
         return self.backlog
 
+    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
+        return self.send(b"".join(parts), urgent)
+
     def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+        decoder = worker_message_decoder()
+        reading, mended = take_apart(decoder, data)
         try:
-            done(worker_message_decoder().decode(data))
+            done(put_together(decoder, reading, mended if reading.mended else data))
         except Undecodable as error:
             done(error)
 

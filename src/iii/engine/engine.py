@@ -157,7 +157,7 @@ class Engine:
             return False
 
         caller = invocation.caller
-        size = len(bytes(invocation.data))
+        size = len(memoryview(invocation.data))
         if caller is not None and caller.waiting_bytes + size > caller.limits.waiting_bytes:
             why = f"calls that wait for registrations exceed the limit of {caller.limits.waiting_bytes} bytes"
             invocation.refuse(ConnectionClosing(why))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Waiter(Protocol):
     """Whoever wants the answer. Told exactly once, unless it withdrew."""
 
-    def answered(self, invocation: Invocation, result: bytes | None) -> None:
-        """It succeeded; JSON, or None for no result (I2)."""
+    def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
+        """It succeeded; JSON, or None for no result (I2). A view is large and came from a worker."""
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
         """It failed; the error object as JSON."""
@@ -41,18 +41,18 @@ class Invocation(Struct, eq=False, gc=False):
 
     function_id: str
     namespace: str | None  # of the target; None is `default`
-    data: bytes | Raw  # JSON bytes, forwarded as they are
+    data: bytes | Raw | memoryview  # JSON bytes, forwarded as they are; a view: it came in a large message
     waiter: Waiter | None = None  # None: nobody wants the answer, or nobody does any more
     caller: Session | None = None  # None: the engine itself calls
     call_id: str | None = None  # the caller's own id of the call
-    metadata: bytes | Raw = NULL
+    metadata: bytes | Raw | memoryview = NULL
     traceparent: str | None = None  # valid or None
     baggage: str | None = None
     id: str | None = None  # the executor's id of the call (N9)
     executor: Executor | None = None
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
 
-    def complete(self, result: bytes | None) -> None:
+    def complete(self, result: bytes | memoryview | None) -> None:
         """Success. JSON, or None for no result."""
         waiter, self.waiter = self.waiter, None
         if waiter is not None:
@@ -84,8 +84,8 @@ class Callback:
     def __init__(self, done: Done) -> None:
         self._done = done
 
-    def answered(self, invocation: Invocation, result: bytes | None) -> None:
-        self._done(result, None)
+    def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
+        self._done(bytes(result) if isinstance(result, memoryview) else result, None)
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
         self._done(None, error_from_wire(msgspec.json.decode(error), invocation.function_id, invocation.id))

@@ -1,6 +1,6 @@
 """The outgoing side of one worker connection, as the core sees it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from iii.protocol.backlog import Backlog
@@ -17,6 +17,9 @@ class Link(Protocol):
         Args:
             urgent: an answer or a registration, which is dropped much later than a call is refused.
         """
+
+    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
+        """As `send`, for a message in pieces that are not copied."""
 
     def slow_down(self) -> None:
         """Read what the worker says at a trickle for 20 ms: it feeds one that reads too slowly (P5)."""

@@ -5,14 +5,22 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from iii.engine.announcement import Phase, Registration, RegistrationBuffer
 from iii.engine.connection_limits import ConnectionLimits, RegisteredBytes
 from iii.engine.dialect import Dialect, choose_dialect
-from iii.engine.frames import caller_member, error_frame, invocation_frame, result_frame, trace_members
+from iii.engine.frames import (
+    Parts,
+    error_frame,
+    invocation_frame,
+    invocation_parts,
+    result_frame,
+    result_parts,
+    trace_members,
+)
 from iii.engine.gauges import Gauges
 from iii.engine.invocation import Invocation
 from iii.engine.registrations import (
@@ -24,6 +32,7 @@ from iii.engine.registrations import (
 from iii.engine.undecodable import answer_undecodable
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
 from iii.protocol.backlog import Backlog
+from iii.protocol.caller_id import caller_member
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.codec import PLAIN_BYTES, Undecodable, encode_message, worker_message_decoder
 from iii.protocol.errors import (
@@ -36,7 +45,7 @@ from iii.protocol.errors import (
     encode_error,
 )
 from iii.protocol.ids import new_id
-from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB, NAME_CHALLENGE_S, OUTBOUND_QUEUE_BYTES
+from iii.protocol.limits import FRAGMENT_BYTES, LARGE_MESSAGE_BYTES, MIB, NAME_CHALLENGE_S, OUTBOUND_QUEUE_BYTES
 from iii.protocol.messages import (
     NULL,
     Enqueue,
@@ -292,16 +301,21 @@ class Session:
         else:
             self._engine.router.invoke(invocation)
 
-    def answered(self, invocation: Invocation, result: bytes | None) -> None:
+    def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
         self._calls.discard(invocation)
         call_id = invocation.call_id
         assert call_id is not None  # only calls with an id wait
-        frame = result_frame(invocation, call_id, result)
+        if isinstance(result, memoryview) or (result is not None and len(result) > FRAGMENT_BYTES):
+            parts = result_parts(invocation, call_id, result)
+            size = sum(map(len, parts))
+        else:
+            frame = result_frame(invocation, call_id, result)
+            parts, size = None, len(frame)
         limit = self._receive_limit
-        if len(frame) > limit:
-            self.answer_error(call_id, invocation.function_id, PayloadTooLarge(len(frame), limit))
+        if size > limit:
+            self.answer_error(call_id, invocation.function_id, PayloadTooLarge(size, limit))
             return
-        backlog = self._send(frame)
+        backlog = self._send(frame) if parts is None else self.link.send_parts(parts)
         if backlog is not None:
             self._reads_too_slowly(invocation, backlog)
 
@@ -339,20 +353,25 @@ class Session:
         if invocation_id is None or invocation_id in self.handling:  # N9
             invocation_id = new_id()
         caller = invocation.caller
-        frame = invocation_frame(invocation, invocation_id, function, None if caller is None else caller.caller_member)
+        signature = None if caller is None else caller.caller_member
+        parts: Parts | None = None
+        if type(invocation.data) is memoryview:
+            parts = invocation_parts(invocation, invocation_id, function, signature)
+            size = sum(map(len, parts))
+        else:
+            frame = invocation_frame(invocation, invocation_id, function, signature)
+            size = len(frame)
         limit = self._receive_limit
-        if len(frame) > limit:
+        if size > limit:
             if invocation.waiter is None:
-                logger.warning(
-                    "Call of %s not sent to %s: %s bytes, it takes %s", function.id, self.label, len(frame), limit
-                )
-            invocation.refuse(PayloadTooLarge(len(frame), limit))
+                logger.warning("Call of %s not sent to %s: %s bytes, it takes %s", function.id, self.label, size, limit)
+            invocation.refuse(PayloadTooLarge(size, limit))
             return
         invocation.id = invocation_id
         invocation.executor = self
         invocation.data = invocation.metadata = NULL  # they would stay as long as the call runs (P6)
         self.handling[invocation_id] = invocation  # before sending: the answer must find it (01 §16.1)
-        backlog = self._send(frame)
+        backlog = self._send(frame) if parts is None else self.link.send_parts(parts)
         if backlog is not None:
             self._gets_too_much(invocation, backlog)
 
@@ -375,8 +394,11 @@ class Session:
             if error != b"null":
                 invocation.fail(encode_error(error))
                 return
-        result = message.result
-        invocation.complete(None if result is NULL or result == NULL else bytes(result))
+        result: Any = message.result
+        if type(result) is memoryview:  # it came in a large message
+            invocation.complete(result)
+        else:
+            invocation.complete(None if result is NULL or result == NULL else bytes(result))
 
     # -- registrations --------------------------------------------------------------------------------------------
 

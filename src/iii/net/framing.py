@@ -25,18 +25,20 @@ def _head(first: int, size: int) -> bytes:
 TEXT_HEADS = tuple(_head(_FINAL | _TEXT, size) for size in range(8192))
 
 
-def text_frames(message: bytes) -> list[bytes | memoryview]:
-    """The pieces of one text message of any size, without copying it."""
-    size = len(message)
-    if size <= FRAGMENT_BYTES:
-        return [_head(_FINAL | _TEXT, size), message]
-    pieces: list[bytes | memoryview] = []
-    view = memoryview(message)
-    for start in range(0, size, FRAGMENT_BYTES):
-        piece = view[start : start + FRAGMENT_BYTES]
-        first = (_TEXT if start == 0 else _CONTINUATION) | (_FINAL if start + FRAGMENT_BYTES >= size else 0)
-        pieces += (_head(first, len(piece)), piece)
-    return pieces
+def text_frames(*parts: bytes | memoryview) -> list[bytes | memoryview]:
+    """The pieces of one text message of any size, which may be in parts, without copying it."""
+    if len(parts) == 1 and len(parts[0]) <= FRAGMENT_BYTES:
+        return [_head(_FINAL | _TEXT, len(parts[0])), parts[0]]
+    payloads = [
+        memoryview(part)[start : start + FRAGMENT_BYTES]
+        for part in parts
+        for start in range(0, len(part), FRAGMENT_BYTES)
+    ]
+    frames: list[bytes | memoryview] = []
+    for number, payload in enumerate(payloads, 1):
+        first = (_TEXT if number == 1 else _CONTINUATION) | (_FINAL if number == len(payloads) else 0)
+        frames += (_head(first, len(payload)), payload)
+    return frames
 
 
 def message_head(is_text: bool, size: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from iii.net.framing import TEXT_HEADS, text_frames
 from iii.net.log_limit import LogLimit
@@ -95,6 +96,9 @@ class Outbox:
             at 64 MiB.
         """
         queued = self._queued
+        size = len(message)
+        if size >= _READY_HEADS:
+            return self.send_parts([message], urgent)
         backlog = None
         if queued > self._room:
             backlog = self._crowded(OUTBOUND_LIMIT_BYTES if urgent else OUTBOUND_QUEUE_BYTES)
@@ -103,15 +107,23 @@ class Outbox:
         chunks = self._chunks
         if not chunks:
             self._flusher.add(self)
-        size = len(message)
-        if size < _READY_HEADS:
-            chunks.append(TEXT_HEADS[size])
-            chunks.append(message)
-            self._queued = queued + size + (_SMALL_BYTES if size < 126 else _MEDIUM_BYTES)
-        else:
-            frames = text_frames(message)
-            chunks += frames
-            self._queued = queued + _taking(frames)
+        chunks.append(TEXT_HEADS[size])
+        chunks.append(message)
+        self._queued = queued + size + (_SMALL_BYTES if size < 126 else _MEDIUM_BYTES)
+        return backlog
+
+    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
+        """As `send`, for a message in pieces."""
+        backlog = None
+        if self._queued > self._room:
+            backlog = self._crowded(OUTBOUND_LIMIT_BYTES if urgent else OUTBOUND_QUEUE_BYTES)
+            if backlog is not Backlog.HIGH:
+                return backlog
+        if not self._chunks:
+            self._flusher.add(self)
+        frames = text_frames(*parts)
+        self._chunks += frames
+        self._queued += _taking(frames)
         return backlog
 
     def send_frame(self, frame: bytes) -> None:

@@ -271,4 +271,14 @@ def encode_error(raw: bytes) -> bytes:
     return raw
 
 
+def bounded_error(raw: bytes, characters: int) -> bytes:
+    """The same for an error object of any size, with its texts cut."""
+    error = error_from_wire(msgspec.json.decode(raw))
+    for name in ("code", "message", "stacktrace"):
+        text = getattr(error, name)
+        if text is not None and len(text) > characters:
+            setattr(error, name, f"{text[:characters]}… ({len(text)} characters)")
+    return error.encode()
+
+
 _error_decoder = msgspec.json.Decoder(ErrorBody)

@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from iii.protocol.caller_id import unsigned
 from iii.protocol.codec import Decoder, Undecodable, encode
+from iii.protocol.errors import bounded_error
 from iii.protocol.json_text import Named, names_of
 from iii.protocol.limits import KIB, MIB
-from iii.protocol.messages import Message, Void
+from iii.protocol.messages import Enqueue, InvocationResult, InvokeFunction, Message, Void
 
 _STAYS_BYTES = 4 * KIB  # a member up to this size stays in the envelope
+_ERROR_BYTES = 1 * MIB  # the texts of a larger error are cut
 _ENVELOPE_BYTES = 5 * MIB  # everything but payloads and the like; a registration may have 4 MiB (P6)
 
 
@@ -44,24 +47,38 @@ class Reading(Struct):
 
 
 def take_apart(decoder: Decoder[Any], data: bytes) -> tuple[Reading, bytes]:
-    """Decode; also the mended text, if it had to be mended. Raises nothing on any input."""
+    """Decode; also the text that was decoded, if it is not `data`. Raises nothing on any input."""
     try:
         message, text = decoder.decode_mending(data)
-        large = {
-            name: value
-            for name in message.__struct_fields__
-            if type(value := getattr(message, name)) is Raw and len(memoryview(value)) > _STAYS_BYTES
-        }
-        places = [_place(text, name, value) for name, value in large.items()]
-        small = msgspec.structs.replace(message, **dict.fromkeys(large, Raw(b"null")))
-        envelope = encode(small)
-        if len(envelope) > _ENVELOPE_BYTES:
-            detail = f"names and texts of {len(envelope)} bytes exceed the limit of {_ENVELOPE_BYTES}"
-            return Reading(detail=detail, named=_named(message)), b""
     except Undecodable as error:
         return Reading(detail=str(error), named=names_of(data, at_leisure=True)), b""
+    if _changed(message):
+        text = encode(message)
+        message = decoder.decode_plain(text)
+    large = {
+        name: value
+        for name in message.__struct_fields__
+        if type(value := getattr(message, name)) is Raw and len(memoryview(value)) > _STAYS_BYTES
+    }
+    places = [_place(text, name, value) for name, value in large.items()]
+    envelope = encode(msgspec.structs.replace(message, **dict.fromkeys(large, Raw(b"null"))))
+    if len(envelope) > _ENVELOPE_BYTES:
+        detail = f"names and texts of {len(envelope)} bytes exceed the limit of {_ENVELOPE_BYTES}"
+        return Reading(detail=detail, named=_named(message)), b""
     mended = text is not data
     return Reading(Raw(envelope), places, mended), text if mended else b""
+
+
+def _changed(message: Message) -> bool:
+    """Do here what would take long where the message is handed on."""
+    if isinstance(message, InvokeFunction) and not isinstance(message.action, Enqueue):  # jobs are not signed (I10)
+        data = bytes(message.data)
+        message.data = Raw(unsigned(data))
+        return bytes(message.data) != data
+    if isinstance(message, InvocationResult) and len(memoryview(message.error)) > _ERROR_BYTES:
+        message.error = Raw(bounded_error(bytes(message.error), _ERROR_BYTES // 2))
+        return True
+    return False
 
 
 def _named(message: Message) -> Named:
@@ -78,11 +95,13 @@ def _place(text: bytes, name: str, value: Raw) -> Place:
 
 
 def put_together(decoder: Decoder[Any], reading: Reading, text: bytes) -> Any:
-    """The message. Raises Undecodable if it is none."""
+    """The message; its large members, and the payload of a call in any case, are views. Raises Undecodable if it is none."""
     if reading.detail is not None:
         raise Undecodable.of(reading.detail, reading.named or Named())
     message = decoder.decode_plain(bytes(reading.envelope))
     view = memoryview(text)
     for place in reading.places:
-        msgspec.structs.force_setattr(message, place.member, Raw(view[place.start : place.end]))
+        msgspec.structs.force_setattr(message, place.member, view[place.start : place.end])
+    if isinstance(message, InvokeFunction):
+        msgspec.structs.force_setattr(message, "data", memoryview(message.data))  # of a view: the same
     return message

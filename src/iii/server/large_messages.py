@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from iii.protocol.codec import Undecodable, worker_message_decoder
-from iii.protocol.large_message import Reading, put_together
+from iii.protocol.large_message import Reading, put_together, take_apart
 from iii.protocol.limits import MIB
 from iii.server.large_reader import HEAD_BYTES
 
@@ -102,7 +102,7 @@ class _Lane:
             except (OSError, ValueError, _Broken, msgspec.DecodeError) as error:
                 self._end_process()
                 logger.warning("Large message decoded in the engine itself: the reading process failed: %s", error)
-                return decoder.decode(data)
+                reading, mended = take_apart(decoder, data)
             return put_together(decoder, reading, mended if reading.mended else data)
         except Undecodable as error:
             return error

@@ -18,9 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerSocket(WebSocket):
-    __slots__ = ("_engine", "_large", "_left", "_limits", "_reading", "send", "session")
+    __slots__ = ("_engine", "_large", "_left", "_limits", "_reading", "send", "send_parts", "session")
 
     send: Callable[..., Backlog | None]
+    send_parts: Callable[..., Backlog | None]
     session: Session
 
     def __init__(
@@ -35,6 +36,7 @@ class WorkerSocket(WebSocket):
 
     def opened(self) -> None:
         self.send = self.outbox.send
+        self.send_parts = self.outbox.send_parts
         self.session = self._engine.connect(self, self._limits)
         self.receive = self.session.receive
         self.receive_binary = self.session.receive_binary
@@ -65,7 +67,7 @@ class WorkerSocket(WebSocket):
             return
         super().on_ws_disconnected(transport)
         del self.session  # it leads back here: both are freed without the collector
-        self.send = _gone
+        self.send = self.send_parts = _gone
 
     @property
     def may_be_silent(self) -> bool:
@@ -73,5 +75,5 @@ class WorkerSocket(WebSocket):
         return self._reading or bool(self.session.handling)
 
 
-def _gone(frame: bytes, urgent: bool = False) -> None:
+def _gone(frame: object, urgent: bool = False) -> None:
     """What is sent to a worker that left."""

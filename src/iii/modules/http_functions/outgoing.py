@@ -9,10 +9,10 @@ from http import HTTPStatus
 import aiohttp
 import msgspec
 
-from iii.engine.frames import sign
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.modules.http_functions.auth import Secrets
+from iii.protocol.caller_id import sign
 from iii.protocol.errors import InvocationError
 from iii.protocol.messages import ApiKeyAuth, HttpInvocation
 
@@ -49,7 +49,9 @@ def check_headers(invocation: HttpInvocation) -> None:
 def body_of(invocation: Invocation) -> bytes:
     """The payload as another handler would get it, without spaces."""
     caller = invocation.caller
-    data = bytes(invocation.data) if caller is None else sign(invocation.data, caller.caller_member)
+    data = bytes(invocation.data)
+    if caller is not None:
+        data = sign(data, caller.caller_member)
     return msgspec.json.format(data, indent=-1)
 
 
