@@ -113,6 +113,67 @@ EXCEPTIONS: list[Callable[[], BaseException]] = [
 ]  # fmt: skip
 
 
+class Stranger:
+    """A future of another make, as a task sees it; never done."""
+
+    _asyncio_future_blocking: Any = True
+    add_done_callback: Any = explode
+
+    def __await__(self) -> Any:
+        yield self
+
+    def get_loop(self) -> Any:
+        return asyncio.get_running_loop()
+
+    def cancel(self, msg: Any = None) -> bool:
+        return False
+
+
+class OfNoLoop(Stranger):
+    get_loop = explode
+
+
+class OfAnotherLoop(Stranger):
+    def get_loop(self) -> Any:
+        return self
+
+
+class BlockingRaises(Stranger):
+    _asyncio_future_blocking = property(explode)
+
+
+class YieldsNonsense:
+    __repr__ = explode
+
+    def __await__(self) -> Any:
+        yield self
+
+
+class AwaitRaises:
+    __await__ = explode
+
+
+class FutureThatRaises(asyncio.Future[None]):
+    add_done_callback = explode
+
+
+class DoneTwice(Stranger):
+    """Goes on by itself, and once more."""
+
+    def __await__(self) -> Any:
+        yield self
+        return "done"
+
+    def add_done_callback(self, callback: Any, *, context: Any = None) -> None:
+        for _ in range(2):
+            asyncio.get_running_loop().call_soon(callback, self, context=context)
+
+
+AWAITABLES: list[Callable[[], Any]] = [
+    Stranger, OfNoLoop, OfAnotherLoop, BlockingRaises, YieldsNonsense, AwaitRaises, FutureThatRaises, DoneTwice,
+]  # fmt: skip
+
+
 class DumpRaises:
     model_dump = explode
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -27,7 +28,7 @@ from iii.sdk.handlers import Handler
 from iii.sdk.inbound import Inbound
 from iii.sdk.registrations import Function, Registrations, TriggerType
 from iii.sdk.threads import HandlerThreads
-from tests.hostile import EXCEPTIONS, VALUES, explode, nested
+from tests.hostile import AWAITABLES, EXCEPTIONS, VALUES, explode, nested
 
 DEADLINE_S = 20.0
 
@@ -44,8 +45,14 @@ exceptions = st.sampled_from(EXCEPTIONS) | st.builds(
     partial, st.just(iii.InvocationError), json_values, json_values, st.none(), json_values
 )
 Outcome = tuple[str, Callable[[], Any]]
-outcomes = st.tuples(st.just("returns"), values) | st.tuples(st.just("raises"), exceptions)
-kinds = st.sampled_from(["sync", "async", "late", "awaitable", "cancelled", "cancelled before"])
+outcomes = (
+    st.tuples(st.just("returns"), values)
+    | st.tuples(st.just("raises"), exceptions)
+    | st.tuples(st.just("awaits"), st.sampled_from(AWAITABLES))
+)
+kinds = st.sampled_from(
+    ["sync", "async", "late", "awaitable", "cancelled", "cancelled before", "traced", "traced async"]
+)
 
 
 class BrokenSpan:
@@ -112,7 +119,10 @@ def handler_of(kind: str, outcome: Outcome) -> Callable[[Any], Any]:
         how, what = outcome
         if how == "raises":
             raise what()
-        return what()
+        return what() if how == "returns" or kind in ("sync", "traced") else _waiting(what)
+
+    async def _waiting(what: Callable[[], Any]) -> Any:
+        return await what()
 
     async def run_async(_: Any) -> Any:
         if kind == "late":
@@ -128,10 +138,20 @@ def handler_of(kind: str, outcome: Outcome) -> Callable[[Any], Any]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
-        return run(_)
+        result = run(_)
+        result = await result if outcome[0] == "awaits" else result
+        if kind == "traced async":
+            sys.settrace(explode)
+        return result
 
-    if kind == "sync":
-        return run
+    def run_traced(_: Any) -> Any:
+        try:
+            return run(_)
+        finally:
+            sys.settrace(explode)
+
+    if kind in ("sync", "traced"):
+        return run if kind == "sync" else run_traced
     return (lambda _: run_async(_)) if kind == "awaitable" else run_async
 
 

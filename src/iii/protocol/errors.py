@@ -64,9 +64,19 @@ class InvocationError(Exception):
         self.invocation_id = invocation_id
         super().__init__(f"{self.code}: {message}")
 
+    @property
+    def error_id(self) -> str | None:
+        """Under which a function's own failure is in the logs of engine and worker; None where none was called."""
+        return None if self.invocation_id is None else error_id_of(self.invocation_id)
+
     def encode(self) -> bytes:
         """The error object as JSON."""
         return _encoder.encode(ErrorBody(self.code, self.message, self.stacktrace or UNSET))
+
+
+def error_id_of(invocation_id: str) -> str:
+    """Under which a failed call is found in the logs of engine and worker: at most 12 hexadecimal digits (03 A8)."""
+    return invocation_id.replace("-", "")[:12].lower()
 
 
 class FunctionNotFound(InvocationError):

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
+from sys import gettrace, settrace
 from typing import Any, Protocol
 
 import msgspec
 
-from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
+from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_id_of
 from iii.protocol.messages import InvocationResult, InvokeFunction
+from iii.protocol.traceback_text import shown
+from iii.sdk.awaited import coroutine_of, rest_of
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.failures import UNTELLABLE, error_body, log_failure, shown
+from iii.sdk.failures import UNTELLABLE, error_body, log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.registrations import Function
 from iii.sdk.threads import HandlerThreads
@@ -40,7 +43,15 @@ else:
             return super().cancel(msg)
 
 
+_LAST_TRIES = 10
+
 _PLAIN = frozenset((dict, list, str, int, float, bool, type(None)))  # of these none can be awaited, and asking is slow
+
+
+def _trace_as_before(trace: Any) -> None:
+    """What a handler has set to trace its thread ends with it, or it would trace, and could fail, its answer."""
+    if gettrace() is not trace:
+        settrace(trace)
 
 
 class HandlerSpan(Protocol):
@@ -77,12 +88,12 @@ class Executor:
 
     def execute(self, message: InvokeFunction) -> None:
         """On the loop; never raises, and whatever happens the call is answered once."""
-        function = self._functions.get(message.function_id)
-        handler = function.handler if function is not None else None
-        if handler is None:
-            self._refuse(message, known=function is not None)
-            return
         try:
+            function = self._functions.get(message.function_id)
+            handler = function.handler if function is not None else None
+            if handler is None:
+                self._refuse(message, known=function is not None)
+                return
             context = copy_context()
             if message.traceparent or message.baggage:
                 context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
@@ -96,9 +107,7 @@ class Executor:
             else:
                 self._threads.run(lambda: self._on_thread(handler, message, context))
         except BaseException as error:  # the system has no more threads, or memory
-            answer = self._failure(message, error, None)
-            if answer is not None:
-                self._send(answer)
+            self._answer_after_all(message, error, self._send)
 
     @property
     def busy(self) -> bool:
@@ -126,23 +135,29 @@ class Executor:
         await self._finish(handler, None, message, self._span(message))
 
     def _on_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
-        rest = context.run(self._run_sync, handler, message)
-        if rest is None:
-            return
         try:
-            self._loop.call_soon_threadsafe(self._start, rest, context)  # only now is the context free for a task
-        except RuntimeError:  # the loop is closed: this worker is shut down
-            rest.close()
+            rest = context.run(self._run_sync, handler, message)
+            if rest is None:
+                return
+            try:
+                self._loop.call_soon_threadsafe(self._start, rest, context)  # only now is the context free for a task
+            except RuntimeError:  # the loop is closed: this worker is shut down
+                rest.close()
+        except BaseException as error:
+            self._answer_after_all(message, error, self._send_urgent)
 
     def _run_sync(self, handler: Handler, message: InvokeFunction) -> Coroutine[Any, Any, None] | None:
         span = self._span(message) if self.new_span is not None else None
+        trace = gettrace()
         try:
             result = handler.call(message)
             if type(result) not in _PLAIN and inspect.isawaitable(result):  # a lambda around an async function
                 return self._finish(handler, result, message, span)
         except BaseException as error:
+            _trace_as_before(trace)
             answer = self._failure(message, error, span)
         else:
+            _trace_as_before(trace)
             answer = self._success(handler, message, result, span)
         if answer is not None:
             self._send_urgent(answer)
@@ -152,19 +167,33 @@ class Executor:
         self, handler: Handler, begun: Awaitable[Any] | None, message: InvokeFunction, span: HandlerSpan | None
     ) -> None:
         """The rest of a run, as a task: of what a thread has begun, or all of it."""
+        trace = gettrace()
         try:
-            result = await (handler.call(message) if begun is None else begun)
+            try:
+                coroutine = coroutine_of(handler.call(message) if begun is None else begun)
+                try:
+                    waits_for = coroutine.send(None)
+                except StopIteration as done:  # at once, as most do: the detour would cost them a tenth
+                    result = done.value
+                else:
+                    result = await rest_of(coroutine, waits_for)
+            except BaseException as error:
+                _trace_as_before(trace)
+                # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
+                if self._stopping and issubclass(type(error), asyncio.CancelledError):
+                    raise
+                answer = self._failure(message, error, span)
+            else:
+                _trace_as_before(trace)
+                answer = self._success(handler, message, result, span)
+            if answer is not None:
+                self._send(answer)
         except BaseException as error:
-            # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
             if self._stopping and issubclass(type(error), asyncio.CancelledError):
                 raise
-            answer = self._failure(message, error, span)
-        else:
-            answer = self._success(handler, message, result, span)
+            self._answer_after_all(message, error, self._send)
         finally:  # by itself: a done callback would cost another turn of the loop
             self._tasks.discard(asyncio.current_task(self._loop))
-        if answer is not None:
-            self._send(answer)
 
     # -- spans: whatever happens to one, the call is answered -----------------------------------------------------
 
@@ -202,19 +231,35 @@ class Executor:
 
     def _failure(self, message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
         traceparent = self._ended(span.failed, error, message) if span is not None else None
+        body = error_body(error)
         if message.invocation_id is None or not issubclass(type(error), InvocationError):
-            log_failure(error, "Function '%s' failed", message.function_id)
+            _log_failure(message, error, body.stacktrace or "")
         if message.invocation_id is None:
             return None
         try:
-            body = msgspec.Raw(msgspec.json.encode(error_body(error)))
             return encode_outgoing(
-                InvocationResult(message.invocation_id, message.function_id, error=body, traceparent=traceparent)
+                InvocationResult(
+                    message.invocation_id,
+                    message.function_id,
+                    error=msgspec.Raw(msgspec.json.encode(body)),
+                    traceparent=traceparent,
+                )
             )
         except BaseException:  # of what error it may be, there is an answer that cannot fail
             return encode_outgoing(
                 InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(UNTELLABLE))
             )
+
+    def _answer_after_all(self, message: InvokeFunction, error: BaseException, send: Callable[[bytes], None]) -> None:
+        """The last line of defence: something raised where nothing should, perhaps a trace function of the user's."""
+        for _ in range(_LAST_TRIES):
+            try:
+                answer = self._failure(message, error, None)
+                if answer is not None:
+                    send(answer)
+                return
+            except BaseException as another:
+                error = another
 
     def _refuse(self, message: InvokeFunction, known: bool) -> None:
         error = (
@@ -229,3 +274,15 @@ class Executor:
         self._send(
             encode_outgoing(InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(body)))
         )
+
+
+def _log_failure(message: InvokeFunction, error: BaseException, trace: str) -> None:
+    """Under the ids that the engine's log and an HTTP response have, too."""
+    if message.invocation_id is None:
+        log_failure(error, "Function '%s' failed", message.function_id, trace=trace, function_id=message.function_id)
+        return
+    ids = {"error_id": error_id_of(message.invocation_id), "invocation_id": message.invocation_id}
+    log_failure(
+        error, "Function '%s' failed (error_id=%s, invocation_id=%s)", message.function_id, *ids.values(),
+        trace=trace, function_id=message.function_id, **ids,
+    )  # fmt: skip

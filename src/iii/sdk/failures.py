@@ -4,45 +4,30 @@ Nothing here fails: an error that cannot be reported would leave its caller with
 """
 
 import logging
-import traceback
 from enum import Enum
-from types import TracebackType
-from typing import Any
 
 from msgspec import UNSET
 
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
+from iii.protocol.traceback_text import class_name, own_traceback, shown, traceback_text
 
-TEXT_CHARACTERS = 16_384  # of a message or a stack trace; what is longer is cut in its middle
 UNTELLABLE = b'{"code":"invocation_failed","message":"the function failed, and its error could not be encoded"}'
 
 logger = logging.getLogger("iii.sdk")
 
-# Past what a class may say of itself
-_class_name: Any = type.__dict__["__name__"].__get__
-_own_traceback: Any = BaseException.__dict__["__traceback__"].__get__
-
-
-def shown(value: object) -> str:
-    """`str(value)` as UTF-8 can carry it, at most TEXT_CHARACTERS of it and a remark how much was cut."""
-    try:
-        return _cut(str.__str__(str(value)))
-    except BaseException:
-        return f"<{_class_name(type(value))} without a text>"
-
 
 def text_of(error: BaseException) -> str:
     """`Type: text` of an error that nobody raised for its caller (P14)."""
-    name, text = _cut(_class_name(type(error))), shown(error)
+    name, text = shown(class_name(type(error))), shown(error)
     return f"{name}: {text}" if text else name
 
 
 def error_body(error: BaseException) -> ErrorBody:
-    """What the caller is told (01 §5.12); a bad payload needs no stack trace, its text says what is wrong."""
+    """What its caller is told (01 §5.12); a bad payload needs no stack trace, its text says what is wrong."""
     kind = type(error)
     if not issubclass(kind, InvocationError):
-        return ErrorBody("invocation_failed", text_of(error), _stack(error) or UNSET)
-    stacktrace = None if issubclass(kind, InvalidRequest) else _attribute(error, "stacktrace") or _stack(error)
+        return ErrorBody("invocation_failed", text_of(error), traceback_text(error))
+    stacktrace = None if issubclass(kind, InvalidRequest) else _attribute(error, "stacktrace") or traceback_text(error)
     return ErrorBody(
         _attribute(error, "code") or InvocationError.code,
         _attribute(error, "message"),
@@ -53,30 +38,32 @@ def error_body(error: BaseException) -> ErrorBody:
 def span_attributes(error: BaseException) -> dict[str, str]:
     """Of the event `exception` on a span, as OpenTelemetry names them; its own way of asking the error may raise."""
     return {
-        "exception.type": _class_name(type(error)),
+        "exception.type": class_name(type(error)),
         "exception.message": shown(error),
-        "exception.stacktrace": _stack(error) or "",
+        "exception.stacktrace": traceback_text(error),
         "exception.escaped": "False",
     }
 
 
-def log_failure(error: BaseException, text: str, *values: object) -> None:
-    """Log at ERROR that a callback of the user's raised: the text, the error behind a colon, and the traceback."""
-    shows = _stack(error) is not None  # or each log handler would fail on it in its own way
-    trace = (type(error), error, _own_traceback(error)) if shows else None
+def log_failure(error: BaseException, text: str, *values: object, trace: str = "", **fields: str) -> None:
+    """Log at ERROR that something of the user's raised: the text, the error behind a colon, and the traceback.
+
+    The traceback is made here, of a bounded size; handlers of logging that have a way of their own get the error as well.
+    Fields become attributes of the record.
+    """
     try:
-        logger.error(text + ": %s", *values, text_of(error), exc_info=trace, stacklevel=2)
+        if not logger.isEnabledFor(logging.ERROR):
+            return
+        file, line, function, _ = logger.findCaller(stacklevel=2)
+        arguments = (*values, text_of(error))
+        exception = (type(error), error, own_traceback(error))
+        record = logger.makeRecord(
+            logger.name, logging.ERROR, file, line, text + ": %s", arguments, exception, function, fields
+        )
+        record.exc_text = trace or traceback_text(error)
+        logger.handle(record)
     except BaseException:
         pass  # a record factory of the user's
-
-
-def _stack(error: BaseException) -> str | None:
-    """None: a cause or a note of it raises."""
-    trace: TracebackType | None = _own_traceback(error)
-    try:
-        return _cut("".join(traceback.format_exception(type(error), error, trace)))
-    except BaseException:
-        return None
 
 
 def _attribute(error: BaseException, name: str) -> str:
@@ -88,14 +75,6 @@ def _attribute(error: BaseException, name: str) -> str:
     if issubclass(type(value), Enum):
         value = value.value
     return "" if value is None else shown(value)
-
-
-def _cut(text: str) -> str:
-    if len(text) > TEXT_CHARACTERS:
-        end = TEXT_CHARACTERS // 4
-        cut = len(text) - TEXT_CHARACTERS
-        text = f"{text[: TEXT_CHARACTERS - end]} … ({cut} characters cut) … {text[-end:]}"
-    return text.encode(errors="replace").decode()
 
 
 def _guard(guarded: logging.Logger) -> None:

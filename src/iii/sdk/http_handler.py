@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from types import UnionType
@@ -12,6 +11,7 @@ import msgspec
 
 from iii.protocol.errors import InvalidRequest
 from iii.sdk.annotations import NOTHING, Signature
+from iii.sdk.awaited import in_thread
 from iii.sdk.channels import ChannelError, ChannelWriter
 from iii.sdk.encoding import encode_declared
 from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
@@ -104,9 +104,8 @@ class HttpHandler:
             positional, named = values(self._parameters, request, {Source.REQUEST: request})
         except InvalidRequest as error:
             return _bad_request(error)
-        result = await asyncio.to_thread(self._function, *positional, **named)
-        outcome = await result if inspect.isawaitable(result) else result
-        return await _answered(outcome, response, self._declares)
+        result = await in_thread(self._function, *positional, **named)
+        return await _answered(result, response, self._declares)
 
 
 def _request(payload: Any) -> HttpRequest:

@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
-from iii.sdk.failures import shown, span_attributes
+from iii.protocol.traceback_text import shown
+from iii.sdk.failures import span_attributes
 
 Open = Callable[..., Any]
 

@@ -24,11 +24,13 @@ from iii.protocol.messages import (
 from iii.protocol.messages import (
     RegistrationRejected as Rejection,
 )
+from iii.protocol.traceback_text import shown
 from iii.sdk.annotations import read_plain
+from iii.sdk.awaited import awaited, in_thread
 from iii.sdk.calls import PendingCalls
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import CANCEL_S, Executor, HandlerTask
-from iii.sdk.failures import error_body, log_failure, shown
+from iii.sdk.failures import error_body, log_failure
 from iii.sdk.providers import TriggerConfig
 from iii.sdk.registrations import Registrations, TriggerType
 
@@ -217,18 +219,6 @@ def _refusal(error: BaseException) -> ErrorBody:
 async def _ask(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> None:
     """A sync provider runs in a thread: it may block, or call the SDK's blocking methods. Raises what it raises."""
     if inspect.iscoroutinefunction(method):
-        await method(config)
-        return
-    outcome, error = await asyncio.to_thread(_outcome, method, config)
-    if error is not None:
-        raise error
-    if inspect.isawaitable(outcome):
-        await outcome
-
-
-def _outcome(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> tuple[Any, BaseException | None]:
-    """As a value: some exceptions, such as StopIteration, a future does not carry, and who waits for it waits forever."""
-    try:
-        return method(config), None
-    except BaseException as error:
-        return None, error
+        await awaited(method(config))
+    else:
+        await in_thread(method, config)

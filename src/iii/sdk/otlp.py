@@ -14,8 +14,9 @@ from msgspec import Raw
 
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.protocol.telemetry import TelemetryKind
+from iii.protocol.traceback_text import shown
 from iii.sdk.encoding import to_plain
-from iii.sdk.failures import shown, text_of
+from iii.sdk.failures import text_of
 
 logger = logging.getLogger("iii.sdk")
 

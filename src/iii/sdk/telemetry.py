@@ -19,7 +19,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from iii.protocol.messages import InvokeFunction
-from iii.sdk.failures import shown, span_attributes
+from iii.protocol.traceback_text import shown
+from iii.sdk.failures import span_attributes
 from iii.sdk.http_spans import HttpSpans
 from iii.sdk.log_records import LogRecords
 from iii.sdk.logger import exporters

@@ -127,7 +127,10 @@ class _HandlerThread(threading.Thread):
             job = self.owner.take(self, arrives)
             if job is not None:
                 arrives = False
-                job()
+                try:
+                    job()
+                except BaseException:
+                    pass  # it has told who waits for it; this thread has others to serve
                 del job  # its payload must not live as long as this thread rests
             elif self.owner.closed:
                 return

@@ -14,14 +14,16 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from iii.protocol.limits import MIB
+from iii.protocol.traceback_text import cut_middle, traceback_text
 from iii.server.log_bounds import (
     LINE_CHARACTERS,
     RECORD_CHARACTERS,
     TEXT_CHARACTERS,
+    TRACEBACK_CHARACTERS,
+    VALUE_CHARACTERS,
     bounded,
     cut,
     cut_arguments,
-    traceback_text,
 )
 from iii.server.log_flood import FloodGate
 from iii.server.secrets import without_secrets
@@ -39,6 +41,8 @@ BACKLOG_LINES = 10_000  # that are not read; further ones are dropped and counte
 BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
 WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands where others have the module (06 §11)
+
+_TRACE = "stacktrace"  # the field of what a worker sent with its error
 
 _NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
@@ -110,7 +114,7 @@ class LogWriter(logging.Handler):
 
 
 class TextFormatter(logging.Formatter):
-    """One line, then the fields as a tree; colours on request."""
+    """One line, then the fields as a tree, then the stack trace of an error, here or in a worker; colours on request."""
 
     def __init__(self, colors: bool) -> None:
         super().__init__()
@@ -125,10 +129,9 @@ class TextFormatter(logging.Formatter):
         source = fields.pop("function", record.name) if record.name == WORKER_LOG else record.name
         lines = [f"[{clock}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
         lines.extend(_tree(fields, "    "))
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            lines.extend(f"    {one_line(line)}" for line in traceback_text(error).splitlines())
-        return cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
+        told = cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
+        trace = "\n".join(f"    {one_line(line)}" for line in trace_of(record).splitlines())
+        return f"{told}\n{cut_middle(trace, RECORD_CHARACTERS)}" if trace else told
 
 
 class JsonFormatter(logging.Formatter):
@@ -136,9 +139,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {"message": cut(record.getMessage(), TEXT_CHARACTERS), **fields_of(record)}
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            fields["exception"] = traceback_text(error)
+        if trace := trace_of(record):
+            fields[_TRACE] = trace
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         shown = {
@@ -149,7 +151,10 @@ class JsonFormatter(logging.Formatter):
         }
         line = json.dumps(shown, default=str)
         if len(line) > RECORD_CHARACTERS:
-            line = json.dumps({**shown, "fields": {"message": fields["message"], "left_out": len(fields) - 1}})
+            kept = {"message": fields["message"]}
+            if trace:
+                kept[_TRACE] = cut_middle(trace, VALUE_CHARACTERS)
+            line = json.dumps({**shown, "fields": {**kept, "left_out": len(fields) - len(kept)}})
         return line
 
 
@@ -218,13 +223,23 @@ def level_name(number: int) -> str:
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """The fields of a record, cut, secrets hidden."""
+    """The fields of a record but its stack trace, cut, secrets hidden."""
     fields = getattr(record, "fields", None)
     if not isinstance(fields, Mapping):
         return {}
-    shown = without_secrets(bounded(fields))
+    shown = without_secrets(bounded({key: value for key, value in fields.items() if key != _TRACE}))
     assert isinstance(shown, dict)
     return shown
+
+
+def trace_of(record: logging.LogRecord) -> str:
+    """The stack trace of the error that it tells of, cut in its middle: of our own, or in the field `stacktrace`; or empty."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        return traceback_text(error, TRACEBACK_CHARACTERS)
+    fields = getattr(record, "fields", None)
+    sent = fields.get(_TRACE) if isinstance(fields, Mapping) else None
+    return cut_middle(sent, TRACEBACK_CHARACTERS) if isinstance(sent, str) else ""
 
 
 def one_line(text: str) -> str:

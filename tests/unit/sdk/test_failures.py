@@ -7,7 +7,8 @@ import pytest
 
 import iii
 from iii.protocol.errors import ErrorBody
-from iii.sdk.failures import TEXT_CHARACTERS, error_body, log_failure, shown, text_of
+from iii.protocol.traceback_text import TRACEBACK_CHARACTERS, shown
+from iii.sdk.failures import error_body, log_failure, text_of
 from tests.hostile import EXCEPTIONS, Code, EvilText, WithoutText
 
 
@@ -53,12 +54,12 @@ def test_core_3c_long_texts_are_cut_and_say_so() -> None:
     body = error_body(error)
     for text in (body.message, body.stacktrace):
         assert isinstance(text, str)
-        assert len(text) < TEXT_CHARACTERS + 100
+        assert len(text) < TRACEBACK_CHARACTERS + 100
         assert " characters cut) … " in text
     assert body.message.startswith("ValueError: aaa")
     assert body.message.endswith("end")
     assert "(983619 characters cut)" in shown(error)
-    assert shown("x" * TEXT_CHARACTERS) == "x" * TEXT_CHARACTERS
+    assert shown("x" * TRACEBACK_CHARACTERS) == "x" * TRACEBACK_CHARACTERS
 
 
 @pytest.mark.parametrize("number", range(len(EXCEPTIONS)))

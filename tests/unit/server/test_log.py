@@ -181,7 +181,7 @@ def test_an_exception_is_told_below(configure: Configure) -> None:
         assert written(text).splitlines()[-1] == "    ValueError: broken"
         objects = configure(log_format="json")
         logging.getLogger("iii").exception("failed")
-    assert json.loads(written(objects))["fields"]["exception"].endswith("ValueError: broken")
+    assert json.loads(written(objects))["fields"]["stacktrace"].endswith("ValueError: broken")
 
 
 def test_secrets_are_hidden_by_key_name(configure: Configure) -> None:
@@ -243,3 +243,42 @@ def test_a_stream_that_nobody_reads_drops_lines_and_says_so(
     lines = written(stream).splitlines()
     assert [line[-6:] for line in lines if "dropped" not in line] == ["line 0", "line 1", "line 2"]
     assert lines[1] == "3 log lines dropped: the log was not being read"
+
+
+DEEP_TRACE = "\n".join(
+    ["Traceback (most recent call last):"]
+    + [f'  File "app.py", line {number}, in step_{number}\n    call(…)' for number in range(200)]
+    + ["KeyError: 'last'"]
+)
+
+
+def test_newcomer_c_a_workers_stack_trace_is_a_block_whose_end_is_kept(configure: Configure) -> None:
+    stream = configure()
+    fields = {"error_id": "1a2b3c4d5e6f", "stacktrace": DEEP_TRACE}
+    logging.getLogger("iii.modules.http").error("HTTP handler f failed", extra={"fields": fields})
+    first, tree, *block = written(stream).splitlines()
+    assert first.endswith("[ERROR] iii.modules.http HTTP handler f failed")
+    assert tree == '    └ error_id: "1a2b3c4d5e6f"'
+    assert block[0] == "    Traceback (most recent call last):"
+    assert block[-3:] == ['      File "app.py", line 199, in step_199', "        call(…)", "    KeyError: 'last'"]
+    assert any("characters cut" in line for line in block)
+    assert sum(map(len, block)) < 8_000
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "\U000e0001"])
+def test_newcomer_c_json_keeps_the_end_of_the_stack_trace(character: str, configure: Configure) -> None:
+    stream = configure(log_format="json")
+    trace = character * 20_000 + "\nKeyError: 'last'"
+    logging.getLogger("iii.modules.http").error("failed", extra={"fields": {"stacktrace": trace}})
+    fields = json.loads(written(stream))["fields"]
+    assert fields["message"] == "failed"
+    assert fields["stacktrace"].endswith("\nKeyError: 'last'")
+    assert len(written(stream)) <= 16_001
+
+
+def test_a_stack_trace_forges_no_line(configure: Configure) -> None:
+    stream = configure()
+    trace = "Traceback\n[2026-11-29 03:00:00.000 +0000] [INFO] forged\x1b[2J\u2028[next"
+    logging.getLogger("iii").error("failed", extra={"fields": {"stacktrace": trace}})
+    assert all(line.startswith("    ") for line in written(stream).splitlines()[1:])
+    assert "\x1b" not in written(stream)

@@ -192,7 +192,10 @@ class Job:
                 return
             self._answered()
             if error is not None:
-                logger.error("Cron job %s: %s failed: %s", self.binding.id, self.binding.function_id, error)
+                logger.error(
+                    "Cron job %s: %s failed: %s", self.binding.id, self.binding.function_id, error,
+                    extra={"fields": {"error_id": error.error_id}},
+                )  # fmt: skip
             self._over()
 
         timeout_ms = self._config.timeout_ms

@@ -74,7 +74,7 @@ class Failures:
         self._logged("HTTP response of %s cut off: %s", function_id, why, error)
 
     def _logged(self, text: str, function_id: str, why: str, error: InvocationError | None) -> str:
-        error_id = _new_error_id()
+        error_id = (None if error is None else error.error_id) or _new_error_id()
         fields: dict[str, str | None] = {"error_id": error_id}
         if self._request_id is not None:
             fields["request_id"] = self._request_id

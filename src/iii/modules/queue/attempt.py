@@ -84,7 +84,7 @@ class Attempt:
             self._invocation = invocation
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
-        self._over(None if error is None else Failure(error.code, error.message, error.stacktrace))
+        self._over(None if error is None else Failure(error.code, error.message, error.stacktrace, error.error_id))
 
     def _over(self, failure: Failure | None) -> None:
         self._invocation = None

@@ -354,12 +354,13 @@ class Consumer:
         pause_ms = retry_delay_ms(backoff_ms, attempts, self.settings.backoff_jitter)
         logger.warning(
             "Job failed, next attempt in %g s: %s", pause_ms / 1000, failure.text,
-            extra={"fields": {**self._fields(job), "attempts": f"{attempts} of {max_attempts}"}},
+            extra={"fields": {**self._fields(job, failure), "attempts": f"{attempts} of {max_attempts}"}},
         )  # fmt: skip
         self._postpone(job, failure, now_ms, self._store.time.now_ms() + pause_ms)
 
-    def _fields(self, job: Job) -> dict[str, Any]:
-        return {"queue": self.place.name, "function": job.function_id or self.place.function_id, "job": job.id}
+    def _fields(self, job: Job, failure: Failure | None = None) -> dict[str, Any]:
+        fields = {"queue": self.place.name, "function": job.function_id or self.place.function_id, "job": job.id}
+        return fields if failure is None or failure.error_id is None else {**fields, "error_id": failure.error_id}
 
     def _postpone(self, job: Job, failure: Failure, failed_at: int, ready_at: int) -> None:
         def done(_: object, error: StoreError | None) -> None:
@@ -374,7 +375,7 @@ class Consumer:
             if self._settled(job, error, lambda: self._bury(job, failure, failed_at, attempts, max_attempts)):
                 logger.warning(
                     "Job exhausted, moved to DLQ: %s", failure.text,
-                    extra={"fields": {**self._fields(job), "attempts": attempts}},
+                    extra={"fields": {**self._fields(job, failure), "attempts": attempts}},
                 )  # fmt: skip
 
         self._store.bury(job, failure, failed_at, max_attempts, done)

@@ -83,6 +83,7 @@ class Failure(NamedTuple):
     code: str
     message: str
     stacktrace: str | None = None
+    error_id: str | None = None  # under which the log of its worker tells of it
 
     @property
     def text(self) -> str:
@@ -92,7 +93,11 @@ class Failure(NamedTuple):
     def shortened(self) -> Failure:
         """Workers may fail with megabytes."""
         stacktrace = None if self.stacktrace is None else shortened(self.stacktrace, _STACKTRACE_CHARACTERS)
-        return Failure(shortened(self.code, _CODE_CHARACTERS), shortened(self.message, _MESSAGE_CHARACTERS), stacktrace)
+        return self._replace(
+            code=shortened(self.code, _CODE_CHARACTERS),
+            message=shortened(self.message, _MESSAGE_CHARACTERS),
+            stacktrace=stacktrace,
+        )
 
 
 class DeadLetter(NamedTuple):
