@@ -9,6 +9,7 @@ from iii.cli.parser import USAGE_ERROR, Parser, fail
 
 if TYPE_CHECKING:
     from iii.storage.folder import StoreFolder
+    from iii.storage.references import Reference
     from iii.storage.salvage import Table
 
 PROGRAM = "iii store"
@@ -94,7 +95,7 @@ def _stores(path: Path) -> list[Path]:
 def _check(files: StoreFolder) -> int:
     from iii.storage.salvage import check
 
-    found = check(files)
+    found = check(files, _references())
     if not found:
         print(f"{files.database}: no damage found")
         return 0
@@ -111,7 +112,7 @@ def _salvage(files: StoreFolder, new: Path) -> int:
     from iii.storage.salvage import Unreadable, salvage
 
     try:
-        done = salvage(files, new)
+        done = salvage(files, new, _references())
     except Unreadable as error:
         return fail(f"{files.database}: nothing can be saved: {error}. Restore a backup")
     except sqlite3.Error as error:
@@ -121,10 +122,24 @@ def _salvage(files: StoreFolder, new: Path) -> int:
         ["TABLE", "ROWS", "LOST"],
         [[table.name, str(table.rows), "; ".join(_lost(table))] for table in done.tables],
     )
+    for name, lost in done.adopted.items():
+        rows = ", ".join(f"{count} rows of {table}" for table, count in lost.counts.items())
+        print(f"{rows}: the name that they had is lost. They are kept under {_KEPT_UNDER[lost.parent]} {name}.")
     if done.lost_pages:
         print(f"{done.lost_pages} pages of the log are damaged: their rows are missing, or as they were before.")
     print(f"To use it: move {files.path} away, and {new} to its place.")
     return 0 if done.whole else 1
+
+
+def _references() -> tuple[Reference, ...]:
+    """Of all kinds of stores."""
+    from iii.modules.queue import schema
+    from iii.storage import sqlite_items
+
+    return (*sqlite_items.REFERENCES, *schema.REFERENCES)
+
+
+_KEPT_UNDER = {"groups": "the scope or group", "queues": "the queue or topic"}
 
 
 def _lost(table: Table) -> list[str]:

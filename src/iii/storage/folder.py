@@ -54,9 +54,9 @@ class StoreFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.pread(self._lock, _MARK_AT, 0).decode(errors="replace").strip()
+            remedy = "stop it first" if to_look else "stop that process, or give this engine another `file_path`"
             raise StartFailure(
-                f"the store {self.path} is in use by another process (pid {owner or 'unknown'}): "
-                "stop that process, or give this engine another `file_path`"
+                f"the store {self.path} is in use by another process (pid {owner or 'unknown'}): {remedy}"
             ) from None
         if not to_look:
             os.pwrite(self._lock, str(os.getpid()).encode().ljust(_MARK_AT), 0)

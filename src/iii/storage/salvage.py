@@ -6,14 +6,17 @@ import os
 import shutil
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from iii.storage.folder import StoreFolder, looking_at, sync_folder
+from iii.storage.references import Orphans, Reference, orphans
 from iii.storage.wal import Frame, Mark, Wal
 
 _PROBES = 100_000  # of one table: row ids that are tried one by one in what cannot be read
+_LINES = 100  # of what a check tells
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -42,17 +45,19 @@ class Salvaged(NamedTuple):
 
     Attributes:
         lost_pages: of the log: what they held is missing, or as it was before.
+        adopted: rows whose own name is lost, by the name that they got.
     """
 
     tables: list[Table]
     lost_pages: int
+    adopted: dict[str, Orphans]
 
     @property
     def whole(self) -> bool:
-        return not self.lost_pages and not any(table.gaps or table.refused for table in self.tables)
+        return not (self.lost_pages or self.adopted or any(table.gaps or table.refused for table in self.tables))
 
 
-def check(files: StoreFolder) -> list[str]:
+def check(files: StoreFolder, references: Sequence[Reference]) -> list[str]:
     """What is damaged. Raises OSError."""
     try:
         _, damage = files.look()
@@ -63,15 +68,24 @@ def check(files: StoreFolder) -> list[str]:
         looking = looking_at(files.database, log=files.wal.exists())
         try:
             found = [row[0] for row in looking.execute("PRAGMA integrity_check(100)")]
+            if found == ["ok"]:
+                return list(islice(map(_described, orphans(looking, references)), _LINES))
         finally:
             looking.close()
-        return [line for line in found if line != "ok"]
+        return found
     except sqlite3.Error as error:
         return [str(error)]
 
 
-def salvage(files: StoreFolder, new: Path) -> Salvaged:
+def _described(lost: Orphans) -> str:
+    rows = ", ".join(f"{count} rows of {table}" for table, count in lost.counts.items())
+    return f"{rows} name row {lost.id} of {lost.parent}, which is missing"
+
+
+def salvage(files: StoreFolder, new: Path, references: Sequence[Reference]) -> Salvaged:
     """Copy every row that can be read into a store in the folder `new`.
+
+    Rows whose scope, group or queue is lost come under a name of their own, `salvaged-<id>`.
 
     Raises OSError and sqlite3.Error if that cannot be written, and Unreadable.
     """
@@ -79,14 +93,14 @@ def salvage(files: StoreFolder, new: Path) -> Salvaged:
     image, copy = new / "salvage.tmp", new / "store.db"
     try:
         lost_pages = _write_image(files, image)
-        tables = _copy(image, copy)
+        tables, adopted = _copy(image, copy, references)
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
     finally:
         image.unlink(missing_ok=True)
     sync_folder(new)
-    return Salvaged(tables, lost_pages)
+    return Salvaged(tables, lost_pages, adopted)
 
 
 def _write_image(files: StoreFolder, image: Path) -> int:
@@ -144,7 +158,7 @@ def _add_pages(file: IO[bytes], wal: Wal, mark: Mark | None) -> int:
     return len(lost) + max(committed - last, 0)
 
 
-def _copy(image: Path, copy: Path) -> list[Table]:
+def _copy(image: Path, copy: Path, references: Sequence[Reference]) -> tuple[list[Table], dict[str, Orphans]]:
     source = sqlite3.connect(f"{image.absolute().as_uri()}?immutable=1", uri=True)
     target = sqlite3.connect(copy, isolation_level=None)
     try:
@@ -164,16 +178,38 @@ def _copy(image: Path, copy: Path) -> list[Table]:
                 target.execute(sql)
         except sqlite3.Error as error:
             raise Unreadable(f"the list of its tables is damaged: {error}") from None
-        tables = [_copy_table(source, target, name) for kind, name, _ in schema if kind == "table"]
+        unknown = {each.parent: each.unknown for each in references}
+        tables = [
+            _copy_table(source, target, name, unknown.get(name, {})) for kind, name, _ in schema if kind == "table"
+        ]
+        adopted = _adopt(target, references)
         target.execute(f"PRAGMA user_version = {version}")
         target.execute("COMMIT")
-        return tables
+        return tables, adopted
     finally:
         source.close()
         target.close()
 
 
-def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, name: str) -> Table:
+def _adopt(target: sqlite3.Connection, references: Sequence[Reference]) -> dict[str, Orphans]:
+    """Give rows whose parent is lost one with a name that nobody has."""
+    adopted: dict[str, Orphans] = {}
+    for lost in list(orphans(target, references)):
+        sql = next(each.adopt for each in references if each.parent == lost.parent)
+        for attempt in count(1):
+            name = f"salvaged-{lost.id}" if attempt == 1 else f"salvaged-{lost.id}-{attempt}"
+            try:
+                target.execute(sql, {"id": lost.id, "name": name})
+            except sqlite3.IntegrityError:  # the name is somebody's
+                continue
+            adopted[name] = lost
+            break
+    return adopted
+
+
+def _copy_table(
+    source: sqlite3.Connection, target: sqlite3.Connection, name: str, unknown: Mapping[str, object]
+) -> Table:
     columns = target.execute(f'SELECT * FROM "{name}"').description
     marks = ", ".join("?" * len(columns))
     gaps: list[tuple[int, int]] = []
@@ -185,7 +221,48 @@ def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, name: st
             taken = 0
         rows += taken
         refused += 1 - taken
-    return Table(name, rows, _joined(gaps), refused)
+    gaps = _joined(gaps)
+    if gaps:
+        more, gaps = _from_indices(source, target, name, gaps, unknown)
+        rows += more
+    return Table(name, rows, gaps, refused)
+
+
+def _from_indices(
+    source: sqlite3.Connection,
+    target: sqlite3.Connection,
+    name: str,
+    gaps: list[tuple[int, int]],
+    unknown: Mapping[str, object],
+) -> tuple[int, list[tuple[int, int]]]:
+    """Rows in the gaps of a table that an index has, but for what is `unknown` there: how many, and the gaps that stay."""
+    info = target.execute(f'PRAGMA table_info("{name}")').fetchall()
+    keys = [column for _, column, kind, _, _, key in info if key and kind == "INTEGER"]
+    if len(keys) != 1:
+        return 0, gaps
+    needed = {column for _, column, _, must, _, key in info if must and not key} - unknown.keys()
+    rows = 0
+    for _, index, _, _, partial in target.execute(f'PRAGMA index_list("{name}")').fetchall():
+        columns = [row[2] for row in target.execute(f'PRAGMA index_info("{index}")')]
+        if partial or not needed <= set(columns):
+            continue
+        listed = ", ".join(f'"{column}"' for column in columns)
+        names = ", ".join(f'"{column}"' for column in (keys[0], *columns, *unknown))
+        insert = (
+            f'INSERT OR IGNORE INTO "{name}" ({names}) VALUES ({", ".join("?" * (1 + len(columns) + len(unknown)))})'
+        )
+        for order in ("", "DESC"):
+            by = ", ".join(f'"{column}" {order}' for column in columns)
+            try:
+                for number, *values in source.execute(
+                    f'SELECT rowid, {listed} FROM "{name}" INDEXED BY "{index}" ORDER BY {by}'
+                ):
+                    if any(begin <= number <= end for begin, end in gaps):
+                        rows += target.execute(insert, (number, *values, *unknown.values())).rowcount
+                return rows, []  # it was all there
+            except sqlite3.Error:
+                continue
+    return rows, gaps
 
 
 def _rows(source: sqlite3.Connection, name: str, gaps: list[tuple[int, int]]) -> Iterator[tuple[object, ...]]:

@@ -24,6 +24,7 @@ from iii.storage.items import (
     StoreError,
 )
 from iii.storage.old_files import old_groups
+from iii.storage.references import Reference
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,21 @@ MIGRATIONS = (
     """,
 )
 
+REFERENCES = (
+    Reference(
+        "items",
+        "group_id",
+        "groups",
+        # of a state's scopes the second name is empty, of a stream's groups it is not
+        "INSERT INTO groups SELECT :id, :name, CASE WHEN EXISTS (SELECT 1 FROM groups WHERE second <> '') THEN :name ELSE '' END",
+        {},
+    ),
+)
+
 _GET = "SELECT value FROM items WHERE group_id = (SELECT id FROM groups WHERE first = ? AND second = ?) AND key = ?"
+_NEW_GROUP = """INSERT INTO groups SELECT 1 + max(
+    coalesce((SELECT max(id) FROM groups), 0), coalesce((SELECT max(group_id) FROM items), 0)
+), ?, ?"""  # never an id that items have whose own group is lost
 _LIST = "SELECT key, value FROM items WHERE group_id = (SELECT id FROM groups WHERE first = ? AND second = ?) ORDER BY place"
 
 
@@ -172,7 +187,7 @@ class SqliteItems:
         return self._known(group, found[0])
 
     def _new_group(self, connection: sqlite3.Connection, group: Group) -> int:
-        created = connection.execute("INSERT INTO groups (first, second) VALUES (?, ?)", group).lastrowid
+        created = connection.execute(_NEW_GROUP, group).lastrowid
         assert created is not None
         return self._known(group, created)
 

@@ -15,7 +15,7 @@ from iii.cli import main
 from iii.storage import salvage as module
 from iii.storage.folder import StoreFolder
 from iii.storage.salvage import Salvaged, Unreadable, check, salvage
-from iii.storage.sqlite_items import SqliteItems
+from iii.storage.sqlite_items import REFERENCES, SqliteItems
 from tests.integration.storage.conftest import Store
 
 A = ("a", "")
@@ -48,7 +48,7 @@ def saved(folder: Path) -> tuple[Salvaged, dict[str, bytes]]:
     files.take(to_look=True)
     before = contents(folder)
     try:
-        done = salvage(files, new)
+        done = salvage(files, new, REFERENCES)
     finally:
         files.release()
     assert contents(folder) == before
@@ -69,7 +69,7 @@ def found(folder: Path) -> list[str]:
     files.take(to_look=True)
     before = contents(folder)
     try:
-        return check(files)
+        return check(files, REFERENCES)
     finally:
         files.release()
         assert contents(folder) == before
@@ -140,7 +140,7 @@ def test_an_emptied_file_beside_its_log(store: Path) -> None:
     else:
         assert found(store) == []
         with pytest.raises(Unreadable):
-            salvage(StoreFolder(store), store.with_name("new"))
+            salvage(StoreFolder(store), store.with_name("new"), REFERENCES)
         assert not any(store.with_name("new").iterdir())
 
 

@@ -1,5 +1,7 @@
 """The tables of the embedded queue (04 §7.2, §7.3)."""
 
+from iii.storage.references import Reference
+
 # A job that runs stays in its table, so that a crash gives it back where it was (04 §7.2.3).
 # `ready_at` is null for jobs that wait and a time for those that are to wait until then.
 MIGRATIONS = (
@@ -74,4 +76,15 @@ MIGRATIONS = (
     DROP INDEX waiting;
     CREATE INDEX waiting ON jobs (queue, rank, seq, grp, namespace, function_id, ready_at) WHERE ready_at IS NULL;
     """,
+)
+
+_ADOPT = """
+    INSERT INTO queues SELECT :id, CASE WHEN EXISTS (
+        SELECT 1 FROM jobs WHERE queue = :id AND function_id IS NULL
+        UNION ALL SELECT 1 FROM dead WHERE queue = :id AND function_id IS NULL
+    ) THEN 'topic' ELSE 'queue' END, :name, '', '', 0, NULL
+"""  # jobs of a named queue name their function, messages of a topic wait for its next subscriber
+
+REFERENCES = tuple(
+    Reference(table, "queue", "queues", _ADOPT, {"subscribed": 1}) for table in ("jobs", "dead", "deduplication")
 )

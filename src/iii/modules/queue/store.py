@@ -76,6 +76,14 @@ _LETTER: Final = """
 _DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
 
 
+_LAST_QUEUES = (  # of rows, perhaps of a queue that damage has lost: no other one may get its id
+    "SELECT max(queue) FROM jobs WHERE ready_at IS NULL",
+    "SELECT max(queue) FROM jobs WHERE ready_at IS NOT NULL",
+    "SELECT max(queue) FROM dead",
+    "SELECT max(queue) FROM deduplication",
+)
+
+
 class Place:
     """One queue of the store: a named one, a destination of a topic, or what a topic keeps for whoever comes."""
 
@@ -162,6 +170,8 @@ class JobStore:
             place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
             self._note(place)
             self._last_place = max(self._last_place, place.id)
+        for query in _LAST_QUEUES:
+            self._last_place = max(self._last_place, execute(query).fetchone()[0] or 0)
         self._bound_pauses()
 
     def _bound_pauses(self) -> None:
