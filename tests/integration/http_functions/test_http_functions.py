@@ -269,6 +269,47 @@ async def test_dns_rebinding_meets_the_same_check_at_the_connection(
 
 
 @pytest.mark.parametrize(
+    "resolved",
+    [
+        ("127.0.0.1",), ("93.184.216.34", "127.0.0.1"), ("::1",), ("::ffff:127.0.0.1",), ("64:ff9b::7f00:1",), ("2002:7f00:1::",),
+        ("fe80::1%1",), ("2606:4700::1111", "fd00::1"), ("0.0.0.0",), ("169.254.169.254",),
+    ],
+)  # fmt: skip
+async def test_03_B4_every_address_of_a_name_is_judged_when_it_is_called(
+    open_house: Any, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, resolved: tuple[str, ...]
+) -> None:
+    """Public when it was registered; one private address among those of the call is enough."""
+    house = await open_house(SecurityConfig(require_https=False))
+    loop = asyncio.get_running_loop()
+    lookups: list[str] = []
+
+    async def rebinding(host: Any, port: Any, **options: Any) -> Any:
+        lookups.append(host)
+        found = ("93.184.216.34",) if len(lookups) == 1 else resolved
+        return [(socket.AF_INET6 if ":" in each else socket.AF_INET, 1, 6, "", (each, port)) for each in found]
+
+    monkeypatch.setattr(loop, "getaddrinfo", rebinding)
+    async with await house.worker() as worker:
+        register(worker, "f", f"http://rebinding.example:{endpoint.port}/")
+        await until(lambda: lookups)
+        assert await error_of(worker, "f") == ("url_validation_failed", "Private IP blocked")
+    assert endpoint.seen == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_03_B4_no_redirect_is_followed(worker: RawSocket, endpoint: Endpoint, status: int) -> None:
+    """The address that it leads to was judged by nobody."""
+
+    async def redirect(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=status, headers={"location": f"http://0x7f.1:{endpoint.port}/secret"})
+
+    endpoint.answer = redirect
+    register(worker, "f", endpoint.url())
+    assert "error" not in await call(worker, "f")
+    assert [path for _, path, _, _ in endpoint.seen] == ["/hook"]
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz-SECRET\r\n", b"SECRET no http at all\r\n\r\n",

@@ -82,7 +82,7 @@ class HttpFunctions(Module):
         if target.auth is not None:
             self._secrets.auth_header(target.auth, b"", "0")
         if self._rules.blocks_private_addresses:
-            self._spawn(self._check_name(url.host or "", function))
+            self._spawn(self._check_name(url.raw_host or "", function))
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         if function.run is not None:

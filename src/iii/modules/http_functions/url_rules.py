@@ -13,6 +13,8 @@ from iii.modules.http_functions.config import SecurityConfig
 from iii.protocol.errors import InvocationError
 
 _SCHEMES = ("http", "https")
+# As DNS has names, in its ASCII form; one final dot at most. Others are read differently by libraries and resolvers.
+_NAME = re.compile(r"(?=.{1,254}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?")
 
 
 class UrlRefused(InvocationError):
@@ -47,6 +49,8 @@ class UrlRules:
             address = literal_address(host)
         except NoAddress:
             raise UrlRefused("Invalid URL") from None
+        if address is None and _NAME.fullmatch(url.raw_host or "") is None:
+            raise UrlRefused("Invalid URL")
         if not any(pattern(self._place(url, host, whole)) for pattern, whole in self._allowed):
             raise UrlRefused("URL not in allowlist")
         if self.blocks_private_addresses and (_is_localhost(host) if address is None else is_blocked(address)):

@@ -130,6 +130,55 @@ def test_http_minor_a_name_that_is_no_punycode_is_no_url(text: str) -> None:
     assert refusal(text, OPEN) == "Invalid URL"
 
 
+SPELLINGS = [  # of this machine, in ways that some library, resolver or browser takes for it
+    "127.0.0.1.", "127.0.0.1..", "127.0.0.1...", ".127.0.0.1", "127..1", "127.1", "127.0.1", "0x7f.1", "0X7F.1.", "0x7f.1..",
+    "2130706433", "2130706433..", "017700000001", "0x7f000001", "0177.0x0.0.1", "127.0.0.01", "127.0.0.0x1", "127.0x.0.1",
+    "0", "0.", "0..", "0x", "0x0", "00", "[::1]", "[0:0:0:0:0:0:0:1]", "[::]", "[::127.0.0.1]", "[::ffff:127.0.0.1]",
+    "[::FFFF:7F00:1]", "[::ffff:0:127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b::127.0.0.1]", "[64:ff9b:1::7f00:1]",
+    "[2002:7f00:1::]", "[2002:7f00:0001:1::9]", "[2001:0:7f00:1::]", "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
+    "[2606:4700::5efe:7f00:1]", "[::1%25lo]", "[::1%lo]", "[fe80::1%eth0]", "[::1].", "[127.0.0.1]", "[v1.127.0.0.1]",
+    "localhost", "LocalHost.", "localhost..", "a.localhost", "a.localhost..", ".localhost", "%6cocalhost", "localhost%00",
+    "%31%32%37.0.0.1", "127%2e0.0.1", "127.0.0.1%20", "127.0.0.1 ", " 127.0.0.1", "127.0.0.1\t", "127.0.0.1%0a",
+    "8.8.8.8@127.0.0.1", "8.8.8.8:80@127.0.0.1", "a@b@127.0.0.1", ":@127.0.0.1", "8.8.8.8%40@127.0.0.1", "a:b@[::1]",
+    "8.8.8.8\\@127.0.0.1", "127.0.0.1\\@8.8.8.8", "8.8.8.8;127.0.0.1", "8.8.8.8,127.0.0.1", "127.0.0.1:80:80", "+127.0.0.1",
+    "\uff11\uff12\uff17.0.0.1", "\uff11\uff12\uff17\uff0e\uff10\uff0e\uff10\uff0e\uff11", "127\u30020\u30020\u30021", "127\uff610.0.1",
+    "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460", "\U0001d7cf\U0001d7d0\U0001d7d5.0.0.1", "\uff10\uff58\uff17\uff46.1", "\uff4c\uff4f\uff43\uff41lhost",
+    "\u24dbocalhost", "localhost\u3002", "127.0.0.1\u3002", "127.0.0.1\uff0e\uff0e", "loc\u00adalhost", "127\u200b.0.0.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
+@pytest.mark.parametrize("url", ["https://{}/", "https://{}:8443/x?y=1", "HTTPS://{}"])
+def test_03_B4_http_10_no_spelling_of_this_machine_gets_past_the_check(host: str, url: str) -> None:
+    """Refused at once, whatever a resolver would make of it."""
+    assert refusal(url.format(host)) in ("Private IP blocked", "Invalid URL")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a..b", ".example.com", "example.com..", ".", "..", "-a.example", "a-.example", "a b.example", "x.1..", "a" * 64, "a." * 128],
+)  # fmt: skip
+def test_03_B4_what_is_neither_an_address_nor_a_name_of_dns_is_no_url(host: str) -> None:
+    assert refusal(f"https://{host}/", OPEN) == "Invalid URL"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com.",
+        "a_b.internal",
+        "_x",
+        "xn--bcher-kva.example",
+        "b\u00fccher.example",
+        "1e9",
+        "a" * 63,
+        "3com.example",
+    ],
+)
+def test_03_B4_names_of_dns_are_not_refused(host: str) -> None:
+    assert refusal(f"https://{host}/") is None
+
+
 @given(
     st.one_of(
         st.text(),
