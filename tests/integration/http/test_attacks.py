@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from iii.modules.http.settings import JSON_BODY_BYTES
 from tests.integration.http.conftest import DEADLINE_S, Open, Site
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
@@ -87,12 +88,52 @@ async def test_http_M7_what_the_client_broke_is_a_400_with_envelope_and_cors(
         (b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
         (b"get /a HTTP/1.1\r\nHost: h\r\n\r\n", 405),
         (b"OPTIONS /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"OPTIONS /a HTTP/1.1\r\nHost: a/b\r\nAccess-Control-Request-Method: GET\r\n\r\n", 400),
+        *(
+            (b"POST /a HTTP/1.1\r\nHost: " + host + b"\r\n\r\n", 400)
+            for host in (
+                b"a b",
+                b"a/b",
+                b"a@b",
+                b"a,b",
+                b"[::1",
+                b"::1",
+                b"a:b",
+                b"a:123456",
+                b"a?b",
+                b"a#b",
+                b"a\\b",
+                b"\xc3\xa9",
+                b"<a>",
+            )
+        ),
+        *(
+            (b"POST /a HTTP/1.1\r\nHost: " + host + b"\r\n\r\n", 200)
+            for host in (
+                b"",
+                b"a_b.example:3111",
+                b"[::1]:80",
+                b"[fe80::1%25eth0]",
+                b"127.0.0.1:",
+                b"a.b.",
+                b"xn--bcher-kva.example",
+            )
+        ),
     ],
 )
 async def test_http_M7_heads_that_mean_something_else_to_somebody_else(site: Site, sent: bytes, status: int) -> None:
     await site.route("POST /a", hello)
     async with await site.raw(sent) as client:
         assert (await client.answer())[0] == status
+
+
+async def test_http_M7_a_json_body_that_says_it_is_too_large_is_refused_before_it_is_sent(site: Site) -> None:
+    """03 weak 7: a client that waits for `100 Continue` need not send it at all."""
+    await site.route("POST /a", hello)
+    head = b"POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    async with await site.raw(head % (JSON_BODY_BYTES + 1)) as client:
+        status, _, text = await client.answer()
+        assert (status, json.loads(text)["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_a_path_in_raw_utf_8_is_the_one_that_browsers_send_encoded(site: Site) -> None:

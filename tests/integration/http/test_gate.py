@@ -272,7 +272,7 @@ async def test_http_M4_slow_json_bodies_take_no_slot(open_site: Open) -> None:
 
 
 async def test_http_M4_a_slow_upload_gives_its_slot_back(open_site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iii.modules.http.exchange._WATCH_AFTER_S", 0.05)
+    monkeypatch.setattr("iii.modules.http.exchange._UPLOAD_WATCH_S", 0.05)
     site = await open_site(concurrency_request_limit=1)
 
     async def upload(request: Any) -> Any:

@@ -187,6 +187,40 @@ async def test_P13_a_route_whose_worker_is_away_is_unavailable_for_a_while(open_
     del trigger
 
 
+@pytest.mark.parametrize("waits_for", ["slot", "middleware"])
+async def test_P13_a_request_whose_worker_leaves_before_its_turn_is_unavailable(
+    open_site: Open, waits_for: str
+) -> None:
+    """Not `500 function_not_found`: it never ran, and another try is safe."""
+    site = await open_site(concurrency_request_limit=1)
+    entered, left = asyncio.Event(), asyncio.Event()
+
+    async def until_left(request: Any) -> Any:
+        entered.set()
+        await left.wait()
+        return {"action": "continue"}
+
+    await site.function("test::wait", until_left)
+    worker = await site.connect()
+    config = {} if waits_for == "slot" else {"middleware_function_ids": ["test::wait"]}
+    await site.route("GET /a", until_left, worker=worker, to="a::f", **config)
+    await site.route("GET /first", to="test::wait")
+    first = [asyncio.create_task(site.get("/first"))] if waits_for == "slot" else []
+    if first:
+        await entered.wait()
+    waiting = [asyncio.create_task(site.ask("/a")) for _ in range(3)]
+    await until(lambda: len(site.http.application._at_work) == len(first) + len(waiting))
+    await entered.wait()
+    await worker.shutdown_async()
+    await until(lambda: site.http.away.has("GET", "/a"))
+    left.set()
+    for each in waiting:
+        status, headers, body = await each
+        assert (status, headers["retry-after"], body["error"]["code"]) == (503, "1", "function_not_found")
+    for task in first:
+        assert (await task)[0] == 200
+
+
 async def test_P13_without_a_grace_a_route_goes_at_once(open_site: Open) -> None:
     site = await open_site(route_grace_ms=0)
     worker = await site.connect()

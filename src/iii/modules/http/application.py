@@ -118,14 +118,15 @@ class HttpApplication:
 
     def _refusal(self, request: Request, settings: Settings) -> Answer | None:
         """What is answered before any route is looked up."""
-        if request.method == "OPTIONS" and (wanted := request.headers.get("access-control-request-method")) is not None:
-            if isinstance(self.routes.match("OPTIONS", request.path), Missing):  # else it is the application's own (P2)
-                headers = request.headers
-                return settings.cors.preflight(
-                    headers.get("origin"), wanted, headers.get("access-control-request-headers")
-                )
-        elif not request.has_one_host:
-            return bad_request("The request has more than one Host header")
+        if not request.has_valid_host:
+            return bad_request("The request has more than one Host header, or one that is not a host")
+        if (
+            request.method == "OPTIONS"
+            and (wanted := request.headers.get("access-control-request-method")) is not None
+            and isinstance(self.routes.match("OPTIONS", request.path), Missing)  # else it is the application's own (P2)
+        ):
+            headers = request.headers
+            return settings.cors.preflight(headers.get("origin"), wanted, headers.get("access-control-request-headers"))
         if request.has_body and not request.is_plainly_encoded:
             return failure(501, "NOT_IMPLEMENTED", "The only transfer coding that is supported is `chunked`")
         limit = settings.body_limit_bytes

@@ -39,6 +39,7 @@ NULL_GRACE_S = 2.0  # a handler that returned nothing may still open the respons
 FAILED_STREAM_GRACE_S = 2.0  # a handler that failed may still close what it was streaming
 ABORT_GRACE_S = 0.5  # for the reason why a worker aborted what it was streaming, which comes by another way
 _WATCH_AFTER_S = 1.0  # most calls end sooner: only then is it worth watching whether the client is still there
+_UPLOAD_WATCH_S = 0.1  # how long a function may wait for its client and keep others from their turn
 _NULL_RESULT = Answer(200, [(b"content-type", b"application/json")], b"{}")
 
 
@@ -98,10 +99,12 @@ class Exchange:
 
         Before there is a slot: those who send slowly keep none (http M4). Raises ClientGone.
         """
-        settings = self._settings
-        if not is_json(self._request.headers.get("content-type")):
+        settings, request = self._settings, self._request
+        if not is_json(request.headers.get("content-type")):
             self._content = None  # it flows through the channel (03 A5.1)
             return None
+        if request.content_length > settings.json_limit_bytes:
+            return too_large()
         try:
             self._content = await settings.bodies.read(self._client, settings.json_limit_bytes, settings.timeout_s)
         except TimeoutError:
@@ -160,7 +163,8 @@ class Exchange:
     @property
     def _failures(self) -> Failures:
         name = self._settings.request_id_header
-        return Failures(self._settings.expose_errors, None if name is None else self._request.headers.get(name))
+        request_id = None if name is None else self._request.headers.get(name)
+        return Failures(self._settings.expose_errors, request_id, self._endpoint.binding)
 
     @property
     def head(self) -> StreamHead:
@@ -286,7 +290,7 @@ class Exchange:
         if self._content is None and self._settings.body_limit_bytes is not None:
             channels.keep(inbound.channel_id)  # a body that turns out too large is refused even if nobody reads it
         binding, request = self._endpoint.binding, self._request
-        self._look_again_at(min(self._deadline, self._loop.time() + _WATCH_AFTER_S))
+        self._look_again_at(min(self._deadline, self._loop.time() + self._watch_after_s))
         self._call = self._engine.router.call(
             binding.function_id,
             binding.namespace,
@@ -355,8 +359,13 @@ class Exchange:
             self.give_back_slot()
         if not self._overdue():
             uploads = self._content is None and not self._streams
-            self._look_again_at(min(self._deadline, self._loop.time() + _WATCH_AFTER_S) if uploads else self._deadline)
+            soon = self._loop.time() + self._watch_after_s
+            self._look_again_at(min(self._deadline, soon) if uploads else self._deadline)
         self._wakeup.wake()
+
+    @property
+    def _watch_after_s(self) -> float:
+        return _UPLOAD_WATCH_S if self._content is None and self._slots is not None else _WATCH_AFTER_S
 
     def _watch_client(self) -> None:
         """Notice when it leaves. Whoever carries its body does so anyway; a body that nobody reads hides it."""

@@ -10,9 +10,16 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from iii.modules.http.answer import Answer
-from iii.protocol.errors import ConnectionClosing, InvocationError, InvocationStopped, SerializationFailed
+from iii.protocol.errors import (
+    ConnectionClosing,
+    FunctionNotFound,
+    InvocationError,
+    InvocationStopped,
+    SerializationFailed,
+)
 
 if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
     from iii.engine.invocation import Invocation
 
 logger = logging.getLogger(__name__)
@@ -46,13 +53,15 @@ class Failures:
     Args:
         exposed: tell clients the texts of unexpected errors; those that a handler raises on purpose always are.
         request_id: what the log says of the request.
+        binding: of the route; its functions may leave with its worker while a request waits (P13).
     """
 
-    __slots__ = ("_exposed", "_request_id")
+    __slots__ = ("_binding", "_exposed", "_request_id")
 
-    def __init__(self, exposed: bool, request_id: str | None) -> None:
+    def __init__(self, exposed: bool, request_id: str | None, binding: Binding) -> None:
         self._exposed = exposed
         self._request_id = request_id
+        self._binding = binding
 
     def of_function(self, function_id: str, error: InvocationError, call: Invocation | None = None) -> Answer:
         """A function's own error; the log has it under the same id, with the stack trace that no client gets.
@@ -62,12 +71,17 @@ class Failures:
         if error.code == "payload_too_large" and call is not None and call.executor is None:
             return too_large()
         error_id = self._logged("HTTP handler %s failed: %s", function_id, error.message, error)
-        if error.code in _UNAVAILABLE:
+        if error.code in _UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
             answer = failure(503, error.code, error.message, error_id)
             answer.headers.append(_RETRY)
             return answer
         hidden = error.code in _UNEXPECTED and not self._exposed
         return failure(500, error.code, "Internal Server Error" if hidden else error.message, error_id)
+
+    @property
+    def _worker_left(self) -> bool:
+        owner = self._binding.owner
+        return owner is not None and owner.ended
 
     def of_stream(self, function_id: str, why: str, error: InvocationError | None) -> None:
         """A response that had begun and was cut: the client can only notice, the log says why."""

@@ -9,6 +9,8 @@ from typing import Any
 from iii.modules.http.headers import header_map
 from iii.protocol.tracecontext import valid_traceparent
 
+# RFC 3986 without the comma, which stands between the values of repeated headers
+_HOST = re.compile(r"([A-Za-z0-9.\-_~%!$&'()*+;=]*|\[[0-9A-Za-z:.%_\-]+\])(:[0-9]{0,5})?", re.ASCII)
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -39,9 +41,9 @@ class Request:
         self.baggage = headers.get("baggage")
 
     @property
-    def has_one_host(self) -> bool:
-        """Or none, which is allowed; more than one mean different things to different readers."""
-        return "," not in self.headers.get("host", "")
+    def has_valid_host(self) -> bool:
+        """One host, or none, which 03 A1 allows; others mean different things to different readers (RFC 9112 §3.2)."""
+        return _HOST.fullmatch(self.headers.get("host", "")) is not None
 
     @property
     def is_plainly_encoded(self) -> bool:
