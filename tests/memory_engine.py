@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
+from iii.engine.departures import Ending
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.module import Module
 from iii.engine.session import Session
@@ -242,6 +243,10 @@ class MemoryWorker:
     def drop(self) -> None:
         """The socket ends."""
         self.session.close()
+
+    def kill(self) -> None:
+        """The socket ends without a Close frame."""
+        self.session.close(Ending.LOST)
 
 
 class MemoryEngine:

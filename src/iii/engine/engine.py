@@ -11,6 +11,7 @@ import msgspec
 from iii.engine.bindings import Bindings
 from iii.engine.channels import Channels
 from iii.engine.connection_limits import ConnectionLimits
+from iii.engine.departures import Departures, Ending, visit_level
 from iii.engine.dialect import Discovery
 from iii.engine.functions import FunctionRegistry, HttpFunctions
 from iii.engine.router import Router
@@ -63,6 +64,8 @@ class Engine:
         self.grace_s = self.options.grace_ms / 1000
         self.spawn = spawn
         self.functions = FunctionRegistry()
+        self.departures = Departures()
+        self.functions.on_change.append(self.departures.owner_changed)
         self.trigger_types = TriggerTypeRegistry()
         self.turns = Turns(clock)
         self.bindings = Bindings(self.trigger_types, self.turns)
@@ -115,7 +118,7 @@ class Engine:
     def worker_announced(self, session: Session) -> None:
         info = session.info
         logger.log(
-            _visit_level(session), "Worker %s announced itself", session.label,
+            visit_level(session), "Worker %s announced itself", session.label,
             extra={
                 "fields": {
                     "worker_id": session.worker_id, "runtime": info.runtime, "version": info.version,
@@ -125,11 +128,10 @@ class Engine:
         )  # fmt: skip
         self._worker_event("worker_metadata_updated", session)
 
-    def session_ended(self, session: Session) -> None:
+    def session_ended(self, session: Session, ending: Ending, calls: int) -> None:
         del self.sessions[session.worker_id]
+        self.departures.ended(session, ending, calls)
         if session.is_worker:
-            told = {"fields": {"worker_id": session.worker_id}}
-            logger.log(_visit_level(session), "Worker %s left", session.label, extra=told)
             self._worker_event("worker_disconnected", session)
 
     def _worker_event(self, event: str, session: Session) -> None:
@@ -176,8 +178,3 @@ class Engine:
         if not held and caller is not None:
             caller.waiting_bytes -= size
         return held
-
-
-def _visit_level(session: Session) -> int:
-    """One command of `iii` is one connection: not worth a line each."""
-    return logging.DEBUG if (session.info.name or "").startswith("iii-cli:") else logging.INFO

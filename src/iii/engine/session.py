@@ -11,6 +11,7 @@ import msgspec
 
 from iii.engine.announcement import Phase, Registration, RegistrationBuffer
 from iii.engine.connection_limits import ConnectionLimits, RegisteredBytes
+from iii.engine.departures import Ending
 from iii.engine.dialect import Dialect, choose_dialect
 from iii.engine.frames import (
     Parts,
@@ -537,7 +538,7 @@ class Session:
 
     def _leave_rejected(self) -> None:
         self.link.close(CloseCode.WORKER_NAMESPACE_CONFLICT, "WORKER_NAMESPACE_CONFLICT")
-        self.close()
+        self.close(Ending.REFUSED)
 
     def _release_name(self) -> None:
         if self._claimed_name is not None:
@@ -583,7 +584,7 @@ class Session:
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def close(self) -> None:
+    def close(self, ending: Ending = Ending.LEFT) -> None:
         """The connection is gone, for whatever reason: clean up, once, in the order of 01 §9."""
         if self.ended:
             return
@@ -592,7 +593,8 @@ class Session:
         self._buffer.end()
         self._undecided = None
         self._release_name()
-        engine.turns.go(self._leaving(), lambda: engine.session_ended(self))
+        calls = len(self.handling)
+        engine.turns.go(self._leaving(), lambda: engine.session_ended(self, ending, calls))
 
     def _leaving(self) -> Iterator[None]:
         engine = self._engine

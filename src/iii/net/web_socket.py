@@ -85,6 +85,11 @@ class WebSocket(WSListener):
         """Whether silence is no sign of death (L7)."""
         return False
 
+    @property
+    def closing(self) -> bool:
+        """Whether either side has sent a Close frame."""
+        return self._closing is not None
+
     # -- pauses ---------------------------------------------------------------------------------------------------
 
     def pause_reading(self) -> None:

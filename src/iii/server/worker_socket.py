@@ -7,6 +7,7 @@ from functools import partial
 from picows import WSTransport
 
 from iii.engine.connection_limits import ConnectionLimits
+from iii.engine.departures import Ending
 from iii.engine.engine import Engine
 from iii.engine.session import Session
 from iii.net.connections import Connections
@@ -42,7 +43,7 @@ class WorkerSocket(WebSocket):
         self.receive_binary = self.session.receive_binary
 
     def ended(self) -> None:
-        self.session.close()
+        self.session.close(Ending.LEFT if self.closing else Ending.LOST)
 
     def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
         self._reading = True

@@ -1,6 +1,9 @@
 """Our workers at our engine, a process that is killed and comes back."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +13,7 @@ import pytest
 
 import iii
 from tests.integration.sdk.conftest import FAST
-from tests.processes import EngineProcess
+from tests.processes import EngineProcess, environment
 
 DEADLINE_S = 20.0
 
@@ -150,3 +153,30 @@ def test_01_check_a_function_that_is_not_there_is_said_so(connect: Callable[...,
     with pytest.raises(iii.FunctionNotFound, match="Function nobody::home not found"):
         caller.trigger({"function_id": "nobody::home"})
     assert caller.create_channel(8).writer_ref.direction == "write"
+
+
+def test_newcomer_f_the_engine_tells_a_killed_worker_from_one_that_leaves(process: EngineProcess) -> None:
+    program = (
+        "import sys, iii\n"
+        "worker = iii.register_worker(sys.argv[1], iii.InitOptions(worker_name=sys.argv[2]))\n"
+        "worker.register_function('mortal::f', lambda payload: payload)\n"
+        "worker.list_functions()\n"
+        "print('ready', flush=True)\n"
+    )
+
+    def run(name: str, number: int) -> None:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", program, process.url, name], stdout=subprocess.PIPE, env=environment()
+        )
+        with worker:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == b"ready\n"
+            worker.send_signal(number)
+
+    run("killed", signal.SIGKILL)
+    run("stopped", signal.SIGTERM)
+    until(lambda: "Worker stopped left" in process.log_path.read_text(), "the leave")
+    log = process.log_path.read_text()
+    assert "[WARN] iii.engine.departures Worker killed lost: its connection ended without a Close frame" in log
+    assert 'functions: "mortal::f"' in log
+    assert "Worker stopped lost" not in log
