@@ -37,12 +37,17 @@ class FakeClock:
         self._queue: list[tuple[float, int, FakeTimer]] = []
         self._order = itertools.count()
         self.timers: set[FakeTimer] = set()
+        self._wall_s = 0.0
+
+    def set_wall_clock(self, seconds: float) -> None:
+        """Somebody sets the time of day, so far forward or back."""
+        self._wall_s += seconds
 
     def now(self) -> float:
         return self._now
 
     def time_ms(self) -> int:
-        return 1_760_000_000_000 + int(self._now * 1000)
+        return 1_760_000_000_000 + int((self._now + self._wall_s) * 1000)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> FakeTimer:
         timer = FakeTimer(self, callback)
