@@ -2,6 +2,7 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 from iii.cli.parser import Parser, fail
@@ -50,7 +51,10 @@ def run(arguments: list[str]) -> int:
         return 0
     if options.use_default_config and options.config is not None:
         parser.error("--use-default-config and --config exclude each other")
-    if options.config == "":
+    files: list[str] = options.config or [DEFAULT_PATH]
+    if len(files) > 1:
+        parser.error(f"--config is given {len(files)} times ({', '.join(files)}); keep one")
+    if not files[0]:
         parser.error("--config: expected the name of a file, got nothing")
     if options.host is not None and not options.host.strip():
         parser.error("--host: expected a host name or address, got nothing")
@@ -62,7 +66,7 @@ def run(arguments: list[str]) -> int:
         if options.use_default_config:
             config = config_file.without_file(host=options.host)
         else:
-            path = Path(options.config if options.config is not None else DEFAULT_PATH)
+            path = Path(files[0])
             if not os.path.exists(path) and not _create(path):
                 return 1
             config = config_file.load(path, host=options.host)
@@ -78,7 +82,9 @@ def build_parser() -> Parser:
     parser = Parser(
         "iii", _DESCRIPTION, "iii [-c FILE | --use-default-config] [--host HOST]\n       iii COMMAND …", _EXAMPLES
     )
-    parser.add_argument("-c", "--config", metavar="FILE", help=f"configuration file (default: {DEFAULT_PATH})")
+    parser.add_argument(
+        "-c", "--config", action="append", metavar="FILE", help=f"configuration file (default: {DEFAULT_PATH})"
+    )
     parser.add_argument(
         "--use-default-config", action="store_true", help="run the default modules, read and create no file"
     )
@@ -91,7 +97,12 @@ def build_parser() -> Parser:
 
 
 def _create(path: Path) -> bool:
-    """Create the file; on a terminal only if the person agrees. Raises StartFailure if it cannot be written."""
+    """Create the file (07 §4.1); on a terminal only if the person agrees.
+
+    Raises StartFailure if it cannot be written, or if it is probably the misspelt name of a file that is there: nobody
+    is asked then, and an engine with other settings than the meant ones loses what it is given.
+    """
+    from iii.net.start_failure import StartFailure
     from iii.server import config_file
 
     folder = path.absolute().parent
@@ -105,6 +116,18 @@ def _create(path: Path) -> bool:
         if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
             print("Nothing created, engine not started.", file=sys.stderr)
             return False
+    elif near := _nearest_file(path):
+        raise StartFailure(f"Config file not found: '{path}', did you mean '{near}'? To create it: touch {path}")
     config_file.create(path)
     print(f"Created {path}; it says what runs. After a change, start iii again.", file=sys.stderr)
     return True
+
+
+def _nearest_file(path: Path) -> Path | None:
+    """A configuration file in the same folder with almost this name."""
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
+    except OSError:
+        return None  # creating the file says more
+    near = get_close_matches(path.name, names, n=1, cutoff=0.7)
+    return path.with_name(near[0]) if near else None

@@ -102,7 +102,7 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
 
 
 def _nearest(address: Address, function_id: str) -> str:
-    """` Did you mean 'x'?` with the nearest id that the engine knows, or nothing."""
+    """` Did you mean 'x'?` with the nearest id that the engine knows; nothing if only the namespace is wrong."""
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
     from iii.protocol.errors import InvocationError
     from iii.protocol.names import LIST_FUNCTIONS
@@ -111,4 +111,5 @@ def _nearest(address: Address, function_id: str) -> str:
         rows = ask(address, "trigger", LIST_FUNCTIONS, {"dialect": "legacy"}).result["functions"]
     except (EngineUnreachable, EngineSilent, InvocationError):
         return ""  # the answer itself is there already
-    return suggestion(function_id, {str(row["function_id"]) for row in rows}).replace(", did", " Did")
+    known = {str(row["function_id"]) for row in rows}
+    return "" if function_id in known else suggestion(function_id, known).replace(", did", " Did")

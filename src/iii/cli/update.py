@@ -1,29 +1,42 @@
 """`iii update`: say how this installation is upgraded; nothing is downloaded (07 §8.1)."""
 
+import json
+import shlex
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from urllib.parse import unquote, urlsplit
 
-from iii.cli.parser import Parser
+from iii.cli.parser import Parser, suggestion
 from iii.protocol.versions import PACKAGE_VERSION
 
 TARGETS = ("iii",)
+_PARTS = ("console",)  # targets of published releases that are part of the one package here
 
 _DESCRIPTION = """\
 Prints the commands that upgrade this installation. The command itself downloads and changes nothing.
 
-  TARGET   what to upgrade; engine, worker SDK and command line are one package, so every target is that package"""
+  TARGET   what to upgrade: iii. Engine, worker SDK and command line are one package"""
 
 
 def run(arguments: list[str]) -> int:
-    """Print how to upgrade with pip."""
-    options = build_parser().parse(arguments)
+    """Print how to upgrade with git and pip."""
+    parser = build_parser()
+    options = parser.parse(arguments)
     if options.list_targets:
         print("\n".join(TARGETS))
         return 0
+    if options.target not in (None, *TARGETS, *_PARTS):
+        hint = suggestion(options.target, TARGETS)
+        parser.error(f"unknown target '{options.target}'{hint or '; known: ' + ', '.join(TARGETS)}")
+    folder, editable = _checkout()
+    python = shlex.quote(sys.executable)
+    install = f"make -C {folder} venv" if editable else f"{python} -m pip install --upgrade {folder or '.'}"
     print(
         f"iii {PACKAGE_VERSION} is installed for {sys.executable}.\n"
-        "Engine, worker SDK and command line are one package, iii-py. To upgrade it:\n\n"
-        f"  {sys.executable} -m pip install --upgrade iii-py   # from a package index\n"
-        f"  {sys.executable} -m pip install --upgrade .        # in a checkout, after git pull\n\n"
+        "Engine, worker SDK and command line are one package, iii-py. No package index has it yet.\n"
+        f"To upgrade it{'' if folder else ', in a checkout of its repository'}:\n\n"
+        f"  git {f'-C {folder} ' if folder else ''}pull\n"
+        f"  {install}\n\n"
         "Restart the engine afterwards. Workers reconnect by themselves."
     )
     return 0
@@ -35,3 +48,15 @@ def build_parser() -> Parser:
     parser.add_argument("target", nargs="?", metavar="TARGET", help="what to upgrade (default: everything)")
     parser.add_argument("--list-targets", action="store_true", help="print the names of the targets")
     return parser
+
+
+def _checkout() -> tuple[str, bool]:
+    """The folder that the package was installed from, quoted for a shell, and whether its source itself runs."""
+    try:
+        origin = json.loads(distribution("iii-py").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return "", False
+    url = urlsplit(str(origin.get("url", "")))
+    if url.scheme != "file" or "dir_info" not in origin:  # a wheel, or a repository elsewhere
+        return "", False
+    return shlex.quote(unquote(url.path)), bool(origin["dir_info"].get("editable"))

@@ -95,11 +95,12 @@ async def _bound(family: int, address: tuple[object, ...], configured: str) -> s
         shown = f"address {configured} is already in use"
         who = await occupant(family, address)
         if who is not None:
-            raise StartFailure(f"{shown}: {who}; stop it, or set another `port`")
+            raise StartFailure(f"{shown}: {who}; stop it, or set another `port`", ("port",))
         if loop.time() >= give_up_at:
             raise StartFailure(
                 f"{shown}: no process listens there, but an outgoing connection has kept it for {OCCUPIED_S:g} s; "
-                f"set another `port`, or reserve this one: sysctl net.ipv4.ip_local_reserved_ports={address[1]}"
+                f"set another `port`, or reserve this one: sysctl net.ipv4.ip_local_reserved_ports={address[1]}",
+                ("port",),
             )
         if not told:
             told = True

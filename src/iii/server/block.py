@@ -5,22 +5,22 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from os.path import expanduser
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
 
 from iii.net.start_failure import StartFailure
-from iii.server.document import quoted, shown, suggestion
-from iii.server.secrets import HIDDEN, is_secret
+from iii.server.document import Place, dotted, quoted, shown, suggestion, value_of
 from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
 
 C = TypeVar("C", bound=Struct)
+Path: TypeAlias = tuple[str | int, ...]  # of a key in the block
 
 # A key that closes something is never ignored, whatever form: what it was to close would stand open (C4)
 GUARDING_KEYS = frozenset({"allowed_origins", "auth_function", "auth_function_id", "middleware_function_id", "rbac"})
 
-_ADAPTER_PATH = "adapter.config."
+_ADAPTER_PATH = ("adapter", "config")
 _ERROR = re.compile(r"(?P<text>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")  # `[...]` is some member of a mapping
 _EXPECTED = re.compile(r"Expected `([^`]+)`(.*?)(?:, got `[^`]+`)?$")
@@ -36,19 +36,19 @@ _TYPE_NAMES = {
 }
 
 
-def decode_block(block: object, declared: type[C], place: str, *, strict: bool, warnings: list[str]) -> C:
+def decode_block(block: object, declared: type[C], place: Place, *, strict: bool, warnings: list[str]) -> C:
     """The block as `declared`, that of its adapter included.
 
     A key that `declared` does not have is an error if `strict` (the `name:` form) or if its Struct forbids unknown
     fields, otherwise it is ignored with a warning. So is an unknown `store_method` (P3). A path that begins with `~/`
-    leads to the home folder (P4). Raises StartFailure beginning with `place`.
+    leads to the home folder (P4). Raises StartFailure beginning with `place`, at the line of the key that is wrong.
     """
     if block is None:
         block = {}
     if not isinstance(block, dict):
-        raise StartFailure(f"{place}: config: expected a mapping, got {shown(block)}")
+        raise StartFailure(f"{place.at('config')}: config: expected a mapping, got {shown(block)}")
     reading = _Reading(declared, place, strict, warnings)
-    config = reading.decoded(block, declared, "")
+    config = reading.decoded(block, declared, ())
     adapters: Adapters | None = getattr(declared, "adapters", None)
     adapter: AdapterConfig | None = getattr(config, "adapter", None)
     if adapters is None or adapter is None:
@@ -56,7 +56,7 @@ def decode_block(block: object, declared: type[C], place: str, *, strict: bool, 
     try:
         kind = adapter.kind(adapters)
     except StartFailure as error:
-        raise StartFailure(f"{place}: {error}") from None
+        raise StartFailure(f"{place.at('config', *error.key)}: {error}") from None
     own = msgspec.to_builtins(reading.decoded(adapter.config or {}, adapters.blocks[kind], _ADAPTER_PATH))
     return msgspec.structs.replace(config, adapter=msgspec.structs.replace(adapter, config=own))
 
@@ -65,7 +65,7 @@ def home_of(key: str, declared: type[Struct]) -> str | None:
     """Where below an entry a key belongs: `config`, `config.adapter.config`; None if the module has no such key."""
     adapters: Adapters | None = getattr(declared, "adapters", None)
     homes: list[tuple[str, type[Struct]]] = [("config", declared)]
-    homes += [(f"config.{_ADAPTER_PATH[:-1]}", block) for block in adapters.blocks.values()] if adapters else []
+    homes += [(dotted(("config", *_ADAPTER_PATH)), block) for block in adapters.blocks.values()] if adapters else []
     return next((path for path, struct in homes if key in _keys(struct)), None)
 
 
@@ -73,38 +73,45 @@ class _Reading(NamedTuple):
     """One block while it is read."""
 
     module: type[Struct]
-    place: str
+    place: Place
     strict: bool
     warnings: list[str]
 
-    def decoded(self, block: dict[str, Any], declared: type[C], path: str) -> C:
+    def decoded(self, block: dict[str, Any], declared: type[C], path: Path) -> C:
         """One level of it; `path` is where it stands in the block."""
-        for inner, key, struct in _unknown_keys(block, declared, path):
-            self._judge(inner, key, struct)
+        for inner, value, struct in _unknown_keys(block, declared, path):
+            self._judge(inner, value, struct)
         block = _with_home(block)
         if not self.strict:
             block = self._without_unknown_method(block, declared, path)
         try:
             return msgspec.convert(block, declared, strict=True)
         except msgspec.ValidationError as error:
-            raise StartFailure(f"{self.place}: {path}{_explanation(str(error), block, declared)}") from None
+            inner, problem = _explanation(str(error), block, declared)
+            raise StartFailure(
+                f"{self._at((*path, *inner))}: {dotted((*path, *inner)) or 'config'}: {problem}"
+            ) from None
 
-    def _judge(self, path: str, key: str, struct: type[Struct]) -> None:
+    def _at(self, path: Path) -> str:
+        return self.place.at("config", *path)
+
+    def _judge(self, path: Path, value: object, struct: type[Struct]) -> None:
         """Raises StartFailure for a key that may not be ignored."""
+        key = str(path[-1])
         home = home_of(key, self.module)
         known = suggestion(key, _keys(struct))
         hint = f"; it belongs under '{home}'" if home is not None and "did you mean" not in known else known
-        text = f"{self.place}: unknown key {quoted(path + key)}{hint}"
+        text = f"{self._at(path)}: unknown key {quoted(dotted(path))} ({value_of(key, value)}){hint}"
         if self.strict or struct.__struct_config__.forbid_unknown_fields or key in GUARDING_KEYS:
             raise StartFailure(text)
         self.warnings.append(f"{text}; it is ignored")
 
-    def _without_unknown_method(self, block: dict[str, Any], declared: type[Struct], path: str) -> dict[str, Any]:
+    def _without_unknown_method(self, block: dict[str, Any], declared: type[Struct], path: Path) -> dict[str, Any]:
         """Old files may name a store that there is not (04 §2.3, 05 check 63)."""
         if "store_method" not in _keys(declared) or block.get("store_method") in (None, *get_args(StoreMethod)):
             return block
         self.warnings.append(
-            f"{self.place}: {path}store_method: unknown value {shown(block['store_method'])}, expected "
+            f"{self._at((*path, 'store_method'))}: {dotted((*path, 'store_method'))}: unknown value {shown(block['store_method'])}, expected "
             f"{' or '.join(get_args(StoreMethod))}; everything is kept in memory and lost when the engine exits"
         )
         return {key: value for key, value in block.items() if key != "store_method"}
@@ -125,29 +132,30 @@ def _keys(struct: type[Struct]) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(struct))
 
 
-def _unknown_keys(value: object, declared: object, path: str) -> Iterator[tuple[str, str, type[Struct]]]:
-    """Path, key and Struct of every key that is not declared, also in nested Structs."""
+def _unknown_keys(value: object, declared: object, path: Path) -> Iterator[tuple[Path, object, type[Struct]]]:
+    """Path, value and Struct of every key that is not declared, also in nested Structs."""
     struct = _struct_in(declared)
     if struct is not None and isinstance(value, dict):
         hints = typing.get_type_hints(struct, include_extras=False)
         fields = {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
         for key, item in value.items():
             if key not in fields:
-                yield path, str(key), struct
+                yield (*path, str(key)), item, struct
             else:
-                yield from _unknown_keys(item, fields[key], f"{path}{key}.")
+                yield from _unknown_keys(item, fields[key], (*path, key))
         return
     item_type = _item_type(declared)
     if item_type is not None and isinstance(value, (list, dict)):
         named = value.items() if isinstance(value, dict) else enumerate(value)
         for name, item in named:
-            step = f"{path}{name}." if isinstance(value, dict) else f"{path[:-1]}[{name}]."
-            yield from _unknown_keys(item, item_type, step)
+            yield from _unknown_keys(item, item_type, (*path, name if isinstance(value, list) else str(name)))
 
 
 def _alternatives(declared: object) -> tuple[object, ...]:
+    """The members of a union, bounds and descriptions taken off."""
+    declared = getattr(declared, "__origin__", declared) if hasattr(declared, "__metadata__") else declared
     if typing.get_origin(declared) in (typing.Union, types.UnionType):
-        return typing.get_args(declared)
+        return tuple(each for member in typing.get_args(declared) for each in _alternatives(member))
     return (declared,)
 
 
@@ -170,17 +178,17 @@ def _item_type(declared: object) -> object:
     return None
 
 
-def _explanation(text: str, block: dict[str, Any], declared: object) -> str:
-    """msgspec's text in the words of the file: `port: expected a whole number <= 65535, got 70000`."""
+def _explanation(text: str, block: dict[str, Any], declared: object) -> tuple[Path, str]:
+    """Where msgspec found it, and its text in the words of the file: `expected a whole number <= 65535, got 70000`."""
     found = _ERROR.match(text)
     assert found is not None  # the pattern matches any text
     what, path = found["text"], found["path"] or ""
     missing = _MISSING.match(what)
-    if missing is not None:
-        return f"{path}.{missing[1]}".removeprefix(".") + ": is missing"
-    if "`key` in" in text:
-        return f"{_key_in_need_of_quotes(path, block)}: a key must be text; write it in quotes"
     found_at = _follow(path, block, declared)
+    if missing is not None:
+        return (*found_at.path, missing[1]), "is missing"
+    if "`key` in" in text:
+        return _key_in_need_of_quotes(found_at), "a key must be text; write it in quotes"
     allowed = [choice for option in _alternatives(found_at.declared) for choice in typing.get_args(option)]
     expected = _EXPECTED.match(what)
     if what.startswith("Invalid enum value") and allowed:
@@ -193,52 +201,45 @@ def _explanation(text: str, block: dict[str, Any], declared: object) -> str:
     else:
         what = what[:1].lower() + what[1:]
     quotes = "; write it without quotes" if _fits_without_quotes(found_at) else ""
-    return f"{found_at.path.removeprefix('.') or 'config'}: {what}, got {_value_shown(found_at)}{quotes}"
+    return found_at.path, f"{what}, got {value_of(found_at.name, found_at.value)}{quotes}"
 
 
-class _Place(NamedTuple):
+class _Found(NamedTuple):
     """Where msgspec's path leads: the path with the names of mapping members, and what is there."""
 
-    path: str
+    path: Path
     name: str
     value: Any
     declared: object
     form: str | None = None  # what a text must look like, in words
 
 
-def _value_shown(place: _Place) -> str:
-    """An address may hold a password, whatever its key is called."""
-    return HIDDEN if is_secret(place.name) or "@" in str(place.value) else shown(place.value)
+def _fits_without_quotes(found: _Found) -> bool:
+    text = found.value
+    return isinstance(text, str) and text.isascii() and text.isdigit() and _converts(int(text), found.declared)
 
 
-def _fits_without_quotes(place: _Place) -> bool:
-    text = place.value
-    return isinstance(text, str) and text.isascii() and text.isdigit() and _converts(int(text), place.declared)
+def _key_in_need_of_quotes(found: _Found) -> Path:
+    """The path of the first key that is not text, in the mapping that was found."""
+    return (*found.path, str(next(key for key in found.value if not isinstance(key, str))))
 
 
-def _key_in_need_of_quotes(path: str, value: Any) -> str:
-    """The path of the first key that is no text, in the mapping to which msgspec's path leads."""
+def _follow(path: str, value: Any, declared: object) -> _Found:
+    found = _Found((), "", value, declared)
     for name, index in _STEP.findall(path):
-        value = value[name] if name else value[int(index)]
-    return f"{path}.{next(key for key in value if not isinstance(key, str))}".removeprefix(".")
-
-
-def _follow(path: str, value: Any, declared: object) -> _Place:
-    place = _Place("", "", value, declared)
-    for name, index in _STEP.findall(path):
-        struct, items = _struct_in(place.declared), _item_type(place.declared)
+        struct, items = _struct_in(found.declared), _item_type(found.declared)
         if name and struct is not None:
-            attribute = _attribute(struct, name)
-            hint = typing.get_type_hints(struct)[attribute]
-            metadata = getattr(typing.get_type_hints(struct, include_extras=True)[attribute], "__metadata__", ())
+            hint = typing.get_type_hints(struct, include_extras=True)[_attribute(struct, name)]
+            metadata = getattr(hint, "__metadata__", ())
             form = next((meta.extra["form"] for meta in metadata if meta.extra and "form" in meta.extra), None)
-            place = _Place(f"{place.path}.{name}", name, place.value[name], hint, form)
+            found = _Found((*found.path, name), name, found.value[name], hint, form)
         elif index == "...":
-            key = next(key for key, item in place.value.items() if not _converts(item, items))
-            place = _Place(f"{place.path}.{key}", str(key), place.value[key], items)
+            key = next(key for key, item in found.value.items() if not _converts(item, items))
+            found = _Found((*found.path, str(key)), str(key), found.value[key], items)
         else:
-            place = _Place(f"{place.path}[{index}]", place.name, place.value[int(index)], items, place.form)
-    return place
+            number = int(index)
+            found = _Found((*found.path, number), found.name, found.value[number], items, found.form)
+    return found
 
 
 def _converts(value: object, declared: Any) -> bool:

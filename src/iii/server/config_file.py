@@ -9,12 +9,13 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from iii.modules.observability.config import ObservabilityConfig
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import NAMESPACE_GRACE_MS
-from iii.server import catalogue, document
+from iii.server import catalogue, document, log
 from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
-from iii.server.document import Document, Entry, Form, quoted, suggestion
+from iii.server.document import Document, Entry, Form, Place, quoted, shown, suggestion
 from iii.server.expansion import expand
 
 DEFAULT_PATH = "config.yaml"
@@ -69,14 +70,14 @@ class ModuleEntry(NamedTuple):
         instance: canonical name, with `#1`, `#2` … for repeats (W11).
         known: its row in the catalogue.
         config: its decoded block, an instance of the module class's `Config`.
-        place: where it was listed, for messages.
+        place: where it is listed, for messages.
         form: how it was listed; None if the file does not list it.
     """
 
     instance: str
     known: KnownModule
     config: Struct
-    place: str
+    place: Place
     form: Form | None
 
 
@@ -154,24 +155,28 @@ def _resolve(
     warned: Iterable[str] = (),
 ) -> ServerConfig:
     warnings = list(warned)
+    if path is not None and read.entries is None and read.port is None:  # perhaps a file that lost its content (C1)
+        modules = ", ".join(row.name for row in CATALOGUE if row.in_default_set)
+        warnings.append(f"{source}: no 'workers:' list; running the default modules in memory: {modules}")
     _refuse_both_names(read.entries or (), source)
     listed = _listed(read, source)
     entries = [
-        _module_entry(instance, known, entry, source, warnings)
+        _module_entry(instance, known, entry, warnings)
         for instance, (known, entry) in zip(_instances(listed), listed, strict=True)
     ]
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
     entries = _with_host(entries, _host_for_all(host, environment))
     entries.sort(key=lambda entry: entry.known is WORKER_MANAGER)  # stable: listeners last, all else as listed
-    log = next(entry.config for entry in entries if entry.known is OBSERVABILITY)
+    log_entry = next(entry for entry in entries if entry.known is OBSERVABILITY)
+    level = _log_level(log_entry, warnings)
     return ServerConfig(
         source=source,
         path=path,
         entries=tuple(entries),
         grace_ms=_grace_ms(read, environment),
-        log_level=log.log_level or log.level,  # type: ignore[attr-defined]
-        log_format=log.format,  # type: ignore[attr-defined]
+        log_level=level,
+        log_format=_log_format(log_entry, warnings),
         warnings=tuple(warnings),
     )
 
@@ -193,22 +198,23 @@ def _listed(read: Document, source: str) -> list[tuple[KnownModule, Entry]]:
     """Every entry with its row; then the default set if there is no list, and what is mandatory (C1)."""
     listed: list[tuple[KnownModule, Entry]] = []
     for entry in read.entries or ():
-        known = _known(entry, source)
+        known = _known(entry)
         first = next((other for row, other in listed if row is known), None)
         if first is not None and not known.repeatable:
-            raise StartFailure(f"{entry.at(source)}: '{known.name}' is already listed at {first.origin}; keep one")
+            raise StartFailure(f"{entry.place}: '{known.name}' is already listed at {first.origin}; keep one")
         listed.append((known, entry))
     present = {known for known, _ in listed}
     for known in CATALOGUE:
         wanted = known.mandatory or (known.in_default_set and read.entries is None)
         if wanted and known.provided and known not in present:
-            listed.append((known, Entry(IMPLIED, "name", known.name)))
+            place = Place(source, f"{IMPLIED} ({known.name})")
+            listed.append((known, Entry(IMPLIED, "name", known.name, place=place)))
     return listed
 
 
-def _known(entry: Entry, source: str) -> KnownModule:
+def _known(entry: Entry) -> KnownModule:
     known = catalogue.by_name(entry.name) or catalogue.by_class(entry.name)
-    place = entry.at(source)
+    place = entry.place.at(entry.form)
     available = f"Available: {', '.join(catalogue.available())}"
     if known is None:
         near = get_close_matches(entry.name, catalogue.available(), n=1)
@@ -216,7 +222,7 @@ def _known(entry: Entry, source: str) -> KnownModule:
         raise StartFailure(f"{place}: Unknown worker '{entry.name}'{end} {available}")
     if entry.has_image:
         raise StartFailure(
-            f"{place}: Worker '{entry.name}' is a built-in worker and cannot have an 'image' field. "
+            f"{entry.place.at('image')}: Worker '{entry.name}' is a built-in worker and cannot have an 'image' field. "
             "Remove 'image' or use a different name."
         )
     if not known.provided:
@@ -240,18 +246,42 @@ def _instances(listed: Iterable[tuple[KnownModule, Entry]]) -> list[str]:
     return names
 
 
-def _module_entry(instance: str, known: KnownModule, entry: Entry, source: str, warnings: list[str]) -> ModuleEntry:
-    place = f"{entry.at(source)} ({entry.name})"
+def _module_entry(instance: str, known: KnownModule, entry: Entry, warnings: list[str]) -> ModuleEntry:
     form = None if entry.origin == IMPLIED else entry.form
     declared = known.config_type()
     for key in entry.stray:
         home = home_of(key, declared)
         if home is not None and form == "name":  # it may decide what survives a restart (P3)
-            raise StartFailure(f"{place}: key {quoted(key)} stands beside 'config:'; it belongs under '{home}'")
+            raise StartFailure(
+                f"{entry.place.at(key)}: key {quoted(key)} stands beside 'config:'; it belongs under '{home}'"
+            )
         hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
-        warnings.append(f"{place}: unknown key {quoted(key)} is ignored{hint}")
-    config = decode_block(entry.block, declared, place, strict=form == "name", warnings=warnings)
-    return ModuleEntry(instance, known, config, place, form)
+        warnings.append(f"{entry.place.at(key)}: unknown key {quoted(key)} is ignored{hint}")
+    config = decode_block(entry.block, declared, entry.place, strict=form == "name", warnings=warnings)
+    return ModuleEntry(instance, known, config, entry.place, form)
+
+
+def _log_level(entry: ModuleEntry, warnings: list[str]) -> str:
+    """What the block of `iii-observability` says, without the parts that make no sense (06 §11)."""
+    config: ObservabilityConfig = entry.config  # type: ignore[assignment]
+    key, level = ("log_level", config.log_level) if config.log_level else ("level", config.level)
+    warnings.extend(
+        f"{entry.place.at('config', key)}: {key}: unknown level {shown(part)}, expected one of {', '.join(log.LEVELS)}; "
+        "it is ignored"
+        for part in log.parse_level(level)[2]
+    )
+    return log.level_in_force(level)
+
+
+def _log_format(entry: ModuleEntry, warnings: list[str]) -> str:
+    """The same for the format of lines."""
+    log_format: str = entry.config.format  # type: ignore[attr-defined]
+    if log_format.strip().lower() not in log.FORMATS:
+        warnings.append(
+            f"{entry.place.at('config', 'format')}: format: unknown format {shown(log_format)}, expected one of "
+            f"{', '.join(log.FORMATS)}; the default is used"
+        )
+    return log_format
 
 
 def _with_port(entries: list[ModuleEntry], port: int, source: str, warnings: list[str]) -> list[ModuleEntry]:

@@ -1,13 +1,14 @@
 """What a configuration file says, before anybody asks which modules exist (07 §4.3)."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
 import yaml
 
 from iii.net.start_failure import StartFailure
+from iii.server.secrets import HIDDEN, resembles_secret
 
 try:
     from yaml import CSafeLoader as _SafeLoader
@@ -24,17 +25,63 @@ MAX_PORT = 65_535
 _SHOWN_CODE_POINTS = 60
 
 
+class Place(NamedTuple):
+    """Something in a file, for messages.
+
+    Attributes:
+        source: the file as the user named it.
+        name: such as `workers[1] (iii-http)`; empty for the file itself.
+        node: what the file says there; None without a file.
+    """
+
+    source: str
+    name: str = ""
+    node: yaml.Node | None = None
+
+    def __str__(self) -> str:
+        return self.at()
+
+    def at(self, *path: object) -> str:
+        """`config.yaml:12: workers[1] (iii-http)`: with the line of the key at `path`, or of what is nearest around it."""
+        line = self.node.start_mark.line + 1 if self.node is not None and (self.name or path) else 0
+        node = self.node
+        for step in path:
+            below = _below(node, step)
+            if below is None:
+                break
+            key, node = below
+            line = key.start_mark.line + 1
+        return ": ".join(filter(None, (f"{self.source}:{line}" if line else self.source, self.name)))
+
+
+def _below(node: yaml.Node | None, step: object) -> tuple[yaml.Node, yaml.Node] | None:
+    """The node that stands for a key of a mapping or for an item of a list, and its value."""
+    if isinstance(node, yaml.MappingNode):
+        named = (
+            pair for pair in reversed(node.value) if isinstance(pair[0], yaml.ScalarNode)
+        )  # merged ones come first
+        return next((pair for pair in named if pair[0].value == str(step)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step]
+    return None
+
+
+def dotted(path: Iterable[object]) -> str:
+    """A path as people write it: `queue_configs.mail.steps[2]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
 class Entry(NamedTuple):
     """One item of a list of modules.
 
     Attributes:
-        origin: where it stands, for messages: `workers[1]`.
+        origin: where it stands in the file: `workers[1]`.
         form: by which key the module is named; the old one, `class`, is judged more leniently (C4).
         name: as written.
         block: its `config`; None when absent or null.
         has_image: whether it names a container image, which only an external worker may (07 §4.3).
         stray: further keys beside `name` and `config`; whether they belong into the block is for its reader to say.
-        line: of the file, from 1; None if the file does not list it.
+        place: for messages; without a line if the file does not list it.
     """
 
     origin: str
@@ -43,11 +90,7 @@ class Entry(NamedTuple):
     block: object = None
     has_image: bool = False
     stray: tuple[str, ...] = ()
-    line: int | None = None
-
-    def at(self, source: str) -> str:
-        """The place for messages: `config.yaml:12: workers[1]`."""
-        return f"{source}:{self.line}: {self.origin}" if self.line else f"{source}: {self.origin}"
+    place: Place = Place("")
 
 
 class Document(NamedTuple):
@@ -102,7 +145,7 @@ YamlLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 def parse(text: str, source: str) -> Document:
     """Read expanded YAML text. Raises StartFailure naming `source`, the place and the remedy."""
     try:
-        content, lines = _content(text)
+        content, node = _content(text)
     except yaml.YAMLError as error:
         raise StartFailure(f"{source}{_where(error)}: not valid YAML: {_problem(error, text)}") from None
     except (RecursionError, ValueError) as error:
@@ -114,50 +157,46 @@ def parse(text: str, source: str) -> Document:
         raise StartFailure(
             f"{source}: expected keys such as 'workers:' at the top level, got {shown(content)}; an empty file is fine"
         )
-    return _document(content, source, lines)
+    return _document(content, Place(source, node=node))
 
 
-def _content(text: str) -> tuple[Any, dict[str, int]]:
-    """The document, and the line on which each entry of a list begins, by origin."""
+def _content(text: str) -> tuple[Any, yaml.Node | None]:
+    """The document, and the node that knows the lines."""
     loader = YamlLoader(text)  # a safe loader
     try:
         node = loader.get_single_node()
-        if node is None:
-            return None, {}
-        lines = {
-            f"{key.value}[{index}]": item.start_mark.line + 1
-            for key, items in (node.value if isinstance(node, yaml.MappingNode) else ())
-            if isinstance(items, yaml.SequenceNode)
-            for index, item in enumerate(items.value)
-        }
-        return loader.construct_document(node), lines
+        return None if node is None else loader.construct_document(node), node
     finally:
         loader.dispose()
 
 
-def _document(content: dict[Any, Any], source: str, lines: dict[str, int]) -> Document:
-    for key in content:
+def _document(content: dict[Any, Any], place: Place) -> Document:
+    for key, value in content.items():
         if key not in TOP_LEVEL_KEYS:
-            raise StartFailure(f"{source}: unknown top-level key {quoted(key)}{suggestion(key, TOP_LEVEL_KEYS)}")
+            hint = suggestion(key, TOP_LEVEL_KEYS)
+            raise StartFailure(f"{place.at(key)}: unknown top-level key {quoted(key)} ({value_of(key, value)}){hint}")
     entries: tuple[Entry, ...] | None = None
     for list_name in LISTS:
         items = content.get(list_name)
         if items is None:
             continue
         if not isinstance(items, list):
-            raise StartFailure(f"{source}: {list_name}: expected a list of modules, got {shown(items)}")
-        origins = [f"{list_name}[{index}]" for index in range(len(items))]
-        found = (_entry(item, origin, source, lines.get(origin)) for item, origin in zip(items, origins, strict=True))
+            raise StartFailure(f"{place.at(list_name)}: {list_name}: expected a list of modules, got {shown(items)}")
+        listed = _below(place.node, list_name)
+        nodes = listed[1].value if listed is not None else ()
+        found = (
+            _entry(item, Place(place.source, f"{list_name}[{index}]", node))
+            for index, (item, node) in enumerate(zip(items, nodes, strict=True))
+        )
         entries = (*(entries or ()), *found)
     return Document(
         entries=entries,
-        port=_whole_number(content, "port", MAX_PORT, source),
-        grace_ms=_whole_number(content, "registration_namespace_grace_ms", None, source),
+        port=_whole_number(content, "port", MAX_PORT, place),
+        grace_ms=_whole_number(content, "registration_namespace_grace_ms", None, place),
     )
 
 
-def _entry(item: object, origin: str, source: str, line: int | None) -> Entry:
-    place = f"{source}:{line}: {origin}" if line else f"{source}: {origin}"
+def _entry(item: object, place: Place) -> Entry:
     if not isinstance(item, dict):
         hint = f"; write '- name: {item}'" if isinstance(item, str) else ""
         raise StartFailure(f"{place}: expected a mapping with 'name', got {shown(item)}{hint}")
@@ -165,23 +204,30 @@ def _entry(item: object, origin: str, source: str, line: int | None) -> Entry:
     if len(given) != 1:
         problem = "has both 'name' and 'class', keep one" if given else "needs the key 'name'"
         misspelt = "" if given else suggestion(next(iter(item), ""), ("name", "class"))
-        raise StartFailure(f"{place}: {problem}{misspelt}")
+        raise StartFailure(f"{place.at('name' if given else next(iter(item), ''))}: {problem}{misspelt}")
     form = given[0]
     name = item[form]
     if not isinstance(name, str) or not name.strip():
-        raise StartFailure(f"{place}: {form}: expected the name of a module, got {shown(name)}")
+        raise StartFailure(f"{place.at(form)}: {form}: expected the name of a module, got {shown(name)}")
     stray = tuple(str(key) for key in item if key not in ENTRY_KEYS)
-    return Entry(origin, form, name.strip(), item.get("config"), item.get("image") is not None, stray, line)
+    name = name.strip()
+    named = place._replace(name=f"{place.name} ({name})")
+    return Entry(place.name, form, name, item.get("config"), item.get("image") is not None, stray, named)
 
 
-def _whole_number(content: dict[Any, Any], key: str, maximum: int | None, source: str) -> int | None:
+def _whole_number(content: dict[Any, Any], key: str, maximum: int | None, place: Place) -> int | None:
     value = content.get(key)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0 or (maximum is not None and value > maximum):
         allowed = "of 0 or more" if maximum is None else f"from 0 to {maximum}"
-        raise StartFailure(f"{source}: {key}: expected a whole number {allowed}, got {shown(value)}")
+        raise StartFailure(f"{place.at(key)}: {key}: expected a whole number {allowed}, got {shown(value)}")
     return value
+
+
+def value_of(key: object, value: object) -> str:
+    """The value under a key for messages; none that may be a secret, and an address may hold a password."""
+    return HIDDEN if resembles_secret(key) or "@" in str(value) else shown(value)
 
 
 def shown(value: object) -> str:

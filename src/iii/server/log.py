@@ -37,6 +37,7 @@ LEVELS = {
     "error": logging.ERROR,
     "off": logging.CRITICAL + 10,
 }
+FORMATS = ("default", "json")
 BACKLOG_LINES = 10_000  # that are not read; further ones are dropped and counted
 BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
@@ -159,7 +160,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str, log_format: str, stream: TextIO | None = None) -> LogWriter:
-    """Send all records to `stream` (default: standard error). A setting that makes no sense is reported and replaced.
+    """Send all records to `stream` (default: standard error). Parts of a setting that make no sense are left out.
 
     Args:
         level: `info`, or a list of a level and levels by source: `info,iii.engine=debug`.
@@ -173,8 +174,6 @@ def configure(level: str, log_format: str, stream: TextIO | None = None) -> LogW
     root = logging.getLogger()
     root.handlers[:] = [writer]
     apply_level(level)
-    if not is_json(log_format) and log_format.strip().lower() not in ("default", ""):
-        logger.warning("Unknown log format, using the default one", extra={"fields": {"format": log_format}})
     logging.raiseExceptions = False  # a failing handler must not print tracebacks into the same stream
     return writer
 
@@ -185,13 +184,11 @@ def is_json(log_format: str) -> bool:
 
 
 def apply_level(level: str) -> None:
-    """Set the level of everything and of the sources named. Parts that make no sense are reported and left out."""
-    default, by_source, senseless = parse_level(level)
+    """Set the level of everything and of the sources named."""
+    default, by_source, _ = parse_level(level)
     logging.root.setLevel(default)
     for name, number in by_source.items():
         logging.getLogger(name).setLevel(number)
-    for part in senseless:
-        logger.warning("Not a log level, ignored", extra={"fields": {"level": part, "known": ", ".join(LEVELS)}})
 
 
 def parse_level(level: str) -> tuple[int, dict[str, int], list[str]]:

@@ -230,7 +230,8 @@ def _placed(entry: ModuleEntry) -> Iterator[None]:
     try:
         yield
     except StartFailure as error:
-        raise StartFailure(f"{entry.place}: {str(error).removeprefix(f'{entry.known.name}: ')}") from None
+        place = entry.place.at("config", *error.key) if error.key else entry.place
+        raise StartFailure(f"{place}: {str(error).removeprefix(f'{entry.known.name}: ')}") from None
     except Exception as error:
         logger.debug("Start of %s failed", entry.instance, exc_info=True)
         reason = error.strerror if isinstance(error, OSError) else None

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 C = TypeVar("C", bound=Struct)
 
 SAVE_INTERVAL_MS = 5000
+_SHOWN = 60  # characters of a name that is not known
 StoreMethod: TypeAlias = Literal["in_memory", "file_based"]
 
 
@@ -42,7 +43,9 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
             available = ", ".join(sorted(set(adapters.kinds.values())))
             near = get_close_matches(called, sorted(adapters.kinds), n=1)
             hint = f". Did you mean '{near[0]}'?" if near else ""
-            raise StartFailure(f"Adapter factory '{called}' not found. Available: [{available}]{hint}")
+            key = "name" if self.name is not None else "class"
+            text = f"adapter.{key}: Adapter factory '{called[:_SHOWN]}' not found. Available: [{available}]{hint}"
+            raise StartFailure(text, ("adapter", key))
         return kind
 
     def block(self, declared: type[C]) -> C:

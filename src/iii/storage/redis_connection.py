@@ -55,7 +55,7 @@ def client(url: str, retries: int = 1, **options: Any) -> Redis:
     try:
         pool = redis.BlockingConnectionPool.from_url(url, **settings)
     except ValueError as error:
-        raise StartFailure(f"redis_url: {error}") from None
+        raise StartFailure(f"redis_url: {error}", ("adapter", "config", "redis_url")) from None
     return redis.Redis.from_pool(pool)
 
 

@@ -29,7 +29,7 @@ from tests.integration.cli.conftest import Iii
         (
             "workers: [{name: iii-queue, config: {adapter: {name: builtin, config: {store_metod: file_based}}}}]",
             [
-                "config.yaml:1: workers[0] (iii-queue): unknown key 'adapter.config.store_metod', did you mean 'store_method'?"
+                "config.yaml:1: workers[0] (iii-queue): unknown key 'adapter.config.store_metod' (\"file_based\"), did you mean 'store_method'?"
             ],
         ),
         ("port: ${NOT_SET}", ["config.yaml:1", "'NOT_SET' not set and no default provided"]),

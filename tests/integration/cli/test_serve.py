@@ -42,6 +42,17 @@ def test_07_check_42_a_missing_file_is_created_and_the_engine_boots(start: Start
     assert start("--use-default-config", "--host", f"{host}1").url() == f"ws://{host}1:49134"
 
 
+def test_07_s4_1_the_misspelt_name_of_a_file_starts_no_other_engine(start: Start, tmp_path: Path) -> None:
+    """newcomer: an engine with the created file would listen elsewhere, and keep elsewhere what it is given."""
+    (tmp_path / "staging.yaml").write_text("workers: []")
+    engine = start("-c", "stagin.yaml")
+    assert engine.process.wait(20) == 1
+    engine.wait_for(
+        "^Error: Config file not found: 'stagin.yaml', did you mean 'staging.yaml'\\? To create it: touch stagin.yaml\n$"
+    )
+    assert not (tmp_path / "stagin.yaml").exists()
+
+
 def test_07_s8_4_signals_end_it_with_0(start: Start, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text("port: 0\nworkers: [{name: iii-worker-manager, config: {port: 0}}]")
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,7 @@
 """Usage of the `iii` command: help, hints, exit codes; no engine needed (07 §8.1, §8.4)."""
 
 import io
+import json
 import os
 import shlex
 import subprocess
@@ -49,6 +50,9 @@ def test_07_check_60_start_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
         ("--confg=x.yaml", "unknown option '--confg', did you mean '--config'?"),
         ("--config", "argument -c/--config: expected one argument"),
         ("-c x.yaml --use-default-config", "--use-default-config and --config exclude each other"),
+        ("-c a.yaml -c b.yaml", "--config is given 2 times (a.yaml, b.yaml); keep one"),
+        ("update foo", "unknown target 'foo'; known: iii"),
+        ("update ii", "unknown target 'ii', did you mean 'iii'?"),
         ("-c ''", "--config: expected the name of a file, got nothing"),
         ("--host ''", "--host: expected a host name or address, got nothing"),
         ("-c x.yaml trigger f", "'-c' is for running the engine, not for 'iii trigger'"),
@@ -172,11 +176,40 @@ def test_07_s8_1_update_says_how_and_changes_nothing(capsys: pytest.CaptureFixtu
     for line in ("update", "update iii", "update console"):
         assert run(line) == 0
         said = capsys.readouterr()
-        assert "-m pip install --upgrade iii-py" in said.out
+        assert "  git " in said.out
+        assert "pip install --upgrade iii-py" not in said.out  # no index has it
         assert said.err == ""
     assert run("update --list-targets") == 0
     assert capsys.readouterr() == ("iii\n", "")
     assert run("update --bogus") == 2
+
+
+@pytest.mark.parametrize(
+    ("origin", "commands"),
+    [
+        (
+            {"url": "file:///srv/my%20iii", "dir_info": {"editable": True}},
+            "  git -C '/srv/my iii' pull\n  make -C '/srv/my iii' venv\n",
+        ),
+        (
+            {"url": "file:///srv/iii", "dir_info": {}},
+            f"  git -C /srv/iii pull\n  {sys.executable} -m pip install --upgrade /srv/iii\n",
+        ),
+        ({"url": "file:///tmp/iii_py-0.1.0-py3-none-any.whl", "archive_info": {}}, None),
+        (None, None),
+    ],
+)
+def test_07_s8_1_update_names_the_checkout(
+    origin: object, commands: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Installed:
+        def read_text(self, name: str) -> str | None:
+            return json.dumps(origin) if origin is not None else None
+
+    monkeypatch.setattr("iii.cli.update.distribution", lambda name: Installed())
+    assert run("update") == 0
+    expected = commands or f"  git pull\n  {sys.executable} -m pip install --upgrade .\n"
+    assert f"\n\n{expected}\n" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -7,8 +7,9 @@ from msgspec import Meta, Struct
 
 from iii.net.start_failure import StartFailure
 from iii.server.block import decode_block
+from iii.server.document import Place
 
-PLACE = "config.yaml: workers[1] (iii-x)"
+PLACE = Place("config.yaml", "workers[1] (iii-x)")
 
 
 class Access(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,23 +59,24 @@ def test_all_levels_are_read() -> None:
 
 
 def test_C4_unknown_key_is_an_error_in_the_new_form() -> None:
-    assert mistake({"prot": 1}) == "unknown key 'prot', did you mean 'port'?"
+    assert mistake({"prot": 1}) == "unknown key 'prot' (1), did you mean 'port'?"
     assert (
-        mistake({"queues": {"a": {"max_retry": 1}}}) == "unknown key 'queues.a.max_retry', did you mean 'max_retries'?"
+        mistake({"queues": {"a": {"max_retry": 1}}})
+        == "unknown key 'queues.a.max_retry' (1), did you mean 'max_retries'?"
     )
-    assert mistake({"steps": [{}, {"x": 1}]}) == "unknown key 'steps[1].x'; known: max_retries, api_key"
-    assert mistake({5: 1}).startswith("unknown key '5'; known: host, port")
+    assert mistake({"steps": [{}, {"x": 1}]}) == "unknown key 'steps[1].x' (1); known: max_retries, api_key"
+    assert mistake({5: 1}).startswith("unknown key '5' (1); known: host, port")
 
 
 def test_C4_unknown_key_is_a_warning_in_the_old_form() -> None:
     block, warnings = decoded({"prot": 1, "port": 2}, strict=False)
     assert block.port == 2
-    assert warnings == [f"{PLACE}: unknown key 'prot', did you mean 'port'?; it is ignored"]
+    assert warnings == [f"{PLACE}: unknown key 'prot' (1), did you mean 'port'?; it is ignored"]
 
 
 def test_C4_a_misspelt_access_rule_is_an_error_in_both_forms() -> None:
     for strict in (True, False):
-        expected = "unknown key 'rbac.auth_functon_id', did you mean 'auth_function_id'?"
+        expected = "unknown key 'rbac.auth_functon_id' (\"f\"), did you mean 'auth_function_id'?"
         assert mistake({"rbac": {"auth_functon_id": "f"}}, strict=strict) == expected
 
 

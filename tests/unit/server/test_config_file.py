@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import QueueConfig
@@ -120,7 +121,7 @@ def test_07_check_40_repeated_names_are_numbered(load: Load) -> None:
 
 def test_a_module_that_can_run_once_is_listed_once(load: Load) -> None:
     text = "workers: [{name: iii-observability}]\nmodules: [{class: 'modules::observability::OtelModule'}]"
-    expected = "config.yaml:2: modules[0]: 'iii-observability' is already listed at workers[0]; keep one"
+    expected = "config.yaml:2: modules[0] (modules::observability::OtelModule): 'iii-observability' is already listed at workers[0]; keep one"
     assert mistake(load, text) == expected
 
 
@@ -171,12 +172,13 @@ AVAILABLE = (
     ],
 )
 def test_07_s4_4_unknown_workers_are_told_what_there_is(entry: str, expected: str, load: Load) -> None:
-    assert mistake(load, f"workers: [{entry}]") == f"config.yaml:1: workers[0]: {expected}"
+    name = next(iter(yaml.safe_load(entry).values()))
+    assert mistake(load, f"workers: [{entry}]") == f"config.yaml:1: workers[0] ({name}): {expected}"
 
 
 def test_07_check_41_image_on_a_builtin_module(load: Load) -> None:
     assert mistake(load, "workers: [{name: iii-http, image: x/y}]") == (
-        "config.yaml:1: workers[0]: Worker 'iii-http' is a built-in worker and cannot have an 'image' field. "
+        "config.yaml:1: workers[0] (iii-http): Worker 'iii-http' is a built-in worker and cannot have an 'image' field. "
         "Remove 'image' or use a different name."
     )
 
@@ -202,7 +204,7 @@ def test_what_is_provided_can_be_loaded_and_agrees(row: catalogue.KnownModule) -
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        ("{prot: 1}", "unknown key 'prot', did you mean 'port'?"),
+        ("{prot: 1}", "unknown key 'prot' (1), did you mean 'port'?"),
         ("{port: abc}", 'port: expected a whole number, got "abc"'),
         ("{port: 70000}", "port: expected a whole number <= 65535, got 70000"),
         ("{port: -1}", "port: expected a whole number >= 0, got -1"),
@@ -220,7 +222,7 @@ def test_C4_the_old_form_warns_and_ignores(load: Load) -> None:
     config = load("modules: [{class: 'modules::worker::WorkerModule', config: {prot: 1, port: 2}}]")
     assert listeners(config) == [("127.0.0.1", 2)]
     assert config.warnings == (
-        "config.yaml:1: modules[0] (modules::worker::WorkerModule): unknown key 'prot', did you mean 'port'?; "
+        "config.yaml:1: modules[0] (modules::worker::WorkerModule): unknown key 'prot' (1), did you mean 'port'?; "
         "it is ignored",
     )
 
@@ -274,7 +276,7 @@ def test_07_s4_3_grace_from_file_and_environment(load: Load) -> None:
 def test_04_check_14_unknown_key_of_a_queue(load: Load) -> None:
     queues = "config: {queue_configs: {jobs: {type: standard, max_retrys: 5}}}"
     assert mistake(load, f"workers: [{{name: iii-queue, {queues}}}]") == (
-        "config.yaml:1: workers[0] (iii-queue): unknown key 'queue_configs.jobs.max_retrys', did you mean 'max_retries'?"
+        "config.yaml:1: workers[0] (iii-queue): unknown key 'queue_configs.jobs.max_retrys' (5), did you mean 'max_retries'?"
     )
     config = load(f"modules: [{{class: 'modules::queue::QueueModule', {queues}}}]")
     assert any("max_retrys" in warning for warning in config.warnings)
@@ -301,7 +303,7 @@ QUEUE = "config.yaml:1: workers[0] (iii-queue): "
     [
         (
             "config: {adapter: {name: builtin, config: {store_methode: file_based}}}",
-            "unknown key 'adapter.config.store_methode', did you mean 'store_method'?",
+            "unknown key 'adapter.config.store_methode' (\"file_based\"), did you mean 'store_method'?",
         ),
         (
             "config: {adapter: {name: builtin, config: {durability: ful}}}",
@@ -313,7 +315,7 @@ QUEUE = "config.yaml:1: workers[0] (iii-queue): "
         ),
         (
             "config: {adapter: {name: bultin}}",
-            "Adapter factory 'bultin' not found. Available: [builtin, rabbitmq, redis]. Did you mean 'builtin'?",
+            "adapter.name: Adapter factory 'bultin' not found. Available: [builtin, rabbitmq, redis]. Did you mean 'builtin'?",
         ),
         (
             "config: {adapter: {name: redis, config: {redis_url: '127.0.0.1:6379'}}}",
@@ -333,15 +335,15 @@ QUEUE = "config.yaml:1: workers[0] (iii-queue): "
         ),
         (
             "config: {store_method: file_based}",
-            "unknown key 'store_method'; it belongs under 'config.adapter.config'",
+            "unknown key 'store_method' (\"file_based\"); it belongs under 'config.adapter.config'",
         ),
         (
             "config: {adapter: {name: builtin, durability: relaxed}}",
-            "unknown key 'adapter.durability'; it belongs under 'config.adapter.config'",
+            "unknown key 'adapter.durability' (\"relaxed\"); it belongs under 'config.adapter.config'",
         ),
         (
             "config: {adapter: {name: builtin, config: {queue_configs: {}}}}",
-            "unknown key 'adapter.config.queue_configs'; it belongs under 'config'",
+            "unknown key 'adapter.config.queue_configs' (an empty mapping); it belongs under 'config'",
         ),
         ("config: {queue_configs: {404: {}}}", "queue_configs.404: a key must be text; write it in quotes"),
         (
@@ -368,7 +370,7 @@ def test_P3_mistakes_that_decide_what_is_kept_stop_the_start(entry: str, text: s
         ),
         (
             "{store_method: file_based}",
-            "unknown key 'store_method'; it belongs under 'config.adapter.config'; it is ignored",
+            "unknown key 'store_method' (\"file_based\"); it belongs under 'config.adapter.config'; it is ignored",
         ),
     ],
 )
@@ -412,11 +414,11 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
     assert text.startswith("# Configuration of the iii engine")
     numbered = text.splitlines()
     assert all(
-        f"name: {entry.instance}" in numbered[int(entry.place.split(":")[1]) - 1]
+        f"name: {entry.instance}" in numbered[int(str(entry.place).split(":")[1]) - 1]
         for entry in config.entries
         if entry.form is not None
     )
-    assert [entry.place.split(": ", 1)[1] for entry in config.entries if entry.form is not None] == [
+    assert [str(entry.place).split(": ", 1)[1] for entry in config.entries if entry.form is not None] == [
         "workers[1] (iii-http)",
         "workers[2] (iii-state)",
         "workers[3] (iii-stream)",

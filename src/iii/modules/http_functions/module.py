@@ -47,7 +47,7 @@ class HttpFunctions(Module):
         try:
             self._rules = UrlRules(security)
         except UrlRefused as error:
-            raise StartFailure(f"{self.name}: security.{error.message}") from None
+            raise StartFailure(f"{self.name}: security.{error.message}", ("security", "url_allowlist")) from None
         self._resolver = GuardedResolver(self._rules.blocks_private_addresses)
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()

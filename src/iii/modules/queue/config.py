@@ -176,24 +176,33 @@ class QueueConfig(Struct, frozen=True, kw_only=True):
     ] = 10_000
 
 
-def problem(name: str, config: NamedQueueConfig) -> str | None:
-    """What is wrong with the settings of a queue, if something is (04 §2.2)."""
+def problem(name: str, config: NamedQueueConfig) -> tuple[str, str] | None:
+    """The key that is to blame and what is wrong with the settings of a queue, if something is (04 §2.2)."""
     if not name or len(name) > NAME_CHARACTERS:
-        return f"a queue needs a name of 1 to {NAME_CHARACTERS} characters, this one has {len(name)}"
+        return "", f"a queue needs a name of 1 to {NAME_CHARACTERS} characters, this one has {len(name)}"
     if config.type not in ("standard", "fifo"):
-        return f"Queue '{name}' has invalid type '{config.type}'. Must be 'standard' or 'fifo'"
+        return "type", f"Queue '{name}' has invalid type '{config.type}'. Must be 'standard' or 'fifo'"
     if config.fifo and not config.message_group_field:
-        return f"Queue '{name}' is of type 'fifo' but 'message_group_field' is not set"
+        return "type", f"Queue '{name}' is of type 'fifo' but 'message_group_field' is not set"
     if config.concurrency == 0:
-        return f"Queue '{name}' has 'concurrency' 0; it must be at least 1"
+        return "concurrency", f"Queue '{name}' has 'concurrency' 0; it must be at least 1"
     if config.max_priority == 0:
-        return f"Queue '{name}' has 'max_priority' 0; it must be between 1 and 255"
+        return "max_priority", f"Queue '{name}' has 'max_priority' 0; it must be between 1 and 255"
     if config.fifo and config.delay_ms:
-        return f"Queue '{name}' is of type 'fifo', which keeps the order of its jobs: it takes no 'delay_ms'"
+        return (
+            "delay_ms",
+            f"Queue '{name}' is of type 'fifo', which keeps the order of its jobs: it takes no 'delay_ms'",
+        )
     if config.fifo and (config.max_priority is not None or config.priority_field is not None):
-        return f"Queue '{name}' is of type 'fifo', which keeps the order of its jobs: it takes no priorities"
+        return (
+            "max_priority",
+            f"Queue '{name}' is of type 'fifo', which keeps the order of its jobs: it takes no priorities",
+        )
     if config.priority_field is not None and config.max_priority is None:
-        return f"Queue '{name}' has 'priority_field' but not 'max_priority'"
+        return "priority_field", f"Queue '{name}' has 'priority_field' but not 'max_priority'"
     if config.timeout_ms is not None and config.dispatch_timeout_ms not in (None, config.timeout_ms):
-        return f"Queue '{name}' has both 'timeout_ms' and 'dispatch_timeout_ms': they are one setting"
+        return (
+            "dispatch_timeout_ms",
+            f"Queue '{name}' has both 'timeout_ms' and 'dispatch_timeout_ms': they are one setting",
+        )
     return None

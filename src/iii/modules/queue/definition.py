@@ -54,5 +54,5 @@ def defined(name: str, config: dict[str, Any]) -> NamedQueueConfig:
         raise InvalidQueueConfig(f"queue '{name}': {error}") from None
     wrong = problem(name, result)
     if wrong is not None:
-        raise InvalidQueueConfig(wrong)
+        raise InvalidQueueConfig(wrong[1])
     return result

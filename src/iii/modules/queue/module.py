@@ -73,7 +73,8 @@ class Queue(Module):
         for name, settings in self.config.queue_configs.items():
             wrong = problem(name, settings)
             if wrong is not None:
-                raise StartFailure(f"{self.name}: {wrong}")
+                key, text = wrong
+                raise StartFailure(f"{self.name}: {text}", ("queue_configs", name, key))
             self.queues[name] = NamedQueue(name, settings)
         self.adapter = _adapter(engine, self.config)
         self._subscriptions: dict[str, Subscription] = {}
