@@ -24,6 +24,7 @@ from iii.sdk.worker_socket import Outgoing, WorkerSocket
 
 logger = logging.getLogger("iii.sdk")
 CLOSE_S = 2.0  # for the engine to end TCP after our Close
+_REFUSED = "connection refused"
 REFUSED_PAUSE_S = 5.0  # at most, between attempts that the engine refuses for now
 
 
@@ -81,6 +82,7 @@ class Connection:
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
         self._complained = False
+        self._last_words = ""  # why the last socket ended, or there was none
         self._dropping = False
         self._refused = False  # the engine does not want this worker on the present socket, perhaps on a later one
         self._acceptance: asyncio.TimerHandle | None = None
@@ -160,6 +162,7 @@ class Connection:
                     await socket.gone.wait()
             except TimeoutError:
                 socket.abort()
+            logger.info("Connection to %s closed", self.address)
         self._end("disconnected")
 
     def fail(self, refusal: Refusal) -> None:
@@ -211,8 +214,11 @@ class Connection:
     async def _stay_connected(self) -> None:
         self.states.change("connecting")
         while True:
-            socket = await self._connect()
-            if socket is not None:
+            problem, socket = "", await self._connect()
+            if isinstance(socket, str):
+                problem = f"Cannot connect to %s: %s{'. Is the engine running?' if socket == _REFUSED else ''}"
+                self._last_words = socket
+            else:
                 keep_alive = self._loop.create_task(self._keep_alive(socket))
                 try:
                     await socket.gone.wait()
@@ -222,33 +228,40 @@ class Connection:
                     self._attempt = 0
                 if self.states.state == "connected":
                     self.states.change("disconnected")
+                if not self._refused:  # which was logged, and why
+                    problem = "Connection to %s lost: %s"
             if self._over:
                 return
             if self._reconnection.exhausted(self._attempt):
+                self._complain(problem)
                 logger.error("Max reconnection retries (%d) reached, giving up", self._reconnection.max_retries)
                 self._user.gave_up()
                 return
             self.states.change("reconnecting")
             pause_s = self._reconnection.delay_s(self._attempt)
-            await asyncio.sleep(min(pause_s, REFUSED_PAUSE_S) if self._refused else pause_s)
+            pause_s = min(pause_s, REFUSED_PAUSE_S) if self._refused else pause_s
+            self._complain(f"{problem}; retrying in {pause_s:.1f} s" if problem else "")
+            await asyncio.sleep(pause_s)
             self._attempt += 1
             self._refused = False
 
-    async def _connect(self) -> WorkerSocket | None:
+    def _complain(self, problem: str) -> None:
+        if problem:
+            self._complained = True
+            logger.log(self._complaints, problem, self.address, self._last_words)
+
+    async def _connect(self) -> WorkerSocket | str:
+        """A connected socket, or why there is none."""
         socket = WorkerSocket(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
         try:
             await open_websocket(lambda: socket, self._url, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
             if socket.transport is None:  # the library takes an end before the answer for a success
                 raise ConnectionError("the connection ended during the handshake")
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
-            refused = isinstance(error, ConnectionRefusedError)
-            hint = ". Is the engine running?" if refused else ""
-            reason = "connection refused" if refused else str(error) or type(error).__name__
-            self._complained = True
-            reason = without_secrets(reason, self._url, self._headers)
-            logger.log(self._complaints, f"Cannot connect to %s: %s{hint}", self.address, reason)
             socket.abandon()
-            return None
+            if isinstance(error, ConnectionRefusedError):
+                return _REFUSED
+            return without_secrets(str(error) or type(error).__name__, self._url, self._headers)
         except asyncio.CancelledError:
             socket.abandon()
             raise
@@ -285,7 +298,9 @@ class Connection:
                 self.backlog.clear()
             if not self._over:
                 self.offline.put_back(socket.batch)
-        logger.info("Connection closed (code=%s, reason=%s)", code, reason)
+        self._last_words = f"closed by the engine with code {code}{f': {reason}' if reason else ''}"
+        if code is None:
+            self._last_words = "it ended without a Close frame"
         socket.gone.set()
 
     async def _keep_alive(self, socket: WorkerSocket) -> None:

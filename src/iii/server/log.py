@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from iii.protocol.limits import MIB
+from iii.protocol.log_line import level_name, moment, one_line
 from iii.protocol.traceback_text import cut_middle, traceback_text
 from iii.server.log_bounds import (
     LINE_CHARACTERS,
@@ -45,7 +46,6 @@ WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands whe
 
 _TRACE = "stacktrace"  # the field of what a worker sent with its error
 
-_NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
 
 logger = logging.getLogger(__name__)
@@ -122,13 +122,11 @@ class TextFormatter(logging.Formatter):
         self.colors = colors
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.localtime(record.created)
-        clock = time.strftime(f"%Y-%m-%d %H:%M:%S.{int(record.msecs):03d} %z", moment)
         level = level_name(record.levelno)
         shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
         fields = fields_of(record)
         source = fields.pop("function", record.name) if record.name == WORKER_LOG else record.name
-        lines = [f"[{clock}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
+        lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
         lines.extend(_tree(fields, "    "))
         told = cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
         trace = "\n".join(f"    {one_line(line)}" for line in trace_of(record).splitlines())
@@ -214,11 +212,6 @@ def level_in_force(level: str) -> str:
     )
 
 
-def level_name(number: int) -> str:
-    """The name of a level as it is printed."""
-    return _NAMES.get(number) or logging.getLevelName(number)
-
-
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
     """The fields of a record but its stack trace, cut, secrets hidden."""
     fields = getattr(record, "fields", None)
@@ -237,13 +230,6 @@ def trace_of(record: logging.LogRecord) -> str:
     fields = getattr(record, "fields", None)
     sent = fields.get(_TRACE) if isinstance(fields, Mapping) else None
     return cut_middle(sent, TRACEBACK_CHARACTERS) if isinstance(sent, str) else ""
-
-
-def one_line(text: str) -> str:
-    """The text with control characters made visible: what a worker says cannot forge a line or steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _tree(fields: Mapping[str, object], indent: str) -> list[str]:

@@ -726,3 +726,18 @@ def test_core_21_a_protocol_error_of_the_engine_is_no_complaint_of_the_loop(
     worker.shutdown()
     gc.collect()  # the future complains when it is freed
     assert "never retrieved" not in caplog.text
+
+
+def test_newcomer_d_a_lost_connection_says_why_and_when_the_next_attempt_is(
+    engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.connection(1).close(1012, "restart")
+    engine.connection(2).drop()
+    engine.connection(3)
+    engine.wait(lambda: worker.get_connection_state() == "connected")
+    told = [record for record in caplog.records if record.getMessage().startswith("Connection to ")]
+    assert [record.levelname for record in told] == ["WARNING", "WARNING"]
+    assert [record.getMessage() for record in told] == [
+        f"Connection to {engine.url} lost: closed by the engine with code 1012: restart; retrying in 0.0 s",
+        f"Connection to {engine.url} lost: it ended without a Close frame; retrying in 0.0 s",
+    ]

@@ -1,0 +1,23 @@
+"""How a line of the log begins, in the engine and in a program that has set up no logging (06 §11)."""
+
+import logging
+import time
+
+_NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
+
+
+def moment(seconds: float) -> str:
+    """Local time with milliseconds and zone: `2026-11-28 20:04:56.694 +0000`."""
+    return time.strftime(f"%Y-%m-%d %H:%M:%S.{int(seconds % 1 * 1000):03d} %z", time.localtime(seconds))
+
+
+def level_name(number: int) -> str:
+    """The name of a level as it is printed."""
+    return _NAMES.get(number) or logging.getLevelName(number)
+
+
+def one_line(text: str) -> str:
+    """The text with control characters made visible: what others say cannot forge a line or steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
