@@ -86,6 +86,20 @@ def test_07_check_1_ids_and_keys_are_independent_random_uuids(channels: Channels
         channels.remove(channel)
 
 
+def test_07_check_1_no_id_or_key_comes_twice(channels: Channels) -> None:
+    """They are made many at once; of random digits each place takes every value."""
+    refs = [channels.promise("read", lambda channel: None) for _ in range(500)]
+    texts = [text for ref in refs for text in (ref.channel_id, ref.access_key)]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert (str(uuid.UUID(text)), uuid.UUID(text).version, uuid.UUID(text).variant) == (text, 4, uuid.RFC_4122)
+    for at in range(36):
+        values = {"-": 1, "4": 1, "y": 4}.get("xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx"[at], 16)
+        assert len({text[at] for text in texts}) == values
+    for ref in refs:
+        channels.forget(ref.channel_id)
+
+
 def test_07_check_3_only_id_and_key_together_open_it(channels: Channels, channel: Channel) -> None:
     assert channels.find(channel.id, key_of(channel), "read") is channel
     assert channels.find(channel.id, str(uuid.uuid4()), "read") is None

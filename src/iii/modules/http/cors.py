@@ -52,9 +52,11 @@ class Cors:
     def add_to(self, headers: Headers, origin: str | None) -> None:
         """Append to the headers of a response; what a handler has set of them itself stays."""
         added = self._any if self._origins is None else [*self._listed(origin, self._expose), _VARY]
-        if any(name.startswith(_PREFIX) for name, _ in headers):
-            own = {name for name, _ in headers}
-            added = [header for header in added if header[0] not in own or header is _VARY]
+        for name, _ in headers:  # a loop, not any(): nearly every response comes through here
+            if name.startswith(_PREFIX):
+                own = {name for name, _ in headers}
+                added = [header for header in added if header[0] not in own or header is _VARY]
+                break
         headers += added
 
     def preflight(self, origin: str | None, method: str | None = None, headers: str | None = None) -> Answer:

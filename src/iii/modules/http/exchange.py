@@ -106,7 +106,7 @@ class Exchange:
         if request.content_length > settings.json_limit_bytes:
             return too_large()
         try:
-            self._content = await settings.bodies.read(self._client, settings.json_limit_bytes, settings.timeout_s)
+            self._content = await settings.bodies.read(self._client, settings.json_limit_bytes)
         except TimeoutError:
             return body_too_late()
         except BodyTooLarge:
@@ -142,11 +142,12 @@ class Exchange:
         Raises ClientGone.
         """
         endpoint, settings = self._endpoint, self._settings
-        self._deadline = self._loop.time() + settings.timeout_s
+        now = self._loop.time()
+        self._deadline = now + settings.timeout_s
         condition, middleware = endpoint.config.condition_function_id, endpoint.config.middleware_function_ids
         try:
             if condition is None and not middleware and not settings.middleware:  # nearly all
-                return await self._handle()
+                return await self._handle(now)
             gate = Gate(
                 self._engine.router, endpoint.binding.namespace, self._request, self._failures, self._remaining_s
             )
@@ -156,7 +157,7 @@ class Exchange:
                 await gate.check_condition(condition, self._request_object(None, None))
             for function_id in middleware:
                 await gate.pass_middleware(function_id, self._match.path_params)
-            return await self._handle()
+            return await self._handle(self._loop.time())
         except Refused as refused:
             return refused.answer
 
@@ -240,14 +241,14 @@ class Exchange:
 
     def close(self) -> None:
         """Let go of the call, the channels and the client; the function runs on."""
-        self._look_again_at(None)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._body_task is not None:
             self._body_task.cancel()
         if self._call is not None:
             self._call.withdraw()
         for channel_id in self._channel_ids:
             self._engine.channels.forget(channel_id)
-        self.give_back_slot()
         self._settings.bodies.release(self._held_bytes)
 
     def _request_object(self, request_ref: ChannelRef | None, response_ref: ChannelRef | None) -> bytes:
@@ -265,9 +266,9 @@ class Exchange:
 
     # -- the handler ----------------------------------------------------------------------------------------------
 
-    async def _handle(self) -> Answer | None:
+    async def _handle(self, now: float) -> Answer | None:
         """Call the function; what comes first decides (03 A6.2)."""
-        self._start_call()
+        self._start_call(now)
         while True:
             if self._response is not None and self._response.is_committed():
                 return None
@@ -282,7 +283,7 @@ class Exchange:
                 return body_too_late() if self._awaits_client else too_late()
             await self._wakeup.wait()
 
-    def _start_call(self) -> None:
+    def _start_call(self, now: float) -> None:
         channels = self._engine.channels
         inbound = channels.promise("read", self._body_wanted)
         outbound = channels.promise("write", self._response_begun)
@@ -290,7 +291,7 @@ class Exchange:
         if self._content is None and self._settings.body_limit_bytes is not None:
             channels.keep(inbound.channel_id)  # a body that turns out too large is refused even if nobody reads it
         binding, request = self._endpoint.binding, self._request
-        self._look_again_at(min(self._deadline, self._loop.time() + self._watch_after_s))
+        self._look_again_at(min(self._deadline, now + self._watch_after_s))
         self._call = self._engine.router.call(
             binding.function_id,
             binding.namespace,

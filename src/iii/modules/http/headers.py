@@ -44,7 +44,10 @@ def response_headers(sent: Any) -> Headers:
 
 
 def content_type_of(headers: Headers) -> bytes | None:
-    return next((value for name, value in headers if name == b"content-type"), None)
+    for name, value in headers:
+        if name == b"content-type":
+            return value
+    return None
 
 
 def without_length(headers: Headers) -> Headers:

@@ -34,8 +34,8 @@ class Request:
         self.path = _escaped(scope["raw_path"])
         self.query: bytes = scope["query_string"]
         headers = self.headers = header_map(scope["headers"])
-        length = headers.get("content-length", "0").lstrip("0")
-        self.content_length = int(length) if length.isdecimal() and len(length) < 20 else 0
+        length = headers.get("content-length")
+        self.content_length = 0 if length is None else _number(length)
         self.has_body = self.content_length > 0 or "transfer-encoding" in headers
         self.traceparent = valid_traceparent(headers.get("traceparent"))
         self.baggage = headers.get("baggage")
@@ -49,6 +49,11 @@ class Request:
     def is_plainly_encoded(self) -> bool:
         """Whether its body can be read: chunks, or a length, without a further coding."""
         return self.headers.get("transfer-encoding", "chunked").strip().lower() == "chunked"
+
+
+def _number(length: str) -> int:
+    digits = length.lstrip("0")
+    return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
 
 
 def _escaped(raw_path: bytes) -> str:

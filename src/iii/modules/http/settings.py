@@ -32,7 +32,7 @@ class Settings:
         self.cors = Cors(config.cors, self.request_id_header)
         self.server = (b"server", config.server_header.encode())
         self.expose_errors = is_loopback(config.host) if config.expose_errors is None else config.expose_errors
-        self.bodies = BodyMemory(config.body_memory)
+        self.bodies = BodyMemory(config.body_memory, self.timeout_s)
         self.body_limit_bytes = config.body_limit
         self.json_limit_bytes = (
             JSON_BODY_BYTES if config.body_limit is None else min(config.body_limit, JSON_BODY_BYTES)

@@ -31,8 +31,8 @@ class Sender:
     def leave(self) -> None:
         self._messages.put_nowait({"type": "http.disconnect"})
 
-    def read_by(self, memory: BodyMemory, limit_bytes: int = 1000, gap_s: float = 5.0) -> asyncio.Task[bytes]:
-        return asyncio.ensure_future(memory.read(Client(self.receive, self.send, None), limit_bytes, gap_s))
+    def read_by(self, memory: BodyMemory, limit_bytes: int = 1000) -> asyncio.Task[bytes]:
+        return asyncio.ensure_future(memory.read(Client(self.receive, self.send, None), limit_bytes))
 
 
 async def turns() -> None:
@@ -41,7 +41,7 @@ async def turns() -> None:
 
 
 async def test_a_body_counts_until_it_is_released() -> None:
-    memory, sender = BodyMemory(100), Sender()
+    memory, sender = BodyMemory(100, 5.0), Sender()
     sender.say(b"ab")
     sender.say(b"c", more=False)
     assert await sender.read_by(memory) == b"abc"
@@ -51,7 +51,7 @@ async def test_a_body_counts_until_it_is_released() -> None:
 
 
 async def test_the_one_that_stands_still_for_longest_gives_way() -> None:
-    memory = BodyMemory(100)
+    memory = BodyMemory(100, 5.0)
     stale, slow, quick = Sender(), Sender(), Sender()
     slow_one = slow.read_by(memory)
     slow.say(b"x" * 40)
@@ -71,7 +71,7 @@ async def test_the_one_that_stands_still_for_longest_gives_way() -> None:
 
 
 async def test_whole_bodies_are_kept_and_a_newcomer_is_refused() -> None:
-    memory = BodyMemory(100)
+    memory = BodyMemory(100, 5.0)
     first, second = Sender(), Sender()
     first.say(b"x" * 80, more=False)
     await first.read_by(memory)
@@ -84,7 +84,7 @@ async def test_whole_bodies_are_kept_and_a_newcomer_is_refused() -> None:
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["say", "end", "leave", "large"])), max_size=40))
 def test_whatever_happens_no_byte_is_lost_or_counted_twice(steps: list[tuple[int, str]]) -> None:
     async def walk() -> None:
-        memory = BodyMemory(100)
+        memory = BodyMemory(100, 5.0)
         senders = [Sender() for _ in range(5)]
         reading = [sender.read_by(memory, 60) for sender in senders]
         for number, step in steps:
@@ -111,8 +111,37 @@ def test_whatever_happens_no_byte_is_lost_or_counted_twice(steps: list[tuple[int
 
 
 async def test_a_gap_ends_it() -> None:
-    memory, sender = BodyMemory(100), Sender()
-    sender.say(b"x")
-    with pytest.raises(TimeoutError):
-        await sender.read_by(memory, gap_s=0.02)
+    """In the order in which they stood still; one that moves goes on."""
+    memory, silent, stale, moving = BodyMemory(100, 0.1), Sender(), Sender(), Sender()
+    ended: list[str] = []
+
+    async def note(name: str, sender: Sender) -> None:
+        try:
+            await sender.read_by(memory)
+        except (TimeoutError, ClientGone) as error:
+            ended.append(f"{name} {error!r}")
+
+    notes = [asyncio.create_task(note(*each)) for each in (("silent", silent), ("stale", stale), ("moving", moving))]
+    await turns()
+    stale.say(b"x")
+    while len(ended) < 2:
+        moving.say(b"")
+        moving.say(b"y")
+        await asyncio.sleep(0.01)
+    assert ended == ["silent TimeoutError()", "stale TimeoutError()"]
+    moving.leave()
+    await asyncio.gather(*notes)
+    assert ended[2:] == ["moving ClientGone()"]
+    assert memory.free_bytes == 100
+
+
+async def test_a_stop_is_no_timeout() -> None:
+    memory, sender = BodyMemory(100, 5.0), Sender()
+    reading = sender.read_by(memory)
+    await turns()
+    for each in list(memory._readings):
+        memory._end(each, TimeoutError())
+    reading.cancel()  # in the same turn
+    with pytest.raises(asyncio.CancelledError):
+        await reading
     assert memory.free_bytes == 100
