@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from iii.sdk.channels import Channel, ChannelError, ChannelReader, ChannelWriter
     from iii.sdk.doors import connect_worker, register_worker
     from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
-    from iii.sdk.http_parameters import Header, Query
+    from iii.sdk.http_parameters import Body, Header, Query
     from iii.sdk.logger import Logger
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ApiKeyAuth",
     "BearerAuth",
+    "Body",
     "Channel",
     "ChannelError",
     "ChannelReader",
@@ -129,6 +130,7 @@ _MODULES = {
         "StreamResponse",
     ),
     "iii.sdk.http_parameters": (
+        "Body",
         "Header",
         "Query",
     ),

@@ -1,7 +1,8 @@
 """Where each parameter of an HTTP handler comes from, and its value out of one request (08 §12).
 
 By annotation: `HttpRequest` and `StreamResponse` are themselves; a name in the route's path is that part of it; a
-scalar is of the query unless it says `Header`; `bytes` is the body as it was sent; any other type is the JSON body.
+scalar is of the query unless it says `Header` or `Body`; `bytes` is the body as it was sent; any other type is the JSON
+body.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -27,6 +30,7 @@ _PATH_NAMES = re.compile(r"/(?:[:*]([^/]+)|\{\*?([^/{}]+)\})")
 _GOT = re.compile(r", got `\w+`$")
 _AT = re.compile(r" - at `\$[^`]*`")
 _AT_BYTE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
+_ONE_TEXT = "a query parameter is one text: take a str, and split it at the commas of ?name=a,b"
 _SHOWN = 80  # characters of a value in an error
 
 
@@ -42,6 +46,11 @@ class Query:
     """``Annotated[str, Query("from")]``: from the query, where the name there is no name in Python."""
 
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """``Annotated[list[str], Body()]``: from the JSON body, where the type alone leaves a doubt."""
 
 
 class Source(Enum):
@@ -113,7 +122,8 @@ def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
     """Of a handler for a route.
 
     Raises:
-        TypeError: it cannot be told where one comes from, its hint cannot be kept, or two want the body.
+        TypeError: it cannot be told where one comes from, its hint cannot be kept, two want the body, or none takes a
+            part of the path.
     """
     signature = Signature(handler)
     names = {first or second for first, second in _PATH_NAMES.findall(f"/{path.removeprefix('/')}")}
@@ -124,7 +134,21 @@ def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
             f"parameters {', '.join(map(repr, bodies))} would each be the whole body: make one type of them, "
             "or mark those from elsewhere with iii.Query() or iii.Header()"
         )
+    if not any(each.source is Source.REQUEST for each in found):
+        _refuse_untaken(path, names - {"*"}, found)
     return found
+
+
+def _refuse_untaken(path: str, names: set[str], found: list[Parameter]) -> None:
+    """Raises TypeError: nearly always a name is misspelt, and would be looked for in the query of each request."""
+    for name in sorted(names - {each.key for each in found if each.source is Source.PATH}):
+        others = [each.name for each in found if each.source is Source.QUERY]
+        near = others if len(others) == 1 else get_close_matches(name, others, 1, 0.4)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        raise TypeError(
+            f"route '{path}' has the path parameter '{name}', and the handler has no parameter of that name{hint}: "
+            f"{f'name one {name!r}' if name.isidentifier() else 'rename it'}, or take iii.HttpRequest for the whole request"
+        )
 
 
 def _parameter(parameter: inspect.Parameter, hint: Any, path_names: set[str]) -> Parameter:
@@ -155,22 +179,38 @@ def _parameter(parameter: inspect.Parameter, hint: Any, path_names: set[str]) ->
             source, key = Source.QUERY, mark.name or name
         elif name in path_names:
             source = Source.PATH
+        elif isinstance(mark, Body):
+            source = Source.BODY
         else:
             source = Source.QUERY if scalar else Source.BODY
+            if source is Source.BODY and parameter.default is not NOTHING and _is_list(hint):
+                raise TypeError(
+                    f"parameter '{name}' may be meant for the query, and is a list: with a default it would be an optional "
+                    f"JSON body. For the body write Annotated[…, iii.Body()]; {_ONE_TEXT}"
+                )
         if source is not Source.BODY and kind is not None and not scalar:
-            raise TypeError(f"parameter '{name}' is a {source.value[1]}, whose text cannot become {hint!r}")
+            remedy = f"; {_ONE_TEXT}" if _is_list(hint) else ""
+            raise TypeError(f"parameter '{name}' is a {source.value[1]}, whose text cannot become {hint!r}{remedy}")
     return Parameter(name, source, key, kind, parameter.default, parameter.kind is parameter.POSITIONAL_ONLY)
 
 
-def _mark(hint: Any) -> Header | Query | None:
+def _mark(hint: Any) -> Header | Query | Body | None:
     if get_origin(hint) is not Annotated:
         return None
     for each in get_args(hint)[1:]:
-        if isinstance(each, type) and issubclass(each, Header | Query):
+        if isinstance(each, type) and issubclass(each, Header | Query | Body):
             return each()  # the class itself: Annotated[str, Header]
-        if isinstance(each, Header | Query):
+        if isinstance(each, Header | Query | Body):
             return each
     return None
+
+
+def _is_list(hint: Any) -> bool:
+    bare = _bare(hint)
+    if get_origin(bare) in (Union, UnionType):
+        return any(map(_is_list, get_args(bare)))
+    kind = get_origin(bare) or bare
+    return isinstance(kind, type) and issubclass(kind, (list, tuple, set, frozenset))
 
 
 def _bare(hint: Any) -> Any:

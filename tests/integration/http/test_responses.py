@@ -55,11 +55,14 @@ async def test_03_check_24_json_without_content_type(site: Site, result: Any, te
 
 
 async def test_03_check_27_204_has_no_body_and_no_length(site: Site) -> None:
-    await site.route("GET /a", returning({"status_code": 204, "body": {"a": 1}}))
+    described = {"content-type": "text/plain", "X-Kept": "1"}
+    await site.route("GET /a", returning({"status_code": 204, "headers": described, "body": {"a": 1}}))
     async with await site.raw(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n") as client:
         head = await client.head()
         assert head.startswith("HTTP/1.1 204 ")
         assert "content-length" not in head
+        assert "content-type" not in head
+        assert "x-kept: 1" in head
         assert (await client.head()).startswith("HTTP/1.1 404 ")
 
 

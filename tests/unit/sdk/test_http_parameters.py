@@ -36,10 +36,28 @@ def object_in_query(page: Annotated[dict[str, int], iii.Query()]) -> None: ...
 def opaque(value: Opaque) -> None: ...
 
 
-def sync_stream(response: iii.StreamResponse) -> None: ...
+def sync_stream(id: str, response: iii.StreamResponse) -> None: ...
 
 
-def sync_raw(data: bytes) -> None: ...
+def sync_raw(id: str, data: bytes) -> None: ...
+
+
+def list_with_default(id: str, tags: list[str] = []) -> None: ...  # noqa: B006
+
+
+def union_of_lists(id: str, tags: Annotated[set[int], "…"] | None = None) -> None: ...
+
+
+def list_in_query(id: str, tags: Annotated[list[str], iii.Query]) -> None: ...
+
+
+def misspelt(user_id: str) -> None: ...
+
+
+def misspelt_among_others(limit: int, ids: str) -> None: ...
+
+
+def nothing_taken() -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -51,6 +69,14 @@ def sync_raw(data: bytes) -> None: ...
         (list_in_path, "parameter 'id' is a path parameter, whose text cannot become"),
         (object_in_query, "parameter 'page' is a query parameter, whose text cannot become"),
         (opaque, "parameter 'value': <class 'tests.unit.sdk.test_http_parameters.Opaque'> cannot be made from JSON"),
+        (list_with_default, "parameter 'tags' may be meant for the query, and is a list: with a default it would be"),
+        (list_with_default, "write Annotated[…, iii.Body()]; a query parameter is one text: take a str, and split it"),
+        (union_of_lists, "parameter 'tags' may be meant for the query"),
+        (list_in_query, "a query parameter is one text: take a str, and split it at the commas of ?name=a,b"),
+        (misspelt, "route '/x/:id' has the path parameter 'id', and the handler has no parameter of that name"),
+        (misspelt, "(did you mean 'user_id'?): name one 'id', or take iii.HttpRequest for the whole request"),
+        (misspelt_among_others, "(did you mean 'ids'?)"),
+        (nothing_taken, "route '/x/:id' has the path parameter 'id', and the handler has no parameter of that name: "),
         (sync_stream, "make it async def"),
         (sync_raw, "make it async def"),
     ],
@@ -158,3 +184,30 @@ def test_a_parameter_that_is_left_out_has_its_default_or_is_missed() -> None:
     assert (id.value(request), limit.value(request)) == ("7", 20)
     with pytest.raises(iii.InvocationError, match="missing header 'x-key'"):
         key.value(request)
+
+
+def test_newcomer_M11_a_list_that_is_marked_as_the_body_is_the_body() -> None:
+    def handler(tags: Annotated[list[str], iii.Body()] = []) -> None: ...  # noqa: B006
+
+    (tags,) = parameters_of(handler, "/")
+    assert tags.source is Source.BODY
+
+
+def test_newcomer_M11_a_scalar_may_be_the_body() -> None:
+    def handler(amount: Annotated[int, iii.Body]) -> None: ...
+
+    (amount,) = parameters_of(handler, "/")
+    assert amount.source is Source.BODY
+
+
+@pytest.mark.parametrize("path", ["/x/:id", "/x/*", "/x/{*rest}"])
+def test_newcomer_M11_who_takes_the_whole_request_needs_no_path_parameter(path: str) -> None:
+    def handler(request: iii.HttpRequest) -> None: ...
+
+    assert len(parameters_of(handler, path)) == 1
+
+
+def test_newcomer_M11_a_wildcard_without_a_name_is_nobodys_to_take() -> None:
+    def handler() -> None: ...
+
+    assert not parameters_of(handler, "/files/*")

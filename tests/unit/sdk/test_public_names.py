@@ -10,6 +10,7 @@ import iii
 NAMES = [
     "ApiKeyAuth",
     "BearerAuth",
+    "Body",
     "Channel",
     "ChannelError",
     "ChannelReader",

@@ -15,7 +15,7 @@ from iii.modules.http.away_routes import AwayRoutes
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
 from iii.modules.http.failure import JSON_TYPE, bad_request, failure, internal_error, too_large, unavailable
-from iii.modules.http.headers import without_length
+from iii.modules.http.headers import without_content_type, without_length
 from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
 from iii.modules.http.result import NO_BODY
@@ -173,7 +173,7 @@ async def _in_turn(exchange: Exchange, request: Request) -> Answer | None:
 async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange) -> None:
     """Raises ClientGone, StreamCut."""
     head = exchange.head
-    headers = head.headers if head.status not in _LENGTHLESS else without_length(head.headers)
+    headers = head.headers if head.status not in _LENGTHLESS else without_content_type(without_length(head.headers))
     await client.begin(_completed(Answer(head.status, headers, b""), request, settings))
     if request.method == "HEAD" or head.status in NO_BODY:
         await client.end()

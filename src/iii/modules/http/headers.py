@@ -50,6 +50,10 @@ def content_type_of(headers: Headers) -> bytes | None:
     return None
 
 
+def without_content_type(headers: Headers) -> Headers:
+    return [header for header in headers if header[0] != b"content-type"]
+
+
 def without_length(headers: Headers) -> Headers:
     """For a body whose length the server knows."""
     return [header for header in headers if header[0] != b"content-length"]

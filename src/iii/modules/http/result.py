@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.modules.http.answer import Answer
 from iii.modules.http.failure import JSON_TYPE
-from iii.modules.http.headers import content_type_of, response_headers, without_length
+from iii.modules.http.headers import content_type_of, response_headers, without_content_type, without_length
 from iii.modules.http.json_body import compact
 from iii.protocol.media_types import is_json
 
@@ -47,8 +47,8 @@ def _answer(result: bytes, no_body: bytes) -> Answer | None:
     if status < 200:
         return None
     headers = [] if sent.headers is UNSET else without_length(response_headers(_headers(sent.headers)))
-    if status in NO_BODY:  # and nothing that would describe one
-        return Answer(status, headers, b"")
+    if status in NO_BODY:  # and nothing that would describe one; 304 speaks of the body that the client has
+        return Answer(status, headers if status == 304 else without_content_type(headers), b"")
     text = no_body if sent.body is UNSET else bytes(sent.body)
     content_type = content_type_of(headers)
     if content_type is None:
