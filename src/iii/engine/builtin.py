@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Raw
 
-from iii.engine.input_problem import input_problem
+from iii.engine.builtin_request import RequestDecoder
 from iii.engine.invocation import Invocation
 from iii.engine.schema import json_schema
-from iii.protocol.errors import DeserializationFailed, InvocationError, SerializationFailed
+from iii.protocol.errors import InvocationError, SerializationFailed
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,9 @@ class Builtin:
         self._response = declared_result(hints["return"])
         self._takes_invocation = len(parameters) > 1
         self._waits = declaration.waits_for_registrations
-        self._decode = msgspec.json.Decoder(self._request).decode
-        self._aliases = declaration.aliases
+        self._decode = RequestDecoder(
+            self.function_id, self._request, self._documented_request, declaration.aliases
+        ).decode
         self._spawn = spawn if inspect.iscoroutinefunction(method) else None
 
     @property
@@ -113,14 +115,10 @@ class Builtin:
     def _run(self, invocation: Invocation) -> None:
         request = invocation.request
         if request is None:
-            data = bytes(invocation.data)
-            if data == b"null":
-                data = b"{}"  # (I1)
             try:
-                request = self._decode(data) if not self._aliases else self._decode_with_aliases(data)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                detail = input_problem(error, data, self._documented_request)
-                invocation.refuse(DeserializationFailed(self.function_id, detail))
+                request = self._decode(invocation.data)
+            except InvocationError as error:
+                invocation.refuse(error)
                 return
         arguments = (request, invocation) if self._takes_invocation else (request,)
         if self._spawn is not None:
@@ -132,18 +130,6 @@ class Builtin:
             invocation.refuse(error)
         except Exception:
             self._broken(invocation)
-
-    def _decode_with_aliases(self, data: bytes) -> Any:
-        try:
-            return self._decode(data)
-        except msgspec.ValidationError:
-            members = msgspec.json.decode(data)
-            if not isinstance(members, dict) or members.keys().isdisjoint(self._aliases):
-                raise
-            for alias, name in self._aliases.items():
-                if alias in members:
-                    members.setdefault(name, members[alias])
-            return self._decode(msgspec.json.encode(members))
 
     async def _wait(self, invocation: Invocation, arguments: tuple[Any, ...]) -> None:
         try:
@@ -175,5 +161,5 @@ def declared_result(annotation: Any) -> Any:
     """What callers get: without LATER, and without `Raw` beside the Struct that it encodes."""
     if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
         return annotation
-    kept = tuple(option for option in typing.get_args(annotation) if option not in (Later, msgspec.Raw))
+    kept = tuple(option for option in typing.get_args(annotation) if option not in (Later, Raw))
     return kept[0] if len(kept) == 1 else typing.Union[kept]  # noqa: UP007

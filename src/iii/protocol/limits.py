@@ -10,6 +10,8 @@ RECEIVER_DEFAULT_BYTES = 16 * MIB  # everybody else (L13)
 RECEIVER_OLD_PYTHON_BYTES = 1 * MIB  # Python clients before 0.24 hang up above it (L13, 01 §2.1)
 FRAGMENT_BYTES = 1 * MIB  # larger messages leave as fragments of this size (01 §2.1)
 LARGE_MESSAGE_BYTES = 2 * MIB  # larger ones are decoded by another process of the engine: they would hold its loop
+BUILTIN_VALUE_BYTES = 8 * MIB  # payload of a builtin that takes values as they are; the loop looks through all of it
+BUILTIN_REQUEST_BYTES = 512 * KIB  # payload of any other: names, numbers and the like, which become objects
 MENDED_BYTES = 8 * MIB  # larger texts with NaN, Infinity or lone surrogates are refused, not mended (L14)
 NESTING_LEVELS = 500  # deeper JSON is refused: Python clients fail on it, and up to 0.23 stay deaf (01 §12.1)
 

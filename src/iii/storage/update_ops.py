@@ -9,9 +9,14 @@ import msgspec
 
 from iii.protocol.errors import DeserializationFailed
 from iii.protocol.json_kind import kind_of
+from iii.protocol.json_text import holds_more_than
 
 KINDS = ("set", "merge", "increment", "decrement", "append", "remove")
 _OLD_SHAPES = ("set", "merge", "increment", "decrement", "remove")  # of the 0.10 documentation
+
+MOST_OPS = 5_000  # of one call; each is checked on the loop in 3 us
+UPDATED_VALUES = 200_000  # that an update makes objects of; lists and objects count three times
+TOO_MANY = f"the value exceeds the limit of {UPDATED_VALUES} entries (lists and objects count three times); set it as a whole instead"
 
 _decode = msgspec.json.Decoder().decode
 
@@ -41,6 +46,8 @@ def read_ops(ops: msgspec.Raw | bytes, function_id: str) -> list[Op]:
         sent = plain(bytes(ops))
         if not isinstance(sent, list):
             raise _Unfit(f"invalid type: {kind_of(sent)}, expected a sequence")
+        if len(sent) > MOST_OPS:
+            raise _Unfit(f"{len(sent)} operations exceed the limit of {MOST_OPS}")
         return [_op(each) for each in sent]
     except _Unfit as unfit:
         raise DeserializationFailed(function_id, str(unfit)) from None
@@ -49,7 +56,9 @@ def read_ops(ops: msgspec.Raw | bytes, function_id: str) -> list[Op]:
 
 
 def plain(text: bytes) -> Any:
-    """JSON as plain values, with integers of any size. Raises ValueError."""
+    """JSON text as plain values, with integers of any size; on the loop too. Raises ValueError."""
+    if holds_more_than(text, UPDATED_VALUES):
+        raise ValueError(TOO_MANY)
     try:
         return _decode(text)
     except msgspec.DecodeError:

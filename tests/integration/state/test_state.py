@@ -59,7 +59,7 @@ async def test_05_check_4_other_names_and_what_does_not_fit(house: House) -> Non
         ({"scope": "s", "value": 1}, "missing field `key`"),
         ({"scope": 123, "key": "k", "value": 1}, "invalid type: integer `123`, expected a string - at `$.scope`"),
         ([], "invalid type: sequence, expected struct StateSetInput"),
-        ({"group_id": [1], "key": "k", "value": 1}, "Expected `str`, got `array` - at `$.scope`"),
+        ({"group_id": [1], "key": "k", "value": 1}, "invalid type: sequence, expected a string - at `$.group_id`"),
     ):
         assert await house.error("state::set", payload) == ("deserialization_error", prefix + detail)
 

@@ -1,10 +1,13 @@
 """Builtins: what decorated methods are to callers (02 §2; I1, I2)."""
 
 import asyncio
+import gc
 import json
+import typing
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw, Struct
 
@@ -12,6 +15,8 @@ from iii.engine.builtin import LATER, Later, builtin, declared_result
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.protocol.errors import InvalidArguments, InvocationError
+from iii.protocol.limits import BUILTIN_REQUEST_BYTES, BUILTIN_VALUE_BYTES
+from iii.server.catalogue import CATALOGUE
 from tests.memory_engine import MemoryEngine, MemoryWorker
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -28,6 +33,12 @@ class Total(Struct):
 
 class Note(Struct):
     text: Raw
+
+
+class Filing(Struct, kw_only=True):
+    place: str
+    paper: Raw
+    copies: int = msgspec.field(name="copyCount", default=1)
 
 
 class Anything(Struct):
@@ -67,6 +78,12 @@ class Desk(Module):
     def echo(self, request: Raw) -> Total | Raw:
         """Hand everything back."""
         return request
+
+    @builtin("desk::file", spec="02 §2", aliases={"drawer": "place", "sheet": "paper"})
+    def file(self, request: Filing) -> Raw:
+        """Put a paper into a place."""
+        self.seen.append(request)
+        return request.paper
 
     @builtin("desk::later", spec="02 §2")
     def later(self, request: Anything, invocation: Invocation) -> Total | Later:
@@ -234,6 +251,136 @@ def test_02_2_3_what_cannot_be_read_is_refused(engine: MemoryEngine, desk: Desk,
     assert error is not None
     assert error.code == "deserialization_error"
     assert error.message.startswith("Failed to deserialize input for desk::silent: ")
+
+
+@pytest.mark.parametrize(
+    ("data", "filed"),
+    [
+        ({"drawer": "top", "paper": {"a": [1]}}, ("top", {"a": [1]}, 1)),
+        ({"drawer": "top", "sheet": None, "copyCount": 3, "more": 1}, ("top", None, 3)),
+        ({"place": "desk", "drawer": "top", "sheet": "s"}, ("desk", "s", 1)),
+    ],
+)
+def test_05_members_may_have_an_older_name(caller: MemoryWorker, desk: Desk, data: Any, filed: Any) -> None:
+    assert caller.result_of("desk::file", data) == filed[1]
+    assert (desk.seen[0].place, desk.seen[0].copies) == (filed[0], filed[2])
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        ({"drawer": "top"}, "missing field `paper`"),
+        ({"sheet": 1}, "missing field `place`"),
+        ({"drawer": [2], "paper": 1}, "invalid type: sequence, expected a string - at `$.drawer`"),
+        ({"place": 2.5, "paper": 1}, "invalid type: floating point `2.5`, expected a string - at `$.place`"),
+        ({"place": {"a": 1}, "sheet": 1}, "invalid type: map, expected a string - at `$.place`"),
+        ({}, "missing field `place`"),
+        ("x" * 500, f'invalid type: string "{"x" * 100}", expected struct Filing'),
+    ],
+)
+def test_05_an_older_name_is_named_where_it_does_not_fit(caller: MemoryWorker, data: Any, detail: str) -> None:
+    assert error_of(caller, "desk::file", data)[1].endswith(f"desk::file: {detail}")
+
+
+# -- sizes: nothing holds the loop for long ---------------------------------------------------------------------------
+
+STAIRS = b"[" + b"[[[[[[[[[[]]]]]]]]]]," * (BUILTIN_VALUE_BYTES // 25) + b"1]"  # a million lists to whoever decodes it
+
+
+class Collections:
+    """Counts what the collector does, which is done once for 500 new containers here."""
+
+    def __enter__(self) -> "Collections":
+        self.count = 0
+        self._before = gc.get_threshold()
+        gc.set_threshold(500)
+        gc.callbacks.append(self._counted)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        gc.callbacks.remove(self._counted)
+        gc.set_threshold(*self._before)
+
+    def _counted(self, phase: str, _: object) -> None:
+        self.count += phase == "start"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"place":"top","paper":%b}', None),
+        (b'{"drawer":"top","sheet":%b}', None),
+        (b"%b", "deserialization_error"),
+        (b'{"place":%b,"paper":1}', "deserialization_error"),
+        (b'{"drawer":%b,"paper":1}', "deserialization_error"),
+        (b'{"place":"top","more":%b}', "deserialization_error"),
+        (b'{"drawer":"top","more":%b}', "deserialization_error"),
+    ],
+)
+def test_F2_no_objects_are_made_of_a_value_whatever_is_wrong_with_it(
+    engine: MemoryEngine, desk: Desk, data: bytes, code: str | None
+) -> None:
+    """Decoding 60 MiB to name the kind of one member held the loop for up to 38 s."""
+    answers: list[str | None] = []
+
+    def answered(result: bytes | None, error: InvocationError | None) -> None:
+        answers.append(None if error is None else error.code)
+
+    with Collections() as collections:
+        engine.core.router.call("desk::file", None, data % STAIRS, answered)
+
+    assert answers == [code]
+    assert collections.count < 3
+
+
+@pytest.mark.parametrize(
+    ("function_id", "limit"), [("desk::file", BUILTIN_VALUE_BYTES), ("desk::refuse", BUILTIN_REQUEST_BYTES)]
+)
+def test_F3_a_payload_above_the_limit_is_refused_unread(
+    engine: MemoryEngine, desk: Desk, function_id: str, limit: int
+) -> None:
+    errors: list[InvocationError | None] = []
+
+    def call(data: bytes) -> str:
+        engine.core.router.call(function_id, None, data, lambda result, error: errors.append(error))
+        error = errors.pop()
+        assert error is not None
+        return error.code
+
+    assert call(b'"' + b"x" * (limit - 2) + b'"') in ("deserialization_error", "invocation_failed")
+    assert call(b"[" * (limit + 1)) == "payload_too_large"
+
+
+def test_F3_names_of_a_builtin_that_takes_values_are_small(engine: MemoryEngine, desk: Desk) -> None:
+    errors: list[InvocationError | None] = []
+    for data in (b'{"place":"%b","paper":1}', b'{"place":"p","paper":1,"more":"%b"}'):
+        text = data % (b"x" * BUILTIN_REQUEST_BYTES)
+        engine.core.router.call("desk::file", None, text, lambda result, error: errors.append(error))
+    for error in errors:
+        assert error is not None
+        assert "exceeds the limit of 524288" in error.message
+
+
+MODULES = [row.load() for row in CATALOGUE if row.provided]
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if issubclass(module, Module)])
+def test_F3_builtins_keep_large_values_as_they_were_sent(module: type[Module]) -> None:
+    """What may have 8 MiB is Raw: nothing that a payload may be full of becomes objects on the loop."""
+    parts = (module, *module.parts, *module.own_parts)
+    methods = [getattr(part, name) for part in parts for name in dir(part)]
+    for method in methods:
+        if getattr(method, "__builtin__", None) is None:
+            continue
+        request = next(iter(typing.get_type_hints(method).values()))
+        fields = () if request is Raw else msgspec.structs.fields(request)
+        if any(_holds(field.type, (Raw,)) for field in fields):
+            assert not [field.name for field in fields if _holds(field.type, (Any, dict, list))]
+
+
+def _holds(kind: Any, kinds: tuple[Any, ...]) -> bool:
+    options = (kind, typing.get_origin(kind), *typing.get_args(kind))
+    return any(option in kinds for option in options) or any(_holds(each, kinds) for each in typing.get_args(kind))
 
 
 # -- results ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from iii.protocol import json_text
 from iii.protocol.codec import Undecodable, worker_message_decoder
-from iii.protocol.json_text import mend_json, names_of, nests_deeper_than
+from iii.protocol.json_text import holds_more_than, mend_json, names_of, nests_deeper_than
 from iii.protocol.limits import MENDED_BYTES, MIB
 
 TOKENS = st.lists(
@@ -137,3 +137,23 @@ def test_I13_ids_inside_a_payload_are_not_taken_for_those_of_the_message() -> No
     found = names_of(b'{"type":"t","data":{"x":[1,tru],"invocation_id":"nested"},"invocation_id":"own"}')
     assert (found.type, found.invocation_id) == ("t", "own")
     assert names_of(b'{"data":{"x":tru,"invocation_id":"nested"}}').invocation_id is None
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.integers(0, 9) | st.text(st.sampled_from('a,[{"\\'), max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.sampled_from('b,[{"\\'), max_size=3), inner, max_size=3),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(JSON_VALUES)
+def test_F3_values_are_counted_outside_strings(value: object) -> None:
+    def weight(value: object) -> int:
+        inside = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else None
+        return 0 if inside is None else 2 + max(0, len(inside) - 1) + sum(map(weight, inside))
+
+    text = json.dumps(value, separators=(",", ":")).encode()
+    strings = len(re.findall(rb'"(?:[^"\\]|\\.)*"', text))
+    counted = max(weight(value), strings)
+    assert not holds_more_than(text, counted)
+    assert counted == 0 or holds_more_than(text, counted - 1)

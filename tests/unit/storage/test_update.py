@@ -9,6 +9,7 @@ import pytest
 
 from iii.protocol.errors import DeserializationFailed
 from iii.storage.update import DOC_URL, apply, read_ops
+from iii.storage.update_ops import MOST_OPS, UPDATED_VALUES
 
 MISSING = object()
 
@@ -256,3 +257,35 @@ def test_05_s0_3_malformed_operations_fail_the_call(ops: Any, detail: str) -> No
     with pytest.raises(DeserializationFailed) as refused:
         read_ops(json.dumps(ops).encode(), "state::update")
     assert refused.value.message == f"Failed to deserialize input for state::update: {detail}"
+
+
+# -- what would hold the loop for long --------------------------------------------------------------------------------
+
+MANY = (
+    b"[" + b"[[[[]]]]," * (UPDATED_VALUES // 9) + b"1]",
+    b"[" + b"1," * UPDATED_VALUES + b"1]",
+    b"[" + b'{"a":1},' * (UPDATED_VALUES // 3) + b"1]",
+    b"[" + b'"a",' * UPDATED_VALUES + b"1]",
+)
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_F3_a_value_of_very_many_values_is_not_taken_to_pieces(many: bytes) -> None:
+    with pytest.raises(ValueError, match="exceeds the limit of 200000 entries"):
+        apply(b'{"a":%b}' % many, [])
+    with pytest.raises(DeserializationFailed, match="exceeds the limit of 200000 entries"):
+        read_ops(b'[{"type":"set","path":"a","value":%b}]' % many, "state::update")
+
+
+def test_F3_a_large_text_is_one_value() -> None:
+    text = ",[{" * UPDATED_VALUES + '\\"\\' * UPDATED_VALUES
+    ops = read_ops(json.dumps([{"type": "set", "path": "a", "value": text}]).encode(), "state::update")
+    assert json.loads(apply(json.dumps({"b": text}).encode(), ops).new) == {"a": text, "b": text}
+
+
+def test_F3_a_call_has_a_bounded_number_of_operations() -> None:
+    one = '{"type":"increment","path":"a","by":1}'
+    ops = read_ops(f"[{','.join([one] * MOST_OPS)}]".encode(), "state::update")
+    assert json.loads(apply(None, ops).new) == {"a": MOST_OPS}
+    with pytest.raises(DeserializationFailed, match="5001 operations exceed the limit of 5000"):
+        read_ops(f"[{','.join([one] * (MOST_OPS + 1))}]".encode(), "state::update")

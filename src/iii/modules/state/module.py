@@ -42,10 +42,12 @@ from iii.modules.state.requests import (
     UpdateRequest,
 )
 from iii.protocol.errors import DeserializationFailed, InvocationError
+from iii.protocol.json_text import holds_more_than
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import KvConfig, RedisConfig, kv_items
 from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, StoreError
 from iii.storage.update import Update, read_ops
+from iii.storage.update_ops import TOO_MANY, UPDATED_VALUES
 
 _ALIASES = {"group_id": "scope", "item_id": "key"}  # of the first previews
 _encode = msgspec.json.Encoder().encode
@@ -280,5 +282,7 @@ def _items(config: StateConfig) -> Items:
 
 
 def _canonical(text: bytes) -> str:
-    """The same for texts of the same value; 1 and 1.0 are two."""
+    """The same for texts of the same value; 1 and 1.0 are two. Raises ValueError for one of very many values."""
+    if holds_more_than(text, UPDATED_VALUES):
+        raise ValueError(TOO_MANY)
     return json.dumps(json.loads(text), sort_keys=True)
