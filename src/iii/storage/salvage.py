@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -18,6 +19,7 @@ from iii.storage.wal import Frame, Mark, Wal
 _PROBES = 100_000  # of one table: row ids that are tried one by one in what cannot be read
 _LINES = 100  # of what a check tells
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+_TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes}  # that columns are declared with
 
 
 class Unreadable(Exception):
@@ -31,7 +33,7 @@ class Table(NamedTuple):
         rows: how many.
         gaps: first and last row id that could not be read; there may be fewer rows between them, or none. Of a table without
             row ids: how many rows were read, and -1.
-        refused: rows that were read and make no sense.
+        refused: rows that were read and make no sense: of another table, whose page lies here, or of a row that was read.
     """
 
     name: str
@@ -210,15 +212,15 @@ def _adopt(target: sqlite3.Connection, references: Sequence[Reference]) -> dict[
 def _copy_table(
     source: sqlite3.Connection, target: sqlite3.Connection, name: str, unknown: Mapping[str, object]
 ) -> Table:
-    columns = target.execute(f'SELECT * FROM "{name}"').description
-    marks = ", ".join("?" * len(columns))
+    types = [_TYPES[row[2]] for row in target.execute(f'PRAGMA table_info("{name}")')]
+    marks = ", ".join("?" * len(types))
     gaps: list[tuple[int, int]] = []
     rows = refused = 0
     for row in _rows(source, name, gaps):
-        try:
-            taken = target.execute(f'INSERT OR IGNORE INTO "{name}" VALUES ({marks})', row[1:]).rowcount
-        except (sqlite3.IntegrityError, sqlite3.DataError, UnicodeEncodeError):
-            taken = 0
+        taken = 0
+        if _fits(row[1:], types):
+            with contextlib.suppress(sqlite3.IntegrityError, sqlite3.DataError, UnicodeEncodeError):
+                taken = target.execute(f'INSERT OR IGNORE INTO "{name}" VALUES ({marks})', row[1:]).rowcount
         rows += taken
         refused += 1 - taken
     gaps = _joined(gaps)
@@ -226,6 +228,11 @@ def _copy_table(
         more, gaps = _from_indices(source, target, name, gaps, unknown)
         rows += more
     return Table(name, rows, gaps, refused)
+
+
+def _fits(values: Sequence[object], types: Sequence[type]) -> bool:
+    """A page of another table gives rows too: items would become names of scopes."""
+    return all(value is None or type(value) is kind for value, kind in zip(values, types, strict=True))
 
 
 def _from_indices(
@@ -240,6 +247,7 @@ def _from_indices(
     keys = [column for _, column, kind, _, _, key in info if key and kind == "INTEGER"]
     if len(keys) != 1:
         return 0, gaps
+    types = {column: _TYPES[kind] for _, column, kind, *_ in info}
     needed = {column for _, column, _, must, _, key in info if must and not key} - unknown.keys()
     rows = 0
     for _, index, _, _, partial in target.execute(f'PRAGMA index_list("{name}")').fetchall():
@@ -257,7 +265,8 @@ def _from_indices(
                 for number, *values in source.execute(
                     f'SELECT rowid, {listed} FROM "{name}" INDEXED BY "{index}" ORDER BY {by}'
                 ):
-                    if any(begin <= number <= end for begin, end in gaps):
+                    here = any(begin <= number <= end for begin, end in gaps)
+                    if here and _fits(values, [types[column] for column in columns]):
                         rows += target.execute(insert, (number, *values, *unknown.values())).rowcount
                 return rows, []  # it was all there
             except sqlite3.Error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
 from iii.net.start_failure import StartFailure
@@ -58,8 +59,8 @@ REFERENCES = (
 
 _GET = "SELECT value FROM items WHERE group_id = (SELECT id FROM groups WHERE first = ? AND second = ?) AND key = ?"
 _NEW_GROUP = """INSERT INTO groups SELECT 1 + max(
-    coalesce((SELECT max(id) FROM groups), 0), coalesce((SELECT max(group_id) FROM items), 0)
-), ?, ?"""  # never an id that items have whose own group is lost
+    coalesce((SELECT max(id) FROM groups), 0), coalesce((SELECT max(group_id) FROM items), 0), ?
+), ?, ?"""
 _LIST = "SELECT key, value FROM items WHERE group_id = (SELECT id FROM groups WHERE first = ? AND second = ?) ORDER BY place"
 
 
@@ -75,6 +76,7 @@ class SqliteItems:
         self._folder = folder
         self._database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups)
         self._group_ids: dict[Group, int] = {}  # of the writer
+        self._last_group = 0  # of the writer
         self._cache: dict[tuple[Group, str], bytes] = {}
         self._cached_bytes = 0
 
@@ -187,8 +189,13 @@ class SqliteItems:
         return self._known(group, found[0])
 
     def _new_group(self, connection: sqlite3.Connection, group: Group) -> int:
-        created = connection.execute(_NEW_GROUP, group).lastrowid
+        """No id is given twice, nor one that items have whose own group is lost: in a page of a damaged store that is older
+        than the others a removed scope may live on, and would show its items in another one.
+        """
+        least = max(self._last_group, time.time_ns() // 1_000_000)
+        created = connection.execute(_NEW_GROUP, (least, *group)).lastrowid
         assert created is not None
+        self._last_group = created
         return self._known(group, created)
 
     def _known(self, group: Group, group_id: int) -> int:

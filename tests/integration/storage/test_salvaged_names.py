@@ -29,6 +29,7 @@ from tests.integration.storage.conftest import Store
 
 PAGE = 4096
 PROBES = 300  # 100,000 would take a second for each damaged page
+PAIRS = 16  # of damaged pages
 SCOPES = 60
 QUEUES = 40
 
@@ -82,7 +83,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def damages(data: bytes) -> list[tuple[str, bytes]]:
-    """The file with each page but the first zeroed, overwritten, or replaced by another one."""
+    """The file with each page but the first zeroed, overwritten, or replaced by another one; and with two pages damaged."""
     found = []
     chance = random.Random(1)
     pages = len(data) // PAGE
@@ -92,8 +93,23 @@ def damages(data: bytes) -> list[tuple[str, bytes]]:
             ("noise", chance.randbytes(PAGE)),
             ("another", data[PAGE * (1 + page % (pages - 1)) :][:PAGE]),
         ):
-            found.append((f"page {page + 1}: {how}", data[: page * PAGE] + harm + data[(page + 1) * PAGE :]))
+            found.append((f"page {page + 1}: {how}", replaced(data, {page: harm})))
+    leaves = [page for page in range(1, pages) if data[page * PAGE] == 13]  # of tables
+    for number in range(PAIRS):
+        one, two = chance.sample(leaves if number % 2 else range(1, pages), 2)
+        contents = {page: data[page * PAGE :][:PAGE] for page in (one, two)}
+        harms = (
+            {one: contents[two], two: contents[one]} if number % 2 else {one: bytes(PAGE), two: chance.randbytes(PAGE)}
+        )
+        found.append((f"pages {one + 1} and {two + 1}: {'swapped' if number % 2 else 'lost'}", replaced(data, harms)))
     return found
+
+
+def replaced(data: bytes, pages: dict[int, bytes]) -> bytes:
+    whole = bytearray(data)
+    for page, content in pages.items():
+        whole[page * PAGE : (page + 1) * PAGE] = content
+    return bytes(whole)
 
 
 def saved(whole: Path, data: bytes, into: Path, references: Sequence[Reference]) -> Salvaged | None:
@@ -146,6 +162,54 @@ async def test_P16_no_job_comes_under_another_queue(jobs: Path, tmp_path: Path) 
             assert name.startswith("salvaged-") or job.decode() == name, case
             assert kind == ("topic" if function_id is None else "queue"), case
         assert len(found) == next(table.rows for table in done.tables if table.name == "jobs"), case
+
+
+async def test_P16_pages_as_they_were_before_show_no_removed_scope_in_a_new_one(tmp_path: Path) -> None:
+    """An id that was given twice did: what is lost of the log may leave any page as it was at any time."""
+    items = SqliteItems(tmp_path / "live" / "state")
+    await items.open()
+    store = Store(items)
+    for number in range(24):
+        name = f"scope-{number}-" + "n" * 100
+        for key in range(9):
+            await store.set((name, ""), f"key{key}", name.encode() + b" " * 200)
+        for key in range(9) if number % 3 else ():
+            await store.delete((name, ""), f"key{key}")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    for name in ("store.db", "store.db-wal", "lock"):
+        shutil.copyfile(items.path.with_name(name), folder / name)
+    await items.close()
+    log = (folder / "store.db-wal").read_bytes()
+    frame_bytes = PAGE + 24
+    pages = [int.from_bytes(log[at : at + 4], "big") for at in range(32, len(log) - PAGE, frame_bytes)]
+    read = 0
+    for page in sorted(set(pages) - {1}):
+        for newest in range(0, len(pages), len(pages) // 5):
+            harmed = bytearray(log)
+            for frame in range(newest, len(pages)):
+                if pages[frame] == page:
+                    at = 32 + frame * frame_bytes + 24
+                    harmed[at : at + PAGE] = bytes(PAGE)
+            (folder / "store.db-wal").write_bytes(harmed)
+            files = StoreFolder(folder)
+            files.take(to_look=True)
+            try:
+                salvage(files, tmp_path / "new", sqlite_items.REFERENCES)
+            except Unreadable:
+                continue
+            finally:
+                files.release()
+            with sqlite3.connect(tmp_path / "new" / "store.db") as connection:
+                rows = connection.execute(
+                    "SELECT first, value FROM items JOIN groups ON groups.id = group_id"
+                ).fetchall()
+            connection.close()
+            shutil.rmtree(tmp_path / "new")
+            read += len(rows)
+            for scope, value in rows:
+                assert scope.startswith("salvaged-") or value.decode().strip() == scope, (page, newest)
+    assert read > 300
 
 
 def orphaned(folder: Path, table: str) -> Path:

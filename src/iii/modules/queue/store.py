@@ -76,14 +76,6 @@ _LETTER: Final = """
 _DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
 
 
-_LAST_QUEUES = (  # of rows, perhaps of a queue that damage has lost: no other one may get its id
-    "SELECT max(queue) FROM jobs WHERE ready_at IS NULL",
-    "SELECT max(queue) FROM jobs WHERE ready_at IS NOT NULL",
-    "SELECT max(queue) FROM dead",
-    "SELECT max(queue) FROM deduplication",
-)
-
-
 class Place:
     """One queue of the store: a named one, a destination of a topic, or what a topic keeps for whoever comes."""
 
@@ -165,13 +157,14 @@ class JobStore:
     def _read_all(self) -> None:
         execute = self.database.reader.execute
         self._last_seq = execute("SELECT max(seq) FROM jobs").fetchone()[0] or 0
+        self._last_place = (
+            self.time.now_ms() // 1000
+        )  # no id is given twice: jobs of a queue that damage has lost keep theirs
         self.definitions = {name: config.encode() for name, config in execute("SELECT name, config FROM definitions")}
         for row in execute("SELECT id, kind, name, namespace, function_id, subscribed, settings FROM queues"):
             place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
             self._note(place)
             self._last_place = max(self._last_place, place.id)
-        for query in _LAST_QUEUES:
-            self._last_place = max(self._last_place, execute(query).fetchone()[0] or 0)
         self._bound_pauses()
 
     def _bound_pauses(self) -> None:
