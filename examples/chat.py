@@ -48,7 +48,7 @@ class NewMessage(Struct):
     text: str
 
 
-worker = iii.register_worker(options=iii.InitOptions(worker_name="chat"))
+worker = iii.register_worker()
 lobby = worker.stream("chat", "lobby")
 
 

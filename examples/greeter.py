@@ -9,7 +9,7 @@ class Greeting(Struct):
     name: str = "world"
 
 
-worker = iii.register_worker(options=iii.InitOptions(worker_name="greeter"))  # at III_URL, or on this machine
+worker = iii.register_worker()  # at III_URL, or on this machine
 
 
 @worker.function("greet::hello")

@@ -25,7 +25,7 @@ class User(Struct):
     name: str
 
 
-worker = iii.register_worker(options=iii.InitOptions(worker_name="users"))
+worker = iii.register_worker()
 users: dict[int, User] = {}
 ids = itertools.count(1)
 

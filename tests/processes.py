@@ -228,7 +228,7 @@ class LineProcess:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        stderr: IO[bytes] | None = None,
+        stderr: IO[bytes] | int | None = None,
         on_line: Callable[[str], None] | None = None,
         on_end: Callable[[], None] | None = None,
     ) -> None:
@@ -283,6 +283,10 @@ class LineProcess:
     def terminate(self, deadline_s: float = STOP_S) -> int:
         """SIGTERM; SIGKILL at the deadline."""
         self._process.terminate()
+        return self.wait(deadline_s)
+
+    def wait(self, deadline_s: float = STOP_S) -> int:
+        """The exit code, once it ended by itself; SIGKILL at the deadline."""
         try:
             self._process.wait(deadline_s)
         except subprocess.TimeoutExpired:
