@@ -40,14 +40,14 @@ class HttpApplication:
         self._away = away
         self.settings = settings
         self._engine = engine
-        self._at_work: set[asyncio.Task[Any]] = set()
+        self._at_work: dict[asyncio.Task[Any], Any] = {}  # with the address and port of its client
         self._answered: set[asyncio.Task[Any]] = set()  # of them; what they still read is of no use
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answers whatever happens: granian would make up a bare 500, for the client's faults too."""
         task = asyncio.current_task()
         assert task is not None
-        self._at_work.add(task)
+        self._at_work[task] = scope.get("client")
         settings = self.settings
         client = Client(receive, send, settings.body_limit_bytes)
         request = Request(scope)
@@ -61,8 +61,12 @@ class HttpApplication:
             with suppress(Exception):  # the client may be gone indeed
                 await client.answer(_completed(answer, request, settings))
         finally:
-            self._at_work.discard(task)
+            del self._at_work[task]
             self._answered.discard(task)
+
+    def clients(self) -> set[Any]:
+        """Address and port of all whose requests are at work."""
+        return set(self._at_work.values())
 
     async def finish(self, limit_s: float) -> None:
         """Wait for the requests at work, so long; then break them off with a 503, or in the middle of a stream."""

@@ -78,8 +78,8 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
         Meta(
             ge=1000,
             le=86_400_000,
-            description="Milliseconds for which a connection may wait for a whole request head, the first one or the "
-            "next; more than a proxy in front keeps its own (60 s is usual).",
+            description="Milliseconds for which a connection may stay without a request, before the first one or after "
+            "an answer; more than a proxy in front keeps its own (60 s is usual). A request head that has begun has 10 s.",
         ),
     ] = 75_000
     concurrency_request_limit: Annotated[

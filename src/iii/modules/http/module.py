@@ -58,7 +58,7 @@ class Http(Module):
         self.port = port_of(bound[0])
         for each in bound:
             share = max(1, http_connections() // len(bound))
-            server = HttpServer(self.application, each, self.config.idle_timeout, share)
+            server = HttpServer(self.application, self.application.clients, each, self.config.idle_timeout, share)
             server.start()
             self._servers.append(server)
         logger.info("HTTP ready", extra={"fields": {"routes are served at": f"http://{self.address}"}})

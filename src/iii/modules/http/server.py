@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from granian._granian import SocketHolder
@@ -16,6 +15,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Embedded
 
 from iii.modules.http.client import Receive, Send
+from iii.modules.http.open_connections import Connection, OpenConnections, Peer, State
 from iii.net.descriptors import waiting
 from iii.net.listening import BACKLOG
 
@@ -23,7 +23,13 @@ logger = logging.getLogger(__name__)
 
 CUT_S = 1.0  # until granian has noticed that its connections were cut
 HEAD_BYTES = 256 * 1024
-LOOK_S = 1.0  # between two looks at how many clients wait to be accepted
+HEAD_S = 10.0  # from the first byte of a request head to its last one
+WAITING_LOOK_S = 0.25  # between two looks at how many clients wait to be accepted
+LOOK_S = 1.0  # between two looks at all connections
+LOOK_MOST_S = 10.0
+_LOOK_PER_DESCRIPTOR_S = 0.001  # so that looks take 1 % of the time, however many are open
+_CUT_MOST = 1000  # in one go: some 15 ms; the next look sees the others
+_ROOM = 16  # at the limit this part of the connections is made free at once, so that not each client must wait for it
 
 # granian configures the log of the whole process; incrementally it leaves our handlers alone
 _KEEP_OUR_LOG = {"incremental": True, "formatters": {}, "handlers": {}, "loggers": {}}
@@ -32,28 +38,44 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 
 class HttpServer:
-    """Serves one listening socket until it is stopped."""
+    """Serves one listening socket until it is stopped.
+
+    granian has a single deadline, for a request head and for the next one on an idle connection, and at its limit it
+    only waits. So connections are watched from here: what is unfinished or idle for too long is ended, and at the limit
+    those that do nothing make room for clients that want something.
+    """
 
     def __init__(
-        self, application: Application, listening: socket.socket, idle_timeout_ms: int, connections: int
+        self,
+        application: Application,
+        at_work: Callable[[], Collection[Peer]],
+        listening: socket.socket,
+        idle_timeout_ms: int,
+        connections: int,
     ) -> None:
         """
         Args:
-            idle_timeout_ms: for a request head, and for the next one on an idle connection.
-            connections: open at most; further clients wait. Out of descriptors granian would not wait but spin.
+            at_work: clients whose requests the application has now.
+            idle_timeout_ms: for a connection without a request.
+            connections: open at most. Out of descriptors granian would not wait but spin.
         """
         self._address = listening.getsockname()
         self._watched = listening.dup()
-        self._connections_most = connections
-        self._full_looks = 0
-        self._look: asyncio.TimerHandle | None = None
-        self._server = _Embedded(application, listening, idle_timeout_ms, connections)
+        self._open = OpenConnections(self._address, at_work)
+        self._idle_s = idle_timeout_ms / 1000
+        self._most = connections
+        self._full = False
+        self._closed = 0  # for others, since it is full
+        deadline_ms = idle_timeout_ms + int(HEAD_S * 1000)  # the head may begin when the connection is about to end
+        self._server = _Embedded(application, listening, deadline_ms, connections)
         self._serving: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._serving = loop.create_task(self._server.serve())
-        self._look = loop.call_later(LOOK_S, self._look_at_clients)
+        if OpenConnections.known:
+            self._watching = loop.create_task(self._watch())
 
     async def stop(self, limit_s: float) -> None:
         """Close the port and idle connections at once; cut after `limit_s` the connections that are still at work.
@@ -61,13 +83,14 @@ class HttpServer:
         Requests at work are ended by the application. granian alone would wait without a limit for half a request
         head and for a client that does not read (L4).
         """
+        if self._watching is not None:
+            self._watching.cancel()
         self._watched.close()
-        if self._serving is None or self._look is None:
+        if self._serving is None:
             return
-        self._look.cancel()
         self._server.stop()  # type: ignore[no-untyped-call]
         if not await _over(self._serving, limit_s):
-            cut = self._cut()
+            cut = await self._open.cut_all()
             logger.warning(
                 "HTTP connections cut: %s clients neither finished their request nor read their answer within %g s",
                 cut, limit_s,
@@ -75,43 +98,41 @@ class HttpServer:
             if not await _over(self._serving, CUT_S):
                 logger.error("HTTP server did not stop within %g s; its connections are left to the process", CUT_S)
 
-    def _look_at_clients(self) -> None:
-        self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_at_clients)
-        self._full_looks = self._full_looks + 1 if waiting(self._watched) else 0
-        if self._full_looks == 2:  # not only at the moment of the look
-            logger.warning(
-                "HTTP connections not accepted at port %s: %s are open, which is the limit; further clients wait",
-                self._address[1], self._connections_most,
-            )  # fmt: skip
-
-    def _cut(self) -> int:
-        """End the accepted connections; how many. granian keeps them to itself, but the system knows them."""
-        cut = 0
-        for name in os.listdir("/dev/fd"):
-            try:
-                each = socket.socket(fileno=int(name))
-            except OSError:  # no socket, or just closed
+    async def _watch(self) -> None:
+        look_at = 0.0
+        while True:
+            await asyncio.sleep(WAITING_LOOK_S)
+            wanted = waiting(self._watched)
+            if not wanted and time.monotonic() < look_at:
                 continue
-            if self._is_ours(each):
-                cut += 1
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-            each.detach()  # it stays granian's
-        return cut
+            try:
+                self._tidy(await self._open.look(), wanted)
+            except OSError as error:  # no descriptor is left for the look itself
+                logger.debug("HTTP connections cannot be looked at: %s", error)
+            pause_s = max(LOOK_S, self._open.looked_at * _LOOK_PER_DESCRIPTOR_S)
+            look_at = time.monotonic() + min(pause_s, LOOK_MOST_S)
 
-    def _is_ours(self, each: socket.socket) -> bool:
-        host, port = self._address[:2]
-        try:
-            address = each.getsockname()
-            listens = each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        except OSError:
-            return False
-        return (
-            each.family in (socket.AF_INET, socket.AF_INET6)
-            and address[1] == port
-            and host in (address[0], "0.0.0.0", "::")
-            and not listens
-        )
+    def _tidy(self, found: list[Connection], wanted: int) -> None:
+        """End what has had its time; if clients wait because all connections are taken, end what does nothing."""
+        late = {each for each in found if each.age_s >= (HEAD_S if each.state is State.READING else self._idle_s)}
+        ended = self._open.cut(late, _CUT_MOST)
+        if wanted and len(found) >= self._most:
+            if not self._full:
+                self._full = True
+                logger.warning(
+                    "HTTP connection limit reached; connections without a request are closed for further clients, "
+                    "the longest idle first",
+                    extra={"fields": {"port": self._address[1], "limit": self._most}},
+                )
+            idle = [each for each in found if each.is_dispensable and each not in late]
+            idle.sort(key=lambda each: (each.state, -each.age_s))
+            self._closed += self._open.cut(idle, min(max(0, wanted + self._most // _ROOM - ended), _CUT_MOST))
+        elif self._full and len(found) - ended <= self._most * 3 // 4:
+            logger.info(
+                "HTTP connections below the limit again",
+                extra={"fields": {"port": self._address[1], "closed meanwhile": self._closed}},
+            )
+            self._full, self._closed = False, 0
 
 
 async def _over(task: asyncio.Task[None], limit_s: float) -> bool:
@@ -126,7 +147,7 @@ class _Embedded(Embedded):
     """On a socket that is ours: granian's own would share a port that another process has (L2)."""
 
     def __init__(
-        self, application: Application, listening: socket.socket, idle_timeout_ms: int, connections: int
+        self, application: Application, listening: socket.socket, head_deadline_ms: int, connections: int
     ) -> None:
         super().__init__(
             application,
@@ -136,7 +157,7 @@ class _Embedded(Embedded):
             log_enabled=False,
             log_dictconfig=_KEEP_OUR_LOG,
             backpressure=connections,
-            http1_settings=HTTP1Settings(header_read_timeout=idle_timeout_ms, max_buffer_size=HEAD_BYTES),
+            http1_settings=HTTP1Settings(header_read_timeout=head_deadline_ms, max_buffer_size=HEAD_BYTES),
         )
         self._listening = listening
 

@@ -1,0 +1,181 @@
+"""More connections than the port may have, and those that do nothing with theirs (01 §1.1, http M12, P5)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import iii
+from iii.modules.http import open_connections, server
+from iii.modules.http.open_connections import Connection, OpenConnections, State
+from tests.integration.http.conftest import DEADLINE_S, Site
+from tests.integration.server.conftest import until
+from tests.integration.server.raw_socket import RawSocket
+
+Open = Callable[..., Awaitable[Site]]
+
+MOST = 32
+REQUEST = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+HALF = b"GET /a HTTP/1.1\r\nHo"
+
+pytestmark = pytest.mark.skipif(not OpenConnections.known, reason="the system does not tell what connections do")
+
+
+async def hello(request: Any) -> Any:
+    return {"body": "hello"}
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iii.modules.http.module.http_connections", lambda: MOST)  # with port 0 there is one address
+    monkeypatch.setattr(server, "WAITING_LOOK_S", 0.02)
+    monkeypatch.setattr(open_connections, "YOUNG_S", 0.25)
+
+
+class Clients(contextlib.AsyncExitStack):
+    """Raw connections to one site."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        self._port = site.http.port
+
+    async def __call__(self, count: int, sent: bytes = b"") -> list[RawSocket]:
+        clients = [await self.enter_async_context(await RawSocket.connect(self._port)) for _ in range(count)]
+        for each in clients:
+            each.write(sent)
+        return clients
+
+
+async def answered(clients: list[RawSocket]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        for each in clients:
+            assert (await each.answer())[0] == 200
+
+
+async def seen(site: Site, expected: int, condition: Callable[[Connection], bool]) -> None:
+    """Wait until the system tells it of so many connections."""
+    async with asyncio.timeout(DEADLINE_S):
+        while sum(map(condition, await site.http._servers[0]._open.look())) != expected:  # noqa: ASYNC110  # the system has no event
+            await asyncio.sleep(0.02)
+
+
+async def ended(client: RawSocket) -> bool:
+    """Whether the server has closed it."""
+    try:
+        async with asyncio.timeout(0.05):
+            await client.reader.read(-1)
+            return True
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("sent", [b"", REQUEST, HALF], ids=["silent", "idle", "half heads"])
+@pytest.mark.usefixtures("few")
+async def test_01_1_1_connections_that_do_nothing_keep_nobody_out(
+    open_site: Open, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    site = await open_site()
+    await site.route("GET /a", hello)
+    async with Clients(site) as connect:
+        crowd = await connect(3 * MOST, sent)
+        await answered(await connect(2 * MOST, REQUEST))
+        assert sum([await ended(each) for each in crowd[: MOST // 2]]) >= MOST // 4
+        assert caplog.text.count("HTTP connection limit reached") == 1
+    await until(lambda: "HTTP connections below the limit again" in caplog.text)
+    await answered(await (one := Clients(site))(1, REQUEST))
+    await one.aclose()
+    assert caplog.text.count("HTTP connection limit reached") == 1
+
+
+@pytest.mark.usefixtures("few")
+async def test_01_1_1_the_silent_go_before_the_idle_and_requests_at_work_stay(open_site: Open) -> None:
+    site = await open_site()
+    go_on = asyncio.Event()
+
+    async def slow(request: Any) -> Any:
+        await go_on.wait()
+        return {"body": "hello"}
+
+    async def stream(request: Any, response: iii.StreamResponse) -> None:
+        await response.write(b"first")
+        await go_on.wait()
+
+    await site.route("GET /a", hello)
+    await site.route("GET /slow", slow)
+    site.worker.http("GET", "/stream")(stream)
+    await site.settled()
+    third = MOST // 4
+    async with Clients(site) as connect:
+        at_work = await connect(third, REQUEST.replace(b"/a", b"/slow"))
+        streams = await connect(third, REQUEST.replace(b"/a", b"/stream"))
+        for each in streams:
+            await each.head()
+        idle = await connect(third, REQUEST)
+        await answered(idle)
+        silent = await connect(third)
+        await seen(site, third, lambda each: each.state is State.SILENT and each.is_dispensable)
+        await answered(await connect(2, REQUEST))
+        assert [await ended(each) for each in idle] == [False] * third
+        await answered(await connect(2 * MOST, REQUEST))
+        await until(lambda: len(site.http.application.clients()) == 2 * third)
+        assert all([await ended(each) for each in (*silent, *idle)])
+        go_on.set()
+        await answered(at_work)
+        for each in streams:
+            async with asyncio.timeout(DEADLINE_S):
+                assert b"first" in await each.reader.readuntil(b"0\r\n\r\n")
+
+
+async def test_http_M12_a_slow_head_has_its_own_deadline_and_idle_connections_theirs(
+    open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_S", 1.0)
+    monkeypatch.setattr(server, "LOOK_S", 0.1)
+    monkeypatch.setattr(server, "WAITING_LOOK_S", 0.02)
+    site = await open_site(idle_timeout=60_000)
+    await site.route("GET /a", hello)
+    async with Clients(site) as connect:
+        idle, trickling, second = await connect(3, REQUEST)
+        (silent,) = await connect(1)
+        await answered([idle, trickling, second])
+        (half,) = await connect(1, HALF)
+        await seen(site, 3, lambda each: each.state is State.IDLE and each.age_s > 0.02)
+
+        async def trickle() -> None:
+            for byte in HALF * 1000:
+                trickling.write(bytes((byte,)))
+                await asyncio.sleep(0.02)
+
+        trickler = asyncio.create_task(trickle())
+        second.write(HALF)
+        async with asyncio.timeout(DEADLINE_S):
+            for each in (half, trickling, second):
+                with contextlib.suppress(ConnectionError):
+                    assert await each.reader.read(1) == b""
+        trickler.cancel()
+        idle.write(REQUEST)
+        silent.write(REQUEST)
+        await answered([idle, silent])
+
+
+async def test_http_M12_idle_connections_end_after_idle_timeout(
+    open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "WAITING_LOOK_S", 0.02)
+    monkeypatch.setattr(server, "LOOK_S", 0.1)
+    site = await open_site(idle_timeout=1000)
+    await site.route("GET /a", hello)
+    async with Clients(site) as connect:
+        (idle,) = await connect(1, REQUEST)
+        (silent,) = await connect(1)
+        await answered([idle])
+        async with asyncio.timeout(DEADLINE_S):
+            assert await idle.reader.read(1) == await silent.reader.read(1) == b""
