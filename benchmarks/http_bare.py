@@ -24,7 +24,7 @@ async def granian(port: int) -> None:
 
     listening = socket.create_server(("127.0.0.1", port), backlog=1024)
     listening.setblocking(False)
-    HttpServer(application, listening, 75_000, 10_000).start()
+    HttpServer(application, set, listening, 75_000, 10_000).start()
 
 
 async def aiohttp(port: int) -> None:
