@@ -6,9 +6,9 @@ pydantic models (by alias), with whatever their fields declare. Bare bytes, sets
 their receiver would get a text or an array that nothing tells apart from one.
 """
 
+import gc
 import json
 import sys
-from collections.abc import Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -28,6 +28,10 @@ from iii.sdk.hint_parts import model_version
 
 _NEED_A_TYPE = (bytes, bytearray, memoryview, set, frozenset, date, time, timedelta, Decimal)
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+_NESTED = frozenset((dict, list, tuple))
+_PLAIN_OR_NESTED = _PLAIN | _NESTED
+_FEW_LEVELS = 50  # far below what is too deep
+_LEVELS_OF_ROWS = 3
 _SHORT = 16  # a loop in Python is faster up to here
 _KEYS = (str, int, float, Enum, UUID)  # in JSON they are text
 
@@ -89,10 +93,11 @@ def encode_outgoing(message: Any, undeclared: Any = None) -> bytes:
         except UnicodeEncodeError:
             encoded = _with_surrogates(message)
         size = len(encoded)
-        if size > PLAIN_BYTES and nests_deeper_than(encoded, NESTING_LEVELS):
-            raise _too_deep()
-        if type(undeclared) not in _PLAIN:
-            _refuse_what_needs_a_type(undeclared)
+        if size <= PLAIN_BYTES or undeclared is None or not _is_plain(undeclared, _FEW_LEVELS):
+            if size > PLAIN_BYTES and nests_deeper_than(encoded, NESTING_LEVELS):
+                raise _too_deep()
+            if type(undeclared) not in _PLAIN:
+                _refuse_what_needs_a_type(undeclared)
     except TypeError:
         _raise_for(undeclared)  # with the path
         raise
@@ -134,7 +139,7 @@ def _refuse_what_needs_a_type(value: Any) -> None:
             if type(key) is not str:
                 _texts_of_keys(value, "")
     elif kind is list or kind is tuple:
-        if len(value) > _SHORT and (_PLAIN.issuperset(map(type, value)) or _are_plain_rows(value)):
+        if len(value) > _SHORT and _is_plain(value, _LEVELS_OF_ROWS):
             return
         for each in value:
             if type(each) not in _PLAIN:
@@ -147,15 +152,24 @@ def _refuse_what_needs_a_type(value: Any) -> None:
         _refuse_what_needs_a_type(list(value))
 
 
-def _are_plain_rows(values: Sequence[Any]) -> bool:
-    """Whether these are objects of plain values, as a table has them; with all loops in C."""
-    if set(map(type, values)) != {dict}:
-        return False
-    try:
-        "".join(chain.from_iterable(values))  # the fastest look whether all keys are text
-    except TypeError:
-        return False
-    return _PLAIN.issuperset(map(type, chain.from_iterable(map(dict.values, values))))
+def _is_plain(value: Any, levels: int) -> bool:
+    """Whether it is nothing but what JSON has, in so many levels, and no key but text. All loops over members are in C."""
+    members = [value]
+    for _ in range(levels):
+        kinds = set(map(type, members))
+        if kinds <= _PLAIN:
+            return True
+        if not kinds <= _PLAIN_OR_NESTED:
+            return False
+        nested = members if kinds <= _NESTED else [each for each in members if type(each) in _NESTED]
+        try:
+            if dict in kinds:  # joining is the fastest look whether all keys are text
+                objects = nested if len(kinds & _NESTED) == 1 else [each for each in nested if type(each) is dict]
+                "".join(chain.from_iterable(objects))
+        except TypeError:
+            return False
+        members = gc.get_referents(*nested)
+    return False
 
 
 def _raise_for(value: Any) -> None:

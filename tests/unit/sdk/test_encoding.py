@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iii.protocol.codec import PLAIN_BYTES
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.messages import InvocationResult, InvokeFunction
@@ -175,6 +176,30 @@ def test_core_3e_bugs_7_what_is_nested_too_deeply_is_never_sent(levels: int, of_
             continue
         with pytest.raises(InvalidRequest, match="JSON is nested deeper than 500 levels"):
             encode_outgoing(message, value)
+
+
+ODD = st.sampled_from(
+    [Text("s"), Count(1), Price(0.5), Pair(1, 2), UUID, Shade.DARK, b"x", {1}, decimal.Decimal(1), object()]
+)
+keys: st.SearchStrategy[Any] = st.text(max_size=2) | st.sampled_from([1, "1", 2.5, None, Text("t"), UUID, b"x"])
+trees: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 9) | st.just("text") | ODD,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=3) | st.tuples(inner, inner),
+    max_leaves=12,
+)
+
+
+@given(trees, st.integers(1, 3), st.integers(0, 60))
+def test_core_17_large_values_are_judged_as_small_ones_are(value: Any, often: int, levels: int) -> None:
+    def outcome(value: Any) -> Any:
+        try:
+            return json.loads(encode_value(value))
+        except TypeError as error:
+            return str(error).partition(" - at")[0]
+
+    padding = ["x" * PLAIN_BYTES]  # from then on whole values are looked at first
+    small, large = outcome([nested(levels, inner=value)]), outcome([nested(levels, inner=value)] * often + padding)
+    assert large == (small if isinstance(small, str) else small * often + padding)
 
 
 def test_what_contains_itself_is_refused() -> None:
