@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
 
 
+_REFUSED = 100  # registrations whose reason is remembered
+
+
 class FunctionExecutor(Protocol):
     """Runs invocations of a function: nearly always its owner."""
 
@@ -85,6 +88,7 @@ class FunctionRegistry:
         self._default = self._namespaces[DEFAULT_NAMESPACE]
         self._builtin_ids: set[str] = set()
         self.ownership: Ownership[Function] = Ownership(self._changed)
+        self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing
         self.on_change: list[Callable[[Function | None, Function | None], None]] = []
 
     def find(self, function_id: str, namespace: str | None) -> Function | None:
@@ -132,9 +136,18 @@ class FunctionRegistry:
         over_builtin = incumbent is not None and incumbent.owner.in_process
         return self.ownership.claim(function, takes_over or over_builtin)
 
+    def refuse(self, key: Key, why: str) -> None:
+        """Remember why a registration that its worker is not told of was refused."""
+        self.refused.pop(key, None)
+        self.refused[key] = why
+        if len(self.refused) > _REFUSED:
+            del self.refused[next(iter(self.refused))]
+
     def _changed(self, key: Key, previous: Function | None, current: Function | None) -> None:
         namespace, function_id = key
         if current is not None:
+            if self.refused:
+                self.refused.pop(key, None)
             self._namespaces.setdefault(namespace, {})[function_id] = current
         else:
             functions = self._namespaces[namespace]

@@ -81,8 +81,9 @@ def refuse_trigger(session: Session, trigger: RegisterTrigger | Binding, error: 
 def _register_function(engine: Engine, session: Session, message: RegisterFunction) -> None:
     namespace = session.namespace
     if message.invocation is not None and engine.http_functions is None:  # C18
-        text = f"function {message.id} not registered: the iii-http-functions module is not loaded"
-        session.complain(text, logging.ERROR)
+        why = "the iii-http-functions module is not loaded"
+        session.complain(f"function {message.id} not registered: {why}", logging.ERROR)
+        engine.functions.refuse((namespace, message.id), why)
         return
     # the queue provider's id is the one of the engine's own that a worker may take (N6)
     taken = engine.functions.is_builtin(message.id) and message.id != ENQUEUE_PROVIDER
@@ -117,6 +118,7 @@ def _take_http_function(engine: Engine, session: Session, http_functions: HttpFu
         )
         session.complain(f"function {function.id} not registered: {why}", logging.ERROR)
         engine.functions.ownership.release(function.key, session)
+        engine.functions.refuse(function.key, why)
 
 
 def _reject_function(session: Session, function_id: str, owner_worker_id: str) -> None:

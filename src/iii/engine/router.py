@@ -108,7 +108,8 @@ class Router:
             invocation.refuse(error)
             return
         elsewhere = self.functions.namespaces_of(invocation.function_id)
-        invocation.refuse(FunctionNotFound(invocation.function_id, namespace, elsewhere))
+        refused = self.functions.refused.get((namespace, invocation.function_id))
+        invocation.refuse(FunctionNotFound(invocation.function_id, namespace, elsewhere, refused))
 
 
 def _enqueue_failure(error: InvocationError) -> str:

@@ -84,8 +84,12 @@ class FunctionNotFound(InvocationError):
 
     code = "function_not_found"
 
-    def __init__(self, function_id: str, namespace: str, elsewhere: Collection[str] = ()) -> None:
+    def __init__(
+        self, function_id: str, namespace: str, elsewhere: Collection[str] = (), refused: str | None = None
+    ) -> None:
         hint = f" It is registered in namespace(s): {', '.join(sorted(elsewhere))}." if elsewhere else ""
+        if refused is not None:
+            hint = f"{hint} Its registration was refused: {refused}."
         super().__init__(
             message=f"Function {function_id} not found in namespace {namespace}.{hint}", function_id=function_id
         )

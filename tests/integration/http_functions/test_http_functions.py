@@ -166,14 +166,26 @@ async def test_03_check_58_59_auth(worker: RawSocket, endpoint: Endpoint, monkey
     register(worker, "bearer", endpoint.url(), auth={"type": "bearer", "token_key": "MY_SECRET"})
     register(worker, "key", endpoint.url(), auth={"type": "api_key", "header": "X-Key", "value_key": "MY_SECRET"})
     register(worker, "hmac", endpoint.url(), auth={"type": "hmac", "secret_key": "MY_SECRET"})
-    register(worker, "missing", endpoint.url(), auth={"type": "bearer", "token_key": "NO_SUCH_VARIABLE"})
+    register(worker, "missing", endpoint.url(), auth={"type": "bearer", "token_key": "NO_SUCH_SECRET"})
     for name in ("bearer", "key", "hmac"):
         assert "error" not in await call(worker, name, {"a": 1})
     bearer, key, hmac = endpoint.seen
     assert bearer[2]["authorization"] == "Bearer s3cret"
     assert key[2]["x-key"] == "s3cret"
     assert hmac[2]["x-iii-signature"] == signature("s3cret", hmac[3], hmac[2]["x-iii-timestamp"])
-    assert (await error_of(worker, "missing"))[0] == "function_not_found"
+    assert await error_of(worker, "missing") == (  # newcomer M9: its caller learns why
+        "function_not_found",
+        "Function missing not found in namespace default. "
+        "Its registration was refused: token_not_found: Token not found: NO_SUCH_SECRET.",
+    )
+    monkeypatch.setenv("NO_SUCH_SECRET", "there now")
+    register(worker, "missing", endpoint.url(), auth={"type": "bearer", "token_key": "NO_SUCH_SECRET"})
+    assert "error" not in await call(worker, "missing")
+    worker.say({"type": "unregisterfunction", "id": "missing"})
+    assert await error_of(worker, "missing") == (
+        "function_not_found",
+        "Function missing not found in namespace default.",
+    )
     monkeypatch.setenv("MY_SECRET", "rotated")
     await call(worker, "bearer")
     assert endpoint.seen[-1][2]["authorization"] == "Bearer rotated"

@@ -94,10 +94,12 @@ class HttpFunctions(Module):
         try:
             await self._resolver.resolve(host)
         except AddressRefused as error:
-            logger.error("Function %s not registered: url_validation_failed: %s", function.id, error)
+            why = f"url_validation_failed: {error}"
+            logger.error("Function %s not registered: %s", function.id, why)
             ownership = self.engine.functions.ownership
             if function in ownership.claims_of(function.owner):  # not replaced meanwhile
                 ownership.release(function.key, function.owner)
+                self.engine.functions.refuse(function.key, why)
 
     async def _call(self, invocation: Invocation, function: Function) -> None:
         try:
