@@ -323,7 +323,9 @@ class Exchange:
     def _buffered(self) -> Answer | None:
         """The answer that the handler's result is; None while a writer may still come, or is at work."""
         if self._result is not None:
-            return answer_of(self._result) or internal_error("the response head is not one that HTTP has")
+            return answer_of(self._result) or internal_error(
+                "the response head is not valid in HTTP, or it exceeds the limits"
+            )
         now = self._loop.time()
         if self._null_until is None:
             self._null_until = min(self._deadline, now + NULL_GRACE_S)

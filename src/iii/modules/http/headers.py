@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
+from iii.protocol.limits import KIB
+
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+# Of one response; most clients take far less. A head is put together in one turn of the loop.
+MOST_HEADERS = 1000
+HEAD_BYTES = 256 * KIB  # of the JSON that says what they are
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +26,10 @@ _SERVERS = frozenset((b"connection", b"transfer-encoding", b"keep-alive", b"upgr
 # Of these there is one, or clients differ in which they believe (RFC 9110 §5.3)
 _SINGLE = frozenset((b"content-type", b"content-range", b"date", b"etag", b"last-modified", b"location",
                      b"retry-after", b"server"))  # fmt: skip
+
+
+class HeadTooLarge(Exception):
+    """What a handler gave as headers is past a limit."""
 
 
 def header_map(headers: Headers) -> dict[str, str]:
@@ -35,7 +45,10 @@ def header_map(headers: Headers) -> dict[str, str]:
 
 
 def response_headers(sent: Any) -> Headers:
-    """What a handler gave as headers: a map, or a list of `Name: value`. One that HTTP has not is skipped."""
+    """What a handler gave as headers: a map, or a list of `Name: value`. One that is not valid in HTTP is skipped.
+
+    Raises HeadTooLarge: there are more than `MOST_HEADERS`, skipped ones included.
+    """
     if isinstance(sent, dict):
         return _valid(_of_map(sent))
     if isinstance(sent, list):
@@ -79,7 +92,9 @@ def _of_list(sent: list[Any]) -> Iterator[tuple[str, str]]:
 
 def _valid(pairs: Iterable[tuple[str, str]]) -> Headers:
     headers: Headers = []
-    for name, text in pairs:
+    for number, (name, text) in enumerate(pairs):
+        if number == MOST_HEADERS:
+            raise HeadTooLarge
         key = name.encode("utf-8", "replace").strip().lower()
         value = text.encode("utf-8", "replace").strip()
         if not key or key in _SERVERS:

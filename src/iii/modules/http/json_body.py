@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from iii.protocol.json_text import nests_deeper_than
-from iii.protocol.limits import NESTING_LEVELS
+from iii.protocol.limits import MIB, NESTING_LEVELS
 
+COMPACT_BYTES = MIB  # larger texts are sent as they came: more than that is noticed by all other requests
 _NULL = b"null"
 _decode = msgspec.json.decode
 
@@ -24,7 +25,9 @@ def json_or_null(content: bytes) -> bytes:
 
 
 def compact(text: bytes) -> bytes:
-    """JSON without spaces between its parts and without escapes for what UTF-8 has."""
+    """JSON without spaces between its parts and without escapes for what UTF-8 has, up to `COMPACT_BYTES`."""
+    if len(text) > COMPACT_BYTES:
+        return text
     if b"\\u" in text:
         try:
             return msgspec.json.encode(_decode(text))

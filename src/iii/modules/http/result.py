@@ -9,7 +9,14 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.modules.http.answer import Answer
 from iii.modules.http.failure import JSON_TYPE
-from iii.modules.http.headers import content_type_of, response_headers, without_content_type, without_length
+from iii.modules.http.headers import (
+    HEAD_BYTES,
+    HeadTooLarge,
+    content_type_of,
+    response_headers,
+    without_content_type,
+    without_length,
+)
 from iii.modules.http.json_body import compact
 from iii.protocol.media_types import is_json
 
@@ -27,7 +34,10 @@ _decode = msgspec.json.Decoder(_Result).decode
 
 
 def answer_of(result: bytes) -> Answer | None:
-    """Of any JSON value but null; one that is not shaped like a response is an empty one. None: a status 1xx, or nested too deeply."""
+    """Of any JSON value but null; one that is not shaped like a response is an empty one.
+
+    None: a status 1xx, nested too deeply, or a head past the limits.
+    """
     return _answer(result, b"{}")
 
 
@@ -46,7 +56,10 @@ def _answer(result: bytes, no_body: bytes) -> Answer | None:
     status = _status(sent.old_status if sent.status_code is UNSET else sent.status_code)
     if status < 200:
         return None
-    headers = [] if sent.headers is UNSET else without_length(response_headers(_headers(sent.headers)))
+    try:
+        headers = [] if sent.headers is UNSET else without_length(response_headers(_headers(sent.headers)))
+    except HeadTooLarge:
+        return None
     if status in NO_BODY:  # and nothing that would describe one; 304 speaks of the body that the client has
         return Answer(status, headers if status == 304 else without_content_type(headers), b"")
     text = no_body if sent.body is UNSET else bytes(sent.body)
@@ -73,6 +86,8 @@ def _status(sent: Raw | UnsetType) -> int:
 def _typed_body(text: bytes, content_type: bytes) -> bytes:
     """Beside an explicit content type: a string as it is, nothing for null, JSON for the rest."""
     match text[:1]:
+        case b'"' if b"\\" not in text:  # what is in it is UTF-8 already, and may be megabytes
+            return text[1:-1]
         case b'"':
             value = _value(Raw(text))
             return value.encode("utf-8", "replace") if isinstance(value, str) else text
@@ -104,7 +119,9 @@ _decode_headers = msgspec.json.Decoder(float_hook=str).decode  # numbers as they
 
 
 def _headers(text: Raw) -> Any:
-    """None if they cannot be decoded, as `_value`."""
+    """None if they cannot be decoded, as `_value`. Raises HeadTooLarge."""
+    if len(bytes(text)) > HEAD_BYTES:
+        raise HeadTooLarge
     try:
         return _decode_headers(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

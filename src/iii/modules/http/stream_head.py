@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
 import msgspec
 
-from iii.modules.http.headers import Headers, response_headers, without_length
+from iii.modules.http.headers import HEAD_BYTES, MOST_HEADERS, Headers, HeadTooLarge, response_headers, without_length
+from iii.protocol.limits import KIB
 
+logger = logging.getLogger(__name__)
+
+MOST_MESSAGES = 1000  # of control; all that have come are applied in one turn of the loop
 _LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 
 
 class StreamHead:
-    """200 without headers, until told otherwise; what makes no sense is passed over."""
+    """200 without headers, until told otherwise; what makes no sense, or is past the limits, is passed over."""
 
-    __slots__ = ("headers", "status")
+    __slots__ = ("_messages", "_over", "headers", "status")
 
     def __init__(self) -> None:
         self.status = 200
         self.headers: Headers = []
+        self._messages = 0
+        self._over = False  # a limit, and the log says so
 
     @property
     def length(self) -> int | None:
@@ -28,6 +35,10 @@ class StreamHead:
 
     def apply(self, text: bytes) -> None:
         """One control message."""
+        self._messages += 1
+        if self._messages > MOST_MESSAGES or len(text) > HEAD_BYTES:
+            self._pass_over()
+            return
         try:
             message = msgspec.json.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -42,17 +53,33 @@ class StreamHead:
             case "set_headers":
                 sent = message.get("headers")
                 if isinstance(sent, dict):
-                    self._set({name: value for name, value in sent.items() if _is_text(value)})
+                    try:
+                        self._set({name: value for name, value in sent.items() if _is_text(value)})
+                    except HeadTooLarge:
+                        self._pass_over()
 
     def _set(self, sent: dict[str, Any]) -> None:
-        """Each name replaces itself however it is spelt; a list repeats it."""
+        """Each name replaces itself however it is spelt; a list repeats it. Raises HeadTooLarge."""
+        if len(sent) > MOST_HEADERS:
+            raise HeadTooLarge
         latest: dict[bytes, Headers] = {}
         for name, value in sent.items():
             if headers := _sendable(response_headers({name: value})):
                 latest[headers[0][0]] = headers
-        self.headers = [header for header in self.headers if header[0] not in latest]
-        for headers in latest.values():
-            self.headers += headers
+        headers = [header for header in self.headers if header[0] not in latest]
+        for added in latest.values():
+            headers += added
+        if len(headers) > MOST_HEADERS:
+            raise HeadTooLarge
+        self.headers = headers
+
+    def _pass_over(self) -> None:
+        if not self._over:
+            self._over = True
+            logger.warning(
+                "Response head of a handler exceeds a limit: control messages ignored; a head has at most %s headers "
+                "and %s control messages of %s KiB", MOST_HEADERS, MOST_MESSAGES, HEAD_BYTES // KIB,
+            )  # fmt: skip
 
 
 def _sendable(headers: Headers) -> Headers:

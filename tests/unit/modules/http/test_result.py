@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from iii.modules.http.answer import Answer
+from iii.modules.http.headers import HEAD_BYTES, MOST_HEADERS
+from iii.modules.http.json_body import COMPACT_BYTES
 from iii.modules.http.result import answer_of, answer_of_middleware
 
 JSON_TYPE = (b"content-type", b"application/json")
@@ -165,3 +167,35 @@ def test_03_A7_2_no_header_takes_others_with_it() -> None:
 
 def test_03_A7_a_result_nested_beyond_reading_is_an_engine_error() -> None:
     assert answer_of(b'{"headers":' + b"[" * 100_000 + b"]" * 100_000 + b"}") is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {f"x-{number}": "1" for number in range(MOST_HEADERS + 1)}, {f"x {number}": "1" for number in range(MOST_HEADERS + 1)},
+        [f"x-{number}: 1" for number in range(MOST_HEADERS + 1)], {"x": ["1"] * (MOST_HEADERS + 1)},
+        {"location": ["1"] * (MOST_HEADERS + 1)}, {"x": "1" * HEAD_BYTES},
+    ],
+)  # fmt: skip
+def test_kind_2_a_head_past_the_limits_is_none(headers: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """200,000 headers of a result held the loop for 0.3 s; each that is not valid had a log line."""
+    assert answer_of(json.dumps({"headers": headers, "body": 1}).encode()) is None
+    assert len(caplog.records) <= MOST_HEADERS
+    assert len(answer({"headers": {f"x-{number}": "1" for number in range(MOST_HEADERS)}}).headers) == MOST_HEADERS + 1
+
+
+def test_kind_2_a_large_body_is_sent_as_it_came() -> None:
+    """To take out spaces and escapes of 31 MiB held the loop for 0.5 s."""
+    small, large = ["\u00e9 "] * 10, ["\u00e9 "] * (COMPACT_BYTES // 9)
+    assert (
+        answer(json.dumps({"body": small}).encode()).body
+        == json.dumps(small, ensure_ascii=False, separators=(",", ":")).encode()
+    )
+    assert answer(json.dumps({"body": large}).encode()).body == json.dumps(large).encode()
+
+
+@pytest.mark.parametrize("text", ["", "plain", "h\u00e9", "a\\b", 'a"b', "line\nline", "\U0001f600"])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_03_A7_5_a_string_beside_a_content_type_is_sent_raw(text: str, escaped: bool) -> None:
+    result = json.dumps({"headers": {"content-type": "text/plain"}, "body": text}, ensure_ascii=escaped)
+    assert answer(result.encode()).body == text.encode()

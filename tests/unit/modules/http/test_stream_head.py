@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from iii.modules.http.headers import HEAD_BYTES, MOST_HEADERS
 from iii.modules.http.stream_head import StreamHead
 
 
@@ -68,3 +69,25 @@ def test_03_A6_1_a_content_length_that_is_none_is_left_out(length: object) -> No
 
 def test_03_A6_1_a_name_replaces_itself_however_it_is_spelt() -> None:
     assert head({"type": "set_headers", "headers": {"X-A": "1", "x-a": "2"}}).headers == [(b"x-a", b"2")]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"type": "set_headers", "headers": {f"x-{number}": "1"}} for number in range(5000)],
+        [{"type": "set_headers", "headers": {f"x-{number}": "1" for number in range(5000)}}],
+        [{"type": "set_headers", "headers": {"x": ["1"] * 5000}}],
+        [{"type": "set_headers", "headers": {"x": "1" * HEAD_BYTES}}],
+        [{"type": "set_headers", "headers": {f"x-{number}-{each}": "1" for each in range(600)}} for number in range(5)],
+    ],
+)
+def test_kind_2_3_a_head_is_bounded_and_the_log_says_so_once(
+    messages: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What comes before the limit counts, what comes after it is passed over."""
+    found = head({"type": "set_status", "status_code": 201}, *messages)
+    assert found.status == 201
+    assert len(found.headers) <= MOST_HEADERS
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "Response head of a handler exceeds a limit"
+    ]
