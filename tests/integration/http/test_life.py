@@ -33,7 +33,7 @@ async def test_03_check_52_a_port_that_is_taken_ends_the_start(site: Site) -> No
 @pytest.mark.parametrize(
     ("block", "key"),
     [
-        ("{prot: 1}", "unknown key 'prot', did you mean 'port'?"),
+        ("{prot: 1}", "unknown key 'prot' (1), did you mean 'port'?"),
         ("{cors: {origins: []}}", "unknown key 'cors.origins'"),
         ("{middleware: [{function: x}]}", "unknown key 'middleware[0].function'"),
         ("{middleware: [{}]}", "middleware[0].function_id: is missing"),
