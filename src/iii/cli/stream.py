@@ -90,13 +90,13 @@ async def _tail(address: Address, name: str, group: str | None, as_json: bool) -
 
 
 def line(event: dict[str, Any], with_group: bool) -> str:
-    """One event for people: time, kind, item, data."""
+    """One event for people: local time and its distance from UTC, kind, item, data."""
     from iii.protocol.names import without_control_characters
 
     kind, data = event["event"]["type"], event["event"].get("data")
     if kind == "event":
         kind, data = event["event"]["event"]["type"], event["event"]["event"].get("data")
-    at = time.strftime("%H:%M:%S", time.localtime(event["timestamp"] / 1000))
+    at = time.strftime("%H:%M:%S %z", time.localtime(event["timestamp"] / 1000))
     where = [event["groupId"]] if with_group else []
     item = event["id"] if event["id"] is not None else "-"
     text = "  ".join([at, f"{kind:8}", *where, item, json.dumps(data, ensure_ascii=False)])

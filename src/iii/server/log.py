@@ -7,10 +7,12 @@ as fields: `logger.info("Worker connected", extra={"fields": {"worker_id": worke
 import json
 import logging
 import queue
+import re
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TextIO
 
 from iii.protocol.limits import MIB
@@ -44,6 +46,8 @@ BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
 WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands where others have the module (06 §11)
 
+EVENT_SOURCE_CHARACTERS = 200  # of a sentence that names its event
+_VALUE = re.compile(r"%[-#0 +.\d]*[a-zA-Z]")
 _TRACE = "stacktrace"  # the field of what a worker sent with its error
 
 _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
@@ -134,10 +138,11 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line."""
+    """One JSON object per line; `event` and the names of fields are snake_case, for programs that look for them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {"message": cut(record.getMessage(), TEXT_CHARACTERS), **fields_of(record)}
+        fields: dict[str, object] = {"message": cut(record.getMessage(), TEXT_CHARACTERS)}
+        fields.update((key.replace(" ", "_"), value) for key, value in fields_of(record).items())
         if trace := trace_of(record):
             fields[_TRACE] = trace
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
@@ -145,6 +150,7 @@ class JsonFormatter(logging.Formatter):
         shown = {
             "timestamp": f"{moment}.{microseconds:06d}Z",
             "level": level_name(record.levelno),
+            "event": event_of(record),
             "fields": fields,
             "target": record.name,
         }
@@ -210,6 +216,25 @@ def level_in_force(level: str) -> str:
     return ",".join(
         [level_name(default).lower(), *(f"{name}={level_name(at).lower()}" for name, at in by_source.items())]
     )
+
+
+def event_of(record: logging.LogRecord) -> str:
+    """The same for all lines of one kind: the record's own `event`, or its sentence without the values."""
+    if record.name == WORKER_LOG:  # the sentence is the worker's
+        return "worker_log"
+    event: str | None = getattr(record, "event", None)
+    return event or _event_of_sentence(str(record.msg)[:EVENT_SOURCE_CHARACTERS]) or "message"
+
+
+@lru_cache(1000)
+def _event_of_sentence(sentence: str) -> str:
+    """`Store %s is lost: %s` is `store_is_lost`: clauses up to three words or more."""
+    words: list[str] = []
+    for clause in _VALUE.sub(" ", sentence).split(":"):
+        words += re.findall(r"[a-z0-9]+", clause.lower())
+        if len(words) >= 3:
+            break
+    return "_".join(words)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

@@ -44,7 +44,9 @@ def run(config: ServerConfig) -> int:
     """Run the engine until SIGINT or SIGTERM; the exit code. Raises StartFailure if it cannot start."""
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
-        logging.getLogger("iii.server.config_file").warning("%s", warning)
+        logging.getLogger("iii.server.config_file").warning(
+            "%s", warning, extra={"event": "configuration_questionable"}
+        )
     raise_limit()
     signals = Signals(writer.flush)
     try:

@@ -110,6 +110,24 @@ async def test_03_check_44_middleware_that_says_nothing_fails_or_hangs(open_site
     assert notes == ["nothing", "handler", "empty", "handler"]
 
 
+async def test_the_log_says_which_part_of_a_request_failed(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """newcomer: a condition that is not registered is not a handler that failed."""
+    await site.route("GET /a", noting([], "", {"body": 1}), condition_function_id="no::condition")
+    await site.route("GET /b", noting([], "", {"body": 1}), middleware_function_ids=["no::middleware"])
+    await site.route("GET /c", raising)
+    for path in "abc":
+        assert (await site.get(f"/{path}"))[0] == 500
+    failed = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [text.split(" failed: ")[0] for text in failed[:2]] == [
+        "HTTP condition no::condition", "HTTP middleware no::middleware",
+    ]  # fmt: skip
+    assert failed[-1].startswith("HTTP handler ")
+
+
+async def raising(request: Any) -> Any:
+    raise iii.InvocationError("DENIED", "no")
+
+
 async def test_03_check_45_46_conditions(site: Site) -> None:
     answers: list[Any] = [False, None, "hello", 0, True]
     seen: list[Any] = []

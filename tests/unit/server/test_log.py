@@ -111,7 +111,8 @@ def test_06_s11_json_format_is_one_object_per_line(configure: Configure) -> None
     (line,) = written(stream).splitlines()
     record = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", record.pop("timestamp"))
-    assert record == {"level": "ERROR", "fields": {"message": "no", "queue": "emails"}, "target": "iii.engine"}
+    fields = {"message": "no", "queue": "emails"}
+    assert record == {"level": "ERROR", "event": "no", "fields": fields, "target": "iii.engine"}
 
 
 def test_06_s11_levels_by_source(configure: Configure) -> None:
@@ -141,6 +142,30 @@ def test_06_s11_a_bad_level_is_reported_and_stops_nothing(
 )
 def test_06_s53_the_level_reported_is_the_one_in_force(level: str, in_force: str) -> None:
     assert log.level_in_force(level) == in_force
+
+
+@pytest.mark.parametrize(
+    ("sentence", "event"),
+    [
+        ("Engine ready", "engine_ready"),
+        ("Store %s is lost: %s; writes are refused until the engine is restarted", "store_is_lost"),
+        (
+            "Topic %s: %d messages were dropped, no subscriber came for them",
+            "topic_messages_were_dropped_no_subscriber_came_for_them",
+        ),
+        ("%.100r", "message"),
+    ],
+)
+def test_a_json_line_names_its_event_without_its_values(sentence: str, event: str, configure: Configure) -> None:
+    """newcomer: an alert is set on the event, whatever the sentence quotes."""
+    stream = configure(log_format="json")
+    values = tuple(range(sentence.count("%")))
+    logging.getLogger("iii.x").info(sentence, *values, extra={"fields": {"log level": "info"}})
+    logging.getLogger("iii.x").info(sentence, *values, extra={"event": "queue.job_unreadable"})
+    logging.getLogger(log.WORKER_LOG).info("Anything %s", "a worker says")
+    lines = [json.loads(line) for line in written(stream).splitlines()]
+    assert [line["event"] for line in lines] == [event, "queue.job_unreadable", "worker_log"]
+    assert lines[0]["fields"]["log_level"] == "info"
 
 
 def test_06_s11_an_unknown_format_falls_back(configure: Configure) -> None:

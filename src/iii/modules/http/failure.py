@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -21,6 +21,8 @@ from iii.protocol.errors import (
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
     from iii.engine.invocation import Invocation
+
+Role: TypeAlias = Literal["handler", "condition", "middleware"]  # of a function in a request
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +65,16 @@ class Failures:
         self._request_id = request_id
         self._binding = binding
 
-    def of_function(self, function_id: str, error: InvocationError, call: Invocation | None = None) -> Answer:
+    def of_function(
+        self, function_id: str, error: InvocationError, call: Invocation | None = None, role: Role = "handler"
+    ) -> Answer:
         """A function's own error; the log has it under the same id, with the stack trace that no client gets.
 
         `call` is the handler's: one too large for its worker is the client's fault (L13).
         """
         if error.code == "payload_too_large" and call is not None and call.executor is None:
             return too_large()
-        error_id = self._logged("HTTP handler %s failed: %s", function_id, error.message, error)
+        error_id = self._logged(f"HTTP {role} %s failed: %s", function_id, error.message, error)
         if error.code in _UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
             answer = failure(503, error.code, error.message, error_id)
             answer.headers.append(_RETRY)

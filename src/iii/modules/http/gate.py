@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.modules.http.answer import Answer
-from iii.modules.http.failure import Failures, failure, internal_error, too_late
+from iii.modules.http.failure import Failures, Role, failure, internal_error, too_late
 from iii.modules.http.function_call import call_function
 from iii.modules.http.request_object import middleware_input
 from iii.modules.http.result import answer_of_middleware
@@ -78,7 +78,7 @@ class Gate:
         request = self._request
         payload = middleware_input(PHASE, path_params, request.query, request.headers, request.method)
         try:
-            result = await self._ask(function_id, namespace, payload, self._remaining_s())
+            result = await self._ask(function_id, namespace, payload, self._remaining_s(), "middleware")
         except TimeoutError:
             raise Refused(failure(504, "MIDDLEWARE_TIMEOUT", "Middleware timeout")) from None
         decision = _decision(result)
@@ -94,22 +94,24 @@ class Gate:
         """Only JSON `false` and a failure end the request (03 A9.2). Raises Refused."""
         remaining_s = self._remaining_s()
         try:
-            result = await self._ask(function_id, self._namespace, payload, min(remaining_s, CONDITION_TIMEOUT_S))
+            result = await self._ask(
+                function_id, self._namespace, payload, min(remaining_s, CONDITION_TIMEOUT_S), "condition"
+            )
         except TimeoutError:
             if remaining_s > CONDITION_TIMEOUT_S:
                 error = InvocationError(
                     "TIMEOUT", f"condition {function_id} took longer than {CONDITION_TIMEOUT_S:g} s"
                 )
-                raise Refused(self._failures.of_function(function_id, error)) from None
+                raise Refused(self._failures.of_function(function_id, error, role="condition")) from None
             raise Refused(too_late()) from None
         if result == b"false":
             raise Refused(failure(422, "CONDITION_NOT_MET", "Request condition not met", skipped=True))
 
-    async def _ask(self, function_id: str, namespace: str, payload: bytes, limit_s: float) -> bytes | None:
+    async def _ask(self, function_id: str, namespace: str, payload: bytes, limit_s: float, role: Role) -> bytes | None:
         request = self._request
         try:
             return await call_function(
                 self._router, function_id, namespace, payload, limit_s, request.traceparent, request.baggage
             )
         except InvocationError as error:
-            raise Refused(self._failures.of_function(function_id, error)) from None
+            raise Refused(self._failures.of_function(function_id, error, role=role)) from None
