@@ -96,7 +96,7 @@ def line(event: dict[str, Any], with_group: bool) -> str:
     kind, data = event["event"]["type"], event["event"].get("data")
     if kind == "event":
         kind, data = event["event"]["event"]["type"], event["event"]["event"].get("data")
-    at = time.strftime("%H:%M:%S %z", time.localtime(event["timestamp"] / 1000))
+    at = time.strftime("%H:%M:%S%z", time.localtime(event["timestamp"] / 1000))
     where = [event["groupId"]] if with_group else []
     item = event["id"] if event["id"] is not None else "-"
     text = "  ".join([at, f"{kind:8}", *where, item, json.dumps(data, ensure_ascii=False)])

@@ -63,7 +63,7 @@ class RunningEngine:
 
     def url(self) -> str:
         """Where workers connect, once they can."""
-        return self.wait_for(r"workers connect to[^/]*(ws://[^\s\",]+)")[1]
+        return self.wait_for(r"workers.connect.to[^/]*(ws://[^\s\",]+)")[1]
 
     def stop(self) -> int:
         """End it as Ctrl-C does, and return its exit code."""
