@@ -11,6 +11,7 @@ from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Done, Invocation, Waiter
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
 from iii.protocol.ids import new_id
+from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.messages import NULL, Enqueue
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.tracecontext import baggage_for_target
@@ -46,8 +47,11 @@ class Router:
     ) -> Invocation:
         """A call that the engine itself makes; `done` gets the outcome, without it nobody does."""
         waiter: Waiter | None = Callback(done) if done is not None else None
+        payload: bytes | Raw | memoryview = data
+        if type(data) is bytes and len(data) > FRAGMENT_BYTES:
+            payload = memoryview(data)  # handed on without a copy
         invocation = Invocation(
-            function_id, namespace, data, waiter=waiter, metadata=metadata, traceparent=traceparent, baggage=baggage
+            function_id, namespace, payload, waiter=waiter, metadata=metadata, traceparent=traceparent, baggage=baggage
         )
         self.invoke(invocation)
         return invocation

@@ -94,7 +94,7 @@ def _place(text: bytes, name: str, value: Raw) -> Place:
     return Place(name, start, start + len(view))
 
 
-def put_together(decoder: Decoder[Any], reading: Reading, text: bytes) -> Any:
+def put_together(decoder: Decoder[Any], reading: Reading, text: bytes | bytearray) -> Any:
     """The message; its large members, and the payload of a call in any case, are views. Raises Undecodable if it is none."""
     if reading.detail is not None:
         raise Undecodable.of(reading.detail, reading.named or Named())

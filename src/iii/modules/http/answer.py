@@ -14,5 +14,5 @@ class Answer(NamedTuple):
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes | bytearray
     preflight: bool = False

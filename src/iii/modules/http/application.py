@@ -21,6 +21,7 @@ from iii.modules.http.request import Request
 from iii.modules.http.result import NO_BODY
 from iii.modules.http.routes import Match, Missing, Route, RouteTable
 from iii.modules.http.trigger_config import HttpTriggerConfig
+from iii.net.elsewhere import Elsewhere
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -40,6 +41,7 @@ class HttpApplication:
         self._away = away
         self.settings = settings
         self._engine = engine
+        self._elsewhere = Elsewhere()
         self._at_work: dict[asyncio.Task[Any], Any] = {}  # with the address and port of its client
         self._answered: set[asyncio.Task[Any]] = set()  # of them; what they still read is of no use
 
@@ -72,8 +74,13 @@ class HttpApplication:
         """Wait for the requests at work, so long; then break them off with a 503, or in the middle of a stream."""
         for task in self._answered:
             task.cancel()
-        if not self._at_work:
-            return
+        try:
+            if self._at_work:
+                await self._finish(limit_s)
+        finally:
+            self._elsewhere.close()
+
+    async def _finish(self, limit_s: float) -> None:
         _, late = await asyncio.wait(self._at_work, timeout=limit_s)
         if late:
             logger.warning(
@@ -95,7 +102,7 @@ class HttpApplication:
                 if isinstance(found, Answer):
                     answer = found
                 else:
-                    exchange = Exchange(self._engine, settings, request, found, client)
+                    exchange = Exchange(self._engine, settings, request, found, client, self._elsewhere)
                     answer = await _in_turn(exchange, request)
             if answer is None:
                 assert exchange is not None

@@ -13,11 +13,11 @@ from iii.modules.http.body_memory import BodyEvicted
 from iii.modules.http.client import DRAIN_S, BodyTooLarge, Client, ClientGone
 from iii.modules.http.failure import Failures, body_too_late, internal_error, too_large, too_late, unavailable
 from iii.modules.http.gate import Gate, Refused
-from iii.modules.http.json_body import json_or_null
+from iii.modules.http.json_body import LARGE_BYTES, json_or_null, judged
 from iii.modules.http.request_body import RequestBody
 from iii.modules.http.request_object import request_object
 from iii.modules.http.response_stream import ResponseStream
-from iii.modules.http.result import answer_of
+from iii.modules.http.result import answer_from, answer_of, answer_parts
 from iii.modules.http.trigger_config import HttpTriggerConfig
 from iii.modules.http.wakeup import Wakeup
 from iii.protocol.errors import InvocationError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from iii.modules.http.settings import Settings
     from iii.modules.http.slots import Slots
     from iii.modules.http.stream_head import StreamHead
+    from iii.net.elsewhere import Elsewhere
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ FAILED_STREAM_GRACE_S = 2.0  # a handler that failed may still close what it was
 ABORT_GRACE_S = 0.5  # for the reason why a worker aborted what it was streaming, which comes by another way
 _WATCH_AFTER_S = 1.0  # most calls end sooner: only then is it worth watching whether the client is still there
 _UPLOAD_WATCH_S = 0.1  # how long a function may wait for its client and keep others from their turn
+_NO_HEAD = "the response head is not valid in HTTP, or it exceeds the limits"
 _NULL_RESULT = Answer(200, [(b"content-type", b"application/json")], b"{}")
 
 
@@ -61,15 +63,22 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_body_task", "_call", "_channel_ids", "_client", "_content", "_deadline", "_done", "_endpoint", "_engine",
-        "_error", "_gone", "_held_bytes", "_loop", "_match", "_null_until", "_request", "_response", "_result",
-        "_settings", "_slots", "_streams", "_timer", "_wakeup",
+        "_answer", "_body", "_body_task", "_call", "_channel_ids", "_client", "_content", "_deadline", "_done", "_elsewhere",
+        "_endpoint", "_engine", "_error", "_gone", "_held_bytes", "_json", "_loop", "_match", "_null_until", "_request",
+        "_response", "_result", "_settings", "_slots", "_streams", "_timer", "_wakeup",
     )  # fmt: skip
 
     def __init__(
-        self, engine: Engine, settings: Settings, request: Request, match: Match[Endpoint], client: Client
+        self,
+        engine: Engine,
+        settings: Settings,
+        request: Request,
+        match: Match[Endpoint],
+        client: Client,
+        elsewhere: Elsewhere,
     ) -> None:
         self._engine = engine
+        self._elsewhere = elsewhere
         self._settings = settings
         self._request = request
         self._match = match
@@ -82,6 +91,7 @@ class Exchange:
         self._wakeup = Wakeup(self._loop)
         self._channel_ids: tuple[str, ...] = ()  # of the request, of the response
         self._content: bytes | None = b""  # of the request; None: it is not read as a whole
+        self._json = b"null"  # what handlers get of it
         self._body: RequestBody | None = None  # once the function reads it
         self._body_task: asyncio.Task[None] | None = None
         self._gone = False  # the client
@@ -91,6 +101,7 @@ class Exchange:
         self._call: Invocation | None = None
         self._done = False  # the handler's call, with:
         self._result: bytes | None = None
+        self._answer: Answer | None = None  # of a large result
         self._error: InvocationError | None = None
         self._streams = False  # the head of a streamed response was sent
 
@@ -113,7 +124,11 @@ class Exchange:
             return too_large()
         except BodyEvicted:
             return unavailable("Too many request bodies at once")
-        self._held_bytes = len(self._content)
+        self._held_bytes = size = len(self._content)
+        if size > LARGE_BYTES:
+            self._json = self._content if await self._elsewhere.ask(judged, self._content) else b"null"
+        elif size:
+            self._json = json_or_null(self._content)
         return None
 
     def take_slot(self) -> bool:
@@ -209,7 +224,7 @@ class Exchange:
         if self._error is not None:
             self._failures.of_function(self._endpoint.binding.function_id, self._error)
         elif not self._done:  # its failure would still be one, though nobody can be told any more (03 weak 12)
-            self._call, self._content = None, b""
+            self._call, self._content, self._json = None, b"", b"null"
         await client.end()
 
     async def _outcome(self) -> None:
@@ -252,14 +267,14 @@ class Exchange:
         self._settings.bodies.release(self._held_bytes)
 
     def _request_object(self, request_ref: ChannelRef | None, response_ref: ChannelRef | None) -> bytes:
-        request, route, content = self._request, self._match.route, self._content
+        request, route = self._request, self._match.route
         return request_object(
             api_path=route.api_path,
             method=request.method,
             path_params=self._match.path_params,
             query=request.query,
             headers=request.headers,
-            body=json_or_null(content) if content else b"null",
+            body=self._json,
             request_ref=request_ref,
             response_ref=response_ref,
         )
@@ -315,17 +330,26 @@ class Exchange:
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
         if self._call is None and self._streams and error is not None:
             self._failures.of_function(self._endpoint.binding.function_id, error)
-        self._done = True
-        self._result = result
         self._error = error
+        if result is not None and len(result) > LARGE_BYTES:
+            self._elsewhere.do(answer_parts, result, self._made, answer_from)
+            return
+        self._result = result
+        self._done = True
+        self._wakeup.wake()
+
+    def _made(self, answer: Answer | None) -> None:
+        """Out of a large result."""
+        self._answer = answer or internal_error(_NO_HEAD)
+        self._done = True
         self._wakeup.wake()
 
     def _buffered(self) -> Answer | None:
         """The answer that the handler's result is; None while a writer may still come, or is at work."""
+        if self._answer is not None:
+            return self._answer
         if self._result is not None:
-            return answer_of(self._result) or internal_error(
-                "the response head is not valid in HTTP, or it exceeds the limits"
-            )
+            return answer_of(self._result) or internal_error(_NO_HEAD)
         now = self._loop.time()
         if self._null_until is None:
             self._null_until = min(self._deadline, now + NULL_GRACE_S)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from iii.protocol.json_text import nests_deeper_than
-from iii.protocol.limits import MIB, NESTING_LEVELS
+from iii.protocol.limits import KIB, MIB, NESTING_LEVELS
 
-COMPACT_BYTES = MIB  # larger texts are sent as they came: more than that is noticed by all other requests
+LARGE_BYTES = 512 * KIB  # a larger text is read by another process: it may take 30 ms a MiB, while all others wait
+COMPACT_BYTES = MIB  # larger texts are sent as they came
 _NULL = b"null"
 _decode = msgspec.json.decode
 
@@ -22,6 +23,11 @@ def json_or_null(content: bytes) -> bytes:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _NULL
     return content
+
+
+def judged(content: bytes) -> list[bytes]:
+    """For another process: nothing if `json_or_null` says null."""
+    return [] if json_or_null(content) is _NULL else [b""]
 
 
 def compact(text: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +40,21 @@ def answer_of(result: bytes) -> Answer | None:
     None: a status 1xx, nested too deeply, or a head past the limits.
     """
     return _answer(result, b"{}")
+
+
+def answer_parts(result: bytes) -> list[bytes]:
+    """`answer_of` for another process: status and headers, then the body; nothing for None."""
+    answer = answer_of(result)
+    return [] if answer is None else [msgspec.msgpack.encode((answer.status, answer.headers)), bytes(answer.body)]
+
+
+def answer_from(parts: Sequence[bytes | bytearray]) -> Answer | None:
+    """What `answer_parts` tells."""
+    if not parts:
+        return None
+    head, body = parts
+    status, headers = msgspec.msgpack.decode(head, type=tuple[int, list[tuple[bytes, bytes]]])
+    return Answer(status, headers, body)
 
 
 def answer_of_middleware(response: bytes) -> Answer | None:
