@@ -15,7 +15,7 @@ columns:
   METHOD     what the route answers
   PATH       as it was registered
   FUNCTION   that is called
-  WORKER     who serves the function; - if nobody does, and requests fail"""
+  WORKER     worker that serves the function; - without one, and requests fail"""
 
 
 def build_parser() -> Parser:

@@ -205,7 +205,7 @@ class RegistrationBuffer:
     def _grace_ended(self) -> None:
         self._grace_timer = None
         logger.warning(
-            "A connection did not announce itself within %g s: it stays in namespace %s", self._grace_s, self.namespace
+            "A connection did not announce itself within %g s: its namespace is %s", self._grace_s, self.namespace
         )
         self.settle(self.namespace)
 

@@ -103,7 +103,9 @@ class Router:
         namespace = invocation.namespace or DEFAULT_NAMESPACE
         if invocation.waiter is None:
             logger.warning(
-                "Function %s not found in namespace %s; nobody waits for the answer", invocation.function_id, namespace
+                "Function %s not found in namespace %s: call without an answer dropped",
+                invocation.function_id,
+                namespace,
             )
             return
         if invocation.caller is None:  # engine-made calls: without period and hint (I8)

@@ -465,7 +465,10 @@ class Session:
                 return
             if declared is not None and declared != namespace:
                 logger.warning(
-                    "Worker %s declared namespace %s too late: it stays in %s", self.label, declared, namespace
+                    "Worker %s declared namespace %s too late: its namespace is still %s",
+                    self.label,
+                    declared,
+                    namespace,
                 )
             self._take_name(namespace, info.name)
             self.info = info

@@ -211,7 +211,9 @@ class ChannelWriter(ChannelEnd):
                     await socket.wait()
         except TimeoutError:
             socket.abort()
-            raise ChannelError(f"channel {self.ref.channel_id}: nobody took all of it within {CLOSE_S:g} s") from None
+            raise ChannelError(
+                f"channel {self.ref.channel_id}: the reader did not take all of it within {CLOSE_S:g} s"
+            ) from None
 
     async def _send(self, kind: WSMsgType, data: bytes) -> None:
         socket = await self._open()

@@ -69,7 +69,7 @@ class Inbound:
             message = self._decode(data)
             if type(message) is InvocationResult:  # first: nearly all traffic
                 if not self._pending.complete(message.invocation_id, message):
-                    logger.debug("Nobody waits for the result of %s any more", message.invocation_id)
+                    logger.debug("Result of %s dropped: its caller no longer waits", message.invocation_id)
                 return
             if type(message) is InvokeFunction:
                 self._executor.execute(message)

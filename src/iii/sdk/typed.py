@@ -113,7 +113,7 @@ class _Msgspec:
             if model_version(each):
                 self._inner[each] = _Pydantic(each) if model_version(each) == 2 else _Pydantic1(each)
             elif not is_scalar_class(each):
-                raise TypeError(f"{each} is no type that says how")
+                raise TypeError(f"{each} is not a type that says how")
         self._decode = msgspec.json.Decoder(hint, dec_hook=self._hook).decode
         self.is_scalar = _is_scalar(described)
 

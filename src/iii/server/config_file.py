@@ -55,7 +55,7 @@ workers:
         config: {{store_method: file_based, file_path: ./data}}
       queue_configs:
         default: {{concurrency: 10, max_retries: 3}}   # your own queues beside it; type: fifo keeps order
-  - name: iii-pubsub              # messages to whoever subscribes
+  - name: iii-pubsub              # messages to all current subscribers
   - name: iii-cron                # functions called on a schedule
   - name: iii-observability       # log output of the engine
     config:

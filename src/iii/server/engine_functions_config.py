@@ -14,5 +14,5 @@ class EngineFunctionsConfig(Struct, frozen=True, kw_only=True):
     ] = "legacy"
     channel_ttl_seconds: Annotated[
         Annotated[int, Meta(ge=1)],
-        Meta(description="How long a channel lasts with an end that nobody has taken, in seconds."),
+        Meta(description="How long a channel lasts with an end that no worker has opened, in seconds."),
     ] = int(CHANNEL_TTL_S)

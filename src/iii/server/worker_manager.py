@@ -66,8 +66,8 @@ class WorkerManager(Module):
         await self.listener.open()
         if not is_loopback(self.listener.host):
             logger.warning(
-                "Whoever reaches %s can call everything: the listener has no access control. "
-                "Set host: 127.0.0.1, or let a firewall choose who gets there.",
+                "Worker port %s open to other machines without access control: every client that reaches it can call everything. "
+                "Set host: 127.0.0.1, or restrict access with a firewall.",
                 self.listener.address,
             )
 

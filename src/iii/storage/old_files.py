@@ -36,7 +36,7 @@ def archived_text(data: bytes) -> str:
     """The text of an archive of one: its last eight bytes hold it, or say where it is. Raises ValueError."""
     root = len(data) - _ROOT_BYTES
     if root < 0:
-        raise ValueError(f"{len(data)} bytes are no archive")
+        raise ValueError(f"{len(data)} bytes are too few for an archive")
     if data[root] & 0xC0 != 0x80:
         return data[root:].split(b"\xff", 1)[0].decode()
     word = int.from_bytes(data[root : root + 4], "little")

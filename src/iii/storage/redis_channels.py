@@ -129,7 +129,7 @@ class RedisChannels:
                             pipeline.publish(name, message)
                         answers = await pipeline.execute(raise_on_error=False)
                 except (RedisError, OSError) as error:
-                    logger.error("Cannot publish to Redis: %s; trying again", error)
+                    logger.error("Cannot publish to Redis: %s; retrying in %g s", error, wait_s)
                     self._refuse(f"Cannot publish to Redis: {error}")
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
@@ -139,7 +139,7 @@ class RedisChannels:
                         name, _, told = self._waiting.popleft()
                         refused = str(answer) if isinstance(answer, Exception) else None
                         if refused is not None:
-                            logger.error("Redis does not take a message for %s: %s", name, refused)
+                            logger.error("Message for %s refused by Redis: %s", name, refused)
                         if told is not None:
                             told(refused)
             self._filled.clear()
@@ -153,7 +153,7 @@ class RedisChannels:
                     await self._subscribe_all(channel)
                     self._channel = channel
                     if subscribed.is_set():
-                        logger.warning("Redis is there again: messages may have been missed")
+                        logger.warning("Reconnected to Redis: messages may have been missed")
                         self._missed()
                     subscribed.set()
                     wait_s = _FIRST_WAIT_S
@@ -168,7 +168,7 @@ class RedisChannels:
                             self._tell(message["channel"].decode("utf-8", "replace"), message["data"])
                         asked = message is None
             except (RedisError, OSError, TimeoutError) as error:
-                logger.error("Redis channels lost: %s; connecting again", error)
+                logger.error("Connection of Redis channels lost: %s; reconnecting in %g s", error, wait_s)
             finally:
                 self._channel = None
             await asyncio.sleep(wait_s)

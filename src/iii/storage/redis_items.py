@@ -89,7 +89,7 @@ class RedisItems:
             try:
                 await waiting.popleft()()
             except Exception:
-                logger.exception("What waited for Redis failed")
+                logger.exception("Deferred work on Redis failed")
         del self._turns[turn]
 
     async def _change(self, group: Group, key: str, how: How) -> Changed:
@@ -157,7 +157,7 @@ class RedisItems:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("What waited for Redis failed", exc_info=error)
+            logger.error("Deferred work on Redis failed", exc_info=error)
 
 
 def _is_json(value: bytes) -> bool:

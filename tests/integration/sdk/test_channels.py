@@ -222,7 +222,7 @@ async def test_a_close_that_nobody_takes_has_an_end(
     await until(lambda: kept.full)
     pushing.cancel()
     await asyncio.wait([pushing])
-    with pytest.raises(iii.ChannelError, match=r"nobody took all of it within 0\.05 s"):
+    with pytest.raises(iii.ChannelError, match=r"the reader did not take all of it within 0\.05 s"):
         await channel.writer.close()
     kept.leave()
 

@@ -75,8 +75,8 @@ class RegisteredTriggerDetail(Struct):
     namespace: str
     worker_name: str
     config: Raw
-    trigger: Annotated[TriggerTypeDetail | None, Meta(description="Its type; null when nobody provides it.")]
-    function: Annotated[FunctionDetail | None, Meta(description="Its target; null when nobody serves it.")]
+    trigger: Annotated[TriggerTypeDetail | None, Meta(description="Its type; null without a provider.")]
+    function: Annotated[FunctionDetail | None, Meta(description="Its target; null without an owner.")]
     metadata: Raw | UnsetType = UNSET
     state: State = UNSET
 

@@ -27,7 +27,7 @@ class CorsConfig(Struct, frozen=True, kw_only=True):
     allowed_methods: Annotated[
         tuple[Annotated[str, Meta(pattern=rf"^{_TOKEN}\Z")], ...],
         Meta(
-            description="Methods that a preflight is told, as written; empty: all.",
+            description="Methods that a preflight lists, as written; empty: all.",
             extra={"form": "a method such as `GET`"},
         ),
     ] = ()

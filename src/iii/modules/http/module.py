@@ -63,7 +63,9 @@ class Http(Module):
             self._servers.append(server)
         logger.info("HTTP ready", extra={"fields": {"routes are served at": f"http://{self.address}"}})
         if not is_loopback(self.config.host):
-            logger.info("Whoever reaches %s can call what is bound to a route", self.address)
+            logger.info(
+                "HTTP port %s open to other machines: every client that reaches it can call the routes", self.address
+            )
 
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `DRAIN_S` and a little, whatever clients do."""

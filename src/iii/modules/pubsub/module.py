@@ -137,7 +137,7 @@ class PubSub(Module):
         try:
             msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            logger.error("A message of topic %s is no JSON and dropped", topic)
+            logger.error("Message of topic %s dropped: it is not valid JSON", topic)
             return
         self._deliver(topic, data, NO_TRACE)
 

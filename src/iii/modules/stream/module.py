@@ -111,7 +111,10 @@ class Streams(Module):
         await self.server.start()
         logger.info("Streams ready", extra={"fields": {"clients connect to": f"ws://{self.server.address}"}})
         if not is_loopback(self.config.host) and self.config.auth_function is None:
-            logger.info("Whoever reaches %s can follow every stream (no auth_function)", self.server.address)
+            logger.info(
+                "Stream port %s open to other machines without auth_function: every client that reaches it can follow every stream",
+                self.server.address,
+            )
 
     async def stop(self) -> None:
         """Close the port, then the store."""
@@ -240,7 +243,7 @@ class Streams(Module):
     def _heard(self, channel: str, text: bytes) -> None:
         event = read_envelope(text)
         if event is None:
-            logger.warning("A message of %s is no event and ignored", channel)
+            logger.warning("Message of %s ignored: it is not a stream event", channel)
         else:
             self._hub.publish(event)
 

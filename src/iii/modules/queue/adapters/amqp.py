@@ -88,7 +88,7 @@ class Delivery:
         try:
             await how()
         except _errors():
-            logger.debug("What became of a message could not be told: it comes again")
+            logger.debug("RabbitMQ message could not be acknowledged: the broker redelivers it")
         self._settled(self)
 
 
@@ -162,7 +162,9 @@ class Tap:
                 text = str(error) or type(error).__name__
                 if text != self._said:  # once, not at each try
                     self._said = text
-                    logger.warning("RabbitMQ queue %s cannot be consumed: %s; trying again", self.queue, text)
+                    logger.warning(
+                        "RabbitMQ queue %s cannot be consumed: %s; retrying in %g s", self.queue, text, wait_s
+                    )
             self.tried.set()
             if not self._ended:
                 await asyncio.sleep(wait_s)
@@ -200,7 +202,7 @@ class Tap:
             if not channel.is_closed:
                 await channel.close()
         if gone and not self._ended:
-            logger.warning("RabbitMQ queue %s is not consumed any more; beginning anew", self.queue)
+            logger.warning("RabbitMQ queue %s lost its consumer; consuming it again", self.queue)
 
     async def _stir(self) -> None:
         self._stirred.clear()
@@ -212,7 +214,7 @@ class Tap:
         try:
             self._heard(delivery)
         except Exception:
-            logger.exception("A message of RabbitMQ queue %s could not be handled", self.queue)
+            logger.exception("Message of RabbitMQ queue %s could not be handled", self.queue)
             await delivery.reject()
 
     def _settled(self, delivery: Delivery) -> None:
@@ -396,7 +398,7 @@ class Broker:
     async def _keep(self, lost: asyncio.Event) -> None:
         while True:
             await lost.wait()
-            logger.error("RabbitMQ at %s: the connection is lost; connecting again", self._shown)
+            logger.error("RabbitMQ connection to %s lost; reconnecting", self._shown)
             connection, self._connection, self._publisher = self._connection, None, None
             if connection is not None and not connection.is_closed:
                 await connection.close()
@@ -406,11 +408,11 @@ class Broker:
                     lost = await self._connect()
                 except _failures() as error:
                     text = str(error) or type(error).__name__
-                    logger.warning("RabbitMQ at %s: %s; trying again", self._shown, text)
+                    logger.warning("RabbitMQ connection to %s failed: %s; retrying in %g s", self._shown, text, wait_s)
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
                 else:
-                    logger.info("RabbitMQ at %s is there again", self._shown)
+                    logger.info("Reconnected to RabbitMQ at %s", self._shown)
                     break
 
     @property

@@ -264,7 +264,10 @@ class BuiltinAdapter:
 
     def _end(self, place: Place) -> None:
         """A destination as `delivery` was before: what waits there goes to whoever subscribes now."""
-        logger.warning("Topic %s is delivered in another way than before: its subscribers begin anew", place.name)
+        logger.warning(
+            "Delivery of topic %s changed: its subscriptions were removed, and its messages wait for new ones",
+            place.name,
+        )
         place.subscribed = False
         self.store.save_place(place, None, _noted)
         if place.kind == "destination":
@@ -338,7 +341,9 @@ class BuiltinAdapter:
                 logger.info("Topic %s: %s messages that were kept go to %s", place.name, moved, place.function_id)
                 destination.consumer.filled()
             elif error is not None and not self.store.database.closed:
-                logger.error("Topic %s: its subscriber cannot be noted: %s; trying again", place.name, error)
+                logger.error(
+                    "Subscriber of topic %s cannot be stored: %s; retrying in %g s", place.name, error, _AGAIN_S
+                )
                 clock = self._engine.clock
                 clock.call_at(clock.now() + _AGAIN_S, lambda: self._save(destination, takes_held))
 
@@ -474,7 +479,7 @@ class BuiltinAdapter:
 
 def _noted(moved: int | None, error: StoreError | None) -> None:
     if error is not None:
-        logger.error("Subscribers of before cannot be ended: %s; the next start tries again", error)
+        logger.error("Old subscriptions cannot be removed: %s; the next start does it", error)
 
 
 def _triggers(destination: _Destination) -> list[tuple[Subscription | None, int]]:

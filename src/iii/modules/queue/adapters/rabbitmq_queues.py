@@ -136,7 +136,7 @@ class NamedQueues:
         headers, body = delivery.message.headers, delivery.message.body
         function_id = headers.get("function_id")
         if not isinstance(function_id, str) or not is_json(body):
-            logger.error("Queue %s: a message that is no job goes to the dead letters", name)
+            logger.error("Message of queue %s moved to the dead-letter queue: it is not a job", name)
             self._runs.settle(delivery, delivery.reject())
             return
         config = self._queues[name].config

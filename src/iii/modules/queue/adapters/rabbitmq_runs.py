@@ -134,7 +134,7 @@ class Runs:
             try:
                 await work
             except Exception:
-                logger.exception("RabbitMQ: what became of a message could not be told; it comes again")
+                logger.exception("RabbitMQ message could not be acknowledged: it is redelivered")
                 await asyncio.sleep(AGAIN_S)
                 await delivery.give_back()
 

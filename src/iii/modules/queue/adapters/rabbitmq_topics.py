@@ -259,7 +259,7 @@ class Topics:
             return
         job = topic_job(delivery.message)
         if job is None:
-            logger.error("Topic %s: a message that is no job is dropped", subscription.topic)
+            logger.error("Message of topic %s dropped: it is not a job", subscription.topic)
             self._runs.settle(delivery, delivery.reject())
             return
         find, function_id, namespace = self._engine.functions.find, subscription.function_id, subscription.namespace

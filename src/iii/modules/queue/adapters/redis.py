@@ -127,7 +127,7 @@ class RedisAdapter:
 
     def _heard(self, topic: str, message: bytes) -> None:
         if not is_json(message):  # all of it: the rest of what begins well would go into the worker's frame
-            logger.error("A message of topic %s is no JSON and dropped", topic)
+            logger.error("Message of topic %s dropped: it is not valid JSON", topic)
             return
         trace, data = _Trace(), message
         try:

@@ -1,0 +1,46 @@
+"""Texts for operators and users use the words they search for: the forms that WORDS.md rules out are nowhere in them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import iii
+
+SOURCE = Path(iii.__file__).parent
+DOCS = SOURCE.parents[1] / "docs"
+FORBIDDEN = re.compile(
+    r"(?<!there )\b(?:is|are) no (?!longer)|\bnobody\b|\bwhoever\b|\banew\b|\bis there again\b|\bwhat waited\b|\bwhat became\b|"
+    r"\bof before\b|\bis told\b|\blike it was\b|\bis of none\b|: it stays\b|; (?:trying|connecting) again\b",
+    re.IGNORECASE,
+)
+
+
+def texts(path: Path) -> Iterator[ast.Constant]:
+    """The strings of a module, docstrings left out: those are for readers of the code."""
+    tree = ast.parse(path.read_text())
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
+            yield node
+
+
+def test_no_text_of_the_program_has_a_forbidden_form() -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}:{text.lineno}: {text.value!r}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for text in texts(path)
+        if FORBIDDEN.search(str(text.value))
+    ]
+    assert found == []
+
+
+def test_no_guide_has_a_forbidden_form() -> None:
+    found = [
+        f"{path.relative_to(DOCS)}:{number}: {line}"
+        for folder in ("how-to", "tutorial", "explanation")
+        for path in sorted((DOCS / folder).glob("*.md"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+    assert found == []
