@@ -260,6 +260,14 @@ class Database:
         """
         self._submit(Write(None, together, what, done, size))
 
+    def rebuild_indices(self, done: Callable[[bool], None]) -> None:
+        """A read met damage: build all indexes again if that was not tried yet; `done` gets whether they are new."""
+        if self._writer.rebuilt is None:
+            self._writer.suspect = True
+        self.write(
+            lambda connection: None, lambda _, error: done(bool(error is None and self._writer.rebuilt)), slow=True
+        )
+
     def _submit(self, write: Write) -> None:
         if self.closed:
             write.done(None, StoreError(CLOSED))
@@ -291,7 +299,7 @@ class Database:
         on_loop = sum(write.size for write in batch) <= _ON_LOOP_BYTES and not any(write.slow for write in batch)
         if on_loop:
             self._writer.write(batch)
-            if self._sync_by_kernel(batch):
+            if not self._writer.suspect and self._sync_by_kernel(batch):
                 return
         self._batches.put((batch, on_loop))
 
@@ -402,6 +410,8 @@ class Database:
             try:
                 if not written:
                     self._writer.write(batch)
+                if self._writer.suspect:
+                    self._writer.mend(batch)
                 self._persist(batch)
             except BaseException as error:
                 self._lost(f"fsync failed: {str(error) or type(error).__name__}")

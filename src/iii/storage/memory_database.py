@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from iii.net.start_failure import StartFailure
@@ -65,6 +65,9 @@ class MemoryDatabase:
 
     def write_together(self, together: Together, what: Any, done: Done, size: int = 0) -> None:
         self.write(lambda connection: together(connection, [what])[0], done, size)
+
+    def rebuild_indices(self, done: Callable[[bool], None]) -> None:
+        done(False)  # memory has no damaged pages
 
 
 def _failure(failure: Exception) -> StoreError:

@@ -50,3 +50,6 @@ class Transactions(Protocol):
 
         Between two `write`s the kinds may change places among each other; each keeps its own order.
         """
+
+    def rebuild_indices(self, done: Callable[[bool], None]) -> None:
+        """A read met damage: build all indexes again if that was not tried yet; `done` gets whether they are new."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from iii.storage.damage import is_damage, rebuild_indices
 from iii.storage.items import StoreError
 from iii.storage.transactions import Done, Together, Work
 
@@ -37,13 +38,20 @@ class Write:
 
 
 class Writer:
-    """The one connection that writes; used by one thread at a time."""
+    """The one connection that writes; used by one thread at a time.
+
+    Attributes:
+        suspect: damage was met, which may be that of an index: `mend` is to be called, on a thread that may take seconds.
+        rebuilt: whether all indexes are new since then; None: not tried yet.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, rolled_back: Callable[[], None]) -> None:
         self.connection = connection
         self._path = path
         self._rolled_back = rolled_back
         self._failing = False
+        self.suspect = False
+        self.rebuilt: bool | None = None
 
     def write(self, batch: list[Write]) -> None:
         """Each has its result or its error then. Raises nothing."""
@@ -56,6 +64,29 @@ class Writer:
             logger.exception("Writes of store %s failed", self._path)
             for write in batch:
                 write.fail(StoreError(f"unexpected {type(error).__name__}: {error}"))
+
+    def mend(self, batch: list[Write]) -> None:
+        """Build indexes again, once, then repeat what met damage of that batch. Raises nothing."""
+        self.suspect = False
+        if self.rebuilt is None:
+            try:
+                rebuild_indices(self.connection)
+                self.rebuilt = True
+                logger.warning(
+                    "Indexes of store %s were rebuilt: a page of an index is damaged; stop the engine and use "
+                    "`iii store salvage` when you can",
+                    self._path,
+                )
+            except Exception as error:
+                self.rebuilt = False
+                logger.error(
+                    "Indexes of store %s cannot be rebuilt, as its rows are damaged too: %s", self._path, error
+                )
+            self._rolled_back()
+        for write in batch if self.rebuilt else ():
+            if write.error is not None and is_damage(write.error.__cause__):
+                write.result, write.error = None, None
+                self._try([write])
 
     def _try(self, batch: list[Write]) -> bool:
         """One transaction. False: it was rolled back, and a lone write has its error."""
@@ -71,8 +102,10 @@ class Writer:
             except sqlite3.Error:
                 logger.exception("Writes of store %s could not be rolled back", self._path)
             self._rolled_back()
+            self.suspect = self.suspect or (self.rebuilt is None and is_damage(error))
             if len(batch) == 1:
-                batch[0].result, batch[0].error = None, self.failure(error)
+                batch[0].result = None
+                batch[0].error = StoreError.of(error) if self.suspect else self.failure(error)  # `mend` tells the rest
             return False
         if self._failing:
             self._failing = False

@@ -23,6 +23,7 @@ from iii.net.start_failure import StartFailure
 from tests.memory_engine import MemoryEngine
 
 JOBS = 120
+MANY = 600
 PAGE_BYTES = 4096
 ROWS_ON_A_PAGE = 40
 DEADLINE_S = 20.0
@@ -41,13 +42,22 @@ class LoopClock:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with waiting and delayed jobs, some of them due."""
-    path = tmp_path_factory.mktemp("whole") / "store.db"
+    return written(tmp_path_factory.mktemp("whole") / "store.db", JOBS)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with indexes of several pages."""
+    return written(tmp_path_factory.mktemp("large") / "store.db", MANY)
+
+
+def written(path: Path, jobs: int) -> Path:
     database = sqlite3.connect(path, isolation_level=None)
     for migration in MIGRATIONS:
         database.executescript(migration)
     database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     database.execute("INSERT INTO queues VALUES (1, 'queue', 'q', '', '', 0, NULL)")
-    for number in range(JOBS):
+    for number in range(jobs):
         delayed = number % 4 == 3
         database.execute(
             "INSERT INTO jobs (seq, queue, rank, ready_at, grp, id, function_id, created_at, data) "
@@ -83,6 +93,66 @@ class House:
             await asyncio.sleep(0.005)
 
 
+def index_pages(path: Path, index: str) -> list[int]:
+    """All pages of one b-tree (sqlite.org/fileformat.html), the root first, counted from 0."""
+    with sqlite3.connect(path) as database:
+        (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+    database.close()
+    content = path.read_bytes()
+    found = [root - 1]
+    for page in found:
+        begin = page * PAGE_BYTES
+        if content[begin] == 2:  # an inner one
+            cells = int.from_bytes(content[begin + 3 : begin + 5], "big")
+            for cell in range(cells):
+                at = begin + int.from_bytes(content[begin + 12 + 2 * cell :][:2], "big")
+                found.append(int.from_bytes(content[at : at + 4], "big") - 1)
+            found.append(int.from_bytes(content[begin + 8 : begin + 12], "big") - 1)
+    return found
+
+
+def harm(path: Path, page: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(page * PAGE_BYTES)
+        file.write(bytes((97 * number + page) % 251 for number in range(PAGE_BYTES)))
+
+
+@pytest.mark.parametrize("kind", ["standard", "fifo"])
+@pytest.mark.parametrize("index", ["delayed", "waiting", "grouped"])
+async def test_P16_a_bad_page_of_an_index_costs_no_job(
+    large: Path, tmp_path: Path, index: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Delayed jobs of a queue did not run any more, with one line in the log (durable S2)."""
+    caplog.set_level(logging.WARNING)
+    for page in index_pages(large, index):
+        caplog.clear()
+        folder = tmp_path / f"page-{page}"
+        (folder / "queue").mkdir(parents=True)
+        shutil.copy(large, folder / "queue" / "store.db")
+        harm(folder / "queue" / "store.db", page)
+        await _run_all(House(folder, {"concurrency": 20, **(FIFO if kind == "fifo" else {})}))
+        assert caplog.text.count("were rebuilt") == 1, page
+        assert "passed over" not in caplog.text, page
+        assert len(caplog.records) <= 3, [record.getMessage() for record in caplog.records]
+
+
+async def _run_all(house: House) -> None:
+    """All jobs of the store, and one more."""
+    await house.queue.start()
+    try:
+        house.worker.register("f")
+        await house.until(lambda: len(house.seen) == MANY)
+        answer = house.worker.start_call("f", {"number": MANY, "group": 1}, action={"type": "enqueue", "queue": "q"})
+        await house.until(lambda: MANY in house.seen)
+        assert "error" not in (house.worker.answer_to(answer) or {})
+    finally:
+        await house.queue.quiet()
+        await house.queue.stop()
+
+
+FIFO = {"type": "fifo", "message_group_field": "group", "parallel_groups": True}
+
+
 def pages() -> list[int]:
     """All of them but the first, which is the file's header."""
     return list(range(1, 24))
@@ -100,13 +170,8 @@ async def test_durable_s2_one_bad_page_stops_no_queue(
     count = damaged.stat().st_size // PAGE_BYTES
     if page >= count:
         return
-    content = bytearray(damaged.read_bytes())
-    content[page * PAGE_BYTES : (page + 1) * PAGE_BYTES] = bytes(
-        (97 * number + page) % 251 for number in range(PAGE_BYTES)
-    )
-    damaged.write_bytes(content)
-    fifo = {"type": "fifo", "message_group_field": "group", "parallel_groups": True}
-    house = House(tmp_path, {"concurrency": 5, **(fifo if kind == "fifo" else {})})
+    harm(damaged, page)
+    house = House(tmp_path, {"concurrency": 5, **(FIFO if kind == "fifo" else {})})
     try:
         await house.queue.start()
     except StartFailure:  # the damage is where everything begins

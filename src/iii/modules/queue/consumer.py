@@ -15,9 +15,10 @@ from iii.modules.queue.head import START, Head, Verdict
 from iii.modules.queue.job import Failure, Job, retry_delay_ms
 from iii.modules.queue.page_turns import PageTurns
 from iii.modules.queue.store import Accepted, JobStore, Place
-from iii.modules.queue.waiting import Key, is_damage
+from iii.modules.queue.waiting import Key
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Consumer:
         self._delays = Delays(store, place, label, self._alarms, self._due)
         self._unreadable: set[int] = set()  # rows of the store (`seq`)
         self._told_unreadable = 0  # how many of them
+        self._asked_to_rebuild = False  # indexes of the store
         self._head = self._new_head()
         self._running: dict[int, _Run] = {}
         self._unsettled = 0  # what became of them is not in the store yet
@@ -218,8 +220,16 @@ class Consumer:
             logger.error("Jobs of %s cannot be read: %s; retrying in %g s", self.label, error, again_s)
         finally:
             self._pumping = False
+            if self._head.damaged and not self._asked_to_rebuild:
+                self._asked_to_rebuild = True
+                self._store.database.rebuild_indices(self._rebuilt)
             if len(self._unreadable) > self._told_unreadable:
                 self._tell_unreadable()
+
+    def _rebuilt(self, done: bool) -> None:
+        """Jobs were taken as their rows lie in the store; from now on in their order again."""
+        if done and not self._stopping:
+            self.begin_anew()
 
     def _tell_unreadable(self) -> None:
         known, self._told_unreadable = self._told_unreadable, len(self._unreadable)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from iii.modules.queue.alarms import Alarms
 from iii.modules.queue.job import Job
 from iii.modules.queue.store import JobStore, Place
-from iii.modules.queue.waiting import is_damage
+from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Delays:
         self._due = due
         self._stuck: set[int] = set()  # rows that cannot be written
         self._at_once = _DUE_AT_ONCE  # fewer where the store is damaged, until the row is found
-        self._damaged = False  # the index of delayed jobs: no retry would help (P16)
+        self._damaged = False  # the index of delayed jobs, which is built again once (P16)
 
     def start(self) -> None:
         """Wait for the first of those that are there."""
@@ -87,6 +87,13 @@ class Delays:
             logger.error("Delayed jobs of %s cannot be read: %s; retrying in %g s", self._label, error, again_s)
         elif not self._damaged:
             self._damaged = True
+            self._store.database.rebuild_indices(lambda done: self._rebuilt(done, error))
+
+    def _rebuilt(self, done: bool, error: Exception | None) -> None:
+        if done:
+            self._damaged = False
+            self.start()
+        elif not self._store.database.closed:
             logger.error(
                 "Delayed jobs of %s cannot be read, as the store is damaged: %s; restore a backup, or repair the store",
                 self._label,

@@ -17,7 +17,8 @@ from enum import Enum
 from typing import TypeAlias
 
 from iii.modules.queue.job import Job
-from iii.modules.queue.waiting import Key, Waiting, is_damage, target_name
+from iii.modules.queue.waiting import Key, Waiting, target_name
+from iii.storage.damage import is_damage
 
 Target: TypeAlias = tuple[str, str] | None
 
@@ -65,6 +66,7 @@ class Head:
             str, Target
         ] = {}  # names of groups or targets that were passed over since something could run
         self._walked: int | None = None  # the next row, where the store is damaged
+        self.damaged = False  # an index perhaps: the order of jobs is not certain
         self._unreadable = unreadable
         self.caught_up = False  # nothing waits beyond the cursor
         self.stalled = False  # nor would it help to read what does
@@ -77,6 +79,7 @@ class Head:
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
+                self.damaged = True
 
     def take(self, judge: Callable[[Job], Verdict]) -> Job | None:
         """The next job that may run; it is out until `settled`.
@@ -200,6 +203,7 @@ class Head:
             if not is_damage(error) or self._walked is not None:
                 raise
             self._walked = 0
+            self.damaged = True
         self._farthest = max(self._farthest, self._cursor)
         return True
 

@@ -16,7 +16,8 @@ import msgspec
 from iii.modules.queue.job import MAX_DELAY_MS, DeadLetter, Failure, Job, NewJob, shortened
 from iii.modules.queue.letters import BEGINNING_BYTES, Page
 from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.waiting import INLINE_BYTES, JOB, Key, Waiting, is_damage
+from iii.modules.queue.waiting import INLINE_BYTES, JOB, Key, Waiting
+from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
 from iii.storage.transactions import Transactions, Work
 
@@ -150,6 +151,8 @@ class JobStore:
         await self.database.open()
         try:
             self._read_all()
+            for place in list(self.places.values()):
+                await self._bound_pauses(place)
         except sqlite3.Error as error:
             await self.database.close()
             raise self.database.refused(error) from None
@@ -165,17 +168,29 @@ class JobStore:
             place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
             self._note(place)
             self._last_place = max(self._last_place, place.id)
-        self._bound_pauses()
 
-    def _bound_pauses(self) -> None:
+    async def _bound_pauses(self, place: Place) -> None:
         """No job waits longer than its whole pause because the clock was set back while the engine was down (P15)."""
         now_ms = self.time.now_ms()
         latest = now_ms + MAX_DELAY_MS
-        for place in self.places.values():
-            row = self.database.reader.execute(_LATEST, (latest, now_ms, place.id)).fetchone()
+        for _ in range(2):
+            try:
+                row = self.database.reader.execute(_LATEST, (latest, now_ms, place.id)).fetchone()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                if await self._indices_rebuilt():
+                    continue
+                return  # what is damaged is passed over when it is due (P16)
             if row is not None and row[0]:
                 values = (now_ms, MAX_DELAY_MS, place.id, now_ms, now_ms, latest)
                 self.database.write(partial(_execute, _BOUND, values), _ignored, slow=True)
+            return
+
+    async def _indices_rebuilt(self) -> bool:
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.database.rebuild_indices(told.set_result)
+        return await told
 
     async def close(self) -> None:
         await self.database.close()

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from iii.modules.queue.job import Job
+from iii.storage.damage import is_damage
 from iii.storage.transactions import Transactions
 
 Key: TypeAlias = tuple[int, int]
@@ -169,10 +170,3 @@ class Waiting:
 def target_name(namespace: str | None, function_id: str) -> str:
     """As `skip` knows it."""
     return function_id if namespace is None else f"{namespace}\x1f{function_id}"
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Whether it will fail in the same way for ever, unlike a disk that is full or busy."""
-    name = getattr(error, "sqlite_errorname", "")
-    undecodable = isinstance(error, sqlite3.OperationalError) and "decode" in str(error).lower() and not name
-    return isinstance(error, sqlite3.Error) and (name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or undecodable)
