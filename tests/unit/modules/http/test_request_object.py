@@ -1,13 +1,14 @@
 """What functions are told of a request (03 A5, A9.3)."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from iii.engine.channels import ChannelRef
 from iii.modules.http.headers import header_map
-from iii.modules.http.json_body import json_or_null
+from iii.modules.http.json_body import LARGE_BYTES, json_or_null
 from iii.modules.http.query import query_params
 from iii.modules.http.request_object import middleware_input, request_object
 from iii.protocol.media_types import is_json
@@ -125,6 +126,21 @@ def test_03_check_18_json_is_passed_on_as_it_is(content: bytes) -> None:
 )
 def test_03_check_19_anything_else_is_null(content: bytes) -> None:
     assert json_or_null(content) == b"null"
+
+
+@pytest.mark.parametrize("end", [b"[]]", b"[]", b"[}]", b"'']"])
+@pytest.mark.parametrize("item", [b"[],", b'{"a":{}},', b'"",', b"0,", b"[" * 400 + b"]" * 400 + b","])
+def test_kind_2_no_objects_are_made_of_a_body(item: bytes, end: bytes) -> None:
+    """Half a MiB of `[],` took 40 ms, of values nested 400 deep 80 ms; a look through takes 2 ms."""
+    content = b"[" + item * (LARGE_BYTES // len(item)) + end
+    tracemalloc.start()
+    try:
+        found = json_or_null(content)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == (content if end == b"[]]" else b"null")
+    assert most < 4 * len(content)
 
 
 def test_a_request_is_encoded_with_any_json_body() -> None:
