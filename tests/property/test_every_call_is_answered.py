@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -261,6 +262,29 @@ def test_core_4_every_binding_is_answered_whatever_its_provider_raises(
     result = worker_message_decoder().decode(answer)
     assert isinstance(result, TriggerRegistrationResult)
     assert msgspec.json.decode(result.error, type=ErrorBody).code
+
+
+@pytest.mark.parametrize("make", AWAITABLES)
+def test_core_4_every_binding_is_answered_whatever_its_provider_awaits(make: Callable[[], Any]) -> None:
+    class Provider(iii.TriggerHandler):
+        def register_trigger(self, config: iii.TriggerConfig) -> Any:
+            return make()
+
+        def unregister_trigger(self, config: iii.TriggerConfig) -> None: ...
+
+    class AsyncProvider(Provider):
+        async def register_trigger(self, config: iii.TriggerConfig) -> None:
+            await make()
+
+    async def bind() -> list[bytes]:
+        client = Client(asyncio.get_running_loop())
+        for number, provider in enumerate((Provider(), AsyncProvider())):
+            client.registrations.trigger_types[f"t{number}"] = TriggerType(b"", provider)
+            client.inbound.receive(msgspec.json.encode(RegisterTrigger(f"b{number}", f"t{number}", "f")))
+        return await client.answers(2)
+
+    answers = [worker_message_decoder().decode(each) for each in asyncio.run(bind())]
+    assert {each.id for each in answers if isinstance(each, TriggerRegistrationResult)} == {"b0", "b1"}
 
 
 def test_bugs_3_what_is_cancelled_before_it_began_is_answered() -> None:
