@@ -32,6 +32,8 @@ ANSWER_S = 60.0  # a process that takes longer for 64 MiB does not run
 IDLE_S = 60.0  # then the process ends
 _LANE_BYTES = 8 * MIB  # smaller texts do not wait behind larger ones
 _PIPE_BYTES = 1 * MIB
+WAITING_BYTES = 1024 * MIB  # of texts whose senders may have gone: further ones are refused
+_STOPPING = "the engine is stopping"
 
 
 class Elsewhere:
@@ -39,6 +41,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self._small, self._large = _Lane(), _Lane()
+        self._waiting_bytes = 0
 
     def do(
         self,
@@ -46,14 +49,28 @@ class Elsewhere:
         data: bytes,
         done: Callable[[Any], None],
         finish: Callable[[Parts], Any] = lambda parts: parts,
+        refuse: Callable[[str], Any] | None = None,
     ) -> None:
         """Call `done` on the running loop with what `finish` makes of `work(data)`. Of one lane's size in order.
 
         Args:
             finish: called on a thread, and raises nothing.
+            refuse: makes of a reason what `done` gets where the text is not worked on: two processes have died over it, no
+                thread can be started, or 1 GiB waits. Without it the engine does the work itself, whatever that costs.
         """
-        lane = self._small if len(data) <= _LANE_BYTES else self._large
-        lane.put(_Task(asyncio.get_running_loop(), work, data, done, finish))
+        loop, size = asyncio.get_running_loop(), len(data)
+
+        def told(result: Any) -> None:
+            self._waiting_bytes -= size
+            done(result)
+
+        lane = self._small if size <= _LANE_BYTES else self._large
+        task = _Task(loop, work, data, told, finish, refuse)
+        self._waiting_bytes += size
+        if refuse is not None and self._waiting_bytes > WAITING_BYTES:
+            loop.call_soon(told, refuse(f"{WAITING_BYTES // MIB} MiB of other large messages are waiting"))
+        elif not lane.put(task):
+            loop.call_soon(lambda: told(task.without_process("the engine cannot start a thread")))
 
     async def ask(self, work: Work, data: bytes) -> Parts:
         """As `do`, for coroutines."""
@@ -68,7 +85,7 @@ class Elsewhere:
         return await told
 
     def close(self) -> None:
-        """What waits is not done any more."""
+        """What waits is refused, or not done any more where it cannot be."""
         self._small.close()
         self._large.close()
 
@@ -79,10 +96,18 @@ class _Task(NamedTuple):
     data: bytes
     done: Callable[[Any], None]
     finish: Callable[[Parts], Any]
+    refuse: Callable[[str], Any] | None
+
+    def without_process(self, why: str) -> Any:
+        return self.finish(list(self.work(self.data))) if self.refuse is None else self.refuse(why)
 
 
 class _Broken(Exception):
     """The process does not do what it is there for."""
+
+
+class _NotStarted(Exception):
+    """There is none, such as without free descriptors."""
 
 
 class _Lane:
@@ -92,14 +117,29 @@ class _Lane:
         self._waiting: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
-    def put(self, task: _Task) -> None:
-        self._waiting.put(task)
+    def put(self, task: _Task) -> bool:
+        """False: there is no thread for it, and none can be started."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="iii elsewhere", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._serve, name="iii elsewhere", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
+        self._waiting.put(task)
+        return True
 
     def close(self) -> None:
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.kill()  # the thread notices
+        with contextlib.suppress(queue.Empty):
+            while task := self._waiting.get_nowait():
+                if task.refuse is not None:
+                    task.done(task.refuse(_STOPPING))
         self._waiting.put(None)
 
     def _serve(self) -> None:
@@ -112,25 +152,36 @@ class _Lane:
             if task is None:
                 self._end_process()
                 return
-            result = self._result(task)
+            try:
+                result = self._result(task)
+            except Exception as error:  # such as MemoryError; who waits for `done` would wait without end
+                logger.exception("Large text dropped: the engine could not read it")
+                result = None if task.refuse is None else task.refuse(f"the engine could not read it: {error}")
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 task.loop.call_soon_threadsafe(task.done, result)
             del task, result
 
     def _result(self, task: _Task) -> Any:
-        try:
-            return task.finish(self._ask(task))
-        except Exception as error:  # whatever the process said or did
-            self._end_process()
-            logger.warning(
-                "Text of %d bytes read by the engine itself: the process for that failed: %s", len(task.data), error
-            )
-            return task.finish(list(task.work(task.data)))
+        for _ in range(2):  # one that was killed says nothing against the text
+            try:
+                return task.finish(self._ask(task))
+            except _NotStarted as error:
+                logger.warning("Text of %d bytes read by the engine itself: %s", len(task.data), error)
+                return task.finish(list(task.work(task.data)))
+            except Exception as error:  # whatever the process said or did
+                self._end_process()
+                if self._closed and task.refuse is not None:
+                    return task.refuse(_STOPPING)
+                logger.warning("Text of %d bytes not read: the process for that failed: %s", len(task.data), error)
+        return task.without_process("two processes failed to read it")
 
     def _ask(self, task: _Task) -> Parts:
-        """Raises OSError, ValueError or _Broken."""
+        """Raises OSError, ValueError, _Broken or _NotStarted."""
         if self._process is None:
-            self._process = _started()
+            try:
+                self._process = _started()
+            except OSError as error:
+                raise _NotStarted(f"the process for that could not be started: {error}") from None
         deadline = time.monotonic() + ANSWER_S
         for part in (f"{task.work.__module__}:{task.work.__qualname__}".encode(), task.data):
             self._write(len(part).to_bytes(HEAD_BYTES, "big"), deadline)

@@ -1,8 +1,10 @@
 """The process that works on large texts: names of functions and texts on standard input, results on standard output (Elsewhere)."""
 
 import importlib
+import os
 import signal
 import sys
+from typing import IO
 
 HEAD_BYTES = 8  # the size of what follows, or how many parts
 FAILED = 2**64 - 1  # instead of how many: why follows
@@ -11,10 +13,19 @@ FAILED = 2**64 - 1  # instead of how many: why follows
 def main() -> None:
     """Serve until the engine closes the pipe, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to obey
-    asked, told = sys.stdin.buffer, sys.stdout.buffer
+    try:
+        _serve(sys.stdin.buffer, sys.stdout.buffer)
+    except (BrokenPipeError, EOFError):  # it has gone in the middle
+        os._exit(0)
 
+
+def _serve(asked: IO[bytes], told: IO[bytes]) -> None:
     def read() -> bytes:
-        return asked.read(int.from_bytes(asked.read(HEAD_BYTES), "big"))
+        size = int.from_bytes(asked.read(HEAD_BYTES), "big")
+        data = asked.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
 
     def write_number(number: int) -> None:
         told.write(number.to_bytes(HEAD_BYTES, "big"))

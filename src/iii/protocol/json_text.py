@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Self
 
 import msgspec
+from msgspec import Raw
 
 from iii.protocol.limits import KIB, MENDED_BYTES, MIB
 
@@ -181,19 +182,27 @@ class Named(msgspec.Struct):
 TEXTS = ("type", "invocation_id", "function_id", "id", "trigger_type")
 
 
-class _Sent(msgspec.Struct):
-    """The same members as they came, of any type."""
+_NOTHING = Raw(b"null")
 
-    type: object = None
-    invocation_id: object = None
-    function_id: object = None
-    id: object = None
-    trigger_type: object = None
-    action: object = None
+
+class _Sent(msgspec.Struct):
+    """The same members as they came, of any type: no objects are made of what should be a text."""
+
+    type: Raw = _NOTHING
+    invocation_id: Raw = _NOTHING
+    function_id: Raw = _NOTHING
+    id: Raw = _NOTHING
+    trigger_type: Raw = _NOTHING
+    action: Raw = _NOTHING
+
+
+class _Action(msgspec.Struct):
+    type: str = ""
 
 
 _sent = msgspec.json.Decoder(_Sent)
 _string = msgspec.json.Decoder(str)
+_action = msgspec.json.Decoder(_Action)
 _DECODED_BYTES = 4 * MIB  # larger ones are read at both ends only
 _SKIPPED_LEVELS = 5_000  # some 1 MB of stack
 _END_BYTES = 64 * KIB
@@ -211,26 +220,46 @@ def names_of(data: bytes, at_leisure: bool = False) -> Named:
         at_leisure: no event loop waits: a text of any size may be decoded.
     """
     if at_leisure or len(data) <= _DECODED_BYTES:
-        recursion_limit = sys.getrecursionlimit()
-        try:
-            sys.setrecursionlimit(
-                max(recursion_limit, _SKIPPED_LEVELS)
-            )  # Python 3.11 counts the decoder's levels by it
-            sent = _sent.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
-        else:
-            named = Named.of(sent)
-            named.void = isinstance(sent.action, dict) and sent.action.get("type") == "void"
-            return named
-        finally:
-            sys.setrecursionlimit(recursion_limit)
+        sent = _sent_members(data)
+        if sent is None and (mended := mend_json(data)) is not data:
+            sent = _sent_members(mended)
+        if sent is not None:
+            texts = {name: _text(getattr(sent, name)) for name in TEXTS}
+            return Named(**texts, void=_is_void(sent.action))
     found = Named()
     _take_members(found, data[:_END_BYTES])
     last = _LAST_MEMBERS.search(data[-_END_BYTES:])
     if last is not None:
         _take_members(found, last[0])
     return found
+
+
+def _sent_members(data: bytes) -> _Sent | None:
+    recursion_limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(max(recursion_limit, _SKIPPED_LEVELS))  # Python 3.11 counts the decoder's levels by it
+        return _sent.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    finally:
+        sys.setrecursionlimit(recursion_limit)
+
+
+def _text(sent: Raw) -> str | None:
+    """The text, if it is one that identifies."""
+    if not 0 < memoryview(sent).nbytes - 2 <= NAMED_BYTES:
+        return None
+    try:
+        return _string.decode(sent)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _is_void(action: Raw) -> bool:
+    try:
+        return _action.decode(action).type == "void"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _take_members(found: Named, text: bytes) -> None:

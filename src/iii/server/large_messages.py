@@ -9,6 +9,7 @@ import msgspec
 
 from iii.net.elsewhere import Elsewhere, Parts
 from iii.protocol.codec import Undecodable, worker_message_decoder
+from iii.protocol.json_text import names_of
 from iii.protocol.large_message import Reading, put_together, take_apart
 
 Done = Callable[[Any], None]  # called on the loop with the message, or with Undecodable
@@ -30,10 +31,13 @@ class LargeMessages:
             except Undecodable as error:
                 return error
 
-        self._elsewhere.do(apart, data, done, finish)
+        def refuse(why: str) -> Undecodable:
+            return Undecodable.of(f"message not read: {why}", names_of(data))
+
+        self._elsewhere.do(apart, data, done, finish, refuse)
 
     def close(self) -> None:
-        """What waits is not read any more."""
+        """What waits is refused."""
         self._elsewhere.close()
 
 

@@ -3,11 +3,16 @@
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import psutil
 import pytest
 
+from iii.net import elsewhere
+from iii.net.elsewhere_process import HEAD_BYTES
 from iii.protocol.codec import Undecodable
 from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB
 from iii.protocol.messages import InvokeFunction
@@ -108,14 +113,6 @@ async def test_the_loop_goes_on_meanwhile() -> None:
 async def test_a_reading_process_that_dies_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     reader = LargeMessages()
 
-    def readers() -> list[psutil.Process]:
-        found = []
-        for each in psutil.Process().children():
-            with contextlib.suppress(psutil.Error):  # it ends meanwhile
-                if "iii.net.elsewhere_process" in each.cmdline() and each.status() != psutil.STATUS_ZOMBIE:
-                    found.append(each)
-        return found
-
     async def read(data: bytes) -> object:
         done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         reader.read(data, done.set_result)
@@ -130,3 +127,107 @@ async def test_a_reading_process_that_dies_costs_nothing(caplog: pytest.LogCaptu
     assert isinstance(await read(call(b"[" * LARGE)), Undecodable)  # by the next one
     reader.close()
     await until(lambda: not readers(), 30)
+
+
+def readers() -> list[psutil.Process]:
+    found = []
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it ends meanwhile
+            if "iii.net.elsewhere_process" in each.cmdline() and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+    return found
+
+
+async def outcomes(reader: LargeMessages, *messages: bytes) -> list[object]:
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[object]] = []
+    for data in messages:
+        waiting.append(done := loop.create_future())
+        reader.read(data, done.set_result)
+    async with asyncio.timeout(60):
+        return list(await asyncio.gather(*waiting))
+
+
+async def test_a_message_that_kills_its_readers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes, not the engine; what it names is answered."""
+    starts: list[list[str]] = []
+    real = subprocess.Popen
+
+    def dying(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        starts.append(command)
+        return real([sys.executable, "-c", "import sys; sys.stdin.buffer.read(100)"], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", dying)
+    reader = LargeMessages()
+    (refused,) = await outcomes(reader, call(json.dumps("x" * LARGE).encode(), 7))
+    assert isinstance(refused, Undecodable)
+    assert refused.invocation_id == "00000000-0000-4000-8000-000000000007"
+    assert len(starts) == 2
+    monkeypatch.setattr(subprocess, "Popen", real)
+    (message,) = await outcomes(reader, call(json.dumps("x" * LARGE).encode()))
+    assert isinstance(message, InvokeFunction)
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(24, "Too many open files"), MemoryError(), RuntimeError("can't start new thread")]
+)
+async def test_every_message_is_told_of_whatever_cannot_be_started(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    if isinstance(error, RuntimeError):
+        monkeypatch.setattr(threading.Thread, "start", fail)
+    else:
+        monkeypatch.setattr(subprocess, "Popen", fail)
+    reader = LargeMessages()
+    data = call(json.dumps("x" * LARGE).encode())
+    results = await outcomes(reader, data, data)
+    assert [type(each) for each in results] == [InvokeFunction if isinstance(error, OSError) else Undecodable] * 2
+    monkeypatch.undo()
+    assert isinstance((await outcomes(reader, data))[0], InvokeFunction)
+    reader.close()
+
+
+async def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = call(json.dumps("x" * LARGE).encode(), 5)
+    monkeypatch.setattr(elsewhere, "WAITING_BYTES", 2 * len(data))
+    reader = LargeMessages()
+    *read, refused = await outcomes(reader, data, data, data)
+    assert [type(each) for each in read] == [InvokeFunction] * 2
+    assert isinstance(refused, Undecodable)
+    assert refused.invocation_id == "00000000-0000-4000-8000-000000000005"
+    assert isinstance((await outcomes(reader, data))[0], InvokeFunction)  # there is room again
+    reader.close()
+
+
+async def test_who_waits_is_told_when_the_engine_stops(caplog: pytest.LogCaptureFixture) -> None:
+    reader, results = LargeMessages(), list[object]()
+    for _ in range(5):
+        reader.read(call(b"[" + b"[[[[[[[[[[]]]]]]]]]]," * (MIB // 3) + b"1]"), results.append)
+    await until(readers, 30)
+    reader.close()
+    await until(lambda: len(results) == 5, 30)
+    await until(lambda: not readers(), 30)
+    assert not caplog.records
+
+
+async def test_a_reader_whose_engine_has_gone_says_nothing() -> None:
+    """`kill -9` of the engine in the middle of a large message."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "iii.net.elsewhere_process",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    data = call(json.dumps("x" * LARGE).encode())
+    for part in (b"iii.server.large_messages:apart", data):
+        process.stdin.write(len(part).to_bytes(HEAD_BYTES, "big") + part)
+    process.stdin.write((100).to_bytes(HEAD_BYTES, "big") + b"half")
+    process.stdin.close()
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # nobody reads its answers
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        assert await process.stderr.read() == b""
+        assert await process.wait() == 0
