@@ -66,6 +66,7 @@ class _Life:
         self.hooked = False
         self.main: FrameType | None = None
         self.terminated = False  # by SIGTERM
+        self.waits = False  # after the main program, for workers; an exception ends that
         self.code = 0  # to end with, where it is not the interpreter's
 
 
@@ -120,8 +121,8 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
     code = 0 if any(each.serves for each in running) or any(each.serves for each in _life.open) else SIGTERM_CODE
     if running:
         running[0].loop.call_soon_threadsafe(_exit, code)
-    else:
-        _exit(code)
+    elif _life.waits or _life.main is None or not _ran_to_its_end(_life.main):
+        _exit(code)  # else the interpreter is on its way to `_serve_on`, where nothing may be raised
 
 
 def _exit(code: int) -> None:
@@ -134,6 +135,8 @@ def _serve_on() -> None:
     while _life.open:
         worker = next(iter(_life.open))
         try:
+            _life.waits = True
+            leaving = leaving or _life.terminated
             if not leaving:
                 worker.end_if_failed()
                 worker.join()

@@ -366,3 +366,35 @@ def start_with(program: str, *arguments: str) -> "subprocess.Popen[str]":
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+
+
+@pytest.mark.parametrize("where", ["before it looks", "while it looks"])
+def test_sigterm_between_the_end_of_main_and_the_wait_for_workers_says_nothing(
+    where: str, engine: FakeEngine, start: Start
+) -> None:
+    process = start(
+        f"""
+        import os, signal, threading
+        from iii.sdk import process_end
+
+        def told() -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        look = process_end._ran_to_its_end
+        asked = []
+
+        def look_and_tell(main: object) -> bool:
+            if not asked:  # the handler of the signal asks as well
+                asked.append(True)
+                told()
+            return look(main)
+
+        if {where!r} == "while it looks":
+            process_end._ran_to_its_end = look_and_tell
+        else:
+            threading._register_atexit(told)  # called before those that were registered earlier
+        """
+    )
+    engine.connection().message("registerfunction", id="pooled")
+    told, complaints = process.communicate(timeout=DEADLINE_S)
+    assert (told, complaints, process.returncode) == ("", "", 0)
