@@ -296,12 +296,20 @@ def _why(socket: _ChannelSocket) -> str:
     return reason or f"closed with {code}"
 
 
-def materialized(value: Any, door: ChannelDoor) -> Any:
-    """The value with an end in the place of every reference in it (08 §14.4)."""
+def reference_of(value: Any) -> StreamChannelRef | None:
+    """The reference that a value is."""
     if isinstance(value, dict):
         channel_id, access_key, direction = value.get("channel_id"), value.get("access_key"), value.get("direction")
         if isinstance(channel_id, str) and isinstance(access_key, str) and direction in ("read", "write"):
-            return door.end(StreamChannelRef(channel_id, access_key, direction))
+            return StreamChannelRef(channel_id, access_key, direction)
+    return None
+
+
+def materialized(value: Any, door: ChannelDoor) -> Any:
+    """The value with an end in the place of every reference in it (08 §14.4)."""
+    if (reference := reference_of(value)) is not None:
+        return door.end(reference)
+    if isinstance(value, dict):
         return {key: materialized(each, door) for key, each in value.items()}
     if isinstance(value, list):
         return [materialized(each, door) for each in value]

@@ -9,7 +9,7 @@ from msgspec import Raw
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk.annotations import NOTHING, Hints, read_plain
-from iii.sdk.channels import ChannelDoor, ChannelEnd, materialized
+from iii.sdk.channels import ChannelDoor, ChannelEnd, materialized, reference_of
 from iii.sdk.typed import declares_more_than_json, payload_reader
 
 
@@ -86,6 +86,13 @@ def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:
 
     def read(raw: bytes) -> Any:
         value = read_plain(raw)
-        return materialized(value, door) if b'"channel_id"' in bytes(raw) else value
+        references = bytes(raw).count(b'"channel_id"')
+        if not references:
+            return value
+        if isinstance(value, dict):
+            ends = {key: each for key, each in value.items() if reference_of(each) is not None}
+            if len(ends) == references:  # as in requests over HTTP, whose bodies may have millions of values
+                return value | materialized(ends, door)
+        return materialized(value, door)
 
     return read

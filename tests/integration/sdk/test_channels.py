@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,7 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.net.framing import PING, control_frame
 from iii.sdk.channels import ChannelDoor, materialized
+from iii.sdk.handlers import plain_with_channels
 from iii.sdk.refs import StreamChannelRef
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
@@ -256,3 +258,19 @@ def test_08_s14_4_what_is_a_reference() -> None:
     assert isinstance(materialized({"a": [ref]}, door)["a"][0], iii.ChannelWriter)
     for other in ({**ref, "direction": "both"}, {**ref, "channel_id": 1}, {"channel_id": "i"}, "x", None):
         assert materialized(other, door) == other
+
+
+def test_08_s14_4_only_what_may_hold_a_reference_is_walked_through() -> None:
+    """A request over HTTP has two beside its body; a body of millions of values cost seconds of the handlers' loop."""
+    read = plain_with_channels(ChannelDoor("ws://h", {}))
+    ref = {"channel_id": "i", "access_key": "k", "direction": "write"}
+    request: Any = {"body": {"a": [[]]}, "response": ref, "request_body": {**ref, "direction": "read"}}
+    found = read(json.dumps(request).encode())
+    assert isinstance(found["response"], iii.ChannelWriter)
+    assert isinstance(found["request_body"], iii.ChannelReader)
+    assert found["body"] == {"a": [[]]}
+    request["body"]["a"].append(ref)
+    found = read(json.dumps(request).encode())
+    assert isinstance(found["body"]["a"][1], iii.ChannelWriter)
+    assert isinstance(found["response"], iii.ChannelWriter)
+    assert isinstance(read(json.dumps(ref).encode()), iii.ChannelWriter)
