@@ -14,7 +14,7 @@ _DESCRIPTION = """\
 Lists the schedules that are registered, the next one first.
 
 columns:
-  NEXT         the next three times, in UTC; - if none comes any more, or this command cannot tell
+  NEXT (UTC)   the next three times; - if none comes any more, or this command cannot tell
   EXPRESSION   as registered
   TIMEZONE     that it is meant in
   FUNCTION     that is called"""
@@ -59,9 +59,9 @@ def run(arguments: list[str]) -> int:
         print(json_text(schedules))
     elif schedules:
         print_table(
-            ["NEXT", "EXPRESSION", "TIMEZONE", "FUNCTION"],
+            ["NEXT (UTC)", "EXPRESSION", "TIMEZONE", "FUNCTION"],
             [
-                [", ".join(each["next"]) or "-", each["expression"], each["timezone"], each["function"]]
+                [", ".join(map(_shown, each["next"])) or "-", each["expression"], each["timezone"], each["function"]]
                 for each in schedules
             ],
         )
@@ -89,7 +89,7 @@ def _schedules(triggers: list[dict[str, Any]], now: datetime, *, quartz: bool) -
 
 
 def _next(expression: str, zone: str, now: datetime, quartz: bool) -> list[str]:
-    """None for a schedule of a worker's own type of that name, which may mean something else."""
+    """RFC 3339; none for a schedule of a worker's own type of that name, which may mean something else."""
     from zoneinfo import ZoneInfo
 
     from iii.protocol.cron_expression import Expression, InvalidExpression
@@ -98,4 +98,8 @@ def _next(expression: str, zone: str, now: datetime, quartz: bool) -> list[str]:
         parsed = Expression(expression, ZoneInfo(zone), "quartz" if quartz else "documented")
     except (InvalidExpression, KeyError, ValueError, OSError):
         return []
-    return [each.strftime("%Y-%m-%d %H:%M:%S") for each in parsed.upcoming(now, _NEXT)]
+    return [each.strftime("%Y-%m-%dT%H:%M:%SZ") for each in parsed.upcoming(now, _NEXT)]
+
+
+def _shown(time: str) -> str:
+    return time.removesuffix("Z").replace("T", " ")

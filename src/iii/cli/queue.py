@@ -240,17 +240,21 @@ def _one(address: Address, verb: str, name: str, message_id: str, as_json: bool)
 
     answer = _ask(address, f"iii::queue::{verb}_message", {"queue": name, "message_id": message_id})
     if not answer["redriven"]:
+        _known(address, name)
         return fail(f"there is no dead letter '{message_id}' in '{name}'")
     if as_json:
         print(json_text(answer))
     else:
-        print("It will be tried again." if verb == "redrive" else "It is dropped.")
+        print(
+            f"Dead letter '{message_id}' of '{name}' {'will be tried again' if verb == 'redrive' else 'was dropped'}."
+        )
     return 0
 
 
 def _unsubscribe(address: Address, topic: str, function_id: str, namespace: str) -> int:
     payload = {"topic": topic, "function_id": function_id, "namespace": namespace}
     if not _ask(address, "iii::queue::unsubscribe", payload)["unsubscribed"]:
+        _known(address, topic)
         return fail(f"'{function_id}' has no subscription to '{topic}' that a worker left behind")
     print(f"'{function_id}' gets no more messages of '{topic}'; those that wait for it are kept.")
     return 0

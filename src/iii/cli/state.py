@@ -106,10 +106,17 @@ def _get(address: Address, scope: str, key: str) -> int:
     from iii.cli.output import json_text
 
     value = _ask(address, "state::get", {"scope": scope, "key": key})
-    if value is None and key not in _ask(address, "state::list_keys", {"scope": scope})["keys"]:
+    if value is None and _is_missing(address, scope, key):
         return fail(f"there is no key '{key}' in scope '{scope}'")
     print(json_text(value))
     return 0
+
+
+def _is_missing(address: Address, scope: str, key: str) -> bool:
+    """Whether there is no such key; a stored null is read like one that is missing."""
+    never = "no value, only a question of iii state"  # what is not equal to that stays as it is
+    question = {"scope": scope, "key": key, "expected_value": never, "new_value": never}
+    return bool(_ask(address, "state::compare_and_set", question)["outcome"] == "not_found")
 
 
 def _set(address: Address, scope: str, key: str, text: str) -> int:

@@ -27,10 +27,10 @@ def test_schedules_with_their_next_times(iii: Iii, engine: RunningEngine) -> Non
         rows = json.loads(iii("cron", "list", "--json", "--url", engine.url()).stdout)
         assert [row["function"] for row in rows] == ["tidy", "report", "never"]
         assert [len(row["next"]) for row in rows] == [3, 3, 0]
-        first = datetime.fromisoformat(rows[0]["next"][0]).replace(tzinfo=UTC)
+        first = datetime.fromisoformat(rows[0]["next"][0])  # with its zone
         assert 0 < (first - datetime.now(UTC)).total_seconds() <= 3600
         table = iii("cron", "list", III_URL=engine.url()).stdout.splitlines()
-        assert table[0].split() == ["NEXT", "EXPRESSION", "TIMEZONE", "FUNCTION"]
+        assert table[0].split() == ["NEXT", "(UTC)", "EXPRESSION", "TIMEZONE", "FUNCTION"]
         assert table[3].split() == ["-", "0", "0", "0", "30", "2", "*", "UTC", "never"]
     finally:
         worker.shutdown()

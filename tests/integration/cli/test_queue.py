@@ -70,8 +70,10 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     assert '{"to": "cy"}' in shown[1]
     assert json.loads(iii("queue", "stats", "mails", "--url", engine.url()).stdout)["config"]["max_retries"] == 1
     works[0] = True
-    assert iii("queue", "redrive", "mails", receipts[0], III_URL=engine.url()).stdout == "It will be tried again.\n"
-    assert iii("queue", "discard", "mails", receipts[1], III_URL=engine.url()).stdout == "It is dropped.\n"
+    done = iii("queue", "redrive", "mails", receipts[0], III_URL=engine.url())
+    assert done.stdout == f"Dead letter '{receipts[0]}' of 'mails' will be tried again.\n"
+    done = iii("queue", "discard", "mails", receipts[1], III_URL=engine.url())
+    assert done.stdout == f"Dead letter '{receipts[1]}' of 'mails' was dropped.\n"
     done = iii("queue", "discard", "mails", receipts[1], III_URL=engine.url())
     assert (done.returncode, done.stderr) == (1, f"Error: there is no dead letter '{receipts[1]}' in 'mails'\n")
     done = iii("queue", "redrive", "mails", III_URL=engine.url())
@@ -79,8 +81,8 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     eventually(lambda: sent == [{"to": "ada"}, {"to": "cy"}])
     assert iii("queue", "dlq", "mails", III_URL=engine.url()).stdout == "No dead letters in 'mails'.\n"
     assert iii("queue", "dlq", III_URL=engine.url()).stdout == "No dead letters.\n"
-    for verb in ("stats", "dlq", "redrive"):
-        done = iii("queue", verb, "mail", III_URL=engine.url())
+    for verb, *more in (["stats"], ["dlq"], ["redrive"], ["redrive", "id"], ["discard", "id"], ["unsubscribe", "f"]):
+        done = iii("queue", verb, "mail", *more, III_URL=engine.url())
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "Error: there is no queue or topic 'mail'; did you mean 'mails'?\n"
 

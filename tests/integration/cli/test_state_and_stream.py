@@ -37,6 +37,8 @@ def test_values_are_set_got_and_listed(iii: Iii, engine: RunningEngine) -> None:
     assert state("get", "orders", "8")[1] == '"just text"\n'
     assert state("get", "orders", "9")[:2] == (0, "null\n")
     assert state("get", "orders", "x") == (1, "", "Error: there is no key 'x' in scope 'orders'\n")
+    assert state("get", "nowhere", "x") == (1, "", "Error: there is no key 'x' in scope 'nowhere'\n")
+    assert state("get", "orders", "9")[:2] == (0, "null\n"), "asking changed nothing"
     assert [line.split() for line in state("list")[1].splitlines()] == [["SCOPE"], ["orders"]]
     assert json.loads(state("list", "--json")[1]) == ["orders"]
     assert state("list", "orders")[1].splitlines()[1].split() == ["7", '{"a":', "1}"]
