@@ -66,7 +66,7 @@ class WorkerManager(Module):
         await self.listener.open()
         if not is_loopback(self.listener.host):
             logger.warning(
-                "Worker port %s open to other machines without access control: every client that reaches it can call everything. "
+                "Worker port %s has no access control and is open to other machines: every client that reaches it can call everything. "
                 "Set host: 127.0.0.1, or restrict access with a firewall.",
                 self.listener.address,
             )
