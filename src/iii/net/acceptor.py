@@ -17,6 +17,7 @@ from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
 logger = logging.getLogger(__name__)
 
 _ACCEPTED_AT_ONCE = 100  # then others get a turn of the loop
+_SILENT_S = 1.0  # without a byte; at the limit such a connection makes room for others
 _NOT_OUR_FAULT = (errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EPROTO)
 
 
@@ -106,6 +107,9 @@ class Acceptor:
             logger.warning(
                 "Connections not accepted at %s: %s; retrying each %g s", self.address, why, ACCEPT_ERROR_PAUSE_S
             )
+        silent = sorted((door for door in self._doors if door.silent_s > _SILENT_S), key=lambda door: -door.silent_s)
+        for door in silent[:_ACCEPTED_AT_ONCE]:  # who waits may have something to say
+            door.shut()
         self._loop.remove_reader(bound)
         self._loop.call_later(ACCEPT_ERROR_PAUSE_S, self._resume, bound)
 

@@ -10,6 +10,9 @@ from contextlib import suppress
 
 _ENOUGH = 1_048_576
 _KEPT = 64  # for the files of stores and for connections to other servers; fewer of a low limit
+LEAST = 64  # an engine with few modules; granian would abort the process when it cannot open its own
+HOW_TO_RAISE = "raise it with `ulimit -n`, or LimitNOFILE= of systemd"
+_FOR_WORKERS = 8  # for workers and stream clients, else a start fails
 _TCP_INFO_BACKLOG = 24  # where Linux tells how many connections wait to be accepted (tcpi_unacked)
 
 
@@ -35,13 +38,41 @@ def http_connections() -> int:
 
 def scarce(descriptor: int) -> bool:
     """Whether a port should accept nothing more for now; `descriptor` is any that is open."""
+    return _lowest_free(descriptor) >= _for_workers_below()
+
+
+def shortage() -> str | None:
+    """Why an engine that has started could hardly serve anybody, with the remedy; None if it can."""
+    with open(os.devnull, "rb") as any_file:
+        used = _lowest_free(any_file.fileno()) - 1
+    missing = used + _FOR_WORKERS - _for_workers_below()
+    if missing <= 0:
+        return None
+    enough = next(each for each in range(limit(), _ENOUGH) if used + _FOR_WORKERS <= _for_workers_below(each))
+    return (
+        f"the limit of {limit()} open files is too low: the engine itself has {used}, {_kept(limit())} are kept for stores and "
+        f"{http_connections()} for HTTP connections; it needs {enough} or more; {HOW_TO_RAISE}"
+    )
+
+
+def _lowest_free(descriptor: int) -> int:
+    """The number that the next file gets; the limit if there is none."""
     try:
         lowest_free = os.dup(descriptor)
     except OSError:
-        return True
+        return limit()
     os.close(lowest_free)
-    allowed = limit()
-    return lowest_free >= allowed - max(8, min(_KEPT, allowed // 16)) - http_connections()
+    return lowest_free
+
+
+def _kept(allowed: int) -> int:
+    return max(8, min(_KEPT, allowed // 16))
+
+
+def _for_workers_below(allowed: int | None = None) -> int:
+    """Descriptors from this number on are for stores and the HTTP port."""
+    allowed = limit() if allowed is None else allowed
+    return allowed - _kept(allowed) - max(1, allowed // 4)
 
 
 def waiting(listening: socket.socket) -> int:

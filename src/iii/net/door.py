@@ -58,6 +58,12 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         self._unread = False  # the client does not take its answers
         self._deaf = False  # nothing is read
         self._answers = 0
+        self._made_at = self._loop.time()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the start in which it has not said a byte; 0 if it has."""
+        return 0.0 if self._received or self._answers or self._deciding else self._loop.time() - self._made_at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance

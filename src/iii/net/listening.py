@@ -8,7 +8,7 @@ import logging
 import socket
 from ipaddress import ip_address
 
-from iii.net.occupant import occupant
+from iii.net.occupant import OWN, occupant
 from iii.net.start_failure import StartFailure
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ async def listen(host: str, port: int) -> list[socket.socket]:
     waited for, up to 70 s.
 
     Raises:
-        StartFailure: `address HOST:PORT is already in use…` or `failed to bind to HOST:PORT: …`.
+        StartFailure: `address HOST:PORT is already in use…` or `failed to bind to HOST:PORT: …`, with the key that is to blame.
     """
     loopback = host in _LOOPBACK_HOSTS
     bound: list[socket.socket] = []
@@ -44,7 +44,7 @@ async def listen(host: str, port: int) -> list[socket.socket]:
         for each in bound:
             each.close()
         if isinstance(error, OSError | UnicodeError):
-            raise StartFailure(_bind_failure(host, port, error)) from None
+            raise _bind_failure(host, port, error) from None
         raise
     if port != 0 and loopback:
         bound += _other_loopback(port)
@@ -95,7 +95,8 @@ async def _bound(family: int, address: tuple[object, ...], configured: str) -> s
         shown = f"address {configured} is already in use"
         who = await occupant(family, address)
         if who is not None:
-            raise StartFailure(f"{shown}: {who}; stop it, or set another `port`", ("port",))
+            remedy = "set another `port`" if who is OWN else "stop it, or set another `port`"
+            raise StartFailure(f"{shown}: {who}; {remedy}", ("port",))
         if loop.time() >= give_up_at:
             raise StartFailure(
                 f"{shown}: no process listens there, but an outgoing connection has kept it for {OCCUPIED_S:g} s; "
@@ -130,6 +131,16 @@ def _listening_socket(family: int, address: tuple[object, ...]) -> socket.socket
     return bound
 
 
-def _bind_failure(host: str, port: int, error: Exception) -> str:
+def _bind_failure(host: str, port: int, error: OSError | UnicodeError) -> StartFailure:
+    number = error.errno if isinstance(error, OSError) else None
     reason = error.strerror if isinstance(error, OSError) else None
-    return f"failed to bind to {in_url(host)}:{port}: {reason or error}"
+    shown = f"failed to bind to {in_url(host)}:{port}: {reason or error}"
+    match number:
+        case errno.EACCES:
+            return StartFailure(f"{shown}; set a `port` of 1024 or more, or let the process bind lower ones", ("port",))
+        case errno.EMFILE:
+            return StartFailure(shown)
+        case _:
+            return StartFailure(
+                f"{shown}; set `host` to an address of this machine, or to 0.0.0.0 for all of them", ("host",)
+            )

@@ -9,6 +9,7 @@ import struct
 
 _ANSWER_S = 1.0  # for whatever listens there
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+OWN = "another listener of this engine has it"
 _ENGINE_SAYS = b"This is a WebSocket endpoint"
 
 
@@ -21,7 +22,7 @@ async def occupant(family: int, address: tuple[object, ...]) -> str | None:
     host, port = str(address[0]), int(str(address[1]))
     listening = await asyncio.to_thread(_listening, host, port)
     if os.getpid() in listening:
-        return "another listener of this engine has it"
+        return OWN
     said = await _said_there(family, (_ANY.get(host, host), port))
     if said is None and not listening:
         return None

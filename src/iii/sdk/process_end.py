@@ -17,6 +17,8 @@ import weakref
 from types import FrameType
 from typing import Protocol
 
+from iii.net.system_signals import end_at_once, end_by
+
 logger = logging.getLogger("iii.sdk")
 
 __all__ = ["Native", "Served", "end_by_sigterm", "leave", "serve_on_after_main", "told_to_end"]
@@ -110,13 +112,12 @@ def told_to_end() -> bool:
     return _life.terminated
 
 
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+def _on_sigterm(number: int, _frame: FrameType | None) -> None:
     running = [worker for worker in _life.native if worker.loop.is_running()]
-    if not running and not _life.open:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return
+    if _life.terminated or (not running and not _life.open):  # terminated: a second one, at the same time
+        end_by(number)
     _life.terminated = True
+    end_at_once(signal.SIGTERM)
     # A program that only calls was stopped in the middle of something; one that serves has done what it was asked to
     code = 0 if any(each.serves for each in running) or any(each.serves for each in _life.open) else SIGTERM_CODE
     if running:

@@ -72,6 +72,7 @@ class ModuleEntry(NamedTuple):
         config: its decoded block, an instance of the module class's `Config`.
         place: where it is listed, for messages.
         form: how it was listed; None if the file does not list it.
+        host_from: `--host` or `III_HOST`, if its host is from there.
     """
 
     instance: str
@@ -79,6 +80,7 @@ class ModuleEntry(NamedTuple):
     config: Struct
     place: Place
     form: Form | None
+    host_from: str | None = None
 
 
 class ServerConfig(NamedTuple):
@@ -166,7 +168,8 @@ def _resolve(
     ]
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
-    entries = _with_host(entries, _host_for_all(host, environment))
+    entries = _with_host(entries, *_host_for_all(host, environment))
+    _refuse_one_port_twice(entries)
     entries.sort(key=lambda entry: entry.known is WORKER_MANAGER)  # stable: listeners last, all else as listed
     log_entry = next(entry for entry in entries if entry.known is OBSERVABILITY)
     level = _log_level(log_entry, warnings)
@@ -295,18 +298,51 @@ def _with_port(entries: list[ModuleEntry], port: int, source: str, warnings: lis
     return [moved if entry is old else entry for entry in entries]
 
 
-def _host_for_all(host: str | None, environment: Mapping[str, str]) -> str | None:
-    """The host given once for all listeners (L1); a blank one counts as not given."""
-    return host or environment.get("III_HOST", "").strip() or None
+def _host_for_all(host: str | None, environment: Mapping[str, str]) -> tuple[str | None, str]:
+    """The host given once for all listeners (L1), and where; a blank one counts as not given."""
+    return (host, "--host") if host else (environment.get("III_HOST", "").strip() or None, "III_HOST")
 
 
-def _with_host(entries: list[ModuleEntry], host: str | None) -> list[ModuleEntry]:
+def _with_host(entries: list[ModuleEntry], host: str | None, given_by: str) -> list[ModuleEntry]:
     if host is None:
         return entries
     return [
-        entry._replace(config=msgspec.structs.replace(entry.config, host=host)) if entry.known.listens else entry
+        entry._replace(config=msgspec.structs.replace(entry.config, host=host), host_from=given_by)
+        if entry.known.listens
+        else entry
         for entry in entries
     ]
+
+
+def _refuse_one_port_twice(entries: Iterable[ModuleEntry]) -> None:
+    """Two listeners at one address: the system would only say that the port is in use."""
+    listening: list[ModuleEntry] = []
+    for entry in entries:
+        if not entry.known.listens:
+            continue
+        host, port = _address(entry)
+        for other in listening:
+            if port and port == _address(other)[1] and _overlap(host, _address(other)[0]):
+                raise StartFailure(
+                    f"{entry.place.at('config', 'port')}: port {port} is already given to {other.place.at('config', 'port')}; "
+                    "set another `port` in one of them"
+                )
+        listening.append(entry)
+
+
+def _address(entry: ModuleEntry) -> tuple[str, int]:
+    host, port = entry.config.host, entry.config.port  # type: ignore[attr-defined]
+    return "127.0.0.1" if host == "localhost" else host, port
+
+
+def _overlap(host: str, other: str) -> bool:
+    """Whether one socket at each cannot be (`::` is for IPv6 alone)."""
+    hosts = {host, other}
+    return (
+        host == other
+        or ("0.0.0.0" in hosts and ":" not in host + other)
+        or ("::" in hosts and ":" in host and ":" in other)
+    )
 
 
 def _grace_ms(read: Document, environment: Mapping[str, str]) -> int:

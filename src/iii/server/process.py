@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -15,8 +16,9 @@ from typing import Literal
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.engine.module import Module
-from iii.net.descriptors import limit, raise_limit
+from iii.net.descriptors import HOW_TO_RAISE, LEAST, limit, raise_limit, shortage
 from iii.net.start_failure import StartFailure
+from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS
@@ -48,6 +50,10 @@ def run(config: ServerConfig) -> int:
             "%s", warning, extra={"event": "configuration_questionable"}
         )
     raise_limit()
+    if limit() < LEAST:
+        raise StartFailure(
+            f"the limit of {limit()} open files is too low: the engine needs {LEAST} or more; {HOW_TO_RAISE}"
+        )
     signals = Signals(writer.flush)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -72,6 +78,7 @@ class Signals:
     def __init__(self, before_exit: Callable[[], None]) -> None:
         self._before_exit = before_exit
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived_once = False
         self.stopping = asyncio.Event()
 
     def listen(self) -> None:
@@ -81,8 +88,10 @@ class Signals:
             signal.signal(number, self._arrived)
 
     def _arrived(self, number: int, frame: object) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        if self._arrived_once:  # at the same time as the first one
+            end_by(number)
+        self._arrived_once = True
+        end_at_once(*_SIGNALS)
         limit = threading.Timer(STOP_S + 1, self._exit)  # for a loop that is never free again
         limit.daemon = True
         limit.start()
@@ -165,6 +174,8 @@ class EngineServer:
             self._begun.append(module)
             with _placed(entry):
                 await module.start()
+        if (short := shortage()) is not None:
+            raise StartFailure(short)
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
         told = {
             "version": PACKAGE_VERSION,
@@ -232,12 +243,23 @@ def _placed(entry: ModuleEntry) -> Iterator[None]:
     try:
         yield
     except StartFailure as error:
-        place = entry.place.at("config", *error.key) if error.key else entry.place
-        raise StartFailure(f"{place}: {str(error).removeprefix(f'{entry.known.name}: ')}") from None
+        place = str(entry.place.at("config", *error.key) if error.key else entry.place)
+        if error.key == ("host",) and entry.host_from is not None:
+            place = f"{entry.host_from}: {entry.place.name}"
+        text = str(error).removeprefix(f"{entry.known.name}: ")
+        if os.strerror(errno.EMFILE) in text:  # the reason of whatever could not be opened
+            text = f"{text}; {_more_files()}"
+        raise StartFailure(f"{place}: {text}") from None
     except Exception as error:
         logger.debug("Start of %s failed", entry.instance, exc_info=True)
         reason = error.strerror if isinstance(error, OSError) else None
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:
+            reason = f"{reason}; {_more_files()}"
         raise StartFailure(f"{entry.place}: cannot start: {reason or f'{type(error).__name__}: {error}'}") from None
+
+
+def _more_files() -> str:
+    return f"the limit is {limit()}, {HOW_TO_RAISE}"
 
 
 def _engine_options(config: ServerConfig) -> EngineOptions:

@@ -8,6 +8,7 @@ import pytest
 
 from iii.modules.queue.schema import MIGRATIONS
 from tests.integration.cli.conftest import Iii
+from tests.processes import free_port
 
 
 @pytest.mark.parametrize(
@@ -114,3 +115,39 @@ def test_unreadable_files_are_one_line(iii: Iii, tmp_path: Path) -> None:
         assert done.stderr.startswith("Error: ")
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no such host"])
+@pytest.mark.parametrize("by", ["--host", "III_HOST"])
+def test_L1_a_host_that_cannot_be_bound_is_blamed_on_who_named_it(iii: Iii, tmp_path: Path, host: str, by: str) -> None:
+    (tmp_path / "config.yaml").write_text("workers: [{name: iii-worker-manager, config: {port: 0}}]")
+    done = iii("--host", host) if by == "--host" else iii(III_HOST=host)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"Error: {by}: workers[0] (iii-worker-manager): failed to bind to {host}:0: ")
+    assert "set `host` to an address of this machine" in last
+    assert "config.yaml" not in last
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "twice"),
+    [
+        ("127.0.0.1", "localhost", True), ("0.0.0.0", "127.0.0.1", True), ("127.0.0.1", "127.0.0.2", False), ("::", "::1", True),
+    ],
+)  # fmt: skip
+def test_L2_a_port_that_one_file_gives_twice_is_named_with_both(
+    iii: Iii, tmp_path: Path, first: str, second: str, twice: bool
+) -> None:
+    port = free_port()
+    (tmp_path / "config.yaml").write_text(
+        f"workers:\n- {{name: iii-http, config: {{host: '{first}', port: {port}}}}}\n"
+        f"- name: iii-worker-manager\n  config:\n    host: '{second}'\n    port: {port}\n"
+        "- {name: iii-state, config: {adapter: {name: redis, config: {redis_url: 'redis://127.0.0.1:1'}}}}\n"  # never ready
+    )
+    done = iii()
+    assert done.returncode == 1
+    text = (
+        f"Error: config.yaml:5: workers[1] (iii-worker-manager): port {port} is already given to "
+        "config.yaml:2: workers[0] (iii-http); set another `port` in one of them"
+    )
+    assert (text in done.stderr) is twice

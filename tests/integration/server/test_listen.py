@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from iii.engine.engine import Engine
-from iii.net import listening, occupant
+from iii.net import acceptor, descriptors, listening, occupant
 from iii.net.listening import is_loopback
 from iii.net.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
@@ -85,7 +85,7 @@ async def test_core_5_another_engine_is_recognised(open_listener: Open) -> None:
 
 async def test_core_5_two_listeners_of_one_engine_are_told_apart_from_others(open_listener: Open) -> None:
     port = (await open_listener()).port
-    with pytest.raises(StartFailure, match="another listener of this engine has it"):
+    with pytest.raises(StartFailure, match="another listener of this engine has it; set another `port`"):
         await open_listener(port=port)
 
 
@@ -235,6 +235,59 @@ def test_core_15_out_of_files_every_port_waits_without_spinning_and_files_are_ke
         process.terminate()
         assert process.wait(10) == 0
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # the engine is another process
+@pytest.mark.parametrize("limit", [8, 40, 64, 96, 128, 256, 1024])
+@pytest.mark.parametrize("stores", ["in_memory", "file_based"])
+async def test_01_1_1_an_engine_that_is_ready_serves_whatever_its_limit_of_files(
+    tmp_path: Path, limit: int, stores: str
+) -> None:
+    ports = {name: free_port() for name in ("WORKERS", "STREAMS", "HTTP")}
+    text = FEW_FILES.replace("file_based", stores)
+    for name, port in ports.items():
+        text = text.replace(name, str(port))
+    (tmp_path / "iii.yaml").write_text(text)
+    command = f"ulimit -n {limit}; exec {sys.executable} -m iii.cli -c iii.yaml"
+    engine = LineProcess(["sh", "-c", command], cwd=tmp_path, stderr=subprocess.STDOUT)
+    try:
+        while not (ended := not engine.running) and not any("Engine ready" in line for line in engine.lines()):  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.02)
+        if ended:
+            engine.wait()
+            said = " ".join(engine.lines())
+            assert limit < 128
+            assert "open files" in said
+            assert f"{limit}" in said
+            assert "ulimit -n" in said
+            assert "Traceback" not in said
+            return
+        async with await RawSocket.greeted(ports["WORKERS"]) as worker:
+            assert await worker.answers_ping()
+            async with await RawSocket.connect(ports["HTTP"]) as client:
+                client.write(b"GET /nope HTTP/1.1\r\nHost: h\r\n\r\n")
+                assert (await client.answer())[0] == 404
+    finally:
+        engine.kill()
+
+
+async def test_01_1_1_silent_connections_make_room_for_others(
+    open_listener: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "_SILENT_S", 0.0)
+    monkeypatch.setattr(acceptor, "ACCEPT_ERROR_PAUSE_S", 0.01)
+    listener = await open_listener()
+    monkeypatch.setattr(descriptors, "scarce", lambda descriptor: listener.open_sockets >= 5)
+    async with await RawSocket.connect(listener.port) as half, await RawSocket.greeted(listener.port) as worker:
+        half.write(b"GET /nope")
+        silent = [await RawSocket.connect(listener.port) for _ in range(20)]
+        async with await RawSocket.greeted(listener.port) as last:
+            assert await last.answers_ping()
+        assert await worker.answers_ping()
+        half.write(b" HTTP/1.1\r\n\r\n")
+        assert (await half.answer())[0] == 404
+        for each in silent:
+            each.drop()
 
 
 def test_core_15_the_soft_limit_of_open_files_is_raised_to_the_hard_one() -> None:

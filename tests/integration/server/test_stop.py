@@ -1,6 +1,7 @@
 """Boot and stop of the process (L3, L4, L6, 01 §11, 07 §8.4)."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -219,3 +220,48 @@ async def test_07_3_2_several_entries_are_several_listeners() -> None:
             row = (await first.json())["result"]["worker"]
             assert (row["name"], row["internal"]) == ("iii-worker-manager", True)
             assert row["description"].startswith("WebSocket listener that SDK workers connect to.")
+
+
+@pytest.mark.parametrize("pair", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGTERM)])
+@pytest.mark.parametrize("stopped", [True, False], ids=["at once", "one after the other"])
+def test_core_2_two_signals_leave_no_word_of_a_race(
+    process: EngineProcess, pair: tuple[signal.Signals, ...], stopped: bool
+) -> None:
+    """The interpreter found no handler for one that had arrived before the other one's handler took it away (L4)."""
+    for _ in range(2):
+        process.start()
+        if stopped:
+            process.send_signal(signal.SIGSTOP)  # the interpreter sees both together
+        for number in pair:
+            process.send_signal(number)
+        if stopped:
+            process.send_signal(signal.SIGCONT)
+        assert process.wait() in (0, *(-number for number in pair))
+    assert "race condition" not in process.log()
+    assert "Traceback" not in process.log()
+
+
+WORKER = """\
+import os, iii
+worker = iii.register_worker(os.environ["III_URL"])
+worker.register_function("svc::f", lambda payload: payload)
+os.kill(os.getpid(), 19)
+"""
+
+
+def test_core_2_two_signals_at_a_worker_leave_no_word_of_a_race(process: EngineProcess) -> None:
+    with process:
+        for _ in range(4):
+            with subprocess.Popen(
+                [sys.executable, "-c", WORKER],
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment({"III_URL": process.url}),
+            ) as worker:
+                os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WNOWAIT)
+                worker.terminate()
+                worker.terminate()
+                worker.send_signal(signal.SIGCONT)
+                _, said = worker.communicate(timeout=30)
+            assert worker.returncode in (0, -signal.SIGTERM)
+            assert "race condition" not in said
