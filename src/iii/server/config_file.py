@@ -169,7 +169,6 @@ def _resolve(
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
     entries = _with_host(entries, *_host_for_all(host, environment))
-    _refuse_one_port_twice(entries)
     entries.sort(key=lambda entry: entry.known is WORKER_MANAGER)  # stable: listeners last, all else as listed
     log_entry = next(entry for entry in entries if entry.known is OBSERVABILITY)
     level = _log_level(log_entry, warnings)
@@ -314,8 +313,8 @@ def _with_host(entries: list[ModuleEntry], host: str | None, given_by: str) -> l
     ]
 
 
-def _refuse_one_port_twice(entries: Iterable[ModuleEntry]) -> None:
-    """Two listeners at one address: the system would only say that the port is in use."""
+def refuse_one_port_twice(entries: Iterable[ModuleEntry]) -> None:
+    """Raises StartFailure for two listeners at one address: the system would only say that the port is in use."""
     listening: list[ModuleEntry] = []
     for entry in entries:
         if not entry.known.listens:

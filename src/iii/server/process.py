@@ -23,7 +23,7 @@ from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS
 from iii.server.clock import LoopClock
-from iii.server.config_file import ModuleEntry, ServerConfig
+from iii.server.config_file import ModuleEntry, ServerConfig, refuse_one_port_twice
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.worker_manager import WorkerManager
 
@@ -44,6 +44,7 @@ _GC_NEW_OBJECTS = 10_000
 
 def run(config: ServerConfig) -> int:
     """Run the engine until SIGINT or SIGTERM; the exit code. Raises StartFailure if it cannot start."""
+    refuse_one_port_twice(config.entries)
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
         logging.getLogger("iii.server.config_file").warning(
