@@ -132,15 +132,12 @@ def _listening_socket(family: int, address: tuple[object, ...]) -> socket.socket
 
 
 def _bind_failure(host: str, port: int, error: OSError | UnicodeError) -> StartFailure:
-    number = error.errno if isinstance(error, OSError) else None
     reason = error.strerror if isinstance(error, OSError) else None
     shown = f"failed to bind to {in_url(host)}:{port}: {reason or error}"
-    match number:
-        case errno.EACCES:
-            return StartFailure(f"{shown}; set a `port` of 1024 or more, or let the process bind lower ones", ("port",))
-        case errno.EMFILE:
-            return StartFailure(shown)
-        case _:
-            return StartFailure(
-                f"{shown}; set `host` to an address of this machine, or to 0.0.0.0 for all of them", ("host",)
-            )
+    if isinstance(error, UnicodeError | socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return StartFailure(
+            f"{shown}; set `host` to an address of this machine, or to 0.0.0.0 for all of them", ("host",)
+        )
+    if error.errno == errno.EACCES:
+        return StartFailure(f"{shown}; set a `port` of 1024 or more, or let the process bind lower ones", ("port",))
+    return StartFailure(shown)
