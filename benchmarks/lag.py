@@ -39,6 +39,7 @@ MODULES = """\
       queue_configs:
         hot: {{type: fifo, message_group_field: group, parallel_groups: true, concurrency: 10}}
   - name: iii-cron
+  - name: iii-pubsub
 """
 
 

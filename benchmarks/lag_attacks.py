@@ -42,6 +42,22 @@ def big(data: bytes, times: int = 1) -> Attack:
     return attack
 
 
+def calls(function_id: str, data: bytes) -> Attack:
+    """One call of a function of the engine's own, made before it is measured, and its answer."""
+    mark = invocation_id()
+    text = b'{"type":"invokefunction","function_id":"%b","invocation_id":"%b","data":%b}'
+    frame = text % (function_id.encode(), mark.encode(), data)
+
+    def attack(target: Target) -> None:
+        client = worker(target.port, "caller")
+        client.send([frame])
+        while mark.encode() not in client.messages.get(timeout=ANSWER_S)[:200]:
+            pass
+        client.close()
+
+    return attack
+
+
 def crons(expression: str, full: int) -> Attack:
     def attack(target: Target) -> None:
         client = worker(target.port, "crons")
@@ -177,6 +193,9 @@ SURROGATES = void(b'["' + b"\\ud800" * (10 * MIB) + b'"]')
 BRACKETS = void(b"[" + b'"[","{",' * (7 * MIB) + b"1]")
 STAIRS = void(b"[" + b"[[[[[[[[[[]]]]]]]]]]," * (3 * MIB - 1) + b"1]")
 DEEP = void(b"[" * (60 * MIB))
+STAIR = b"[[[[[[[[[[]]]]]]]]]],"
+WHOLE = b"[" + STAIR * (56 * MIB // len(STAIR)) + b"1]"  # more than a builtin takes
+MOST = b"[" + STAIR * (int(7.9 * MIB) // len(STAIR)) + b"1]"  # as much as it takes
 UNPRINTABLE = '{"type":"invokefunction","function_id":"%s"}'
 
 ATTACKS: dict[str, Attack] = {
@@ -203,6 +222,23 @@ ATTACKS: dict[str, Attack] = {
     "3,000 void calls of 100 KB (core 7)": void_burst,
     "58 MiB to a worker and back (F3)": forward(INTEGERS),
     "58 MiB that name a caller, to a worker": forward(b'{"_caller_worker_id":"x","a":%b}' % INTEGERS),
+    "state::set with a value of 56 MiB": calls("state::set", b'{"scope":"s","key":"k","value":%b}' % WHOLE),
+    "state::set with 56 MiB of lists (F2)": calls("state::set", WHOLE),
+    "state::set with a value of 8 MiB": calls("state::set", b'{"scope":"s","key":"k","value":%b}' % MOST),
+    "state::set with 8 MiB of lists (F2)": calls("state::set", MOST),
+    "state::set with a scope of 8 MiB of lists (F2)": calls("state::set", b'{"scope":%b,"key":"k","value":1}' % MOST),
+    "state::set with an old name and 8 MiB": calls("state::set", b'{"group_id":"s","key":"k","value":%b}' % MOST),
+    "state::set without a scope, with 8 MiB": calls("state::set", b'{"key":"k","value":%b}' % MOST),
+    "state::update with 8 MiB": calls("state::update", b'{"scope":"s","key":"k","ops":%b}' % MOST),
+    "state::compare_and_set with 8 MiB": calls(
+        "state::compare_and_set", b'{"scope":"s","key":"k","expected_value":1,"new_value":%b}' % MOST
+    ),
+    "iii::durable::publish with 8 MiB": calls("iii::durable::publish", b'{"topic":"t","data":%b}' % MOST),
+    "publish with 8 MiB": calls("publish", b'{"topic":"t","data":%b}' % MOST),
+    "engine::register_trigger with 8 MiB": calls(
+        "engine::register_trigger", b'{"trigger_type":"cron","function_id":"f","config":%b}' % MOST
+    ),
+    "engine::workers::register with 8 MiB of lists": calls("engine::workers::register", MOST),
     "mixture: NaN, brackets, types, schedules": mixture(
         big(NAN_LIST), big(BRACKETS), parked_and_types, crons("0 0 9 * * 1", 200)
     ),
