@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
-from iii.engine.builtin import builtin
+from iii.engine.builtin import Later, builtin
 from iii.engine.discovery.function_rows import FunctionDetail, FunctionRow, function_detail, function_row
+from iii.engine.discovery.long_list import LongList
 from iii.engine.discovery.selection import (
     DialectRequest,
     IncludeInternal,
@@ -19,7 +20,7 @@ from iii.engine.discovery.selection import (
     owner_name,
     wanted_dialect,
 )
-from iii.engine.discovery.shape import Shape, fitted, shape_for_call
+from iii.engine.discovery.shape import shape_for_call
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.protocol.errors import InvalidArguments, ItemNotFound
@@ -72,16 +73,25 @@ class FunctionDiscovery:
         self._engine = engine
 
     @builtin(LIST_FUNCTIONS, spec="02 §5.2", waits_for_registrations=True)
-    def list_functions(self, request: FunctionListRequest, invocation: Invocation) -> FunctionList | Raw:
+    def list_functions(self, request: FunctionListRequest, invocation: Invocation) -> FunctionList | Later:
         """List the registered functions."""
-        wanted = wanted_dialect(request, request.prefix, request.worker, request.workers, request.search)
-        shape = shape_for_call(invocation, wanted, self._engine.options.discovery_dialect)
-        functions = self._selected(request)
+        dialect = wanted_dialect(request, request.prefix, request.worker, request.workers, request.search)
+        shape = shape_for_call(invocation, dialect, self._engine.options.discovery_dialect)
+        names = set(request.workers or ())
+        if request.worker is not None:
+            names.add(request.worker)
 
-        def listing(reduced: Shape) -> FunctionList:
-            return FunctionList([function_row(function, reduced) for function in functions])
+        def wanted(function: Function) -> bool:
+            return (
+                (bool(request.include_internal) or not is_hidden(function))
+                and function.id.startswith(request.prefix or "")
+                and (not names or owner_name(function.owner, function.id) in names)
+                and mentions(request.search, function.id, function.description)
+            )
 
-        return fitted(invocation, shape, listing)
+        key = _by_rank(request.search) if request.search else _by_id
+        listing = LongList(list(self._engine.functions), wanted, key, function_row, FunctionList([]))
+        return listing.answer(self._engine.turns, invocation, shape)
 
     @builtin(FUNCTION_INFO, spec="02 §5.3", waits_for_registrations=True)
     def function_info(self, request: FunctionInfoRequest) -> FunctionDetail | FunctionBatch:
@@ -101,21 +111,6 @@ class FunctionDiscovery:
         if len(distinct) > INFO_BATCH_IDS:
             raise InvalidArguments(f"too many function_ids (max {INFO_BATCH_IDS})")
         return FunctionBatch([self._batch_entry(function_id, request.namespace) for function_id in distinct])
-
-    def _selected(self, request: FunctionListRequest) -> list[Function]:
-        names = set(request.workers or ())
-        if request.worker is not None:
-            names.add(request.worker)
-        selected = [
-            function
-            for function in self._engine.functions
-            if (request.include_internal or not is_hidden(function))
-            and function.id.startswith(request.prefix or "")
-            and (not names or owner_name(function.owner, function.id) in names)
-            and mentions(request.search, function.id, function.description)
-        ]
-        selected.sort(key=_by_rank(request.search) if request.search else _by_id)
-        return selected
 
     def _resolve(self, function_id: str, namespace: str | None) -> Function | None:
         functions = self._engine.functions

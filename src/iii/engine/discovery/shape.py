@@ -77,11 +77,16 @@ def shape_for_call(invocation: Invocation, wanted: Discovery | None, default: Di
 
 def fitted(invocation: Invocation, shape: Shape, listing: Callable[[Shape], Struct]) -> Raw:
     """The encoded list, shrunk as far as the caller's limit demands; one that still does not fit is refused later."""
-    caller = invocation.caller
-    room = None
-    if caller is not None:
-        room = caller.dialect.receive_limit_bytes - len(result_frame(invocation, invocation.call_id or "", b""))
+    room = room_for_result(invocation)
     return Raw(smallest_needed(room, shape, lambda reduced: msgspec.json.encode(listing(reduced))))
+
+
+def room_for_result(invocation: Invocation) -> int | None:
+    """Bytes of a result that the caller's client survives; None without a caller."""
+    caller = invocation.caller
+    if caller is None:
+        return None
+    return caller.dialect.receive_limit_bytes - len(result_frame(invocation, invocation.call_id or "", b""))
 
 
 def smallest_needed(room: int | None, shape: Shape, encoded: Callable[[Shape], bytes]) -> bytes:

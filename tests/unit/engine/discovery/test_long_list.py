@@ -1,0 +1,80 @@
+"""Lists of very many functions are made a piece in each turn of the loop (core: "lists are one turn still"; L13)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from iii.engine.discovery import function_rows, functions
+from iii.engine.turns import STEPS, Turns
+from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+
+MANY = 3_000
+
+
+@pytest.fixture
+def worker(engine: MemoryEngine) -> MemoryWorker:
+    worker = engine.connect(name="many")
+    for number in range(MANY):
+        worker.say({"type": "registerfunction", "id": f"many::{(number * 7) % MANY}", "description": f"n{number}"})
+    engine.clock.advance(5)
+    return worker
+
+
+def ids(answer: dict[str, Any] | None) -> list[str]:
+    assert answer is not None
+    found = [row["function_id"] for row in answer["result"]["functions"]]
+    return [each for each in found if each.startswith("many::")]
+
+
+def test_a_list_of_very_many_functions_takes_several_turns(
+    engine: MemoryEngine, worker: MemoryWorker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    turn, row = Turns._turn, function_rows.function_row
+
+    def counted_turn(self: Turns) -> None:
+        rows.append(0)
+        turn(self)
+
+    def counted_row(*arguments: Any) -> Any:
+        rows[-1] += 1
+        return row(*arguments)
+
+    monkeypatch.setattr(Turns, "_turn", counted_turn)
+    monkeypatch.setattr(functions, "function_row", counted_row)
+    call_id = worker.start_call("engine::functions::list")
+    assert worker.answer_to(call_id) is None
+    worker.say({"type": "unregisterfunction", "id": "many::5"})  # later than the call: it is in the list
+    clock.advance(0)
+
+    assert ids(worker.answer_to(call_id)) == sorted(f"many::{number}" for number in range(MANY))
+    assert sum(rows) >= MANY
+    assert max(rows) <= 10 * STEPS
+    assert len(rows) > 1
+
+
+def test_what_is_sought_is_in_the_order_of_its_rank(
+    engine: MemoryEngine, worker: MemoryWorker, clock: FakeClock
+) -> None:
+    call_id = worker.start_call("engine::functions::list", {"search": "n2999"})
+    clock.advance(0)
+    assert ids(worker.answer_to(call_id)) == [f"many::{2999 * 7 % MANY}"]
+    call_id = worker.start_call("engine::functions::list", {"prefix": "many::29", "worker": "many"})
+    clock.advance(0)
+    assert ids(worker.answer_to(call_id)) == sorted(f"many::{n}" for n in range(MANY) if str(n).startswith("29"))
+
+
+def test_L13_a_long_list_shrinks_to_what_its_caller_takes(
+    engine: MemoryEngine, worker: MemoryWorker, clock: FakeClock
+) -> None:
+    for number in range(100):
+        worker.say({"type": "registerfunction", "id": f"wordy::{number}", "request_format": {"title": "t" * 20_000}})
+    clock.advance(5)
+    old = engine.connect(name="old", version="0.23.0", runtime="python")  # takes 1 MiB
+    call_id = old.start_call("engine::functions::list")
+    clock.advance(0)
+    answer = old.answer_to(call_id)
+    assert answer is not None
+    assert len(answer["result"]["functions"]) >= MANY + 100
+    assert len(json.dumps(answer)) < 2**20
