@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 
 from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
+from iii.storage.damage import is_damage
 from iii.storage.folder import StoreFolder, sync_folder
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.kernel_sync import KernelSync, NoKernelSync
@@ -237,7 +238,13 @@ class Database:
                 result = work(self._slow_reader)
             except Exception as failure:
                 error = self._writer.failure(failure)
-            self._loop.call_soon_threadsafe(done, result, error)
+            self._loop.call_soon_threadsafe(told, result, error)
+
+        def told(result: Any, error: StoreError | None) -> None:
+            if error is not None and self._writer.rebuilt is None and is_damage(error.__cause__) and not self.closed:
+                self.rebuild_indices(lambda new: self.read(work, done) if new else done(None, error))
+            else:
+                done(result, error)
 
         try:
             self._slow.submit(run)

@@ -69,24 +69,31 @@ class Writer:
         """Build indexes again, once, then repeat what met damage of that batch. Raises nothing."""
         self.suspect = False
         if self.rebuilt is None:
-            try:
-                rebuild_indices(self.connection)
-                self.rebuilt = True
-                logger.warning(
-                    "Indexes of store %s were rebuilt: a page of an index is damaged; stop the engine and use "
-                    "`iii store salvage` when you can",
-                    self._path,
-                )
-            except Exception as error:
-                self.rebuilt = False
-                logger.error(
-                    "Indexes of store %s cannot be rebuilt, as its rows are damaged too: %s", self._path, error
-                )
+            self.rebuilt = self._rebuild()
             self._rolled_back()
-        for write in batch if self.rebuilt else ():
-            if write.error is not None and is_damage(write.error.__cause__):
-                write.result, write.error = None, None
+        for write in batch:
+            cause = write.error.__cause__ if write.error is not None else None
+            if not isinstance(cause, sqlite3.Error) or not is_damage(cause):
+                continue
+            write.result, write.error = None, None
+            if self.rebuilt:
                 self._try([write])
+            else:
+                write.error = self.failure(cause)
+
+    def _rebuild(self) -> bool:
+        try:
+            names = rebuild_indices(self.connection)
+        except Exception as error:
+            logger.error("Indexes of store %s cannot be rebuilt, as its rows are damaged too: %s", self._path, error)
+            return False
+        if names:
+            logger.warning(
+                "Indexes of store %s were rebuilt: a page of an index is damaged; stop the engine and use "
+                "`iii store salvage` when you can",
+                self._path,
+            )
+        return bool(names)
 
     def _try(self, batch: list[Write]) -> bool:
         """One transaction. False: it was rolled back, and a lone write has its error."""

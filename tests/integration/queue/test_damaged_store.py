@@ -150,6 +150,33 @@ async def _run_all(house: House) -> None:
         await house.queue.stop()
 
 
+async def test_P16_a_bad_page_of_their_index_hides_no_dead_letters(large: Path, tmp_path: Path) -> None:
+    (tmp_path / "queue").mkdir()
+    damaged = tmp_path / "queue" / "store.db"
+    shutil.copy(large, damaged)
+    with sqlite3.connect(damaged) as database:
+        database.execute(
+            "INSERT INTO dead (queue, rank, id, function_id, attempts, created_at, data, error, failed_at) "
+            "SELECT queue, rank, id, function_id, 3, 0, data, 'e', 0 FROM jobs"
+        )
+        database.execute("DELETE FROM jobs")
+    database.close()
+    harm(damaged, index_pages(damaged, "dead_of")[-1])
+    house = House(tmp_path, {})
+    await house.queue.start()
+    try:
+        answer = house.worker.start_call("engine::queue::dlq_messages", {"topic": "q", "limit": 500})
+        await house.until(lambda: house.worker.answer_to(answer) is not None)
+        letters = (house.worker.answer_to(answer) or {})["result"]
+        assert len({letter["id"] for letter in letters}) == len(letters) == 500
+        answer = house.worker.start_call("iii::queue::redrive", {"queue": "q"})
+        await house.until(lambda: house.worker.answer_to(answer) is not None)
+        assert (house.worker.answer_to(answer) or {})["result"]["redriven"] == MANY
+    finally:
+        await house.queue.quiet()
+        await house.queue.stop()
+
+
 FIFO = {"type": "fifo", "message_group_field": "group", "parallel_groups": True}
 
 

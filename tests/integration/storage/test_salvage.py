@@ -14,6 +14,7 @@ import pytest
 from iii.cli import main
 from iii.storage import salvage as module
 from iii.storage.folder import StoreFolder
+from iii.storage.items import StoreError
 from iii.storage.salvage import Salvaged, Unreadable, check, salvage
 from iii.storage.sqlite_items import REFERENCES, SqliteItems
 from tests.integration.storage.conftest import Store
@@ -185,6 +186,28 @@ async def test_the_command_refuses_while_an_engine_has_the_store(
     assert capsys.readouterr().err.count("is in use by another process") == 2
     assert not (tmp_path / "new").exists()
     await items.close()
+
+
+async def test_a_store_without_indexes_of_its_own_is_not_said_to_have_new_ones(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unlike a queue's (P16): the index of its keys is part of their table."""
+    if (store / "store.db-wal").exists():
+        return
+    with sqlite3.connect(store / "store.db") as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()
+    connection.close()
+    harm(store / "store.db", (root - 1) * PAGE, b"\xff" * PAGE)
+    items = SqliteItems(store)
+    await items.open()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="malformed"):
+            await Store(items).set(A, "7", b"1")
+    with pytest.raises(StoreError, match="malformed"):
+        await Store(items).entries(A)
+    await items.close()
+    assert "rebuilt" not in caplog.text
+    assert caplog.text.count("fails: database disk image is malformed") == 1
 
 
 def size(path: Path) -> int:

@@ -364,7 +364,8 @@ class JobStore:
 
         def work(connection: sqlite3.Connection) -> None:
             newest = (connection.execute(_DEAD_OF, (place_id, offset + limit)) for place_id in ids)
-            for (place,) in itertools.islice(heapq.merge(*newest, reverse=True), offset, offset + limit):
+            wanted = list(itertools.islice(heapq.merge(*newest, reverse=True), offset, offset + limit))
+            for (place,) in wanted:  # from here on nothing is asked again
                 try:
                     row = connection.execute(_LETTER, (page.payload_bytes, BEGINNING_BYTES, place)).fetchone()
                 except sqlite3.Error as error:
