@@ -18,7 +18,7 @@ from iii.protocol.errors import (
     TriggerRegistrationFailed,
     UnregisterFailed,
     encode_error,
-    error_from_wire,
+    error_from_text,
 )
 from iii.protocol.messages import TriggerRegistrationResult
 from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
@@ -173,7 +173,7 @@ class Bindings:
         acknowledged = self._awaiting.pop(binding.id, None)
         if acknowledged is not None:
             self._forget(binding)
-            acknowledged(error_from_wire(msgspec.json.decode(error)))
+            acknowledged(error_from_text(error))
             return
         self._park(binding)
         if binding.owner is not None:

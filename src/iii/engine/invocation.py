@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 from msgspec import Raw, Struct
 
-from iii.protocol.errors import InvocationError, error_from_wire
+from iii.protocol.errors import InvocationError, error_from_text
 from iii.protocol.messages import NULL
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Callback:
         self._done(bytes(result) if isinstance(result, memoryview) else result, None)
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
-        self._done(None, error_from_wire(msgspec.json.decode(error), invocation.function_id, invocation.id))
+        self._done(None, error_from_text(error, invocation.function_id, invocation.id))
 
 
 class Done(Protocol):

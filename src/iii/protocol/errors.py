@@ -24,6 +24,8 @@ from collections.abc import Collection
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from iii.protocol.limits import KIB
+
 
 class ErrorBody(Struct, frozen=True):
     """The error object of results (01 §5.12)."""
@@ -261,8 +263,10 @@ def error_from_wire(raw: object, function_id: str | None = None, invocation_id: 
     A known code gives its class, so `except FunctionNotFound` works across the wire; anything else that is not the
     standard shape has code `UNKNOWN`.
     """
-    code, message, stacktrace = "UNKNOWN", str(raw), None
-    if isinstance(raw, dict):
+    code, message, stacktrace = "UNKNOWN", "", None
+    if not isinstance(raw, dict):
+        message = str(raw)
+    else:
         found_code, found_message, found_trace = raw.get("code"), raw.get("message"), raw.get("stacktrace")
         code = found_code if isinstance(found_code, str) else "UNKNOWN"
         message = found_message if isinstance(found_message, str) else "<no message>"
@@ -281,18 +285,39 @@ def encode_error(raw: bytes) -> bytes:
     try:
         _error_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return error_from_wire(msgspec.json.decode(raw)).encode()
+        return error_from_text(raw).encode()
     return raw
+
+
+def error_from_text(raw: bytes, function_id: str | None = None, invocation_id: str | None = None) -> InvocationError:
+    """The same as `error_from_wire` for JSON text, whatever is in it: no objects are made of large ones but their texts."""
+    try:
+        body = _error_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            sent = (
+                msgspec.json.decode(raw)
+                if len(raw) <= _MALFORMED_BYTES
+                else raw[:_SHOWN_BYTES].decode(errors="replace")
+            )
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # such as a number beyond a double
+            sent = raw[:_SHOWN_BYTES].decode(errors="replace")
+    else:
+        sent = msgspec.to_builtins(body)
+    return error_from_wire(sent, function_id, invocation_id)
 
 
 def bounded_error(raw: bytes, characters: int) -> bytes:
     """The same for an error object of any size, with its texts cut."""
-    error = error_from_wire(msgspec.json.decode(raw))
+    error = error_from_text(raw)
     for name in ("code", "message", "stacktrace"):
         text = getattr(error, name)
         if text is not None and len(text) > characters:
             setattr(error, name, f"{text[:characters]}… ({len(text)} characters)")
     return error.encode()
 
+
+_MALFORMED_BYTES = 64 * KIB  # of an error object that is not one and is decoded all the same
+_SHOWN_BYTES = 1 * KIB  # of one that is not
 
 _error_decoder = msgspec.json.Decoder(ErrorBody)

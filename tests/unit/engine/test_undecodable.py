@@ -111,3 +111,12 @@ def test_core_3_a_provider_whose_answer_cannot_be_read_has_refused(engine: Memor
 def test_log_what_a_message_quotes_is_cut(engine: MemoryEngine, caplog: pytest.LogCaptureFixture) -> None:
     engine.connect(name="worker").say({"type": "t" * 100_000})
     assert all(len(text) < 1000 for text in caplog.messages)
+
+
+@pytest.mark.parametrize("error", ["1e999", '{"code":1e999}', '{"code":"c","message":-1e999}'])
+def test_F1_an_error_with_a_number_beyond_a_double_fails_its_call(engine: MemoryEngine, error: str) -> None:
+    caller, call_id, worker, running = running_call(engine)
+    worker.say(message({"type": "invocationresult", "invocation_id": running, "function_id": "svc::f"}, error=error))
+    answer = caller.answer_to(call_id)
+    assert answer is not None
+    assert answer["error"]["code"] == "UNKNOWN"

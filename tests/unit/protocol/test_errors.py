@@ -1,5 +1,6 @@
 """Each wire code has one class, and whatever comes over the wire becomes an exception (00 §4.1, 08 §8)."""
 
+import gc
 import json
 from typing import Any
 
@@ -25,6 +26,7 @@ from iii.protocol.errors import (
     TriggerRegistrationFailed,
     UnregisterFailed,
     encode_error,
+    error_from_text,
     error_from_wire,
 )
 
@@ -109,3 +111,33 @@ def test_well_formed_errors_are_passed_on_as_they_are() -> None:
 
 def test_blank_fields_are_named() -> None:
     assert BlankNamespace.of_field("trigger_namespace").message.startswith("`trigger_namespace` is empty")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"1e999", b'{"code":1e999}', b'{"code":"c","x":-1e999}', b'{"code":"c","message":[1e999]}']
+)
+def test_F1_an_error_that_cannot_be_decoded_is_one_all_the_same(raw: bytes) -> None:
+    """Its call was never answered."""
+    assert json.loads(encode_error(raw)) == {"code": "UNKNOWN", "message": raw.decode()}
+    assert error_from_text(raw, "f", "i").invocation_id == "i"
+
+
+@pytest.mark.parametrize("form", [b"[%b]", b'{"code":[%b],"message":"m"}', b'{"code":"c","message":"m","more":[%b]}'])
+def test_F2_no_objects_are_made_of_a_large_error(form: bytes) -> None:
+    raw = form % (b"[]," * 100_000 + b"1")
+    collected: list[str] = []
+
+    def count(phase: str, _: object) -> None:
+        collected.append(phase)
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(500)
+    gc.callbacks.append(count)
+    try:
+        error = error_from_text(raw)
+        assert len(encode_error(raw)) < 2000 or encode_error(raw) is raw
+    finally:
+        gc.callbacks.remove(count)
+        gc.set_threshold(*threshold)
+    assert len(collected) < 4
+    assert (error.code, error.message) == ("c", "m") or (error.code, len(error.message)) == ("UNKNOWN", 1024)
