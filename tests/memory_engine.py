@@ -104,7 +104,10 @@ class MemoryLink:
         except Undecodable as error:
             done(error)
 
-    def slow_down(self) -> None:
+    def pace(self, size: int) -> float:
+        return 0.02
+
+    def slow_down(self, seconds: float) -> None:
         self.slowed += 1
 
     def pause_reading(self) -> None:

@@ -21,8 +21,11 @@ class Link(Protocol):
     def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
         """As `send`, for a message in pieces that are not copied."""
 
-    def slow_down(self) -> None:
-        """Read what the worker says at a trickle for 20 ms: it feeds one that reads too slowly (P5)."""
+    def pace(self, size: int) -> float:
+        """Seconds for which whoever has sent so much to this worker, of which HIGH or FULL was said, is to say nothing (P5)."""
+
+    def slow_down(self, seconds: float) -> None:
+        """Read the next message of this worker so much later: it feeds one that reads too slowly (P5)."""
 
     def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
         """Decode a large message without holding the loop, then call `done` with it, or with Undecodable.

@@ -318,16 +318,17 @@ class Session:
             return
         backlog = self._send(frame) if parts is None else self.link.send_parts(parts)
         if backlog is not None:
-            self._reads_too_slowly(invocation, backlog)
+            self._reads_too_slowly(invocation, backlog, size)
 
-    def _reads_too_slowly(self, invocation: Invocation, backlog: Backlog) -> None:
+    def _reads_too_slowly(self, invocation: Invocation, backlog: Backlog, size: int) -> None:
         """It asks for more results than it reads: it and whoever sends the results are read at a trickle (P5)."""
         if backlog is Backlog.FULL:
             assert invocation.call_id is not None
             self.answer_error(invocation.call_id, invocation.function_id, ConnectionClosing(_NOT_READING))
-        self.link.slow_down()
+        pause_s = self.link.pace(size)
+        self.link.slow_down(pause_s)
         if invocation.executor is not None:
-            invocation.executor.link.slow_down()
+            invocation.executor.link.slow_down(pause_s)
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
         self._calls.discard(invocation)
@@ -374,9 +375,9 @@ class Session:
         self.handling[invocation_id] = invocation  # before sending: the answer must find it (01 §16.1)
         backlog = self._send(frame) if parts is None else self.link.send_parts(parts)
         if backlog is not None:
-            self._gets_too_much(invocation, backlog)
+            self._gets_too_much(invocation, backlog, size)
 
-    def _gets_too_much(self, invocation: Invocation, backlog: Backlog) -> None:
+    def _gets_too_much(self, invocation: Invocation, backlog: Backlog, size: int) -> None:
         """More calls wait for it than it reads: its callers are read at a trickle, then refused (P5)."""
         caller = invocation.caller
         if backlog is Backlog.FULL:
@@ -384,7 +385,7 @@ class Session:
             invocation.executor = None
             invocation.refuse(ConnectionClosing(_NOT_READING))
         if caller is not None:
-            caller.link.slow_down()
+            caller.link.slow_down(self.link.pace(size))
 
     def _result(self, message: InvocationResult) -> None:
         invocation = self.handling.pop(message.invocation_id, None)

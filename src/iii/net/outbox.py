@@ -10,12 +10,17 @@ from iii.net.framing import TEXT_HEADS, text_frames
 from iii.net.log_limit import LogLimit
 from iii.protocol.backlog import Backlog
 from iii.protocol.limits import (
+    DEAF_S,
     MIB,
     OUTBOUND_HIGH_BYTES,
     OUTBOUND_LIMIT_BYTES,
     OUTBOUND_LOW_BYTES,
     OUTBOUND_QUEUE_BYTES,
     OUTBOUND_STALL_S,
+    PACE_BYTES_PER_S,
+    PACE_HALVED_BYTES,
+    SLOW_DOWN_AT_MOST_S,
+    SLOW_DOWN_S,
 )
 
 logger = logging.getLogger(__name__)
@@ -58,8 +63,8 @@ class Outbox:
     """
 
     __slots__ = (
-        "_chunks", "_flusher", "_handed_over", "_log", "_queued", "_room", "_stalled_since", "_taken", "_transport",
-        "_write", "paused",
+        "_chunks", "_flusher", "_handed_over", "_log", "_moved_at", "_next_at", "_paced", "_queued", "_room", "_stalled_since", "_taken",
+        "_transport", "_write", "paused",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, flusher: Flusher, log: LogLimit) -> None:
@@ -74,6 +79,9 @@ class Outbox:
         self._handed_over = 0  # bytes given to the transport so far
         self._taken = 0  # of them, how many the operating system had taken at the last look
         self._stalled_since: float | None = None
+        self._paced = 0  # as `_taken`, when a sender was last told to wait
+        self._moved_at = 0.0  # when that was last seen to grow
+        self._next_at = 0.0  # when the next message of a sender is welcome
 
     @property
     def closed(self) -> bool:
@@ -125,6 +133,22 @@ class Outbox:
         self._chunks += frames
         self._queued += _taking(frames)
         return backlog
+
+    def pace(self, size: int, now: float) -> float:
+        """Seconds for which whoever sent so much is to wait, while there is too much.
+
+        The more waits, the slower it goes, whoever and however many send: so a peer that reads at all gets everything. One that
+        takes nothing would not be helped; what else its senders have to say is only kept back for as long as it must be.
+        """
+        taken = self._handed_over - self._transport.get_write_buffer_size()
+        if taken != self._paced:
+            self._paced, self._moved_at = taken, now
+        if now - self._moved_at > DEAF_S:
+            return SLOW_DOWN_S
+        slower = 2 ** (max(self._queued - OUTBOUND_LOW_BYTES, 0) / PACE_HALVED_BYTES)
+        self._next_at = max(self._next_at, now) + size / PACE_BYTES_PER_S * slower  # one sender after the other
+        self._next_at = min(self._next_at, now + SLOW_DOWN_AT_MOST_S)
+        return max(self._next_at - now, SLOW_DOWN_S)
 
     def send_frame(self, frame: bytes) -> None:
         """Queue a frame that has its head, in order with the messages. Whoever sends many looks at `paused`."""

@@ -14,7 +14,7 @@ from iii.net import upgrade
 from iii.net.framing import PING, PONG, close_frame, control_frame
 from iii.net.outbox import Outbox
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import INBOUND_MESSAGE_BYTES, KIB, MIB, SLOW_DOWN_S
+from iii.protocol.limits import INBOUND_MESSAGE_BYTES, KIB, MIB
 
 if TYPE_CHECKING:
     from iii.net.connections import Connections
@@ -116,12 +116,16 @@ class WebSocket(WSListener):
         self.pause_reading()
         self.connections.loop.call_soon(self.resume_reading)
 
-    def slow_down(self) -> None:
-        """Take its next message 20 ms later: it sends faster than a receiver reads (P5)."""
+    def pace(self, size: int) -> float:
+        """Seconds for which a sender of so much to this peer, which reads too slowly, is to wait (P5)."""
+        return self.outbox.pace(size, self.connections.loop.time())
+
+    def slow_down(self, seconds: float) -> None:
+        """Take its next message so much later: it sends faster than a receiver reads (P5)."""
         if not self._slowed:
             self._slowed = True
             self.pause_reading()
-            self.connections.loop.call_later(SLOW_DOWN_S, self._slow_no_more)
+            self.connections.loop.call_later(seconds, self._slow_no_more)
 
     def _slow_no_more(self) -> None:
         self._slowed = False

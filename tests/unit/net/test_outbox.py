@@ -15,7 +15,7 @@ from iii.net.framing import text_frames
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Flusher, Outbox, logger
 from iii.protocol.backlog import Backlog
-from iii.protocol.limits import KIB
+from iii.protocol.limits import DEAF_S, KIB, PACE_BYTES_PER_S, SLOW_DOWN_AT_MOST_S, SLOW_DOWN_S
 
 LOW, HIGH, FULL, LIMIT, PART = 20 * KIB, 40 * KIB, 100 * KIB, 200 * KIB, 8 * KIB
 TRANSPORT_HIGH = 16 * KIB
@@ -159,3 +159,44 @@ def test_core_22_a_flush_that_raises_ends_its_connection_and_no_other(caplog: py
     assert [transport.buffer for transport in transports] == [b"\x81\x01a\x81\x01b", b"", b"\x81\x01a\x81\x01b"]
     assert [transport.aborted for transport in transports] == [False, True, False]
     assert caplog.messages == ["Connection ended: writing to it failed"]
+
+
+@pytest.mark.parametrize(
+    ("senders", "size"), [(1, 100), (1, 5000), (10, 100), (10, 1000), (10, 2000), (100, 100), (100, 200)]
+)
+@pytest.mark.parametrize("bytes_per_s", [50_000, 1_000_000, 50_000_000])
+def test_P5_a_peer_that_reads_gets_everything_however_slowly_it_does(
+    senders: int, size: int, bytes_per_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is refused, whoever and however many send as fast as they may; in simulated time, all sizes a thousandth."""
+    monkeypatch.setattr(module, "PACE_BYTES_PER_S", PACE_BYTES_PER_S // 640)
+    monkeypatch.setattr(module, "PACE_HALVED_BYTES", FULL // 16)
+    loop = Loop()
+    outbox = outbox_at(loop, Flusher(loop))  # type: ignore[arg-type]
+    transport: Transport = outbox._transport  # type: ignore[assignment]
+    message = b"x" * size
+    due = [0.0] * senders
+    now, sent, most = 0.0, 0, 0.0
+    while sent < min(4000, 40 * FULL // size) and now < 60:
+        for number in range(senders):
+            if due[number] <= now:
+                backlog = outbox.send(message)
+                assert backlog is not Backlog.FULL
+                sent += 1
+                pause_s = 0.0 if backlog is None else outbox.pace(size, now)
+                most = max(most, pause_s)
+                due[number] = now + pause_s
+        loop.turn()
+        now += 0.01
+        transport.take(bytes_per_s // 100)
+    assert sent > 50
+    assert most <= SLOW_DOWN_AT_MOST_S
+
+
+def test_P5_who_feeds_a_deaf_peer_is_not_kept_from_the_rest_of_its_work() -> None:
+    loop = Loop()
+    outbox = outbox_at(loop, Flusher(loop))  # type: ignore[arg-type]
+    while outbox.send(b"x" * 5000) is not Backlog.FULL:
+        loop.turn()
+    outbox.pace(5000, 1.0)
+    assert outbox.pace(5000, 1.0 + DEAF_S + 0.1) == SLOW_DOWN_S
