@@ -109,6 +109,17 @@ def many_functions(target: Target) -> None:
     client.close()
 
 
+def many_functions_told(target: Target) -> None:
+    """The event names them all (W6)."""
+    hears = worker(target.port, "hears", "hears::f")
+    hears.send([trigger(1, "engine::functions-available", {}, "hears::f")])
+    hears.ping()
+    many_functions(target)
+    while b'"hears::f"' not in hears.messages.get(timeout=ANSWER_S)[:200]:
+        pass
+    hears.close()
+
+
 def executor_dies(target: Target) -> None:
     executor, caller = worker(target.port, "executor", "dies::f"), worker(target.port, "caller")
     caller.send(invoke("dies::f", {"n": n}, invocation_id()) for n in range(target.count(20_000)))
@@ -216,6 +227,7 @@ ATTACKS: dict[str, Attack] = {
     "one type 300 times, 5,000 bindings (core 8e)": type_again,
     "12 descriptions of 6 MiB, and a list (core 10c)": large_descriptions,
     "100,000 functions of one worker": many_functions,
+    "100,000 functions of one worker, told to another": many_functions_told,
     "20,000 calls whose executor dies": executor_dies,
     "2,000 connections that end at once (core 9)": connects,
     "pipelined requests, answers unread (core 10e)": pipelined,

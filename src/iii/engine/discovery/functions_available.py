@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import msgspec
 from msgspec import Struct
 
 from iii.engine.discovery.function_rows import FunctionRow, function_row
+from iii.engine.discovery.long_list import encoded, in_order, in_turns
 from iii.engine.discovery.selection import owner_name
-from iii.engine.discovery.shape import Shape, shape_for, smallest_needed
+from iii.engine.discovery.shape import Shape, shape_for
 from iii.engine.firing import fire_if
 from iii.engine.frames import invocation_frame
 from iii.engine.invocation import Invocation
@@ -59,6 +59,8 @@ class FunctionsAvailable:
         self._first_change_at = 0.0
         self._last_change_at = 0.0
         self._timer: Timer | None = None
+        self._firing = False  # in turns
+        self._late = False  # another one is due meanwhile
         engine.functions.on_change.append(self._function_changed)
         engine.on_worker_event.append(self._worker_event)
 
@@ -109,7 +111,9 @@ class FunctionsAvailable:
 
     def _elapsed(self) -> None:
         self._timer = None
-        if self._engine.clock.now() < self._due_at():  # more changes came
+        if self._firing:
+            self._late = True
+        elif self._engine.clock.now() < self._due_at():  # more changes came
             self._arm()
         elif self._publish():
             self._fire()
@@ -127,16 +131,37 @@ class FunctionsAvailable:
         return differs
 
     def _fire(self) -> None:
-        functions = sorted(self._engine.functions, key=lambda function: (function.id, function.namespace))
+        self._firing = True
+        functions = list(self._engine.functions)
+        in_turns(self._engine.turns, len(functions), self._one_firing(functions))
 
-        @cache
-        def payload(shape: Shape) -> bytes:
-            rows = [function_row(function, shape) for function in functions]
-            return msgspec.json.encode(FunctionsChanged("functions_changed", rows))
+    def _one_firing(self, functions: list[Function]) -> Iterator[None]:
+        """The next one only then: it must not overtake this one."""
+        try:
+            yield from self._steps(functions)
+        finally:
+            self._firing = False
+            if self._late:
+                self._late = False
+                self._elapsed()
 
-        for binding in self._engine.bindings.of(KEY):
+    def _steps(self, functions: list[Function]) -> Iterator[None]:
+        """Thousands of rows take long, and each kind of receiver wants its own."""
+        ordered = yield from in_order(functions, lambda _: True, lambda function: (function.id, function.namespace))
+        payloads: dict[Shape, bytes] = {}
+        empty = FunctionsChanged("functions_changed", [])
+        for binding in list(self._engine.bindings.of(KEY)):
             shape, room = self._receiver(binding)
-            fire_if(self._engine.router, self._engine.clock, binding, smallest_needed(room, shape, payload))
+            for reduced in shape.reductions():  # the fullest that has room, else the smallest
+                if reduced not in payloads:
+                    text = yield from encoded(empty, ordered, function_row, reduced, None)
+                    payloads[reduced] = text or b""
+                payload = payloads[reduced]
+                if room is None or len(payload) <= room:
+                    break
+            if binding in self._engine.bindings.of(KEY):  # still
+                fire_if(self._engine.router, self._engine.clock, binding, payload)
+            yield
 
     def _receiver(self, binding: Binding) -> tuple[Shape, int | None]:
         """How the worker that gets the event wants its rows, and how many bytes of payload it takes."""

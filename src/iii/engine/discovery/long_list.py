@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -47,33 +47,56 @@ class LongList(NamedTuple, Generic[T]):
     def answer(self, turns: Turns, invocation: Invocation, shape: Shape) -> Later:
         """The list shrunk as far as the caller's limit demands; one that still does not fit is refused then. A short one at once."""
         steps = self._steps(invocation, shape)
-        if len(self.things) > _AT_ONCE:
-            turns.go(steps)
-        else:
-            deque(steps, maxlen=0)
+        in_turns(turns, len(self.things), steps)
         return LATER
 
     def _steps(self, invocation: Invocation, shape: Shape) -> Iterator[None]:
-        runs: list[list[T]] = []
-        for start in range(0, len(self.things), _LOOKED_AT):
-            runs.append(sorted(filter(self.wanted, self.things[start : start + _LOOKED_AT]), key=self.key))
-            yield
-        merged = heapq.merge(*runs, key=self.key)
-        ordered: list[T] = []
-        while some := list(islice(merged, _ROWS)):
-            ordered += some
-            yield
-        head, tail = _encode(self.empty).split(b"]")
+        ordered = yield from in_order(self.things, self.wanted, self.key)
         room = room_for_result(invocation)
         *larger, smallest = shape.reductions()
-        for reduced in (*larger, smallest):
-            size, pieces = len(head) + len(tail), list[bytes]()  # and one comma or bracket after each piece
-            for start in range(0, len(ordered), _ROWS):
-                pieces.append(_encode([self.row(each, reduced) for each in ordered[start : start + _ROWS]])[1:-1])
-                size += len(pieces[-1]) + 1
-                if room is not None and size > room and reduced is not smallest:
-                    break
-                yield
-            else:
-                invocation.complete(b"%b%b]%b" % (head, b",".join(pieces), tail))
+        for reduced in larger:
+            text = yield from encoded(self.empty, ordered, self.row, reduced, room)
+            if text is not None:
+                invocation.complete(text)
                 return
+        invocation.complete((yield from encoded(self.empty, ordered, self.row, smallest, None)))
+
+
+def in_turns(turns: Turns, things: int, steps: Iterator[None]) -> None:
+    """Do the steps, for few things at once."""
+    if things > _AT_ONCE:
+        turns.go(steps)
+    else:
+        deque(steps, maxlen=0)
+
+
+Steps: TypeAlias = Generator[None, None, T]
+
+
+def in_order(things: list[T], wanted: Callable[[T], bool], key: Callable[[T], Any]) -> Steps[list[T]]:
+    """Those that are wanted, sorted."""
+    runs: list[list[T]] = []
+    for start in range(0, len(things), _LOOKED_AT):
+        runs.append(sorted(filter(wanted, things[start : start + _LOOKED_AT]), key=key))
+        yield
+    merged = heapq.merge(*runs, key=key)
+    ordered: list[T] = []
+    while some := list(islice(merged, _ROWS)):
+        ordered += some
+        yield
+    return ordered
+
+
+def encoded(
+    empty: Struct, ordered: list[T], row: Callable[[T, Shape], Struct], shape: Shape, room: int | None
+) -> Steps[bytes | None]:
+    """`empty` with the rows, as JSON; None if that has more than `room` bytes."""
+    head, tail = _encode(empty).split(b"]")
+    size, pieces = len(head) + len(tail), list[bytes]()  # and one comma or bracket after each piece
+    for start in range(0, len(ordered), _ROWS):
+        pieces.append(_encode([row(each, shape) for each in ordered[start : start + _ROWS]])[1:-1])
+        size += len(pieces[-1]) + 1
+        if room is not None and size > room:
+            return None
+        yield
+    return b"%b%b]%b" % (head, b",".join(pieces), tail)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from iii.engine.discovery import function_rows, functions
+from iii.engine.discovery import function_rows, functions, functions_available
 from iii.engine.turns import STEPS, Turns
 from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
 
@@ -78,3 +78,31 @@ def test_L13_a_long_list_shrinks_to_what_its_caller_takes(
     assert answer is not None
     assert len(answer["result"]["functions"]) >= MANY + 100
     assert len(json.dumps(answer)) < 2**20
+
+
+def test_W6_an_event_with_very_many_functions_takes_several_turns_and_none_overtakes_it(
+    engine: MemoryEngine, worker: MemoryWorker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hears = engine.connect(name="hears", functions=["on::change"])
+    hears.bind("b", "engine::functions-available", "on::change")
+    clock.advance(5)
+    hears.forget()
+    rows = 0
+    row = function_rows.function_row
+
+    def counted_row(*arguments: Any) -> Any:
+        nonlocal rows
+        rows += 1
+        if rows == 500:  # in the middle of the first event
+            worker.say({"type": "unregisterfunction", "id": "many::5"})
+            engine.clock.advance(2)
+        return row(*arguments)
+
+    monkeypatch.setattr(functions_available, "function_row", counted_row)
+    worker.say({"type": "registerfunction", "id": "many::new"})
+    clock.advance(0.2)
+    clock.advance(5)
+    first, second = ([row["function_id"] for row in call["data"]["functions"]] for call in hears.invocations())
+    assert len([each for each in first if each.startswith("many::")]) == MANY + 1
+    assert set(first) - set(second) == {"many::5"}
+    assert first == sorted(first)
