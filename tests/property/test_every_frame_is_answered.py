@@ -4,7 +4,7 @@ Small messages and large ones, which go another way; the bounds are patched so t
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -70,6 +70,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+AROUND: list[tuple[bytes, bytes]] = [
+    (b"", b""), (b"\xef\xbb\xbf", b""), (b"\0", b"\0"), (b"[", b"]"), (b"", b"}}"), (b"", b'\n{"type":"ping"}'), (b'{"type":"ping"}', b""), (b"{", b" x"),
+]  # fmt: skip
+around = st.sampled_from(AROUND)
+
+
 def house() -> Iterator[tuple[MemoryEngine, MemoryWorker, MemoryWorker]]:
     engine = MemoryEngine(FakeClock(), modules=[EngineFunctions])
     yield engine, engine.connect(name="worker", functions=["svc::f"]), engine.connect(name="caller")
@@ -81,9 +87,10 @@ def house() -> Iterator[tuple[MemoryEngine, MemoryWorker, MemoryWorker]]:
 @pytest.mark.usefixtures("way")
 def test_F1_a_call_whose_id_can_be_read_is_answered(data: st.DataObject) -> None:
     frame = data.draw(frames("invokefunction", CALL))
+    sent = frame.encode().join(data.draw(around))
     for engine, worker, caller in house():
         worker.serve(lambda payload: 1)
-        caller.say(frame.encode())
+        caller.say(sent)
         answer = caller.answer_to(CALL)
         assert answer is not None or _is_void(frame)
         assert worker.call("engine::functions::list")["result"]
@@ -97,9 +104,45 @@ def test_F1_a_result_whose_id_can_be_read_ends_its_call(data: st.DataObject) -> 
     for _, worker, caller in house():
         call_id = caller.start_call("svc::f")
         running = worker.invocations()[0]["invocation_id"]
-        worker.say(data.draw(frames("invocationresult", running)).encode())
+        worker.say(data.draw(frames("invocationresult", running)).encode().join(data.draw(around)))
         assert caller.answer_to(call_id) is not None
         assert worker.session.status == "available"
+
+
+CHANGES: dict[str, Callable[[str], bytes]] = {
+    "utf16": lambda text: text.encode("utf-16-le"),
+    "python": lambda text: text.replace('"', "'").encode(),
+    "first byte": lambda text: text[1:].encode(),
+    "last byte": lambda text: text[:-1].encode(),
+    "twice": lambda text: json.dumps(text).encode(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_attack_3_a_person_can_read_it(change: Callable[[str], bytes]) -> None:
+    for _, worker, caller in house():
+        caller.say(
+            change(json.dumps({"type": "invokefunction", "function_id": "svc::f", "data": {}, "invocation_id": CALL}))
+        )
+        assert answered(caller, CALL)["error"]["code"] == "invalid_request"
+        call_id = caller.start_call("svc::f")
+        running = worker.invocations()[0]["invocation_id"]
+        worker.say(change(json.dumps({"type": "invocationresult", "result": 1, "invocation_id": running})))
+        assert answered(caller, call_id)["error"]["code"] == "serialization_error"
+
+
+def test_attack_3_a_result_without_a_type_that_can_be_read() -> None:
+    for _, worker, caller in house():
+        call_id = caller.start_call("svc::f")
+        running = worker.invocations()[0]["invocation_id"]
+        worker.say(b'pe":"invocationresult","result":1,"invocation_id":"%b"}' % running.encode())
+        assert answered(caller, call_id)["error"]["code"] == "serialization_error"
+
+
+def answered(caller: MemoryWorker, call_id: str) -> dict[str, Any]:
+    answer = caller.answer_to(call_id)
+    assert answer is not None
+    return answer
 
 
 def _is_void(frame: str) -> bool:

@@ -38,6 +38,8 @@ def answer_undecodable(engine: Engine, session: Session, error: Undecodable) -> 
             return True
         case "invokefunction":
             return _refuse_call(session, error)
+        case None if error.function_id is None:  # no type that can be read: a result, if it has the id of a call
+            return _fail_call(session, error)
         case _:  # no type that we know; with both ids it can only be a call or a result
             named = error.invocation_id is not None and error.function_id is not None
             return named and (_fail_call(session, error) or _refuse_call(session, error))

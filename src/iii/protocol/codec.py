@@ -7,8 +7,9 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from iii.protocol.json_text import Named, mend_json, names_of, nests_deeper_than
+from iii.protocol.json_text import mend_json, nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
+from iii.protocol.message_names import Named, names_of
 from iii.protocol.messages import EngineMessage, Message, WorkerMessage
 
 logger = logging.getLogger(__name__)

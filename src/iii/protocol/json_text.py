@@ -1,18 +1,13 @@
-"""JSON text that is looked at without being decoded: depth, repairs, the names of a broken message (01 §4, L14, I13).
+"""JSON text that is looked at without being decoded: depth, number of values, repairs (01 §4, L14).
 
 A text may have 64 MiB and be made by an enemy, and the event loop waits meanwhile: all of it runs at the speed of C over
 pieces, and what Python does for each string, bracket or number has a bound.
 """
 
 import re
-import sys
 from collections.abc import Iterator
-from typing import Self
 
-import msgspec
-from msgspec import Raw
-
-from iii.protocol.limits import KIB, MENDED_BYTES, MIB
+from iii.protocol.limits import MENDED_BYTES, MIB
 
 _PIECE_BYTES = 1 * MIB
 _BRACKETS = bytes.maketrans(b"{}", b"[]")  # which kind is the decoder's business
@@ -146,130 +141,3 @@ def _without_constants(data: bytes) -> bytes:
         for part in parts[::2]
     ]
     return b'"'.join(parts)
-
-
-# -- names --------------------------------------------------------------------------------------------------------
-
-
-NAMED_BYTES = 1 * MIB  # of one text that identifies; a longer one identifies nothing
-
-
-class Named(msgspec.Struct):
-    """What identifies a message whose other members are broken; None where there is no such text.
-
-    Attributes:
-        void: whether a call wants no answer (I3).
-    """
-
-    type: str | None = None
-    invocation_id: str | None = None
-    function_id: str | None = None
-    id: str | None = None
-    trigger_type: str | None = None
-    void: bool = False
-
-    @classmethod
-    def of(cls, message: object) -> Self:
-        """By its attributes of these names, whatever they are."""
-        found = cls()
-        for name in TEXTS:
-            value = getattr(message, name, None)
-            if isinstance(value, str) and len(value) <= NAMED_BYTES:
-                setattr(found, name, value)
-        return found
-
-
-TEXTS = ("type", "invocation_id", "function_id", "id", "trigger_type")
-
-
-_NOTHING = Raw(b"null")
-
-
-class _Sent(msgspec.Struct):
-    """The same members as they came, of any type: no objects are made of what should be a text."""
-
-    type: Raw = _NOTHING
-    invocation_id: Raw = _NOTHING
-    function_id: Raw = _NOTHING
-    id: Raw = _NOTHING
-    trigger_type: Raw = _NOTHING
-    action: Raw = _NOTHING
-
-
-class _Action(msgspec.Struct):
-    type: str = ""
-
-
-_sent = msgspec.json.Decoder(_Sent)
-_string = msgspec.json.Decoder(str)
-_action = msgspec.json.Decoder(_Action)
-_DECODED_BYTES = 4 * MIB  # larger ones are read at both ends only
-_SKIPPED_LEVELS = 5_000  # some 1 MB of stack
-_END_BYTES = 64 * KIB
-_SCALAR = rb'"(?:[^"\\]|\\.){0,300}+"|true|false|null|-?\d[\d.eE+-]{0,30}+'
-_FIRST_MEMBER = re.compile(rb'\s*+[{,]\s*+"(\w{1,20}+)"\s*+:\s*+(%b)\s*+(?=[,}])' % _SCALAR, re.DOTALL)
-_LAST_MEMBERS = re.compile(rb'(?:,\s*+"\w{1,20}+"\s*+:\s*+(?:%b)\s*+){1,12}+}\s*+\Z' % _SCALAR, re.DOTALL)
-
-
-def names_of(data: bytes, at_leisure: bool = False) -> Named:
-    """What a message names that cannot be read: by decoding what identifies it, else by its first and last members.
-
-    Members between two containers are found by decoding only.
-
-    Args:
-        at_leisure: no event loop waits: a text of any size may be decoded.
-    """
-    if at_leisure or len(data) <= _DECODED_BYTES:
-        sent = _sent_members(data)
-        if sent is None and (mended := mend_json(data)) is not data:
-            sent = _sent_members(mended)
-        if sent is not None:
-            texts = {name: _text(getattr(sent, name)) for name in TEXTS}
-            return Named(**texts, void=_is_void(sent.action))
-    found = Named()
-    _take_members(found, data[:_END_BYTES])
-    last = _LAST_MEMBERS.search(data[-_END_BYTES:])
-    if last is not None:
-        _take_members(found, last[0])
-    return found
-
-
-def _sent_members(data: bytes) -> _Sent | None:
-    recursion_limit = sys.getrecursionlimit()
-    try:
-        sys.setrecursionlimit(max(recursion_limit, _SKIPPED_LEVELS))  # Python 3.11 counts the decoder's levels by it
-        return _sent.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    finally:
-        sys.setrecursionlimit(recursion_limit)
-
-
-def _text(sent: Raw) -> str | None:
-    """The text, if it is one that identifies."""
-    if not 0 < memoryview(sent).nbytes - 2 <= NAMED_BYTES:
-        return None
-    try:
-        return _string.decode(sent)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _is_void(action: Raw) -> bool:
-    try:
-        return _action.decode(action).type == "void"
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-
-
-def _take_members(found: Named, text: bytes) -> None:
-    """Members with scalar values from the beginning of the text on."""
-    member = _FIRST_MEMBER.match(text)
-    while member is not None:
-        name, value = member[1].decode(), member[2]
-        if name in TEXTS and getattr(found, name) is None and value[:1] == b'"':
-            try:
-                setattr(found, name, _string.decode(value))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                pass
-        member = _FIRST_MEMBER.match(text, member.end())

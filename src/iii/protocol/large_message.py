@@ -12,8 +12,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from iii.protocol.caller_id import unsigned
 from iii.protocol.codec import Decoder, Undecodable, encode
 from iii.protocol.errors import bounded_error
-from iii.protocol.json_text import Named, names_of
 from iii.protocol.limits import KIB, MIB
+from iii.protocol.message_names import Named, names_of
 from iii.protocol.messages import Enqueue, InvocationResult, InvokeFunction, Message, Void
 
 _STAYS_BYTES = 4 * KIB  # a member up to this size stays in the envelope

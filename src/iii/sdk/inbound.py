@@ -120,9 +120,12 @@ class Inbound:
             logger.debug("Ignored a message of type %s: %s", error.message_type, error)
             return
         logger.warning("Failed to handle incoming message: %s", error)
-        if error.message_type == "invocationresult" and error.invocation_id is not None:
-            self._pending.complete(error.invocation_id, InvocationError("UNKNOWN", f"unreadable answer: {error}"))
-        elif error.message_type == "invokefunction" and error.invocation_id is not None:
+        if error.invocation_id is None:
+            return
+        unreadable = InvocationError("UNKNOWN", f"unreadable answer: {error}")
+        if error.message_type in ("invocationresult", None) and self._pending.complete(error.invocation_id, unreadable):
+            return
+        if error.message_type == "invokefunction" or (error.message_type is None and error.function_id is not None):
             refusal = InvalidRequest(shown(error)).encode()
             answer = InvocationResult(error.invocation_id, error.function_id or "", error=Raw(refusal))
             self._send(encode_outgoing(answer))

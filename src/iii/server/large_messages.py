@@ -9,8 +9,8 @@ import msgspec
 
 from iii.net.elsewhere import Elsewhere, Parts
 from iii.protocol.codec import Undecodable, worker_message_decoder
-from iii.protocol.json_text import names_of
 from iii.protocol.large_message import Reading, put_together, take_apart
+from iii.protocol.message_names import names_of
 
 Done = Callable[[Any], None]  # called on the loop with the message, or with Undecodable
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from iii.protocol import json_text
 from iii.protocol.codec import Undecodable, worker_message_decoder
-from iii.protocol.json_text import holds_more_than, mend_json, names_of, nests_deeper_than
+from iii.protocol.json_text import holds_more_than, mend_json, nests_deeper_than
 from iii.protocol.limits import MENDED_BYTES, MIB
 
 TOKENS = st.lists(
@@ -120,23 +120,6 @@ def test_L14_a_text_beyond_the_bound_is_refused_not_mended() -> None:
     assert mend_json(text) is text
     with pytest.raises(Undecodable):
         worker_message_decoder().decode(CALL % text)
-
-
-@pytest.mark.parametrize(
-    "broken", [b"tru", b'"\xff"', b'"\\u12"', b"[" * 3000 + b"]" * 3000, b"[" * 9000, b"[1}", b'"\x01"']
-)
-@pytest.mark.parametrize("template", [b'{%b,"data":%b}', b'{"data":%b,%b}', b'{"data":[%b],%b}'])
-def test_I13_ids_are_found_before_and_after_what_is_broken(template: bytes, broken: bytes) -> None:
-    ids = b'"type":"invokefunction", "invocation_id" : "i\\u0041", "function_id":"f"'
-    parts = (ids, broken) if template.startswith(b"{%b") else (broken, ids)
-    found = names_of(template % parts)
-    assert (found.type, found.invocation_id, found.function_id) == ("invokefunction", "iA", "f")
-
-
-def test_I13_ids_inside_a_payload_are_not_taken_for_those_of_the_message() -> None:
-    found = names_of(b'{"type":"t","data":{"x":[1,tru],"invocation_id":"nested"},"invocation_id":"own"}')
-    assert (found.type, found.invocation_id) == ("t", "own")
-    assert names_of(b'{"data":{"x":tru,"invocation_id":"nested"}}').invocation_id is None
 
 
 JSON_VALUES = st.recursive(

@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iii.protocol.errors import InvocationError
 from iii.protocol.messages import InvokeFunction, RegistrationRejected, WorkerRegistered
 from iii.sdk.calls import BlockedThread, PendingCalls
 from iii.sdk.inbound import Inbound
@@ -74,3 +76,27 @@ def test_nothing_that_is_received_raises(received: list[bytes], data: st.DataObj
 
 def test_stopping_with_nothing_underway_is_quick() -> None:
     asyncio.run(Ears().inbound.stop())
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"), [(b"\xef\xbb\xbf{", b""), (b"[{", b"]"), (b"{", b"}"), (b"\0{", b"\0"), (b"", b"")]
+)
+def test_attack_3_a_message_whose_id_can_be_read_is_answered(before: bytes, behind: bytes) -> None:
+    ears = Ears()
+    waiter = BlockedThread("f", "the one")
+    ears.pending.add(waiter)
+    ears.inbound.receive(before + b'"type":"invocationresult","invocation_id":"the one","result":1}' + behind)
+    with pytest.raises(InvocationError, match="unreadable answer"):
+        waiter.wait(1000)
+    ears.inbound.receive(before + b'"type":"invokefunction","invocation_id":"c","function_id":"f"}' + behind)
+    assert msgspec.json.decode(ears.sent[0])["invocation_id"] == "c"
+
+
+def test_attack_3_an_answer_without_a_type_that_can_be_read_ends_its_call() -> None:
+    ears = Ears()
+    waiter = BlockedThread("f", "the one")
+    ears.pending.add(waiter)
+    ears.inbound.receive(b'pe":"invocationresult","invocation_id":"the one","function_id":"f","result":1}')
+    with pytest.raises(InvocationError, match="unreadable answer"):
+        waiter.wait(1000)
+    assert not ears.sent
