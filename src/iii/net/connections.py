@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Flusher
+from iii.net.turnstile import Turnstile
 from iii.net.web_socket import CLOSE_WAIT_S, WebSocket
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import OUTBOUND_STALL_S, PING_INTERVAL_S, SILENCE_S
@@ -21,11 +22,12 @@ class Connections:
     """What the sockets of one listener share; none may come before `begin`.
 
     Attributes:
-        loop, flusher: once begun.
+        loop, flusher, turnstile: once begun.
     """
 
     loop: asyncio.AbstractEventLoop
     flusher: Flusher
+    turnstile: Turnstile
 
     def __init__(self) -> None:
         self.log = LogLimit(logging.getLogger(__name__))
@@ -39,6 +41,7 @@ class Connections:
         """On the running loop from now on."""
         self.loop = asyncio.get_running_loop()
         self.flusher = Flusher(self.loop)
+        self.turnstile = Turnstile(self.loop)
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep_on)
 
     def __len__(self) -> int:

@@ -112,9 +112,9 @@ class WebSocket(WSListener):
             self._take_kept()
 
     def let_others_in(self) -> None:
-        """Read on in the next turn of the loop."""
+        """Read on in a later turn of the loop, one of those who bring much in each."""
         self.pause_reading()
-        self.connections.loop.call_soon(self.resume_reading)
+        self.connections.turnstile.wait(self.resume_reading)
 
     def pace(self, size: int) -> float:
         """Seconds for which a sender of so much to this peer, which reads too slowly, is to wait (P5)."""
