@@ -163,6 +163,24 @@ def void_burst(target: Target) -> None:
     sender.close()
 
 
+def bursts(target: Target) -> None:
+    """Forty clients send 2,000 small calls at once, three times."""
+    clients = [worker(target.port, f"burst{number}") for number in range(40)]
+    data = b"".join(masked_frame(invoke("nobody::f", {"n": n})) for n in range(2000))
+
+    def send(client: Client) -> None:
+        for _ in range(3):
+            client.raw(data)
+            client.ping()
+        client.close()
+
+    threads = [threading.Thread(target=send, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def forward(data: bytes) -> Attack:
     """A large call to a worker, which answers with the same."""
 
@@ -232,6 +250,7 @@ ATTACKS: dict[str, Attack] = {
     "2,000 connections that end at once (core 9)": connects,
     "pipelined requests, answers unread (core 10e)": pipelined,
     "3,000 void calls of 100 KB (core 7)": void_burst,
+    "40 clients with bursts of 2,000 small calls": bursts,
     "58 MiB to a worker and back (F3)": forward(INTEGERS),
     "58 MiB that name a caller, to a worker": forward(b'{"_caller_worker_id":"x","a":%b}' % INTEGERS),
     "state::set with a value of 56 MiB": calls("state::set", b'{"scope":"s","key":"k","value":%b}' % WHOLE),
