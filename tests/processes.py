@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,18 +31,24 @@ def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on, outside the range that the system gives to clients.
 
     Inside that range any outgoing connection, of whatever program, may hold the port when the server wants it, and who
-    polls a server that is not there yet may connect to itself.
+    polls a server that is not there yet may connect to itself. No two of the last thousand are the same.
     """
     ports = _ports_for_servers()
-    for _ in range(1000):
+    for _ in range(10_000):
         port = random.choice(ports)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.append(port)
             return port
     raise ProcessFailed(f"no free port among {ports}")
+
+
+_given: deque[int] = deque(maxlen=1000)
 
 
 @cache
