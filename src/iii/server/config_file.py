@@ -1,6 +1,7 @@
 """From a file, the environment and the command line to what the engine starts with (07 §4.4, C1–C8)."""
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from iii.modules.observability.config import ObservabilityConfig
 from iii.net.start_failure import StartFailure
-from iii.protocol.limits import NAMESPACE_GRACE_MS
+from iii.protocol.limits import MIB, NAMESPACE_GRACE_MS
 from iii.server import catalogue, document, log
 from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
@@ -20,6 +21,7 @@ from iii.server.expansion import expand
 
 DEFAULT_PATH = "config.yaml"
 DEFAULT_PORT = 49_134
+_FILE_BYTES = 16 * MIB
 IMPLIED = "not listed, always on"
 
 # Lists what exists by now (C2); comments tell a newcomer what to do next.
@@ -135,7 +137,17 @@ def create(path: Path) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise StartFailure(
+                    f"{path} is {_kind(status.st_mode)}, not a regular file; name a file: -c {DEFAULT_PATH}"
+                )
+            if status.st_size > _FILE_BYTES:
+                raise StartFailure(
+                    f"{path}: {status.st_size} bytes exceed the limit of {_FILE_BYTES} for a configuration file"
+                )
+            return file.read(_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise StartFailure(f"Config file not found: '{path}'; create it, or pass --use-default-config") from None
     except IsADirectoryError:
@@ -146,6 +158,14 @@ def _read(path: Path) -> str:
         raise StartFailure(f"{path}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise StartFailure(f"cannot read {path}: {error.strerror}") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would be waited for
+
+
+def _kind(mode: int) -> str:
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def _resolve(

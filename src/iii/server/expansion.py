@@ -8,7 +8,7 @@ import yaml
 
 from iii.net.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
-from iii.server.document import YamlLoader, shown
+from iii.server.document import compose, shown
 
 ENGINE_VERSION_DEFAULT = "__III_ENGINE_VERSION__"  # as a default, it stands for the version of this engine
 
@@ -95,8 +95,8 @@ def _refuse_missing(text: str, environment: Mapping[str, str], source: str, miss
     counter = iter(range(len(missing)))
     marked = _replace(text, environment, lambda found: found.value, lambda found: found.token(next(counter)))
     try:
-        said = set(_TOKEN.findall("\n".join(_scalars(yaml.compose(marked, YamlLoader)))))
-    except (yaml.YAMLError, RecursionError):
+        said = set(_TOKEN.findall("\n".join(_scalars(compose(marked)))))
+    except yaml.YAMLError:
         said = set(_TOKEN.findall(marked))  # the file itself is broken, or a value breaks it; this comes first
     for index, found in enumerate(missing):
         if found.token(index) in said:
@@ -147,18 +147,18 @@ def _check_structure(
             index = next(counter)
             return found.value if index == real else found.token(index)
 
-        return yaml.compose(_replace(text, environment, substitute, lambda lacking: lacking.value), YamlLoader)
+        return compose(_replace(text, environment, substitute, lambda lacking: lacking.value))
 
     try:
         expected = document(None)
-    except (yaml.YAMLError, RecursionError):
+    except yaml.YAMLError:
         return  # the file itself is broken; its reader says so
     for index, found in enumerate(substitutions):
         if _INERT.fullmatch(found.value):
             continue
         try:
             actual = document(index)
-        except (yaml.YAMLError, ValueError):
+        except yaml.YAMLError:
             raise _structure_changed(found, source, "the file is not valid YAML with it") from None
         for place, node in _pairs(expected, actual):
             if not _fits(place, node, found.token(index), found.value):
