@@ -18,6 +18,7 @@ from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
 from iii.server.document import Document, Entry, Form, Place, quoted, shown, suggestion
 from iii.server.expansion import expand
+from iii.server.variables import Variables
 
 DEFAULT_PATH = "config.yaml"
 DEFAULT_PORT = 49_134
@@ -95,6 +96,7 @@ class ServerConfig(NamedTuple):
         grace_ms: longest wait for a worker's announcement (N2).
         log_level, log_format: from the block of `iii-observability` (06 §11).
         warnings: what was accepted, but probably not meant.
+        variables: whose values must not appear in texts.
     """
 
     source: str
@@ -104,6 +106,7 @@ class ServerConfig(NamedTuple):
     log_level: str
     log_format: str
     warnings: tuple[str, ...]
+    variables: Variables = Variables()
 
     def worker_listeners(self) -> list[ModuleEntry]:
         return [entry for entry in self.entries if entry.known is WORKER_MANAGER]
@@ -113,8 +116,13 @@ def load(path: Path, *, host: str | None = None, environment: Mapping[str, str] 
     """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure on any mistake."""
     source = str(path)
     expanded = expand(_read(path), environment, source)
-    read = document.parse(expanded.text, source)
-    return _resolve(read, source, path.absolute(), host, environment, expanded.warnings)
+    variables = Variables(expanded.values)
+    try:
+        read = document.parse(expanded.text, source)
+        config = _resolve(read, source, path.absolute(), host, environment, expanded.warnings)
+    except StartFailure as error:
+        raise StartFailure(variables.hidden(str(error))) from None
+    return config._replace(warnings=tuple(map(variables.hidden, config.warnings)), variables=variables)
 
 
 def without_file(*, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:

@@ -31,10 +31,16 @@ class _Substitution(NamedTuple):
 
 
 class Expanded(NamedTuple):
-    """The text with every reference replaced, and what was probably not meant."""
+    """The text with every reference replaced.
+
+    Attributes:
+        warnings: what was probably not meant.
+        values: name and value of each reference that was replaced by the value of a variable.
+    """
 
     text: str
     warnings: tuple[str, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
 
 
 def expand(text: str, environment: Mapping[str, str], source: str) -> Expanded:
@@ -54,7 +60,8 @@ def expand(text: str, environment: Mapping[str, str], source: str) -> Expanded:
             raise _structure_changed(found, source, "it contains a line break")
     if not all(_INERT.fullmatch(found.value) for found in substitutions):
         _check_structure(text, environment, source, substitutions)
-    return Expanded(expanded, tuple(_warnings(text, environment, source)))
+    values = tuple((found.name, found.value) for found in substitutions)
+    return Expanded(expanded, tuple(_warnings(text, environment, source)), values)
 
 
 def _keep(kept: list[_Substitution], found: _Substitution) -> str:

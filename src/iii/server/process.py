@@ -44,6 +44,13 @@ _GC_NEW_OBJECTS = 10_000
 
 def run(config: ServerConfig) -> int:
     """Run the engine until SIGINT or SIGTERM; the exit code. Raises StartFailure if it cannot start."""
+    try:
+        return _run(config)
+    except StartFailure as error:
+        raise StartFailure(config.variables.hidden(str(error))) from None
+
+
+def _run(config: ServerConfig) -> int:
     refuse_one_port_twice(config.entries)
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
@@ -181,7 +188,7 @@ class EngineServer:
         told = {
             "version": PACKAGE_VERSION,
             "configuration": self._config.source,
-            "log level": log.level_in_force(self._config.log_level),
+            "log level": self._config.variables.hidden(log.level_in_force(self._config.log_level)),
             "log format": "json" if log.is_json(self._config.log_format) else "default",
             "open files at most": limit(),
             "workers connect to": addresses,

@@ -151,3 +151,24 @@ def test_L2_a_port_that_one_file_gives_twice_is_named_with_both(
         "config.yaml:2: workers[0] (iii-http); set another `port` in one of them"
     )
     assert (text in done.stderr) is twice
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "iii-worker-manager, config: {host: '${S}', port: 0}",
+        "iii-state, config: {adapter: {name: kv, config: {store_method: file_based, file_path: '/dev/null/${S}'}}}",
+        "iii-state, config: {adapter: {name: redis, config: {redis_url: 'redis://${S}.invalid:1'}}}",
+        "iii-state, config: {adapter: {name: redis, config: {redis_url: 'redis://127.0.0.1:1/${S}'}}}",
+        "iii-queue, config: {queue_configs: {'${S}': {type: nope}}}",
+        "iii-queue, config: {queue_configs: {q: {}}, adapter: {name: rabbitmq, config: {amqp_url: 'amqp://${S}:x@127.0.0.1:1/${S}'}}}",
+    ],
+)  # fmt: skip
+def test_attack_7_a_start_that_fails_names_the_variable_not_its_value(entry: str, iii: Iii, tmp_path: Path) -> None:
+    entry = entry if "worker-manager" in entry else f"iii-worker-manager, config: {{port: 0}}}}, {{name: {entry}"
+    level = "{name: iii-observability, config: {level: '${S},${S}=debug'}}"
+    (tmp_path / "config.yaml").write_text(f"workers: [{{name: {entry}}}, {level}]")
+    done = iii(S="hunter2-hunter2")
+    assert done.returncode == 1
+    assert "Error: config.yaml:1: workers[" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
