@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Literal, Protocol
 
 from iii.protocol.address import masked, without_secrets
@@ -150,20 +151,21 @@ class Connection:
         self._task = self._loop.create_task(self._stay_connected(), name="iii connection")
 
     async def stop(self) -> None:
-        """Leave for good: what was handed in is written, the socket closed. On the loop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        socket = self._socket
-        if socket is not None:
-            socket.close(CloseCode.NORMAL)
-            try:
-                async with asyncio.timeout(CLOSE_S):
-                    await socket.gone.wait()
-            except TimeoutError:
-                socket.abort()
-            logger.info("Connection to %s closed", self.address)
-        self._end("disconnected")
+        """Leave for good: what was handed in is written, the socket closed; if cancelled, at once. On the loop."""
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=CLOSE_S)
+            if self._socket is not None:
+                self._socket.close(CloseCode.NORMAL)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_S):
+                        await self._socket.gone.wait()
+                logger.info("Connection to %s closed", self.address)
+        finally:
+            if self._socket is not None:  # not ended in time, or cancelled
+                self._socket.abort()
+            self._end("disconnected")
 
     def fail(self, refusal: Refusal) -> None:
         """The engine will not have this worker: state `failed`, no further attempt. On the loop."""

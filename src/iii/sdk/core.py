@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from iii.protocol.errors import ClientShutdown, error_from_wire
@@ -22,7 +23,7 @@ from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.executor import Executor
+from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.framing import BINARY
 from iii.sdk.inbound import Inbound
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
@@ -117,16 +118,17 @@ class WorkerCore:
     async def stop(self) -> None:
         """Leave, once, however often it is called. On the loop."""
         if self._stopping is None:
-            self._stopping = self.loop.create_task(self._stop(asyncio.current_task()))
+            self._stopping = HandlerTask(self._stop(asyncio.current_task()), loop=self.loop)  # begins in any case
         await asyncio.shield(self._stopping)
 
     async def _stop(self, caller: asyncio.Task[Any] | None) -> None:
         self._threads.close()
-        await self._executor.stop(caller)
-        await self._inbound.stop()
-        self.caller.pending.end(ClientShutdown)
-        await self.connection.stop()
-        await self._reporting.stop()
+        async with AsyncExitStack() as leaving:  # a cancel ends the wait of one step, and leaves no step out
+            leaving.push_async_callback(self._reporting.stop)
+            leaving.push_async_callback(self.connection.stop)
+            leaving.callback(self.caller.pending.end, ClientShutdown)
+            leaving.push_async_callback(self._inbound.stop)
+            await self._executor.stop(caller)
 
     def break_off(self) -> None:
         """The loop has ended; if that was not a stop, every call fails from now on."""

@@ -201,6 +201,8 @@ class connect_worker:
     ) -> None:
         if self._core is None or self._core.forked:
             return
-        if told_to_end():
-            await self._core.finish()
-        await self._core.stop()
+        try:
+            if told_to_end():
+                await self._core.finish()
+        finally:
+            await self._core.stop()

@@ -15,6 +15,7 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from picows import WSListener, WSTransport, ws_connect
@@ -36,19 +37,32 @@ async def open_websocket(
     listener: Callable[[], WSListener], url: str, headers: Mapping[str, str], timeout_s: float
 ) -> None:
     """Connect and shake hands. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
-    async with asyncio.timeout(timeout_s):
-        await ws_connect(
-            listener,
-            url,
-            websocket_handshake_timeout=timeout_s,
-            disconnect_on_exception=False,
-            enable_auto_pong=False,
-            max_frame_size=INBOUND_MESSAGE_BYTES,
-            max_redirects=0,
-            extra_headers=headers,
-            logger_name=wire_logger,
-            socket_factory=_connected_socket,
-        )
+    connected: list[socket.socket] = []
+
+    async def connect(url: WSParsedURL) -> socket.socket:
+        connected.append(await _connected_socket(url))
+        return connected[0]
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ws_connect(
+                listener,
+                url,
+                websocket_handshake_timeout=timeout_s,
+                disconnect_on_exception=False,
+                enable_auto_pong=False,
+                max_frame_size=INBOUND_MESSAGE_BYTES,
+                max_redirects=0,
+                extra_headers=headers,
+                logger_name=wire_logger,
+                socket_factory=connect,
+            )
+    except BaseException:
+        # The library's own handshake goes on after a cancel: the loop has the transport, which ends when TCP does
+        for each in connected:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        raise
 
 
 def retrieve_error(transport: WSTransport) -> None:

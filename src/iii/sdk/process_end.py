@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import weakref
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
@@ -25,6 +27,8 @@ __all__ = ["Native", "Served", "end_by_sigterm", "leave", "serve_on_after_main",
 
 SIGTERM_CODE = 128 + signal.SIGTERM
 _pools = concurrent.futures.thread  # imported for its hook
+# Code in which the event loop is never for long, and which does not bear an exception anywhere
+_NEVER_LONG = tuple(str(Path(file).parent) for file in (asyncio.__file__, concurrent.futures.__file__, __file__))
 
 
 class Served(Protocol):
@@ -105,6 +109,39 @@ def end_by_sigterm(worker: Native | None) -> None:
         signal.signal(signal.SIGTERM, _on_sigterm)
     if worker is not None:
         _life.native.add(worker)
+        _interrupt_between_turns(worker.loop)
+
+
+def _interrupt_between_turns(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a second Ctrl-C on the loop of `asyncio.run` come between two callbacks, for as long as the main task runs.
+
+    It raises wherever the program is. In the midst of asyncio that loses the callback which was about to run, and
+    the task that it belonged to can never be cancelled again: `asyncio.run` waits for it without an end (a program without
+    this SDK does so in one of six tries, if two signals come within a millisecond, as Ctrl-C through a wrapper gives).
+    """
+    before = signal.getsignal(signal.SIGINT)
+    main = before.keywords.get("main_task") if isinstance(before, partial) else None
+    if not callable(before) or not isinstance(main, asyncio.Task):
+        return  # the program has its own handler, or this is not the loop of `asyncio.run`
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        while frame is not None and frame.f_code.co_name in ("__enter__", "__exit__"):  # of a lock
+            frame = frame.f_back
+        if frame is not None and loop.is_running() and frame.f_code.co_filename.startswith(_NEVER_LONG):
+            loop.call_soon_threadsafe(interrupt, number, None)
+            return
+        try:
+            before(number, frame)
+        except KeyboardInterrupt:
+            give_back()
+            raise
+
+    def give_back(_: object = None) -> None:
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, before)  # `asyncio.run` looks for its own
+
+    signal.signal(signal.SIGINT, interrupt)
+    main.add_done_callback(give_back)
 
 
 def told_to_end() -> bool:

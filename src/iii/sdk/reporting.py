@@ -82,10 +82,13 @@ class Reporting:
         """Flush what is held, for about two seconds at most, and leave. On the loop."""
         if self._gauges is not None:
             self._gauges.cancel()
-            await asyncio.wait([self._gauges])
         if self._connection is not None and self.telemetry is not None:
-            await asyncio.to_thread(self.telemetry.close)
-            await self._connection.stop()
+            try:
+                await asyncio.to_thread(self.telemetry.close)
+            finally:
+                await self._connection.stop()
+        if self._gauges is not None:
+            await asyncio.wait([self._gauges], timeout=1)
 
     def end_after_fork(self) -> None:
         """In a forked child: what is reported there goes nowhere."""
