@@ -33,7 +33,7 @@ def raise_limit() -> None:
 
 def http_connections() -> int:
     """The share of the HTTP port, whose connections are accepted by a library that cannot wait when none is left."""
-    return max(1, limit() // 4)
+    return _share_of_http(limit())
 
 
 def scarce(descriptor: int) -> bool:
@@ -66,13 +66,18 @@ def _lowest_free(descriptor: int) -> int:
 
 
 def _kept(allowed: int) -> int:
-    return max(8, min(_KEPT, allowed // 16))
+    return max(4, min(_KEPT, allowed // 16))
+
+
+def _share_of_http(allowed: int) -> int:
+    """A quarter; an eighth of a limit so low that workers would have nothing."""
+    return max(1, allowed // (4 if allowed >= 256 else 8))
 
 
 def _for_workers_below(allowed: int | None = None) -> int:
     """Descriptors from this number on are for stores and the HTTP port."""
     allowed = limit() if allowed is None else allowed
-    return allowed - _kept(allowed) - max(1, allowed // 4)
+    return allowed - _kept(allowed) - _share_of_http(allowed)
 
 
 def waiting(listening: socket.socket) -> int:
