@@ -11,6 +11,8 @@ from contextvars import copy_context
 from types import CoroutineType, coroutine
 from typing import Any
 
+from iii.sdk import forks
+
 _OF_ASYNCIO: frozenset[type] = frozenset((type(None), asyncio.Future, asyncio.Task))
 
 
@@ -20,12 +22,20 @@ def coroutine_of(awaitable: Any) -> Coroutine[Any, Any, Any]:
 
 async def awaited(awaitable: Any) -> Any:
     """The result. Raises what it raises."""
+    born = forks.generation
     begun = coroutine_of(awaitable)
     try:
         waits_for = begun.send(None)
+        result = await rest_of(begun, waits_for, born)
     except StopIteration as done:
-        return done.value
-    return await rest_of(begun, waits_for)
+        result = done.value
+    except BaseException as error:
+        if forks.generation != born:
+            forks.end_child(error)
+        raise
+    if forks.generation != born:
+        forks.end_child()
+    return result
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -40,17 +50,29 @@ def _outcome(
     function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[Any, BaseException | None]:
     """As a value: some exceptions, such as StopIteration, a future does not carry, and who waits for it waits forever."""
+    born = forks.generation
+    result, failure = None, None
     try:
-        return function(*arguments, **named), None
+        result = function(*arguments, **named)
     except BaseException as error:
-        return None, error
+        failure = error
+    if forks.generation != born:
+        forks.end_child(failure)
+    return result, failure
 
 
 @coroutine
-def rest_of(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """The result of a coroutine that has taken its first step, and what that gave."""
+def rest_of(begun: Coroutine[Any, Any, Any], waits_for: Any, born: int) -> Generator[Any, Any, Any]:
+    """The result of a coroutine that has taken its first step, and what that gave.
+
+    In a child that it forked (its process is not of the generation in which it was born) it cannot wait: the event loop
+    that would wake it is the parent's.
+    """
     try:
         while True:
+            if forks.generation != born:
+                begun.throw(RuntimeError("the event loop of the parent process cannot be awaited in a forked child"))
+                forks.end_child()  # it waits all the same
             while type(waits_for) not in _OF_ASYNCIO:
                 try:
                     waits_for = _StandIn(waits_for)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from iii.protocol.errors import ClientShutdown, error_from_wire
@@ -91,6 +91,7 @@ class WorkerCore:
             self.caller.new_span = self._reporting.telemetry.call_span
             self._executor.new_span = self._reporting.telemetry.handler_span
         self._stopping: asyncio.Task[None] | None = None
+        self.owns_loop = False
         forks.disowned.add(self)
 
     @property
@@ -157,6 +158,9 @@ class WorkerCore:
             f"worker {self.name} belongs to process {self.process_id}, this is its forked child {os.getpid()}: "
             "register a worker of its own after the fork"
         )
+        if self.owns_loop:
+            with suppress(RuntimeError):  # closed
+                self.loop.call_soon(forks.end_child)  # if it runs in the thread that forked, its turn ends the child
         self.connection.end_after_fork()
         self._reporting.end_after_fork()
         self._threads.end_after_fork()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from iii.sdk import forks
 from iii.sdk.core import FINISH_S, WorkerCore
 from iii.sdk.options import InitOptions, engine_url
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
@@ -126,14 +127,19 @@ class _ThreadedWorker(Worker):
         core, loop = self._core, self._core.loop
         asyncio.set_event_loop(loop)
         loop.call_soon(core.start)
+        core.owns_loop = True
         try:
             while not self._stopping:
                 try:
                     loop.run_forever()
-                except (KeyboardInterrupt, SystemExit):
+                except (KeyboardInterrupt, SystemExit) as error:
+                    if core.forked:
+                        forks.end_child(error)
                     logger.error("Event loop of worker %s was interrupted by a callback", core.name, exc_info=True)
             loop.run_until_complete(loop.shutdown_asyncgens())
-        except BaseException:
+        except BaseException as error:
+            if core.forked:  # uvloop fails so where a task of the child has exited
+                forks.end_child(error)
             logger.critical("Event loop of worker %s failed", core.name, exc_info=True)
         finally:
             core.break_off()

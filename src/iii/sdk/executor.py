@@ -15,6 +15,7 @@ import msgspec
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_id_of
 from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.protocol.traceback_text import shown
+from iii.sdk import forks
 from iii.sdk.awaited import coroutine_of, rest_of
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.failures import UNTELLABLE, error_body, log_failure
@@ -85,6 +86,7 @@ class Executor:
         self._send_urgent = send_urgent
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._born = forks.generation
 
     def execute(self, message: InvokeFunction) -> None:
         """On the loop; never raises, and whatever happens the call is answered once."""
@@ -151,13 +153,18 @@ class Executor:
         trace = gettrace()
         try:
             result = handler.call(message)
-            if type(result) not in _PLAIN and inspect.isawaitable(result):  # a lambda around an async function
+            awaitable = type(result) not in _PLAIN and inspect.isawaitable(result)
+            if awaitable and forks.generation == self._born:  # a lambda around an async function
                 return self._finish(handler, result, message, span)
         except BaseException as error:
             _trace_as_before(trace)
+            if forks.generation != self._born:
+                forks.end_child(error)
             answer = self._failure(message, error, span)
         else:
             _trace_as_before(trace)
+            if forks.generation != self._born:
+                forks.end_child()
             answer = self._success(handler, message, result, span)
         if answer is not None:
             self._send_urgent(answer)
@@ -176,15 +183,19 @@ class Executor:
                 except StopIteration as done:  # at once, as most do: the detour would cost them a tenth
                     result = done.value
                 else:
-                    result = await rest_of(coroutine, waits_for)
+                    result = await rest_of(coroutine, waits_for, self._born)
             except BaseException as error:
                 _trace_as_before(trace)
+                if forks.generation != self._born:
+                    forks.end_child(error)
                 # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
                 if self._stopping and issubclass(type(error), asyncio.CancelledError):
                     raise
                 answer = self._failure(message, error, span)
             else:
                 _trace_as_before(trace)
+                if forks.generation != self._born:
+                    forks.end_child()
                 answer = self._success(handler, message, result, span)
             if answer is not None:
                 self._send(answer)

@@ -2,18 +2,22 @@
 
 A child that wrote into its parent's socket would have its calls answered to the parent (core finding 1, bugs 1). So its
 copies of the descriptors lead nowhere, everything asked of an inherited worker raises, and what belongs to the event
-loops of the parent is neither used nor freed.
+loops of the parent is neither used nor freed. A child that was forked by a handler ends where the handler ends: whatever
+called the handler belongs to the parent's worker, and would go on as a second one that nobody can reach.
 """
 
 import asyncio
 import os
 import select
 import socket
+import sys
+import threading
 import weakref
 from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Protocol
+from typing import NoReturn, Protocol
 
+from iii.protocol.traceback_text import shown, traceback_text
 from iii.sdk.outgoing import open_sockets
 
 
@@ -26,12 +30,42 @@ class Disowned(Protocol):
         """In the child, before anything else runs there; locks may be held by threads that do not exist."""
 
 
+generation = 0  # of processes: a child's is one more than its parent's
 disowned: "weakref.WeakSet[Disowned]" = weakref.WeakSet()
 
 _left_behind: list[object] = []
 
 
+def end_child(error: BaseException | None = None) -> NoReturn:
+    """End a forked child whose code has returned, or raised, into what belongs to its parent.
+
+    `SystemExit` gives the exit code, as in a main program; any other error is written to stderr, with code 1. Threads that
+    the child began are waited for. As in a child of `multiprocessing`, functions of `atexit` are not run: the parent
+    registered them.
+    """
+    text, code = "", 0
+    if error is not None:
+        given = error.code if isinstance(error, SystemExit) else 1
+        code = given if isinstance(given, int) else 0 if given is None else 1
+        text = "" if given is None or isinstance(given, int) else shown(given)
+        if not isinstance(error, SystemExit):
+            text = traceback_text(error)
+    try:
+        with suppress(BaseException):
+            if text:
+                print(text, file=sys.stderr)
+        with suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BaseException):
+                stream.flush()
+    finally:
+        os._exit(code & 0xFF)
+
+
 def _after_in_child() -> None:
+    global generation
+    generation += 1
     inherited = [each for each in list(open_sockets) if each.fileno() >= 0]
     if inherited:
         # An end of nothing instead of a closed descriptor: its number must not become another file's, and an event loop

@@ -229,6 +229,158 @@ def test_a_handler_that_returns_in_the_child_answers_nothing_and_ends_it(engine:
     assert nothing_of_the_child(engine)
 
 
+ENDINGS = {
+    "sys.exit(3)": 3,
+    "sys.exit('text of the exit')": 1,
+    "sys.exit()": 0,
+    "raise ValueError('of the child')": 1,
+    "raise KeyboardInterrupt": 1,
+    "os.abort()": -6,
+    "os.execv('/bin/sh', ['sh', '-c', 'exit 9'])": 9,
+    "return 'child::answer'": 0,
+    "return asyncio.sleep(60)": 0,
+    "await asyncio.sleep(60)": 1,
+    "await asyncio.gather(asyncio.create_task(asyncio.sleep(0, sys.exit(4))))": 4,
+}
+
+
+def ends_of_a_child(kind: str, ending: str) -> str:
+    """A program whose handler forks a child that ends so, and returns its exit code."""
+    handler = "async def forks(data):" if kind in ("async", "native") else "def forks(data):"
+    return f"""
+async def until_ended(child):
+    for _ in range(1500):
+        if (found := os.waitpid(child, os.WNOHANG))[0]:
+            return os.waitstatus_to_exitcode(found[1])
+        await asyncio.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "still alive"
+
+{handler}
+    child = os.fork()
+    if child == 0:
+        print("child", flush=True)
+        {ending}
+    else:
+        return {"await until_ended(child)" if handler.startswith("async") else "asyncio.run(until_ended(child))"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"),
+    [
+        (kind, ending)
+        for kind in ("sync", "async", "native")
+        for ending in ENDINGS
+        if kind != "sync" or not ending.startswith("await")
+    ],
+)
+def test_attack_4_a_child_of_a_handler_ends_with_its_own_code(engine: FakeEngine, kind: str, ending: str) -> None:
+    """Not as a second worker, and nothing of it is sent; the worker of the parent serves on."""
+    body = ends_of_a_child(kind, ending)
+    if kind == "native":
+        main = """
+async def main():
+    async with iii.connect_worker(sys.argv[1], OPTIONS) as worker:
+        worker.register_function("forks", forks)
+        print("code", await worker.trigger_async({"function_id": "forks"}))
+        print("code", await worker.trigger_async({"function_id": "forks"}))
+
+asyncio.run(main())
+"""
+    else:
+        main = """
+worker.register_function("forks", forks)
+print("code", worker.trigger({"function_id": "forks"}))
+print("code", worker.trigger({"function_id": "forks"}))
+worker.shutdown()
+"""
+    command = [sys.executable, "-c", (HEAD if kind == "native" else WORKER) + body + main, engine.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * DEADLINE_S, check=False)
+    assert done.stdout.count(f"code {ENDINGS[ending]}\n") == 2, done.stdout + done.stderr
+    assert done.returncode == 0
+    if ENDINGS[ending] == 1:  # the reason is on stderr, once for each child
+        reasons = [line for line in done.stderr.splitlines() if line and not line.startswith((" ", "Traceback"))]
+        assert len(reasons) >= 2, done.stderr
+    assert "Function 'forks' failed" not in done.stderr
+    assert nothing_of_the_child(engine)
+    assert len(engine.connections) == 1
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(3)", "return"])
+def test_attack_5_a_child_of_a_task_or_thread_of_a_handler_is_no_second_event_loop(
+    engine: FakeEngine, ending: str
+) -> None:
+    program = f"""
+async def part(pids):
+    pids.append(os.fork())
+    if pids[-1] == 0:
+        {ending}
+
+def in_pool(pids):
+    pids.append(os.fork())
+    if pids[-1] == 0:
+        os._exit(3 if "exit" in {ending!r} else 0)
+
+async def forks(data):
+    pids = []
+    await asyncio.gather(asyncio.create_task(part(pids)), asyncio.to_thread(in_pool, pids))
+    return [await asyncio.to_thread(status, pid) for pid in pids]
+
+worker.register_function("forks", forks)
+print(worker.trigger({{"function_id": "forks"}}))
+worker.shutdown()
+"""
+    code = 3 if "exit" in ending else 0
+    head = "import sys; sys.modules['uvloop'] = None\n" + WORKER if code else WORKER  # in uvloop the exit code is lost
+    assert run(program, engine, head=head) == f"[{code}, {code}]\n"
+    assert nothing_of_the_child(engine)
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(5)", "return"])
+@pytest.mark.parametrize("method", ["def", "async def"])
+def test_attack_4_a_child_of_a_provider_ends(method: str, ending: str) -> None:
+    """`awaited` and `in_thread` run what is no handler: the callbacks of a trigger type."""
+    program = f"""
+    from iii.sdk.awaited import awaited, in_thread
+
+    {method} register(pids):
+        pids.append(os.fork())
+        if pids[-1] == 0:
+            {ending}
+
+    async def main():
+        pids = []
+        await ({"awaited(register(pids))" if "async" in method else "in_thread(register, pids)"})
+        assert await asyncio.to_thread(status, pids[0]) == {5 if "exit" in ending else 0}
+
+    asyncio.run(main())
+    """
+    command = [sys.executable, "-c", HEAD + textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_attack_4_a_child_of_a_handler_has_its_own_worker_and_shuts_it_down(engine: FakeEngine) -> None:
+    run(
+        """
+        def forks(data):
+            child = os.fork()
+            if child == 0:
+                own = iii.register_worker(sys.argv[1], OPTIONS)
+                own.register_function("own", lambda data: data)
+                sys.exit(own.trigger({"function_id": "own", "payload": 6}))
+            return status(child)
+
+        worker.register_function("forks", forks)
+        assert worker.trigger({"function_id": "forks", "timeout_ms": 20_000}) == 6
+        worker.shutdown()
+        """,
+        engine,
+    )
+
+
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit(0)", "return"])
 def test_a_native_worker_forked_within_its_running_loop(engine: FakeEngine, loop: str, ending: str) -> None:

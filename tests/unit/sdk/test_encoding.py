@@ -95,6 +95,7 @@ UUID = uuid.UUID(int=7)
         ([Shade.DARK, Level.HIGH, UUID], ["dark", 3, str(UUID)]),
         ([Taken(datetime.date(2026, 1, 2)), Sum(decimal.Decimal("1.50"))], [{"at": "2026-01-02", "raw": "YWJj"}, {"of": "1.50"}]),
         ([float("nan"), -float("inf")], [None, None]),
+        (float("inf"), None),  # attack 9, L14: a result so, as null, is left out for its caller (I2)
         (["\ud800", float("nan")], ["\ud800", None]),
         (10**30, 10**30),
     ],
