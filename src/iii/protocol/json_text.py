@@ -7,6 +7,8 @@ pieces, and what Python does for each string, bracket or number has a bound.
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from iii.protocol.limits import MENDED_BYTES, MIB
 
 _PIECE_BYTES = 1 * MIB
@@ -90,6 +92,20 @@ def holds_more_than(data: bytes, values: int) -> bool:
         return True
     outside = b"".join(data.split(b'"')[::2])
     return outside.count(b",") + 2 * (outside.count(b"[") + outside.count(b"{")) > values
+
+
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def is_json(text: bytes) -> bool:
+    """Whether all of it is one JSON value in UTF-8; no objects are made of it."""
+    try:
+        if not text.isascii():
+            text.decode()  # not looked at otherwise
+        _skip(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 # -- repairs ------------------------------------------------------------------------------------------------------

@@ -103,6 +103,9 @@ def _of_class(cls: type, seen: set[int]) -> Parts:
         return Parts.PYDANTIC
     if hasattr(cls, "__pydantic_model__") or hasattr(cls, "__get_validators__"):
         return Parts.PYDANTIC_1
+    params = getattr(cls, "__dataclass_params__", None)
+    if params is not None and not params.init and cls.__init__ is not object.__init__:  # type: ignore[misc]
+        raise TypeError(f"{cls.__qualname__} has an __init__ of its own, which would not be called: use __post_init__")
     found = Parts.PYDANTIC if hasattr(cls, "__pydantic_config__") else Parts.NONE
     if issubclass(cls, msgspec.Struct):
         found |= Parts.MSGSPEC

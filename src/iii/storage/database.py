@@ -27,7 +27,7 @@ from iii.storage.folder import StoreFolder, sync_folder
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.kernel_sync import KernelSync, NoKernelSync
 from iii.storage.transactions import Done, Together, Work
-from iii.storage.wal import INDEX_BYTES
+from iii.storage.wal import HEADER_BYTES, INDEX_BYTES, agrees_with_index
 from iii.storage.writer import Write, Writer
 
 logger = logging.getLogger(__name__)
@@ -380,13 +380,22 @@ class Database:
             self._broken = why
             logger.critical("Store %s is lost: %s; writes are refused until the engine is restarted", self.path, why)
 
+    def _shortened(self) -> str | None:
+        """Whether somebody has cut the log: its index is in memory, and SQLite would write on as if nothing were missing."""
+        try:
+            index = os.pread(self._wal_index, INDEX_BYTES, 0)
+            whole = agrees_with_index(index, os.pread(self._wal, HEADER_BYTES, 0), os.fstat(self._wal).st_size)
+        except OSError as error:
+            return f"its log cannot be looked at: {error}"
+        return None if whole else "its log was cut by another program"
+
     def _committed(self, batch: list[Write]) -> None:
         if batch is not self._batch:
             return  # the watch was quicker
         now = self._loop.time()
         if now >= self._look_at:
             self._look_at = now + _LOOK_S
-            missing = self._files.missing()
+            missing = self._files.missing() or self._shortened()
             if missing is not None:
                 self._lost(missing)
         self._batch = None

@@ -12,6 +12,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from iii.protocol.json_text import is_json
 from iii.storage.folder import StoreFolder, looking_at, sync_folder
 from iii.storage.references import Orphans, Reference, orphans
 from iii.storage.wal import Frame, Mark, Wal
@@ -71,12 +72,28 @@ def check(files: StoreFolder, references: Sequence[Reference]) -> list[str]:
         try:
             found = [row[0] for row in looking.execute("PRAGMA integrity_check(100)")]
             if found == ["ok"]:
-                return list(islice(map(_described, orphans(looking, references)), _LINES))
+                found = list(islice(map(_described, orphans(looking, references)), _LINES)) + _values(looking)
+            mark = files.marked()
+            if mark is not None and mark.frames and Wal.is_empty(files.wal):
+                found.append(f"its log is gone, in which {mark.frames} pages were acknowledged")
         finally:
             looking.close()
         return found
     except sqlite3.Error as error:
         return [str(error)]
+
+
+def _values(looking: sqlite3.Connection) -> list[str]:
+    """Tables with BLOBs that are not JSON. Raises sqlite3.Error."""
+    found = []
+    for (name,) in looking.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        blobs = [row[1] for row in looking.execute(f'PRAGMA table_info("{name}")') if row[2] == "BLOB"]
+        if blobs:
+            rows = looking.execute(f'SELECT {", ".join(blobs)} FROM "{name}"')
+            bad = sum(not all(value is None or is_json(bytes(value)) for value in row) for row in rows)
+            if bad:
+                found.append(f"{bad} rows of {name} have values that are not JSON")
+    return found
 
 
 def _described(lost: Orphans) -> str:
@@ -231,8 +248,11 @@ def _copy_table(
 
 
 def _fits(values: Sequence[object], types: Sequence[type]) -> bool:
-    """A page of another table gives rows too: items would become names of scopes."""
-    return all(value is None or type(value) is kind for value, kind in zip(values, types, strict=True))
+    """A page of another table gives rows too: items would become names of scopes. All BLOBs are JSON."""
+    return all(
+        value is None or (type(value) is kind and (not isinstance(value, bytes) or is_json(value)))
+        for value, kind in zip(values, types, strict=True)
+    )
 
 
 def _from_indices(

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from iii.net.start_failure import StartFailure
+from iii.protocol.json_text import is_json
 from iii.protocol.limits import MIB
 from iii.storage.database import Database, Durability
 from iii.storage.items import (
@@ -112,6 +113,9 @@ class SqliteItems:
         if found is None:
             done(None, None)
             return
+        if not is_json(found[0]):
+            done(None, StoreError(f"the value of {key!r} is damaged"))
+            return
         self._remember(group, key, found[0])
         done(found[0], None)
 
@@ -168,6 +172,9 @@ class SqliteItems:
                 "SELECT place, value FROM items WHERE group_id = ? AND key = ?", (group_id, key)
             ).fetchone()
         old: bytes | None = None if row is None else row[1]
+        if old is not None and not is_json(old):
+            logger.error("Store %s: the value of %r is damaged; it counts as missing", self.path, key)
+            old = None
         new = how(old)
         if new is KEEP:
             return Changed(old, old)
@@ -230,4 +237,9 @@ class SqliteItems:
 
 
 def _entries(connection: sqlite3.Connection, group: Group) -> list[Entry]:
-    return [Entry(*row) for row in connection.execute(_LIST, group)]
+    entries = [Entry(*row) for row in connection.execute(_LIST, group)]
+    whole = [entry for entry in entries if is_json(entry.value)]
+    if len(whole) < len(entries):
+        damaged = [entry.key for entry in entries if not is_json(entry.value)]
+        logger.error("Store: %d damaged values left out of a list, such as %r", len(damaged), damaged[0])
+    return whole

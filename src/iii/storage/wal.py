@@ -19,6 +19,7 @@ _FRAME = struct.Struct(">IIQII")  # page, pages of the file after a commit or 0,
 _MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # the byte order of the checksums
 _WORD = 0xFFFFFFFF
 INDEX_BYTES = 48
+HEADER_BYTES = _HEADER.size
 _PAGE_BYTES = 4096  # of SQLite, unless a header says otherwise
 
 
@@ -46,6 +47,14 @@ class Mark(NamedTuple):
 def mark_of(index: bytes) -> bytes:
     """The mark for what the first bytes of a WAL index say."""
     return index[32:40] + index[16:20]  # salts, last frame of a commit
+
+
+def agrees_with_index(index: bytes, header: bytes, size: int) -> bool:
+    """Whether a log of that size begins as the first bytes of its index say, and can have all its frames."""
+    frames = int.from_bytes(index[16:20], sys.byteorder)
+    if not frames:
+        return True
+    return header[16:24] == index[32:40] and size >= _HEADER.size + frames * (_PAGE_BYTES + _FRAME.size)
 
 
 class Frame(NamedTuple):
@@ -81,6 +90,18 @@ class Wal:
         self.salts: int = (
             salts if self.intact else _FRAME.unpack(start[_HEADER.size :][: _FRAME.size].ljust(_FRAME.size, b"\0"))[2]
         )
+
+    @classmethod
+    def is_empty(cls, path: Path) -> bool:
+        """Whether nothing is in it, or there is none. Raises OSError."""
+        try:
+            wal = cls(path)
+        except FileNotFoundError:
+            return True
+        try:
+            return wal.empty
+        finally:
+            wal.close()
 
     def close(self) -> None:
         os.close(self._descriptor)

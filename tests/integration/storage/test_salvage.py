@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 import sqlite3
@@ -31,7 +32,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     await items.open()
     writing = Store(items)
     for begin in range(0, KEYS, 20):
-        await asyncio.gather(*(writing.set(A, str(key), b"%d" % key * 100) for key in range(begin, begin + 20)))
+        await asyncio.gather(*(writing.set(A, str(key), b"1%d" % key * 100) for key in range(begin, begin + 20)))
     folder = tmp_path / "state"
     if request.param == "killed":
         folder.mkdir()
@@ -80,11 +81,11 @@ async def test_a_store_without_damage_is_copied_whole_and_opens(store: Path) -> 
     assert found(store) == []
     done, rows = saved(store)
     assert done.whole
-    assert rows == {str(key): b"%d" % key * 100 for key in range(KEYS)}
+    assert rows == {str(key): b"1%d" % key * 100 for key in range(KEYS)}
     again = SqliteItems(store.with_name("new"))
     await again.open()
     reading = Store(again)
-    assert await reading.get(A, "7") == b"7" * 100
+    assert await reading.get(A, "7") == b"17" * 100
     await reading.set(A, "more", b"1")
     await again.close()
 
@@ -100,7 +101,7 @@ def test_any_damaged_page_costs_its_rows_and_no_others(store: Path, seed: int) -
     damaged = found(store)
     done, rows = saved(store)
     assert damaged, "not found"
-    assert all(rows[key] == b"%d" % int(key) * 100 for key in rows)
+    assert all(rows[key] == b"1%d" % int(key) * 100 for key in rows)
     assert len(rows) > KEYS * 2 // 3 or inner
     if len(rows) < KEYS:
         assert not done.whole
@@ -218,3 +219,51 @@ def harm(path: Path, at: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(at)
         file.write(data[: size(path) - at])
+
+
+async def test_a_value_that_is_no_json_any_more_is_found_left_out_and_spoils_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Changed bytes that SQLite cannot notice: no message may carry them (P16, attack b 2 and 3)."""
+    items = SqliteItems(tmp_path / "state")
+    await items.open()
+    store = Store(items)
+    for key in "abc":
+        await store.set(A, key, b'"value-%b"' % key.encode())
+    await items.close()
+    path = tmp_path / "state" / "store.db"
+    path.write_bytes(path.read_bytes().replace(b'"value-b"', b'"val\xffe-b"'))
+    assert found(tmp_path / "state") == ["1 rows of items have values that are not JSON"]
+    done, rows = saved(tmp_path / "state")
+    assert sorted(rows) == ["a", "c"]
+    assert not done.whole
+    items = SqliteItems(tmp_path / "state")
+    await items.open()
+    store = Store(items)
+    with pytest.raises(StoreError, match="the value of 'b' is damaged"):
+        await store.get(A, "b")
+    assert [key for key, _ in await store.entries(A)] == ["a", "c"]
+    changed = await store.set(A, "b", b'"new"')
+    assert changed.old is None
+    assert await store.get(A, "b") == b'"new"'
+    await items.close()
+    assert caplog.text.count("damaged") >= 2
+
+
+async def test_a_log_that_somebody_cuts_under_the_engine_ends_acknowledgements(tmp_path: Path) -> None:
+    """SQLite would write on by its index, which is in memory (P16, attack b 1)."""
+    items = SqliteItems(tmp_path / "state")
+    await items.open()
+    store = Store(items)
+    for number in range(5):
+        await store.set(A, str(number), b"1")
+    os.truncate(tmp_path / "state" / "store.db-wal", 0)
+    answer = None
+    async with asyncio.timeout(30):
+        while answer is None:
+            try:
+                await store.set(A, "after", b"1")
+            except StoreError as error:
+                answer = str(error)
+    assert "its log was cut" in answer
+    await items.close()

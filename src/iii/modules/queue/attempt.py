@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from iii.modules.queue.job import Failure
+from iii.protocol.json_text import is_json
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -55,7 +56,9 @@ class Attempt:
         """Deliver the job's data."""
         if self._done is None:
             return
-        if self._target.condition is None:
+        if not is_json(data):  # the worker could not read the message
+            self._over(Failure("damaged", "the payload is not JSON: the store was damaged"))
+        elif self._target.condition is None:
             self._call(data)
         else:
             self._data = data

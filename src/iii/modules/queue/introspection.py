@@ -30,6 +30,7 @@ from iii.modules.queue.requests import (
     UnsubscribeResult,
 )
 from iii.protocol.errors import InvocationError
+from iii.protocol.json_text import is_json
 from iii.protocol.limits import RECEIVER_DEFAULT_BYTES
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Introspection:
         return [
             DeadLetterRow(
                 id=letter.id,
-                payload=Raw(letter.data),
+                payload=Raw(letter.data if is_json(letter.data) else b"null"),  # of a damaged store
                 error=letter.error,
                 failed_at=letter.failed_at // 1000,
                 retries=letter.attempts,
@@ -172,7 +173,7 @@ class Introspection:
                 namespace=letter.namespace,
                 created_at=letter.created_at,
                 stacktrace=letter.stacktrace,
-                history=Raw(letter.history),
+                history=Raw(letter.history if is_json(letter.history) else b"[]"),
                 payload_bytes=None if letter.data_bytes == len(letter.data) else letter.data_bytes,
             )
             for letter in page.letters

@@ -144,15 +144,6 @@ def group_of(value: object) -> str:
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def is_json(text: bytes) -> bool:
-    """Whether all of it is one JSON value in UTF-8."""
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
-
-
 def member(data: bytes, name: str) -> tuple[bool, Any]:
     """Whether a payload is an object with that member, and its value."""
     try:

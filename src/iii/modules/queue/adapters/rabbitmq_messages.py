@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from iii.modules.queue.adapters.amqp import NAME_BYTES, Message
-from iii.modules.queue.job import DeadLetter, is_json
+from iii.modules.queue.job import DeadLetter
+from iii.protocol.json_text import is_json
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import valid_traceparent

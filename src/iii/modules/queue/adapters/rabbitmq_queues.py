@@ -15,7 +15,8 @@ from iii.modules.queue.adapters.rabbitmq_messages import QueueNames, number_of, 
 from iii.modules.queue.adapters.rabbitmq_runs import AGAIN_S, Runs
 from iii.modules.queue.attempt import Target
 from iii.modules.queue.config import NamedQueue, NamedQueueConfig
-from iii.modules.queue.job import Failure, NewJob, is_json
+from iii.modules.queue.job import Failure, NewJob
+from iii.protocol.json_text import is_json
 from iii.protocol.messages import NULL
 from iii.protocol.tracecontext import valid_traceparent
 

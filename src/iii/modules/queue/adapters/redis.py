@@ -13,9 +13,10 @@ from iii.engine.engine import Engine
 from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats, UnsupportedSettings
 from iii.modules.queue.attempt import Attempt, Target
 from iii.modules.queue.config import NamedQueue
-from iii.modules.queue.job import Failure, NewJob, is_json
+from iii.modules.queue.job import Failure, NewJob
 from iii.modules.queue.letters import Page
 from iii.modules.queue.subscription import Subscription
+from iii.protocol.json_text import is_json
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.redis_channels import RedisChannels
 
