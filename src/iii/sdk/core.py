@@ -115,6 +115,12 @@ class WorkerCore:
         until = self.loop.time() + FINISH_S
         while self._executor.busy and self.loop.time() < until:  # noqa: ASYNC110, an event would cost each call
             await asyncio.sleep(LOOK_S)
+        if self._executor.busy:
+            logger.warning(
+                "Worker %s leaves while handlers run, %g s after it was told to end: their calls fail",
+                self.name,
+                FINISH_S,
+            )
 
     async def stop(self) -> None:
         """Leave, once, however often it is called. On the loop."""

@@ -140,9 +140,12 @@ def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
 
 
 def _refuse_untaken(path: str, names: set[str], found: list[Parameter]) -> None:
-    """Raises TypeError: nearly always a name is misspelt, and would be looked for in the query of each request."""
-    for name in sorted(names - {each.key for each in found if each.source is Source.PATH}):
-        others = [each.name for each in found if each.source is Source.QUERY]
+    """Raises TypeError: a name is misspelt, and would be looked for in the query of each request.
+
+    A handler without parameters for the query does without that part of the path on purpose.
+    """
+    others = [each.name for each in found if each.source is Source.QUERY]
+    for name in sorted(names - {each.key for each in found if each.source is Source.PATH}) if others else ():
         near = others if len(others) == 1 else get_close_matches(name, others, 1, 0.4)
         hint = f" (did you mean '{near[0]}'?)" if near else ""
         raise TypeError(

@@ -285,6 +285,8 @@ def _module_entry(instance: str, known: KnownModule, entry: Entry, warnings: lis
             raise StartFailure(
                 f"{entry.place.at(key)}: key {quoted(key)} stands beside 'config:'; it belongs under '{home}'"
             )
+        if form == "name" and key in entry.lost and get_close_matches(key, ("config", "configuration")):  # (P3)
+            raise StartFailure(f"{entry.place.at(key)}: unknown key {quoted(key)}, did you mean 'config'?")
         hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
         warnings.append(f"{entry.place.at(key)}: unknown key {quoted(key)} is ignored{hint}")
     config = decode_block(entry.block, declared, entry.place, strict=form == "name", warnings=warnings)

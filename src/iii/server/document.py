@@ -84,6 +84,7 @@ class Entry(NamedTuple):
         block: its `config`; None when absent or null.
         has_image: whether it names a container image, which only an external worker may (07 §4.3).
         stray: further keys beside `name` and `config`; whether they belong into the block is for its reader to say.
+        lost: those of them that hold settings.
         place: for messages; without a line if the file does not list it.
     """
 
@@ -93,6 +94,7 @@ class Entry(NamedTuple):
     block: object = None
     has_image: bool = False
     stray: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     place: Place = Place("")
 
 
@@ -281,9 +283,10 @@ def _entry(item: object, place: Place) -> Entry:
     if not isinstance(name, str) or not name.strip():
         raise StartFailure(f"{place.at(form)}: {form}: expected the name of a module, got {shown(name)}")
     stray = tuple(str(key) for key in item if key not in ENTRY_KEYS)
+    lost = tuple(str(key) for key, value in item.items() if key not in ENTRY_KEYS and isinstance(value, dict) and value)
     name = name.strip()
     named = place._replace(name=f"{place.name} ({name})")
-    return Entry(place.name, form, name, item.get("config"), item.get("image") is not None, stray, named)
+    return Entry(place.name, form, name, item.get("config"), item.get("image") is not None, stray, lost, named)
 
 
 def _whole_number(content: dict[Any, Any], key: str, maximum: int | None, place: Place) -> int | None:

@@ -43,7 +43,7 @@ class WorkerSocket(WebSocket):
         self.receive_binary = self.session.receive_binary
 
     def ended(self) -> None:
-        self.session.close(Ending.LEFT if self.closing else Ending.LOST)
+        self.session.close(Ending.LEFT if self.closing or self.connections.ending else Ending.LOST)
 
     def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
         self._reading = True

@@ -76,7 +76,6 @@ def nothing_taken() -> None: ...
         (misspelt, "route '/x/:id' has the path parameter 'id', and the handler has no parameter of that name"),
         (misspelt, "(did you mean 'user_id'?): name one 'id', or take iii.HttpRequest for the whole request"),
         (misspelt_among_others, "(did you mean 'ids'?)"),
-        (nothing_taken, "route '/x/:id' has the path parameter 'id', and the handler has no parameter of that name: "),
         (sync_stream, "make it async def"),
         (sync_raw, "make it async def"),
     ],
@@ -87,6 +86,10 @@ def test_a_handler_that_no_request_can_fill_is_refused_when_it_is_registered(
     with pytest.raises(TypeError) as refused:
         HttpHandler(handler, "/x/:id")
     assert message in str(refused.value)
+
+
+def test_a_handler_without_parameters_needs_nothing_of_the_path() -> None:
+    assert HttpHandler(nothing_taken, "/x/:id.json") is not None
 
 
 def test_each_spelling_of_a_path_parameter_is_known() -> None:

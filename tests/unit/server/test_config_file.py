@@ -382,6 +382,10 @@ def test_P3_old_files_are_warned(entry: str, warning: str, load: Load) -> None:
 
 
 def test_07_check_38_an_unknown_key_beside_config_is_accepted_with_a_warning(load: Load) -> None:
+    with pytest.raises(
+        StartFailure, match="unknown key 'confg', did you mean 'config'"
+    ):  # its settings would be lost (P3)
+        load("workers: [{name: iii-queue, confg: {adapter: {name: builtin}}}]")
     assert load("workers: [{name: iii-queue, confg: {}, comment: x}]").warnings == (
         QUEUE + "unknown key 'confg' is ignored, did you mean 'config'?",
         QUEUE + "unknown key 'comment' is ignored; settings of the module belong under 'config:'",

@@ -88,9 +88,9 @@ def result_of(status: int, content: bytes) -> bytes | None:
         return None
     try:
         msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if 200 <= status < 300:
-            raise InvocationError("invalid_response", str(error)) from None
+            raise InvocationError("invalid_response", "the response is not valid JSON in UTF-8, or too deep") from None
         return None
     return None if content.strip() == b"null" else content
 
