@@ -1,67 +1,68 @@
-"""Log lines of a program that has set up no logging have date, zone and level; one that has gets the records (newcomer d)."""
+"""Log lines of a program with and without logging of its own (newcomer d), each in a process of its own."""
 
-import io
-import logging
 import re
+import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from iii.sdk.log_output import LastResort, set_up
+from tests.processes import environment, free_port
+
+MOMENT = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [+-]\d{4}\]"
+FAILS = """
+from iii.sdk.failures import log_failure
+logging.getLogger("iii.sdk").info("hidden")
+try:
+    {}["k"]
+except KeyError as error:
+    log_failure(error, "Function '%s' failed", "f\\nforged")
+"""
 
 
-@pytest.fixture
-def logger() -> Iterator[logging.Logger]:
-    made = logging.getLogger("iii_of_this_test")
-    made.propagate = False
-    made.addHandler(LastResort())
-    yield made
-    made.handlers.clear()
+def errors_of(program: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", "import logging, iii.sdk.worker\n" + program],
+        capture_output=True, text=True, timeout=60, check=True, env=environment(),
+    )  # fmt: skip
+    return done.stderr.splitlines()
 
 
-def test_a_line_has_its_moment_and_level_and_lines_below_are_indented(
-    logger: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(LastResort, "_others", lambda *_: False)  # those of pytest
-    logger.info("not told")
-    logger.warning("first\nsecond")
-    try:
-        raise ValueError("why")
-    except ValueError:
-        logger.exception("failed")
-    logger.error("")
-    first, second, failed, *trace, empty = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0000\] \[WARN\] iii_of_this_test first", first)
-    assert second == "    second"
-    assert failed.endswith("[ERROR] iii_of_this_test failed")
-    assert trace[0].startswith("    Traceback")
-    assert trace[-1] == "    ValueError: why"
-    assert empty.endswith("iii_of_this_test ")
+def test_newcomer_d_without_logging_lines_are_like_the_engines() -> None:
+    first, *rest = errors_of(FAILS)
+    assert re.fullmatch(MOMENT + r" \[ERROR\] iii\.sdk Function 'f", first)
+    assert rest[0] == "    forged' failed: KeyError: 'k'"
+    assert rest[1] == "    Traceback (most recent call last):"
+    assert rest[-1] == "    KeyError: 'k'"
 
 
-def test_a_program_with_handlers_gets_the_records(
-    logger: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept = logging.StreamHandler(io.StringIO())
-    logger.addHandler(kept)
-    logger.error("theirs")
-    logger.removeHandler(kept)
-    monkeypatch.setattr(sys, "stderr", None)
-    logger.error("nowhere to go")
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        "logging.basicConfig(format='mine %(message)s')",
+        "logging.getLogger('iii').addHandler(logging.StreamHandler())\n"
+        "logging.getLogger('iii').handlers[-1].setFormatter(logging.Formatter('mine %(message)s'))",
+        "logging.config.dictConfig({'version': 1, 'disable_existing_loggers': False, 'formatters': {'f': {'format': "
+        "'mine %(message)s'}}, 'handlers': {'h': {'class': 'logging.StreamHandler', 'formatter': 'f'}}, "
+        "'root': {'handlers': ['h']}})",
+    ],
+)
+def test_newcomer_d_a_program_with_logging_gets_the_records_and_nothing_else(configuration: str) -> None:
+    lines = errors_of(f"import logging.config\n{configuration}\n{FAILS}")
+    assert lines[0] == "mine Function 'f"
+    assert not [line for line in lines if re.match(MOMENT, line)]
+    assert sum("KeyError: 'k'" in line for line in lines) == 2  # the message, and the end of the traceback
 
 
-def test_a_standard_error_that_fails_costs_nothing(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LastResort, "_others", lambda *_: False)
-    broken = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", broken)
-    monkeypatch.setattr(broken, "flush", lambda: 1 // 0)
-    monkeypatch.setattr(logging, "raiseExceptions", False)
-    logger.error("told as far as it goes")
-
-
-def test_it_is_set_up_once() -> None:
-    set_up()
-    set_up()
-    assert sum(isinstance(each, LastResort) for each in logging.getLogger("iii").handlers) == 1
+def test_newcomer_d_a_lost_engine_is_told_with_the_time_until_the_next_attempt() -> None:
+    port = free_port()
+    lines = errors_of(
+        "import iii\n"
+        "once = iii.ReconnectionConfig(initial_delay_ms=300, jitter_factor=0, max_retries=1)\n"
+        "try:\n"
+        f"    iii.register_worker('ws://127.0.0.1:{port}', iii.InitOptions(reconnection_config=once))\n"
+        "except ConnectionError: pass\n"
+    )
+    told = f"Cannot connect to ws://127.0.0.1:{port}: connection refused. Is the engine running?"
+    assert lines[0].endswith(f"[WARN] iii.sdk {told}; retrying in 0.3 s")
+    assert lines[1].endswith(f"[WARN] iii.sdk {told}")
+    assert lines[2].endswith("[ERROR] iii.sdk Max reconnection retries (1) reached, giving up")
