@@ -24,7 +24,9 @@ _NOT_OUR_FAULT = (errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errn
 class Acceptor:
     """Accepts connections at one address until it is stopped; `route` says what becomes of their requests."""
 
-    def __init__(self, host: str, port: int, handshake_timeout_s: float, route: Route) -> None:
+    def __init__(self, host: str, port: int, handshake_timeout_s: float, route: Route, share: float = 1.0) -> None:
+        """`share`: of the open files that are left to WebSockets; beyond it others go first (`descriptors.scarce`)."""
+        self._share = share
         self.host = host
         self.port = port  # once open, the one that the system chose for 0
         self._handshake_timeout_s = handshake_timeout_s
@@ -71,7 +73,7 @@ class Acceptor:
 
     def _accept(self, bound: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
-            if descriptors.scarce(bound.fileno()):
+            if descriptors.scarce(bound.fileno(), self._share):
                 self._pause(bound, f"{descriptors.limit()} open files are the limit, and some are kept for stores")
                 return
             try:

@@ -36,15 +36,30 @@ def http_connections() -> int:
     return _share_of_http(limit())
 
 
-def scarce(descriptor: int) -> bool:
-    """Whether a port should accept nothing more for now; `descriptor` is any that is open."""
-    return _lowest_free(descriptor) >= _for_workers_below()
+def scarce(descriptor: int, share: float = 1.0) -> bool:
+    """Whether a port should accept nothing more for now; `descriptor` is any that is open.
+
+    Args:
+        share: of what the engine left at its start, which ports take up together before this one waits: the rest is for others.
+    """
+    below = _for_workers_below()
+    own = min(_own.used, below)
+    return _lowest_free(descriptor) >= own + (below - own) * share
+
+
+class _Own:
+    """Of the engine itself."""
+
+    used = 0  # once it has started
+
+
+_own = _Own()
 
 
 def shortage() -> str | None:
     """Why an engine that has started could hardly serve anybody, with the remedy; None if it can."""
     with open(os.devnull, "rb") as any_file:
-        used = _lowest_free(any_file.fileno()) - 1
+        used = _own.used = _lowest_free(any_file.fileno()) - 1
     missing = used + _FOR_WORKERS - _for_workers_below()
     if missing <= 0:
         return None

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 LEAVE_S = 2.0  # for the handlers of `stream:leave` when the engine stops (L4)
 _PREFERRED = "authorization"  # with it browsers hand over a token
 
+SHARE = 0.75  # of the open files: however many clients come, workers find room
+
 
 class StreamServer:
     """The listener and what its sockets share.
@@ -53,7 +55,7 @@ class StreamServer:
         self.channel_size = channel_size
         self.stores_in_order = stores_in_order
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acceptor = Acceptor(config.host, config.port, HANDSHAKE_TIMEOUT_MS / 1000, self._route)
+        self._acceptor = Acceptor(config.host, config.port, HANDSHAKE_TIMEOUT_MS / 1000, self._route, SHARE)
 
     @property
     def port(self) -> int:
