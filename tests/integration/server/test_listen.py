@@ -277,7 +277,7 @@ async def test_01_1_1_silent_connections_make_room_for_others(
     monkeypatch.setattr(acceptor, "_SILENT_S", 0.0)
     monkeypatch.setattr(acceptor, "ACCEPT_ERROR_PAUSE_S", 0.01)
     listener = await open_listener()
-    monkeypatch.setattr(descriptors, "scarce", lambda descriptor: listener.open_sockets >= 5)
+    monkeypatch.setattr(descriptors, "scarce", lambda *_: listener.open_sockets >= 5)
     async with await RawSocket.connect(listener.port) as half, await RawSocket.greeted(listener.port) as worker:
         half.write(b"GET /nope")
         silent = [await RawSocket.connect(listener.port) for _ in range(20)]
