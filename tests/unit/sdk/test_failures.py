@@ -96,3 +96,16 @@ def test_core_4_an_error_that_no_handler_can_format_is_still_logged(caplog: pyte
 
     log_failure(raised(CauseRaises("why")), "Function '%s' failed", "f")
     assert "Function 'f' failed: CauseRaises: why" in caplog.text
+
+
+def test_a_failure_that_nobody_wants_to_hear_of_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = logging.getLogger("iii.sdk")
+    monkeypatch.setattr(logger, "disabled", True)
+    log_failure(ValueError("no"), "Function '%s' failed", "f")
+    monkeypatch.setattr(logger, "disabled", False)
+
+    def broken(*arguments: object, **named: object) -> None:
+        raise SystemExit(3)
+
+    monkeypatch.setattr(logger, "makeRecord", broken)
+    log_failure(ValueError("no"), "Function '%s' failed", "f")

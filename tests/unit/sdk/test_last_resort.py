@@ -65,3 +65,15 @@ def test_it_is_set_up_once() -> None:
     set_up()
     set_up()
     assert sum(isinstance(each, LastResort) for each in logging.getLogger("iii").handlers) == 1
+
+
+def test_handlers_of_the_program_further_up_count(capsys: pytest.CaptureFixture[str]) -> None:
+    parent = logging.getLogger("iii_of_this_program")
+    kept = logging.StreamHandler(io.StringIO())
+    parent.addHandler(kept)
+    below = logging.getLogger("iii_of_this_program.below")
+    below.addHandler(LastResort())
+    below.error("theirs")
+    parent.removeHandler(kept)
+    assert "theirs" in kept.stream.getvalue()
+    assert capsys.readouterr().err == ""

@@ -204,6 +204,14 @@ class Mixed(msgspec.Struct):
     age: Annotated[int, pydantic.Field(ge=0)]
 
 
+@dataclasses.dataclass(init=False)
+class OwnInit:
+    a: int
+
+    def __init__(self, a: int) -> None:
+        self.a = a + 1
+
+
 class Untagged(msgspec.Struct):
     a: int
 
@@ -229,6 +237,7 @@ class Untagged2(msgspec.Struct):
         (dict[tuple[int, int], str], "keys that JSON cannot have"),
         (typing.Callable[[int], int], "cannot be made from JSON"),
         (Literal[Color.RED], "use their values"),
+        (OwnInit, "has an __init__ of its own"),
     ],
     ids=str,
 )
