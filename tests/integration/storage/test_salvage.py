@@ -150,10 +150,7 @@ def test_what_cannot_be_read_is_tried_a_bounded_number_of_times(store: Path, mon
     monkeypatch.setattr(module, "_PROBES", 50)
     if (store / "store.db-wal").exists():
         return
-    with sqlite3.connect(store / "store.db") as connection:
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()
-    connection.close()
-    harm(store / "store.db", (root - 1) * PAGE, b"\xff" * PAGE)
+    harm_root_of_items(store / "store.db")
     done, rows = saved(store)
     assert rows == {}
     assert not done.whole
@@ -195,10 +192,7 @@ async def test_a_store_without_indexes_of_its_own_is_not_said_to_have_new_ones(
     """Unlike a queue's (P16): the index of its keys is part of their table."""
     if (store / "store.db-wal").exists():
         return
-    with sqlite3.connect(store / "store.db") as connection:
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()
-    connection.close()
-    harm(store / "store.db", (root - 1) * PAGE, b"\xff" * PAGE)
+    harm_root_of_items(store / "store.db")
     items = SqliteItems(store)
     await items.open()
     for _ in range(2):
@@ -213,6 +207,13 @@ async def test_a_store_without_indexes_of_its_own_is_not_said_to_have_new_ones(
 
 def size(path: Path) -> int:
     return path.stat().st_size
+
+
+def harm_root_of_items(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()
+    connection.close()
+    harm(path, (root - 1) * PAGE, b"\xff" * PAGE)
 
 
 def harm(path: Path, at: int, data: bytes) -> None:
