@@ -105,20 +105,15 @@ class Outbox:
         """
         queued = self._queued
         size = len(message)
-        if size >= _READY_HEADS:
+        if size >= _READY_HEADS or queued > self._room:
             return self.send_parts([message], urgent)
-        backlog = None
-        if queued > self._room:
-            backlog = self._crowded(OUTBOUND_LIMIT_BYTES if urgent else OUTBOUND_QUEUE_BYTES)
-            if backlog is not Backlog.HIGH:
-                return backlog
         chunks = self._chunks
         if not chunks:
             self._flusher.add(self)
         chunks.append(TEXT_HEADS[size])
         chunks.append(message)
         self._queued = queued + size + (_SMALL_BYTES if size < 126 else _MEDIUM_BYTES)
-        return backlog
+        return None
 
     def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
         """As `send`, for a message in pieces."""
