@@ -78,7 +78,12 @@ def shape_for_call(invocation: Invocation, wanted: Discovery | None, default: Di
 def fitted(invocation: Invocation, shape: Shape, listing: Callable[[Shape], Struct]) -> Raw:
     """The encoded list, shrunk as far as the caller's limit demands; one that still does not fit is refused later."""
     room = room_for_result(invocation)
-    return Raw(smallest_needed(room, shape, lambda reduced: msgspec.json.encode(listing(reduced))))
+    text = b""
+    for reduced in shape.reductions():
+        text = msgspec.json.encode(listing(reduced))
+        if room is None or len(text) <= room:
+            break
+    return Raw(text)
 
 
 def room_for_result(invocation: Invocation) -> int | None:
@@ -87,16 +92,6 @@ def room_for_result(invocation: Invocation) -> int | None:
     if caller is None:
         return None
     return caller.dialect.receive_limit_bytes - len(result_frame(invocation, invocation.call_id or "", b""))
-
-
-def smallest_needed(room: int | None, shape: Shape, encoded: Callable[[Shape], bytes]) -> bytes:
-    """The fullest of the reductions that has at most `room` bytes, else the smallest."""
-    payload = b""
-    for reduced in shape.reductions():
-        payload = encoded(reduced)
-        if room is None or len(payload) <= room:
-            break
-    return payload
 
 
 def _is_named(json: bytes) -> bool:
