@@ -75,7 +75,7 @@ def _sidecars(invocation: Invocation, target: str) -> Parts:
     return [members] if bytes(metadata[:5]) == b"null" else [members, b',"metadata":', metadata]
 
 
-def result_frame(invocation: Invocation, call_id: str, result: bytes | None) -> bytes:
+def result_frame(invocation: Invocation, call_id: str, result: bytes | memoryview | None) -> bytes:
     """`invocationresult` of a success; without a result the member is left out (I2)."""
     if result is not None:
         frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b,"result":%b}' % (

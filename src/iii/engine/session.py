@@ -46,7 +46,13 @@ from iii.protocol.errors import (
     encode_error,
 )
 from iii.protocol.ids import new_id
-from iii.protocol.limits import FRAGMENT_BYTES, LARGE_MESSAGE_BYTES, MIB, NAME_CHALLENGE_S, OUTBOUND_QUEUE_BYTES
+from iii.protocol.limits import (
+    FRAGMENT_BYTES,
+    LARGE_MESSAGE_BYTES,
+    MIB,
+    NAME_CHALLENGE_S,
+    OUTBOUND_QUEUE_BYTES,
+)
 from iii.protocol.messages import (
     NULL,
     Enqueue,
@@ -82,6 +88,7 @@ logger = logging.getLogger(__name__)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
 _BARE_UUID = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _NOT_READING = f"the receiver is not reading fast enough: {OUTBOUND_QUEUE_BYTES // MIB} MiB wait for it"
+_IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look at: any client takes them
 _CHALLENGE_LOOK_S = 0.040  # less than IDLE_RELEASE_S
 _COMPLAINTS_IN_FULL = 10  # per connection; then every hundredth is logged: the log is not the sender's to fill
 
@@ -306,17 +313,21 @@ class Session:
         self._calls.discard(invocation)
         call_id = invocation.call_id
         assert call_id is not None  # only calls with an id wait
-        if isinstance(result, memoryview) or (result is not None and len(result) > FRAGMENT_BYTES):
-            parts = result_parts(invocation, call_id, result)
-            size = sum(map(len, parts))
-        else:
-            frame = result_frame(invocation, call_id, result)
-            parts, size = None, len(frame)
-        limit = self._receive_limit
+        if result is not None and len(result) > _IN_PARTS_BYTES:
+            self._answered_large(invocation, call_id, result)
+            return
+        frame = result_frame(invocation, call_id, result)
+        backlog = self._send(frame)
+        if backlog is not None:
+            self._reads_too_slowly(invocation, backlog, len(frame))
+
+    def _answered_large(self, invocation: Invocation, call_id: str, result: bytes | memoryview) -> None:
+        parts = result_parts(invocation, call_id, result)
+        size, limit = sum(map(len, parts)), self._receive_limit
         if size > limit:
             self.answer_error(call_id, invocation.function_id, PayloadTooLarge(size, limit))
             return
-        backlog = self._send(frame) if parts is None else self.link.send_parts(parts)
+        backlog = self.link.send_parts(parts)
         if backlog is not None:
             self._reads_too_slowly(invocation, backlog, size)
 
@@ -356,10 +367,10 @@ class Session:
             invocation_id = new_id()
         caller = invocation.caller
         signature = None if caller is None else caller.caller_member
-        parts: Parts | None = None
+        frame: bytes | Parts
         if type(invocation.data) is memoryview:
-            parts = invocation_parts(invocation, invocation_id, function, signature)
-            size = sum(map(len, parts))
+            frame = invocation_parts(invocation, invocation_id, function, signature)
+            size = sum(map(len, frame))
         else:
             frame = invocation_frame(invocation, invocation_id, function, signature)
             size = len(frame)
@@ -373,7 +384,7 @@ class Session:
         invocation.executor = self
         invocation.data = invocation.metadata = NULL  # they would stay as long as the call runs (P6)
         self.handling[invocation_id] = invocation  # before sending: the answer must find it (01 §16.1)
-        backlog = self._send(frame) if parts is None else self.link.send_parts(parts)
+        backlog = self._send(frame) if isinstance(frame, bytes) else self.link.send_parts(frame)
         if backlog is not None:
             self._gets_too_much(invocation, backlog, size)
 

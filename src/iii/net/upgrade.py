@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from picows import WSAutoPingStrategy, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
+from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES
 from iii.protocol.limits import KIB
 
 if TYPE_CHECKING:
+    from iii.net.turnstile import Turnstile
     from iii.net.web_socket import WebSocket
 
 logger = logging.getLogger(__name__)
 
-READ_AT_ONCE_BYTES = 64 * KIB  # some hundred small messages: 10 ms of work at most
 LARGE_READ_BYTES = 16 * KIB  # after one the others have their turn: the event loop alone would read up to 32 in a row
 READ_BUFFER_BYTES = 2048  # the least; it grows with what arrives, and idle connections are the many
 
@@ -53,6 +54,7 @@ def renew(transport: asyncio.Transport, web_socket: WebSocket) -> None:
 
 def _shaken_hands(transport: asyncio.Transport | _Transport, key: str, web_socket: WebSocket) -> _Frames:
     protocol = _Frames(
+        web_socket.connections.turnstile,
         None,  # host and path are a client's
         None,
         False,  # not the client
@@ -110,15 +112,23 @@ class _Transport:
 class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
     """Reads little at a time: one read must not bring work for seconds, nor all that the system kept during a pause."""
 
-    __slots__ = ()
+    __slots__ = ("_at_once", "_turnstile")
+
+    def __init__(self, turnstile: Turnstile, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self._turnstile = turnstile
+        self._at_once = READ_AT_ONCE_BYTES
 
     def get_buffer(self, sizehint: int) -> memoryview:
         room: memoryview = super().get_buffer(sizehint)
-        return room if len(room) <= READ_AT_ONCE_BYTES else room[:READ_AT_ONCE_BYTES]
+        self._at_once = self._turnstile.allowance()
+        return room if len(room) <= self._at_once else room[: self._at_once]
 
     def buffer_updated(self, nbytes: int) -> None:
+        if nbytes >= CROWDED_READ_BYTES:
+            self._turnstile.has_read(nbytes)
         super().buffer_updated(nbytes)
-        if nbytes >= LARGE_READ_BYTES:
+        if nbytes >= LARGE_READ_BYTES or nbytes == self._at_once:
             self.listener.let_others_in()
 
     def eof_received(self) -> bool:
