@@ -166,7 +166,7 @@ class State(Module):
                 self._written(request.scope, request.key, changed, invocation)
             invocation.complete(b'{"outcome":"%s"}' % outcome)
 
-        self.items.change((request.scope, ""), request.key, how, written)
+        self.items.change((request.scope, ""), request.key, how, written, len(new))
         return LATER
 
     @builtin("state::list", spec="05 §1.5", aliases=_ALIASES)
@@ -260,7 +260,7 @@ class State(Module):
 
     def _check_size(self, value: bytes) -> None:
         limit = self.config.max_value_bytes
-        if limit and (size := len(msgspec.json.format(value, indent=-1))) > limit:
+        if limit and len(value) > limit and (size := len(msgspec.json.format(value, indent=-1))) > limit:
             raise InvocationError(
                 "VALUE_TOO_LARGE", f"value of {size} bytes exceeds the configured max_value_bytes limit of {limit}"
             )
