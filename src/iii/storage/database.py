@@ -121,6 +121,7 @@ class Database:
 
     def _open(self) -> None:
         files = self._files
+        KernelSync.load()
         try:
             files.make()
             files.take()

@@ -6,6 +6,8 @@ A thread that syncs has to be woken and then to wait for the interpreter, which 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,12 @@ class KernelSync:
     caio makes exceptions of its own of errors of the kernel, and has None in the place of what it could not load. So
     whatever it raises is NoKernelSync.
     """
+
+    @staticmethod
+    def load() -> None:
+        """Import caio, which takes some 60 ms: in a thread, while the store opens; at the first write it held the loop."""
+        with contextlib.suppress(Exception):  # the first sync says why there is none
+            importlib.import_module("caio.linux_aio")
 
     def __init__(self, path: Path) -> None:
         """Raises NoKernelSync."""
