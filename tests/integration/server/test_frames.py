@@ -6,7 +6,8 @@ import uuid
 import pytest
 
 from iii.engine.engine import Engine
-from iii.net.upgrade import READ_AT_ONCE_BYTES, read_room
+from iii.net.turnstile import READ_AT_ONCE_BYTES
+from iii.net.upgrade import read_room
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from iii.net.turnstile import Turnstile
+from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, Turnstile
 
 
 async def test_one_in_each_turn() -> None:
@@ -30,3 +30,12 @@ async def test_one_that_raises_keeps_nobody_back() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     assert seen == ["b"]
+
+
+async def test_kind_2_what_all_read_in_one_turn_is_bounded() -> None:
+    turnstile = Turnstile(asyncio.get_running_loop())
+    for _ in range(40):  # connections that begin a burst in the same turn
+        turnstile.has_read(turnstile.allowance())
+    assert turnstile.allowance() == CROWDED_READ_BYTES
+    await asyncio.sleep(0)
+    assert turnstile.allowance() == READ_AT_ONCE_BYTES
