@@ -81,7 +81,7 @@ def result_frame(invocation: Invocation, call_id: str, result: bytes | memoryvie
         frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b,"result":%b}' % (
             call_id.encode(),
             _json(invocation.function_id),
-            result,
+            result,  # type: ignore[str-format]  # a view is written as bytes are
         )
     else:
         frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b}' % (
