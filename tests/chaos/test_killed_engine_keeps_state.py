@@ -1,4 +1,4 @@
-"""kill -9 of the engine while 64 writers are at work: what was acknowledged is there, nothing is half there (issue 5)."""
+"""kill -9 of the engine while 64 writers are at work: what was acknowledged is there, nothing is half there (issue 5; 05 check 61)."""
 
 from __future__ import annotations
 

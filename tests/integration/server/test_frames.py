@@ -51,6 +51,7 @@ async def test_01_check_06_bad_messages_get_no_answer(worker: RawSocket) -> None
 
 
 async def test_01_check_07_binary_frames(worker: RawSocket) -> None:
+    """06 checks 3, 4."""
     worker.say(b"LOGS\xff\xfe", BINARY)
     worker.say(b"OTLP", BINARY)
     worker.say(b"", BINARY)

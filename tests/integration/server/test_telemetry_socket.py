@@ -1,4 +1,4 @@
-"""Connections on `/otel` (01 §2, 06 §2.3)."""
+"""Connections on `/otel` (01 §2, 06 §2.3, 06 check 2)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`state::*` (05 §1, checks 1 to 7 and 61 to 63)."""
+"""`state::*` (05 §1, 05 checks 1–7, 05 check 61)."""
 
 from __future__ import annotations
 
@@ -141,6 +141,7 @@ async def test_05_s1_4_update_answers_errors_only_if_there_are_any(house: House)
 
 
 async def test_05_s1_7_entries_come_in_pages_of_one_snapshot(house: House) -> None:
+    """O5."""
     for number in range(25):
         await house.call("state::set", scope="s", key=f"k{number}", value=number)
     page = await house.call("state::list_entries", scope="s", limit=10)

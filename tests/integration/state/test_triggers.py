@@ -1,4 +1,4 @@
-"""The trigger type `state` (05 §3, checks 8 to 16)."""
+"""The trigger type `state` (05 §3, 05 checks 8–16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stream::*` (05 §4, checks 40 to 45)."""
+"""`stream::*` (05 §4, 05 checks 40–45)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream port (05 §6, checks 46 to 60)."""
+"""The stream port (05 §6, 05 checks 46–60)."""
 
 from __future__ import annotations
 

@@ -203,6 +203,7 @@ def test_01_check_39_void_calls_arrive_in_order(worker: MemoryWorker, caller: Me
 
 
 def test_01_check_40_trace_context_passes_through(engine: MemoryEngine, caller: MemoryWorker) -> None:
+    """06 checks 33, 35."""
     child = engine.connect(functions=["child::fn"])
     baggage = "iii.session.id=s-1,iii.function.id=parent::fn"
     call = caller.start_call("child::fn", traceparent=TRACEPARENT, baggage=baggage)
@@ -217,6 +218,11 @@ def test_01_check_40_trace_context_passes_through(engine: MemoryEngine, caller: 
     assert {"traceparent", "baggage"}.isdisjoint(child.invocations()[-1])
     child.answer(child.invocations()[-1], error={"code": "E", "message": "m"})
     assert {"traceparent", "baggage"}.isdisjoint(answer_of(caller, call))
+
+
+def test_06_check_34_a_call_without_trace_context_arrives_without(worker: MemoryWorker, caller: MemoryWorker) -> None:
+    caller.start_call("svc::f")
+    assert {"traceparent", "baggage"}.isdisjoint(only(worker.invocations()))
 
 
 def test_06_3_only_a_traceparent_still_names_the_target(worker: MemoryWorker, caller: MemoryWorker) -> None:

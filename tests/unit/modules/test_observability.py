@@ -143,7 +143,7 @@ def test_spans_and_logs_are_dropped_cleanly(engine: MemoryEngine) -> None:
     assert worker.heard("invocationresult") == []
 
 
-def test_disabled_telemetry_is_dropped(clock: FakeClock) -> None:
+def test_06_check_17_disabled_telemetry_is_dropped(clock: FakeClock) -> None:
     engine = MemoryEngine(clock, modules=[EngineFunctions])
     engine.core.add_module(Observability(engine.core, ObservabilityConfig(enabled=False)))
     worker = engine.connect(name="w")
@@ -198,9 +198,12 @@ def test_any_json_is_read_or_refused(document: Any) -> None:
 
 
 def test_02_check_49_health_has_four_components(engine: MemoryEngine) -> None:
+    """I12: the name of the exporter is in lower case."""
     health = engine.connect(name="w").result_of("engine::health::check")
     assert health["status"] == "healthy"
     assert set(health["components"]) == {"otel", "metrics", "logs", "spans"}
+    details = {"enabled": True, "service_name": "iii", "exporter": "memory"}
+    assert health["components"]["otel"] == {"status": "healthy", "details": details}
     assert isinstance(health["timestamp"], int)
     assert isinstance(health["version"], str)
 
@@ -238,7 +241,21 @@ def test_06_10_3_log_lines_go_to_the_engines_log_without_a_result(
     assert record.fields == {"service": "svc", "data": {"k": 1}}  # type: ignore[attr-defined]
 
 
-def test_log_calls_can_be_switched_off_and_sampled(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_06_checks_46_47_a_log_line_needs_a_message_and_has_a_service(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """06 checks 46, 47."""
+    caplog.set_level(logging.INFO, "iii.worker")
+    worker = engine.connect(name="w")
+    assert "result" not in worker.call("engine::log::info", {"message": "m"})
+    assert worker.call("engine::log::info", {})["error"]["code"] == "deserialization_error"
+    (record,) = [record for record in caplog.records if record.name == "iii.worker"]
+    assert record.fields == {"service": "unknown"}  # type: ignore[attr-defined]
+
+
+def test_06_check_50_log_calls_can_be_switched_off_and_sampled(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "iii.worker")
     random.seed(7)
     for config, expected in (

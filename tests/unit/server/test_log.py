@@ -106,13 +106,15 @@ def test_core_9_a_backlog_is_bounded_in_characters(configure: Configure, monkeyp
 
 
 def test_06_s11_json_format_is_one_object_per_line(configure: Configure) -> None:
+    """06 check 60."""
     stream = configure(log_format="JSON")
-    logging.getLogger("iii.engine").error("no", extra={"fields": {"queue": "emails"}})
+    logging.getLogger("iii.engine").error("no\x1b[31m", extra={"fields": {"queue": "emails"}})
     (line,) = written(stream).splitlines()
+    assert "\x1b" not in line
     record = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", record.pop("timestamp"))
-    fields = {"message": "no", "queue": "emails"}
-    assert record == {"level": "ERROR", "event": "no", "fields": fields, "target": "iii.engine"}
+    fields = {"message": "no\x1b[31m", "queue": "emails"}
+    assert record == {"level": "ERROR", "event": "no_31m", "fields": fields, "target": "iii.engine"}
 
 
 def test_06_s11_levels_by_source(configure: Configure) -> None:

@@ -1,4 +1,4 @@
-"""Update operations (05 §2, checks 17 to 38)."""
+"""Update operations (05 §2, 05 checks 17–37)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def updated(start: Any, *ops: dict[str, Any]) -> tuple[Any, list[dict[str, Any]]
     return json.loads(done.new), errors
 
 
-# start, operations, result; number of the check in 05 §10
+# number of the check in 05, start, operations, result
 WITHOUT_ERRORS = [
     (17, {"count": 2}, [inc("count", 3), inc("missing", 3)], {"count": 5, "missing": 3}),
     (18, {"count": 5}, [dec("count", 3), dec("missing", 3)], {"count": 2, "missing": -3}),

@@ -140,6 +140,7 @@ def test_trigger_type_info_looks_only_where_it_is_told(engine: MemoryEngine) -> 
 
 
 def test_the_event_types_describe_their_payload(engine: MemoryEngine) -> None:
+    """And name the module that provides them (W10)."""
     caller = engine.connect()
 
     for type_id, members in (
