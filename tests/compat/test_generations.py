@@ -75,7 +75,7 @@ def test_01_check_60_observe_is_unsupported_and_the_rest_works(fleet: Fleet, our
 
 
 @pytest.mark.parametrize("client", parameters(*GHOSTLY))
-def test_01_12_3_telemetry_sockets_on_the_worker_path_are_no_workers(client: Client, own_engine: EngineProcess) -> None:
+def test_N1_telemetry_sockets_on_the_worker_path_are_no_workers(client: Client, own_engine: EngineProcess) -> None:
     require(client)
     with Driver(client, telemetry_url=own_engine.url) as worker, Driver(OURS) as watcher:
         watcher.connect(own_engine.url, "watcher")

@@ -383,7 +383,7 @@ class Session:
         invocation.id = invocation_id
         invocation.executor = self
         invocation.data = invocation.metadata = NULL  # they would stay as long as the call runs (P6)
-        self.handling[invocation_id] = invocation  # before sending: the answer must find it (01 §16.1)
+        self.handling[invocation_id] = invocation  # before sending: the answer must find it (01 §8.3)
         backlog = self._send(frame) if isinstance(frame, bytes) else self.link.send_parts(frame)
         if backlog is not None:
             self._gets_too_much(invocation, backlog, size)

@@ -21,7 +21,7 @@ def test_08_check_36_a_call_that_takes_too_long_times_out(engine: FakeEngine, wo
     error = caught.value
     assert isinstance(error, TimeoutError)
     assert isinstance(error, iii.InvocationError)
-    assert (error.code, error.message) == ("TIMEOUT", "invocation timed out after 50ms")
+    assert (error.code, error.message) == ("TIMEOUT", "invocation timed out after 50ms")  # I7
     assert error.function_id == "silent"
 
     call = engine.connection().message("invokefunction", function_id="silent")

@@ -44,7 +44,7 @@ async def test_01_check_05_pings_of_both_kinds(worker: RawSocket) -> None:
 
 
 async def test_01_check_06_bad_messages_get_no_answer(worker: RawSocket) -> None:
-    for text in ("", "   ", "not json", "[]", '{"type":"nope"}', '{"type":"registerfunction"}', b"\xff\xfe{", "\0"):
+    for text in ("not json", b"\xff\xfe{", b'{"type":"ping","a":"\xff"}', "\0"):  # all others: test_vectors
         worker.say(text)
     worker.say({"type": "ping"})
     assert await worker.json() == {"type": "pong"}

@@ -1,4 +1,4 @@
-"""Connections on `/otel` (01 §2, 06 §2.3, 06 check 2)."""
+"""Connections on `/otel` (L17, 01 §2, 06 §2.3, 06 check 2)."""
 
 import pytest
 

@@ -188,7 +188,7 @@ async def test_05_check_54_what_the_auth_function_gets(open_hall: Open) -> None:
     await hall.function("auth", calls.append)
     client = await hall.client("/?a=1&a=2&b=%20&c=&=x&d", headers={"X-Token": "t", "X-Odd": "é"})
     (call,) = calls
-    assert call["query_params"] == {"a": ["1", "2"], "b": ["%20"], "c": [""], "d": [""]}
+    assert call["query_params"] == {"a": ["1", "2"], "b": ["%20"], "c": [""], "d": [""]}  # L9
     assert call["path"] == "/"
     assert call["headers"]["x-token"] == "t"
     assert call["headers"]["host"].startswith("127.0.0.1")

@@ -413,14 +413,6 @@ def test_01_check_5_json_ping_is_answered(caller: MemoryWorker) -> None:
     assert caller.heard() == [{"type": "pong"}]
 
 
-@pytest.mark.parametrize("frame", ["   ", "", "not json", "[]", '{"type":"nope"}', '{"type":"registerfunction"}', "{}"])
-def test_01_check_6_what_cannot_be_read_is_not_answered(caller: MemoryWorker, frame: str) -> None:
-    caller.forget()
-    caller.say(frame)
-    caller.say({"type": "ping"})
-    assert caller.heard() == [{"type": "pong"}]
-
-
 def test_bad_messages_do_not_fill_the_log(caller: MemoryWorker, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(1000):
         caller.say("not json")
@@ -433,13 +425,6 @@ def test_01_check_7_binary_messages(caller: MemoryWorker) -> None:
     caller.session.receive_binary(b"LOGS\xff\xfe")
     caller.session.receive_binary(b"OTL")
     assert caller.heard() == [{"type": "pong"}]
-
-
-def test_01_check_8_messages_of_the_engine_are_ignored(caller: MemoryWorker) -> None:
-    caller.forget()
-    caller.say({"type": "workerregistered", "worker_id": "x"})
-    caller.say({"type": "registrationrejected", "code": "x", "namespace": "n", "owner_worker_id": ""})
-    assert caller.heard() == []
 
 
 def test_L14_nan_is_null_with_one_warning(
