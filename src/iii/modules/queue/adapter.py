@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from iii.modules.queue.config import NamedQueue
 from iii.modules.queue.job import NewJob
 from iii.modules.queue.letters import Page
+from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.subscription import Subscription
 
 

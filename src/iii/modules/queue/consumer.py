@@ -6,13 +6,14 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from iii.modules.queue.alarms import Alarms
 from iii.modules.queue.attempt import Attempt, Target
 from iii.modules.queue.delays import Delays
 from iii.modules.queue.head import START, Head, Verdict
 from iii.modules.queue.job import Failure, Job, retry_delay_ms
+from iii.modules.queue.options import QueueOptions
 from iii.modules.queue.page_turns import PageTurns
 from iii.modules.queue.store import Accepted, JobStore, Place
 from iii.modules.queue.waiting import Key
@@ -30,29 +31,6 @@ STOP_S = 5.0  # for what runs when the engine stops (L4)
 _STARTS_AT_ONCE = 64  # then others have their turn
 _MISSING_TARGETS = 10_000  # whose absence is timed
 _REPORTED_S = 10.0  # a function that is missing so long is told of
-
-
-class Settings(NamedTuple):
-    """How a queue is consumed.
-
-    Attributes:
-        permits: jobs that run at a time; 0 pauses.
-        fifo: one job of a group at a time, in order.
-        timeout_ms: of one attempt.
-        max_attempts, backoff_ms: of jobs that were not given their own when they were accepted.
-        backoff_jitter: share of each pause that chance adds at most.
-        hold: a job whose target is missing waits for it; otherwise the attempt fails.
-        hold_ms: longest wait for a missing target; 0 is no limit.
-    """
-
-    permits: int
-    fifo: bool
-    timeout_ms: int
-    max_attempts: int
-    backoff_ms: int
-    backoff_jitter: float = 0.0
-    hold: bool = True
-    hold_ms: int = 0
 
 
 class Targets(Protocol):
@@ -88,13 +66,13 @@ class Consumer:
         store: JobStore,
         place: Place,
         label: str,
-        settings: Settings,
+        options: QueueOptions,
         targets: Targets,
         turns: PageTurns,
     ) -> None:
         self.place = place
         self.label = label  # for log lines
-        self.settings = settings
+        self.options = options
         self.delivered = 0
         self.failed = 0
         self._engine = engine
@@ -159,10 +137,10 @@ class Consumer:
         self._running.clear()
         self._alarms.close()
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, options: QueueOptions) -> None:
         """Other settings from now on; what runs goes on, and no attempt is counted."""
-        changes_order = settings.fifo != self.settings.fifo
-        self.settings = settings
+        changes_order = options.fifo != self.options.fifo
+        self.options = options
         if changes_order:
             self.begin_anew()
         self.pump()
@@ -174,7 +152,7 @@ class Consumer:
 
     def accepted(self, accepted: Accepted) -> None:
         """A job of this place is in the store."""
-        if accepted.job is not None and not self.settings.permits:
+        if accepted.job is not None and not self.options.concurrency:
             self._head.more(accepted.job.key)  # nobody is there: the store keeps it
         elif accepted.job is not None:
             if self._head.offer(accepted.job):
@@ -205,7 +183,7 @@ class Consumer:
         self._pumping = True
         try:
             for _ in range(_STARTS_AT_ONCE):
-                if len(self._running) >= self.settings.permits:
+                if len(self._running) >= self.options.concurrency:
                     return
                 job = self._head.take(self._judge)
                 self._alarms.succeeded(self.pump)
@@ -240,16 +218,16 @@ class Consumer:
         )  # fmt: skip
 
     def _judge(self, job: Job) -> Verdict:
-        settings = self.settings
-        if not settings.hold or self._targets.present(job):
+        options = self.options
+        if not options.hold or self._targets.present(job):
             return Verdict.RUN
         time = self._store.time
         since = self._missing_since.get(job.target)
         if since is None and len(self._missing_since) < _MISSING_TARGETS:
             since = self._missing_since[job.target] = time.now_ms()
             self._alarms.after(_REPORTED_S, self._report_missing)
-        if settings.hold_ms:
-            until = max(since or 0, time.of_wall(job.created_at)) + settings.hold_ms
+        if options.hold_ms:
+            until = max(since or 0, time.of_wall(job.created_at)) + options.hold_ms
             if until <= time.now_ms():
                 return Verdict.RUN  # and fail
             self._alarms.after((until - time.now_ms()) / 1000, self._look_at_missing)
@@ -288,7 +266,7 @@ class Consumer:
         attempt = Attempt(
             self._engine, target, job.traceparent, job.baggage, lambda failure: self._finished(run, failure)
         )
-        deadline = self._clock.now() + self.settings.timeout_ms / 1000
+        deadline = self._clock.now() + self.options.timeout_ms / 1000
         run = self._running[job.seq] = _Run(job, attempt, deadline)
         self._alarms.at(deadline, self._look_at_deadlines)
         self.delivered += 1
@@ -304,7 +282,7 @@ class Consumer:
         job = run.job
         if self._running.get(job.seq) is not run or self._store.database.closed:
             return
-        if data is not None and (not self.settings.hold or self._targets.present(job)):
+        if data is not None and (not self.options.hold or self._targets.present(job)):
             run.attempt.run(data)
             return
         del self._running[job.seq]
@@ -355,13 +333,13 @@ class Consumer:
 
     def _failed(self, job: Job, failure: Failure) -> None:
         attempts = job.attempts + 1
-        max_attempts = self.settings.max_attempts if job.max_attempts is None else job.max_attempts
+        max_attempts = self.options.max_attempts if job.max_attempts is None else job.max_attempts
         now_ms = self._clock.time_ms()
         if attempts >= max_attempts:
             self._bury(job, failure, now_ms, attempts, max_attempts)
             return
-        backoff_ms = self.settings.backoff_ms if job.backoff_ms is None else job.backoff_ms
-        pause_ms = retry_delay_ms(backoff_ms, attempts, self.settings.backoff_jitter)
+        backoff_ms = self.options.backoff_ms if job.backoff_ms is None else job.backoff_ms
+        pause_ms = retry_delay_ms(backoff_ms, attempts, self.options.backoff_jitter)
         logger.warning(
             "Job failed, next attempt in %g s: %s", pause_ms / 1000, failure.text,
             extra={"fields": {**self._fields(job, failure), "attempts": f"{attempts} of {max_attempts}"}},
@@ -406,7 +384,7 @@ class Consumer:
         self._alarms.succeeded(self._settle_again)
         self._unsettled -= 1
         self._over(job, again)
-        if self.settings.fifo:
+        if self.options.fifo:
             self.pump()
         return True
 
@@ -445,7 +423,7 @@ class Consumer:
 
     def _new_head(self) -> Head:
         waiting = self._store.waiting(self.place)
-        return Head(waiting, self.settings.fifo, self._turns.may_read, self._unreadable)
+        return Head(waiting, self.options.fifo, self._turns.may_read, self._unreadable)
 
     def _open_head(self) -> None:
         self._head = self._new_head()
@@ -462,7 +440,7 @@ class Consumer:
 
     def _look_at_deadlines(self) -> None:
         now = self._clock.now()
-        timeout_ms = self.settings.timeout_ms
+        timeout_ms = self.options.timeout_ms
         for run in list(self._running.values()):
             if run.deadline <= now:
                 run.attempt.withdraw()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from iii.engine.enqueue_request import EnqueueRequest
-from iii.modules.queue.config import NamedQueue
 from iii.modules.queue.job import MAX_DELAY_MS, NewJob, group_of, member
+from iii.modules.queue.options import NamedQueue
 from iii.protocol.errors import EnqueueFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import valid_traceparent

@@ -11,8 +11,8 @@ from msgspec import Raw
 from iii.engine.builtin import builtin
 from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import QueueFailure, Source
-from iii.modules.queue.config import NamedQueue, NamedQueueConfig
 from iii.modules.queue.letters import Page
+from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.requests import (
     AnyInput,
     DeadLetterRow,

@@ -20,20 +20,19 @@ from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.queue.adapter import QueueAdapter, QueueFailure, UnsupportedSettings
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
-from iii.modules.queue.config import (
-    DEFAULT_QUEUE,
-    NAME_CHARACTERS,
-    BuiltinConfig,
-    NamedQueue,
-    NamedQueueConfig,
-    QueueConfig,
-    RabbitmqConfig,
-    problem,
-)
-from iii.modules.queue.definition import InvalidQueueConfig, defined
+from iii.modules.queue.config import BuiltinConfig, QueueConfig, RabbitmqConfig
 from iii.modules.queue.enqueueing import new_job
 from iii.modules.queue.introspection import Introspection
 from iii.modules.queue.job import NewJob, shortened
+from iii.modules.queue.options import (
+    DEFAULT_QUEUE,
+    NAME_CHARACTERS,
+    InvalidQueueConfig,
+    NamedQueue,
+    NamedQueueConfig,
+    defined,
+    problem,
+)
 from iii.modules.queue.requests import (
     DefineQueueInput,
     DefineQueueResult,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
-from iii.modules.queue.config import NAME_CHARACTERS
+from iii.modules.queue.options import NAME_CHARACTERS, Wanted
 from iii.protocol.errors import TriggerRegistrationFailed
-
-V = TypeVar("V")
 
 logger = logging.getLogger(__name__)
 
@@ -46,21 +44,6 @@ class DurableSubscriberTriggerConfig(Struct, kw_only=True):
     queue_config: SubscriberQueueConfig | None = None
 
 
-class SubscriberSettings(Struct, kw_only=True, omit_defaults=True, frozen=True):
-    """What a subscriber wants; None where the adapter's own value counts. Kept with its destination."""
-
-    fifo: bool | None = None
-    concurrency: int | None = None
-    max_retries: int | None = None
-    backoff_ms: int | None = None
-    backoff_jitter: float = 0.0
-    timeout_ms: int | None = None
-    message_group_field: str | None = None
-    delay_ms: int = 0
-    hold: bool = True
-    hold_ms: int = 0
-
-
 class Subscription(Struct, frozen=True, eq=False):
     """One trigger on one topic."""
 
@@ -70,7 +53,7 @@ class Subscription(Struct, frozen=True, eq=False):
     namespace: str
     metadata: bytes
     condition: str | None
-    settings: SubscriberSettings
+    wanted: Wanted
 
 
 class _Sent(Struct):
@@ -96,8 +79,6 @@ def subscription_of(binding: Binding) -> Subscription:
             f"a topic has at most {NAME_CHARACTERS} characters, this one of a {binding.trigger_type} trigger {len(topic)}"
         )
     warn_of_unknown_members(binding, _Sent.__struct_fields__)
-    if isinstance(sent.queue_config, dict):
-        _look_at_settings(binding, sent.queue_config)
     condition = sent.condition_function_id
     return Subscription(
         binding.id,
@@ -106,51 +87,43 @@ def subscription_of(binding: Binding) -> Subscription:
         binding.namespace,
         binding.metadata,
         condition if isinstance(condition, str) and condition else None,
-        _settings(sent),
+        _wanted(binding, sent),
     )
 
 
-def _look_at_settings(binding: Binding, given: dict[str, Any]) -> None:
+def _wanted(binding: Binding, sent: _Sent) -> Wanted:
     """What does not count is said; it is no reason to refuse a subscription (04 §4.4)."""
-    warn_of_unknown_members(binding, (*_KNOWN, *_OF_OTHERS), given)
-    for name, value in given.items():
-        known = _KNOWN.get(name)
-        if known is not None and value is not None and known(value) is None:
+    wanted: Wanted = {}
+    given = sent.queue_config if isinstance(sent.queue_config, dict) else {}
+    warn_of_unknown_members(binding, (*_MEMBERS, *_OF_OTHERS), given)
+    for name, (option, read) in _MEMBERS.items():
+        value = read(given.get(name))
+        if value is not None:
+            wanted.setdefault(option, value)
+        if given.get(name) is not None and (value is None or (name == "type" and given[name] not in _TYPES)):
             logger.warning(
                 "Trigger %s (%s on %s): queue_config.%s cannot be %.100r and is ignored",
-                binding.id, binding.trigger_type, binding.function_id, name, value,
+                binding.id, binding.trigger_type, binding.function_id, name, given[name],
             )  # fmt: skip
-
-
-def _settings(sent: _Sent) -> SubscriberSettings:
-    """Members of the wrong kind count as absent."""
-    given: Mapping[str, Any] = sent.queue_config if isinstance(sent.queue_config, dict) else {}
-
-    def of(known: Callable[[object], V | None], *names: str) -> V | None:
-        return next((value for name in names if (value := known(given.get(name))) is not None), None)
-
-    mode = of(_text, "type")
-    outer_retries, outer_backoff_ms = _count(sent.max_retries), _count(sent.backoff_ms)
-    retries = of(_count, "maxRetries", "max_retries")
-    backoff_ms = of(_count, "backoffDelayMs", "backoff_ms")
-    return SubscriberSettings(
-        fifo=None if mode is None else mode == "fifo",
-        concurrency=of(_count, "concurrency"),
-        max_retries=retries if outer_retries is None else outer_retries,
-        backoff_ms=backoff_ms if outer_backoff_ms is None else outer_backoff_ms,
-        backoff_jitter=of(_share, "backoffJitter", "backoff_jitter") or 0.0,
-        timeout_ms=of(_count, "timeoutMs", "timeout_ms") or None,
-        message_group_field=of(_text, "messageGroupField", "message_group_field"),
-        delay_ms=of(_count, "delayMs", "delay_ms") or 0,
-        hold=of(_text, "missingTarget", "missing_target") != "fail",
-        hold_ms=of(_count, "missingTargetTimeoutMs", "missing_target_timeout_ms") or 0,
-    )
+    for option, outer in (("max_attempts", _attempts(sent.max_retries)), ("backoff_ms", _count(sent.backoff_ms))):
+        if outer is not None:
+            wanted[option] = outer
+    return wanted
 
 
 def _count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
         return None
     return min(int(value), 2**53)
+
+
+def _attempts(retries: object) -> int | None:
+    count = _count(retries)
+    return None if count is None else count + 1
+
+
+def _positive(value: object) -> int | None:
+    return _count(value) or None
 
 
 def _share(value: object) -> float | None:
@@ -163,20 +136,25 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-_KNOWN: dict[str, Callable[[object], object]] = {
-    "type": lambda value: value if value in ("fifo", "standard", "concurrent") else None,
-    "concurrency": _count,
-    **dict.fromkeys(("maxRetries", "max_retries", "backoffDelayMs", "backoff_ms"), _count),
-    **dict.fromkeys(("backoffJitter", "backoff_jitter"), _share),
-    **dict.fromkeys(("timeoutMs", "timeout_ms", "delayMs", "delay_ms"), _count),
-    **dict.fromkeys(("messageGroupField", "message_group_field"), _text),
-    **dict.fromkeys(("missingTarget", "missing_target"), lambda value: value if value in ("hold", "fail") else None),
-    **dict.fromkeys(("missingTargetTimeoutMs", "missing_target_timeout_ms"), _count),
+def _fifo(value: object) -> bool | None:
+    return value == "fifo" if isinstance(value, str) and value else None
+
+
+def _hold(value: object) -> bool | None:
+    return value == "hold" if value in ("hold", "fail") else None
+
+
+_MEMBERS: dict[str, tuple[str, Callable[[object], object]]] = {  # of a `queue_config`: the option, and its value
+    "type": ("fifo", _fifo),
+    "concurrency": ("concurrency", _count),
+    **dict.fromkeys(("maxRetries", "max_retries"), ("max_attempts", _attempts)),
+    **dict.fromkeys(("backoffDelayMs", "backoff_ms"), ("backoff_ms", _count)),
+    **dict.fromkeys(("backoffJitter", "backoff_jitter"), ("backoff_jitter", _share)),
+    **dict.fromkeys(("timeoutMs", "timeout_ms"), ("timeout_ms", _positive)),
+    **dict.fromkeys(("messageGroupField", "message_group_field"), ("message_group_field", _text)),
+    **dict.fromkeys(("delayMs", "delay_ms"), ("delay_ms", _count)),
+    **dict.fromkeys(("missingTarget", "missing_target"), ("hold", _hold)),
+    **dict.fromkeys(("missingTargetTimeoutMs", "missing_target_timeout_ms"), ("hold_ms", _count)),
 }
-_OF_OTHERS = (
-    "visibilityTimeout",
-    "delaySeconds",
-    "backoffType",
-    "maxPriority",
-    "poll_interval_ms",
-)  # read by nobody here
+_TYPES = ("fifo", "standard", "concurrent")  # any other counts as these two, and is said
+_OF_OTHERS = ("visibilityTimeout", "delaySeconds", "backoffType", "maxPriority", "poll_interval_ms")  # not read here

@@ -14,13 +14,14 @@ from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats
 from iii.modules.queue.attempt import Target
-from iii.modules.queue.config import TIMEOUT_MS, BuiltinConfig, NamedQueue, QueueConfig, TopicConfig
-from iii.modules.queue.consumer import Consumer, Settings
+from iii.modules.queue.config import BuiltinConfig, QueueConfig, TopicConfig
+from iii.modules.queue.consumer import Consumer
 from iii.modules.queue.job import Job, NewJob, group_of, member
 from iii.modules.queue.letters import Page
+from iii.modules.queue.options import NamedQueue, QueueOptions, Wanted
 from iii.modules.queue.page_turns import PageTurns
 from iii.modules.queue.store import Accepted, JobStore, OnFilled, Place
-from iii.modules.queue.subscription import SubscriberSettings, Subscription
+from iii.modules.queue.subscription import Subscription
 from iii.modules.queue.waiting import Key
 from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL
@@ -77,8 +78,7 @@ class _Destination:
         self.place = place
         self.consumer = consumer
         self.subscribers = subscribers
-        text = place.settings
-        self.settings = SubscriberSettings() if text is None else msgspec.json.decode(text, type=SubscriberSettings)
+        self.wanted = _stored(place.settings)  # by the last subscriber, for all of them (04 §4.4)
 
 
 class BuiltinAdapter:
@@ -90,7 +90,7 @@ class BuiltinAdapter:
         self.store = store
         self._engine = engine
         self._config = config
-        self._defaults = topic_defaults
+        self._defaults = topic_defaults.options
         self._turns = PageTurns(engine.clock)
         self._queues: dict[str, Consumer] = {}
         self._destinations: dict[str, dict[tuple[str, str], _Destination]] = {}  # topic → (namespace, function) →
@@ -140,26 +140,16 @@ class BuiltinAdapter:
     # -- named queues ---------------------------------------------------------------------------------------------
 
     async def serve(self, queue: NamedQueue) -> None:
-        config = queue.config
-        settings = Settings(
-            permits=config.permits,
-            fifo=config.fifo,
-            timeout_ms=config.attempt_ms,
-            max_attempts=config.max_retries,
-            backoff_ms=config.backoff_ms,
-            backoff_jitter=config.backoff_jitter,
-            hold=config.missing_target == "hold",
-            hold_ms=config.missing_target_timeout_ms,
-        )
+        options = queue.config.options
         if self._stopping:
             raise QueueFailure("the engine stops")
         consumer = self._queues.get(queue.name)
         if consumer is not None:
-            consumer.configure(settings)
+            consumer.configure(options)
             return
         place = self.store.place("queue", queue.name)
         consumer = self._queues[queue.name] = Consumer(
-            self._engine, self.store, place, f"queue {queue.name}", settings, _OwnTargets(self._engine), self._turns
+            self._engine, self.store, place, f"queue {queue.name}", options, _OwnTargets(self._engine), self._turns
         )
         consumer.start()
 
@@ -209,9 +199,9 @@ class BuiltinAdapter:
         )
         destination.subscribers.all[subscription.id] = subscription
         self._by_subscription[subscription.id] = (subscription, destination)
-        destination.settings = subscription.settings
-        destination.consumer.configure(self._topic_settings(destination))
-        settings = msgspec.json.encode(subscription.settings).decode()
+        destination.wanted = subscription.wanted
+        destination.consumer.configure(self._options(destination))
+        settings = msgspec.json.encode(subscription.wanted).decode()
         if not place.subscribed or place.settings != settings:
             place.subscribed, place.settings = True, settings
             self._save(destination, takes_held=first and place.kind == "destination")
@@ -224,8 +214,8 @@ class BuiltinAdapter:
         destination = found[1]
         destination.subscribers.all.pop(subscription.id, None)
         if for_good and destination.subscribers.all:  # the last of those that are left counts
-            destination.settings = list(destination.subscribers.all.values())[-1].settings
-        destination.consumer.configure(self._topic_settings(destination))
+            destination.wanted = list(destination.subscribers.all.values())[-1].wanted
+        destination.consumer.configure(self._options(destination))
         if for_good and not destination.subscribers.all:
             destination.place.subscribed = False
             self._save(destination, takes_held=False)
@@ -283,33 +273,19 @@ class BuiltinAdapter:
         found = destinations.get(key)
         if found is None:
             subscribers = _Subscribers(self._engine)
-            nothing = Settings(0, False, TIMEOUT_MS, 1, 0)
             label = f"topic {place.name}" + (f" for {place.function_id}" if place.function_id else "")
-            consumer = Consumer(self._engine, self.store, place, label, nothing, subscribers, self._turns)
+            consumer = Consumer(self._engine, self.store, place, label, QueueOptions(), subscribers, self._turns)
             found = destinations[key] = _Destination(place, consumer, subscribers)
-            consumer.configure(self._topic_settings(found))
+            consumer.configure(self._options(found))
             if not self._stopping:
                 consumer.start()
         return found
 
-    def _topic_settings(self, destination: _Destination) -> Settings:
-        """The last subscriber's, for all of them; their concurrencies add up (04 §4.4, §6)."""
-        wanted, defaults = destination.settings, self._defaults
-        fifo = defaults.mode == "fifo" if wanted.fifo is None else wanted.fifo
-        permits = sum(
-            defaults.concurrency if each.settings.concurrency is None else each.settings.concurrency
-            for each in destination.subscribers.all.values()
-        )
-        return Settings(
-            permits=permits,
-            fifo=fifo,
-            timeout_ms=wanted.timeout_ms or TIMEOUT_MS,
-            max_attempts=defaults.max_attempts if wanted.max_retries is None else wanted.max_retries + 1,
-            backoff_ms=defaults.backoff_ms if wanted.backoff_ms is None else wanted.backoff_ms,
-            backoff_jitter=wanted.backoff_jitter,
-            hold=wanted.hold,
-            hold_ms=wanted.hold_ms,
-        )
+    def _options(self, destination: _Destination) -> QueueOptions:
+        """The concurrencies of its subscribers add up (04 §6)."""
+        own = self._defaults.concurrency
+        permits = sum(each.wanted.get("concurrency", own) for each in destination.subscribers.all.values())
+        return msgspec.structs.replace(self._defaults, **{**destination.wanted, "concurrency": permits})
 
     def _hold(self, topic: str, job: NewJob, done: OnKept) -> None:
         """Nobody subscribes yet: the first who does gets it (04 §4.3)."""
@@ -477,6 +453,13 @@ class BuiltinAdapter:
         return filled
 
 
+def _stored(settings: str | None) -> Wanted:
+    wanted: Wanted = {} if settings is None else msgspec.json.decode(settings, type=Wanted)
+    if "max_retries" in wanted:  # earlier versions counted what came after the first attempt
+        wanted["max_attempts"] = wanted.pop("max_retries") + 1
+    return wanted
+
+
 def _noted(moved: int | None, error: StoreError | None) -> None:
     if error is not None:
         logger.error("Old subscriptions cannot be removed: %s; the next start does it", error)
@@ -499,12 +482,12 @@ def _target_of(destination: _Destination, subscription: Subscription | None) -> 
 
 def _for(destination: _Destination, job: NewJob) -> NewJob:
     """The message as one destination gets it, with an id of its own."""
-    settings = destination.settings
-    group_field = settings.message_group_field
+    options = destination.consumer.options
+    group_field = options.message_group_field
     found, value = member(job.data, group_field) if group_field is not None else (False, None)
     return msgspec.structs.replace(
         job,
         id=new_id(),
         group=group_of(value) if found and value is not None else None,
-        delay_ms=0 if destination.consumer.settings.fifo else settings.delay_ms,
+        delay_ms=0 if options.fifo else options.delay_ms,
     )

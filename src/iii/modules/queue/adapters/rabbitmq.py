@@ -13,9 +13,10 @@ from iii.modules.queue.adapters.rabbitmq_messages import QueueNames, TopicNames
 from iii.modules.queue.adapters.rabbitmq_queues import NamedQueues
 from iii.modules.queue.adapters.rabbitmq_runs import Runs
 from iii.modules.queue.adapters.rabbitmq_topics import Topics
-from iii.modules.queue.config import NamedQueue, RabbitmqConfig
+from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.job import NewJob
 from iii.modules.queue.letters import Page
+from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.subscription import Subscription
 
 

@@ -14,8 +14,8 @@ from iii.modules.queue.adapters.amqp import NAME_BYTES, Broker, BrokerError, Del
 from iii.modules.queue.adapters.rabbitmq_messages import QueueNames, number_of, text_of
 from iii.modules.queue.adapters.rabbitmq_runs import AGAIN_S, Runs
 from iii.modules.queue.attempt import Target
-from iii.modules.queue.config import NamedQueue, NamedQueueConfig
 from iii.modules.queue.job import Failure, NewJob
+from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.protocol.json_text import is_json
 from iii.protocol.messages import NULL
 from iii.protocol.tracecontext import valid_traceparent
@@ -149,7 +149,13 @@ class NamedQueues:
         target = Target(function_id, namespace, metadata if is_json(metadata) else _NULL)
         trace = (valid_traceparent(text_of(headers.get("traceparent"))), text_of(headers.get("baggage")))
         self._runs.run(
-            name, target, trace, delivery, body, config.attempt_ms, lambda failure: self._ended(name, delivery, failure)
+            name,
+            target,
+            trace,
+            delivery,
+            body,
+            config.options.timeout_ms,
+            lambda failure: self._ended(name, delivery, failure),
         )
 
     def _hold(self, name: str, delivery: Delivery, function_id: str, namespace: str | None) -> None:

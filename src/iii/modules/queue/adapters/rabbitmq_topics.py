@@ -18,9 +18,10 @@ from iii.modules.queue.adapters.rabbitmq_messages import DeadTopicJob, TopicJob,
 from iii.modules.queue.adapters.rabbitmq_queues import move
 from iii.modules.queue.adapters.rabbitmq_runs import Runs
 from iii.modules.queue.attempt import Target
-from iii.modules.queue.config import TIMEOUT_MS, RabbitmqConfig
+from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.job import Failure, NewJob, member
-from iii.modules.queue.subscription import SubscriberSettings, Subscription
+from iii.modules.queue.options import QueueOptions
+from iii.modules.queue.subscription import Subscription
 from iii.protocol.errors import TriggerRegistrationFailed
 
 logger = logging.getLogger(__name__)
@@ -178,10 +179,7 @@ class Topics:
             raise TriggerRegistrationFailed(
                 f"topic and function are too long: RabbitMQ's name for them has {longest} bytes, at most {NAME_BYTES}"
             )
-        ignored = [
-            name for name in _OF_THE_EMBEDDED_STORE
-            if getattr(subscription.settings, name) != getattr(SubscriberSettings(), name)
-        ]  # fmt: skip
+        ignored = [name for name in _OF_THE_EMBEDDED_STORE if subscription.wanted.get(name)]
         if ignored:
             logger.warning(
                 "Topic %s for %s: the rabbitmq adapter ignores %s of its queue_config",
@@ -195,14 +193,12 @@ class Topics:
                 self._forget(earlier.topic, _names(earlier), tap)
         self._subscriptions[subscription.id] = subscription
         self._destinations[names] = subscription.topic
-        settings = subscription.settings
-        fifo = self._fifo(settings)
-        prefetch = self._config.prefetch_count if settings.concurrency is None else settings.concurrency
-        if prefetch or fifo:
+        options = self._options(subscription)
+        if options.concurrency or options.fifo:
             self._taps[subscription.id] = Tap(
                 self._broker,
                 names.queue,
-                1 if fifo else min(prefetch, 65_535),
+                1 if options.fifo else min(options.concurrency, 65_535),
                 lambda delivery: self._heard(subscription, delivery),
                 lambda: self._declare(names),
                 after=tap,
@@ -216,8 +212,8 @@ class Topics:
         if for_good:
             self._forget(subscription.topic, _names(subscription), tap)
 
-    def _fifo(self, settings: SubscriberSettings) -> bool:
-        return self._config.queue_mode.lower() == "fifo" if settings.fifo is None else settings.fifo
+    def _options(self, subscription: Subscription) -> QueueOptions:
+        return msgspec.structs.replace(self._config.options, **subscription.wanted)
 
     def _end(self, subscription: Subscription) -> Tap | None:
         tap = self._taps.pop(subscription.id, None)
@@ -263,7 +259,8 @@ class Topics:
             self._runs.settle(delivery, delivery.reject())
             return
         find, function_id, namespace = self._engine.functions.find, subscription.function_id, subscription.namespace
-        if subscription.settings.hold and find(function_id, namespace) is None:
+        options = self._options(subscription)
+        if options.hold and find(function_id, namespace) is None:
             self._runs.hold(
                 delivery,
                 lambda: find(function_id, namespace) is not None,
@@ -276,7 +273,7 @@ class Topics:
             (job.traceparent, job.baggage),
             delivery,
             bytes(job.data),
-            subscription.settings.timeout_ms or TIMEOUT_MS,
+            options.timeout_ms,
             lambda failure: self._ended(subscription, delivery, job, failure),
         )
 
@@ -286,9 +283,9 @@ class Topics:
         if failure is None:
             await delivery.ack()
             return
-        names, retries = _names(subscription), subscription.settings.max_retries
+        names = _names(subscription)
         job.attempts_made += 1
-        allowed = job.max_attempts if retries is None else retries + 1
+        allowed = subscription.wanted.get("max_attempts", job.max_attempts)
         fields = {"queue": subscription.topic, "function": subscription.function_id, "job": job.id}
         if job.attempts_made < allowed:
             logger.info(
@@ -296,7 +293,7 @@ class Topics:
                 extra={"fields": {**fields, "attempts": f"{job.attempts_made} of {allowed}"}},
             )  # fmt: skip
             again = message_of(job)
-            if self._fifo(subscription.settings):  # in its place: what follows waits
+            if self._options(subscription).fifo:  # in its place: what follows waits
                 delivery.message = again
                 self._runs.later(delivery, 0.0, lambda: self._heard(subscription, delivery))
             else:

@@ -12,9 +12,9 @@ from msgspec import Raw, Struct
 from iii.engine.engine import Engine
 from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats, UnsupportedSettings
 from iii.modules.queue.attempt import Attempt, Target
-from iii.modules.queue.config import NamedQueue
 from iii.modules.queue.job import Failure, NewJob
 from iii.modules.queue.letters import Page
+from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.tracecontext import valid_traceparent

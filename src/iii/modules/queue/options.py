@@ -1,0 +1,192 @@
+"""How the jobs of a queue are delivered: what can be set, and what must not (04 §2.2, §10.3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from iii.protocol.errors import InvocationError
+
+DEFAULT_QUEUE = "default"  # always there
+TIMEOUT_MS = 1_800_000
+NAME_CHARACTERS = 255  # of a queue or a topic
+
+Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class QueueOptions(Struct, frozen=True, kw_only=True):
+    """What a consumer goes by; every form of settings comes down to these.
+
+    Attributes:
+        fifo: one job of a group at a time, in order.
+        concurrency: jobs that run at a time; 0 pauses.
+        max_attempts, backoff_ms: of jobs that were not given their own when they were accepted.
+        backoff_jitter: share of each pause that chance adds at most.
+        timeout_ms: of one attempt.
+        message_group_field, delay_ms: of a topic's messages; those of a named queue's jobs are looked at when they come.
+        hold: a job whose target is missing waits for it; otherwise the attempt fails.
+        hold_ms: longest wait for a missing target; 0 is no limit.
+    """
+
+    fifo: bool = False
+    concurrency: int = 10
+    max_attempts: int = 3
+    backoff_ms: int = 1000
+    backoff_jitter: float = 0.0
+    timeout_ms: int = TIMEOUT_MS
+    message_group_field: str | None = None
+    delay_ms: int = 0
+    hold: bool = True
+    hold_ms: int = 0
+
+
+Wanted: TypeAlias = dict[str, Any]
+"""Some of the options, by name; the others are those of the adapter."""
+
+
+class NamedQueueConfig(Struct, frozen=True, kw_only=True):
+    """One named queue."""
+
+    type: Annotated[str, Meta(description="`standard`, or `fifo`: in order within each group.")] = "standard"
+    max_retries: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Deliveries before a job is a dead letter.")] = 3
+    concurrency: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Jobs that run at a time, 1 or more.")] = 10
+    message_group_field: Annotated[
+        str | None, Meta(description="Member of the payload whose value is the group; needed for `fifo`.")
+    ] = None
+    backoff_ms: Annotated[int, Meta(ge=0, le=2**63 - 1, description="Before the first retry; doubled each time.")] = (
+        1000
+    )
+    backoff_jitter: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of each pause that chance adds at most, so that jobs which failed together "
+            "do not come back together; 0 is exact.",
+        ),
+    ] = 0.0
+    poll_interval_ms: Annotated[
+        int, Meta(ge=0, le=2**63 - 1, description="Accepted; queues are woken by events and do not poll.")
+    ] = 100
+    max_priority: Annotated[
+        Annotated[int, Meta(ge=0, le=255)] | None,
+        Meta(description="Highest priority of a job, 1 to 255; without it there are none."),
+    ] = None
+    priority_field: Annotated[str | None, Meta(description="Member of the payload with the priority.")] = None
+    timeout_ms: Annotated[Positive | None, Meta(description="Longest time of one attempt; 1800000 if absent.")] = None
+    dispatch_timeout_ms: Annotated[Positive | None, Meta(description="Another name of `timeout_ms`.")] = None
+    missing_target: Annotated[
+        Literal["hold", "fail"],
+        Meta(description="A job whose function is not registered waits for it, or fails as an attempt."),
+    ] = "hold"
+    missing_target_timeout_ms: Annotated[
+        int, Meta(ge=0, le=2**53, description="Longest time that a job waits for its function; 0: as long as it takes.")
+    ] = 0
+    parallel_groups: Annotated[
+        bool, Meta(description="`fifo`: groups run side by side, `concurrency` at a time; otherwise one job at a time.")
+    ] = False
+    delay_ms: Annotated[int, Meta(ge=0, le=2**53, description="Before the first delivery of each job.")] = 0
+    deduplication_field: Annotated[str | None, Meta(description="Member of the payload with the deduplication id.")] = (
+        None
+    )
+    deduplication_window_ms: Annotated[
+        int, Meta(ge=1, le=2**53, description="How long a second job with the same deduplication id is not accepted.")
+    ] = 300_000
+    redeliver_on_engine_restart: Annotated[
+        bool, Meta(description="Accepted; jobs that ran when the engine ended always run again.")
+    ] = False
+
+    @property
+    def fifo(self) -> bool:
+        return self.type == "fifo"
+
+    @property
+    def options(self) -> QueueOptions:
+        return QueueOptions(
+            fifo=self.fifo,
+            concurrency=self.concurrency if self.parallel_groups or not self.fifo else 1,  # C10
+            max_attempts=self.max_retries,
+            backoff_ms=self.backoff_ms,
+            backoff_jitter=self.backoff_jitter,
+            timeout_ms=self.timeout_ms or self.dispatch_timeout_ms or TIMEOUT_MS,
+            hold=self.missing_target == "hold",
+            hold_ms=self.missing_target_timeout_ms,
+        )
+
+
+class NamedQueue(Struct, frozen=True):
+    """A named queue and how it is set."""
+
+    name: str
+    config: NamedQueueConfig
+
+
+class InvalidQueueConfig(InvocationError):
+    """A queue cannot be defined like that (O10)."""
+
+    code = "invalid_queue_config"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message)
+
+
+_FIFO = "Queue '{name}' is of type 'fifo', which keeps the order of its jobs: it takes no "
+_NOT_ZERO = ("concurrency", "timeout_ms", "poll_interval_ms", "max_priority")
+_NOT_EMPTY = ("message_group_field", "priority_field")
+
+
+def problem(name: str, config: NamedQueueConfig) -> tuple[str, str] | None:
+    """The key that is to blame and what is wrong with the settings of a queue, if something is."""
+    for key, wrong, text in (
+        ("", not 0 < len(name) <= NAME_CHARACTERS,
+         f"a queue needs a name of 1 to {NAME_CHARACTERS} characters, this one has {len(name)}"),
+        ("type", config.type not in ("standard", "fifo"),
+         "Queue '{name}' has invalid type '{type}'. Must be 'standard' or 'fifo'"),
+        ("type", config.fifo and not config.message_group_field,
+         "Queue '{name}' is of type 'fifo' but 'message_group_field' is not set"),
+        ("concurrency", config.concurrency == 0, "Queue '{name}' has 'concurrency' 0; it must be at least 1"),
+        ("max_priority", config.max_priority == 0,
+         "Queue '{name}' has 'max_priority' 0; it must be between 1 and 255"),
+        ("delay_ms", config.fifo and config.delay_ms, f"{_FIFO}'delay_ms'"),
+        ("max_priority", config.fifo and (config.max_priority, config.priority_field) != (None, None),
+         f"{_FIFO}priorities"),
+        ("priority_field", config.priority_field is not None and config.max_priority is None,
+         "Queue '{name}' has 'priority_field' but not 'max_priority'"),
+        ("dispatch_timeout_ms", config.timeout_ms and config.dispatch_timeout_ms not in (None, config.timeout_ms),
+         "Queue '{name}' has both 'timeout_ms' and 'dispatch_timeout_ms': they are one setting"),
+    ):  # fmt: skip
+        if wrong:
+            return key, text.format(name=name, type=config.type)
+    return None
+
+
+def defined(name: str, given: dict[str, Any]) -> NamedQueueConfig:
+    """Settings that come while the engine runs; of some faults `queue::define` speaks in its own words. Raises InvalidQueueConfig."""
+    if not name:
+        raise InvalidQueueConfig("queue name is required")
+    if len(name) > NAME_CHARACTERS or not name.isprintable():
+        raise InvalidQueueConfig(f"queue name must be printable and have at most {NAME_CHARACTERS} characters")
+    if name != name.strip():
+        raise InvalidQueueConfig("queue name must not have leading or trailing whitespace")
+    for field, value in given.items():
+        if field not in NamedQueueConfig.__struct_fields__:
+            known = ", ".join(NamedQueueConfig.__struct_fields__)
+            raise InvalidQueueConfig(f"queue '{name}' has no setting '{field}' (known: {known})")
+        if field in _NOT_ZERO and value == 0 and not isinstance(value, bool):
+            raise InvalidQueueConfig(f"queue '{name}' {field} must be greater than zero")
+        if field in _NOT_EMPTY and value == "":
+            raise InvalidQueueConfig(f"queue '{name}' {field} must not be empty")
+    try:
+        config = msgspec.convert(given, NamedQueueConfig)
+    except msgspec.ValidationError as error:
+        raise InvalidQueueConfig(f"queue '{name}': {error}") from None
+    if config.type not in ("standard", "fifo"):
+        raise InvalidQueueConfig(f"queue '{name}' type must be either 'standard' or 'fifo', got {config.type!r:.100}")
+    if config.fifo and config.message_group_field is None:
+        raise InvalidQueueConfig(f"queue '{name}' with type 'fifo' requires message_group_field")
+    wrong = problem(name, config)
+    if wrong is not None:
+        raise InvalidQueueConfig(wrong[1])
+    return config
