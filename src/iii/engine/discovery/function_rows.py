@@ -67,8 +67,8 @@ def plain_function_row(function: Function, shape: Shape) -> FunctionRow:
     )
 
 
-def function_detail(function: Function, live: Iterable[Binding]) -> FunctionDetail:
-    """The info of one function; `live` are the bindings among which those of this function are looked up."""
+def function_detail(function: Function, bound: Iterable[Binding]) -> FunctionDetail:
+    """The info of one function with the live triggers that are bound to it."""
     return FunctionDetail(
         function_id=function.id,
         namespace=function.namespace,
@@ -77,12 +77,18 @@ def function_detail(function: Function, live: Iterable[Binding]) -> FunctionDeta
         request_schema=unless_null(function.request_format),
         response_schema=unless_null(function.response_format),
         metadata=unless_null(function.metadata),
-        registered_triggers=[
-            BoundTrigger(binding.id, binding.trigger_type, Raw(binding.config))
-            for binding in live
-            if binding.function_id == function.id and binding.namespace == function.namespace
-        ],
+        registered_triggers=[BoundTrigger(binding.id, binding.trigger_type, Raw(binding.config)) for binding in bound],
     )
+
+
+def bound_to(functions: Iterable[Function], live: Iterable[Binding]) -> dict[tuple[str, str], list[Binding]]:
+    """The live triggers of some functions, by function; one look at all triggers, of which there may be 200,000."""
+    found: dict[tuple[str, str], list[Binding]] = {function.key: [] for function in functions}
+    for binding in live:
+        bound = found.get((binding.namespace, binding.function_id))
+        if bound is not None:
+            bound.append(binding)
+    return found
 
 
 def unless_null(json: bytes) -> Raw | UnsetType:

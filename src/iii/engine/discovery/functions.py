@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.builtin import Later, builtin
-from iii.engine.discovery.function_rows import FunctionDetail, FunctionRow, function_detail, function_row
+from iii.engine.discovery.function_rows import FunctionDetail, FunctionRow, bound_to, function_detail, function_row
 from iii.engine.discovery.long_list import LongList
 from iii.engine.discovery.selection import (
     DialectRequest,
@@ -102,7 +102,7 @@ class FunctionDiscovery:
             function = self._resolve(request.function_id, request.namespace)
             if function is None:
                 raise ItemNotFound(self._why_not(request.function_id))
-            return function_detail(function, self._engine.bindings)
+            return self._details([function])[0]
         if request.function_ids is None:
             raise InvalidArguments("missing field `function_id` (or `function_ids` for a batch)")
         if not request.function_ids:
@@ -110,7 +110,18 @@ class FunctionDiscovery:
         distinct = list(dict.fromkeys(request.function_ids))
         if len(distinct) > INFO_BATCH_IDS:
             raise InvalidArguments(f"too many function_ids (max {INFO_BATCH_IDS})")
-        return FunctionBatch([self._batch_entry(function_id, request.namespace) for function_id in distinct])
+        found = {function_id: self._resolve(function_id, request.namespace) for function_id in distinct}
+        details = iter(self._details([function for function in found.values() if function is not None]))
+        return FunctionBatch(
+            [
+                FunctionNotListed(function_id, "not_found") if function is None else next(details)
+                for function_id, function in found.items()
+            ]
+        )
+
+    def _details(self, functions: list[Function]) -> list[FunctionDetail]:
+        bound = bound_to(functions, self._engine.bindings)
+        return [function_detail(function, bound[function.key]) for function in functions]
 
     def _resolve(self, function_id: str, namespace: str | None) -> Function | None:
         functions = self._engine.functions
@@ -129,12 +140,6 @@ class FunctionDiscovery:
             f"Function '{function_id}' is ambiguous: it is registered in namespace(s): {', '.join(namespaces)}. "
             "Pass `namespace` to select one."
         )
-
-    def _batch_entry(self, function_id: str, namespace: str | None) -> FunctionDetail | FunctionNotListed:
-        function = self._resolve(function_id, namespace)
-        if function is None:
-            return FunctionNotListed(function_id, "not_found")
-        return function_detail(function, self._engine.bindings)
 
 
 class _Flags(Struct):

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from iii.engine.builtin import LATER, Later
 from iii.engine.discovery.shape import Shape, room_for_result
@@ -46,11 +46,11 @@ class LongList(NamedTuple, Generic[T]):
 
     def answer(self, turns: Turns, invocation: Invocation, shape: Shape) -> Later:
         """The list shrunk as far as the caller's limit demands; one that still does not fit is refused then. A short one at once."""
-        steps = self._steps(invocation, shape)
-        in_turns(turns, len(self.things), steps)
+        in_turns(turns, len(self.things), self.steps(invocation, shape))
         return LATER
 
-    def _steps(self, invocation: Invocation, shape: Shape) -> Iterator[None]:
+    def steps(self, invocation: Invocation, shape: Shape) -> Iterator[None]:
+        """As `answer`, for a list that takes other work as well."""
         ordered = yield from in_order(self.things, self.wanted, self.key)
         room = room_for_result(invocation)
         *larger, smallest = shape.reductions()
@@ -91,12 +91,20 @@ def encoded(
     empty: Struct, ordered: list[T], row: Callable[[T, Shape], Struct], shape: Shape, room: int | None
 ) -> Steps[bytes | None]:
     """`empty` with the rows, as JSON; None if that has more than `room` bytes."""
-    head, tail = _encode(empty).split(b"]")
-    size, pieces = len(head) + len(tail), list[bytes]()  # and one comma or bracket after each piece
+    head, tail = _encode(empty).split(b"[]")
+    rows = yield from encoded_rows(ordered, row, shape, None if room is None else room - len(head) - len(tail))
+    return None if rows is None else b"%b%b%b" % (head, bytes(rows), tail)
+
+
+def encoded_rows(
+    ordered: list[T], row: Callable[[T, Shape], Struct], shape: Shape, room: int | None = None
+) -> Steps[Raw | None]:
+    """A JSON array of the rows; None if it has more than `room` bytes."""
+    size, pieces = 2, list[bytes]()
     for start in range(0, len(ordered), _ROWS):
         pieces.append(_encode([row(each, shape) for each in ordered[start : start + _ROWS]])[1:-1])
         size += len(pieces[-1]) + 1
-        if room is not None and size > room:
+        if room is not None and size > room + 1:
             return None
         yield
-    return b"%b%b]%b" % (head, b",".join(pieces), tail)
+    return Raw(b"[%b]" % b",".join(pieces))

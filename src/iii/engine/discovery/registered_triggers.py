@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Raw, Struct
 
-from iii.engine.builtin import builtin
-from iii.engine.discovery.function_rows import function_detail, unless_null
+from iii.engine.builtin import Later, builtin
+from iii.engine.discovery.function_rows import bound_to, function_detail, unless_null
+from iii.engine.discovery.long_list import LongList
 from iii.engine.discovery.selection import IncludeInternal, IncludePending, Search, mentions
-from iii.engine.discovery.shape import Shape, fitted, shape_for_call
+from iii.engine.discovery.shape import Shape, shape_for_call
 from iii.engine.discovery.trigger_rows import (
     RegisteredTriggerDetail,
     RegisteredTriggerRow,
@@ -18,7 +19,7 @@ from iii.engine.discovery.trigger_rows import (
     target_owner_name,
     trigger_type_detail,
 )
-from iii.engine.discovery.triggers import instance_count, selected_bindings
+from iii.engine.discovery.triggers import all_bindings, binding_id, instance_count, is_internal_target
 from iii.engine.invocation import Invocation
 from iii.protocol.errors import ItemNotFound
 from iii.protocol.names import LIST_REGISTERED_TRIGGERS
@@ -56,16 +57,27 @@ class RegisteredTriggerDiscovery:
     @builtin(LIST_REGISTERED_TRIGGERS, spec="02 §5.9", waits_for_registrations=True)
     def list_registered_triggers(
         self, request: RegisteredTriggerListRequest, invocation: Invocation
-    ) -> RegisteredTriggerList | Raw:
+    ) -> RegisteredTriggerList | Later:
         """List the registered triggers."""
-        shape = shape_for_call(invocation, None, self._engine.options.discovery_dialect)
-        bindings = self._selected(request)
+        engine = self._engine
 
-        def listing(reduced: Shape) -> RegisteredTriggerList:
-            functions = self._engine.functions
-            return RegisteredTriggerList([registered_trigger_row(binding, functions, reduced) for binding in bindings])
+        def wanted(binding: Binding) -> bool:
+            return (
+                request.trigger_type in (None, binding.trigger_type)
+                and request.function_id in (None, binding.function_id)
+                and (bool(request.include_internal) or not is_internal_target(binding))
+                and (request.worker is None or target_owner_name(binding, engine.functions) == request.worker)
+                and mentions(request.search, binding.id, binding.trigger_type, binding.function_id)
+            )
 
-        return fitted(invocation, shape, listing)
+        def row(binding: Binding, shape: Shape) -> RegisteredTriggerRow:
+            return registered_trigger_row(binding, engine.functions, shape)
+
+        bindings = all_bindings(engine, include_pending=bool(request.include_pending))
+        listing = LongList(bindings, wanted, binding_id, row, RegisteredTriggerList([]))
+        return listing.answer(
+            engine.turns, invocation, shape_for_call(invocation, None, engine.options.discovery_dialect)
+        )
 
     @builtin(REGISTERED_TRIGGER_INFO, spec="02 §5.10", waits_for_registrations=True)
     def registered_trigger_info(self, request: RegisteredTriggerInfoRequest) -> RegisteredTriggerDetail:
@@ -84,20 +96,7 @@ class RegisteredTriggerDiscovery:
             target_owner_name(binding, engine.functions),
             Raw(binding.config),
             trigger_type_detail(provider, instance_count(engine, provider.id)) if provider is not None else None,
-            function_detail(target, engine.bindings) if target is not None else None,
+            function_detail(target, bound_to([target], engine.bindings)[target.key]) if target is not None else None,
             unless_null(binding.metadata),
             state_of(binding),
         )
-
-    def _selected(self, request: RegisteredTriggerListRequest) -> list[Binding]:
-        functions = self._engine.functions
-        return [
-            binding
-            for binding in selected_bindings(
-                self._engine, bool(request.include_internal), bool(request.include_pending)
-            )
-            if request.trigger_type in (None, binding.trigger_type)
-            and request.function_id in (None, binding.function_id)
-            and (request.worker is None or target_owner_name(binding, functions) == request.worker)
-            and mentions(request.search, binding.id, binding.trigger_type, binding.function_id)
-        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Raw, Struct
@@ -73,17 +73,6 @@ def shape_for_call(invocation: Invocation, wanted: Discovery | None, default: Di
     """The shape of an answer: as the request wants it, else as its caller's dialect has it."""
     shape = shape_for(invocation.caller.dialect if invocation.caller is not None else _STRANGER, default)
     return shape if wanted is None else msgspec.structs.replace(shape, legacy=wanted == "legacy")
-
-
-def fitted(invocation: Invocation, shape: Shape, listing: Callable[[Shape], Struct]) -> Raw:
-    """The encoded list, shrunk as far as the caller's limit demands; one that still does not fit is refused later."""
-    room = room_for_result(invocation)
-    text = b""
-    for reduced in shape.reductions():
-        text = msgspec.json.encode(listing(reduced))
-        if room is None or len(text) <= room:
-            break
-    return Raw(text)
 
 
 def room_for_result(invocation: Invocation) -> int | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from iii.engine.bindings import Binding
-from iii.engine.builtin import builtin
+from iii.engine.builtin import Later, builtin
+from iii.engine.discovery.long_list import LongList
 from iii.engine.discovery.selection import (
     DialectRequest,
     IncludeInternal,
@@ -17,7 +18,7 @@ from iii.engine.discovery.selection import (
     owner_name,
     wanted_dialect,
 )
-from iii.engine.discovery.shape import Shape, fitted, shape_for_call
+from iii.engine.discovery.shape import Shape, shape_for_call
 from iii.engine.discovery.trigger_rows import (
     TriggerInstance,
     TriggerTypeDetail,
@@ -93,18 +94,32 @@ class TriggerDiscovery:
     @builtin(LIST_TRIGGERS, spec="02 §5.6", waits_for_registrations=True)
     def list_triggers(
         self, request: TriggerListRequest, invocation: Invocation
-    ) -> TriggerTypeList | TriggerInstanceList | Raw:
+    ) -> TriggerTypeList | TriggerInstanceList | Later:
         """List the trigger types or, for clients before 0.13, the registered triggers."""
-        wanted = wanted_dialect(request, request.prefix, request.worker, request.search)
-        shape = shape_for_call(invocation, wanted, self._engine.options.discovery_dialect)
+        engine = self._engine
+        dialect = wanted_dialect(request, request.prefix, request.worker, request.search)
+        shape = shape_for_call(invocation, dialect, engine.options.discovery_dialect)
         if request.kind == "types" or (request.kind is None and not shape.legacy):
-            return TriggerTypeList([trigger_type_row(found) for found in self._selected_types(request)])
-        bindings = selected_bindings(self._engine, bool(request.include_internal), bool(request.include_pending))
 
-        def listing(reduced: Shape) -> TriggerInstanceList:
-            return TriggerInstanceList([trigger_instance(binding, reduced) for binding in bindings])
+            def wanted(found: TriggerType) -> bool:
+                return (
+                    (bool(request.include_internal) or not is_internal(found.id))
+                    and found.id.startswith(request.prefix or "")
+                    and (request.worker is None or owner_name(found.owner, found.id) == request.worker)
+                    and mentions(request.search, found.id, found.description)
+                )
 
-        return fitted(invocation, shape, listing)
+            types = LongList(list(engine.trigger_types), wanted, type_key, type_row, TriggerTypeList([]))
+            return types.answer(engine.turns, invocation, shape)
+        bindings = all_bindings(engine, include_pending=bool(request.include_pending))
+        instances = LongList(
+            bindings,
+            lambda binding: bool(request.include_internal) or not is_internal_target(binding),
+            binding_id,
+            trigger_instance,
+            TriggerInstanceList([]),
+        )
+        return instances.answer(engine.turns, invocation, shape)
 
     @builtin(TRIGGER_INFO, spec="02 §5.7", waits_for_registrations=True)
     def trigger_info(self, request: TriggerInfoRequest) -> TriggerTypeDetail:
@@ -116,35 +131,37 @@ class TriggerDiscovery:
         return trigger_type_detail(trigger_type, instance_count(self._engine, request.id))
 
     @builtin(LIST_TRIGGER_TYPES, spec="02 §5.8", waits_for_registrations=True)
-    def list_trigger_types(self, request: SchemaListRequest, invocation: Invocation) -> TriggerTypeSchemaList | Raw:
+    def list_trigger_types(self, request: SchemaListRequest, invocation: Invocation) -> TriggerTypeSchemaList | Later:
         """List the trigger types with their schemas, as clients of 0.11 and 0.12 ask for them."""
-        types = [found for found in _sorted(self._engine) if request.include_internal or not is_internal(found.id)]
-        shape = shape_for_call(invocation, None, self._engine.options.discovery_dialect)
-
-        def listing(reduced: Shape) -> TriggerTypeSchemaList:
-            return TriggerTypeSchemaList([_schemas(found, reduced) for found in types])
-
-        return fitted(invocation, shape, listing)
-
-    def _selected_types(self, request: TriggerListRequest) -> list[TriggerType]:
-        return [
-            found
-            for found in _sorted(self._engine)
-            if (request.include_internal or not is_internal(found.id))
-            and found.id.startswith(request.prefix or "")
-            and (request.worker is None or owner_name(found.owner, found.id) == request.worker)
-            and mentions(request.search, found.id, found.description)
-        ]
+        engine = self._engine
+        types = LongList(
+            list(engine.trigger_types),
+            lambda found: bool(request.include_internal) or not is_internal(found.id),
+            type_key,
+            _schemas,
+            TriggerTypeSchemaList([]),
+        )
+        return types.answer(
+            engine.turns, invocation, shape_for_call(invocation, None, engine.options.discovery_dialect)
+        )
 
 
-def selected_bindings(engine: Engine, include_internal: bool, include_pending: bool) -> list[Binding]:
-    """Triggers by id; those whose target is the engine's are internal, those that wait for a provider pending (W9)."""
-    bindings = [*engine.bindings, *(engine.bindings.parked.values() if include_pending else ())]
-    shown = [binding for binding in bindings if include_internal or not is_internal_target(binding)]
-    return sorted(shown, key=lambda binding: binding.id)
+def all_bindings(engine: Engine, *, include_pending: bool) -> list[Binding]:
+    """Live triggers, and those that wait for a provider if they are wanted (W9)."""
+    return [*engine.bindings, *(engine.bindings.parked.values() if include_pending else ())]
+
+
+def binding_id(binding: Binding) -> str:
+    return binding.id
+
+
+def type_key(trigger_type: TriggerType) -> tuple[str, str]:
+    """Their order in lists."""
+    return trigger_type.id, trigger_type.namespace
 
 
 def is_internal_target(binding: Binding) -> bool:
+    """Whether a trigger calls a function of the engine's own."""
     return binding.function_id.startswith(ENGINE_PREFIX)
 
 
@@ -153,8 +170,9 @@ def instance_count(engine: Engine, trigger_type: str) -> int:
     return sum(binding.trigger_type == trigger_type for binding in engine.bindings)
 
 
-def _sorted(engine: Engine) -> list[TriggerType]:
-    return sorted(engine.trigger_types, key=lambda found: (found.id, found.namespace))
+def type_row(trigger_type: TriggerType, shape: Shape) -> TriggerTypeRow:
+    """A row of a list; every shape has the same."""
+    return trigger_type_row(trigger_type)
 
 
 def _schemas(trigger_type: TriggerType, shape: Shape) -> TriggerTypeSchemas:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ENGINE_RUNTIME = "engine"
 CONNECTED = "connected"
+MODULE_STATUS = "available"
 
 
 class WorkerRow(Struct, kw_only=True):
@@ -48,10 +49,9 @@ class WorkerRow(Struct, kw_only=True):
     telemetry: dict[str, str | None] | None
 
 
-def session_row(engine: Engine, session: Session, *, go_caller: bool) -> WorkerRow:
-    """The row of a connection; a Go client sees every worker as `connected` (W1)."""
+def session_row(engine: Engine, session: Session, functions: list[str], *, go_caller: bool) -> WorkerRow:
+    """The row of a connection that serves these ids; a Go client sees every worker as `connected` (W1)."""
     info = session.info
-    functions = served_ids(engine, session)
     return WorkerRow(
         id=session.worker_id,
         name=info.name,
@@ -75,9 +75,8 @@ def session_row(engine: Engine, session: Session, *, go_caller: bool) -> WorkerR
     )
 
 
-def module_row(engine: Engine, module: Module) -> WorkerRow:
-    """The row of a runtime worker."""
-    functions = served_ids(engine, module)
+def module_row(engine: Engine, module: Module, functions: list[str]) -> WorkerRow:
+    """The row of a runtime worker that serves these ids."""
     return WorkerRow(
         id=module.instance,
         name=module.name,
@@ -86,7 +85,7 @@ def module_row(engine: Engine, module: Module) -> WorkerRow:
         namespace=DEFAULT_NAMESPACE,
         runtime=ENGINE_RUNTIME,
         os=None,
-        status="available",
+        status=MODULE_STATUS,
         function_count=len(functions),
         functions=functions,
         connected_at_ms=module.connected_at_ms,
@@ -97,7 +96,3 @@ def module_row(engine: Engine, module: Module) -> WorkerRow:
         latest_metrics=None,
         telemetry=None,
     )
-
-
-def served_ids(engine: Engine, owner: Session | Module) -> list[str]:
-    return sorted(function.id for function in engine.functions.active_of(owner))

@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from msgspec import UNSET, Meta, Struct
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct
 
-from iii.engine.builtin import builtin
+from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.discovery.function_rows import FunctionRow, plain_function_row
+from iii.engine.discovery.long_list import LongList, Steps, encoded_rows, in_order, in_turns
 from iii.engine.discovery.selection import DialectRequest, mentions, wanted_dialect
 from iii.engine.discovery.shape import Shape, shape_for_call
-from iii.engine.discovery.trigger_rows import (
-    RegisteredTriggerRow,
-    TriggerTypeRow,
-    registered_trigger_row,
-    trigger_type_row,
+from iii.engine.discovery.trigger_rows import RegisteredTriggerRow, TriggerTypeRow, registered_trigger_row
+from iii.engine.discovery.triggers import binding_id, type_key, type_row
+from iii.engine.discovery.worker_rows import (
+    CONNECTED,
+    ENGINE_RUNTIME,
+    MODULE_STATUS,
+    WorkerRow,
+    module_row,
+    session_row,
 )
-from iii.engine.discovery.worker_rows import CONNECTED, ENGINE_RUNTIME, WorkerRow, module_row, session_row
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.protocol.errors import DeserializationFailed, ItemNotFound
 from iii.protocol.names import DEFAULT_NAMESPACE, LIST_WORKERS
 
 if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
     from iii.engine.engine import Engine
+    from iii.engine.functions import Function
     from iii.engine.session import Session
 
     Listed: TypeAlias = Session | Module
@@ -65,6 +72,15 @@ class WorkerDetail(Struct):
     registered_triggers: Annotated[list[RegisteredTriggerRow], Meta(description="Live triggers of its functions.")]
 
 
+class _EncodedDetail(Struct):
+    """The same with lists that may be long and are JSON already; none is None, as there is no limit for them here."""
+
+    worker: WorkerRow
+    functions: Raw | None
+    trigger_types: Raw | None
+    registered_triggers: Raw | None
+
+
 class WorkerDiscovery:
     """Who is there."""
 
@@ -72,50 +88,86 @@ class WorkerDiscovery:
         self._engine = engine
 
     @builtin(LIST_WORKERS, spec="02 §5.4, W1–W4, W13", waits_for_registrations=True)
-    def list_workers(self, request: WorkerListRequest, invocation: Invocation) -> WorkerList:
+    def list_workers(self, request: WorkerListRequest, invocation: Invocation) -> WorkerList | Later:
         """List the connected workers and the engine's own modules."""
         engine = self._engine
         shape = shape_for_call(invocation, wanted_dialect(request, request.search), engine.options.discovery_dialect)
         go_caller = _is_go(invocation)
-        rows = [session_row(engine, session, go_caller=go_caller) for session in self._sessions()]
+        everybody: list[Listed] = list(self._sessions())
         modules_shown = request.include_internal or not shape.legacy or request.runtime == ENGINE_RUNTIME
         if modules_shown or request.worker_id is not None:
-            rows += [module_row(engine, module) for module in engine.modules]
-        selected = [row for row in rows if _fits(row, request)]
-        selected.sort(key=lambda row: (row.name or row.id, row.id))
-        return WorkerList(selected, engine.clock.time_ms())
+            everybody += engine.modules
+
+        def wanted(found: Listed) -> bool:
+            return _fits(found, request, go_caller=go_caller)
+
+        ids: dict[Listed, list[str]] = {}
+
+        def row(found: Listed, shape: Shape) -> WorkerRow:
+            return self._row(found, ids[found], go_caller=go_caller)
+
+        listing = LongList(everybody, wanted, _by_name, row, WorkerList([], engine.clock.time_ms()))
+
+        def steps() -> Iterator[None]:
+            for found in filter(wanted, everybody):
+                ids[found] = yield from self._served_ids(found)
+            yield from listing.steps(invocation, shape)
+
+        things = len(everybody) + sum(len(engine.functions.ownership.claims_of(found)) for found in everybody)
+        in_turns(engine.turns, things, steps())
+        return LATER
 
     @builtin(WORKER_INFO, spec="02 §5.5", waits_for_registrations=True)
-    def worker_info(self, request: WorkerInfoRequest, invocation: Invocation) -> WorkerDetail:
+    def worker_info(self, request: WorkerInfoRequest, invocation: Invocation) -> WorkerDetail | Later:
         """Describe one worker or module: what it is, serves and provides, and which triggers call it."""
         engine = self._engine
         found = self._find(request)
-        shape = Shape(legacy=False)
-        served = sorted(engine.functions.active_of(found), key=lambda function: function.id)
-        keys = {function.key for function in served}
-        provided = sorted(
-            (claim for claim in engine.trigger_types if claim.owner is found),
-            key=lambda claim: (claim.id, claim.namespace),
-        )
-        bound = sorted(
-            (binding for binding in engine.bindings if (binding.namespace, binding.function_id) in keys),
-            key=lambda binding: binding.id,
-        )
-        return WorkerDetail(
-            self._row(found, invocation),
-            [plain_function_row(function, shape) for function in served],
-            [trigger_type_row(claim) for claim in provided],
-            [registered_trigger_row(binding, engine.functions, shape) for binding in bound],
-        )
+        things = len(engine.functions.ownership.claims_of(found)) + len(engine.bindings.live)
+        in_turns(engine.turns, things, self._detail(invocation, found))
+        return LATER
 
-    def _row(self, found: Listed, invocation: Invocation) -> WorkerRow:
-        if isinstance(found, Module):
-            row = module_row(self._engine, found)
-        else:
-            row = session_row(self._engine, found, go_caller=_is_go(invocation))
+    def _detail(self, invocation: Invocation, found: Listed) -> Iterator[None]:
+        """Answers in the end. An owner may have 200,000 functions, each with a trigger."""
+        engine = self._engine
+        shape = Shape(legacy=False)
+        row = self._row(found, (yield from self._served_ids(found)), go_caller=_is_go(invocation))
         if row.latest_metrics is None:
             row.latest_metrics = UNSET
-        return row
+
+        def is_target(binding: Binding) -> bool:
+            target = engine.functions.exact(binding.function_id, binding.namespace)
+            return target is not None and target.owner is found
+
+        def trigger_row(binding: Binding, shape: Shape) -> RegisteredTriggerRow:
+            return registered_trigger_row(binding, engine.functions, shape)
+
+        functions = yield from self._served(found)
+        types = yield from in_order(list(engine.trigger_types), lambda claim: claim.owner is found, type_key)
+        bound = yield from in_order(list(engine.bindings), is_target, binding_id)
+        detail = _EncodedDetail(
+            row,
+            (yield from encoded_rows(functions, plain_function_row, shape)),
+            (yield from encoded_rows(types, type_row, shape)),
+            (yield from encoded_rows(bound, trigger_row, shape)),
+        )
+        invocation.complete(msgspec.json.encode(detail))
+
+    def _served(self, found: Listed) -> Steps[list[Function]]:
+        """Its active functions, by id."""
+        ownership = self._engine.functions.ownership
+        return in_order(
+            ownership.claims_of(found),
+            lambda function: ownership.active(function.key) is function,
+            lambda function: function.id,
+        )
+
+    def _served_ids(self, found: Listed) -> Steps[list[str]]:
+        return [function.id for function in (yield from self._served(found))]
+
+    def _row(self, found: Listed, ids: list[str], *, go_caller: bool) -> WorkerRow:
+        if isinstance(found, Module):
+            return module_row(self._engine, found, ids)
+        return session_row(self._engine, found, ids, go_caller=go_caller)
 
     def _sessions(self) -> Iterator[Session]:
         return (session for session in self._engine.workers() if not session.ended)
@@ -163,12 +215,25 @@ class WorkerDiscovery:
         return next(iter(candidates.values()))
 
 
-def _fits(row: WorkerRow, request: WorkerListRequest) -> bool:
+def _by_name(found: Listed) -> tuple[str, str]:
+    if isinstance(found, Module):
+        return found.name, found.instance
+    return found.info.name or found.worker_id, found.worker_id
+
+
+def _fits(found: Listed, request: WorkerListRequest, *, go_caller: bool) -> bool:
+    name: str | None
+    runtime: str | None
+    if isinstance(found, Module):
+        name, runtime, status, worker_id = found.name, ENGINE_RUNTIME, MODULE_STATUS, found.instance
+    else:
+        name, runtime, worker_id = found.info.name, found.info.runtime, found.worker_id
+        status = CONNECTED if go_caller else found.status
     return (
-        mentions(request.search, row.name)
-        and request.runtime in (None, row.runtime)
-        and (request.status in (None, row.status) or (request.status == CONNECTED and row.runtime != ENGINE_RUNTIME))
-        and request.worker_id in (None, row.id)
+        mentions(request.search, name)
+        and request.runtime in (None, runtime)
+        and (request.status in (None, status) or (request.status == CONNECTED and runtime != ENGINE_RUNTIME))
+        and request.worker_id in (None, worker_id)
     )
 
 

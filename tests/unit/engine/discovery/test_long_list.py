@@ -106,3 +106,41 @@ def test_W6_an_event_with_very_many_functions_takes_several_turns_and_none_overt
     assert len([each for each in first if each.startswith("many::")]) == MANY + 1
     assert set(first) - set(second) == {"many::5"}
     assert first == sorted(first)
+
+
+@pytest.mark.parametrize(
+    ("function_id", "payload", "member", "count"),
+    [
+        ("engine::workers::list", {}, "workers", None),
+        ("engine::workers::info", {"name": "many"}, "functions", MANY),
+        ("engine::workers::info", {"name": "many"}, "registered_triggers", MANY),
+        ("engine::registered-triggers::list", {}, "registered_triggers", MANY),
+        ("engine::triggers::list", {"kind": "instances"}, "triggers", MANY),
+        ("engine::triggers::list", {"kind": "types", "prefix": "type::"}, "triggers", MANY),
+        ("engine::trigger-types::list", {}, "trigger_types", None),
+    ],
+)
+def test_kind_2_every_list_takes_as_many_turns_as_it_needs(
+    engine: MemoryEngine, worker: MemoryWorker, clock: FakeClock,
+    function_id: str, payload: dict[str, Any], member: str, count: int | None,
+) -> None:  # fmt: skip
+    provider = engine.connect(name="provider")
+    for number in range(MANY):
+        provider.say({"type": "registertriggertype", "id": f"type::{number}", "description": ""})
+        worker.say(
+            {"type": "registertrigger", "id": f"t{number}", "trigger_type": "type::0", "function_id": f"many::{number}"}
+        )
+    clock.advance(5)
+    caller = engine.connect(name="caller", version="0.23.0")
+    call_id = caller.start_call(function_id, payload)
+    assert count is None or caller.answer_to(call_id) is None  # not in the turn of the call
+    clock.advance(0)
+    answer = caller.answer_to(call_id)
+    assert answer is not None
+    rows = answer["result"][member]
+    assert count is None or len(rows) == count
+    if member == "workers":
+        assert [row["name"] for row in rows] == sorted(row["name"] for row in rows)
+        (many,) = [row for row in rows if row["name"] == "many"]
+        assert many["function_count"] == MANY
+        assert many["functions"] == sorted(f"many::{number}" for number in range(MANY))
