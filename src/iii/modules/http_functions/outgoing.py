@@ -8,13 +8,15 @@ from http import HTTPStatus
 
 import aiohttp
 import msgspec
+from msgspec import Raw
 
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.modules.http_functions.auth import Secrets
 from iii.protocol.caller_id import sign
 from iii.protocol.errors import InvocationError
-from iii.protocol.messages import ApiKeyAuth, HttpInvocation
+from iii.protocol.json_text import is_json
+from iii.protocol.messages import NULL, ApiKeyAuth, HttpInvocation
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
@@ -86,17 +88,22 @@ def result_of(status: int, content: bytes) -> bytes | None:
         raise _refusal(status, content)
     if not content:
         return None
-    try:
-        msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    if not is_json(content):
         if 200 <= status < 300:
-            raise InvocationError("invalid_response", "the response is not valid JSON in UTF-8, or too deep") from None
+            raise InvocationError("invalid_response", "the response is not valid JSON in UTF-8, or too deep")
         return None
     return None if content.strip() == b"null" else content
 
 
 class _Refusal(msgspec.Struct):
-    error: object
+    error: Raw
+
+
+class _Error(msgspec.Struct):
+    """Raw: whatever a stranger puts there, no objects are made of it."""
+
+    code: Raw = NULL
+    message: Raw = NULL
 
 
 def _refusal(status: int, content: bytes) -> InvocationError:
@@ -108,12 +115,18 @@ def _refusal(status: int, content: bytes) -> InvocationError:
         except ValueError:
             reason = "<unknown status code>"
         return InvocationError("http_error", f"HTTP {status} {reason}")
-    error = sent if isinstance(sent, dict) else {}
-    code, message = error.get("code"), error.get("message")
-    return InvocationError(
-        code if isinstance(code, str) else "http_error",
-        message if isinstance(message, str) else "HTTP request failed",
-    )
+    try:
+        error = msgspec.json.decode(sent, type=_Error)
+    except (msgspec.DecodeError, RecursionError):
+        error = _Error()
+    return InvocationError(_text(error.code, "http_error"), _text(error.message, "HTTP request failed"))
+
+
+def _text(json: Raw, default: str) -> str:
+    try:
+        return msgspec.json.decode(json, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return default
 
 
 def _put(headers: dict[str, str], name: str, value: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,3 +160,18 @@ def test_03_check_60_what_a_response_means() -> None:
     assert failure(400, b'{"error":{}}') == ("http_error", "HTTP request failed")
     assert failure(400, b'{"error":"text"}') == ("http_error", "HTTP request failed")
     assert failure(400, b'{"error":{"code":5,"message":"m"}}') == ("http_error", "m")
+
+
+def test_kind_2_no_objects_are_made_of_a_response() -> None:
+    lists = b"[" + b"[]," * 2_000_000 + b"[]]"
+    tracemalloc.start()
+    try:
+        assert result_of(200, lists) is lists
+        assert failure(500, b'{"error":{"code":"c","message":"m","more":%b}}' % lists) == ("c", "m")
+        assert failure(500, b'{"error":{"code":%b}}' % lists) == ("http_error", "HTTP request failed")
+        assert failure(500, b'{"error":%b}' % lists) == ("http_error", "HTTP request failed")
+        assert failure(500, lists) == ("http_error", "HTTP 500 Internal Server Error")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * len(lists)  # objects take 56 bytes for each of these three
