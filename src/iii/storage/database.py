@@ -94,7 +94,14 @@ class Database:
     async def open(self) -> None:
         """Raises StartFailure: the folder cannot be written, is another process's, or its file is damaged or newer."""
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._open)
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:  # the thread goes on, and the file would stay locked
+            await opening
+            self.closed = False
+            await self.close()
+            raise
         self.closed = False
         if self._durability == "relaxed":
             self._sync_later()

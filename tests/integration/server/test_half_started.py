@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import types
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -102,6 +106,54 @@ async def test_M3_bugs_13_whatever_step_of_a_start_fails_the_stop_is_clean(
             if record.levelno >= logging.ERROR and record.name.startswith("iii.server")
         ]
         assert not wrong, calls[-1:]
+
+
+@types.coroutine
+def cancelled_at(work: Coroutine[Any, Any, None], step: int, waits: list[object]) -> Generator[Any, Any, None]:
+    """Do it, but cancel the task at the given one of its waits; adds to `waits` what it waits for."""
+    go: Callable[[], Any] = partial(work.send, None)
+    while True:
+        try:
+            waited_for = go()
+        except StopIteration:
+            return
+        waits.append(waited_for)
+        if len(waits) == step:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+        try:
+            yield waited_for
+        except BaseException as error:
+            go = partial(work.throw, error)
+        else:
+            go = partial(work.send, None)
+
+
+@pytest.mark.parametrize(("name", "block"), CASES)
+async def test_L4_a_start_that_is_cancelled_at_any_of_its_waits_leaves_nothing(
+    name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(threading.enumerate())
+    step, last = 0, False
+    while not last:
+        step += 1
+        server = server_of(name, block)
+        waits: list[object] = []
+        async with asyncio.timeout(10):
+            with contextlib.suppress(StartFailure, asyncio.CancelledError):
+                await asyncio.ensure_future(cancelled_at(server.start(), step, waits))
+            assert await server.stop(), waits[-1:]
+        last = len(waits) < step
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        if left:
+            await asyncio.wait(left, timeout=5)
+        assert all(task.done() for task in left), (left, waits[-1:])
+        ours = [record for record in caplog.records if record.name.startswith(("iii", "asyncio"))]
+        assert not [record for record in ours if record.levelno >= logging.ERROR], waits[-1:]
+        after = {thread for thread in threading.enumerate() if thread.name.startswith("iii ")}
+        assert after <= before, waits[-1:]
 
 
 async def _failure_of(server: EngineServer) -> str | None:
