@@ -83,6 +83,7 @@ class MemoryLink:
         self.pauses = 0
         self.pings = 0
         self.lives = True  # answers pings
+        self.turns_given = 0
 
     def send(self, frame: bytes, urgent: bool = False) -> Backlog | None:
         if self.backlog is Backlog.FULL and not urgent:
@@ -106,6 +107,9 @@ class MemoryLink:
 
     def pace(self, size: int) -> float:
         return 0.02
+
+    def let_others_in(self) -> None:
+        self.turns_given += 1
 
     def slow_down(self, seconds: float) -> None:
         self.slowed += 1

@@ -33,6 +33,9 @@ class Link(Protocol):
         Nothing further that the worker says is delivered before that, its end included.
         """
 
+    def let_others_in(self) -> None:
+        """Deliver the next message in a later turn of the loop: what came so far was work enough for one."""
+
     def pause_reading(self) -> None:
         """Deliver nothing more that the worker says until `resume_reading` was called as often."""
 

@@ -155,3 +155,10 @@ def test_P6_a_payload_is_let_go_when_it_has_been_sent(engine: MemoryEngine) -> N
     [invocation] = worker.session.handling.values()
     assert bytes(invocation.data) == bytes(invocation.metadata) == b"null"
     assert "x" * 100_000 in str(worker.invocations())
+
+
+def test_kind_2_registrations_let_others_in(engine: MemoryEngine) -> None:
+    worker = engine.connect()
+    for number in range(1000):
+        worker.say({"type": "registerfunction", "id": f"many::{number}"})
+    assert worker.link.turns_given == 4
