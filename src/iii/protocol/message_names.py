@@ -145,7 +145,9 @@ _STRING = (
     rb"""(?:"(?:[^"\\]|\\.){%b}+"|'(?:[^'\\]|\\.){%b}+')"""  # in the quotes of JSON, or in those that Python prints
 )
 _SHORT, _MEDIUM = _STRING % (b"1,120", b"1,120"), _STRING % (b"0,300", b"0,300")
-_NAME = re.compile(rb"""(\A[^][{}"',:]{1,120}"\s*+:)|%b\s*+:""" % _SHORT, re.DOTALL)  # the first without its beginning
+_NAME = re.compile(
+    rb"""\A[][{}\s]{0,16}+([^][{}"',:]{0,120}"\s*+:)|%b\s*+:""" % _SHORT, re.DOTALL
+)  # 1: it lost its beginning
 _ENCODED_TWICE = re.compile(rb'[^"\w]*+"[\s\[]*+\{\s*+\\')
 _TOKEN = re.compile(rb""""(?:[^"\\]|\\.)*+(?:"|\\?\Z)|'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|[\[\]{}:,]""", re.DOTALL)
 _LAST_MEMBERS = re.compile(
@@ -165,7 +167,7 @@ def _legible(data: bytes, whole: bool) -> Members:
     if first is None:
         return {}
     # whatever came before the first name: a byte order mark, a bracket, two braces, none
-    start, opening = first.start(), b"{" if first[1] is None else b'{"'
+    start, opening = (first.start(), b"{") if first[1] is None else (first.start(1), b'{"')
     members = _decoded(opening + _without_nul(data)[start:], mend=len(data) <= _COMPLETED_BYTES) if whole else None
     if members is not None:
         return members
