@@ -202,8 +202,12 @@ def test_05_s1_7_snapshots_have_a_bound_and_expire(monkeypatch: pytest.MonkeyPat
     with pytest.raises(Exception, match="16 snapshots are being paged"):
         kept.first(wanted, rows)
     kept.first(wanted, rows[:1])  # one page: nothing is kept
-    clock.advance(pages.EXPIRES_S + 1)
+    clock.advance(120)
+    with pytest.raises(Exception, match="16 snapshots are being paged"):
+        kept.first(wanted, rows)
+    clock.advance(0.1)
     kept.first(wanted, rows)
+    assert (pages.SNAPSHOT_ROWS, pages.SNAPSHOT_BYTES, pages.ALL_BYTES) == (100_000, 32_000_000, 64_000_000)
     monkeypatch.setattr(pages, "SNAPSHOT_ROWS", 1)
     with pytest.raises(Exception, match="a snapshot holds 1 rows"):
         kept.first(wanted, rows)

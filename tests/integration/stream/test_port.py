@@ -260,6 +260,7 @@ async def test_what_arrives_while_the_auth_function_thinks_is_not_lost(open_hall
 
 async def test_05_check_55_a_subprotocol_is_selected_if_any_is_offered(hall: Hall) -> None:
     assert (await hall.client(protocols=["Authorization", "tok"])).socket.protocol == "Authorization"
+    assert (await hall.client(protocols=["tok", "Authorization"])).socket.protocol == "Authorization"
     assert (await hall.client(protocols=["a", "b"])).socket.protocol == "a"
     assert (await hall.client()).socket.protocol is None
 

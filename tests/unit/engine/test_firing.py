@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from iii.engine.bindings import Binding
-from iii.engine.firing import condition_of, fire
+from iii.engine.firing import OrderedFiring, condition_of, fire
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import SENSOR, Sensors
@@ -73,6 +73,21 @@ def test_01_7_9_one_missing_target_does_not_keep_the_others_from_the_event(
 
     assert len(target.invocations()) == 1
     assert "Function nobody::has not found" in caplog.text
+
+
+def test_05_3_4_ten_thousand_events_of_a_trigger_wait_for_its_condition_and_no_more(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    judge = engine.connect(functions=["is::hot"])
+    firing = OrderedFiring(engine.core.router, engine.core.clock)
+    binding = Binding("t", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
+
+    for number in range(10_002):
+        firing.fire(binding, b"%d" % number)
+
+    assert [call["data"] for call in judge.invocations()] == [0]
+    assert caplog.text.count("Trigger t missed an event") == 1
+    firing.forget(binding)
 
 
 def test_fire_takes_no_notice_of_a_condition(engine: MemoryEngine) -> None:

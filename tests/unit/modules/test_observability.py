@@ -251,6 +251,9 @@ def test_06_checks_46_47_a_log_line_needs_a_message_and_has_a_service(
     assert worker.call("engine::log::info", {})["error"]["code"] == "deserialization_error"
     (record,) = [record for record in caplog.records if record.name == "iii.worker"]
     assert record.fields == {"service": "unknown"}  # type: ignore[attr-defined]
+    caplog.clear()
+    worker.call("engine::log::info", {"message": "x" * 2_001})
+    assert caplog.messages == ["x" * 2_000]
 
 
 def test_06_check_50_log_calls_can_be_switched_off_and_sampled(
