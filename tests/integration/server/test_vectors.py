@@ -22,6 +22,12 @@ ANNOUNCED = {
 }
 
 
+def _no_member_twice(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    decoded = dict(members)
+    assert len(decoded) == len(members), members
+    return decoded
+
+
 class Ended(NamedTuple):
     """How a connection ended."""
 
@@ -66,7 +72,7 @@ class Peer:
                     return
                 else:
                     assert frame.final
-                    self._heard.put_nowait(json.loads(frame.payload))
+                    self._heard.put_nowait(json.loads(frame.payload, object_pairs_hook=_no_member_twice))
         except (asyncio.IncompleteReadError, ConnectionError):
             self._heard.put_nowait(Ended(None))
 
