@@ -98,6 +98,8 @@ def test_core_9_a_backlog_is_bounded_in_characters(configure: Configure, monkeyp
     monkeypatch.setattr(log, "BACKLOG_CHARACTERS", 1000)
     stream = StuckStream()
     configure(stream=stream)
+    logging.getLogger("iii").info("first")
+    assert stream.entered.wait(60)  # from now on the thread takes nothing
     for _ in range(100):
         logging.getLogger("iii").info("x" * 200)
     assert logging.getLogger().handlers[0].dropped > 90  # type: ignore[attr-defined]
@@ -246,7 +248,7 @@ class StuckStream(io.StringIO):
 
     def write(self, text: str) -> int:
         self.entered.set()
-        assert self.released.wait(10)
+        assert self.released.wait(60)
         return super().write(text)
 
 
@@ -259,7 +261,7 @@ def test_a_stream_that_nobody_reads_drops_lines_and_says_so(
     configure(stream=stream)
     logger = logging.getLogger("iii")
     logger.info("line 0")
-    assert stream.entered.wait(10)
+    assert stream.entered.wait(60)
     for number in range(1, 6):
         logger.info("line %d", number)
     logging.getLogger().handlers[0].close()  # full: gives up within FLUSH_S
