@@ -15,7 +15,7 @@ Name = Callable[[str], str]
 
 
 async def test_job_runs_once_with_exactly_its_payload(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
-    """04 checks 1 and 2, I9."""
+    """04 checks 1, 2, I9."""
     house = await open_house(adapter, queue_configs={name("work"): {}})
     seen: list[Any] = []
 
@@ -43,7 +43,7 @@ async def test_one_at_a_time_in_the_order_of_arrival(adapter: dict[str, Any], op
 
 
 async def test_fifo_keeps_order(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
-    """04 checks 6 and 7."""
+    """04 checks 6, 7."""
     fifo = {"type": "fifo", "message_group_field": "group"}
     house = await open_house(adapter, queue_configs={name("work"): fifo})
     calls = Calls(house.worker, "f")
@@ -86,7 +86,7 @@ async def test_fifo_topic_retries_in_place(adapter: dict[str, Any], open_house: 
 async def test_attempts_then_dead_letter_then_redrive(
     adapter: dict[str, Any], keeper: str, open_house: Open, name: Name
 ) -> None:
-    """04 checks 9, 11, 34, 35, 38, 41; 58 for RabbitMQ, which retries once more, and flat (04 §5.2)."""
+    """04 checks 9, 11, 34, 35, 38, 41, 58: RabbitMQ retries once more, and flat (04 §5.2)."""
     house = await open_house(adapter, queue_configs={name("work"): {"max_retries": 3, "backoff_ms": 50}})
     calls = Calls(house.worker, "f", fails)
     attempts, pauses = (4, [50, 50, 50]) if keeper == "rabbitmq" else (3, [50, 100])
@@ -211,7 +211,7 @@ async def test_target_in_its_namespace(adapter: dict[str, Any], open_house: Open
 
 
 async def test_topic_reaches_each_function_once(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
-    """04 checks 24, 25, 26, 30; 62 for RabbitMQ."""
+    """04 checks 24, 25, 26, 30, 62."""
     house = await open_house(adapter)
     topic = name("t")
     a, b = Calls(house.worker, "a"), Calls(house.worker, "b")
@@ -266,7 +266,7 @@ async def test_condition(adapter: dict[str, Any], open_house: Open, name: Name) 
 
 
 async def test_failing_subscriber(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
-    """04 checks 28 and 34: other functions are not disturbed; dead letters newest first."""
+    """04 checks 28, 34: other functions are not disturbed; dead letters newest first."""
     house = await open_house(adapter)
     good, bad = Calls(house.worker, "good"), Calls(house.worker, "bad", fails)
     for calls in (good, bad):

@@ -177,7 +177,7 @@ async def close_channel(tap: Tap) -> None:
 
 
 async def test_channel_that_the_broker_closes(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
-    """04 §16.11: an error on a channel does not end its consumer."""
+    """04 §11.3: an error on a channel does not end its consumer."""
     house = await open_house(adapter, queue_configs={name("q"): {}})
     calls = Calls(house.worker, "f")
     house.worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": name("t")}})
@@ -206,7 +206,7 @@ async def test_topic_keeps_the_order_of_publishing(adapter: dict[str, Any], open
 
 
 async def test_changed_backoff(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
-    """04 §16.11: other engines fail to declare it; the priority cannot be changed, and that is said."""
+    """04 §11.3: other engines fail to declare it; the priority cannot be changed, and that is said."""
     house = await open_house(adapter, queue_configs={name("q"): {"backoff_ms": 100}})
     assert (await house.call("queue::define", queue=name("q"), config={"backoff_ms": 200}))["changed"]
     calls = Calls(house.worker, "f")

@@ -1,4 +1,4 @@
-"""What goes wrong at a broker, and what others put there (04 §11.3, §16.11)."""
+"""What goes wrong at a broker, and what others put there (04 §11.3)."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ async def test_queue_that_somebody_deletes(
 
 
 async def test_backoff_that_changes_while_jobs_wait(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
-    """04 §16.11: the engine starts all the same."""
+    """04 §11.3: the engine starts all the same."""
     one = await open_house(adapter, queue_configs={name("q"): {"backoff_ms": 60_000}})
     Calls(one.worker, "f", fails)
     await one.enqueue("f", 1, name("q"))

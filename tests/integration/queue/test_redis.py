@@ -70,7 +70,7 @@ async def test_what_it_cannot_do_is_refused(adapter: dict[str, Any], open_house:
 async def test_message_that_redis_did_not_get(
     adapter: dict[str, Any], redis_server: RedisServer, open_house: Open
 ) -> None:
-    """04 §16.3: an error instead of success, and it does not come later after all."""
+    """04 §11.2: an error instead of success, and it does not come later after all."""
     house = await open_house(adapter)
     calls = Calls(house.worker, "f")
     house.worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": "t"}})

@@ -1,4 +1,4 @@
-"""An orderly stop of the process with jobs at work (L4, 04 §7.2.6)."""
+"""An orderly stop of the process with jobs at work (L4, 04 §7.2)."""
 
 from __future__ import annotations
 

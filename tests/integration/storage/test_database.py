@@ -211,7 +211,7 @@ async def test_more_than_so_much_waiting_is_refused(items: SqliteItems, monkeypa
 
 
 async def test_nobody_is_told_before_the_kernel_has_synced(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 5, 04 §7.2.2: the order of things, not only their outcome."""
+    """Issue 5, 04 §7.2: the order of things, not only their outcome."""
     begun: asyncio.Queue[kernel_sync.Synced] = asyncio.Queue()
     await Store(items).set(A, "before", b"1")  # the first one is the thread's
     monkeypatch.setattr(kernel_sync.KernelSync, "start", lambda self, synced: begun.put_nowait(synced))

@@ -1,6 +1,8 @@
 """What the built-in modules say of themselves: published clients compare these texts (P21, 02 §3.4, 02 check 22)."""
 
-from iii.server.catalogue import CATALOGUE
+from iii.engine.engine import Engine
+from iii.server.catalogue import CATALOGUE, WORKER_MANAGER
+from tests.memory_engine import FakeClock
 
 TEXTS = {
     "iii-engine-functions": "Core engine introspection (engine::*) and platform authoring reference.",
@@ -26,3 +28,12 @@ def test_P21_every_provided_module_says_what_the_table_says() -> None:
     assert len(provided) > 8
     assert {row.name: row.load().description for row in provided} == {row.name: TEXTS[row.name] for row in provided}
     assert {row.name for row in CATALOGUE} == set(TEXTS)
+
+
+def test_T8_the_trigger_types_of_all_modules() -> None:
+    engine = Engine(FakeClock())
+    modules = [row.load()(engine) for row in CATALOGUE if row.provided and row is not WORKER_MANAGER]
+    assert {each.id for module in modules for each in module.trigger_types()} == {
+        "http", "cron", "durable:subscriber", "queue", "subscribe", "state", "stream", "stream:join", "stream:leave",
+        "engine::functions-available", "engine::workers-available",
+    }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from iii.storage.references import Reference
 
-# A job that runs stays in its table, so that a crash gives it back where it was (04 §7.2.3).
+# A job that runs stays in its table, so that a crash gives it back where it was (04 §7.2).
 # `ready_at` is null for jobs that wait and a time for those that are to wait until then.
 MIGRATIONS = (
     """

@@ -271,6 +271,13 @@ def test_04_check_50_locks(clock: WallClock) -> None:
     assert not KvLocks.entries
 
 
+def test_C14_two_equal_bindings_of_one_engine_both_fire(worker: MemoryWorker, clock: WallClock) -> None:
+    bind(worker)
+    bind(worker, trigger_id="another")
+    clock.advance(1)
+    assert sorted(call["data"]["job_id"] for call in calls(worker)) == ["another", "t"]
+
+
 def test_the_same_id_again_replaces(worker: MemoryWorker, clock: WallClock, cron: Cron) -> None:
     bind(worker)
     bind(worker, "0 * * * * *")

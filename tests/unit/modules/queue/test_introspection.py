@@ -83,7 +83,7 @@ def test_durable_m5_a_page_is_never_larger_than_its_message(sizes: list[int], li
 
 
 async def test_redrive(house: House) -> None:
-    """04 checks 35 and 38: behind what waits, the oldest first, with all attempts again."""
+    """04 checks 35, 38: behind what waits, the oldest first, with all attempts again."""
     log = await three_failures(house)
     assert house.call("iii::queue::redrive", topic="orders")["redriven"] == 3
     assert house.stats("orders")["dlq_depth"] == 3  # each failed again
@@ -176,7 +176,7 @@ async def test_stats(house: House) -> None:
 
 
 async def test_one_name_for_a_queue_and_a_topic() -> None:
-    """04 §8.2, §16.12: both are shown, counted and redriven."""
+    """04 §8.2: both are shown, counted and redriven."""
     house = House(queue_configs={"orders": {"max_retries": 1}})
     await house.start()
     log = await three_failures(house)

@@ -84,7 +84,7 @@ async def test_concurrency_bounds_what_runs(concurrency: int, at_once: int) -> N
 
 
 async def test_fifo_keeps_the_order_of_a_group() -> None:
-    """04 checks 6 and 7."""
+    """04 checks 6, 7."""
     house = await opened(payment={**PAYMENT, "parallel_groups": True, "concurrency": 2})
     log = Log(house, "f")
     log.answers = lambda data: ...  # left open
@@ -126,7 +126,7 @@ async def test_group_that_retries_does_not_stop_others() -> None:
 
 
 async def test_backoff_doubles_and_the_job_is_dead_after_its_attempts() -> None:
-    """04 checks 9 and 41, §5.1."""
+    """04 checks 9, 41, §5.1."""
     house = await opened(work={"max_retries": 4, "backoff_ms": 50})
     log = Log(house, "f")
     log.answers = lambda data: BOOM
@@ -159,7 +159,7 @@ async def test_jitter_spreads_what_failed_together() -> None:
 
 @pytest.mark.parametrize(("max_retries", "calls"), [(0, 1), (1, 1), (2, 2)])
 async def test_number_of_attempts(max_retries: int, calls: int) -> None:
-    """04 checks 10 and 11, C11: `max(1, max_retries)` calls."""
+    """04 checks 10, 11, C11: `max(1, max_retries)` calls."""
     house = await opened(work={"max_retries": max_retries, "backoff_ms": 10})
     log = Log(house, "f")
     log.answers = lambda data: BOOM
@@ -444,7 +444,7 @@ async def test_queue_that_cannot_be_defined(house: House, queue: str, config: di
 
 
 async def test_crash_gives_back_what_ran_without_an_attempt() -> None:
-    """04 check 20 in small, §7.2.3: at the head, in order, attempts unchanged; delayed jobs keep their time."""
+    """04 check 20 in small, §7.2: at the head, in order, attempts unchanged; delayed jobs keep their time."""
     house = await opened(work={"max_retries": 1, "concurrency": 2}, later={})
     worker = house.worker("f")
     for number in range(4):
