@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from iii.protocol.limits import CONDITION_TIMEOUT_S
+from iii.engine.condition import Condition, condition_of
+from iii.engine.invocation import NO_TRACE, Trace
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
@@ -21,23 +20,6 @@ logger = logging.getLogger(__name__)
 
 
 EVENTS_WAITING = 10_000  # of one binding
-
-
-class Trace(NamedTuple):
-    """What a call hands on of the trace that it belongs to."""
-
-    traceparent: str | None = None
-    baggage: str | None = None
-
-
-NO_TRACE = Trace()
-
-
-class _Conditional(msgspec.Struct):
-    condition_function_id: str | None = None
-
-
-_conditional = msgspec.json.Decoder(_Conditional)
 
 
 def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
@@ -60,10 +42,9 @@ def fire_if(
     trace: Trace = NO_TRACE,
     then: Callable[[], None] = lambda: None,
 ) -> None:
-    """As `fire`, for trigger types with conditions: only JSON `false` and an error keep the target from being called.
+    """As `fire`, for trigger types with conditions: only a no and an error keep the target from being called (T7).
 
-    The condition gets the same payload in the same namespace, without metadata, and has 30 s (T7). `then` is called
-    when that is decided.
+    `then` is called when that is decided.
     """
     condition = condition_of(binding)
     if condition is None:
@@ -71,33 +52,14 @@ def fire_if(
         then()
         return
 
-    def decided(result: bytes | None, error: InvocationError | None) -> None:
-        timer.cancel()
+    def decided(met: bool | None, error: InvocationError | None) -> None:
         if error is not None:
             logger.warning("Trigger %s skipped: its condition %s failed: %s", binding.id, condition, error)
-        elif result != b"false":
+        elif met:
             fire(router, binding, payload, trace)
         then()
 
-    def overdue() -> None:
-        invocation.withdraw()
-        logger.warning(
-            "Trigger %s skipped: its condition %s took longer than %g s", binding.id, condition, CONDITION_TIMEOUT_S
-        )
-        then()
-
-    timer = clock.call_at(clock.now() + CONDITION_TIMEOUT_S, overdue)
-    invocation = router.call(
-        condition, binding.namespace, payload, decided, traceparent=trace.traceparent, baggage=trace.baggage
-    )
-
-
-def condition_of(binding: Binding) -> str | None:
-    """`condition_function_id` of the binding's config, if it names one."""
-    try:
-        return _conditional.decode(binding.config).condition_function_id
-    except msgspec.DecodeError:
-        return None
+    Condition(router, clock, condition, binding.namespace).decide(payload, decided, trace)
 
 
 class OrderedFiring:

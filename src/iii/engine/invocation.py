@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
@@ -12,6 +12,17 @@ from iii.protocol.messages import NULL
 if TYPE_CHECKING:
     from iii.engine.link import Link
     from iii.engine.session import Session
+    from iii.protocol.reply import Reply
+
+
+class Trace(NamedTuple):
+    """What a call hands on of the trace that it belongs to."""
+
+    traceparent: str | None = None
+    baggage: str | None = None
+
+
+NO_TRACE = Trace()
 
 
 class Waiter(Protocol):
@@ -76,19 +87,15 @@ class Invocation(Struct, eq=False, gc=False):
 
 
 class Callback:
-    """A waiter made of one function that gets the result, or the error as an exception."""
+    """A waiter made of one reply."""
 
-    __slots__ = ("_done",)
+    __slots__ = ("_reply",)
 
-    def __init__(self, done: Done) -> None:
-        self._done = done
+    def __init__(self, reply: Reply[bytes, InvocationError]) -> None:
+        self._reply = reply
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
-        self._done(bytes(result) if isinstance(result, memoryview) else result, None)
+        self._reply(bytes(result) if isinstance(result, memoryview) else result, None)
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
-        self._done(None, error_from_text(error, invocation.function_id, invocation.id))
-
-
-class Done(Protocol):
-    def __call__(self, result: bytes | None, error: InvocationError | None, /) -> None: ...
+        self._reply(None, error_from_text(error, invocation.function_id, invocation.id))

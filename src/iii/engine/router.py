@@ -8,12 +8,13 @@ from msgspec import UNSET, Raw
 
 from iii.engine.enqueue_request import EnqueueRequest
 from iii.engine.functions import FunctionRegistry
-from iii.engine.invocation import Callback, Done, Invocation, Waiter
+from iii.engine.invocation import Callback, Invocation, Waiter
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.messages import NULL, Enqueue
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
+from iii.protocol.reply import Reply
 from iii.protocol.tracecontext import baggage_for_target
 
 logger = logging.getLogger(__name__)
@@ -39,14 +40,14 @@ class Router:
         function_id: str,
         namespace: str | None,
         data: bytes | Raw,
-        done: Done | None = None,
+        reply: Reply[bytes, InvocationError] | None = None,
         *,
         metadata: bytes | Raw = NULL,
         traceparent: str | None = None,
         baggage: str | None = None,
     ) -> Invocation:
-        """A call that the engine itself makes; `done` gets the outcome, without it nobody does."""
-        waiter: Waiter | None = Callback(done) if done is not None else None
+        """A call that the engine itself makes; without a `reply` nobody gets its outcome."""
+        waiter: Waiter | None = Callback(reply) if reply is not None else None
         payload: bytes | Raw | memoryview = data
         if type(data) is bytes and len(data) > FRAGMENT_BYTES:
             payload = memoryview(data)  # handed on without a copy

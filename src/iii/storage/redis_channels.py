@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from iii.net.start_failure import StartFailure
+from iii.protocol.reply import Reply
+from iii.storage.items import StoreError
 from iii.storage.redis_connection import CONNECT_S, RedisError, ResponseError, client, connected
 
 logger = logging.getLogger(__name__)
@@ -18,10 +20,6 @@ _SILENCE_S = 15.0  # then the connection is checked
 _AT_ONCE = 100  # messages of one round trip
 _OWN = "iii::alive"  # keeps the connection in its mode while nothing else is wanted
 WAITING = 10_000  # messages to be published; beyond that they are dropped, with an error in the log
-
-Told = Callable[[str | None], None]
-"""Called when the server has a message, or with the reason why it will not get it."""
-
 
 class RedisChannels:
     """Publishes in order, and hears what everybody published, itself too.
@@ -36,7 +34,7 @@ class RedisChannels:
         self._heard = heard
         self._missed = missed
         self._wanted = {_OWN}
-        self._waiting: deque[tuple[str, bytes, Told | None]] = deque()
+        self._waiting: deque[tuple[str, bytes, Reply[None, StoreError] | None]] = deque()
         self._filled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._changes: set[asyncio.Task[None]] = set()  # of subscriptions
@@ -82,28 +80,28 @@ class RedisChannels:
         if self._channel is not None:
             self._change(self._channel.unsubscribe(name))
 
-    def publish(self, name: str, message: bytes, told: Told | None = None) -> None:
+    def publish(self, name: str, message: bytes, reply: Reply[None, StoreError] | None = None) -> None:
         """Send it when the server takes it; lost only if it does not for very long.
 
         Args:
-            told: for whoever wants to know. If the server is not there it is told so at once, and the message is dropped.
+            reply: when the server has it. If the server is not there that is an error, and the message is dropped.
         """
         if len(self._waiting) >= WAITING:
             logger.error("A message for %s was dropped: %s wait for Redis", name, WAITING)
-            if told is not None:
-                told(f"{WAITING} messages wait for Redis; try again later")
+            if reply is not None:
+                reply(None, StoreError(f"{WAITING} messages wait for Redis; try again later"))
             return
-        self._waiting.append((name, message, told))
+        self._waiting.append((name, message, reply))
         self._filled.set()
 
     def _refuse(self, reason: str) -> None:
         """What somebody wants to know of is not kept for later: an error means that it will not come."""
         waiting, self._waiting = self._waiting, deque()
-        for name, message, told in waiting:
-            if told is None:
-                self._waiting.append((name, message, told))
+        for name, message, reply in waiting:
+            if reply is None:
+                self._waiting.append((name, message, reply))
             else:
-                told(reason)
+                reply(None, StoreError(reason))
 
     def _change(self, change: Coroutine[Any, Any, Any]) -> None:
         async def changed() -> None:
@@ -136,12 +134,12 @@ class RedisChannels:
                 else:
                     wait_s = _FIRST_WAIT_S
                     for answer in answers:
-                        name, _, told = self._waiting.popleft()
-                        refused = str(answer) if isinstance(answer, Exception) else None
+                        name, _, reply = self._waiting.popleft()
+                        refused = StoreError(str(answer)) if isinstance(answer, Exception) else None
                         if refused is not None:
                             logger.error("Message for %s refused by Redis: %s", name, refused)
-                        if told is not None:
-                            told(refused)
+                        if reply is not None:
+                            reply(None, refused)
             self._filled.clear()
             await self._filled.wait()
 

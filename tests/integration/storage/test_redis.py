@@ -169,19 +169,19 @@ async def test_what_redis_does_not_allow_is_nobody_elses_loss(redis_server: Redi
         reset=True,
     )
     heard: list[bytes] = []
-    told: list[str | None] = []
+    errors: list[StoreError | None] = []
     url = redis_server.url.replace("redis://", "redis://eng:pw@")
     channels = RedisChannels(url, lambda name, message: heard.append(message), lambda: None)
     await channels.open()
     for name in ("ok1", "forbidden", "ok2"):
         channels.subscribe(name)
     channels.publish("forbidden", b"lost")
-    channels.publish("forbidden", b"lost", told.append)
+    channels.publish("forbidden", b"lost", lambda _, error: errors.append(error))
     for number in range(3):
-        channels.publish("ok1", b"%d" % number, told.append)
-    await until(lambda: len(told) == 4)
-    assert told[0] is not None
-    assert told[1:] == [None] * 3
+        channels.publish("ok1", b"%d" % number, lambda _, error: errors.append(error))
+    await until(lambda: len(errors) == 4)
+    assert errors[0] is not None
+    assert errors[1:] == [None] * 3
 
     async def all_is_heard() -> None:
         number = 0

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from iii.engine.bindings import Binding
-from iii.engine.firing import OrderedFiring, condition_of, fire
+from iii.engine.condition import condition_of
+from iii.engine.firing import OrderedFiring, fire
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import SENSOR, Sensors
@@ -190,7 +191,7 @@ def test_T7_a_condition_has_thirty_seconds(
     assert "skipped" not in caplog.text
     clock.advance(0.02)
 
-    assert "its condition is::hot took longer than 30 s" in caplog.text
+    assert "its condition is::hot failed: condition_timeout: is::hot took longer than 30 s" in caplog.text
     assert judge.session.status == "available"  # it is not held against the worker
     judge.answer(judge.invocations()[0], True)  # too late
     assert target.invocations() == []

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from iii.engine.answer import answer
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.discovery.workers_available import WorkerChanged
 from iii.engine.engine import Engine
-from iii.engine.firing import NO_TRACE, OrderedFiring, Trace
-from iii.engine.invocation import Invocation
+from iii.engine.firing import OrderedFiring
+from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -90,14 +91,9 @@ class PubSub(Module):
             self._deliver(request.topic, bytes(request.data), Trace(invocation.traceparent, invocation.baggage))
             return None
 
-        def told(error: str | None) -> None:
-            if error is None:
-                invocation.complete(None)
-            else:
-                text = f"Topic '{request.topic}' cannot take the message: {error}"
-                invocation.refuse(InvocationError("publish_failed", text))
-
-        self._channels.publish(request.topic, bytes(request.data), told)  # it comes back, as to every other engine
+        # it comes back, as to every other engine
+        text = f"Topic '{request.topic}' cannot take the message"
+        self._channels.publish(request.topic, bytes(request.data), answer(invocation, "publish_failed", text))
         return LATER
 
     def trigger_types(self) -> Iterator[TriggerType]:

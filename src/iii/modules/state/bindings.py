@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.firing import OrderedFiring, Trace
+from iii.engine.firing import OrderedFiring
+from iii.engine.invocation import Trace
 from iii.modules.state.requests import StateTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.storage.items import Changed

@@ -12,8 +12,8 @@ from msgspec import UNSET
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
-from iii.engine.firing import OrderedFiring, Trace
-from iii.engine.invocation import Invocation
+from iii.engine.firing import OrderedFiring
+from iii.engine.invocation import Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.firing import NO_TRACE, OrderedFiring, Trace
+from iii.engine.firing import OrderedFiring
+from iii.engine.invocation import NO_TRACE, Trace
 from iii.modules.stream.events import Event
 from iii.modules.stream.requests import JoinTriggerConfig, StreamTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed

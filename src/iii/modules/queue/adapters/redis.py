@@ -18,6 +18,7 @@ from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.tracecontext import valid_traceparent
+from iii.storage.items import StoreError
 from iii.storage.redis_channels import RedisChannels
 
 logger = logging.getLogger(__name__)
@@ -70,8 +71,8 @@ class RedisAdapter:
     def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
         trace = msgspec.json.encode(_Trace(job.traceparent, job.baggage))
 
-        def told(error: str | None) -> None:
-            done(job.id if error is None else None, error)
+        def told(_: None, error: StoreError | None) -> None:
+            done(job.id if error is None else None, None if error is None else str(error))
 
         self._channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data), told)
 

@@ -1,0 +1,51 @@
+"""The answer that an invocation gets from a reply: of a store, a queue, another call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+import msgspec
+
+from iii.protocol.errors import InvocationError
+
+if TYPE_CHECKING:
+    from iii.engine.invocation import Invocation
+    from iii.protocol.reply import Reply
+
+T = TypeVar("T")
+
+Result: TypeAlias = "msgspec.Struct | msgspec.Raw | bytes | None"
+"""A declared result, JSON as it is, or no result."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(
+    invocation: Invocation, code: str, text: str, shape: Callable[[T], Result] = cast("Any", lambda value: value)
+) -> Reply[T, Exception]:
+    """A reply that answers an invocation.
+
+    Args:
+        code, text: of the error that the caller gets for one which is no InvocationError; `text` is followed by it.
+        shape: from the value to the result. It may act on the value, and may raise InvocationError.
+    """
+
+    def reply(value: T | None, error: Exception | None) -> None:
+        if error is None:
+            try:
+                result = shape(cast("T", value))
+            except InvocationError as refusal:
+                invocation.refuse(refusal)
+            else:
+                invocation.complete(
+                    result if result is None or isinstance(result, bytes)
+                    else bytes(result) if isinstance(result, msgspec.Raw)
+                    else _encode(result)
+                )  # fmt: skip
+        elif isinstance(error, InvocationError):
+            invocation.refuse(error)
+        else:
+            invocation.refuse(InvocationError(code, f"{text}: {error}"))
+
+    return reply
