@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage import database
 from iii.storage.items import StoreError
 

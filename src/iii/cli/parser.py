@@ -6,8 +6,9 @@
 import argparse
 import sys
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 from typing import Any, NoReturn
+
+from iii.protocol.suggestion import nearest
 
 USAGE_ERROR = 2
 
@@ -63,8 +64,8 @@ def usage_error(program: str, message: str) -> int:
 def suggestion(wrong: str, known: Collection[str]) -> str:
     """`, did you mean 'x'?`, or nothing."""
     names = {name.lstrip("-"): name for name in known}
-    near = get_close_matches(wrong.lstrip("-"), names, n=1)
-    return f", did you mean '{names[near[0]]}'?" if near else ""
+    near = nearest(wrong.lstrip("-"), names)
+    return f", did you mean '{names[near]}'?" if near else ""
 
 
 def fail(message: str) -> int:

@@ -110,14 +110,13 @@ class _Unknown(Exception):
 
 def _known(address: Address, name: str) -> None:
     """A misspelt name must not look as if all were well. Raises _Unknown."""
-    from difflib import get_close_matches
+    from iii.protocol.suggestion import did_you_mean
 
     rows = _ask(address, "engine::queue::dlq_topics", {})
     names = sorted({row["topic"] for row in rows})
     if name.removeprefix("__fn_queue::") in names:
         return
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+    hint = did_you_mean(name, names, "did you mean '{}'?", f"there are {', '.join(names)}")
     raise _Unknown(f"there is no queue or topic '{name}'; {hint}")
 
 

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 from iii.cli.parser import Parser, fail
+from iii.protocol.suggestion import nearest
 from iii.protocol.versions import PACKAGE_VERSION
 
 DEFAULT_PATH = "config.yaml"
@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
     if options.host is not None and not options.host.strip():
         parser.error("--host: expected a host name or address, got nothing")
 
-    from iii.net.start_failure import StartFailure
+    from iii.protocol.start_failure import StartFailure
     from iii.server import config_file
 
     try:
@@ -102,7 +102,7 @@ def _create(path: Path) -> bool:
     Raises StartFailure if it cannot be written, or if it is probably the misspelt name of a file that is there: nobody
     is asked then, and an engine with other settings than the meant ones loses what it is given.
     """
-    from iii.net.start_failure import StartFailure
+    from iii.protocol.start_failure import StartFailure
     from iii.server import config_file
 
     folder = path.absolute().parent
@@ -129,5 +129,5 @@ def _nearest_file(path: Path) -> Path | None:
         names = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
     except OSError:
         return None  # creating the file says more
-    near = get_close_matches(path.name, names, n=1, cutoff=0.7)
-    return path.with_name(near[0]) if near else None
+    near = nearest(path.name, names, 0.7)
+    return path.with_name(near) if near else None

@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _each(path: Path, new: Path | None) -> int:
-    from iii.net.start_failure import StartFailure
+    from iii.protocol.start_failure import StartFailure
     from iii.storage.folder import StoreFolder
 
     folders = _stores(path)

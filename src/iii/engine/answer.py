@@ -21,8 +21,12 @@ Result: TypeAlias = "msgspec.Struct | msgspec.Raw | bytes | None"
 _encode = msgspec.json.Encoder().encode
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 def answer(
-    invocation: Invocation, code: str, text: str, shape: Callable[[T], Result] = cast("Any", lambda value: value)
+    invocation: Invocation, code: str, text: str, shape: Callable[[T], Result] = _as_it_is
 ) -> Reply[T, Exception]:
     """A reply that answers an invocation.
 

@@ -33,7 +33,13 @@ async def ask(
     """
     return await reply_of(
         lambda reply: router.call(
-            function_id, namespace, payload, reply, metadata=metadata, traceparent=trace.traceparent, baggage=trace.baggage
+            function_id,
+            namespace,
+            payload,
+            reply,
+            metadata=metadata,
+            traceparent=trace.traceparent,
+            baggage=trace.baggage,
         ),
         limit_s,
     )

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from functools import lru_cache
 
 import msgspec
@@ -22,10 +21,10 @@ from iii.protocol.errors import (
 )
 from iii.protocol.messages import TriggerRegistrationResult
 from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
+from iii.protocol.suggestion import did_you_mean
 
 logger = logging.getLogger(__name__)
 
-_COMPARED_CHARACTERS = 50  # of a type that is not known
 _WARNED_OF = 10  # members of one trigger
 
 
@@ -344,8 +343,7 @@ def _hint(unknown: str) -> str:
     if module is not None:
         return f" It is the module {module} that provides it."
     alike = [known for known in TRIGGER_TYPE_MODULES if known[:1] == unknown[:1]]
-    near = get_close_matches(unknown[:_COMPARED_CHARACTERS], alike, n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    return did_you_mean(unknown, alike, " Did you mean '{}'?")
 
 
 def config_for_builtin(binding: Binding) -> Raw:
@@ -367,8 +365,7 @@ def warn_of_unknown_members(binding: Binding, known: Iterable[str], members: Ite
             return
     names = sorted(known)
     for member in sorted(set(members).difference(names))[:_WARNED_OF]:
-        near = get_close_matches(member, names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}."
+        hint = did_you_mean(member, names, "did you mean '{}'?", f"known: {', '.join(names)}.")
         logger.warning(
             "Trigger %s (%s on %s): '%s' in its config is ignored; %s",
             binding.id, binding.trigger_type, binding.function_id, member[:100], hint,

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from iii.engine.input_problem import input_problem
 from iii.protocol.errors import DeserializationFailed, PayloadTooLarge
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import BUILTIN_REQUEST_BYTES, BUILTIN_VALUE_BYTES, KIB
 
 _TWICE_BYTES = 64 * KIB  # to look through 8 MiB a second time takes 20 ms
@@ -47,7 +48,7 @@ class RequestDecoder:
             data = b"{}"  # (I1)
         try:
             request = self._decode(data) if self._aliases is None else self._decode_by_any_name(data, size)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except BAD_JSON as error:
             raise DeserializationFailed(self._function_id, input_problem(error, data, self._documented)) from None
         if size > BUILTIN_REQUEST_BYTES:
             self._check_names(request, size)

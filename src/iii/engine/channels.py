@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hmac
 import logging
-import os
-from binascii import hexlify
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Meta, Struct
 
+from iii.protocol.ids import new_id
 from iii.protocol.limits import CHANNEL_BUFFER_DEFAULT, CHANNEL_BUFFER_MAX, CHANNEL_TTL_S, KIB, MIB
 
 if TYPE_CHECKING:
@@ -263,7 +262,6 @@ class Channels:
         self._by_id: dict[str, Channel] = {}
         self._promised: dict[str, _Promise] = {}
         self._sweeper: Timer | None = None
-        self._new_id = _random_ids().__next__
         self.waiting_bytes = 0  # in all of them
 
     @property
@@ -276,7 +274,7 @@ class Channels:
 
     def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT) -> Channel:
         """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
-        channel_id, key = self._new_id(), self._new_id()
+        channel_id, key = new_id(), new_id()
         keys: Keys = {"write": key, "read": key}
         return self._new(channel_id, keys, min(max(capacity, 1), CHANNEL_BUFFER_MAX), READ_AHEAD_BYTES)
 
@@ -285,7 +283,7 @@ class Channels:
 
         Most HTTP requests have two that nobody ever takes. It is there until `forget`. The other end has no key.
         """
-        channel_id, key = self._new_id(), self._new_id()
+        channel_id, key = new_id(), new_id()
         self._promised[channel_id] = _Promise({direction: key}, made)
         return ChannelRef(channel_id, key, direction)
 
@@ -334,20 +332,3 @@ class Channels:
                 channel.dissolve(expired=True)
         if self._by_id:
             self._sweep_later()
-
-
-_IDS = 64  # made at once
-_FORM = b"xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx\n"  # RFC 9562 §5.4; y is 8, 9, a or b
-_PLACES = [at for at, digit in enumerate(_FORM) if digit in b"xy"]
-_VARIANT = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
-
-
-def _random_ids() -> Iterator[str]:
-    """Random UUIDs (version 4) as text: many at once, digit by digit for all of them, as HTTP needs four a request."""
-    text = bytearray(_FORM * _IDS)
-    while True:
-        digits = hexlify(os.urandom(16 * _IDS))
-        for number, at in enumerate(_PLACES):
-            column = digits[number::32]
-            text[at :: len(_FORM)] = column.translate(_VARIANT) if _FORM[at] == ord("y") else column
-        yield from text.decode().split()

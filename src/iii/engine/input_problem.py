@@ -49,7 +49,7 @@ def input_problem(error: Exception, data: bytes | Raw | memoryview, request: Any
         return text
     kind = _GOT.get(got, got)
     if got in _SHOWN and memoryview(data).nbytes <= _LOOKED_AT_BYTES:
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # broken further on
+        with contextlib.suppressBAD_JSON:  # broken further on
             kind = kind_of(_members.decode(data)[name] if name else msgspec.json.decode(data))
     if name:
         return f"invalid type: {kind}, expected {_EXPECTED.get(wanted, wanted)} - at `$.{name}`"

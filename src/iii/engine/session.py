@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -53,6 +52,7 @@ from iii.protocol.limits import (
     NAME_CHALLENGE_S,
     OUTBOUND_QUEUE_BYTES,
 )
+from iii.protocol.log_limit import LogLimit
 from iii.protocol.messages import (
     NULL,
     Enqueue,
@@ -91,7 +91,6 @@ _NOT_READING = f"the receiver is not reading fast enough: {OUTBOUND_QUEUE_BYTES 
 _IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look at: any client takes them
 _REGISTRATIONS_AT_ONCE = 250  # in one turn: each may be told to all modules, and takes up to 30 us
 _CHALLENGE_LOOK_S = 0.040  # less than IDLE_RELEASE_S
-_COMPLAINTS_IN_FULL = 10  # per connection; then every hundredth is logged: the log is not the sender's to fill
 
 
 class Session:
@@ -110,8 +109,8 @@ class Session:
         self.waiting_bytes = 0  # of its calls that wait for somebody's registrations (P6)
         self._registered = RegisteredBytes(limits)
         self._registrations = 0
-        self.worker_id = str(uuid.uuid4())
-        self.reattach_token = str(uuid.uuid4())
+        self.worker_id = new_id()
+        self.reattach_token = new_id()
         self.link = link
         self.connected_at_ms = engine.clock.time_ms()
         self.info = WorkerInfo()
@@ -129,7 +128,7 @@ class Session:
         self._decode_plain = decoder.decode_plain
         self._receive_limit = self.dialect.receive_limit_bytes
         self.caller_member = caller_member(self.worker_id)
-        self._complaints = 0
+        self._complaints = LogLimit()
         self._claimed_name: tuple[str, str] | None = None
         self._buffer = RegistrationBuffer(
             engine.clock, engine.grace_s, self._apply, self._withdrawing, self._registrations_released, self._in_turns
@@ -257,8 +256,7 @@ class Session:
 
     def complain(self, text: str, level: int = logging.WARNING) -> None:
         """Log that this worker did something wrong; only some of many."""
-        self._complaints += 1
-        if self._complaints <= _COMPLAINTS_IN_FULL or self._complaints % 100 == 0:
+        if self._complaints.passes():
             logger.log(level, "Worker %s: %s", self.label, text)
 
     def _control(self, message: Message) -> None:

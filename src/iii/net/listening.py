@@ -9,7 +9,7 @@ import socket
 from ipaddress import ip_address
 
 from iii.net.occupant import OWN, occupant
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 
 logger = logging.getLogger(__name__)
 

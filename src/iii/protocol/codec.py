@@ -7,7 +7,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from iii.protocol.json_text import mend_json, nests_deeper_than
+from iii.protocol.json_text import BAD_JSON, mend_json, nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.message_names import Named, names_of
 from iii.protocol.messages import EngineMessage, Message, WorkerMessage
@@ -104,7 +104,7 @@ class Decoder(Generic[M]):
             raise Undecodable(detail, data)
         try:
             message = self.decode_plain(mended)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except BAD_JSON as error:
             raise Undecodable(str(error), mended) from None
         if not self._warned:
             self._warned = True

@@ -24,6 +24,7 @@ from collections.abc import Collection
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB
 
 
@@ -284,7 +285,7 @@ def encode_error(raw: bytes) -> bytes:
     """
     try:
         _error_decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except BAD_JSON:
         return error_from_text(raw).encode()
     return raw
 
@@ -293,14 +294,14 @@ def error_from_text(raw: bytes, function_id: str | None = None, invocation_id: s
     """The same as `error_from_wire` for JSON text, whatever is in it: no objects are made of large ones but their texts."""
     try:
         body = _error_decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         try:
             sent = (
                 msgspec.json.decode(raw)
                 if len(raw) <= _MALFORMED_BYTES
                 else raw[:_SHOWN_BYTES].decode(errors="replace")
             )
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # such as a number beyond a double
+        except BAD_JSON:  # such as a number beyond a double
             sent = raw[:_SHOWN_BYTES].decode(errors="replace")
     else:
         sent = msgspec.to_builtins(body)

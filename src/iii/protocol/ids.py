@@ -1,28 +1,56 @@
-"""New ids: random UUIDs as text, made in hundreds, since each draw from the system costs more than all the rest."""
+"""New ids: UUIDs (version 4) as text, made much faster than by the standard library."""
 
 from __future__ import annotations
 
+import itertools
 import os
+from binascii import hexlify
 from collections.abc import Iterator
 
-_AT_ONCE = 256
-_BYTES = 16
-_VARIANTS = "89ab"
+_AT_ONCE = 64
+_FORM = b"xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx\n"  # RFC 9562 §5.4; y is 8, 9, a or b
+_PLACES = [at for at, digit in enumerate(_FORM) if digit in b"xy"]
+_VARIANT = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 
 
-def _ids() -> Iterator[str]:
+def _random_ids() -> Iterator[str]:
+    """Many at once, digit by digit for all of them: each draw from the system costs more than all the rest."""
+    text = bytearray(_FORM * _AT_ONCE)
     while True:
-        pool = os.urandom(_AT_ONCE * _BYTES)
-        digits = pool.hex()
-        for number in range(_AT_ONCE):
-            text = digits[32 * number : 32 * number + 32]
-            variant = _VARIANTS[pool[_BYTES * number + 8] & 3]
-            yield f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+        digits = hexlify(os.urandom(16 * _AT_ONCE))
+        for number, at in enumerate(_PLACES):
+            column = digits[number::32]
+            text[at :: len(_FORM)] = column.translate(_VARIANT) if _FORM[at] == ord("y") else column
+        yield from text.decode().split()
 
 
-_next = _ids()
+_next = _random_ids()
 
 
 def new_id() -> str:
-    """A UUID v4 in lower case with hyphens. Of one thread at a time: the event loop's."""
+    """A random id. Of one thread at a time: the event loop's."""
     return next(_next)
+
+
+_BLOCK_BITS = 12
+_LAST_IN_BLOCK = (1 << _BLOCK_BITS) - 1
+_ENDS = [f"{number:03x}" for number in range(1 << _BLOCK_BITS)]  # two strings join faster than a number is formatted
+
+
+class Counted:
+    """Ids for any thread, counted up from a random start: unique, and cheaper still than random ones."""
+
+    def __init__(self) -> None:
+        start = os.urandom(9).hex()
+        self._head = f"{start[:8]}-{start[8:12]}-4{start[12:15]}-a{start[15:18]}-"
+        self._counter = itertools.count(int.from_bytes(os.urandom(3), "big") << _BLOCK_BITS)
+        self._block = (-1, "")  # number of a block of ids, and how they begin; replaced as one, for all threads
+
+    def next(self) -> str:
+        number = next(self._counter)
+        block, head = self._block
+        if block != number >> _BLOCK_BITS:
+            block = number >> _BLOCK_BITS
+            head = f"{self._head}{block:09x}"
+            self._block = (block, head)
+        return head + _ENDS[number & _LAST_IN_BLOCK]

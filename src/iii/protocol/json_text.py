@@ -11,6 +11,9 @@ import msgspec
 
 from iii.protocol.limits import MENDED_BYTES, MIB
 
+BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a text from outside: no JSON, not what was declared, no UTF-8, nested too deeply."""
+
 _PIECE_BYTES = 1 * MIB
 _BRACKETS = bytes.maketrans(b"{}", b"[]")  # which kind is the decoder's business
 _OTHERS = bytes(set(range(256)) - set(b'[]{}"'))
@@ -103,7 +106,7 @@ def is_json(text: bytes) -> bool:
         if not text.isascii():
             text.decode()  # not looked at otherwise
         _skip(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return False
     return True
 

@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 from msgspec import Raw
 
-from iii.protocol.json_text import mend_json
+from iii.protocol.json_text import BAD_JSON, mend_json
 from iii.protocol.limits import KIB, MIB
 
 NAMED_BYTES = 1 * MIB  # of one text that identifies; a longer one identifies nothing
@@ -132,7 +132,7 @@ def _object(text: memoryview) -> tuple[_Sent | None, int]:
             break
         try:
             return _sent.decode(bytes(text) + missing if missing else text), len(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except BAD_JSON as error:
             detail = str(error)
         trailing = _TRAILING.search(detail)
         if trailing is not None:
@@ -222,12 +222,12 @@ def _text(sent: Raw | bytes) -> str | None:
         return None
     try:
         return _string.decode(sent)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except BAD_JSON:
         return None
 
 
 def _is_void(action: Raw | bytes) -> bool:
     try:
         return _action.decode(action).type == "void"
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return False

@@ -1,9 +1,9 @@
 """What the engine would refuse of a decorator's arguments, raised where they were written (newcomer M9)."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from iii.protocol.http_methods import METHODS
+from iii.protocol.suggestion import did_you_mean
 
 _SHOWN = 200  # characters of a value in an error
 
@@ -12,8 +12,7 @@ def check_method(method: str) -> None:
     """Raises ValueError: a route cannot have it."""
     if method.upper() in METHODS:
         return
-    near = get_close_matches(method.upper(), METHODS, 1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    hint = did_you_mean(method.upper(), METHODS, " (did you mean '{}'?)")
     raise ValueError(f"unsupported HTTP method '{method[:_SHOWN]}'{hint}; supported: {', '.join(METHODS)}")
 
 

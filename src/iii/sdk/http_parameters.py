@@ -11,7 +11,6 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -22,6 +21,7 @@ from iii.protocol.errors import InvalidRequest
 from iii.protocol.json_text import nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.media_types import is_json
+from iii.protocol.suggestion import nearest
 from iii.sdk.annotations import NOTHING, Signature, named_parameters
 from iii.sdk.http_messages import HttpRequest, StreamResponse
 from iii.sdk.typed import Typed, typed
@@ -146,8 +146,8 @@ def _refuse_untaken(path: str, names: set[str], found: list[Parameter]) -> None:
     """
     others = [each.name for each in found if each.source is Source.QUERY]
     for name in sorted(names - {each.key for each in found if each.source is Source.PATH}) if others else ():
-        near = others if len(others) == 1 else get_close_matches(name, others, 1, 0.4)
-        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        near = others[0] if len(others) == 1 else nearest(name, others, 0.4)
+        hint = f" (did you mean '{near}'?)" if near else ""
         raise TypeError(
             f"route '{path}' has the path parameter '{name}', and the handler has no parameter of that name{hint}: "
             f"{f'name one {name!r}' if name.isidentifier() else 'rename it'}, or take iii.HttpRequest for the whole request"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server.document import Place, dotted, quoted, shown, suggestion, value_of
 from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
 

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from iii.modules.observability.config import ObservabilityConfig
-from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB, NAMESPACE_GRACE_MS
+from iii.protocol.start_failure import StartFailure
+from iii.protocol.suggestion import did_you_mean, nearest
 from iii.server import catalogue, document, log
 from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
@@ -247,8 +247,7 @@ def _known(entry: Entry) -> KnownModule:
     place = entry.place.at(entry.form)
     available = f"Available: {', '.join(catalogue.available())}"
     if known is None:
-        near = get_close_matches(entry.name, catalogue.available(), n=1)
-        end = f", did you mean '{near[0]}'?" if near else "."
+        end = did_you_mean(entry.name, catalogue.available(), otherwise=".")
         raise StartFailure(f"{place}: Unknown worker '{entry.name}'{end} {available}")
     if entry.has_image:
         raise StartFailure(
@@ -285,7 +284,7 @@ def _module_entry(instance: str, known: KnownModule, entry: Entry, warnings: lis
             raise StartFailure(
                 f"{entry.place.at(key)}: key {quoted(key)} stands beside 'config:'; it belongs under '{home}'"
             )
-        if form == "name" and key in entry.lost and get_close_matches(key, ("config", "configuration")):  # (P3)
+        if form == "name" and key in entry.lost and nearest(key, ("config", "configuration")):  # (P3)
             raise StartFailure(f"{entry.place.at(key)}: unknown key {quoted(key)}, did you mean 'config'?")
         hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
         warnings.append(f"{entry.place.at(key)}: unknown key {quoted(key)} is ignored{hint}")

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Hashable, Iterable
-from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import yaml
 
-from iii.net.start_failure import StartFailure
-from iii.server.secrets import HIDDEN, resembles_secret
+from iii.protocol.secrets import HIDDEN, resembles_secret
+from iii.protocol.start_failure import StartFailure
+from iii.protocol.suggestion import did_you_mean
 
 try:
     from yaml import CSafeLoader as _SafeLoader
@@ -331,10 +331,7 @@ def ascii_controls(text: str) -> str:
 
 def suggestion(wrong: object, known: tuple[str, ...], otherwise: str | None = None) -> str:
     """`, did you mean 'x'?`, or else the other hint, or else the list of what there is."""
-    near = get_close_matches(str(wrong), known, n=1, cutoff=0.6)
-    if near:
-        return f", did you mean '{near[0]}'?"
-    return f"; known: {', '.join(known)}" if otherwise is None else otherwise
+    return did_you_mean(str(wrong), known, otherwise=f"; known: {', '.join(known)}" if otherwise is None else otherwise)
 
 
 def _where(error: yaml.YAMLError) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import yaml
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server.document import compose, shown
 

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from iii.protocol.limits import MIB
 from iii.protocol.log_line import level_name, moment, one_line
+from iii.protocol.secrets import without_secrets
 from iii.protocol.traceback_text import cut_middle, traceback_text
 from iii.server.log_bounds import (
     LINE_CHARACTERS,
@@ -29,7 +30,6 @@ from iii.server.log_bounds import (
     cut_arguments,
 )
 from iii.server.log_flood import FloodGate
-from iii.server.secrets import without_secrets
 
 LEVELS = {
     "trace": 5,

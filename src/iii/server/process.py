@@ -17,8 +17,8 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.engine.module import Module
 from iii.net.descriptors import HOW_TO_RAISE, LEAST, limit, raise_limit, shortage
-from iii.net.start_failure import StartFailure
 from iii.net.system_signals import end_at_once, end_by
+from iii.protocol.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS

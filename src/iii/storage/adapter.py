@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
+from iii.protocol.suggestion import did_you_mean
 from iii.storage.items import Items
 from iii.storage.memory_items import MemoryItems
 
@@ -41,8 +41,7 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
         kind = adapters.kinds.get(called)
         if kind is None:
             available = ", ".join(sorted(set(adapters.kinds.values())))
-            near = get_close_matches(called, sorted(adapters.kinds), n=1)
-            hint = f". Did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(called, sorted(adapters.kinds), ". Did you mean '{}'?")
             key = "name" if self.name is not None else "class"
             text = f"adapter.{key}: Adapter factory '{called[:_SHOWN]}' not found. Available: [{available}]{hint}"
             raise StartFailure(text, ("adapter", key))

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from iii.net.start_failure import StartFailure
 from iii.protocol.limits import MIB
+from iii.protocol.start_failure import StartFailure
 from iii.storage.damage import is_damage
 from iii.storage.folder import StoreFolder, sync_folder
 from iii.storage.items import CLOSED, StoreError

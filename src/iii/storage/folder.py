@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage.wal import NOTHING, Mark, Wal, mark_of
 
 logger = logging.getLogger(__name__)

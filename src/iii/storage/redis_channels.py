@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from iii.net.start_failure import StartFailure
 from iii.protocol.reply import Reply
+from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
 from iii.storage.redis_connection import CONNECT_S, RedisError, ResponseError, client, connected
 
@@ -20,6 +20,7 @@ _SILENCE_S = 15.0  # then the connection is checked
 _AT_ONCE = 100  # messages of one round trip
 _OWN = "iii::alive"  # keeps the connection in its mode while nothing else is wanted
 WAITING = 10_000  # messages to be published; beyond that they are dropped, with an error in the log
+
 
 class RedisChannels:
     """Publishes in order, and hears what everybody published, itself too.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

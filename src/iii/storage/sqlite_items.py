@@ -8,9 +8,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-from iii.net.start_failure import StartFailure
 from iii.protocol.json_text import is_json
 from iii.protocol.limits import MIB
+from iii.protocol.start_failure import StartFailure
 from iii.storage.database import Database, Durability
 from iii.storage.items import (
     CLOSED,

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
 
 Work: TypeAlias = Callable[[sqlite3.Connection], Any]

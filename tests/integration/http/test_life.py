@@ -17,7 +17,7 @@ import pytest
 import iii
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import load
 from tests.integration.http.conftest import DEADLINE_S, Open, Site
 from tests.integration.server.conftest import until

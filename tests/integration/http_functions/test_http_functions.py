@@ -18,7 +18,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.http_functions.auth import signature
 from iii.modules.http_functions.config import HttpFunctionsConfig, SecurityConfig
 from iii.modules.http_functions.module import KEPT_CONNECTIONS, HttpFunctions
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until

@@ -16,7 +16,7 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.pubsub.config import PubSubConfig
 from iii.modules.pubsub.module import PubSub
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig

@@ -19,7 +19,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
 from iii.modules.queue.schema import MIGRATIONS
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from tests.memory_engine import MemoryEngine
 
 JOBS = 120

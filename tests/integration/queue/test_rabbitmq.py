@@ -19,7 +19,7 @@ from iii.modules.queue.adapters.amqp import Tap
 from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from tests.integration.queue.conftest import Calls, Open, eventually, fails
 from tests.integration.queue.rabbitmq_server import RabbitmqServer

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import iii
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server import config_file
 from iii.server.catalogue import CATALOGUE, WORKER_MANAGER
 from iii.server.process import EngineServer

@@ -17,7 +17,7 @@ import pytest
 from iii.engine.engine import Engine
 from iii.net import acceptor, descriptors, listening, occupant
 from iii.net.listening import is_loopback
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
 from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import RawSocket

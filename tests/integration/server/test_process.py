@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.module import Observability
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server import config_file, process
 from iii.server.listener import Listener
 from iii.server.process import EngineServer

@@ -11,7 +11,7 @@ import pytest
 from iii.modules.state import pages
 from iii.modules.state.config import StateConfig
 from iii.modules.state.module import State
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
 from iii.storage.items import Entry
 from tests.integration.server.conftest import until

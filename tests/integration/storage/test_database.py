@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage import database, kernel_sync
 from iii.storage.items import Changed, Entry, StoreError
 from iii.storage.sqlite_items import SqliteItems

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage import database, folder
 from iii.storage.items import StoreError
 from iii.storage.sqlite_items import SqliteItems

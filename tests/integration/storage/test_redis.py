@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage.items import Changed, StoreError
 from iii.storage.redis_channels import RedisChannels
 from iii.storage.redis_connection import connected

@@ -14,7 +14,7 @@ import pytest
 import iii
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.module import Streams
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import PING, RawSocket, client_frame, upgrade_request

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from iii.sdk.payload_text import MARKER, REDACTED, payload_limit_bytes, redact, redact_and_truncate
+from iii.protocol.secrets import without_secrets
+from iii.sdk.payload_text import MARKER, REDACTED, payload_limit_bytes, redact_and_truncate
 
 
 def test_08_check_62_secrets_are_removed_and_the_text_is_cut() -> None:
@@ -19,12 +20,12 @@ def test_08_check_62_secrets_are_removed_and_the_text_is_cut() -> None:
     "key", ["token", "user_token", "x-token", "ApiKey", "Authorization", "my_password", "db_secret_1"]
 )
 def test_members_that_hide_something(key: str) -> None:
-    assert redact({"a": [{key: {"deep": 1}}]}) == {"a": [{key: REDACTED}]}
+    assert without_secrets({"a": [{key: {"deep": 1}}]}, REDACTED) == {"a": [{key: REDACTED}]}
 
 
 def test_other_members_stay() -> None:
     value: dict[str, Any] = {"tokens": 1, "token_count": 2, "keyboard": (1, 2)}
-    assert redact(value) == {"tokens": 1, "token_count": 2, "keyboard": [1, 2]}
+    assert without_secrets(value) == {"tokens": 1, "token_count": 2, "keyboard": [1, 2]}
 
 
 @pytest.mark.parametrize("limit", range(40))

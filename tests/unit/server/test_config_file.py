@@ -11,7 +11,7 @@ import yaml
 from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server import catalogue, config_file
 from iii.server.config_file import ServerConfig
 from tests.memory_engine import FakeClock, MemoryEngine

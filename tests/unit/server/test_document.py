@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server.document import Document, Entry, Place, YamlLoader, parse, shown
 
 NOWHERE = Place("")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server.expansion import expand
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server import config_file
 
 ALIASES = "\n".join(["a0: &a0 [1]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 500))])

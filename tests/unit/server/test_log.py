@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from iii.protocol.secrets import without_secrets
 from iii.server import log
-from iii.server.secrets import without_secrets
 
 Configure = Callable[..., io.StringIO]
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from msgspec import Struct
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server import config_file
 from iii.server.catalogue import CATALOGUE
 

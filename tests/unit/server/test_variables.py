@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.server import config_file
 from iii.server.variables import Variables
 from tests.unit.server.test_places import KEYS, Key, at

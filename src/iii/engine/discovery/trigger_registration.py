@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -12,6 +11,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
 from iii.protocol.errors import BlankNamespace, InvocationError, InvocationForbidden, TriggerRegistrationFailed
+from iii.protocol.ids import new_id
 from iii.protocol.limits import PROVIDER_ACK_S
 from iii.protocol.names import is_blank
 
@@ -56,7 +56,7 @@ class TriggerRegistration:
             raise BlankNamespace.of_field("trigger_namespace")
         engine = self._engine
         binding = Binding(
-            str(uuid.uuid4()),
+            new_id(),
             request.trigger_type,
             request.function_id,
             config=_bytes(request.config),

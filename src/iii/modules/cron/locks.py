@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from iii.engine.clock import Clock
+from iii.protocol.ids import new_id
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class KvLocks:
         self._clock = clock
         self._index = index
         self._ttl_s = ttl_ms / 1000
-        self.owner = str(uuid.uuid4())
+        self.owner = new_id()
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -87,7 +87,7 @@ class RedisLocks:
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
         self._clock = clock
-        self._owner = str(uuid.uuid4())
+        self._owner = new_id()
         self._tasks: set[asyncio.Task[None]] = set()
         self._redis: Any = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from iii.modules.http.result import NO_BODY
 from iii.modules.http.routes import Match, Missing, Route, RouteTable
 from iii.modules.http.trigger_config import HttpTriggerConfig
 from iii.net.elsewhere import Elsewhere
+from iii.protocol.ids import new_id
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -210,7 +210,7 @@ def _completed(answer: Answer, request: Request, settings: Settings) -> Answer:
 def _name(request: Request, settings: Settings) -> None:
     """Give the request an id, if that is wanted and it has none (03 A2)."""
     if settings.request_id_header is not None:
-        request.headers.setdefault(settings.request_id_header, str(uuid.uuid4()))
+        request.headers.setdefault(settings.request_id_header, new_id())
 
 
 def _to_function(function_id: str, request: Request) -> Match[Endpoint]:

@@ -15,6 +15,7 @@ from iii.modules.http.function_call import call_function
 from iii.modules.http.request_object import middleware_input
 from iii.modules.http.result import answer_of_middleware
 from iii.protocol.errors import InvocationError
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -46,7 +47,7 @@ _decode = msgspec.json.Decoder(_Decision).decode
 def _decision(result: bytes | None) -> _Decision:
     try:
         return _Decision() if result is None else _decode(result)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return _Decision()  # no object
 
 

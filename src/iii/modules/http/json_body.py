@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from iii.protocol.json_text import is_json, nests_deeper_than
+from iii.protocol.json_text import BAD_JSON, is_json, nests_deeper_than
 from iii.protocol.limits import KIB, NESTING_LEVELS
 
 LARGE_BYTES = 512 * KIB  # a larger text is read by another process: a few ms a MiB, while all others wait
@@ -30,7 +30,7 @@ def compact(text: bytes) -> bytes:
     if b"\\u" in text:
         try:
             return msgspec.json.encode(_decode(text))
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        except BAD_JSON:
             pass
     if b" " in text or b"\n" in text or b"\t" in text or b"\r" in text:
         return msgspec.json.format(text, indent=-1)

@@ -19,6 +19,7 @@ from iii.modules.http.headers import (
     without_length,
 )
 from iii.modules.http.json_body import compact
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.media_types import is_json
 
 NO_BODY = (204, 205, 304)
@@ -140,7 +141,7 @@ def _headers(text: Raw) -> Any:
         raise HeadTooLarge
     try:
         return _decode_headers(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return None
 
 
@@ -148,5 +149,5 @@ def _value(text: Raw) -> Any:
     """None if a string in it has half a surrogate pair."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return None

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from iii.modules.http.headers import HEAD_BYTES, MOST_HEADERS, Headers, HeadTooLarge, response_headers, without_length
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class StreamHead:
             return
         try:
             message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except BAD_JSON:
             return
         if not isinstance(message, dict):
             return

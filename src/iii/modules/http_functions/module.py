@@ -20,9 +20,9 @@ from iii.modules.http_functions.config import HttpFunctionsConfig
 from iii.modules.http_functions.outgoing import body_of, cause_of, check_headers, headers_of, result_of
 from iii.modules.http_functions.resolver import AddressRefused, GuardedResolver
 from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
-from iii.net.start_failure import StartFailure
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import MIB
+from iii.protocol.start_failure import StartFailure
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from http import HTTPStatus
 
 import aiohttp
@@ -15,7 +14,8 @@ from iii.engine.invocation import Invocation
 from iii.modules.http_functions.auth import Secrets
 from iii.protocol.caller_id import sign
 from iii.protocol.errors import InvocationError
-from iii.protocol.json_text import is_json
+from iii.protocol.ids import new_id
+from iii.protocol.json_text import BAD_JSON, is_json
 from iii.protocol.messages import NULL, ApiKeyAuth, HttpInvocation
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -65,7 +65,7 @@ def headers_of(invocation: Invocation, function: Function, body: bytes, now_s: i
     headers = {
         "Content-Type": "application/json",
         "x-iii-Function-Path": function.id,
-        "x-iii-Invocation-ID": invocation.call_id or str(uuid.uuid4()),
+        "x-iii-Invocation-ID": invocation.call_id or new_id(),
         "x-iii-Timestamp": timestamp,
         "Accept": "*/*",
     }
@@ -109,7 +109,7 @@ class _Error(msgspec.Struct):
 def _refusal(status: int, content: bytes) -> InvocationError:
     try:
         sent = msgspec.json.decode(content, type=_Refusal).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         try:
             reason = HTTPStatus(status).phrase
         except ValueError:

@@ -12,6 +12,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.modules.observability.config import ObservabilityConfig, without_effect
 from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
+from iii.protocol.log_limit import LogLimit
 from iii.protocol.names import without_control_characters
 from iii.protocol.telemetry import TelemetryKind
 from iii.protocol.tracecontext import baggage_values
@@ -21,7 +22,6 @@ worker_log = logging.getLogger("iii.worker")
 
 TRACE = 5  # the level below DEBUG
 _MESSAGE_CHARACTERS = 2_000  # of a worker's log line that are written
-_WARNED_IN_FULL = 10  # bad telemetry frames; then every hundredth is logged
 
 
 class Nothing(Struct):
@@ -83,7 +83,7 @@ class Observability(Module):
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self.config = config or ObservabilityConfig()
-        self._bad_frames = 0
+        self._bad_frames = LogLimit()
         if self.config.enabled:
             engine.on_telemetry.append(self._telemetry_arrived)
 
@@ -176,6 +176,5 @@ class Observability(Module):
                 if session is not None:
                     session.gauges.record(point.metric, point.value, point.time_ms, now)
         except BadTelemetry as error:
-            self._bad_frames += 1
-            if self._bad_frames <= _WARNED_IN_FULL or self._bad_frames % 100 == 0:
+            if self._bad_frames.passes():
                 logger.warning("Metrics ingestion error: %s", error)

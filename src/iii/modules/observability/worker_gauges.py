@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iii.engine.gauges import FIELDS
-from iii.protocol.json_text import mend_json
+from iii.protocol.json_text import BAD_JSON, mend_json
 
 POINTS_PER_FRAME = 10_000  # a frame has nine per worker; more are not looked at
 WORKER_ID = "worker.id"
@@ -47,7 +47,7 @@ def read_gauges(payload: bytes) -> Iterator[GaugePoint]:
 def _document(payload: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(mend_json(payload))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except BAD_JSON as error:
         raise BadTelemetry(str(error)) from None
     if not isinstance(document, dict):
         raise BadTelemetry(f"expected an object, got {type(document).__name__}")

@@ -21,6 +21,7 @@ from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.pubsub.config import PubSubConfig
 from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
 from iii.storage.adapter import RedisConfig
 
@@ -132,7 +133,7 @@ class PubSub(Module):
     def _heard(self, topic: str, data: bytes) -> None:
         try:
             msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except BAD_JSON:
             logger.error("Message of topic %s dropped: it is not valid JSON", topic)
             return
         self._deliver(topic, data, NO_TRACE)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 MAX_DELAY_MS = 24 * 3600 * 1000  # of a retry (04 §5.1)
@@ -148,7 +149,7 @@ def member(data: bytes, name: str) -> tuple[bool, Any]:
     """Whether a payload is an object with that member, and its value."""
     try:
         found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return False, None
     if not isinstance(found, dict) or name not in found:
         return False, None

@@ -45,10 +45,10 @@ from iii.modules.queue.schema import MIGRATIONS
 from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import JobStore
 from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subscription, subscription_of
-from iii.net.start_failure import StartFailure
 from iii.protocol.errors import EnqueueFailed, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
+from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig, RedisConfig
 from iii.storage.memory_database import MemoryDatabase
 

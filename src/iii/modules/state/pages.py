@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import NamedTuple
 
 import msgspec
 
 from iii.engine.clock import Clock
 from iii.protocol.errors import InvocationError
+from iii.protocol.ids import new_id
 from iii.storage.items import Entry
 
 SNAPSHOTS = 16
@@ -107,7 +107,7 @@ class Pages:
         done = end == len(snapshot.rows)
         cursor = b"null"
         if not done:
-            following = str(uuid.uuid4())
+            following = new_id()
             self._by_cursor[following] = snapshot._replace(offset=end)
             cursor = b'"%s"' % following.encode()
         return b'{"entries":[%s],"next_cursor":%s,"done":%s,"offset":%d,"total":%d}' % (

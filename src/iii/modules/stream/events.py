@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from iii.engine.clock import Clock
+from iii.protocol.json_text import BAD_JSON
 from iii.storage.items import Group
 
 _FORGET_ABOVE = 10_000  # groups whose last timestamp is remembered
@@ -83,6 +84,6 @@ def read_envelope(text: bytes) -> Event | None:
     try:
         route = msgspec.json.decode(text, type=_Route)
         kind = msgspec.json.decode(route.event, type=_Kind).type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except BAD_JSON:
         return None
     return Event((route.stream_name, route.group_id), route.id, bytes(text), stored=kind != "event")

@@ -17,6 +17,7 @@ from iii.modules.stream.requests import JoinCall
 from iii.net.door import Answer
 from iii.net.request_head import RequestHead
 from iii.protocol.errors import FunctionNotFound, InvocationError
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Gate:
             return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, f"auth_function {function_id} is not registered")
         except TimeoutError:
             return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, f"auth_function {function_id} did not answer in time")
-        except (InvocationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (InvocationError, *BAD_JSON) as error:
             return self._failed(HTTPStatus.UNAUTHORIZED, f"auth_function {function_id} failed: {error}")
         if decided.unauthorized is True:
             raise Refused(Answer(HTTPStatus.UNAUTHORIZED, "Unauthorized"))

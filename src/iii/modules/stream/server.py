@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +18,7 @@ from iii.modules.stream.source import Source
 from iii.net.acceptor import Acceptor
 from iii.net.door import Answer, Endpoint, Made
 from iii.net.request_head import RequestHead
+from iii.protocol.ids import new_id
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class StreamServer:
             return lambda: self._let_in(request, None)
         names = [unquote(part) for part in request.path.removesuffix("/").split("/")]
         if names[:2] == ["", "stream"] and len(names) in (4, 5):
-            first = JoinData(str(uuid.uuid4()), names[2], names[3], names[4] if len(names) == 5 else None)
+            first = JoinData(new_id(), names[2], names[3], names[4] if len(names) == 5 else None)
             return lambda: self._let_in(request, first)
         return Answer(HTTPStatus.NOT_FOUND, "Not Found")
 

@@ -17,6 +17,7 @@ from iii.net.connections import Connections
 from iii.net.framing import text_frames
 from iii.net.web_socket import WebSocket
 from iii.protocol.close_codes import CloseCode
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB, MIB
 from iii.storage.items import Group
 
@@ -213,7 +214,7 @@ class StreamSocket(WebSocket):
             return
         try:
             frame = _decoder.decode(message)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except BAD_JSON as error:
             self.connections.log.warning("Frame of stream client %s ignored: %s", self.ip_address, error)
             return
         if sum(map(len, self._turns.values())) >= FRAMES_WAITING:

@@ -10,7 +10,7 @@ import pytest
 
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
-from iii.net.start_failure import StartFailure
+from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
 from tests.memory_engine import MemoryWorker
 from tests.unit.modules.queue.conftest import House, Log

@@ -10,7 +10,7 @@ from msgspec import Meta, Raw, Struct
 
 from iii.modules.queue.adapters.amqp import NAME_BYTES, Message
 from iii.modules.queue.job import DeadLetter
-from iii.protocol.json_text import is_json
+from iii.protocol.json_text import BAD_JSON, is_json
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import valid_traceparent
@@ -106,7 +106,7 @@ def topic_job(message: Message) -> TopicJob | None:
     """What others may have put there is looked at closely: all of it goes into a worker's frame, or back to the broker."""
     try:
         job = msgspec.json.decode(message.body, type=TopicJob)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return None
     if not is_json(bytes(job.data)) or len(job.id.encode()) > NAME_BYTES:
         return None
@@ -126,7 +126,7 @@ def dead_topic_letter(message: Message, names: TopicNames | QueueNames | None = 
     """Of a topic's subscriber, if it is one."""
     try:
         dead = msgspec.json.decode(message.body, type=DeadTopicJob)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return None
     if not is_json(bytes(dead.job.data)):
         return None
