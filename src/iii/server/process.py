@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -19,6 +19,7 @@ from iii.engine.module import Module
 from iii.net.descriptors import HOW_TO_RAISE, LEAST, limit, raise_limit, shortage
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.start_failure import StartFailure
+from iii.protocol.task_set import TaskSet
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS
@@ -166,8 +167,8 @@ class EngineServer:
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Future[None]] = set()
-        self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._spawn)
+        self._tasks = TaskSet("Builtin function failed")
+        self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._tasks.spawn)
         self.modules = [_create(self.engine, entry) for entry in config.entries]
         self._begun: list[Module] = []  # to start; perhaps half
 
@@ -210,17 +211,11 @@ class EngineServer:
         clean = await _all_done("quiet", QUIET_S, begun)
         for limit_s, modules in ((PORTS_STOP_S, ports), (MODULES_STOP_S, others), (WORKERS_STOP_S, workers)):
             clean &= await _all_done("stop", limit_s, modules)
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
         return clean
 
     def _managers(self) -> list[WorkerManager]:
         return [module for module in self._begun if isinstance(module, WorkerManager)]
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)  # the loop itself keeps only weak references
-        task.add_done_callback(self._tasks.discard)
 
 
 async def _all_done(step: Literal["quiet", "stop"], limit_s: float, modules: Sequence[Module]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from iii.protocol.reply import Reply
 from iii.protocol.start_failure import StartFailure
+from iii.protocol.task_set import TaskSet
 from iii.storage.items import StoreError
 from iii.storage.redis_connection import CONNECT_S, RedisError, ResponseError, client, connected
 
@@ -38,7 +39,7 @@ class RedisChannels:
         self._waiting: deque[tuple[str, bytes, Reply[None, StoreError] | None]] = deque()
         self._filled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._changes: set[asyncio.Task[None]] = set()  # of subscriptions
+        self._changes = TaskSet("Subscription to a Redis channel not changed")
         self._channel: Any = None  # while it is connected
 
     async def open(self) -> None:
@@ -111,16 +112,13 @@ class RedisChannels:
             except (RedisError, OSError):
                 pass  # whoever listens notices too, and begins anew with all that is wanted
 
-        task = asyncio.get_running_loop().create_task(changed())
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
+        self._changes.spawn(changed())
 
     async def _publish_on(self) -> None:
         wait_s = _FIRST_WAIT_S
         while True:
             while self._waiting:
-                if self._changes:
-                    await asyncio.wait(self._changes)
+                await self._changes.wait()
                 batch = [self._waiting[index] for index in range(min(len(self._waiting), _AT_ONCE))]
                 try:
                     async with self._publisher.pipeline(transaction=False) as pipeline:

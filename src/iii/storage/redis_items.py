@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from iii.protocol.task_set import TaskSet
 from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
 from iii.storage.redis_connection import RedisError, connected
 from iii.storage.update_ops import plain
@@ -38,7 +38,7 @@ class RedisItems:
         self._url = url
         self._prefix = prefix
         self._parts = parts
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet("Deferred work on Redis failed")
         self._turns: dict[tuple[Group, str], deque[Callable[[], Coroutine[Any, Any, None]]]] = {}
 
     async def open(self) -> None:
@@ -47,8 +47,7 @@ class RedisItems:
         self._swap = self._redis.register_script(_SWAP)
 
     async def close(self) -> None:
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await self._tasks.wait()
         if hasattr(self, "_redis"):
             await self._redis.aclose()
 
@@ -62,7 +61,7 @@ class RedisItems:
             else:
                 done(value, None)
 
-        self._start(read())
+        self._tasks.spawn(read())
 
     def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
         """Changes of one item by this engine follow one another; only other engines can get in between."""
@@ -81,7 +80,7 @@ class RedisItems:
             waiting.append(change)
         else:
             self._turns[turn] = deque((change,))
-            self._start(self._take_turns(turn))
+            self._tasks.spawn(self._take_turns(turn))
 
     async def _take_turns(self, turn: tuple[Group, str]) -> None:
         waiting = self._turns[turn]
@@ -114,7 +113,7 @@ class RedisItems:
             else:
                 done([Entry(key.decode("utf-8", "surrogateescape"), value) for key, value in found.items()], None)
 
-        self._start(listed())
+        self._tasks.spawn(listed())
 
     def snapshot(self, group: Group, done: OnListed) -> None:
         self.entries(group, done)
@@ -134,7 +133,7 @@ class RedisItems:
             else:
                 done(list(found), None)
 
-        self._start(listed())
+        self._tasks.spawn(listed())
 
     def _key(self, group: Group) -> str:
         return self._prefix + (group[0] if self._parts == 1 else f"{group[0]}:{group[1]}")
@@ -148,16 +147,6 @@ class RedisItems:
             return (first, names.removeprefix(f"{first}:"))
         stream, colon, group = names.partition(":")
         return (stream, group) if colon else None
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("Deferred work on Redis failed", exc_info=error)
 
 
 def _is_json(value: bytes) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from iii.engine.clock import Clock
 from iii.protocol.ids import new_id
+from iii.protocol.task_set import TaskSet
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class RedisLocks:
         self._url = url
         self._clock = clock
         self._owner = new_id()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet("A lock for a cron tick could not be asked for")
         self._redis: Any = None
 
     async def open(self) -> None:
@@ -97,15 +97,12 @@ class RedisLocks:
         self._redis = await connected(self._url)
 
     async def close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
         if self._redis is not None:
             await self._redis.aclose()
 
     def acquire(self, tick: Tick, decided: Decided) -> None:
-        task = asyncio.get_running_loop().create_task(self._acquire(tick, decided))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._acquire(tick, decided))
 
     def release(self, job_id: str) -> None:
         """The key expires by itself."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import aiohttp
 from yarl import URL
@@ -23,6 +22,7 @@ from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import MIB
 from iii.protocol.start_failure import StartFailure
+from iii.protocol.task_set import TaskSet
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class HttpFunctions(Module):
             raise StartFailure(f"{self.name}: security.{error.message}", ("security", "url_allowlist")) from None
         self._resolver = GuardedResolver(self._rules.blocks_private_addresses)
         self._session: aiohttp.ClientSession | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet("Call of an HTTP function failed inside the engine")
         self._under_way: Counter[URL] = Counter()  # calls by origin
         self._received_bytes = 0  # of responses that are not complete yet
         engine.http_functions = self
@@ -64,10 +64,8 @@ class HttpFunctions(Module):
         )
 
     async def quiet(self) -> None:
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
-            for task in late:
-                task.cancel()
+        if not await self._tasks.wait(STOP_S):
+            self._tasks.cancel()
 
     async def stop(self) -> None:
         if self._session is not None:
@@ -82,13 +80,13 @@ class HttpFunctions(Module):
         if target.auth is not None:
             self._secrets.auth_header(target.auth, b"", "0")
         if self._rules.blocks_private_addresses:
-            self._spawn(self._check_name(url.raw_host or "", function))
+            self._tasks.spawn(self._check_name(url.raw_host or "", function))
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         if function.run is not None:
             super().deliver(invocation, function)
         else:
-            self._spawn(self._call(invocation, function))
+            self._tasks.spawn(self._call(invocation, function))
 
     async def _check_name(self, host: str, function: Function) -> None:
         try:
@@ -158,11 +156,6 @@ class HttpFunctions(Module):
             return bytes(content)
         finally:
             self._received_bytes -= len(content)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 _NO_TIMEOUT = aiohttp.ClientTimeout()  # ours is around the whole exchange

@@ -1,0 +1,64 @@
+"""What is made once for all rooms: suggestions, limited log lines, sets of tasks, ids."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from iii.protocol.ids import Counted, new_id
+from iii.protocol.log_limit import LogLimit
+from iii.protocol.suggestion import did_you_mean, nearest
+from iii.protocol.task_set import TaskSet
+
+
+def test_the_nearest_word_is_suggested() -> None:
+    assert nearest("emials", ["default", "emails"]) == "emails"
+    assert nearest("x", ["default"]) is None
+    assert did_you_mean("emials", ["emails"]) == ", did you mean 'emails'?"
+    assert did_you_mean("x", ["emails"], otherwise=".") == "."
+    assert nearest("a" * 10_000_000, ["b" * 50]) is None  # in no time
+
+
+def test_ten_lines_then_every_hundredth() -> None:
+    limit = LogLimit()
+    assert [number for number in range(1, 301) if limit.passes()] == [*range(1, 11), 100, 200, 300]
+
+
+def test_ids_are_uuids_and_unique() -> None:
+    counted = Counted()
+    ids = [new_id() for _ in range(1000)] + [counted.next() for _ in range(10_000)]
+    assert len(set(ids)) == len(ids)
+    assert all(str(uuid.UUID(each)) == each and uuid.UUID(each).version == 4 for each in ids[::10])
+
+
+async def test_a_set_of_tasks_waits_for_all_and_logs_failures(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = TaskSet("Work failed")
+    ended: list[str] = []
+
+    async def first() -> None:
+        tasks.spawn(second())
+        ended.append("first")
+
+    async def second() -> None:
+        await asyncio.sleep(0)
+        ended.append("second")
+        raise ValueError("why")
+
+    tasks.spawn(first())
+    assert len(tasks) == 1
+    assert await tasks.wait()
+    assert (ended, len(tasks)) == (["first", "second"], 0)
+    assert "Work failed" in caplog.text
+    assert "why" in caplog.text
+
+
+async def test_a_set_of_tasks_is_cancelled_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = TaskSet("Work failed")
+    for _ in range(3):
+        tasks.spawn(asyncio.sleep(60))
+    assert not await tasks.wait(0)
+    tasks.cancel()
+    assert await tasks.wait()
+    assert caplog.text == ""
