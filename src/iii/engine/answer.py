@@ -43,8 +43,8 @@ def answer(
                 invocation.refuse(refusal)
             else:
                 invocation.complete(
-                    result if result is None or isinstance(result, bytes)
-                    else bytes(result) if isinstance(result, msgspec.Raw)
+                    bytes(result) if isinstance(result, msgspec.Raw)
+                    else result if result is None or isinstance(result, bytes)
                     else _encode(result)
                 )  # fmt: skip
         elif isinstance(error, InvocationError):

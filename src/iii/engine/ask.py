@@ -31,7 +31,7 @@ async def ask(
         InvocationError: the function failed, or there is none.
         TimeoutError: no answer within `limit_s`; a later one is dropped.
     """
-    return await reply_of(
+    result: bytes | None = await reply_of(
         lambda reply: router.call(
             function_id,
             namespace,
@@ -43,3 +43,4 @@ async def ask(
         ),
         limit_s,
     )
+    return result

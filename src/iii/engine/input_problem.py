@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from iii.protocol.json_kind import kind_of
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB
 
 _MISSING = re.compile(r"Object missing required field `(.+)`(?: - at `.*`)?")
@@ -49,7 +50,7 @@ def input_problem(error: Exception, data: bytes | Raw | memoryview, request: Any
         return text
     kind = _GOT.get(got, got)
     if got in _SHOWN and memoryview(data).nbytes <= _LOOKED_AT_BYTES:
-        with contextlib.suppressBAD_JSON:  # broken further on
+        with contextlib.suppress(*BAD_JSON):  # broken further on
             kind = kind_of(_members.decode(data)[name] if name else msgspec.json.decode(data))
     if name:
         return f"invalid type: {kind}, expected {_EXPECTED.get(wanted, wanted)} - at `$.{name}`"

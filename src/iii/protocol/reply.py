@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-T = TypeVar("T")
-E = TypeVar("E", bound=Exception)
 _T_contra = TypeVar("_T_contra", contravariant=True)
 _E_contra = TypeVar("_E_contra", bound=Exception, contravariant=True)
 
@@ -25,16 +23,16 @@ class Withdrawable(Protocol):
         """Nobody waits for the reply any more: it is not told."""
 
 
-async def reply_of(begin: Callable[[Reply[T, E]], Withdrawable | None], limit_s: float | None = None) -> T | None:
+async def reply_of(begin: Callable[[Reply[Any, Any]], Withdrawable | None], limit_s: float | None = None) -> Any:
     """Wait for one reply; what `begin` returned is withdrawn if that ends early.
 
     Raises:
         Exception: the error of the reply.
         TimeoutError: no reply within `limit_s`.
     """
-    future: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def reply(value: T | None, error: E | None) -> None:
+    def reply(value: Any, error: Exception | None) -> None:
         if future.done():
             return
         if error is None:

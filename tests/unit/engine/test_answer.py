@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from iii.engine.answer import Result, answer
 from iii.engine.invocation import Callback, Invocation
 from iii.protocol.errors import InvocationError, PayloadTooLarge
+from iii.protocol.reply import Reply
 
 
 class Doubled(Struct):
@@ -44,7 +45,8 @@ def test_a_value_is_shaped_and_encoded(
 
 @pytest.mark.parametrize("value", [b'{"a":1}', None])
 def test_json_is_answered_as_it_is(invocation: Invocation, answers: list[Any], value: bytes | None) -> None:
-    answer(invocation, "X", "Failed")(value, None)
+    reply: Reply[bytes, Exception] = answer(invocation, "X", "Failed")
+    reply(value, None)
     assert answers == [value]
 
 
