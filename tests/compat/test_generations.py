@@ -1,4 +1,4 @@
-"""Quirks of single generations: sizes, ghost sockets, observe, gauges (01 checks 44 and 60, §12.3; 02 §4.5; 08 §22)."""
+"""Quirks of single generations: sizes, ghost sockets, observe, gauges (01 checks 44 and 60; 02 §4.5; 08 §22)."""
 
 import time
 from typing import Any

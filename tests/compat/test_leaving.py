@@ -1,4 +1,4 @@
-"""How published clients leave: killed, shut down, or cut off without the engine noticing (01 checks 26 and 35, §3.4)."""
+"""How published clients leave: killed, shut down, or cut off without the engine noticing (01 checks 26 and 35)."""
 
 from collections.abc import Iterator
 

@@ -95,7 +95,7 @@ def test_08_check_38_a_known_code_has_its_class(
     assert str(caught.value) == f"{code}: m"
     assert isinstance(caught.value, iii.InvocationError)
     assert caught.value.stacktrace == "deep inside"
-    assert "deep" not in str(caught.value) + repr(caught.value)  # check 40
+    assert "deep" not in str(caught.value) + repr(caught.value)  # 08 check 40
 
 
 @pytest.mark.parametrize(

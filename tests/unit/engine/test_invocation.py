@@ -402,7 +402,7 @@ def test_I3_an_enqueue_without_an_id_is_not_answered(caller: MemoryWorker) -> No
     assert caller.heard("invocationresult") == []
 
 
-# -- other messages (checks 5–8) ---------------------------------------------------------------------------------------
+# -- other messages (01 checks 5–8) ------------------------------------------------------------------------------------
 
 
 def test_01_check_5_json_ping_is_answered(caller: MemoryWorker) -> None:

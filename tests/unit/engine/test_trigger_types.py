@@ -1,4 +1,4 @@
-"""Who provides a trigger type (01 §7.2, §7.5, §7.6, check 58; N6, N7) and what happens when it is withdrawn."""
+"""Who provides a trigger type (01 §7.2, §7.5, check 58; N6, N7) and what happens when it is withdrawn."""
 
 import logging
 

@@ -144,7 +144,7 @@ def test_06_s11_a_bad_level_is_reported_and_stops_nothing(
     ("level", "in_force"),
     [("verbose", "info"), ("warning", "warn"), ("debug,iii::engine=trace,a=loud", "debug,iii.engine=trace")],
 )
-def test_06_s53_the_level_reported_is_the_one_in_force(level: str, in_force: str) -> None:
+def test_06_s5_3_the_level_reported_is_the_one_in_force(level: str, in_force: str) -> None:
     assert log.level_in_force(level) == in_force
 
 

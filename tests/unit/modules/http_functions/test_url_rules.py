@@ -149,7 +149,7 @@ SPELLINGS = [  # of this machine, in ways that some library, resolver or browser
 
 @pytest.mark.parametrize("host", SPELLINGS)
 @pytest.mark.parametrize("url", ["https://{}/", "https://{}:8443/x?y=1", "HTTPS://{}"])
-def test_03_B4_http_10_no_spelling_of_this_machine_gets_past_the_check(host: str, url: str) -> None:
+def test_03_B4_no_spelling_of_this_machine_gets_past_the_check(host: str, url: str) -> None:
     """Refused at once, whatever a resolver would make of it."""
     assert refusal(url.format(host)) in ("Private IP blocked", "Invalid URL")
 
