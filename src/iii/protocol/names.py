@@ -63,7 +63,7 @@ def first_segment(identifier: str) -> str:
 
 
 def without_control_characters(text: str) -> str:
-    """Drop C0, C1, DEL, bidi overrides and line separators, which could forge a terminal line (01 §6.1, 07 §8.2)."""
+    """Drop control characters, bidi overrides and line separators, which could forge a terminal line (01 §6.1, 07 §8.2)."""
     return _HOSTILE_CHARACTERS.sub("", text)
 
 

@@ -1,4 +1,4 @@
-"""From a file, the environment and the command line to what the engine starts with (07 §4.4, C1–C8)."""
+"""From a file, the environment and the command line to what the engine starts with (07 §4.4, C1–C6)."""
 
 import os
 import stat

@@ -28,7 +28,7 @@ _CITATION = re.compile(
     rf"|(?P<letter>\bF[1-4]\b)"
 )
 _NAME = re.compile(
-    r"_(?:(?P<chapter>0\d)_(?:checks?_(?P<checks>\d+[a-z]?(?:_(?:and_)?\d+[a-z]?)*)|s?(?P<section>[AB]?\d+(?:_\d+)*))"
+    r"_(?:(?P<chapter>0\d)_(?:checks?_(?P<checks>\d+[a-z]?(?:_(?:and_)?\d{1,2}[a-z]?(?=_))*)|s?(?P<section>[AB]?\d+(?:_\d+)*))"
     r"|(?P<decision>[LNWITCOP]\d{1,2})"
     r"|(?P<review>core|http|durable|bugs|newcomer|attack|limits|kind)_(?P<faults>[CMScms]?\d+[a-z]?(?:_[1-9]\d*(?=_))*|minor|(?<=newcomer_)[b-h])"
     r"|(?P<letter>F[1-4]))(?=_|$)"
@@ -97,9 +97,11 @@ def citations(path: Path) -> Iterator[Citation]:
 def _prose(source: str) -> Iterator[tuple[int, str]]:
     """Docstrings, `spec="…"` of builtins, and comments."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) or (isinstance(node, ast.keyword) and node.arg == "spec"):
-            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-                yield node.value.lineno, " ".join(node.value.value.split())
+        value = (
+            node.value if isinstance(node, ast.Expr) or (isinstance(node, ast.keyword) and node.arg == "spec") else None
+        )
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value.lineno, " ".join(value.value.split())
     for line, text in enumerate(source.splitlines(), 1):
         if comment := re.search(r"(?:^|\s)# (.*)", text):
             yield line, comment[1]

@@ -223,7 +223,7 @@ class Exchange:
             self._cut(f"its content-length is {declared}, but {sent} bytes were written")
         if self._error is not None:
             self._failures.of_function(self._endpoint.binding.function_id, self._error)
-        elif not self._done:  # its failure would still be one, though nobody can be told any more (03 weak 12)
+        elif not self._done:  # its failure would still be one, though nobody can be told any more
             self._call, self._content, self._json = None, b"", b"null"
         await client.end()
 

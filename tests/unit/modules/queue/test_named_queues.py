@@ -605,7 +605,7 @@ async def test_store_that_cannot_settle_holds_the_queue(monkeypatch: pytest.Monk
 
 
 async def test_definition_is_taken_back(caplog: pytest.LogCaptureFixture) -> None:
-    """04 §10.3, C7: it hides the configuration, which the log says at each start, until somebody takes it back."""
+    """04 §10.3: it hides the configuration, which the log says at each start, until somebody takes it back."""
     house = await opened(work={"concurrency": 3})
     house.call("queue::define", queue="work", config={"concurrency": 7})
     await house.crash()
