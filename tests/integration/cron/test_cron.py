@@ -97,6 +97,19 @@ async def test_C14_of_engines_that_share_redis_one_runs_a_tick(open_worker: Open
         server.kill()
 
 
+async def test_04_s12_6_without_redis_the_tick_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    locks = RedisLocks(server.url, FakeClock())
+    said: list[bool] = []
+    await locks.open()
+    server.kill()
+    locks.acquire(Tick("job", "schedule", 0, 1000), said.append)
+    await until(lambda: said == [False])
+    await locks.close()
+    assert "Cron tick skipped" in caplog.text
+
+
 @pytest.mark.parametrize(("period_ms", "kept_ms"), [(DAY_MS, DAY_MS), (1000, 30_000)])
 async def test_04_s12_6_a_late_engine_finds_the_lock(tmp_path: Path, period_ms: int, kept_ms: int) -> None:
     """It is kept until the next tick, and for 30 s at least, however early the run was over."""

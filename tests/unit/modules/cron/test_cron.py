@@ -278,6 +278,14 @@ def test_C14_two_equal_bindings_of_one_engine_both_fire(worker: MemoryWorker, cl
     assert sorted(call["data"]["job_id"] for call in calls(worker)) == ["another", "t"]
 
 
+async def test_04_s12_2_a_scheduler_that_stops_takes_no_more(
+    worker: MemoryWorker, clock: WallClock, cron: Cron
+) -> None:
+    await cron.quiet()
+    bind(worker)
+    assert refusal(worker, clock)["message"] == "cron scheduler is shutting down; cannot register job 't'"
+
+
 def test_the_same_id_again_replaces(worker: MemoryWorker, clock: WallClock, cron: Cron) -> None:
     bind(worker)
     bind(worker, "0 * * * * *")

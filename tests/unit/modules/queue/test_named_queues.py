@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -201,6 +202,10 @@ async def test_queues_do_not_disturb_each_other() -> None:
         ({"type": "fifo"}, "Queue 'q' is of type 'fifo' but 'message_group_field' is not set"),
         ({"concurrency": 0}, "Queue 'q' has 'concurrency' 0; it must be at least 1"),
         ({"max_priority": 0}, "Queue 'q' has 'max_priority' 0; it must be between 1 and 255"),
+        ({"type": "fifo", "message_group_field": "g", "delay_ms": 1}, "it takes no 'delay_ms'"),
+        ({"type": "fifo", "message_group_field": "g", "max_priority": 3}, "it takes no priorities"),
+        ({"priority_field": "p"}, "Queue 'q' has 'priority_field' but not 'max_priority'"),
+        ({"timeout_ms": 1, "dispatch_timeout_ms": 2}, "they are one setting"),
     ],
 )
 async def test_settings_that_cannot_be(settings: dict[str, Any], text: str) -> None:
@@ -208,6 +213,15 @@ async def test_settings_that_cannot_be(settings: dict[str, Any], text: str) -> N
     house = House()
     with pytest.raises(StartFailure, match=text):
         Queue(house.engine.core, msgspec.convert({"queue_configs": {"q": settings}}, QueueConfig))
+
+
+async def test_memory_is_in_memory_whatever_its_block_says(tmp_path: Path) -> None:
+    """04 §2.3."""
+    folder = tmp_path / "data"
+    house = House(adapter={"name": "memory", "config": {"store_method": "file_based", "file_path": str(folder)}})
+    await house.start()
+    house.enqueue("f", 1)
+    assert not folder.exists()
 
 
 async def test_own_default_queue_is_kept() -> None:

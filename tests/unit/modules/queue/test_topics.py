@@ -167,6 +167,14 @@ async def test_trigger_without_topic(house: House, config: Any, kind: str) -> No
     assert house.engine.core.bindings.get("x") is None
 
 
+async def test_topic_with_a_long_name(house: House) -> None:
+    """04 §4.2."""
+    worker = house.worker("f")
+    worker.bind("x", "queue", "f", {"topic": "t" * 256})
+    (answer,) = worker.heard("triggerregistrationresult")
+    assert answer["error"]["message"].startswith("a topic has at most 255 characters, this one ")
+
+
 async def test_topic_without_subscribers_keeps_its_messages() -> None:
     """04 §4.3 rule 3, C12: the first subscriber gets them; beyond the bound the oldest go."""
     house = House(held_messages=3)

@@ -1,0 +1,39 @@
+"""Pub/sub within one engine: what goes on with a message, and what is missed (04 §13)."""
+
+from __future__ import annotations
+
+import pytest
+
+from iii.engine.engine_functions import EngineFunctions
+from iii.modules.pubsub.module import PubSub
+from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+@pytest.fixture
+def worker() -> MemoryWorker:
+    engine = MemoryEngine(FakeClock(), modules=[EngineFunctions])
+    engine.core.add_module(PubSub(engine.core))
+    return engine.connect(functions=["hear", "may"])
+
+
+def test_04_s13_3_the_trace_of_the_publisher_goes_on(worker: MemoryWorker) -> None:
+    """I9: beside the message, as the binding's metadata."""
+    worker.bind("t", "subscribe", "hear", {"topic": "t"}, metadata={"m": 1})
+    worker.call("publish", {"topic": "t", "data": 1}, traceparent=TRACEPARENT)
+    (heard,) = worker.invocations()
+    assert (heard["data"], heard["metadata"], heard["traceparent"]) == (1, {"m": 1}, TRACEPARENT)
+
+
+def test_04_s13_2_a_subscription_waits_for_its_condition_with_a_bound(
+    worker: MemoryWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("iii.engine.firing.EVENTS_WAITING", 2)
+    worker.bind("t", "subscribe", "hear", {"topic": "t", "condition_function_id": "may"})
+    for number in range(4):
+        worker.call("publish", {"topic": "t", "data": number})
+    for number in range(3):
+        worker.answer(worker.invocations()[2 * number])
+    assert [call["data"] for call in worker.invocations() if call["function_id"] == "hear"] == [0, 1, 2]
+    assert "missed an event" in caplog.text
