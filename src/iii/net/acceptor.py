@@ -8,8 +8,8 @@ import logging
 import socket
 
 from iii.net import descriptors
-from iii.net.connections import Connections
 from iii.net.door import Door, Route
+from iii.net.keepalive import Connections
 from iii.net.listening import in_url, listen, port_of
 from iii.net.log_limit import LogLimit
 from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
@@ -124,4 +124,4 @@ class Acceptor:
             door.shut()
 
     def _door(self) -> Door:
-        return Door(self._route, self._handshake_timeout_s, self._doors, self._log)
+        return Door(self._route, self.connections, self._handshake_timeout_s, self._doors, self._log)

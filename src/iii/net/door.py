@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple, TypeAlias, cast
 
+from iii.net.connection import Handler
+from iii.net.http_head import UPGRADE_VERSION, BadRequest, RequestHead, read_head
+from iii.net.keepalive import Connections
 from iii.net.listening import in_url
 from iii.net.log_limit import LogLimit
-from iii.net.request_head import UPGRADE_VERSION, BadRequest, RequestHead, read_head
-from iii.net.upgrade import upgrade
-from iii.net.web_socket import WebSocket
+from iii.net.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ class Answer(NamedTuple):
     headers: str = ""  # further lines, each with its line end
 
 
-Made: TypeAlias = WebSocket | Answer
-# An endpoint is asked for its WebSocket only by a request that may have one; it may have to ask somebody first
+Made: TypeAlias = Handler[Outbox] | Answer
+# An endpoint is asked for a handler only by a request that may have a WebSocket; it may have to ask somebody first
 Endpoint: TypeAlias = Callable[[], Made | Awaitable[Made]]
 Route: TypeAlias = Callable[[RequestHead], Endpoint | Answer]
 
@@ -45,8 +46,11 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
     the deadline of the last one stands.
     """
 
-    def __init__(self, route: Route, deadline_s: float, open_doors: set[Door], log: LogLimit) -> None:
+    def __init__(
+        self, route: Route, connections: Connections, deadline_s: float, open_doors: set[Door], log: LogLimit
+    ) -> None:
         self._route = route
+        self._connections = connections
         self._deadline_s = deadline_s
         self._open_doors = open_doors
         self._log = log
@@ -123,7 +127,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
             return
         target = self._route(request)
         made = target if isinstance(target, Answer) else _refusal(request) or target()
-        if isinstance(made, WebSocket | Answer):
+        if isinstance(made, Handler | Answer):
             self._decided(made, request)
         else:
             self._deciding = self._loop.create_task(self._decide(made, request))
@@ -148,7 +152,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
             self._leave()
             if self._deaf:
                 self._transport.resume_reading()
-            upgrade(self._transport, request.upgrade_key or "", bytes(self._received), made)
+            self._connections.admit(self._transport, request.upgrade_key or "", bytes(self._received), made)
 
     def _answer(self, answer: Answer, request: RequestHead | None = None) -> None:
         """Only after a request without a body is it clear where the next one begins."""

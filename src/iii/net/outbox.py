@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from iii.net.framing import TEXT_HEADS, text_frames
+from iii.net.frames import TEXT_HEADS, close_frame, control_frame, text_frames
 from iii.net.log_limit import LogLimit
 from iii.protocol.backlog import Backlog
 from iii.protocol.limits import (
@@ -145,7 +145,7 @@ class Outbox:
         self._next_at = min(self._next_at, now + SLOW_DOWN_AT_MOST_S)
         return max(self._next_at - now, SLOW_DOWN_S)
 
-    def send_frame(self, frame: bytes) -> None:
+    def send_frame(self, frame: bytes | memoryview) -> None:
         """Queue a frame that has its head, in order with the messages. Whoever sends many looks at `paused`."""
         if self._room < 0:
             return
@@ -153,6 +153,9 @@ class Outbox:
             self._flusher.add(self)
         self._chunks.append(frame)
         self._queued += len(frame) + _CHUNK_BYTES
+
+    def send_control(self, opcode: int, payload: bytes = b"") -> None:
+        self.send_frame(control_frame(opcode, payload))
 
     def flush(self) -> None:
         """Hand over what is queued, unless the transport has enough."""
@@ -174,13 +177,16 @@ class Outbox:
         if self._room >= 0 and self._queued <= OUTBOUND_LOW_BYTES:
             self._room = OUTBOUND_HIGH_BYTES
 
-    def close(self, last_frame: bytes = b"") -> None:
-        """Hand over everything, then this frame, then nothing more."""
+    def close(self, code: int | None, reason: str = "") -> None:
+        """Hand over everything, then Close, then nothing more."""
         if self.closed:
             return
-        self._chunks.append(last_frame)
+        self._chunks.append(close_frame(code, reason))
         self._hand_over()
         self._room = -1
+
+    def answer_close(self, code: int | None) -> None:
+        self.close(code)
 
     def abort(self) -> None:
         """Drop what is queued and end the connection without a Close frame."""

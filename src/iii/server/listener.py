@@ -8,12 +8,12 @@ from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
 from iii.net.door import Answer, Endpoint
-from iii.net.request_head import RequestHead
+from iii.net.http_head import RequestHead
+from iii.server.channel_ends import channel_end
 from iii.server.channel_request import channel_requested
-from iii.server.channel_socket import channel_socket
 from iii.server.large_messages import LargeMessages
-from iii.server.telemetry_socket import TelemetrySocket
-from iii.server.worker_socket import WorkerSocket
+from iii.server.telemetry_endpoint import TelemetryEndpoint
+from iii.server.worker_endpoint import WorkerEndpoint
 
 
 class Listener(Acceptor):
@@ -34,11 +34,11 @@ class Listener(Acceptor):
     def _endpoint(self, request: RequestHead) -> Endpoint | Answer:
         channel = channel_requested(request.path, request.query)
         if channel is not None:
-            return lambda: channel_socket(self.engine, self.connections, channel)
+            return lambda: channel_end(self.engine, self.connections, channel)
         match request.path:
             case "/":
-                return lambda: WorkerSocket(self.engine, self.connections, self._large, self._limits)
+                return lambda: WorkerEndpoint(self.engine, self.connections, self._large, self._limits)
             case "/otel":
-                return lambda: TelemetrySocket(self.engine, self.connections)
+                return lambda: TelemetryEndpoint(self.engine, self.connections)
             case _:
                 return Answer(HTTPStatus.NOT_FOUND, "Not Found")

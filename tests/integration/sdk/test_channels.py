@@ -14,7 +14,7 @@ import pytest_asyncio
 import iii
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
-from iii.net.framing import PING, control_frame
+from iii.net.frames import PING, control_frame
 from iii.sdk.channels import ChannelDoor, materialized
 from iii.sdk.handlers import plain_with_channels
 from iii.sdk.refs import StreamChannelRef
@@ -177,12 +177,13 @@ async def test_pings_are_answered_and_fragments_joined(worker: iii.Worker, core:
     reading = asyncio.ensure_future(channel.reader.read_all())
     (kept,) = core.channels._by_id.values()
     await until(lambda: kept.reader_claimed)
-    socket: Any = kept._reader
-    socket.outbox.send_frame(control_frame(PING, b"alive?"))
-    socket.heard = False
-    await until(lambda: socket.heard)
-    socket.outbox.send_frame(bytes((0x02, 3)) + b"fra")  # a fragment, and the rest of it
-    socket.outbox.send_frame(bytes((0x80, 5)) + b"gment")
+    end: Any = kept._reader
+    connection = end.connection
+    connection.outbox.send_frame(control_frame(PING, b"alive?"))
+    connection.heard = False
+    await until(lambda: connection.heard)
+    connection.outbox.send_frame(bytes((0x02, 3)) + b"fra")  # a fragment, and the rest of it
+    connection.outbox.send_frame(bytes((0x80, 5)) + b"gment")
     await channel.writer.close()
     assert await reading == b"fragment"
 
@@ -195,7 +196,7 @@ async def test_a_connection_that_is_lost_is_named(worker: iii.Worker, core: Engi
     await until(lambda: kept.reader_claimed)
     ends: list[Any] = [kept._reader, kept._writer]
     for end in ends:
-        end.abort()
+        end.connection.abort()
     with pytest.raises(iii.ChannelError, match="the connection was lost"):
         await reading
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from iii.engine.channels import READ_AHEAD_BYTES, SWEEP_S, Channel, Item
 from iii.engine.engine import Engine
 from iii.protocol.limits import CHANNEL_TTL_S
-from iii.server.channel_socket import ReaderSocket
+from iii.server.channel_ends import ReaderEnd
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import (
@@ -312,8 +312,8 @@ async def test_07_s2_5_the_tail_reaches_a_reader_that_pings_and_reads_late(
             writer.say(CLOSED_1000, CLOSE)
             assert closed(await writer.frame()) == (1000, b"")
         await until(lambda: channel.at_end)
-        (socket,) = (socket for socket in listener.connections if isinstance(socket, ReaderSocket))
-        socket._say_no_more()  # as a second after its Close
+        (connection,) = (each for each in listener.connections if isinstance(each.handler, ReaderEnd))
+        connection.half_close()  # as a second after its Close
         reader.say(b"late", PING)
         transport.resume_reading()
         assert await reader.frame() == Frame(True, BINARY, data)
@@ -333,8 +333,8 @@ async def test_07_s2_5_a_slow_reader_of_a_largest_message_may_ping(
         channel.put(message)
         for number in range(100):
             reader.say(b"%d" % number, PING)
-        (socket,) = (socket for socket in listener.connections if isinstance(socket, ReaderSocket))
-        await until(lambda: socket._unanswered == b"99")
+        (connection,) = (each for each in listener.connections if isinstance(each.handler, ReaderEnd))
+        await until(lambda: connection.unanswered == b"99")
         transport.resume_reading()
         assert await reader.frame() == Frame(True, BINARY, bytes(255 * 2**10))
         assert await reader.frame() == Frame(True, BINARY, message)

@@ -10,10 +10,10 @@ import pytest
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
 from iii.net.door import ANSWERS, HEAD_BYTES, Made
-from iii.net.request_head import RequestHead
+from iii.net.http_head import RequestHead
 from iii.server.large_messages import LargeMessages
 from iii.server.listener import Listener
-from iii.server.worker_socket import WorkerSocket
+from iii.server.worker_endpoint import WorkerEndpoint
 from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import TEXT, RawSocket, client_frame, upgrade_request
 
@@ -238,7 +238,7 @@ async def test_what_a_client_sends_while_it_is_asked_about_waits_in_the_system(e
     async def endpoint() -> Made:
         asked.set()
         await decided.wait()
-        return WorkerSocket(engine, acceptor.connections, LargeMessages())
+        return WorkerEndpoint(engine, acceptor.connections, LargeMessages())
 
     acceptor = Acceptor("127.0.0.1", 0, 5, lambda request: endpoint)
     await acceptor.open()

@@ -6,8 +6,9 @@ import uuid
 import pytest
 
 from iii.engine.engine import Engine
+from iii.engine.session import Session
+from iii.net.picows_side import read_room
 from iii.net.turnstile import READ_AT_ONCE_BYTES
-from iii.net.upgrade import read_room
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.server.listener import Listener
 from tests.integration.server.conftest import until
@@ -195,33 +196,33 @@ async def test_three_thousand_messages_in_one_go_are_answered_in_order(worker: R
 
 @pytest.mark.parametrize("before_bytes", [0, 8 * MIB])  # a large message makes the read buffer large
 async def test_one_sender_of_many_small_messages_leaves_the_loop_to_others(
-    worker: RawSocket, engine: Engine, before_bytes: int
+    listener: Listener, monkeypatch: pytest.MonkeyPatch, before_bytes: int
 ) -> None:
     """However much one read could bring: the work of one turn of the loop is bounded."""
-    (session,) = engine.sessions.values()
     heard = most = 0
 
-    def receive(message: bytes) -> None:
+    def receive(session: Session, message: bytes) -> None:
         nonlocal heard
         heard += 1
 
-    session.link.receive = receive  # type: ignore[attr-defined]
-    worker.say(b" " * before_bytes)
-    await until(lambda: heard == 1)
-    small = client_frame("0")
-    messages = 400_000  # 2.8 MB
-    worker.write(small * messages)
-    while heard <= messages:
-        before = heard
-        await asyncio.sleep(0)
-        most = max(most, heard - before)
+    monkeypatch.setattr(Session, "receive", receive)
+    async with await RawSocket.greeted(listener.port) as worker:
+        worker.say(b" " * before_bytes)
+        await until(lambda: heard == 1)
+        small = client_frame("0")
+        messages = 400_000  # 2.8 MB
+        worker.write(small * messages)
+        while heard <= messages:
+            before = heard
+            await asyncio.sleep(0)
+            most = max(most, heard - before)
     assert most <= READ_AT_ONCE_BYTES // len(small) + 1
 
 
 async def test_the_read_buffer_of_a_large_message_is_given_back(listener: Listener, engine: Engine) -> None:
     def room() -> int:
-        (web_socket,) = listener.connections
-        return read_room(web_socket._transport)
+        (connection,) = listener.connections
+        return read_room(connection.transport)
 
     async with await RawSocket.greeted(listener.port) as worker:
         worker_id = next(iter(engine.sessions))
@@ -257,8 +258,8 @@ async def test_a_new_read_buffer_breaks_and_ends_like_the_first(listener: Listen
             await worker.answers_ping()
             listener.connections.sweep(0, ping=False)
             await worker.answers_ping()
-            (web_socket,) = listener.connections
-            assert read_room(web_socket._transport) < 2 * MIB
+            (connection,) = listener.connections
+            assert read_room(connection.transport) < 2 * MIB
             if last is None:
                 worker.writer.write_eof()
             else:

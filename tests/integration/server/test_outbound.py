@@ -8,7 +8,7 @@ import pytest
 
 from iii.engine.engine import Engine
 from iii.engine.session import Session
-from iii.net import connections
+from iii.net import keepalive
 from iii.protocol.limits import MIB, SILENCE_S
 from iii.server.listener import Listener
 from tests.integration.server.conftest import Open, until
@@ -137,15 +137,15 @@ async def test_L7_pings_go_to_all_and_a_pong_is_a_sign_of_life(listener: Listene
 async def test_L7_connections_are_looked_at_and_pinged_all_the_time(
     open_listener: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "SWEEP_S", 0.01)
+    monkeypatch.setattr(keepalive, "SWEEP_S", 0.01)
     listener = await open_listener()
     async with await RawSocket.greeted(listener.port) as worker:
         assert [await worker.frame() for _ in range(3)] == [(True, PING, b"")] * 3
 
 
 async def test_L7_accepted_sockets_have_keepalive_and_a_user_timeout(listener: Listener, worker: RawSocket) -> None:
-    (web_socket,) = listener.connections
-    accepted = web_socket._transport.get_extra_info("socket")
+    (connection,) = listener.connections
+    accepted = connection.transport.get_extra_info("socket")
     assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
     assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from iii.engine.engine import Engine
+from iii.engine.session import Session
 from iii.net import outbox
 from iii.protocol.limits import KIB, MIB, OUTBOUND_STALL_S
 from iii.server.listener import Listener
@@ -40,14 +41,13 @@ class Peer:
         self.function_id = f"f::{name}"
         self.client = client
         self.session = engine.sessions[worker_id]
-        for end in (client.writer.transport, self.session.link._transport):  # type: ignore[attr-defined]
+        for end in (client.writer.transport, self.session.link.connection.transport):  # type: ignore[attr-defined]
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):  # else the system takes megabytes for who does not read
                 end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 32 * KIB)
 
     @property
     def waiting_bytes(self) -> int:
-        sent = self.session.link.outbox  # type: ignore[attr-defined]
-        return int(sent._queued)
+        return int(self.session.link.connection.outbox.waiting_bytes)  # type: ignore[attr-defined]
 
     def call(self, target: str, number: int = 0, padding: str = PADDING, void: bool = True) -> bytes:
         message = {"type": "invokefunction", "function_id": target, "data": {"number": number, "padding": padding}}
@@ -228,17 +228,20 @@ async def test_core_10_pongs_for_a_peer_that_does_not_read_are_bounded(peers: li
     assert pongs < pings
 
 
-async def test_a_pause_loses_nothing_whatever_ends_it(listener: Listener, engine: Engine) -> None:
+async def test_a_pause_loses_nothing_whatever_ends_it(
+    listener: Listener, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What one read had brought already is delivered in order: at the end of the pause, or of the connection."""
     pings = b"".join(client_frame({"type": "registerfunction", "id": f"f::{number}"}) for number in range(50))
+    heard: list[bytes] = []
+    monkeypatch.setattr(Session, "receive", lambda session, message: heard.append(message))
     for ending in ("resume", "close", "drop", "broken", "reserved bits"):
+        heard.clear()
         async with await RawSocket.greeted(listener.port) as client:
             (session,) = engine.sessions.values()
-            heard: list[bytes] = []
             link = session.link
-            link.receive = heard.append  # type: ignore[attr-defined]
             client.say({"first": 1})
-            await until(lambda: heard)  # noqa: B023
+            await until(lambda: heard)
             link.pause_reading()
             link.pause_reading()
             link.resume_reading()
@@ -266,20 +269,22 @@ async def test_a_pause_loses_nothing_whatever_ends_it(listener: Listener, engine
         await until(lambda: not engine.sessions)
 
 
-async def test_a_pause_in_the_middle_of_one_read_keeps_the_rest_of_it(listener: Listener, engine: Engine) -> None:
+async def test_a_pause_in_the_middle_of_one_read_keeps_the_rest_of_it(
+    listener: Listener, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bytes] = []
+
+    def receive(session: Session, message: bytes) -> None:
+        heard.append(message)
+        if len(heard) % 10 == 0:
+            session.link.pause_reading()
+        if heard[-1] == b'"fail"':
+            raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Session, "receive", receive)
     async with await RawSocket.greeted(listener.port) as client:
         (session,) = engine.sessions.values()
         link = session.link
-        heard: list[bytes] = []
-
-        def receive(message: bytes) -> None:
-            heard.append(message)
-            if len(heard) % 10 == 0:
-                link.pause_reading()
-            if heard[-1] == b'"fail"':
-                raise ValueError("a fault of ours")
-
-        link.receive = link.receive_binary = receive  # type: ignore[attr-defined]
         said = [b"%d" % number for number in range(34)]
         client.write(b"".join(client_frame(message) for message in said))
         client.write(

@@ -166,7 +166,7 @@ async def open_hall() -> AsyncIterator[Open]:
     for hall in halls:
         await hall.streams.stop()
         assert not hall.streams.server.open_sockets
-        assert not len(hall.streams.server.hub), "a subscription was left behind"
+        assert not len(hall.streams.server.hall.hub), "a subscription was left behind"
         await hall.browser.close()
         for worker in hall.workers:
             await worker.shutdown_async()

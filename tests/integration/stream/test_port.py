@@ -46,7 +46,7 @@ async def test_05_check_46_47_sync_then_events(hall: Hall) -> None:
     assert await client.event() == ("i2", "update", 2)
     assert await client.event() == ("i2", "delete", 2)
     await client.leave("g")
-    await until(lambda: len(hall.streams.server.hub) == 1)
+    await until(lambda: len(hall.streams.server.hall.hub) == 1)
     await hall.set("g", "i1", 5)
     await client.join("g")
     assert await client.synced() == [5]
@@ -350,7 +350,7 @@ class PublishedClient:
 
 async def test_05_check_58_a_join_that_races_with_writes_loses_nothing(hall: Hall) -> None:
     clients = [await hall.client() for _ in range(10)]
-    shown = [PublishedClient(hall.streams.server.stores_in_order) for _ in clients]
+    shown = [PublishedClient(hall.streams.server.hall.stores_in_order) for _ in clients]
 
     async def follow(client: Client, shown: PublishedClient) -> None:
         while True:
@@ -435,10 +435,10 @@ async def test_snapshots_for_a_client_that_does_not_read_wait_and_all_come_when_
     client = await hall.client()
     for number in range(joins):
         await client.join("g", subscription=f"s{number}")
-    (stream_socket,) = hall.streams.server._sockets()
-    await until(lambda: stream_socket._paused and stream_socket._joining)
+    (stream_client,) = hall.streams.server.clients
+    await until(lambda: stream_client.outbox.paused and stream_client._joining)
     await asyncio.sleep(0.1)
-    assert stream_socket.outbox.waiting_bytes < 10 * size
+    assert stream_client.outbox.waiting_bytes < 10 * size
     seen: list[str] = []
     while seen.count("sync") < joins:
         seen.append((await client.frame())["event"]["type"])
@@ -468,8 +468,8 @@ async def test_L5_a_message_has_at_most_so_many_bytes(open_hall: Open) -> None:
 
 
 async def test_frames_and_subscriptions_have_a_bound(open_hall: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iii.modules.stream.socket.SUBSCRIPTIONS", 3)
-    monkeypatch.setattr("iii.modules.stream.socket.FRAMES_WAITING", 5)
+    monkeypatch.setattr("iii.modules.stream.client.SUBSCRIPTIONS", 3)
+    monkeypatch.setattr("iii.modules.stream.client.FRAMES_WAITING", 5)
     hall = await open_hall()
     client = await hall.client()
     for number in range(4):
@@ -501,7 +501,7 @@ async def test_a_slow_join_handler_blocks_neither_pings_nor_other_subscriptions(
     assert (await client.frame())["groupId"] == "fast"
     free.set()
     assert (await client.frame())["groupId"] == "slow"
-    await until(lambda: len(hall.streams.server.hub) == 1)
+    await until(lambda: len(hall.streams.server.hall.hub) == 1)
 
 
 async def test_events_before_the_first_frame_are_kept_for_it(open_hall: Open) -> None:
@@ -533,7 +533,7 @@ async def test_a_snapshot_that_fails_leaves_the_subscription(hall: Hall) -> None
     await hall.function("stream::list(chat)", fail)
     client = await hall.client()
     await client.join("g")
-    await until(lambda: len(hall.streams.server.hub) == 1)
+    await until(lambda: len(hall.streams.server.hall.hub) == 1)
     await hall.settled()
     await hall.set("g", "i", 1)
     assert await client.event() == ("i", "create", 1)
@@ -581,5 +581,5 @@ async def test_a_provider_that_never_answers_keeps_nothing_of_a_client_that_left
     await client.join("g")
     await asked.wait()
     await client.socket.close()
-    await until(lambda: not hall.streams.server._tasks)
-    assert not len(hall.streams.server.hub)
+    await until(lambda: not hall.streams.server.hall.tasks)
+    assert not len(hall.streams.server.hall.hub)

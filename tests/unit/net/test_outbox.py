@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hypothesis.strategies import integers, sampled_from
 
 from iii.net import outbox as module
-from iii.net.framing import text_frames
+from iii.net.frames import text_frames
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Flusher, Outbox, logger
 from iii.protocol.backlog import Backlog

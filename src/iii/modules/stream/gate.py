@@ -15,7 +15,7 @@ from iii.modules.stream.bindings import JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.requests import JoinCall
 from iii.net.door import Answer
-from iii.net.request_head import RequestHead
+from iii.net.http_head import RequestHead
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE

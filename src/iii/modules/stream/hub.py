@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from iii.modules.stream.events import Event
-from iii.net.framing import text_frames
+from iii.net.frames import text_frames
 from iii.storage.items import Group
 
 

@@ -21,6 +21,7 @@ from iii.modules.stream.bindings import ChangeBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.events import Event, Timestamps, change, custom, envelope, read_envelope
 from iii.modules.stream.gate import Gate
+from iii.modules.stream.hall import Hall
 from iii.modules.stream.hub import Hub
 from iii.modules.stream.requests import (
     JoinCall,
@@ -82,7 +83,7 @@ class Streams(Module):
 
             url = adapter.block(RedisConfig).redis_url
             self.items = RedisItems(url, "stream:", parts=2)
-            self._channels = RedisChannels(url, self._heard, lambda: self.server.restart_sockets())
+            self._channels = RedisChannels(url, self._heard, lambda: self.server.restart_clients())
             self._channels.subscribe(_CHANNEL)
         else:
             kv = adapter.block(KvConfig)
@@ -93,15 +94,15 @@ class Streams(Module):
         self._hub = Hub()
         self._gate = Gate(engine, self.config)
         self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock))
-        self.server = StreamServer(
-            self.config,
-            self._gate,
-            self._hub,
-            self._source,
-            self._timestamps,
-            channel_size,
+        hall = Hall(
+            gate=self._gate,
+            hub=self._hub,
+            source=self._source,
+            timestamps=self._timestamps,
+            channel_size=channel_size,
             stores_in_order=self._channels is None,
         )
+        self.server = StreamServer(self.config, hall)
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from typing import TypeAlias
 
+from iii.net.connection import CLOSE_WAIT_S, Connection, Handler
 from iii.net.log_limit import LogLimit
-from iii.net.outbox import Flusher
+from iii.net.outbox import Flusher, Outbox
+from iii.net.picows_side import Terms, accept
 from iii.net.turnstile import Turnstile
-from iii.net.web_socket import CLOSE_WAIT_S, WebSocket
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import OUTBOUND_STALL_S, PING_INTERVAL_S, SILENCE_S
 
 SWEEP_S = 5.0  # one look at all connections, instead of a timer for each
 _PING_EVERY = round(PING_INTERVAL_S / SWEEP_S)
 _END_S = CLOSE_WAIT_S + 0.5
+
+Accepted: TypeAlias = Connection[Outbox]
 
 
 class Connections:
@@ -31,7 +35,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.log = LogLimit(logging.getLogger(__name__))
-        self._open: set[WebSocket] = set()
+        self._open: set[Accepted] = set()
         self._none_left: asyncio.Event | None = None  # while all are being ended
         self._sweeps = 0
         self.ending = False
@@ -47,15 +51,21 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def __iter__(self) -> Iterator[WebSocket]:
+    def __iter__(self) -> Iterator[Accepted]:
         return iter(list(self._open))
 
-    def add(self, web_socket: WebSocket) -> None:
-        web_socket.silent_since = self.loop.time()
-        self._open.add(web_socket)
+    def admit(self, transport: asyncio.Transport, key: str, received: bytes, handler: Handler[Outbox]) -> None:
+        """Upgrade a connection; `received` arrived after its request."""
+        connection = Connection(handler, self._outbox, self._remove, self.log)
+        self._open.add(connection)
+        terms = Terms(handler.max_message_bytes, handler.subprotocol, self.turnstile)
+        accept(transport, key, received, connection, terms)
 
-    def remove(self, web_socket: WebSocket) -> None:
-        self._open.discard(web_socket)
+    def _outbox(self, transport: asyncio.Transport) -> Outbox:
+        return Outbox(transport, self.flusher, self.log)
+
+    def _remove(self, connection: Accepted) -> None:
+        self._open.discard(connection)
         if self._none_left is not None and not self._open:
             self._none_left.set()
 
@@ -65,10 +75,10 @@ class Connections:
             self._sweeper.cancel()
         self.ending = True
         ending = list(self)
-        for web_socket in ending:
-            web_socket.ended()  # first: who waits for a call that stops here can still be told
-        for web_socket in ending:
-            web_socket.close(CloseCode.SERVICE_RESTART, "engine stops")
+        for connection in ending:
+            connection.tell_end()  # first: who waits for a call that stops here can still be told
+        for connection in ending:
+            connection.close(CloseCode.SERVICE_RESTART, "engine stops")
         if self._open:
             self._none_left = asyncio.Event()
             try:
@@ -79,24 +89,28 @@ class Connections:
 
     def sweep(self, now: float, ping: bool) -> None:
         """Look at every connection: end it when it is dead or never reads, else ping it if it is time for that."""
-        for web_socket in self:
-            if web_socket.heard:
-                web_socket.heard = False
-                web_socket.silent_since = now
-                web_socket.save_memory()
-            elif now - web_socket.silent_since >= SILENCE_S and web_socket.kept_alive and not web_socket.may_be_silent:
-                self._drop(web_socket, f"silent for {SILENCE_S:g} s")
+        for connection in self:
+            if connection.heard:
+                connection.heard = False
+                connection.silent_since = now
+                connection.inbox.save_memory()
+            elif (
+                now - connection.silent_since >= SILENCE_S
+                and connection.handler.kept_alive
+                and not connection.may_be_silent
+            ):
+                self._drop(connection, f"silent for {SILENCE_S:g} s")
                 continue
-            if not web_socket.kept_alive:
+            if not connection.handler.kept_alive:
                 continue
-            if web_socket.outbox.is_stalled(now):
-                self._drop(web_socket, f"it has read nothing for {OUTBOUND_STALL_S:g} s")
+            if connection.outbox.is_stalled(now):
+                self._drop(connection, f"it has read nothing for {OUTBOUND_STALL_S:g} s")
             elif ping:
-                web_socket.ping()
+                connection.ping()
 
-    def _drop(self, web_socket: WebSocket, why: str) -> None:
-        self.log.warning("Connection from %s ended: %s", web_socket.ip_address, why)
-        web_socket.given_up()
+    def _drop(self, connection: Accepted, why: str) -> None:
+        self.log.warning("Connection from %s ended: %s", connection.ip_address, why)
+        connection.give_up()
 
     def _sweep_on(self) -> None:
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep_on)

@@ -6,24 +6,22 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from picows import WSTransport
 
 from iii.modules.stream.events import UNAUTHORIZED, Event, change, envelope
+from iii.modules.stream.hall import Hall
 from iii.modules.stream.requests import JoinCall
-from iii.net.connections import Connections
-from iii.net.framing import text_frames
-from iii.net.web_socket import WebSocket
+from iii.net.connection import Connection, Handler
+from iii.net.frames import text_frames
+from iii.net.log_limit import LogLimit
+from iii.net.outbox import Outbox
 from iii.protocol.close_codes import CloseCode
+from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB, MIB
 from iii.storage.items import Group
-
-if TYPE_CHECKING:
-    from iii.modules.stream.server import StreamServer
-    from iii.protocol.errors import InvocationError
 
 logger = logging.getLogger(__name__)
 
@@ -80,24 +78,32 @@ class _Subscription:
         return self.item_id is None or self.item_id == event.item_id
 
 
-class StreamSocket(WebSocket):
-    """A client."""
+class Client(Handler[Outbox]):
+    """A client, and what it waits for."""
 
-    __slots__ = ("_by_group", "_first", "_gone", "_joining", "_paused", "_room_bytes", "_server", "_snapshots", "_subscriptions", "_tasks", "_turns", "_waiting", "context", "max_message_bytes", "subprotocol")  # fmt: skip
+    __slots__ = (
+        "_by_group", "_context", "_first", "_gone", "_hall", "_joining", "_log", "_room_bytes", "_snapshots", "_subscriptions", "_tasks",
+        "_turns", "_waiting", "connection", "max_message_bytes", "outbox", "subprotocol",
+    )  # fmt: skip
+
+    silent_code = CloseCode.INTERNAL_ERROR
+    connection: Connection[Outbox]
+    outbox: Outbox
 
     def __init__(
         self,
-        server: StreamServer,
-        connections: Connections,
+        hall: Hall,
+        log: LogLimit,
         context: bytes,
+        max_message_bytes: int,
         subprotocol: str | None,
         first: JoinData | None,
     ) -> None:
-        super().__init__(connections)
-        self.context = context
+        self.max_message_bytes = max_message_bytes
         self.subprotocol = subprotocol
-        self.max_message_bytes = server.config.max_message_bytes
-        self._server = server
+        self._hall = hall
+        self._log = log
+        self._context = context
         self._first = first
         self._subscriptions: dict[str, _Subscription] = {}
         self._by_group: dict[Group, list[_Subscription]] = {}
@@ -107,15 +113,37 @@ class StreamSocket(WebSocket):
         self._room_bytes = WAITING_BYTES  # of what waits; a snapshot makes room for itself
         self._snapshots = 0  # being read
         self._joining: deque[asyncio.Future[None]] = deque()  # whose snapshots come later
-        self._paused = False
         self._gone = False
 
-    def opened(self) -> None:
+    def opened(self, connection: Connection[Outbox]) -> None:
+        self.connection = connection
+        self.outbox = connection.outbox
         # else the system would keep megabytes for each client that does not read
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        self.receive = self.receive_binary = self._received
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if self._first is not None:
             self._take(_Join(self._first))
+
+    def text(self, message: bytes) -> None:
+        """A join or a leave, as a text or in binary."""
+        if not message.strip():
+            return
+        try:
+            frame = _decoder.decode(message)
+        except BAD_JSON as error:
+            self._log.warning("Frame of stream client %s ignored: %s", self.connection.ip_address, error)
+            return
+        if sum(map(len, self._turns.values())) >= FRAMES_WAITING:
+            self._end(CloseCode.POLICY_VIOLATION, "too many frames wait")
+            return
+        self._take(frame)
+
+    binary = text
+
+    def resumed(self) -> None:
+        self._waiting = 0
+        if self.outbox.waiting_bytes <= WAITING_BYTES:
+            self._room_bytes = WAITING_BYTES
+        self._next_snapshot()
 
     def ended(self) -> None:
         if self._gone:
@@ -125,9 +153,9 @@ class StreamSocket(WebSocket):
         for task in self._tasks:
             task.cancel()  # a provider or handler may never answer
         for call in self.remaining():
-            self._server.gate.left(call)
+            self._hall.gate.left(call)
         for group in self._by_group:
-            self._server.hub.remove(group, self)
+            self._hall.hub.remove(group, self)
         self._by_group.clear()
         self._subscriptions.clear()
 
@@ -145,27 +173,11 @@ class StreamSocket(WebSocket):
 
     def restart(self) -> None:
         """The client is to come back."""
-        self.close(CloseCode.SERVICE_RESTART, "events may be missing")
+        self._end(CloseCode.SERVICE_RESTART, "events may be missing")
+
+    def _end(self, code: CloseCode, reason: str) -> None:
+        self.connection.close(code, reason)
         self.ended()
-
-    def given_up(self) -> None:
-        self.close(CloseCode.INTERNAL_ERROR, "silent")
-
-    def pause_writing(self) -> None:
-        self._paused = True
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self._waiting = 0
-        super().resume_writing()
-        if self.outbox.waiting_bytes <= WAITING_BYTES:
-            self._room_bytes = WAITING_BYTES
-        self._next_snapshot()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        super().on_ws_disconnected(transport)
-        self._paused = False
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -188,40 +200,25 @@ class StreamSocket(WebSocket):
                 held_for.held.append(_Held(event, frames))
 
     def _send(self, frames: Frames) -> None:
-        if self._paused:
+        if self.outbox.paused:
             self._waiting += 1
-            if self._waiting > self._server.channel_size:
-                self._too_slow(f"more than {self._server.channel_size} messages wait for it")
+            if self._waiting > self._hall.channel_size:
+                self._too_slow(f"more than {self._hall.channel_size} messages wait for it")
                 return
             if self.outbox.waiting_bytes > self._room_bytes:
                 self._too_slow(f"more than {WAITING_BYTES // MIB} MiB wait for it")
                 return
         for frame in frames:
-            self.outbox.send_frame(frame)  # type: ignore[arg-type]  # a view is as good
+            self.outbox.send_frame(frame)
 
     def _too_slow(self, why: str) -> None:
         """Never drop silently: the client comes back and gets everything anew."""
         if not self._gone:
-            self.connections.log.warning("Stream client %s closed: %s", self.ip_address, why)
+            self._log.warning("Stream client %s closed: %s", self.connection.ip_address, why)
             self.outbox.clear()
-            self.close(CloseCode.TRY_AGAIN_LATER, "slow client")
-            self.ended()
+            self._end(CloseCode.TRY_AGAIN_LATER, "slow client")
 
     # -- joins and leaves -----------------------------------------------------------------------------------------
-
-    def _received(self, message: bytes) -> None:
-        if not message.strip():
-            return
-        try:
-            frame = _decoder.decode(message)
-        except BAD_JSON as error:
-            self.connections.log.warning("Frame of stream client %s ignored: %s", self.ip_address, error)
-            return
-        if sum(map(len, self._turns.values())) >= FRAMES_WAITING:
-            self.close(CloseCode.POLICY_VIOLATION, "too many frames wait")
-            self.ended()
-            return
-        self._take(frame)
 
     def _take(self, frame: Frame) -> None:
         """At once, or after what was said of the same subscription before."""
@@ -233,7 +230,7 @@ class StreamSocket(WebSocket):
             self._leave(frame.data)
         else:
             self._turns[subscription_id] = deque((frame,))
-            task = self._server.spawn(self._take_turns(subscription_id))
+            task = self._hall.spawn(self._take_turns(subscription_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -249,11 +246,11 @@ class StreamSocket(WebSocket):
         self._turns.pop(subscription_id, None)
 
     async def _join(self, data: JoinData) -> None:
-        server = self._server
+        hall = self._hall
         group: Group = (data.stream_name, data.group_id)
-        if server.gate.joins.of(data.stream_name) and not await server.gate.may_join(self._call(data)):
+        if hall.gate.joins.of(data.stream_name) and not await hall.gate.may_join(self._call(data)):
             if not self._gone:
-                self._send(text_frames(envelope(server.timestamps.next(group), group, data.id, UNAUTHORIZED)))
+                self._send(text_frames(envelope(hall.timestamps.next(group), group, data.id, UNAUTHORIZED)))
             return
         await self._turn_for_snapshot()
         try:
@@ -265,7 +262,7 @@ class StreamSocket(WebSocket):
 
     async def _turn_for_snapshot(self) -> None:
         if self._joining or not self._takes_snapshots:
-            turn: asyncio.Future[None] = self.connections.loop.create_future()
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._joining.append(turn)
             await turn
         self._snapshots += 1
@@ -280,29 +277,28 @@ class StreamSocket(WebSocket):
 
     @property
     def _takes_snapshots(self) -> bool:
-        return self._snapshots < SNAPSHOTS and not self._paused
+        return self._snapshots < SNAPSHOTS and not self.outbox.paused
 
     async def _subscribe(self, data: JoinData, group: Group) -> None:
-        server = self._server
+        hall = self._hall
         if self._gone:
             return
         if len(self._subscriptions) >= SUBSCRIPTIONS:
-            self.close(CloseCode.POLICY_VIOLATION, "too many subscriptions")
-            self.ended()
+            self._end(CloseCode.POLICY_VIOLATION, "too many subscriptions")
             return
         self._forget(data.subscription_id)
-        exact = server.source.reads_in_order(group) and server.stores_in_order
+        exact = hall.source.reads_in_order(group) and hall.stores_in_order
         subscription = self._subscriptions[data.subscription_id] = _Subscription(data, exact)
         self._by_group.setdefault(group, []).append(subscription)
-        server.hub.add(group, self)
-        begun = None if exact else server.timestamps.next(group)
-        synced: asyncio.Future[None] = self.connections.loop.create_future()
+        hall.hub.add(group, self)
+        begun = None if exact else hall.timestamps.next(group)
+        synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def read(result: bytes | None, error: InvocationError | None) -> None:
             if error is not None:
                 logger.error("Snapshot of stream %s, group %s failed: %s", *group, error)
             elif subscription.held is not None and not self._gone:
-                timestamp = server.timestamps.next(group) if begun is None else begun
+                timestamp = hall.timestamps.next(group) if begun is None else begun
                 sync = envelope(timestamp, group, data.id, change(b"sync", result or b"null"))
                 self._room_bytes = max(self._room_bytes, self.outbox.waiting_bytes + len(sync) + WAITING_BYTES)
                 self._send(text_frames(sync))
@@ -311,9 +307,9 @@ class StreamSocket(WebSocket):
                 synced.set_result(None)
 
         if data.id is None:
-            server.source.list(group, read, in_order=True)
+            hall.source.list(group, read, in_order=True)
         else:
-            server.source.get(group, data.id, read)
+            hall.source.get(group, data.id, read)
         await synced
 
     def _go_live(self, subscription: _Subscription) -> None:
@@ -323,7 +319,7 @@ class StreamSocket(WebSocket):
                 self._send(each.frames)
 
     def _leave(self, data: JoinData) -> None:
-        self._server.gate.left(self._call(data))
+        self._hall.gate.left(self._call(data))
         self._forget(data.subscription_id)
 
     def _forget(self, subscription_id: str) -> None:
@@ -335,7 +331,7 @@ class StreamSocket(WebSocket):
         of_group.remove(subscription)
         if not of_group:
             del self._by_group[subscription.group]
-            self._server.hub.remove(subscription.group, self)
+            self._hall.hub.remove(subscription.group, self)
         held, subscription.held = subscription.held, None
         for each in held or ():
             self.offer(*each)
@@ -346,5 +342,5 @@ class StreamSocket(WebSocket):
             stream_name=data.stream_name,
             group_id=data.group_id,
             id=data.id,
-            context=msgspec.Raw(self.context),
+            context=msgspec.Raw(self._context),
         )

@@ -1,0 +1,94 @@
+"""A connection on `/`: the link of one session (01 §3)."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from iii.engine.connection_limits import ConnectionLimits
+from iii.engine.departures import Ending
+from iii.engine.engine import Engine
+from iii.engine.session import Session
+from iii.net.connection import Connection, Handler
+from iii.net.keepalive import Connections
+from iii.net.outbox import Outbox
+from iii.protocol.backlog import Backlog
+from iii.server.large_messages import LargeMessages
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerEndpoint(Handler[Outbox]):
+    """Of frames it is only the way: the session takes messages, the outbox sends them, without a call in between."""
+
+    __slots__ = (
+        "_connections", "_engine", "_large", "_limits", "binary", "connection", "ip_address", "pause_reading", "resume_reading",
+        "send", "send_parts", "session", "slow_down", "text",
+    )  # fmt: skip
+
+    connection: Connection[Outbox]
+    session: Session
+    text: Callable[[bytes], None]
+    binary: Callable[[bytes], None]
+    send: Callable[..., Backlog | None]
+    send_parts: Callable[..., Backlog | None]
+    pause_reading: Callable[[], None]
+    resume_reading: Callable[[], None]
+    slow_down: Callable[[float], None]
+
+    def __init__(
+        self, engine: Engine, connections: Connections, large: LargeMessages, limits: ConnectionLimits | None = None
+    ) -> None:
+        self._engine = engine
+        self._connections = connections
+        self._large = large
+        self._limits = limits
+        self.ip_address: str | None = None
+
+    @property
+    def may_be_silent(self) -> bool:
+        """A handler that computes blocks its worker's event loop, which then cannot pong (L7)."""
+        return bool(self.session.handling)
+
+    def opened(self, connection: Connection[Outbox]) -> None:
+        self.connection = connection
+        self.ip_address = connection.ip_address
+        self.send, self.send_parts = connection.outbox.send, connection.outbox.send_parts
+        inbox = connection.inbox
+        self.pause_reading, self.resume_reading, self.slow_down = inbox.pause, inbox.resume, inbox.slow_down
+        self.session = self._engine.connect(self, self._limits)
+        self.text, self.binary = self.session.receive, self.session.receive_binary
+
+    def ended(self) -> None:
+        self.session.close(Ending.LEFT if self.connection.closing or self._connections.ending else Ending.LOST)
+
+    def gone(self) -> None:
+        del self.session, self.text, self.binary  # they lead back here: all are freed without the collector
+
+    # -- the session's link ---------------------------------------------------------------------------------------
+
+    def pace(self, size: int) -> float:
+        return self.connection.outbox.pace(size, asyncio.get_running_loop().time())
+
+    def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+        self.connection.hold()
+        self._large.read(data, partial(self._read, done))
+
+    def _read(self, done: Callable[[object], None], result: object) -> None:
+        try:
+            done(result)
+        except Exception:  # as for a message that came in one piece
+            logger.exception("Message of %s failed inside the engine", self.ip_address)
+        self.connection.release()
+
+    def ping(self) -> float:
+        return self.connection.ping()
+
+    def heard_since(self, moment: float) -> bool:
+        return self.connection.heard_since(moment)
+
+    def close(self, code: int, reason: str = "") -> None:
+        self.connection.close(code, reason)
+
+    def abort(self) -> None:
+        self.connection.abort()
