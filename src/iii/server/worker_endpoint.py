@@ -81,6 +81,9 @@ class WorkerEndpoint(Handler[Outbox]):
             logger.exception("Message of %s failed inside the engine", self.ip_address)
         self.connection.release()
 
+    def let_others_in(self) -> None:
+        self.connection.let_others_in(self._connections.turnstile.wait)
+
     def ping(self) -> float:
         return self.connection.ping()
 
