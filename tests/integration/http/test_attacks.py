@@ -128,7 +128,7 @@ async def test_http_M7_heads_that_mean_something_else_to_somebody_else(site: Sit
 
 
 async def test_http_M7_a_json_body_that_says_it_is_too_large_is_refused_before_it_is_sent(site: Site) -> None:
-    """A client that waits for `100 Continue` need not send it at all."""
+    """03 §A5.1: a client that waits for `100 Continue` need not send it at all."""
     await site.route("POST /a", hello)
     head = b"POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     async with await site.raw(head % (JSON_BODY_BYTES + 1)) as client:

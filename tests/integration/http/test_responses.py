@@ -54,7 +54,7 @@ async def test_03_check_24_json_without_content_type(site: Site, result: Any, te
         assert (await client.reader.readexactly(len(text.encode()))).decode() == text
 
 
-async def test_03_check_27_204_has_no_body_and_no_length(site: Site) -> None:
+async def test_03_check_27_no_content_has_no_body_and_no_length(site: Site) -> None:
     described = {"content-type": "text/plain", "X-Kept": "1"}
     await site.route("GET /a", returning({"status_code": 204, "headers": described, "body": {"a": 1}}))
     async with await site.raw(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n") as client:

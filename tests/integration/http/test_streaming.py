@@ -210,7 +210,7 @@ async def test_a_writer_that_dies_before_its_first_byte_leaves_the_answer_to_the
 
 
 async def test_a_streamed_upload_answered_while_it_is_read(site: Site) -> None:
-    """The request channel stays until the response has ended."""
+    """The request channel stays until the response has ended (03 §A6)."""
 
     async def handler(request: Any) -> None:
         async with (

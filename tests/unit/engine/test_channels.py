@@ -160,7 +160,7 @@ def test_07_check_6_it_is_full_when_capacity_and_read_ahead_are_used_up(channel:
     assert writer.told == []
 
 
-def test_07_s10_bytes_are_bounded_whatever_the_capacity(channels: Channels) -> None:
+def test_07_s2_5_bytes_are_bounded_whatever_the_capacity(channels: Channels) -> None:
     channel, writer = channels.create(5000), End()
     channel.claim_writer(writer)
     for _ in range(CHANNEL_BUFFER_MAX // 2):

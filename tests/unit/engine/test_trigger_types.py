@@ -264,6 +264,7 @@ def test_a_module_that_is_removed_leaves_its_bindings_parked(engine: MemoryEngin
 def test_C18_a_function_called_over_http_is_dropped_and_the_log_is_not_filled(
     engine: MemoryEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """03 check 63."""
     worker = engine.connect()
     worker.forget()
 

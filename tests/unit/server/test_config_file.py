@@ -136,6 +136,7 @@ def test_07_s8_1_accepted_and_ignored_telemetry_settings(load: Load) -> None:
 
 
 def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
+    """C6."""
     with pytest.raises(StartFailure) as failure:
         load("workers: [{name: iii-cron}, {name: cron}, {name: queue}, {name: iii-queue}]")
     lines = str(failure.value).splitlines()

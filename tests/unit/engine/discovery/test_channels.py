@@ -12,6 +12,7 @@ CREATE = "engine::channels::create"
 
 @pytest.mark.parametrize("data", [{}, {"buffer_size": None}, {"buffer_size": 0}, {"buffer_size": 2048, "x": 1}])
 def test_02_check_44_both_ends_share_id_and_key(engine: MemoryEngine, data: dict[str, Any]) -> None:
+    """07 checks 1, 2."""
     ends = engine.connect().result_of(CREATE, data)
 
     assert list(ends) == ["writer", "reader"]
@@ -24,6 +25,7 @@ def test_02_check_44_both_ends_share_id_and_key(engine: MemoryEngine, data: dict
 
 @pytest.mark.parametrize("size", [-1, 4.0, 1.5, "64", True])
 def test_02_check_44_a_size_that_is_none_is_refused(engine: MemoryEngine, size: Any) -> None:
+    """07 check 2."""
     error = engine.connect().call(CREATE, {"buffer_size": size})["error"]
 
     assert error["code"] == "deserialization_error"
