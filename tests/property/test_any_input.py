@@ -15,7 +15,7 @@ from iii.modules.pubsub.module import PubSub
 from iii.modules.state.module import State
 from iii.modules.stream.module import Streams
 from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
-from tests.memory_engine import FakeClock
+from iii.testing import FakeClock
 
 MEMBERS = (
     "scope", "key", "value", "data", "ops", "path", "type", "by", "stream_name", "group_id", "item_id", "id", "cursor",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from iii.engine.channels import ALL_WAITING_BYTES, READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Item
 from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
-from tests.memory_engine import FakeClock
+from iii.testing import FakeClock
 
 CAPACITIES = st.sampled_from([0, 1, 2, 3, 5, 5000])
 SIZES = st.sampled_from([0, 1, 65_536, READ_AHEAD_BYTES // 3, READ_AHEAD_BYTES])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from iii.engine import session
 from iii.engine.engine_functions import EngineFunctions
 from iii.protocol import large_message
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 CALL = "0b1f3c4d-0b1f-4c4d-8b1f-0b1f3c4d0b1f"
 MEMBERS: dict[str, dict[str, str]] = {

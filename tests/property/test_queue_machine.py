@@ -19,7 +19,7 @@ from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.module import Queue
 from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import JobStore
-from tests.memory_engine import FakeClock, MemoryEngine
+from iii.testing import FakeClock, MemoryEngine
 from tests.property.late_database import LateDatabase
 
 QUEUES: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.memory_engine import MemoryWorker
+from iii.testing import MemoryWorker
 from tests.property.late_database import LateDatabase
 from tests.unit.modules.queue.conftest import House
 

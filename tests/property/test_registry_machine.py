@@ -22,7 +22,7 @@ from iii.engine.announcement import Phase
 from iii.engine.bindings import Binding
 from iii.engine.engine_functions import EngineFunctions
 from iii.protocol.limits import IDLE_RELEASE_S, NAMESPACE_GRACE_MS
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 FUNCTION_IDS = ("svc::a", "engine::custom")
 TYPE_IDS = ("mail", "chat")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.module import Observability
 from iii.protocol.codec import Undecodable, encode_message, worker_message_decoder
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 CALL = "0b1f3c4d-0b1f-4c4d-8b1f-0b1f3c4d0b1f"
 MESSAGES: list[dict[str, Any]] = [

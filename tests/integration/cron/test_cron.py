@@ -23,9 +23,9 @@ from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
 from iii.storage.redis_connection import connected
+from iii.testing import FakeClock
 from tests.integration.server.conftest import until
 from tests.integration.storage.redis_server import RedisServer
-from tests.memory_engine import FakeClock
 
 DAY_MS = 24 * 3600 * 1000
 

@@ -21,9 +21,9 @@ from iii.modules.http_functions.module import KEPT_CONNECTIONS, HttpFunctions
 from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
+from iii.testing import FakeClock
 from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
-from tests.memory_engine import FakeClock
 from tests.processes import free_port
 
 OPEN = SecurityConfig(block_private_ips=False, require_https=False)

@@ -20,7 +20,7 @@ from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
 from iii.modules.queue.schema import MIGRATIONS
 from iii.protocol.start_failure import StartFailure
-from tests.memory_engine import MemoryEngine
+from iii.testing import MemoryEngine
 
 JOBS = 120
 MANY = 600

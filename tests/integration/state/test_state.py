@@ -191,7 +191,7 @@ async def test_05_s1_7_pages_have_limits_and_cursors_are_used_once(house: House)
 
 
 def test_05_s1_7_snapshots_have_a_bound_and_expire(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.memory_engine import FakeClock
+    from iii.testing import FakeClock
 
     clock = FakeClock()
     kept = pages.Pages(clock)

@@ -13,7 +13,7 @@ from iii.engine.module import Module
 from iii.engine.trigger_types import TriggerType
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
-from tests.memory_engine import MemoryEngine
+from iii.testing import MemoryEngine
 
 SENSOR = "sensor"
 ALARM = "engine::alarm"  # an id that is the engine's

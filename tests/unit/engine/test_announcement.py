@@ -8,7 +8,7 @@ import pytest
 from iii.engine.engine import EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.protocol.limits import IDLE_RELEASE_S, NAME_CODE_POINTS
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 
 def code_of(caller: MemoryWorker, function_id: str, **members: Any) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from iii.engine.ask import ask
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
-from tests.memory_engine import MemoryEngine
+from iii.testing import MemoryEngine
 
 
 async def test_the_result_is_json(engine: MemoryEngine) -> None:

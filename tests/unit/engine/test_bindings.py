@@ -15,7 +15,7 @@ from iii.protocol.errors import (
     UnregisterFailed,
 )
 from iii.protocol.limits import PROVIDER_ACK_S
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import KEY, SENSOR, Sensors
 
 BAD_CONFIG = {"code": "invalid_config", "message": "api_path is required"}

@@ -17,7 +17,7 @@ from iii.engine.module import Module
 from iii.protocol.errors import InvalidArguments, InvocationError
 from iii.protocol.limits import BUILTIN_REQUEST_BYTES, BUILTIN_VALUE_BYTES
 from iii.server.catalogue import CATALOGUE
-from tests.memory_engine import MemoryEngine, MemoryWorker
+from iii.testing import MemoryEngine, MemoryWorker
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 

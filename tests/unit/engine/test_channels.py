@@ -10,7 +10,7 @@ import pytest
 
 from iii.engine.channels import ALL_WAITING_BYTES, READ_AHEAD_BYTES, SWEEP_S, Channel, Channels, Direction, Item
 from iii.protocol.limits import CHANNEL_BUFFER_MAX, CHANNEL_TTL_S
-from tests.memory_engine import FakeClock
+from iii.testing import FakeClock
 
 
 class End:

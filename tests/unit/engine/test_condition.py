@@ -9,7 +9,7 @@ from iii.engine.invocation import Trace
 from iii.protocol.errors import InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import reply_of
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -1,14 +1,14 @@
 """What one connection makes the engine keep is bounded in bytes (P6; core 10b, 10c)."""
 
 from iii.engine.connection_limits import ConnectionLimits
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryLink, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryLink, MemoryWorker
 
 LIMITS = ConnectionLimits(registration_bytes=2_000, registrations_bytes=5_000, waiting_bytes=3_000)
 
 
 def connect(engine: MemoryEngine) -> MemoryWorker:
     link = MemoryLink()
-    worker = MemoryWorker(engine, link, engine.core.connect(link, LIMITS))
+    worker = MemoryWorker(engine.clock, link, engine.core.connect(link, LIMITS))
     worker.announce(name="limited", version="0.25.0", runtime="python")
     return worker
 

@@ -4,7 +4,7 @@ import pytest
 
 from iii.engine.dialect import Dialect, choose_dialect
 from iii.protocol.limits import MIB
-from tests.memory_engine import FakeClock, MemoryEngine
+from iii.testing import FakeClock, MemoryEngine
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from iii.engine.bindings import Binding
 from iii.engine.condition import condition_of
 from iii.engine.firing import OrderedFiring, fire
 from iii.protocol.limits import CONDITION_TIMEOUT_S
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import SENSOR, Sensors
 
 MEASUREMENT = {"celsius": 21}

@@ -7,7 +7,7 @@ import pytest
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.protocol.errors import InvocationError
-from tests.memory_engine import MemoryEngine
+from iii.testing import MemoryEngine
 
 INVOCATION = {"url": "https://example.com", "method": None, "headers": None}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB
-from tests.memory_engine import MemoryEngine, MemoryWorker
+from iii.testing import MemoryEngine, MemoryWorker
 
 LARGE = "x" * (LARGE_MESSAGE_BYTES + MIB)
 FEATURES = ["large-messages.v1"]

@@ -8,7 +8,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
 from iii.engine.module import Module
-from tests.memory_engine import FakeClock, MemoryEngine
+from iii.testing import FakeClock, MemoryEngine
 
 
 class Nothing(Struct):

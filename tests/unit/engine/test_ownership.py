@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 
 def served_by(caller: MemoryWorker, function_id: str, workers: dict[str, MemoryWorker], **members: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.memory_engine import MemoryEngine, MemoryWorker
+from iii.testing import MemoryEngine, MemoryWorker
 
 
 def reattach(worker: MemoryWorker, previous: MemoryWorker, token: str | None = None) -> None:

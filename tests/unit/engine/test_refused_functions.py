@@ -1,7 +1,7 @@
 """Why nothing is found: reasons of refused registrations, for callers (newcomer M9)."""
 
 from iii.engine.functions import FunctionRegistry
-from tests.memory_engine import MemoryEngine
+from iii.testing import MemoryEngine
 
 
 def test_newcomer_M9_a_caller_learns_that_the_module_is_missing(engine: MemoryEngine) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from iii.protocol.limits import IDLE_RELEASE_S
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import ALARM, SENSOR, Sensors
 
 

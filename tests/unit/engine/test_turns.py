@@ -6,7 +6,7 @@ import pytest
 
 from iii.engine.trigger_types import TriggerType
 from iii.engine.turns import STEPS, Turns
-from tests.memory_engine import FakeClock, MemoryEngine
+from iii.testing import FakeClock, MemoryEngine
 
 MANY = 3 * STEPS
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.memory_engine import MemoryEngine, MemoryWorker
+from iii.testing import MemoryEngine, MemoryWorker
 
 CALL = "0b1f3c4d-0b1f-4c4d-8b1f-0b1f3c4d0b1f"
 DEEP = "[" * 600 + "]" * 600

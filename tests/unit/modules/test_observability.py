@@ -14,7 +14,7 @@ from iii.modules.observability.config import ObservabilityConfig, without_effect
 from iii.modules.observability.module import Observability
 from iii.modules.observability.worker_gauges import POINTS_PER_FRAME, BadTelemetry, read_gauges
 from iii.modules.telemetry.module import Telemetry, TelemetryConfig
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

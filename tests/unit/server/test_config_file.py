@@ -14,7 +14,7 @@ from iii.modules.queue.module import Queue
 from iii.protocol.start_failure import StartFailure
 from iii.server import catalogue, config_file
 from iii.server.config_file import ServerConfig
-from tests.memory_engine import FakeClock, MemoryEngine
+from iii.testing import FakeClock, MemoryEngine
 
 Load = Callable[..., ServerConfig]
 

@@ -2,7 +2,7 @@
 
 from iii.engine.engine import Engine
 from iii.server.catalogue import CATALOGUE, WORKER_MANAGER
-from tests.memory_engine import FakeClock
+from iii.testing import FakeClock
 
 TEXTS = {
     "iii-engine-functions": "Core engine introspection (engine::*) and platform authoring reference.",

@@ -7,7 +7,7 @@ import pytest
 from iii.engine.channels import SWEEP_S
 from iii.engine.engine_functions import EngineFunctions
 from iii.protocol.limits import CHANNEL_TTL_S
-from tests.memory_engine import FakeClock, MemoryEngine
+from iii.testing import FakeClock, MemoryEngine
 from tests.unit.engine.discovery.sample_module import SampleModule
 
 

@@ -9,7 +9,7 @@ import pytest
 from iii.engine.engine_functions import EngineFunctions
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import HELD_CALLS, RECEIVER_OLD_PYTHON_BYTES
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 FUNCTION_IDS = [
     "engine::channels::create", "engine::functions::info", "engine::functions::list", "engine::register_trigger",

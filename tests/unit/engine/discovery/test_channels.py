@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.memory_engine import MemoryEngine
+from iii.testing import MemoryEngine
 
 CREATE = "engine::channels::create"
 

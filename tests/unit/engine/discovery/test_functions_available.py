@@ -3,7 +3,7 @@
 from typing import Any
 
 from iii.protocol.limits import FUNCTIONS_LATEST_S, FUNCTIONS_QUIET_S, RECEIVER_OLD_PYTHON_BYTES
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 EVENT = "engine::functions-available"
 

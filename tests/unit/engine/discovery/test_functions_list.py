@@ -9,7 +9,7 @@ from iii.engine.engine import EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.protocol.limits import IDLE_RELEASE_S
 from iii.protocol.names import is_builtin_id
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 
 def rows(worker: MemoryWorker, /, **request: Any) -> list[dict[str, Any]]:

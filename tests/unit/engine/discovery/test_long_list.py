@@ -7,7 +7,7 @@ import pytest
 
 from iii.engine.discovery import function_rows, functions, functions_available
 from iii.engine.turns import STEPS, Turns
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 MANY = 3_000
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from iii.protocol.limits import PROVIDER_ACK_S
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 REGISTER = "engine::register_trigger"
 UNREGISTER = "engine::unregister_trigger"

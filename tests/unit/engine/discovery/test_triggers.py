@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.memory_engine import MemoryEngine, MemoryWorker
+from iii.testing import MemoryEngine, MemoryWorker
 
 
 def listed(worker: MemoryWorker, /, **request: Any) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from iii.protocol.limits import IDLE_RELEASE_S, METRICS_FRESH_S
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.discovery.sample_module import SampleModule
 
 WORKER_ROW = [

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.memory_engine import MemoryEngine, MemoryWorker
+from iii.testing import MemoryEngine, MemoryWorker
 
 EVENT = "engine::workers-available"
 

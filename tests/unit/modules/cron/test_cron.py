@@ -15,7 +15,7 @@ from iii.modules.cron.locks import KvLocks, Tick
 from iii.modules.cron.module import Cron
 from iii.protocol.cron_expression import Expression
 from iii.storage.adapter import AdapterConfig
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 
 class WallClock(FakeClock):

@@ -14,7 +14,7 @@ from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
 from iii.storage.memory_database import MemoryDatabase
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 
 def at_once(work: Coroutine[Any, Any, None]) -> None:

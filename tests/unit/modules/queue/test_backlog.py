@@ -9,7 +9,7 @@ import pytest
 from iii.modules.queue.head import _BUSY_GROUPS
 from iii.modules.queue.page_turns import PageTurns
 from iii.modules.queue.waiting import Waiting
-from tests.memory_engine import FakeClock
+from iii.testing import FakeClock
 from tests.unit.modules.queue.conftest import House, Log
 
 BACKLOG = 2_000

@@ -11,7 +11,7 @@ from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import Accepted, JobStore
 from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
-from tests.memory_engine import FakeClock
+from iii.testing import FakeClock
 from tests.unit.modules.queue.conftest import House, Log
 
 

@@ -13,7 +13,7 @@ from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
 from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
-from tests.memory_engine import MemoryWorker
+from iii.testing import MemoryWorker
 from tests.unit.modules.queue.conftest import House, Log
 
 BOOM = RuntimeError("it broke")

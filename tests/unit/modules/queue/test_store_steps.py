@@ -18,7 +18,7 @@ from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.store import JobStore, Place
 from iii.modules.queue.waiting import Waiting
 from iii.storage.memory_database import MemoryDatabase
-from tests.memory_engine import FakeClock
+from iii.testing import FakeClock
 from tests.sqlite_steps import scans, steps
 
 ROWS = """
