@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.memory_engine import FakeClock, MemoryEngine, MemoryWorker
 
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.pubsub.module import PubSub
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
