@@ -5,13 +5,12 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from iii.engine.enqueue_request import EnqueueRequest
-from iii.modules.queue.job import MAX_DELAY_MS, NewJob, group_of, member
+from iii.modules.queue.job import LONGEST_DELAY_MS, NewJob, group_of, member
 from iii.modules.queue.options import NamedQueue
 from iii.protocol.errors import EnqueueFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import valid_traceparent
 
-_DELAY_LIMIT_MS = 366 * MAX_DELAY_MS
 _DEDUPLICATION_CHARACTERS = 256
 _NO_OPTIONS = (UNSET, UNSET, UNSET)
 
@@ -61,8 +60,8 @@ def _group(queue: NamedQueue, data: bytes) -> str:
 def _add_options(queue: NamedQueue, request: EnqueueRequest, job: NewJob) -> None:
     config, name = queue.config, queue.name
     job.delay_ms = config.delay_ms if request.delay_ms is None or request.delay_ms is UNSET else request.delay_ms
-    if not 0 <= job.delay_ms <= _DELAY_LIMIT_MS:
-        raise EnqueueFailed(f"Queue '{name}': delay_ms must be between 0 and {_DELAY_LIMIT_MS}, got {job.delay_ms}")
+    if not 0 <= job.delay_ms <= LONGEST_DELAY_MS:
+        raise EnqueueFailed(f"Queue '{name}': delay_ms must be between 0 and {LONGEST_DELAY_MS}, got {job.delay_ms}")
     if config.fifo and job.delay_ms:
         raise EnqueueFailed(f"FIFO queue '{name}' keeps the order of its jobs: it takes no delay_ms")
     job.priority = _priority(queue, request, job.data)

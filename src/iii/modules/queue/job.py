@@ -13,6 +13,7 @@ from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 MAX_DELAY_MS = 24 * 3600 * 1000  # of a retry (04 §5.1)
+LONGEST_DELAY_MS = 366 * MAX_DELAY_MS  # that a job may be given
 _CODE_CHARACTERS = 100  # of failures
 _MESSAGE_CHARACTERS = 4000
 _STACKTRACE_CHARACTERS = 16_000

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from iii.modules.queue.job import MAX_DELAY_MS, DeadLetter, Failure, Job, NewJob, shortened
+from iii.modules.queue.job import LONGEST_DELAY_MS, MAX_DELAY_MS, DeadLetter, Failure, Job, NewJob, shortened
 from iii.modules.queue.letters import BEGINNING_BYTES, Page
 from iii.modules.queue.steady import SteadyTime
 from iii.modules.queue.waiting import INLINE_BYTES, JOB, Key, Waiting
@@ -61,9 +61,10 @@ _OLDEST: Final = "SELECT seq, created_at FROM jobs WHERE queue = ? AND ready_at 
 _BEGUN: Final = "CASE attempts WHEN 0 THEN created_at ELSE ifnull(json_extract(history, '$[#-1].at'), created_at) END"
 _LATEST: Final = f"""
     SELECT ready_at > ? OR {_BEGUN} > ? FROM jobs WHERE queue = ? AND ready_at IS NOT NULL ORDER BY ready_at DESC LIMIT 1"""
+_LONGEST: Final = f"CASE attempts WHEN 0 THEN {LONGEST_DELAY_MS} ELSE {MAX_DELAY_MS} END"
 _BOUND: Final = f"""
-    UPDATE jobs SET ready_at = ? + min(max(ready_at - {_BEGUN}, 0), ?)
-    WHERE queue = ? AND ready_at > ? AND ({_BEGUN} > ? OR ready_at > ?)"""
+    UPDATE jobs SET ready_at = ? + min(max(ready_at - {_BEGUN}, 0), {_LONGEST})
+    WHERE queue = ? AND ready_at > ? AND ({_BEGUN} > ? OR ready_at > ? + {_LONGEST})"""
 _WAITING: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NULL"
 _DELAYED: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
 _DEAD_OF: Final = "SELECT place FROM dead WHERE queue = ? ORDER BY place DESC LIMIT ?"
@@ -183,7 +184,7 @@ class JobStore:
                     continue
                 return  # what is damaged is passed over when it is due (P16)
             if row is not None and row[0]:
-                values = (now_ms, MAX_DELAY_MS, place.id, now_ms, now_ms, latest)
+                values = (now_ms, place.id, now_ms, now_ms, now_ms)
                 self.database.write(partial(_execute, _BOUND, values), _ignored, slow=True)
             return
 

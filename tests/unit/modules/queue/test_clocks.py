@@ -81,6 +81,19 @@ async def test_P15_a_clock_set_back_while_the_engine_was_down_costs_one_pause_at
     assert log.seen == [{"g": 1}]
 
 
+async def test_P15_a_long_delay_is_as_long_after_a_restart() -> None:
+    house = await started()
+    Log(house, "f").worker.drop()
+    house.enqueue("f", 1, "q", delay_ms=72 * HOUR * 1000)
+    house.clock.advance(HOUR)
+    await house.crash()
+    log = Log(house, "f")
+    house.clock.advance(71 * HOUR - 1)
+    assert log.seen == []
+    house.clock.advance(2)
+    assert log.seen == [1]
+
+
 async def test_P15_no_pause_is_longer_than_the_longest() -> None:
     house = await started()
     Log(house, "f").worker.drop()
