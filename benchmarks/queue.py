@@ -27,10 +27,10 @@ from benchmarks.bars import Bar, show
 from benchmarks.clients import cache_folder, python_with
 from benchmarks.load import Task
 from benchmarks.processes import Server, Talker, engine, free_port
-from iii.modules.queue.job import NewJob
-from iii.modules.queue.schema import MIGRATIONS
-from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.store import Accepted, JobStore
+from iii.modules.queue.jobs.job import NewJob
+from iii.modules.queue.jobs.schema import MIGRATIONS
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.store import Accepted, JobStore
 from iii.server.clock import LoopClock
 from iii.storage.database import Database
 from iii.storage.items import StoreError
@@ -185,7 +185,7 @@ async def fill(folder: Path, jobs: int) -> None:
         SteadyTime(LoopClock(asyncio.get_running_loop())),
     )
     await store.open()
-    place = store.place("queue", "bench")
+    place = store.places.of("queue", "bench")
     data = b'"%s"' % (b"x" * 98)
     loop = asyncio.get_running_loop()
     now_ms = int(time.time() * 1000)

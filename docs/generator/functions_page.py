@@ -42,7 +42,7 @@ def functions_page() -> str:
 
 
 def _declared_functions(module: Any) -> Iterator[tuple[Declaration, Any]]:
-    for part in (module, *module.parts, *module.own_parts):
+    for part in (module, *module.parts):
         for attribute in dir(part):
             method = getattr(part, attribute)
             declaration = getattr(method, "__builtin__", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.storage.memory_database import MemoryDatabase
 from iii.storage.transactions import Done, Work
 

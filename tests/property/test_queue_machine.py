@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from iii.engine.engine_functions import EngineFunctions
-from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
+from iii.modules.queue.embedded.adapter import BuiltinAdapter
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.module import Queue
-from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.store import JobStore
 from iii.testing import FakeClock, MemoryEngine
 from tests.property.late_database import LateDatabase
 
@@ -34,8 +34,8 @@ LIMITS = {"standard": 2, "fifo": 1, "groups": 2}
 ATTEMPTS = 2
 FUNCTIONS = "fgh"
 SMALL = {
-    "head._WINDOW": 3, "head._PAGE": 3, "head._PARKED": 2, "head._MISSING_TARGETS": 2, "page_turns._PAGES": 2,
-    "waiting._SKIPPED_AT_ONCE": 2, "waiting._LOOKED_AT_ONCE": 2,
+    "consume.head._WINDOW": 3, "consume.head._PAGE": 3, "consume.head._PARKED": 2, "consume.head._MISSING_TARGETS": 2, "consume.page_turns._PAGES": 2,
+    "jobs.waiting._SKIPPED_AT_ONCE": 2, "jobs.waiting._LOOKED_AT_ONCE": 2,
 }  # so that every edge is met  # fmt: skip
 LARGE = "x" * 20_000  # read when it is delivered
 

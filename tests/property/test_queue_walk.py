@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from iii.modules.queue.consume.consumer import State
 from iii.testing import MemoryWorker
 from tests.property.late_database import LateDatabase
 from tests.unit.modules.queue.conftest import House
@@ -43,10 +44,10 @@ class Walk:
         choice = self.chance.choice
         window, page = choice([(1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 2)])
         for name, size in {
-            "head._WINDOW": window, "head._PAGE": page, "page_turns._PAGES": choice([1, 2, 4]),
-            "head._MISSING_TARGETS": choice([1, 2, 100]), "delays._DUE_AT_ONCE": choice([1, 2, 256]),
-            "store._REDRIVEN_AT_ONCE": choice([1, 2, 500]), "head._PARKED": choice([1, 2, 100]),
-            "waiting._SKIPPED_AT_ONCE": choice([1, 2, 5, 100]), "waiting._LOOKED_AT_ONCE": choice([1, 2, 5]),
+            "consume.head._WINDOW": window, "consume.head._PAGE": page, "consume.page_turns._PAGES": choice([1, 2, 4]),
+            "consume.head._MISSING_TARGETS": choice([1, 2, 100]), "consume.delays._DUE_AT_ONCE": choice([1, 2, 256]),
+            "jobs.letters._REDRIVEN_AT_ONCE": choice([1, 2, 500]), "consume.head._PARKED": choice([1, 2, 100]),
+            "jobs.waiting._SKIPPED_AT_ONCE": choice([1, 2, 5, 100]), "jobs.waiting._LOOKED_AT_ONCE": choice([1, 2, 5]),
         }.items():  # fmt: skip
             patch.setattr(f"iii.modules.queue.{name}", size)
         self.permits = choice([1, 2, 5])
@@ -115,7 +116,7 @@ class Walk:
         elif draw < 0.92 and "crashes" in self.kind:
             await self.crash()
         elif draw < 0.94:
-            self.house.adapter._queues["q"].begin_anew()
+            self.house.adapter.consumer("q").read_again()
 
     def enqueue(self) -> None:
         chance = self.chance
@@ -163,7 +164,7 @@ class Walk:
         self.house.clock._queue.clear()
         database, self.database = self.database, LateDatabase(late=False)
         database.closed = True
-        self.house._open()
+        self.house.open()
         self.house.adapter.store.database = self.database
         await self.database.open()
         database.reader.backup(self.database.reader)
@@ -191,8 +192,8 @@ class Walk:
 
     def nothing_waits_in_vain(self) -> None:
         """As long as there are permits, whatever can run runs."""
-        consumer = self.house.adapter._queues["q"]
-        if len(self.running) >= self.permits or consumer._changing:
+        consumer = self.house.adapter.consumer("q")
+        if len(self.running) >= self.permits or consumer.state is State.REOPENING:
             return
         for number in self.numbers("SELECT data FROM jobs WHERE ready_at IS NULL"):
             job = self.jobs[number]
@@ -216,9 +217,8 @@ class Walk:
         self.settle()
         assert [number for number, job in enumerate(self.jobs) if job.left] == []
         assert self.numbers("SELECT data FROM jobs") == []
-        head = self.house.adapter._queues["q"]._head
-        assert not head._out
-        assert not head._busy
+        head = self.house.adapter.consumer("q").head
+        assert (head.held, head.busy_groups) == (0, 0)
 
     def numbers(self, query: str) -> list[int]:
         return [json.loads(data)["number"] for (data,) in self.database.reader.execute(query)]

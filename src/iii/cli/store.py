@@ -133,7 +133,7 @@ def _salvage(files: StoreFolder, new: Path) -> int:
 
 def _references() -> tuple[Reference, ...]:
     """Of all kinds of stores."""
-    from iii.modules.queue import schema
+    from iii.modules.queue.jobs import schema
     from iii.storage import sqlite_items
 
     return (*sqlite_items.REFERENCES, *schema.REFERENCES)

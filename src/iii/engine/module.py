@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import Builtin, Declaration
@@ -26,8 +26,7 @@ class Module:
     name: ClassVar[str]  # canonical (00 §6)
     description: ClassVar[str]
     mandatory: ClassVar[bool] = False
-    parts: ClassVar[tuple[Callable[[Engine], object], ...]] = ()  # classes with more `@builtin` methods
-    own_parts: ClassVar[tuple[Callable[[Any], object], ...]] = ()  # such as are made with the module itself
+    parts: ClassVar[tuple[Callable[..., object], ...]] = ()  # classes with more `@builtin` methods
 
     worker_id = ""
     in_process = True
@@ -51,10 +50,13 @@ class Module:
     async def stop(self) -> None:
         """Let go of it again (L4)."""
 
+    def part(self, kind: Callable[..., object]) -> object:
+        """Make one of `parts`."""
+        return kind(self.engine)
+
     def functions(self) -> Iterator[Function]:
         """The declared builtins, of its parts too."""
-        parts = (*(kind(self.engine) for kind in self.parts), *(kind(self) for kind in self.own_parts))
-        for part in (self, *parts):
+        for part in (self, *map(self.part, self.parts)):
             for attribute in dir(type(part)):
                 declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
                 if isinstance(declaration, Declaration):

@@ -9,9 +9,12 @@ from typing import Any, Protocol, TypeAlias
 from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
 
-Work: TypeAlias = Callable[[sqlite3.Connection], Any]
+Connection: TypeAlias = sqlite3.Connection
+ReadError: TypeAlias = sqlite3.Error
+"""What `reader`, and a connection within a work, raise."""
+Work: TypeAlias = Callable[[Connection], Any]
 """What a write does. Run again, alone, if another one of its batch failed."""
-Together: TypeAlias = Callable[[sqlite3.Connection, list[Any]], list[Any]]
+Together: TypeAlias = Callable[[Connection, list[Any]], list[Any]]
 """What does many things of one kind with few statements: a result for each. As a write it may be asked again."""
 Done: TypeAlias = Callable[[Any, StoreError | None], None]
 
@@ -19,7 +22,7 @@ Done: TypeAlias = Callable[[Any, StoreError | None], None]
 class Transactions(Protocol):
     """One store."""
 
-    reader: sqlite3.Connection
+    reader: Connection
     """For what is quick, on the loop: sees everything whose write was told."""
 
     @property
@@ -28,7 +31,7 @@ class Transactions(Protocol):
     async def open(self) -> None:
         """Raises StartFailure."""
 
-    def refused(self, error: sqlite3.Error) -> StartFailure:
+    def refused(self, error: ReadError) -> StartFailure:
         """Why the engine cannot start with what is there."""
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.jobs.schema import MIGRATIONS
 from tests.integration.cli.conftest import Iii
 from tests.processes import free_port
 

@@ -17,8 +17,8 @@ import pytest
 
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.queue.config import QueueConfig
+from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.module import Queue
-from iii.modules.queue.schema import MIGRATIONS
 from iii.protocol.start_failure import StartFailure
 from iii.testing import MemoryEngine
 

@@ -15,10 +15,10 @@ import pytest_asyncio
 
 import iii
 from iii.engine.engine import Engine, EngineOptions
-from iii.modules.queue.adapters.amqp import Tap
-from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
+from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
+from iii.modules.queue.rabbitmq.broker import Tap
 from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from tests.integration.queue.conftest import Calls, Open, eventually, fails

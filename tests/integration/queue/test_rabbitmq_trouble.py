@@ -9,8 +9,8 @@ import aio_pika
 import pytest
 
 import iii
-from iii.modules.queue.adapters.amqp import Tap
-from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
+from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
+from iii.modules.queue.rabbitmq.broker import Tap
 from tests.integration.queue.conftest import Calls, House, Open, eventually, fails
 from tests.integration.queue.test_rabbitmq import Name, adapter, broker, close_channel
 from tests.integration.server.conftest import until

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.storage.database import Database
 
 JOBS = 20_000  # their index is larger than the cache that is set below, so that it is in the log before the commit
@@ -19,7 +19,7 @@ JOBS = 20_000  # their index is larger than the cache that is set below, so that
 DIES = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from iii.modules.queue.schema import MIGRATIONS
+from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.storage import database
 from iii.storage.folder import StoreFolder
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from iii.cli import main
-from iii.modules.queue import schema
-from iii.modules.queue.job import NewJob
-from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.store import JobStore
+from iii.modules.queue.jobs import schema
+from iii.modules.queue.jobs.job import NewJob
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.store import JobStore
 from iii.server.clock import LoopClock
 from iii.storage import salvage as module
 from iii.storage import sqlite_items
@@ -243,7 +243,7 @@ async def test_a_new_queue_never_gets_the_id_of_a_lost_one(jobs: Path, tmp_path:
     )
     await store.open()
     told: asyncio.Future[object] = loop.create_future()
-    place = store.place("queue", "fresh")
+    place = store.places.of("queue", "fresh")
     job = NewJob(id="new", data=b"1", created_at=1, function_id="f", max_attempts=3, backoff_ms=1000)
     store.insert(place, job, lambda result, error: told.set_result(error))
     assert await told is None

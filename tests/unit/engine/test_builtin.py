@@ -367,7 +367,7 @@ MODULES = [row.load() for row in CATALOGUE if row.provided]
 @pytest.mark.parametrize("module", [module for module in MODULES if issubclass(module, Module)])
 def test_F3_builtins_keep_large_values_as_they_were_sent(module: type[Module]) -> None:
     """What may have 8 MiB is Raw: nothing that a payload may be full of becomes objects on the loop."""
-    parts = (module, *module.parts, *module.own_parts)
+    parts = (module, *module.parts)
     methods = [getattr(part, name) for part in parts for name in dir(part)]
     for method in methods:
         if getattr(method, "__builtin__", None) is None:

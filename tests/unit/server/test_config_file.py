@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import QueueConfig
+from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.module import Queue
 from iii.protocol.start_failure import StartFailure
 from iii.server import catalogue, config_file

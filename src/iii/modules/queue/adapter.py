@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from iii.modules.queue.job import NewJob
-from iii.modules.queue.letters import Page
+from iii.modules.queue.jobs.job import NewJob
+from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.subscription import Subscription
+from iii.protocol.reply import Reply
+from iii.storage.items import StoreError
 
 
-class QueueFailure(Exception):
-    """The adapter could not do it, or cannot do such a thing; the text is for whoever asked."""
-
-
-class UnsupportedSettings(QueueFailure):
+class UnsupportedSettings(StoreError):
     """A queue cannot be like that with this adapter, however often it is tried."""
-
-
-class OnKept(Protocol):
-    def __call__(self, receipt: str | None, error: str | None, /) -> None:
-        """The id under which a job is kept from now on, or why it is not."""
 
 
 class Source(NamedTuple):
@@ -60,10 +53,31 @@ class Stats(NamedTuple):
     unreadable: int = 0
 
 
+class Inspection(Protocol):
+    """What people see and do. All of it raises StoreError."""
+
+    async def stats(self, source: Source) -> Stats: ...
+
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+        """Add them to the page, newest first, as long as they fit."""
+
+    async def redrive(self, source: Source) -> int:
+        """Every dead letter is to be tried again; how many."""
+
+    async def redrive_message(self, source: Source, job_id: str) -> int:
+        """1, or 0 if there is no such dead letter."""
+
+    async def discard_message(self, source: Source, job_id: str) -> int:
+        """1, or 0 if there is no such dead letter."""
+
+
 class QueueAdapter(Protocol):
-    """Keeps jobs and has them done. Coroutines raise QueueFailure."""
+    """Keeps jobs and has them done. Coroutines raise StoreError."""
 
     broker_type: str
+
+    @property
+    def inspection(self) -> Inspection: ...
 
     async def open(self) -> None:
         """Raises StartFailure."""
@@ -77,10 +91,10 @@ class QueueAdapter(Protocol):
     async def serve(self, queue: NamedQueue) -> None:
         """Have the jobs of a named queue done, with these settings from now on."""
 
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: OnKept) -> None:
-        """Keep a job of a named queue; `done` is told when it is durable."""
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
+        """Keep a job of a named queue; `done` gets the id under which it is durable."""
 
-    def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
+    def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
         """Keep a message for every function that subscribes to the topic."""
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -100,20 +114,6 @@ class QueueAdapter(Protocol):
 
     def left_over(self) -> list[str]:
         """Named queues that have jobs or dead letters, and that nobody serves."""
-
-    async def stats(self, source: Source) -> Stats: ...
-
-    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
-        """Add them to the page, newest first, as long as they fit."""
-
-    async def redrive(self, source: Source) -> int:
-        """Every dead letter is to be tried again; how many."""
-
-    async def redrive_message(self, source: Source, job_id: str) -> int:
-        """1, or 0 if there is no such dead letter."""
-
-    async def discard_message(self, source: Source, job_id: str) -> int:
-        """1, or 0 if there is no such dead letter."""
 
     def definitions(self) -> dict[str, Any]:
         """Settings of queues that were defined at run time, by name; as they were at the start."""

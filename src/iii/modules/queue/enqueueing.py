@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from iii.engine.enqueue_request import EnqueueRequest
-from iii.modules.queue.job import LONGEST_DELAY_MS, NewJob, group_of, member
+from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, NewJob, group_of, member
 from iii.modules.queue.options import NamedQueue
 from iii.protocol.errors import EnqueueFailed
 from iii.protocol.names import DEFAULT_NAMESPACE

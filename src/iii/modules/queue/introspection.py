@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
 
 from iii.engine.builtin import builtin
 from iii.engine.invocation import Invocation
-from iii.modules.queue.adapter import QueueFailure, Source
-from iii.modules.queue.letters import Page
+from iii.modules.queue.adapter import QueueAdapter, Source
+from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.requests import (
     AnyInput,
@@ -32,9 +32,7 @@ from iii.modules.queue.requests import (
 from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import is_json
 from iii.protocol.limits import RECEIVER_DEFAULT_BYTES
-
-if TYPE_CHECKING:
-    from iii.modules.queue.module import Queue
+from iii.storage.items import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +43,18 @@ _NAMED = "function_queue"
 class Introspection:
     """Queues and topics under one name are shown, counted and redriven together."""
 
-    def __init__(self, module: Queue) -> None:
-        self._module = module
+    def __init__(self, adapter: QueueAdapter, queues: Mapping[str, NamedQueue]) -> None:
+        """`queues`: the named ones, as they are at the time."""
+        self._adapter = adapter
+        self._queues = queues
 
     @builtin("iii::queue::redrive", spec="04 §8.2", aliases={"topic": "queue"})
     async def redrive(self, request: RedriveInput) -> RedriveResult:
         """Try all dead letters of a queue or topic again"""
         source = self._named(request.queue)
         try:
-            redriven = await self._module.adapter.redrive(source)
-        except QueueFailure as error:
+            redriven = await self._adapter.inspection.redrive(source)
+        except StoreError as error:
             text = f"Failed to redrive DLQ for queue '{request.queue}': {error}"
             raise InvocationError("redrive_failed", text) from None
         if redriven:
@@ -66,8 +66,8 @@ class Introspection:
         """Try one dead letter again"""
         source = self._one(request)
         try:
-            redriven = await self._module.adapter.redrive_message(source, request.message_id)
-        except QueueFailure as error:
+            redriven = await self._adapter.inspection.redrive_message(source, request.message_id)
+        except StoreError as error:
             text = f"Failed to redrive DLQ message '{request.message_id}' for queue '{request.queue}': {error}"
             raise InvocationError("redrive_message_failed", text) from None
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=redriven)
@@ -77,15 +77,15 @@ class Introspection:
         """Drop one dead letter"""
         source = self._one(request)
         try:
-            discarded = await self._module.adapter.discard_message(source, request.message_id)
-        except QueueFailure as error:
+            discarded = await self._adapter.inspection.discard_message(source, request.message_id)
+        except StoreError as error:
             raise InvocationError("discard_message_failed", f"Failed to discard DLQ message: {error}") from None
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=discarded)
 
     @builtin("iii::queue::unsubscribe", spec="04 §4.3")
     def unsubscribe(self, request: UnsubscribeInput) -> UnsubscribeResult:
         """End the subscription of a function whose worker will not come back; what waits for it is kept"""
-        ended = self._module.adapter.forget(request.topic, request.function_id, request.namespace)
+        ended = self._adapter.forget(request.topic, request.function_id, request.namespace)
         if ended:
             logger.info("Topic %s: %s does not subscribe any more", request.topic, request.function_id)
         return UnsubscribeResult(topic=request.topic, function_id=request.function_id, unsubscribed=ended)
@@ -94,16 +94,14 @@ class Introspection:
     def list_topics(self, request: Raw) -> list[TopicRow]:
         """List all topics and named queues"""
         rows = [
-            TopicRow(name=name, broker_type=self._module.adapter.broker_type, subscriber_count=triggers)
-            for name, triggers in self._module.adapter.topics().items()
+            TopicRow(name=name, broker_type=self._adapter.broker_type, subscriber_count=triggers)
+            for name, triggers in self._adapter.topics().items()
         ]
         rows += [
             TopicRow(name=name, broker_type=_NAMED, subscriber_count=queue.config.concurrency)
-            for name, queue in self._module.queues.items()
+            for name, queue in self._queues.items()
         ]
-        rows += [
-            TopicRow(name=name, broker_type=_NAMED, subscriber_count=0) for name in self._module.adapter.left_over()
-        ]
+        rows += [TopicRow(name=name, broker_type=_NAMED, subscriber_count=0) for name in self._adapter.left_over()]
         return sorted(rows, key=lambda row: row.name)
 
     @builtin("engine::queue::topic_stats", spec="04 §9.1")
@@ -111,12 +109,12 @@ class Introspection:
         """Numbers of a topic or named queue"""
         source = self._asked(request.topic, request.queue)
         try:
-            stats = await self._module.adapter.stats(source)
-        except QueueFailure as error:
+            stats = await self._adapter.inspection.stats(source)
+        except StoreError as error:
             raise InvocationError("topic_stats_failed", f"Failed to get topic stats: {error}") from None
-        triggers = self._module.adapter.topics().get(source.topic or "", 0)
-        served = None if source.queue is None else self._module.queues.get(source.queue.name)
-        destinations = [] if source.topic is None else self._module.adapter.destinations(source.topic)
+        triggers = self._adapter.topics().get(source.topic or "", 0)
+        served = None if source.queue is None else self._queues.get(source.queue.name)
+        destinations = [] if source.topic is None else self._adapter.destinations(source.topic)
         return TopicStats(
             depth=stats.depth,
             consumer_count=triggers + (0 if served is None else served.config.concurrency),
@@ -137,13 +135,13 @@ class Introspection:
     @builtin("engine::queue::dlq_topics", spec="04 §9.1", request=AnyInput)
     async def dlq_topics(self, request: Raw) -> list[DeadLetterTopicRow]:
         """List topics and named queues with the number of their dead letters"""
-        adapter, queues = self._module.adapter, self._module.queues
+        adapter, queues = self._adapter, self._queues
         rows = []
         left_over = adapter.left_over()
         for name in sorted({*adapter.topics(), *queues, *left_over}):
             try:
-                count = (await adapter.stats(self._source(name))).dead
-            except QueueFailure:
+                count = (await adapter.inspection.stats(self._source(name))).dead
+            except StoreError:
                 count = 0
             kind = _NAMED if name in queues or name in left_over else adapter.broker_type
             rows.append(DeadLetterTopicRow(topic=name, broker_type=kind, message_count=count))
@@ -157,8 +155,8 @@ class Introspection:
             RECEIVER_DEFAULT_BYTES if invocation.caller is None else invocation.caller.dialect.receive_limit_bytes
         )
         try:
-            await self._module.adapter.dead_letters(source, request.offset, request.limit, page)
-        except QueueFailure as error:
+            await self._adapter.inspection.dead_letters(source, request.offset, request.limit, page)
+        except StoreError as error:
             raise InvocationError("dlq_messages_failed", f"Failed to browse DLQ messages: {error}") from None
         return [
             DeadLetterRow(
@@ -199,10 +197,10 @@ class Introspection:
         return self._source(name)
 
     def _source(self, name: str) -> Source:
-        queues = self._module.queues
+        queues = self._queues
         if name.startswith(_INTERNAL) and name not in queues:
             return Source(queues.get(name.removeprefix(_INTERNAL)), None)
         queue = queues.get(name)
-        if queue is None and name in self._module.adapter.left_over():
+        if queue is None and name in self._adapter.left_over():
             queue = NamedQueue(name, NamedQueueConfig())
         return Source(queue, name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 from msgspec import UNSET
 
+from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
@@ -18,12 +19,15 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
-from iii.modules.queue.adapter import QueueAdapter, QueueFailure, UnsupportedSettings
-from iii.modules.queue.adapters.builtin import BuiltinAdapter
+from iii.modules.queue.adapter import QueueAdapter, UnsupportedSettings
 from iii.modules.queue.config import BuiltinConfig, QueueConfig, RabbitmqConfig
+from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.enqueueing import new_job
 from iii.modules.queue.introspection import Introspection
-from iii.modules.queue.job import NewJob, shortened
+from iii.modules.queue.jobs.job import NewJob, shortened
+from iii.modules.queue.jobs.schema import MIGRATIONS
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.options import (
     DEFAULT_QUEUE,
     NAME_CHARACTERS,
@@ -41,20 +45,17 @@ from iii.modules.queue.requests import (
     EnqueueInput,
     EnqueueResult,
 )
-from iii.modules.queue.schema import MIGRATIONS
-from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.store import JobStore
 from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subscription, subscription_of
 from iii.protocol.errors import EnqueueFailed, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig, RedisConfig
+from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
 
 logger = logging.getLogger(__name__)
 
-_json = msgspec.json.Encoder().encode
 _METHODS = {"memory": "in_memory", "in_memory": "in_memory", "file_based": "file_based"}  # adapters named after them
 
 
@@ -62,7 +63,7 @@ class Queue(Module):
     name = "iii-queue"
     description = "Async job processing with named queues, retries, and dead-letter support."
     Config: ClassVar = QueueConfig
-    own_parts: ClassVar = (Introspection,)
+    parts: ClassVar = (Introspection,)
 
     def __init__(self, engine: Engine, config: QueueConfig | None = None, instance: str | None = None) -> None:
         """Raises StartFailure."""
@@ -77,6 +78,9 @@ class Queue(Module):
             self.queues[name] = NamedQueue(name, settings)
         self.adapter = _adapter(engine, self.config)
         self._subscriptions: dict[str, Subscription] = {}
+
+    def part(self, kind: Callable[..., object]) -> object:
+        return kind(self.adapter, self.queues)
 
     async def start(self) -> None:
         """Open the store and begin with what is there. Raises StartFailure."""
@@ -96,7 +100,7 @@ class Queue(Module):
         for queue in self.queues.values():
             try:
                 await self.adapter.serve(queue)
-            except QueueFailure as error:
+            except StoreError as error:
                 raise StartFailure(f"{self.name}: {error}") from None
 
     async def quiet(self) -> None:
@@ -123,14 +127,8 @@ class Queue(Module):
         if queue is None:
             raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found")
         job = new_job(queue, request, self.engine.clock.time_ms())
-
-        def kept(receipt: str | None, error: str | None) -> None:
-            if receipt is None:
-                invocation.refuse(EnqueueFailed(f"Queue '{request.queue}' cannot take the job: {error}"))
-            else:
-                invocation.complete(b'{"messageReceiptId":%b}' % _json(receipt))
-
-        self.adapter.enqueue(queue, job, kept)
+        text = f"Queue '{request.queue}' cannot take the job"
+        self.adapter.enqueue(queue, job, answer(invocation, EnqueueFailed.code, text, EnqueueResult))
         return LATER
 
     @builtin("iii::durable::publish", spec="04 §4.1", request=DurablePublishInput, aliases={"queue": "topic"})
@@ -148,15 +146,8 @@ class Queue(Module):
             traceparent=invocation.traceparent,
             baggage=invocation.baggage,
         )
-
-        def kept(receipt: str | None, error: str | None) -> None:
-            if receipt is None:
-                text = f"Topic '{request.topic}' cannot take the message: {error}"
-                invocation.refuse(InvocationError("publish_failed", text))
-            else:
-                invocation.complete(None)
-
-        self.adapter.publish(request.topic, job, kept)
+        text = f"Topic '{request.topic}' cannot take the message"
+        self.adapter.publish(request.topic, job, answer(invocation, "publish_failed", text, lambda receipt: None))
         return LATER
 
     @builtin("enqueue", spec="04 §1.3", request=DurablePublishInput, aliases={"queue": "topic"})
@@ -177,7 +168,7 @@ class Queue(Module):
             await self.adapter.serve(queue)
         except UnsupportedSettings as error:
             raise InvalidQueueConfig(str(error)) from None
-        except QueueFailure as error:
+        except StoreError as error:
             raise InvocationError("define_failed", f"Queue '{request.queue}' cannot be defined: {error}") from None
         self.queues[request.queue] = queue
         logger.info("Queue %s was defined: %s", request.queue, msgspec.json.encode(config).decode())
@@ -216,11 +207,11 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
     called = chosen.name or chosen.class_ or ""
     match chosen.kind(config.adapters):
         case "redis":
-            from iii.modules.queue.adapters.redis import RedisAdapter
+            from iii.modules.queue.redis import RedisAdapter
 
             return RedisAdapter(engine, chosen.block(RedisConfig).redis_url)
         case "rabbitmq":
-            from iii.modules.queue.adapters.rabbitmq import RabbitmqAdapter
+            from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
 
             return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig))
         case _:

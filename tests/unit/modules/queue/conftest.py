@@ -10,8 +10,8 @@ import msgspec
 import pytest_asyncio
 
 from iii.engine.engine_functions import EngineFunctions
-from iii.modules.queue.adapters.builtin import BuiltinAdapter
 from iii.modules.queue.config import QueueConfig
+from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.module import Queue
 from iii.storage.memory_database import MemoryDatabase
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
@@ -36,11 +36,11 @@ class House:
     def __init__(self, **config: Any) -> None:
         self.clock = FakeClock()
         self.config = config
-        self._open()
+        self.open()
         self.caller = self.engine.connect(name="caller")
         self.receipts: list[str] = []
 
-    def _open(self) -> None:
+    def open(self) -> None:
         self.engine = MemoryEngine(self.clock, modules=[EngineFunctions], spawn=at_once)
         self.queue = Queue(self.engine.core, msgspec.convert(self.config, QueueConfig))
         self.engine.core.add_module(self.queue)
@@ -59,7 +59,7 @@ class House:
         assert isinstance(database, MemoryDatabase)
         kept = database.reader
         database.closed = True
-        self._open()
+        self.open()
         again = self.adapter.store.database
         assert isinstance(again, MemoryDatabase)
         again.reader, again.closed = kept, False

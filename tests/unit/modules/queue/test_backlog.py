@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from iii.modules.queue.head import _BUSY_GROUPS
-from iii.modules.queue.page_turns import PageTurns
-from iii.modules.queue.waiting import Waiting
+from iii.modules.queue.consume.head import _BUSY_GROUPS
+from iii.modules.queue.consume.page_turns import PageTurns
+from iii.modules.queue.jobs.waiting import Waiting
 from iii.testing import FakeClock
 from tests.unit.modules.queue.conftest import House, Log
 
@@ -29,9 +29,9 @@ class Reads:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    monkeypatch.setattr("iii.modules.queue.head._WINDOW", PAGE)
-    monkeypatch.setattr("iii.modules.queue.head._PAGE", PAGE)
-    monkeypatch.setattr("iii.modules.queue.waiting._SKIPPED_AT_ONCE", SKIP)
+    monkeypatch.setattr("iii.modules.queue.consume.head._WINDOW", PAGE)
+    monkeypatch.setattr("iii.modules.queue.consume.head._PAGE", PAGE)
+    monkeypatch.setattr("iii.modules.queue.jobs.waiting._SKIPPED_AT_ONCE", SKIP)
     reads, page, skip = Reads(), Waiting.page, Waiting._skip
 
     def counted_page(waiting: Waiting, *values: Any) -> Any:
@@ -164,11 +164,11 @@ async def test_durable_c2_groups_that_wait_for_another_attempt_are_bounded_in_me
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert _BUSY_GROUPS <= 100_000
-    monkeypatch.setattr("iii.modules.queue.head._BUSY_GROUPS", 5)
+    monkeypatch.setattr("iii.modules.queue.consume.head._BUSY_GROUPS", 5)
     house = await house_with(type="fifo", message_group_field="group", parallel_groups=True, backoff_ms=60_000)
     log = Log(house, "f")
     log.answers = lambda data: RuntimeError("no")
     for number in range(20):
         house.enqueue("f", {"group": number}, "work")
     await house.crash()
-    assert len(house.adapter._queues["work"]._head._busy) <= 6
+    assert house.adapter.consumer("work").head.busy_groups <= 6

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iii.modules.queue.job import MAX_DELAY_MS
+from iii.modules.queue.jobs.job import MAX_DELAY_MS
 from tests.unit.modules.queue.conftest import House, Log
 
 HOUR = 3600

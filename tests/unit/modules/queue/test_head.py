@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from iii.modules.queue.head import Head, Verdict
-from iii.modules.queue.job import Job, NewJob
-from iii.modules.queue.schema import MIGRATIONS
-from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.store import Accepted, JobStore
+from iii.modules.queue.consume.head import Head, Verdict
+from iii.modules.queue.jobs.job import Job, NewJob
+from iii.modules.queue.jobs.schema import MIGRATIONS
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.store import Accepted, JobStore
 from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
 from iii.testing import FakeClock
@@ -17,15 +17,15 @@ from tests.unit.modules.queue.conftest import House, Log
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iii.modules.queue.head._WINDOW", 1)
-    monkeypatch.setattr("iii.modules.queue.head._PAGE", 2)
+    monkeypatch.setattr("iii.modules.queue.consume.head._WINDOW", 1)
+    monkeypatch.setattr("iii.modules.queue.consume.head._PAGE", 2)
 
 
 @pytest.mark.usefixtures("small")
 async def test_what_leaves_the_window_does_not_hide_what_is_to_be_read_again() -> None:
     store = JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS), SteadyTime(FakeClock()))
     await store.open()
-    place = store.place("queue", "q")
+    place = store.places.of("queue", "q")
     head = Head(store.waiting(place), False, lambda: True, set())
     accepted: list[Job] = []
 
@@ -73,7 +73,7 @@ async def test_last_page_of_a_round_is_looked_at() -> None:
 
 async def test_missing_functions_beyond_those_that_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """04 §5.4: `missing_target_timeout_ms` comes for each of them."""
-    monkeypatch.setattr("iii.modules.queue.consumer._MISSING_TARGETS", 3)
+    monkeypatch.setattr("iii.modules.queue.consume.missing._MISSING_TARGETS", 3)
     settings = {"max_retries": 1, "missing_target_timeout_ms": 1000}
     house = House(queue_configs={"work": settings})
     await house.start()

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iii.modules.queue.job import DeadLetter
-from iii.modules.queue.letters import Page
+from iii.modules.queue.jobs.letters import DeadLetter, Page
 from tests.unit.modules.queue.conftest import House, Log
 
 BOOM = RuntimeError("it broke")
@@ -40,7 +39,7 @@ async def test_dead_letters_newest_first(house: House) -> None:
 
 async def test_durable_m5_a_page_fits_whatever_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """L13: payloads that do not fit are shown by their beginning, with their size; one large letter hides no small one."""
-    monkeypatch.setattr("iii.modules.queue.letters.SHOWN_BYTES", 20_000)
+    monkeypatch.setattr("iii.modules.queue.jobs.letters.SHOWN_BYTES", 20_000)
     house = House(queue_configs={"work": {"max_retries": 1}})
     await house.start()
     Log(house, "f").answers = lambda data: BOOM
@@ -59,7 +58,7 @@ async def test_durable_m5_a_page_fits_whatever_is_in_it(monkeypatch: pytest.Monk
 
 
 async def test_durable_m5_more_letters_than_fit_are_on_the_next_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iii.modules.queue.letters.SHOWN_BYTES", 6_000)
+    monkeypatch.setattr("iii.modules.queue.jobs.letters.SHOWN_BYTES", 6_000)
     house = House(queue_configs={"work": {"max_retries": 1}})
     await house.start()
     Log(house, "f").answers = lambda data: BOOM

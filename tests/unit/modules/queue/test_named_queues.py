@@ -481,8 +481,7 @@ async def test_backlog_is_read_as_it_is_needed() -> None:
     house = await opened(work={"concurrency": 1})
     for number in range(1500):
         house.enqueue("f", number, "work")
-    consumer = house.adapter._queues["work"]
-    assert len(consumer._head._out) < 600
+    assert house.adapter.consumer("work").head.held < 600
     log = Log(house, "f")
     house.clock.advance(1)
     assert log.seen == list(range(1500))
@@ -540,13 +539,12 @@ async def test_switch_between_backlogs_of_missing_functions() -> None:
 
 async def test_many_groups_that_wait_for_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded: beyond so many waiting groups nothing is read; when the function comes all of them run."""
-    monkeypatch.setattr("iii.modules.queue.head._BUSY_GROUPS", 300)
+    monkeypatch.setattr("iii.modules.queue.consume.head._BUSY_GROUPS", 300)
     house = await opened(payment={**PAYMENT, "parallel_groups": True, "concurrency": 1000})
     for number in range(1500):
         house.enqueue("missing", {"transaction_id": number, "n": number}, "payment")
     house.clock.advance(5)
-    head = house.adapter._queues["payment"]._head
-    assert len(head._busy) < 900
+    assert house.adapter.consumer("payment").head.busy_groups < 900
     log = Log(house, "missing")
     house.clock.advance(5)
     assert [data["n"] for data in log.seen] == list(range(1500))

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from iii.modules.queue.adapters.amqp import Message
-from iii.modules.queue.adapters.rabbitmq_messages import (
+from iii.modules.queue.rabbitmq.broker import Message
+from iii.modules.queue.rabbitmq.messages import (
     DeadTopicJob,
     TopicJob,
     TopicNames,

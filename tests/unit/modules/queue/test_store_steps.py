@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from iii.modules.queue import store as store_module
-from iii.modules.queue import waiting as waiting_module
-from iii.modules.queue.job import Failure, Job, NewJob
-from iii.modules.queue.letters import Page
-from iii.modules.queue.schema import MIGRATIONS
-from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.store import JobStore, Place
-from iii.modules.queue.waiting import Waiting
+from iii.modules.queue.jobs import letters as letters_module
+from iii.modules.queue.jobs import store as store_module
+from iii.modules.queue.jobs import waiting as waiting_module
+from iii.modules.queue.jobs.job import Failure, Job, NewJob
+from iii.modules.queue.jobs.letters import Letters, Page
+from iii.modules.queue.jobs.places import Place
+from iii.modules.queue.jobs.schema import MIGRATIONS
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.jobs.waiting import Waiting
 from iii.storage.memory_database import MemoryDatabase
+from iii.storage.transactions import Transactions
 from iii.testing import FakeClock
 from tests.sqlite_steps import scans, steps
 
@@ -25,7 +28,11 @@ ROWS = """
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
     INSERT INTO {table} SELECT {columns} FROM numbers"""
 OTHERS, MINE = 1, 2
-COUNTS = {store_module._WAITING, store_module._DELAYED, store_module._DEAD}  # for people, on the thread that reads
+COUNTS = {
+    letters_module._WAITING,
+    letters_module._DELAYED,
+    letters_module._DEAD,
+}  # for people, on the thread that reads
 
 
 class Backlog:
@@ -34,6 +41,15 @@ class Backlog:
     def __init__(self, count: int) -> None:
         self.store = JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS), SteadyTime(FakeClock()))
         self.count = count
+
+    @staticmethod
+    def _again(database: Transactions) -> JobStore:
+        """As an engine does it that starts with what is there."""
+        database.open = _already_open  # type: ignore[method-assign]
+        return JobStore(lambda rolled_back: database, SteadyTime(FakeClock()))
+
+    def start(self) -> None:
+        _run_with(lambda b: self._again(self.store.database).open(), self)
 
     async def open(self) -> Backlog:
         await self.store.open()
@@ -49,14 +65,19 @@ class Backlog:
         database.execute(
             ROWS.format(count=self.count, table="deduplication", columns="n % 2 + 1, 'd' || n, 'r', 9e15 + n")
         )
-        self.store._last_seq = 3 * self.count
-        self.place = Place(MINE, "queue", "mine", saved=True)
-        self.store._note(self.place)
+        self.store = self._again(self.store.database)
+        await self.store.open()
+        self.letters = Letters(self.store)
+        self.place = self.store.places.of("queue", "mine")
         self.waiting = Waiting(self.store.database, MINE)
         return self
 
     def job(self, seq: int) -> Job:
         return Job(0, seq, f"id{seq}", None, "f", None, 0, 3, 0, 0, None, None, None, None)
+
+
+async def _already_open() -> None:
+    """The rows are there."""
 
 
 def ignore(result: Any, error: Any) -> None:
@@ -87,9 +108,9 @@ WORK: dict[str, Callable[[Backlog], object]] = {
     "data": lambda b: b.store.data_of(b.job(b.count // 2 + 6), ignore),
 }
 ASYNC_WORK: dict[str, Callable[[Backlog], Any]] = {
-    "dead letters": lambda b: b.store.dead_letters([b.place], 10, 50, Page(10**6)),
-    "redrive one": lambda b: b.store.redrive_one(b.place, "id501", lambda key: None),
-    "discard": lambda b: b.store.discard(b.place, "id503"),
+    "dead letters": lambda b: b.letters.browse([b.place], 10, 50, Page(10**6)),
+    "redrive one": lambda b: b.letters.redrive_one(b.place, "id501", lambda key: None),
+    "discard": lambda b: b.letters.discard(b.place, "id503"),
     "expire": lambda b: b.store.expire(b.place, -1),
     "define": lambda b: b.store.define("q", b"{}"),
 }
@@ -124,7 +145,7 @@ async def test_durable_c2_a_backlog_of_a_million_costs_no_more_steps() -> None:
 
 def statements() -> dict[str, str]:
     found = {}
-    for module in (store_module, waiting_module):
+    for module in (store_module, letters_module, waiting_module):
         for name, value in vars(module).items():
             for number, text in enumerate(value if isinstance(value, tuple) else [value]):
                 if isinstance(text, str) and text.strip().startswith(("SELECT", "UPDATE", "DELETE")):
@@ -163,7 +184,7 @@ async def test_durable_c2_nothing_that_is_asked_goes_through_a_table() -> None:
     database = backlog.store.database.reader
     database.set_trace_callback(asked.add)
     every = WORK | {name: partial(_run_with, work) for name, work in ASYNC_WORK.items()}
-    for work in (*every.values(), _start, _everything_else):
+    for work in (*every.values(), Backlog.start, _everything_else):
         work(backlog)
     database.set_trace_callback(None)
     asked = {
@@ -174,18 +195,13 @@ async def test_durable_c2_nothing_that_is_asked_goes_through_a_table() -> None:
     assert {statement: plan for statement, plan in found.items() if plan and not _is_meant(statement)} == {}
 
 
-def _start(backlog: Backlog) -> None:
-    backlog.store._read_all()
-    _run_with(lambda b: b.store._bound_pauses(b.place), backlog)
-
-
 def _everything_else(backlog: Backlog) -> None:
     store, place = backlog.store, backlog.place
     store.save_place(place, Place(OTHERS, "queue", "others", saved=True), ignore)
     store.insert_each([(place, NEW)], ignore)
-    store.overview(ignore)
-    _run_with(lambda b: b.store.counts([place]), backlog)
-    _run_with(lambda b: b.store.redrive(place, lambda key: None), backlog)
+    backlog.letters.overview(ignore)
+    _run_with(lambda b: b.letters.counts([place]), backlog)
+    _run_with(lambda b: b.letters.redrive(place, lambda key: None), backlog)
     _run_with(lambda b: b.store.define("q", None), backlog)
 
 

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination, OnKept, QueueFailure, Source, Stats, UnsupportedSettings
-from iii.modules.queue.attempt import Attempt, Target
-from iii.modules.queue.job import Failure, NewJob
-from iii.modules.queue.letters import Page
+from iii.modules.queue.adapter import Destination, Source, Stats, UnsupportedSettings
+from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.jobs.job import Failure, NewJob
+from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
+from iii.protocol.reply import Reply
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.items import StoreError
 from iii.storage.redis_channels import RedisChannels
@@ -39,10 +40,30 @@ class _Envelope(Struct):
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
+class _NoLetters:
+    """Nothing is kept."""
+
+    async def stats(self, source: Source) -> Stats:
+        return Stats()
+
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+        raise StoreError(_NO_DEAD_LETTERS)
+
+    async def redrive(self, source: Source) -> int:
+        raise StoreError(_NO_DEAD_LETTERS)
+
+    async def redrive_message(self, source: Source, job_id: str) -> int:
+        raise StoreError(_NO_DEAD_LETTERS)
+
+    async def discard_message(self, source: Source, job_id: str) -> int:
+        raise StoreError(_NO_DEAD_LETTERS)
+
+
 class RedisAdapter:
     """Every trigger of every engine gets each message once, and tries it once."""
 
     broker_type = "redis"
+    inspection = _NoLetters()
 
     def __init__(self, engine: Engine, url: str) -> None:
         """Raises StartFailure."""
@@ -65,14 +86,14 @@ class RedisAdapter:
     async def serve(self, queue: NamedQueue) -> None:
         """There is none; whoever enqueues is told (04 §10.1)."""
 
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: OnKept) -> None:
-        done(None, "named queues are not supported by the redis adapter")
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
+        done(None, StoreError("named queues are not supported by the redis adapter"))
 
-    def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
+    def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
         trace = msgspec.json.encode(_Trace(job.traceparent, job.baggage))
 
         def told(_: None, error: StoreError | None) -> None:
-            done(job.id if error is None else None, None if error is None else str(error))
+            done(job.id if error is None else None, error)
 
         self._channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data), told)
 
@@ -99,21 +120,6 @@ class RedisAdapter:
 
     def left_over(self) -> list[str]:
         return []
-
-    async def stats(self, source: Source) -> Stats:
-        return Stats()
-
-    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
-        raise QueueFailure(_NO_DEAD_LETTERS)
-
-    async def redrive(self, source: Source) -> int:
-        raise QueueFailure(_NO_DEAD_LETTERS)
-
-    async def redrive_message(self, source: Source, job_id: str) -> int:
-        raise QueueFailure(_NO_DEAD_LETTERS)
-
-    async def discard_message(self, source: Source, job_id: str) -> int:
-        raise QueueFailure(_NO_DEAD_LETTERS)
 
     def definitions(self) -> dict[str, Any]:
         return {}

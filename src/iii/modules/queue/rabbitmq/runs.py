@@ -10,10 +10,10 @@ from typing import Any
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
-from iii.modules.queue.adapters.amqp import Delivery
-from iii.modules.queue.attempt import Attempt, Target
-from iii.modules.queue.consumer import STOP_S
-from iii.modules.queue.job import Failure
+from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.consumer import STOP_S
+from iii.modules.queue.jobs.job import Failure
+from iii.modules.queue.rabbitmq.broker import Delivery
 
 logger = logging.getLogger(__name__)
 

@@ -10,17 +10,14 @@ looked at. Where the store is damaged its rows are walked one by one, and what c
 
 from __future__ import annotations
 
-import sqlite3
 from bisect import bisect_right, insort
 from collections.abc import Callable
 from enum import Enum
-from typing import TypeAlias
 
-from iii.modules.queue.job import Job
-from iii.modules.queue.waiting import Key, Waiting, target_name
+from iii.modules.queue.jobs.job import Job, TargetKey
+from iii.modules.queue.jobs.waiting import Key, Waiting, target_name
 from iii.storage.damage import is_damage
-
-Target: TypeAlias = tuple[str, str] | None
+from iii.storage.transactions import ReadError
 
 _WINDOW = 256  # jobs in memory that have not begun
 _PAGE = 256
@@ -60,10 +57,10 @@ class Head:
         self._out: dict[int, Job] = {}  # by seq: in the window, or with the consumer until that is settled
         self._busy: dict[str | None, int] = {}  # group → seq of the job that it waits for
         self._behind: set[str | None] = set()  # busy groups of which a job was passed over
-        self._missing: dict[Target, Key] = {}  # → the first job that was passed over
+        self._missing: dict[TargetKey, Key] = {}  # → the first job that was passed over
         self._barren = False  # nothing of the last page could run
         self._parked: dict[
-            str, Target
+            str, TargetKey
         ] = {}  # names of groups or targets that were passed over since something could run
         self._walked: int | None = None  # the next row, where the store is damaged
         self.damaged = False  # an index perhaps: the order of jobs is not certain
@@ -71,12 +68,22 @@ class Head:
         self.caught_up = False  # nothing waits beyond the cursor
         self.stalled = False  # nor would it help to read what does
 
+    @property
+    def held(self) -> int:
+        """Jobs in memory, and with the consumer."""
+        return len(self._out)
+
+    @property
+    def busy_groups(self) -> int:
+        """That are known: a job of theirs is in memory, with the consumer, or waits for another attempt."""
+        return len(self._busy)
+
     def open(self) -> None:
-        """Begin. Raises sqlite3.Error."""
+        """Begin. Raises ReadError."""
         if self._fifo:
             try:
                 self._busy.update(self._waiting.retrying_groups(_BUSY_GROUPS + 1))
-            except sqlite3.DatabaseError as error:
+            except ReadError as error:
                 if not is_damage(error):
                     raise
                 self.damaged = True
@@ -85,7 +92,7 @@ class Head:
         """The next job that may run; it is out until `settled`.
 
         None: none for now, or none so near: to be asked again in another turn unless `caught_up` or `stalled`. Raises
-        sqlite3.Error.
+        ReadError.
         """
         self.stalled = False
         while True:
@@ -134,7 +141,7 @@ class Head:
         self._out.pop(job.seq, None)
         self._rewind(job.key)
 
-    def target_found(self, target: Target) -> None:
+    def target_found(self, target: TargetKey) -> None:
         """Jobs that were passed over because of it may run."""
         for each in (target, None) if None in self._missing else (target,):
             first = self._missing.pop(each, None)
@@ -166,7 +173,7 @@ class Head:
         if len(self._window) > 2 * _WINDOW:
             self._trim()
 
-    def _park(self, name: str, target: Target = None) -> None:
+    def _park(self, name: str, target: TargetKey = None) -> None:
         if len(self._parked) < _PARKED:
             self._parked[name] = target
 
@@ -199,7 +206,7 @@ class Head:
                 self._walk_on(self._walked)
             elif self._skip_on():
                 self._page_on()
-        except sqlite3.DatabaseError as error:
+        except ReadError as error:
             if not is_damage(error) or self._walked is not None:
                 raise
             self._walked = 0
@@ -264,7 +271,7 @@ class Head:
             self._behind.discard(group)
             try:
                 following, certain = self._waiting.next_of_group(group)
-            except sqlite3.DatabaseError as error:
+            except ReadError as error:
                 if not is_damage(error):
                     raise
                 following, certain = None, False

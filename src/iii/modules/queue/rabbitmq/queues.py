@@ -9,16 +9,18 @@ from typing import Any
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import OnKept, QueueFailure, UnsupportedSettings
-from iii.modules.queue.adapters.amqp import NAME_BYTES, Broker, BrokerError, Delivery, Message, Tap
-from iii.modules.queue.adapters.rabbitmq_messages import QueueNames, number_of, text_of
-from iii.modules.queue.adapters.rabbitmq_runs import AGAIN_S, Runs
-from iii.modules.queue.attempt import Target
-from iii.modules.queue.job import Failure, NewJob
+from iii.modules.queue.adapter import UnsupportedSettings
+from iii.modules.queue.consume.attempt import Target
+from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
+from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Message, Tap
+from iii.modules.queue.rabbitmq.messages import QueueNames, number_of, text_of
+from iii.modules.queue.rabbitmq.runs import AGAIN_S, Runs
 from iii.protocol.json_text import is_json
 from iii.protocol.messages import NULL
+from iii.protocol.reply import Reply
 from iii.protocol.tracecontext import valid_traceparent
+from iii.storage.items import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +51,13 @@ class NamedQueues:
         return 0 if tap is None else len(tap.outstanding)
 
     async def serve(self, queue: NamedQueue) -> None:
-        """Raises QueueFailure."""
+        """Raises StoreError."""
         earlier = self._queues.get(queue.name)
         _check(queue, earlier)
         try:
             await self._declare(queue)
         except BrokerError as error:
-            raise QueueFailure(f"RabbitMQ queue '{queue.name}': {error}") from None
+            raise StoreError(f"RabbitMQ queue '{queue.name}': {error}") from None
         self._queues[queue.name] = queue
         name, prefetch = queue.name, _prefetch(queue.config)
         tap = self._taps.get(name)
@@ -75,9 +77,9 @@ class NamedQueues:
         )
         await self._taps[name].tried.wait()
 
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: OnKept) -> None:
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
         if job.delay_ms or job.deduplication_id is not None:
-            done(None, "the rabbitmq adapter knows neither delays nor deduplication")
+            done(None, StoreError("the rabbitmq adapter knows neither delays nor deduplication"))
             return
         headers: dict[str, Any] = {"function_id": job.function_id}
         for name in ("traceparent", "baggage", "namespace"):
@@ -93,7 +95,7 @@ class NamedQueues:
             try:
                 await self._broker.publish(names.main, names.key, message)
             except BrokerError as error:
-                done(None, str(error))
+                done(None, error)
             else:
                 done(job.id, None)
 
@@ -219,7 +221,7 @@ def _prefetch(config: NamedQueueConfig) -> int:
 
 
 def _check(queue: NamedQueue, earlier: NamedQueue | None) -> None:
-    """Raises QueueFailure: RabbitMQ cannot do it."""
+    """Raises StoreError: RabbitMQ cannot do it."""
     name, config = queue.name, queue.config
     if earlier is not None and earlier.config.max_priority != config.max_priority:
         raise UnsupportedSettings(

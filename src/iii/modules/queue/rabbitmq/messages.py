@@ -8,8 +8,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from iii.modules.queue.adapters.amqp import NAME_BYTES, Message
-from iii.modules.queue.job import DeadLetter
+from iii.modules.queue.jobs.letters import DeadLetter
+from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Message
 from iii.protocol.json_text import BAD_JSON, is_json
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE

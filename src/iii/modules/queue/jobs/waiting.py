@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from iii.modules.queue.job import Job
+from iii.modules.queue.jobs.job import Job
 from iii.storage.damage import is_damage
-from iii.storage.transactions import Transactions
+from iii.storage.transactions import ReadError, Transactions
 
 Key: TypeAlias = tuple[int, int]
 """A job's place in the order of its queue: rank and seq."""
@@ -67,7 +66,7 @@ class Walked(NamedTuple):
 
 
 class Waiting:
-    """All methods raise sqlite3.Error."""
+    """All methods raise ReadError."""
 
     def __init__(self, database: Transactions, place_id: int) -> None:
         self._database = database
@@ -132,7 +131,7 @@ class Waiting:
         for _ in range(rows):
             try:
                 row = self._one(_ROW, (begin,))
-            except sqlite3.DatabaseError as error:
+            except ReadError as error:
                 if not is_damage(error):
                     raise
                 bad = self._next_row(begin)
@@ -154,7 +153,7 @@ class Waiting:
         """The first row from there on, or `begin` if not even that can be read; None at the end."""
         try:
             found = self._one(_NEXT_ROW, (begin,))
-        except sqlite3.DatabaseError:
+        except ReadError:
             last = self._one(_LAST_ROW, ())
             return begin if last is not None and begin <= (last[0] or 0) else None
         return None if found is None else found[0]

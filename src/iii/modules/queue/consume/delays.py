@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 
-from iii.modules.queue.alarms import Alarms
-from iii.modules.queue.job import Job
-from iii.modules.queue.store import JobStore, Place
+from iii.modules.queue.consume.timers import Alarm, Timers
+from iii.modules.queue.jobs.job import Job
+from iii.modules.queue.jobs.places import Place
+from iii.modules.queue.jobs.store import JobStore
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
+from iii.storage.transactions import ReadError
 
 logger = logging.getLogger(__name__)
 
@@ -21,14 +22,15 @@ class Delays:
     """Tells of jobs that are due; while they are not, only the earliest time is in memory."""
 
     def __init__(
-        self, store: JobStore, place: Place, label: str, alarms: Alarms, due: Callable[[list[Job], list[int]], None]
+        self, store: JobStore, place: Place, label: str, timers: Timers, due: Callable[[list[Job], list[int]], None]
     ) -> None:
         """`due` gets jobs that wait like others from now on, and rows (`seq`) that are due and damaged."""
         self._store = store
         self._place = place
         self._label = label
-        self._alarms = alarms
         self._due = due
+        self._start_later = timers.of(self.start)
+        self._promote_later = timers.of(self._promote)
         self._stuck: set[int] = set()  # rows that cannot be written
         self._at_once = _DUE_AT_ONCE  # fewer where the store is damaged, until the row is found
         self._damaged = False  # the index of delayed jobs, which is built again once (P16)
@@ -37,23 +39,23 @@ class Delays:
         """Wait for the first of those that are there."""
         try:
             first = self._store.waiting(self._place).next_due(self._stuck)
-        except sqlite3.Error as error:
-            self._failed(error, error, self.start)
+        except ReadError as error:
+            self._failed(error, error, self._start_later)
             return
-        self._alarms.succeeded(self.start)
+        self._start_later.succeeded()
         if first is not None:
             self.note(first[0])
 
     def note(self, ready_at: int) -> None:
         """One more is due then, in steady milliseconds."""
-        self._alarms.after(max(ready_at - self._store.time.now_ms(), 0) / 1000, self._promote)
+        self._promote_later.after(max(ready_at - self._store.time.now_ms(), 0) / 1000)
 
     def _promote(self) -> None:
         self._store.promote(self._place, self._at_once, self._stuck, self._promoted)
 
     def _promoted(self, jobs: list[Job] | None, error: StoreError | None) -> None:
         if jobs is not None:
-            self._alarms.succeeded(self._promote)
+            self._promote_later.succeeded()
             self._at_once = min(self._at_once * 2, _DUE_AT_ONCE)
             self._due(jobs, [])
             self.start()
@@ -65,25 +67,25 @@ class Delays:
         elif is_damage(error.__cause__ if error else None):
             self._pass_over_first(error)
         else:
-            self._failed(error, error, self._promote)
+            self._failed(error, error, self._promote_later)
 
     def _pass_over_first(self, error: StoreError | None) -> None:
         """The row that is due first cannot be written, and never will be."""
         try:
             first = self._store.waiting(self._place).next_due(self._stuck)
-        except sqlite3.Error as failure:
-            self._failed(failure, failure, self._promote)
+        except ReadError as failure:
+            self._failed(failure, failure, self._promote_later)
             return
         if first is None or first[0] > self._store.time.now_ms():
-            self._failed(error, error.__cause__ if error else None, self._promote)
+            self._failed(error, error.__cause__ if error else None, self._promote_later)
             return
         self._stuck.add(first[1])
         self._due([], [first[1]])
         self.start()
 
-    def _failed(self, error: Exception | None, cause: BaseException | None, again: Callable[[], None]) -> None:
+    def _failed(self, error: Exception | None, cause: BaseException | None, again: Alarm) -> None:
         if not is_damage(cause):
-            again_s = self._alarms.retry(again)
+            again_s = again.retry()
             logger.error("Delayed jobs of %s cannot be read: %s; retrying in %g s", self._label, error, again_s)
         elif not self._damaged:
             self._damaged = True

@@ -12,17 +12,19 @@ import msgspec
 from msgspec import Raw
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination, OnKept
-from iii.modules.queue.adapters.amqp import NAME_BYTES, Broker, BrokerError, Delivery, Tap, Unroutable
-from iii.modules.queue.adapters.rabbitmq_messages import DeadTopicJob, TopicJob, TopicNames, message_of, topic_job
-from iii.modules.queue.adapters.rabbitmq_queues import move
-from iii.modules.queue.adapters.rabbitmq_runs import Runs
-from iii.modules.queue.attempt import Target
+from iii.modules.queue.adapter import Destination
 from iii.modules.queue.config import RabbitmqConfig
-from iii.modules.queue.job import Failure, NewJob, member
+from iii.modules.queue.consume.attempt import Target
+from iii.modules.queue.jobs.job import Failure, NewJob, member
 from iii.modules.queue.options import QueueOptions
+from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Tap, Unroutable
+from iii.modules.queue.rabbitmq.messages import DeadTopicJob, TopicJob, TopicNames, message_of, topic_job
+from iii.modules.queue.rabbitmq.queues import move
+from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.errors import TriggerRegistrationFailed
+from iii.protocol.reply import Reply
+from iii.storage.items import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Topics:
 
     # -- publishing -----------------------------------------------------------------------------------------------
 
-    def publish(self, topic: str, job: NewJob, done: OnKept) -> None:
+    def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
         field = self._config.priority_field
         value = member(job.data, field)[1] if field is not None else None
         priority = min(max(value, 0), 255) if isinstance(value, int) and not isinstance(value, bool) else None
@@ -103,7 +105,7 @@ class Topics:
             try:
                 await self._publish(topic, made)
             except BrokerError as error:
-                done(None, str(error))
+                done(None, error)
             else:
                 done(job.id, None)
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iii.protocol.start_failure import StartFailure
+from iii.storage.items import StoreError
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
@@ -25,7 +26,7 @@ _ABANDON_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
 
-class BrokerError(Exception):
+class BrokerError(StoreError):
     """The broker could not do it, or is not there; the text is for whoever asked."""
 
 

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import json
-import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from iii.modules.queue.job import LONGEST_DELAY_MS, MAX_DELAY_MS, DeadLetter, Failure, Job, NewJob, shortened
-from iii.modules.queue.letters import BEGINNING_BYTES, Page
-from iii.modules.queue.steady import SteadyTime
-from iii.modules.queue.waiting import INLINE_BYTES, JOB, Key, Waiting
+from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, MAX_DELAY_MS, Failure, Job, NewJob, shortened
+from iii.modules.queue.jobs.places import Place, Places
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.waiting import INLINE_BYTES, JOB, Waiting
+from iii.protocol.reply import reply_of
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
-from iii.storage.transactions import Transactions, Work
-
-OnFilled: TypeAlias = Callable[[Key], None]
-"""Told the first key of jobs that came into a place."""
-Kind: TypeAlias = Literal["queue", "destination", "topic"]
+from iii.storage.transactions import Connection, ReadError, Transactions
 
 _JOB_BYTES = 400  # about, of a write that waits, beside its data
 _FAILURES_KEPT = 10
 _HISTORY_CHARACTERS = 500  # of each
-_REDRIVEN_AT_ONCE = 500
 _DROPPED_AT_ONCE = 500
-_KEPT = (
+KEPT = (
     "queue, rank, grp, id, function_id, namespace, max_attempts, backoff_ms, created_at, traceparent, baggage, history, "
     "metadata, data"
 )
@@ -65,44 +58,6 @@ _LONGEST: Final = f"CASE attempts WHEN 0 THEN {LONGEST_DELAY_MS} ELSE {MAX_DELAY
 _BOUND: Final = f"""
     UPDATE jobs SET ready_at = ? + min(max(ready_at - {_BEGUN}, 0), {_LONGEST})
     WHERE queue = ? AND ready_at > ? AND ({_BEGUN} > ? OR ready_at > ? + {_LONGEST})"""
-_WAITING: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NULL"
-_DELAYED: Final = "SELECT count(*) FROM jobs WHERE queue = ? AND ready_at IS NOT NULL"
-_DEAD_OF: Final = "SELECT place FROM dead WHERE queue = ? ORDER BY place DESC LIMIT ?"
-_LETTER: Final = """
-    SELECT dead.id, CASE WHEN length(data) <= ? THEN data ELSE substr(data, 1, ?) END, error, failed_at, attempts,
-        max_attempts, ifnull(dead.function_id, nullif(queues.function_id, '')),  -- of a destination it is the place's
-        ifnull(dead.namespace, nullif(queues.namespace, '')), created_at,
-        length(data) + length(error) + ifnull(length(metadata), 0) + ifnull(length(stacktrace), 0) +
-            ifnull(length(history), 0), stacktrace, ifnull(history, '[]'), length(data)
-    FROM dead JOIN queues ON queues.id = dead.queue WHERE place = ?"""
-_DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
-
-
-class Place:
-    """One queue of the store: a named one, a destination of a topic, or what a topic keeps for whoever comes."""
-
-    __slots__ = ("function_id", "id", "kind", "name", "namespace", "saved", "settings", "subscribed")
-
-    def __init__(
-        self,
-        place_id: int,
-        kind: Kind,
-        name: str,
-        namespace: str = "",
-        function_id: str = "",
-        *,
-        subscribed: bool = False,
-        settings: str | None = None,
-        saved: bool = False,
-    ) -> None:
-        self.id = place_id
-        self.kind = kind
-        self.name = name
-        self.namespace = namespace
-        self.function_id = function_id
-        self.subscribed = subscribed
-        self.settings = settings  # JSON, of the last subscriber
-        self.saved = saved  # its own row is in the store
 
 
 class Accepted(NamedTuple):
@@ -119,12 +74,6 @@ class Accepted(NamedTuple):
     ready_at: int | None
 
 
-class Counts(NamedTuple):
-    waiting: int  # those that run too
-    delayed: int
-    dead: int
-
-
 class OnDone(Protocol):
     def __call__(self, result: Any, error: StoreError | None, /) -> None: ...
 
@@ -136,12 +85,8 @@ class JobStore:
         """`open_database` makes the store; it is told what to call when a transaction was undone."""
         self.time = time
         self.database = open_database(self._rolled_back)
-        self.places: dict[tuple[Kind, str, str, str], Place] = {}
-        self._by_name: dict[str, list[Place]] = {}
-        self.definitions: dict[
-            str, bytes
-        ] = {}  # as they were at the start: JSON of queues defined at run time, by name
-        self._last_place = 0
+        self.places = Places()
+        self.definitions: dict[str, bytes] = {}  # JSON by name: of queues that were defined, as they were at the start
         self._last_seq = 0  # of the writer
         self._newly_saved: list[Place] = []  # of the writer
         self._held: dict[int, int] = {}  # of the writer: jobs that topics keep
@@ -152,23 +97,18 @@ class JobStore:
         await self.database.open()
         try:
             self._read_all()
-            for place in list(self.places.values()):
+            for place in self.places:
                 await self._bound_pauses(place)
-        except sqlite3.Error as error:
+        except ReadError as error:
             await self.database.close()
             raise self.database.refused(error) from None
 
     def _read_all(self) -> None:
         execute = self.database.reader.execute
         self._last_seq = execute("SELECT max(seq) FROM jobs").fetchone()[0] or 0
-        self._last_place = (
-            self.time.now_ms() // 1000
-        )  # no id is given twice: jobs of a queue that damage has lost keep theirs
         self.definitions = {name: config.encode() for name, config in execute("SELECT name, config FROM definitions")}
-        for row in execute("SELECT id, kind, name, namespace, function_id, subscribed, settings FROM queues"):
-            place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
-            self._note(place)
-            self._last_place = max(self._last_place, place.id)
+        rows = execute("SELECT id, kind, name, namespace, function_id, subscribed, settings FROM queues")
+        self.places.read(rows, last_id=self.time.now_ms() // 1000)
 
     async def _bound_pauses(self, place: Place) -> None:
         """No job waits longer than its whole pause because the clock was set back while the engine was down (P15)."""
@@ -177,7 +117,7 @@ class JobStore:
         for _ in range(2):
             try:
                 row = self.database.reader.execute(_LATEST, (latest, now_ms, place.id)).fetchone()
-            except sqlite3.DatabaseError as error:
+            except ReadError as error:
                 if not is_damage(error):
                     raise
                 if await self._indices_rebuilt():
@@ -189,38 +129,18 @@ class JobStore:
             return
 
     async def _indices_rebuilt(self) -> bool:
-        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.database.rebuild_indices(told.set_result)
-        return await told
+        rebuilt: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.database.rebuild_indices(rebuilt.set_result)
+        return await rebuilt
 
     async def close(self) -> None:
         await self.database.close()
-
-    # -- places ---------------------------------------------------------------------------------------------------
-
-    def place(self, kind: Kind, name: str, namespace: str = "", function_id: str = "") -> Place:
-        """The queue of that name; a new one is in the store with its first job or subscriber."""
-        key = (kind, name, namespace, function_id)
-        found = self.places.get(key)
-        if found is None:
-            self._last_place += 1
-            found = Place(self._last_place, *key)
-            self._note(found)
-        return found
-
-    def places_of(self, name: str) -> list[Place]:
-        """All that belong to a queue or topic of that name."""
-        return self._by_name.get(name, [])
-
-    def _note(self, place: Place) -> None:
-        self.places[place.kind, place.name, place.namespace, place.function_id] = place
-        self._by_name.setdefault(place.name, []).append(place)
 
     def save_place(self, place: Place, held: Place | None, done: OnDone) -> None:
         """Keep who subscribes, and with what settings; `done` gets how many jobs came from `held`, which all do."""
         subscribed, settings = place.subscribed, place.settings
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: Connection) -> int:
             self._save(connection, place)
             self._held.pop(place.id, None)
             connection.execute(
@@ -247,7 +167,7 @@ class JobStore:
     def hold(self, place: Place, job: NewJob, at_most: int, done: OnDone) -> None:
         """Keep a job of a topic that nobody subscribes to; `done` gets how many of the oldest had to go for it."""
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: Connection) -> int:
             self._insert(connection, [(place, job)])
             if place.id not in self._held:
                 self._held[place.id] = connection.execute(_HELD, (place.id, at_most + _DROPPED_AT_ONCE)).fetchone()[0]
@@ -268,7 +188,7 @@ class JobStore:
     def postpone(self, job: Job, failure: Failure, failed_at: int, ready_at: int, done: OnDone) -> None:
         """An attempt failed, and there will be another one."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute(
                 "UPDATE jobs SET attempts = attempts + 1, ready_at = ?, history = ? WHERE seq = ?",
                 (ready_at, _history(connection, job.seq, failure, failed_at), job.seq),
@@ -279,13 +199,13 @@ class JobStore:
     def bury(self, job: Job, failure: Failure, failed_at: int, max_attempts: int, done: OnDone) -> None:
         """The last attempt failed: it becomes a dead letter."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             history = _history(connection, job.seq, failure, failed_at)
             if history is None:
                 return  # it is gone
             connection.execute(
-                f"INSERT INTO dead ({_KEPT}, attempts, error, stacktrace, failed_at) "
-                f"SELECT {_KEPT}, attempts + 1, ?, ?, ? FROM jobs WHERE seq = ?",
+                f"INSERT INTO dead ({KEPT}, attempts, error, stacktrace, failed_at) "
+                f"SELECT {KEPT}, attempts + 1, ?, ?, ? FROM jobs WHERE seq = ?",
                 (failure.text, failure.stacktrace, failed_at, job.seq),
             )
             connection.execute(
@@ -302,14 +222,14 @@ class JobStore:
         `done` gets them in order; with an error whose cause is damage none of them.
         """
 
-        def work(connection: sqlite3.Connection) -> list[Job]:
+        def work(connection: Connection) -> list[Job]:
             due = connection.execute(_DUE, (place.id, self.time.now_ms(), json.dumps(list(without)), limit)).fetchall()
             rows = connection.execute(_PROMOTE, (json.dumps([seq for (seq,) in due]),)).fetchall()
             return sorted((Job(*row) for row in rows), key=_key)
 
         self.database.write(work, done)
 
-    # -- reading, at once -----------------------------------------------------------------------------------------
+    # -- for consumers --------------------------------------------------------------------------------------------
 
     def waiting(self, place: Place) -> Waiting:
         """The jobs of a place in their order."""
@@ -318,160 +238,43 @@ class JobStore:
     def data_of(self, job: Job, done: OnDone) -> None:
         """The data of a large job; None if it is gone. An error whose cause is damage will not go away."""
 
-        def work(connection: sqlite3.Connection) -> bytes | None:
+        def work(connection: Connection) -> bytes | None:
             row = connection.execute("SELECT data FROM jobs WHERE seq = ?", (job.seq,)).fetchone()
             return None if row is None else row[0]
 
         self.database.read(work, done)
 
-    def overview(self, done: OnDone) -> None:
-        """Kind, name, jobs and dead letters of every queue and topic that has any."""
-        ids = [(place.kind, place.name, place.id) for place in self.places.values() if place.saved]
-
-        def work(connection: sqlite3.Connection) -> list[tuple[str, str, int, int]]:
-            found: dict[tuple[bool, str], tuple[str, str, int, int]] = {}
-            for kind, name, place_id in ids:
-                waiting, delayed, dead = (
-                    connection.execute(query, (place_id,)).fetchone()[0] for query in (_WAITING, _DELAYED, _DEAD)
-                )
-                _, _, jobs, letters = found.get((kind == "queue", name), (kind, name, 0, 0))
-                if waiting or delayed or dead or jobs or letters:
-                    found[kind == "queue", name] = kind, name, jobs + waiting + delayed, letters + dead
-            return sorted(found.values(), key=lambda row: row[1])
-
-        self.database.read(work, done)
-
-    # -- for people -----------------------------------------------------------------------------------------------
-
-    async def counts(self, places: Iterable[Place]) -> Counts:
-        """Of all of them together. Raises StoreError, as all that follow."""
-        ids = [place.id for place in places]
-
-        def work(connection: sqlite3.Connection) -> Counts:
-            def total(query: str) -> int:
-                return sum(connection.execute(query, (place_id,)).fetchone()[0] for place_id in ids)
-
-            connection.execute("BEGIN")  # of one moment: a job that moves is counted once
-            try:
-                return Counts(total(_WAITING), total(_DELAYED), total(_DEAD))
-            finally:
-                connection.execute("COMMIT")
-
-        return await self._read(work)  # type: ignore[no-any-return]
-
-    async def dead_letters(self, places: Iterable[Place], offset: int, limit: int, page: Page) -> None:
-        """Add them to the page, newest first, as long as they fit."""
-        ids = [place.id for place in places]
-
-        def work(connection: sqlite3.Connection) -> None:
-            newest = (connection.execute(_DEAD_OF, (place_id, offset + limit)) for place_id in ids)
-            wanted = list(itertools.islice(heapq.merge(*newest, reverse=True), offset, offset + limit))
-            for (place,) in wanted:  # from here on nothing is asked again
-                try:
-                    row = connection.execute(_LETTER, (page.payload_bytes, BEGINNING_BYTES, place)).fetchone()
-                except sqlite3.Error as error:
-                    if is_damage(error):
-                        continue  # those behind it can be read (P16)
-                    raise
-                if row is not None and not page.add(_letter(row)):
-                    break
-
-        await self._read(work)
-
-    async def redrive(self, place: Place, filled: OnFilled) -> int:
-        """Every dead letter of now waits again, behind the others, the oldest first.
-
-        Args:
-            filled: told of each batch in the order of the store, before what was accepted after it.
-        """
-        last = await self._read(
-            lambda connection: connection.execute(
-                "SELECT max(place) FROM dead WHERE queue = ?", (place.id,)
-            ).fetchone()[0]
-        )
-        redriven = 0
-        while last is not None:
-            moved = await self._write_and_fill(
-                "queue = ? AND place <= ? ORDER BY place LIMIT ?", (place.id, last, _REDRIVEN_AT_ONCE), filled
-            )
-            redriven += moved
-            if moved < _REDRIVEN_AT_ONCE:
-                break
-        return redriven
-
-    async def redrive_one(self, place: Place, job_id: str, filled: OnFilled) -> int:
-        """1, or 0 if there is no such dead letter."""
-        return await self._write_and_fill(
-            "queue = ? AND id = ? ORDER BY place DESC LIMIT 1", (place.id, job_id), filled
-        )
-
-    async def _write_and_fill(self, which: str, values: tuple[Any, ...], filled: OnFilled) -> int:
-        def write(work: Work, done: OnDone) -> None:
-            def written(keys: list[Key] | None, error: StoreError | None) -> None:
-                if keys:
-                    filled(min(keys))
-                done(None if keys is None else len(keys), error)
-
-            self.database.write(work, written, slow=True)
-
-        return await self._told(write, lambda connection: self._redrive(connection, which, values))  # type: ignore[no-any-return]
-
-    async def discard(self, place: Place, job_id: str) -> int:
-        """1, or 0 if there is no such dead letter."""
-        return await self._write(  # type: ignore[no-any-return]
-            lambda connection: (
-                connection.execute(
-                    "DELETE FROM dead WHERE place = (SELECT max(place) FROM dead WHERE queue = ? AND id = ?)",
-                    (place.id, job_id),
-                ).rowcount
-            )
-        )
-
     async def expire(self, place: Place, before_ms: int) -> int:
         """Drop the jobs at the head of a place that were accepted before then; how many."""
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: Connection) -> int:
             oldest = connection.execute(_OLDEST, (place.id, _DROPPED_AT_ONCE))
             old = [(seq,) for seq, created_at in oldest if created_at < before_ms]
             connection.executemany("DELETE FROM jobs WHERE seq = ?", old)
             return len(old)
 
-        return await self._write(work)  # type: ignore[no-any-return]
+        dropped: int = await reply_of(partial(self.database.write, work, slow=True))
+        return dropped
 
     async def define(self, name: str, config: bytes | None) -> None:
         """Keep the settings of a queue; None forgets them."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             if config is None:
                 connection.execute("DELETE FROM definitions WHERE name = ?", (name,))
             else:
                 connection.execute("REPLACE INTO definitions VALUES (?, ?)", (name, config.decode()))
 
-        await self._write(work)
+        await reply_of(partial(self.database.write, work, slow=True))
 
-    async def _read(self, work: Work) -> Any:
-        return await self._told(self.database.read, work)
-
-    async def _write(self, work: Work) -> Any:
-        return await self._told(lambda work, done: self.database.write(work, done, slow=True), work)
-
-    async def _told(self, ask: Callable[[Work, OnDone], None], work: Work) -> Any:
-        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def done(result: Any, error: StoreError | None) -> None:
-            if told.done():  # nobody waits any more
-                return
-            if error is None:
-                told.set_result(result)
-            else:
-                told.set_exception(error)
-
-        ask(work, done)
-        return await told
+    def next_seq(self) -> int:
+        """The number of one more job; for writes, in their order."""
+        self._last_seq += 1
+        return self._last_seq
 
     # -- as the writer --------------------------------------------------------------------------------------------
 
-    def _save(self, connection: sqlite3.Connection, place: Place) -> None:
+    def _save(self, connection: Connection, place: Place) -> None:
         connection.execute(
             "INSERT OR IGNORE INTO queues VALUES (?, ?, ?, ?, ?, ?, ?)",
             (place.id, place.kind, place.name, place.namespace, place.function_id, place.subscribed, place.settings),
@@ -479,7 +282,7 @@ class JobStore:
         place.saved = True
         self._newly_saved.append(place)
 
-    def _insert(self, connection: sqlite3.Connection, jobs: Sequence[tuple[Place, NewJob]]) -> list[Accepted]:
+    def _insert(self, connection: Connection, jobs: Sequence[tuple[Place, NewJob]]) -> list[Accepted]:
         accepted: list[Accepted] = []
         rows: list[tuple[Any, ...]] = []
         for place, job in jobs:
@@ -510,7 +313,7 @@ class JobStore:
         _insert_rows(connection, rows)
         return accepted
 
-    def _first(self, connection: sqlite3.Connection, place: Place, job: NewJob) -> str | None:
+    def _first(self, connection: Connection, place: Place, job: NewJob) -> str | None:
         """The receipt of the first job with this deduplication id; this one, noted, if there is none."""
         now_ms = self.time.now_ms()
         if now_ms - self._cleaned_ms > 1000:
@@ -528,18 +331,6 @@ class JobStore:
         )
         return None
 
-    def _redrive(self, connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> list[Key]:
-        keys: list[Key] = []
-        for place, rank in connection.execute(f"SELECT place, rank FROM dead WHERE {which}", values).fetchall():
-            self._last_seq += 1
-            keys.append((rank, self._last_seq))
-            connection.execute(
-                f"INSERT INTO jobs (seq, {_KEPT}, attempts, ready_at) SELECT ?, {_KEPT}, 0, NULL FROM dead WHERE place = ?",
-                (self._last_seq, place),
-            )
-            connection.execute("DELETE FROM dead WHERE place = ?", (place,))
-        return keys
-
     def _rolled_back(self) -> None:
         self._held.clear()
         for place in self._newly_saved:
@@ -547,7 +338,7 @@ class JobStore:
         self._newly_saved.clear()
 
 
-def _insert_rows(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+def _insert_rows(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
     """With few statements: while one runs, the other thread does too."""
     begin = 0
     while begin < len(rows):
@@ -557,7 +348,7 @@ def _insert_rows(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) ->
         begin += count
 
 
-def _remove(connection: sqlite3.Connection, seqs: list[int]) -> list[None]:
+def _remove(connection: Connection, seqs: list[int]) -> list[None]:
     if len(seqs) == 1:
         connection.execute("DELETE FROM jobs WHERE seq = ?", (seqs[0],))
     else:
@@ -565,7 +356,7 @@ def _remove(connection: sqlite3.Connection, seqs: list[int]) -> list[None]:
     return [None] * len(seqs)
 
 
-def _history(connection: sqlite3.Connection, seq: int, failure: Failure, failed_at: int) -> str | None:
+def _history(connection: Connection, seq: int, failure: Failure, failed_at: int) -> str | None:
     row = connection.execute("SELECT history FROM jobs WHERE seq = ?", (seq,)).fetchone()
     if row is None:
         return None
@@ -574,12 +365,7 @@ def _history(connection: sqlite3.Connection, seq: int, failure: Failure, failed_
     return msgspec.json.encode([*earlier, last][-_FAILURES_KEPT:]).decode()
 
 
-def _letter(row: tuple[Any, ...]) -> DeadLetter:
-    *columns, history, data_bytes = row
-    return DeadLetter._make((*columns, history.encode(), data_bytes))
-
-
-def _execute(query: str, values: tuple[Any, ...], connection: sqlite3.Connection) -> None:
+def _execute(query: str, values: tuple[Any, ...], connection: Connection) -> None:
     connection.execute(query, values)
 
 

@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from iii.modules.queue.adapter import QueueFailure
-from iii.modules.queue.adapters.amqp import Broker, BrokerError, Delivery, Message
-from iii.modules.queue.adapters.rabbitmq_messages import (
+from iii.modules.queue.jobs.letters import DeadLetter, Page
+from iii.modules.queue.rabbitmq.broker import Broker, Delivery, Message
+from iii.modules.queue.rabbitmq.messages import (
     QueueNames,
     TopicNames,
     dead_letter,
@@ -16,8 +16,6 @@ from iii.modules.queue.adapters.rabbitmq_messages import (
     message_of,
     revived,
 )
-from iii.modules.queue.job import DeadLetter
-from iii.modules.queue.letters import Page
 
 _BROWSED = 10_000  # of one queue; a broker shows the oldest first, and cannot skip any
 
@@ -42,7 +40,7 @@ class _Dead:
 
 
 class DeadLetters:
-    """One looks at a time: whoever does holds what it looks at. Raises QueueFailure."""
+    """One looks at a time: whoever does holds what it looks at. Raises BrokerError."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -123,8 +121,5 @@ class DeadLetters:
             letter = dead.letter(delivery.message)
             return False if letter is None else await look(delivery, letter, dead)
 
-        try:
-            async with self._looking:
-                await self._broker.look_through(dead.queue, show, at_most)
-        except BrokerError as error:
-            raise QueueFailure(str(error)) from None
+        async with self._looking:
+            await self._broker.look_through(dead.queue, show, at_most)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from iii.modules.queue.job import Failure
+from iii.engine.condition import Condition, ConditionTimeout
+from iii.engine.invocation import Trace
+from iii.modules.queue.jobs.job import Failure
 from iii.protocol.json_text import is_json
-from iii.protocol.limits import CONDITION_TIMEOUT_S
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import baggage_without
 
 if TYPE_CHECKING:
-    from iii.engine.clock import Timer
     from iii.engine.engine import Engine
-    from iii.engine.invocation import Invocation
     from iii.protocol.errors import InvocationError
+    from iii.protocol.reply import Withdrawable
 
 _OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.hidden"})  # say what its span is
 
@@ -33,7 +34,7 @@ class Target(NamedTuple):
 class Attempt:
     """Tells `done` once, None for success; not at all after `withdraw`."""
 
-    __slots__ = ("_baggage", "_data", "_done", "_engine", "_invocation", "_target", "_timer", "_traceparent")
+    __slots__ = ("_baggage", "_begun", "_done", "_engine", "_target", "_traceparent", "deadline")
 
     def __init__(
         self,
@@ -42,15 +43,20 @@ class Attempt:
         traceparent: str | None,
         baggage: str | None,
         done: Callable[[Failure | None], None],
+        deadline: float = inf,
     ) -> None:
+        self.deadline = deadline
         self._engine = engine
         self._target = target
         self._traceparent = traceparent
         self._baggage = None if baggage is None else baggage_without(baggage, _OF_THE_PUBLISHER)
         self._done: Callable[[Failure | None], None] | None = done
-        self._data = b""
-        self._invocation: Invocation | None = None
-        self._timer: Timer | None = None
+        self._begun: Withdrawable | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Neither over nor withdrawn."""
+        return self._done is not None
 
     def run(self, data: bytes) -> None:
         """Deliver the job's data."""
@@ -61,16 +67,13 @@ class Attempt:
         elif self._target.condition is None:
             self._call(data)
         else:
-            self._data = data
-            self._ask(self._target.condition)
+            self._ask(self._target.condition, data)
 
     def withdraw(self) -> None:
         """Whatever is answered from now on is ignored."""
         self._done = None
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._invocation is not None:
-            self._invocation.withdraw()
+        if self._begun is not None:
+            self._begun.withdraw()
 
     def _call(self, data: bytes) -> None:
         target = self._target
@@ -84,49 +87,29 @@ class Attempt:
             baggage=self._baggage,
         )
         if self._done is not None:  # it was not answered at once
-            self._invocation = invocation
+            self._begun = invocation
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
         self._over(None if error is None else Failure(error.code, error.message, error.stacktrace, error.error_id))
 
     def _over(self, failure: Failure | None) -> None:
-        self._invocation = None
+        self._begun = None
         done, self._done = self._done, None
         if done is not None:
             done(None if failure is None else failure.shortened())
 
-    # -- its condition --------------------------------------------------------------------------------------------
+    def _ask(self, condition: str, data: bytes) -> None:
+        def decided(goes_on: bool | None, error: InvocationError | None) -> None:
+            if goes_on:
+                self._call(data)
+            elif error is None:
+                self._over(None)  # it need not be done
+            else:
+                code = "" if isinstance(error, ConditionTimeout) else f"{error.code}: "
+                self._over(Failure(error.code, f"Condition function error: {code}{error.message}"))
 
-    def _ask(self, condition: str) -> None:
-        clock = self._engine.clock
-        self._timer = clock.call_at(clock.now() + CONDITION_TIMEOUT_S, self._no_decision)
-        invocation = self._engine.router.call(
-            condition,
-            self._target.namespace or DEFAULT_NAMESPACE,
-            self._data,
-            self._decided,
-            traceparent=self._traceparent,
-            baggage=self._baggage,
-        )
-        if self._timer is not None:  # it was not decided at once
-            self._invocation = invocation
-
-    def _decided(self, result: bytes | None, error: InvocationError | None) -> None:
-        if self._done is None or self._timer is None:
-            return
-        self._timer.cancel()
-        self._timer = None
-        data, self._data = self._data, b""
-        if error is not None:
-            self._over(Failure(error.code, f"Condition function error: {error.code}: {error.message}"))
-        elif result == b"false":
-            self._over(None)  # it need not be done
-        else:
-            self._call(data)
-
-    def _no_decision(self) -> None:
-        self._timer = None
-        if self._invocation is not None:
-            self._invocation.withdraw()
-        text = f"Condition function error: {self._target.condition} took longer than {CONDITION_TIMEOUT_S:g} s"
-        self._over(Failure("condition_timeout", text))
+        router, clock = self._engine.router, self._engine.clock
+        asked = Condition(router, clock, condition, self._target.namespace or DEFAULT_NAMESPACE)
+        decision = asked.decide(data, decided, Trace(self._traceparent, self._baggage))
+        if self._done is not None and self._begun is None:  # it was not decided at once
+            self._begun = decision

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE
+
+TargetKey: TypeAlias = tuple[str, str] | None
+"""Namespace and function of a job's target; None where the queue has one target."""
 
 MAX_DELAY_MS = 24 * 3600 * 1000  # of a retry (04 §5.1)
 LONGEST_DELAY_MS = 366 * MAX_DELAY_MS  # that a job may be given
@@ -74,8 +77,7 @@ class Job(Struct, gc=False):
         return self.rank, self.seq
 
     @property
-    def target(self) -> tuple[str, str] | None:
-        """Namespace and function; None where the queue has one target."""
+    def target(self) -> TargetKey:
         return None if self.function_id is None else (self.namespace or DEFAULT_NAMESPACE, self.function_id)
 
 
@@ -100,24 +102,6 @@ class Failure(NamedTuple):
             message=shortened(self.message, _MESSAGE_CHARACTERS),
             stacktrace=stacktrace,
         )
-
-
-class DeadLetter(NamedTuple):
-    """A job that is not tried any more."""
-
-    id: str
-    data: bytes
-    error: str
-    failed_at: int  # Unix milliseconds
-    attempts: int
-    max_attempts: int | None
-    function_id: str | None
-    namespace: str | None
-    created_at: int
-    size: int
-    stacktrace: str | None
-    history: bytes  # JSON: time and text of the last failures
-    data_bytes: int  # of `data`, which may be its beginning only
 
 
 def shortened(text: str, characters: int) -> str:

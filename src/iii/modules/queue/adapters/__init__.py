@@ -1,1 +1,0 @@
-"""What can carry the jobs: the embedded store, Redis, RabbitMQ (04 §11)."""

@@ -1,0 +1,1 @@
+"""Jobs being done: taken in order, attempted, settled."""

@@ -1,0 +1,124 @@
+"""What became of a job: written to the store, and tried until it is there (04 §5.1, §7.2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from iii.modules.queue.consume.timers import Timers
+from iii.modules.queue.jobs.job import Failure, Job, retry_delay_ms
+from iii.modules.queue.jobs.places import Place
+from iii.modules.queue.jobs.store import JobStore, OnDone
+from iii.modules.queue.options import QueueOptions
+from iii.storage.damage import is_damage
+from iii.storage.items import StoreError
+
+logger = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    DONE = 0  # it is not in the queue any more
+    AGAIN = 1  # there will be another attempt
+    SPOILED = 2  # the store is damaged where it is
+    LEFT = 3  # the engine stops: it runs again after the next start
+
+
+class Settlement:
+    """Settles the jobs of one place."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        place: Place,
+        label: str,
+        timers: Timers,
+        settled: Callable[[Job, Outcome], None],
+        stalled: Callable[[bool], None],
+    ) -> None:
+        """
+        Args:
+            settled: told of each job.
+            stalled: told that the store refuses what it is given, and that it is tried again: meanwhile nothing more should
+                begin, as all of it would run again.
+        """
+        self.unsettled = 0
+        self._store = store
+        self._place = place
+        self._label = label
+        self._timers = timers
+        self._settled = settled
+        self._stalled = stalled
+        self._refused: list[Callable[[], None]] = []
+        self._repeat_later = timers.of(self._repeat)
+
+    def succeeded(self, job: Job) -> None:
+        self._write(job, Outcome.DONE, lambda done: self._store.remove(job, done))
+
+    def failed(self, job: Job, failure: Failure, options: QueueOptions, then: Callable[[int], None]) -> None:
+        """There is another attempt, at a time that `then` gets, or it becomes a dead letter."""
+        attempts = job.attempts + 1
+        max_attempts = options.max_attempts if job.max_attempts is None else job.max_attempts
+        failed_at = self._timers.clock.time_ms()
+        fields = self.fields(job, failure)
+        if attempts >= max_attempts:
+            fields["attempts"] = attempts
+            self._write(
+                job, Outcome.DONE, partial(self._store.bury, job, failure, failed_at, max_attempts),
+                lambda: logger.warning("Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": fields}),
+            )  # fmt: skip
+            return
+        backoff_ms = options.backoff_ms if job.backoff_ms is None else job.backoff_ms
+        pause_ms = retry_delay_ms(backoff_ms, attempts, options.backoff_jitter)
+        ready_at = self._store.time.now_ms() + pause_ms
+        logger.warning(
+            "Job failed, next attempt in %g s: %s", pause_ms / 1000, failure.text,
+            extra={"fields": {**fields, "attempts": f"{attempts} of {max_attempts}"}},
+        )  # fmt: skip
+        self._write(
+            job, Outcome.AGAIN, partial(self._store.postpone, job, failure, failed_at, ready_at), lambda: then(ready_at)
+        )
+
+    def fields(self, job: Job, failure: Failure | None = None) -> dict[str, Any]:
+        """Of a log line."""
+        fields = {"queue": self._place.name, "function": job.function_id or self._place.function_id, "job": job.id}
+        return fields if failure is None or failure.error_id is None else {**fields, "error_id": failure.error_id}
+
+    def _write(
+        self, job: Job, outcome: Outcome, write: Callable[[OnDone], None], then: Callable[[], None] | None = None
+    ) -> None:
+        def done(_: object, error: StoreError | None) -> None:
+            if error is not None:
+                self._failed(job, error, lambda: write(done))
+                return
+            self._repeat_later.succeeded()
+            self.unsettled -= 1
+            self._settled(job, outcome)
+            if then is not None:
+                then()
+
+        self.unsettled += 1
+        write(done)
+
+    def _failed(self, job: Job, error: StoreError, repeat: Callable[[], None]) -> None:
+        if self._store.database.closed or self._timers.kept is not None:
+            self.unsettled -= 1
+            self._settled(job, Outcome.LEFT)
+        elif is_damage(error.__cause__):
+            self.unsettled -= 1
+            self._settled(job, Outcome.SPOILED)
+        else:
+            self._refused.append(repeat)
+            if len(self._refused) == 1:
+                again_s = self._repeat_later.retry()
+                logger.error("Finished jobs of %s cannot be removed: %s; retrying in %g s", self._label, error, again_s)
+                self._stalled(True)
+
+    def _repeat(self) -> None:
+        repeats, self._refused = self._refused, []
+        for repeat in repeats:
+            repeat()
+        if not self._refused:
+            self._stalled(False)

@@ -1,0 +1,86 @@
+"""Named queues over the embedded store: a consumer each (04 §3.6)."""
+
+from __future__ import annotations
+
+import logging
+
+from iii.engine.engine import Engine
+from iii.modules.queue.consume.attempt import Target
+from iii.modules.queue.consume.consumer import Consumer
+from iii.modules.queue.consume.page_turns import PageTurns
+from iii.modules.queue.jobs.job import Job, NewJob
+from iii.modules.queue.jobs.store import Accepted, JobStore
+from iii.modules.queue.options import NamedQueue
+from iii.protocol.messages import NULL
+from iii.protocol.reply import Reply
+from iii.storage.items import StoreError
+
+logger = logging.getLogger(__name__)
+
+_NULL = bytes(NULL)
+
+
+class _OwnTargets:
+    """Each job of a named queue says whom it is for."""
+
+    one_for_all = False
+
+    def __init__(self, engine: Engine) -> None:
+        self._find = engine.functions.find
+
+    def present(self, job: Job) -> bool:
+        assert job.function_id is not None  # of a named queue
+        return self._find(job.function_id, job.namespace) is not None
+
+    def choose(self, job: Job) -> Target:
+        assert job.function_id is not None
+        return Target(job.function_id, job.namespace, job.metadata or _NULL)
+
+
+class NamedQueues:
+    """Those that are served, and the names of those that only have jobs left over."""
+
+    def __init__(self, engine: Engine, store: JobStore, turns: PageTurns) -> None:
+        self.consumers: dict[str, Consumer] = {}
+        self._engine = engine
+        self._store = store
+        self._turns = turns
+        self._targets = _OwnTargets(engine)
+        self._found: set[str] = set()  # with jobs or dead letters at the start
+
+    def serve(self, queue: NamedQueue) -> None:
+        options = queue.config.options
+        consumer = self.consumers.get(queue.name)
+        if consumer is not None:
+            consumer.configure(options)
+            return
+        place, label = self._store.places.of("queue", queue.name), f"queue {queue.name}"
+        consumer = Consumer(self._engine, self._store, place, label, options, self._targets, self._turns)
+        self.consumers[queue.name] = consumer
+        consumer.start()
+
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
+        consumer = self.consumers[queue.name]
+
+        def accepted(result: Accepted | None, error: StoreError | None) -> None:
+            if result is None:
+                done(None, error)
+                return
+            done(result.receipt, None)
+            consumer.accepted(result)
+
+        self._store.insert(consumer.place, job, accepted)
+
+    def left_over(self) -> list[str]:
+        return sorted(self._found - self.consumers.keys())
+
+    def report(self, rows: list[tuple[str, str, int, int]] | None, error: StoreError | None) -> None:
+        """What the store had at the start, topics too."""
+        for kind, name, jobs, dead in rows or ():
+            text = f"{'Queue' if kind == 'queue' else 'Topic'} {name}: jobs waiting: {jobs}, dead letters: {dead}"
+            if kind == "queue":
+                self._found.add(name)
+            if kind == "queue" and name not in self.consumers:
+                logger.warning("%s; the queue is not configured, so none of them runs", text)
+            else:
+                logger.info("%s", text)
