@@ -82,7 +82,7 @@ async def test_07_check_8_ten_megabytes_are_the_same_at_the_other_end(worker: ii
         await writing
 
 
-async def test_08_s14_refs_and_ends_in_payloads_become_ends(worker: iii.Worker) -> None:
+async def test_08_check_54_refs_and_ends_in_payloads_become_ends(worker: iii.Worker) -> None:
     async def sums(job: Any) -> Any:
         assert isinstance(job["deep"][0]["reader"], iii.ChannelReader)
         numbers = (await job["deep"][0]["reader"].read_all()).split()
@@ -101,7 +101,7 @@ async def test_08_s14_refs_and_ends_in_payloads_become_ends(worker: iii.Worker) 
     assert await call == 3
 
 
-async def test_08_s14_3_closing_a_writer_that_never_wrote_ends_the_stream(worker: iii.Worker) -> None:
+async def test_08_check_53_closing_a_writer_that_never_wrote_ends_the_stream(worker: iii.Worker) -> None:
     channel = await worker.create_channel_async()
     reading = asyncio.ensure_future(channel.reader.read_all())
     await channel.writer.close()

@@ -543,7 +543,7 @@ def test_core_6_connected_is_not_told_before_the_engine_has_accepted(engine: Fak
     assert worker.get_connection_state() == "connecting"
 
 
-def test_08_check_50_the_announcement(
+def test_N14_08_check_50_the_announcement(
     engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The names that users import, frozen: adding one is a decision, removing one breaks somebody (DESIGN 4)."""
+"""The names that users import, frozen: adding one is a decision, removing one breaks somebody (O15)."""
 
 import subprocess
 import sys
