@@ -74,6 +74,14 @@ def definitions(chapter: str, text: str) -> Iterator[Definition]:
             yield Definition(f"{chapter} check {found['check']}", section)
 
 
+def references(chapter: str, text: str) -> Iterator[tuple[str, ...]]:
+    """What a chapter refers to; without a number of another chapter it means itself."""
+    for paragraph in re.split(r"\n(?=\n|#|- \*\*|\| )", text):
+        prose = re.sub(r"^\n*- \*\*\d+[a-z]?\*\*", "", paragraph)
+        for ids in _in_prose(" ".join(prose.split())):
+            yield tuple(each.replace("??", chapter) for each in ids)
+
+
 def faults(text: str) -> list[str]:
     """The ids of the table of faults."""
     return re.findall(
