@@ -116,7 +116,7 @@ class Walk:
         elif draw < 0.92 and "crashes" in self.kind:
             await self.crash()
         elif draw < 0.94:
-            self.house.adapter.consumer("q").read_again()
+            self.house.adapter.queues.consumers["q"].read_again()
 
     def enqueue(self) -> None:
         chance = self.chance
@@ -192,7 +192,7 @@ class Walk:
 
     def nothing_waits_in_vain(self) -> None:
         """As long as there are permits, whatever can run runs."""
-        consumer = self.house.adapter.consumer("q")
+        consumer = self.house.adapter.queues.consumers["q"]
         if len(self.running) >= self.permits or consumer.state is State.REOPENING:
             return
         for number in self.numbers("SELECT data FROM jobs WHERE ready_at IS NULL"):
@@ -217,7 +217,7 @@ class Walk:
         self.settle()
         assert [number for number, job in enumerate(self.jobs) if job.left] == []
         assert self.numbers("SELECT data FROM jobs") == []
-        head = self.house.adapter.consumer("q").head
+        head = self.house.adapter.queues.consumers["q"].head
         assert (head.held, head.busy_groups) == (0, 0)
 
     def numbers(self, query: str) -> list[int]:

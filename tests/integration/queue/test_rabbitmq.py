@@ -18,7 +18,7 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
 from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
-from iii.modules.queue.rabbitmq.broker import Tap
+from iii.modules.queue.rabbitmq.tap import Tap
 from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from tests.integration.queue.conftest import Calls, Open, eventually, fails
@@ -156,7 +156,7 @@ async def test_two_engines_share_the_jobs(adapter: dict[str, Any], open_house: O
             {"type": "durable:subscriber", "function_id": calls.function_id, "config": {"topic": name("t")}}
         )
         await house.call("engine::functions::list")
-    await until(lambda: len(two.queue.adapter.topics()) == 1)
+    await until(lambda: len(two.queue.adapter.topics.triggers()) == 1)
     await asyncio.gather(*(one.enqueue("f", number, name("q")) for number in range(50)))
     await until(lambda: len(everything) == 50)
     assert sorted(everything) == list(range(50))
@@ -185,7 +185,7 @@ async def test_channel_that_the_broker_closes(adapter: dict[str, Any], open_hous
     await calls.count(1)
     rabbit = house.queue.adapter
     assert isinstance(rabbit, RabbitmqAdapter)
-    for tap in (*rabbit._queues.taps, *rabbit._topics.taps):
+    for tap in rabbit.taps:
         await close_channel(tap)
     await asyncio.gather(*(house.enqueue("f", number, name("q")) for number in range(20)))
     for number in range(20):

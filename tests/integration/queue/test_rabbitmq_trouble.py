@@ -10,7 +10,7 @@ import pytest
 
 import iii
 from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
-from iii.modules.queue.rabbitmq.broker import Tap
+from iii.modules.queue.rabbitmq.tap import Tap
 from tests.integration.queue.conftest import Calls, House, Open, eventually, fails
 from tests.integration.queue.test_rabbitmq import Name, adapter, broker, close_channel
 from tests.integration.server.conftest import until
@@ -26,7 +26,7 @@ def rabbit(house: House) -> RabbitmqAdapter:
 
 
 def taps(house: House) -> list[Tap]:
-    return [*rabbit(house)._queues.taps, *rabbit(house)._topics.taps]
+    return rabbit(house).taps
 
 
 async def subscribe(house: House, function_id: str, topic: str, **config: Any) -> None:
@@ -39,10 +39,10 @@ async def subscribe(house: House, function_id: str, topic: str, **config: Any) -
 
 async def lose_connection(house: House) -> None:
     """And get another one."""
-    broker = rabbit(house)._broker
-    assert broker._connection is not None
+    broker = rabbit(house).broker
+    assert broker.connection is not None
     before = broker.connections
-    await broker._connection.close()
+    await broker.connection.close()
     await until(lambda: broker.connections > before)
 
 
@@ -51,11 +51,11 @@ async def test_subscription_made_while_the_broker_is_away(
 ) -> None:
     house = await open_house(adapter)
     calls = Calls(house.worker, "f")
-    connection = rabbit(house)._broker._connection
-    monkeypatch.setattr(rabbit(house)._broker, "_connection", None)  # as between two connections
+    connection = rabbit(house).broker.connection
+    monkeypatch.setattr(rabbit(house).broker, "connection", None)  # as between two connections
     house.worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": name("t")}})
-    await until(lambda: len(rabbit(house)._topics.taps) == 1)
-    monkeypatch.setattr(rabbit(house)._broker, "_connection", connection)
+    await until(lambda: len(rabbit(house).topics.taps) == 1)
+    monkeypatch.setattr(rabbit(house).broker, "connection", connection)
     await lose_connection(house)
     await until(lambda: all(tap.channel is not None for tap in taps(house)))
     await house.publish(name("t"), 1)
@@ -72,9 +72,9 @@ async def test_topic_that_cannot_be_declared_is_its_own_trouble(
     calls = Calls(house.worker, "f")
     for topic in (name("t"), "x" * 300):
         house.worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": topic}})
-    await until(lambda: len(rabbit(house)._topics.taps) == 1)
+    await until(lambda: len(rabbit(house).topics.taps) == 1)
     await lose_connection(house)
-    await until(lambda: all(tap.channel is not None for tap in rabbit(house)._queues.taps))
+    await until(lambda: all(tap.channel is not None for tap in rabbit(house).queues.taps))
     await house.enqueue("f", 1, name("q"))
     await calls.count(1)
     assert await house.call("engine::queue::topic_stats", topic="x" * 300)
@@ -88,7 +88,7 @@ async def test_worker_that_leaves_doubles_nothing(adapter: dict[str, Any], open_
     hang = asyncio.Event()
     calls = Calls(first, "f", lambda data: hang.wait())
     first.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": name("t")}})
-    await until(lambda: len(rabbit(house)._topics.taps) == 1)
+    await until(lambda: len(rabbit(house).topics.taps) == 1)
     for number in range(5):
         await house.publish(name("t"), number)
     await calls.count(5)
@@ -131,7 +131,7 @@ async def test_channel_that_is_lost_under_a_job(adapter: dict[str, Any], open_ho
     calls = Calls(house.worker, "f", late)
     await house.enqueue("f", 1, name("q"))
     await calls.count(1)
-    for tap in rabbit(house)._queues.taps:
+    for tap in rabbit(house).queues.taps:
         await close_channel(tap)
     await calls.count(2)
     go.set()
@@ -213,7 +213,7 @@ async def test_what_does_not_fit_into_a_frame(adapter: dict[str, Any], open_hous
     assert "at most 255 bytes" in (await house.error("engine::queue::enqueue", request))[1]
     await house.enqueue("f", 3, name("q"))
     await calls.count(1)
-    assert rabbit(house)._broker.connections == 1
+    assert rabbit(house).broker.connections == 1
 
 
 async def test_dead_letters_while_somebody_looks(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
@@ -287,13 +287,13 @@ async def test_topic_of_a_worker_that_is_away(adapter: dict[str, Any], open_hous
     worker = await house.connect()
     Calls(worker, "f", fails)
     worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": name("t")}})
-    await until(lambda: len(rabbit(house)._topics.taps) == 1)
+    await until(lambda: len(rabbit(house).topics.taps) == 1)
     await house.publish(name("t"), 1)
     (letter,) = await house.dead(name("t"), 1)
     assert letter["function_id"] == "f"
     house.workers.remove(worker)
     await worker.shutdown_async()
-    await until(lambda: not rabbit(house)._topics.taps)
+    await until(lambda: not rabbit(house).topics.taps)
     await house.publish(name("t"), 2)
     stats = await house.stats(name("t"))
     assert (stats["depth"], stats["dlq_depth"], stats["consumer_count"]) == (1, 1, 0)

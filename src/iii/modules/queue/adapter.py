@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
+from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -21,14 +22,6 @@ class Source(NamedTuple):
 
     queue: NamedQueue | None
     topic: str | None
-
-
-class Destination(NamedTuple):
-    """A function that gets a topic's messages; without triggers its worker is away."""
-
-    function_id: str
-    namespace: str
-    triggers: int
 
 
 class Stats(NamedTuple):
@@ -53,8 +46,66 @@ class Stats(NamedTuple):
     unreadable: int = 0
 
 
-class Inspection(Protocol):
-    """What people see and do. All of it raises StoreError."""
+class Queues(Protocol):
+    """Named queues."""
+
+    async def serve(self, queue: NamedQueue) -> None:
+        """Have its jobs done, with these settings from now on. Raises StoreError."""
+
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
+        """Keep a job; `done` gets the id under which it is durable."""
+
+    def left_over(self) -> list[str]:
+        """Queues that have jobs or dead letters, and that nobody serves."""
+
+    def definitions(self) -> dict[str, bytes]:
+        """Settings of queues that were defined at run time, by name; as they were at the start."""
+
+    async def define(self, name: str, config: bytes | None) -> None:
+        """Keep such settings, where the adapter has a place for them; None forgets them. Raises StoreError."""
+
+
+class Topics(Protocol):
+    """Topics and those who subscribe to them."""
+
+    def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
+        """Keep a message for every function that subscribes; `done` gets the id under which it is durable."""
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """A trigger exists, or has changed."""
+
+    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
+        """A trigger is gone: taken back (`for_good`), or with its worker."""
+
+    def triggers(self) -> dict[str, int]:
+        """Topics that somebody subscribes to, or has; with the number of their triggers now."""
+
+    def destinations(self, topic: str) -> list[DestinationRow]:
+        """Who gets what is published."""
+
+    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
+        """End a subscription whose worker is away. False: there is none, or it is not."""
+
+
+class QueueAdapter(Protocol):
+    """Keeps jobs and has them done. What people see and do raises StoreError."""
+
+    broker_type: str
+
+    @property
+    def queues(self) -> Queues: ...
+
+    @property
+    def topics(self) -> Topics: ...
+
+    async def open(self) -> None:
+        """Raises StartFailure."""
+
+    async def quiet(self) -> None:
+        """Start no more jobs, and let those that run end for up to 5 s; the others run again after the next start (L4)."""
+
+    async def close(self) -> None:
+        """Accept no more jobs; after `quiet`."""
 
     async def stats(self, source: Source) -> Stats: ...
 
@@ -69,54 +120,3 @@ class Inspection(Protocol):
 
     async def discard_message(self, source: Source, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""
-
-
-class QueueAdapter(Protocol):
-    """Keeps jobs and has them done. Coroutines raise StoreError."""
-
-    broker_type: str
-
-    @property
-    def inspection(self) -> Inspection: ...
-
-    async def open(self) -> None:
-        """Raises StartFailure."""
-
-    async def quiet(self) -> None:
-        """Start no more jobs, and let those that run end for up to 5 s; the others run again after the next start (L4)."""
-
-    async def close(self) -> None:
-        """Accept no more jobs; after `quiet`."""
-
-    async def serve(self, queue: NamedQueue) -> None:
-        """Have the jobs of a named queue done, with these settings from now on."""
-
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
-        """Keep a job of a named queue; `done` gets the id under which it is durable."""
-
-    def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
-        """Keep a message for every function that subscribes to the topic."""
-
-    def subscribe(self, subscription: Subscription) -> None:
-        """A trigger exists, or has changed."""
-
-    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
-        """A trigger is gone: taken back (`for_good`), or with its worker."""
-
-    def topics(self) -> dict[str, int]:
-        """Topics that somebody subscribes to, or has; with the number of their triggers now."""
-
-    def destinations(self, topic: str) -> list[Destination]:
-        """Who gets what is published."""
-
-    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
-        """End a subscription whose worker is away. False: there is none, or it is not."""
-
-    def left_over(self) -> list[str]:
-        """Named queues that have jobs or dead letters, and that nobody serves."""
-
-    def definitions(self) -> dict[str, Any]:
-        """Settings of queues that were defined at run time, by name; as they were at the start."""
-
-    async def define(self, name: str, config: bytes | None) -> None:
-        """Keep such settings, where the adapter has a place for them; None forgets them."""

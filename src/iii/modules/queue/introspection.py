@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 from msgspec import Raw
@@ -18,7 +19,6 @@ from iii.modules.queue.requests import (
     DeadLetterRow,
     DeadLettersInput,
     DeadLetterTopicRow,
-    DestinationRow,
     MessageInput,
     MessageResult,
     RedriveInput,
@@ -40,6 +40,14 @@ _INTERNAL = "__fn_queue::"  # before the name of a named queue in tools of other
 _NAMED = "function_queue"
 
 
+@contextmanager
+def _failing(code: str, text: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise InvocationError(code, f"{text}: {error}") from None
+
+
 class Introspection:
     """Queues and topics under one name are shown, counted and redriven together."""
 
@@ -52,11 +60,8 @@ class Introspection:
     async def redrive(self, request: RedriveInput) -> RedriveResult:
         """Try all dead letters of a queue or topic again"""
         source = self._named(request.queue)
-        try:
-            redriven = await self._adapter.inspection.redrive(source)
-        except StoreError as error:
-            text = f"Failed to redrive DLQ for queue '{request.queue}': {error}"
-            raise InvocationError("redrive_failed", text) from None
+        with _failing("redrive_failed", f"Failed to redrive DLQ for queue '{request.queue}'"):
+            redriven = await self._adapter.redrive(source)
         if redriven:
             logger.info("%s dead letters of %s are tried again", redriven, request.queue)
         return RedriveResult(queue=request.queue, redriven=redriven)
@@ -65,27 +70,23 @@ class Introspection:
     async def redrive_message(self, request: MessageInput) -> MessageResult:
         """Try one dead letter again"""
         source = self._one(request)
-        try:
-            redriven = await self._adapter.inspection.redrive_message(source, request.message_id)
-        except StoreError as error:
-            text = f"Failed to redrive DLQ message '{request.message_id}' for queue '{request.queue}': {error}"
-            raise InvocationError("redrive_message_failed", text) from None
+        text = f"Failed to redrive DLQ message '{request.message_id}' for queue '{request.queue}'"
+        with _failing("redrive_message_failed", text):
+            redriven = await self._adapter.redrive_message(source, request.message_id)
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=redriven)
 
     @builtin("iii::queue::discard_message", spec="04 §8.2", aliases={"topic": "queue"})
     async def discard_message(self, request: MessageInput) -> MessageResult:
         """Drop one dead letter"""
         source = self._one(request)
-        try:
-            discarded = await self._adapter.inspection.discard_message(source, request.message_id)
-        except StoreError as error:
-            raise InvocationError("discard_message_failed", f"Failed to discard DLQ message: {error}") from None
+        with _failing("discard_message_failed", "Failed to discard DLQ message"):
+            discarded = await self._adapter.discard_message(source, request.message_id)
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=discarded)
 
     @builtin("iii::queue::unsubscribe", spec="04 §4.3")
     def unsubscribe(self, request: UnsubscribeInput) -> UnsubscribeResult:
         """End the subscription of a function whose worker will not come back; what waits for it is kept"""
-        ended = self._adapter.forget(request.topic, request.function_id, request.namespace)
+        ended = self._adapter.topics.forget(request.topic, request.function_id, request.namespace)
         if ended:
             logger.info("Topic %s: %s does not subscribe any more", request.topic, request.function_id)
         return UnsubscribeResult(topic=request.topic, function_id=request.function_id, unsubscribed=ended)
@@ -95,26 +96,25 @@ class Introspection:
         """List all topics and named queues"""
         rows = [
             TopicRow(name=name, broker_type=self._adapter.broker_type, subscriber_count=triggers)
-            for name, triggers in self._adapter.topics().items()
+            for name, triggers in self._adapter.topics.triggers().items()
         ]
         rows += [
             TopicRow(name=name, broker_type=_NAMED, subscriber_count=queue.config.concurrency)
             for name, queue in self._queues.items()
         ]
-        rows += [TopicRow(name=name, broker_type=_NAMED, subscriber_count=0) for name in self._adapter.left_over()]
+        rows += [
+            TopicRow(name=name, broker_type=_NAMED, subscriber_count=0) for name in self._adapter.queues.left_over()
+        ]
         return sorted(rows, key=lambda row: row.name)
 
     @builtin("engine::queue::topic_stats", spec="04 §9.1")
     async def topic_stats(self, request: TopicStatsInput) -> TopicStats:
         """Numbers of a topic or named queue"""
         source = self._asked(request.topic, request.queue)
-        try:
-            stats = await self._adapter.inspection.stats(source)
-        except StoreError as error:
-            raise InvocationError("topic_stats_failed", f"Failed to get topic stats: {error}") from None
-        triggers = self._adapter.topics().get(source.topic or "", 0)
+        with _failing("topic_stats_failed", "Failed to get topic stats"):
+            stats = await self._adapter.stats(source)
+        triggers = self._adapter.topics.triggers().get(source.topic or "", 0)
         served = None if source.queue is None else self._queues.get(source.queue.name)
-        destinations = [] if source.topic is None else self._adapter.destinations(source.topic)
         return TopicStats(
             depth=stats.depth,
             consumer_count=triggers + (0 if served is None else served.config.concurrency),
@@ -123,10 +123,7 @@ class Introspection:
             in_flight=stats.in_flight,
             delayed=stats.delayed,
             waiting_for=list(stats.waiting_for),
-            destinations=[
-                DestinationRow(function_id=each.function_id, namespace=each.namespace, triggers=each.triggers)
-                for each in destinations
-            ],
+            destinations=[] if source.topic is None else self._adapter.topics.destinations(source.topic),
             delivered=stats.delivered,
             failed=stats.failed,
             unreadable=stats.unreadable,
@@ -137,10 +134,10 @@ class Introspection:
         """List topics and named queues with the number of their dead letters"""
         adapter, queues = self._adapter, self._queues
         rows = []
-        left_over = adapter.left_over()
-        for name in sorted({*adapter.topics(), *queues, *left_over}):
+        left_over = adapter.queues.left_over()
+        for name in sorted({*adapter.topics.triggers(), *queues, *left_over}):
             try:
-                count = (await adapter.inspection.stats(self._source(name))).dead
+                count = (await adapter.stats(self._source(name))).dead
             except StoreError:
                 count = 0
             kind = _NAMED if name in queues or name in left_over else adapter.broker_type
@@ -154,10 +151,8 @@ class Introspection:
         page = Page(
             RECEIVER_DEFAULT_BYTES if invocation.caller is None else invocation.caller.dialect.receive_limit_bytes
         )
-        try:
-            await self._adapter.inspection.dead_letters(source, request.offset, request.limit, page)
-        except StoreError as error:
-            raise InvocationError("dlq_messages_failed", f"Failed to browse DLQ messages: {error}") from None
+        with _failing("dlq_messages_failed", "Failed to browse DLQ messages"):
+            await self._adapter.dead_letters(source, request.offset, request.limit, page)
         return [
             DeadLetterRow(
                 id=letter.id,
@@ -201,6 +196,6 @@ class Introspection:
         if name.startswith(_INTERNAL) and name not in queues:
             return Source(queues.get(name.removeprefix(_INTERNAL)), None)
         queue = queues.get(name)
-        if queue is None and name in self._adapter.left_over():
+        if queue is None and name in self._adapter.queues.left_over():
             queue = NamedQueue(name, NamedQueueConfig())
         return Source(queue, name)

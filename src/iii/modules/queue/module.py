@@ -41,7 +41,6 @@ from iii.modules.queue.requests import (
     DefineQueueInput,
     DefineQueueResult,
     DurablePublishInput,
-    DurablePublishRequest,
     EnqueueInput,
     EnqueueResult,
 )
@@ -85,7 +84,7 @@ class Queue(Module):
     async def start(self) -> None:
         """Open the store and begin with what is there. Raises StartFailure."""
         await self.adapter.open()
-        for name, stored in self.adapter.definitions().items():
+        for name, stored in self.adapter.queues.definitions().items():
             try:
                 config = msgspec.json.decode(stored, type=NamedQueueConfig)
             except msgspec.MsgspecError as error:
@@ -99,7 +98,7 @@ class Queue(Module):
             self.queues[name] = NamedQueue(name, config)
         for queue in self.queues.values():
             try:
-                await self.adapter.serve(queue)
+                await self.adapter.queues.serve(queue)
             except StoreError as error:
                 raise StartFailure(f"{self.name}: {error}") from None
 
@@ -116,23 +115,22 @@ class Queue(Module):
     @builtin(ENQUEUE_PROVIDER, spec="04 §3.4, I4", request=EnqueueInput)
     def enqueue(self, request: EnqueueRequest, invocation: Invocation) -> EnqueueResult | Later:
         """Accept a job for a named queue"""
-        for member, given in (
-            ("queue", request.queue),
-            ("function_id", request.function_id),
-            ("messageReceiptId", request.message_receipt_id),
-        ):
-            if not given.strip():
-                raise EnqueueFailed(f"{member} is required")
+        if not request.queue.strip():
+            raise EnqueueFailed("queue is required")
+        if not request.function_id.strip():
+            raise EnqueueFailed("function_id is required")
+        if not request.message_receipt_id.strip():
+            raise EnqueueFailed("messageReceiptId is required")
         queue = self.queues.get(request.queue)
         if queue is None:
             raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found")
         job = new_job(queue, request, self.engine.clock.time_ms())
         text = f"Queue '{request.queue}' cannot take the job"
-        self.adapter.enqueue(queue, job, answer(invocation, EnqueueFailed.code, text, EnqueueResult))
+        self.adapter.queues.enqueue(queue, job, answer(invocation, EnqueueFailed.code, text, EnqueueResult))
         return LATER
 
-    @builtin("iii::durable::publish", spec="04 §4.1", request=DurablePublishInput, aliases={"queue": "topic"})
-    def publish(self, request: DurablePublishRequest, invocation: Invocation) -> Later | None:
+    @builtin("iii::durable::publish", spec="04 §4.1", aliases={"queue": "topic"})
+    def publish(self, request: DurablePublishInput, invocation: Invocation) -> Later | None:
         """Publish a message to every function that subscribes to a topic, durably"""
         if not request.topic:
             raise InvocationError("topic_not_set", "Topic is not set")
@@ -147,11 +145,13 @@ class Queue(Module):
             baggage=invocation.baggage,
         )
         text = f"Topic '{request.topic}' cannot take the message"
-        self.adapter.publish(request.topic, job, answer(invocation, "publish_failed", text, lambda receipt: None))
+        self.adapter.topics.publish(
+            request.topic, job, answer(invocation, "publish_failed", text, lambda receipt: None)
+        )
         return LATER
 
-    @builtin("enqueue", spec="04 §1.3", request=DurablePublishInput, aliases={"queue": "topic"})
-    def publish_by_old_name(self, request: DurablePublishRequest, invocation: Invocation) -> Later | None:
+    @builtin("enqueue", spec="04 §1.3", aliases={"queue": "topic"})
+    def publish_by_old_name(self, request: DurablePublishInput, invocation: Invocation) -> Later | None:
         """The same as iii::durable::publish, as clients up to 0.10 call it"""
         return self.publish(request, invocation)
 
@@ -164,8 +164,10 @@ class Queue(Module):
             return DefineQueueResult(queue=request.queue, changed=False)
         queue = NamedQueue(request.queue, config)
         try:
-            await self.adapter.define(request.queue, None if request.config is None else msgspec.json.encode(config))
-            await self.adapter.serve(queue)
+            await self.adapter.queues.define(
+                request.queue, None if request.config is None else msgspec.json.encode(config)
+            )
+            await self.adapter.queues.serve(queue)
         except UnsupportedSettings as error:
             raise InvalidQueueConfig(str(error)) from None
         except StoreError as error:
@@ -192,13 +194,13 @@ class Queue(Module):
 
     def bind(self, binding: Binding) -> None:
         subscription = subscription_of(binding)
-        self.adapter.subscribe(subscription)
+        self.adapter.topics.subscribe(subscription)
         self._subscriptions[binding.id] = subscription
 
     def unbind(self, binding: Binding) -> None:
         subscription = self._subscriptions.pop(binding.id, None)
         if subscription is not None:
-            self.adapter.unsubscribe(subscription, for_good=not binding.orphaned)
+            self.adapter.topics.unsubscribe(subscription, for_good=not binding.orphaned)
 
 
 def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination, Source, Stats, UnsupportedSettings
+from iii.modules.queue.adapter import Source, Stats, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
+from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.reply import Reply
@@ -24,6 +24,7 @@ from iii.storage.redis_channels import RedisChannels
 
 logger = logging.getLogger(__name__)
 
+_NO_QUEUES = "named queues are not supported by the redis adapter"
 _NO_DEAD_LETTERS = "RedisAdapter does not support DLQ operations (pub/sub only)"
 
 
@@ -40,8 +41,46 @@ class _Envelope(Struct):
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
-class _NoLetters:
-    """Nothing is kept."""
+class _NoQueues:
+    """There is none; whoever enqueues is told (04 §10.1)."""
+
+    async def serve(self, queue: NamedQueue) -> None:
+        """Every engine has a `default`, by name."""
+
+    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
+        done(None, StoreError(_NO_QUEUES))
+
+    def left_over(self) -> list[str]:
+        return []
+
+    def definitions(self) -> dict[str, bytes]:
+        return {}
+
+    async def define(self, name: str, config: bytes | None) -> None:
+        raise UnsupportedSettings(_NO_QUEUES)
+
+
+class RedisAdapter:
+    """Every trigger of every engine gets each message once, and tries it once."""
+
+    broker_type = "redis"
+    queues = _NoQueues()
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        """Raises StartFailure."""
+        self.topics = RedisTopics(engine, url)
+
+    async def open(self) -> None:
+        logger.warning(
+            "iii-queue: Redis channels keep nothing: a message reaches who listens at that time, and is tried once"
+        )
+        await self.topics.channels.open()
+
+    async def quiet(self) -> None:
+        self.topics.quiet()
+
+    async def close(self) -> None:
+        await self.topics.channels.close()
 
     async def stats(self, source: Source) -> Stats:
         return Stats()
@@ -59,35 +98,18 @@ class _NoLetters:
         raise StoreError(_NO_DEAD_LETTERS)
 
 
-class RedisAdapter:
-    """Every trigger of every engine gets each message once, and tries it once."""
-
-    broker_type = "redis"
-    inspection = _NoLetters()
+class RedisTopics:
+    """A channel each."""
 
     def __init__(self, engine: Engine, url: str) -> None:
         """Raises StartFailure."""
+        self.channels = RedisChannels(url, self._heard, lambda: None)
         self._engine = engine
-        self._channels = RedisChannels(url, self._heard, lambda: None)
         self._subscriptions: dict[str, dict[str, Subscription]] = {}
 
-    async def open(self) -> None:
-        logger.warning(
-            "iii-queue: Redis channels keep nothing: a message reaches who listens at that time, and is tried once"
-        )
-        await self._channels.open()
-
-    async def quiet(self) -> None:
+    def quiet(self) -> None:
+        """What arrives reaches nobody."""
         self._subscriptions.clear()
-
-    async def close(self) -> None:
-        await self._channels.close()
-
-    async def serve(self, queue: NamedQueue) -> None:
-        """There is none; whoever enqueues is told (04 §10.1)."""
-
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
-        done(None, StoreError("named queues are not supported by the redis adapter"))
 
     def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
         trace = msgspec.json.encode(_Trace(job.traceparent, job.baggage))
@@ -95,43 +117,34 @@ class RedisAdapter:
         def told(_: None, error: StoreError | None) -> None:
             done(job.id if error is None else None, error)
 
-        self._channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data), told)
+        self.channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data), told)
 
     def subscribe(self, subscription: Subscription) -> None:
         for topic in [topic for topic, triggers in self._subscriptions.items() if subscription.id in triggers]:
             if topic != subscription.topic:
                 self._drop(topic, subscription.id)
         if subscription.topic not in self._subscriptions:
-            self._channels.subscribe(subscription.topic)
+            self.channels.subscribe(subscription.topic)
         self._subscriptions.setdefault(subscription.topic, {})[subscription.id] = subscription
 
     def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
         self._drop(subscription.topic, subscription.id)
 
-    def topics(self) -> dict[str, int]:
+    def triggers(self) -> dict[str, int]:
         return {topic: len(triggers) for topic, triggers in self._subscriptions.items()}
 
-    def destinations(self, topic: str) -> list[Destination]:
+    def destinations(self, topic: str) -> list[DestinationRow]:
         triggers = Counter((each.function_id, each.namespace) for each in self._subscriptions.get(topic, {}).values())
-        return [Destination(*target, count) for target, count in sorted(triggers.items())]
+        return [DestinationRow(*target, count) for target, count in sorted(triggers.items())]
 
     def forget(self, topic: str, function_id: str, namespace: str) -> bool:
         return False  # none outlives its trigger
-
-    def left_over(self) -> list[str]:
-        return []
-
-    def definitions(self) -> dict[str, Any]:
-        return {}
-
-    async def define(self, name: str, config: bytes | None) -> None:
-        raise UnsupportedSettings("named queues are not supported by the redis adapter")
 
     def _drop(self, topic: str, subscription_id: str) -> None:
         triggers = self._subscriptions.get(topic, {})
         triggers.pop(subscription_id, None)
         if not triggers and self._subscriptions.pop(topic, None) is not None:
-            self._channels.unsubscribe(topic)
+            self.channels.unsubscribe(topic)
 
     def _heard(self, topic: str, message: bytes) -> None:
         if not is_json(message):  # all of it: the rest of what begins well would go into the worker's frame

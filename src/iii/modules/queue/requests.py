@@ -36,11 +36,6 @@ class DurablePublishInput(Struct, kw_only=True):
     """As documented."""
 
     topic: str
-    data: Any
-
-
-class DurablePublishRequest(Struct, kw_only=True):
-    topic: str
     data: Raw
 
 
@@ -85,7 +80,7 @@ class TopicStatsInput(Struct, kw_only=True):
     queue: Any = None
 
 
-class DestinationRow(Struct, kw_only=True):
+class DestinationRow(Struct, order=True):
     """A function that gets what is published."""
 
     function_id: str

@@ -171,4 +171,4 @@ async def test_durable_c2_groups_that_wait_for_another_attempt_are_bounded_in_me
     for number in range(20):
         house.enqueue("f", {"group": number}, "work")
     await house.crash()
-    assert house.adapter.consumer("work").head.busy_groups <= 6
+    assert house.adapter.queues.consumers["work"].head.busy_groups <= 6

@@ -481,7 +481,7 @@ async def test_backlog_is_read_as_it_is_needed() -> None:
     house = await opened(work={"concurrency": 1})
     for number in range(1500):
         house.enqueue("f", number, "work")
-    assert house.adapter.consumer("work").head.held < 600
+    assert house.adapter.queues.consumers["work"].head.held < 600
     log = Log(house, "f")
     house.clock.advance(1)
     assert log.seen == list(range(1500))
@@ -544,7 +544,7 @@ async def test_many_groups_that_wait_for_a_function(monkeypatch: pytest.MonkeyPa
     for number in range(1500):
         house.enqueue("missing", {"transaction_id": number, "n": number}, "payment")
     house.clock.advance(5)
-    assert house.adapter.consumer("payment").head.busy_groups < 900
+    assert house.adapter.queues.consumers["payment"].head.busy_groups < 900
     log = Log(house, "missing")
     house.clock.advance(5)
     assert [data["n"] for data in log.seen] == list(range(1500))

@@ -7,21 +7,14 @@ import pytest
 from msgspec import Raw
 
 from iii.modules.queue.rabbitmq.broker import Message
-from iii.modules.queue.rabbitmq.messages import (
-    DeadTopicJob,
-    TopicJob,
-    TopicNames,
-    dead_letter,
-    dead_topic_letter,
-    message_of,
-    topic_job,
-)
+from iii.modules.queue.rabbitmq.messages import DeadTopicJob, QueueNames, TopicJob, TopicNames, message_of, topic_job
 
 
 def test_dead_letter_without_an_id_has_a_stable_one() -> None:
     message = Message(b'{"a":1}', {"function_id": "f", "x-attempt": 3})
-    letter = dead_letter(message)
-    assert letter == dead_letter(message)
+    letter = QueueNames("q").letter(message)
+    assert letter == QueueNames("q").letter(message)
+    assert letter is not None
     assert letter.id.startswith("dlq-")
     assert len(letter.id) == 20
     assert (letter.attempts, letter.error, letter.failed_at) == (3, "Function f exhausted retries", 0)
@@ -30,11 +23,11 @@ def test_dead_letter_without_an_id_has_a_stable_one() -> None:
 def test_dead_letter_of_a_topic() -> None:
     job = TopicJob(id="1", topic="t", data=Raw(b"[1]"), attempts_made=3)
     body = msgspec.json.encode(DeadTopicJob(job=job, error="boom: x", exhausted_at=1_760_000_000_000))
-    letter = dead_topic_letter(Message(body, {}))
+    letter = TopicNames("t").letter(Message(body, {}))
     assert letter is not None
     assert (letter.id, letter.data, letter.error, letter.attempts) == ("1", b"[1]", "boom: x", 3)
     for nothing in (b"{}", b"\xff", b"[" * 100_000, body.replace(b"[1]", b'"\xff"')):
-        assert dead_topic_letter(Message(nothing, {})) is None
+        assert TopicNames("t").letter(Message(nothing, {})) is None
 
 
 @pytest.mark.parametrize(

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
-from iii.modules.queue.adapter import Destination
+from iii.modules.queue.adapter import Source, Stats
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
-from iii.modules.queue.embedded.inspection import EmbeddedInspection
 from iii.modules.queue.embedded.queues import NamedQueues
 from iii.modules.queue.embedded.retention import Retention
 from iii.modules.queue.embedded.topics import Topics
-from iii.modules.queue.jobs.job import NewJob
-from iii.modules.queue.jobs.letters import Letters
+from iii.modules.queue.jobs.letters import Letters, OnFilled, Page
+from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
-from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.subscription import Subscription
-from iii.protocol.reply import Reply
-from iii.storage.items import StoreError
+from iii.modules.queue.jobs.waiting import Key
 
 
 class BuiltinAdapter:
@@ -33,72 +28,89 @@ class BuiltinAdapter:
         turns = PageTurns(engine.clock)
         self.store = store
         self._engine = engine
-        self._queues = NamedQueues(engine, store, turns)
-        self._topics = Topics(engine, store, turns, config, block.options)
-        self._retention = Retention(engine, store, self._topics, config.topic_configs)
-        self.inspection = EmbeddedInspection(Letters(store), store.places, self._queues, self._topics)
-        self._stopping = False
+        self.queues = NamedQueues(engine, store, turns)
+        self.topics = Topics(engine, store, turns, config, block.options)
+        self._retention = Retention(engine, store, self.topics, config.topic_configs)
+        self._letters = Letters(store)
 
     async def open(self) -> None:
         await self.store.open()
-        self._topics.open()
+        self.topics.open()
         self._engine.functions.on_change.append(self._functions_changed)
-        self.inspection.letters.overview(self._queues.report)
+        self._letters.overview(self.queues.report)
         self._retention.start()
 
     async def quiet(self) -> None:
-        self._stopping = True
-        self._topics.quiet()
+        self.queues.quiet()
+        self.topics.quiet()
         if self._functions_changed in self._engine.functions.on_change:
             self._engine.functions.on_change.remove(self._functions_changed)
         self._retention.end()
-        consumers = (*self._queues.consumers.values(), *self._topics.consumers)
+        consumers = (*self.queues.consumers.values(), *self.topics.consumers)
         await asyncio.gather(*(consumer.stop() for consumer in consumers))
 
     async def close(self) -> None:
         await self.store.close()
 
-    async def serve(self, queue: NamedQueue) -> None:
-        if self._stopping:
-            raise StoreError("the engine stops")
-        self._queues.serve(queue)
-
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
-        self._queues.enqueue(queue, job, done)
-
-    def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
-        self._topics.publish(topic, job, done)
-
-    def subscribe(self, subscription: Subscription) -> None:
-        self._topics.subscribe(subscription)
-
-    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
-        self._topics.unsubscribe(subscription, for_good)
-
-    def topics(self) -> dict[str, int]:
-        return self._topics.triggers()
-
-    def destinations(self, topic: str) -> list[Destination]:
-        return self._topics.described(topic)
-
-    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
-        return self._topics.forget(topic, function_id, namespace)
-
-    def left_over(self) -> list[str]:
-        return self._queues.left_over()
-
-    def definitions(self) -> dict[str, Any]:
-        return self.store.definitions
-
-    async def define(self, name: str, config: bytes | None) -> None:
-        await self.store.define(name, config)
-
     def _functions_changed(self, previous: Function | None, current: Function | None) -> None:
         if current is not None:
-            for consumer in self._queues.consumers.values():
+            for consumer in self.queues.consumers.values():
                 consumer.target_came(*current.key)
-            self._topics.target_came(*current.key)
+            self.topics.target_came(*current.key)
 
-    def consumer(self, queue: str) -> Consumer:
-        """Of a named queue."""
-        return self._queues.consumers[queue]
+    # -- for people -----------------------------------------------------------------------------------------------
+
+    async def stats(self, source: Source) -> Stats:
+        places = self._places(source)
+        counts = await self._letters.counts(places)
+        consumers = [consumer for place in places if (consumer := self._consumer_of(place)) is not None]
+        return Stats(
+            depth=counts.waiting + counts.delayed,
+            dead=counts.dead,
+            in_flight=sum(consumer.in_flight for consumer in consumers),
+            delayed=counts.delayed,
+            delivered=sum(consumer.delivered for consumer in consumers),
+            failed=sum(consumer.failed for consumer in consumers),
+            waiting_for=tuple(name for consumer in consumers for name in consumer.missing),
+            unreadable=sum(consumer.unreadable for consumer in consumers),
+        )
+
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+        await self._letters.browse(self._places(source), offset, limit, page)
+
+    async def redrive(self, source: Source) -> int:
+        return sum([await self._letters.redrive(place, self._filled(place)) for place in self._places(source)])
+
+    async def redrive_message(self, source: Source, job_id: str) -> int:
+        for place in self._places(source):
+            if await self._letters.redrive_one(place, job_id, self._filled(place)):
+                return 1
+        return 0
+
+    async def discard_message(self, source: Source, job_id: str) -> int:
+        for place in self._places(source):
+            if await self._letters.discard(place, job_id):
+                return 1
+        return 0
+
+    def _places(self, source: Source) -> list[Place]:
+        """Of a topic all that there are, whoever subscribes now."""
+        named = [] if source.queue is None else self.store.places.named(source.queue.name)
+        of_topic = [] if source.topic is None else self.store.places.named(source.topic)
+        return [
+            *(place for place in named if place.kind == "queue"), *(place for place in of_topic if place.kind != "queue"),
+        ]  # fmt: skip
+
+    def _consumer_of(self, place: Place) -> Consumer | None:
+        if place.kind == "queue":
+            return self.queues.consumers.get(place.name)
+        destination = self.topics.at(place)
+        return None if destination is None else destination.consumer
+
+    def _filled(self, place: Place) -> OnFilled:
+        def filled(first: Key) -> None:
+            consumer = self._consumer_of(place)
+            if consumer is not None:
+                consumer.filled(first)
+
+        return filled

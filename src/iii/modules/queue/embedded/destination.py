@@ -7,7 +7,6 @@ import itertools
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination as Described
 from iii.modules.queue.consume.attempt import Target
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
@@ -15,6 +14,7 @@ from iii.modules.queue.jobs.job import Job, NewJob, group_of, member
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.options import QueueOptions, Wanted
+from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.ids import new_id
 
@@ -78,15 +78,15 @@ class Destination:
         self.place.subscribed = False
         return True
 
-    def described(self) -> list[Described]:
+    def rows(self) -> list[DestinationRow]:
         """Each function that subscribes, with the number of its triggers; none of them if its worker is away."""
         triggers: dict[tuple[str, str], int] = {}
         for each in self._subscribers.all.values():
             target = (each.function_id, each.namespace)
             triggers[target] = triggers.get(target, 0) + 1
         if not triggers:
-            return [Described(self.place.function_id, self.place.namespace, 0)]
-        return [Described(*target, count) for target, count in triggers.items()]
+            return [DestinationRow(self.place.function_id, self.place.namespace, 0)]
+        return [DestinationRow(*target, count) for target, count in triggers.items()]
 
     def job(self, job: NewJob) -> NewJob:
         """The message as it is kept here, with an id of its own."""

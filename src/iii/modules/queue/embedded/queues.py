@@ -46,9 +46,16 @@ class NamedQueues:
         self._store = store
         self._turns = turns
         self._targets = _OwnTargets(engine)
+        self._stopping = False
         self._found: set[str] = set()  # with jobs or dead letters at the start
 
-    def serve(self, queue: NamedQueue) -> None:
+    def quiet(self) -> None:
+        """Nothing new begins."""
+        self._stopping = True
+
+    async def serve(self, queue: NamedQueue) -> None:
+        if self._stopping:
+            raise StoreError("the engine stops")
         options = queue.config.options
         consumer = self.consumers.get(queue.name)
         if consumer is not None:
@@ -73,6 +80,12 @@ class NamedQueues:
 
     def left_over(self) -> list[str]:
         return sorted(self._found - self.consumers.keys())
+
+    def definitions(self) -> dict[str, bytes]:
+        return self._store.definitions
+
+    async def define(self, name: str, config: bytes | None) -> None:
+        await self._store.define(name, config)
 
     def report(self, rows: list[tuple[str, str, int, int]] | None, error: StoreError | None) -> None:
         """What the store had at the start, topics too."""

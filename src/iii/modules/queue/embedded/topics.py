@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination as Described
 from iii.modules.queue.config import QueueConfig, TopicConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
@@ -14,6 +13,7 @@ from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import Accepted, JobStore
 from iii.modules.queue.options import QueueOptions
+from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -113,8 +113,8 @@ class Topics:
             if any(each.place.subscribed for each in destinations.values())
         }
 
-    def described(self, topic: str) -> list[Described]:
-        return sorted(each for destination in self._subscribed(topic) for each in destination.described())
+    def destinations(self, topic: str) -> list[DestinationRow]:
+        return sorted(each for destination in self._subscribed(topic) for each in destination.rows())
 
     def at(self, place: Place) -> Destination | None:
         return self._destinations.get(place.name, {}).get((place.namespace, place.function_id))

@@ -58,16 +58,16 @@ class DeadLetter(NamedTuple):
     id: str
     data: bytes
     error: str
-    failed_at: int  # Unix milliseconds
-    attempts: int
-    max_attempts: int | None
-    function_id: str | None
-    namespace: str | None
-    created_at: int
-    size: int
-    stacktrace: str | None
-    history: bytes  # JSON: time and text of the last failures
-    data_bytes: int  # of `data`, which may be its beginning only
+    failed_at: int = 0  # Unix milliseconds
+    attempts: int = 0
+    max_attempts: int | None = None
+    function_id: str | None = None
+    namespace: str | None = None
+    created_at: int = 0
+    size: int = 0
+    stacktrace: str | None = None
+    history: bytes = b"[]"  # JSON: time and text of the last failures
+    data_bytes: int = 0  # of `data`, which may be its beginning only
 
 
 class Page:

@@ -5,34 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
+from msgspec import Struct
+
 Kind: TypeAlias = Literal["queue", "destination", "topic"]
 
 
-class Place:
+class Place(Struct, eq=False):
     """One queue of the store: a named one, a destination of a topic, or what a topic keeps for whoever comes."""
 
-    __slots__ = ("function_id", "id", "kind", "name", "namespace", "saved", "settings", "subscribed")
-
-    def __init__(
-        self,
-        place_id: int,
-        kind: Kind,
-        name: str,
-        namespace: str = "",
-        function_id: str = "",
-        *,
-        subscribed: bool = False,
-        settings: str | None = None,
-        saved: bool = False,
-    ) -> None:
-        self.id = place_id
-        self.kind = kind
-        self.name = name
-        self.namespace = namespace
-        self.function_id = function_id
-        self.subscribed = subscribed
-        self.settings = settings  # JSON, of the last subscriber
-        self.saved = saved  # its own row is in the store
+    id: int
+    kind: Kind
+    name: str
+    namespace: str = ""
+    function_id: str = ""
+    subscribed: bool = False
+    settings: str | None = None  # JSON, of the last subscriber
+    saved: bool = False  # its own row is in the store
 
 
 class Places:
@@ -50,7 +38,8 @@ class Places:
         """Those of the store. New ones have ids above `last_id`: jobs of a place that damage has lost keep theirs."""
         self._last_id = last_id
         for row in rows:
-            place = Place(*row[:5], subscribed=bool(row[5]), settings=row[6], saved=True)
+            place = Place(*row)
+            place.saved = True
             self._note(place)
             self._last_id = max(self._last_id, place.id)
 

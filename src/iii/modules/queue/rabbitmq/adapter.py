@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination
+from iii.modules.queue.adapter import Source, Stats
 from iii.modules.queue.config import RabbitmqConfig
-from iii.modules.queue.jobs.job import NewJob
-from iii.modules.queue.options import NamedQueue
+from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.rabbitmq.broker import Broker
-from iii.modules.queue.rabbitmq.inspection import RabbitmqInspection
+from iii.modules.queue.rabbitmq.dead_letters import DeadLetters
+from iii.modules.queue.rabbitmq.messages import QueueNames, TopicNames
 from iii.modules.queue.rabbitmq.queues import NamedQueues
 from iii.modules.queue.rabbitmq.runs import Runs
+from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.rabbitmq.topics import Topics
-from iii.modules.queue.subscription import Subscription
-from iii.protocol.reply import Reply
-from iii.storage.items import StoreError
 
 
 class RabbitmqAdapter:
@@ -26,59 +23,66 @@ class RabbitmqAdapter:
     broker_type = "rabbitmq"
 
     def __init__(self, engine: Engine, config: RabbitmqConfig) -> None:
-        self._broker = Broker(config.amqp_url)
+        self.broker = Broker(config.amqp_url)
         self._runs = Runs(engine)
-        self._queues = NamedQueues(engine, self._broker, self._runs)
-        self._topics = Topics(engine, self._broker, self._runs, config)
-        self.inspection = RabbitmqInspection(self._broker, self._runs, self._queues, self._topics)
+        self.queues = NamedQueues(engine, self.broker, self._runs)
+        self.topics = Topics(engine, self.broker, self._runs, config)
+        self._dead = DeadLetters(self.broker)
 
     async def open(self) -> None:
-        await self._broker.open()
+        await self.broker.open()
         self._runs.open()
 
+    @property
+    def taps(self) -> list[Tap]:
+        """Of named queues, then of topics."""
+        return [*self.queues.taps, *self.topics.taps]
+
     async def quiet(self) -> None:
-        for tap in (*self._queues.taps, *self._topics.taps):
+        for tap in self.taps:
             tap.end()
         await self._runs.quiet()
 
     async def close(self) -> None:
         await self._runs.close()
-        await asyncio.gather(*(tap.abandon() for tap in (*self._queues.taps, *self._topics.taps)))
-        await self._broker.close()
+        await asyncio.gather(*(tap.abandon() for tap in self.taps))
+        await self.broker.close()
 
-    async def serve(self, queue: NamedQueue) -> None:
-        if self._runs.stopping:
-            raise StoreError("the engine stops")
-        await self._queues.serve(queue)
+    # -- for people -----------------------------------------------------------------------------------------------
 
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
-        self._queues.enqueue(queue, job, done)
+    async def stats(self, source: Source) -> Stats:
+        names = {source.topic} if source.queue is None else {source.queue.name, source.topic}
+        here = self.topics.waiting_here(source.topic)
+        waiting = delayed = 0
+        if source.queue is not None:
+            named = QueueNames(source.queue.name)
+            here += self.queues.waiting_here(source.queue.name)
+            waiting += (await self.broker.counts(named.queue))[0]
+            delayed = (await self.broker.counts(named.retry_queue))[0]
+        for destination in self.topics.names(source.topic):
+            waiting += (await self.broker.counts(destination.queue))[0]
+        dead = await self._dead.count(self._sources(source))
+        return Stats(
+            depth=waiting + delayed + here,
+            dead=dead,
+            in_flight=sum(self._runs.in_flight(name) for name in names if name is not None),
+            delayed=delayed,
+            delivered=sum(self._runs.delivered[name] for name in names if name is not None),
+            failed=sum(self._runs.failed[name] for name in names if name is not None),
+        )
 
-    def publish(self, topic: str, job: NewJob, done: Reply[str, StoreError]) -> None:
-        self._topics.publish(topic, job, done)
+    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+        await self._dead.browse(self._sources(source), offset, limit, page)
 
-    def subscribe(self, subscription: Subscription) -> None:
-        if not self._runs.stopping:
-            self._topics.subscribe(subscription)
+    async def redrive(self, source: Source) -> int:
+        return await self._dead.redrive(self._sources(source))
 
-    def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
-        if not self._runs.stopping:
-            self._topics.unsubscribe(subscription, for_good)
+    async def redrive_message(self, source: Source, job_id: str) -> int:
+        return await self._dead.redrive(self._sources(source), job_id)
 
-    def topics(self) -> dict[str, int]:
-        return self._topics.topics()
+    async def discard_message(self, source: Source, job_id: str) -> int:
+        return await self._dead.discard(self._sources(source), job_id)
 
-    def destinations(self, topic: str) -> list[Destination]:
-        return self._topics.described(topic)
-
-    def forget(self, topic: str, function_id: str, namespace: str) -> bool:
-        return self._topics.forget(topic, function_id, namespace)
-
-    def left_over(self) -> list[str]:
-        return []  # the broker does not tell
-
-    def definitions(self) -> dict[str, Any]:
-        return {}
-
-    async def define(self, name: str, config: bytes | None) -> None:
-        """The broker keeps the queue, not its settings: they last until the engine ends."""
+    def _sources(self, source: Source) -> list[QueueNames | TopicNames]:
+        named: list[QueueNames | TopicNames] = [] if source.queue is None else [QueueNames(source.queue.name)]
+        return [*named, *self.topics.names(source.topic)]

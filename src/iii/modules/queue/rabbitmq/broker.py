@@ -22,8 +22,7 @@ NAME_BYTES = 255  # of a queue, an exchange, a message's id
 _HEADER_BYTES = 64 * 1024  # they have to fit into one frame, of 128 KiB by default
 _ANY_TEXT = re.compile(".*", re.DOTALL)
 _CONFIRM_S = 30.0
-_ABANDON_S = 1.0
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 
 
 class BrokerError(StoreError):
@@ -88,139 +87,9 @@ class Delivery:
         self.over = True
         try:
             await how()
-        except _errors():
+        except errors():
             logger.debug("RabbitMQ message could not be acknowledged: the broker redelivers it")
         self._settled(self)
-
-
-class Tap:
-    """Consumes one queue, for as long as it is wanted.
-
-    Its one task owns the channel and what is delivered on it. It prepares what it consumes from, consumes, and begins anew
-    whenever broker, channel, queue or consumer is lost.
-
-    Args:
-        prepare: declares what has to be there. May raise BrokerError: it is tried again.
-        heard: called with each message.
-        exclusive: nobody else may consume the queue; waits until nobody does.
-        after: another one of the same queue, which is to end first.
-    """
-
-    def __init__(
-        self,
-        broker: Broker,
-        queue: str,
-        prefetch: int,
-        heard: Callable[[Delivery], None],
-        prepare: Callable[[], Awaitable[None]],
-        *,
-        exclusive: bool = False,
-        after: Tap | None = None,
-    ) -> None:
-        self.queue = queue
-        self.prefetch = prefetch
-        self.outstanding: set[Delivery] = set()
-        self.tried = asyncio.Event()  # it consumes, or could not at its first try
-        self.channel: AbstractChannel | None = None  # while it consumes
-        self.silent = asyncio.Event()  # nothing arrives any more
-        self._broker = broker
-        self._heard = heard
-        self._prepare = prepare
-        self._exclusive = exclusive
-        self._after = after
-        self._ended = False
-        self._stirred = asyncio.Event()  # there is something to look at
-        self._said = ""
-        self._task = asyncio.get_running_loop().create_task(self._keep())
-        self._task.add_done_callback(lambda _: self.silent.set())
-
-    def end(self) -> None:
-        """Nothing more arrives; the channel stays until all that did is settled."""
-        self._ended = True
-        self._stirred.set()
-
-    async def ended(self) -> None:
-        await asyncio.wait([self._task])
-
-    async def abandon(self) -> None:
-        """What is not settled very soon is delivered again."""
-        self.end()
-        await asyncio.wait([self._task], timeout=_ABANDON_S)
-        self._task.cancel()
-        await asyncio.wait([self._task])
-
-    async def _keep(self) -> None:
-        if self._after is not None:
-            await self._after.ended()
-        wait_s = _FIRST_WAIT_S
-        while not self._ended:
-            try:
-                connection = await self._broker.connected()
-                await self._prepare()
-                await self._consume(connection)
-                wait_s = _FIRST_WAIT_S
-            except _failures() as error:
-                text = str(error) or type(error).__name__
-                if text != self._said:  # once, not at each try
-                    self._said = text
-                    logger.warning(
-                        "RabbitMQ queue %s cannot be consumed: %s; retrying in %g s", self.queue, text, wait_s
-                    )
-            self.tried.set()
-            if not self._ended:
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-
-    async def _consume(self, connection: AbstractConnection) -> None:
-        gone = False
-
-        def lost(*_: object) -> None:
-            nonlocal gone
-            gone = True
-            self._stirred.set()
-
-        channel = await connection.channel(publisher_confirms=False)
-        try:
-            channel.close_callbacks.add(lost)
-            (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lost)  # its queue was deleted
-            await channel.set_qos(prefetch_count=self.prefetch)
-            queue = await channel.get_queue(self.queue, ensure=False)
-            tag = await queue.consume(self._arrived, exclusive=self._exclusive)
-            self._said, self.channel = "", channel
-            self.tried.set()
-            while not (gone or self._ended):
-                await self._stir()
-            if not gone:
-                await queue.cancel(tag)
-                self.silent.set()
-            while self.outstanding and not gone:
-                await self._stir()
-        finally:
-            self.channel = None
-            for delivery in list(self.outstanding):
-                delivery.lose()
-            self.outstanding.clear()
-            if not channel.is_closed:
-                await channel.close()
-        if gone and not self._ended:
-            logger.warning("RabbitMQ queue %s lost its consumer; consuming it again", self.queue)
-
-    async def _stir(self) -> None:
-        self._stirred.clear()
-        await self._stirred.wait()
-
-    async def _arrived(self, incoming: AbstractIncomingMessage) -> None:
-        delivery = Delivery(incoming, self._settled)
-        self.outstanding.add(delivery)
-        try:
-            self._heard(delivery)
-        except Exception:
-            logger.exception("Message of RabbitMQ queue %s could not be handled", self.queue)
-            await delivery.reject()
-
-    def _settled(self, delivery: Delivery) -> None:
-        self.outstanding.discard(delivery)
-        self._stirred.set()
 
 
 class Broker:
@@ -228,7 +97,7 @@ class Broker:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._connection: AbstractConnection | None = None
+        self.connection: AbstractConnection | None = None  # while there is one
         self._publisher: AbstractChannel | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._there = asyncio.Event()
@@ -249,7 +118,7 @@ class Broker:
             raise StartFailure(
                 f"RabbitMQ connection timed out after {CONNECT_S:g}s. Please ensure RabbitMQ is running at: {self._shown}"
             ) from None
-        except _failures() as error:
+        except failures() as error:
             raise StartFailure(f"Failed to connect to RabbitMQ at {self._shown}: {error}") from None
         self._keeper = asyncio.create_task(self._keep(lost))
 
@@ -259,20 +128,20 @@ class Broker:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         self._there.clear()
-        connection, self._connection, self._publisher = self._connection, None, None
+        connection, self.connection, self._publisher = self.connection, None, None
         if connection is not None:
             await connection.close()
 
     async def connected(self) -> AbstractConnection:
         """As soon as there is a connection."""
-        while self._connection is None or self._connection.is_closed:
+        while self.connection is None or self.connection.is_closed:
             self._there.clear()
             await self._there.wait()
-        return self._connection
+        return self.connection
 
     @property
     def is_connected(self) -> bool:
-        return self._connection is not None and not self._connection.is_closed
+        return self.connection is not None and not self.connection.is_closed
 
     # -- publishing -----------------------------------------------------------------------------------------------
 
@@ -361,10 +230,10 @@ class Broker:
         """A channel that may break without harm to others."""
         import aio_pika
 
-        if self._connection is None or self._connection.is_closed:
+        if self.connection is None or self.connection.is_closed:
             raise BrokerError("RabbitMQ is not connected")
         try:
-            channel = await self._connection.channel(publisher_confirms=False)
+            channel = await self.connection.channel(publisher_confirms=False)
             try:
                 yield channel
             finally:
@@ -372,7 +241,7 @@ class Broker:
                     await channel.close()
         except aio_pika.exceptions.ChannelNotFoundEntity as error:
             raise NoSuchQueue(str(error)) from None
-        except _errors() as error:
+        except errors() as error:
             raise BrokerError(str(error) or type(error).__name__) from None
 
     # -- the connection -------------------------------------------------------------------------------------------
@@ -391,7 +260,7 @@ class Broker:
             except BaseException:
                 await connection.close()
                 raise
-        self._connection = connection
+        self.connection = connection
         self.connections += 1
         self._there.set()
         return lost
@@ -400,18 +269,18 @@ class Broker:
         while True:
             await lost.wait()
             logger.error("RabbitMQ connection to %s lost; reconnecting", self._shown)
-            connection, self._connection, self._publisher = self._connection, None, None
+            connection, self.connection, self._publisher = self.connection, None, None
             if connection is not None and not connection.is_closed:
                 await connection.close()
-            wait_s = _FIRST_WAIT_S
+            wait_s = FIRST_WAIT_S
             while True:
                 try:
                     lost = await self._connect()
-                except _failures() as error:
+                except failures() as error:
                     text = str(error) or type(error).__name__
                     logger.warning("RabbitMQ connection to %s failed: %s; retrying in %g s", self._shown, text, wait_s)
                     await asyncio.sleep(wait_s)
-                    wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+                    wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 else:
                     logger.info("Reconnected to RabbitMQ at %s", self._shown)
                     break
@@ -435,15 +304,15 @@ def _check_sizes(message: Message) -> None:
         raise BrokerError(f"baggage and metadata are {size} bytes; RabbitMQ takes {_HEADER_BYTES} beside the payload")
 
 
-def _errors() -> tuple[type[Exception], ...]:
+def errors() -> tuple[type[Exception], ...]:
     import aio_pika
 
     return (aio_pika.exceptions.AMQPError, OSError, RuntimeError, ValueError)  # the last: a name that is too long
 
 
 def _unpublishable() -> tuple[type[Exception], ...]:
-    return (*_failures(), TypeError, ArithmeticError)  # these two: what cannot be put into a frame
+    return (*failures(), TypeError, ArithmeticError)  # these two: what cannot be put into a frame
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    return (*_errors(), BrokerError, TimeoutError)
+def failures() -> tuple[type[Exception], ...]:
+    return (*errors(), BrokerError, TimeoutError)

@@ -50,6 +50,25 @@ class QueueNames:
         self.dead = f"{self.main}::dlq"
         self.dead_queue = f"{self.dead}.queue"
 
+    def letter(self, message: Message) -> DeadLetter | None:
+        """A dead letter of it."""
+        function_id = text_of(message.headers.get("function_id"))
+        data = message.body if is_json(message.body) else bytes(NULL)
+        return DeadLetter(
+            id=message.message_id or f"dlq-{hashlib.sha256(message.body).hexdigest()[:16]}",
+            data=data,
+            error=f"Function {function_id} exhausted retries",
+            attempts=number_of(message.headers.get("x-attempt")),
+            function_id=function_id,
+            namespace=text_of(message.headers.get("namespace")),
+            size=len(message.body),
+            data_bytes=len(data),
+        )
+
+    def revived(self, message: Message) -> tuple[str, str, Message]:
+        """Exchange, routing key and message of such a letter, with all attempts before it."""
+        return self.main, self.key, message._replace(headers={**message.headers, "x-attempt": 0})
+
 
 class TopicNames:
     """Of what belongs to a function that subscribes to a topic; equal if they are of the same."""
@@ -63,11 +82,41 @@ class TopicNames:
         self.queue = f"{subscriber}.queue"
         self.dead_queue = f"{subscriber}.dlq"
 
+    def letter(self, message: Message) -> DeadLetter | None:
+        """A dead letter of it; None if it is none."""
+        try:
+            dead = msgspec.json.decode(message.body, type=DeadTopicJob)
+        except BAD_JSON:
+            return None
+        data = bytes(dead.job.data)
+        return None if not is_json(data) else DeadLetter(
+            id=dead.job.id,
+            data=data,
+            error=dead.error,
+            failed_at=dead.exhausted_at,
+            attempts=dead.job.attempts_made,
+            max_attempts=dead.job.max_attempts,
+            function_id=self.function_id,
+            namespace=self.namespace,
+            created_at=dead.job.created_at,
+            size=len(message.body),
+            data_bytes=len(data),
+        )  # fmt: skip
+
+    def revived(self, message: Message) -> tuple[str, str, Message]:
+        """Exchange, routing key and message of such a letter, with all attempts before it."""
+        job = msgspec.json.decode(message.body, type=DeadTopicJob).job
+        job.attempts_made = 0
+        return "", self.queue, message_of(job)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TopicNames) and (other.queue, other.exchange) == (self.queue, self.exchange)
 
     def __hash__(self) -> int:
         return hash((self.queue, self.exchange))
+
+
+Names: TypeAlias = QueueNames | TopicNames
 
 
 def message_of(job: TopicJob) -> Message:
@@ -78,28 +127,6 @@ def message_of(job: TopicJob) -> Message:
         "x-iii-created-at": job.created_at,
     }
     return Message(msgspec.json.encode(job), headers, job.id, job.priority)
-
-
-def dead_letter(message: Message) -> DeadLetter:
-    """Of a named queue."""
-    job_id = message.message_id or f"dlq-{hashlib.sha256(message.body).hexdigest()[:16]}"
-    function_id = text_of(message.headers.get("function_id"))
-    data = message.body if is_json(message.body) else bytes(NULL)
-    return DeadLetter(
-        id=job_id,
-        data=data,
-        error=f"Function {function_id} exhausted retries",
-        failed_at=0,
-        attempts=number_of(message.headers.get("x-attempt")),
-        max_attempts=None,
-        function_id=function_id,
-        namespace=text_of(message.headers.get("namespace")),
-        created_at=0,
-        size=len(message.body),
-        stacktrace=None,
-        history=b"[]",
-        data_bytes=len(data),
-    )
 
 
 def topic_job(message: Message) -> TopicJob | None:
@@ -113,39 +140,6 @@ def topic_job(message: Message) -> TopicJob | None:
     job.attempts_made = number_of(message.headers.get("x-iii-attempts"), job.attempts_made)
     job.traceparent = valid_traceparent(job.traceparent)
     return job
-
-
-def revived(message: Message) -> TopicJob:
-    """The job of a dead letter, with all its attempts again. It is one: `dead_topic_letter` has said so."""
-    job = msgspec.json.decode(message.body, type=DeadTopicJob).job
-    job.attempts_made = 0
-    return job
-
-
-def dead_topic_letter(message: Message, names: TopicNames | QueueNames | None = None) -> DeadLetter | None:
-    """Of a topic's subscriber, if it is one."""
-    try:
-        dead = msgspec.json.decode(message.body, type=DeadTopicJob)
-    except BAD_JSON:
-        return None
-    if not is_json(bytes(dead.job.data)):
-        return None
-    subscriber = names if isinstance(names, TopicNames) else None
-    return DeadLetter(
-        id=dead.job.id,
-        data=bytes(dead.job.data),
-        error=dead.error,
-        failed_at=dead.exhausted_at,
-        attempts=dead.job.attempts_made,
-        max_attempts=dead.job.max_attempts,
-        function_id=None if subscriber is None else subscriber.function_id,
-        namespace=None if subscriber is None else subscriber.namespace,
-        created_at=dead.job.created_at,
-        size=len(message.body),
-        stacktrace=None,
-        history=b"[]",
-        data_bytes=len(bytes(dead.job.data)),
-    )
 
 
 def _escaped(segment: str) -> str:

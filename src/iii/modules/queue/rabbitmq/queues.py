@@ -13,9 +13,10 @@ from iii.modules.queue.adapter import UnsupportedSettings
 from iii.modules.queue.consume.attempt import Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
-from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Message, Tap
+from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Message
 from iii.modules.queue.rabbitmq.messages import QueueNames, number_of, text_of
 from iii.modules.queue.rabbitmq.runs import AGAIN_S, Runs
+from iii.modules.queue.rabbitmq.tap import Tap
 from iii.protocol.json_text import is_json
 from iii.protocol.messages import NULL
 from iii.protocol.reply import Reply
@@ -51,7 +52,8 @@ class NamedQueues:
         return 0 if tap is None else len(tap.outstanding)
 
     async def serve(self, queue: NamedQueue) -> None:
-        """Raises StoreError."""
+        if self._runs.stopping:
+            raise StoreError("the engine stops")
         earlier = self._queues.get(queue.name)
         _check(queue, earlier)
         try:
@@ -100,6 +102,15 @@ class NamedQueues:
                 done(job.id, None)
 
         self._runs.start(publish())
+
+    def left_over(self) -> list[str]:
+        return []  # the broker does not tell
+
+    def definitions(self) -> dict[str, bytes]:
+        return {}
+
+    async def define(self, name: str, config: bytes | None) -> None:
+        """The broker keeps the queue, not its settings: they last until the engine ends."""
 
     async def _declare(self, queue: NamedQueue) -> None:
         """Raises BrokerError."""

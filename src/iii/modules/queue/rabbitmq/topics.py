@@ -12,15 +12,16 @@ import msgspec
 from msgspec import Raw
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Destination
 from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.consume.attempt import Target
 from iii.modules.queue.jobs.job import Failure, NewJob, member
 from iii.modules.queue.options import QueueOptions
-from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Tap, Unroutable
+from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Unroutable
 from iii.modules.queue.rabbitmq.messages import DeadTopicJob, TopicJob, TopicNames, message_of, topic_job
 from iii.modules.queue.rabbitmq.queues import move
 from iii.modules.queue.rabbitmq.runs import Runs
+from iii.modules.queue.rabbitmq.tap import Tap
+from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.reply import Reply
@@ -52,13 +53,12 @@ class Topics:
     def taps(self) -> list[Tap]:
         return list(self._taps.values())
 
-    def destinations(self, topic: str | None) -> list[TopicNames]:
+    def names(self, topic: str | None) -> list[TopicNames]:
         return [names for names, of in self._destinations.items() if of == topic]
 
-    def described(self, topic: str) -> list[Destination]:
-        """Who gets what is published."""
+    def destinations(self, topic: str) -> list[DestinationRow]:
         live = Counter(_names(each) for each in self._subscriptions.values())
-        found = [Destination(each.function_id, each.namespace, live[each]) for each in self.destinations(topic)]
+        found = [DestinationRow(each.function_id, each.namespace, live[each]) for each in self.names(topic)]
         return sorted(found)
 
     def forget(self, topic: str, function_id: str, namespace: str) -> bool:
@@ -77,7 +77,7 @@ class Topics:
             if each.topic == topic and each.id in self._taps
         )
 
-    def topics(self) -> dict[str, int]:
+    def triggers(self) -> dict[str, int]:
         """With the number of their triggers; topics of workers that are away too."""
         found = dict.fromkeys(self._destinations.values(), 0)
         for subscription in self._subscriptions.values():
@@ -140,7 +140,7 @@ class Topics:
         except Unroutable:  # nobody has subscribed yet
             await self._broker.queue(names.held, {"x-max-length": _HELD})
             await self._broker.publish("", names.held, message)
-            for destination in self.destinations(topic):  # but somebody may have meanwhile
+            for destination in self.names(topic):  # but somebody may have meanwhile
                 await self._take_held(destination)
         except BrokerError:
             self._exchanges.discard(names.exchange)  # perhaps somebody deleted it
@@ -175,6 +175,8 @@ class Topics:
 
     def subscribe(self, subscription: Subscription) -> None:
         """Raises TriggerRegistrationFailed: it cannot be named at the broker."""
+        if self._runs.stopping:
+            return
         names = _names(subscription)
         longest = max(len(name.encode()) for name in (names.queue, names.exchange))
         if longest > NAME_BYTES:
@@ -207,7 +209,7 @@ class Topics:
             )
 
     def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
-        if self._subscriptions.get(subscription.id) is not subscription:
+        if self._runs.stopping or self._subscriptions.get(subscription.id) is not subscription:
             return
         del self._subscriptions[subscription.id]
         tap = self._end(subscription)
