@@ -1,4 +1,4 @@
-"""Whatever a handler returns, streams or is asked: a response that HTTP has (03 A5–A7)."""
+"""Whatever a handler returns, streams or is asked: a response that HTTP has (03 §A5–A7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The route table against a model that tries every route, over any order of registrations and removals (03 A4)."""
+"""The route table against a model that tries every route, over any order of registrations and removals (03 §A4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`iii routes`: what is bound to HTTP (issue 4; 03 A3)."""
+"""`iii routes`: what is bound to HTTP (issue 4; 03 §A3)."""
 
 from typing import Any
 

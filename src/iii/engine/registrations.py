@@ -107,7 +107,7 @@ def _register_function(engine: Engine, session: Session, message: RegisterFuncti
 
 
 def _take_http_function(engine: Engine, session: Session, http_functions: HttpFunctions, function: Function) -> None:
-    """One that cannot be called is not registered, which the worker is not told: no safe message exists (03 B1, B2)."""
+    """One that cannot be called is not registered, which the worker is not told: no safe message exists (03 §B1, §B2)."""
     try:
         http_functions.take(function)
     except Exception as error:  # whatever it is stops neither the connection nor another registration (T9)

@@ -78,7 +78,7 @@ class InvocationError(Exception):
 
 
 def error_id_of(invocation_id: str) -> str:
-    """Under which a failed call is found in the logs of engine and worker: at most 12 hexadecimal digits (03 A8)."""
+    """Under which a failed call is found in the logs of engine and worker: at most 12 hexadecimal digits (03 §A8)."""
     return invocation_id.replace("-", "")[:12].lower()
 
 

@@ -1,4 +1,4 @@
-"""Methods that a route can have (03 A3)."""
+"""Methods that a route can have (03 §A3)."""
 
 from typing import Literal
 

@@ -127,12 +127,12 @@ async def _answered(result: Any, response: StreamResponse, declared: bool) -> An
 
 
 def _bad_request(error: InvalidRequest) -> dict[str, Any]:
-    """Worded as the engine's own errors (03 A8)."""
+    """Worded as the engine's own errors (03 §A8)."""
     return {"status_code": 400, "body": {"error": {"code": error.code, "message": error.message}}}
 
 
 def _result(result: Any, declared: bool) -> dict[str, Any]:
-    """What the engine makes a response of (03 A7); nothing at all is 204."""
+    """What the engine makes a response of (03 §A7); nothing at all is 204."""
     if not isinstance(result, HttpResponse):
         return {"status_code": 204} if result is None else {"status_code": 200, "body": _body(result, declared)}
     headers = dict(result.headers)

@@ -1,4 +1,4 @@
-"""HTTP requests and responses as handlers see them: buffered, or piece by piece (03 A5-A7, 08 §12)."""
+"""HTTP requests and responses as handlers see them: buffered, or piece by piece (03 §A5-A7, 08 §12)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class StreamResponse:
             ChannelError: the client has left.
         """
         await self._announce(status_code, headers)
-        await self.write(b"")  # the engine holds the head back until the first frame of the body (03 A6.2)
+        await self.write(b"")  # the engine holds the head back until the first frame of the body (03 §A6.2)
 
     async def _announce(self, status_code: int = 200, headers: HeaderValues | None = None) -> None:
         """As `start`, but status and headers leave with the first bytes."""

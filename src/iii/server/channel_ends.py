@@ -64,7 +64,7 @@ class WriterEnd(_ChannelEnd):
 
     __slots__ = ("_clean", "_deaf")
 
-    drain_s = CHANNEL_DRAIN_S  # some clients say Close before the last of what they send (07 §2.5, 03 A6)
+    drain_s = CHANNEL_DRAIN_S  # some clients say Close before the last of what they send (07 §2.5, 03 §A6)
 
     def __init__(self, connections: Connections, channel: Channel) -> None:
         super().__init__(connections, channel)

@@ -1,4 +1,4 @@
-"""`@worker.http`: typed parameters, responses, streams (issue 4; 03 A5-A8, 08 §12)."""
+"""`@worker.http`: typed parameters, responses, streams (issue 4; 03 §A5-A8, 08 §12)."""
 
 from __future__ import annotations
 

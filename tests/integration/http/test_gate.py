@@ -1,4 +1,4 @@
-"""Middleware and conditions (03 A9), limits and turns (03 A2, A11)."""
+"""Middleware and conditions (03 §A9), limits and turns (03 §A2, §A11)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ async def test_a_large_body_reaches_the_handler(site: Site) -> None:
     ids=["deep", "cut", "NaN", "no UTF-8"],
 )  # fmt: skip
 async def test_a_large_body_that_is_no_json_is_null(body: bytes, site: Site) -> None:
-    """03 A5.1, as a small one."""
+    """03 §A5.1, as a small one."""
     seen: list[Any] = []
 
     async def handler(request: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The HTTP module from start to stop (03 A1, A2, L1, L2, L4)."""
+"""The HTTP module from start to stop (03 §A1, §A2, L1, L2, L4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler gets of a request (03 A4, A5)."""
+"""What a handler gets of a request (03 §A4, §A5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a handler's result, or of its failure (03 A7, A8)."""
+"""What becomes of a handler's result, or of its failure (03 §A7, §A8)."""
 
 from __future__ import annotations
 

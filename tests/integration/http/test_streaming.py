@@ -1,4 +1,4 @@
-"""Responses through the channel, requests through the channel, and who leaves in the middle (03 A6)."""
+"""Responses through the channel, requests through the channel, and who leaves in the middle (03 §A6)."""
 
 from __future__ import annotations
 
@@ -353,7 +353,7 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
 
 
 async def test_http_S2_a_started_response_is_on_its_way_before_its_first_bytes(open_site: Open) -> None:
-    """And a quiet stream is no 504 (03 A6.2)."""
+    """And a quiet stream is no 504 (03 §A6.2)."""
     site = await open_site(default_timeout=300)
     may_go_on = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""HTTP-invoked functions as the core sees them: owned by a worker, run by whoever calls URLs (03 B2)."""
+"""HTTP-invoked functions as the core sees them: owned by a worker, run by whoever calls URLs (03 §B2)."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The ASGI application: every request that reaches the HTTP port (03 A4.5, A8, A10, A11)."""
+"""The ASGI application: every request that reaches the HTTP port (03 §A4.5, §A8, §A10, §A11)."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class HttpApplication:
 
 
 async def _in_turn(exchange: Exchange, request: Request) -> Answer | None:
-    """Begin when there is a free slot; the clock of the response starts then (03 A11). Raises ClientGone."""
+    """Begin when there is a free slot; the clock of the response starts then (03 §A11). Raises ClientGone."""
     if request.has_body and (answer := await exchange.receive()) is not None:
         return answer
     if not exchange.take_slot():
@@ -208,7 +208,7 @@ def _completed(answer: Answer, request: Request, settings: Settings) -> Answer:
 
 
 def _name(request: Request, settings: Settings) -> None:
-    """Give the request an id, if that is wanted and it has none (03 A2)."""
+    """Give the request an id, if that is wanted and it has none (03 §A2)."""
     if settings.request_id_header is not None:
         request.headers.setdefault(settings.request_id_header, new_id())
 

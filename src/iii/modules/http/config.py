@@ -1,4 +1,4 @@
-"""The `iii-http` block (03 A2)."""
+"""The `iii-http` block (03 §A2)."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ _Origin = Annotated[
 
 
 class CorsConfig(Struct, frozen=True, kw_only=True):
-    """Which pages of other origins may read answers (03 A10, P2)."""
+    """Which pages of other origins may read answers (03 §A10, P2)."""
 
     allowed_origins: Annotated[
         tuple[_Origin, ...],
@@ -53,7 +53,7 @@ class CorsConfig(Struct, frozen=True, kw_only=True):
 
 
 class MiddlewareConfig(Struct, frozen=True, kw_only=True):
-    """A function that every matched request passes first (03 A9.3)."""
+    """A function that every matched request passes first (03 §A9.3)."""
 
     function_id: str
     phase: Annotated[str, Meta(description="`preHandler`; an entry with any other is skipped with a warning.")] = (

@@ -1,4 +1,4 @@
-"""What browsers are told about pages of other origins (03 A10)."""
+"""What browsers are told about pages of other origins (03 §A10)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VARY = (b"vary", b"origin, access-control-request-method, access-control-reques
 
 
 class Cors:
-    """Without a block everything is allowed but credentials; with one, what it says (03 A10, P2)."""
+    """Without a block everything is allowed but credentials; with one, what it says (03 §A10, P2)."""
 
     def __init__(self, config: CorsConfig | None, request_id_header: str | None = None) -> None:
         origins = () if config is None else config.allowed_origins

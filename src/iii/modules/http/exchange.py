@@ -1,4 +1,4 @@
-"""One request that matched a route, from its acceptance to the end of its response (03 A5, A6)."""
+"""One request that matched a route, from its acceptance to the end of its response (03 §A5, §A6)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NULL_GRACE_S = 2.0  # a handler that returned nothing may still open the response channel (03 A6.2)
+NULL_GRACE_S = 2.0  # a handler that returned nothing may still open the response channel (03 §A6.2)
 FAILED_STREAM_GRACE_S = 2.0  # a handler that failed may still close what it was streaming
 ABORT_GRACE_S = 0.5  # for the reason why a worker aborted what it was streaming, which comes by another way
 _WATCH_AFTER_S = 1.0  # most calls end sooner: only then is it worth watching whether the client is still there
@@ -112,7 +112,7 @@ class Exchange:
         """
         settings, request = self._settings, self._request
         if not is_json(request.headers.get("content-type")):
-            self._content = None  # it flows through the channel (03 A5.1)
+            self._content = None  # it flows through the channel (03 §A5.1)
             return None
         if request.content_length > settings.json_limit_bytes:
             return too_large()
@@ -282,7 +282,7 @@ class Exchange:
     # -- the handler ----------------------------------------------------------------------------------------------
 
     async def _handle(self, now: float) -> Answer | None:
-        """Call the function; what comes first decides (03 A6.2)."""
+        """Call the function; what comes first decides (03 §A6.2)."""
         self._start_call(now)
         while True:
             if self._response is not None and self._response.is_committed():

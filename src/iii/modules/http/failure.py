@@ -1,4 +1,4 @@
-"""Answers for what went wrong (03 A8)."""
+"""Answers for what went wrong (03 §A8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function call that a coroutine waits for: conditions and middleware (03 A9)."""
+"""A function call that a coroutine waits for: conditions and middleware (03 §A9)."""
 
 from __future__ import annotations
 

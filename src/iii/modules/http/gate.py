@@ -1,4 +1,4 @@
-"""What a request passes before its handler: middleware and condition (03 A9)."""
+"""What a request passes before its handler: middleware and condition (03 §A9)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Gate:
         await self._pass(function_id, path_params, self._namespace)
 
     async def _pass(self, function_id: str, path_params: dict[str, str], namespace: str) -> None:
-        """Only a `respond`, a failure and silence end the request (03 A9.3). Raises Refused."""
+        """Only a `respond`, a failure and silence end the request (03 §A9.3). Raises Refused."""
         request = self._request
         payload = middleware_input(PHASE, path_params, request.query, request.headers, request.method)
         try:
@@ -92,7 +92,7 @@ class Gate:
             )
 
     async def check_condition(self, function_id: str, payload: bytes) -> None:
-        """Only JSON `false` and a failure end the request (03 A9.2). Raises Refused."""
+        """Only JSON `false` and a failure end the request (03 §A9.2). Raises Refused."""
         remaining_s = self._remaining_s()
         try:
             result = await self._ask(

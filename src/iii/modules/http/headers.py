@@ -1,4 +1,4 @@
-"""HTTP headers: as handlers get them, and as they may send them (03 A5, A6.1, A7)."""
+"""HTTP headers: as handlers get them, and as they may send them (03 §A5, §A6.1, §A7)."""
 
 from __future__ import annotations
 

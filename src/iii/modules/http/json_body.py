@@ -1,4 +1,4 @@
-"""JSON in requests and responses (03 A5.1, A7, P1)."""
+"""JSON in requests and responses (03 §A5.1, §A7, P1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar of route paths (03 A4.2)."""
+"""The grammar of route paths (03 §A4.2)."""
 
 from __future__ import annotations
 

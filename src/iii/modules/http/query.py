@@ -1,4 +1,4 @@
-"""The query of a request as handlers get it (03 A5)."""
+"""The query of a request as handlers get it (03 §A5)."""
 
 from urllib.parse import unquote_to_bytes
 

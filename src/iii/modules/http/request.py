@@ -1,4 +1,4 @@
-"""The head of one request (03 A5, A13)."""
+"""The head of one request (03 §A5, §A13)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Request:
 
     @property
     def has_valid_host(self) -> bool:
-        """One host, or none, which 03 A1 allows; others mean different things to different readers (RFC 9112 §3.2)."""
+        """One host, or none, which 03 §A1 allows; others mean different things to different readers (RFC 9112 §3.2)."""
         return _HOST.fullmatch(self.headers.get("host", "")) is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The body of a request on its way into the request channel (03 A5.1)."""
+"""The body of a request on its way into the request channel (03 §A5.1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from iii.engine.channels import Channel
 
-PIECE_BYTES = 64 * 1024  # old Python clients hang up above 1 MiB (03 A5.1)
+PIECE_BYTES = 64 * 1024  # old Python clients hang up above 1 MiB (03 §A5.1)
 
 
 class RequestBody:

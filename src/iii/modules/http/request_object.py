@@ -1,4 +1,4 @@
-"""What functions are told of a request (03 A5, A9.3)."""
+"""What functions are told of a request (03 §A5, §A9.3)."""
 
 from __future__ import annotations
 

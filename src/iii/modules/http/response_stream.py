@@ -1,4 +1,4 @@
-"""The response channel of a request: control messages, then the body, as its worker writes them (03 A6)."""
+"""The response channel of a request: control messages, then the body, as its worker writes them (03 §A6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The response that a function's result stands for (03 A7, A9.3)."""
+"""The response that a function's result stands for (03 §A7, §A9.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of all `http` triggers: which one a request is for (03 A4)."""
+"""The routes of all `http` triggers: which one a request is for (03 §A4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class RouteConflict(Exception):
-    """A route of the same structure with other parameter names is there already (03 A4.4)."""
+    """A route of the same structure with other parameter names is there already (03 §A4.4)."""
 
 
 class Route(Generic[T]):

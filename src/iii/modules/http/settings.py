@@ -1,4 +1,4 @@
-"""The configuration as requests use it; each request keeps the one it began with (03 A9.1)."""
+"""The configuration as requests use it; each request keeps the one it began with (03 §A9.1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iii.protocol.limits import MIB
 
 logger = logging.getLogger(__name__)
 
-JSON_BODY_BYTES = 16 * MIB  # read as a whole before the handler runs (03 A2)
+JSON_BODY_BYTES = 16 * MIB  # read as a whole before the handler runs (03 §A2)
 
 
 class Settings:

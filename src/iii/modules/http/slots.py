@@ -1,4 +1,4 @@
-"""How many requests are at work at once; the others wait in line (03 A11)."""
+"""How many requests are at work at once; the others wait in line (03 §A11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The head of a streamed response, as control messages make it (03 A6.1)."""
+"""The head of a streamed response, as control messages make it (03 §A6.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `config` of an `http` trigger (03 A3)."""
+"""The `config` of an `http` trigger (03 §A3)."""
 
 from typing import Annotated, Any, Literal
 
@@ -29,7 +29,7 @@ class HttpTrigger(Struct, frozen=True):
 
 
 class HttpCall(Struct, frozen=True, kw_only=True):
-    """What the function gets (03 A5)."""
+    """What the function gets (03 §A5)."""
 
     query_params: dict[str, str]
     path_params: dict[str, str]
@@ -40,7 +40,7 @@ class HttpCall(Struct, frozen=True, kw_only=True):
 
 
 class HttpResult(Struct, frozen=True, kw_only=True):
-    """What the function returns (03 A7)."""
+    """What the function returns (03 §A7)."""
 
     status_code: int = 200
     headers: dict[str, str] | list[str] = {}

@@ -1,4 +1,4 @@
-"""Which addresses are not for calls from inside (03 B4)."""
+"""Which addresses are not for calls from inside (03 §B4)."""
 
 from __future__ import annotations
 

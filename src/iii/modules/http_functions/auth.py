@@ -1,4 +1,4 @@
-"""How a call of an HTTP-invoked function proves who makes it (03 B5). Secrets come from the environment, by name."""
+"""How a call of an HTTP-invoked function proves who makes it (03 §B5). Secrets come from the environment, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `iii-http-functions` block (03 B1)."""
+"""The `iii-http-functions` block (03 §B1)."""
 
 from typing import Annotated
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT_MS = 30_000  # of a call whose registration names none
 RESPONSE_BYTES = 16 * MIB
 ALL_RESPONSES_BYTES = 256 * MIB  # of all that are being received
-KEPT_CONNECTIONS = 50  # for each host; calls beyond that at once use connections of their own (03 B3)
+KEPT_CONNECTIONS = 50  # for each host; calls beyond that at once use connections of their own (03 §B3)
 STOP_S = 5.0  # for calls under way (L4)
 
 
@@ -72,7 +72,7 @@ class HttpFunctions(Module):
             await self._session.close()
 
     def take(self, function: Function) -> None:
-        """Check URL, headers and secrets now; a name's addresses in the background (03 B2). Raises InvocationError."""
+        """Check URL, headers and secrets now; a name's addresses in the background (03 §B2). Raises InvocationError."""
         target = function.invocation
         assert target is not None  # so the core says
         url = self._rules.check(target.url)

@@ -1,4 +1,4 @@
-"""One call as an HTTP request, and what its response means (03 B3)."""
+"""One call as an HTTP request, and what its response means (03 §B3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names to addresses, judged in the very step that connects: what was allowed is what is called (03 B4)."""
+"""Names to addresses, judged in the very step that connects: what was allowed is what is called (03 §B4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which URLs may be called: the part that needs no network (03 B4)."""
+"""Which URLs may be called: the part that needs no network (03 §B4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-origin headers (03 A10)."""
+"""Cross-origin headers (03 §A10)."""
 
 import pytest
 

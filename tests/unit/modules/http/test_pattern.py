@@ -1,4 +1,4 @@
-"""The grammar of route paths (03 A3, A4.2)."""
+"""The grammar of route paths (03 §A3, §A4.2)."""
 
 import pytest
 

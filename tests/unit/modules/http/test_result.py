@@ -1,4 +1,4 @@
-"""The response that a function's result stands for (03 A7)."""
+"""The response that a function's result stands for (03 §A7)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which route a request is for (03 A4)."""
+"""Which route a request is for (03 §A4)."""
 
 from __future__ import annotations
 

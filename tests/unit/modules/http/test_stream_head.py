@@ -1,4 +1,4 @@
-"""Control messages of a streamed response (03 A6.1)."""
+"""Control messages of a streamed response (03 §A6.1)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The `config` of an `http` trigger (03 A3)."""
+"""The `config` of an `http` trigger (03 §A3)."""
 
 import json
 from typing import Any

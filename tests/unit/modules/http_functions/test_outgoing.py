@@ -1,4 +1,4 @@
-"""Calls as HTTP requests, responses as results (03 B3, B5)."""
+"""Calls as HTTP requests, responses as results (03 §B3, §B5)."""
 
 from __future__ import annotations
 

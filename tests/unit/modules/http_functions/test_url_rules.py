@@ -1,4 +1,4 @@
-"""Which URLs may be called (03 B4)."""
+"""Which URLs may be called (03 §B4)."""
 
 from __future__ import annotations
 
