@@ -22,12 +22,11 @@ from picows import (
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 from picows.url import WSParsedURL
 
-from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, Turnstile
-from iii.protocol.limits import FRAGMENT_BYTES, KIB
+from iii.net.turnstile import CROWDED_READ_BYTES, Turnstile
+from iii.protocol.limits import FRAGMENT_BYTES
 
 logger = logging.getLogger(__name__)
 
-LARGE_READ_BYTES = 16 * KIB  # after one the others have their turn: the event loop alone would read up to 32 in a row
 READ_BUFFER_BYTES = 2048  # the least; it grows with what arrives, and idle connections are the many
 
 Frame = WSFrame
@@ -163,24 +162,25 @@ class _Transport:
 class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
     """Reads little at a time: one read must not bring work for seconds, nor all that the system kept during a pause."""
 
-    __slots__ = ("_at_once", "_turnstile", "terms")
+    __slots__ = ("_turnstile", "terms")
 
     def __init__(self, terms: Terms, *arguments: object) -> None:
         super().__init__(*arguments)
         self.terms = terms
         self._turnstile = terms.turnstile
-        self._at_once = READ_AT_ONCE_BYTES
 
     def get_buffer(self, sizehint: int) -> memoryview:
         room: memoryview = super().get_buffer(sizehint)
-        self._at_once = self._turnstile.allowance()
-        return room if len(room) <= self._at_once else room[: self._at_once]
+        allowed = self._turnstile.allowance()
+        return room if len(room) <= allowed else room[:allowed]
 
     def buffer_updated(self, nbytes: int) -> None:
-        if nbytes >= CROWDED_READ_BYTES:
-            self._turnstile.has_read(nbytes)
+        if nbytes < CROWDED_READ_BYTES:
+            super().buffer_updated(nbytes)
+            return
+        self._turnstile.has_read()
         super().buffer_updated(nbytes)
-        if nbytes >= LARGE_READ_BYTES or nbytes == self._at_once:
+        if self._turnstile.is_over():  # the event loop alone would read up to 32 times in a row
             self.listener.let_others_in(self._turnstile.wait)
 
     def eof_received(self) -> bool:

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
 from iii.protocol.limits import KIB
 
-READ_AT_ONCE_BYTES = 64 * KIB  # some hundred small messages: 10 ms of work at most
-CROWDED_READ_BYTES = KIB  # once all together have read so much in one turn: forty may begin a burst in the same
+READ_AT_ONCE_BYTES = 128 * KIB  # a thousand small messages: 10 ms of work
+TURN_S = 0.008  # of work on what was read, by all connections; then others have a turn
+CROWDED_READ_BYTES = KIB  # what a further connection reads in it: forty may begin a burst in the same turn
 
 
 class Turnstile:
     """Lets one through in each turn of the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time.perf_counter) -> None:
         self._call_soon = loop.call_soon
-        self._read_bytes = 0  # in this turn, by all
+        self._now = now
+        self._began_at = 0.0  # the turn, if anybody has read in it
         self._waiting: deque[Callable[[], None]] = deque()
 
     def allowance(self) -> int:
         """Bytes that a connection may read now."""
-        return READ_AT_ONCE_BYTES if self._read_bytes < READ_AT_ONCE_BYTES else CROWDED_READ_BYTES
+        return CROWDED_READ_BYTES if self.is_over() else READ_AT_ONCE_BYTES
 
-    def has_read(self, size: int) -> None:
-        """Count what a connection has read in this turn."""
-        if not self._read_bytes:
+    def has_read(self) -> None:
+        """A connection begins its work on something that it has read."""
+        if not self._began_at:
+            self._began_at = self._now()
             self._call_soon(self._new_turn)
-        self._read_bytes += size
+
+    def is_over(self) -> bool:
+        """Whether what was read in this turn has been work enough for one."""
+        return self._began_at > 0 and self._now() - self._began_at >= TURN_S
 
     def _new_turn(self) -> None:
-        self._read_bytes = 0
+        self._began_at = 0.0
 
     def wait(self, go: Callable[[], None]) -> None:
         """Call `go` when its turn has come."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, Turnstile
+from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, TURN_S, Turnstile
 
 
 async def test_one_in_each_turn() -> None:
@@ -33,9 +33,15 @@ async def test_one_that_raises_keeps_nobody_back() -> None:
 
 
 async def test_kind_2_what_all_read_in_one_turn_is_bounded() -> None:
-    turnstile = Turnstile(asyncio.get_running_loop())
+    now = [1.0]
+    turnstile = Turnstile(asyncio.get_running_loop(), lambda: now[0])
+    allowed: list[int] = []
     for _ in range(40):  # connections that begin a burst in the same turn
-        turnstile.has_read(turnstile.allowance())
-    assert turnstile.allowance() == CROWDED_READ_BYTES
+        allowed.append(turnstile.allowance())
+        turnstile.has_read()
+        now[0] += allowed[-1] / READ_AT_ONCE_BYTES * TURN_S
+    assert allowed == [READ_AT_ONCE_BYTES] + [CROWDED_READ_BYTES] * 39
+    assert turnstile.is_over()
     await asyncio.sleep(0)
     assert turnstile.allowance() == READ_AT_ONCE_BYTES
+    assert not turnstile.is_over()
