@@ -1,19 +1,10 @@
-"""Text of the source as text for users: tables, docstrings, no references to the specification."""
+"""Text of the source as text for users: tables and docstrings."""
 
 import inspect
 import re
 from collections.abc import Sequence
 
-# `(01 §5.12)`, `(N4, 00 §4.1)`, `(DESIGN 2)`: users do not have what they point to
-_REFERENCE = r"(?:\d\d (?:§|weak|check)[^,;)]*|§[\d.]+[^,;)]*|[A-Z]\d{1,2}(?: step \d)?|DESIGN [\d.]+)"
-_REFERENCES = re.compile(rf"\s*\({_REFERENCE}(?:[,;–-]\s*{_REFERENCE})*\)")
-_REMARK = re.compile(rf"\({_REFERENCE}: ")  # `(I8: clients may rely on it)` keeps its remark
 _SECTION = re.compile(r"(Args|Attributes|Keys|Returns|Raises):\s*(.*)")
-
-
-def without_references(text: str) -> str:
-    """The text without pointers into the specification."""
-    return _REFERENCES.sub("", _REMARK.sub("(", text))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -24,7 +15,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def first_paragraph(docstring: str | None) -> str:
     """The first paragraph of a docstring on one line."""
-    return without_references(" ".join(inspect.cleandoc(docstring or "").split("\n\n")[0].split()))
+    return " ".join(inspect.cleandoc(docstring or "").split("\n\n")[0].split())
 
 
 def prose(docstring: str | None) -> str:
@@ -33,7 +24,7 @@ def prose(docstring: str | None) -> str:
         return ""
     lines: list[str] = []
     listing = False
-    for line in without_references(inspect.cleandoc(docstring)).replace("``", "`").splitlines():
+    for line in inspect.cleandoc(docstring).replace("``", "`").splitlines():
         section = _SECTION.fullmatch(line)
         if section:
             listing = not section[2]

@@ -3,8 +3,12 @@
 import re
 from pathlib import Path
 
-from docs.generator.markdown import first_paragraph, table, without_references
+from docs.generator.markdown import first_paragraph, table
 from iii.protocol import close_codes, errors, limits
+
+_LIMIT = re.compile(
+    r"(?P<name>[A-Z_0-9]+) = .*?#\s*(?P<why>.*?)(?: ?\((?P<rules>(?:\d\d §|[A-Z]\d)[^)]*)\)(?P<more>.*))?$"
+)
 
 
 def errors_page() -> str:
@@ -23,18 +27,18 @@ def errors_page() -> str:
 
 
 def limits_page() -> str:
-    """The sections of the file: name, value, and the comment behind it."""
-    text = "# Limits and waits\n\nNumbers that bound a message, a queue or a wait.\n"
-    rows: list[tuple[str, str, str]] = []
+    """The sections of the file: name, value, the comment behind it, and the rules that it names."""
+    text = "# Limits and waits\n\nNumbers that bound a message, a queue or a wait. Rules are those of the [specification](../spec/README.md).\n"
+    rows: list[tuple[str, str, str, str]] = []
     for line in [*Path(limits.__file__).read_text().splitlines(), "# end"]:
         if line.startswith("# "):
             if rows:
-                text += table(("Name", "Value", "What it bounds"), rows)
+                text += table(("Name", "Value", "What it bounds", "Rule"), rows)
             rows = []
             text += f"\n## {line[2:]}\n\n" if line != "# end" else ""
-        elif found := re.match(r"(?P<name>[A-Z_0-9]+) = .*?#\s*(?P<why>.*)", line):
+        elif found := _LIMIT.match(line):
             value = _with_unit(found["name"], getattr(limits, found["name"]))
-            rows.append((f"`{found['name']}`", value, without_references(f" {found['why']}").strip()))
+            rows.append((f"`{found['name']}`", value, found["why"] + (found["more"] or ""), found["rules"] or ""))
     return text
 
 

@@ -40,7 +40,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class InvocationError(Exception):
-    """A call failed; reaches the caller as `{code, message}` (00 §4.1).
+    """A call failed; reaches the caller as `{code, message}`.
 
     Attributes:
         code: machine-readable reason, promised.
@@ -83,7 +83,7 @@ def error_id_of(invocation_id: str) -> str:
 
 
 class FunctionNotFound(InvocationError):
-    """Nobody serves the id in that namespace (I8: clients may rely on the first words)."""
+    """Nobody serves the id in that namespace (clients may rely on the first words)."""
 
     code = "function_not_found"
 
@@ -108,7 +108,7 @@ class InvocationStopped(InvocationError):
 
 
 class ConnectionClosing(InvocationError):
-    """The call or result was not sent: the receiver's connection is being ended, or it reads too slowly (P5)."""
+    """The call or result was not sent: the receiver's connection is being ended, or it reads too slowly."""
 
     code = "channel_send_failed"
 
@@ -117,7 +117,7 @@ class ConnectionClosing(InvocationError):
 
 
 class InvalidRequest(InvocationError):
-    """A call, or a payload, that cannot be decoded (I13, O16)."""
+    """A call, or a payload, that cannot be decoded."""
 
     code = "invalid_request"
 
@@ -126,7 +126,7 @@ class InvalidRequest(InvocationError):
 
 
 class PayloadTooLarge(InvocationError):
-    """The message is larger than its receiver accepts (L13)."""
+    """The message is larger than its receiver accepts."""
 
     code = "payload_too_large"
 
@@ -139,7 +139,7 @@ class PayloadTooLarge(InvocationError):
 
 
 class BlankNamespace(InvocationError):
-    """A namespace was named and left blank (N3)."""
+    """A namespace was named and left blank."""
 
     code = "INVALID_NAMESPACE"
 
@@ -158,7 +158,7 @@ class InvocationForbidden(InvocationError):
 
 
 class InvocationTimeout(InvocationError, TimeoutError):
-    """The caller's wait ended; the handler may still be running (I7)."""
+    """The caller's wait ended; the handler may still be running."""
 
     code = "TIMEOUT"
 
@@ -169,7 +169,7 @@ class InvocationTimeout(InvocationError, TimeoutError):
 
 
 class ClientShutdown(InvocationError):
-    """The worker client was shut down while the call was pending (08 §4.11)."""
+    """The worker client was shut down while the call was pending."""
 
     code = "SHUTDOWN"
 
@@ -178,7 +178,7 @@ class ClientShutdown(InvocationError):
 
 
 class DeserializationFailed(InvocationError):
-    """A builtin's input does not fit (02 §2.3)."""
+    """A builtin's input does not fit."""
 
     code = "deserialization_error"
 
@@ -187,7 +187,7 @@ class DeserializationFailed(InvocationError):
 
 
 class SerializationFailed(InvocationError):
-    """A builtin's result cannot be encoded (02 §2.4)."""
+    """A builtin's result cannot be encoded."""
 
     code = "serialization_error"
 
@@ -196,7 +196,7 @@ class SerializationFailed(InvocationError):
 
 
 class TriggerRegistrationFailed(InvocationError):
-    """A provider refused a binding (00 §4.3)."""
+    """A provider refused a binding."""
 
     code = "trigger_registration_failed"
 
@@ -205,7 +205,7 @@ class TriggerRegistrationFailed(InvocationError):
 
 
 class UnregisterFailed(InvocationError):
-    """A provider failed to let a binding go (01 §7.8)."""
+    """A provider failed to let a binding go."""
 
     code = "unregister_failed"
 
@@ -214,7 +214,7 @@ class UnregisterFailed(InvocationError):
 
 
 class ItemNotFound(InvocationError):
-    """Discovery was asked about something that is not there (02 §5)."""
+    """Discovery was asked about something that is not there."""
 
     code = "NOT_FOUND"
 
@@ -223,7 +223,7 @@ class ItemNotFound(InvocationError):
 
 
 class InvalidArguments(InvocationError):
-    """Arguments that contradict each other or miss each other (02 §5.3)."""
+    """Arguments that contradict each other or miss each other."""
 
     code = "INVALID_ARGUMENTS"
 
@@ -232,7 +232,7 @@ class InvalidArguments(InvocationError):
 
 
 class EnqueueFailed(InvocationError):
-    """A job was not accepted (I4)."""
+    """A job was not accepted."""
 
     code = "enqueue_error"
 

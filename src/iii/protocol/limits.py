@@ -41,7 +41,7 @@ BUFFERED_REGISTRATIONS = 100_000  # of one connection before its namespace is kn
 HANDSHAKE_TIMEOUT_MS = 10_000  # complete request head after accept (01 §1.1)
 PING_INTERVAL_S = 20.0  # WebSocket ping (L7)
 SILENCE_S = 60.0  # without any inbound frame: dead, unless it is handling a call (L7)
-ACCEPT_ERROR_PAUSE_S = 1.0  # (01 §1.1)
+ACCEPT_ERROR_PAUSE_S = 1.0  # of a listener that cannot accept (01 §1.1)
 
 ACCEPTANCE_S = 10.0  # for the engine to answer an announcement; one that does not counts as an old one (P10)
 NAME_TAKEN_S = 90.0  # the SDK retries a worker name that is taken for so long (P10)
@@ -51,12 +51,11 @@ IDLE_RELEASE_S = 0.050  # silence after which buffered registrations apply unann
 NAMESPACE_GRACE_MS = 5_000  # longest wait for an announcement (01 §6.2)
 NAME_CHALLENGE_S = 2.0  # a worker whose name another one wants answers a ping within that, or is dropped (P10)
 PROVIDER_ACK_S = 10.0  # `engine::register_trigger` waits so long for a worker provider (01 §7.8)
-REATTACH_CLEANUP_S = 5.0  # (01 §6.5)
-CONDITION_TIMEOUT_S = 30.0  # (T7, I6)
+CONDITION_TIMEOUT_S = 30.0  # for the answer of a condition (T7, I6)
 
 # Texts
 NAME_CODE_POINTS = 280  # worker name and description (01 §6.1)
-CONFIG_SUMMARY_CODE_POINTS = 80  # (02 §5.9)
+CONFIG_SUMMARY_CODE_POINTS = 80  # of a trigger's configuration in lists (02 §5.9)
 INFO_BATCH_IDS = 32  # distinct `function_ids` of one info call (02 §5.3)
 
 # Events

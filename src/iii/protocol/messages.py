@@ -38,7 +38,7 @@ HttpMethod: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class HttpInvocation(Struct, frozen=True, omit_defaults=True):
-    """How the engine calls an HTTP-invoked function itself (01 §5.1)."""
+    """How the engine calls an HTTP-invoked function itself."""
 
     url: str
     method: HttpMethod | None = None  # POST

@@ -22,7 +22,7 @@ _SWITCHED_OFF = frozenset({"false", "0", "no", "off"})
 
 @dataclass(frozen=True, kw_only=True)
 class ReconnectionConfig:
-    """How long to wait before which attempt (08 §4.5).
+    """How long to wait before which attempt.
 
     Attributes:
         initial_delay_ms: wait before the first retry.
@@ -54,7 +54,7 @@ class ReconnectionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TelemetryOptions:
-    """What the worker says about its project in its announcement (08 §4.10); None is found out or left out."""
+    """What the worker says about its project in its announcement; None is found out or left out."""
 
     language: str | None = None
     project_name: str | None = None
@@ -63,7 +63,7 @@ class TelemetryOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OtelConfig:
-    """OpenTelemetry of one worker; needs the `otel` extra, without it nothing is traced and nothing fails (08 §17.1).
+    """OpenTelemetry of one worker; needs the `otel` extra, without it nothing is traced and nothing fails.
 
     Attributes:
         enabled: None reads `OTEL_ENABLED`, and is on if that does not switch it off.
@@ -109,11 +109,11 @@ class OtelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class InitOptions:
-    """Everything about a worker but its engine's address (08 §4.2).
+    """Everything about a worker but its engine's address.
 
     Attributes:
         worker_name: as it is listed; `III_WORKER_NAME` wins, the default is `hostname:pid-XXXX` with four random
-            characters: two containers of one host may have the same process id (P10). Blank counts as absent.
+            characters: two containers of one host may have the same process id. Blank counts as absent.
         worker_description: one line for people, at most 280 code points are kept.
         namespace: where functions, triggers and the name are registered; None reads `III_NAMESPACE`, else `default`.
         enable_metrics_reporting: whether CPU, memory and event loop lag are reported and shown in `list_workers()`.
@@ -165,7 +165,7 @@ class InitOptions:
         return os.environ.get("III_NAMESPACE", "").strip() or None
 
     def name_of_a_worker(self) -> str:
-        """The name that one worker announces; a starter that names workers through the environment wins (08 §4.10)."""
+        """The name that one worker announces; a starter that names workers through the environment wins."""
         named = os.environ.get("III_WORKER_NAME", "").strip() or (self.worker_name or "").strip()
         if named:
             return named

@@ -4,7 +4,7 @@
 class RegistrationRejected(Exception):
     """This worker may not be here, usually because another one holds its name.
 
-    A name that is taken is tried again for 90 s (P10), as the other worker may be dead without the engine's knowledge;
+    A name that is taken is tried again for 90 s, as the other worker may be dead without the engine's knowledge;
     after that, or for another reason, the worker does not come back by itself.
 
     Attributes:

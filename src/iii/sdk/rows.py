@@ -18,7 +18,7 @@ class FunctionInfo(Struct, frozen=True, kw_only=True):
 
 
 class WorkerMetrics(Struct, frozen=True, kw_only=True):
-    """What a worker last reported of itself; sizes in bytes, `timestamp_ms` since 1970 (02 §4.5)."""
+    """What a worker last reported of itself; sizes in bytes, `timestamp_ms` since 1970."""
 
     memory_heap_used: int | None = None
     memory_heap_total: int | None = None
@@ -34,7 +34,7 @@ class WorkerMetrics(Struct, frozen=True, kw_only=True):
 
 
 class WorkerInfo(Struct, frozen=True, kw_only=True):
-    """One connected worker; `status` is `connected`, `available` or `busy` (W1)."""
+    """One connected worker; `status` is `connected`, `available` or `busy`."""
 
     id: str
     name: str | None = None

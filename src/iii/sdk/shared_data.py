@@ -91,7 +91,7 @@ class StateScope(_Calls):
         return await self._call_async("state::get", scope=self.scope, key=key)
 
     def set(self, key: str, value: Any) -> Any:
-        """Set it; the value before, None if there was none. It is durable when this returns (05 §7.1)."""
+        """Set it; the value before, None if there was none. It is durable when this returns."""
         return self._call("state::set", scope=self.scope, key=key, value=value)["old_value"]
 
     async def set_async(self, key: str, value: Any) -> Any:

@@ -167,7 +167,7 @@ class Worker:
         function_id: str | None = None,
         metadata: Any = None,
     ) -> Callable[[F], F]:
-        """Call the decorated function on a schedule; it gets the event (04 §12.5), and stays what it was.
+        """Call the decorated function on a schedule; it gets the event, and stays what it was.
 
         Args:
             expression: `minute hour day month weekday`, with a field for seconds before and one for years behind, or
@@ -396,7 +396,7 @@ class Worker:
     # -- the connection -------------------------------------------------------------------------------------------
 
     def get_address(self) -> str:
-        """Of the engine, as it was found out (08 §4.1); a password and the values of its query are hidden."""
+        """Of the engine, as it was found out; a password and the values of its query are hidden."""
         return self._core.connection.address
 
     @property
