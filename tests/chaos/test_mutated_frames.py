@@ -1,4 +1,4 @@
-"""200,000 mutated frames at one session hurt nobody (issue 3; 01 §4, DESIGN §7)."""
+"""200,000 mutated frames at one session hurt nobody (issue 3; 01 §4)."""
 
 import asyncio
 import time

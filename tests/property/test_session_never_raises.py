@@ -1,4 +1,4 @@
-"""Whatever bytes a worker sends: nothing raises, and only JSON objects go out (01 §4, DESIGN §7)."""
+"""Whatever bytes a worker sends: nothing raises, and only JSON objects go out (01 §4)."""
 
 import json
 import random

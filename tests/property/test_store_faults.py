@@ -1,4 +1,4 @@
-"""durable C1, M1: whatever fails between a write and its acknowledgement, and how, the store answers (DESIGN §7)."""
+"""durable C1, M1: whatever fails between a write and its acknowledgement, and how, the store answers."""
 
 from __future__ import annotations
 

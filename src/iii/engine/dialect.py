@@ -1,4 +1,4 @@
-"""What differs between client generations, chosen once per session; no other file compares versions (DESIGN §2)."""
+"""What differs between client generations, chosen once per session; no other file compares versions."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The two hot messages, built from bytes: payloads pass through without becoming objects (DESIGN §3)."""
+"""The two hot messages, built from bytes: payloads pass through without becoming objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A built-in part of the engine: an owner inside the process, with no private door (DESIGN §1)."""
+"""A built-in part of the engine: an owner inside the process, with no private door (00 §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole contract between the core and whoever owns functions and trigger types (DESIGN §1)."""
+"""The whole contract between the core and whoever owns functions and trigger types (00 §1)."""
 
 from __future__ import annotations
 

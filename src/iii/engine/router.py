@@ -1,4 +1,4 @@
-"""The one way in: every call, whoever makes it, is looked up and handed on here (01 §8, DESIGN §1)."""
+"""The one way in: every call, whoever makes it, is looked up and handed on here (01 §8, 00 §1)."""
 
 import logging
 from collections.abc import Callable

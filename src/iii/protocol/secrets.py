@@ -1,4 +1,4 @@
-"""Which names carry secrets, whose values must never reach a log line or an error text (DESIGN §7)."""
+"""Which names carry secrets, whose values must never reach a log line or an error text."""
 
 import re
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Why the engine does not start, in one line for the person who started it (DESIGN §7)."""
+"""Why the engine does not start, in one line for the person who started it."""
 
 
 class StartFailure(Exception):

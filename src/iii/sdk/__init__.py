@@ -1,4 +1,4 @@
-"""The worker SDK: `iii` re-exports what users need (DESIGN 4)."""
+"""The worker SDK: `iii` re-exports what users need."""
 
 from iii.sdk import log_output
 

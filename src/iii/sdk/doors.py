@@ -1,4 +1,4 @@
-"""The two ways in: a blocking one with its own thread, and one that lives on the caller's event loop (DESIGN 4, 08 §4.1)."""
+"""The two ways in: a blocking one with its own thread, and one that lives on the caller's event loop (08 §4.1)."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""WebSocket frames of a client, made here so that many leave in one write (RFC 6455 §5.2, DESIGN 3)."""
+"""WebSocket frames of a client, made here so that many leave in one write (RFC 6455 §5.2)."""
 
 from functools import lru_cache
 from random import getrandbits

@@ -1,4 +1,4 @@
-"""Values that came into a configuration file from `${NAME}` may be secrets: texts name the variable instead (DESIGN §7)."""
+"""Values that came into a configuration file from `${NAME}` may be secrets: texts name the variable instead."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One SQLite file with group commit, and reads that do not wait for it (EXPERIMENTS §3).
+"""One SQLite file with group commit, and reads that do not wait for it.
 
 A batch of short writes is written on the loop, which takes microseconds, and brought to the disk by the kernel; where
 that does not do it by itself a thread does. A batch that is large or slow is written by the thread. Meanwhile the next one

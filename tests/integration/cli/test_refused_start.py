@@ -1,4 +1,4 @@
-"""A start that cannot succeed: one readable line, exit code 1, never a traceback (DESIGN §7, 07 §4)."""
+"""A start that cannot succeed: one readable line, exit code 1, never a traceback (07 §4)."""
 
 import socket
 import sqlite3

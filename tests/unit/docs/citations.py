@@ -18,7 +18,7 @@ _REVIEWS = "core|http|durable|bugs|newcomer|attack b|attack|limits|hang|kinds?"
 _FAULT = r"(?:[CMS]?\d+[a-z]?|minor|(?<=newcomer )[a-h])"
 _TO = r"(?:–|-| to )"
 _CITATION = re.compile(
-    rf"(?P<foreign>\bRFC \d+|\b(?:DESIGN|EXPERIMENTS)\b)"
+    rf"(?P<foreign>\bRFC \d+)"
     rf"|(?P<chapter>\b0\d)(?= (?:§|checks? \d|weak \d|[LNWITCOP]\d))"
     rf"|§ ?(?P<section>{_NUMBER})(?:{_TO}§?(?P<last_section>{_NUMBER}))?"
     rf"|\bchecks? (?P<checks>\d+[a-z]?\b(?:(?:, (?:and )?| and |{_TO})\d+[a-z]?\b(?! (?:§|check)))*)"

@@ -1,4 +1,4 @@
-"""Modules: owners inside the process, with no private door (DESIGN §1; N6)."""
+"""Modules: owners inside the process, with no private door (00 §1; N6)."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class Cellar:
     def __init__(self, engine: Engine) -> None:
         self._version = engine.options.version
 
-    @builtin("house::cellar", spec="DESIGN §1")
+    @builtin("house::cellar", spec="00 §1")
     def cellar(self, request: Nothing) -> Answer:
         """Answer from below."""
         return Answer(f"cellar {self._version}")
@@ -36,7 +36,7 @@ class House(Module):
     description = "A house."
     parts = (Cellar,)
 
-    @builtin("house::door", spec="DESIGN §1")
+    @builtin("house::door", spec="00 §1")
     def door(self, request: Nothing) -> Answer:
         """Answer the door."""
         return Answer(self.instance)

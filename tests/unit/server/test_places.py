@@ -1,4 +1,4 @@
-"""Every mistake in a configuration names the line of its own key, the value, and what would be right (C4, STYLE 7)."""
+"""Every mistake in a configuration names the line of its own key, the value, and what would be right (C4)."""
 
 import typing
 from collections.abc import Iterator

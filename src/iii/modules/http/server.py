@@ -1,4 +1,4 @@
-"""An ASGI application behind a socket: what is known of granian stays in here (EXPERIMENTS §2)."""
+"""An ASGI application behind a socket: what is known of granian stays in here."""
 
 from __future__ import annotations
 
