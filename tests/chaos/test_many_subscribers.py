@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 import iii
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import client_frame, upgrade_request
+from tests.integration.server.waiting import until
 from tests.processes import EngineProcess, free_port
 
 SUBSCRIBERS = 1000

@@ -16,7 +16,7 @@ import pytest
 from iii.modules.queue.consume.consumer import State
 from iii.testing import MemoryWorker
 from tests.property.late_database import LateDatabase
-from tests.unit.modules.queue.conftest import House
+from tests.unit.modules.queue.house import House
 
 ATTEMPTS = 3
 WALKS = 40  # of each kind

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 import iii as sdk
-from tests.integration.cli.conftest import Iii, RunningEngine, running_engine
+from tests.integration.cli.running import Iii, RunningEngine, running_engine
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 import iii as sdk
-from tests.integration.cli.conftest import Iii, RunningEngine
+from tests.integration.cli.running import Iii, RunningEngine
 
 
 @pytest.fixture(scope="module", autouse=True)

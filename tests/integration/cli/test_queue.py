@@ -8,7 +8,7 @@ import pytest
 
 import iii as sdk
 from tests.compat.drivers import eventually
-from tests.integration.cli.conftest import Iii, RunningEngine, running_engine
+from tests.integration.cli.running import Iii, RunningEngine, running_engine
 
 CONFIG = """\
 - name: iii-queue

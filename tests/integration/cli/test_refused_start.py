@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iii.modules.queue.jobs.schema import MIGRATIONS
-from tests.integration.cli.conftest import Iii
+from tests.integration.cli.running import Iii
 from tests.processes import free_port
 
 

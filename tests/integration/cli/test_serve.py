@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import Iii, RunningEngine
+from tests.integration.cli.running import Iii, RunningEngine
 from tests.processes import environment, free_port
 
 Start = Callable[..., RunningEngine]

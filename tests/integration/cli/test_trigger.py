@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import iii as sdk
-from tests.integration.cli.conftest import Iii, RunningEngine
+from tests.integration.cli.running import Iii, RunningEngine
 from tests.processes import EngineProcess, environment
 
 ENTERED = threading.Event()

@@ -24,7 +24,7 @@ from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
 from iii.storage.redis_connection import connected
 from iii.testing import FakeClock
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.integration.storage.redis_server import RedisServer
 
 DAY_MS = 24 * 3600 * 1000

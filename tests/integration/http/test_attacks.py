@@ -11,8 +11,8 @@ import pytest
 
 from iii.modules.http.settings import JSON_BODY_BYTES
 from tests.integration.http.conftest import DEADLINE_S, Open, Site
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
+from tests.integration.server.waiting import until
 
 
 async def hello(request: Any) -> Any:

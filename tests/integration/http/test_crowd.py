@@ -14,8 +14,8 @@ import iii
 from iii.modules.http import open_connections, server
 from iii.modules.http.open_connections import Connection, OpenConnections, State
 from tests.integration.http.conftest import DEADLINE_S, Site
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
+from tests.integration.server.waiting import until
 
 Open = Callable[..., Awaitable[Site]]
 

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 import iii
 from tests.integration.http.conftest import DEADLINE_S, Open, Site
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 
 
 class NewUser(Struct, forbid_unknown_fields=True):

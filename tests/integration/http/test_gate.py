@@ -13,7 +13,7 @@ import pytest
 import iii
 from iii.modules.http.config import CorsConfig, MiddlewareConfig
 from tests.integration.http.conftest import Open, Site
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 
 CONTINUE = {"action": "continue"}
 HALF_SENT = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n[1"

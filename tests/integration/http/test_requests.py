@@ -9,8 +9,8 @@ import os
 from typing import Any
 
 from tests.integration.http.conftest import Site
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import CLOSE, RawSocket
+from tests.integration.server.waiting import until
 
 
 async def echo(request: Any) -> Any:

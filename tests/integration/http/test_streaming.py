@@ -14,8 +14,8 @@ import pytest
 
 import iii
 from tests.integration.http.conftest import DEADLINE_S, Open, Site
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import BINARY, CLOSE, RawSocket
+from tests.integration.server.waiting import until
 
 CLOSED_1000 = b"\x03\xe8"
 

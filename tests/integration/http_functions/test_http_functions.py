@@ -22,8 +22,8 @@ from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from iii.testing import FakeClock
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
+from tests.integration.server.waiting import until
 from tests.processes import free_port
 
 OPEN = SecurityConfig(block_private_ips=False, require_https=False)

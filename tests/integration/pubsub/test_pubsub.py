@@ -20,8 +20,8 @@ from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import RawSocket
+from tests.integration.server.waiting import until
 from tests.integration.state.conftest import answer
 from tests.integration.storage.redis_server import RedisServer
 

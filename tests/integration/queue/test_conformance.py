@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.queue.conftest import Calls, Open, eventually, fails
-from tests.integration.server.conftest import until
+from tests.integration.queue.house import Calls, Open, eventually, fails
+from tests.integration.server.waiting import until
 
 Name = Callable[[str], str]
 

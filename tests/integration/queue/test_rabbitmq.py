@@ -21,9 +21,9 @@ from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
-from tests.integration.queue.conftest import Calls, Open, eventually, fails
+from tests.integration.queue.house import Calls, Open, eventually, fails
 from tests.integration.queue.rabbitmq_server import RabbitmqServer
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.processes import free_port
 
 Name = Callable[[str], str]

@@ -11,9 +11,9 @@ import pytest
 import iii
 from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
 from iii.modules.queue.rabbitmq.tap import Tap
-from tests.integration.queue.conftest import Calls, House, Open, eventually, fails
+from tests.integration.queue.house import Calls, House, Open, eventually, fails
 from tests.integration.queue.test_rabbitmq import Name, adapter, broker, close_channel
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 
 __all__ = ["adapter", "broker"]  # the fixtures
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import iii
-from tests.integration.queue.conftest import Calls, Open, eventually, fails
-from tests.integration.server.conftest import until
+from tests.integration.queue.house import Calls, Open, eventually, fails
+from tests.integration.server.waiting import until
 from tests.integration.storage.redis_server import RedisServer
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import iii
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.processes import EngineProcess
 
 CONFIG = """\

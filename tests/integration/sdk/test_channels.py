@@ -20,7 +20,7 @@ from iii.sdk.handlers import plain_with_channels
 from iii.sdk.refs import StreamChannelRef
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 
 DEADLINE_S = 10.0
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -13,9 +12,8 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
-from tests.integration.server.raw_socket import DEADLINE_S, RawSocket
-
-Open = Callable[..., Coroutine[Any, Any, Listener]]
+from tests.integration.server.raw_socket import RawSocket
+from tests.integration.server.waiting import Open
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -63,10 +61,3 @@ async def worker(port: int) -> AsyncIterator[RawSocket]:
     """A greeted connection on `/`."""
     async with await RawSocket.greeted(port) as client:
         yield client
-
-
-async def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
-    """Wait for something that happens in this loop."""
-    async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110  # what it waits for has no event
-            await asyncio.sleep(0.001)

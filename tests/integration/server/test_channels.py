@@ -13,7 +13,6 @@ from iii.engine.engine import Engine
 from iii.protocol.limits import CHANNEL_TTL_S
 from iii.server.channel_ends import ReaderEnd
 from iii.server.listener import Listener
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import (
     BINARY,
     CLOSE,
@@ -27,6 +26,7 @@ from tests.integration.server.raw_socket import (
     client_frame,
     upgrade_request,
 )
+from tests.integration.server.waiting import until
 
 CLOSED_1000 = b"\x03\xe8"
 

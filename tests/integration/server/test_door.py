@@ -14,8 +14,8 @@ from iii.net.http_head import RequestHead
 from iii.server.large_messages import LargeMessages
 from iii.server.listener import Listener
 from iii.server.worker_endpoint import WorkerEndpoint
-from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import TEXT, RawSocket, client_frame, upgrade_request
+from tests.integration.server.waiting import Open, until
 
 
 async def test_01_check_03_silence_and_half_a_head_end_at_the_deadline(open_listener: Open) -> None:

@@ -12,7 +12,6 @@ from iii.net.picows_side import read_room
 from iii.net.turnstile import READ_AT_ONCE_BYTES
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.server.listener import Listener
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import (
     BINARY,
     CLOSE,
@@ -24,6 +23,7 @@ from tests.integration.server.raw_socket import (
     RawSocket,
     client_frame,
 )
+from tests.integration.server.waiting import until
 
 REGISTER = '{"type":"registerfunction","id":"svc::f"}'
 

@@ -17,8 +17,8 @@ from iii.protocol.codec import Undecodable
 from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB
 from iii.protocol.messages import InvokeFunction
 from iii.server.large_messages import LargeMessages
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import CLOSE, RawSocket
+from tests.integration.server.waiting import until
 
 LARGE = LARGE_MESSAGE_BYTES + MIB
 

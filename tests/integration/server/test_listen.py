@@ -19,8 +19,8 @@ from iii.net import acceptor, descriptors, listening, occupant
 from iii.net.listening import is_loopback
 from iii.protocol.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
-from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import RawSocket
+from tests.integration.server.waiting import Open, until
 from tests.processes import EngineProcess, LineProcess, environment, free_port
 
 

@@ -11,8 +11,8 @@ from iii.engine.session import Session
 from iii.net import keepalive
 from iii.protocol.limits import MIB, SILENCE_S
 from iii.server.listener import Listener
-from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket
+from tests.integration.server.waiting import Open, until
 
 LARGE = {"runtime": "python", "version": "0.25.0", "features": ["large-messages.v1"]}
 

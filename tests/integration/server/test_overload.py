@@ -18,8 +18,8 @@ from iii.engine.session import Session
 from iii.net import outbox
 from iii.protocol.limits import KIB, MIB, OUTBOUND_STALL_S
 from iii.server.listener import Listener
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import CLOSE, PING, TEXT, RawSocket, client_frame
+from tests.integration.server.waiting import until
 
 HIGH = 256 * KIB
 FULL = 4 * MIB

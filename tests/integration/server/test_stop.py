@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from iii.engine.engine import Engine
-from tests.integration.server.conftest import Open, until
 from tests.integration.server.raw_socket import CLOSE, RawSocket
+from tests.integration.server.waiting import Open, until
 from tests.machine import scaled
 from tests.processes import EngineProcess, environment, free_port
 

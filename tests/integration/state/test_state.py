@@ -14,7 +14,7 @@ from iii.modules.state.module import State
 from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
 from iii.storage.items import Entry
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.integration.state.conftest import House, Open, adapter, answer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import iii
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.integration.state.conftest import House, Open, answer
 
 

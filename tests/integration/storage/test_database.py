@@ -20,7 +20,7 @@ from iii.protocol.start_failure import StartFailure
 from iii.storage import database, kernel_sync
 from iii.storage.items import Changed, Entry, StoreError
 from iii.storage.sqlite_items import SqliteItems
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.integration.storage.conftest import Store
 
 A = ("a", "")

@@ -16,7 +16,7 @@ from iii.storage.redis_channels import RedisChannels
 from iii.storage.redis_connection import connected
 from iii.storage.redis_items import RedisItems
 from iii.storage.update import apply, read_ops
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.integration.storage.conftest import Store
 from tests.integration.storage.redis_server import RedisServer
 from tests.processes import free_port

@@ -16,8 +16,8 @@ from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.module import Streams
 from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
-from tests.integration.server.conftest import until
 from tests.integration.server.raw_socket import PING, RawSocket, client_frame, upgrade_request
+from tests.integration.server.waiting import until
 from tests.integration.state.conftest import adapter
 from tests.integration.stream.conftest import DEADLINE_S, Client, Hall, Open
 

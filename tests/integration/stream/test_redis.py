@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iii.storage.adapter import AdapterConfig
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.integration.storage.redis_server import RedisServer
 from tests.integration.stream.conftest import Open
 

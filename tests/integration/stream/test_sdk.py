@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import iii
-from tests.integration.server.conftest import until
+from tests.integration.server.waiting import until
 from tests.integration.stream.conftest import Hall
 
 

@@ -10,7 +10,7 @@ from iii.modules.queue.consume.head import _BUSY_GROUPS
 from iii.modules.queue.consume.page_turns import PageTurns
 from iii.modules.queue.jobs.waiting import Waiting
 from iii.testing import FakeClock
-from tests.unit.modules.queue.conftest import House, Log
+from tests.unit.modules.queue.house import House, Log
 
 BACKLOG = 2_000
 PAGE = 16

@@ -3,7 +3,7 @@
 import pytest
 
 from iii.modules.queue.jobs.job import MAX_DELAY_MS
-from tests.unit.modules.queue.conftest import House, Log
+from tests.unit.modules.queue.house import House, Log
 
 HOUR = 3600
 JUMPS = [-365 * 24 * HOUR, -HOUR, -1, 1, HOUR, 365 * 24 * HOUR]

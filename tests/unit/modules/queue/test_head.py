@@ -12,7 +12,7 @@ from iii.modules.queue.jobs.store import Accepted, JobStore
 from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
 from iii.testing import FakeClock
-from tests.unit.modules.queue.conftest import House, Log
+from tests.unit.modules.queue.house import House, Log
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iii.modules.queue.jobs.letters import DeadLetter, Page
-from tests.unit.modules.queue.conftest import House, Log
+from tests.unit.modules.queue.house import House, Log
 
 BOOM = RuntimeError("it broke")
 

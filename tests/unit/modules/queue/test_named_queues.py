@@ -14,7 +14,7 @@ from iii.modules.queue.module import Queue
 from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
 from iii.testing import MemoryWorker
-from tests.unit.modules.queue.conftest import House, Log
+from tests.unit.modules.queue.house import House, Log
 
 BOOM = RuntimeError("it broke")
 PAYMENT = {"type": "fifo", "message_group_field": "transaction_id"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.modules.queue.conftest import House, Log
+from tests.unit.modules.queue.house import House, Log
 
 BOOM = RuntimeError("it broke")
 
