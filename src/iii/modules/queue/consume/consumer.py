@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.consume.delays import Delays
-from iii.modules.queue.consume.head import START, Head, Verdict
+from iii.modules.queue.consume.head import RUN, START, Head, Verdict
 from iii.modules.queue.consume.missing import Missing
 from iii.modules.queue.consume.page_turns import PageTurns
-from iii.modules.queue.consume.settlement import Outcome, Settlement
+from iii.modules.queue.consume.settlement import Settlement
 from iii.modules.queue.consume.timers import Timers
 from iii.modules.queue.jobs.job import Failure, Job, TargetKey
 from iii.modules.queue.jobs.places import Place
@@ -41,6 +41,9 @@ class State(Enum):
     REOPENING = 2  # starts nothing until nothing is on its way; then the queue is read from its start
     STALLED = 3  # starts nothing until the store takes what became of jobs
     STOPPING = 4
+
+
+_RUNNING = State.RUNNING  # where it is asked for with every job: an enum looks its members up in 70 ns
 
 
 class Targets(Protocol):
@@ -86,7 +89,7 @@ class Consumer:
         self._deadline = timers.of(self._look_at_deadlines)
         self._delays = Delays(store, place, label, timers, self._due)
         self._missing = Missing(store.time, label, place.function_id, timers, self._hold_expired)
-        self._settlement = Settlement(store, place, label, timers, self._settled, self._stalled)
+        self._settlement = Settlement(store, place, label, timers, self._settled, self._lost, self._stalled)
         self._unreadable: set[int] = set()  # rows of the store (`seq`)
         self._told_unreadable = 0  # how many of them
         self._asked_to_rebuild = False  # indexes of the store
@@ -179,12 +182,12 @@ class Consumer:
 
     def pump(self) -> None:
         """Start what may start."""
-        if self._pumping or self.state is not State.RUNNING:
+        if self._pumping or self.state is not _RUNNING:
             return
         self._pumping = True
         try:
             for _ in range(_STARTS_AT_ONCE):
-                if len(self._running) >= self.options.concurrency or self.state is not State.RUNNING:
+                if len(self._running) >= self.options.concurrency or self.state is not _RUNNING:
                     return
                 job = self._head.take(self._judge)
                 self._pump_later.succeeded()
@@ -223,7 +226,7 @@ class Consumer:
     def _judge(self, job: Job) -> Verdict:
         options = self.options
         if not options.hold or self._targets.present(job) or not self._missing.waits(job, options.hold_ms):
-            return Verdict.RUN  # without its target it fails
+            return RUN  # without its target it fails
         return Verdict.STOP if self._targets.one_for_all else Verdict.PASS_OVER
 
     def _hold_expired(self, targets: Iterable[TargetKey]) -> None:
@@ -257,9 +260,9 @@ class Consumer:
         del self._running[job.seq]
         attempt.withdraw()
         if error is not None and is_damage(error.__cause__):
-            self._settled(job, Outcome.SPOILED)
+            self._lost(job, damaged=True)
         elif data is None and error is None:  # it is gone
-            self._settled(job, Outcome.DONE)
+            self._settled(job, again=False)
         else:  # its function left meanwhile, or it is to be read again
             self._head.give_back(job)
             self._rest()
@@ -281,26 +284,20 @@ class Consumer:
             self._settlement.failed(job, failure, self.options, self._delays.note)
         self.pump()
 
-    def _settled(self, job: Job, outcome: Outcome) -> None:
-        if outcome is Outcome.SPOILED:
-            self._pass_over(job)
-        if outcome is not Outcome.LEFT:
-            try:
-                self._head.settled(job, outcome is Outcome.AGAIN)
-            except ReadError as failure:
-                self._read_from_start(failure)
-        if self.state is not State.RUNNING or outcome is Outcome.LEFT:
+    def _settled(self, job: Job, again: bool) -> None:
+        try:
+            self._head.settled(job, again)
+        except ReadError as failure:
+            self._read_from_start(failure)
+        if self.state is not _RUNNING:
             self._rest()
         elif self.options.fifo:  # the next of its group
             self.pump()
 
-    def _stalled(self, stalled: bool) -> None:
-        if self.state is (State.RUNNING if stalled else State.STALLED):
-            self.state = State.STALLED if stalled else State.RUNNING
-            self.pump()
-
-    def _pass_over(self, job: Job) -> None:
-        """It cannot be read or removed, and never will be (P16)."""
+    def _lost(self, job: Job, damaged: bool) -> None:
+        if not damaged:
+            self._rest()
+            return
         logger.error(
             "Job %s of %s cannot be read or removed, as the store is damaged: it is passed over", job.id, self.label,
             extra={"event": "queue.job_unreadable", "fields": self._settlement.fields(job)},
@@ -308,6 +305,12 @@ class Consumer:
         self._told_unreadable += 1
         self._unreadable.add(job.seq)
         self._pump_later.after(0.0)
+        self._settled(job, again=False)
+
+    def _stalled(self, stalled: bool) -> None:
+        if self.state is (State.RUNNING if stalled else State.STALLED):
+            self.state = State.STALLED if stalled else State.RUNNING
+            self.pump()
 
     # -- reading from the start -----------------------------------------------------------------------------------
 

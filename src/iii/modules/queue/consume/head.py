@@ -38,6 +38,9 @@ class Verdict(Enum):
     STOP = 2  # as that of every other one here
 
 
+RUN, STOP = Verdict.RUN, Verdict.STOP
+
+
 class Head:
     """Hands out the jobs of one place in order, a group of a fifo queue one at a time."""
 
@@ -99,11 +102,11 @@ class Head:
             while self._window:
                 job = self._window[0]
                 verdict = judge(job)
-                if verdict is Verdict.STOP:
+                if verdict is STOP:
                     self.stalled = True
                     return None
                 del self._window[0]
-                if verdict is Verdict.RUN:
+                if verdict is RUN:
                     self._barren = False
                     self._parked.clear()
                     return job

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -19,13 +18,6 @@ from iii.storage.items import StoreError
 logger = logging.getLogger(__name__)
 
 
-class Outcome(Enum):
-    DONE = 0  # it is not in the queue any more
-    AGAIN = 1  # there will be another attempt
-    SPOILED = 2  # the store is damaged where it is
-    LEFT = 3  # the engine stops: it runs again after the next start
-
-
 class Settlement:
     """Settles the jobs of one place."""
 
@@ -35,12 +27,15 @@ class Settlement:
         place: Place,
         label: str,
         timers: Timers,
-        settled: Callable[[Job, Outcome], None],
+        settled: Callable[[Job, bool], None],
+        lost: Callable[[Job, bool], None],
         stalled: Callable[[bool], None],
     ) -> None:
         """
         Args:
-            settled: told of each job.
+            settled: told of each job, and whether it will wait again.
+            lost: told of jobs that cannot be settled, and whether that is since the store is damaged where they are;
+                otherwise the engine stops, and they run again after the next start.
             stalled: told that the store refuses what it is given, and that it is tried again: meanwhile nothing more should
                 begin, as all of it would run again.
         """
@@ -50,15 +45,18 @@ class Settlement:
         self._label = label
         self._timers = timers
         self._settled = settled
+        self._lost = lost
         self._stalled = stalled
         self._refused: list[Callable[[], None]] = []
         self._repeat_later = timers.of(self._repeat)
 
     def succeeded(self, job: Job) -> None:
-        self._write(job, Outcome.DONE, lambda done: self._store.remove(job, done))
+        self.unsettled += 1
+        self._write(job, False, lambda done: self._store.remove(job, done))
 
     def failed(self, job: Job, failure: Failure, options: QueueOptions, then: Callable[[int], None]) -> None:
         """There is another attempt, at a time that `then` gets, or it becomes a dead letter."""
+        self.unsettled += 1
         attempts = job.attempts + 1
         max_attempts = options.max_attempts if job.max_attempts is None else job.max_attempts
         failed_at = self._timers.clock.time_ms()
@@ -66,7 +64,7 @@ class Settlement:
         if attempts >= max_attempts:
             fields["attempts"] = attempts
             self._write(
-                job, Outcome.DONE, partial(self._store.bury, job, failure, failed_at, max_attempts),
+                job, False, partial(self._store.bury, job, failure, failed_at, max_attempts),
                 lambda: logger.warning("Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": fields}),
             )  # fmt: skip
             return
@@ -77,9 +75,7 @@ class Settlement:
             "Job failed, next attempt in %g s: %s", pause_ms / 1000, failure.text,
             extra={"fields": {**fields, "attempts": f"{attempts} of {max_attempts}"}},
         )  # fmt: skip
-        self._write(
-            job, Outcome.AGAIN, partial(self._store.postpone, job, failure, failed_at, ready_at), lambda: then(ready_at)
-        )
+        self._write(job, True, partial(self._store.postpone, job, failure, failed_at, ready_at), lambda: then(ready_at))
 
     def fields(self, job: Job, failure: Failure | None = None) -> dict[str, Any]:
         """Of a log line."""
@@ -87,28 +83,27 @@ class Settlement:
         return fields if failure is None or failure.error_id is None else {**fields, "error_id": failure.error_id}
 
     def _write(
-        self, job: Job, outcome: Outcome, write: Callable[[OnDone], None], then: Callable[[], None] | None = None
+        self, job: Job, again: bool, write: Callable[[OnDone], None], then: Callable[[], None] | None = None
     ) -> None:
         def done(_: object, error: StoreError | None) -> None:
             if error is not None:
-                self._failed(job, error, lambda: write(done))
+                self._failed(job, error, lambda: self._write(job, again, write, then))
                 return
             self._repeat_later.succeeded()
             self.unsettled -= 1
-            self._settled(job, outcome)
+            self._settled(job, again)
             if then is not None:
                 then()
 
-        self.unsettled += 1
         write(done)
 
     def _failed(self, job: Job, error: StoreError, repeat: Callable[[], None]) -> None:
         if self._store.database.closed or self._timers.kept is not None:
             self.unsettled -= 1
-            self._settled(job, Outcome.LEFT)
+            self._lost(job, False)
         elif is_damage(error.__cause__):
             self.unsettled -= 1
-            self._settled(job, Outcome.SPOILED)
+            self._lost(job, True)
         else:
             self._refused.append(repeat)
             if len(self._refused) == 1:
