@@ -52,7 +52,9 @@ CASES = [
 @pytest.mark.skipif(shutil.which("strace") is None and os.environ.get("CI") != "true", reason="needs strace")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("durability", "call", "fault"), CASES)
-def test_C1_M1_whatever_the_system_refuses(durability: str, call: str, fault: str, tmp_path: Path) -> None:
+def test_durable_C1_durable_M1_whatever_the_system_refuses(
+    durability: str, call: str, fault: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "store"
     asyncio.run(numbers(folder))  # the files are there, so that strace knows them
     paths = [option for name in FILES for option in ("-P", str(folder / name))] if call in OF_FILES else []

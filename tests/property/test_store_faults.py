@@ -164,7 +164,7 @@ PLANS = st.dictionaries(
 
 @settings(max_examples=40)
 @given(PLANS, st.sampled_from(["full", "relaxed"]), st.sets(st.integers(0, 23), max_size=4))
-def test_C1_M1_whatever_fails_every_write_is_answered_and_none_that_was_acknowledged_is_missing(
+def test_durable_C1_durable_M1_whatever_fails_every_write_is_answered_and_none_that_was_acknowledged_is_missing(
     planned: dict[tuple[str, int], Any], durability: str, slow: set[int]
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="iii-store-") as folder:
@@ -172,7 +172,7 @@ def test_C1_M1_whatever_fails_every_write_is_answered_and_none_that_was_acknowle
 
 
 @pytest.mark.parametrize("name", ["caio", *IN_KERNEL])
-def test_C1_a_kernel_that_does_not_sync_is_replaced_by_the_thread(name: str, tmp_path: Path) -> None:
+def test_durable_C1_a_kernel_that_does_not_sync_is_replaced_by_the_thread(name: str, tmp_path: Path) -> None:
     """Every write is acknowledged: nothing was wrong with the disk."""
     faults = Faults({(name, 1): OverflowError("Insufficient resources") if name != "poll" else SILENCE})
 
@@ -187,7 +187,7 @@ def test_C1_a_kernel_that_does_not_sync_is_replaced_by_the_thread(name: str, tmp
     asyncio.run(run())
 
 
-def test_M1_relaxed_a_failed_fsync_is_noticed_and_nothing_more_is_accepted(tmp_path: Path) -> None:
+def test_durable_M1_relaxed_a_failed_fsync_is_noticed_and_nothing_more_is_accepted(tmp_path: Path) -> None:
     async def run() -> None:
         store = Database(tmp_path, TABLE, "relaxed", sync_s=0.001)
         await store.open()
@@ -204,7 +204,7 @@ def test_M1_relaxed_a_failed_fsync_is_noticed_and_nothing_more_is_accepted(tmp_p
     asyncio.run(run())
 
 
-def test_C1_a_disk_thread_that_died_is_noticed(tmp_path: Path) -> None:
+def test_durable_C1_a_disk_thread_that_died_is_noticed(tmp_path: Path) -> None:
     async def run() -> None:
         store = Database(tmp_path, TABLE)
         await store.open()
@@ -218,7 +218,7 @@ def test_C1_a_disk_thread_that_died_is_noticed(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_hold_its_end(
+def test_durable_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_hold_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:

@@ -82,7 +82,7 @@ def failing(start: Callable[..., Any], step: int) -> Iterator[list[str]]:
 @one_loop
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # exit closes
 @pytest.mark.parametrize(("name", "block"), CASES)
-async def test_M3_bugs_13_whatever_step_of_a_start_fails_the_stop_is_clean(
+async def test_durable_M3_bugs_13_whatever_step_of_a_start_fails_the_stop_is_clean(
     name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -51,7 +51,7 @@ def one_replaced(name: str) -> Callable[[Path], None]:
     ids=["removed", "renamed", "restored", "store.db", "store.db-wal", "lock"],
 )
 @pytest.mark.parametrize("durability", ["full", "relaxed"])
-async def test_S3_files_that_are_not_those_that_were_opened_lose_the_store(
+async def test_durable_S3_files_that_are_not_those_that_were_opened_lose_the_store(
     harm: Callable[[Path], None],
     durability: database.Durability,
     tmp_path: Path,
@@ -71,7 +71,7 @@ async def test_S3_files_that_are_not_those_that_were_opened_lose_the_store(
     assert caplog.text.count("is lost") == 1
 
 
-async def test_S3_files_are_looked_at_again_at_least_each_second() -> None:
+async def test_durable_S3_files_are_looked_at_again_at_least_each_second() -> None:
     assert database._LOOK_S <= 1
 
 
@@ -94,7 +94,7 @@ async def test_names_of_new_folders_are_on_disk_up_to_the_first_that_was_there(
 
 
 @pytest.mark.parametrize("name", ["fsync", "fdatasync", "pread", "pwrite", "open", "stat", "flock", "connect", "start"])
-async def test_M3_a_start_that_fails_anywhere_lets_go_of_everything(
+async def test_durable_M3_a_start_that_fails_anywhere_lets_go_of_everything(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call of each kind in turn; afterwards the same process can open the store, and no descriptor is left."""
@@ -136,7 +136,7 @@ async def test_M3_a_start_that_fails_anywhere_lets_go_of_everything(
     assert refused or name in ("fdatasync", "pwrite")
 
 
-async def test_S1_an_empty_file_beside_its_log_stops_the_start_and_nothing_is_changed(tmp_path: Path) -> None:
+async def test_durable_S1_an_empty_file_beside_its_log_stops_the_start_and_nothing_is_changed(tmp_path: Path) -> None:
     killed = await killed_store(tmp_path)
     for missing in (False, True):
         (killed / "store.db").unlink() if missing else (killed / "store.db").write_bytes(b"")
@@ -147,7 +147,7 @@ async def test_S1_an_empty_file_beside_its_log_stops_the_start_and_nothing_is_ch
         assert (killed / "store.db-wal.damaged").read_bytes() == before["store.db-wal"]
 
 
-async def test_S1_an_empty_file_without_a_log_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_durable_S1_an_empty_file_without_a_log_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "store.db").touch()
     items = SqliteItems(tmp_path)
     await items.open()
@@ -155,7 +155,7 @@ async def test_S1_an_empty_file_without_a_log_is_said(tmp_path: Path, caplog: py
     assert "is empty (0 bytes)" in caplog.text
 
 
-async def test_S1_a_log_that_is_gone_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_durable_S1_a_log_that_is_gone_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     killed = await killed_store(tmp_path)
     (killed / "store.db-wal").unlink()
     with caplog.at_level(logging.ERROR):

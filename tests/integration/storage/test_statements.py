@@ -64,7 +64,7 @@ async def steps_and_statements(folder: Path) -> tuple[int, set[str]]:
     return steps, statements
 
 
-async def test_C2_a_million_items_cost_as_much_as_a_few(tmp_path: Path) -> None:
+async def test_durable_C2_a_million_items_cost_as_much_as_a_few(tmp_path: Path) -> None:
     filled(tmp_path / "few", FEW)
     filled(tmp_path / "many", ITEMS)
     few, _ = await steps_and_statements(tmp_path / "few")
@@ -72,7 +72,7 @@ async def test_C2_a_million_items_cost_as_much_as_a_few(tmp_path: Path) -> None:
     assert many <= few + 50
 
 
-async def test_C2_no_statement_goes_through_a_table(tmp_path: Path) -> None:
+async def test_durable_C2_no_statement_goes_through_a_table(tmp_path: Path) -> None:
     filled(tmp_path / "few", FEW)
     _, statements = await steps_and_statements(tmp_path / "few")
     asked = [each for each in statements if each.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))]

@@ -1,4 +1,4 @@
-"""How much all queues together read of the store in one turn of the event loop (C2 of issue 12)."""
+"""How much all queues together read of the store in one turn of the event loop (durable C2)."""
 
 from __future__ import annotations
 
