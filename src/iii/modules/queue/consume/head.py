@@ -62,9 +62,7 @@ class Head:
         self._behind: set[str | None] = set()  # busy groups of which a job was passed over
         self._missing: dict[TargetKey, Key] = {}  # → the first job that was passed over
         self._barren = False  # nothing of the last page could run
-        self._parked: dict[
-            str, TargetKey
-        ] = {}  # names of groups or targets that were passed over since something could run
+        self._parked: dict[str, TargetKey] = {}  # names of groups or targets, passed over since something could run
         self._walked: int | None = None  # the next row, where the store is damaged
         self.damaged = False  # an index perhaps: the order of jobs is not certain
         self._unreadable = unreadable
@@ -156,10 +154,6 @@ class Head:
         self.caught_up = False
         self._rewind(first)
 
-    def _passed_for_good(self, seq: int) -> None:
-        if len(self._unreadable) < _UNREADABLE:
-            self._unreadable.add(seq)
-
     def _add(self, job: Job) -> None:
         if job.seq in self._unreadable:
             return
@@ -247,8 +241,7 @@ class Head:
 
     def _walk_on(self, begin: int) -> None:
         walked = self._waiting.walk(begin, _WALKED)
-        for seq in walked.unreadable:
-            self._passed_for_good(seq)
+        self._unreadable.update(walked.unreadable[: max(_UNREADABLE - len(self._unreadable), 0)])
         for job in walked.jobs:
             if job.seq not in self._out:
                 self._add(job)

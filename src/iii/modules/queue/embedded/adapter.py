@@ -67,12 +67,12 @@ class BuiltinAdapter:
         return Stats(
             depth=counts.waiting + counts.delayed,
             dead=counts.dead,
-            in_flight=sum(consumer.in_flight for consumer in consumers),
+            in_flight=sum(len(consumer.running.jobs) for consumer in consumers),
             delayed=counts.delayed,
-            delivered=sum(consumer.delivered for consumer in consumers),
+            delivered=sum(consumer.running.begun for consumer in consumers),
             failed=sum(consumer.failed for consumer in consumers),
-            waiting_for=tuple(name for consumer in consumers for name in consumer.missing),
-            unreadable=sum(consumer.unreadable for consumer in consumers),
+            waiting_for=tuple(name for consumer in consumers for name in consumer.missing.names),
+            unreadable=sum(len(consumer.unreadable.rows) for consumer in consumers),
         )
 
     async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:

@@ -198,8 +198,7 @@ class Letters:
 
             self._store.database.write(work, written, slow=True)
 
-        revived: int = await reply_of(begin)
-        return revived
+        return int(await reply_of(begin))
 
     async def discard(self, place: Place, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""
@@ -207,8 +206,7 @@ class Letters:
         def work(connection: Connection) -> int:
             return connection.execute(_DISCARD, (place.id, job_id)).rowcount
 
-        discarded: int = await reply_of(partial(self._store.database.write, work, slow=True))
-        return discarded
+        return int(await reply_of(partial(self._store.database.write, work, slow=True)))
 
 
 def _counts(connection: Connection, ids: list[int]) -> Counts:

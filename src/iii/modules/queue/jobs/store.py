@@ -96,14 +96,14 @@ class JobStore:
         """Raises StartFailure."""
         await self.database.open()
         try:
-            self._read_all()
+            self._read()
             for place in self.places:
                 await self._bound_pauses(place)
         except ReadError as error:
             await self.database.close()
             raise self.database.refused(error) from None
 
-    def _read_all(self) -> None:
+    def _read(self) -> None:
         execute = self.database.reader.execute
         self._last_seq = execute("SELECT max(seq) FROM jobs").fetchone()[0] or 0
         self.definitions = {name: config.encode() for name, config in execute("SELECT name, config FROM definitions")}
@@ -120,7 +120,7 @@ class JobStore:
             except ReadError as error:
                 if not is_damage(error):
                     raise
-                if await self._indices_rebuilt():
+                if await _indices_rebuilt(self.database):
                     continue
                 return  # what is damaged is passed over when it is due (P16)
             if row is not None and row[0]:
@@ -128,24 +128,17 @@ class JobStore:
                 self.database.write(partial(_execute, _BOUND, values), _ignored, slow=True)
             return
 
-    async def _indices_rebuilt(self) -> bool:
-        rebuilt: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.database.rebuild_indices(rebuilt.set_result)
-        return await rebuilt
-
     async def close(self) -> None:
         await self.database.close()
 
     def save_place(self, place: Place, held: Place | None, done: OnDone) -> None:
         """Keep who subscribes, and with what settings; `done` gets how many jobs came from `held`, which all do."""
-        subscribed, settings = place.subscribed, place.settings
+        values = (place.subscribed, place.settings, place.id)
 
         def work(connection: Connection) -> int:
             self._save(connection, place)
             self._held.pop(place.id, None)
-            connection.execute(
-                "UPDATE queues SET subscribed = ?, settings = ? WHERE id = ?", (subscribed, settings, place.id)
-            )
+            connection.execute("UPDATE queues SET subscribed = ?, settings = ? WHERE id = ?", values)
             if held is None:
                 return 0
             self._held.pop(held.id, None)
@@ -253,17 +246,15 @@ class JobStore:
             connection.executemany("DELETE FROM jobs WHERE seq = ?", old)
             return len(old)
 
-        dropped: int = await reply_of(partial(self.database.write, work, slow=True))
-        return dropped
+        return int(await reply_of(partial(self.database.write, work, slow=True)))
 
     async def define(self, name: str, config: bytes | None) -> None:
         """Keep the settings of a queue; None forgets them."""
 
         def work(connection: Connection) -> None:
-            if config is None:
-                connection.execute("DELETE FROM definitions WHERE name = ?", (name,))
-            else:
-                connection.execute("REPLACE INTO definitions VALUES (?, ?)", (name, config.decode()))
+            connection.execute("DELETE FROM definitions WHERE name = ?", (name,))
+            if config is not None:
+                connection.execute("INSERT INTO definitions VALUES (?, ?)", (name, config.decode()))
 
         await reply_of(partial(self.database.write, work, slow=True))
 
@@ -336,6 +327,12 @@ class JobStore:
         for place in self._newly_saved:
             place.saved = False  # perhaps: it is tried again
         self._newly_saved.clear()
+
+
+async def _indices_rebuilt(database: Transactions) -> bool:
+    rebuilt: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    database.rebuild_indices(rebuilt.set_result)
+    return await rebuilt
 
 
 def _insert_rows(connection: Connection, rows: list[tuple[Any, ...]]) -> None:

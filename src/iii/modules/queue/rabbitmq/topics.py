@@ -8,18 +8,16 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from iii.engine.engine import Engine
 from iii.modules.queue.config import RabbitmqConfig
-from iii.modules.queue.consume.attempt import Target
-from iii.modules.queue.jobs.job import Failure, NewJob, member
-from iii.modules.queue.options import QueueOptions
+from iii.modules.queue.jobs.job import NewJob, member
 from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Unroutable
-from iii.modules.queue.rabbitmq.messages import DeadTopicJob, TopicJob, TopicNames, message_of, topic_job
+from iii.modules.queue.rabbitmq.messages import TopicJob, TopicNames, message_of
 from iii.modules.queue.rabbitmq.queues import move
 from iii.modules.queue.rabbitmq.runs import Runs
+from iii.modules.queue.rabbitmq.subscriber import Subscriber
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
@@ -42,8 +40,7 @@ class Topics:
         self._broker = broker
         self._runs = runs
         self._config = config
-        self._subscriptions: dict[str, Subscription] = {}
-        self._taps: dict[str, Tap] = {}  # by subscription
+        self._subscribers: dict[str, Subscriber] = {}  # by subscription
         self._destinations: dict[TopicNames, str] = {}  # their topics; of workers that are away too
         self._exchanges: set[str] = set()  # that are known to be there
         self._changes: dict[str, asyncio.Task[None]] = {}  # by topic: what has to be done before something else is
@@ -51,37 +48,34 @@ class Topics:
 
     @property
     def taps(self) -> list[Tap]:
-        return list(self._taps.values())
+        return [each.tap for each in self._subscribers.values() if each.tap is not None]
 
     def names(self, topic: str | None) -> list[TopicNames]:
         return [names for names, of in self._destinations.items() if of == topic]
 
     def destinations(self, topic: str) -> list[DestinationRow]:
-        live = Counter(_names(each) for each in self._subscriptions.values())
+        live = Counter(each.names for each in self._subscribers.values())
         found = [DestinationRow(each.function_id, each.namespace, live[each]) for each in self.names(topic)]
         return sorted(found)
 
     def forget(self, topic: str, function_id: str, namespace: str) -> bool:
         """End a subscription whose worker is away. False: there is none, or it is not."""
         names = TopicNames(topic, function_id, namespace)
-        if names not in self._destinations or any(_names(each) == names for each in self._subscriptions.values()):
+        if names not in self._destinations or any(each.names == names for each in self._subscribers.values()):
             return False
-        self._forget(topic, names, None)
+        self._unbind(topic, names, None)
         return True
 
     def waiting_here(self, topic: str | None) -> int:
         """Delivered to this engine and not done."""
-        return sum(
-            len(self._taps[each.id].outstanding)
-            for each in self._subscriptions.values()
-            if each.topic == topic and each.id in self._taps
-        )
+        taps = (each.tap for each in self._subscribers.values() if each.topic == topic)
+        return sum(len(tap.outstanding) for tap in taps if tap is not None)
 
     def triggers(self) -> dict[str, int]:
         """With the number of their triggers; topics of workers that are away too."""
         found = dict.fromkeys(self._destinations.values(), 0)
-        for subscription in self._subscriptions.values():
-            found[subscription.topic] += 1
+        for subscriber in self._subscribers.values():
+            found[subscriber.topic] += 1
         return found
 
     # -- publishing -----------------------------------------------------------------------------------------------
@@ -158,7 +152,7 @@ class Topics:
                 pass  # they get it when their queue is there, or it is kept for them
 
     def _untried(self, topic: str) -> list[Tap]:
-        taps = (self._taps.get(each.id) for each in self._subscriptions.values() if each.topic == topic)
+        taps = (each.tap for each in self._subscribers.values() if each.topic == topic)
         return [tap for tap in taps if tap is not None and not tap.tried.is_set()]
 
     async def _take_held(self, names: TopicNames) -> None:
@@ -177,7 +171,8 @@ class Topics:
         """Raises TriggerRegistrationFailed: it cannot be named at the broker."""
         if self._runs.stopping:
             return
-        names = _names(subscription)
+        subscriber = Subscriber(self._engine, self._broker, self._runs, self._config.options, subscription)
+        names = subscriber.names
         longest = max(len(name.encode()) for name in (names.queue, names.exchange))
         if longest > NAME_BYTES:
             raise TriggerRegistrationFailed(
@@ -189,47 +184,30 @@ class Topics:
                 "Topic %s for %s: the rabbitmq adapter ignores %s of its queue_config",
                 subscription.topic, subscription.function_id, ", ".join(ignored),
             )  # fmt: skip
-        earlier = self._subscriptions.pop(subscription.id, None)
-        tap = None
+        earlier = self._subscribers.pop(subscription.id, None)
         if earlier is not None:
-            tap = self._end(earlier)
-            if _names(earlier) != names:
-                self._forget(earlier.topic, _names(earlier), tap)
-        self._subscriptions[subscription.id] = subscription
+            earlier.end()
+            if earlier.names != names:
+                self._forget(earlier)
+        self._subscribers[subscription.id] = subscriber
         self._destinations[names] = subscription.topic
-        options = self._options(subscription)
-        if options.concurrency or options.fifo:
-            self._taps[subscription.id] = Tap(
-                self._broker,
-                names.queue,
-                1 if options.fifo else min(options.concurrency, 65_535),
-                lambda delivery: self._heard(subscription, delivery),
-                lambda: self._declare(names),
-                after=tap,
-            )
+        subscriber.consume(lambda: self._declare(names), after=None if earlier is None else earlier.tap)
 
     def unsubscribe(self, subscription: Subscription, for_good: bool) -> None:
-        if self._runs.stopping or self._subscriptions.get(subscription.id) is not subscription:
+        found = self._subscribers.get(subscription.id)
+        if self._runs.stopping or found is None or found.subscription is not subscription:
             return
-        del self._subscriptions[subscription.id]
-        tap = self._end(subscription)
+        del self._subscribers[subscription.id]
+        found.end()
         if for_good:
-            self._forget(subscription.topic, _names(subscription), tap)
+            self._forget(found)
 
-    def _options(self, subscription: Subscription) -> QueueOptions:
-        return msgspec.structs.replace(self._config.options, **subscription.wanted)
+    def _forget(self, subscriber: Subscriber) -> None:
+        """A trigger is gone for good: if it was the last one, nothing more is published to its queue."""
+        if all(each.names != subscriber.names for each in self._subscribers.values()):
+            self._unbind(subscriber.topic, subscriber.names, subscriber.tap)
 
-    def _end(self, subscription: Subscription) -> Tap | None:
-        tap = self._taps.pop(subscription.id, None)
-        if tap is not None:
-            self._runs.give_back_held(set(tap.outstanding))
-            tap.end()
-        return tap
-
-    def _forget(self, topic: str, names: TopicNames, tap: Tap | None) -> None:
-        """Its last trigger is gone for good: nothing more is published to its queue."""
-        if any(_names(each) == names for each in self._subscriptions.values()):
-            return
+    def _unbind(self, topic: str, names: TopicNames, tap: Tap | None) -> None:
         self._destinations.pop(names, None)
 
         async def unbind() -> None:
@@ -251,65 +229,3 @@ class Topics:
         await self._broker.queue(names.dead_queue)
         await self._broker.bind(names.queue, names.exchange, "")
         await self._take_held(names)
-
-    # -- delivering -----------------------------------------------------------------------------------------------
-
-    def _heard(self, subscription: Subscription, delivery: Delivery) -> None:
-        if self._runs.stopping:
-            return
-        job = topic_job(delivery.message)
-        if job is None:
-            logger.error("Message of topic %s dropped: it is not a job", subscription.topic)
-            self._runs.settle(delivery, delivery.reject())
-            return
-        find, function_id, namespace = self._engine.functions.find, subscription.function_id, subscription.namespace
-        options = self._options(subscription)
-        if options.hold and find(function_id, namespace) is None:
-            self._runs.hold(
-                delivery,
-                lambda: find(function_id, namespace) is not None,
-                lambda: self._heard(subscription, delivery),
-            )
-            return
-        self._runs.run(
-            subscription.topic,
-            Target(function_id, namespace, subscription.metadata, subscription.condition),
-            (job.traceparent, job.baggage),
-            delivery,
-            bytes(job.data),
-            options.timeout_ms,
-            lambda failure: self._ended(subscription, delivery, job, failure),
-        )
-
-    async def _ended(
-        self, subscription: Subscription, delivery: Delivery, job: TopicJob, failure: Failure | None
-    ) -> None:
-        if failure is None:
-            await delivery.ack()
-            return
-        names = _names(subscription)
-        job.attempts_made += 1
-        allowed = subscription.wanted.get("max_attempts", job.max_attempts)
-        fields = {"queue": subscription.topic, "function": subscription.function_id, "job": job.id}
-        if job.attempts_made < allowed:
-            logger.info(
-                "Message failed, tried again: %s", failure.text,
-                extra={"fields": {**fields, "attempts": f"{job.attempts_made} of {allowed}"}},
-            )  # fmt: skip
-            again = message_of(job)
-            if self._options(subscription).fifo:  # in its place: what follows waits
-                delivery.message = again
-                self._runs.later(delivery, 0.0, lambda: self._heard(subscription, delivery))
-            else:
-                await move(self._broker, delivery, "", names.queue, again)
-            return
-        logger.warning(
-            "Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": {**fields, "attempts": job.attempts_made}}
-        )
-        dead = DeadTopicJob(job=job, error=failure.text, exhausted_at=self._engine.clock.time_ms())
-        dead_message = message_of(job)._replace(body=msgspec.json.encode(dead))
-        await move(self._broker, delivery, "", names.dead_queue, dead_message)
-
-
-def _names(subscription: Subscription) -> TopicNames:
-    return TopicNames(subscription.topic, subscription.function_id, subscription.namespace)

@@ -1,0 +1,96 @@
+"""One trigger on a topic at RabbitMQ: what is delivered for it, and what becomes of that (04 §4.3, §11.3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from iii.engine.engine import Engine
+from iii.modules.queue.consume.attempt import Target
+from iii.modules.queue.jobs.job import Failure
+from iii.modules.queue.options import QueueOptions
+from iii.modules.queue.rabbitmq.broker import Broker, Delivery
+from iii.modules.queue.rabbitmq.messages import DeadTopicJob, TopicJob, TopicNames, message_of, topic_job
+from iii.modules.queue.rabbitmq.queues import move
+from iii.modules.queue.rabbitmq.runs import Runs
+from iii.modules.queue.rabbitmq.tap import Tap
+from iii.modules.queue.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+
+class Subscriber:
+    """Shares its function's queue with the other triggers of that function."""
+
+    def __init__(
+        self, engine: Engine, broker: Broker, runs: Runs, defaults: QueueOptions, subscription: Subscription
+    ) -> None:
+        self.subscription = subscription
+        self.topic = subscription.topic
+        self.names = TopicNames(subscription.topic, subscription.function_id, subscription.namespace)
+        self.tap: Tap | None = None
+        self._engine = engine
+        self._broker = broker
+        self._runs = runs
+        self._options = msgspec.structs.replace(defaults, **subscription.wanted)
+        self._target = Target(
+            subscription.function_id, subscription.namespace, subscription.metadata, subscription.condition
+        )
+
+    def consume(self, prepare: Callable[[], Awaitable[None]], after: Tap | None) -> None:
+        """Unless it pauses; `after` another one, which ends first."""
+        options = self._options
+        if options.concurrency or options.fifo:
+            prefetch = 1 if options.fifo else min(options.concurrency, 65_535)
+            self.tap = Tap(self._broker, self.names.queue, prefetch, self._arrived, prepare, after=after)
+
+    def end(self) -> None:
+        if self.tap is not None:
+            self._runs.give_back_held(set(self.tap.outstanding))
+            self.tap.end()
+
+    def _present(self) -> bool:
+        return self._engine.functions.find(self._target.function_id, self._target.namespace) is not None
+
+    def _arrived(self, delivery: Delivery) -> None:
+        if self._runs.stopping:
+            return
+        job = topic_job(delivery.message)
+        if job is None:
+            logger.error("Message of topic %s dropped: it is not a job", self.topic)
+            self._runs.settle(delivery, delivery.reject())
+        elif self._options.hold and not self._present():
+            self._runs.hold(delivery, self._present, lambda: self._arrived(delivery))
+        else:
+            self._runs.run(
+                self.topic, self._target, (job.traceparent, job.baggage), delivery, bytes(job.data),
+                self._options.timeout_ms, lambda failure: self._ended(delivery, job, failure),
+            )  # fmt: skip
+
+    async def _ended(self, delivery: Delivery, job: TopicJob, failure: Failure | None) -> None:
+        if failure is None:
+            await delivery.ack()
+            return
+        job.attempts_made += 1
+        allowed = self.subscription.wanted.get("max_attempts", job.max_attempts)
+        fields = {"queue": self.topic, "function": self._target.function_id, "job": job.id}
+        if job.attempts_made < allowed:
+            logger.info(
+                "Message failed, tried again: %s", failure.text,
+                extra={"fields": {**fields, "attempts": f"{job.attempts_made} of {allowed}"}},
+            )  # fmt: skip
+            again = message_of(job)
+            if self._options.fifo:  # in its place: what follows waits
+                delivery.message = again
+                self._runs.later(delivery, 0.0, lambda: self._arrived(delivery))
+            else:
+                await move(self._broker, delivery, "", self.names.queue, again)
+            return
+        logger.warning(
+            "Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": {**fields, "attempts": job.attempts_made}}
+        )
+        dead = DeadTopicJob(job=job, error=failure.text, exhausted_at=self._engine.clock.time_ms())
+        dead_message = message_of(job)._replace(body=msgspec.json.encode(dead))
+        await move(self._broker, delivery, "", self.names.dead_queue, dead_message)
