@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iii.modules.http.answer import Answer
-from iii.modules.http.query import query_params
+from iii.modules.http.request_object import query_params
 from iii.modules.http.result import answer_of, answer_of_middleware
 from iii.modules.http.stream_head import StreamHead
 

@@ -273,9 +273,9 @@ async def test_a_thousand_unfinished_bodies_keep_nobody_out(site: Site) -> None:
     slow = await asyncio.gather(*(RawSocket.connect(site.http.port) for _ in range(500)))
     for each in slow:
         each.write(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-    await until(lambda: len(site.http.application._at_work) == 500)
+    await until(lambda: site.http.application.open_requests == 500)
     async with asyncio.timeout(DEADLINE_S):
         assert (await site.get("/a"))[0] == 200
     for each in slow:
         each.drop()
-    await until(lambda: not site.http.application._at_work)
+    await until(lambda: not site.http.application.open_requests)

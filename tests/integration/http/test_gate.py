@@ -236,8 +236,8 @@ async def test_03_A11_whoever_leaves_the_queue_is_not_served(open_site: Open) ->
     first = asyncio.ensure_future(site.get("/a?n=1"))
     await until(lambda: served)
     async with await site.raw(b"GET /a?n=2 HTTP/1.1\r\nHost: h\r\n\r\n"):
-        await until(lambda: len(site.http.application._at_work) == 2)
-    await until(lambda: len(site.http.application._at_work) == 1)
+        await until(lambda: site.http.application.open_requests == 2)
+    await until(lambda: site.http.application.open_requests == 1)
     going_on.set()
     assert await first == (200, 1)
     assert await site.get("/a?n=3") == (200, 1)
@@ -281,7 +281,7 @@ async def test_http_M4_slow_json_bodies_take_no_slot(open_site: Open) -> None:
     await site.route("POST /a", handler)
     await site.route("GET /a", handler)
     slow = [await site.raw(HALF_SENT) for _ in range(12)]
-    await until(lambda: len(site.http.application._at_work) == len(slow))
+    await until(lambda: site.http.application.open_requests == len(slow))
     assert (await site.get("/a"))[0] == 200
     slow[0].write(b"23  ]")
     assert (await slow[0].answer())[::2] == (200, "[123]")
@@ -302,7 +302,7 @@ async def test_http_M4_a_slow_upload_gives_its_slot_back(open_site: Open, monkey
     await site.route("POST /upload", upload)
     await site.route("GET /a", handler)
     async with await site.raw(b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc") as client:
-        await until(lambda: site.http.application._at_work)
+        await until(lambda: site.http.application.open_requests)
         assert await site.get("/a") == (200, "hello")
         client.write(b"def")
         assert (await client.answer())[::2] == (200, "6")

@@ -87,7 +87,7 @@ async def test_L4_a_stop_lets_requests_end_and_takes_no_new_ones(site: Site) -> 
 
     await site.route("GET /a", handler)
     asking = asyncio.ensure_future(site.get("/a"))
-    await until(lambda: site.http.application._at_work)
+    await until(lambda: site.http.application.open_requests)
     stopping = asyncio.ensure_future(site.http.quiet())
     async with asyncio.timeout(DEADLINE_S):
         while True:
@@ -110,7 +110,7 @@ async def test_L4_what_does_not_end_is_broken_off(site: Site, monkeypatch: pytes
 
     await site.route("GET /a", handler)
     asking = asyncio.ensure_future(site.get("/a"))
-    await until(lambda: site.http.application._at_work)
+    await until(lambda: site.http.application.open_requests)
     await site.http.quiet()
     status, body = await asking
     assert (status, body["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
@@ -153,7 +153,7 @@ async def test_http_S1_clients_that_neither_write_nor_read_do_not_keep_the_engin
         async with asyncio.timeout(DEADLINE_S):
             await site.http.quiet()
         assert "HTTP connections cut" in caplog.text
-        assert not site.http.application._at_work
+        assert not site.http.application.open_requests
     finally:
         for client in clients:
             client.close()
@@ -209,7 +209,7 @@ async def test_P13_a_request_whose_worker_leaves_before_its_turn_is_unavailable(
     if first:
         await entered.wait()
     waiting = [asyncio.create_task(site.ask("/a")) for _ in range(3)]
-    await until(lambda: len(site.http.application._at_work) == len(first) + len(waiting))
+    await until(lambda: site.http.application.open_requests == len(first) + len(waiting))
     await entered.wait()
     await worker.shutdown_async()
     await until(lambda: site.http.away.has("GET", "/a"))

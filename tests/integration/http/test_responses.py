@@ -143,6 +143,7 @@ async def test_03_check_32_nothing_is_an_empty_answer(site: Site, monkeypatch: p
     await site.route("GET /null", returning(None))
     status, headers, body = await site.ask("/null")
     assert (status, headers["content-type"], body) == (200, "application/json", {})
+    assert (await site.ask("/null"))[1].getall("vary") == headers.getall("vary")  # nothing of one stays in the next
 
 
 async def test_03_check_12_17_routes_come_and_go_with_their_workers(site: Site) -> None:

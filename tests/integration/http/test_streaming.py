@@ -180,7 +180,7 @@ async def test_a_worker_that_dies_in_the_middle_aborts_the_transfer(site: Site) 
 async def test_a_handler_that_fails_while_it_streams_aborts_the_transfer(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("iii.modules.http.exchange.FAILED_STREAM_GRACE_S", 0.05)
+    monkeypatch.setattr("iii.modules.http.streamed.FAILED_STREAM_GRACE_S", 0.05)
     open_writers: list[RawSocket] = []
 
     async def handler(request: Any) -> None:
@@ -338,7 +338,7 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
     await site.settled(worker)
     with contextlib.suppress(aiohttp.ClientError):
         await site.get("/a", headers={"x-request-id": "r1"})
-    await until(lambda: not site.http.application._at_work)
+    await until(lambda: not site.http.application.open_requests)
     await worker.shutdown_async()
     lines = [record for record in caplog.records if record.name == "iii.modules.http.failure"]
     assert len(lines) == 1

@@ -1,8 +1,16 @@
-"""A whole response."""
+"""Whole responses, and those that the engine makes itself (03 §A8)."""
+
+from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
 from iii.modules.http.headers import Headers
+
+JSON_TYPE = (b"content-type", b"application/json")
+RETRY = (b"retry-after", b"1")
 
 
 class Answer(NamedTuple):
@@ -16,3 +24,51 @@ class Answer(NamedTuple):
     headers: Headers
     body: bytes | bytearray
     preflight: bool = False
+
+
+class Refused(Exception):
+    """The request ends here, with this answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+class _Error(Struct, omit_defaults=True):
+    code: str
+    message: str
+    error_id: str | UnsetType = UNSET
+
+
+class _Envelope(Struct, omit_defaults=True):
+    error: _Error
+    skipped: bool = False
+
+
+def failure(status: int, code: str, message: str, error_id: str | None = None, skipped: bool = False) -> Answer:
+    """The envelope of every error that the engine makes."""
+    error = _Error(code, message, UNSET if error_id is None else error_id)
+    return Answer(status, [JSON_TYPE], msgspec.json.encode(_Envelope(error, skipped)))
+
+
+def too_large() -> Answer:
+    return failure(413, "PAYLOAD_TOO_LARGE", "Request body too large")
+
+
+def bad_request(message: str) -> Answer:
+    """What the client sent is not HTTP."""
+    return failure(400, "BAD_REQUEST", message)
+
+
+def body_too_late() -> Answer:
+    return failure(408, "REQUEST_TIMEOUT", "The request body did not arrive in time")
+
+
+def too_late() -> Answer:
+    return failure(504, "TIMEOUT", "Request timed out")
+
+
+def unavailable(message: str) -> Answer:
+    """For what is worth another try in a moment."""
+    answer = failure(503, "SERVICE_UNAVAILABLE", message)
+    answer.headers.append(RETRY)
+    return answer

@@ -1,27 +1,33 @@
-"""The ASGI application: every request that reaches the HTTP port (03 §A4.5, §A8, §A10, §A11)."""
+"""The ASGI application: every request that reaches the HTTP port (03 §A4.5, A8, A10, A11)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from iii.engine.bindings import Binding
-from iii.modules.http.answer import Answer
+from iii.modules.http.answer import (
+    JSON_TYPE,
+    Answer,
+    Refused,
+    bad_request,
+    failure,
+    too_large,
+    unavailable,
+)
 from iii.modules.http.away_routes import AwayRoutes
 from iii.modules.http.client import Client, ClientGone, Receive, Send
-from iii.modules.http.exchange import Endpoint, Exchange, StreamCut
-from iii.modules.http.failure import JSON_TYPE, bad_request, failure, internal_error, too_large, unavailable
-from iii.modules.http.headers import without_content_type, without_length
+from iii.modules.http.exchange import Exchange
+from iii.modules.http.failure import internal_error
 from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
-from iii.modules.http.result import NO_BODY
-from iii.modules.http.routes import Match, Missing, Route, RouteTable
-from iii.modules.http.trigger_config import HttpTriggerConfig
+from iii.modules.http.routes import Missing, RouteTable
+from iii.modules.http.streamed import StreamCut, StreamedResponse
+from iii.modules.http.trigger_config import Endpoint
 from iii.net.elsewhere import Elsewhere
 from iii.protocol.ids import new_id
+from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LENGTHLESS = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT)
 ANSWER_S = 0.5  # for a request that was broken off to say so
 
 
@@ -66,6 +71,11 @@ class HttpApplication:
             del self._at_work[task]
             self._answered.discard(task)
 
+    @property
+    def open_requests(self) -> int:
+        """How many have not had their whole answer yet."""
+        return len(self._at_work)
+
     def clients(self) -> set[Any]:
         """Address and port of all whose requests are at work."""
         return set(self._at_work.values())
@@ -93,22 +103,21 @@ class HttpApplication:
     async def _serve(self, request: Request, client: Client, settings: Settings, task: asyncio.Task[Any]) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
         exchange: Exchange | None = None
-        answer: Answer | None
+        response: Answer | StreamedResponse
         try:
             _name(request, settings)
-            answer = self._refusal(request, settings)
-            if answer is None:
-                found = self._find(request, settings)
-                if isinstance(found, Answer):
-                    answer = found
-                else:
-                    exchange = Exchange(self._engine, settings, request, found, client, self._elsewhere)
-                    answer = await _in_turn(exchange, request)
-            if answer is None:
-                assert exchange is not None
-                await _stream(request, client, settings, exchange)
+            try:
+                self._check(request, settings)
+                endpoint, path_params = self._find(request, settings)
+                exchange = Exchange(self._engine, settings, request, endpoint, path_params, client, self._elsewhere)
+                response = await exchange.response()
+            except Refused as refused:
+                response = refused.answer
+            if isinstance(response, StreamedResponse):
+                await client.begin(_completed(response.head, request, settings))
+                await response.send(request.method)
                 return
-            await client.answer(_completed(answer, request, settings))
+            await client.answer(_completed(response, request, settings))
             if request.has_body:
                 self._answered.add(task)
                 await (client.drain() if exchange is None else exchange.drain())
@@ -127,69 +136,47 @@ class HttpApplication:
             if exchange is not None:
                 exchange.close()
 
-    def _refusal(self, request: Request, settings: Settings) -> Answer | None:
-        """What is answered before any route is looked up."""
+    def _check(self, request: Request, settings: Settings) -> None:
+        """What is answered before any route is looked up. Raises Refused."""
         if not request.has_valid_host:
-            return bad_request("The request has more than one Host header, or one that is not a host")
+            raise Refused(bad_request("The request has more than one Host header, or one that is not a host"))
         if (
             request.method == "OPTIONS"
             and (wanted := request.headers.get("access-control-request-method")) is not None
             and isinstance(self.routes.match("OPTIONS", request.path), Missing)  # else it is the application's own (P2)
         ):
-            headers = request.headers
-            return settings.cors.preflight(headers.get("origin"), wanted, headers.get("access-control-request-headers"))
+            origin, headers = request.headers.get("origin"), request.headers.get("access-control-request-headers")
+            raise Refused(settings.cors.preflight(origin, wanted, headers))
         if request.has_body and not request.is_plainly_encoded:
-            return failure(501, "NOT_IMPLEMENTED", "The only transfer coding that is supported is `chunked`")
+            text = "The only transfer coding that is supported is `chunked`"
+            raise Refused(failure(501, "NOT_IMPLEMENTED", text))
         limit = settings.body_limit_bytes
         if limit is not None and request.content_length > limit:
-            return too_large()
-        return None
+            raise Refused(too_large())
 
-    def _find(self, request: Request, settings: Settings) -> Match[Endpoint] | Answer:
-        """The route, or the answer where there is none."""
+    def _find(self, request: Request, settings: Settings) -> tuple[Endpoint, dict[str, str]]:
+        """Where the request leads, with its path parameters. Raises Refused where there is no route."""
         found = self.routes.match(request.method, request.path)
         if not isinstance(found, Missing):
-            return found
+            return found.route.target, found.path_params
+        allow = (b"allow", ",".join(found.allowed).encode())
         if request.method == "OPTIONS":
             answer = settings.cors.preflight(request.headers.get("origin"))
             if found.allowed:
-                answer.headers.append((b"allow", ",".join(found.allowed).encode()))
-            return answer
+                answer.headers.append(allow)
+            raise Refused(answer)
         if settings.openapi and request.path == PATH and request.method in ("GET", "HEAD"):
             document = openapi_document(self.routes, self._engine.functions, self._engine.options.version)
-            return Answer(200, [JSON_TYPE], document)
+            raise Refused(Answer(200, [JSON_TYPE], document))
         if self._away.has(request.method, request.path):
-            return unavailable("The worker of this route is away")
+            raise Refused(unavailable("The worker of this route is away"))
         if found.allowed:
             answer = failure(405, "METHOD_NOT_ALLOWED", "Method Not Allowed")
-            answer.headers.append((b"allow", ",".join(found.allowed).encode()))
-            return answer
+            answer.headers.append(allow)
+            raise Refused(answer)
         if settings.not_found_function is not None:
-            return _to_function(settings.not_found_function, request)
-        return failure(404, "NOT_FOUND", "Not Found")
-
-
-async def _in_turn(exchange: Exchange, request: Request) -> Answer | None:
-    """Begin when there is a free slot; the clock of the response starts then (03 §A11). Raises ClientGone."""
-    if request.has_body and (answer := await exchange.receive()) is not None:
-        return answer
-    if not exchange.take_slot():
-        await exchange.wait_for_slot()
-    try:
-        return await exchange.begin()
-    finally:
-        exchange.give_back_slot()
-
-
-async def _stream(request: Request, client: Client, settings: Settings, exchange: Exchange) -> None:
-    """Raises ClientGone, StreamCut."""
-    head = exchange.head
-    headers = head.headers if head.status not in _LENGTHLESS else without_content_type(without_length(head.headers))
-    await client.begin(_completed(Answer(head.status, headers, b""), request, settings))
-    if request.method == "HEAD" or head.status in NO_BODY:
-        await client.end()
-    else:
-        await exchange.stream()
+            return Endpoint(settings.not_found_function, DEFAULT_NAMESPACE, request.path), {}
+        raise Refused(failure(404, "NOT_FOUND", "Not Found"))
 
 
 def _completed(answer: Answer, request: Request, settings: Settings) -> Answer:
@@ -211,12 +198,3 @@ def _name(request: Request, settings: Settings) -> None:
     """Give the request an id, if that is wanted and it has none (03 §A2)."""
     if settings.request_id_header is not None:
         request.headers.setdefault(settings.request_id_header, new_id())
-
-
-def _to_function(function_id: str, request: Request) -> Match[Endpoint]:
-    """A route for this request alone."""
-    config = HttpTriggerConfig(api_path=request.path)
-    binding = Binding("", "http", function_id)
-    route = Route(request.method, "/", Endpoint(binding, config), "", None)
-    route.api_path = request.path
-    return Match(route, {})

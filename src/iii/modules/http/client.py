@@ -61,6 +61,8 @@ class Client:
 
     async def drain(self) -> None:
         """Read the rest of a body that nobody wants, within limits: a client that is cut off may lose the answer."""
+        if self.body_ended:
+            return
         self._limit_bytes = None
         try:
             async with asyncio.timeout(DRAIN_S):

@@ -1,4 +1,4 @@
-"""Answers for what went wrong (03 §A8)."""
+"""Answers and log lines for what went wrong (03 §A8)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import msgspec
-from msgspec import UNSET, Struct, UnsetType
-
-from iii.modules.http.answer import Answer
+from iii.modules.http.answer import RETRY, Answer, failure
 from iii.protocol.errors import (
     ConnectionClosing,
     FunctionNotFound,
@@ -19,34 +16,14 @@ from iii.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from iii.engine.bindings import Binding
-    from iii.engine.invocation import Invocation
+    from iii.engine.owner import Owner
 
 Role: TypeAlias = Literal["handler", "condition", "middleware"]  # of a function in a request
 
 logger = logging.getLogger(__name__)
 
-JSON_TYPE = (b"content-type", b"application/json")
-_RETRY = (b"retry-after", b"1")
 _UNEXPECTED = (InvocationError.code, SerializationFailed.code)  # any exception; a result that is not JSON
 _UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
-
-
-class _Error(Struct, omit_defaults=True):
-    code: str
-    message: str
-    error_id: str | UnsetType = UNSET
-
-
-class _Envelope(Struct, omit_defaults=True):
-    error: _Error
-    skipped: bool = False
-
-
-def failure(status: int, code: str, message: str, error_id: str | None = None, skipped: bool = False) -> Answer:
-    """The envelope of every error that the engine makes."""
-    error = _Error(code, message, UNSET if error_id is None else error_id)
-    return Answer(status, [JSON_TYPE], msgspec.json.encode(_Envelope(error, skipped)))
 
 
 class Failures:
@@ -55,37 +32,29 @@ class Failures:
     Args:
         exposed: tell clients the texts of unexpected errors; those that a handler raises on purpose always are.
         request_id: what the log says of the request.
-        binding: of the route; its functions may leave with its worker while a request waits (P13).
+        owner: of the route; its functions may leave with it while a request waits (P13).
     """
 
-    __slots__ = ("_binding", "_exposed", "_request_id")
+    __slots__ = ("_exposed", "_owner", "_request_id")
 
-    def __init__(self, exposed: bool, request_id: str | None, binding: Binding) -> None:
+    def __init__(self, exposed: bool, request_id: str | None, owner: Owner | None) -> None:
         self._exposed = exposed
         self._request_id = request_id
-        self._binding = binding
+        self._owner = owner
 
-    def of_function(
-        self, function_id: str, error: InvocationError, call: Invocation | None = None, role: Role = "handler"
-    ) -> Answer:
-        """A function's own error; the log has it under the same id, with the stack trace that no client gets.
-
-        `call` is the handler's: one too large for its worker is the client's fault (L13).
-        """
-        if error.code == "payload_too_large" and call is not None and call.executor is None:
-            return too_large()
+    def of_function(self, function_id: str, error: InvocationError, role: Role = "handler") -> Answer:
+        """A function's own error; the log has it under the same id, with the stack trace that no client gets."""
         error_id = self._logged(f"HTTP {role} %s failed: %s", function_id, error.message, error)
         if error.code in _UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
             answer = failure(503, error.code, error.message, error_id)
-            answer.headers.append(_RETRY)
+            answer.headers.append(RETRY)
             return answer
         hidden = error.code in _UNEXPECTED and not self._exposed
         return failure(500, error.code, "Internal Server Error" if hidden else error.message, error_id)
 
     @property
     def _worker_left(self) -> bool:
-        owner = self._binding.owner
-        return owner is not None and owner.ended
+        return self._owner is not None and self._owner.ended
 
     def of_stream(self, function_id: str, why: str, error: InvocationError | None) -> None:
         """A response that had begun and was cut: the client can only notice, the log says why."""
@@ -109,28 +78,9 @@ def internal_error(why: str) -> Answer:
     return failure(500, "INTERNAL_ERROR", "internal server error", error_id)
 
 
-def too_large() -> Answer:
-    return failure(413, "PAYLOAD_TOO_LARGE", "Request body too large")
-
-
-def bad_request(message: str) -> Answer:
-    """What the client sent is not HTTP."""
-    return failure(400, "BAD_REQUEST", message)
-
-
-def body_too_late() -> Answer:
-    return failure(408, "REQUEST_TIMEOUT", "The request body did not arrive in time")
-
-
-def too_late() -> Answer:
-    return failure(504, "TIMEOUT", "Request timed out")
-
-
-def unavailable(message: str) -> Answer:
-    """For what is worth another try in a moment."""
-    answer = failure(503, "SERVICE_UNAVAILABLE", message)
-    answer.headers.append(_RETRY)
-    return answer
+def invalid_head() -> Answer:
+    """Instead of what a function returned."""
+    return internal_error("the response head is not valid in HTTP, or it exceeds the limits")
 
 
 def _new_error_id() -> str:

@@ -15,12 +15,11 @@ from iii.engine.trigger_types import TriggerType
 from iii.modules.http.application import ANSWER_S, HttpApplication
 from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
-from iii.modules.http.exchange import Endpoint
 from iii.modules.http.pattern import InvalidPath
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
 from iii.modules.http.server import HttpServer
 from iii.modules.http.settings import Settings
-from iii.modules.http.trigger_config import HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
+from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
 from iii.net.listening import in_url, is_loopback, listen, port_of
 from iii.protocol.errors import TriggerRegistrationFailed
@@ -88,8 +87,12 @@ class Http(Module):
 
     def bind(self, binding: Binding) -> None:
         config = read_trigger_config(binding.config)
+        endpoint = Endpoint(
+            binding.function_id, binding.namespace, config.api_path, binding.metadata, binding.owner,
+            config.condition_function_id, config.middleware_function_ids,
+        )  # fmt: skip
         try:
-            route = Route(config.http_method, config.api_path, Endpoint(binding, config), binding.id, binding.owner)
+            route = Route(config.http_method, config.api_path, endpoint, binding.id, binding.owner)
             self.routes.add(route)
         except (InvalidPath, RouteConflict) as error:
             raise TriggerRegistrationFailed(str(error)) from None

@@ -13,8 +13,8 @@ from iii.modules.http.openapi_components import Components
 from iii.modules.http.pattern import WILDCARD, Segment
 
 if TYPE_CHECKING:
-    from iii.modules.http.exchange import Endpoint
     from iii.modules.http.routes import Route
+    from iii.modules.http.trigger_config import Endpoint
 
 PATH = "/openapi.json"
 _NOT_IN_ID = re.compile(r"[^a-zA-Z0-9]+")
@@ -49,12 +49,12 @@ def openapi_document(routes: Iterable[Route[Endpoint]], functions: FunctionRegis
     for route in sorted(routes, key=lambda route: any(each.kind == WILDCARD for each in route.segments)):
         if not route.can_match:
             continue
-        binding = route.target.binding
-        function = functions.find(binding.function_id, binding.namespace)
+        endpoint = route.target
+        function = functions.find(endpoint.function_id, endpoint.namespace)
         item, names = paths.place(route)
         item[route.method.lower()] = {
             "operationId": paths.operation_id(route),
-            **_operation(route, names, binding.function_id, function, components),
+            **_operation(route, names, endpoint.function_id, function, components),
         }
     document = {"openapi": "3.1.0", "info": {"title": "iii", "version": version}, "paths": paths.sorted()}
     if paths.items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ PIECE_BYTES = 64 * 1024  # old Python clients hang up above 1 MiB (03 §A5.1)
 class RequestBody:
     """The writing end of the request channel.
 
-    `moved` is called when some of it was handed on, `told` when one of these changes:
+    `told` is called when one of these changes:
 
     Attributes:
+        moved_at: when some of it was handed on last, the end included, by the loop's clock; nobody is told.
         awaits_client: it is the client that does not send on, not the function that does not read.
         at_end: all of it was read.
         too_large: it is over the limit; the rest is dropped.
@@ -29,32 +31,19 @@ class RequestBody:
     """
 
     __slots__ = (
-        "_channel",
-        "_client",
-        "_discards",
-        "_moved",
-        "_told",
-        "_wakeup",
-        "at_end",
-        "awaits_client",
-        "gone",
-        "too_large",
-    )
+        "_channel", "_client", "_discards", "_loop", "_told", "_wakeup", "at_end", "awaits_client", "gone", "moved_at", "too_large",
+    )  # fmt: skip
 
     def __init__(
-        self,
-        channel: Channel,
-        client: Client,
-        loop: asyncio.AbstractEventLoop,
-        told: Callable[[], None],
-        moved: Callable[[], None],
+        self, channel: Channel, client: Client, loop: asyncio.AbstractEventLoop, told: Callable[[], None]
     ) -> None:
         self._channel = channel
         self._client = client
         self._wakeup = Wakeup(loop)
         self._told = told
-        self._moved = moved
+        self._loop = loop
         self._discards = False
+        self.moved_at = -math.inf
         self.at_end = False
         self.awaits_client = False
         self.gone = False
@@ -88,7 +77,7 @@ class RequestBody:
                     self._channel.put(chunk[start : start + PIECE_BYTES])
                 while self._channel.crowded and not self._discards:
                     await self._wakeup.wait()
-                self._moved()
+                self.moved_at = self._loop.time()
         except BodyTooLarge:
             self.too_large = True
             self._channel.finish(aborted=True)
@@ -102,7 +91,7 @@ class RequestBody:
         else:
             self._channel.finish()
             self.at_end = True
-            self._moved()
+            self.moved_at = self._loop.time()
             self._told()
             await self._client.left()
             self._left()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.channels import ChannelRef
-from iii.modules.http.query import query_params
 
 _encode = msgspec.json.Encoder().encode
 
@@ -75,3 +76,17 @@ def middleware_input(
     """No path, no body, no channels."""
     request = _MiddlewareRequest(path_params, query_params(query), headers, method)
     return _encode(_MiddlewareInput(phase, request, {}))
+
+
+def query_params(query: bytes) -> dict[str, str]:
+    """Decoded like a form: `+` is a space, a broken escape stays, invalid UTF-8 is replaced; the last of a key counts."""
+    params: dict[str, str] = {}
+    for pair in query.split(b"&"):
+        if pair:
+            key, _, value = pair.partition(b"=")
+            params[_text(key)] = _text(value)
+    return params
+
+
+def _text(part: bytes) -> str:
+    return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8", "replace")

@@ -38,6 +38,8 @@ class ResponseStream:
 
     def is_committed(self) -> bool:
         """Apply the control messages so far; whether the head is final: bytes came, or the writer closed."""
+        if self._first is not None:
+            return True
         while (item := self._channel.take()) is not None:
             if not item.is_text:
                 self._first = item.data

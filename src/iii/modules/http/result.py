@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from iii.modules.http.answer import Answer
-from iii.modules.http.failure import JSON_TYPE
+from iii.modules.http.answer import JSON_TYPE, Answer
 from iii.modules.http.headers import (
     HEAD_BYTES,
     HeadTooLarge,

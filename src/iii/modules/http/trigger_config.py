@@ -1,10 +1,11 @@
 """The `config` of an `http` trigger (03 §A3)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
+from iii.engine.owner import Owner
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.http_methods import METHODS, Method
 
@@ -20,6 +21,18 @@ class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
     middleware_function_ids: Annotated[
         tuple[str, ...], Meta(description="Functions that a request passes first, in this order.")
     ] = ()
+
+
+class Endpoint(NamedTuple):
+    """What a request leads to."""
+
+    function_id: str
+    namespace: str
+    api_path: str  # that handlers are told
+    metadata: bytes = b"null"
+    owner: Owner | None = None
+    condition_function_id: str | None = None
+    middleware_function_ids: tuple[str, ...] = ()
 
 
 class HttpTrigger(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 
 class Wakeup:
@@ -20,10 +21,13 @@ class Wakeup:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    async def wait(self) -> None:
-        """Until the next change; what changed before is for the caller to have looked at."""
+    async def wait(self, until: float = math.inf) -> None:
+        """Until the next change, or that time of the loop; what changed before is for the caller to have looked at."""
         self._waiting = self._loop.create_future()
+        timer = None if until == math.inf else self._loop.call_at(until, self.wake)
         try:
             await self._waiting
         finally:
             self._waiting = None
+            if timer is not None:
+                timer.cancel()

@@ -9,8 +9,7 @@ import pytest
 from iii.engine.channels import ChannelRef
 from iii.modules.http.headers import header_map
 from iii.modules.http.json_body import LARGE_BYTES, json_or_null
-from iii.modules.http.query import query_params
-from iii.modules.http.request_object import middleware_input, request_object
+from iii.modules.http.request_object import middleware_input, query_params, request_object
 from iii.protocol.media_types import is_json
 
 
