@@ -11,10 +11,10 @@ import msgspec
 
 from iii.engine.bindings import Binding
 from iii.engine.clock import Timer
+from iii.engine.condition import Condition, Decision
 from iii.engine.engine import Engine
 from iii.modules.cron.locks import Locks, Tick
 from iii.protocol.cron_expression import Expression
-from iii.protocol.limits import CONDITION_TIMEOUT_S
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
@@ -62,10 +62,10 @@ class Job:
         self._scheduled_ms = 0  # of the next tick, or of the one that runs
         self._timer: Timer | None = None
         self._limit: Timer | None = None
+        self._decision: Decision | None = None
         self._call: Invocation | None = None
         self.stopped = False
         self._locked = False
-        self._runs = 0  # whose answers still count
         self._seen = (0.0, 0)  # both clocks at the last look
 
     def start(self) -> None:
@@ -83,8 +83,9 @@ class Job:
         for timer in (self._timer, self._limit):
             if timer is not None:
                 timer.cancel()
-        if self._call is not None:
-            self._call.withdraw()
+        for asked in (self._decision, self._call):
+            if asked is not None:
+                asked.withdraw()
         if self._locked:
             self._locks.release(self.binding.id)
 
@@ -163,72 +164,51 @@ class Job:
             self._ask(condition, payload)
 
     def _ask(self, condition: str, payload: bytes) -> None:
-        run = self._runs
-        decided = False
-
-        def asked(result: bytes | None, error: InvocationError | None) -> None:
-            nonlocal decided
-            if run != self._runs:
-                return
-            decided = True
-            self._answered()
+        def decided(passes: bool | None, error: InvocationError | None) -> None:
             if error is not None:
                 logger.warning("Cron job %s skipped: its condition %s failed: %s", self.binding.id, condition, error)
-            if error is not None or result == b"false":
-                self._over()
-            else:
+            if passes:
                 self._run(payload)
+            else:
+                self._end_tick()
 
-        self._bound(CONDITION_TIMEOUT_S, f"its condition {condition}")
-        call = self._engine.router.call(condition, self.binding.namespace, payload, asked)
-        if not decided:  # else it is the function's call by now
-            self._call = call
+        engine = self._engine
+        asked = Condition(engine.router, engine.clock, condition, self.binding.namespace)
+        self._decision = asked.decide(payload, decided)
 
     def _run(self, payload: bytes) -> None:
-        run = self._runs
+        engine, binding, timeout_ms = self._engine, self.binding, self._config.timeout_ms
 
         def done(result: bytes | None, error: InvocationError | None) -> None:
-            if run != self._runs:
-                return
-            self._answered()
             if error is not None:
                 logger.error(
-                    "Cron job %s: %s failed: %s", self.binding.id, self.binding.function_id, error,
+                    "Cron job %s: %s failed: %s", binding.id, binding.function_id, error,
                     extra={"fields": {"error_id": error.error_id}},
                 )  # fmt: skip
-            self._over()
+            self._end_tick()
 
-        timeout_ms = self._config.timeout_ms
         if timeout_ms is not None:
-            self._bound(timeout_ms / 1000, self.binding.function_id)
-        call = self._engine.router.call(
-            self.binding.function_id, self.binding.namespace, payload, done, metadata=self.binding.metadata
+            self._limit = engine.clock.call_at(engine.clock.now() + timeout_ms / 1000, self._overdue)
+        self._call = engine.router.call(
+            binding.function_id, binding.namespace, payload, done, metadata=binding.metadata
         )
-        if run == self._runs:  # it was not answered at once
-            self._call = call
 
-    def _bound(self, limit_s: float, called: str) -> None:
-        def overdue() -> None:
-            logger.error("Cron job %s: %s did not answer within %g s", self.binding.id, called, limit_s)
-            if self._call is not None:
-                self._call.withdraw()
-            self._over()
+    def _overdue(self) -> None:
+        timeout_s = (self._config.timeout_ms or 0) / 1000
+        logger.error("Cron job %s: %s did not answer within %g s", self.binding.id, self.binding.function_id, timeout_s)
+        if self._call is not None:
+            self._call.withdraw()
+        self._end_tick()
 
-        self._limit = self._engine.clock.call_at(self._engine.clock.now() + limit_s, overdue)
-
-    def _answered(self) -> None:
+    def _end_tick(self) -> None:
+        """Ticks that passed meanwhile are skipped."""
+        if self.stopped:
+            return
         if self._limit is not None:
             self._limit.cancel()
-            self._limit = None
-
-    def _over(self) -> None:
-        """Ticks that passed meanwhile are skipped."""
-        self._runs += 1
-        self._call = None
         self._locked = False
         self._locks.release(self.binding.id)
-        if not self.stopped:
-            self._next(self._engine.clock.time_ms())
+        self._next(self._engine.clock.time_ms())
 
 
 def rfc3339(time_ms: int, fraction: bool) -> str:

@@ -1,4 +1,4 @@
-"""The ASGI application: every request that reaches the HTTP port (03 §A4.5, A8, A10, A11)."""
+"""The ASGI application: every request that reaches the HTTP port (03 §A4.5, §A8, §A10, §A11)."""
 
 from __future__ import annotations
 

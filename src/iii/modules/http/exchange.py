@@ -1,4 +1,4 @@
-"""One request that matched a route, up to its response: whole, or the head of a streamed one (03 §A5, A6)."""
+"""One request that matched a route, up to its response: whole, or the head of a streamed one (03 §A5, §A6)."""
 
 from __future__ import annotations
 

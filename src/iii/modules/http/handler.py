@@ -1,4 +1,4 @@
-"""A handler at work on one request: its call, its two channels, the client that waits for it (03 §A5.1, A6)."""
+"""A handler at work on one request: its call, its two channels, the client that waits for it (03 §A5.1, §A6)."""
 
 from __future__ import annotations
 

@@ -17,17 +17,7 @@ _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 class Request:
     """`headers` by lower-case name, repeated ones joined; path and query as they were sent. Never raises."""
 
-    __slots__ = (
-        "_fields",
-        "baggage",
-        "content_length",
-        "has_body",
-        "headers",
-        "method",
-        "path",
-        "query",
-        "traceparent",
-    )
+    __slots__ = ("baggage", "content_length", "has_body", "headers", "method", "path", "query", "traceparent")
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
         self.method: str = scope["method"]

@@ -1,6 +1,6 @@
 """The `config` of an `http` trigger (03 §A3)."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -33,12 +33,6 @@ class Endpoint(NamedTuple):
     owner: Owner | None = None
     condition_function_id: str | None = None
     middleware_function_ids: tuple[str, ...] = ()
-
-
-class HttpTrigger(Struct, frozen=True):
-    type: Literal["http"]
-    path: str
-    method: str
 
 
 class HttpCall(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from iii.protocol.caller_id import sign
 from iii.protocol.errors import InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.json_text import BAD_JSON, is_json
+from iii.protocol.limits import KIB
 from iii.protocol.messages import NULL, ApiKeyAuth, HttpInvocation
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -32,6 +33,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (  # the first that fits
     (aiohttp.ClientError, "the connection was lost"),
     (ValueError, "the request cannot be sent as HTTP"),
 )
+_DECODED_BYTES = 64 * KIB
 _RESERVED = ("x-iii-function-path", "x-iii-invocation-id", "x-iii-timestamp")
 
 
@@ -88,11 +90,22 @@ def result_of(status: int, content: bytes) -> bytes | None:
         raise _refusal(status, content)
     if not content:
         return None
-    if not is_json(content):
+    if not _is_result(content):
         if 200 <= status < 300:
             raise InvocationError("invalid_response", "the response is not valid JSON in UTF-8, or too deep")
         return None
     return None if content.strip() == b"null" else content
+
+
+def _is_result(content: bytes) -> bool:
+    """Whether it is JSON whose numbers are doubles; above 64 KiB any number is one: no objects are made to find out."""
+    if len(content) > _DECODED_BYTES:
+        return is_json(content)
+    try:
+        msgspec.json.decode(content)
+    except BAD_JSON:
+        return False
+    return True
 
 
 class _Refusal(msgspec.Struct):

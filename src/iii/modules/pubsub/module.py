@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -33,13 +33,6 @@ logger = logging.getLogger(__name__)
 
 
 class PublishInput(Struct, kw_only=True):
-    """As documented."""
-
-    topic: str
-    data: Any
-
-
-class PublishRequest(Struct, kw_only=True):
     topic: str
     data: Raw
 
@@ -83,8 +76,8 @@ class PubSub(Module):
         if self._channels is not None:
             await self._channels.close()
 
-    @builtin("publish", spec="04 §13.1", request=PublishInput)
-    def publish(self, request: PublishRequest, invocation: Invocation) -> Later | None:
+    @builtin("publish", spec="04 §13.1")
+    def publish(self, request: PublishInput, invocation: Invocation) -> Later | None:
         """Publishes an event to a topic"""
         if not request.topic:
             raise InvocationError("topic_not_set", "Topic is not set")

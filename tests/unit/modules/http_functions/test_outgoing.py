@@ -151,6 +151,7 @@ def test_03_check_60_what_a_response_means() -> None:
     assert result_of(302, b"<html>") is None
     assert result_of(304, b'{"a":1}') == b'{"a":1}'
     assert failure(200, b"<html>")[0] == "invalid_response"
+    assert failure(200, b'{"a":1e999}')[0] == "invalid_response"  # callers could not read it
     assert failure(502, b'{"error":{"code":"upstream_failure","message":"gateway failed"}}') == (
         "upstream_failure", "gateway failed",
     )  # fmt: skip
