@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iii.engine import session
 from iii.engine.engine_functions import EngineFunctions
+from iii.engine.session import session
 from iii.protocol import large_message
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
@@ -94,7 +94,7 @@ def test_F1_a_call_whose_id_can_be_read_is_answered(data: st.DataObject) -> None
         answer = caller.answer_to(CALL)
         assert answer is not None or _is_void(frame)
         assert worker.call("engine::functions::list")["result"]
-        assert engine.core.sessions
+        assert engine.core.roster.connections
 
 
 @settings(max_examples=400, derandomize=True)

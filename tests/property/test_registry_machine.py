@@ -18,9 +18,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from iii.engine.announcement import Phase
 from iii.engine.bindings import Binding
 from iii.engine.engine_functions import EngineFunctions
+from iii.engine.session.buffer import Phase
 from iii.protocol.limits import IDLE_RELEASE_S, NAMESPACE_GRACE_MS
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
@@ -291,10 +291,10 @@ class RegistryMachine(RuleBasedStateMachine):
     def nothing_is_kept_of_those_who_left(self) -> None:
         core = self.engine.core
         living = {peer.worker.session for peer in self.alive}
-        assert set(core.sessions.values()) == living
-        assert set(core.names.values()) <= living
-        assert not core._expected
-        assert all(session._buffer.phase is Phase.SETTLED for session in living)
+        assert set(core.roster.connections.values()) == living
+        assert set(core.roster.names.values()) <= living
+        assert not core.registry.expected
+        assert all(session.phase is Phase.SETTLED for session in living)
 
     @invariant()
     def workers_hear_only_json_objects(self) -> None:
@@ -306,8 +306,8 @@ class RegistryMachine(RuleBasedStateMachine):
         self.engine.drop_all_workers()
         self.clock.advance(60)
         core = self.engine.core
-        assert not core.sessions
-        assert not core.names
+        assert not core.roster.connections
+        assert not core.roster.names
         assert not core.bindings.live
         assert not core.bindings.parked
         assert not self.clock.timers

@@ -89,7 +89,7 @@ def test_a_session_survives_any_bytes(messages: list[bytes], chance: random.Rand
     check_sent(bystander)
     engine.drop_all_workers()
     clock.advance(60)
-    assert not engine.core.sessions
+    assert not engine.core.roster.connections
     assert not clock.timers
 
 

@@ -77,7 +77,7 @@ class Bindings:
         self._by_key: dict[Key, dict[str, Binding]] = {}
         self._by_owner: dict[Owner, dict[str, Binding]] = {}
         self._awaiting: dict[str, Acknowledged] = {}
-        trigger_types.on_change.append(self._provider_changed)
+        trigger_types.changes.subscribe(self._provider_changed)
 
     def get(self, binding_id: str) -> Binding | None:
         return self.live.get(binding_id) or self.parked.get(binding_id)

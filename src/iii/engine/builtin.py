@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from iii.engine.builtin_request import RequestDecoder
+from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.schema import json_schema
 from iii.protocol.errors import InvocationError, SerializationFailed
@@ -105,7 +106,7 @@ class Builtin:
         """`null` for one that answers with whatever it has."""
         return b"null" if self._response is Later else json_schema(self._response)
 
-    def run(self, invocation: Invocation) -> None:
+    def deliver(self, invocation: Invocation, function: Function) -> None:
         """Answer one invocation; whatever happens inside is answered too."""
         caller = invocation.caller
         waits = self._waits and caller is not None and caller.expects_announcement

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -17,8 +17,14 @@ from iii.protocol.messages import (
     UnregisterTriggerType,
 )
 
-if TYPE_CHECKING:
-    from iii.engine.announcement import Registration
+Registration: TypeAlias = (
+    RegisterFunction
+    | UnregisterFunction
+    | RegisterTriggerType
+    | UnregisterTriggerType
+    | RegisterTrigger
+    | UnregisterTrigger
+)
 
 
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
@@ -27,6 +33,26 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     registration_bytes: int = REGISTRATION_BYTES
     registrations_bytes: int = REGISTRATIONS_BYTES
     waiting_bytes: int = HELD_CALLS_BYTES
+
+
+class WaitingBytes:
+    """How much of a connection's calls waits for somebody's registrations."""
+
+    __slots__ = ("_bytes", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._bytes = 0
+
+    def take(self, size: int) -> bool:
+        """Count one more. False: it would be past the limit, and counts for nothing."""
+        if self._bytes + size > self.limit:
+            return False
+        self._bytes += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self._bytes -= size
 
 
 class RegisteredBytes:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import logging
-from enum import Enum
 from typing import TYPE_CHECKING
+
+from iii.engine.session.peer import Ending, Peer
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
     from iii.engine.owner import Owner
-    from iii.engine.session import Session
 
 logger = logging.getLogger(__name__)
 
 _NAMED = 10  # functions without an owner, in one line
-
-
-class Ending(Enum):
-    """How a connection ended."""
-
-    LEFT = "left"  # it said so, or was told to go
-    LOST = "lost"  # without a Close frame: killed, crashed, cut off
-    REFUSED = "refused"  # it never was a worker; the refusal has a line of its own
 
 
 class Departures:
@@ -30,6 +22,10 @@ class Departures:
     def __init__(self) -> None:
         self._left: dict[Owner, list[str]] = {}  # functions without an owner, the first of them
         self._counts: dict[Owner, int] = {}
+
+    def __len__(self) -> int:
+        """Owners of which something is remembered."""
+        return len(self._counts)
 
     def owner_changed(self, previous: Function | None, current: Function | None) -> None:
         if previous is None or previous.owner.in_process:
@@ -49,30 +45,30 @@ class Departures:
             extra={"fields": {"namespace": current.namespace, "worker_id": heir.worker_id, "from": owner.worker_id}},
         )  # fmt: skip
 
-    def ended(self, session: Session, ending: Ending, calls: int) -> None:
+    def ended(self, peer: Peer, ending: Ending, calls: int) -> None:
         """All that the worker owned is released; `calls` it was running have failed."""
-        orphans, count = self._left.pop(session, []), self._counts.pop(session, 0)
-        fields: dict[str, object] = {"worker_id": session.worker_id}
-        if ending is Ending.REFUSED or not session.is_worker:
+        orphans, count = self._left.pop(peer, []), self._counts.pop(peer, 0)
+        fields: dict[str, object] = {"worker_id": peer.worker_id}
+        if ending is Ending.REFUSED or not peer.is_worker:
             return
-        if ending is Ending.LEFT or is_visit(session):
-            logger.log(visit_level(session), "Worker %s left", session.label, extra={"fields": fields})
+        if ending is Ending.LEFT or is_visit(peer):
+            logger.log(visit_level(peer), "Worker %s left", peer.label, extra={"fields": fields})
             return
-        fields |= {"pid": session.info.pid, "calls_failed": calls, "functions_without_owner": count}
+        fields |= {"pid": peer.info.pid, "calls_failed": calls, "functions_without_owner": count}
         if orphans:
             fields["functions"] = ", ".join(orphans) + (f", … ({count - _NAMED} more)" if count > _NAMED else "")
         logger.warning(
-            "Worker %s lost: its connection ended without a Close frame", session.label, extra={"fields": fields}
+            "Worker %s lost: its connection ended without a Close frame", peer.label, extra={"fields": fields}
         )
 
 
-def is_visit(session: Session) -> bool:
+def is_visit(peer: Peer) -> bool:
     """One command of `iii` is one connection: not worth a line each."""
-    return (session.info.name or "").startswith("iii-cli:")
+    return (peer.info.name or "").startswith("iii-cli:")
 
 
-def visit_level(session: Session) -> int:
-    return logging.DEBUG if is_visit(session) else logging.INFO
+def visit_level(peer: Peer) -> int:
+    return logging.DEBUG if is_visit(peer) else logging.INFO
 
 
 def _same_worker(owner: Owner, heir: Owner) -> bool:

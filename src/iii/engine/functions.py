@@ -1,10 +1,11 @@
 """The registry of functions: who runs an id in a namespace (01 §7.1, 02 §3.1)."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
+from iii.engine.listeners import Listeners
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
 from iii.protocol.messages import HttpInvocation, RegisterFunction
@@ -17,26 +18,26 @@ if TYPE_CHECKING:
 _REFUSED = 100  # registrations whose reason is remembered
 
 
-class FunctionExecutor(Protocol):
-    """Runs invocations of a function: nearly always its owner."""
-
-    def deliver(self, invocation: "Invocation", function: "Function") -> None:
-        """Run it: answer through `invocation`, now or later. Never raises."""
+Deliver: TypeAlias = "Callable[[Invocation, Function], None]"
+"""Runs an invocation of a function: answers through it, now or later. Never raises."""
 
 
-class HttpFunctions(FunctionExecutor, Protocol):
-    """Whoever calls the URLs of HTTP-invoked functions (03 Part B)."""
+class UrlCaller(Protocol):
+    """Runs functions that are URLs: registrations with an `invocation` (01 §5.1)."""
 
     def take(self, function: "Function") -> None:
-        """Check a registration that has an `invocation`. Raises InvocationError: it cannot be called."""
+        """Check one. Raises InvocationError: it cannot be called."""
+
+    def deliver(self, invocation: "Invocation", function: "Function") -> None:
+        """As `Deliver`."""
 
 
 class Function:
     """One registration of a function id by one owner; formats and metadata are JSON as sent, null when absent."""
 
     __slots__ = (
-        "description", "executor", "id", "id_json", "invocation", "key", "metadata", "namespace", "owner",
-        "request_format", "response_format", "run",
+        "deliver", "description", "id", "id_json", "invocation", "key", "metadata", "namespace", "owner",
+        "request_format", "response_format",
     )  # fmt: skip
 
     def __init__(
@@ -44,33 +45,33 @@ class Function:
         namespace: str,
         function_id: str,
         owner: Owner,
+        deliver: Deliver,
         *,
         description: str | None = None,
         request_format: bytes = b"null",
         response_format: bytes = b"null",
         metadata: bytes = b"null",
         invocation: HttpInvocation | None = None,
-        run: Callable[..., None] | None = None,
     ) -> None:
         self.namespace = namespace
         self.id = function_id
         self.key: Key = (namespace, function_id)
         self.id_json = msgspec.json.encode(function_id)
         self.owner = owner
-        self.executor: FunctionExecutor = owner
+        self.deliver = deliver
         self.description = description
         self.request_format = request_format
         self.response_format = response_format
         self.metadata = metadata
         self.invocation = invocation
-        self.run = run  # of a builtin: what answers an invocation
 
     @classmethod
-    def from_message(cls, message: RegisterFunction, namespace: str, owner: Owner) -> "Function":
+    def from_message(cls, message: RegisterFunction, namespace: str, owner: Owner, deliver: Deliver) -> "Function":
         return cls(
             namespace,
             message.id,
             owner,
+            deliver,
             description=message.description,
             # copies: a Raw keeps its whole frame alive
             request_format=bytes(message.request_format),
@@ -81,7 +82,7 @@ class Function:
 
 
 class FunctionRegistry:
-    """Lookups are dictionary reads; changes are told to `on_change`."""
+    """Lookups are dictionary reads; `changes` tells of each id that has another function, None for none."""
 
     def __init__(self) -> None:
         self._namespaces: dict[str, dict[str, Function]] = {DEFAULT_NAMESPACE: {}}
@@ -89,7 +90,8 @@ class FunctionRegistry:
         self._builtin_ids: set[str] = set()
         self.ownership: Ownership[Function] = Ownership(self._changed)
         self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing
-        self.on_change: list[Callable[[Function | None, Function | None], None]] = []
+        self.changes: Listeners[[Function | None, Function | None]] = Listeners()
+        self.url_caller: UrlCaller | None = None
 
     def find(self, function_id: str, namespace: str | None) -> Function | None:
         """The active registration; absent namespace is `default`; builtins answer to any namespace (N5)."""
@@ -118,6 +120,10 @@ class FunctionRegistry:
     def active_of(self, owner: Owner) -> list[Function]:
         """What an owner serves now; standby registrations are not counted."""
         return [claim for claim in self.ownership.claims_of(owner) if self.ownership.active(claim.key) is claim]
+
+    def call_urls(self, url_caller: UrlCaller) -> None:
+        """From now on workers can register URLs as functions."""
+        self.url_caller = url_caller
 
     def is_builtin(self, function_id: str) -> bool:
         """Whether the engine process implements the id, on top or below a worker's override."""
@@ -154,5 +160,4 @@ class FunctionRegistry:
             del functions[function_id]
             if not functions and namespace != DEFAULT_NAMESPACE:
                 del self._namespaces[namespace]
-        for listener in self.on_change:
-            listener(previous, current)
+        self.changes(previous, current)

@@ -10,8 +10,11 @@ from iii.protocol.errors import InvocationError, error_from_text
 from iii.protocol.messages import NULL
 
 if TYPE_CHECKING:
-    from iii.engine.link import Link
-    from iii.engine.session import Session
+    from collections.abc import Callable
+
+    from iii.engine.connection_limits import WaitingBytes
+    from iii.engine.dialect import Dialect
+    from iii.engine.worker_info import Announcement
     from iii.protocol.reply import Reply
 
 
@@ -35,31 +38,61 @@ class Waiter(Protocol):
         """It failed; the error object as JSON."""
 
 
-class Executor(Protocol):
-    """A connection that counts what it is handling."""
+class Runner(Protocol):
+    """A connection that runs a call."""
 
-    handling: dict[str, Invocation]
-    link: Link
+    def let_go(self, invocation_id: str) -> None:
+        """Nobody waits for the result any more."""
+
+    def slow_down(self, seconds: float) -> None:
+        """Its results are not read fast enough (P5)."""
+
+
+class Caller(Protocol):
+    """A connection whose worker calls, as those see it who are called."""
+
+    dialect: Dialect
+    waiting: WaitingBytes
+    caller_member: bytes
+
+    @property
+    def worker_id(self) -> str: ...
+
+    @property
+    def expects_announcement(self) -> bool:
+        """Its registrations, and with them lists made for it, still wait (N2)."""
+
+    def when_registrations_applied(self, action: Callable[[], None]) -> bool:
+        """Run `action` when nothing of it waits any more; False: too many actions wait already."""
+
+    def announce(self, announcement: Announcement, done: Callable[[bool], None]) -> None:
+        """It says who it is."""
+
+    def complain(self, text: str) -> None:
+        """Log that its worker did something wrong."""
+
+    def slow_down(self, seconds: float) -> None:
+        """It calls somebody who reads too slowly (P5)."""
 
 
 class Invocation(Struct, eq=False, gc=False):
     """A call between the moment it was asked for and its answer.
 
     A Struct because one is made for every call; out of the collector's sight because it is let go by hand: by its
-    answer, or when its caller or its executor leaves.
+    answer, or when its caller or its runner leaves.
     """
 
     function_id: str
     namespace: str | None  # of the target; None is `default`
     data: bytes | Raw | memoryview  # JSON bytes, forwarded as they are; a view: it came in a large message
     waiter: Waiter | None = None  # None: nobody wants the answer, or nobody does any more
-    caller: Session | None = None  # None: the engine itself calls
+    caller: Caller | None = None  # None: the engine itself calls
     call_id: str | None = None  # the caller's own id of the call
     metadata: bytes | Raw | memoryview = NULL
     traceparent: str | None = None  # valid or None
     baggage: str | None = None
-    id: str | None = None  # the executor's id of the call (N9)
-    executor: Executor | None = None
+    id: str | None = None  # the runner's id of the call (N9)
+    runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
 
     def complete(self, result: bytes | memoryview | None) -> None:
@@ -79,11 +112,11 @@ class Invocation(Struct, eq=False, gc=False):
         self.fail(error.encode())
 
     def withdraw(self) -> None:
-        """Nobody waits any more: a late result is dropped, the executor is not told (01 §8.6)."""
+        """Nobody waits any more: a late result is dropped, the worker that runs it is not told (01 §8.6)."""
         self.waiter = None
-        executor, self.executor = self.executor, None
-        if executor is not None and self.id is not None:
-            executor.handling.pop(self.id, None)
+        runner, self.runner = self.runner, None
+        if runner is not None and self.id is not None:
+            runner.let_go(self.id)
 
 
 class Callback:

@@ -13,7 +13,6 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
-    from iii.engine.invocation import Invocation
 
 
 class Module:
@@ -66,10 +65,6 @@ class Module:
         """What the module provides; none by default."""
         yield from ()
 
-    def deliver(self, invocation: Invocation, function: Function) -> None:
-        assert function.run is not None  # all functions of a module are builtins
-        function.run(invocation)
-
     def bind(self, binding: Binding) -> None:
         """Check and take a binding of one of the module's trigger types; the core keeps it.
 
@@ -88,8 +83,8 @@ class Module:
             DEFAULT_NAMESPACE,
             builtin.function_id,
             self,
+            builtin.deliver,
             description=builtin.description,
             request_format=builtin.request_schema,
             response_format=builtin.response_schema,
-            run=builtin.run,
         )

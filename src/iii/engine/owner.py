@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
-    from iii.engine.functions import Function
-    from iii.engine.invocation import Invocation
 
 
 class Owner(Protocol):
-    """A worker connection, a module, another engine: registers, runs invocations, serves bindings.
+    """A worker connection, a module, another engine: registers functions and trigger types, serves bindings.
 
     Owners are compared by identity.
     """
@@ -30,9 +28,6 @@ class Owner(Protocol):
     @property
     def display_name(self) -> str | None:
         """The name that lists show for what it owns."""
-
-    def deliver(self, invocation: Invocation, function: Function) -> None:
-        """Run it: answer through `invocation`, now or later. Never raises."""
 
     def bind(self, binding: Binding) -> None:
         """As a provider: serve this binding, replacing one with the same id.

@@ -86,10 +86,6 @@ class Ownership(Generic[C]):
             self._on_change(key, claim, current)
         return True
 
-    def release_all(self, owner: Owner) -> None:
-        for _ in self.releasing(owner):
-            pass
-
     def releasing(self, owner: Owner) -> Iterator[None]:
         """Take back every claim of an owner, one a step."""
         for key in list(self._by_owner.get(owner, ())):

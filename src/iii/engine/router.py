@@ -1,12 +1,12 @@
 """The one way in: every call, whoever makes it, is looked up and handed on here (01 §8, 00 §1)."""
 
 import logging
-from collections.abc import Callable
 
 import msgspec
 from msgspec import UNSET, Raw
 
 from iii.engine.enqueue_request import EnqueueRequest
+from iii.engine.expectations import Expectations
 from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Invocation, Waiter
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
@@ -21,18 +21,19 @@ logger = logging.getLogger(__name__)
 
 
 class Router:
-    """Finds the executor of a call. `hold` may keep a call whose target is about to be registered (N2)."""
+    """Finds the function of a call, or keeps the call if its target is about to be registered (N2)."""
 
-    def __init__(self, functions: FunctionRegistry) -> None:
+    def __init__(self, functions: FunctionRegistry, expected: Expectations) -> None:
         self.functions = functions
-        self.hold: Callable[[Invocation], bool] = lambda invocation: False
+        self._expected = expected
 
     def invoke(self, invocation: Invocation) -> None:
         """Hand a call to whoever serves it; every failure is answered through the invocation."""
         function = self.functions.find(invocation.function_id, invocation.namespace)
         if function is not None:
-            function.executor.deliver(invocation, function)
-        elif not self.hold(invocation):
+            deliver = function.deliver
+            deliver(invocation, function)
+        elif not self._expected.hold(invocation, self.invoke):
             self.refuse_unknown(invocation)
 
     def call(
@@ -97,7 +98,7 @@ class Router:
             inner.request = request
         else:
             inner.data = msgspec.json.encode(request)
-        provider.executor.deliver(inner, provider)
+        provider.deliver(inner, provider)
 
     def refuse_unknown(self, invocation: Invocation) -> None:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""

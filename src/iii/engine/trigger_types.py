@@ -1,7 +1,8 @@
 """The registry of trigger types: who provides an event source in a namespace (01 §7.2, 02 §3.2)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from iii.engine.listeners import Listeners
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
 from iii.protocol.messages import RegisterTriggerType
@@ -49,8 +50,8 @@ class TriggerTypeRegistry:
     """The newest live provider of a type serves it; when it leaves, the one before does (N7)."""
 
     def __init__(self) -> None:
-        self.ownership: Ownership[TriggerType] = Ownership(self._changed)
-        self.on_change: list[Callable[[Key, TriggerType | None, TriggerType | None], None]] = []
+        self.changes: Listeners[[Key, TriggerType | None, TriggerType | None]] = Listeners()
+        self.ownership: Ownership[TriggerType] = Ownership(self.changes)
 
     def __iter__(self) -> Iterator[TriggerType]:
         return iter(self.ownership)
@@ -72,7 +73,3 @@ class TriggerTypeRegistry:
             return False
         self.ownership.claim(trigger_type, takes_over=True)
         return True
-
-    def _changed(self, key: Key, previous: TriggerType | None, current: TriggerType | None) -> None:
-        for listener in self.on_change:
-            listener(key, previous, current)

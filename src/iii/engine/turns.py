@@ -33,7 +33,7 @@ class Turns:
         if self._working or self._next_is_due:
             return False
         self._turn()
-        return not self._works
+        return all(other is not work for other, _ in self._works)
 
     def _turn(self) -> None:
         self._next_is_due = False

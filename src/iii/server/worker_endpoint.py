@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from iii.engine.connection_limits import ConnectionLimits
-from iii.engine.departures import Ending
 from iii.engine.engine import Engine
-from iii.engine.session import Session
+from iii.engine.session.peer import Ending
+from iii.engine.session.session import Session
 from iii.net.connection import Connection, Handler
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox

@@ -55,6 +55,6 @@ class MemoryEngine:
 
     def drop_all_workers(self) -> None:
         """Every connection ends."""
-        for session in list(self.core.sessions.values()):
+        for session in list(self.core.roster.connections.values()):
             session.close()
         self.clock.advance(0)  # what is done in turns

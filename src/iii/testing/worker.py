@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from iii.engine.departures import Ending
-from iii.engine.session import Session
+from iii.engine.session.peer import Ending
+from iii.engine.session.session import Session
 from iii.testing.clock import FakeClock
 from iii.testing.link import MemoryLink
 

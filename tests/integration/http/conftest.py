@@ -45,7 +45,7 @@ class Site:
     async def connect(self, **more: Any) -> iii.Worker:
         """One more worker; it is to be shut down by the test."""
         options: Any = {
-            "worker_name": f"worker {len(self.engine.sessions)}", "enable_metrics_reporting": False,
+            "worker_name": f"worker {len(self.engine.roster.connections)}", "enable_metrics_reporting": False,
             "otel": {"enabled": False}, **more,
         }  # fmt: skip
         return await iii.connect_worker(f"ws://127.0.0.1:{self.listener.port}", iii.InitOptions(**options))
@@ -135,7 +135,7 @@ async def open_site(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> AsyncIt
         await site.http.quiet()
         await site.listener.close()
         assert not site.engine.channels, "a request has left its channels behind"
-        assert not site.engine.sessions
+        assert not site.engine.roster.connections
     bad = [record for record in caplog.records if record.levelno >= logging.ERROR and "failed: " not in record.message]
     assert [record.getMessage() for record in bad] == []
 

@@ -98,7 +98,7 @@ async def test_03_check_37_a_writer_may_come_after_a_null_result(site: Site) -> 
 
     await site.route("GET /later", handler)
     asking = asyncio.ensure_future(site.ask("/later"))
-    await until(lambda: writing and not site.engine.workers()[0].handling)
+    await until(lambda: writing and not site.engine.roster.workers()[0].handling)
     returned.set()
     status, _, body = await asking
     assert (status, body) == (201, "onetwo")
@@ -247,7 +247,7 @@ async def test_an_upload_that_breaks_off_never_looks_complete(site: Site) -> Non
 
     await site.route("POST /a", handler)
     async with await site.raw(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf") as client:
-        await until(lambda: site.engine.workers()[0].handling)
+        await until(lambda: site.engine.roster.workers()[0].handling)
         client.drop()
     await until(lambda: ends)
     assert ends == [b"\x03\xf3writer_aborted"]

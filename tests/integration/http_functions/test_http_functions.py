@@ -422,7 +422,7 @@ async def test_03_check_64_it_goes_with_its_worker(house: House, endpoint: Endpo
         async with await house.worker() as worker:
             register(worker, "f", endpoint.url())
             assert (await call(worker, "f"))["result"]
-        await until(lambda: len(house.engine.sessions) == 1)
+        await until(lambda: len(house.engine.roster.connections) == 1)
         assert (await error_of(caller, "f"))[0] == "function_not_found"
 
 

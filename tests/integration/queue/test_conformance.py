@@ -186,7 +186,7 @@ async def test_worker_that_leaves_in_the_middle(adapter: dict[str, Any], open_ho
     first.register_function("f", hangs)
     await house.enqueue("f", {"a": 1}, name("work"))
     await asyncio.wait_for(started.wait(), 5)
-    for session in list(house.engine.sessions.values()):
+    for session in list(house.engine.roster.connections.values()):
         if session.info.name == "worker 1":
             session.link.abort()
             session.close()

@@ -42,7 +42,7 @@ async def open_listener(engine: Engine, caplog: pytest.LogCaptureFixture) -> Asy
     for listener in listeners:
         await listener.close()
         assert not listener.open_sockets
-    assert not engine.sessions
+    assert not engine.roster.connections
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 

@@ -233,7 +233,7 @@ async def test_07_check_10_refs_outlive_their_creator(port: int, worker: RawSock
                 "function_id": "engine::channels::create", "data": {}})  # fmt: skip
     refs = (await worker.json())["result"]
     worker.drop()
-    await until(lambda: not engine.sessions)
+    await until(lambda: not engine.roster.connections)
     path = "/ws/channels/{channel_id}?key={access_key}&dir={direction}"
     async with await RawSocket.upgraded(port, path.format(**refs["writer"])) as writer:
         writer.say("hello")

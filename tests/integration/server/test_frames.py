@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from iii.engine.engine import Engine
-from iii.engine.session import Session
+from iii.engine.session.session import Session
 from iii.net import turnstile
 from iii.net.picows_side import read_room
 from iii.net.turnstile import READ_AT_ONCE_BYTES
@@ -62,10 +62,10 @@ async def test_01_check_07_binary_frames(worker: RawSocket) -> None:
 
 
 async def test_01_check_08_messages_of_engines_are_ignored(worker: RawSocket, engine: Engine) -> None:
-    ids = set(engine.sessions)
+    ids = set(engine.roster.connections)
     worker.say({"type": "workerregistered", "worker_id": "x"})
     assert await worker.answers_ping()
-    assert set(engine.sessions) == ids
+    assert set(engine.roster.connections) == ids
 
 
 async def test_01_check_09_fragments_are_one_message(worker: RawSocket) -> None:
@@ -96,7 +96,7 @@ async def test_L5_a_larger_frame_is_refused_by_its_head(worker: RawSocket, engin
     worker.write(bytes((0x81, 0xFF)) + (INBOUND_MESSAGE_BYTES + 1).to_bytes(8, "big"))
     assert (await worker.frame()).close_code == 1009
     assert await worker.ended() == b""
-    assert not engine.sessions
+    assert not engine.roster.connections
 
 
 async def test_L5_fragments_that_become_too_large_are_refused(worker: RawSocket, engine: Engine) -> None:
@@ -108,7 +108,7 @@ async def test_L5_fragments_that_become_too_large_are_refused(worker: RawSocket,
     assert await worker.answers_ping()  # 64 MiB are not too many
     worker.say(b"x", CONTINUATION)
     assert (await worker.frame()).close_code == 1009
-    assert not engine.sessions
+    assert not engine.roster.connections
     worker.say({"type": "ping"})  # too late
     worker.say((1009).to_bytes(2, "big"), CLOSE)
     assert await worker.ended() == b""
@@ -143,7 +143,7 @@ async def test_frames_against_the_rules_end_the_connection(worker: RawSocket, en
     worker.say(REGISTER)
     worker.write(frames + client_frame(b"after that") * 100)
     assert (await worker.frame()).close_code == 1002
-    assert not engine.sessions
+    assert not engine.roster.connections
     worker.say((1002).to_bytes(2, "big"), CLOSE)
     await worker.ended()
 
@@ -168,7 +168,7 @@ async def test_4_2_the_clients_close_is_answered_with_its_code(
     assert await worker.json() == {"type": "pong"}
     assert (await worker.frame()).close_code == answered
     assert await worker.ended() == b""
-    assert not engine.sessions
+    assert not engine.roster.connections
 
 
 @pytest.mark.parametrize("how", ["drop", "end of file", "within a frame"])
@@ -182,7 +182,7 @@ async def test_a_connection_that_just_ends_is_cleaned_up(worker: RawSocket, engi
             worker.write(client_frame("x" * 1000)[:500])
         worker.writer.write_eof()
         assert await worker.ended() == b""
-    await until(lambda: not engine.sessions)
+    await until(lambda: not engine.roster.connections)
 
 
 async def test_three_thousand_messages_in_one_go_are_answered_in_order(worker: RawSocket) -> None:
@@ -227,7 +227,7 @@ async def test_the_read_buffer_of_a_large_message_is_given_back(listener: Listen
         return read_room(connection.transport)
 
     async with await RawSocket.greeted(listener.port) as worker:
-        worker_id = next(iter(engine.sessions))
+        worker_id = next(iter(engine.roster.connections))
         idle = room()
         for opcode in (TEXT, BINARY):
             worker.say(b'{"type":"ping","padding":"' + b"x" * (4 * MIB) + b'"}', opcode)
@@ -250,7 +250,7 @@ async def test_the_read_buffer_of_a_large_message_is_given_back(listener: Listen
         assert (await worker.frame()).close_code == 1002
         worker.say((1002).to_bytes(2, "big"), CLOSE)
         assert await worker.ended() == b""
-        assert worker_id not in engine.sessions
+        assert worker_id not in engine.roster.connections
 
 
 async def test_a_new_read_buffer_breaks_and_ends_like_the_first(listener: Listener, engine: Engine) -> None:
@@ -268,4 +268,4 @@ async def test_a_new_read_buffer_breaks_and_ends_like_the_first(listener: Listen
                 worker.write(last)
                 assert (await worker.frame()).close_code == 1002
             assert await worker.ended() == b""
-            await until(lambda: not engine.sessions)
+            await until(lambda: not engine.roster.connections)

@@ -52,7 +52,7 @@ async def test_the_address_of_a_worker_is_its_ip(open_listener: Open, engine: En
         client.write(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n")
         client.write(b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
         await client.head()
-        assert [session.link.ip_address for session in engine.sessions.values()] == ["::1"]
+        assert [session.link.ip_address for session in engine.roster.connections.values()] == ["::1"]
 
 
 @pytest.mark.parametrize(

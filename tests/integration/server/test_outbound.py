@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from iii.engine.engine import Engine
-from iii.engine.session import Session
+from iii.engine.session.peer import Peer
 from iii.net import keepalive
 from iii.protocol.limits import MIB, SILENCE_S
 from iii.server.listener import Listener
@@ -17,8 +17,8 @@ from tests.integration.server.waiting import Open, until
 LARGE = {"runtime": "python", "version": "0.25.0", "features": ["large-messages.v1"]}
 
 
-def session_of(engine: Engine) -> Session:
-    (session,) = engine.sessions.values()
+def session_of(engine: Engine) -> Peer:
+    (session,) = engine.roster.connections.values()
     return session
 
 
@@ -63,7 +63,7 @@ async def test_what_is_sent_in_one_turn_is_written_at_once_for_all_sockets(liste
 
         flusher._call_soon = counted  # type: ignore[assignment]
         for number in range(100):
-            for session in engine.sessions.values():
+            for session in engine.roster.connections.values():
                 session.link.send(json.dumps({"number": number}).encode())
         for client in (first, second):
             assert [(await client.json())["number"] for _ in range(100)] == list(range(100))
@@ -115,7 +115,7 @@ async def test_L7_silence_of_60_s_ends_a_connection_unless_it_handles_a_call(
             assert len(listener.connections) == 3
             listener.connections.sweep(now + SILENCE_S + 1, ping=False)
             assert not any(await asyncio.gather(idle.ended(), telemetry.ended()))
-            assert list(engine.sessions.values()) == [busy_session]
+            assert list(engine.roster.connections.values()) == [busy_session]
             assert await busy.answers_ping()
             busy_session.handling.clear()
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from iii.engine.engine import Engine
-from iii.engine.session import Session
+from iii.engine.session.session import Session
 from iii.net import outbox
 from iii.protocol.limits import KIB, MIB, OUTBOUND_STALL_S
 from iii.server.listener import Listener
@@ -40,7 +40,7 @@ class Peer:
     def __init__(self, engine: Engine, name: str, client: RawSocket, worker_id: str) -> None:
         self.function_id = f"f::{name}"
         self.client = client
-        self.session = engine.sessions[worker_id]
+        self.session = engine.roster.connections[worker_id]
         for end in (client.writer.transport, self.session.link.connection.transport):  # type: ignore[attr-defined]
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):  # else the system takes megabytes for who does not read
                 end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 32 * KIB)
@@ -238,7 +238,7 @@ async def test_a_pause_loses_nothing_whatever_ends_it(
     for ending in ("resume", "close", "drop", "broken", "reserved bits"):
         heard.clear()
         async with await RawSocket.greeted(listener.port) as client:
-            (session,) = engine.sessions.values()
+            (session,) = engine.roster.connections.values()
             link = session.link
             client.say({"first": 1})
             await until(lambda: heard)
@@ -266,7 +266,7 @@ async def test_a_pause_loses_nothing_whatever_ends_it(
             delivered = 49 if ending == "broken" else 50  # picows drops the frame before a broken one
             await until(lambda: len(heard) == 1 + delivered)  # noqa: B023
             assert [json.loads(message)["id"] for message in heard[1:]] == [f"f::{each}" for each in range(delivered)]
-        await until(lambda: not engine.sessions)
+        await until(lambda: not engine.roster.connections)
 
 
 async def test_a_pause_in_the_middle_of_one_read_keeps_the_rest_of_it(
@@ -283,7 +283,7 @@ async def test_a_pause_in_the_middle_of_one_read_keeps_the_rest_of_it(
 
     monkeypatch.setattr(Session, "receive", receive)
     async with await RawSocket.greeted(listener.port) as client:
-        (session,) = engine.sessions.values()
+        (session,) = engine.roster.connections.values()
         link = session.link
         said = [b"%d" % number for number in range(34)]
         client.write(b"".join(client_frame(message) for message in said))

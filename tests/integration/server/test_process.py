@@ -67,7 +67,7 @@ async def test_L4_ports_close_first_and_connections_end_last(
         steps.append(module.instance)
         with pytest.raises(ConnectionRefusedError):
             await RawSocket.connect(port)
-        assert server.engine.sessions
+        assert server.engine.roster.connections
 
     monkeypatch.setattr(EngineFunctions, "stop", stopped)
     monkeypatch.setattr(Observability, "stop", stopped)

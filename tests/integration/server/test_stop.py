@@ -45,7 +45,7 @@ async def test_01_2_4_the_port_closes_before_connections_end(open_listener: Open
             assert (await client.frame()).close_code == 1012
             with pytest.raises(ConnectionRefusedError):
                 await RawSocket.connect(listener.port)
-        assert not engine.sessions
+        assert not engine.roster.connections
         for client in (worker, otel):
             client.say((1012).to_bytes(2, "big"), CLOSE)
             assert await client.ended() == b""

@@ -10,7 +10,7 @@ from tests.integration.server.raw_socket import BINARY, CONTINUATION, RawSocket
 
 async def test_01_check_02_a_telemetry_socket_is_no_worker(listener: Listener, engine: Engine) -> None:
     arrived: list[tuple[TelemetryKind, bytes]] = []
-    engine.on_telemetry.append(lambda kind, payload: arrived.append((kind, payload)))
+    engine.telemetry.subscribe(lambda kind, payload: arrived.append((kind, payload)))
     async with await RawSocket.upgraded(listener.port, "/otel") as client:
         client.say(b"OTLP{}", BINARY)
         client.say("text has no meaning here")
@@ -23,7 +23,7 @@ async def test_01_check_02_a_telemetry_socket_is_no_worker(listener: Listener, e
             (TelemetryKind.METRICS, b""),
             (TelemetryKind.LOGS, b"{}"),
         ]
-        assert not engine.sessions
+        assert not engine.roster.connections
 
 
 async def test_06_2_3_other_binary_frames_are_dropped_with_a_warning(

@@ -21,8 +21,8 @@ def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
     yield engine
     engine.drop_all_workers()
     core = engine.core
-    assert not core.sessions
-    assert not core.names
+    assert not core.roster.connections
+    assert not core.roster.names
     assert all(function.owner.in_process for function in core.functions)
     assert all(trigger_type.owner.in_process for trigger_type in core.trigger_types)
     assert all(binding.owner is None for binding in (*core.bindings, *core.bindings.parked.values()))

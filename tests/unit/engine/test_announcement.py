@@ -34,9 +34,9 @@ def test_01_check_1_the_greeting_comes_first(engine: MemoryEngine) -> None:
 def test_N1_a_silent_connection_is_no_worker(engine: MemoryEngine) -> None:
     silent = engine.connect(announce=False)
     silent.session.receive_binary(b"OTLP{}")
-    assert engine.core.workers() == []
+    assert engine.core.roster.workers() == []
     silent.session.receive_binary(b'{"type":"ping"}')
-    assert engine.core.workers() == [silent.session]
+    assert engine.core.roster.workers() == [silent.session]
 
 
 def test_01_check_21_functions_land_in_the_announced_namespace(engine: MemoryEngine) -> None:
@@ -156,7 +156,7 @@ def test_N2_a_held_call_waits_for_the_next_connection_that_registers_it(engine: 
 
 
 def test_N2_held_calls_are_bounded(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
-    monkeypatch.setattr("iii.engine.announcement.HELD_CALLS", 2)
+    monkeypatch.setattr("iii.engine.session.buffer.HELD_CALLS", 2)
     engine.connect(announce=False, functions=["svc::f"])
     caller = engine.connect()
     assert [code_of(caller, "svc::f") for _ in range(3)] == [None, None, "function_not_found"]
@@ -166,7 +166,7 @@ def test_N2_held_calls_are_bounded(engine: MemoryEngine, monkeypatch: pytest.Mon
 def test_N2_buffered_registrations_are_bounded(
     engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("iii.engine.announcement.BUFFERED_REGISTRATIONS", 2)
+    monkeypatch.setattr("iii.engine.session.buffer.BUFFERED_REGISTRATIONS", 2)
     worker = engine.connect(functions=["a::f", "b::f", "c::f"])
     caller = engine.connect()
     assert [code_of(caller, f"{name}::f") for name in "abc"] == [None, None, "function_not_found"]
@@ -183,7 +183,7 @@ def test_N3_null_is_not_a_namespace_and_blank_is_refused(engine: MemoryEngine) -
         "message": "namespace is empty: worker 'w' declared \"  \". "
         "Give it a name, or omit the field to register in 'default'.",
     }
-    assert engine.core.names == {}
+    assert engine.core.roster.names == {}
     answer = worker.announce(call=True, name="w", namespace=None)
     assert answer is not None
     assert answer["result"] == {"success": True}
@@ -220,7 +220,7 @@ def test_02_check_25_a_second_announcement_keeps_what_it_does_not_give(engine: M
     info = worker.session.info
     assert (info.runtime, info.version, info.name, info.os, info.pid) == ("unknown", None, "n2", "x", 5)
     assert (info.isolation, info.description, info.features) == ("docker", "d", ["f"])
-    assert ("default", "n1") not in engine.core.names
+    assert ("default", "n1") not in engine.core.roster.names
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_N8_older_clients_may_share_a_name(engine: MemoryEngine, clock: FakeCloc
     assert a.connected
     assert b.connected
     b.drop()
-    assert engine.core.names[("default", "w")] is a.session
+    assert engine.core.roster.names[("default", "w")] is a.session
 
 
 def test_W1_status_of_a_worker(engine: MemoryEngine, clock: FakeClock) -> None:

@@ -91,6 +91,4 @@ def test_what_a_worker_left_is_forgotten(engine: MemoryEngine) -> None:
         worker = engine.connect(name="shop", version="0.23.0", functions=["svc::f"])
         worker.kill() if kill else worker.drop()
         engine.connect(name="next", version="0.23.0", functions=["svc::f"]).unregister("svc::f")
-    departures = engine.core.departures
-    assert not departures._left
-    assert not departures._counts
+    assert not engine.core.roster.departures

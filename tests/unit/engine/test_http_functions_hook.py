@@ -17,7 +17,7 @@ class UrlCaller:
 
     def __init__(self, engine: MemoryEngine) -> None:
         self.taken: list[str] = []
-        engine.core.http_functions = self
+        engine.core.functions.call_urls(self)
 
     def take(self, function: Function) -> None:
         if function.id == "web::bad":

@@ -80,7 +80,7 @@ def test_a_worker_with_many_functions_leaves_and_comes_back_meanwhile(engine: Me
     clock.advance(0)
     assert not second.heard("registrationrejected")
     assert {function.owner for function in engine.core.functions if function.id in set(names)} == {second.session}
-    assert first.session.worker_id not in engine.core.sessions
+    assert first.session.worker_id not in engine.core.roster.connections
 
 
 def test_the_announcement_is_answered_when_all_registrations_apply(engine: MemoryEngine, clock: FakeClock) -> None:
@@ -125,7 +125,7 @@ def test_P10_a_frozen_worker_loses_its_name_to_the_newcomer(engine: MemoryEngine
     assert answer is not None
     assert "error" not in answer
     assert not newcomer.heard("registrationrejected")
-    assert engine.core.names["default", "orders"] is newcomer.session
+    assert engine.core.roster.names["default", "orders"] is newcomer.session
     engine.connect(name="caller").start_call("svc::f")
     assert len(newcomer.invocations()) == 1
 

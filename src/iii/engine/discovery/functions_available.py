@@ -14,7 +14,7 @@ from iii.engine.discovery.shape import Shape, shape_for
 from iii.engine.firing import fire_if
 from iii.engine.frames import invocation_frame
 from iii.engine.invocation import Invocation
-from iii.engine.session import Session
+from iii.engine.session.peer import Peer
 from iii.protocol.limits import FUNCTIONS_LATEST_S, FUNCTIONS_QUIET_S
 from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE
 
@@ -61,8 +61,8 @@ class FunctionsAvailable:
         self._timer: Timer | None = None
         self._firing = False  # in turns
         self._late = False  # another one is due meanwhile
-        engine.functions.on_change.append(self._function_changed)
-        engine.on_worker_event.append(self._worker_event)
+        engine.functions.changes.subscribe(self._function_changed)
+        engine.roster.events.subscribe(self._worker_event)
 
     def subscribed(self) -> None:
         """A binding is about to go live."""
@@ -84,7 +84,7 @@ class FunctionsAvailable:
         assert function is not None
         self._note(function.key, _known(current) if current is not None else None)
 
-    def _worker_event(self, event: str, session: Session) -> None:
+    def _worker_event(self, event: str, session: Peer) -> None:
         if event != "worker_metadata_updated":
             return
         for function in self._engine.functions.active_of(session):  # rows show its name
@@ -167,7 +167,7 @@ class FunctionsAvailable:
         """How the worker that gets the event wants its rows, and how many bytes of payload it takes."""
         default = self._engine.options.discovery_dialect
         target = self._engine.functions.find(binding.function_id, binding.namespace)
-        if target is None or not isinstance(target.owner, Session):
+        if target is None or not isinstance(target.owner, Peer):
             return Shape(legacy=default == "legacy"), None
         dialect = target.owner.dialect
         empty = Invocation(binding.function_id, binding.namespace, b"", metadata=binding.metadata)

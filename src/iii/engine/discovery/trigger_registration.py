@@ -87,7 +87,8 @@ class TriggerRegistration:
     def unregister_trigger(self, request: UnregisterTriggerRequest, invocation: Invocation) -> TriggerRemoval:
         """Remove a trigger that nobody owns, or one of the caller's own."""
         binding = self._engine.bindings.get(request.id)
-        if binding is not None and binding.owner is not None and binding.owner is not invocation.caller:
+        caller_id = invocation.caller.worker_id if invocation.caller is not None else None
+        if binding is not None and binding.owner is not None and binding.owner.worker_id != caller_id:
             raise InvocationForbidden(message=f"Trigger '{request.id}' belongs to another worker.")  # (P19)
         return TriggerRemoval(self._engine.bindings.unregister(request.id))
 

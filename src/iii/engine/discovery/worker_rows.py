@@ -10,8 +10,8 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
-    from iii.engine.module import Module
-    from iii.engine.session import Session
+    from iii.engine.registry import Installed
+    from iii.engine.session.peer import Peer
 
 ENGINE_RUNTIME = "engine"
 CONNECTED = "connected"
@@ -49,7 +49,7 @@ class WorkerRow(Struct, kw_only=True):
     telemetry: dict[str, str | None] | None
 
 
-def session_row(engine: Engine, session: Session, functions: list[str], *, go_caller: bool) -> WorkerRow:
+def session_row(engine: Engine, session: Peer, functions: list[str], *, go_caller: bool) -> WorkerRow:
     """The row of a connection that serves these ids; a Go client sees every worker as `connected` (W1)."""
     info = session.info
     return WorkerRow(
@@ -75,7 +75,7 @@ def session_row(engine: Engine, session: Session, functions: list[str], *, go_ca
     )
 
 
-def module_row(engine: Engine, module: Module, functions: list[str]) -> WorkerRow:
+def module_row(engine: Engine, module: Installed, functions: list[str]) -> WorkerRow:
     """The row of a runtime worker that serves these ids."""
     return WorkerRow(
         id=module.instance,

@@ -24,7 +24,7 @@ from iii.engine.discovery.worker_rows import (
     session_row,
 )
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.session.peer import Peer
 from iii.protocol.errors import DeserializationFailed, ItemNotFound
 from iii.protocol.names import DEFAULT_NAMESPACE, LIST_WORKERS
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from iii.engine.bindings import Binding
     from iii.engine.engine import Engine
     from iii.engine.functions import Function
-    from iii.engine.session import Session
+    from iii.engine.registry import Installed
 
-    Listed: TypeAlias = Session | Module
+    Listed: TypeAlias = Peer | Installed
 
 WORKER_INFO = "engine::workers::info"
 
@@ -165,12 +165,12 @@ class WorkerDiscovery:
         return [function.id for function in (yield from self._served(found))]
 
     def _row(self, found: Listed, ids: list[str], *, go_caller: bool) -> WorkerRow:
-        if isinstance(found, Module):
+        if not isinstance(found, Peer):
             return module_row(self._engine, found, ids)
         return session_row(self._engine, found, ids, go_caller=go_caller)
 
-    def _sessions(self) -> Iterator[Session]:
-        return (session for session in self._engine.workers() if not session.ended)
+    def _sessions(self) -> Iterator[Peer]:
+        return (session for session in self._engine.roster.workers() if not session.ended)
 
     def _everybody(self) -> Iterator[tuple[str, str, str | None, Listed]]:
         """Namespace, id and name of each; modules first, as in `default` their names win."""
@@ -216,7 +216,7 @@ class WorkerDiscovery:
 
 
 def _by_name(found: Listed) -> tuple[str, str]:
-    if isinstance(found, Module):
+    if not isinstance(found, Peer):
         return found.name, found.instance
     return found.info.name or found.worker_id, found.worker_id
 
@@ -224,7 +224,7 @@ def _by_name(found: Listed) -> tuple[str, str]:
 def _fits(found: Listed, request: WorkerListRequest, *, go_caller: bool) -> bool:
     name: str | None
     runtime: str | None
-    if isinstance(found, Module):
+    if not isinstance(found, Peer):
         name, runtime, status, worker_id = found.name, ENGINE_RUNTIME, MODULE_STATUS, found.instance
     else:
         name, runtime, worker_id = found.info.name, found.info.runtime, found.worker_id

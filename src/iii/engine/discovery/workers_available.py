@@ -12,7 +12,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
-    from iii.engine.session import Session
+    from iii.engine.session.peer import Peer
 
 KEY = (DEFAULT_NAMESPACE, WORKERS_AVAILABLE)
 
@@ -29,9 +29,9 @@ class WorkersAvailable:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        engine.on_worker_event.append(self._worker_event)
+        engine.roster.events.subscribe(self._worker_event)
 
-    def _worker_event(self, event: str, session: Session) -> None:
+    def _worker_event(self, event: str, session: Peer) -> None:
         bindings = self._engine.bindings.of(KEY)
         if bindings:
             payload = msgspec.json.encode(WorkerChanged(event, session.worker_id))

@@ -91,7 +91,7 @@ class Handler:
 
     @property
     def reached_no_worker(self) -> bool:
-        return self._call is not None and self._call.executor is None
+        return self._call is not None and self._call.runner is None
 
     @property
     def awaits_client(self) -> bool:

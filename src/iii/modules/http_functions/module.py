@@ -53,7 +53,7 @@ class HttpFunctions(Module):
         self._tasks = TaskSet("Call of an HTTP function failed inside the engine")
         self._under_way: Counter[URL] = Counter()  # calls by origin
         self._received_bytes = 0  # of responses that are not complete yet
-        engine.http_functions = self
+        engine.functions.call_urls(self)
 
     async def start(self) -> None:
         connector = aiohttp.TCPConnector(resolver=self._resolver, use_dns_cache=False, limit=0)
@@ -83,10 +83,8 @@ class HttpFunctions(Module):
             self._tasks.spawn(self._check_name(url.raw_host or "", function))
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
-        if function.run is not None:
-            super().deliver(invocation, function)
-        else:
-            self._tasks.spawn(self._call(invocation, function))
+        """Call the URL of a function."""
+        self._tasks.spawn(self._call(invocation, function))
 
     async def _check_name(self, host: str, function: Function) -> None:
         try:

@@ -85,7 +85,7 @@ class Observability(Module):
         self.config = config or ObservabilityConfig()
         self._bad_frames = LogLimit()
         if self.config.enabled:
-            engine.on_telemetry.append(self._telemetry_arrived)
+            engine.telemetry.subscribe(self._telemetry_arrived)
 
     async def start(self) -> None:
         """Say which configured keys have no effect yet."""
@@ -172,7 +172,7 @@ class Observability(Module):
         now = self.engine.clock.now()
         try:
             for point in read_gauges(payload):
-                session = self.engine.sessions.get(point.worker_id)
+                session = self.engine.roster.connections.get(point.worker_id)
                 if session is not None:
                     session.gauges.record(point.metric, point.value, point.time_ms, now)
         except BadTelemetry as error:

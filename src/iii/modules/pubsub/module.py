@@ -26,7 +26,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
 from iii.storage.adapter import RedisConfig
 
 if TYPE_CHECKING:
-    from iii.engine.session import Session
+    from iii.engine.session.peer import Peer
     from iii.storage.redis_channels import RedisChannels
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class PubSub(Module):
 
             url = adapter.block(RedisConfig).redis_url
             self._channels = RedisChannels(url, self._heard, lambda: None)
-        engine.on_worker_event.append(self._worker_event)
+        engine.roster.events.subscribe(self._worker_event)
 
     async def start(self) -> None:
         """Raises StartFailure."""
@@ -135,7 +135,7 @@ class PubSub(Module):
         for binding in list(self._by_topic.get(topic, {}).values()):
             self._firing.fire(binding, data, trace)
 
-    def _worker_event(self, event: str, session: Session) -> None:
+    def _worker_event(self, event: str, worker: Peer) -> None:
         """Only this engine's: others tell of their own workers (W7)."""
         if WORKERS_AVAILABLE in self._by_topic:
-            self._deliver(WORKERS_AVAILABLE, msgspec.json.encode(WorkerChanged(event, session.worker_id)), NO_TRACE)
+            self._deliver(WORKERS_AVAILABLE, msgspec.json.encode(WorkerChanged(event, worker.worker_id)), NO_TRACE)

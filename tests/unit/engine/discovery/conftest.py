@@ -21,7 +21,7 @@ def engine(clock: FakeClock) -> Iterator[MemoryEngine]:
     engine = MemoryEngine(clock, modules=[EngineFunctions, SampleModule])
     yield engine
     engine.drop_all_workers()
-    assert not engine.core.workers()
+    assert not engine.core.roster.workers()
     if engine.core.channels:
         clock.advance(CHANNEL_TTL_S + 2 * SWEEP_S)
     assert not engine.core.channels

@@ -21,8 +21,10 @@ SECRETS = Secrets(SecurityConfig().env_allowlist)
 
 
 def function(**members: Any) -> Function:
-    owner: Any = object()
-    return Function("default", "external::f", owner, invocation=HttpInvocation("https://example.com", **members))
+    unused: Any = object()
+    return Function(
+        "default", "external::f", unused, unused, invocation=HttpInvocation("https://example.com", **members)
+    )
 
 
 def failure(status: int, content: bytes) -> tuple[str, str]:

@@ -36,15 +36,14 @@ class BuiltinAdapter:
     async def open(self) -> None:
         await self.store.open()
         self.topics.open()
-        self._engine.functions.on_change.append(self._functions_changed)
+        self._engine.functions.changes.subscribe(self._functions_changed)
         self._letters.overview(self.queues.report)
         self._retention.start()
 
     async def quiet(self) -> None:
         self.queues.quiet()
         self.topics.quiet()
-        if self._functions_changed in self._engine.functions.on_change:
-            self._engine.functions.on_change.remove(self._functions_changed)
+        self._engine.functions.changes.unsubscribe(self._functions_changed)
         self._retention.end()
         consumers = (*self.queues.consumers.values(), *self.topics.consumers)
         await asyncio.gather(*(consumer.stop() for consumer in consumers))

@@ -36,13 +36,12 @@ class Runs:
         self._settled = asyncio.Event()
 
     def open(self) -> None:
-        self._engine.functions.on_change.append(self._functions_changed)
+        self._engine.functions.changes.subscribe(self._functions_changed)
 
     async def quiet(self) -> None:
         """Nothing more begins; what runs has 5 s, the rest is delivered again."""
         self.stopping = True
-        if self._functions_changed in self._engine.functions.on_change:  # it was opened
-            self._engine.functions.on_change.remove(self._functions_changed)
+        self._engine.functions.changes.unsubscribe(self._functions_changed)
         self.give_back_held(set(self._held))
         try:
             async with asyncio.timeout(STOP_S):

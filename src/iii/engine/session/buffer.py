@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from iii.protocol.limits import BUFFERED_REGISTRATIONS, HELD_CALLS, IDLE_RELEASE_S
-from iii.protocol.messages import (
-    RegisterFunction,
-    RegisterTrigger,
-    RegisterTriggerType,
-    UnregisterFunction,
-    UnregisterTrigger,
-    UnregisterTriggerType,
-)
+from iii.protocol.messages import RegisterFunction
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
+    from iii.engine.connection_limits import Registration
+    from iii.engine.expectations import Expectations
 
 logger = logging.getLogger(__name__)
-
-Registration: TypeAlias = (
-    RegisterFunction
-    | UnregisterFunction
-    | RegisterTriggerType
-    | UnregisterTriggerType
-    | RegisterTrigger
-    | UnregisterTrigger
-)
 
 
 class Phase(Enum):
@@ -43,13 +29,13 @@ class Phase(Enum):
 class RegistrationBuffer:
     """Holds a connection's registrations until its announcement, 50 silent ms or the grace, whichever comes first.
 
-    `apply(registration)` and `withdrawing()`, one a step, act on the registries for the connection; `released(function_ids)`
-    follows the release. `in_turns` does many steps, and the connection says nothing more meanwhile.
+    `apply(registration)` and `withdrawing()`, one a step, act on the registry for the connection; `in_turns` does many
+    steps, and the connection says nothing more meanwhile. `expected` knows the functions that wait here.
     """
 
     __slots__ = (
-        "_apply", "_clock", "_function_ids", "_grace_s", "_grace_timer", "_idle_timer", "_in_turns", "_last_frame_at",
-        "_registrations", "_released", "_releasing", "_waiting", "_withdrawing", "namespace", "phase",
+        "_apply", "_clock", "_expected", "_grace_s", "_grace_timer", "_idle_timer", "_in_turns", "_last_frame_at",
+        "_registrations", "_releasing", "_waiting", "_withdrawing", "phase",
     )  # fmt: skip
 
     def __init__(
@@ -58,20 +44,18 @@ class RegistrationBuffer:
         grace_s: float,
         apply: Callable[[Registration], None],
         withdrawing: Callable[[], Iterator[None]],
-        released: Callable[[Collection[str]], None],
         in_turns: Callable[[Iterator[None]], None],
+        expected: Expectations,
     ) -> None:
         self._clock = clock
         self._grace_s = grace_s
         self._apply = apply
         self._withdrawing = withdrawing
-        self._released = released
         self._in_turns = in_turns
+        self._expected = expected
         self._releasing = False
         self.phase = Phase.BUFFERING
-        self.namespace = DEFAULT_NAMESPACE
         self._registrations: list[Registration] = []
-        self._function_ids: set[str] = set()  # registered by what waits
         self._waiting: list[Callable[[], None]] = []
         self._last_frame_at = 0.0
         self._idle_timer: Timer | None = None
@@ -87,7 +71,7 @@ class RegistrationBuffer:
         if self._grace_s > 0:
             self._grace_timer = self._clock.call_at(self._clock.now() + self._grace_s, self._grace_ended)
         else:
-            self.settle(DEFAULT_NAMESPACE)
+            self.settle(moves=False)
 
     def frame_arrived(self) -> None:
         """Silence starts anew."""
@@ -106,12 +90,8 @@ class RegistrationBuffer:
                 self._apply(registration)
             else:
                 if isinstance(registration, RegisterFunction):
-                    self._function_ids.add(registration.id)
+                    self._expected.expect(registration.id, self)
                 self._arm_idle_timer()
-
-    def registers(self, function_id: str) -> bool:
-        """Whether a registration of this id is waiting here."""
-        return function_id in self._function_ids
 
     def when_released(self, action: Callable[[], None]) -> bool:
         """Run `action` once the registrations apply, or will never. False: too many wait already."""
@@ -125,18 +105,16 @@ class RegistrationBuffer:
             self._arm_idle_timer()
         return True
 
-    def settle(self, namespace: str) -> str:
-        """The announcement came. Returns the namespace that holds: a fixed one stays (01 §6.1)."""
+    def settle(self, moves: bool) -> None:
+        """The announcement came, and fixed the namespace; `moves`: it is another than `default`."""
         match self.phase:
             case Phase.BUFFERING:
-                self._settle(namespace)
+                self._settle()
                 self._release()
             case Phase.PROVISIONAL:
-                moves = namespace != self.namespace
-                registrations = self._settle(namespace)
+                registrations = self._settle()
                 if moves:
                     self._in_turns(self._moving(self._withdrawing(), registrations))
-        return self.namespace
 
     def end(self) -> None:
         """The connection is gone; what waits here dies with it, calls that wait for it go on."""
@@ -145,12 +123,10 @@ class RegistrationBuffer:
         self.phase = Phase.ENDED
         self._cancel_timers()
         self._registrations.clear()
-        self._in_turns(self._telling_released(self._released))
-        # methods of the session: it is freed without the collector
-        del self._apply, self._withdrawing, self._released, self._in_turns
+        self._in_turns(self._telling_released())
+        del self._apply, self._withdrawing, self._in_turns  # methods of the session: it is freed without the collector
 
-    def _settle(self, namespace: str) -> list[Registration]:
-        self.namespace = namespace
+    def _settle(self) -> list[Registration]:
         self._cancel_timers()
         registrations = self._registrations
         if self.phase is Phase.PROVISIONAL:
@@ -172,16 +148,15 @@ class RegistrationBuffer:
             self._apply(registration)
             yield
         if self.phase is not Phase.ENDED:
-            yield from self._telling_released(self._released)
+            yield from self._telling_released()
 
     def _moving(self, withdrawing: Iterator[None], registrations: list[Registration]) -> Iterator[None]:
         yield from withdrawing
         yield from self._applying(registrations)
 
-    def _telling_released(self, released: Callable[[Collection[str]], None]) -> Iterator[None]:
+    def _telling_released(self) -> Iterator[None]:
         self._releasing = False
-        function_ids, self._function_ids = self._function_ids, set()
-        released(function_ids)
+        self._expected.met(self)
         waiting, self._waiting = self._waiting, []
         for action in waiting:
             action()
@@ -205,9 +180,9 @@ class RegistrationBuffer:
     def _grace_ended(self) -> None:
         self._grace_timer = None
         logger.warning(
-            "A connection did not announce itself within %g s: its namespace is %s", self._grace_s, self.namespace
+            "A connection did not announce itself within %g s: its namespace is %s", self._grace_s, DEFAULT_NAMESPACE
         )
-        self.settle(self.namespace)
+        self.settle(moves=False)
 
     def _cancel_timers(self) -> None:
         for timer in (self._idle_timer, self._grace_timer):

@@ -1,0 +1,59 @@
+"""Everything that owners register: functions, trigger types, bindings; and in which order it goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from iii.engine.bindings import Bindings
+from iii.engine.expectations import Expectations
+from iii.engine.functions import Function, FunctionRegistry
+from iii.engine.owner import Owner
+from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
+
+if TYPE_CHECKING:
+    from iii.engine.turns import Turns
+
+
+class Installed(Owner, Protocol):
+    """An owner inside the engine process, as lists show it."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    mandatory: ClassVar[bool]
+    instance: str
+    connected_at_ms: int
+
+    def functions(self) -> Iterator[Function]:
+        """What it serves."""
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        """What it provides."""
+
+
+class Registry:
+    """Of one engine."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.functions = FunctionRegistry()
+        self.expected = Expectations()
+        self.trigger_types = TriggerTypeRegistry()
+        self.bindings = Bindings(self.trigger_types, turns)
+
+    def install(self, module: Installed) -> None:
+        """Register what a part of the engine serves and provides."""
+        for function in module.functions():
+            self.functions.add_builtin(function)
+        for trigger_type in module.trigger_types():
+            self.trigger_types.register(trigger_type)
+
+    def withdrawing(self, owner: Owner, calls: Iterable[None] = ()) -> Iterator[None]:
+        """Take back everything that an owner registered, one a step (01 §9).
+
+        First its functions, so that no new call reaches it; then `calls`, those it runs; then its triggers, and only
+        then its trigger types, as its own triggers must not be parked for want of them.
+        """
+        yield from self.functions.ownership.releasing(owner)
+        yield from calls
+        yield from self.bindings.dropping_owner(owner)
+        yield from self.trigger_types.ownership.releasing(owner)

@@ -1,0 +1,125 @@
+"""Who is connected, under which names, and who wants to hear of it (01 §6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from iii.engine.departures import Departures, visit_level
+from iii.engine.listeners import Listeners
+from iii.engine.session.peer import Ending, Peer
+from iii.protocol.limits import NAME_CHALLENGE_S
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Clock
+    from iii.engine.functions import FunctionRegistry
+
+logger = logging.getLogger(__name__)
+
+_CHALLENGE_LOOK_S = 0.040  # less than IDLE_RELEASE_S
+
+
+class Roster:
+    """Every connection of an engine.
+
+    Attributes:
+        connections: by worker id, silent ones too.
+        names: by namespace and name, who has it.
+        events: `worker_connected`, `worker_metadata_updated` and `worker_disconnected`, each when the lists show it.
+    """
+
+    def __init__(self, clock: Clock, functions: FunctionRegistry) -> None:
+        self.departures = Departures()
+        self.events: Listeners[[str, Peer]] = Listeners()
+        self._clock = clock
+        self.connections: dict[str, Peer] = {}
+        self.names: dict[tuple[str, str], Peer] = {}
+        self._claimed: dict[Peer, tuple[str, str]] = {}
+        functions.changes.subscribe(self.departures.owner_changed)
+
+    def workers(self) -> list[Peer]:
+        """Connections that said something of the protocol (N1)."""
+        return [peer for peer in self.connections.values() if peer.is_worker]
+
+    # -- their life -----------------------------------------------------------------------------------------------
+
+    def join(self, peer: Peer) -> None:
+        """It connected."""
+        self.connections[peer.worker_id] = peer
+
+    def spoke(self, peer: Peer) -> None:
+        """It said its first word: it is a worker."""
+        peer.is_worker = True
+        self.events("worker_connected", peer)
+
+    def announced(self, peer: Peer) -> None:
+        """It said who it is."""
+        info = peer.info
+        logger.log(
+            visit_level(peer), "Worker %s announced itself", peer.label,
+            extra={
+                "fields": {
+                    "worker_id": peer.worker_id, "runtime": info.runtime, "version": info.version,
+                    "namespace": peer.namespace, "pid": info.pid,
+                }
+            },
+        )  # fmt: skip
+        self.events("worker_metadata_updated", peer)
+
+    def left(self, peer: Peer, ending: Ending, calls: int) -> None:
+        """All that it owned is withdrawn; `calls` it was running have failed."""
+        del self.connections[peer.worker_id]
+        self.departures.ended(peer, ending, calls)
+        if peer.is_worker:
+            self.events("worker_disconnected", peer)
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    def take_name(self, peer: Peer, namespace: str, name: str | None) -> None:
+        """Give it a name instead of the one it had; if another worker has that it gets none."""
+        self.release_name(peer)
+        wanted = (namespace, name or "")
+        if name is not None and wanted not in self.names:
+            self.names[wanted] = peer
+            self._claimed[peer] = wanted
+
+    def release_name(self, peer: Peer) -> None:
+        claimed = self._claimed.pop(peer, None)
+        if claimed is not None:
+            del self.names[claimed]
+
+    def challenge(
+        self, holder: Peer, newcomer: Peer, waits: Callable[[], None], decided: Callable[[bool], None]
+    ) -> None:
+        """Find out whether the holder of a name still lives; the newcomer waits, unheard, for what comes of it (P10).
+
+        Args:
+            waits: called again and again meanwhile: the newcomer is not silent, it is not listened to (N2).
+            decided: True: the name is free now.
+        """
+        clock = self._clock
+        asked_at = holder.link.ping()
+        ends_at = clock.now() + NAME_CHALLENGE_S
+        newcomer.link.pause_reading()
+
+        def look() -> None:
+            if newcomer.ended:
+                return
+            overdue = clock.now() >= ends_at
+            heard = not holder.ended and holder.link.heard_since(asked_at)
+            if not (holder.ended or heard or overdue):
+                waits()
+                clock.call_at(clock.now() + _CHALLENGE_LOOK_S, look)
+                return
+            if not holder.ended and overdue and not holder.handling and not heard:
+                logger.warning(
+                    "Worker %s dropped: it did not answer a ping within %g s, and another worker wants its name",
+                    holder.label, NAME_CHALLENGE_S,
+                )  # fmt: skip
+                holder.link.abort()
+                holder.close()
+            decided(holder.ended)
+            newcomer.link.resume_reading()
+
+        look()

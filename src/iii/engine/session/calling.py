@@ -1,0 +1,133 @@
+"""The calls that a worker makes: handed to the router, and answered to the worker (01 §8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from iii.engine.dialect import Dialect
+from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
+from iii.engine.invocation import Invocation
+from iii.protocol.backlog import Backlog
+from iii.protocol.errors import BlankNamespace, ConnectionClosing, InvalidRequest, InvocationError, PayloadTooLarge
+from iii.protocol.limits import FRAGMENT_BYTES, MIB, OUTBOUND_QUEUE_BYTES
+from iii.protocol.messages import Enqueue, InvokeFunction
+from iii.protocol.names import is_blank
+from iii.protocol.tracecontext import valid_traceparent
+
+if TYPE_CHECKING:
+    from iii.engine.invocation import Caller
+    from iii.engine.link import Link
+    from iii.engine.router import Router
+
+NOT_READING = f"the receiver is not reading fast enough: {OUTBOUND_QUEUE_BYTES // MIB} MiB wait for it"
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
+_BARE_UUID = re.compile(r"[0-9a-fA-F]{32}").fullmatch
+_IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look at: any client takes them
+
+
+class Calling:
+    """Waits for the answers of one worker's calls."""
+
+    __slots__ = ("_calls", "_enqueue", "_invoke", "_limit", "_link", "_send")
+
+    def __init__(self, link: Link, router: Router) -> None:
+        self._link = link
+        self._send = link.send
+        self._invoke = router.invoke
+        self._enqueue = router.enqueue
+        self._limit = Dialect().receive_limit_bytes
+        self._calls: set[Invocation] = set()  # unanswered
+
+    def adapt(self, dialect: Dialect) -> None:
+        """The worker said what client it is."""
+        self._limit = dialect.receive_limit_bytes
+
+    def invoke(self, message: InvokeFunction, caller: Caller) -> None:
+        """It calls somebody."""
+        call_id = message.invocation_id
+        action = message.action
+        if call_id is not None and _UUID(call_id) is None and _BARE_UUID(call_id) is None:
+            self.refuse(call_id, message.function_id, InvalidRequest(f"invocation_id {call_id[:100]!r} is not a UUID"))
+            return
+        if action is not None and type(action) is not Enqueue:
+            call_id = None  # void: no result, even if an id came (01 §8.3)
+        namespace = message.namespace
+        if namespace is not None and is_blank(namespace):
+            if call_id is not None:
+                self.refuse(call_id, message.function_id, BlankNamespace.of_field("namespace"))
+            else:
+                caller.complain(f"call of {message.function_id} dropped: its namespace is blank")
+            return
+        invocation = Invocation(
+            message.function_id,
+            namespace,
+            message.data,
+            self if call_id is not None else None,
+            caller,
+            call_id,
+            message.metadata,
+            valid_traceparent(message.traceparent) if message.traceparent else None,
+            message.baggage or None,
+        )
+        if call_id is not None:
+            self._calls.add(invocation)
+        if type(action) is Enqueue:
+            self._enqueue(invocation, action)
+        else:
+            invoke = self._invoke
+            invoke(invocation)
+
+    def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
+        self._calls.discard(invocation)
+        call_id = invocation.call_id
+        assert call_id is not None  # only calls with an id wait
+        if result is not None and len(result) > _IN_PARTS_BYTES:
+            self._answered_large(invocation, call_id, result)
+            return
+        frame = result_frame(invocation, call_id, result)
+        send = self._send
+        backlog = send(frame)
+        if backlog is not None:
+            self._reads_too_slowly(invocation, backlog, len(frame))
+
+    def failed(self, invocation: Invocation, error: bytes) -> None:
+        self._calls.discard(invocation)
+        assert invocation.call_id is not None
+        trace = trace_members(invocation.traceparent, invocation.baggage)
+        frame = error_frame(invocation.call_id, invocation.function_id, error, trace)
+        if len(frame) > self._limit:
+            self.refuse(invocation.call_id, invocation.function_id, PayloadTooLarge(len(frame), self._limit))
+            return
+        self._send(frame, True)
+
+    def refuse(self, call_id: str, function_id: str, error: InvocationError) -> None:
+        """Fail a call that never became one."""
+        self._send(error_frame(call_id, function_id, error.encode()), True)
+
+    def withdrawing(self) -> Iterator[None]:
+        """The worker left: nobody waits for its calls any more. One a step."""
+        while self._calls:
+            self._calls.pop().withdraw()
+            yield
+
+    def _answered_large(self, invocation: Invocation, call_id: str, result: bytes | memoryview) -> None:
+        parts = result_parts(invocation, call_id, result)
+        size, limit = sum(map(len, parts)), self._limit
+        if size > limit:
+            self.refuse(call_id, invocation.function_id, PayloadTooLarge(size, limit))
+            return
+        backlog = self._link.send_parts(parts)
+        if backlog is not None:
+            self._reads_too_slowly(invocation, backlog, size)
+
+    def _reads_too_slowly(self, invocation: Invocation, backlog: Backlog, size: int) -> None:
+        """It asks for more results than it reads: it and whoever sends the results are read at a trickle (P5)."""
+        if backlog is Backlog.FULL:
+            assert invocation.call_id is not None
+            self.refuse(invocation.call_id, invocation.function_id, ConnectionClosing(NOT_READING))
+        pause_s = self._link.pace(size)
+        self._link.slow_down(pause_s)
+        if invocation.runner is not None:
+            invocation.runner.slow_down(pause_s)

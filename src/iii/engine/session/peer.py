@@ -1,0 +1,184 @@
+"""The worker at the other end of a connection: what is known of it, and how to tell it something."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from iii.engine.dialect import Dialect
+from iii.engine.gauges import Gauges
+from iii.engine.worker_info import WorkerInfo
+from iii.protocol.caller_id import caller_member
+from iii.protocol.codec import encode_message
+from iii.protocol.errors import ConnectionClosing
+from iii.protocol.ids import new_id
+from iii.protocol.log_limit import LogLimit
+from iii.protocol.messages import (
+    NULL,
+    Message,
+    RegisterTrigger,
+    RegistrationRejected,
+    TriggerRegistrationResult,
+    UnregisterTrigger,
+    WorkerRegistered,
+)
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
+    from iii.engine.functions import Deliver
+    from iii.engine.invocation import Invocation
+    from iii.engine.link import Link
+
+logger = logging.getLogger(__name__)
+
+
+class Ending(Enum):
+    """How a connection ended."""
+
+    LEFT = "left"  # it said so, or was told to go
+    LOST = "lost"  # without a Close frame: killed, crashed, cut off
+    REFUSED = "refused"  # it never was a worker; the refusal has a line of its own
+
+
+class Peer(ABC):
+    """An owner at the other end of a link.
+
+    Attributes:
+        deliver: sends it a call.
+        handling: calls that it runs, by the id that it knows; `busy` means not empty (W2).
+        is_worker: from its first protocol message on (N1).
+    """
+
+    __slots__ = (
+        "__weakref__", "_complaints", "announced", "caller_member", "connected_at_ms", "deliver", "dialect", "ended", "gauges",
+        "handling", "info", "is_worker", "link", "namespace", "reattach_token", "worker_id",
+    )  # fmt: skip
+
+    in_process = False
+
+    def __init__(self, link: Link, connected_at_ms: int, deliver: Deliver, handling: dict[str, Invocation]) -> None:
+        self.worker_id = new_id()
+        self.reattach_token = new_id()
+        self.caller_member = caller_member(self.worker_id)
+        self.link = link
+        self.connected_at_ms = connected_at_ms
+        self.deliver = deliver
+        self.handling = handling
+        self.info = WorkerInfo()
+        self.dialect = Dialect()
+        self.gauges = Gauges()
+        self.namespace = DEFAULT_NAMESPACE
+        self.is_worker = False
+        self.announced = False
+        self.ended = False
+        self._complaints = LogLimit()
+
+    @property
+    def display_name(self) -> str | None:
+        return self.info.name
+
+    @property
+    def label(self) -> str:
+        """For log lines."""
+        return self.info.name or self.worker_id
+
+    @property
+    def status(self) -> str:
+        """`connected` until the first announcement, then `busy` or `available` (W1)."""
+        if not self.announced:
+            return "connected"
+        return "busy" if self.handling else "available"
+
+    @abstractmethod
+    def close(self, ending: Ending = Ending.LEFT) -> None:
+        """The connection is gone, for whatever reason: clean up, once."""
+
+    def complain(self, text: str, level: int = logging.WARNING) -> None:
+        """Log that this worker did something wrong; only some of many."""
+        if self._complaints.passes():
+            logger.log(level, "Worker %s: %s", self.label, text)
+
+    def slow_down(self, seconds: float) -> None:
+        """It calls somebody who reads too slowly (P5)."""
+        self.link.slow_down(seconds)
+
+    # -- what it is told ------------------------------------------------------------------------------------------
+
+    def greet(self) -> None:
+        """Always the first message on the socket (01 §3.1)."""
+        self.say(WorkerRegistered(worker_id=self.worker_id, reattach_token=self.reattach_token))
+
+    def say(self, message: Message) -> None:
+        """Send a message, unless it is larger than this client survives (L13)."""
+        if self.ended:
+            return
+        frame = encode_message(message)
+        limit = self.dialect.receive_limit_bytes
+        if len(frame) > limit:
+            kind = type(message).__name__
+            logger.warning("%s of %s bytes not sent to worker %s: it takes %s", kind, len(frame), self.label, limit)
+            return
+        self.link.send(frame, True)
+
+    def bind(self, binding: Binding) -> None:
+        """As a provider (01 §5.5)."""
+        if self.ended:
+            raise ConnectionClosing
+        metadata = binding.metadata
+        if self.dialect.object_trigger_metadata_only and metadata[:1] != b"{":
+            metadata = b"null"
+        provider = binding.provider
+        self.say(
+            RegisterTrigger(
+                id=binding.id,
+                trigger_type=binding.trigger_type,
+                function_id=binding.function_id,
+                config=msgspec.Raw(binding.config),
+                metadata=NULL if metadata == b"null" else msgspec.Raw(metadata),
+                namespace=_unless_default(binding.namespace),
+                trigger_namespace=_unless_default(provider.namespace) if provider is not None else None,
+            )
+        )
+
+    def unbind(self, binding: Binding) -> None:
+        """As a provider."""
+        self.say(UnregisterTrigger(id=binding.id, trigger_type=binding.trigger_type))
+
+    def binding_refused(self, binding: Binding, error: bytes) -> None:
+        """As an owner of triggers."""
+        self.refuse_trigger(binding, error)
+
+    def refuse_trigger(self, trigger: RegisterTrigger | Binding, error: bytes) -> None:
+        """Its trigger is not bound (T1)."""
+        self.say(
+            TriggerRegistrationResult(
+                id=trigger.id,
+                trigger_type=trigger.trigger_type,
+                function_id=trigger.function_id,
+                error=msgspec.Raw(error),
+            )
+        )
+
+    def refuse_name(self, namespace: str, info: WorkerInfo, holder: Peer) -> None:
+        """The name that it wants is another worker's (N8)."""
+        logger.warning(
+            "Worker %s refused in namespace %s: connection %s (pid %s) has the name, connection %s (pid %s) wants it",
+            info.name, namespace, holder.worker_id, holder.info.pid, self.worker_id, info.pid,
+        )  # fmt: skip
+        self.say(
+            RegistrationRejected(
+                code="WORKER_NAMESPACE_CONFLICT",
+                namespace=namespace,
+                worker_name=info.name,
+                owner_worker_id=holder.worker_id,
+            )
+        )
+
+
+def _unless_default(namespace: str) -> str | None:
+    return None if namespace == DEFAULT_NAMESPACE else namespace

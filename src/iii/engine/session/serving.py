@@ -1,0 +1,137 @@
+"""The calls that a worker runs: sent to it, and completed by what it answers (01 §8)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from iii.engine.dialect import Dialect
+from iii.engine.frames import invocation_frame, invocation_parts
+from iii.engine.session.calling import NOT_READING
+from iii.protocol.backlog import Backlog
+from iii.protocol.errors import (
+    ConnectionClosing,
+    InvocationStopped,
+    PayloadTooLarge,
+    SerializationFailed,
+    encode_error,
+)
+from iii.protocol.ids import new_id
+from iii.protocol.messages import NULL, InvocationResult
+
+if TYPE_CHECKING:
+    from iii.engine.frames import Parts
+    from iii.engine.functions import Function
+    from iii.engine.invocation import Invocation
+    from iii.engine.link import Link
+    from iii.protocol.codec import Undecodable
+
+logger = logging.getLogger(__name__)
+
+
+class Serving:
+    """Runs calls on one worker."""
+
+    __slots__ = ("_ended", "_limit", "_link", "_send", "handling")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._send = link.send
+        self._limit = Dialect().receive_limit_bytes
+        self._ended = False
+        self.handling: dict[str, Invocation] = {}  # by the id that the worker knows
+
+    def adapt(self, dialect: Dialect) -> None:
+        """The worker said what client it is."""
+        self._limit = dialect.receive_limit_bytes
+
+    def deliver(self, invocation: Invocation, function: Function) -> None:
+        """Send it a call."""
+        if self._ended:
+            invocation.refuse(ConnectionClosing())
+            return
+        handling = self.handling
+        invocation_id = invocation.call_id
+        if invocation_id is None or invocation_id in handling:  # N9
+            invocation_id = new_id()
+        caller = invocation.caller
+        signature = None if caller is None else caller.caller_member
+        frame: bytes | Parts
+        if type(invocation.data) is memoryview:
+            frame = invocation_parts(invocation, invocation_id, function, signature)
+            size = sum(map(len, frame))
+        else:
+            frame = invocation_frame(invocation, invocation_id, function, signature)
+            size = len(frame)
+        limit = self._limit
+        if size > limit:
+            if invocation.waiter is None:
+                label = function.owner.display_name or function.owner.worker_id
+                logger.warning("Call of %s not sent to %s: %s bytes, it takes %s", function.id, label, size, limit)
+            invocation.refuse(PayloadTooLarge(size, limit))
+            return
+        invocation.id = invocation_id
+        invocation.runner = self
+        invocation.data = invocation.metadata = NULL  # they would stay as long as the call runs (P6)
+        handling[invocation_id] = invocation  # before sending: the answer must find it
+        send = self._send
+        backlog = send(frame) if isinstance(frame, bytes) else self._link.send_parts(frame)
+        if backlog is not None:
+            self._gets_too_much(invocation, backlog, size)
+
+    def result(self, message: InvocationResult) -> None:
+        """It answered one."""
+        invocation = self.handling.pop(message.invocation_id, None)
+        if invocation is None:  # normal after its caller left, or after a reconnect (01 §8.5)
+            return
+        if message.error is not NULL:
+            error = bytes(message.error)
+            if error != b"null":
+                invocation.fail(encode_error(error))
+                return
+        result: Any = message.result
+        if type(result) is memoryview:  # it came in a large message
+            invocation.complete(result)
+        else:
+            invocation.complete(None if result is NULL or result == NULL else bytes(result))
+
+    def fail_undecodable(self, error: Undecodable) -> bool:
+        """It is done, whatever it said: the caller need not wait (as L13 has it for results too large). False: of no call."""
+        invocation = self.handling.pop(error.invocation_id or "", None)
+        if invocation is None:
+            return False
+        invocation.refuse(SerializationFailed(invocation.function_id, f"its result cannot be read: {error}"))
+        return True
+
+    def let_go(self, invocation_id: str) -> None:
+        """Nobody waits for the result any more: a late one is dropped."""
+        self.handling.pop(invocation_id, None)
+
+    def slow_down(self, seconds: float) -> None:
+        """Its results are not read fast enough (P5)."""
+        self._link.slow_down(seconds)
+
+    def end(self) -> None:
+        """The worker left: nothing more is sent to it."""
+        self._ended = True
+
+    def stopping(self) -> Iterator[None]:
+        """Fail what it was running when it left, one a step."""
+        running = list(self.handling.values())
+        self.handling.clear()
+        error = InvocationStopped().encode()
+        for invocation in running:
+            invocation.runner = None
+            invocation.fail(error)
+            yield
+
+    def _gets_too_much(self, invocation: Invocation, backlog: Backlog, size: int) -> None:
+        """More calls wait for it than it reads: its callers are read at a trickle, then refused (P5)."""
+        caller = invocation.caller
+        if backlog is Backlog.FULL:
+            del self.handling[invocation.id]  # type: ignore[arg-type]  # `deliver` gave it one
+            invocation.runner = None
+            invocation.refuse(ConnectionClosing(NOT_READING))
+        if caller is not None:
+            caller.slow_down(self._link.pace(size))

@@ -1,0 +1,313 @@
+"""One worker connection as a state machine: what its worker says, and what that sets going (01 §3, §8, §9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from iii.engine.connection_limits import ConnectionLimits, RegisteredBytes, Registration, WaitingBytes
+from iii.engine.dialect import choose_dialect
+from iii.engine.session.buffer import Phase, RegistrationBuffer
+from iii.engine.session.calling import Calling
+from iii.engine.session.peer import Ending, Peer
+from iii.engine.session.providing import apply_registration, refuse_registration
+from iii.engine.session.serving import Serving
+from iii.engine.session.undecodable import answer_undecodable
+from iii.engine.worker_info import Announcement, WorkerInfo, merge
+from iii.protocol.close_codes import CloseCode
+from iii.protocol.codec import PLAIN_BYTES, Undecodable, worker_message_decoder
+from iii.protocol.limits import LARGE_MESSAGE_BYTES
+from iii.protocol.messages import (
+    InvocationResult,
+    InvokeFunction,
+    Message,
+    Ping,
+    Pong,
+    Reattach,
+    RegisterService,
+    TriggerRegistrationResult,
+    WorkerMessage,
+)
+from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.telemetry import TelemetryKind, telemetry_kind
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Clock
+    from iii.engine.link import Link
+    from iii.engine.registry import Registry
+    from iii.engine.roster import Roster
+    from iii.engine.router import Router
+    from iii.engine.turns import Turns
+
+logger = logging.getLogger(__name__)
+
+_REGISTRATIONS_AT_ONCE = 250  # in one turn: each may be told to all modules, and takes up to 30 us
+
+
+class Session(Peer):
+    """Nothing that a worker sends raises out of here.
+
+    Attributes:
+        waiting: counts its calls that wait for somebody's registrations (P6).
+    """
+
+    __slots__ = (
+        "_buffer", "_calling", "_clock", "_decode", "_decode_plain", "_invoke", "_registered", "_registrations",
+        "_registry", "_result", "_roster", "_serving", "_telemetry", "_turns", "_undecided", "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        link: Link,
+        clock: Clock,
+        turns: Turns,
+        router: Router,
+        registry: Registry,
+        roster: Roster,
+        telemetry: Callable[[TelemetryKind, bytes], None],
+        grace_s: float,
+        limits: ConnectionLimits,
+    ) -> None:
+        self._serving = Serving(link)
+        self._calling = Calling(link, router)
+        super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling)
+        self._invoke = self._calling.invoke  # bound once: nearly all traffic
+        self._result = self._serving.result
+        self._clock = clock
+        self._turns = turns
+        self._registry = registry
+        self._roster = roster
+        self._telemetry = telemetry
+        self.waiting = WaitingBytes(limits.waiting_bytes)
+        self._registered = RegisteredBytes(limits)
+        self._registrations = 0
+        decoder = worker_message_decoder()
+        self._decode = decoder.decode
+        self._decode_plain = decoder.decode_plain
+        self._buffer = RegistrationBuffer(
+            clock, grace_s, self._apply, self._withdrawing, self._in_turns, registry.expected
+        )
+        self._undecided: RegistrationBuffer | None = self._buffer  # None once the namespace is fixed
+
+    @property
+    def phase(self) -> Phase:
+        """Of its registrations."""
+        return self._buffer.phase
+
+    # -- what the worker says -------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """One complete message. Whatever it is, it is acted on, answered or logged."""
+        if self.ended:
+            return
+        message: WorkerMessage | None
+        try:
+            if len(data) <= PLAIN_BYTES and data.isascii():
+                decode = self._decode_plain  # CPython reads slots of bound methods much faster than it calls them
+                message = decode(data)
+            elif len(data) > LARGE_MESSAGE_BYTES:
+                self.link.read_elsewhere(data, self._read)
+                return
+            else:
+                message = self._decode(data)
+        except Undecodable as error:
+            self._undecodable(data, error)
+            return
+        except (msgspec.MsgspecError, RecursionError):
+            message = self._decode_again(data)
+            if message is None:
+                return
+        if self._undecided is not None:
+            self._heard(self._undecided)
+        if type(message) is InvokeFunction:  # first: nearly all traffic
+            invoke = self._invoke
+            invoke(message, self)
+        elif type(message) is InvocationResult:
+            result = self._result
+            result(message)
+        else:
+            self._control(message)
+
+    def _read(self, result: object) -> None:
+        """A large message has been decoded elsewhere; as `receive` goes on."""
+        if self.ended:
+            return
+        if isinstance(result, Undecodable):
+            self._refuse(result)
+            return
+        if self._undecided is not None:
+            self._heard(self._undecided)
+        if isinstance(result, InvokeFunction):
+            self._invoke(result, self)
+        elif isinstance(result, InvocationResult):
+            self._result(result)
+        elif isinstance(result, Message):
+            self._control(result)
+
+    def receive_binary(self, data: bytes) -> None:
+        """A telemetry frame, or a protocol message that came as binary (01 §2)."""
+        kind = telemetry_kind(data)
+        if kind is None:
+            self.receive(data)
+        elif not self.ended:
+            self._telemetry(kind, data[4:])
+
+    def _heard(self, buffer: RegistrationBuffer) -> None:
+        if not self.is_worker:
+            buffer.started()
+            self._roster.spoke(self)
+        if buffer.fixed:  # the grace is over
+            self._undecided = None
+        else:
+            buffer.frame_arrived()
+
+    def _decode_again(self, data: bytes) -> WorkerMessage | None:
+        """A short message that is not plainly right: perhaps it can be mended."""
+        try:
+            return self._decode(data)
+        except Undecodable as error:
+            self._undecodable(data, error)
+            return None
+
+    def _undecodable(self, data: bytes, error: Undecodable) -> None:
+        if data and not data.isspace():
+            self._refuse(error)
+
+    def _refuse(self, error: Undecodable) -> None:
+        if not answer_undecodable(self, self._calling, self._serving, self._registry.bindings, error):
+            self.complain(f"message dropped: {error}")
+
+    def _control(self, message: Message) -> None:
+        match message:
+            case Ping():
+                self.say(Pong())
+            case Pong() | RegisterService():
+                pass  # services are bookkeeping that nothing reads (02 §7.5)
+            case TriggerRegistrationResult():
+                self._registry.bindings.acknowledge(self, message)
+            case Reattach():
+                self._reattach(message)
+            case _:
+                self._register(message)  # type: ignore[arg-type]  # what is left of WorkerMessage
+
+    def _reattach(self, message: Reattach) -> None:
+        previous = self._roster.connections.get(message.previous_worker_id)
+        if previous is None or previous is self:
+            return
+        if message.reattach_token != previous.reattach_token:
+            self.complain(f"reattach to {message.previous_worker_id} ignored: wrong token")
+            return
+        previous.link.abort()
+        previous.close()
+
+    # -- registrations --------------------------------------------------------------------------------------------
+
+    def _register(self, message: Registration) -> None:
+        self._registrations += 1
+        if not self._registrations % _REGISTRATIONS_AT_ONCE:
+            self.link.let_others_in()
+        excess = self._registered.excess(message)
+        if excess is not None:
+            refuse_registration(self, message, excess)
+        elif self._undecided is None:
+            self._apply(message)
+        else:
+            self._undecided.add(message)
+
+    def _apply(self, message: Registration) -> None:
+        apply_registration(self._registry, self, message)
+
+    def _withdrawing(self) -> Iterator[None]:
+        return self._registry.withdrawing(self)
+
+    def _in_turns(self, work: Iterator[None]) -> None:
+        """Do many steps; what this connection says meanwhile waits for the last one."""
+        paused = False
+
+        def done() -> None:
+            if paused:
+                self.link.resume_reading()
+
+        if not self._turns.go(work, done):
+            paused = True
+            self.link.pause_reading()
+
+    @property
+    def expects_announcement(self) -> bool:
+        """Registrations, and with them lists made for this connection, still wait (N2)."""
+        return self._undecided is not None and self._undecided.phase is Phase.BUFFERING
+
+    def when_registrations_applied(self, action: Callable[[], None]) -> bool:
+        """Run `action` when nothing of this connection waits any more; False: too many actions wait already."""
+        return self._buffer.when_released(action)
+
+    # -- announcement ---------------------------------------------------------------------------------------------
+
+    def announce(self, announcement: Announcement, done: Callable[[bool], None]) -> None:
+        """Take metadata, name and namespace.
+
+        `done` is told when all registrations so far are applied, or False: the name is another worker's, and this
+        connection ends (N8). That takes up to 2 s if the other one does not answer a ping (P10).
+        """
+        info = merge(self.info, announcement.info)
+        dialect = choose_dialect(info.runtime, info.version, info.name, info.features)
+        declared = announcement.namespace
+        namespace = self.namespace if self._buffer.fixed else declared or DEFAULT_NAMESPACE
+
+        def decided(accepted: bool) -> None:
+            if not accepted:
+                self._reject_name(namespace, info)
+                done(False)
+                return
+            if declared is not None and declared != namespace:
+                logger.warning(
+                    "Worker %s declared namespace %s too late: its namespace is still %s",
+                    self.label, declared, namespace,
+                )  # fmt: skip
+            self._roster.take_name(self, namespace, info.name)
+            self.info, self.dialect, self.announced = info, dialect, True
+            self._calling.adapt(dialect)
+            self._serving.adapt(dialect)
+            moves, self.namespace = namespace != self.namespace, namespace
+            self._buffer.settle(moves)
+            self._undecided = None
+            self._roster.announced(self)
+            if not self.when_registrations_applied(lambda: done(True)):
+                done(True)
+
+        holder = self._roster.names.get((namespace, info.name or ""))
+        if holder is None or holder is self or not dialect.understands_rejection:
+            decided(True)
+        else:
+            self._roster.challenge(holder, self, self._buffer.frame_arrived, decided)
+
+    def _reject_name(self, namespace: str, info: WorkerInfo) -> None:
+        self.refuse_name(namespace, info, self._roster.names[namespace, info.name or ""])
+        self._buffer.end()
+        self._clock.call_at(self._clock.now(), self._leave_rejected)  # after the announcement has been answered
+
+    def _leave_rejected(self) -> None:
+        self.link.close(CloseCode.WORKER_NAMESPACE_CONFLICT, "WORKER_NAMESPACE_CONFLICT")
+        self.close(Ending.REFUSED)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def close(self, ending: Ending = Ending.LEFT) -> None:
+        """The connection is gone, for whatever reason: clean up, once, in the order of 01 §9."""
+        if self.ended:
+            return
+        self.ended = True
+        self._serving.end()
+        self._buffer.end()
+        self._undecided = None
+        self._roster.release_name(self)
+        calls = len(self.handling)
+        leaving = self._registry.withdrawing(self, self._stopping_calls())
+        self._turns.go(leaving, lambda: self._roster.left(self, ending, calls))
+
+    def _stopping_calls(self) -> Iterator[None]:
+        yield from self._calling.withdrawing()
+        yield from self._serving.stopping()
