@@ -183,8 +183,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.calls.clear()
         self.running.clear()
         self.started.clear()
-        self.clock.timers.clear()
-        self.clock._queue.clear()
+        for timer in list(self.clock.timers):
+            timer.cancel()
         self._open()
 
     @rule()

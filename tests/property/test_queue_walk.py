@@ -160,8 +160,8 @@ class Walk:
             self.jobs[number].state = "waiting"
         self.running.clear()
         self.present.clear()
-        self.house.clock.timers.clear()
-        self.house.clock._queue.clear()
+        for timer in list(self.house.clock.timers):
+            timer.cancel()
         database, self.database = self.database, LateDatabase(late=False)
         database.closed = True
         self.house.open()

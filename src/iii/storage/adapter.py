@@ -69,8 +69,8 @@ class Adapters(NamedTuple):
     default: str = "kv"
 
 
-class KvConfig(Struct, frozen=True, kw_only=True):
-    """The block of the adapter `kv`."""
+class StoreConfig(Struct, frozen=True, kw_only=True):
+    """Of adapters with a store of their own."""
 
     store_method: Annotated[
         StoreMethod, Meta(description="`in_memory`, gone with the process, or `file_based`, an embedded store.")
@@ -83,6 +83,11 @@ class KvConfig(Struct, frozen=True, kw_only=True):
     save_interval_ms: Annotated[int, Meta(description="Longest time until `relaxed` writes are on disk.")] = (
         SAVE_INTERVAL_MS
     )
+
+
+class KvConfig(StoreConfig, frozen=True, kw_only=True):
+    """The block of the adapter `kv`."""
+
     channel_size: Annotated[int, Meta(ge=1, description="Messages that may wait for one socket (streams only).")] = 256
 
 

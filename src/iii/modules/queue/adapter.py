@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.requests import DestinationRow
+from iii.modules.queue.requests import DestinationRow, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -22,28 +22,6 @@ class Source(NamedTuple):
 
     queue: NamedQueue | None
     topic: str | None
-
-
-class Stats(NamedTuple):
-    """Numbers of a source.
-
-    Attributes:
-        depth: jobs that are not done: those that wait, run, are delayed or lack their function.
-        in_flight: those of them that run.
-        delayed: those of them that wait for their time.
-        delivered, failed: attempts since the engine started.
-        waiting_for: functions that no worker serves, though jobs wait for them.
-        unreadable: jobs that are passed over since the store is damaged where they are.
-    """
-
-    depth: int = 0
-    dead: int = 0
-    in_flight: int = 0
-    delayed: int = 0
-    delivered: int = 0
-    failed: int = 0
-    waiting_for: tuple[str, ...] = ()
-    unreadable: int = 0
 
 
 class Queues(Protocol):

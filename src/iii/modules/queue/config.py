@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from iii.modules.queue.options import NamedQueueConfig, Positive, QueueOptions
-from iii.storage.adapter import SAVE_INTERVAL_MS, AdapterConfig, Adapters, RedisConfig, StoreMethod
+from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
 
 Delivery: TypeAlias = Literal["fan_out", "compete"]
 
@@ -21,20 +21,9 @@ class TopicConfig(Struct, frozen=True, kw_only=True):
     ] = None
 
 
-class BuiltinConfig(Struct, frozen=True, kw_only=True):
+class BuiltinConfig(StoreConfig, frozen=True, kw_only=True):
     """The block of the adapter `builtin`."""
 
-    store_method: Annotated[
-        StoreMethod, Meta(description="`in_memory`, gone with the process, or `file_based`, an embedded store.")
-    ] = "in_memory"
-    file_path: Annotated[str, Meta(description="Folder of the store; made if it is missing.")] = "kv_store_data.db"
-    durability: Annotated[
-        Literal["full", "relaxed"],
-        Meta(description="`full`: what is accepted is on disk; `relaxed`: within `save_interval_ms`."),
-    ] = "full"
-    save_interval_ms: Annotated[int, Meta(description="Longest time until `relaxed` writes are on disk.")] = (
-        SAVE_INTERVAL_MS
-    )
     max_attempts: Annotated[int, Meta(ge=1, description="Attempts of a topic's message.")] = 3
     backoff_ms: Annotated[int, Meta(ge=0, description="Before the first retry of a topic's message.")] = 1000
     concurrency: Annotated[int, Meta(ge=0, description="Messages of a topic that run at a time, per trigger.")] = 10

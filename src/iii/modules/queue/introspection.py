@@ -116,17 +116,10 @@ class Introspection:
         triggers = self._adapter.topics.triggers().get(source.topic or "", 0)
         served = None if source.queue is None else self._queues.get(source.queue.name)
         return TopicStats(
-            depth=stats.depth,
+            **msgspec.structs.asdict(stats),
             consumer_count=triggers + (0 if served is None else served.config.concurrency),
-            dlq_depth=stats.dead,
             config=None if served is None else msgspec.to_builtins(served.config),
-            in_flight=stats.in_flight,
-            delayed=stats.delayed,
-            waiting_for=list(stats.waiting_for),
             destinations=[] if source.topic is None else self._adapter.topics.destinations(source.topic),
-            delivered=stats.delivered,
-            failed=stats.failed,
-            unreadable=stats.unreadable,
         )
 
     @builtin("engine::queue::dlq_topics", spec="04 §9.1", request=AnyInput)
@@ -137,7 +130,7 @@ class Introspection:
         left_over = adapter.queues.left_over()
         for name in sorted({*adapter.topics.triggers(), *queues, *left_over}):
             try:
-                count = (await adapter.stats(self._source(name))).dead
+                count = (await adapter.stats(self._source(name))).dlq_depth
             except StoreError:
                 count = 0
             kind = _NAMED if name in queues or name in left_over else adapter.broker_type

@@ -9,12 +9,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Source, Stats, UnsupportedSettings
+from iii.modules.queue.adapter import Source, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.requests import DestinationRow
+from iii.modules.queue.requests import DestinationRow, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.reply import Reply
@@ -83,7 +83,7 @@ class RedisAdapter:
         await self.topics.channels.close()
 
     async def stats(self, source: Source) -> Stats:
-        return Stats()
+        return Stats(depth=0, dlq_depth=0)
 
     async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
         raise StoreError(_NO_DEAD_LETTERS)

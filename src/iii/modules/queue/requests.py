@@ -102,22 +102,27 @@ class UnsubscribeResult(Struct, kw_only=True):
     unsubscribed: Annotated[bool, Meta(description="False: there is no such subscription.")]
 
 
-class TopicStats(Struct, kw_only=True):
+class Stats(Struct, kw_only=True):
+    """Numbers that an adapter knows of a queue, a topic, or both under one name."""
+
     depth: Annotated[int, Meta(description="Jobs that are not done.")]
-    consumer_count: int
     dlq_depth: int
-    config: Any = None
     in_flight: Annotated[int, Meta(description="Of `depth`: those that run.")] = 0
     delayed: Annotated[int, Meta(description="Of `depth`: those that wait for their time.")] = 0
     waiting_for: Annotated[
         list[str], Meta(description="Functions that jobs wait for, since no worker serves them.")
     ] = []
-    destinations: Annotated[list[DestinationRow], Meta(description="Of a topic: who gets its messages.")] = []
     delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
     failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
     unreadable: Annotated[
         int, Meta(description="Jobs that are passed over since the store is damaged where they are.")
     ] = 0
+
+
+class TopicStats(Stats, kw_only=True):
+    consumer_count: int
+    config: Any = None
+    destinations: Annotated[list[DestinationRow], Meta(description="Of a topic: who gets its messages.")] = []
 
 
 class DeadLetterTopicRow(Struct, kw_only=True):

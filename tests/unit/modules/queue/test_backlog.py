@@ -32,7 +32,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     monkeypatch.setattr("iii.modules.queue.consume.head._WINDOW", PAGE)
     monkeypatch.setattr("iii.modules.queue.consume.head._PAGE", PAGE)
     monkeypatch.setattr("iii.modules.queue.jobs.waiting._SKIPPED_AT_ONCE", SKIP)
-    reads, page, skip = Reads(), Waiting.page, Waiting._skip
+    reads, page = Reads(), Waiting.page
 
     def counted_page(waiting: Waiting, *values: Any) -> Any:
         found = page(waiting, *values)
@@ -40,12 +40,16 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
         reads.rows += len(found)
         return found
 
-    def counted_skip(waiting: Waiting, *values: Any) -> Any:
-        reads.skips += 1
-        return skip(waiting, *values)
+    def counted(skip: Any) -> Any:
+        def counted_skip(waiting: Waiting, *values: Any) -> Any:
+            reads.skips += 1
+            return skip(waiting, *values)
+
+        return counted_skip
 
     monkeypatch.setattr(Waiting, "page", counted_page)
-    monkeypatch.setattr(Waiting, "_skip", counted_skip)
+    for name in ("skip_groups", "skip_targets"):
+        monkeypatch.setattr(Waiting, name, counted(getattr(Waiting, name)))
     return reads
 
 
@@ -102,14 +106,14 @@ async def test_durable_c2_what_is_read_in_one_turn_has_a_bound(reads: Reads, mon
         for number in range(200):
             house.enqueue(f"absent{number % 50}", number, name)
         house.enqueue("here", name, name)
-    most, next_turn = [0], PageTurns._next
+    most, next_turn = [0], PageTurns.turn
 
     def turn(turns: PageTurns) -> None:
         most.append(reads.pages + reads.skips)
         reads.forget()
         next_turn(turns)
 
-    monkeypatch.setattr(PageTurns, "_next", turn)
+    monkeypatch.setattr(PageTurns, "turn", turn)
     await house.crash()
     reads.forget()
     log = Log(house, "here")

@@ -47,7 +47,7 @@ async def test_what_leaves_the_window_does_not_hide_what_is_to_be_read_again() -
     head.target_found(("default", "missing"))
     for _ in range(3):  # more than the window takes, all of them behind the first
         head.offer(insert("there", 8))
-        head._add(accepted[-1])
+        head.add(accepted[-1])
     assert head.take(lambda job: Verdict.RUN) is not None
     seen = {taken.seq}
     while (job := head.take(lambda job: Verdict.RUN)) is not None:

@@ -123,7 +123,7 @@ class Head:
             self._cursor = self._farthest = job.key
             if not self._fifo and job.target in self._missing:
                 return False  # passed over like those before it, until its function comes
-        self._add(job)
+        self.add(job)
         return True
 
     def settled(self, job: Job, again: bool) -> None:
@@ -154,7 +154,8 @@ class Head:
         self.caught_up = False
         self._rewind(first)
 
-    def _add(self, job: Job) -> None:
+    def add(self, job: Job) -> None:
+        """It waits in memory from now on, unless its group is busy."""
         if job.seq in self._unreadable:
             return
         if self._fifo:
@@ -236,7 +237,7 @@ class Head:
         for job in page:
             self._cursor = job.key
             if job.seq not in self._out:
-                self._add(job)
+                self.add(job)
         self.caught_up = len(page) < _PAGE
 
     def _walk_on(self, begin: int) -> None:
@@ -244,7 +245,7 @@ class Head:
         self._unreadable.update(walked.unreadable[: max(_UNREADABLE - len(self._unreadable), 0)])
         for job in walked.jobs:
             if job.seq not in self._out:
-                self._add(job)
+                self.add(job)
         self._walked = walked.following
         if walked.following is None:
             self._cursor = END
@@ -277,7 +278,7 @@ class Head:
                 if following.seq in self._unreadable:  # it could not be removed: the next is behind it
                     self._rewind(following.key if self._walked is None else START)
                 elif following.seq not in self._out:
-                    self._add(following)
+                    self.add(following)
                 self._behind.add(group)  # perhaps: more of it may lie before the cursor
 
     def _rewind(self, key: Key) -> None:

@@ -40,9 +40,10 @@ class PageTurns:
     def _order(self) -> None:
         if not self._ordered:
             self._ordered = True
-            self._clock.call_at(self._clock.now(), self._next)
+            self._clock.call_at(self._clock.now(), self.turn)
 
-    def _next(self) -> None:
+    def turn(self) -> None:
+        """The next turn of the loop has come."""
         self._ordered = False
         self._left = _PAGES
         for pump in list(self._refused):

@@ -6,7 +6,7 @@ import asyncio
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
-from iii.modules.queue.adapter import Source, Stats
+from iii.modules.queue.adapter import Source
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
@@ -17,6 +17,7 @@ from iii.modules.queue.jobs.letters import Letters, OnFilled, Page
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Key
+from iii.modules.queue.requests import Stats
 
 
 class BuiltinAdapter:
@@ -65,12 +66,12 @@ class BuiltinAdapter:
         consumers = [consumer for place in places if (consumer := self._consumer_of(place)) is not None]
         return Stats(
             depth=counts.waiting + counts.delayed,
-            dead=counts.dead,
+            dlq_depth=counts.dead,
             in_flight=sum(len(consumer.running.jobs) for consumer in consumers),
             delayed=counts.delayed,
             delivered=sum(consumer.running.begun for consumer in consumers),
             failed=sum(consumer.failed for consumer in consumers),
-            waiting_for=tuple(name for consumer in consumers for name in consumer.missing.names),
+            waiting_for=[name for consumer in consumers for name in consumer.missing.names],
             unreadable=sum(len(consumer.unreadable.rows) for consumer in consumers),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Source, Stats
+from iii.modules.queue.adapter import Source
 from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.rabbitmq.broker import Broker
@@ -15,6 +15,7 @@ from iii.modules.queue.rabbitmq.queues import NamedQueues
 from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.rabbitmq.topics import Topics
+from iii.modules.queue.requests import Stats
 
 
 class RabbitmqAdapter:
@@ -64,7 +65,7 @@ class RabbitmqAdapter:
         dead = await self._dead.count(self._sources(source))
         return Stats(
             depth=waiting + delayed + here,
-            dead=dead,
+            dlq_depth=dead,
             in_flight=sum(self._runs.in_flight(name) for name in names if name is not None),
             delayed=delayed,
             delivered=sum(self._runs.delivered[name] for name in names if name is not None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -93,15 +94,7 @@ class NamedQueues:
         priority = None if queue.config.max_priority is None else job.priority
         message = Message(job.data, headers, job.id, priority)
 
-        async def publish() -> None:
-            try:
-                await self._broker.publish(names.main, names.key, message)
-            except BrokerError as error:
-                done(None, error)
-            else:
-                done(job.id, None)
-
-        self._runs.start(publish())
+        self._runs.start(replied(self._broker.publish(names.main, names.key, message), job.id, done))
 
     def left_over(self) -> list[str]:
         return []  # the broker does not tell
@@ -210,6 +203,15 @@ class NamedQueues:
             self._runs.later(delivery, config.backoff_ms / 1000, lambda: self._arrived(name, delivery))
         else:
             await move(self._broker, delivery, QueueNames(name).retry, name, again)
+
+
+async def replied(work: Coroutine[Any, Any, None], receipt: str, done: Reply[str, StoreError]) -> None:
+    try:
+        await work
+    except BrokerError as error:
+        done(None, error)
+    else:
+        done(receipt, None)
 
 
 async def move(broker: Broker, delivery: Delivery, exchange: str, routing_key: str, message: Message) -> None:

@@ -15,7 +15,7 @@ from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.jobs.job import NewJob, member
 from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Unroutable
 from iii.modules.queue.rabbitmq.messages import TopicJob, TopicNames, message_of
-from iii.modules.queue.rabbitmq.queues import move
+from iii.modules.queue.rabbitmq.queues import move, replied
 from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.subscriber import Subscriber
 from iii.modules.queue.rabbitmq.tap import Tap
@@ -95,18 +95,11 @@ class Topics:
             priority=priority,
         )
 
-        async def publish() -> None:
-            try:
-                await self._publish(topic, made)
-            except BrokerError as error:
-                done(None, error)
-            else:
-                done(job.id, None)
-
+        work = replied(self._publish(topic, made), job.id, done)
         if TopicNames(topic).exchange in self._exchanges and topic not in self._changes and not self._untried(topic):
-            self._runs.start(publish())  # many at once; the broker gets them in the order in which they begin
+            self._runs.start(work)  # many at once; the broker gets them in the order in which they begin
         else:
-            self._in_order(topic, publish())
+            self._in_order(topic, work)
 
     def _in_order(self, topic: str, work: Coroutine[Any, Any, None]) -> None:
         """Behind what is under way for this topic."""
