@@ -59,8 +59,9 @@ async def answered(clients: list[RawSocket]) -> None:
 
 async def seen(site: Site, expected: int, condition: Callable[[Connection], bool]) -> None:
     """Wait until the system tells it of so many connections."""
+    now_open = OpenConnections(("127.0.0.1", site.http.port), site.http.application.clients)
     async with asyncio.timeout(DEADLINE_S):
-        while sum(map(condition, await site.http._servers[0]._open.look())) != expected:  # noqa: ASYNC110  # the system has no event
+        while sum(map(condition, await now_open.look())) != expected:  # noqa: ASYNC110  # the system has no event
             await asyncio.sleep(0.02)
 
 

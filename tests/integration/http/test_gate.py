@@ -189,31 +189,38 @@ async def test_03_check_49_a_listed_origin(open_site: Open) -> None:
 async def test_03_check_51_requests_wait_for_their_turn(open_site: Open) -> None:
     site = await open_site(concurrency_request_limit=2)
     at_work = most = 0
+    going_on = asyncio.Semaphore(0)
 
     async def handler(request: Any) -> Any:
         nonlocal at_work, most
         at_work += 1
         most = max(most, at_work)
-        await asyncio.sleep(0.02)
+        await going_on.acquire()
         at_work -= 1
         return {"body": 1}
 
     await site.route("GET /a", handler)
-    begin = time.monotonic()
-    assert await asyncio.gather(*(site.get("/a") for _ in range(6))) == [(200, 1)] * 6
+    asking = asyncio.gather(*(site.get("/a") for _ in range(6)))
+    for done in range(6):
+        await until(lambda: site.http.application.open_requests == 6 - done and at_work == min(2, 6 - done))  # noqa: B023
+        going_on.release()
+    assert await asking == [(200, 1)] * 6
     assert most == 2
-    assert time.monotonic() - begin >= 0.06
 
 
 async def test_03_A11_waiting_for_a_turn_does_not_count_towards_the_timeout(open_site: Open) -> None:
     site = await open_site(concurrency_request_limit=1, default_timeout=200)
 
-    async def handler(request: Any) -> Any:
-        await asyncio.sleep(0.08)
-        return {"body": 1}
+    async def never(request: Any) -> Any:
+        await asyncio.Event().wait()
 
-    await site.route("GET /a", handler)
-    assert await asyncio.gather(*(site.get("/a") for _ in range(5))) == [(200, 1)] * 5
+    await site.route("GET /never", never)
+    await site.route("GET /a", noting([], "a", {"body": 1}))
+    late = asyncio.ensure_future(site.get("/never"))
+    await until(lambda: site.http.application.open_requests)
+    waited = await asyncio.gather(*(site.get("/a") for _ in range(4)))  # for the whole time that the first one had
+    assert waited == [(200, 1)] * 4
+    assert (await late)[0] == 504
 
 
 async def test_03_check_50_no_turns_at_all_are_one(open_site: Open) -> None:

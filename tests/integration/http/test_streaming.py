@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 import iii
+from iii.engine.channels import PROMISED_READ_AHEAD_BYTES
 from tests.integration.http.conftest import DEADLINE_S, Open, Site
 from tests.integration.server.raw_socket import BINARY, CLOSE, RawSocket
 from tests.integration.server.waiting import until
@@ -31,6 +32,10 @@ async def stream(site: Site, ref: Any, *said: str | bytes) -> None:
             writer.say(each, BINARY if isinstance(each, bytes) else 1)
         writer.say(CLOSED_1000, CLOSE)
         assert (await writer.frame()).opcode == CLOSE
+
+
+async def never(request: Any) -> None:
+    await asyncio.Event().wait()
 
 
 async def test_03_check_33_a_file(site: Site) -> None:
@@ -154,11 +159,12 @@ async def test_03_check_40_a_stream_may_last_longer_than_the_timeout(open_site: 
     async def handler(request: Any) -> None:
         async with await site.channel(request["response"]) as writer:
             writer.say(b"begin", BINARY)
-            await asyncio.sleep(0.15)
+            assert (await site.get("/never"))[0] == 504  # begun later, and over
             writer.say(b" end", BINARY)
             writer.say(CLOSED_1000, CLOSE)
             await writer.frame()
 
+    await site.route("GET /never", never)
     await site.route("GET /a", handler)
     assert await site.get("/a") == (200, "begin end")
 
@@ -255,15 +261,17 @@ async def test_an_upload_that_breaks_off_never_looks_complete(site: Site) -> Non
 
 async def test_a_slow_client_holds_the_stream_back(site: Site) -> None:
     """What a client does not read waits at its handler, not in the engine."""
-    written = 0
+    written = most_waiting = 0
+    channels = site.engine.channels
 
     async def handler(request: Any) -> None:
-        nonlocal written
+        nonlocal written, most_waiting
         async with await site.channel(request["response"]) as writer:
             for _ in range(2000):
                 writer.say(bytes(65_536), BINARY)
                 await writer.writer.drain()
                 written += 65_536
+                most_waiting = max(most_waiting, channels.waiting_bytes)
             writer.say(CLOSED_1000, CLOSE)
             await writer.frame(30)
 
@@ -272,10 +280,7 @@ async def test_a_slow_client_holds_the_stream_back(site: Site) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # fixed: else the system's takes megabytes
         client.connect(("127.0.0.1", site.http.port))
         client.sendall(b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        before = -1
-        while not written or written != before:  # until nothing moves any more
-            before = written
-            await asyncio.sleep(0.1)
+        await until(lambda: channels.waiting_bytes >= PROMISED_READ_AHEAD_BYTES)  # nothing moves any more
         assert written < 80 * 2**20  # what the kernel buffers on the way included
         client.setblocking(False)
         size, loop = 0, asyncio.get_running_loop()
@@ -283,6 +288,7 @@ async def test_a_slow_client_holds_the_stream_back(site: Site) -> None:
             while received := await loop.sock_recv(client, 2**20):
                 size += len(received)
         assert size > 2000 * 65_536
+        assert most_waiting < 8 * PROMISED_READ_AHEAD_BYTES
 
 
 async def test_head_of_a_streamed_route_has_no_body(site: Site) -> None:
@@ -363,11 +369,11 @@ async def test_http_S2_a_started_response_is_on_its_way_before_its_first_bytes(o
         await may_go_on.wait()
         await response.send_event("late")
 
-    await site.settled()
+    await site.route("GET /never", never)
     client = await site.raw(b"GET /events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     async with client:
         assert (await client.head()).startswith("HTTP/1.1 201")
-        await asyncio.sleep(0.5)  # longer than `default_timeout`: there is no event for what must not happen
+        assert (await site.get("/never"))[0] == 504  # begun later, and over
         may_go_on.set()
         assert b"data: late" in await client.ended()
 

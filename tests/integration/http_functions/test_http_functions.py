@@ -18,6 +18,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.http_functions.auth import signature
 from iii.modules.http_functions.config import HttpFunctionsConfig, SecurityConfig
 from iii.modules.http_functions.module import KEPT_CONNECTIONS, HttpFunctions
+from iii.modules.http_functions.url_rules import UrlRules
 from iii.protocol.start_failure import StartFailure
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
@@ -354,10 +355,10 @@ async def test_T9_whatever_the_check_raises_is_a_refusal(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken(text: str) -> Any:
+    def broken(rules: UrlRules, text: str) -> Any:
         raise RuntimeError(text)
 
-    monkeypatch.setattr(house.module._rules, "check", broken)
+    monkeypatch.setattr(UrlRules, "check", broken)
     register(worker, "f", endpoint.url())
     assert (await error_of(worker, "f"))[0] == "function_not_found"
     assert "function f not registered: the engine failed to check it (RuntimeError)" in caplog.text
@@ -406,7 +407,7 @@ async def test_responses_are_bounded_together(
     slow_id = "0b0f9c1e-1111-4111-8111-222222222222"
     worker.say({"type": "invokefunction", "invocation_id": slow_id, "function_id": "slow", "data": {}})
     await half_sent.wait()
-    await until(lambda: house.module._received_bytes)
+    await until(lambda: house.module.received_bytes)
     code, text = await error_of(worker, "large")
     assert (code, "at once" in text) == ("http_response_failed", True)
     going_on.set()
@@ -414,7 +415,7 @@ async def test_responses_are_bounded_together(
         pass
     assert message["result"] == ["x" * 600]
     assert (await call(worker, "large"))["result"] == ["x" * 600]
-    assert house.module._received_bytes == 0
+    assert house.module.received_bytes == 0
 
 
 async def test_03_check_64_it_goes_with_its_worker(house: House, endpoint: Endpoint) -> None:

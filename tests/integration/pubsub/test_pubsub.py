@@ -89,7 +89,7 @@ async def open_square() -> AsyncIterator[Open]:
     for square in squares:
         await square.worker.shutdown_async()
         await square.listener.close()
-        assert not square.pubsub._by_topic
+        assert not square.pubsub.subscribers
         await square.pubsub.stop()
 
 

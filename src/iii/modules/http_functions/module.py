@@ -52,7 +52,7 @@ class HttpFunctions(Module):
         self._session: aiohttp.ClientSession | None = None
         self._tasks = TaskSet("Call of an HTTP function failed inside the engine")
         self._under_way: Counter[URL] = Counter()  # calls by origin
-        self._received_bytes = 0  # of responses that are not complete yet
+        self.received_bytes = 0  # of responses that are not complete yet
         engine.functions.call_urls(self)
 
     async def start(self) -> None:
@@ -146,14 +146,14 @@ class HttpFunctions(Module):
         try:
             async for chunk in response.content.iter_any():
                 content += chunk
-                self._received_bytes += len(chunk)
+                self.received_bytes += len(chunk)
                 if len(content) > RESPONSE_BYTES:
                     raise InvocationError("http_response_failed", f"the response is over {RESPONSE_BYTES // MIB} MiB")
-                if self._received_bytes > ALL_RESPONSES_BYTES:
+                if self.received_bytes > ALL_RESPONSES_BYTES:
                     raise InvocationError("http_response_failed", "too many large responses at once; call again later")
             return bytes(content)
         finally:
-            self._received_bytes -= len(content)
+            self.received_bytes -= len(content)
 
 
 _NO_TIMEOUT = aiohttp.ClientTimeout()  # ours is around the whole exchange

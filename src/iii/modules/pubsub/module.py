@@ -56,7 +56,7 @@ class PubSub(Module):
         super().__init__(engine, instance)
         adapter = (config or PubSubConfig()).adapter
         self._firing = OrderedFiring(engine.router, engine.clock)
-        self._by_topic: dict[str, dict[str, Binding]] = {}
+        self.subscribers: dict[str, dict[str, Binding]] = {}  # by topic and id
         self._topics: dict[str, str] = {}  # by binding
         self._channels: RedisChannels | None = None
         if adapter.kind(PubSubConfig.adapters) == "redis":
@@ -107,19 +107,19 @@ class PubSub(Module):
         if not topic:
             raise TriggerRegistrationFailed("topic is required for subscribe triggers")
         self.unbind(binding)
-        if self._channels is not None and topic not in self._by_topic:
+        if self._channels is not None and topic not in self.subscribers:
             self._channels.subscribe(topic)
-        self._by_topic.setdefault(topic, {})[binding.id] = binding
+        self.subscribers.setdefault(topic, {})[binding.id] = binding
         self._topics[binding.id] = topic
 
     def unbind(self, binding: Binding) -> None:
         topic = self._topics.pop(binding.id, None)
         if topic is None:
             return
-        subscribers = self._by_topic[topic]
+        subscribers = self.subscribers[topic]
         self._firing.forget(subscribers.pop(binding.id))
         if not subscribers:
-            del self._by_topic[topic]
+            del self.subscribers[topic]
             if self._channels is not None:
                 self._channels.unsubscribe(topic)
 
@@ -132,10 +132,10 @@ class PubSub(Module):
         self._deliver(topic, data, NO_TRACE)
 
     def _deliver(self, topic: str, data: bytes, trace: Trace) -> None:
-        for binding in list(self._by_topic.get(topic, {}).values()):
+        for binding in list(self.subscribers.get(topic, {}).values()):
             self._firing.fire(binding, data, trace)
 
     def _worker_event(self, event: str, worker: Peer) -> None:
         """Only this engine's: others tell of their own workers (W7)."""
-        if WORKERS_AVAILABLE in self._by_topic:
+        if WORKERS_AVAILABLE in self.subscribers:
             self._deliver(WORKERS_AVAILABLE, msgspec.json.encode(WorkerChanged(event, worker.worker_id)), NO_TRACE)
