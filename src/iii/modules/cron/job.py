@@ -59,7 +59,7 @@ class Job:
         self._locks = locks
         named = "\n".join((binding.namespace, binding.function_id, config.expression, config.timezone))
         self._schedule = hashlib.sha256(named.encode()).hexdigest()
-        self._scheduled_ms = 0  # of the next tick, or of the one that runs
+        self.next_ms = 0  # Unix time of the next tick, or of the one that runs
         self._timer: Timer | None = None
         self._limit: Timer | None = None
         self._decision: Decision | None = None
@@ -89,32 +89,27 @@ class Job:
         if self._locked:
             self._locks.release(self.binding.id)
 
-    @property
-    def next_ms(self) -> int:
-        """When the next tick is due, Unix milliseconds."""
-        return self._scheduled_ms
-
     def _next(self, after_ms: int) -> None:
-        found = self._expression.after(datetime.fromtimestamp(max(after_ms, self._scheduled_ms) / 1000, UTC))
+        found = self._expression.after(datetime.fromtimestamp(max(after_ms, self.next_ms) / 1000, UTC))
         if found is None:
             logger.warning("Cron job %s (%s) never fires again", self.binding.id, self._config.expression)
             return
-        self._scheduled_ms = round(found.timestamp() * 1000)
+        self.next_ms = round(found.timestamp() * 1000)
         self._wait()
 
     def _wait(self) -> None:
         clock = self._engine.clock
         self._seen = (clock.now(), clock.time_ms())
-        left_s = (self._scheduled_ms - clock.time_ms()) / 1000
+        left_s = (self.next_ms - clock.time_ms()) / 1000
         self._timer = clock.call_at(clock.now() + min(max(left_s, 0.0), LOOK_AGAIN_S), self._woken)
 
     def _woken(self) -> None:
         now_ms = self._engine.clock.time_ms()
-        if now_ms < self._scheduled_ms:
+        if now_ms < self.next_ms:
             self._look_at_clock(now_ms)
             self._wait()
-        elif now_ms - self._scheduled_ms > MISSED_MS:
-            logger.warning("Cron job %s missed its tick of %s", self.binding.id, rfc3339(self._scheduled_ms, False))
+        elif now_ms - self.next_ms > MISSED_MS:
+            logger.warning("Cron job %s missed its tick of %s", self.binding.id, rfc3339(self.next_ms, False))
             self._next(now_ms)
         else:
             self._locks.acquire(self._tick(), self._decided)
@@ -132,10 +127,10 @@ class Job:
         )
         found = self._expression.after(datetime.fromtimestamp(now_ms / 1000, UTC))
         if found is not None:
-            self._scheduled_ms = round(found.timestamp() * 1000)
+            self.next_ms = round(found.timestamp() * 1000)
 
     def _tick(self) -> Tick:
-        scheduled_ms = self._scheduled_ms
+        scheduled_ms = self.next_ms
         following = self._expression.after(datetime.fromtimestamp(scheduled_ms / 1000, UTC))
         next_ms = scheduled_ms if following is None else round(following.timestamp() * 1000)
         return Tick(self.binding.id, self._schedule, scheduled_ms, next_ms)
@@ -153,7 +148,7 @@ class Job:
         event = CronEvent(
             trigger="cron",
             job_id=self.binding.id,
-            scheduled_time=rfc3339(self._scheduled_ms, False),
+            scheduled_time=rfc3339(self.next_ms, False),
             actual_time=rfc3339(self._engine.clock.time_ms(), True),
         )
         payload = msgspec.json.encode(event)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.modules.http.request import Request
     from iii.modules.http.settings import Settings
-    from iii.modules.http.slots import Slots
     from iii.modules.http.trigger_config import Endpoint
     from iii.net.elsewhere import Elsewhere
 
@@ -82,7 +81,7 @@ class Exchange:
             handler = self._call_handler()
             in_time = await self._until(handler, handler.has_outcome)  # what comes first decides (03 §A6.2)
             if in_time and handler.returned_nothing:
-                await self._until(handler, handler.has_response, self._loop.time() + NULL_GRACE_S)
+                await self._until(handler, lambda: handler.response is not None, self._loop.time() + NULL_GRACE_S)
                 if handler.response is None:
                     return Answer(200, [JSON_TYPE], b"{}")
                 in_time = await self._until(handler, handler.streams)
@@ -129,7 +128,21 @@ class Exchange:
     async def _turn(self) -> None:
         """Wait for a slot, no longer than the client does where that can be seen. Raises ClientGone."""
         slots = self._settings.slots
-        await (slots.wait() if self._content is None else _turn_or_gone(slots, self._client))
+        if self._content is None:
+            await slots.wait()
+            return
+        turn, left = asyncio.ensure_future(slots.wait()), asyncio.ensure_future(self._client.left())
+        try:
+            await asyncio.wait((turn, left), return_when=asyncio.FIRST_COMPLETED)
+            if left.done():
+                raise ClientGone
+        except (ClientGone, asyncio.CancelledError):
+            if turn.done():
+                slots.give_back()
+            raise
+        finally:
+            turn.cancel()
+            left.cancel()
 
     def _give_back_slot(self) -> None:
         """Others may begin: the response has begun, or the function waits for what the client is still to send."""
@@ -219,19 +232,3 @@ class Exchange:
         name = self._settings.request_id_header
         request_id = None if name is None else self._request.headers.get(name)
         return Failures(self._settings.expose_errors, request_id, self._endpoint.owner)
-
-
-async def _turn_or_gone(slots: Slots, client: Client) -> None:
-    """Wait for a slot, but no longer than the client does. Raises ClientGone."""
-    turn, left = asyncio.ensure_future(slots.wait()), asyncio.ensure_future(client.left())
-    try:
-        await asyncio.wait((turn, left), return_when=asyncio.FIRST_COMPLETED)
-        if left.done():
-            raise ClientGone
-    except (ClientGone, asyncio.CancelledError):
-        if turn.done():
-            slots.give_back()
-        raise
-    finally:
-        turn.cancel()
-        left.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from iii.modules.http.client import DRAIN_S, ClientGone
@@ -78,9 +79,6 @@ class Handler:
     def has_outcome(self) -> bool:
         return self.done or (self.response is not None and self.response.is_committed())
 
-    def has_response(self) -> bool:
-        return self.response is not None
-
     def streams(self) -> bool:
         """The head of a streamed response is final."""
         return self.response is not None and self.response.is_committed()
@@ -100,7 +98,7 @@ class Handler:
 
     def raise_if_client_left(self) -> None:
         """Raises ClientGone."""
-        if self._left or (self.body is not None and self.body.gone):
+        if self._left:
             raise ClientGone
 
     def change(self, until: float = math.inf) -> Awaitable[None]:
@@ -126,7 +124,7 @@ class Handler:
         self.body.discard()
         try:
             async with asyncio.timeout(DRAIN_S):
-                while not self.body.over:
+                while not (self.body.at_end or self._left):
                     await self._wakeup.wait()
         except TimeoutError:
             pass
@@ -147,7 +145,7 @@ class Handler:
         if self._content is not None:
             self.body.put_whole(self._content)
         else:
-            self._task = self._loop.create_task(self.body.carry())
+            self._task = self._loop.create_task(self._watch(self.body))
 
     def _response_opened(self, channel: Channel) -> None:
         self.response = ResponseStream(channel, self._wakeup.wake)
@@ -169,7 +167,11 @@ class Handler:
         self.done = True
         self._wakeup.wake()
 
-    async def _watch(self) -> None:
-        await self._client.left()
+    async def _watch(self, body: RequestBody | None = None) -> None:
+        """Carry the body if it is not here yet, then notice when the client leaves."""
+        with suppress(ClientGone):
+            if body is not None:
+                await body.carry()
+            await self._client.left()
         self._left = True
         self._wakeup.wake()

@@ -27,11 +27,10 @@ class RequestBody:
         awaits_client: it is the client that does not send on, not the function that does not read.
         at_end: all of it was read.
         too_large: it is over the limit; the rest is dropped.
-        gone: the client left.
     """
 
     __slots__ = (
-        "_channel", "_client", "_discards", "_loop", "_told", "_wakeup", "at_end", "awaits_client", "gone", "moved_at", "too_large",
+        "_channel", "_client", "_discards", "_loop", "_told", "_wakeup", "at_end", "awaits_client", "moved_at", "too_large",
     )  # fmt: skip
 
     def __init__(
@@ -46,14 +45,8 @@ class RequestBody:
         self.moved_at = -math.inf
         self.at_end = False
         self.awaits_client = False
-        self.gone = False
         self.too_large = False
         channel.claim_writer(self)
-
-    @property
-    def over(self) -> bool:
-        """Nothing more of it will come."""
-        return self.at_end or self.gone
 
     def put_whole(self, content: bytes) -> None:
         """A body that was read already, none included; the end follows it."""
@@ -68,7 +61,7 @@ class RequestBody:
         self._wakeup.wake()
 
     async def carry(self) -> None:
-        """Read the body as fast as the channel's reader takes it, then watch the client."""
+        """Read the body as fast as the channel's reader takes it. Raises ClientGone."""
         try:
             while (chunk := await self._next()) is not None:
                 if self._discards:
@@ -87,14 +80,12 @@ class RequestBody:
             self._told()
         except ClientGone:
             self._channel.finish(aborted=True)
-            self._left()
+            raise
         else:
             self._channel.finish()
             self.at_end = True
             self.moved_at = self._loop.time()
             self._told()
-            await self._client.left()
-            self._left()
 
     async def _next(self) -> bytes | None:
         """Raises ClientGone, BodyTooLarge."""
@@ -103,10 +94,6 @@ class RequestBody:
             return await self._client.read()
         finally:
             self.awaits_client = False
-
-    def _left(self) -> None:
-        self.gone = True
-        self._told()
 
     # -- as the writer of the channel -----------------------------------------------------------------------------
 
