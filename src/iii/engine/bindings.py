@@ -337,7 +337,7 @@ def _tell_unbind(provider: Owner, binding: Binding) -> None:
         logger.warning("Provider of trigger %s did not let go: %s", binding.id, error)
 
 
-@lru_cache(1024)
+@lru_cache(1024)  # names of modules, as a remedy: the core does nothing else with them
 def _hint(unknown: str) -> str:
     module = TRIGGER_TYPE_MODULES.get(unknown)
     if module is not None:

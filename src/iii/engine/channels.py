@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Meta, Struct
@@ -81,11 +81,16 @@ class Reader(Protocol):
 
 
 class Channel:
-    """One FIFO. Either end may do its part before the other one comes; callbacks may call back."""
+    """One FIFO. Either end may do its part before the other one comes; callbacks may call back.
+
+    Attributes:
+        items: what waits to be read.
+        writer, reader: the ends that are at work.
+    """
 
     __slots__ = (
-        "_bytes", "_capacity", "_channels", "_idle", "_items", "_left", "_read_ahead_bytes", "_reader", "_waits", "_writer",
-        "aborted", "created_at", "finished", "id", "keys", "reader_claimed", "writer_claimed",
+        "_bytes", "_capacity", "_channels", "_idle", "_left", "_read_ahead_bytes", "_waits", "aborted", "created_at",
+        "finished", "id", "items", "keys", "reader", "reader_claimed", "writer", "writer_claimed",
     )  # fmt: skip
 
     def __init__(
@@ -103,10 +108,10 @@ class Channel:
         self.created_at = created_at
         self._capacity = capacity
         self._read_ahead_bytes = read_ahead_bytes
-        self._items: deque[Item] = deque()
+        self.items: deque[Item] = deque()
         self._bytes = 0
-        self._writer: Writer | None = None
-        self._reader: Reader | None = None
+        self.writer: Writer | None = None
+        self.reader: Reader | None = None
         self._waits = False  # the writer was told that there is no room
         self._idle = True  # the reader has taken everything and knows it
         self._left = False  # the reader
@@ -130,14 +135,14 @@ class Channel:
         if self.writer_claimed:
             return False
         self.writer_claimed = True
-        self._writer = writer
+        self.writer = writer
         return True
 
     def put(self, data: bytes, is_text: bool = False) -> None:
         """Append one message; nobody keeps it once the reader has gone."""
         if self._left or self.finished:
             return
-        self._items.append(Item(data, is_text))
+        self.items.append(Item(data, is_text))
         size = len(data) + _MESSAGE_BYTES
         self._bytes += size
         self._channels.waiting_bytes += size
@@ -148,18 +153,14 @@ class Channel:
         """Put no more until `writable`: so much waits beyond the capacity, or twice that within it."""
         waiting = self._bytes
         ahead = SHARE_BYTES if self._channels.are_crowded else self._read_ahead_bytes
-        self._waits = waiting >= ahead and (len(self._items) > self._capacity or waiting >= 2 * ahead)
+        self._waits = waiting >= ahead and (len(self.items) > self._capacity or waiting >= 2 * ahead)
         return self._waits
 
     @property
     def crowded(self) -> bool:
         """The capacity is used up: a writer inside the engine puts no more until `writable`."""
-        self._waits = len(self._items) >= self._capacity or (self._bytes >= SHARE_BYTES and self._channels.are_crowded)
+        self._waits = len(self.items) >= self._capacity or (self._bytes >= SHARE_BYTES and self._channels.are_crowded)
         return self._waits
-
-    @property
-    def reader_left(self) -> bool:
-        return self._left
 
     def finish(self, aborted: bool = False) -> None:
         """The writer has ended; what it put stays readable. `aborted`: it vanished."""
@@ -167,7 +168,7 @@ class Channel:
             return
         self.finished = True
         self.aborted = aborted
-        self._writer = None
+        self.writer = None
         if self._left:
             self._channels.remove(self)
         else:
@@ -175,9 +176,9 @@ class Channel:
 
     def _tell_reader(self) -> None:
         """Not while it takes: `take` may call the writer, and what that one puts comes after the item taken."""
-        if self._idle and self._reader is not None:
+        if self._idle and self.reader is not None:
             self._idle = False
-            self._reader.readable()
+            self.reader.readable()
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -186,42 +187,42 @@ class Channel:
         if self.reader_claimed:
             return False
         self.reader_claimed = True
-        self._reader = reader
+        self.reader = reader
         return True
 
     def take(self) -> Item | None:
         """The next message; None: nothing is there now, and the reader is told when there is."""
-        if not self._items:
+        if not self.items:
             self._idle = True
             return None
         self._idle = False
-        item = self._items.popleft()
+        item = self.items.popleft()
         size = len(item.data) + _MESSAGE_BYTES
         self._bytes -= size
         self._channels.waiting_bytes -= size
-        if self._waits and self._writer is not None and self._is_half_empty:
+        if self._waits and self.writer is not None and self._is_half_empty:
             self._waits = False
-            self._writer.writable()
+            self.writer.writable()
         return item
 
     @property
     def _is_half_empty(self) -> bool:
         """By messages and by bytes: a small message taken before large ones makes no room for another large one."""
-        return len(self._items) <= self._capacity // 2 and self._bytes <= self._read_ahead_bytes
+        return len(self.items) <= self._capacity // 2 and self._bytes <= self._read_ahead_bytes
 
     @property
     def at_end(self) -> bool:
         """The writer has ended and everything was taken."""
-        return self.finished and not self._items
+        return self.finished and not self.items
 
     def leave(self) -> None:
         """The reader has ended: what waits is dropped."""
         if self._left:
             return
         self._left = True
-        self._reader = None
+        self.reader = None
         self._clear()
-        writer = self._writer
+        writer = self.writer
         if self.finished or writer is None:
             self._channels.remove(self)
         if writer is not None:
@@ -229,15 +230,15 @@ class Channel:
 
     def _clear(self) -> None:
         self._channels.waiting_bytes -= self._bytes
-        self._items.clear()
+        self.items.clear()
         self._bytes = 0
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def dissolve(self, expired: bool) -> None:
         """Both ends are told that there is no channel any more."""
-        writer, self._writer = self._writer, None
-        reader, self._reader = self._reader, None
+        writer, self.writer = self.writer, None
+        reader, self.reader = self.reader, None
         over, self.finished = self.finished, True
         self._left = True
         self._clear()
@@ -271,6 +272,10 @@ class Channels:
 
     def __len__(self) -> int:
         return len(self._by_id) + len(self._promised)
+
+    def __iter__(self) -> Iterator[Channel]:
+        """Those that are made."""
+        return iter(self._by_id.values())
 
     def create(self, capacity: int = CHANNEL_BUFFER_DEFAULT) -> Channel:
         """A new channel that holds 1 to 1024 messages before its writer is asked to wait."""
@@ -320,9 +325,10 @@ class Channels:
         return channel
 
     def _sweep_later(self) -> None:
-        self._sweeper = self._clock.call_at(self._clock.now() + SWEEP_S, self._sweep)
+        self._sweeper = self._clock.call_at(self._clock.now() + SWEEP_S, self.sweep)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Remove channels with an end that was not taken in time; every few seconds while there are any."""
         self._sweeper = None
         oldest = self._clock.now() - self._ttl_s
         for channel in list(self._by_id.values()):

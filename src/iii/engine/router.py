@@ -2,20 +2,16 @@
 
 import logging
 
-import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
-from iii.engine.enqueue_request import EnqueueRequest
 from iii.engine.expectations import Expectations
 from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Invocation, Waiter
-from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, FunctionNotFound, InvocationError
-from iii.protocol.ids import new_id
+from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.limits import FRAGMENT_BYTES
-from iii.protocol.messages import NULL, Enqueue
-from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
+from iii.protocol.messages import NULL
+from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import Reply
-from iii.protocol.tracecontext import baggage_for_target
 
 logger = logging.getLogger(__name__)
 
@@ -58,48 +54,6 @@ class Router:
         self.invoke(invocation)
         return invocation
 
-    def enqueue(self, invocation: Invocation, action: Enqueue) -> None:
-        """Hand a call to the queue provider; the caller's answer is a receipt (01 §8.4, I4).
-
-        It is the engine's own, whatever a worker that provides the queue answers; the module of this process may answer
-        with that of an earlier job, which has the same deduplication id.
-        """
-        provider = self.functions.find(ENQUEUE_PROVIDER, None)
-        if provider is None:
-            invocation.refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
-            return
-        receipt = new_id()
-        namespace, metadata = invocation.namespace, invocation.metadata
-        request = EnqueueRequest(
-            action.queue,
-            invocation.function_id,
-            Raw(invocation.data),
-            receipt,
-            invocation.traceparent,  # null is said
-            baggage_for_target(invocation.baggage, invocation.function_id, escaped=True),
-            UNSET if namespace is None or namespace == DEFAULT_NAMESPACE else namespace,
-            UNSET if metadata is NULL or bytes(metadata) == b"null" else Raw(metadata),
-            UNSET if action.delay_ms is None else action.delay_ms,
-            UNSET if action.deduplication_id is None else action.deduplication_id,
-            UNSET if action.priority is None else action.priority,
-        )
-        in_process = provider.owner.in_process
-
-        def accepted(result: bytes | None, error: InvocationError | None) -> None:
-            if error is not None:
-                invocation.refuse(EnqueueFailed(_enqueue_failure(error)))
-            elif in_process and result is not None:
-                invocation.complete(result)
-            else:
-                invocation.complete(b'{"messageReceiptId":"%b"}' % receipt.encode())
-
-        inner = Invocation(ENQUEUE_PROVIDER, None, NULL, waiter=Callback(accepted))
-        if in_process:
-            inner.request = request
-        else:
-            inner.data = msgspec.json.encode(request)
-        provider.deliver(inner, provider)
-
     def refuse_unknown(self, invocation: Invocation) -> None:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""
         namespace = invocation.namespace or DEFAULT_NAMESPACE
@@ -118,9 +72,3 @@ class Router:
         elsewhere = self.functions.namespaces_of(invocation.function_id)
         refused = self.functions.refused.get((namespace, invocation.function_id))
         invocation.refuse(FunctionNotFound(invocation.function_id, namespace, elsewhere, refused))
-
-
-def _enqueue_failure(error: InvocationError) -> str:
-    if error.code == "enqueue_error":  # the builtin provider's own text (I4)
-        return error.message
-    return f"{error.code}: {error.message}"

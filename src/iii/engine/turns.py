@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
+    from iii.engine.link import Link
 
 STEPS = 500  # of one turn
 TURN_S = 0.010  # whatever comes first
@@ -34,6 +35,18 @@ class Turns:
             return False
         self._turn()
         return all(other is not work for other, _ in self._works)
+
+    def go_paused(self, link: Link, work: Iterator[object]) -> None:
+        """Do a work; what its connection says meanwhile waits for the last step."""
+        paused = False
+
+        def done() -> None:
+            if paused:
+                link.resume_reading()
+
+        if not self.go(work, done):
+            paused = True
+            link.pause_reading()
 
     def _turn(self) -> None:
         self._next_is_due = False

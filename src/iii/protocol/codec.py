@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -29,17 +29,7 @@ class Undecodable(Exception):
         void: whether the call wants no answer (I3).
     """
 
-    def __init__(self, detail: str, data: bytes) -> None:
-        self._tell(detail, names_of(data))
-
-    @classmethod
-    def of(cls, detail: str, named: Named) -> Self:
-        """One that was found elsewhere."""
-        error = cls.__new__(cls)
-        error._tell(detail, named)
-        return error
-
-    def _tell(self, detail: str, named: Named) -> None:
+    def __init__(self, detail: str, named: Named) -> None:
         super().__init__(detail[:_DETAIL_CHARACTERS])
         self.named = named
         self.message_type = named.type
@@ -87,25 +77,25 @@ class Decoder(Generic[M]):
             if not data.isascii():
                 data.decode()  # msgspec does not look into the strings of members that stay Raw
             if len(data) > PLAIN_BYTES and nests_deeper_than(data, NESTING_LEVELS):
-                raise Undecodable(f"JSON is nested deeper than {NESTING_LEVELS} levels", data)
+                raise Undecodable(f"JSON is nested deeper than {NESTING_LEVELS} levels", names_of(data))
             return self.decode_plain(data), data
         except msgspec.ValidationError as error:
-            raise Undecodable(str(error), data) from None
+            raise Undecodable(str(error), names_of(data)) from None
         except msgspec.DecodeError as error:
             return self._decode_mended(data, str(error))
         except UnicodeDecodeError as error:
-            raise Undecodable(f"not UTF-8: {error.reason} at byte {error.start}", data) from None
+            raise Undecodable(f"not UTF-8: {error.reason} at byte {error.start}", names_of(data)) from None
         except RecursionError:
-            raise Undecodable("JSON is nested too deeply", data) from None
+            raise Undecodable("JSON is nested too deeply", names_of(data)) from None
 
     def _decode_mended(self, data: bytes, detail: str) -> tuple[M, bytes]:
         mended = mend_json(data)
         if mended is data:
-            raise Undecodable(detail, data)
+            raise Undecodable(detail, names_of(data))
         try:
             message = self.decode_plain(mended)
         except BAD_JSON as error:
-            raise Undecodable(str(error), mended) from None
+            raise Undecodable(str(error), names_of(mended)) from None
         if not self._warned:
             self._warned = True
             logger.warning(

@@ -97,7 +97,7 @@ def _place(text: bytes, name: str, value: Raw) -> Place:
 def put_together(decoder: Decoder[Any], reading: Reading, text: bytes | bytearray) -> Any:
     """The message; its large members, and the payload of a call in any case, are views. Raises Undecodable if it is none."""
     if reading.detail is not None:
-        raise Undecodable.of(reading.detail, reading.named or Named())
+        raise Undecodable(reading.detail, reading.named or Named())
     message = decoder.decode_plain(bytes(reading.envelope))
     view = memoryview(text)
     for place in reading.places:

@@ -32,7 +32,7 @@ class LargeMessages:
                 return error
 
         def refuse(why: str) -> Undecodable:
-            return Undecodable.of(f"message not read: {why}", names_of(data))
+            return Undecodable(f"message not read: {why}", names_of(data))
 
         self._elsewhere.do(apart, data, done, finish, refuse)
 

@@ -154,7 +154,7 @@ async def test_a_slow_reader_holds_the_writer_back(worker: iii.Worker, core: Eng
                 written += 1
 
     writing = asyncio.ensure_future(write())
-    (kept,) = core.channels._by_id.values()
+    (kept,) = core.channels
     await until(lambda: kept.full)
     assert not writing.done()
     size = 0
@@ -175,9 +175,9 @@ async def test_an_end_that_is_not_there_is_named(worker: iii.Worker, core: Engin
 async def test_pings_are_answered_and_fragments_joined(worker: iii.Worker, core: Engine) -> None:
     channel = await worker.create_channel_async()
     reading = asyncio.ensure_future(channel.reader.read_all())
-    (kept,) = core.channels._by_id.values()
+    (kept,) = core.channels
     await until(lambda: kept.reader_claimed)
-    end: Any = kept._reader
+    end: Any = kept.reader
     connection = end.connection
     connection.outbox.send_frame(control_frame(PING, b"alive?"))
     connection.heard = False
@@ -192,9 +192,9 @@ async def test_a_connection_that_is_lost_is_named(worker: iii.Worker, core: Engi
     channel = await worker.create_channel_async()
     await channel.writer.write(b"x")
     reading = asyncio.ensure_future(channel.reader.read_all())
-    (kept,) = core.channels._by_id.values()
+    (kept,) = core.channels
     await until(lambda: kept.reader_claimed)
-    ends: list[Any] = [kept._reader, kept._writer]
+    ends: list[Any] = [kept.reader, kept.writer]
     for end in ends:
         end.connection.abort()
     with pytest.raises(iii.ChannelError, match="the connection was lost"):
@@ -215,7 +215,7 @@ async def test_a_close_that_nobody_takes_has_an_end(
 ) -> None:
     monkeypatch.setattr("iii.sdk.channels.CLOSE_S", 0.05)
     channel = await worker.create_channel_async(1)
-    (kept,) = core.channels._by_id.values()
+    (kept,) = core.channels
 
     async def push() -> None:
         while True:

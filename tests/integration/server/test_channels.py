@@ -185,7 +185,7 @@ async def test_07_check_6_a_writer_without_reader_is_stopped_and_nothing_is_lost
         pushing = asyncio.ensure_future(push())
         await until(lambda: channel.full)
         assert not pushing.done()
-        waiting = sum(len(item.data) for item in channel._items)
+        waiting = sum(len(item.data) for item in channel.items)
         assert waiting < READ_AHEAD_BYTES + 4 * 2**20  # what one read brings comes on top
         async with await end(port, channel, "read") as reader:
             for _ in range(chunks):
@@ -222,7 +222,7 @@ async def test_07_check_9_an_expired_channel_closes_its_end_and_is_unknown(
     async with await end(port, channel, "read") as reader:
         await until(lambda: channel.reader_claimed)
         channel.created_at -= CHANNEL_TTL_S + SWEEP_S
-        engine.channels._sweep()
+        engine.channels.sweep()
         assert closed(await reader.frame()) == (1011, b"expired")
     assert await answer_to(port, address(channel, "write")) == (404, "Channel not found\n")
 
@@ -292,7 +292,7 @@ async def test_07_s2_5_what_arrived_before_an_abnormal_end_is_delivered(port: in
         writer.say(b"early", BINARY)
         assert await writer.answers_ping()
     await until(lambda: channel.finished)
-    assert channel._items[0] == Item(b"early")
+    assert channel.items[0] == Item(b"early")
     async with await end(port, channel, "read") as reader:
         frames, close = await everything(reader)
         assert frames == [Frame(True, BINARY, b"early")]

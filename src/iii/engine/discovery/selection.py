@@ -10,7 +10,7 @@ from iii.engine.dialect import Discovery
 from iii.engine.owner import Owner
 from iii.protocol.names import ENGINE_PREFIX, first_segment
 
-_SHOWN_ENGINE_PREFIX = "engine::queue::"
+_SHOWN_ENGINE_PREFIX = "engine::queue::"  # ids that a worker may provide as well (N6)
 
 
 class DialectRequest(Struct, kw_only=True):

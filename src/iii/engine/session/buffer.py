@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
     from iii.engine.connection_limits import Registration
     from iii.engine.expectations import Expectations
+    from iii.engine.link import Link
+    from iii.engine.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -29,29 +31,31 @@ class Phase(Enum):
 class RegistrationBuffer:
     """Holds a connection's registrations until its announcement, 50 silent ms or the grace, whichever comes first.
 
-    `apply(registration)` and `withdrawing()`, one a step, act on the registry for the connection; `in_turns` does many
-    steps, and the connection says nothing more meanwhile. `expected` knows the functions that wait here.
+    `apply(registration)` and `withdrawing()`, one a step, act on the registry for the connection, which says nothing more
+    meanwhile. `expected` knows the functions that wait here.
     """
 
     __slots__ = (
-        "_apply", "_clock", "_expected", "_grace_s", "_grace_timer", "_idle_timer", "_in_turns", "_last_frame_at",
-        "_registrations", "_releasing", "_waiting", "_withdrawing", "phase",
+        "_apply", "_clock", "_expected", "_grace_s", "_grace_timer", "_idle_timer", "_last_frame_at", "_link",
+        "_registrations", "_releasing", "_turns", "_waiting", "_withdrawing", "phase",
     )  # fmt: skip
 
     def __init__(
         self,
+        link: Link,
         clock: Clock,
+        turns: Turns,
         grace_s: float,
+        expected: Expectations,
         apply: Callable[[Registration], None],
         withdrawing: Callable[[], Iterator[None]],
-        in_turns: Callable[[Iterator[None]], None],
-        expected: Expectations,
     ) -> None:
+        self._link = link
         self._clock = clock
+        self._turns = turns
         self._grace_s = grace_s
         self._apply = apply
         self._withdrawing = withdrawing
-        self._in_turns = in_turns
         self._expected = expected
         self._releasing = False
         self.phase = Phase.BUFFERING
@@ -114,7 +118,7 @@ class RegistrationBuffer:
             case Phase.PROVISIONAL:
                 registrations = self._settle()
                 if moves:
-                    self._in_turns(self._moving(self._withdrawing(), registrations))
+                    self._turns.go_paused(self._link, self._moving(self._withdrawing(), registrations))
 
     def end(self) -> None:
         """The connection is gone; what waits here dies with it, calls that wait for it go on."""
@@ -123,8 +127,8 @@ class RegistrationBuffer:
         self.phase = Phase.ENDED
         self._cancel_timers()
         self._registrations.clear()
-        self._in_turns(self._telling_released())
-        del self._apply, self._withdrawing, self._in_turns  # methods of the session: it is freed without the collector
+        self._turns.go_paused(self._link, self._telling_released())
+        del self._apply, self._withdrawing  # methods of the session: it is freed without the collector
 
     def _settle(self) -> list[Registration]:
         self._cancel_timers()
@@ -139,7 +143,7 @@ class RegistrationBuffer:
         if self.phase is not Phase.PROVISIONAL:
             self._registrations = []
         self._releasing = True
-        self._in_turns(self._applying(registrations.copy()))
+        self._turns.go_paused(self._link, self._applying(registrations.copy()))
 
     def _applying(self, registrations: list[Registration]) -> Iterator[None]:
         for registration in registrations:

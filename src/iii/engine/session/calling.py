@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from iii.engine.dialect import Dialect
+from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
 from iii.engine.invocation import Invocation
 from iii.protocol.backlog import Backlog
@@ -30,13 +31,13 @@ _IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look a
 class Calling:
     """Waits for the answers of one worker's calls."""
 
-    __slots__ = ("_calls", "_enqueue", "_invoke", "_limit", "_link", "_send")
+    __slots__ = ("_calls", "_functions", "_invoke", "_limit", "_link", "_send")
 
     def __init__(self, link: Link, router: Router) -> None:
         self._link = link
         self._send = link.send
         self._invoke = router.invoke
-        self._enqueue = router.enqueue
+        self._functions = router.functions
         self._limit = Dialect().receive_limit_bytes
         self._calls: set[Invocation] = set()  # unanswered
 
@@ -74,7 +75,7 @@ class Calling:
         if call_id is not None:
             self._calls.add(invocation)
         if type(action) is Enqueue:
-            self._enqueue(invocation, action)
+            enqueue(self._functions, invocation, action)
         else:
             invoke = self._invoke
             invoke(invocation)

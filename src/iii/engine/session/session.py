@@ -88,7 +88,7 @@ class Session(Peer):
         self._decode = decoder.decode
         self._decode_plain = decoder.decode_plain
         self._buffer = RegistrationBuffer(
-            clock, grace_s, self._apply, self._withdrawing, self._in_turns, registry.expected
+            link, clock, turns, grace_s, registry.expected, self._apply, self._withdrawing
         )
         self._undecided: RegistrationBuffer | None = self._buffer  # None once the namespace is fixed
 
@@ -114,7 +114,7 @@ class Session(Peer):
             else:
                 message = self._decode(data)
         except Undecodable as error:
-            self._undecodable(data, error)
+            self._undecodable(error, data)
             return
         except (msgspec.MsgspecError, RecursionError):
             message = self._decode_again(data)
@@ -136,7 +136,7 @@ class Session(Peer):
         if self.ended:
             return
         if isinstance(result, Undecodable):
-            self._refuse(result)
+            self._undecodable(result)
             return
         if self._undecided is not None:
             self._heard(self._undecided)
@@ -169,15 +169,12 @@ class Session(Peer):
         try:
             return self._decode(data)
         except Undecodable as error:
-            self._undecodable(data, error)
+            self._undecodable(error, data)
             return None
 
-    def _undecodable(self, data: bytes, error: Undecodable) -> None:
-        if data and not data.isspace():
-            self._refuse(error)
-
-    def _refuse(self, error: Undecodable) -> None:
-        if not answer_undecodable(self, self._calling, self._serving, self._registry.bindings, error):
+    def _undecodable(self, error: Undecodable, data: bytes = b"?") -> None:
+        """Not worth a word if it is blank."""
+        if data.strip() and not answer_undecodable(self, self._calling, self._serving, self._registry.bindings, error):
             self.complain(f"message dropped: {error}")
 
     def _control(self, message: Message) -> None:
@@ -222,18 +219,6 @@ class Session(Peer):
 
     def _withdrawing(self) -> Iterator[None]:
         return self._registry.withdrawing(self)
-
-    def _in_turns(self, work: Iterator[None]) -> None:
-        """Do many steps; what this connection says meanwhile waits for the last one."""
-        paused = False
-
-        def done() -> None:
-            if paused:
-                self.link.resume_reading()
-
-        if not self._turns.go(work, done):
-            paused = True
-            self.link.pause_reading()
 
     @property
     def expects_announcement(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from iii.engine.enqueue_request import EnqueueRequest
+from iii.engine.enqueue import EnqueueRequest
 from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, NewJob, group_of, member
 from iii.modules.queue.options import NamedQueue
 from iii.protocol.errors import EnqueueFailed

@@ -1,13 +1,14 @@
 """Lists of very many functions are made a piece in each turn of the loop (core: "lists are one turn still"; L13)."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from iii.engine.discovery import function_rows, functions, functions_available
-from iii.engine.turns import STEPS, Turns
-from iii.testing import FakeClock, MemoryEngine, MemoryWorker
+from iii.engine.turns import STEPS
+from iii.testing import FakeClock, FakeTimer, MemoryEngine, MemoryWorker
 
 MANY = 3_000
 
@@ -30,18 +31,21 @@ def ids(answer: dict[str, Any] | None) -> list[str]:
 def test_a_list_of_very_many_functions_takes_several_turns(
     engine: MemoryEngine, worker: MemoryWorker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows: list[int] = []
-    turn, row = Turns._turn, function_rows.function_row
+    rows = [0]  # of each turn
+    call_at, row = clock.call_at, function_rows.function_row
 
-    def counted_turn(self: Turns) -> None:
-        rows.append(0)
-        turn(self)
+    def counted_turn(when: float, turn: Callable[[], None]) -> FakeTimer:
+        def counted() -> None:
+            rows.append(0)
+            turn()
+
+        return call_at(when, counted)
 
     def counted_row(*arguments: Any) -> Any:
         rows[-1] += 1
         return row(*arguments)
 
-    monkeypatch.setattr(Turns, "_turn", counted_turn)
+    monkeypatch.setattr(clock, "call_at", counted_turn)
     monkeypatch.setattr(functions, "function_row", counted_row)
     call_id = worker.start_call("engine::functions::list")
     assert worker.answer_to(call_id) is None
