@@ -103,6 +103,11 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
         return self.type == "fifo"
 
     @property
+    def attempt_ms(self) -> int:
+        """Longest time of one attempt."""
+        return self.timeout_ms or self.dispatch_timeout_ms or TIMEOUT_MS
+
+    @property
     def options(self) -> QueueOptions:
         return QueueOptions(
             fifo=self.fifo,
@@ -110,7 +115,7 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
             max_attempts=self.max_retries,
             backoff_ms=self.backoff_ms,
             backoff_jitter=self.backoff_jitter,
-            timeout_ms=self.timeout_ms or self.dispatch_timeout_ms or TIMEOUT_MS,
+            timeout_ms=self.attempt_ms,
             hold=self.missing_target == "hold",
             hold_ms=self.missing_target_timeout_ms,
         )

@@ -371,3 +371,15 @@ async def test_settings_that_do_not_count_are_told_of(
     assert text in caplog.text
     house.publish("t", 1)
     assert log.seen == [1]
+
+
+async def test_settings_that_earlier_versions_stored(house: House) -> None:
+    """04 §4.4: they counted retries, after the first attempt."""
+    Log(house, "f").worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
+    stored = '{"fifo":true,"max_retries":1,"backoff_ms":5,"hold":false}'
+    house.adapter.store.database.reader.execute("UPDATE queues SET settings = ?", (stored,))
+    await house.crash()
+    destination = house.adapter.topics.at(house.adapter.store.places.of("destination", "t", "default", "f"))
+    assert destination is not None
+    options = destination.consumer.options
+    assert (options.fifo, options.max_attempts, options.backoff_ms, options.hold) == (True, 2, 5, False)

@@ -160,7 +160,7 @@ class NamedQueues:
             trace,
             delivery,
             body,
-            config.options.timeout_ms,
+            config.attempt_ms,
             lambda failure: self._ended(name, delivery, failure),
         )
 
