@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _OPENING_BRACE = ord("{")
 _SMALL_BYTES = 4096
+_CALL = b'{"type":"invokefunction","invocation_id":"'  # pieces are joined in half the time of a format
+_RESULT = b'{"type":"invocationresult","invocation_id":"'
+_FUNCTION_ID = b'","function_id":'
 _json = msgspec.json.Encoder().encode
 
 Parts: TypeAlias = list[bytes | memoryview]
@@ -34,15 +37,10 @@ def invocation_frame(invocation: Invocation, invocation_id: str, function: Funct
             end = b""
     else:
         end = b""
-    frame = b'{"type":"invokefunction","invocation_id":"%b","function_id":%b,"data":%b%b}' % (
-        invocation_id.encode(),
-        function.id_json,
-        data,
-        end,
-    )
-    if invocation.metadata is not NULL or invocation.traceparent is not None or invocation.baggage is not None:
-        return b"".join((frame[:-1], *_sidecars(invocation, function.id), b"}"))
-    return frame
+    if invocation.metadata is NULL and invocation.traceparent is None and invocation.baggage is None:
+        return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, b"}"))
+    sidecars = _sidecars(invocation, function.id)
+    return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, *sidecars, b"}"))
 
 
 def invocation_parts(invocation: Invocation, invocation_id: str, function: Function, caller: bytes | None) -> Parts:
@@ -51,11 +49,7 @@ def invocation_parts(invocation: Invocation, invocation_id: str, function: Funct
     Whoever decoded it has taken out the caller's id that a client may have put there.
     """
     data = memoryview(invocation.data)
-    head = b'{"type":"invokefunction","invocation_id":"%b","function_id":%b,"data":' % (
-        invocation_id.encode(),
-        function.id_json,
-    )
-    parts: Parts = [head]
+    parts: Parts = [b"".join((_CALL, invocation_id.encode(), function.call_members))]
     if caller is None or data[0] != _OPENING_BRACE:
         parts.append(data)
     elif len(data) > _SMALL_BYTES:
@@ -77,28 +71,18 @@ def _sidecars(invocation: Invocation, target: str) -> Parts:
 
 def result_frame(invocation: Invocation, call_id: str, result: bytes | memoryview | None) -> bytes:
     """`invocationresult` of a success; without a result the member is left out (I2)."""
-    if result is not None:
-        frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b,"result":%b}' % (
-            call_id.encode(),
-            _json(invocation.function_id),
-            result,  # type: ignore[str-format]  # a view is written as bytes are
-        )
-    else:
-        frame = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b}' % (
-            call_id.encode(),
-            _json(invocation.function_id),
-        )
+    end = b"}"
     if invocation.traceparent is not None or invocation.baggage is not None:
-        return frame[:-1] + trace_members(invocation.traceparent, invocation.baggage) + b"}"
-    return frame
+        end = trace_members(invocation.traceparent, invocation.baggage) + end
+    function_id = _json(invocation.function_id)
+    if result is None:
+        return b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, function_id, end))
+    return b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, function_id, b',"result":', result, end))
 
 
 def result_parts(invocation: Invocation, call_id: str, result: bytes | memoryview) -> Parts:
     """The same in pieces, for a large result."""
-    head = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b,"result":' % (
-        call_id.encode(),
-        _json(invocation.function_id),
-    )
+    head = b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, _json(invocation.function_id), b',"result":'))
     return [head, memoryview(result), trace_members(invocation.traceparent, invocation.baggage) + b"}"]
 
 

@@ -36,7 +36,7 @@ class Function:
     """One registration of a function id by one owner; formats and metadata are JSON as sent, null when absent."""
 
     __slots__ = (
-        "deliver", "description", "id", "id_json", "invocation", "key", "metadata", "namespace", "owner",
+        "call_members", "deliver", "description", "id", "invocation", "key", "metadata", "namespace", "owner",
         "request_format", "response_format",
     )  # fmt: skip
 
@@ -56,7 +56,9 @@ class Function:
         self.namespace = namespace
         self.id = function_id
         self.key: Key = (namespace, function_id)
-        self.id_json = msgspec.json.encode(function_id)
+        self.call_members = b'","function_id":%b,"data":' % msgspec.json.encode(
+            function_id
+        )  # of a call, before its payload
         self.owner = owner
         self.deliver = deliver
         self.description = description

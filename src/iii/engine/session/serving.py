@@ -21,7 +21,6 @@ from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL, InvocationResult
 
 if TYPE_CHECKING:
-    from iii.engine.frames import Parts
     from iii.engine.functions import Function
     from iii.engine.invocation import Invocation
     from iii.engine.link import Link
@@ -57,10 +56,10 @@ class Serving:
             invocation_id = new_id()
         caller = invocation.caller
         signature = None if caller is None else caller.caller_member
-        frame: bytes | Parts
+        frame, parts = b"", None
         if type(invocation.data) is memoryview:
-            frame = invocation_parts(invocation, invocation_id, function, signature)
-            size = sum(map(len, frame))
+            parts = invocation_parts(invocation, invocation_id, function, signature)
+            size = sum(map(len, parts))
         else:
             frame = invocation_frame(invocation, invocation_id, function, signature)
             size = len(frame)
@@ -76,7 +75,7 @@ class Serving:
         invocation.data = invocation.metadata = NULL  # they would stay as long as the call runs (P6)
         handling[invocation_id] = invocation  # before sending: the answer must find it
         send = self._send
-        backlog = send(frame) if isinstance(frame, bytes) else self._link.send_parts(frame)
+        backlog = send(frame) if parts is None else self._link.send_parts(parts)
         if backlog is not None:
             self._gets_too_much(invocation, backlog, size)
 
