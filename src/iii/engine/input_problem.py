@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import Any
 
 import msgspec
@@ -12,9 +11,8 @@ from msgspec import Raw
 from iii.protocol.json_kind import kind_of
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB
+from iii.protocol.misfit import misfit
 
-_MISSING = re.compile(r"Object missing required field `(.+)`(?: - at `.*`)?")
-_WRONG_TYPE = re.compile(r"Expected `([a-z]+)(?: \| null)?`, got `([a-z]+)`(?: - at `\$\.?(.*)`)?")
 _EXPECTED = {
     "str": "a string",
     "int": "an integer",
@@ -38,18 +36,15 @@ _LOOKED_AT_BYTES = 64 * KIB  # of an input, for the value of a member: to look t
 
 def input_problem(error: Exception, data: bytes | Raw | memoryview, request: Any) -> str:
     """The complaint of msgspec about a request, reworded where it is one of the usual two."""
-    text = str(error)
-    missing = _MISSING.fullmatch(text)
-    if missing is not None:
-        return f"missing field `{missing[1]}`"
-    wrong = _WRONG_TYPE.fullmatch(text)
-    if wrong is None:
-        return text
-    wanted, got, name = wrong.groups(default="")
-    if name and not name.isidentifier():  # deep inside
-        return text
-    kind = _GOT.get(got, got)
-    if got in _SHOWN and memoryview(data).nbytes <= _LOOKED_AT_BYTES:
+    said = misfit(error)
+    if said.missing is not None:
+        return f"missing field `{said.missing}`"
+    name = said.path.removeprefix(".")
+    if len(said.expected) != 1 or said.bound or said.got is None or (name and not name.isidentifier()):
+        return str(error)  # unusual, or deep inside
+    (wanted,) = said.expected
+    kind = _GOT.get(said.got, said.got)
+    if said.got in _SHOWN and memoryview(data).nbytes <= _LOOKED_AT_BYTES:
         with contextlib.suppress(*BAD_JSON):  # broken further on
             kind = kind_of(_members.decode(data)[name] if name else msgspec.json.decode(data))
     if name:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
+from iii.protocol.misfit import Misfit, misfit
 from iii.protocol.start_failure import StartFailure
 from iii.server.document import Place, dotted, quoted, shown, suggestion, value_of
 from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
@@ -21,10 +22,7 @@ Path: TypeAlias = tuple[str | int, ...]  # of a key in the block
 GUARDING_KEYS = frozenset({"allowed_origins", "auth_function", "auth_function_id", "middleware_function_id", "rbac"})
 
 _ADAPTER_PATH = ("adapter", "config")
-_ERROR = re.compile(r"(?P<text>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")  # `[...]` is some member of a mapping
-_EXPECTED = re.compile(r"Expected `([^`]+)`(.*?)(?:, got `[^`]+`)?$")
-_MISSING = re.compile(r"Object missing required field `(.+)`$")
 _TYPE_NAMES = {
     "int": "a whole number",
     "float": "a number",
@@ -87,7 +85,7 @@ class _Reading(NamedTuple):
         try:
             return msgspec.convert(block, declared, strict=True)
         except msgspec.ValidationError as error:
-            inner, problem = _explanation(str(error), block, declared)
+            inner, problem = _explanation(misfit(error), block, declared)
             raise StartFailure(
                 f"{self._at((*path, *inner))}: {dotted((*path, *inner)) or 'config'}: {problem}"
             ) from None
@@ -178,28 +176,22 @@ def _item_type(declared: object) -> object:
     return None
 
 
-def _explanation(text: str, block: dict[str, Any], declared: object) -> tuple[Path, str]:
+def _explanation(said: Misfit, block: dict[str, Any], declared: object) -> tuple[Path, str]:
     """Where msgspec found it, and its text in the words of the file: `expected a whole number <= 65535, got 70000`."""
-    found = _ERROR.match(text)
-    assert found is not None  # the pattern matches any text
-    what, path = found["text"], found["path"] or ""
-    missing = _MISSING.match(what)
-    found_at = _follow(path, block, declared)
-    if missing is not None:
-        return (*found_at.path, missing[1]), "is missing"
-    if "`key` in" in text:
+    found_at = _follow(said.path, block, declared)
+    if said.missing is not None:
+        return (*found_at.path, said.missing), "is missing"
+    if said.of_key:
         return _key_in_need_of_quotes(found_at), "a key must be text; write it in quotes"
     allowed = [choice for option in _alternatives(found_at.declared) for choice in typing.get_args(option)]
-    expected = _EXPECTED.match(what)
-    if what.startswith("Invalid enum value") and allowed:
+    if said.text.startswith("Invalid enum value") and allowed:
         what = f"expected {' or '.join(map(str, allowed))}"
-    elif expected is not None:
-        names = (_TYPE_NAMES.get(name, name) for name in expected[1].split(" | ") if name != "null")
-        what = f"expected {' or '.join(names)}{expected[2]}"
-        if "matching regex" in expected[2] and found_at.form is not None:
+    elif said.expected:
+        what = f"expected {' or '.join(_TYPE_NAMES.get(name, name) for name in said.expected)}{said.bound}"
+        if "matching regex" in said.bound and found_at.form is not None:
             what = f"expected {found_at.form}"
     else:
-        what = what[:1].lower() + what[1:]
+        what = said.text[:1].lower() + said.text[1:]
     quotes = "; write it without quotes" if _fits_without_quotes(found_at) else ""
     return found_at.path, f"{what}, got {value_of(found_at.name, found_at.value)}{quotes}"
 
