@@ -118,7 +118,7 @@ class HttpApplication:
                 await response.send(request.method)
                 return
             await client.answer(_completed(response, request, settings))
-            if request.has_body:
+            if request.has_body and not client.body_ended:
                 self._answered.add(task)
                 await (client.drain() if exchange is None else exchange.drain())
         except asyncio.CancelledError:  # the engine stops

@@ -61,8 +61,6 @@ class Client:
 
     async def drain(self) -> None:
         """Read the rest of a body that nobody wants, within limits: a client that is cut off may lose the answer."""
-        if self.body_ended:
-            return
         self._limit_bytes = None
         try:
             async with asyncio.timeout(DRAIN_S):
@@ -82,7 +80,9 @@ class Client:
         if len(answer.body) > _AT_ONCE_BYTES:
             await self._answer_in_pieces(answer)
             return
-        await self.begin(answer)
+        # as `begin`, without a coroutine of its own: nearly every response comes through here
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        self.head_sent = True
         await self._send({"type": "http.response.body", "body": answer.body})
 
     async def _answer_in_pieces(self, answer: Answer) -> None:

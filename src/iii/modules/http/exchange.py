@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from iii.modules.http.answer import JSON_TYPE, Answer, Refused, body_too_late, too_large, too_late, unavailable
@@ -99,7 +99,8 @@ class Exchange:
         """Let go of everything; the function runs on."""
         if self._handler is not None:
             self._handler.close()
-        self._settings.bodies.release(self._held_bytes)
+        if self._held_bytes:
+            self._settings.bodies.release(self._held_bytes)
 
     # -- the request ----------------------------------------------------------------------------------------------
 
@@ -200,27 +201,26 @@ class Exchange:
         assert result is not None
         return result if isinstance(result, Answer) else answer_of(result) or invalid_head()
 
-    async def _until(self, handler: Handler, happened: Callable[[], bool], limit: float = math.inf) -> bool:
+    async def _until(self, handler: Handler, happened: Callable[[], bool], limit: float = inf) -> bool:
         """Look after the client meanwhile. False: there is no more time. Raises ClientGone, Refused."""
-        look_at = self._loop.time() + self._watch_after_s
+        timeout_s, look_at = self._settings.timeout_s, self._begun_at + self._watch_after_s
         while not happened():
             handler.raise_if_client_left()
-            deadline = self._begun_at + self._settings.timeout_s
+            deadline = self._begun_at + timeout_s
             if (body := handler.body) is not None:
                 if body.too_large:
                     raise Refused(too_large())
                 # the clock stands while the request is still being received (http M5)
-                deadline = max(deadline, body.moved_at + self._settings.timeout_s)
-            deadline = min(deadline, limit)
+                deadline = max(deadline, body.moved_at + timeout_s)
             now = self._loop.time()
-            if now >= deadline:
+            if now >= deadline or now >= limit:
                 return False
             if now >= look_at:
                 handler.watch_client()
                 if handler.awaits_client:
                     self._give_back_slot()
-                look_at = now + self._watch_after_s if self._content is None else math.inf
-            await handler.change(min(deadline, look_at))
+                look_at = now + self._watch_after_s if self._content is None else inf
+            await handler.changed.wait(min(deadline, look_at, limit))
         return True
 
     @property

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -35,10 +34,11 @@ class Handler:
         result: JSON as it came, or the answer that a large one was found to be.
         body: once the function reads it.
         response: once the function writes one.
+        changed: woken at each of these.
     """
 
     __slots__ = (
-        "_call", "_client", "_content", "_elsewhere", "_engine", "_failed_late", "_left", "_loop", "_task", "_wakeup", "body",
+        "_call", "_client", "_content", "_elsewhere", "_engine", "_failed_late", "_left", "_loop", "_task", "body", "changed",
         "done", "error", "request_ref", "response", "response_ref", "result",
     )  # fmt: skip
 
@@ -49,7 +49,7 @@ class Handler:
         self._elsewhere = elsewhere
         self._client = client
         self._content = content
-        self._wakeup = Wakeup(self._loop)
+        self.changed = Wakeup(self._loop)
         self._task: asyncio.Task[None] | None = None  # carries the body, or watches the client
         self._left = False  # the client
         self._call: Invocation | None = None
@@ -101,10 +101,6 @@ class Handler:
         if self._left:
             raise ClientGone
 
-    def change(self, until: float = math.inf) -> Awaitable[None]:
-        """Wait for the next change of these, or that time of the loop."""
-        return self._wakeup.wait(until)
-
     # -- what is to happen ----------------------------------------------------------------------------------------
 
     def watch_client(self) -> None:
@@ -125,7 +121,7 @@ class Handler:
         try:
             async with asyncio.timeout(DRAIN_S):
                 while not (self.body.at_end or self._left):
-                    await self._wakeup.wait()
+                    await self.changed.wait()
         except TimeoutError:
             pass
 
@@ -141,15 +137,15 @@ class Handler:
     # -- callbacks ------------------------------------------------------------------------------------------------
 
     def _body_wanted(self, channel: Channel) -> None:
-        self.body = RequestBody(channel, self._client, self._loop, self._wakeup.wake)
+        self.body = RequestBody(channel, self._client, self._loop, self.changed.wake)
         if self._content is not None:
             self.body.put_whole(self._content)
         else:
             self._task = self._loop.create_task(self._watch(self.body))
 
     def _response_opened(self, channel: Channel) -> None:
-        self.response = ResponseStream(channel, self._wakeup.wake)
-        self._wakeup.wake()
+        self.response = ResponseStream(channel, self.changed.wake)
+        self.changed.wake()
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
         if error is not None and self._failed_late is not None:
@@ -165,7 +161,7 @@ class Handler:
     def _returned(self, result: bytes | Answer | None) -> None:
         self.result = result
         self.done = True
-        self._wakeup.wake()
+        self.changed.wake()
 
     async def _watch(self, body: RequestBody | None = None) -> None:
         """Carry the body if it is not here yet, then notice when the client leaves."""
@@ -174,4 +170,4 @@ class Handler:
                 await body.carry()
             await self._client.left()
         self._left = True
-        self._wakeup.wake()
+        self.changed.wake()

@@ -89,13 +89,13 @@ class StreamedResponse:
                 self._cut("it failed")
             if handler.error is not None and until == math.inf:
                 until = self._loop.time() + FAILED_STREAM_GRACE_S
-            await handler.change(until)
+            await handler.changed.wait(until)
 
     async def _end_of_call(self) -> None:
         """Wait a moment for how the handler's call ended."""
         until = self._loop.time() + ABORT_GRACE_S
         while not self._handler.done and self._loop.time() < until:
-            await self._handler.change(until)
+            await self._handler.changed.wait(until)
 
     def _cut(self, why: str) -> NoReturn:
         """Raises StreamCut."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
+from math import inf
 
 
 class Wakeup:
@@ -21,10 +21,10 @@ class Wakeup:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    async def wait(self, until: float = math.inf) -> None:
+    async def wait(self, until: float = inf) -> None:
         """Until the next change, or that time of the loop; what changed before is for the caller to have looked at."""
         self._waiting = self._loop.create_future()
-        timer = None if until == math.inf else self._loop.call_at(until, self.wake)
+        timer = None if until == inf else self._loop.call_at(until, self.wake)
         try:
             await self._waiting
         finally:
