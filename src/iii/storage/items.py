@@ -1,6 +1,6 @@
 """Items: JSON values by group and key, wherever they are kept (05 §1, §4).
 
-What a store answers comes through callbacks, on the loop: at once where it can, so that a cached read costs no task.
+What a store answers comes through replies, on the loop: at once where it can, so that a cached read costs no task.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from iii.protocol.reply import Reply
 
 Group: TypeAlias = tuple[str, str]
 """Two names: a stream and a group of it; a scope of state and the empty text."""
@@ -51,24 +53,13 @@ class Entry(NamedTuple):
     value: bytes
 
 
-class OnRead(Protocol):
-    def __call__(self, value: bytes | None, error: StoreError | None, /) -> None: ...
-
-
-class OnChanged(Protocol):
-    def __call__(self, changed: Changed | None, error: StoreError | None, /) -> None: ...
-
-
-class OnListed(Protocol):
-    def __call__(self, entries: list[Entry] | None, error: StoreError | None, /) -> None: ...
-
-
-class OnGroups(Protocol):
-    def __call__(self, groups: list[Group] | None, error: StoreError | None, /) -> None: ...
+def values(entries: list[Entry]) -> bytes:
+    """Their values, as a JSON array."""
+    return b"[%s]" % b",".join([entry.value for entry in entries])
 
 
 class Items(Protocol):
-    """One store. Exactly one of value and error is not None, but for a missing item both are."""
+    """One store."""
 
     async def open(self) -> None:
         """Raises StartFailure."""
@@ -76,21 +67,21 @@ class Items(Protocol):
     async def close(self) -> None:
         """Complete what was asked for, then let go."""
 
-    def get(self, group: Group, key: str, done: OnRead) -> None:
-        """Read one item; the caller's own completed changes are seen."""
+    def get(self, group: Group, key: str, reply: Reply[bytes, StoreError]) -> None:
+        """Read one item, None for a missing one; the caller's own completed changes are seen."""
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
+    def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
         """Replace one item by what `how` makes of it: one step for everybody else, done when it is durable.
 
         Args:
             size: bytes of the new value, where that is known.
         """
 
-    def entries(self, group: Group, done: OnListed) -> None:
+    def entries(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
         """All items of a group; in the order of their insertion, where the store keeps one."""
 
-    def snapshot(self, group: Group, done: OnListed) -> None:
-        """As `entries`, and in order with changes where the store can: with all that were done before `done` is called."""
+    def snapshot(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
+        """As `entries`, and in order with changes where the store can: with all that were done before `reply` is told."""
 
-    def groups(self, first: str | None, done: OnGroups) -> None:
+    def groups(self, first: str | None, reply: Reply[list[Group], StoreError]) -> None:
         """All groups that have items, of one first name or of all, in no order."""

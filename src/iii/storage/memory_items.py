@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
+from iii.protocol.reply import Reply
+from iii.storage.items import KEEP, Changed, Entry, Group, How, StoreError
 
 
 class MemoryItems:
@@ -17,20 +18,20 @@ class MemoryItems:
     async def close(self) -> None:
         """Nothing to keep."""
 
-    def get(self, group: Group, key: str, done: OnRead) -> None:
+    def get(self, group: Group, key: str, reply: Reply[bytes, StoreError]) -> None:
         found = self._groups.get(group)
-        done(None if found is None else found.get(key), None)
+        reply(None if found is None else found.get(key), None)
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
+    def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
         items = self._groups.get(group)
         old = None if items is None else items.get(key)
         try:
             new = how(old)
         except ValueError as error:
-            done(None, StoreError(str(error)))
+            reply(None, StoreError(str(error)))
             return
         if new is KEEP:
-            done(Changed(old, old), None)
+            reply(Changed(old, old), None)
             return
         if new is not None:
             self._groups.setdefault(group, {})[key] = new
@@ -38,13 +39,13 @@ class MemoryItems:
             del items[key]
             if not items:
                 del self._groups[group]
-        done(Changed(old, new), None)
+        reply(Changed(old, new), None)
 
-    def entries(self, group: Group, done: OnListed) -> None:
-        done([Entry(key, value) for key, value in self._groups.get(group, {}).items()], None)
+    def entries(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
+        reply([Entry(key, value) for key, value in self._groups.get(group, {}).items()], None)
 
-    def snapshot(self, group: Group, done: OnListed) -> None:
-        self.entries(group, done)
+    def snapshot(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
+        self.entries(group, reply)
 
-    def groups(self, first: str | None, done: OnGroups) -> None:
-        done([group for group in self._groups if first is None or group[0] == first], None)
+    def groups(self, first: str | None, reply: Reply[list[Group], StoreError]) -> None:
+        reply([group for group in self._groups if first is None or group[0] == first], None)

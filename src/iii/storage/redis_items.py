@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
+from iii.protocol.reply import Reply
 from iii.protocol.task_set import TaskSet
-from iii.storage.items import KEEP, Changed, Entry, Group, How, OnChanged, OnGroups, OnListed, OnRead, StoreError
+from iii.storage.items import KEEP, Changed, Entry, Group, How, StoreError
 from iii.storage.redis_connection import RedisError, connected
 from iii.storage.update_ops import plain
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SCANNED_AT_ONCE = 1000
 _GLOB = "\\*?[]^-"
@@ -24,6 +28,8 @@ if (found or '') ~= ARGV[2] then return 0 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
 return 1
 """
+
+_Turn: TypeAlias = tuple[Callable[[], Awaitable[Changed]], Reply[Changed, StoreError]]
 
 
 class RedisItems:
@@ -39,7 +45,7 @@ class RedisItems:
         self._prefix = prefix
         self._parts = parts
         self._tasks = TaskSet("Deferred work on Redis failed")
-        self._turns: dict[tuple[Group, str], deque[Callable[[], Coroutine[Any, Any, None]]]] = {}
+        self._turns: dict[tuple[Group, str], deque[_Turn]] = {}
 
     async def open(self) -> None:
         """Raises StartFailure."""
@@ -51,42 +57,32 @@ class RedisItems:
         if hasattr(self, "_redis"):
             await self._redis.aclose()
 
-    def get(self, group: Group, key: str, done: OnRead) -> None:
-        async def read() -> None:
-            try:
-                value: Any = await self._redis.hget(self._key(group), key)
-                _check(value)
-            except (RedisError, ValueError) as error:
-                done(None, _failure(error))
-            else:
-                done(value, None)
+    def get(self, group: Group, key: str, reply: Reply[bytes, StoreError]) -> None:
+        async def read() -> Any:
+            value: Any = await self._redis.hget(self._key(group), key)
+            _check(value)
+            return value
 
-        self._tasks.spawn(read())
+        self._tasks.spawn(_answer(read(), reply))
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
+    def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
         """Changes of one item by this engine follow one another; only other engines can get in between."""
-
-        async def change() -> None:
-            try:
-                changed = await self._change(group, key, how)
-            except (RedisError, ValueError) as error:
-                done(None, _failure(error))
-            else:
-                done(changed, None)
 
         turn = (group, key)
         waiting = self._turns.get(turn)
+        change = partial(self._change, group, key, how)
         if waiting is not None:
-            waiting.append(change)
+            waiting.append((change, reply))
         else:
-            self._turns[turn] = deque((change,))
+            self._turns[turn] = deque([(change, reply)])
             self._tasks.spawn(self._take_turns(turn))
 
     async def _take_turns(self, turn: tuple[Group, str]) -> None:
         waiting = self._turns[turn]
         while waiting:
+            change, reply = waiting.popleft()
             try:
-                await waiting.popleft()()
+                await _answer(change(), reply)
             except Exception:
                 logger.exception("Deferred work on Redis failed")
         del self._turns[turn]
@@ -102,38 +98,27 @@ class RedisItems:
             if await self._swap(keys=[name], args=[key, old or b"", new or b""]):
                 return Changed(b"null" if old is not None and not _is_json(old) else old, new)
 
-    def entries(self, group: Group, done: OnListed) -> None:
-        async def listed() -> None:
-            try:
-                found: Any = await self._redis.hgetall(self._key(group))
-                for value in found.values():
-                    _check(value)
-            except (RedisError, ValueError) as error:
-                done(None, _failure(error))
-            else:
-                done([Entry(key.decode("utf-8", "surrogateescape"), value) for key, value in found.items()], None)
+    def entries(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
+        async def listed() -> list[Entry]:
+            found: Any = await self._redis.hgetall(self._key(group))
+            for value in found.values():
+                _check(value)
+            return [Entry(key.decode("utf-8", "surrogateescape"), value) for key, value in found.items()]
 
-        self._tasks.spawn(listed())
+        self._tasks.spawn(_answer(listed(), reply))
 
-    def snapshot(self, group: Group, done: OnListed) -> None:
-        self.entries(group, done)
+    def snapshot(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
+        self.entries(group, reply)
 
-    def groups(self, first: str | None, done: OnGroups) -> None:
+    def groups(self, first: str | None, reply: Reply[list[Group], StoreError]) -> None:
         pattern = _escaped(self._prefix if first is None else f"{self._prefix}{first}:") + "*"
 
-        async def listed() -> None:
-            found: set[Group] = set()
-            try:
-                async for key in self._redis.scan_iter(match=pattern, count=_SCANNED_AT_ONCE, _type="HASH"):
-                    group = self._group(key.decode("utf-8", "surrogateescape"), first)
-                    if group is not None:
-                        found.add(group)
-            except RedisError as error:
-                done(None, _failure(error))
-            else:
-                done(list(found), None)
+        async def listed() -> list[Group]:
+            keys = self._redis.scan_iter(match=pattern, count=_SCANNED_AT_ONCE, _type="HASH")
+            found = {self._group(key.decode("utf-8", "surrogateescape"), first) async for key in keys}
+            return [group for group in found if group is not None]
 
-        self._tasks.spawn(listed())
+        self._tasks.spawn(_answer(listed(), reply))
 
     def _key(self, group: Group) -> str:
         return self._prefix + (group[0] if self._parts == 1 else f"{group[0]}:{group[1]}")
@@ -166,8 +151,13 @@ def _check(value: bytes | None) -> None:
             raise ValueError(f"Failed to deserialize value from Redis: {error}") from None
 
 
-def _failure(error: Exception) -> StoreError:
-    return StoreError(str(error) or type(error).__name__)
+async def _answer(asked: Awaitable[T], reply: Reply[T, StoreError]) -> None:
+    try:
+        value = await asked
+    except (RedisError, ValueError) as error:
+        reply(None, StoreError.of(error))
+    else:
+        reply(value, None)
 
 
 def _escaped(text: str) -> str:

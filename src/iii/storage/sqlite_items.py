@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
 import time
@@ -10,21 +9,10 @@ from pathlib import Path
 
 from iii.protocol.json_text import is_json
 from iii.protocol.limits import MIB
+from iii.protocol.reply import Reply, reply_of
 from iii.protocol.start_failure import StartFailure
 from iii.storage.database import Database, Durability
-from iii.storage.items import (
-    CLOSED,
-    KEEP,
-    Changed,
-    Entry,
-    Group,
-    How,
-    OnChanged,
-    OnGroups,
-    OnListed,
-    OnRead,
-    StoreError,
-)
+from iii.storage.items import CLOSED, KEEP, Changed, Entry, Group, How, StoreError
 from iii.storage.old_files import old_groups
 from iii.storage.references import Reference
 
@@ -97,54 +85,52 @@ class SqliteItems:
     def path(self) -> Path:
         return self._database.path
 
-    def get(self, group: Group, key: str, done: OnRead) -> None:
+    def get(self, group: Group, key: str, reply: Reply[bytes, StoreError]) -> None:
         cached = self._cache.get((group, key))
         if cached is not None:
-            done(cached, None)
+            reply(cached, None)
             return
         if self._database.closed:
-            done(None, StoreError(CLOSED))
+            reply(None, StoreError(CLOSED))
             return
         try:
             found = self._database.reader.execute(_GET, (*group, key)).fetchone()
         except sqlite3.Error as error:
-            done(None, StoreError(str(error)))
+            reply(None, StoreError(str(error)))
             return
         if found is None:
-            done(None, None)
+            reply(None, None)
             return
         if not is_json(found[0]):
-            done(None, StoreError(f"the value of {key!r} is damaged"))
+            reply(None, StoreError(f"the value of {key!r} is damaged"))
             return
         self._remember(group, key, found[0])
-        done(found[0], None)
+        reply(found[0], None)
 
-    def change(self, group: Group, key: str, how: How, done: OnChanged, size: int = 0) -> None:
-        def work(connection: sqlite3.Connection) -> Changed:
-            return self._change(connection, group, key, how)
-
+    def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
         def written(changed: Changed | None, error: StoreError | None) -> None:
             if changed is not None:
                 self._remember(group, key, changed.new)
-            done(changed, error)
+            reply(changed, error)
 
-        self._database.write(work, written, _ENTRY_BYTES + len(key) + size)
+        self._database.write(
+            lambda connection: self._change(connection, group, key, how), written, _ENTRY_BYTES + len(key) + size
+        )
 
-    def entries(self, group: Group, done: OnListed) -> None:
-        self._database.read(lambda connection: _entries(connection, group), done)
+    def entries(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
+        self._database.read(lambda connection: _entries(connection, group), reply)
 
-    def snapshot(self, group: Group, done: OnListed) -> None:
+    def snapshot(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
         """A turn among the writes: what is before it is in it, and was told before it is told."""
-        self._database.write(lambda connection: _entries(connection, group), done, slow=True)
+        self._database.write(lambda connection: _entries(connection, group), reply, slow=True)
 
-    def groups(self, first: str | None, done: OnGroups) -> None:
+    def groups(self, first: str | None, reply: Reply[list[Group], StoreError]) -> None:
         where, values = ("", ()) if first is None else (" WHERE first = ?", (first,))
         query = f"SELECT first, second FROM groups{where}"
-        self._database.read(lambda connection: connection.execute(query, values).fetchall(), done)
+        self._database.read(lambda connection: connection.execute(query, values).fetchall(), reply)
 
     async def _import_once(self, file: str, group: Group, entries: list[Entry]) -> None:
         """Unless that was done before; items that are there stay. Raises StoreError."""
-        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def work(connection: sqlite3.Connection) -> bool:
             first = bool(connection.execute("INSERT OR IGNORE INTO imported VALUES (?)", (file,)).rowcount)
@@ -152,14 +138,7 @@ class SqliteItems:
                 self._change(connection, group, key, lambda old, new=value: KEEP if old is not None else new)  # type: ignore[misc]
             return first
 
-        def done(imported: bool | None, error: StoreError | None) -> None:
-            if error is not None:
-                told.set_exception(error)
-            else:
-                told.set_result(bool(imported))
-
-        self._database.write(work, done, slow=True)
-        if await told:
+        if await reply_of(lambda reply: self._database.write(work, reply, slow=True)):
             logger.info("Imported %s items from %s", len(entries), self._folder.parent / file)
 
     # -- as the writer --------------------------------------------------------------------------------------------

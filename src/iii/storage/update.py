@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iii.protocol.json_kind import type_of
-from iii.storage.update_ops import Op, plain, read_ops
+from iii.storage.update_ops import Op, Ops, plain, read_ops
 
-__all__ = ["Op", "Update", "Updated", "apply", "read_ops"]
+__all__ = ["Op", "Ops", "Update", "Updated", "apply", "read_ops"]
 
 PATH_SEGMENTS = 32
 SEGMENT_BYTES = 256

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import Meta, Raw
 
 from iii.protocol.errors import DeserializationFailed
 from iii.protocol.json_kind import kind_of
@@ -19,6 +20,16 @@ UPDATED_VALUES = 200_000  # that an update makes objects of; lists and objects c
 TOO_MANY = f"the value exceeds the limit of {UPDATED_VALUES} entries (lists and objects count three times); set it as a whole instead"
 
 _decode = msgspec.json.Decoder().decode
+
+
+Ops: TypeAlias = Annotated[
+    Raw,
+    Meta(
+        description="`set`, `merge`, `increment`, `decrement`, `append`, `remove`, in order.",
+        extra_json_schema={"type": "array"},
+    ),
+]
+"""Operations as they are sent: a member of a request."""
 
 
 class Op(NamedTuple):
@@ -40,7 +51,7 @@ class _Unfit(Exception):
     """What is wrong with one operation."""
 
 
-def read_ops(ops: msgspec.Raw | bytes, function_id: str) -> list[Op]:
+def read_ops(ops: Raw | bytes, function_id: str) -> list[Op]:
     """The operations of a call, in order. Raises DeserializationFailed."""
     try:
         sent = plain(bytes(ops))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
+from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
@@ -21,7 +22,6 @@ from iii.modules.state.bindings import StateBindings
 from iii.modules.state.config import StateConfig
 from iii.modules.state.pages import Pages, Wanted
 from iii.modules.state.requests import (
-    CompareAndSetRequest,
     SetRequest,
     StateCompareAndSetInput,
     StateDeleteInput,
@@ -39,18 +39,18 @@ from iii.modules.state.requests import (
     StateTriggerConfig,
     StateUpdateInput,
     StateUpdateResult,
-    UpdateRequest,
 )
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.json_text import holds_more_than
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import KvConfig, RedisConfig, kv_items
-from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, StoreError
+from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, values
 from iii.storage.update import Update, read_ops
 from iii.storage.update_ops import TOO_MANY, UPDATED_VALUES
 
 _ALIASES = {"group_id": "scope", "item_id": "key"}  # of the first previews
-_encode = msgspec.json.Encoder().encode
+Entries = list[Entry]
+Groups = list[Group]
 
 
 class State(Module):
@@ -87,125 +87,99 @@ class State(Module):
         value = bytes(sent)
         self._check_size(value)
 
-        def written(changed: Changed | None, error: StoreError | None) -> None:
-            if changed is None:
-                invocation.refuse(InvocationError("SET_ERROR", f"Failed to set value: {error}"))
-                return
-            self._written(request.scope, request.key, changed, invocation)
-            invocation.complete(b'{"old_value":%s,"new_value":%s}' % (changed.old or b"null", value))
+        def result(changed: Changed) -> StateSetResult:
+            self._fire_written(request.scope, request.key, changed, invocation)
+            return StateSetResult(old_value=Raw(changed.old or b"null"), new_value=Raw(value))
 
-        self.items.change((request.scope, ""), request.key, lambda old: value, written, len(value))
+        reply = answer(invocation, "SET_ERROR", "Failed to set value", result)
+        self.items.change((request.scope, ""), request.key, lambda old: value, reply, len(value))
         return LATER
 
     @builtin("state::get", spec="05 §1.2", aliases=_ALIASES)
     def get(self, request: StateGetInput, invocation: Invocation) -> Later:
         """Get a value from state"""
-
-        def read(value: bytes | None, error: StoreError | None) -> None:
-            if error is None:
-                invocation.complete(value)
-            else:
-                invocation.refuse(InvocationError("GET_ERROR", f"Failed to get value: {error}"))
-
-        self.items.get((request.scope, ""), request.key, read)
+        self.items.get((request.scope, ""), request.key, answer(invocation, "GET_ERROR", "Failed to get value"))
         return LATER
 
     @builtin("state::delete", spec="05 §1.3", aliases=_ALIASES)
     def delete(self, request: StateDeleteInput, invocation: Invocation) -> Later:
         """Delete a value from state"""
 
-        def deleted(changed: Changed | None, error: StoreError | None) -> None:
-            if changed is None:
-                invocation.refuse(InvocationError("DELETE_ERROR", f"Failed to delete value: {error}"))
-                return
+        def result(changed: Changed) -> bytes | None:
             self._fire("state:deleted", request.scope, request.key, changed, invocation)
-            invocation.complete(changed.old)
+            return changed.old
 
-        self.items.change((request.scope, ""), request.key, lambda old: None, deleted)
+        reply = answer(invocation, "DELETE_ERROR", "Failed to delete value", result)
+        self.items.change((request.scope, ""), request.key, lambda old: None, reply)
         return LATER
 
-    @builtin("state::update", spec="05 §1.4", request=StateUpdateInput, aliases=_ALIASES)
-    def update(self, request: UpdateRequest, invocation: Invocation) -> StateUpdateResult | Later:
+    @builtin("state::update", spec="05 §1.4", aliases=_ALIASES)
+    def update(self, request: StateUpdateInput, invocation: Invocation) -> StateUpdateResult | Later:
         """Update a value in state"""
         update = Update(read_ops(request.ops, "state::update"))
 
-        def written(changed: Changed | None, error: StoreError | None) -> None:
-            if changed is None:
-                invocation.refuse(InvocationError("UPDATE_ERROR", f"Failed to update value: {error}"))
-                return
-            self._written(request.scope, request.key, changed, invocation)
-            skipped = b',"errors":%s' % update.errors if update.errors else b""
-            invocation.complete(b'{"old_value":%s,"new_value":%s%s}' % (changed.old or b"null", changed.new, skipped))
+        def result(changed: Changed) -> StateUpdateResult:
+            self._fire_written(request.scope, request.key, changed, invocation)
+            old, new = Raw(changed.old or b"null"), Raw(changed.new or b"null")
+            errors: Any = Raw(update.errors) if update.errors else []
+            return StateUpdateResult(old_value=old, new_value=new, errors=errors)
 
-        self.items.change((request.scope, ""), request.key, update, written)
+        reply = answer(invocation, "UPDATE_ERROR", "Failed to update value", result)
+        self.items.change((request.scope, ""), request.key, update, reply)
         return LATER
 
-    @builtin("state::compare_and_set", spec="05 §1.7", request=StateCompareAndSetInput)
-    def compare_and_set(self, request: CompareAndSetRequest, invocation: Invocation) -> StateOutcome | Later:
+    @builtin("state::compare_and_set", spec="05 §1.7")
+    def compare_and_set(self, request: StateCompareAndSetInput, invocation: Invocation) -> StateOutcome | Later:
         """Set a value in state if it is what the caller expects"""
         expected, new = bytes(request.expected_value), bytes(request.new_value)
         self._check_size(new)
-        outcome = b""
+        outcome = ""
 
         def how(old: bytes | None) -> bytes | Keep:
             nonlocal outcome
             if old is None:
-                outcome = b"not_found"
+                outcome = "not_found"
             elif old == expected or _canonical(old) == _canonical(expected):
-                outcome = b"applied"
+                outcome = "applied"
                 return new
             else:
-                outcome = b"conflict"
+                outcome = "conflict"
             return KEEP
 
-        def written(changed: Changed | None, error: StoreError | None) -> None:
-            if changed is None:
-                invocation.refuse(InvocationError("SET_ERROR", f"Failed to set value: {error}"))
-                return
-            if outcome == b"applied":
-                self._written(request.scope, request.key, changed, invocation)
-            invocation.complete(b'{"outcome":"%s"}' % outcome)
+        def result(changed: Changed) -> StateOutcome:
+            if outcome == "applied":
+                self._fire_written(request.scope, request.key, changed, invocation)
+            return StateOutcome(outcome=outcome)
 
-        self.items.change((request.scope, ""), request.key, how, written, len(new))
+        reply = answer(invocation, "SET_ERROR", "Failed to set value", result)
+        self.items.change((request.scope, ""), request.key, how, reply, len(new))
         return LATER
 
     @builtin("state::list", spec="05 §1.5", aliases=_ALIASES)
     def list(self, request: StateListInput, invocation: Invocation) -> Later:
         """Get a group from state"""
-
-        def listed(entries: Entries | None, error: StoreError | None) -> None:
-            if entries is None:
-                invocation.refuse(InvocationError("LIST_ERROR", f"Failed to list values: {error}"))
-            else:
-                invocation.complete(b"[%s]" % b",".join([entry.value for entry in entries]))
-
-        self.items.entries((request.scope, ""), listed)
+        reply = answer(invocation, "LIST_ERROR", "Failed to list values", values)
+        self.items.entries((request.scope, ""), reply)
         return LATER
 
     @builtin("state::list_groups", spec="05 §1.6")
     def list_groups(self, request: StateListGroupsInput, invocation: Invocation) -> StateGroups | Later:
         """List all state groups"""
 
-        def listed(groups: Groups | None, error: StoreError | None) -> None:
-            if groups is None:
-                invocation.refuse(InvocationError("LIST_GROUPS_ERROR", f"Failed to list groups: {error}"))
-            else:
-                invocation.complete(_encode(StateGroups(groups=sorted({scope for scope, _ in groups}))))
+        def result(groups: Groups) -> StateGroups:
+            return StateGroups(groups=sorted({scope for scope, _ in groups}))
 
-        self.items.groups(None, listed)
+        self.items.groups(None, answer(invocation, "LIST_GROUPS_ERROR", "Failed to list groups", result))
         return LATER
 
     @builtin("state::list_keys", spec="05 §1.7")
     def list_keys(self, request: StateListInput, invocation: Invocation) -> StateKeys | Later:
         """List all keys of a scope"""
 
-        def listed(entries: Entries | None, error: StoreError | None) -> None:
-            if entries is None:
-                invocation.refuse(InvocationError("LIST_KEYS_ERROR", f"Failed to list keys: {error}"))
-            else:
-                invocation.complete(_encode(StateKeys(keys=[entry.key for entry in entries])))
+        def result(entries: Entries) -> StateKeys:
+            return StateKeys(keys=[entry.key for entry in entries])
 
-        self.items.entries((request.scope, ""), listed)
+        self.items.entries((request.scope, ""), answer(invocation, "LIST_KEYS_ERROR", "Failed to list keys", result))
         return LATER
 
     @builtin("state::list_entries", spec="05 §1.7, O5")
@@ -215,21 +189,13 @@ class State(Module):
         wanted = Wanted(caller, request.scope, request.limit, request.max_bytes)
         wanted.check()
         if request.cursor is not None:
-            invocation.complete(self._pages.next(request.cursor, wanted))
-            return LATER
+            return self._pages.next(request.cursor, wanted)
 
-        def listed(entries: Entries | None, error: StoreError | None) -> None:
-            if entries is None:
-                invocation.refuse(InvocationError("LIST_ENTRIES_ERROR", f"Failed to list entries: {error}"))
-                return
-            try:
-                page = self._pages.first(wanted, entries)
-            except InvocationError as refusal:
-                invocation.refuse(refusal)
-            else:
-                invocation.complete(page)
+        def result(entries: Entries) -> StateEntries:
+            return self._pages.first(wanted, entries)
 
-        self.items.entries((request.scope, ""), listed)
+        reply = answer(invocation, "LIST_ENTRIES_ERROR", "Failed to list entries", result)
+        self.items.entries((request.scope, ""), reply)
         return LATER
 
     # -- triggers -------------------------------------------------------------------------------------------------
@@ -250,7 +216,7 @@ class State(Module):
     def unbind(self, binding: Binding) -> None:
         self._bindings.remove(binding)
 
-    def _written(self, scope: str, key: str, changed: Changed, invocation: Invocation) -> None:
+    def _fire_written(self, scope: str, key: str, changed: Changed, invocation: Invocation) -> None:
         self._fire("state:created" if changed.old is None else "state:updated", scope, key, changed, invocation)
 
     def _fire(self, event_type: str, scope: str, key: str, changed: Changed, invocation: Invocation) -> None:
@@ -264,10 +230,6 @@ class State(Module):
             raise InvocationError(
                 "VALUE_TOO_LARGE", f"value of {size} bytes exceeds the configured max_value_bytes limit of {limit}"
             )
-
-
-Entries = list[Entry]
-Groups = list[Group]
 
 
 def _items(config: StateConfig) -> Items:

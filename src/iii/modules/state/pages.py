@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Raw
 
 from iii.engine.clock import Clock
+from iii.modules.state.requests import StateEntries
 from iii.protocol.errors import InvocationError
 from iii.protocol.ids import new_id
 from iii.storage.items import Entry
@@ -54,8 +56,8 @@ class Pages:
         self._clock = clock
         self._by_cursor: dict[str, _Snapshot] = {}
 
-    def first(self, wanted: Wanted, entries: list[Entry]) -> bytes:
-        """The first page of a new snapshot, as JSON. Raises InvocationError."""
+    def first(self, wanted: Wanted, entries: list[Entry]) -> StateEntries:
+        """The first page of a new snapshot. Raises InvocationError."""
         self._expire()
         rows = [b"[%s,%s]" % (_encode(key), value) for key, value in entries]
         size = sum(map(len, rows))
@@ -75,7 +77,7 @@ class Pages:
                 )
         return self._page(whole, end)
 
-    def next(self, cursor: str, wanted: Wanted) -> bytes:
+    def next(self, cursor: str, wanted: Wanted) -> StateEntries:
         """The page of a cursor, which is used up. Raises InvocationError."""
         self._expire()
         snapshot = self._by_cursor.get(cursor)
@@ -103,17 +105,15 @@ class Pages:
             )
         return end
 
-    def _page(self, snapshot: _Snapshot, end: int) -> bytes:
-        done = end == len(snapshot.rows)
-        cursor = b"null"
-        if not done:
-            following = new_id()
-            self._by_cursor[following] = snapshot._replace(offset=end)
-            cursor = b'"%s"' % following.encode()
-        return b'{"entries":[%s],"next_cursor":%s,"done":%s,"offset":%d,"total":%d}' % (
-            b",".join(snapshot.rows[snapshot.offset : end]), cursor, b"true" if done else b"false",
-            snapshot.offset, len(snapshot.rows),
-        )  # fmt: skip
+    def _page(self, snapshot: _Snapshot, end: int) -> StateEntries:
+        cursor = None
+        if end < len(snapshot.rows):
+            cursor = new_id()
+            self._by_cursor[cursor] = snapshot._replace(offset=end)
+        rows: list[Any] = [Raw(row) for row in snapshot.rows[snapshot.offset : end]]
+        return StateEntries(
+            entries=rows, next_cursor=cursor, done=cursor is None, offset=snapshot.offset, total=len(snapshot.rows)
+        )
 
     def _expire(self) -> None:
         oldest = self._clock.now() - EXPIRES_S

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from iii.storage.update import Ops
+
 
 class StateSetInput(Struct, kw_only=True):
-    """As documented."""
-
     scope: str
     key: str
     value: Any
@@ -37,15 +37,7 @@ class StateDeleteInput(Struct, kw_only=True):
 class StateUpdateInput(Struct, kw_only=True):
     scope: str
     key: str
-    ops: Annotated[
-        list[Any], Meta(description="`set`, `merge`, `increment`, `decrement`, `append`, `remove`, in order.")
-    ]
-
-
-class UpdateRequest(Struct, kw_only=True):
-    scope: str
-    key: str
-    ops: Raw
+    ops: Ops
 
 
 class StateListInput(Struct, kw_only=True):
@@ -66,25 +58,18 @@ class StateListEntriesInput(Struct, kw_only=True):
 class StateCompareAndSetInput(Struct, kw_only=True):
     scope: str
     key: str
-    expected_value: Any
-    new_value: Any
-
-
-class CompareAndSetRequest(Struct, kw_only=True):
-    scope: str
-    key: str
     expected_value: Raw
     new_value: Raw
 
 
 class StateSetResult(Struct, kw_only=True):
-    old_value: Any
-    new_value: Any
+    old_value: Raw
+    new_value: Raw
 
 
-class StateUpdateResult(Struct, kw_only=True):
-    old_value: Any
-    new_value: Any
+class StateUpdateResult(Struct, kw_only=True, omit_defaults=True):
+    old_value: Raw
+    new_value: Raw
     errors: Annotated[list[Any], Meta(description="Operations that were skipped; absent if there are none.")] = []
 
 

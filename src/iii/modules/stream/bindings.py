@@ -58,19 +58,19 @@ class JoinBindings:
     """Of the type `stream:join` or `stream:leave`."""
 
     def __init__(self) -> None:
-        self._bound: dict[str, tuple[Binding, JoinTriggerConfig]] = {}
+        self._bound: dict[str, tuple[Binding, str | None]] = {}  # with the name of their stream, None: any
 
     def add(self, binding: Binding) -> None:
         """Raises TriggerRegistrationFailed."""
         config = _config(binding, JoinTriggerConfig, f"Failed to deserialize {binding.trigger_type} trigger")
-        self._bound[binding.id] = (binding, config)
+        self._bound[binding.id] = (binding, config.stream_name)
 
     def remove(self, binding: Binding) -> None:
         self._bound.pop(binding.id, None)
 
-    def of(self, stream: str) -> list[tuple[Binding, JoinTriggerConfig]]:
+    def of(self, stream: str) -> list[Binding]:
         """Those that want to know of this stream."""
-        return [(binding, config) for binding, config in self._bound.values() if config.stream_name in (None, stream)]
+        return [binding for binding, wanted in self._bound.values() if wanted in (None, stream)]
 
 
 def _config(binding: Binding, declared: Any, failure: str) -> Any:

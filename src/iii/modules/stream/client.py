@@ -18,7 +18,6 @@ from iii.net.frames import text_frames
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Outbox
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB, MIB
 from iii.storage.items import Group
@@ -294,7 +293,7 @@ class Client(Handler[Outbox]):
         begun = None if exact else hall.timestamps.next(group)
         synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def read(result: bytes | None, error: InvocationError | None) -> None:
+        def read(result: bytes | None, error: Exception | None) -> None:
             if error is not None:
                 logger.error("Snapshot of stream %s, group %s failed: %s", *group, error)
             elif subscription.held is not None and not self._gone:

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from iii.engine.ask import ask
+from iii.engine.bindings import Binding
+from iii.engine.condition import Condition, condition_of
 from iii.engine.engine import Engine
 from iii.engine.firing import fire_if
-from iii.modules.stream.ask import ask
 from iii.modules.stream.bindings import JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.requests import JoinCall
@@ -19,6 +21,7 @@ from iii.net.http_head import RequestHead
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.reply import reply_of
 
 logger = logging.getLogger(__name__)
 
@@ -85,18 +88,15 @@ class Gate:
         """Ask all handlers, one after another; any of them may deny."""
         allowed = True
         payload = msgspec.json.encode(call)
-        router = self._engine.router
-        for binding, config in self.joins.of(call.stream_name):
+        for binding in self.joins.of(call.stream_name):
             try:
-                condition = config.condition_function_id
-                if condition is not None and await ask(router, condition, binding.namespace, payload) == b"false":
+                if not await self._condition_met(binding, payload):
                     continue
-            except (InvocationError, TimeoutError) as error:
+            except InvocationError as error:
                 logger.warning("Trigger %s skipped: its condition failed: %s", binding.id, error)
                 continue
             try:
-                result = await ask(router, binding.function_id, binding.namespace, payload, binding.metadata)
-                allowed = not _denies(binding.function_id, result) and allowed
+                allowed = not _denies(binding.function_id, await self._ask(binding, payload)) and allowed
             except (InvocationError, TimeoutError) as error:
                 logger.error(
                     "stream:join handler %s failed: %s (join_error_policy: %s)",
@@ -108,20 +108,32 @@ class Gate:
     def left(self, call: JoinCall) -> None:
         """Tell the handlers; nobody waits for them."""
         payload = msgspec.json.encode(call)
-        for binding, _ in self.leaves.of(call.stream_name):
+        for binding in self.leaves.of(call.stream_name):
             fire_if(self._engine.router, self._engine.clock, binding, payload)
 
     async def tell_left(self, call: JoinCall) -> None:
         """As `left`, and wait for them."""
         payload = msgspec.json.encode(call)
-        router = self._engine.router
-        for binding, config in self.leaves.of(call.stream_name):
+        for binding in self.leaves.of(call.stream_name):
             try:
-                condition = config.condition_function_id
-                if condition is None or await ask(router, condition, binding.namespace, payload) != b"false":
-                    await ask(router, binding.function_id, binding.namespace, payload, binding.metadata)
+                if await self._condition_met(binding, payload):
+                    await self._ask(binding, payload)
             except (InvocationError, TimeoutError) as error:
                 logger.warning("stream:leave handler %s failed: %s", binding.function_id, error)
+
+    async def _condition_met(self, binding: Binding, payload: bytes) -> bool:
+        """Raises InvocationError."""
+        function_id = condition_of(binding)
+        if function_id is None:
+            return True
+        condition = Condition(self._engine.router, self._engine.clock, function_id, binding.namespace)
+        met: bool = await reply_of(lambda reply: condition.decide(payload, reply))
+        return met
+
+    async def _ask(self, binding: Binding, payload: bytes) -> bytes | None:
+        """Raises InvocationError or TimeoutError."""
+        router = self._engine.router
+        return await ask(router, binding.function_id, binding.namespace, payload, metadata=binding.metadata)
 
     def _failed(self, status: HTTPStatus, why: str) -> bytes:
         """Raises Refused, unless the configuration lets in whoever cannot be judged."""

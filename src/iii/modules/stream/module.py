@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-from msgspec import UNSET
+from msgspec import Raw
 
+from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
@@ -17,7 +17,7 @@ from iii.engine.invocation import Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
-from iii.modules.stream.bindings import ChangeBindings
+from iii.modules.stream.bindings import ChangeBindings, JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.events import Event, Timestamps, change, custom, envelope, read_envelope
 from iii.modules.stream.gate import Gate
@@ -27,8 +27,6 @@ from iii.modules.stream.requests import (
     JoinCall,
     JoinTriggerConfig,
     JoinVerdict,
-    SendRequest,
-    SetRequest,
     StreamCall,
     StreamDeleteInput,
     StreamDeleteResult,
@@ -44,15 +42,13 @@ from iii.modules.stream.requests import (
     StreamTriggerConfig,
     StreamUpdateInput,
     StreamUpdateResult,
-    UpdateRequest,
 )
 from iii.modules.stream.server import StreamServer
-from iii.modules.stream.source import OnResult, Source, Written
+from iii.modules.stream.source import OnRead, Source, Written
 from iii.net.listening import is_loopback
-from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import KvConfig, RedisConfig, kv_items
-from iii.storage.items import Group, Items, StoreError
+from iii.storage.items import Group, Items
 from iii.storage.update import read_ops
 
 if TYPE_CHECKING:
@@ -61,7 +57,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHANNEL = "stream::events"  # of all engines, other makers' too (05 §7.2)
-_encode = msgspec.json.Encoder().encode
+Groups = list[Group]
+Names = list[str]
 
 
 class Streams(Module):
@@ -94,6 +91,11 @@ class Streams(Module):
         self._hub = Hub()
         self._gate = Gate(engine, self.config)
         self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock))
+        self._bindings: dict[str, ChangeBindings | JoinBindings] = {
+            "stream": self._changes,
+            "stream:join": self._gate.joins,
+            "stream:leave": self._gate.leaves,
+        }
         hall = Hall(
             gate=self._gate,
             hub=self._hub,
@@ -126,30 +128,25 @@ class Streams(Module):
 
     # -- functions ------------------------------------------------------------------------------------------------
 
-    @builtin("stream::set", spec="05 §4.2", request=StreamSetInput)
-    def set(self, request: SetRequest, invocation: Invocation) -> StreamSetResult | Later:
+    @builtin("stream::set", spec="05 §4.2", aliases={"value": "data"})
+    def set(self, request: StreamSetInput, invocation: Invocation) -> StreamSetResult | Later:
         """Set a value in a stream"""
-        sent = request.value if request.data is UNSET else request.data
-        if sent is UNSET:
-            raise DeserializationFailed("stream::set", "missing field `data`")
         group = (request.stream_name, request.group_id)
 
-        def written(result: Written | None, error: InvocationError | None) -> None:
-            if result is None:
-                assert error is not None
-                invocation.refuse(error)
-                return
-            self._changed(group, request.item_id, result, invocation)
-            new = result.new or b"null"
-            invocation.complete(b'{"old_value":%s,"new_value":%s}' % (result.old or b"null", new))
+        def result(written: Written) -> StreamSetResult:
+            self._publish_change(group, request.item_id, written, invocation)
+            return StreamSetResult(old_value=Raw(written.old or b"null"), new_value=Raw(written.new or b"null"))
 
-        self._source.set(group, request.item_id, bytes(sent), written)
+        reply = answer(invocation, "STREAM_SET_ERROR", "Failed to set value", result)
+        self._source.set(group, request.item_id, request.data, reply)
         return LATER
 
     @builtin("stream::get", spec="05 §4.3")
     def get(self, request: StreamGetInput, invocation: Invocation) -> Later:
         """Get a value from a stream"""
-        self._source.get((request.stream_name, request.group_id), request.item_id, _answers(invocation))
+        group = (request.stream_name, request.group_id)
+        reply: OnRead = answer(invocation, "STREAM_GET_ERROR", "Failed to get value")
+        self._source.get(group, request.item_id, reply)
         return LATER
 
     @builtin("stream::delete", spec="05 §4.4")
@@ -157,68 +154,61 @@ class Streams(Module):
         """Delete a value from a stream"""
         group = (request.stream_name, request.group_id)
 
-        def deleted(result: Written | None, error: InvocationError | None) -> None:
-            if result is None:
-                assert error is not None
-                invocation.refuse(error)
-                return
-            if result.old is not None:
-                self._publish(group, request.item_id, change(b"delete", result.old), True, invocation)
-            invocation.complete(b'{"old_value":%s}' % (result.old or b"null"))
+        def result(written: Written) -> StreamDeleteResult:
+            if written.old is not None:
+                self._publish(group, request.item_id, change(b"delete", written.old), True, invocation)
+            return StreamDeleteResult(old_value=Raw(written.old or b"null"))
 
-        self._source.delete(group, request.item_id, deleted)
+        reply = answer(invocation, "STREAM_DELETE_ERROR", "Failed to delete value", result)
+        self._source.delete(group, request.item_id, reply)
         return LATER
 
-    @builtin("stream::update", spec="05 §4.9", request=StreamUpdateInput)
-    def update(self, request: UpdateRequest, invocation: Invocation) -> StreamUpdateResult | Later:
+    @builtin("stream::update", spec="05 §4.9")
+    def update(self, request: StreamUpdateInput, invocation: Invocation) -> StreamUpdateResult | Later:
         """Atomically update a stream value with multiple operations"""
         ops = read_ops(request.ops, "stream::update")
         group = (request.stream_name, request.group_id)
 
-        def written(result: Written | None, error: InvocationError | None) -> None:
-            if result is None:
-                assert error is not None
-                invocation.refuse(error)
-                return
-            self._changed(group, request.item_id, result, invocation)
-            skipped = b',"errors":%s' % result.errors if result.errors else b""
-            old, new = result.old or b"null", result.new or b"null"
-            invocation.complete(b'{"old_value":%s,"new_value":%s%s}' % (old, new, skipped))
+        def result(written: Written) -> StreamUpdateResult:
+            self._publish_change(group, request.item_id, written, invocation)
+            old, new = Raw(written.old or b"null"), Raw(written.new or b"null")
+            errors: Any = Raw(written.errors) if written.errors else []
+            return StreamUpdateResult(old_value=old, new_value=new, errors=errors)
 
-        self._source.update(group, request.item_id, request.ops, ops, written)
+        reply = answer(invocation, "STREAM_UPDATE_ERROR", "Failed to update value", result)
+        self._source.update(group, request, ops, reply)
         return LATER
 
     @builtin("stream::list", spec="05 §4.5")
     def list(self, request: StreamListInput, invocation: Invocation) -> Later:
         """List all items in a stream group"""
-        self._source.list((request.stream_name, request.group_id), _answers(invocation))
+        reply: OnRead = answer(invocation, "STREAM_GET_GROUP_ERROR", "Failed to get group")
+        self._source.list((request.stream_name, request.group_id), reply)
         return LATER
 
     @builtin("stream::list_groups", spec="05 §4.6")
     def list_groups(self, request: StreamListGroupsInput, invocation: Invocation) -> Later:
         """List all groups in a stream"""
-        self._source.list_groups(request.stream_name, _answers(invocation))
+        reply: OnRead = answer(invocation, "STREAM_LIST_GROUPS_ERROR", "Failed to list groups")
+        self._source.list_groups(request.stream_name, reply)
         return LATER
 
     @builtin("stream::list_all", spec="05 §4.7")
     def list_all(self, request: StreamListAllInput, invocation: Invocation) -> StreamRows | Later:
         """List all available stream with metadata"""
 
-        def listed(groups: Groups | None, error: StoreError | None) -> None:
-            if groups is None:
-                invocation.refuse(InvocationError("STREAM_LIST_ALL_ERROR", f"Failed to list stream: {error}"))
-                return
+        def result(groups: Groups) -> StreamRows:
             by_stream: dict[str, Names] = {}
             for stream, group in groups:
                 by_stream.setdefault(stream, []).append(group)
             rows = [StreamRow(id=stream, groups=sorted(by_stream[stream])) for stream in sorted(by_stream)]
-            invocation.complete(_encode(StreamRows(stream=rows, count=len(rows))))
+            return StreamRows(stream=rows, count=len(rows))
 
-        self.items.groups(None, listed)
+        self.items.groups(None, answer(invocation, "STREAM_LIST_ALL_ERROR", "Failed to list stream", result))
         return LATER
 
-    @builtin("stream::send", spec="05 §4.8", request=StreamSendInput)
-    def send(self, request: SendRequest, invocation: Invocation) -> Later:
+    @builtin("stream::send", spec="05 §4.8")
+    def send(self, request: StreamSendInput, invocation: Invocation) -> Later:
         """Send a custom event to stream subscribers"""
         group = (request.stream_name, request.group_id)
         self._publish(group, request.id, custom(request.type, bytes(request.data)), False, invocation)
@@ -227,7 +217,7 @@ class Streams(Module):
 
     # -- events ---------------------------------------------------------------------------------------------------
 
-    def _changed(self, group: Group, item_id: str, written: Written, invocation: Invocation) -> None:
+    def _publish_change(self, group: Group, item_id: str, written: Written, invocation: Invocation) -> None:
         kind = b"create" if written.old is None else b"update"
         self._publish(group, item_id, change(kind, written.new or b"null"), True, invocation)
 
@@ -271,35 +261,7 @@ class Streams(Module):
             )
 
     def bind(self, binding: Binding) -> None:
-        match binding.trigger_type:
-            case "stream:join":
-                self._gate.joins.add(binding)
-            case "stream:leave":
-                self._gate.leaves.add(binding)
-            case _:
-                self._changes.add(binding)
+        self._bindings[binding.trigger_type].add(binding)
 
     def unbind(self, binding: Binding) -> None:
-        match binding.trigger_type:
-            case "stream:join":
-                self._gate.joins.remove(binding)
-            case "stream:leave":
-                self._gate.leaves.remove(binding)
-            case _:
-                self._changes.remove(binding)
-
-
-Groups = list[Group]
-Names = list[str]
-
-
-def _answers(invocation: Invocation) -> OnResult:
-    """Answers a call with a result as it is, or with its error."""
-
-    def answer(result: bytes | None, error: InvocationError | None) -> None:
-        if error is None:
-            invocation.complete(result)
-        else:
-            invocation.refuse(error)
-
-    return answer
+        self._bindings[binding.trigger_type].remove(binding)

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import Meta, Raw, Struct
+
+from iii.storage.update import Ops
 
 
 class StreamSetInput(Struct, kw_only=True):
-    """As documented."""
-
     stream_name: str
     group_id: str
     item_id: str
-    data: Any
-
-
-class SetRequest(Struct, kw_only=True):
-    """As read: the data may be called `value`."""
-
-    stream_name: str
-    group_id: str
-    item_id: str
-    data: Raw | UnsetType = UNSET
-    value: Raw | UnsetType = UNSET
+    data: Raw
 
 
 class StreamGetInput(Struct, kw_only=True):
@@ -42,16 +32,7 @@ class StreamUpdateInput(Struct, kw_only=True):
     stream_name: str
     group_id: str
     item_id: str
-    ops: Annotated[
-        list[Any], Meta(description="`set`, `merge`, `increment`, `decrement`, `append`, `remove`, in order.")
-    ]
-
-
-class UpdateRequest(Struct, kw_only=True):
-    stream_name: str
-    group_id: str
-    item_id: str
-    ops: Raw
+    ops: Ops
 
 
 class StreamListInput(Struct, kw_only=True):
@@ -68,16 +49,6 @@ class StreamListAllInput(Struct, kw_only=True):
 
 
 class StreamSendInput(Struct, kw_only=True):
-    """As documented."""
-
-    stream_name: str
-    group_id: str
-    type: str
-    data: Any
-    id: str | None = None
-
-
-class SendRequest(Struct, kw_only=True):
     stream_name: str
     group_id: str
     type: str
@@ -86,18 +57,18 @@ class SendRequest(Struct, kw_only=True):
 
 
 class StreamSetResult(Struct, kw_only=True):
-    old_value: Any
-    new_value: Any
+    old_value: Raw
+    new_value: Raw
 
 
-class StreamUpdateResult(Struct, kw_only=True):
-    old_value: Any
-    new_value: Any
+class StreamUpdateResult(Struct, kw_only=True, omit_defaults=True):
+    old_value: Raw
+    new_value: Raw
     errors: Annotated[list[Any], Meta(description="Operations that were skipped; absent if there are none.")] = []
 
 
 class StreamDeleteResult(Struct, kw_only=True):
-    old_value: Any
+    old_value: Raw
 
 
 class StreamRow(Struct, kw_only=True):

@@ -5,17 +5,24 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.engine import Engine
-from iii.engine.functions import Function
-from iii.modules.stream.requests import StreamDeleteInput, StreamGetInput, StreamListGroupsInput, StreamListInput
+from iii.modules.stream.requests import (
+    StreamDeleteInput,
+    StreamGetInput,
+    StreamListGroupsInput,
+    StreamListInput,
+    StreamSetInput,
+    StreamUpdateInput,
+)
 from iii.protocol.errors import InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
-from iii.storage.items import Changed, Entry, Group, Items, OnChanged, StoreError
+from iii.protocol.reply import Reply
+from iii.storage.items import Changed, Group, Items, StoreError, values
 from iii.storage.update import Op, Update
 
 logger = logging.getLogger(__name__)
@@ -31,35 +38,18 @@ class Written(NamedTuple):
     errors: bytes = b""
 
 
-class OnResult(Protocol):
-    def __call__(self, result: bytes | None, error: InvocationError | None, /) -> None: ...
+Ops: TypeAlias = list[Op]
+OnRead: TypeAlias = Reply[bytes, StoreError | InvocationError]
+OnWritten: TypeAlias = Reply[Written, StoreError | InvocationError]
 
 
-class OnWritten(Protocol):
-    def __call__(self, written: Written | None, error: InvocationError | None, /) -> None: ...
-
-
-class _SetInput(msgspec.Struct):
-    stream_name: str
-    group_id: str
-    item_id: str
-    data: Raw
-
-
-class _UpdateInput(msgspec.Struct):
-    stream_name: str
-    group_id: str
-    item_id: str
-    ops: Raw
-
-
-class _Change(msgspec.Struct):
+class _Change(Struct):
     new_value: Raw
     old_value: Raw | UnsetType = UNSET
     errors: Raw | UnsetType = UNSET
 
 
-class _Deletion(msgspec.Struct):
+class _Deletion(Struct):
     old_value: Raw | UnsetType = UNSET
 
 
@@ -69,117 +59,83 @@ class Source:
     def __init__(self, engine: Engine, items: Items) -> None:
         self.items = items
         self._engine = engine
-        self._provided: set[str] = set()  # streams that a worker was seen to provide
+        self._seen: set[str] = set()  # streams that a worker was seen to provide
         self._emulated: dict[tuple[Group, str], deque[Callable[[], None]]] = {}  # updates that wait for their turn
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def get(self, group: Group, item_id: str, done: OnResult) -> None:
-        if self._provider("get", group[0]) is not None:
-            self._ask("get", group[0], StreamGetInput(stream_name=group[0], group_id=group[1], item_id=item_id), done)
-            return
+    def get(self, group: Group, item_id: str, reply: OnRead) -> None:
+        if self._provided("get", group[0]):
+            self._ask("get", group[0], StreamGetInput(stream_name=group[0], group_id=group[1], item_id=item_id), reply)
+        else:
+            self.items.get(group, item_id, reply)
 
-        def read(value: bytes | None, error: StoreError | None) -> None:
-            done(value, None if error is None else _failed("STREAM_GET_ERROR", "get value", error))
+    def list(self, group: Group, reply: OnRead, in_order: bool = False) -> None:
+        """The values, as a JSON array. `in_order`: with all changes that were told before `reply` is."""
+        if self._provided("list", group[0]):
+            self._ask("list", group[0], StreamListInput(stream_name=group[0], group_id=group[1]), reply)
+        else:
+            read = self.items.snapshot if in_order else self.items.entries
+            read(group, lambda entries, error: reply(None if entries is None else values(entries), error))
 
-        self.items.get(group, item_id, read)
-
-    def list(self, group: Group, done: OnResult, in_order: bool = False) -> None:
-        """The values, as a JSON array. `in_order`: with all changes that were told before `done` is called."""
-        if self._provider("list", group[0]) is not None:
-            self._ask("list", group[0], StreamListInput(stream_name=group[0], group_id=group[1]), done)
-            return
-
-        def listed(entries: Entries | None, error: StoreError | None) -> None:
-            if entries is None:
-                done(None, _failed("STREAM_GET_GROUP_ERROR", "get group", error))
-            else:
-                done(b"[%s]" % b",".join([entry.value for entry in entries]), None)
-
-        (self.items.snapshot if in_order else self.items.entries)(group, listed)
-
-    def list_groups(self, stream: str, done: OnResult) -> None:
-        if self._provider("list_groups", stream) is not None:
-            self._ask("list_groups", stream, StreamListGroupsInput(stream_name=stream), done)
-            return
-
-        def listed(groups: Groups | None, error: StoreError | None) -> None:
-            if groups is None:
-                done(None, _failed("STREAM_LIST_GROUPS_ERROR", "list groups", error))
-            else:
-                done(_encode(sorted(group for _, group in groups)), None)
-
-        self.items.groups(stream, listed)
+    def list_groups(self, stream: str, reply: OnRead) -> None:
+        if self._provided("list_groups", stream):
+            self._ask("list_groups", stream, StreamListGroupsInput(stream_name=stream), reply)
+        else:
+            self.items.groups(
+                stream, lambda groups, error: reply(_encode(sorted(name for _, name in groups or ())), error)
+            )
 
     def reads_in_order(self, group: Group) -> bool:
         """Whether a list in order is one: a provider's answer may be older or newer than the events around it."""
-        return self._provider("list", group[0]) is None
+        return not self._provided("list", group[0])
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def set(self, group: Group, item_id: str, data: bytes, done: OnWritten) -> None:
-        if self._provider("set", group[0]) is not None:
-            self._provided_set(group, item_id, data, done)
+    def set(self, group: Group, item_id: str, data: Raw, reply: OnWritten) -> None:
+        if self._provided("set", group[0]):
+            self._provided_set(group, item_id, data, reply)
         else:
-            self.items.change(group, item_id, lambda old: data, _told("STREAM_SET_ERROR", "set value", done), len(data))
+            value = bytes(data)
+            self.items.change(group, item_id, lambda old: value, _written(reply), len(value))
 
-    def delete(self, group: Group, item_id: str, done: OnWritten) -> None:
-        if self._provider("delete", group[0]) is None:
-            self.items.change(group, item_id, lambda old: None, _told("STREAM_DELETE_ERROR", "delete value", done))
+    def delete(self, group: Group, item_id: str, reply: OnWritten) -> None:
+        if not self._provided("delete", group[0]):
+            self.items.change(group, item_id, lambda old: None, _written(reply))
             return
-
-        def deleted(result: bytes | None, error: InvocationError | None) -> None:
-            if error is not None:
-                done(None, _provider_failed("STREAM_DELETE_ERROR", "delete value", error))
-                return
-            try:
-                sent = msgspec.json.decode(result or b"{}", type=_Deletion | None) or _Deletion()
-            except msgspec.DecodeError as unfit:
-                done(None, _unfit(unfit))
-            else:
-                done(Written(_value(sent.old_value), None), None)
-
         request = StreamDeleteInput(stream_name=group[0], group_id=group[1], item_id=item_id)
-        self._ask("delete", group[0], request, deleted)
+        self._ask("delete", group[0], request, _provider_wrote(_deletion, reply))
 
-    def update(self, group: Group, item_id: str, sent: Raw, ops: Ops, done: OnWritten) -> None:
-        """`sent` is what `ops` were read from."""
+    def update(self, group: Group, request: StreamUpdateInput, ops: Ops, reply: OnWritten) -> None:
+        """`ops` are those of the request."""
         stream = group[0]
-        if self._provider("update", stream) is not None:
-            request = _UpdateInput(stream, group[1], item_id, sent)
-            self._ask("update", stream, request, _changed("STREAM_UPDATE_ERROR", "update value", done))
-        elif self._provider("get", stream) is not None and self._provider("set", stream) is not None:
-            self._emulate(group, item_id, ops, done)
+        if self._provided("update", stream):
+            self._ask("update", stream, request, _provider_wrote(_change, reply))
+        elif self._provided("get", stream) and self._provided("set", stream):
+            self._emulate(group, request.item_id, ops, reply)
         else:
             update = Update(ops)
-
-            def written(changed: Changed | None, error: StoreError | None) -> None:
-                if changed is None:
-                    done(None, _failed("STREAM_UPDATE_ERROR", "update value", error))
-                else:
-                    done(Written(changed.old, changed.new, update.errors), None)
-
-            self.items.change(group, item_id, update, written)
+            self.items.change(group, request.item_id, update, _written(reply, update))
 
     # -- providers ------------------------------------------------------------------------------------------------
 
-    def _provider(self, operation: str, stream: str) -> Function | None:
-        found = self._engine.functions.find(f"stream::{operation}({stream})", DEFAULT_NAMESPACE)
-        if found is not None:
-            self._provided.add(stream)
-        elif stream in self._provided and operation != "update":
-            self._provided.discard(stream)
+    def _provided(self, operation: str, stream: str) -> bool:
+        found = self._engine.functions.find(f"stream::{operation}({stream})", DEFAULT_NAMESPACE) is not None
+        if found:
+            self._seen.add(stream)
+        elif stream in self._seen and operation != "update":
+            self._seen.discard(stream)
             logger.warning("Stream %s has no provider any more: the engine's own store answers for it", stream)
         return found
 
-    def _ask(self, operation: str, stream: str, request: msgspec.Struct, done: OnResult) -> None:
-        self._engine.router.call(f"stream::{operation}({stream})", DEFAULT_NAMESPACE, _encode(request), done)
+    def _ask(self, operation: str, stream: str, request: Struct, reply: Reply[bytes, InvocationError]) -> None:
+        self._engine.router.call(f"stream::{operation}({stream})", DEFAULT_NAMESPACE, _encode(request), reply)
 
-    def _provided_set(self, group: Group, item_id: str, data: bytes, done: OnWritten) -> None:
-        request = _SetInput(group[0], group[1], item_id, Raw(data))
-        self._ask("set", group[0], request, _changed("STREAM_SET_ERROR", "set value", done))
+    def _provided_set(self, group: Group, item_id: str, data: Raw, reply: OnWritten) -> None:
+        request = StreamSetInput(stream_name=group[0], group_id=group[1], item_id=item_id, data=data)
+        self._ask("set", group[0], request, _provider_wrote(_change, reply))
 
-    def _emulate(self, group: Group, item_id: str, ops: Ops, done: OnWritten) -> None:
+    def _emulate(self, group: Group, item_id: str, ops: Ops, reply: OnWritten) -> None:
         """Read, change and write, one update of an item after another: providers of the SDKs have no `update`."""
         turn = (group, item_id)
         waiting = self._emulated.get(turn)
@@ -187,9 +143,9 @@ class Source:
         def begin() -> None:
             self.get(group, item_id, read)
 
-        def read(value: bytes | None, error: InvocationError | None) -> None:
+        def read(value: bytes | None, error: Exception | None) -> None:
             if error is not None:
-                finish(None, _provider_failed("STREAM_UPDATE_ERROR", "update value", error))
+                finish(None, _not_invoked(error))
                 return
             old = _value(value)
             update = Update(ops)
@@ -199,18 +155,20 @@ class Source:
                 finish(None, _unfit(unfit))
                 return
 
-            def written(result: Written | None, error: InvocationError | None) -> None:
+            def written(result: Written | None, error: StoreError | InvocationError | None) -> None:
+                if isinstance(error, StoreError):
+                    error = InvocationError("STREAM_SET_ERROR", f"Failed to set value: {error}")
                 finish(None if result is None else Written(old, new, update.errors), error)
 
-            self._provided_set(group, item_id, new, written)
+            self._provided_set(group, item_id, Raw(new), written)
 
-        def finish(written: Written | None, error: InvocationError | None) -> None:
+        def finish(written: Written | None, error: StoreError | InvocationError | None) -> None:
             following = self._emulated[turn]
             if following:
                 following.popleft()()
             else:
                 del self._emulated[turn]
-            done(written, error)
+            reply(written, error)
 
         if waiting is not None:
             waiting.append(begin)
@@ -219,43 +177,45 @@ class Source:
             begin()
 
 
-Entries = list[Entry]
-Groups = list[Group]
-Ops = list[Op]
+def _written(reply: OnWritten, update: Update | None = None) -> Reply[Changed, StoreError]:
+    """What the store's answer to a write means."""
 
-
-def _told(code: str, doing: str, done: OnWritten) -> OnChanged:
-    def written(changed: Changed | None, error: StoreError | None) -> None:
-        if changed is None:
-            done(None, _failed(code, doing, error))
-        else:
-            done(Written(changed.old, changed.new), None)
-
-    return written
-
-
-def _changed(code: str, doing: str, done: OnWritten) -> OnResult:
-    """What a provider's answer to a write means."""
-
-    def changed(result: bytes | None, error: InvocationError | None) -> None:
-        if error is not None:
-            done(None, _provider_failed(code, doing, error))
-            return
-        if result is None or result == b"null":
-            done(None, InvocationError(code, f"Failed to {doing}: Function returned no result"))
-            return
-        try:
-            sent = msgspec.json.decode(result, type=_Change)
-        except msgspec.DecodeError as unfit:
-            done(None, _unfit(unfit))
-            return
-        errors = _value(sent.errors)
-        done(
-            Written(_value(sent.old_value), bytes(sent.new_value), b"" if errors in (None, b"[]") else errors or b""),
-            None,
-        )
+    def changed(changed: Changed | None, error: StoreError | None) -> None:
+        errors = b"" if update is None else update.errors
+        reply(None if changed is None else Written(*changed, errors), error)
 
     return changed
+
+
+def _provider_wrote(read: Callable[[bytes | None], Written], reply: OnWritten) -> Reply[bytes, InvocationError]:
+    """What a provider's answer to a write means, by `read`."""
+
+    def answered(result: bytes | None, error: InvocationError | None) -> None:
+        if error is not None:
+            reply(None, _not_invoked(error))
+            return
+        try:
+            written = read(None if result == b"null" else result)
+        except msgspec.DecodeError as unfit:
+            reply(None, _unfit(unfit))
+        except StoreError as failure:
+            reply(None, failure)
+        else:
+            reply(written, None)
+
+    return answered
+
+
+def _change(result: bytes | None) -> Written:
+    if result is None:
+        raise StoreError("Function returned no result")
+    sent = msgspec.json.decode(result, type=_Change)
+    errors = _value(sent.errors) or b""
+    return Written(_value(sent.old_value), bytes(sent.new_value), b"" if errors == b"[]" else errors)
+
+
+def _deletion(result: bytes | None) -> Written:
+    return Written(_value(msgspec.json.decode(result or b"{}", type=_Deletion).old_value), None)
 
 
 def _value(sent: Raw | bytes | UnsetType | None) -> bytes | None:
@@ -266,12 +226,8 @@ def _value(sent: Raw | bytes | UnsetType | None) -> bytes | None:
     return None if value == b"null" else value
 
 
-def _failed(code: str, doing: str, error: StoreError | None) -> InvocationError:
-    return InvocationError(code, f"Failed to {doing}: {error}")
-
-
-def _provider_failed(code: str, doing: str, error: InvocationError) -> InvocationError:
-    return InvocationError(code, f"Failed to {doing}: Failed to invoke function: {error}")
+def _not_invoked(error: Exception) -> StoreError:
+    return StoreError(f"Failed to invoke function: {error}")
 
 
 def _unfit(error: Exception) -> InvocationError:
