@@ -6,7 +6,7 @@ import pytest
 
 from iii.engine.trigger_types import TriggerType
 from iii.engine.turns import STEPS, Turns
-from iii.testing import FakeClock, MemoryEngine
+from iii.testing import FakeClock, MemoryEngine, MemoryLink
 
 MANY = 3 * STEPS
 
@@ -26,6 +26,19 @@ def test_a_turn_has_an_end_and_small_works_do_not_wait_for_large_ones(clock: Fak
     assert did == list(range(10 * STEPS))
     assert ended == ["small", "large"]
     assert turns.go(iter([1]))
+
+
+def test_a_work_that_leaves_a_larger_one_behind_is_done(clock: FakeClock) -> None:
+    turns, link, ended = Turns(clock), MemoryLink(), list[str]()
+
+    def leaving_more() -> Iterator[None]:
+        turns.go(iter(range(2 * STEPS)), lambda: ended.append("more"))
+        yield
+
+    turns.go_paused(link, leaving_more())
+    assert (ended, link.pauses) == ([], 0)  # its connection is not paused for the other one
+    clock.advance(0)
+    assert ended == ["more"]
 
 
 def bind_many(engine: MemoryEngine, trigger_type: str) -> None:
