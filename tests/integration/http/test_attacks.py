@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from iii.modules.http.settings import JSON_BODY_BYTES
-from tests.integration.http.conftest import DEADLINE_S, Open, Site
+from tests.integration.http.site import DEADLINE_S, Open, Site
 from tests.integration.server.raw_socket import RawSocket
 from tests.integration.server.waiting import until
 

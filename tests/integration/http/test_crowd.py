@@ -13,7 +13,7 @@ import pytest
 import iii
 from iii.modules.http import open_connections, server
 from iii.modules.http.open_connections import Connection, OpenConnections, State
-from tests.integration.http.conftest import DEADLINE_S, Site
+from tests.integration.http.site import DEADLINE_S, Site
 from tests.integration.server.raw_socket import RawSocket
 from tests.integration.server.waiting import until
 

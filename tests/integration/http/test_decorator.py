@@ -14,7 +14,7 @@ import pytest
 from msgspec import Meta, Struct
 
 import iii
-from tests.integration.http.conftest import DEADLINE_S, Open, Site
+from tests.integration.http.site import DEADLINE_S, Open, Site
 from tests.integration.server.waiting import until
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import iii
 from iii.modules.http.config import CorsConfig, MiddlewareConfig
-from tests.integration.http.conftest import Open, Site
+from tests.integration.http.site import Open, Site
 from tests.integration.server.waiting import until
 
 CONTINUE = {"action": "continue"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iii.modules.http.json_body import LARGE_BYTES
-from tests.integration.http.conftest import Site
+from tests.integration.http.site import Site
 
 LARGE = "é" * LARGE_BYTES
 HEADERS = {"content-type": "application/json"}

@@ -19,7 +19,7 @@ from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
 from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import load
-from tests.integration.http.conftest import DEADLINE_S, Open, Site
+from tests.integration.http.site import DEADLINE_S, Open, Site
 from tests.integration.server.waiting import until
 from tests.processes import EngineProcess, free_port
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.integration.http.conftest import Open, Site
 from tests.integration.http.described_routes import describe
+from tests.integration.http.site import Open, Site
 
 
 async def handler(request: Any) -> Any:

@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.integration.http.conftest import DEADLINE_S, Open
 from tests.integration.http.described_routes import describe
+from tests.integration.http.site import DEADLINE_S, Open
 from tests.processes import EngineProcess, environment, free_port
 
 pytestmark = [pytest.mark.published, pytest.mark.node, pytest.mark.timeout(300)]

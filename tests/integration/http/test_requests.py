@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from tests.integration.http.conftest import Site
+from tests.integration.http.site import Site
 from tests.integration.server.raw_socket import CLOSE, RawSocket
 from tests.integration.server.waiting import until
 

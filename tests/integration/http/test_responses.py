@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import iii
-from tests.integration.http.conftest import Open, Site
+from tests.integration.http.site import Open, Site
 from tests.integration.server.raw_socket import RawSocket
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import iii
 from iii.engine.channels import PROMISED_READ_AHEAD_BYTES
-from tests.integration.http.conftest import DEADLINE_S, Open, Site
+from tests.integration.http.site import DEADLINE_S, Open, Site
 from tests.integration.server.raw_socket import BINARY, CLOSE, RawSocket
 from tests.integration.server.waiting import until
 

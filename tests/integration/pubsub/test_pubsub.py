@@ -22,7 +22,7 @@ from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
 from tests.integration.server.raw_socket import RawSocket
 from tests.integration.server.waiting import until
-from tests.integration.state.conftest import answer
+from tests.integration.state.house import answer
 from tests.integration.storage.redis_server import RedisServer
 
 

@@ -1,16 +1,13 @@
 """A fake engine, and workers that are shut down after their test, with nothing left behind."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 import iii
+from tests.integration.sdk.connecting import FAST, Connect
 from tests.integration.sdk.fake_engine import FakeEngine
-
-FAST = iii.ReconnectionConfig(initial_delay_ms=10, max_delay_ms=50, jitter_factor=0)
-
-Connect = Callable[..., iii.Worker]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import pytest
 
 import iii
 from tests.hostile import EXCEPTIONS, WithoutText, explode, nested
-from tests.integration.sdk.conftest import FAST
+from tests.integration.sdk.connecting import FAST
 from tests.integration.sdk.test_real_engine import until
 from tests.processes import EngineProcess
 

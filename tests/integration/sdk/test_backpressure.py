@@ -8,7 +8,7 @@ import pytest
 
 import iii
 from iii.protocol.limits import MIB, UNREAD_HIGH_BYTES
-from tests.integration.sdk.conftest import Connect
+from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeConnection, FakeEngine
 
 TEXT = "y" * 100_000

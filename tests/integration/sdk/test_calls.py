@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import iii
-from tests.integration.sdk.conftest import Connect
+from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeEngine, Message
 
 

@@ -16,7 +16,7 @@ import pytest
 
 import iii
 from iii.sdk import connection
-from tests.integration.sdk.conftest import FAST
+from tests.integration.sdk.connecting import FAST
 from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
 
 TURNS = 80  # more than any of these programs takes

@@ -17,7 +17,7 @@ import pytest
 
 import iii
 from iii.sdk import doors
-from tests.integration.sdk.conftest import FAST, Connect
+from tests.integration.sdk.connecting import FAST, Connect
 from tests.integration.sdk.fake_engine import ANNOUNCE, FakeEngine
 from tests.processes import free_port
 

@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 import iii
-from tests.integration.sdk.conftest import Connect
+from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeConnection, FakeEngine, Message
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"

@@ -10,7 +10,7 @@ import pytest
 
 import iii
 from iii.sdk.outgoing import connect_socket, open_sockets
-from tests.integration.sdk.conftest import Connect
+from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeEngine
 from tests.processes import free_port
 

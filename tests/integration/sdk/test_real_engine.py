@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import iii
-from tests.integration.sdk.conftest import FAST
+from tests.integration.sdk.connecting import FAST
 from tests.processes import EngineProcess, environment
 
 DEADLINE_S = 20.0

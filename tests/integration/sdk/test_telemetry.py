@@ -17,7 +17,7 @@ from opentelemetry import baggage, context, trace
 
 import iii
 from tests.hostile import EXCEPTIONS, DumpRaises
-from tests.integration.sdk.conftest import Connect
+from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeConnection, FakeEngine
 
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"

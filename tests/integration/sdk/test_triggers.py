@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import iii
-from tests.integration.sdk.conftest import Connect
+from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeEngine
 
 BINDING = {"type": "registertrigger", "id": "b1", "trigger_type": "clock", "function_id": "tick"}

@@ -9,7 +9,7 @@ import pytest
 
 import iii
 from tests.integration.server.waiting import until
-from tests.integration.state.conftest import House
+from tests.integration.state.house import House
 
 
 async def test_a_scope_as_an_object(house: House) -> None:

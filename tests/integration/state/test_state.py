@@ -15,7 +15,7 @@ from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
 from iii.storage.items import Entry
 from tests.integration.server.waiting import until
-from tests.integration.state.conftest import House, Open, adapter, answer
+from tests.integration.state.house import House, Open, adapter, answer
 
 
 async def test_05_check_1_set_tells_what_was_and_what_is(house: House) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import iii
 from tests.integration.server.waiting import until
-from tests.integration.state.conftest import House, Open, answer
+from tests.integration.state.house import House, Open, answer
 
 
 async def change(house: House, scope: str, key: str, value: Any) -> None:

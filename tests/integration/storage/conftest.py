@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from iii.storage.items import Changed, Entry, Group, How, Items, StoreError
+from iii.storage.items import Items
 from iii.storage.memory_items import MemoryItems
 from iii.storage.redis_items import RedisItems
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.storage.redis_server import RedisServer
-
-DEADLINE_S = 20.0
-
-
-class Store:
-    """`Items`, with answers to wait for; raises what it answers as an error."""
-
-    def __init__(self, items: Items) -> None:
-        self.items = items
-
-    async def get(self, group: Group, key: str) -> bytes | None:
-        return await self._answer(self.items.get, group, key)  # type: ignore[no-any-return]
-
-    async def change(self, group: Group, key: str, how: How) -> Changed:
-        return await self._answer(self.items.change, group, key, how)  # type: ignore[no-any-return]
-
-    async def set(self, group: Group, key: str, value: bytes) -> Changed:
-        return await self.change(group, key, lambda old: value)
-
-    async def delete(self, group: Group, key: str) -> Changed:
-        return await self.change(group, key, lambda old: None)
-
-    async def entries(self, group: Group) -> list[Entry]:
-        return await self._answer(self.items.entries, group)  # type: ignore[no-any-return]
-
-    async def groups(self, first: str | None = None) -> frozenset[Group]:
-        return frozenset(await self._answer(self.items.groups, first))
-
-    async def _answer(self, ask: Any, *arguments: Any) -> Any:
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def done(result: Any, error: StoreError | None) -> None:
-            assert not answer.done(), "answered twice"
-            if error is None:
-                answer.set_result(result)
-            else:
-                answer.set_exception(error)
-
-        ask(*arguments, done)
-        async with asyncio.timeout(DEADLINE_S):
-            return await answer
+from tests.integration.storage.store import Store
 
 
 @pytest.fixture

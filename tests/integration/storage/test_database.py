@@ -21,7 +21,7 @@ from iii.storage import database, kernel_sync
 from iii.storage.items import Changed, Entry, StoreError
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.server.waiting import until
-from tests.integration.storage.conftest import Store
+from tests.integration.storage.store import Store
 
 A = ("a", "")
 

@@ -17,7 +17,7 @@ from iii.protocol.start_failure import StartFailure
 from iii.storage import database, folder
 from iii.storage.items import StoreError
 from iii.storage.sqlite_items import SqliteItems
-from tests.integration.storage.conftest import Store
+from tests.integration.storage.store import Store
 
 A = ("a", "")
 

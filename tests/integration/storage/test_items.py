@@ -8,7 +8,7 @@ import pytest
 
 from iii.storage.items import KEEP, Changed, Entry, Keep, StoreError
 from iii.storage.redis_items import RedisItems
-from tests.integration.storage.conftest import Store
+from tests.integration.storage.store import Store
 
 A = ("a", "")
 

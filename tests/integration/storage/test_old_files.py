@@ -11,7 +11,7 @@ import pytest
 from iii.storage.items import Entry
 from iii.storage.old_files import archived_text
 from iii.storage.sqlite_items import SqliteItems
-from tests.integration.storage.conftest import Store
+from tests.integration.storage.store import Store
 
 
 def archive(text: str) -> bytes:

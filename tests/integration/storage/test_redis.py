@@ -17,8 +17,8 @@ from iii.storage.redis_connection import connected
 from iii.storage.redis_items import RedisItems
 from iii.storage.update import apply, read_ops
 from tests.integration.server.waiting import until
-from tests.integration.storage.conftest import Store
 from tests.integration.storage.redis_server import RedisServer
+from tests.integration.storage.store import Store
 from tests.processes import free_port
 
 A = ("a", "")

@@ -18,7 +18,7 @@ from iii.storage.folder import StoreFolder
 from iii.storage.items import StoreError
 from iii.storage.salvage import Salvaged, Unreadable, check, salvage
 from iii.storage.sqlite_items import REFERENCES, SqliteItems
-from tests.integration.storage.conftest import Store
+from tests.integration.storage.store import Store
 
 A = ("a", "")
 KEYS = 400

@@ -26,7 +26,7 @@ from iii.storage.folder import StoreFolder
 from iii.storage.references import Reference
 from iii.storage.salvage import Salvaged, Unreadable, check, salvage
 from iii.storage.sqlite_items import SqliteItems
-from tests.integration.storage.conftest import Store
+from tests.integration.storage.store import Store
 
 PAGE = 4096
 PROBES = 300  # 100,000 would take a second for each damaged page

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iii.storage.sqlite_items import MIGRATIONS, SqliteItems
-from tests.integration.storage.conftest import Store
+from tests.integration.storage.store import Store
 from tests.sqlite_steps import scans
 
 ITEMS = 1_000_000  # of one group

@@ -11,8 +11,8 @@ import pytest
 
 import iii
 from tests.integration.server.waiting import until
-from tests.integration.state.conftest import adapter, answer
-from tests.integration.stream.conftest import Hall, Open
+from tests.integration.state.house import adapter, answer
+from tests.integration.stream.hall import Hall, Open
 
 ITEM = {"stream_name": "chat", "group_id": "g", "item_id": "i"}
 

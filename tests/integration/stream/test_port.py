@@ -18,8 +18,8 @@ from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
 from tests.integration.server.raw_socket import PING, RawSocket, client_frame, upgrade_request
 from tests.integration.server.waiting import until
-from tests.integration.state.conftest import adapter
-from tests.integration.stream.conftest import DEADLINE_S, Client, Hall, Open
+from tests.integration.state.house import adapter
+from tests.integration.stream.hall import DEADLINE_S, Client, Hall, Open
 
 
 async def test_05_check_46_47_sync_then_events(hall: Hall) -> None:

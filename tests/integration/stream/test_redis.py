@@ -9,7 +9,7 @@ from typing import Any
 from iii.storage.adapter import AdapterConfig
 from tests.integration.server.waiting import until
 from tests.integration.storage.redis_server import RedisServer
-from tests.integration.stream.conftest import Open
+from tests.integration.stream.hall import Open
 
 
 async def test_05_check_64_events_reach_clients_of_both_and_triggers_fire_once(open_hall: Open, tmp_path: Path) -> None:

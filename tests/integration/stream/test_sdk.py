@@ -6,7 +6,7 @@ import asyncio
 
 import iii
 from tests.integration.server.waiting import until
-from tests.integration.stream.conftest import Hall
+from tests.integration.stream.hall import Hall
 
 
 async def test_a_group_as_an_object_and_typed_events(hall: Hall) -> None:
