@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iii.protocol.start_failure import StartFailure
-from iii.storage import database
+from iii.storage import database, disk
 from iii.storage.items import StoreError
 
 TABLE = ("CREATE TABLE numbers (n INTEGER PRIMARY KEY, text TEXT)",)
@@ -57,13 +57,13 @@ async def main(folder: Path, durability: Any) -> None:
 
     await asyncio.gather(*(writer(first) for first in range(WRITERS)))
     if durability == "relaxed":
-        store._sync_now()
+        store.disk.sync_now()
         await write(store, WRITERS * WRITES)  # behind it, in the same thread
 
 
 if __name__ == "__main__":
-    database._OVERDUE_S = 1.0
-    database._CHECKPOINT_PAGES = 20
+    disk.OVERDUE_S = 1.0
+    disk.CHECKPOINT_PAGES = 20
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
     say("end")
     sys.stdin.read()

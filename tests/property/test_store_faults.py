@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iii.storage import database
+from iii.storage import disk
 from iii.storage.database import Database
 from iii.storage.items import StoreError
 
@@ -110,7 +110,7 @@ class Faults:
         with pytest.MonkeyPatch.context() as patched:
             kernel = type("kernel", (), {"Operation": Operation, "Context": Context})
             patched.setattr(caio, "linux_aio", None if ("caio", 1) in self.planned else kernel)
-            patched.setattr(database, "_OVERDUE_S", 0.05)
+            patched.setattr(disk, "OVERDUE_S", 0.05)
             for name in IN_SYSTEM:
                 patched.setattr(os, name, failing(name))
             yield
@@ -122,13 +122,13 @@ async def numbers_after_faults(folder: Path, faults: Faults, durability: Any, sl
     acknowledged: list[int] = []
     with faults.injected():
         for begin in range(0, rounds * 3, 3):
-            refused_before = faults.sync_failed and store._broken is not None
+            refused_before = faults.sync_failed and store.disk.lost is not None
             answers = await asyncio.gather(*(written(store, n, n in slow) for n in range(begin, begin + 3)))
             acknowledged += [n for n in answers if n is not None]
             assert not (refused_before and any(n is not None for n in answers)), "accepted after a failed fsync"
             if durability == "relaxed":
                 await asyncio.sleep(0.006)
-    assert not faults.sync_failed or store._broken is not None
+    assert not faults.sync_failed or store.disk.lost is not None
     killed = folder / "killed"
     killed.mkdir()
     for name in ("store.db", "store.db-wal", "lock"):  # as kill -9 would leave them
@@ -181,7 +181,7 @@ def test_durable_C1_a_kernel_that_does_not_sync_is_replaced_by_the_thread(name: 
         await store.open()
         with faults.injected():
             assert [await written(store, number, False) for number in range(5)] == list(range(5))
-        assert not store._kernel_syncs
+        assert not store.disk.kernel_syncs
         await store.close()
 
     asyncio.run(run())
@@ -208,10 +208,10 @@ def test_durable_C1_a_disk_thread_that_died_is_noticed(tmp_path: Path) -> None:
     async def run() -> None:
         store = Database(tmp_path, TABLE)
         await store.open()
-        store._batches.put(None)
-        store._disk_thread.join()
+        store.disk.end_thread()
+        assert store.disk.join()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(database, "_OVERDUE_S", 0.01)
+            patched.setattr(disk, "OVERDUE_S", 0.01)
             assert await written(store, 0, True) is None
         await store.close()
 
@@ -224,7 +224,7 @@ def test_durable_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_h
     async def run() -> None:
         store = Database(tmp_path, TABLE)
         await store.open()
-        monkeypatch.setattr(database, "_OVERDUE_S", 0.01)
+        monkeypatch.setattr(disk, "OVERDUE_S", 0.01)
         monkeypatch.setattr(os, "fdatasync", lambda descriptor: returns.wait(DEADLINE_S))
         assert await written(store, 0, True) is None
         assert await written(store, 1, False) is None
@@ -233,7 +233,7 @@ def test_durable_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_h
         assert "cannot be closed: fsync does not return" in caplog.text
         monkeypatch.undo()
         returns.set()
-        await asyncio.to_thread(store._close)
+        await asyncio.to_thread(store.release)
 
     returns = threading.Event()
     asyncio.run(run())
@@ -255,11 +255,11 @@ def test_a_log_that_cannot_be_checkpointed_is_bounded_and_said_once(
             return getattr(self._connection, name)
 
     async def run() -> None:
-        monkeypatch.setattr(database, "_CHECKPOINT_PAGES", 3)
-        monkeypatch.setattr(database, "WAL_PAGES_AT_MOST", 20)
+        monkeypatch.setattr(disk, "CHECKPOINT_PAGES", 3)
+        monkeypatch.setattr(disk, "WAL_PAGES_AT_MOST", 20)
         store = Database(tmp_path, TABLE)
         await store.open()
-        store._writer.connection = Failing(store._writer.connection)  # type: ignore[assignment]
+        store.writer.connection = Failing(store.writer.connection)  # type: ignore[assignment]
         accepted = [number for number in range(40) if await written(store, number, False) is not None]
         assert 10 < len(accepted) < 25
         await store.close()

@@ -11,7 +11,8 @@ from iii.protocol.json_text import is_json
 from iii.protocol.limits import MIB
 from iii.protocol.reply import Reply, reply_of
 from iii.protocol.start_failure import StartFailure
-from iii.storage.database import Database, Durability
+from iii.storage.database import Database
+from iii.storage.disk import Durability
 from iii.storage.items import CLOSED, KEEP, Changed, Entry, Group, How, StoreError
 from iii.storage.old_files import old_groups
 from iii.storage.references import Reference
@@ -63,38 +64,38 @@ class SqliteItems:
 
     def __init__(self, folder: Path, durability: Durability = "full", sync_s: float = 5.0) -> None:
         self._folder = folder
-        self._database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups)
+        self.database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups)
         self._group_ids: dict[Group, int] = {}  # of the writer
         self._last_group = 0  # of the writer
         self._cache: dict[tuple[Group, str], bytes] = {}
-        self._cached_bytes = 0
+        self.cached_bytes = 0
 
     async def open(self) -> None:
-        await self._database.open()
+        await self.database.open()
         try:
             for file, group, entries in old_groups(self._folder.parent, self._folder.name):
                 await self._import_once(file, group, entries)
         except (StoreError, OSError) as error:
-            await self._database.close()
+            await self.database.close()
             raise StartFailure(f"old files in {self._folder.parent} cannot be imported: {error}") from None
 
     async def close(self) -> None:
-        await self._database.close()
+        await self.database.close()
 
     @property
     def path(self) -> Path:
-        return self._database.path
+        return self.database.path
 
     def get(self, group: Group, key: str, reply: Reply[bytes, StoreError]) -> None:
         cached = self._cache.get((group, key))
         if cached is not None:
             reply(cached, None)
             return
-        if self._database.closed:
+        if self.database.closed:
             reply(None, StoreError(CLOSED))
             return
         try:
-            found = self._database.reader.execute(_GET, (*group, key)).fetchone()
+            found = self.database.reader.execute(_GET, (*group, key)).fetchone()
         except sqlite3.Error as error:
             reply(None, StoreError(str(error)))
             return
@@ -113,21 +114,21 @@ class SqliteItems:
                 self._remember(group, key, changed.new)
             reply(changed, error)
 
-        self._database.write(
+        self.database.write(
             lambda connection: self._change(connection, group, key, how), written, _ENTRY_BYTES + len(key) + size
         )
 
     def entries(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
-        self._database.read(lambda connection: _entries(connection, group), reply)
+        self.database.read(lambda connection: _entries(connection, group), reply)
 
     def snapshot(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
         """A turn among the writes: what is before it is in it, and was told before it is told."""
-        self._database.write(lambda connection: _entries(connection, group), reply, slow=True)
+        self.database.write(lambda connection: _entries(connection, group), reply, slow=True)
 
     def groups(self, first: str | None, reply: Reply[list[Group], StoreError]) -> None:
         where, values = ("", ()) if first is None else (" WHERE first = ?", (first,))
         query = f"SELECT first, second FROM groups{where}"
-        self._database.read(lambda connection: connection.execute(query, values).fetchall(), reply)
+        self.database.read(lambda connection: connection.execute(query, values).fetchall(), reply)
 
     async def _import_once(self, file: str, group: Group, entries: list[Entry]) -> None:
         """Unless that was done before; items that are there stay. Raises StoreError."""
@@ -138,7 +139,7 @@ class SqliteItems:
                 self._change(connection, group, key, lambda old, new=value: KEEP if old is not None else new)  # type: ignore[misc]
             return first
 
-        if await reply_of(lambda reply: self._database.write(work, reply, slow=True)):
+        if await reply_of(lambda reply: self.database.write(work, reply, slow=True)):
             logger.info("Imported %s items from %s", len(entries), self._folder.parent / file)
 
     # -- as the writer --------------------------------------------------------------------------------------------
@@ -205,14 +206,14 @@ class SqliteItems:
         cache = self._cache
         old = cache.pop((group, key), None)
         if old is not None:
-            self._cached_bytes -= len(old) + _ENTRY_BYTES
+            self.cached_bytes -= len(old) + _ENTRY_BYTES
         if value is None or len(value) > _CACHED_AT_MOST:
             return
         cache[group, key] = value
-        self._cached_bytes += len(value) + _ENTRY_BYTES
-        while self._cached_bytes > CACHE_BYTES:
+        self.cached_bytes += len(value) + _ENTRY_BYTES
+        while self.cached_bytes > CACHE_BYTES:
             oldest = next(iter(cache))
-            self._cached_bytes -= len(cache.pop(oldest)) + _ENTRY_BYTES
+            self.cached_bytes -= len(cache.pop(oldest)) + _ENTRY_BYTES
 
 
 def _entries(connection: sqlite3.Connection, group: Group) -> list[Entry]:

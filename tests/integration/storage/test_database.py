@@ -197,7 +197,7 @@ async def test_a_full_disk_fails_the_write_and_nothing_else(items: SqliteItems) 
     await store.set(A, "after", b"1")
     kept = await store.entries(A)
     assert len(kept) == 2 + 20 - failed
-    assert items._database.reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert items.database.reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 async def test_more_than_so_much_waiting_is_refused(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ async def test_the_kernel_syncs_and_says_what_it_cannot(items: SqliteItems, tmp_
     store = Store(items)
     for _ in range(2):
         await asyncio.gather(*(store.set(A, str(number), b"1") for number in range(300)))
-    assert items._database._kernel_sync is not None
+    assert items.database.disk.kernel_sync is not None
     file, pipe = tmp_path / "some file", tmp_path / "some pipe"
     file.touch()
     told: asyncio.Queue[OSError | kernel_sync.NoKernelSync | None] = asyncio.Queue()
@@ -377,7 +377,7 @@ async def test_the_cache_has_a_bound_and_never_an_old_value(
     for number in range(200):
         await store.set(A, str(number % 50), b"%d" % number)
         assert await store.get(A, str(number % 50)) == b"%d" % number
-        assert items._cached_bytes <= 5000
+        assert items.cached_bytes <= 5000
     for number in range(150, 200):
         assert await store.get(A, str(number % 50)) == b"%d" % number
     await store.delete(A, "0")

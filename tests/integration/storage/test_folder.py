@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from iii.protocol.start_failure import StartFailure
-from iii.storage import database, folder
+from iii.storage import database, disk, folder
 from iii.storage.items import StoreError
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.storage.store import Store
@@ -53,12 +53,12 @@ def one_replaced(name: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize("durability", ["full", "relaxed"])
 async def test_durable_S3_files_that_are_not_those_that_were_opened_lose_the_store(
     harm: Callable[[Path], None],
-    durability: database.Durability,
+    durability: disk.Durability,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(database, "_LOOK_S", 0.0)
+    monkeypatch.setattr(disk, "LOOK_S", 0.0)
     items = SqliteItems(tmp_path / "state", durability)
     await items.open()
     store = Store(items)
@@ -72,7 +72,7 @@ async def test_durable_S3_files_that_are_not_those_that_were_opened_lose_the_sto
 
 
 async def test_durable_S3_files_are_looked_at_again_at_least_each_second() -> None:
-    assert database._LOOK_S <= 1
+    assert disk.LOOK_S <= 1
 
 
 async def test_names_of_new_folders_are_on_disk_up_to_the_first_that_was_there(
@@ -128,7 +128,7 @@ async def test_durable_M3_a_start_that_fails_anywhere_lets_go_of_everything(
                 await items.open()
             except StartFailure:
                 refused += 1
-        if not items._database.closed:
+        if not items.database.closed:
             await items.close()
         assert len(os.listdir("/proc/self/fd")) == descriptors
         if calls < fail_at:

@@ -20,19 +20,19 @@ DIES = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from iii.modules.queue.jobs.schema import MIGRATIONS
-from iii.storage import database
+from iii.storage import connections, database
 from iii.storage.folder import StoreFolder
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-connected = database.Database._connected
-def _connected(self, query_only=False):
-    connection = connected(self, query_only)
+connected = connections.connected
+def dying(files, query_only=False):
+    connection = connected(files, query_only)
     connection.execute("PRAGMA cache_size = 10")
     connection.create_function("die", 0, die)
     return connection
-database.Database._connected = _connected
+connections.connected = dying
 drop, create = MIGRATIONS[1].split(";")[:2]
 at = sys.argv[2]
 if at == "before the checkpoint":

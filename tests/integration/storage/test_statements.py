@@ -42,8 +42,8 @@ async def steps_and_statements(folder: Path) -> tuple[int, set[str]]:
         steps += 1
         return 0
 
-    database = items._database
-    for connection in (database._writer.connection, database.reader, database._slow_reader):
+    database = items.database
+    for connection in (database.connections.writer, database.reader, database.connections.slow_reader):
         connection.set_progress_handler(step, 1)
         connection.set_trace_callback(statements.add)
     store = Store(items)
@@ -57,7 +57,7 @@ async def steps_and_statements(folder: Path) -> tuple[int, set[str]]:
     await store.entries(B)
     await store.groups()
     await store.groups("a")
-    for connection in (database._writer.connection, database.reader, database._slow_reader):
+    for connection in (database.connections.writer, database.reader, database.connections.slow_reader):
         connection.set_progress_handler(None, 1)
         connection.set_trace_callback(None)
     await items.close()
