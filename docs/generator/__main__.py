@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from docs.generator.functions_page import functions_page
+from docs.generator.log_events_page import log_events_page
 from docs.generator.protocol_pages import close_codes_page, errors_page, limits_page
 from docs.generator.sdk_page import sdk_page
 
@@ -21,6 +22,7 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "functions.md": ("Functions of the engine", functions_page),
     "errors.md": ("Errors", errors_page),
     "limits.md": ("Limits and waits", limits_page),
+    "log-events.md": ("Log events", log_events_page),
     "close-codes.md": ("WebSocket close codes", close_codes_page),
 }
 

@@ -9,10 +9,16 @@ import msgspec
 
 from iii.protocol.json_text import BAD_JSON, mend_json, nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
+from iii.protocol.log_event import LogEvent
 from iii.protocol.message_names import Named, names_of
 from iii.protocol.messages import EngineMessage, Message, WorkerMessage
 
-logger = logging.getLogger(__name__)
+MESSAGE_MENDED = LogEvent(
+    __name__, "message.mended", logging.WARNING,
+    "Message mended: NaN, Infinity and unpaired surrogates are not allowed in JSON; they are read as null or U+FFFD",
+    means="A client sends text that strict JSON forbids; said once for each connection.",
+    do="Mend the client: it loses these values.",
+)  # fmt: skip
 
 M = TypeVar("M")
 
@@ -98,10 +104,7 @@ class Decoder(Generic[M]):
             raise Undecodable(str(error), names_of(mended)) from None
         if not self._warned:
             self._warned = True
-            logger.warning(
-                "Message mended: it has NaN, Infinity or unpaired surrogates, which JSON does not allow; "
-                "they are read as null or U+FFFD"
-            )
+            MESSAGE_MENDED()
         return message, mended
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from iii.protocol.log_event import LogEvent
 
 
 class TaskSet:
     """Runs coroutines until they end or are cancelled.
 
     Args:
-        failure: what the log says of one that raises.
+        failure: logged when one raises.
     """
 
-    def __init__(self, failure: str) -> None:
+    def __init__(self, failure: LogEvent) -> None:
         self._failure = failure
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -52,4 +51,4 @@ class TaskSet:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error(self._failure, exc_info=error)
+            self._failure(error)

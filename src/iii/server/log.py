@@ -1,7 +1,6 @@
 """The engine's own log: readable lines or JSON, by level and source, written beside the event loop (06 §11).
 
-Every room logs through the standard library's `logging`, under its dotted module name, and gives what belongs to the event
-as fields: `logger.info("Worker connected", extra={"fields": {"worker_id": worker_id}})`.
+Every room logs events (`protocol/log_event.py`) under its dotted module name, through the standard library's `logging`.
 """
 
 import json
@@ -16,6 +15,7 @@ from functools import lru_cache
 from typing import TextIO
 
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogText
 from iii.protocol.log_line import level_name, moment, one_line
 from iii.protocol.secrets import without_secrets
 from iii.protocol.traceback_text import cut_middle, traceback_text
@@ -130,7 +130,7 @@ class TextFormatter(logging.Formatter):
         shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
         fields = fields_of(record)
         source = fields.pop("function", record.name) if record.name == WORKER_LOG else record.name
-        lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(source))} {one_line(record.getMessage())}"]
+        lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(source))} {one_line(_message(record))}"]
         lines.extend(_tree(fields, "    "))
         told = cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
         trace = "\n".join(f"    {one_line(line)}" for line in trace_of(record).splitlines())
@@ -141,7 +141,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line; `event` and the names of fields are snake_case, for programs that look for them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {"message": cut(record.getMessage(), TEXT_CHARACTERS)}
+        fields: dict[str, object] = {"message": cut(_message(record), TEXT_CHARACTERS)}
         fields.update((key.replace(" ", "_"), value) for key, value in fields_of(record).items())
         if trace := trace_of(record):
             fields[_TRACE] = trace
@@ -216,6 +216,11 @@ def level_in_force(level: str) -> str:
     return ",".join(
         [level_name(default).lower(), *(f"{name}={level_name(at).lower()}" for name, at in by_source.items())]
     )
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The sentence of an event, whose values are shown as fields; or what a foreign library says."""
+    return record.msg.sentence if isinstance(record.msg, LogText) else record.getMessage()
 
 
 def event_of(record: logging.LogRecord) -> str:

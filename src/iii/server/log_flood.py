@@ -2,29 +2,29 @@
 
 import logging
 
-BURST_LINES = 20  # warnings and errors of one place in the code
+BURST_LINES = 20  # warnings and errors of one event, or of one place in the code
 BURST_INFO_LINES = 200  # and others: many workers may well come at once
 WINDOW_S = 10.0
 _FREE = ("iii.worker",)  # what workers themselves log, which is theirs to judge
 
 
 class FloodGate(logging.Filter):
-    """Lets so many lines of one place in our code through in a while, and says how many it held back."""
+    """Lets so many lines of one kind through in a while, and says how many it held back."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._places: dict[tuple[str, int], tuple[float, int]] = {}  # place → when its window began, lines in it
+        self._kinds: dict[str, tuple[float, int]] = {}  # kind → when its window began, lines in it
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.INFO or not record.name.startswith("iii.") or record.name in _FREE:
             return True
         burst = BURST_LINES if record.levelno >= logging.WARNING else BURST_INFO_LINES
-        place = (record.name, record.lineno)
-        began, lines = self._places.get(place, (record.created, 0))
+        kind: str = getattr(record, "event", None) or f"{record.name}:{record.lineno}"
+        began, lines = self._kinds.get(kind, (record.created, 0))
         if record.created - began >= WINDOW_S:
             held_back = lines - burst
             if held_back > 0:
-                record.msg = f"{record.msg} ({held_back} more suppressed)"
+                record.__dict__["fields"] = {**getattr(record, "fields", {}), "suppressed": held_back}
             began, lines = record.created, 0
-        self._places[place] = (began, lines + 1)
+        self._kinds[kind] = (began, lines + 1)
         return lines < burst

@@ -18,6 +18,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.engine.module import Module
 from iii.net.descriptors import HOW_TO_RAISE, LEAST, limit, raise_limit, shortage
 from iii.net.system_signals import end_at_once, end_by
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
 from iii.protocol.versions import PACKAGE_VERSION
@@ -28,7 +29,41 @@ from iii.server.config_file import ModuleEntry, ServerConfig, refuse_one_port_tw
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.worker_manager import WorkerManager
 
-logger = logging.getLogger(__name__)
+ENGINE_READY = LogEvent(
+    __name__,
+    "engine.ready",
+    logging.INFO,
+    "Engine ready",
+    means="All modules run and all ports are open; shows version and settings.",
+)
+ENGINE_STOPPING = LogEvent(
+    __name__, "engine.stopping", logging.INFO, "Engine stopping", means="A signal asked for an orderly stop."
+)
+ENGINE_STOPPED = LogEvent(__name__, "engine.stopped", logging.INFO, "Engine stopped", means="The orderly stop is over.")
+ENGINE_STOP_OVERDUE = LogEvent(
+    __name__, "engine.stop_overdue", logging.ERROR, "Engine not stopped in time; exiting without an orderly stop",
+    means="The event loop was not free before the limit was over.",
+    do="Look for a module or a builtin function that blocks; what was acknowledged is on disk.",
+)  # fmt: skip
+MODULE_STOP_OVERDUE = LogEvent(
+    __name__, "module.stop_overdue", logging.ERROR, "Module not stopped in time; stopping goes on without it",
+    means="A module had work or connections left when its step of the stop was over; it is cancelled.",
+    do="If it happens again, look at what the module waits for: a slow function, or a server that does not answer.",
+)  # fmt: skip
+MODULE_STOP_FAILED = LogEvent(
+    __name__, "module.stop_failed", logging.ERROR, "Module failed to stop",
+    means="A module raised while it stopped; the other modules are stopped.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+MODULE_START_FAILED = LogEvent(
+    __name__, "module.start_failed", logging.DEBUG, "Module failed to start",
+    means="The stack trace behind the error with which the engine exits.",
+)  # fmt: skip
+BUILTIN_FAILED = LogEvent(
+    __name__, "engine.builtin_failed", logging.ERROR, "Builtin function failed",
+    means="A function of the engine raised outside a call.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 STOP_S = 15.0  # hard limit of an orderly stop (L4)
 QUIET_S = 6.8  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
@@ -108,11 +143,11 @@ class Signals:
         self._loop.call_soon_threadsafe(self._stop, signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
-        logger.info("Engine stopping", extra={"fields": {"signal": name}})
+        ENGINE_STOPPING(signal=name)
         self.stopping.set()
 
     def _exit(self) -> None:
-        logger.error("Engine not stopped within %g s; exiting without an orderly stop", STOP_S)
+        ENGINE_STOP_OVERDUE(limit_s=STOP_S)
         self._before_exit()
         os._exit(0)
 
@@ -128,7 +163,7 @@ async def serve(config: ServerConfig, signals: Signals) -> bool:
             await signals.stopping.wait()
     finally:
         clean = await server.stop()
-    logger.info("Engine stopped")
+    ENGINE_STOPPED()
     return clean
 
 
@@ -167,7 +202,7 @@ class EngineServer:
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._tasks = TaskSet("Builtin function failed")
+        self._tasks = TaskSet(BUILTIN_FAILED)
         self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._tasks.spawn)
         self.modules = [_create(self.engine, entry) for entry in config.entries]
         self._begun: list[Module] = []  # to start; perhaps half
@@ -186,15 +221,14 @@ class EngineServer:
         if (short := shortage()) is not None:
             raise StartFailure(short)
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
-        told = {
-            "version": PACKAGE_VERSION,
-            "configuration": self._config.source,
-            "log level": self._config.variables.hidden(log.level_in_force(self._config.log_level)),
-            "log format": "json" if log.is_json(self._config.log_format) else "default",
-            "open files at most": limit(),
-            "workers connect to": addresses,
-        }
-        logger.info("Engine ready", extra={"fields": told})
+        ENGINE_READY(
+            version=PACKAGE_VERSION,
+            configuration=self._config.source,
+            log_level=self._config.variables.hidden(log.level_in_force(self._config.log_level)),
+            log_format="json" if log.is_json(self._config.log_format) else "default",
+            open_files_limit=limit(),
+            workers_connect_to=addresses,
+        )
 
     async def stop(self) -> bool:
         """Close the ports, let what is at work end, then stop what has begun to start, connections of workers last (L4).
@@ -226,17 +260,13 @@ async def _all_done(step: Literal["quiet", "stop"], limit_s: float, modules: Seq
 async def _done(module: Module, step: Literal["quiet", "stop"], limit_s: float) -> bool:
     task = asyncio.ensure_future(module.quiet() if step == "quiet" else module.stop())
     await asyncio.wait((task,), timeout=limit_s)
-    fields = {"module": module.instance, "step": step}
     if not task.done():
         task.cancel()
-        logger.error(
-            "Module not stopped in time; stopping goes on without it",
-            extra={"fields": {**fields, "limit": f"{limit_s:g} s"}},
-        )
+        MODULE_STOP_OVERDUE(module=module.instance, step=step, limit_s=limit_s)
         return False
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        logger.error("Module failed to stop", exc_info=error, extra={"fields": fields})
+        MODULE_STOP_FAILED(error, module=module.instance, step=step)
     return True
 
 
@@ -254,7 +284,7 @@ def _placed(entry: ModuleEntry) -> Iterator[None]:
             text = f"{text}; {_more_files()}"
         raise StartFailure(f"{place}: {text}") from None
     except Exception as error:
-        logger.debug("Start of %s failed", entry.instance, exc_info=True)
+        MODULE_START_FAILED(error, module=entry.instance)
         reason = error.strerror if isinstance(error, OSError) else None
         if isinstance(error, OSError) and error.errno == errno.EMFILE:
             reason = f"{reason}; {_more_files()}"

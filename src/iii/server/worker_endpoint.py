@@ -13,9 +13,14 @@ from iii.net.connection import Connection, Handler
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
 from iii.protocol.backlog import Backlog
+from iii.protocol.log_event import LogEvent
 from iii.server.large_messages import LargeMessages
 
-logger = logging.getLogger(__name__)
+MESSAGE_FAILED = LogEvent(
+    __name__, "worker.message_failed", logging.ERROR, "Message of a worker failed inside the engine",
+    means="A large message raised while it was applied; the connection lives on.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 
 class WorkerEndpoint(Handler[Outbox]):
@@ -77,8 +82,8 @@ class WorkerEndpoint(Handler[Outbox]):
     def _read(self, done: Callable[[object], None], result: object) -> None:
         try:
             done(result)
-        except Exception:  # as for a message that came in one piece
-            logger.exception("Message of %s failed inside the engine", self.ip_address)
+        except Exception as error:  # as for a message that came in one piece
+            MESSAGE_FAILED(error, ip_address=self.ip_address)
         self.connection.release()
 
     def let_others_in(self) -> None:

@@ -10,9 +10,14 @@ from iii.engine.engine import Engine
 from iii.engine.module import Module
 from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
+from iii.protocol.log_event import LogEvent
 from iii.server.listener import Listener
 
-logger = logging.getLogger(__name__)
+PORT_IS_OPEN = LogEvent(
+    __name__, "worker_port.open", logging.WARNING, "Worker port has no access control and is open to other machines",
+    means="Every client that reaches the port can call every function.",
+    do="Set `host: 127.0.0.1`, or restrict access with a firewall.",
+)  # fmt: skip
 
 
 class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
@@ -65,11 +70,7 @@ class WorkerManager(Module):
     async def start(self) -> None:
         await self.listener.open()
         if not is_loopback(self.listener.host):
-            logger.warning(
-                "Worker port %s has no access control and is open to other machines: every client that reaches it can call everything. "
-                "Set host: 127.0.0.1, or restrict access with a firewall.",
-                self.listener.address,
-            )
+            PORT_IS_OPEN(address=self.listener.address)
 
     async def stop(self) -> None:
         await self.listener.close()

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
@@ -15,6 +16,12 @@ from iii.storage.items import StoreError
 from iii.storage.redis_connection import CONNECT_S, RedisError, ResponseError, client, connected
 
 logger = logging.getLogger(__name__)
+
+CHANGE_FAILED = LogEvent(
+    __name__, "redis.subscription_failed", logging.ERROR, "Subscription to a Redis channel not changed",
+    means="A change of subscriptions raised; it is made again when the connection is made again.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _SILENCE_S = 15.0  # then the connection is checked
@@ -39,7 +46,7 @@ class RedisChannels:
         self._waiting: deque[tuple[str, bytes, Reply[None, StoreError] | None]] = deque()
         self._filled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._changes = TaskSet("Subscription to a Redis channel not changed")
+        self._changes = TaskSet(CHANGE_FAILED)
         self._channel: Any = None  # while it is connected
 
     async def open(self) -> None:

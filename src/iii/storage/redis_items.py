@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply
 from iii.protocol.task_set import TaskSet
 from iii.storage.items import KEEP, Changed, Entry, Group, How, StoreError
@@ -17,6 +18,12 @@ from iii.storage.update_ops import plain
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+WORK_FAILED = LogEvent(
+    __name__, "redis.work_failed", logging.ERROR, "Deferred work on Redis failed",
+    means="Something raised behind an answer of Redis.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 _SCANNED_AT_ONCE = 1000
 _GLOB = "\\*?[]^-"
@@ -44,7 +51,7 @@ class RedisItems:
         self._url = url
         self._prefix = prefix
         self._parts = parts
-        self._tasks = TaskSet("Deferred work on Redis failed")
+        self._tasks = TaskSet(WORK_FAILED)
         self._turns: dict[tuple[Group, str], deque[_Turn]] = {}
 
     async def open(self) -> None:

@@ -93,9 +93,7 @@ async def test_07_8_4_a_module_that_fails_to_stop_does_not_keep_the_others(
     await server.stop()
     with pytest.raises(ConnectionRefusedError):
         await RawSocket.connect(port)
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-        "Module failed to stop"
-    ]
+    assert [record.event for record in caplog.records if record.levelno == logging.ERROR] == ["module.stop_failed"]  # type: ignore[attr-defined]
 
 
 async def test_L2_a_listener_that_cannot_bind_stops_the_start(
@@ -149,8 +147,8 @@ async def test_L4_http_S1_a_module_that_does_not_stop_in_time_keeps_no_other_fro
         assert await stopping is False
     assert stopped == ["iii-engine-functions"]
     (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
-    assert record.getMessage() == "Module not stopped in time; stopping goes on without it"
-    assert record.fields == {"module": "iii-observability", "step": step, "limit": "0.05 s"}  # type: ignore[attr-defined]
+    assert record.event == "module.stop_overdue"  # type: ignore[attr-defined]
+    assert record.fields == {"module": "iii-observability", "step": step, "limit_s": 0.05}  # type: ignore[attr-defined]
 
 
 def test_L4_the_steps_of_a_stop_fit_into_its_limit() -> None:

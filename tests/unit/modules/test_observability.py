@@ -282,7 +282,7 @@ async def test_keys_without_effect_are_named_at_the_start(
     config = ObservabilityConfig(exporter="otlp", alerts=[], level="debug")
     assert without_effect(config) == ["exporter", "alerts"]
     await Observability(engine.core, config).start()
-    assert "exporter, alerts" in caplog.text
+    assert 'keys=["exporter", "alerts"]' in caplog.text
 
 
 def test_O9_iii_telemetry_is_listed_and_does_nothing(engine: MemoryEngine) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 
 import pytest
 
 from iii.protocol.ids import Counted, new_id
+from iii.protocol.log_event import LogEvent
 from iii.protocol.log_limit import LogLimit
 from iii.protocol.suggestion import did_you_mean, nearest
 from iii.protocol.task_set import TaskSet
+
+WORK_FAILED = LogEvent(__name__, "test.work_failed", logging.ERROR, "Work failed", means="A test.")
 
 
 def test_the_nearest_word_is_suggested() -> None:
@@ -34,7 +38,7 @@ def test_ids_are_uuids_and_unique() -> None:
 
 
 async def test_a_set_of_tasks_waits_for_all_and_logs_failures(caplog: pytest.LogCaptureFixture) -> None:
-    tasks = TaskSet("Work failed")
+    tasks = TaskSet(WORK_FAILED)
     ended: list[str] = []
 
     async def first() -> None:
@@ -55,7 +59,7 @@ async def test_a_set_of_tasks_waits_for_all_and_logs_failures(caplog: pytest.Log
 
 
 async def test_a_set_of_tasks_is_cancelled_as_one(caplog: pytest.LogCaptureFixture) -> None:
-    tasks = TaskSet("Work failed")
+    tasks = TaskSet(WORK_FAILED)
     for _ in range(3):
         tasks.spawn(asyncio.sleep(60))
     assert not await tasks.wait(0)

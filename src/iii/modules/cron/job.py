@@ -15,12 +15,51 @@ from iii.engine.condition import Condition, Decision
 from iii.engine.engine import Engine
 from iii.modules.cron.locks import Locks, Tick
 from iii.protocol.cron_expression import Expression
+from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
     from iii.protocol.errors import InvocationError
 
 logger = logging.getLogger(__name__)
+
+SCHEDULED = LogEvent(
+    __name__, "cron.scheduled", logging.INFO, "Cron job scheduled",
+    means="A schedule began; its next times show how its expression is understood.",
+)  # fmt: skip
+NEVER_FIRES = LogEvent(
+    __name__, "cron.never_fires", logging.WARNING, "Cron job never fires again: its expression has no further time",
+    means="The trigger is registered, but no date to come matches its expression.",
+    do="Correct the expression, or unregister the trigger.",
+)  # fmt: skip
+TICK_MISSED = LogEvent(
+    __name__, "cron.tick_missed", logging.WARNING, "Cron tick missed; it is not caught up",
+    means="The engine came to a tick more than a minute late: the machine slept, or its clock was set forward.",
+    do="Call the function by hand if the run matters.",
+)  # fmt: skip
+CLOCK_SET_BACK = LogEvent(
+    __name__, "cron.clock_set_back", logging.WARNING, "System clock was set back; ticks since then may come twice",
+    means="The clock was set back by more than five minutes; the schedule starts again from the new time.",
+)  # fmt: skip
+TICK_ELSEWHERE = LogEvent(
+    __name__, "cron.tick_elsewhere", logging.DEBUG, "Cron tick skipped: another engine or job holds its lock",
+    means="Engines that share locks run a tick once.",
+)  # fmt: skip
+CONDITION_FAILED = LogEvent(
+    __name__, "cron.condition_failed", logging.WARNING, "Cron tick skipped: its condition failed",
+    means="The condition function of a job answered with an error.",
+    do="Look at the function that `condition` names.",
+)  # fmt: skip
+JOB_FAILED = LogEvent(
+    __name__, "cron.job_failed", logging.ERROR, "Cron job failed",
+    means="The function of a job answered with an error; the next tick is due as usual.",
+    do="Look for `error_id` in the log of the worker.",
+)  # fmt: skip
+JOB_TIMED_OUT = LogEvent(
+    __name__, "cron.job_timed_out", logging.ERROR, "Cron job timed out",
+    means="The function of a job did not answer in time; the next tick is due as usual.",
+    do="Raise `timeout_ms` of the trigger, or make the function faster.",
+)  # fmt: skip
 
 SHOWN = 3  # next times in the log, so that people see how an expression is understood (04 §12.3)
 LOOK_AGAIN_S = 60.0  # at the wall clock, which people and NTP set
@@ -73,8 +112,8 @@ class Job:
         now_ms = self._engine.clock.time_ms()
         if logger.isEnabledFor(logging.INFO):
             found = self._expression.upcoming(datetime.fromtimestamp(now_ms / 1000, UTC), SHOWN)
-            times = ", ".join(rfc3339(round(each.timestamp() * 1000), False) for each in found)
-            logger.info("Cron job %s calls %s at %s, …", self.binding.id, self.binding.function_id, times or "no time")
+            times = [rfc3339(round(each.timestamp() * 1000), False) for each in found]
+            SCHEDULED(job=self.binding.id, function=self.binding.function_id, next_times=times)
         self._next(now_ms)
 
     def stop(self) -> None:
@@ -92,7 +131,7 @@ class Job:
     def _next(self, after_ms: int) -> None:
         found = self._expression.after(datetime.fromtimestamp(max(after_ms, self.next_ms) / 1000, UTC))
         if found is None:
-            logger.warning("Cron job %s (%s) never fires again", self.binding.id, self._config.expression)
+            NEVER_FIRES(job=self.binding.id, expression=self._config.expression)
             return
         self.next_ms = round(found.timestamp() * 1000)
         self._wait()
@@ -109,7 +148,7 @@ class Job:
             self._look_at_clock(now_ms)
             self._wait()
         elif now_ms - self.next_ms > MISSED_MS:
-            logger.warning("Cron job %s missed its tick of %s", self.binding.id, rfc3339(self.next_ms, False))
+            TICK_MISSED(job=self.binding.id, due=rfc3339(self.next_ms, False))
             self._next(now_ms)
         else:
             self._locks.acquire(self._tick(), self._decided)
@@ -120,11 +159,7 @@ class Job:
         set_back_ms = then_ms + round((self._engine.clock.now() - then) * 1000) - now_ms
         if set_back_ms <= SET_BACK_MS:
             return
-        logger.warning(
-            "Cron job %s: the clock was set back by %g s; times since then may come twice",
-            self.binding.id,
-            set_back_ms / 1000,
-        )
+        CLOCK_SET_BACK(job=self.binding.id, set_back_s=set_back_ms / 1000)
         found = self._expression.after(datetime.fromtimestamp(now_ms / 1000, UTC))
         if found is not None:
             self.next_ms = round(found.timestamp() * 1000)
@@ -141,7 +176,7 @@ class Job:
                 self._locks.release(self.binding.id)
             return
         if not acquired:
-            logger.debug("Cron job %s: another one runs this tick", self.binding.id)
+            TICK_ELSEWHERE(job=self.binding.id)
             self._next(self._engine.clock.time_ms())
             return
         self._locked = True
@@ -161,7 +196,7 @@ class Job:
     def _ask(self, condition: str, payload: bytes) -> None:
         def decided(passes: bool | None, error: InvocationError | None) -> None:
             if error is not None:
-                logger.warning("Cron job %s skipped: its condition %s failed: %s", self.binding.id, condition, error)
+                CONDITION_FAILED(job=self.binding.id, condition=condition, reason=str(error))
             if passes:
                 self._run(payload)
             else:
@@ -176,10 +211,7 @@ class Job:
 
         def done(result: bytes | None, error: InvocationError | None) -> None:
             if error is not None:
-                logger.error(
-                    "Cron job %s: %s failed: %s", binding.id, binding.function_id, error,
-                    extra={"fields": {"error_id": error.error_id}},
-                )  # fmt: skip
+                JOB_FAILED(job=binding.id, function=binding.function_id, reason=str(error), error_id=error.error_id)
             self._end_tick()
 
         if timeout_ms is not None:
@@ -190,7 +222,7 @@ class Job:
 
     def _overdue(self) -> None:
         timeout_s = (self._config.timeout_ms or 0) / 1000
-        logger.error("Cron job %s: %s did not answer within %g s", self.binding.id, self.binding.function_id, timeout_s)
+        JOB_TIMED_OUT(job=self.binding.id, function=self.binding.function_id, limit_s=timeout_s)
         if self._call is not None:
             self._call.withdraw()
         self._end_tick()

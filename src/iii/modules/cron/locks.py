@@ -8,9 +8,19 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from iii.engine.clock import Clock
 from iii.protocol.ids import new_id
+from iii.protocol.log_event import LogEvent
 from iii.protocol.task_set import TaskSet
 
-logger = logging.getLogger(__name__)
+TICK_UNLOCKED = LogEvent(
+    __name__, "cron.lock_failed", logging.ERROR, "Cron tick skipped: Redis gave no lock",
+    means="Redis did not answer, so no engine may know who runs the tick.",
+    do="Look after the Redis server that `redis_url` of `iii-cron` names.",
+)  # fmt: skip
+LOCKING_FAILED = LogEvent(
+    __name__, "cron.locking_failed", logging.ERROR, "Lock of a cron tick failed inside the engine",
+    means="A tick raised when its lock was decided.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 _TTL_MS = 30_000  # of a key in Redis, at least
 
@@ -88,7 +98,7 @@ class RedisLocks:
         self._url = url
         self._clock = clock
         self._owner = new_id()
-        self._tasks = TaskSet("A lock for a cron tick could not be asked for")
+        self._tasks = TaskSet(LOCKING_FAILED)
         self._redis: Any = None
 
     async def open(self) -> None:
@@ -114,6 +124,6 @@ class RedisLocks:
         try:
             acquired = await self._redis.set(key, self._owner, nx=True, px=held_ms)
         except Exception as error:  # whatever it is, the schedule goes on
-            logger.error("Cron tick skipped: no lock from Redis: %s", str(error) or type(error).__name__)
+            TICK_UNLOCKED(job=tick.job_id, reason=str(error) or type(error).__name__)
             acquired = False
         decided(bool(acquired))

@@ -21,10 +21,25 @@ from iii.modules.http_functions.resolver import AddressRefused, GuardedResolver
 from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
 
-logger = logging.getLogger(__name__)
+REGISTRATION_REFUSED = LogEvent(
+    __name__, "http_function.not_registered", logging.ERROR, "HTTP function not registered",
+    means="The host name of an HTTP function has an address that is not allowed; the function is withdrawn.",
+    do="Correct its URL; for hosts of your own network set `block_private_ips: false` in `security` of `iii-http-functions`.",
+)  # fmt: skip
+CALL_FAILED = LogEvent(
+    __name__, "http_function.call_failed", logging.ERROR, "Call of an HTTP function failed inside the engine",
+    means="The engine itself raised; the caller has `http_request_failed`.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+WORK_FAILED = LogEvent(
+    __name__, "http_function.check_failed", logging.ERROR, "Task of an HTTP function failed inside the engine",
+    means="The engine itself raised after a check or a call.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 TIMEOUT_MS = 30_000  # of a call whose registration names none
 RESPONSE_BYTES = 16 * MIB
@@ -50,7 +65,7 @@ class HttpFunctions(Module):
             raise StartFailure(f"{self.name}: security.{error.message}", ("security", "url_allowlist")) from None
         self._resolver = GuardedResolver(self._rules.blocks_private_addresses)
         self._session: aiohttp.ClientSession | None = None
-        self._tasks = TaskSet("Call of an HTTP function failed inside the engine")
+        self._tasks = TaskSet(WORK_FAILED)
         self._under_way: Counter[URL] = Counter()  # calls by origin
         self.received_bytes = 0  # of responses that are not complete yet
         engine.functions.call_urls(self)
@@ -91,7 +106,7 @@ class HttpFunctions(Module):
             await self._resolver.resolve(host)
         except AddressRefused as error:
             why = f"url_validation_failed: {error}"
-            logger.error("Function %s not registered: %s", function.id, why)
+            REGISTRATION_REFUSED(function=function.id, reason=why)
             ownership = self.engine.functions.ownership
             if function in ownership.claims_of(function.owner):  # not replaced meanwhile
                 ownership.release(function.key, function.owner)
@@ -102,8 +117,8 @@ class HttpFunctions(Module):
             invocation.complete(await self._ask(invocation, function))
         except InvocationError as error:
             invocation.refuse(error)
-        except Exception:
-            logger.exception("Call of HTTP-invoked function %s failed inside the engine", function.id)
+        except Exception as error:
+            CALL_FAILED(error, function=function.id)
             invocation.refuse(InvocationError("http_request_failed", "the call failed inside the engine"))
 
     async def _ask(self, invocation: Invocation, function: Function) -> bytes | None:

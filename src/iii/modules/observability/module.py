@@ -12,12 +12,22 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.modules.observability.config import ObservabilityConfig, without_effect
 from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
+from iii.protocol.log_event import LogEvent
 from iii.protocol.log_limit import LogLimit
 from iii.protocol.names import without_control_characters
 from iii.protocol.telemetry import TelemetryKind
 from iii.protocol.tracecontext import baggage_values
 
-logger = logging.getLogger(__name__)
+KEYS_WITHOUT_EFFECT = LogEvent(
+    __name__, "observability.keys_without_effect", logging.WARNING, "Keys of iii-observability have no effect in this version",
+    means="The block has keys for stores, alerts or exporters, which this version does not have.",
+    do="Remove them, or leave them for another engine that reads the file.",
+)  # fmt: skip
+METRICS_REFUSED = LogEvent(
+    __name__, "observability.metrics_refused", logging.WARNING, "Metrics ingestion error",
+    means="A worker sent a metrics frame that cannot be read; the frame is dropped.",
+    do="Look at the telemetry of the worker: it does not send OTLP JSON.",
+)  # fmt: skip
 worker_log = logging.getLogger("iii.worker")
 
 TRACE = 5  # the level below DEBUG
@@ -91,7 +101,7 @@ class Observability(Module):
         """Say which configured keys have no effect yet."""
         waiting = without_effect(self.config)
         if waiting:
-            logger.warning("iii-observability: these keys have no effect in this version: %s", ", ".join(waiting))
+            KEYS_WITHOUT_EFFECT(keys=waiting)
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:
@@ -177,4 +187,4 @@ class Observability(Module):
                     session.gauges.record(point.metric, point.value, point.time_ms, now)
         except BadTelemetry as error:
             if self._bad_frames.passes():
-                logger.warning("Metrics ingestion error: %s", error)
+                METRICS_REFUSED(reason=str(error))

@@ -22,6 +22,7 @@ from iii.engine.trigger_types import TriggerType
 from iii.modules.pubsub.config import PubSubConfig
 from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
 from iii.protocol.json_text import BAD_JSON
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
 from iii.storage.adapter import RedisConfig
 
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from iii.engine.session.peer import Peer
     from iii.storage.redis_channels import RedisChannels
 
-logger = logging.getLogger(__name__)
+MESSAGE_DROPPED = LogEvent(
+    __name__, "pubsub.message_dropped", logging.ERROR, "Message of a topic dropped: it is not valid JSON",
+    means="Something else publishes to a Redis channel of `iii-pubsub`.",
+    do="Publish with `publish`, or send JSON.",
+)  # fmt: skip
 
 
 class PublishInput(Struct, kw_only=True):
@@ -127,7 +132,7 @@ class PubSub(Module):
         try:
             msgspec.json.decode(data)
         except BAD_JSON:
-            logger.error("Message of topic %s dropped: it is not valid JSON", topic)
+            MESSAGE_DROPPED(topic=topic)
             return
         self._deliver(topic, data, NO_TRACE)
 

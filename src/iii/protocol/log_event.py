@@ -1,0 +1,68 @@
+"""What the log says: an event is declared once, with its sentence, and called with its values (docs/reference/log-events.md)."""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from iii.protocol.secrets import without_secrets
+
+declared: dict[str, "LogEvent"] = {}  # by name; only the reference page reads it
+
+
+class LogText:
+    """The message of a record: for whoever shows no fields, the sentence with its values; made only when it is shown."""
+
+    __slots__ = ("_fields", "sentence")
+
+    def __init__(self, sentence: str, fields: Mapping[str, object]) -> None:
+        self.sentence = sentence
+        self._fields = fields
+
+    def __str__(self) -> str:
+        shown = without_secrets(self._fields)
+        assert isinstance(shown, Mapping)
+        values = ", ".join(f"{key}={_shown(value)}" for key, value in shown.items())
+        return f"{self.sentence} ({values})" if values else self.sentence
+
+
+class LogEvent:
+    """Calling it writes one line.
+
+    Args:
+        source: the module that logs, `__name__`.
+        name: dotted, lower case, never changed: people search for it.
+        level: one of `logging`.
+        sentence: the same for every line; values are fields.
+        means: what has happened, for the reference.
+        do: what an operator does about it; empty for nothing.
+    """
+
+    __slots__ = ("_logger", "do", "level", "means", "name", "sentence", "source")
+
+    def __init__(self, source: str, name: str, level: int, sentence: str, *, means: str, do: str = "") -> None:
+        self.source: str = source
+        self.name = name
+        self.level = level
+        self.sentence = sentence
+        self.means = means
+        self.do = do
+        self._logger = logging.getLogger(source)
+        if (other := declared.setdefault(name, self)) is not self:
+            raise ValueError(f"log event '{name}' is declared twice: in {other.source} and {source}")
+
+    def __call__(self, error: BaseException | None = None, /, **fields: object) -> None:
+        """Log it, with the traceback of an error."""
+        if self._logger.isEnabledFor(self.level):
+            self._logger.log(
+                self.level,
+                LogText(self.sentence, fields),
+                exc_info=error,
+                extra={"event": self.name, "fields": fields},
+                stacklevel=2,
+            )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str) and value.isprintable() and value and " " not in value:
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)

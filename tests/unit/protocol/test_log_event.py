@@ -1,0 +1,59 @@
+"""A log event is declared once; a line of it is its sentence, with the values as fields (06 §11)."""
+
+import logging
+import re
+
+import pytest
+
+from docs.generator.log_events_page import log_events
+from iii.protocol.log_event import LogEvent, LogText
+
+HAPPENED = LogEvent("iii.test_log_event", "test.happened", logging.WARNING, "Test happened", means="A test ran.")
+
+
+def test_a_line_has_the_sentence_and_its_values_as_fields(caplog: pytest.LogCaptureFixture) -> None:
+    HAPPENED(name="a b", count=1, reason="broken")
+    (record,) = caplog.records
+    assert isinstance(record.msg, LogText)
+    assert record.msg.sentence == "Test happened"
+    assert record.__dict__["event"] == "test.happened"
+    assert record.__dict__["fields"] == {"name": "a b", "count": 1, "reason": "broken"}
+    assert (record.name, record.funcName) == (
+        "iii.test_log_event",
+        "test_a_line_has_the_sentence_and_its_values_as_fields",
+    )
+
+
+def test_who_shows_no_fields_sees_the_values_in_the_text(caplog: pytest.LogCaptureFixture) -> None:
+    HAPPENED(name="a\nb", count=1, api_key="s3cret", none=None)
+    HAPPENED()
+    assert caplog.messages == [r'Test happened (name="a\nb", count=1, api_key=[hidden], none=null)', "Test happened"]
+
+
+def test_an_error_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    HAPPENED(ValueError("why"))
+    assert "ValueError: why" in caplog.text
+
+
+def test_nothing_is_made_of_a_value_below_the_level(caplog: pytest.LogCaptureFixture) -> None:
+    class Value:
+        def __str__(self) -> str:
+            raise AssertionError
+
+    caplog.set_level(logging.ERROR, "iii.test_log_event")
+    HAPPENED(value=Value())
+    assert caplog.records == []
+
+
+def test_a_name_is_declared_once() -> None:
+    with pytest.raises(ValueError, match=r"'test\.happened' is declared twice"):
+        LogEvent("iii.elsewhere", "test.happened", logging.INFO, "Another", means="Nothing.")
+
+
+def test_events_are_named_and_explained() -> None:
+    for event in log_events():
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*", event.name)
+        assert event.means.endswith(".")
+        assert event.do == "" or event.do.endswith(".")
+        assert "%" not in event.sentence
+        assert event.do or event.level < logging.ERROR, f"{event.name}: what does an operator do?"
