@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -38,15 +38,14 @@ def answer(
     def reply(value: T | None, error: Exception | None) -> None:
         if error is None:
             try:
-                result = shape(cast("T", value))
+                result = shape(value)  # type: ignore[arg-type]
             except InvocationError as refusal:
                 invocation.refuse(refusal)
+                return
+            if result is None or type(result) is bytes:
+                invocation.complete(result)
             else:
-                invocation.complete(
-                    bytes(result) if isinstance(result, msgspec.Raw)
-                    else result if result is None or isinstance(result, bytes)
-                    else _encode(result)
-                )  # fmt: skip
+                invocation.complete(bytes(result) if type(result) is msgspec.Raw else _encode(result))
         elif isinstance(error, InvocationError):
             invocation.refuse(error)
         else:

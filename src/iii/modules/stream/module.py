@@ -48,7 +48,7 @@ from iii.modules.stream.source import OnRead, Source, Written
 from iii.net.listening import is_loopback
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import KvConfig, RedisConfig, kv_items
-from iii.storage.items import Group, Items
+from iii.storage.items import Changed, Group, Items
 from iii.storage.update import read_ops
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Streams(Module):
         """Set a value in a stream"""
         group = (request.stream_name, request.group_id)
 
-        def result(written: Written) -> StreamSetResult:
+        def result(written: Changed | Written) -> StreamSetResult:
             self._publish_change(group, request.item_id, written, invocation)
             return StreamSetResult(old_value=Raw(written.old or b"null"), new_value=Raw(written.new or b"null"))
 
@@ -154,7 +154,7 @@ class Streams(Module):
         """Delete a value from a stream"""
         group = (request.stream_name, request.group_id)
 
-        def result(written: Written) -> StreamDeleteResult:
+        def result(written: Changed | Written) -> StreamDeleteResult:
             if written.old is not None:
                 self._publish(group, request.item_id, change(b"delete", written.old), True, invocation)
             return StreamDeleteResult(old_value=Raw(written.old or b"null"))
@@ -217,7 +217,7 @@ class Streams(Module):
 
     # -- events ---------------------------------------------------------------------------------------------------
 
-    def _publish_change(self, group: Group, item_id: str, written: Written, invocation: Invocation) -> None:
+    def _publish_change(self, group: Group, item_id: str, written: Changed | Written, invocation: Invocation) -> None:
         kind = b"create" if written.old is None else b"update"
         self._publish(group, item_id, change(kind, written.new or b"null"), True, invocation)
 

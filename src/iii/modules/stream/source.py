@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Written(NamedTuple):
-    """An item before and after; `errors` of an update as JSON, empty if there are none."""
+    """An item before and after an update, or a provider's write; `errors` as JSON, empty if there are none."""
 
     old: bytes | None
     new: bytes | None
@@ -40,6 +40,7 @@ class Written(NamedTuple):
 
 Ops: TypeAlias = list[Op]
 OnRead: TypeAlias = Reply[bytes, StoreError | InvocationError]
+OnChanged: TypeAlias = Reply[Changed | Written, StoreError | InvocationError]
 OnWritten: TypeAlias = Reply[Written, StoreError | InvocationError]
 
 
@@ -92,16 +93,16 @@ class Source:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def set(self, group: Group, item_id: str, data: Raw, reply: OnWritten) -> None:
+    def set(self, group: Group, item_id: str, data: Raw, reply: OnChanged) -> None:
         if self._provided("set", group[0]):
             self._provided_set(group, item_id, data, reply)
         else:
             value = bytes(data)
-            self.items.change(group, item_id, lambda old: value, _written(reply), len(value))
+            self.items.change(group, item_id, lambda old: value, reply, len(value))
 
-    def delete(self, group: Group, item_id: str, reply: OnWritten) -> None:
+    def delete(self, group: Group, item_id: str, reply: OnChanged) -> None:
         if not self._provided("delete", group[0]):
-            self.items.change(group, item_id, lambda old: None, _written(reply))
+            self.items.change(group, item_id, lambda old: None, reply)
             return
         request = StreamDeleteInput(stream_name=group[0], group_id=group[1], item_id=item_id)
         self._ask("delete", group[0], request, _provider_wrote(_deletion, reply))
@@ -115,7 +116,11 @@ class Source:
             self._emulate(group, request.item_id, ops, reply)
         else:
             update = Update(ops)
-            self.items.change(group, request.item_id, update, _written(reply, update))
+
+            def changed(changed: Changed | None, error: StoreError | None) -> None:
+                reply(None if changed is None else Written(*changed, update.errors), error)
+
+            self.items.change(group, request.item_id, update, changed)
 
     # -- providers ------------------------------------------------------------------------------------------------
 
@@ -175,16 +180,6 @@ class Source:
         else:
             self._emulated[turn] = deque()
             begin()
-
-
-def _written(reply: OnWritten, update: Update | None = None) -> Reply[Changed, StoreError]:
-    """What the store's answer to a write means."""
-
-    def changed(changed: Changed | None, error: StoreError | None) -> None:
-        errors = b"" if update is None else update.errors
-        reply(None if changed is None else Written(*changed, errors), error)
-
-    return changed
 
 
 def _provider_wrote(read: Callable[[bytes | None], Written], reply: OnWritten) -> Reply[bytes, InvocationError]:
