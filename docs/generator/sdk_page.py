@@ -7,11 +7,13 @@ from importlib import import_module
 from types import ModuleType
 
 import iii
+import iii.sdk.declarations
 from docs.generator.markdown import prose
 
 # Methods below this comment of a class are for the SDK itself
 _NOT_FOR_USERS = "# -- behind the doors"
 _MADE_BY_USERS = ("InvocationError", "Logger", "connect_worker")
+_PARTS = {"Declarations": iii.sdk.declarations}  # of a class whose methods are shown as its own
 _FIRST = (
     "register_worker",
     "connect_worker",
@@ -56,7 +58,7 @@ def _modules() -> Iterator[ModuleType]:
 
 
 def _class(name: str, node: ast.ClassDef, lines: list[str]) -> str:
-    bases = ", ".join(ast.unparse(base) for base in node.bases)
+    bases = ", ".join(base for base in map(ast.unparse, node.bases) if base not in _PARTS)
     fields = [
         f"    {ast.unparse(statement)}"
         for statement in node.body
@@ -65,10 +67,19 @@ def _class(name: str, node: ast.ClassDef, lines: list[str]) -> str:
     head = f"class {name}({bases})" if bases else f"class {name}"
     declaration = "\n".join([f"{head}:", *fields]) if fields else head
     text = f"```python\n{declaration}\n```\n\n{prose(ast.get_docstring(node))}"
-    for method in _methods(node, lines) if not fields else ():  # what has fields is data
+    inherited = [method for base in map(ast.unparse, node.bases) if base in _PARTS for method in _of_part(base)]
+    for method in [*inherited, *_methods(node, lines)] if not fields else ():  # what has fields is data
         heading = f"\n### {name}.{method.name}\n\n"
         text += f"{heading}```python\n{_signature(method)}\n```\n\n{prose(ast.get_docstring(method))}"
     return text
+
+
+def _of_part(name: str) -> Iterator[Definition]:
+    source = inspect.getsource(_PARTS[name])
+    (node,) = (each for each in ast.parse(source).body if isinstance(each, ast.ClassDef) and each.name == name)
+    for method in _methods(node, source.splitlines()):
+        if not any(ast.unparse(each) == "abstractmethod" for each in method.decorator_list):
+            yield method
 
 
 def _methods(node: ast.ClassDef, lines: list[str]) -> Iterator[Definition]:

@@ -1,11 +1,10 @@
 """What registering gives back: a handle with `unregister()`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from iii.sdk.worker import Worker
+from iii.sdk.requests import TriggerInput
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,20 @@ class Trigger:
     """Remove it. A second call does nothing."""
 
 
+class _Registers(Protocol):
+    def register_function(
+        self, function_id: str, handler_or_invocation: Callable[..., Any], *, description: str | None = None
+    ) -> FunctionRef: ...
+
+    def register_trigger(self, trigger: TriggerInput) -> Trigger: ...
+
+    def unregister_trigger_type(self, trigger_type: str | Mapping[str, Any]) -> None: ...
+
+
 class TriggerTypeRef:
     """A trigger type that this worker provides, and short ways to use it."""
 
-    def __init__(self, type_id: str, worker: "Worker") -> None:
+    def __init__(self, type_id: str, worker: _Registers) -> None:
         self.id = type_id
         self._worker = worker
 

@@ -1,7 +1,7 @@
 """Registers and unregisters: stores, and tells the engine if one is there (08 §7.1, §9.2, §9.3)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -52,42 +52,27 @@ class Registrar:
 
     # -- functions ------------------------------------------------------------------------------------------------
 
-    def function(self, wanted: FunctionInput, handler: object, *, schemas: bool) -> FunctionRef:
+    def function(self, given: str | FunctionInput, options: Mapping[str, Any], handler: object) -> FunctionRef:
         """Register a handler or an HTTP invocation.
 
         Args:
-            schemas: whether formats that are not given are taken from the signature.
+            given: the id, and then what is not told comes from the signature; or the dict form.
+            options: as in the dict form, None where there is none.
 
         Raises:
             ValueError: the id is blank or taken on this client. TypeError: neither a function nor an HTTP invocation,
-                or a function that needs more than a payload and metadata.
+                a function that needs more than a payload and metadata, or an option that is given in both forms.
         """
-        warn_of_unknown_keys(wanted, _FUNCTION_KEYS, "register_function()")
-        function_id = required(wanted, "id", "register_function()")
-        if not isinstance(function_id, str):
-            raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
-        if not function_id.strip():
-            raise ValueError("id is required")
+        message = _message(given, options)
+        function_id = message.id
         if function_id in self.registrations.functions:
             raise _taken(function_id)
-        message = RegisterFunction(
-            function_id,
-            wanted.get("description"),
-            _or_absent(wanted.get("request_format")),
-            _or_absent(wanted.get("response_format")),
-            _or_absent(wanted.get("metadata")),
-        )
         if isinstance(handler, HttpInvocation):
             message.invocation = handler
             function = Function(_encode(message), None)
         elif callable(handler):
-            try:
-                hints = Hints(handler)
-                served = Handler(handler, hints, self._channels)
-            except TypeError as error:
-                raise TypeError(f"the handler of '{function_id}' cannot be registered: {error}") from None
-            _check_parameters(function_id, hints)
-            if schemas:
+            served, hints = self._handler(function_id, handler)
+            if not isinstance(given, Mapping):
                 _describe(message, handler, hints)
             function = Function(_encode(message), served)
         else:
@@ -107,6 +92,20 @@ class Registrar:
                     self._connection.send_if_connected(_encode(UnregisterFunction(function_id)))
 
         return FunctionRef(function_id, unregister)
+
+    def _handler(self, function_id: str, handler: Callable[..., Any]) -> tuple[Handler, Hints]:
+        try:
+            hints = Hints(handler)
+            served = Handler(handler, hints, self._channels)
+        except TypeError as error:
+            raise TypeError(f"the handler of '{function_id}' cannot be registered: {error}") from None
+        if hints.unfilled:
+            names = ", ".join(map(repr, hints.unfilled))
+            raise TypeError(
+                f"the handler of '{function_id}' has no value for {names}: it is given one argument, the whole payload, "
+                "and `metadata` if it names that second"
+            )
+        return served, hints
 
     # -- triggers -------------------------------------------------------------------------------------------------
 
@@ -165,15 +164,6 @@ def _or_absent(value: Any, absent: Any = NULL) -> Any:
     return absent if value is None else value
 
 
-def _check_parameters(function_id: str, hints: Hints) -> None:
-    if hints.unfilled:
-        names = ", ".join(map(repr, hints.unfilled))
-        raise TypeError(
-            f"the handler of '{function_id}' has no value for {names}: it is given one argument, the whole payload, "
-            "and `metadata` if it names that second"
-        )
-
-
 def _taken(function_id: str) -> ValueError:
     return ValueError(f"function id '{function_id}' already registered")
 
@@ -193,7 +183,28 @@ def _schema(hint: Any) -> Schema | None:
         return None
 
 
+def _message(given: str | FunctionInput, options: Mapping[str, Any]) -> RegisterFunction:
+    if isinstance(given, Mapping):
+        warn_of_unknown_keys(given, _FUNCTION_KEYS, "register_function()")
+        function_id: object = required(given, "id", "register_function()")
+    else:
+        function_id = given
+    if not isinstance(function_id, str):
+        raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
+    if not function_id.strip():
+        raise ValueError("id is required")
+    message = RegisterFunction(function_id)
+    for name, keyword in options.items():
+        value = given.get(name) if isinstance(given, Mapping) else None
+        if value is not None and keyword is not None:
+            raise TypeError(f"{name} of '{function_id}' is given twice: as a key and as a keyword argument")
+        if value is not None or keyword is not None:
+            setattr(message, name, keyword if value is None else value)
+    return message
+
+
 def _describe(message: RegisterFunction, handler: Callable[..., Any], hints: Hints) -> None:
+    """What is not told, by the signature."""
     if message.request_format is NULL:
         message.request_format = _or_absent(_schema(hints.payload))
     if message.response_format is NULL:

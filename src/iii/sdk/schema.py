@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-
-    from iii.sdk.typed import Typed
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = "#/$defs/{name}"
@@ -19,7 +17,14 @@ _MODEL = "model:"  # before the name of a definition that is not msgspec's
 Schema = dict[str, Any]
 
 
-def schema(kind: "Typed | None") -> Schema | None:
+class Described(Protocol):
+    """A type that has a schema."""
+
+    def schemas(self) -> tuple[Schema, Schema]:
+        """The schema of the type and the definitions that it refers to at `#/$defs/`; empty: it cannot be told."""
+
+
+def schema(kind: Described | None) -> Schema | None:
     """The schema of a type, with all definitions under the root's `$defs`; None if there is nothing to say."""
     (root,), definitions = components([kind])
     root = _inlined(root, definitions)
@@ -31,7 +36,7 @@ def schema(kind: "Typed | None") -> Schema | None:
     return root
 
 
-def components(kinds: Sequence["Typed | None"]) -> tuple[list[Schema], Schema]:
+def components(kinds: Sequence[Described | None]) -> tuple[list[Schema], Schema]:
     """The schemas of several types and the definitions that they share; ``{}`` for one that says nothing."""
     shared: Schema = {}
     roots = [{} if kind is None else merged(kind.schemas(), shared) for kind in kinds]

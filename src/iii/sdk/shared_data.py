@@ -3,15 +3,12 @@
 Methods without `_async` wait on this thread, and may not be called on the event loop's own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from iii.sdk.worker import Worker
+from iii.sdk.requests import TriggerRequest
 
 Op = Mapping[str, Any]
 
@@ -64,8 +61,14 @@ class Updated(Struct, frozen=True, kw_only=True):
     errors: list[dict[str, Any]] = []
 
 
+class _Worker(Protocol):
+    def trigger(self, request: TriggerRequest) -> Any: ...
+
+    async def trigger_async(self, request: TriggerRequest) -> Any: ...
+
+
 class _Calls:
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: _Worker) -> None:
         self._worker = worker
 
     def _call(self, function_id: str, **payload: Any) -> Any:
@@ -78,7 +81,7 @@ class _Calls:
 class StateScope(_Calls):
     """One scope of shared state: `worker.state("orders")`."""
 
-    def __init__(self, worker: Worker, scope: str) -> None:
+    def __init__(self, worker: _Worker, scope: str) -> None:
         super().__init__(worker)
         self.scope = scope
 
@@ -147,7 +150,7 @@ class StateScope(_Calls):
 class StreamGroup(_Calls):
     """One group of a stream: `worker.stream("chat", "room-1")`; its changes reach everybody who follows it."""
 
-    def __init__(self, worker: Worker, stream_name: str, group_id: str) -> None:
+    def __init__(self, worker: _Worker, stream_name: str, group_id: str) -> None:
         super().__init__(worker)
         self.stream_name = stream_name
         self.group_id = group_id

@@ -5,8 +5,8 @@ Methods without `_async` may be used from any thread; those that wait for an ans
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.messages import HttpInvocation
@@ -15,8 +15,7 @@ from iii.sdk import discovery
 from iii.sdk.caller import ON_LOOP
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
-from iii.sdk.decorator_checks import check_at_least, check_method, check_schedule, check_share
-from iii.sdk.http_handler import HttpHandler
+from iii.sdk.declarations import Declarations
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.registrar import Registrar
@@ -26,12 +25,10 @@ from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 SHUTDOWN_S = 10.0  # bound of the whole leaving
 
 
-class Worker:
+class Worker(Declarations):
     """One worker: made by `register_worker` or `connect_worker`."""
 
     def __init__(self, core: WorkerCore) -> None:
@@ -49,30 +46,6 @@ class Worker:
 
     # -- functions ------------------------------------------------------------------------------------------------
 
-    def function(
-        self,
-        function_id: str,
-        *,
-        description: str | None = None,
-        metadata: Any = None,
-        request_format: Any = None,
-        response_format: Any = None,
-    ) -> Callable[[F], F]:
-        """Register the decorated function; it stays what it was."""
-
-        def register(handler: F) -> F:
-            self.register_function(
-                function_id,
-                handler,
-                description=description,
-                metadata=metadata,
-                request_format=request_format,
-                response_format=response_format,
-            )
-            return handler
-
-        return register
-
     def register_function(
         self,
         function_id: str | FunctionInput,
@@ -86,7 +59,8 @@ class Worker:
         """Serve a function. Does not wait for the engine; works before and between connections too.
 
         Args:
-            function_id: the id, or a dict with `id` and whatever else describes the function.
+            function_id: the id, or a dict with `id` and whatever else describes the function; with a dict nothing is
+                taken from the signature and the docstring.
             handler_or_invocation: sync or async; or how the engine calls a URL itself.
             description: for people; the default is the first line of the docstring.
             metadata: any JSON, listed with the function.
@@ -94,185 +68,15 @@ class Worker:
 
         Raises:
             ValueError: the id is blank, or registered on this client already.
-            TypeError: the id is not a string, the handler not callable.
+            TypeError: the id is not a string, the handler not callable, or an option is given twice.
         """
-        if isinstance(function_id, Mapping):
-            return self._registrar.function(function_id, handler_or_invocation, schemas=False)
-        wanted: FunctionInput = {
-            "id": function_id,
+        options = {
             "description": description,
             "metadata": metadata,
             "request_format": request_format,
             "response_format": response_format,
         }
-        return self._registrar.function(wanted, handler_or_invocation, schemas=True)
-
-    def http(
-        self,
-        method: str,
-        path: str,
-        *,
-        function_id: str | None = None,
-        description: str | None = None,
-        metadata: Any = None,
-        condition_function_id: str | None = None,
-        middleware_function_ids: Sequence[str] = (),
-    ) -> Callable[[F], F]:
-        """Serve a route with the decorated function; it stays what it was.
-
-        Its parameters say what they take: names in the path are those, scalars the query, `Annotated[str, iii.Header()]`
-        a header, `bytes` the raw body, other types the JSON body; `iii.HttpRequest` is all of it, and an
-        `iii.StreamResponse` is written to instead of returned. A request that does not fit is answered with 400. What
-        the function returns is the body of a 200; `iii.HttpResponse` says otherwise; None is 204.
-
-        Args:
-            path: with parameters such as ``/users/:id``.
-            function_id: under which other workers can call it; ``http::POST /users/:id`` unless given.
-            condition_function_id, middleware_function_ids: called before, as in the trigger's config.
-
-        Raises:
-            TypeError: it cannot be told where a parameter comes from.
-            ValueError: the id is registered here already, or a route cannot have the method.
-        """
-        check_method(method)
-
-        def register(handler: F) -> F:
-            endpoint = HttpHandler(handler, path)
-            served_by = function_id or f"http::{method.upper()} {path}"
-            self.register_function(
-                served_by,
-                endpoint.serve,
-                description=description,
-                metadata=metadata,
-                request_format=endpoint.request_format,
-                response_format=endpoint.response_format,
-            )
-            config: dict[str, Any] = {"api_path": path, "http_method": method}
-            if condition_function_id is not None:
-                config["condition_function_id"] = condition_function_id
-            if middleware_function_ids:
-                config["middleware_function_ids"] = list(middleware_function_ids)
-            self.register_trigger({"type": "http", "function_id": served_by, "config": config})
-            return handler
-
-        return register
-
-    def cron(
-        self,
-        expression: str,
-        *,
-        timezone: str = "UTC",
-        timeout_ms: int | None = None,
-        condition: str | None = None,
-        function_id: str | None = None,
-        metadata: Any = None,
-    ) -> Callable[[F], F]:
-        """Call the decorated function on a schedule; it gets the event, and stays what it was.
-
-        Args:
-            expression: `minute hour day month weekday`, with a field for seconds before and one for years behind, or
-                `@daily`, `@hourly`, …
-            timezone: an IANA name, such as ``Europe/Berlin``.
-            timeout_ms: how long a tick waits for the function before the next one may come; no limit unless given.
-            condition: id of a function that is asked first; only ``false`` skips the tick.
-            function_id: ``cron::NAME`` with the function's own name unless given.
-
-        Raises:
-            ValueError: the expression or the time zone is not valid, or the timeout is below 1.
-        """
-        check_schedule(expression, timezone)
-        check_at_least(1, {"timeout_ms": timeout_ms})
-        config: dict[str, Any] = {"expression": expression, "timezone": timezone}
-        if timeout_ms is not None:
-            config["timeout_ms"] = timeout_ms
-        return self._triggered("cron", config, function_id, metadata, condition=condition)
-
-    def subscribe(
-        self, topic: str, *, condition: str | None = None, function_id: str | None = None, metadata: Any = None
-    ) -> Callable[[F], F]:
-        """Call the decorated function with what is published on a topic; it stays what it was.
-
-        Args:
-            topic: its exact name.
-            condition: id of a function that is asked first; only ``false`` skips the message.
-            function_id: ``subscribe::NAME`` with the function's own name unless given.
-        """
-        return self._triggered("subscribe", {"topic": topic}, function_id, metadata, condition=condition)
-
-    def on_queue(
-        self,
-        topic: str,
-        *,
-        concurrency: int | None = None,
-        max_retries: int | None = None,
-        backoff_ms: int | None = None,
-        backoff_jitter: float | None = None,
-        timeout_ms: int | None = None,
-        fifo: bool = False,
-        group_field: str | None = None,
-        condition: str | None = None,
-        function_id: str | None = None,
-        metadata: Any = None,
-    ) -> Callable[[F], F]:
-        """Call the decorated function with each message of a durable topic until it succeeds; it stays what it was.
-
-        What is published while nobody is there waits. A call that raises is repeated; after the last attempt the message
-        is a dead letter.
-
-        Args:
-            topic: its exact name.
-            concurrency: messages that run at a time, 10 unless given; 0 pauses.
-            max_retries: after the first attempt, 2 unless given.
-            backoff_ms: before the first retry, doubled each time, 1000 unless given.
-            backoff_jitter: share of each pause that chance adds at most, 0 to 1; none unless given.
-            timeout_ms: longest time of one attempt, half an hour unless given.
-            fifo: in order, the next message when the one before has succeeded or is dead.
-            group_field: with `fifo`, the member of the message within whose value order is kept.
-            condition: id of a function that is asked first; only ``false`` skips the message.
-            function_id: ``on_queue::NAME`` with the function's own name unless given.
-
-        Raises:
-            ValueError: a number is negative, the timeout below 1, or the jitter not from 0 to 1.
-        """
-        check_at_least(0, {"concurrency": concurrency, "max_retries": max_retries, "backoff_ms": backoff_ms})
-        check_at_least(1, {"timeout_ms": timeout_ms})
-        check_share("backoff_jitter", backoff_jitter)
-        wanted = {
-            "type": "fifo" if fifo else None,
-            "concurrency": concurrency,
-            "maxRetries": max_retries,
-            "backoffDelayMs": backoff_ms,
-            "backoffJitter": backoff_jitter,
-            "timeoutMs": timeout_ms,
-            "messageGroupField": group_field,
-        }
-        config: dict[str, Any] = {"topic": topic}
-        if queue_config := {name: value for name, value in wanted.items() if value is not None}:
-            config["queue_config"] = queue_config
-        return self._triggered(
-            "durable:subscriber", config, function_id, metadata, condition=condition, prefix="on_queue"
-        )
-
-    def _triggered(
-        self,
-        trigger_type: str,
-        config: dict[str, Any],
-        function_id: str | None,
-        metadata: Any,
-        *,
-        condition: str | None,
-        prefix: str = "",
-    ) -> Callable[[F], F]:
-        if condition is not None:
-            config["condition_function_id"] = condition
-
-        def register(handler: F) -> F:
-            called = function_id or f"{prefix or trigger_type}::{handler.__name__}"
-            self.register_function(called, handler)
-            self.register_trigger({"type": trigger_type, "function_id": called, "config": config, "metadata": metadata})
-            return handler
-
-        return register
+        return self._registrar.function(function_id, options, handler_or_invocation)
 
     # -- triggers -------------------------------------------------------------------------------------------------
 

@@ -326,13 +326,11 @@ async def test_the_function_has_an_id_of_its_route_and_goes_through_middleware(s
         """Say something."""
         return "plain"
 
-    @site.worker.http(
-        "GET", "/guarded", function_id="own::id", middleware_function_ids=["auth::check"], description="D"
-    )
+    @site.worker.http("GET", "/guarded", function_id="own::id", middleware=["auth::check"], description="D")
     def guarded() -> None:
         pass
 
-    @site.worker.http("GET", "/refused", condition_function_id="auth::never")
+    @site.worker.http("GET", "/refused", condition="auth::never")
     def refused() -> None:
         pass
 

@@ -106,6 +106,15 @@ def test_08_check_19_string_and_dict_forms_register(engine: FakeEngine, worker: 
     assert described["request_format"] == {"type": "string", "$schema": SCHEMA}
 
 
+def test_08_7_1_keywords_hold_beside_a_dict(engine: FakeEngine, worker: iii.Worker) -> None:
+    worker.register_function({"id": "g", "metadata": None}, lambda data: data, description="d", metadata={"team": "a"})
+
+    plain = engine.connection().message("registerfunction", id="g")
+    assert plain == {"type": "registerfunction", "id": "g", "description": "d", "metadata": {"team": "a"}}
+    with pytest.raises(TypeError, match="description of 'h' is given twice"):
+        worker.register_function({"id": "h", "description": "d"}, lambda data: data, description="e")
+
+
 def test_08_check_20_what_cannot_be_registered_raises_here(worker: iii.Worker) -> None:
     worker.register_function("g", lambda data: data)
     with pytest.raises(ValueError, match=r"^id is required$"):
