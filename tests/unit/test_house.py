@@ -19,18 +19,9 @@ SOURCE = Path(iii.__file__).parent
 TESTS = SOURCE.parents[1] / "tests"
 FILE_LINES, CLASS_LINES, FUNCTION_LINES = 400, 250, 50
 OPEN = {  # remove a line when it holds
-    "sdk/connection.py:Connection": 262,
-    "sdk/worker_socket.py:WorkerSocket": 259,
-    "modules/stream/client.py:Client": 266,
-    "net/connection.py:Connection": 252,
     "privates of tests": 47,
 }
-PICOWS = {
-    "net/picows_side.py",
-    "sdk/channels.py",
-    "sdk/outgoing.py",
-    "sdk/worker_socket.py",
-}  # the first is to be the last
+PICOWS = {"net/picows_side.py"}
 SQLITE = ("storage/", "cli/store.py")
 # of Python itself, which has no other door there
 ALLOWED_PRIVATES = {

@@ -118,7 +118,7 @@ class Connection(FrameListener, Generic[B]):
         self,
         handler: Handler[B],
         make_outbox: Callable[[asyncio.Transport], B],
-        gone: Callable[[Connection[B]], None],
+        gone: Callable[[Connection[B]], None] | None = None,
         log: LogLimit | None = None,
     ) -> None:
         self.handler = handler
@@ -126,7 +126,7 @@ class Connection(FrameListener, Generic[B]):
         self._gone = gone
         self._log = log  # of what the peer did wrong
         self._loop = asyncio.get_running_loop()
-        self.heard = True
+        self.heard = False
         self.silent_since = self._loop.time()
         self.ip_address: str | None = None
         self._held = False
@@ -250,24 +250,13 @@ class Connection(FrameListener, Generic[B]):
         return self._held or self.handler.may_be_silent
 
     def ping(self) -> float:
-        """Returns the moment, for `heard_since`."""
+        """Returns the moment; `silent_since` is later if a frame came after it."""
         now = self._loop.time()
         if self.heard:
             self.heard = False
             self.silent_since = now
         self.outbox.send_control(PING)
         return now
-
-    def heard_since(self, moment: float) -> bool:
-        """Whether a frame came since a ping, or reading is paused and none could."""
-        return self.heard or self.silent_since > moment or self.inbox.pauses > 0
-
-    def give_up(self) -> None:
-        """It is silent, or does not read."""
-        if self.handler.silent_code is None:
-            self.abort()
-        else:
-            self.close(self.handler.silent_code, "silent")
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -277,6 +266,11 @@ class Connection(FrameListener, Generic[B]):
             self.inbox.stop()
             self.outbox.close(code, reason)
             self._closing = self._loop.call_later(wait_s, self.transport.abort)
+
+    def leave(self, code: int, wait_s: float = CLOSE_WAIT_S) -> None:
+        """As `close`; TCP ends once everything is written, whatever the other side says."""
+        self.close(code, wait_s=wait_s)
+        self.transport.close()
 
     def finish(self, code: int, reason: str) -> None:
         """As `close`, for a peer that may read late: its time begins when everything has left."""
@@ -341,7 +335,8 @@ class Connection(FrameListener, Generic[B]):
         if self._closing is not None:
             self._closing.cancel()
         self.outbox.drop()
-        self._gone(self)
+        if self._gone is not None:
+            self._gone(self)
         self.tell_end()
         self.handler.gone()
         self.handler = _NOBODY  # the old one leads back here: both are freed without the collector

@@ -1,34 +1,45 @@
-"""WebSocket frames as a server sends them: never masked, large messages in fragments (RFC 6455 §5, 01 §2.1)."""
+"""WebSocket frames of both sides: of a server never masked, of a client always (RFC 6455 §5, 01 §2.1).
+
+They are made here so that many leave in one write.
+"""
+
+from functools import lru_cache
+from random import getrandbits
 
 from iii.protocol.limits import FRAGMENT_BYTES
 
+TEXT = 0x1
+BINARY = 0x2
 CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
 
+FRAMED_BYTES = 65_536  # larger messages of a client are masked by picows, whose vector code wins from about here
+
 _FINAL = 0x80
-_TEXT = 0x1
-_BINARY = 0x2
+_MASKED = 0x80
 _CONTINUATION = 0x0
-_CONTROL_PAYLOAD_BYTES = 125
+CONTROL_PAYLOAD_BYTES = 125
 
 
-def _head(first: int, size: int) -> bytes:
+def _head(first: int, size: int, masked: int = 0) -> bytes:
     if size < 126:
-        return bytes((first, size))
+        return bytes((first, masked | size))
     if size < 65_536:
-        return bytes((first, 126)) + size.to_bytes(2, "big")
-    return bytes((first, 127)) + size.to_bytes(8, "big")
+        return bytes((first, masked | 126)) + size.to_bytes(2, "big")
+    return bytes((first, masked | 127)) + size.to_bytes(8, "big")
 
 
 # What stands before a whole text message, by its size: nearly all messages are that small
-TEXT_HEADS = tuple(_head(_FINAL | _TEXT, size) for size in range(8192))
+TEXT_HEADS = tuple(_head(_FINAL | TEXT, size) for size in range(8192))
+_MASKED_TEXT_HEADS = tuple(_head(_FINAL | TEXT, size, _MASKED) for size in range(2048))
+_READY_MASKED = len(_MASKED_TEXT_HEADS)
 
 
 def text_frames(*parts: bytes | memoryview) -> list[bytes | memoryview]:
     """The pieces of one text message of any size, which may be in parts, without copying it."""
     if len(parts) == 1 and len(parts[0]) <= FRAGMENT_BYTES:
-        return [_head(_FINAL | _TEXT, len(parts[0])), parts[0]]
+        return [_head(_FINAL | TEXT, len(parts[0])), parts[0]]
     payloads = [
         memoryview(part)[start : start + FRAGMENT_BYTES]
         for part in parts
@@ -36,23 +47,66 @@ def text_frames(*parts: bytes | memoryview) -> list[bytes | memoryview]:
     ]
     frames: list[bytes | memoryview] = []
     for number, payload in enumerate(payloads, 1):
-        first = (_TEXT if number == 1 else _CONTINUATION) | (_FINAL if number == len(payloads) else 0)
+        first = (TEXT if number == 1 else _CONTINUATION) | (_FINAL if number == len(payloads) else 0)
         frames += (_head(first, len(payload)), payload)
     return frames
 
 
 def message_head(is_text: bool, size: int) -> bytes:
     """What stands before a whole message of any size in one frame."""
-    return _head(_FINAL | (_TEXT if is_text else _BINARY), size)
+    return _head(_FINAL | (TEXT if is_text else BINARY), size)
 
 
 def control_frame(opcode: int, payload: bytes = b"") -> bytes:
     """A Close, Ping or Pong; a longer payload than such frames may have is cut."""
-    payload = payload[:_CONTROL_PAYLOAD_BYTES]
+    payload = payload[:CONTROL_PAYLOAD_BYTES]
     return _head(_FINAL | opcode, len(payload)) + payload
 
 
 def close_frame(code: int | None, reason: str = "") -> bytes:
-    """A Close frame; None says no code."""
-    payload = b"" if code is None else code.to_bytes(2, "big") + reason.encode()
-    return control_frame(CLOSE, payload)
+    return control_frame(CLOSE, close_payload(code, reason))
+
+
+def close_payload(code: int | None, reason: str = "") -> bytes:
+    """Of a Close frame; None says no code."""
+    return b"" if code is None else code.to_bytes(2, "big") + reason.encode()
+
+
+class Masking:
+    """Frames of what leaves in one write, under one mask.
+
+    RFC 6455 §5.3 wants a mask that whoever chose the payload could not foresee: here all payloads are fixed before the
+    mask is drawn, and nothing of it is on the wire before the last of them.
+    """
+
+    __slots__ = ("_keys", "_mask", "_mask_bytes")
+
+    def __init__(self) -> None:
+        self._mask = getrandbits(32)
+        self._mask_bytes = self._mask.to_bytes(4, "big")
+        self._keys: dict[int, int] = {}  # by size of the message: the mask over and over, as one number
+
+    def add_frame(self, frames: list[bytes], message: bytes, opcode: int = TEXT) -> None:
+        """Append the pieces of one unfragmented frame. For messages of at most `FRAMED_BYTES`."""
+        size = len(message)
+        key = self._keys.get(size)
+        if key is None:
+            words = (size + 3) // 4
+            key = self._keys[size] = (self._mask * _repeater(words)) >> 8 * (4 * words - size)
+        ready = opcode == TEXT and size < _READY_MASKED
+        frames.append(_MASKED_TEXT_HEADS[size] if ready else _head(_FINAL | opcode, size, _MASKED))
+        frames.append(self._mask_bytes)
+        frames.append((int.from_bytes(message, "big") ^ key).to_bytes(size, "big"))
+
+
+def client_frame(message: bytes, opcode: int = TEXT) -> bytes:
+    """One unfragmented, masked frame. For messages of at most `FRAMED_BYTES`."""
+    frames: list[bytes] = []
+    Masking().add_frame(frames, message, opcode)
+    return b"".join(frames)
+
+
+@lru_cache(maxsize=1024)
+def _repeater(words: int) -> int:
+    """What repeats a number of 32 bits so many times: 1, 0x1_00000001, …"""
+    return ((1 << 32 * words) - 1) // 0xFFFF_FFFF

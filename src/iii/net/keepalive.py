@@ -110,7 +110,11 @@ class Connections:
 
     def _drop(self, connection: Accepted, why: str) -> None:
         self.log.warning("Connection from %s ended: %s", connection.ip_address, why)
-        connection.give_up()
+        code = connection.handler.silent_code
+        if code is None:
+            connection.abort()
+        else:
+            connection.close(code, "silent")
 
     def _sweep_on(self) -> None:
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep_on)

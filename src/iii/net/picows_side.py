@@ -252,7 +252,7 @@ def write_masked(transport: asyncio.Transport, is_text: bool, message: bytes) ->
     picows: WSTransport = transport.get_protocol().transport  # type: ignore[attr-defined]
     view = memoryview(message)
     kind = TEXT if is_text else BINARY
-    for start in range(0, len(view), FRAGMENT_BYTES):
+    for start in range(0, len(view) or 1, FRAGMENT_BYTES):
         picows.send(kind, view[start : start + FRAGMENT_BYTES], fin=start + FRAGMENT_BYTES >= len(view))
         kind = CONTINUATION
 

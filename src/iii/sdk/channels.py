@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
-
+from iii.net.connection import Connection, Handler
+from iii.net.frames import BINARY, TEXT
 from iii.protocol.address import without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
 from iii.sdk.failures import log_failure
-from iii.sdk.outgoing import open_websocket, retrieve_error
+from iii.sdk.outbox import DirectOutbox
+from iii.sdk.outgoing import open_websocket
 from iii.sdk.refs import StreamChannelRef
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
@@ -48,94 +49,71 @@ class ChannelDoor:
         place = f"{path.removesuffix('/')}/ws/channels/{ref.channel_id}"
         return urlunsplit((scheme, netloc, place, f"{query}&{own}" if query else own, ""))
 
-    async def connect(self, ref: StreamChannelRef) -> _ChannelSocket:
+    async def connect(self, ref: StreamChannelRef) -> _Wire:
         """Raises ChannelError."""
-        socket = _ChannelSocket()
+        wire = _Wire()
         address = self.address(ref)
         try:
-            await open_websocket(lambda: socket, address, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
+            await open_websocket(wire.connection, address, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
         except Exception as error:
             gone = "; it is unknown there, expired or finished" if "404" in str(error) else ""
             reason = without_secrets(str(error) or type(error).__name__, address, self._headers)
             raise ChannelError(f"cannot open channel {ref.channel_id}: {reason}{gone}") from None
-        return socket
+        return wire
 
 
-class _ChannelSocket(WSListener):
+class _Wire(Handler[DirectOutbox]):
     """One end's connection; `changed` is set whenever something happened."""
 
     def __init__(self) -> None:
+        self.connection = Connection(self, DirectOutbox)
         self.changed = asyncio.Event()
-        self.items: deque[tuple[WSMsgType, bytes]] = deque()
-        self.unread_bytes = 0
-        self.close: tuple[int, str | None] | None = None  # what the engine said at the end
-        self.ended = False
-        self.paused = False  # the network takes no more
+        self.items: deque[tuple[bool, bytes]] = deque()  # whether it is a text, and what came
+        self.close: tuple[int, str] | None = None  # what the engine said at the end
+        self.finished = False
+        self._unread_bytes = 0
         self._reads = True
-        self._fragments: list[bytes] = []
-        self._kind = WSMsgType.BINARY
-        self.transport: WSTransport | None = None
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.transport = transport
+    def text(self, message: bytes, /) -> None:
+        self._put(True, message)
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        kind = frame.msg_type
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:  # no extension was negotiated (RFC 6455 §5.2)
-            transport.send_close(WSCloseCode.PROTOCOL_ERROR, None)
-            transport.disconnect()
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            self._data_frame(transport, kind, frame)
-        elif kind == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-        elif kind == WSMsgType.CLOSE:
-            self.close = (int(frame.get_close_code().value), frame.get_close_reason())
-            transport.send_close(frame.get_close_code(), None)
-            transport.disconnect()
-            self.changed.set()
+    def binary(self, message: bytes, /) -> None:
+        self._put(False, message)
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        retrieve_error(transport)
-        self.ended = True
+    def peer_closed(self, code: int | None, reason: str) -> None:
+        self.close = (code or 0, reason)
         self.changed.set()
 
-    def pause_writing(self) -> None:
-        self.paused = True
-
-    def resume_writing(self) -> None:
-        self.paused = False
+    def resumed(self) -> None:
         self.changed.set()
 
-    def take(self) -> tuple[WSMsgType, bytes]:
+    def gone(self) -> None:
+        self.finished = True
+        self.changed.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether the engine has said so, or the connection has ended."""
+        return self.finished or self.close is not None
+
+    def take(self) -> tuple[bool, bytes]:
         item = self.items.popleft()
-        self.unread_bytes -= len(item[1])
-        if not self._reads and self.unread_bytes <= UNREAD_BYTES // 2 and not self.ended and self.transport is not None:
+        self._unread_bytes -= len(item[1])
+        if not self._reads and self._unread_bytes <= UNREAD_BYTES // 2:
             self._reads = True
-            self.transport.underlying_transport.resume_reading()
+            self.connection.inbox.resume()
         return item
 
     async def wait(self) -> None:
         await self.changed.wait()
         self.changed.clear()
 
-    def abort(self) -> None:
-        if self.transport is not None:
-            self.transport.disconnect(graceful=False)
-
-    def _data_frame(self, transport: WSTransport, kind: WSMsgType, frame: WSFrame) -> None:
-        data = frame.get_payload_as_bytes()
-        if kind != WSMsgType.CONTINUATION:
-            self._kind = kind
-        self._fragments.append(data)
-        if not frame.fin:
-            return
-        message = data if len(self._fragments) == 1 else b"".join(self._fragments)
-        self._fragments.clear()
-        self.items.append((self._kind, message))
-        self.unread_bytes += len(message)
-        if self._reads and self.unread_bytes > UNREAD_BYTES:
+    def _put(self, is_text: bool, message: bytes) -> None:
+        self.items.append((is_text, message))
+        self._unread_bytes += len(message)
+        if self._reads and self._unread_bytes > UNREAD_BYTES:
             self._reads = False
-            transport.underlying_transport.pause_reading()
+            self.connection.inbox.pause()
         self.changed.set()
 
 
@@ -145,7 +123,7 @@ class ChannelEnd:
     def __init__(self, door: ChannelDoor, ref: StreamChannelRef) -> None:
         self.ref = ref
         self._door = door
-        self._socket: _ChannelSocket | None = None
+        self._wire: _Wire | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
 
@@ -166,16 +144,16 @@ class ChannelEnd:
     def abort(self) -> None:
         """Break it off: the other end must not take it for complete."""
         self._closed = True
-        if self._socket is not None:
-            self._socket.abort()
+        if self._wire is not None:
+            self._wire.connection.abort()
 
-    async def _open(self) -> _ChannelSocket:
+    async def _open(self) -> _Wire:
         if self._closed:
             raise ChannelError(f"channel {self.ref.channel_id} was closed here")
         async with self._connecting:
-            if self._socket is None:
-                self._socket = await self._door.connect(self.ref)
-        return self._socket
+            if self._wire is None:
+                self._wire = await self._door.connect(self.ref)
+        return self._wire
 
 
 class ChannelWriter(ChannelEnd):
@@ -184,44 +162,45 @@ class ChannelWriter(ChannelEnd):
     async def write(self, data: bytes) -> None:
         """Append bytes to the stream; waits while the reader is too far behind. Raises ChannelError."""
         for start in range(0, len(data) or 1, FRAME_BYTES):
-            await self._send(WSMsgType.BINARY, data[start : start + FRAME_BYTES])
+            await self._send(BINARY, data[start : start + FRAME_BYTES])
 
     @property
     def broken(self) -> bool:
         """Whether the reader has gone, or the connection is lost."""
-        socket = self._socket
-        return socket is not None and not self._closed and (socket.ended or socket.close is not None)
+        wire = self._wire
+        return wire is not None and not self._closed and wire.over
 
     async def send_message(self, text: str) -> None:
         """Send a text beside the stream, in order with it. Raises ChannelError."""
-        await self._send(WSMsgType.TEXT, text.encode())
+        await self._send(TEXT, text.encode())
 
     async def close(self) -> None:
         """End the stream, after everything that was written; a second call does nothing. Raises ChannelError."""
         if self._closed:
             return
-        socket = await self._open()
+        wire = await self._open()
         self._closed = True
-        if socket.ended or socket.transport is None:
+        if wire.finished:
             return
-        socket.transport.send_close(WSCloseCode.OK, b"stream_complete")
+        wire.connection.close(CloseCode.NORMAL, "stream_complete", 2 * CLOSE_S)
         try:
             async with asyncio.timeout(CLOSE_S):
-                while not socket.ended:
-                    await socket.wait()
+                while not wire.finished:
+                    await wire.wait()
         except TimeoutError:
-            socket.abort()
+            wire.connection.abort()
             raise ChannelError(
                 f"channel {self.ref.channel_id}: the reader did not take all of it within {CLOSE_S:g} s"
             ) from None
 
-    async def _send(self, kind: WSMsgType, data: bytes) -> None:
-        socket = await self._open()
-        while socket.paused and not socket.ended and socket.close is None:
-            await socket.wait()
-        if socket.close is not None or socket.ended or socket.transport is None:
-            raise ChannelError(f"channel {self.ref.channel_id}: {_why(socket)}")
-        socket.transport.send(kind, data)
+    async def _send(self, opcode: int, data: bytes) -> None:
+        wire = await self._open()
+        outbox = wire.connection.outbox
+        while outbox.paused and not wire.over:
+            await wire.wait()
+        if wire.over:
+            raise ChannelError(f"channel {self.ref.channel_id}: {_why(wire)}")
+        outbox.write(data, opcode)
 
 
 class ChannelReader(ChannelEnd):
@@ -237,19 +216,19 @@ class ChannelReader(ChannelEnd):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Raises ChannelError: it cannot be opened, or its writer vanished before the end."""
-        socket = await self._open()
+        wire = await self._open()
         while True:
-            while socket.items:
-                kind, data = socket.take()
-                if kind == WSMsgType.BINARY:
-                    yield data
-                else:
+            while wire.items:
+                is_text, data = wire.take()
+                if is_text:
                     self._tell(data.decode("utf-8", "replace"))
-            if socket.close is not None or socket.ended:
+                else:
+                    yield data
+            if wire.over:
                 break
-            await socket.wait()
-        if socket.close is None or socket.close[0] != CloseCode.NORMAL:
-            raise ChannelError(f"channel {self.ref.channel_id} ended before its end: {_why(socket)}")
+            await wire.wait()
+        if wire.close is None or wire.close[0] != CloseCode.NORMAL:
+            raise ChannelError(f"channel {self.ref.channel_id} ended before its end: {_why(wire)}")
 
     async def read_all(self) -> bytes:
         """The whole stream. Raises ChannelError."""
@@ -258,10 +237,8 @@ class ChannelReader(ChannelEnd):
     async def close(self) -> None:
         """Stop reading; the writer is told."""
         self._closed = True
-        socket = self._socket
-        if socket is not None and not socket.ended and socket.close is None and socket.transport is not None:
-            socket.transport.send_close(WSCloseCode.OK)
-            socket.transport.disconnect()
+        if self._wire is not None and not self._wire.over:
+            self._wire.connection.leave(CloseCode.NORMAL, CLOSE_S)
 
     def _tell(self, text: str) -> None:
         for listener in self._listeners:
@@ -289,10 +266,10 @@ class Channel:
         return cls(ChannelWriter(door, writer_ref), ChannelReader(door, reader_ref), writer_ref, reader_ref)
 
 
-def _why(socket: _ChannelSocket) -> str:
-    if socket.close is None:
+def _why(wire: _Wire) -> str:
+    if wire.close is None:
         return "the connection was lost"
-    code, reason = socket.close
+    code, reason = wire.close
     return reason or f"closed with {code}"
 
 

@@ -11,20 +11,20 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Literal, Protocol
 
+from iii.net.frames import BINARY, TEXT
 from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import ACCEPTANCE_S, HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_S
+from iii.protocol.limits import ACCEPTANCE_S, HANDSHAKE_TIMEOUT_MS
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
-from iii.sdk.framing import BINARY, TEXT
+from iii.sdk.link import CLOSE_S, Link
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.options import ReconnectionConfig
-from iii.sdk.outgoing import open_websocket, retrieve_error
+from iii.sdk.outbox import Outgoing, ThreadOutbox
+from iii.sdk.outgoing import open_websocket
 from iii.sdk.state import StateHolder
-from iii.sdk.worker_socket import Outgoing, WorkerSocket
 
 logger = logging.getLogger("iii.sdk")
-CLOSE_S = 2.0  # for the engine to end TCP after our Close
 _REFUSED = "connection refused"
 REFUSED_PAUSE_S = 5.0  # at most, between attempts that the engine refuses for now
 
@@ -56,6 +56,7 @@ class Connection:
         lock: held while a message is put on the wire, and by whoever needs a registry to agree with it.
         backlog: what the engine does not read.
         offline: what waits for the next connection.
+        link: the present one, if there is any.
     """
 
     def __init__(
@@ -78,7 +79,8 @@ class Connection:
         self._user = user
         self._loop = loop
         self._loop_thread: int | None = None
-        self._socket: WorkerSocket | None = None
+        self.link: Link | None = None
+        self._outbox: ThreadOutbox | None = None  # the link's
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
@@ -93,7 +95,7 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        return self._socket is not None
+        return self._outbox is not None
 
     def on_loop(self) -> bool:
         """Whether the running thread is the loop's."""
@@ -115,11 +117,11 @@ class Connection:
         """
         outgoing = Outgoing(message, wanted, opcode=opcode)
         with self.lock:
-            if self._socket is None:
+            if self._outbox is None:
                 if not self._over:
                     self.offline.put(outgoing)
-            elif not (urgent and not self.on_loop() and self._socket.send_now(outgoing)):
-                self._socket.send(outgoing)
+            elif not (urgent and not self.on_loop() and self._outbox.send_now(outgoing)):
+                self._outbox.send(outgoing)
 
     def send_or_drop(self, message: bytes) -> None:
         """Send a binary message that is not worth a wait: telemetry."""
@@ -134,14 +136,11 @@ class Connection:
     def send_if_connected(self, message: bytes, opcode: int = TEXT) -> None:
         """Send what makes no sense later, or is replayed: registrations, gauges."""
         with self.lock:
-            if self._socket is not None:
-                self._socket.send(Outgoing(message, kept=False, opcode=opcode))
+            if self._outbox is not None:
+                self._outbox.send(Outgoing(message, kept=False, opcode=opcode))
 
     def _call_soon(self, callback: Callable[[], None]) -> None:
-        if self.on_loop():
-            self._loop.call_soon(callback)
-        else:
-            self._loop.call_soon_threadsafe(callback)
+        (self._loop.call_soon if self.on_loop() else self._loop.call_soon_threadsafe)(callback)
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
@@ -156,15 +155,14 @@ class Connection:
             if self._task is not None:
                 self._task.cancel()
                 await asyncio.wait([self._task], timeout=CLOSE_S)
-            if self._socket is not None:
-                self._socket.close(CloseCode.NORMAL)
+            if self.link is not None:
+                self.link.close(CloseCode.NORMAL)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_S):
-                        await self._socket.gone.wait()
+                    await asyncio.wait_for(self.link.over.wait(), CLOSE_S)
                 logger.info("Connection to %s closed", self.address)
         finally:
-            if self._socket is not None:  # not ended in time, or cancelled
-                self._socket.abort()
+            if self.link is not None:  # not ended in time, or cancelled
+                self.link.abort()
             self._end("disconnected")
 
     def fail(self, refusal: Refusal) -> None:
@@ -172,22 +170,22 @@ class Connection:
         self._user.ended(refusal)
         if self._task is not None:
             self._task.cancel()
-        if self._socket is not None:
-            self._socket.close(CloseCode.NORMAL)
+        if self.link is not None:
+            self.link.close(CloseCode.NORMAL)
         self._end("failed")
 
     def refuse(self) -> None:
         """The engine will not have this worker now: another attempt follows. On the loop."""
         self._refused = True
-        if self._socket is not None:
-            self._socket.close(CloseCode.NORMAL)
+        if self.link is not None:
+            self.link.close(CloseCode.NORMAL)
 
     def accepted(self) -> None:
         """The engine has taken what was said on the present socket. On the loop."""
         if self._acceptance is not None:
             self._acceptance.cancel()
             self._acceptance = None
-        if self._socket is None or self._refused or self.states.state == "connected":
+        if self.link is None or self._refused or self.states.state == "connected":
             return
         # At the level of the complaints before it: whoever saw those wants to see this
         logger.log(self._complaints if self._complained else logging.INFO, "Connected to %s", self.address)
@@ -207,26 +205,26 @@ class Connection:
         self.backlog = Backlog()
         self.lock = self.backlog.lock
         self.offline = OfflineQueue()
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            socket.end_after_fork(self.backlog)
+        link, self.link, self._outbox = self.link, None, None
+        if link is not None:
+            link.end_after_fork(self.backlog)
         self._loop_thread = None
         self.states.end_after_fork()
 
     async def _stay_connected(self) -> None:
         self.states.change("connecting")
         while True:
-            problem, socket = "", await self._connect()
-            if isinstance(socket, str):
-                problem = f"Cannot connect to %s: %s{'. Is the engine running?' if socket == _REFUSED else ''}"
-                self._last_words = socket
+            problem, link = "", await self._connect()
+            if isinstance(link, str):
+                problem = f"Cannot connect to %s: %s{'. Is the engine running?' if link == _REFUSED else ''}"
+                self._last_words = link
             else:
-                keep_alive = self._loop.create_task(self._keep_alive(socket))
+                keep_alive = self._loop.create_task(link.keep_alive())
                 try:
-                    await socket.gone.wait()
+                    await link.over.wait()
                 finally:
                     keep_alive.cancel()
-                if socket.heard_ever and not self._refused:
+                if link.heard_ever and not self._refused:
                     self._attempt = 0
                 if self.states.state == "connected":
                     self.states.change("disconnected")
@@ -252,34 +250,34 @@ class Connection:
             self._complained = True
             logger.log(self._complaints, problem, self.address, self._last_words)
 
-    async def _connect(self) -> WorkerSocket | str:
-        """A connected socket, or why there is none."""
-        socket = WorkerSocket(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
+    async def _connect(self) -> Link | str:
+        """A connected link, or why there is none."""
+        link = Link(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
         try:
-            await open_websocket(lambda: socket, self._url, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
-            if socket.transport is None:  # the library takes an end before the answer for a success
+            await open_websocket(link.connection, self._url, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
+            if link.outbox is None:  # the library takes an end before the answer for a success
                 raise ConnectionError("the connection ended during the handshake")
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
-            socket.abandon()
+            link.abandon()
             if isinstance(error, ConnectionRefusedError):
                 return _REFUSED
             return without_secrets(str(error) or type(error).__name__, self._url, self._headers)
         except asyncio.CancelledError:
-            socket.abandon()
+            link.abandon()
             raise
-        return socket
+        return link
 
-    def _begin(self, socket: WorkerSocket) -> None:
+    def _begin(self, link: Link, outbox: ThreadOutbox) -> None:
         """The burst of a new connection, before anything the engine says on it is read."""
         with self.lock:
             for message in self._user.greeting():
-                socket.send(Outgoing(message, kept=False))
+                outbox.send(Outgoing(message, kept=False))
             for outgoing in self.offline.take():
-                socket.send(outgoing)
+                outbox.send(outgoing)
             farewell = self._user.farewell()
             for message in farewell:
-                socket.send(Outgoing(message, kept=False))
-            self._socket = socket
+                outbox.send(Outgoing(message, kept=False))
+            self.link, self._outbox = link, outbox
         if farewell:
             self._acceptance = self._loop.call_later(ACCEPTANCE_S, self._not_answered)
         else:
@@ -289,23 +287,13 @@ class Connection:
         logger.warning("Announcement not answered by %s within %d s: taken as accepted", self.address, ACCEPTANCE_S)
         self.accepted()
 
-    def _disconnected(self, socket: WorkerSocket, code: int | None, reason: str | None) -> None:
-        if socket.transport is not None:
-            retrieve_error(socket.transport)
+    def _disconnected(self, link: Link, outbox: ThreadOutbox, why: str) -> None:
         with self.lock:
-            if self._socket is socket:
-                self._socket = None
+            if self.link is link:
+                self.link = self._outbox = None
                 if self._acceptance is not None:
                     self._acceptance.cancel()
                 self.backlog.clear()
             if not self._over:
-                self.offline.put_back(socket.batch)
-        self._last_words = f"closed by the engine with code {code}{f': {reason}' if reason else ''}"
-        if code is None:
-            self._last_words = "it ended without a Close frame"
-        socket.gone.set()
-
-    async def _keep_alive(self, socket: WorkerSocket) -> None:
-        while True:
-            await asyncio.sleep(PING_INTERVAL_S)
-            socket.keep_alive()
+                self.offline.put_back(outbox.batch)
+        self._last_words = why

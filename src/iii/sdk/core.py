@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
+from iii.net.frames import BINARY
 from iii.protocol.errors import ClientShutdown, error_from_wire
 from iii.protocol.limits import NAME_TAKEN_S
 from iii.protocol.messages import NULL, InvokeFunction, Reattach, UnregisterFunction, WorkerRegistered
@@ -24,7 +25,6 @@ from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import Connection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import Executor, HandlerTask
-from iii.sdk.framing import BINARY
 from iii.sdk.inbound import Inbound
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
 from iii.sdk.registrar import Registrar

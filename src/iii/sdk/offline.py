@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from iii.protocol.limits import OFFLINE_QUEUE_BYTES, OFFLINE_QUEUE_MESSAGES
-from iii.sdk.worker_socket import Outgoing
+from iii.sdk.outbox import Outgoing
 
 logger = logging.getLogger("iii.sdk")
 

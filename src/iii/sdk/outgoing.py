@@ -14,13 +14,11 @@ import socket
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from picows import WSListener, WSTransport, ws_connect
-from picows.url import WSParsedURL
-
+from iii.net.picows_side import FrameListener, connect
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
 
 wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
@@ -33,30 +31,17 @@ open_sockets: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
 """Those of this process that may be connected, duplicates included."""
 
 
-async def open_websocket(
-    listener: Callable[[], WSListener], url: str, headers: Mapping[str, str], timeout_s: float
-) -> None:
+async def open_websocket(connection: FrameListener, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
     """Connect and shake hands. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
     connected: list[socket.socket] = []
 
-    async def connect(url: WSParsedURL) -> socket.socket:
-        connected.append(await _connected_socket(url))
+    async def reach(host: str, port: int) -> socket.socket:
+        connected.append(await _connected_socket(host, port))
         return connected[0]
 
     try:
         async with asyncio.timeout(timeout_s):
-            await ws_connect(
-                listener,
-                url,
-                websocket_handshake_timeout=timeout_s,
-                disconnect_on_exception=False,
-                enable_auto_pong=False,
-                max_frame_size=INBOUND_MESSAGE_BYTES,
-                max_redirects=0,
-                extra_headers=headers,
-                logger_name=wire_logger,
-                socket_factory=connect,
-            )
+            await connect(connection, url, headers, reach, INBOUND_MESSAGE_BYTES, timeout_s, wire_logger)
     except BaseException:
         # The library's own handshake goes on after a cancel: the loop has the transport, which ends when TCP does
         for each in connected:
@@ -65,30 +50,15 @@ async def open_websocket(
         raise
 
 
-def retrieve_error(transport: WSTransport) -> None:
-    """Take note of the protocol error that a connection ended with, in the callback that tells of the end.
-
-    The library has logged it, and leaves it in a future that complains if nobody fetches it (core finding 21).
-    """
-
-    async def retrieve() -> None:
-        try:
-            await transport.wait_disconnected()
-        except Exception:
-            pass
-
-    asyncio.get_running_loop().create_task(retrieve())  # ends in its first turn, and until then the loop has it
-
-
-async def _connected_socket(url: WSParsedURL) -> socket.socket:
+async def _connected_socket(host: str, port: int) -> socket.socket:
     """The first address of the host that accepts. Raises OSError."""
     failure: OSError | None = None
-    for family, address in await _resolve(url.host, url.port):
+    for family, address in await _resolve(host, port):
         try:
             return await connect_socket(family, address)
         except OSError as error:
             failure = error
-    raise failure or OSError(f"{url.host} has no address")
+    raise failure or OSError(f"{host} has no address")
 
 
 async def connect_socket(family: socket.AddressFamily, address: Address, local: Address | None = None) -> socket.socket:

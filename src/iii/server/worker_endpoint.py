@@ -93,7 +93,8 @@ class WorkerEndpoint(Handler[Outbox]):
         return self.connection.ping()
 
     def heard_since(self, moment: float) -> bool:
-        return self.connection.heard_since(moment)
+        connection = self.connection
+        return connection.heard or connection.silent_since > moment or connection.inbox.pauses > 0
 
     def close(self, code: int, reason: str = "") -> None:
         self.connection.close(code, reason)

@@ -174,7 +174,7 @@ def test_core_4_an_exit_in_a_listener_does_not_end_the_loop(worker: iii.Worker) 
         explode()
 
     worker.add_connection_state_listener(listen)
-    socket = worker._core.connection._socket
+    socket = worker._core.connection.link
     assert socket is not None
     worker._core.loop.call_soon_threadsafe(socket.abort)
     until(lambda: heard[-1] == "connected" and len(heard) > 3, "the reconnection")

@@ -672,7 +672,7 @@ def test_a_socket_that_does_not_close_is_aborted(engine: FakeEngine, monkeypatch
     worker = iii.register_worker(engine.url)
     connection = engine.connection()
     monkeypatch.setattr("iii.sdk.connection.CLOSE_S", 0.01)
-    monkeypatch.setattr("iii.sdk.worker_socket.WorkerSocket.close", lambda socket, code: None)
+    monkeypatch.setattr("iii.sdk.link.Link.close", lambda socket, code: None)
     worker.shutdown()
     engine.wait(lambda: connection.closed)
     assert connection.close_code is None
@@ -681,7 +681,7 @@ def test_a_socket_that_does_not_close_is_aborted(engine: FakeEngine, monkeypatch
 def test_a_silent_engine_is_left_after_a_minute(
     engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("iii.sdk.connection.PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr("iii.sdk.link.PING_INTERVAL_S", 0.05)
     connect()
     first = engine.connection(1)
     engine.wait(lambda: first.pings > 2)

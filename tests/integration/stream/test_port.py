@@ -436,7 +436,7 @@ async def test_snapshots_for_a_client_that_does_not_read_wait_and_all_come_when_
     for number in range(joins):
         await client.join("g", subscription=f"s{number}")
     (stream_client,) = hall.streams.server.clients
-    await until(lambda: stream_client.outbox.paused and stream_client._joining)
+    await until(lambda: stream_client.outbox.paused and stream_client.snapshots.waiting)
     await asyncio.sleep(0.1)
     assert stream_client.outbox.waiting_bytes < 10 * size
     seen: list[str] = []

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from iii.sdk.offline import OfflineQueue
-from iii.sdk.worker_socket import Outgoing
+from iii.sdk.outbox import Outgoing
 
 
 def messages(outgoing: list[Outgoing]) -> list[bytes]:

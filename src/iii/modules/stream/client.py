@@ -13,6 +13,7 @@ import msgspec
 from iii.modules.stream.events import UNAUTHORIZED, Event, change, envelope
 from iii.modules.stream.hall import Hall
 from iii.modules.stream.requests import JoinCall
+from iii.modules.stream.snapshot_turns import SnapshotTurns
 from iii.net.connection import Connection, Handler
 from iii.net.frames import text_frames
 from iii.net.log_limit import LogLimit
@@ -30,7 +31,6 @@ FRAMES_WAITING = 1000  # joins and leaves of one socket that wait for others
 HELD_EVENTS = 10_000  # of one subscription that waits for its first frame
 HELD_BYTES = 8 * MIB  # of their events
 WAITING_BYTES = 8 * MIB  # of events that may wait for a client, beside its snapshots
-SNAPSHOTS = 8  # of one client that are read at once; further ones wait, and all while it does not take what it has
 
 
 class JoinData(msgspec.Struct, rename="camel"):
@@ -81,13 +81,14 @@ class Client(Handler[Outbox]):
     """A client, and what it waits for."""
 
     __slots__ = (
-        "_by_group", "_context", "_first", "_gone", "_hall", "_joining", "_log", "_room_bytes", "_snapshots", "_subscriptions", "_tasks",
-        "_turns", "_waiting", "connection", "max_message_bytes", "outbox", "subprotocol",
+        "_by_group", "_context", "_first", "_gone", "_hall", "_log", "_room_bytes", "_subscriptions", "_tasks",
+        "_turns", "_waiting", "connection", "max_message_bytes", "outbox", "snapshots", "subprotocol",
     )  # fmt: skip
 
     silent_code = CloseCode.INTERNAL_ERROR
     connection: Connection[Outbox]
     outbox: Outbox
+    snapshots: SnapshotTurns
 
     def __init__(
         self,
@@ -110,13 +111,12 @@ class Client(Handler[Outbox]):
         self._turns: dict[str, deque[Frame]] = {}  # by subscription id: one frame after another
         self._waiting = 0  # messages since the client does not take more
         self._room_bytes = WAITING_BYTES  # of what waits; a snapshot makes room for itself
-        self._snapshots = 0  # being read
-        self._joining: deque[asyncio.Future[None]] = deque()  # whose snapshots come later
         self._gone = False
 
     def opened(self, connection: Connection[Outbox]) -> None:
         self.connection = connection
         self.outbox = connection.outbox
+        self.snapshots = SnapshotTurns(self.outbox)
         # else the system would keep megabytes for each client that does not read
         connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if self._first is not None:
@@ -142,7 +142,7 @@ class Client(Handler[Outbox]):
         self._waiting = 0
         if self.outbox.waiting_bytes <= WAITING_BYTES:
             self._room_bytes = WAITING_BYTES
-        self._next_snapshot()
+        self.snapshots.next()
 
     def ended(self) -> None:
         if self._gone:
@@ -251,32 +251,9 @@ class Client(Handler[Outbox]):
             if not self._gone:
                 self._send(text_frames(envelope(hall.timestamps.next(group), group, data.id, UNAUTHORIZED)))
             return
-        await self._turn_for_snapshot()
-        try:
+        async with self.snapshots:
             await self._subscribe(data, group)
             await asyncio.sleep(0)  # then it is written, or the transport has said that it has enough
-        finally:
-            self._snapshots -= 1
-            self._next_snapshot()
-
-    async def _turn_for_snapshot(self) -> None:
-        if self._joining or not self._takes_snapshots:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._joining.append(turn)
-            await turn
-        self._snapshots += 1
-        self._next_snapshot()
-
-    def _next_snapshot(self) -> None:
-        while self._joining and self._takes_snapshots:
-            turn = self._joining.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                break  # it says when it is through
-
-    @property
-    def _takes_snapshots(self) -> bool:
-        return self._snapshots < SNAPSHOTS and not self.outbox.paused
 
     async def _subscribe(self, data: JoinData, group: Group) -> None:
         hall = self._hall

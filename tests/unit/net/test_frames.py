@@ -2,7 +2,7 @@
 
 import pytest
 
-from iii.sdk.framing import BINARY, Masking, client_frame
+from iii.net.frames import BINARY, Masking, client_frame
 
 
 def unmasked(frame: bytes) -> tuple[int, bytes]:

@@ -1,0 +1,115 @@
+"""One WebSocket to the engine: its messages, and whether the other end still lives. All of it runs on the loop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from iii.net.connection import Connection, Handler
+from iii.protocol.limits import PING_INTERVAL_S, SILENCE_S
+from iii.sdk.backlog import Backlog
+from iii.sdk.outbox import ThreadOutbox
+
+logger = logging.getLogger("iii.sdk")
+
+SILENT_PINGS = int(SILENCE_S // PING_INTERVAL_S)
+CLOSE_S = 2.0  # for the engine to take what is left
+
+
+class Link(Handler[ThreadOutbox]):
+    """The client's end.
+
+    Attributes:
+        outbox: None until it is connected.
+        over: set when it has ended.
+    """
+
+    text: Callable[[bytes], None]
+    binary: Callable[[bytes], None]
+
+    def __init__(
+        self,
+        connected: Callable[["Link", ThreadOutbox], None],
+        received: Callable[[bytes], None],
+        disconnected: Callable[["Link", ThreadOutbox, str], None],
+        backlog: Backlog,
+        call_soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self.text = self.binary = received
+        self.connection = Connection(self, partial(ThreadOutbox, backlog=backlog, call_soon=call_soon))
+        self.outbox: ThreadOutbox | None = None
+        self.over = asyncio.Event()
+        self._connected = connected
+        self._disconnected = disconnected
+        self._abandoned = False
+        self._heard_before = False
+        self._silent_pings = 0
+        self._last_words = "it ended without a Close frame"
+
+    def opened(self, connection: Connection[ThreadOutbox]) -> None:
+        if self._abandoned:
+            connection.abort()
+        else:
+            self.outbox = connection.outbox
+            self._connected(self, self.outbox)
+
+    def peer_closed(self, code: int | None, reason: str) -> None:
+        self._last_words = f"closed by the engine with code {code or 0}{f': {reason}' if reason else ''}"
+
+    def gone(self) -> None:
+        outbox = self.outbox
+        if outbox is None:
+            return
+        if outbox.paused and outbox.written_bytes:  # all else of what waits is kept for the next connection
+            logger.warning(
+                "Connection lost while the engine was not reading: up to %d bytes lost", outbox.written_bytes
+            )
+        self._disconnected(self, outbox, self._last_words)
+        self.over.set()
+
+    @property
+    def heard_ever(self) -> bool:
+        """Whether the engine said anything; only then the attempt that led here was a success."""
+        return self.connection.heard or self._heard_before
+
+    async def keep_alive(self) -> None:
+        """Ping until cancelled."""
+        while True:
+            await asyncio.sleep(PING_INTERVAL_S)
+            self.ping()
+
+    def ping(self) -> None:
+        """Ask for a sign of life; end a socket from which nothing came for `SILENCE_S`.
+
+        Counted in pings and not by the clock: a loop that was blocked for a minute must not take itself for silence.
+        """
+        if self.outbox is None or self.outbox.closed:
+            return
+        heard = self.connection.heard
+        self._silent_pings = 0 if heard else self._silent_pings + 1
+        self._heard_before |= heard
+        if self._silent_pings >= SILENT_PINGS:
+            logger.warning("No sign of life from the engine for %d s, reconnecting", int(SILENCE_S))
+            self.abort()
+        else:
+            self.connection.ping()
+
+    def close(self, code: int) -> None:
+        """Say goodbye after what has gathered, then end TCP."""
+        if self.outbox is not None:
+            self.connection.leave(code, CLOSE_S)
+
+    def abandon(self) -> None:
+        """Nobody waits for this connection any more; should it still come up, it is ended at once."""
+        self._abandoned = True
+        self.abort()
+
+    def abort(self) -> None:
+        """End TCP at once."""
+        if self.outbox is not None:
+            self.connection.abort()
+
+    def end_after_fork(self, backlog: Backlog) -> None:
+        """In a forked child."""
+        if self.outbox is not None:
+            self.outbox.end_after_fork(backlog)

@@ -1,0 +1,232 @@
+"""What a worker writes: frames at once, or messages in batches that outlive their connection and that threads may write too.
+
+Whoever calls `send`, `send_now` or `flush` of a ThreadOutbox holds the connection's lock: all writes of the socket pass there,
+pongs included, so that no two threads ever interleave their bytes.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from iii.net.frames import CLOSE, CONTROL_PAYLOAD_BYTES, FRAMED_BYTES, TEXT, Masking, client_frame, close_payload
+from iii.net.picows_side import write_masked
+from iii.protocol.limits import UNREAD_DEAF_BYTES
+from iii.sdk.backlog import Backlog
+from iii.sdk.outgoing import open_sockets
+
+logger = logging.getLogger("iii.sdk")
+
+EARLY_MESSAGES = 16  # so many are written before the turn ends: the engine works on them meanwhile
+PIECE_BYTES = 262_144  # written at a time: what the transport took cannot be sent on another connection
+REST_OF_FRAME = 0x10  # not an opcode of WebSocket: what a full socket cut off a frame
+
+
+class Outgoing(Struct, gc=False):
+    """One message on its way out.
+
+    Attributes:
+        wanted: asked before a kept message is sent late; None for always.
+        kept: whether it waits for the next connection when this one ends; registrations don't, they are replayed.
+    """
+
+    message: bytes
+    wanted: Callable[[], bool] | None = None
+    kept: bool = True
+    opcode: int = TEXT
+
+
+class DirectOutbox:
+    """Writes everything at once, on the loop. Whoever sends much looks at `paused`."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.paused = False
+        self.closed = False
+        self._transport = transport
+
+    def write(self, message: bytes, opcode: int) -> None:
+        if not self.closed:
+            write_masked(self._transport, opcode == TEXT, message)
+
+    def send_control(self, opcode: int, payload: bytes = b"") -> None:
+        if not self.closed:
+            self._transport.write(client_frame(payload[:CONTROL_PAYLOAD_BYTES], opcode))
+
+    def close(self, code: int, reason: str = "") -> None:
+        self._close(close_payload(code, reason))
+
+    def answer_close(self, code: int | None) -> None:
+        self._close(close_payload(code))
+
+    def _close(self, payload: bytes) -> None:
+        DirectOutbox.send_control(self, CLOSE, payload)
+        self.closed = True
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def drop(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.drop()
+        self._transport.abort()
+
+
+class ThreadOutbox(DirectOutbox):
+    """Collects the messages of a turn of the loop; `send_now` lets a thread write for itself and spares the call a wake-up.
+
+    Attributes:
+        batch: what this turn of the loop will write, or a later connection.
+        written_bytes: by the last write: what may be lost if the engine never reads it.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, backlog: Backlog, call_soon: Callable[[Callable[[], None]], object]
+    ) -> None:
+        super().__init__(transport)
+        self.batch: list[Outgoing] = []
+        self.written_bytes = 0
+        self._backlog = backlog
+        self._lock = backlog.lock
+        self._call_soon = call_soon
+        self._scheduled = False
+        self._deaf = False  # what comes is not read
+        self._thread_id = threading.get_ident()
+        self._own_socket = _own_socket(transport)
+        # Paused means from now on: something is ahead, so no thread may write, and what comes can still be sent elsewhere
+        transport.set_write_buffer_limits(high=0)
+
+    def send(self, outgoing: Outgoing) -> None:
+        """Leave with everything else of this turn. On the loop, or from a thread that can wait for the loop."""
+        self.batch.append(outgoing)
+        self._backlog.add(len(outgoing.message))
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_soon(self._flush_scheduled)
+        elif len(self.batch) >= EARLY_MESSAGES and threading.get_ident() == self._thread_id:
+            self.flush()
+
+    def send_now(self, outgoing: Outgoing) -> bool:
+        """Write from this thread, if nothing is ahead of it; False leaves it to `send`."""
+        if self._own_socket is None or self.batch or len(outgoing.message) > FRAMED_BYTES or self.closed or self.paused:
+            return False
+        frame = client_frame(outgoing.message, outgoing.opcode)
+        try:
+            written = self._own_socket.send(frame)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return False  # the loop is about to notice; then the message waits for the next connection
+        if written < len(frame):
+            self.send(Outgoing(frame[written:], kept=False, opcode=REST_OF_FRAME))
+        return True
+
+    def send_control(self, opcode: int, payload: bytes = b"") -> None:
+        with self._lock:  # in order: a frame may be cut off at this moment
+            if not self.closed:
+                self.send(Outgoing(payload[:CONTROL_PAYLOAD_BYTES], kept=False, opcode=opcode))
+
+    def flush(self) -> None:
+        """Write what has gathered, in pieces, as long as the engine reads. On the loop."""
+        if not self.batch or self.closed or self.paused:
+            return
+        frames: list[bytes] = []
+        masking = Masking()
+        taken = taken_bytes = gathered_bytes = 0
+        for outgoing in self.batch:
+            size = len(outgoing.message)
+            taken += 1
+            taken_bytes += size
+            if outgoing.opcode == REST_OF_FRAME:
+                frames.append(outgoing.message)
+            elif size <= FRAMED_BYTES:
+                masking.add_frame(frames, outgoing.message, outgoing.opcode)
+            else:
+                self._write(frames)
+                self.written_bytes = size
+                write_masked(self._transport, outgoing.opcode == TEXT, outgoing.message)
+                frames, gathered_bytes = [], PIECE_BYTES
+            gathered_bytes += size
+            if gathered_bytes >= PIECE_BYTES:
+                if not self._write(frames):
+                    break
+                frames, gathered_bytes, masking = [], 0, Masking()
+        else:
+            self._write(frames)
+        if taken == len(self.batch):
+            self.batch = []
+        else:
+            del self.batch[:taken]
+        self._backlog.remove(taken_bytes)
+
+    def resume(self) -> None:
+        self.paused = False
+        self.written_bytes = 0
+        self._flush_scheduled()
+
+    def close(self, code: int, reason: str = "") -> None:
+        with self._lock:
+            while self.batch and not self.closed:
+                self.paused = False  # the transport keeps the order, and sends it before it closes
+                self.flush()
+            self._close(close_payload(code, reason))
+
+    def answer_close(self, code: int | None) -> None:
+        """What has gathered waits for the next connection: the engine reads nothing after its Close."""
+        with self._lock:
+            if self.batch and self.batch[0].opcode == REST_OF_FRAME:
+                self._transport.write(self.batch[0].message)
+            self._close(close_payload(code))
+
+    def drop(self) -> None:
+        with self._lock:
+            self.closed = True
+            if self._own_socket is not None:
+                self._own_socket.close()
+                self._own_socket = None
+
+    def end_after_fork(self, backlog: Backlog) -> None:
+        """In a forked child, whose copies of the descriptors are closed already."""
+        self.closed = True
+        self._backlog = backlog
+        self._lock = backlog.lock
+        self.batch = []
+
+    def _flush_scheduled(self) -> None:
+        with self._lock:
+            self._scheduled = False
+            self.flush()
+            self._read_or_not()
+
+    def _write(self, frames: list[bytes]) -> bool:
+        """Whether the engine reads on: the transport calls `pause_writing` meanwhile, if it does not."""
+        if frames:
+            data = b"".join(frames)
+            self.written_bytes = len(data)
+            self._transport.write(data)
+        return not self.paused
+
+    def _read_or_not(self) -> None:
+        """Answers are never refused; instead no more calls are read while very many answers wait."""
+        deaf = self.paused and self._backlog.held_bytes > UNREAD_DEAF_BYTES
+        if deaf != self._deaf and not self.closed:
+            self._deaf = deaf
+            self._transport.pause_reading() if deaf else self._transport.resume_reading()
+
+
+def _own_socket(transport: asyncio.Transport) -> socket.socket | None:
+    """For threads, its own descriptor: the transport may close its one while a thread is writing. None with TLS."""
+    if os.name != "posix" or transport.get_extra_info("sslcontext") is not None:
+        return None
+    own = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+    own.setblocking(False)
+    open_sockets.add(own)
+    return own

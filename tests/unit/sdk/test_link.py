@@ -1,0 +1,357 @@
+"""One link without a network: batches, threads that write for themselves, limits, silence."""
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from iii.net.frames import BINARY, CLOSE, FRAMED_BYTES, PING, PONG
+from iii.net.picows_side import Kind
+from iii.protocol.limits import INBOUND_MESSAGE_BYTES
+from iii.sdk import outbox as outbox_module
+from iii.sdk.backlog import Backlog
+from iii.sdk.link import SILENT_PINGS, Link
+from iii.sdk.outbox import REST_OF_FRAME, Outgoing, ThreadOutbox
+
+
+class Large:
+    """What writes large messages."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Kind, int, bool]] = []
+
+    def send(self, kind: Kind, message: bytes, fin: bool = True) -> None:
+        self.sent.append((kind, len(message), fin))
+
+
+class Transport:
+    """What a link uses of a transport of asyncio, and of the protocol above it."""
+
+    def __init__(self, end: socket.socket, tls: object = None) -> None:
+        self.info = {"socket": end, "sslcontext": tls, "peername": ("127.0.0.1", 1)}
+        self.transport = Large()
+        self.written: list[bytes] = []
+        self.aborted = self.closed = False
+
+    def get_extra_info(self, name: str) -> Any:
+        return self.info[name]
+
+    def get_protocol(self) -> "Transport":
+        return self
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        self.high = high
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closed or self.aborted
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class PicowsTransport:
+    is_client_side = True
+
+    def __init__(self, underlying: Transport) -> None:
+        self.underlying_transport = underlying
+
+    async def wait_disconnected(self) -> None:
+        pass
+
+
+class Frame:
+    """What a connection uses of a frame."""
+
+    rsv1 = rsv2 = rsv3 = False
+    tail_size = 0
+
+    def __init__(self, kind: Kind, payload: bytes, fin: bool = True, size: int | None = None) -> None:
+        self.msg_type = kind
+        self.fin = fin
+        self.payload = payload
+        self.payload_size = len(payload) if size is None else size
+
+    def get_payload_as_bytes(self) -> bytes:
+        return self.payload
+
+    get_payload_as_memoryview = get_payload_as_bytes
+
+
+class Bench:
+    """A Link with both hands of the test around it."""
+
+    def __init__(self, tls: object = None) -> None:
+        self.near, self.far = socket.socketpair()
+        self.received: list[bytes] = []
+        self.soon: list[Callable[[], None]] = []
+        self.begun: list[Link] = []
+        self.over: list[str] = []
+        self.link = Link(
+            lambda link, outbox: self.begun.append(link),
+            self.received.append,
+            lambda link, outbox, why: self.over.append(why),
+            Backlog(),
+            self.soon.append,
+        )
+        self.transport = Transport(self.near, tls)
+        self.picows = PicowsTransport(self.transport)
+        self.connected = False
+
+    def connect(self) -> None:
+        self.connected = True
+        self.link.connection.on_ws_connected(self.picows)  # type: ignore[arg-type]
+
+    def disconnect(self) -> None:
+        """Twice is once."""
+        if self.connected:
+            self.connected = False
+            self.link.connection.on_ws_disconnected(self.picows)  # type: ignore[arg-type]
+
+    @property
+    def outbox(self) -> ThreadOutbox:
+        assert self.link.outbox is not None
+        return self.link.outbox
+
+    def hear(self, frame: Frame) -> None:
+        self.link.connection.on_ws_frame(self.picows, frame)  # type: ignore[arg-type]
+
+    def frame(self, kind: Kind, payload: bytes, fin: bool = True, size: int | None = None) -> None:
+        self.hear(Frame(kind, payload, fin, size))
+
+    def turn(self) -> None:
+        soon, self.soon[:] = list(self.soon), []
+        for callback in soon:
+            callback()
+
+    @property
+    def written(self) -> list[bytes]:
+        return self.transport.written
+
+    @property
+    def control(self) -> list[tuple[int, bytes]]:
+        """Opcode and payload of each write, of control frames alone."""
+        return [(data[0] & 0xF, unmasked(data)) for data in self.written]
+
+
+def unmasked(frame: bytes) -> bytes:
+    return bytes(byte ^ frame[2 + index % 4] for index, byte in enumerate(frame[6:]))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench()
+    bench.connect()
+    yield bench
+    bench.disconnect()
+    bench.near.close()
+    bench.far.close()
+
+
+async def test_messages_of_one_turn_leave_in_one_write(bench: Bench) -> None:
+    for text in (b"one", b"two", b"three"):
+        bench.outbox.send(Outgoing(text))
+    assert len(bench.soon) == 1
+    assert not bench.written
+    bench.turn()
+    assert len(bench.written) == 1
+    bench.outbox.flush()
+    assert len(bench.written) == 1
+
+
+async def test_many_messages_begin_to_leave_before_the_turn_ends(bench: Bench) -> None:
+    for _ in range(outbox_module.EARLY_MESSAGES * 2 + 1):
+        bench.outbox.send(Outgoing(b"x"))
+    assert len(bench.written) == 2
+    assert len(bench.soon) == 1
+    bench.turn()
+    assert len(bench.written) == 3
+
+    def send_many() -> None:
+        for _ in range(outbox_module.EARLY_MESSAGES * 2):
+            bench.outbox.send(Outgoing(b"x"))
+
+    other = threading.Thread(target=send_many)
+    other.start()
+    other.join()
+    assert len(bench.written) == 3  # only the loop may write
+    bench.turn()
+    assert len(bench.written) == 4
+
+
+async def test_a_large_message_keeps_its_place(bench: Bench) -> None:
+    for size in (1, FRAMED_BYTES + 1, 1):
+        bench.outbox.send(Outgoing(b"x" * size))
+    bench.turn()
+    assert len(bench.written) == 2
+    assert bench.transport.transport.sent == [(Kind.TEXT, FRAMED_BYTES + 1, True)]
+    bench.outbox.send(Outgoing(b"x" * 2_500_000, opcode=BINARY))
+    bench.turn()
+    assert [(kind, fin) for kind, _, fin in bench.transport.transport.sent[1:]] == [
+        (Kind.BINARY, False),
+        (Kind.CONTINUATION, False),
+        (Kind.CONTINUATION, True),
+    ]
+
+
+async def test_a_thread_writes_for_itself_if_nothing_is_ahead(bench: Bench) -> None:
+    assert bench.outbox.send_now(Outgoing(b"direct"))
+    assert len(bench.far.recv(100)) == 6 + len(b"direct")
+
+    bench.outbox.send(Outgoing(b"queued"))
+    assert not bench.outbox.send_now(Outgoing(b"must wait"))
+    bench.turn()
+    bench.link.connection.pause_writing()
+    assert not bench.outbox.send_now(Outgoing(b"must wait"))
+    bench.link.connection.resume_writing()
+    assert not bench.outbox.send_now(Outgoing(b"x" * (FRAMED_BYTES + 1)))
+    bench.far.close()
+    assert not bench.outbox.send_now(Outgoing(b"nobody reads"))
+
+
+async def test_what_a_full_socket_cuts_off_goes_before_anything_else(bench: Bench) -> None:
+    message = b"y" * 60_000
+    sent = 0
+    while bench.outbox.send_now(Outgoing(message)) and not bench.outbox.batch:
+        sent += 1
+    if bench.outbox.batch:  # cut in the middle of a frame
+        rest = bench.outbox.batch[0]
+        assert not rest.kept
+        assert not bench.outbox.send_now(Outgoing(b"later"))
+        bench.turn()
+        assert bench.written == [rest.message]
+    assert sent
+
+
+async def test_while_the_engine_reads_slowly_messages_stay_where_they_can_be_kept(bench: Bench) -> None:
+    assert bench.transport.high == 0
+    bench.link.connection.pause_writing()
+    bench.outbox.send(Outgoing(b"patient"))
+    bench.turn()
+    assert not bench.written
+    assert [each.message for each in bench.outbox.batch] == [b"patient"]
+    bench.link.connection.resume_writing()
+    assert len(bench.written) == 1
+
+
+async def test_fragments_are_joined_and_control_frames_may_come_between(bench: Bench) -> None:
+    bench.frame(Kind.TEXT, b"a", fin=False)
+    bench.frame(Kind.PING, b"are you there")
+    bench.frame(Kind.PONG, b"")
+    bench.frame(Kind.CONTINUATION, b"b", fin=False)
+    bench.frame(Kind.CONTINUATION, b"c")
+    bench.frame(Kind.BINARY, b"d")
+    assert bench.received == [b"abc", b"d"]
+    bench.turn()
+    assert bench.control == [(PONG, b"are you there")]
+
+
+@pytest.mark.parametrize("bit", ["rsv1", "rsv2", "rsv3"])
+@pytest.mark.parametrize("kind", [Kind.TEXT, Kind.CONTINUATION, Kind.PING])
+async def test_core_18_reserved_bits_close_the_socket(bench: Bench, bit: str, kind: Kind) -> None:
+    frame = Frame(kind, b"a")
+    setattr(frame, bit, True)
+    bench.hear(frame)
+    ((opcode, payload),) = bench.control
+    assert (opcode, payload[:2]) == (CLOSE, (1002).to_bytes(2, "big"))
+    assert not bench.received
+
+
+async def test_L5_a_message_without_end_closes_the_socket(bench: Bench) -> None:
+    bench.frame(Kind.TEXT, b"a", fin=False)
+    bench.frame(Kind.CONTINUATION, b"b", fin=False, size=INBOUND_MESSAGE_BYTES)
+    bench.frame(Kind.TEXT, b"too late")
+    ((opcode, payload),) = bench.control
+    assert (opcode, payload[:2]) == (CLOSE, (1009).to_bytes(2, "big"))
+    assert not bench.received
+
+
+async def test_L7_silence_is_counted_in_pings(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.frame(Kind.PONG, b"")
+    for _ in range(SILENT_PINGS):
+        assert bench.link.heard_ever
+        assert not bench.transport.aborted
+        bench.link.ping()
+        bench.turn()
+    assert bench.control == [(PING, b"")] * 3
+    bench.link.ping()
+    assert bench.transport.aborted
+    assert "No sign of life" in caplog.text
+
+
+async def test_a_link_says_goodbye_after_what_has_gathered(bench: Bench) -> None:
+    bench.link.connection.pause_writing()
+    bench.outbox.send(Outgoing(b"last"))
+    bench.link.close(1000)
+    assert [unmasked(data) for data in bench.written] == [b"last", (1000).to_bytes(2, "big")]
+    assert bench.transport.closed
+    assert not bench.transport.aborted
+
+
+async def test_what_has_gathered_when_the_engine_closes_waits_for_the_next_connection(bench: Bench) -> None:
+    bench.outbox.send(Outgoing(b"rest of a frame", opcode=REST_OF_FRAME))
+    bench.outbox.send(Outgoing(b"later"))
+    bench.frame(Kind.CLOSE, (1012).to_bytes(2, "big") + b"restart")
+    bench.turn()
+    assert bench.written[0] == b"rest of a frame"  # else the Close would be a part of that message
+    assert [unmasked(data) for data in bench.written[1:]] == [(1012).to_bytes(2, "big")]
+    assert bench.outbox.batch[-1].message == b"later"
+    bench.disconnect()
+    assert bench.over == ["closed by the engine with code 1012: restart"]
+
+
+async def test_a_pong_waits_for_the_rest_of_a_frame(bench: Bench) -> None:
+    bench.outbox.send(Outgoing(b"rest of a frame", opcode=REST_OF_FRAME))
+    bench.frame(Kind.PING, b"x")
+    bench.turn()
+    (written,) = bench.written
+    assert written.startswith(b"rest of a frame")
+    assert unmasked(written.removeprefix(b"rest of a frame")) == b"x"
+
+
+async def test_a_socket_that_ended_is_left_alone(bench: Bench) -> None:
+    outbox = bench.outbox
+    bench.disconnect()
+    assert bench.over == ["it ended without a Close frame"]
+    bench.link.ping()
+    bench.link.close(1000)
+    outbox.send(Outgoing(b"unsent"))
+    bench.turn()
+    assert not outbox.send_now(Outgoing(b"unsent"))
+    assert not bench.written
+
+    never = Bench()
+    never.link.abort()
+    never.link.close(1000)
+    never.link.ping()
+    never.near.close()
+    never.far.close()
+
+
+async def test_a_connection_that_comes_up_too_late_is_ended_at_once() -> None:
+    late = Bench()
+    late.link.abandon()
+    late.connect()
+    assert late.transport.aborted
+    late.disconnect()
+    assert not late.link.heard_ever
+    assert not late.begun
+    assert not late.over
+    late.near.close()
+    late.far.close()
+
+
+async def test_a_secure_socket_is_written_by_the_loop_alone() -> None:
+    secure = Bench(tls=object())
+    secure.connect()
+    assert not secure.outbox.send_now(Outgoing(b"plain text"))
+    secure.disconnect()
+    secure.near.close()
+    secure.far.close()
