@@ -6,10 +6,11 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from iii.engine.builtin import LATER, Later
 from iii.engine.discovery.shape import Shape, room_for_result
@@ -92,19 +93,24 @@ def encoded(
 ) -> Steps[bytes | None]:
     """`empty` with the rows, as JSON; None if that has more than `room` bytes."""
     head, tail = _encode(empty).split(b"[]")
-    rows = yield from encoded_rows(ordered, row, shape, None if room is None else room - len(head) - len(tail))
-    return None if rows is None else b"%b%b%b" % (head, bytes(rows), tail)
+    try:
+        left = inf if room is None else room - len(head) - len(tail)
+        return b"%b%b%b" % (head, (yield from encoded_rows(ordered, row, shape, left)), tail)
+    except _TooLong:
+        return None
 
 
-def encoded_rows(
-    ordered: list[T], row: Callable[[T, Shape], Struct], shape: Shape, room: int | None = None
-) -> Steps[Raw | None]:
-    """A JSON array of the rows; None if it has more than `room` bytes."""
-    size, pieces = 2, list[bytes]()
+def encoded_rows(ordered: list[T], row: Callable[[T, Shape], Struct], shape: Shape, room: float = inf) -> Steps[bytes]:
+    """A JSON array of the rows, of at most `room` bytes."""
+    size, pieces = 1, list[bytes]()  # a bracket or a comma before each piece, and a bracket
     for start in range(0, len(ordered), _ROWS):
         pieces.append(_encode([row(each, shape) for each in ordered[start : start + _ROWS]])[1:-1])
         size += len(pieces[-1]) + 1
-        if room is not None and size > room + 1:
-            return None
+        if size > room:
+            raise _TooLong
         yield
-    return Raw(b"[%b]" % b",".join(pieces))
+    return b"[%b]" % b",".join(pieces)
+
+
+class _TooLong(Exception):
+    """A list has no room."""

@@ -73,12 +73,12 @@ class WorkerDetail(Struct):
 
 
 class _EncodedDetail(Struct):
-    """The same with lists that may be long and are JSON already; none is None, as there is no limit for them here."""
+    """The same with lists that may be long and are JSON already."""
 
     worker: WorkerRow
-    functions: Raw | None
-    trigger_types: Raw | None
-    registered_triggers: Raw | None
+    functions: Raw
+    trigger_types: Raw
+    registered_triggers: Raw
 
 
 class WorkerDiscovery:
@@ -98,22 +98,20 @@ class WorkerDiscovery:
         if modules_shown or request.worker_id is not None:
             everybody += engine.modules
 
-        def wanted(found: Listed) -> bool:
-            return _fits(found, request, go_caller=go_caller)
-
+        selected = [found for found in everybody if _fits(found, request, go_caller=go_caller)]
         ids: dict[Listed, list[str]] = {}
 
         def row(found: Listed, shape: Shape) -> WorkerRow:
             return self._row(found, ids[found], go_caller=go_caller)
 
-        listing = LongList(everybody, wanted, _by_name, row, WorkerList([], engine.clock.time_ms()))
+        listing = LongList(selected, lambda found: True, _by_name, row, WorkerList([], engine.clock.time_ms()))
 
         def steps() -> Iterator[None]:
-            for found in filter(wanted, everybody):
+            for found in selected:
                 ids[found] = yield from self._served_ids(found)
             yield from listing.steps(invocation, shape)
 
-        things = len(everybody) + sum(len(engine.functions.ownership.claims_of(found)) for found in everybody)
+        things = len(selected) + sum(len(engine.functions.ownership.claims_of(found)) for found in selected)
         in_turns(engine.turns, things, steps())
         return LATER
 
@@ -146,9 +144,9 @@ class WorkerDiscovery:
         bound = yield from in_order(list(engine.bindings), is_target, binding_id)
         detail = _EncodedDetail(
             row,
-            (yield from encoded_rows(functions, plain_function_row, shape)),
-            (yield from encoded_rows(types, type_row, shape)),
-            (yield from encoded_rows(bound, trigger_row, shape)),
+            Raw((yield from encoded_rows(functions, plain_function_row, shape))),
+            Raw((yield from encoded_rows(types, type_row, shape))),
+            Raw((yield from encoded_rows(bound, trigger_row, shape))),
         )
         invocation.complete(msgspec.json.encode(detail))
 

@@ -148,3 +148,21 @@ def test_kind_2_every_list_takes_as_many_turns_as_it_needs(
         (many,) = [row for row in rows if row["name"] == "many"]
         assert many["function_count"] == MANY
         assert many["functions"] == sorted(f"many::{number}" for number in range(MANY))
+
+
+def test_a_worker_that_is_busy_only_later_does_not_disturb_a_list_of_busy_ones(
+    engine: MemoryEngine, worker: MemoryWorker, clock: FakeClock
+) -> None:
+    """The list is made in turns, and what it selects by may change between them."""
+    worker.register(*(f"more::{number}" for number in range(MANY)))
+    engine.connect(name="runs", functions=["svc::f"])
+    caller = engine.connect(name="caller")
+    clock.advance(5)
+    caller.start_call("many::1")
+    call_id = caller.start_call("engine::workers::list", {"status": "busy"})
+    assert caller.answer_to(call_id) is None
+    caller.start_call("svc::f")
+    clock.advance(0)
+    answer = caller.answer_to(call_id)
+    assert answer is not None
+    assert [row["name"] for row in answer["result"]["workers"]] == ["many"]
