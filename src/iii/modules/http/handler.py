@@ -77,7 +77,7 @@ class Handler:
     # -- what has happened ----------------------------------------------------------------------------------------
 
     def has_outcome(self) -> bool:
-        return self.done or (self.response is not None and self.response.is_committed())
+        return self.done or self.streams()
 
     def streams(self) -> bool:
         """The head of a streamed response is final."""
