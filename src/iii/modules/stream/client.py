@@ -229,7 +229,7 @@ class Client(Handler[Outbox]):
             self._leave(frame.data)
         else:
             self._turns[subscription_id] = deque((frame,))
-            task = self._hall.spawn(self._take_turns(subscription_id))
+            task = self._hall.tasks.spawn(self._take_turns(subscription_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -51,13 +51,15 @@ class StreamServer:
         """Tell of every subscription that it ends, for a while; then close."""
         self._acceptor.stop_accepting()
         hall = self.hall
-        leaving = [hall.spawn(hall.gate.tell_left(call)) for client in self.clients for call in client.remaining()]
+        leaving = [
+            hall.tasks.spawn(hall.gate.tell_left(call)) for client in self.clients for call in client.remaining()
+        ]
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVE_S)
             for client in self.clients:
                 client.forget_all()
         await self._acceptor.close()
-        hall.cancel_tasks()
+        hall.tasks.cancel()
 
     def restart_clients(self) -> None:
         """Events may have been missed: every client is to come back for a new snapshot."""
