@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,44 +10,22 @@ import pytest
 import pytest_asyncio
 
 import iii
-from iii.engine.engine import Engine, EngineOptions
-from iii.engine.engine_functions import EngineFunctions
 from iii.modules.pubsub.config import PubSubConfig
 from iii.modules.pubsub.module import PubSub
 from iii.protocol.start_failure import StartFailure
-from iii.server.clock import LoopClock
-from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
+from tests.integration.own_engine import OwnEngine
 from tests.integration.server.raw_socket import RawSocket
 from tests.integration.server.waiting import until
 from tests.integration.state.house import answer
 from tests.integration.storage.redis_server import RedisServer
 
 
-class Square:
+class Square(OwnEngine[PubSub]):
     """One engine with pub/sub, and a worker."""
 
-    def __init__(self, engine: Engine, listener: Listener, pubsub: PubSub) -> None:
-        self.engine = engine
-        self.listener = listener
-        self.pubsub = pubsub
-        self.worker: iii.Worker
-        self._handlers = 0
-
-    async def connect(self, **more: Any) -> iii.Worker:
-        options: Any = {"worker_name": "w", "enable_metrics_reporting": False, "otel": {"enabled": False}, **more}
-        return await iii.connect_worker(f"ws://127.0.0.1:{self.listener.port}", iii.InitOptions(**options))
-
     async def subscribe(self, topic: str, handler: Callable[[Any], Any], **config: Any) -> iii.Trigger:
-        self._handlers += 1
-        function_id = f"test::h{self._handlers}"
-
-        async def on_loop(data: Any) -> Any:
-            result = handler(data)
-            return await result if inspect.isawaitable(result) else result
-
-        self.worker.register_function(function_id, on_loop)
-        return await self.bound(function_id, topic, **config)
+        return await self.bound(self.handled_by(handler), topic, **config)
 
     async def bound(self, function_id: str, topic: str, **config: Any) -> iii.Trigger:
         trigger = self.worker.register_trigger(
@@ -57,9 +33,6 @@ class Square:
         )
         await self.settled()
         return trigger
-
-    async def settled(self) -> None:
-        await self.worker.trigger_async({"function_id": "engine::functions::list"})
 
     async def publish(self, topic: str, data: Any) -> Any:
         return await self.worker.trigger_async({"function_id": "publish", "payload": {"topic": topic, "data": data}})
@@ -73,24 +46,16 @@ async def open_square() -> AsyncIterator[Open]:
     squares: list[Square] = []
 
     async def open_square(adapter: AdapterConfig | None = None) -> Square:
-        engine = Engine(LoopClock(asyncio.get_running_loop()), EngineOptions())
-        engine.add_module(EngineFunctions(engine))
-        pubsub = PubSub(engine, PubSubConfig() if adapter is None else PubSubConfig(adapter=adapter))
-        engine.add_module(pubsub)
-        await pubsub.start()
-        listener = Listener(engine, "127.0.0.1", 0, 10_000)
-        await listener.open()
-        square = Square(engine, listener, pubsub)
+        config = PubSubConfig() if adapter is None else PubSubConfig(adapter=adapter)
+        square = await Square.opened(lambda engine: PubSub(engine, config))
         squares.append(square)
-        square.worker = await square.connect()
         return square
 
     yield open_square
     for square in squares:
-        await square.worker.shutdown_async()
-        await square.listener.close()
-        assert not square.pubsub.subscribers
-        await square.pubsub.stop()
+        await square.disconnect()
+        assert not square.module.subscribers
+        await square.module.stop()
 
 
 @pytest.fixture

@@ -12,12 +12,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from iii.engine.engine import Engine, EngineOptions
-from iii.engine.engine_functions import EngineFunctions
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.module import Queue
-from iii.server.clock import LoopClock
-from iii.server.listener import Listener
 from tests.integration.queue.house import House, Open
 from tests.integration.queue.rabbitmq_server import RabbitmqServer
 from tests.integration.storage.redis_server import RedisServer
@@ -58,16 +54,9 @@ async def open_house() -> AsyncIterator[Open]:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        engine = Engine(LoopClock(asyncio.get_running_loop()), EngineOptions(), spawn)
-        engine.add_module(EngineFunctions(engine))
-        queue = Queue(engine, msgspec.convert({"adapter": adapter, **config}, QueueConfig))
-        engine.add_module(queue)
-        await queue.start()
-        listener = Listener(engine, "127.0.0.1", 0, 10_000)
-        await listener.open()
-        house = House(engine, listener, queue)
+        queue_config = msgspec.convert({"adapter": adapter, **config}, QueueConfig)
+        house = await House.opened(lambda engine: Queue(engine, queue_config), spawn)
         houses.append(house)
-        house.worker = await house.connect()
         return house
 
     yield open_house

@@ -7,12 +7,9 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
 import iii
-from iii.engine.engine import Engine
 from iii.modules.queue.module import Queue
-from iii.server.listener import Listener
+from tests.integration.own_engine import OwnEngine
 from tests.integration.server.waiting import until
 
 DEADLINE_S = 15.0
@@ -21,34 +18,11 @@ DEADLINE_S = 15.0
 Handler = Callable[[Any], Any]
 
 
-class House:
+class House(OwnEngine[Queue]):
     """One engine, its queue, and whoever talks to it."""
 
-    def __init__(self, engine: Engine, listener: Listener, queue: Queue) -> None:
-        self.engine = engine
-        self.listener = listener
-        self.queue = queue
-        self.worker: iii.Worker
-        self.workers: list[iii.Worker] = []
-        self.closed = False
-
-    async def connect(self, **more: Any) -> iii.Worker:
-        options: Any = {
-            "worker_name": f"worker {len(self.workers)}", "enable_metrics_reporting": False, "otel": {"enabled": False},
-            **more,
-        }  # fmt: skip
-        worker = await iii.connect_worker(f"ws://127.0.0.1:{self.listener.port}", iii.InitOptions(**options))
-        self.workers.append(worker)
-        return worker
-
-    async def call(self, function_id: str, /, **payload: Any) -> Any:
-        async with asyncio.timeout(DEADLINE_S):
-            return await self.worker.trigger_async({"function_id": function_id, "payload": payload})
-
-    async def error(self, function_id: str, payload: Any) -> tuple[str, str]:
-        with pytest.raises(iii.InvocationError) as failed:
-            await self.worker.trigger_async({"function_id": function_id, "payload": payload})
-        return failed.value.code, failed.value.message
+    deadline_s = DEADLINE_S
+    closed = False
 
     async def enqueue(self, function_id: str, payload: Any, queue: str, **more: Any) -> str:
         """The receipt."""
@@ -91,11 +65,9 @@ class House:
         if self.closed:
             return
         self.closed = True
-        await self.queue.quiet()
-        await self.queue.stop()
-        for worker in self.workers:
-            await worker.shutdown_async()
-        await self.listener.close()
+        await self.module.quiet()
+        await self.module.stop()
+        await self.disconnect()
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -230,7 +230,7 @@ async def test_topic_reaches_each_function_once(adapter: dict[str, Any], open_ho
     await a.count(6)
     await b.count(6)
     rows = await house.call("engine::queue::list_topics")
-    assert {"name": topic, "broker_type": house.queue.adapter.broker_type, "subscriber_count": 2} in rows
+    assert {"name": topic, "broker_type": house.module.adapter.broker_type, "subscriber_count": 2} in rows
 
 
 async def test_unregistered_function_gets_no_more(adapter: dict[str, Any], open_house: Open, name: Name) -> None:

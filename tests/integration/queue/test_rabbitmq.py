@@ -156,7 +156,7 @@ async def test_two_engines_share_the_jobs(adapter: dict[str, Any], open_house: O
             {"type": "durable:subscriber", "function_id": calls.function_id, "config": {"topic": name("t")}}
         )
         await house.call("engine::functions::list")
-    await until(lambda: len(two.queue.adapter.topics.triggers()) == 1)
+    await until(lambda: len(two.module.adapter.topics.triggers()) == 1)
     await asyncio.gather(*(one.enqueue("f", number, name("q")) for number in range(50)))
     await until(lambda: len(everything) == 50)
     assert sorted(everything) == list(range(50))
@@ -183,7 +183,7 @@ async def test_channel_that_the_broker_closes(adapter: dict[str, Any], open_hous
     house.worker.register_trigger({"type": "queue", "function_id": "f", "config": {"topic": name("t")}})
     await house.publish(name("t"), 0)
     await calls.count(1)
-    rabbit = house.queue.adapter
+    rabbit = house.module.adapter
     assert isinstance(rabbit, RabbitmqAdapter)
     for tap in rabbit.taps:
         await close_channel(tap)

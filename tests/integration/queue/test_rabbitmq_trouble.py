@@ -21,8 +21,8 @@ Connection = aio_pika.abc.AbstractConnection
 
 
 def rabbit(house: House) -> RabbitmqAdapter:
-    assert isinstance(house.queue.adapter, RabbitmqAdapter)
-    return house.queue.adapter
+    assert isinstance(house.module.adapter, RabbitmqAdapter)
+    return house.module.adapter
 
 
 def taps(house: House) -> list[Tap]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from iii.engine.engine import Engine, EngineOptions
-from iii.engine.engine_functions import EngineFunctions
 from iii.modules.state.config import StateConfig
 from iii.modules.state.module import State
-from iii.server.clock import LoopClock
-from iii.server.listener import Listener
 from iii.storage.adapter import AdapterConfig
 from tests.integration.state.house import House, Open, adapter
 from tests.integration.storage.redis_server import RedisServer
@@ -26,24 +21,14 @@ async def open_house() -> AsyncIterator[Open]:
     houses: list[House] = []
 
     async def open_house(**config: Any) -> House:
-        engine = Engine(LoopClock(asyncio.get_running_loop()), EngineOptions())
-        engine.add_module(EngineFunctions(engine))
-        state = State(engine, StateConfig(**config))
-        engine.add_module(state)
-        await state.start()
-        listener = Listener(engine, "127.0.0.1", 0, 10_000)
-        await listener.open()
-        house = House(engine, listener, state)
+        house = await House.opened(lambda engine: State(engine, StateConfig(**config)))
         houses.append(house)
-        house.worker = await house.connect()
         return house
 
     yield open_house
     for house in houses:
-        for worker in house.workers:
-            await worker.shutdown_async()
-        await house.listener.close()
-        await house.state.stop()
+        await house.disconnect()
+        await house.module.stop()
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ async def test_05_check_5_list_keeps_the_order_of_insertion(open_house: Open, tm
         await house.call("state::set", scope="people", key=name, value=name)
     assert await house.call("state::list", scope="people") == names
     assert await house.call("state::list_keys", scope="people") == {"keys": names}
-    await house.state.stop()
+    await house.module.stop()
     again = await open_house(adapter=adapter("sqlite", tmp_path))
     assert await again.call("state::list", scope="people") == names
 
@@ -153,7 +153,7 @@ async def test_05_s1_7_entries_come_in_pages_of_one_snapshot(house: House) -> No
         page = await house.call("state::list_entries", scope="s", limit=10, cursor=page["next_cursor"])
         assert page["offset"] == len(rows)
         rows += page["entries"]
-    ordered = house.state.config.adapter.name != "redis"  # a hash has no order
+    ordered = house.module.config.adapter.name != "redis"  # a hash has no order
     assert (rows if ordered else sorted(rows, key=lambda row: row[1])) == [
         [f"k{number}", number] for number in range(25)
     ]
@@ -216,7 +216,7 @@ def test_05_s1_7_snapshots_have_a_bound_and_expire(monkeypatch: pytest.MonkeyPat
 async def test_05_check_61_what_was_acknowledged_is_there_after_a_stop(open_house: Open, tmp_path: Path) -> None:
     house = await open_house(adapter=adapter("sqlite", tmp_path))
     await house.call("state::set", scope="s", key="k", value=1)
-    await house.state.stop()
+    await house.module.stop()
     assert (tmp_path / "state" / "store.db").exists()  # C9
     again = await open_house(adapter=adapter("sqlite", tmp_path))
     assert await again.call("state::get", scope="s", key="k") == 1

@@ -40,7 +40,7 @@ async def test_05_check_40_list_is_in_order_after_a_restart_too(open_hall: Open,
     for number in range(5):
         await hall.set("g", f"i{9 - number}", number)
     assert await hall.call("stream::list", stream_name="chat", group_id="g") == [0, 1, 2, 3, 4]
-    await hall.streams.stop()
+    await hall.module.stop()
     again = await open_hall(adapter=adapter("sqlite", tmp_path))
     assert await again.call("stream::list", stream_name="chat", group_id="g") == [0, 1, 2, 3, 4]
     assert (tmp_path / "stream" / "store.db").exists()

@@ -46,7 +46,7 @@ async def test_05_check_46_47_sync_then_events(hall: Hall) -> None:
     assert await client.event() == ("i2", "update", 2)
     assert await client.event() == ("i2", "delete", 2)
     await client.leave("g")
-    await until(lambda: len(hall.streams.server.hall.hub) == 1)
+    await until(lambda: len(hall.module.server.hall.hub) == 1)
     await hall.set("g", "i1", 5)
     await client.join("g")
     assert await client.synced() == [5]
@@ -85,7 +85,7 @@ async def test_05_check_49_what_makes_no_sense_is_ignored(hall: Hall) -> None:
 
 
 async def test_05_check_50_a_ping_is_answered(hall: Hall) -> None:
-    async with await RawSocket.upgraded(hall.streams.server.port) as client:
+    async with await RawSocket.upgraded(hall.module.server.port) as client:
         client.say(b"\x01\x02\x03", PING)
         assert (await client.frame()).payload == b"\x01\x02\x03"
 
@@ -177,7 +177,7 @@ async def test_L4_leaves_are_heard_of_when_the_engine_stops(open_hall: Open) -> 
     client = await hall.client()
     await client.join("g")
     await client.synced()
-    await hall.streams.stop()
+    await hall.module.stop()
     assert [each["subscription_id"] for each in heard] == ["s1"]
     assert await client.closed() == 1012
 
@@ -244,18 +244,18 @@ async def test_what_arrives_while_the_auth_function_thinks_is_not_lost(open_hall
     hall = await open_hall(auth_function="auth")
     await hall.function("auth", authenticate)
     join = {"type": "join", "data": {"subscriptionId": "s", "streamName": "chat", "groupId": "g"}}
-    async with await RawSocket.connect(hall.streams.server.port) as client:
+    async with await RawSocket.connect(hall.module.server.port) as client:
         client.write(upgrade_request("/") + client_frame(join))
         await hall.settled()
         decided.set()
         assert (await client.head()).startswith("HTTP/1.1 101")
         assert json.loads((await client.frame()).payload)["event"] == {"type": "sync", "data": []}
-    gone = await RawSocket.connect(hall.streams.server.port)
+    gone = await RawSocket.connect(hall.module.server.port)
     decided.clear()
     gone.write(upgrade_request("/"))
     gone.drop()
     decided.set()
-    await until(lambda: not hall.streams.server.open_sockets)
+    await until(lambda: not hall.module.server.open_sockets)
 
 
 async def test_05_check_55_a_subprotocol_is_selected_if_any_is_offered(hall: Hall) -> None:
@@ -350,7 +350,7 @@ class PublishedClient:
 
 async def test_05_check_58_a_join_that_races_with_writes_loses_nothing(hall: Hall) -> None:
     clients = [await hall.client() for _ in range(10)]
-    shown = [PublishedClient(hall.streams.server.hall.stores_in_order) for _ in clients]
+    shown = [PublishedClient(hall.module.server.hall.stores_in_order) for _ in clients]
 
     async def follow(client: Client, shown: PublishedClient) -> None:
         while True:
@@ -386,13 +386,13 @@ async def test_05_check_59_a_client_that_never_reads_is_closed_and_disturbs_nobo
 ) -> None:
     stuck = socket.socket()
     stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    stuck.connect(("127.0.0.1", hall.streams.server.port))
+    stuck.connect(("127.0.0.1", hall.module.server.port))
     join = {"subscriptionId": "s", "streamName": "chat", "groupId": "g"}
     stuck.sendall(upgrade_request("/") + client_frame({"type": "join", "data": join}))
     reader = await hall.client()
     await reader.join("g")
     await reader.synced()
-    await until(lambda: hall.streams.server.open_sockets == 2)
+    await until(lambda: hall.module.server.open_sockets == 2)
     text = "x" * 2000
 
     async def read() -> list[int]:
@@ -407,7 +407,7 @@ async def test_05_check_59_a_client_that_never_reads_is_closed_and_disturbs_nobo
             )
         )
     assert await reading == list(range(10_000))
-    await until(lambda: hall.streams.server.open_sockets == 1)
+    await until(lambda: hall.module.server.open_sockets == 1)
     stuck.close()
     assert "closed: more than 256 messages wait for it" in caplog.text
 
@@ -416,16 +416,16 @@ async def test_what_waits_for_a_client_is_bounded_in_bytes(hall: Hall, caplog: p
     """Large events: 256 of them would be too many."""
     with socket.socket() as stuck:
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        stuck.connect(("127.0.0.1", hall.streams.server.port))
+        stuck.connect(("127.0.0.1", hall.module.server.port))
         join = {"subscriptionId": "s", "streamName": "chat", "groupId": "g"}
         stuck.sendall(upgrade_request("/") + client_frame({"type": "join", "data": join}))
-        await until(lambda: hall.streams.server.open_sockets == 1 and len(hall.streams._hub) == 1)
+        await until(lambda: hall.module.server.open_sockets == 1 and len(hall.module._hub) == 1)
         for number in range(30):
             text = "x" * 500_000
             await hall.call(
                 "stream::send", stream_name="chat", group_id="g", type="t", data={"n": number, "text": text}
             )
-        await until(lambda: not hall.streams.server.open_sockets)
+        await until(lambda: not hall.module.server.open_sockets)
     assert "closed: more than 8 MiB wait for it" in caplog.text
 
 
@@ -435,7 +435,7 @@ async def test_snapshots_for_a_client_that_does_not_read_wait_and_all_come_when_
     client = await hall.client()
     for number in range(joins):
         await client.join("g", subscription=f"s{number}")
-    (stream_client,) = hall.streams.server.clients
+    (stream_client,) = hall.module.server.clients
     await until(lambda: stream_client.outbox.paused and stream_client.snapshots.waiting)
     await asyncio.sleep(0.1)
     assert stream_client.outbox.waiting_bytes < 10 * size
@@ -501,7 +501,7 @@ async def test_a_slow_join_handler_blocks_neither_pings_nor_other_subscriptions(
     assert (await client.frame())["groupId"] == "fast"
     free.set()
     assert (await client.frame())["groupId"] == "slow"
-    await until(lambda: len(hall.streams.server.hall.hub) == 1)
+    await until(lambda: len(hall.module.server.hall.hub) == 1)
 
 
 async def test_events_before_the_first_frame_are_kept_for_it(open_hall: Open) -> None:
@@ -533,7 +533,7 @@ async def test_a_snapshot_that_fails_leaves_the_subscription(hall: Hall) -> None
     await hall.function("stream::list(chat)", fail)
     client = await hall.client()
     await client.join("g")
-    await until(lambda: len(hall.streams.server.hall.hub) == 1)
+    await until(lambda: len(hall.module.server.hall.hub) == 1)
     await hall.settled()
     await hall.set("g", "i", 1)
     assert await client.event() == ("i", "create", 1)
@@ -581,5 +581,5 @@ async def test_a_provider_that_never_answers_keeps_nothing_of_a_client_that_left
     await client.join("g")
     await asked.wait()
     await client.socket.close()
-    await until(lambda: not hall.streams.server.hall.tasks)
-    assert not len(hall.streams.server.hall.hub)
+    await until(lambda: not hall.module.server.hall.tasks)
+    assert not len(hall.module.server.hall.hub)

@@ -43,5 +43,5 @@ async def test_05_check_64_events_reach_clients_of_both_and_triggers_fire_once(o
         assert await again.event() == ("k", "create", 3)
     finally:
         for hall in (first, second):
-            await hall.streams.stop()
+            await hall.module.stop()
         server.kill()
