@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
 from iii.protocol.traceback_text import class_name, own_traceback, shown, traceback_text
+from iii.sdk.process_end import ends_process
 
 UNTELLABLE = b'{"code":"invocation_failed","message":"the function failed, and its error could not be encoded"}'
 
@@ -62,8 +63,9 @@ def log_failure(error: BaseException, text: str, *values: object, trace: str = "
         )
         record.exc_text = trace or traceback_text(error)
         logger.handle(record)
-    except BaseException:
-        pass  # a record factory of the user's
+    except BaseException as another:  # a record factory of the user's
+        if ends_process(another):
+            raise
 
 
 def _attribute(error: BaseException, name: str) -> str:
@@ -84,7 +86,9 @@ def _guard(guarded: logging.Logger) -> None:
     def survive(record: logging.LogRecord) -> None:
         try:
             handle(record)
-        except BaseException:
+        except BaseException as error:
+            if ends_process(error):
+                raise
             try:
                 logging.Handler().handleError(record)  # tells stderr, as logging does of what its own handlers raise
             except BaseException:

@@ -8,6 +8,7 @@ import msgspec
 from iii.protocol.secrets import without_secrets
 from iii.sdk.annotations import read_plain
 from iii.sdk.encoding import to_plain
+from iii.sdk.process_end import ends_process
 
 REDACTED = "[REDACTED]"
 MARKER = '..."[TRUNCATED]"'
@@ -18,7 +19,9 @@ def redact_and_truncate(value: Any, limit_bytes: int | None = None) -> tuple[str
     try:
         plain = read_plain(value) if isinstance(value, msgspec.Raw) else msgspec.to_builtins(value, enc_hook=to_plain)
         text = msgspec.json.encode(without_secrets(plain, REDACTED))
-    except BaseException:  # a trace must not fail because of what it shows
+    except BaseException as error:  # a trace must not fail because of what it shows
+        if ends_process(error):
+            raise
         text = b'"[unserializable]"'
     if limit_bytes is None or len(text) <= limit_bytes:
         return text.decode(errors="replace"), False

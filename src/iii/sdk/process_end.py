@@ -23,7 +23,7 @@ from iii.net.system_signals import end_at_once, end_by
 
 logger = logging.getLogger("iii.sdk")
 
-__all__ = ["Native", "Served", "end_by_sigterm", "leave", "serve_on_after_main", "told_to_end"]
+__all__ = ["Native", "Served", "end_by_sigterm", "ends_process", "leave", "serve_on_after_main", "told_to_end"]
 
 SIGTERM_CODE = 128 + signal.SIGTERM
 _pools = concurrent.futures.thread  # imported for its hook
@@ -72,6 +72,7 @@ class _Life:
         self.hooked = False
         self.main: FrameType | None = None
         self.terminated = False  # by SIGTERM
+        self.exit: SystemExit | None = None  # that SIGTERM has raised
         self.waits = False  # after the main program, for workers; an exception ends that
         self.code = 0  # to end with, where it is not the interpreter's
 
@@ -149,6 +150,19 @@ def told_to_end() -> bool:
     return _life.terminated
 
 
+def ends_process(error: BaseException) -> bool:
+    """Whether this is SIGTERM's exit, or Ctrl-C in a program without an event loop: it may strike while a callback of the
+    user's runs on the main thread, is none of that callback's errors, and whoever keeps it keeps the process alive.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return error is _life.exit
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return threading.current_thread() is threading.main_thread()
+    return False
+
+
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:
     running = [worker for worker in _life.native if worker.loop.is_running()]
     if _life.terminated or (not running and not _life.open):  # terminated: a second one, at the same time
@@ -164,7 +178,8 @@ def _on_sigterm(number: int, _frame: FrameType | None) -> None:
 
 
 def _exit(code: int) -> None:
-    raise SystemExit(code)
+    _life.exit = SystemExit(code)
+    raise _life.exit
 
 
 def _serve_on() -> None:
@@ -245,6 +260,7 @@ def _after_fork_in_child() -> None:
     _life.open = set()
     _life.native = weakref.WeakSet()
     _life.terminated = False
+    _life.exit = None
     _life.code = 0
     if signal.getsignal(signal.SIGTERM) is _on_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from iii.sdk.failures import log_failure
+from iii.sdk.process_end import ends_process
 
 ConnectionState: TypeAlias = Literal["disconnected", "connecting", "connected", "reconnecting", "failed"]
 ConnectionStateListener: TypeAlias = Callable[[ConnectionState], object]
@@ -62,4 +63,6 @@ class _Subscription:
         try:
             self.listener(state)
         except BaseException as error:  # an exit, too, would end the loop's thread
+            if ends_process(error):
+                raise
             log_failure(error, complaint)

@@ -241,6 +241,42 @@ def test_sigterm_ends_a_process_that_only_calls_with_143(engine: FakeEngine, sta
     assert process.returncode == 143
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "worker.add_connection_state_listener(lambda state: struck())",
+        "logging.getLogger('iii.sdk').addFilter(lambda record: struck()); worker.add_connection_state_listener(0)",
+        "logging.setLogRecordFactory(lambda *_, **__: struck()); worker.add_connection_state_listener(0)",
+        """
+class Told:
+    def model_dump(self, **_):
+        struck()
+from iii.sdk.payload_text import redact_and_truncate
+redact_and_truncate(Told())
+""",
+    ],
+    ids=["listener", "log filter", "record factory", "payload of a trace"],
+)
+def test_a_signal_that_strikes_in_a_callback_of_the_user_ends_the_process(
+    engine: FakeEngine, start: Start, rest: str, number: signal.Signals
+) -> None:
+    """The interpreter raises it wherever the main thread is: here, always in the callback."""
+    process = start(
+        f"""
+import logging, os
+left = [1]
+def struck():
+    while left:
+        os.kill(os.getpid(), left.pop() * {number})
+{rest}
+print("it went on", flush=True)
+"""
+    )
+    written, _ = process.communicate(timeout=DEADLINE_S)
+    assert (written, process.returncode) == ("", 0 if number == signal.SIGTERM else -signal.SIGINT)
+
+
 def test_sigterm_is_left_to_a_program_that_handles_it(engine: FakeEngine, start: Start) -> None:
     process = start(
         """
