@@ -22,7 +22,7 @@ from picows import (
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 from picows.url import WSParsedURL
 
-from iii.net.turnstile import CROWDED_READ_BYTES, Turnstile
+from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, Turnstile
 from iii.protocol.limits import FRAGMENT_BYTES
 
 logger = logging.getLogger(__name__)
@@ -159,6 +159,11 @@ class _Transport:
         return getattr(self._transport, name)
 
 
+# `super()` costs three times as much as the method: once a read, and a read is often one small message
+_get_buffer: Callable[[_Frames, int], memoryview] = WSProtocol.get_buffer
+_buffer_updated: Callable[[_Frames, int], None] = WSProtocol.buffer_updated
+
+
 class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
     """Reads little at a time: one read must not bring work for seconds, nor all that the system kept during a pause."""
 
@@ -170,16 +175,16 @@ class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
         self._turnstile = terms.turnstile
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        room: memoryview = super().get_buffer(sizehint)
-        allowed = self._turnstile.allowance()
+        room = _get_buffer(self, sizehint)
+        allowed = self._turnstile.allowance() if self._turnstile.is_turning else READ_AT_ONCE_BYTES
         return room if len(room) <= allowed else room[:allowed]
 
     def buffer_updated(self, nbytes: int) -> None:
         if nbytes < CROWDED_READ_BYTES:
-            super().buffer_updated(nbytes)
+            _buffer_updated(self, nbytes)
             return
         self._turnstile.has_read()
-        super().buffer_updated(nbytes)
+        _buffer_updated(self, nbytes)
         if self._turnstile.is_over():  # the event loop alone would read up to 32 times in a row
             self.listener.let_others_in(self._turnstile.wait)
 

@@ -15,11 +15,16 @@ CROWDED_READ_BYTES = KIB  # what a further connection reads in it: forty may beg
 
 
 class Turnstile:
-    """Lets one through in each turn of the loop."""
+    """Lets one through in each turn of the loop.
+
+    Attributes:
+        is_turning: somebody has read in this turn, so that there may be less to read for others.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time.perf_counter) -> None:
         self._call_soon = loop.call_soon
         self._now = now
+        self.is_turning = False
         self._began_at = 0.0  # the turn, if anybody has read in it
         self._waiting: deque[Callable[[], None]] = deque()
 
@@ -29,16 +34,17 @@ class Turnstile:
 
     def has_read(self) -> None:
         """A connection begins its work on something that it has read."""
-        if not self._began_at:
+        if not self.is_turning:
+            self.is_turning = True
             self._began_at = self._now()
             self._call_soon(self._new_turn)
 
     def is_over(self) -> bool:
         """Whether what was read in this turn has been work enough for one."""
-        return self._began_at > 0 and self._now() - self._began_at >= TURN_S
+        return self.is_turning and self._now() - self._began_at >= TURN_S
 
     def _new_turn(self) -> None:
-        self._began_at = 0.0
+        self.is_turning = False
 
     def wait(self, go: Callable[[], None]) -> None:
         """Call `go` when its turn has come."""
