@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 import iii
-from iii.modules.http import open_connections, server
+from iii.modules.http import server
 from iii.modules.http.open_connections import Connection, OpenConnections, State
 from tests.integration.http.site import DEADLINE_S, Site
 from tests.integration.server.raw_socket import RawSocket
@@ -20,6 +22,7 @@ from tests.integration.server.waiting import until
 Open = Callable[..., Awaitable[Site]]
 
 MOST = 32
+LAST_RECEIVED = socket.IPPROTO_TCP, getattr(socket, "TCP_INFO", 0)  # milliseconds since then, at byte 52
 REQUEST = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 HALF = b"GET /a HTTP/1.1\r\nHo"
 
@@ -34,7 +37,6 @@ async def hello(request: Any) -> Any:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("iii.modules.http.module.http_connections", lambda: MOST)  # with port 0 there is one address
     monkeypatch.setattr(server, "WAITING_LOOK_S", 0.02)
-    monkeypatch.setattr(open_connections, "YOUNG_S", 0.25)
 
 
 class Clients(contextlib.AsyncExitStack):
@@ -45,9 +47,10 @@ class Clients(contextlib.AsyncExitStack):
         self._port = site.http.port
 
     async def __call__(self, count: int, sent: bytes = b"") -> list[RawSocket]:
-        clients = [await self.enter_async_context(await RawSocket.connect(self._port)) for _ in range(count)]
-        for each in clients:
-            each.write(sent)
+        clients = []
+        for _ in range(count):
+            clients.append(await self.enter_async_context(await RawSocket.connect(self._port)))
+            clients[-1].write(sent)  # at once: whoever is silent for long may be closed
         return clients
 
 
@@ -94,6 +97,21 @@ async def test_01_1_1_connections_that_do_nothing_keep_nobody_out(
     await answered(await (one := Clients(site))(1, REQUEST))
     await one.aclose()
     assert caplog.text.count("HTTP connection limit reached") == 1
+
+
+async def test_01_1_1_a_request_that_waited_to_be_accepted_is_as_young_as_its_connection() -> None:
+    """It lies there whole while the server is full; the first look at it may come before the application's."""
+    waited_ms = 200
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with await RawSocket.connect(listening.getsockname()[1]) as client:
+            client.write(REQUEST)
+            with listening.accept()[0] as accepted:
+                await until(lambda: struct.unpack_from("I", accepted.getsockopt(*LAST_RECEIVED, 56), 52)[0] > waited_ms)
+                open_connections = OpenConnections(listening.getsockname(), list)
+                (first,) = await open_connections.look()
+                assert (first.state, first.age_s) == (State.READING, 0)
+                (second,) = await open_connections.look()
+                assert second.age_s > 0
 
 
 @pytest.mark.usefixtures("few")

@@ -136,7 +136,8 @@ class OpenConnections:
         if acked and sent_ms <= received_ms:
             return State.IDLE, sent_ms / 1000
         now = time.monotonic()
-        heads[peer, acked] = since = self._heads.get((peer, acked), now - received_ms / 1000)
+        # not from its first byte: a client that had to wait to be accepted may have sent a whole request long ago
+        heads[peer, acked] = since = self._heads.get((peer, acked), now)
         return State.READING, now - since
 
 
