@@ -4,7 +4,9 @@ import ast
 import importlib
 import pkgutil
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import iii
 from docs.generator.markdown import table
@@ -16,27 +18,53 @@ SOURCE = Path(iii.__file__).parent
 
 def log_events() -> list[LogEvent]:
     """All that the package declares, by name."""
-    for module in pkgutil.walk_packages([str(SOURCE)], "iii."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+    _modules()
     return sorted(
         (event for event in declared.values() if event.source.startswith("iii.")), key=lambda event: event.name
     )
 
 
 def fields_by_event() -> dict[str, list[str]]:
-    """Names of the fields, in the order of the calls: an event is called where it is declared, by its constant."""
+    """Names of the fields, in the order of the calls.
+
+    An event is called by its constant, or given to a function that calls it, perhaps with fields of its own.
+    """
     fields: defaultdict[str, list[str]] = defaultdict(list)
-    for path in sorted(SOURCE.rglob("*.py")):
-        events: dict[str, str] = {}
-        for node in ast.walk(ast.parse(path.read_text())):
-            match node:
-                case ast.Assign([ast.Name(constant)], ast.Call(ast.Name("LogEvent"), [_, ast.Constant(str(name)), *_])):
-                    events[constant] = name
-                case ast.Call(ast.Name(constant), _, keywords) if constant in events:
-                    names = fields[events[constant]]
-                    names += [each.arg for each in keywords if each.arg is not None and each.arg not in names]
+    modules = [(module, ast.parse(Path(str(module.__file__)).read_text())) for module in _modules()]
+    passing_on = {name: added for _, tree in modules for name, added in _passing_on(tree)}
+    for module, tree in modules:
+        events = {constant: value.name for constant, value in vars(module).items() if isinstance(value, LogEvent)}
+        for call in _calls(tree):
+            added = [*passing_on.get(ast.unparse(call.func).rpartition(".")[2], []), *_keywords(call)]
+            for node in (*ast.walk(call.func), *call.args):
+                if isinstance(node, ast.Name) and node.id in events:
+                    names = fields[events[node.id]]
+                    names += [name for name in added if name not in names]
     return fields
+
+
+def _modules() -> list[ModuleType]:
+    """All of the package, imported."""
+    found = pkgutil.walk_packages([str(SOURCE)], "iii.")
+    return [importlib.import_module(each.name) for each in found if not each.name.endswith("__main__")]
+
+
+def _passing_on(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """Functions that are given an event and call it, or pass it on again, and the fields that they add."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            given = {each.arg for each in node.args.args if getattr(each.annotation, "id", None) == "LogEvent"}
+            for call in _calls(node):
+                if given & {getattr(each, "id", None) for each in (call.func, *call.args)}:
+                    yield node.name, _keywords(call)
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _keywords(call: ast.Call) -> list[str]:
+    return [each.arg for each in call.keywords if each.arg is not None]
 
 
 def log_events_page() -> str:

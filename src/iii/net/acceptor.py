@@ -13,8 +13,21 @@ from iii.net.keepalive import Connections
 from iii.net.listening import in_url, listen, port_of
 from iii.net.log_limit import LogLimit
 from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+NOT_ACCEPTED = LogEvent(
+    __name__, "connection.not_accepted", logging.WARNING, "Connections not accepted for now",
+    means="The limit of open files is reached, or the system refuses; clients wait, and silent connections are closed for them.",
+    do="Raise the limit of open files (`ulimit -n`).",
+)  # fmt: skip
+ACCEPTED_AGAIN = LogEvent(
+    __name__, "connection.accepted_again", logging.INFO, "Connections accepted again",
+    means="All clients that waited for `connection.not_accepted` to pass are connected.",
+)  # fmt: skip
+LOST_EARLY = LogEvent(
+    __name__, "connection.lost_early", logging.DEBUG, "Connection lost while it was accepted",
+    means="A client connected and was gone at once.",
+)  # fmt: skip
 
 _ACCEPTED_AT_ONCE = 100  # then others get a turn of the loop
 _SILENT_S = 1.0  # without a byte; at the limit such a connection makes room for others
@@ -35,7 +48,7 @@ class Acceptor:
         self._bound: list[socket.socket] = []
         self._doors: set[Door] = set()
         self._accepting: set[asyncio.Task[None]] = set()
-        self._log = LogLimit(logger)
+        self._log = LogLimit()
         self._pauses = False  # it accepts nothing for now
 
     @property
@@ -81,7 +94,7 @@ class Acceptor:
             except (BlockingIOError, InterruptedError):
                 if self._pauses:  # none waits any more
                     self._pauses = False
-                    logger.info("Connections accepted again at %s", self.address)
+                    ACCEPTED_AGAIN(address=self.address)
                 return
             except OSError as error:
                 if error.errno not in _NOT_OUR_FAULT:
@@ -98,7 +111,7 @@ class Acceptor:
             await self._loop.connect_accepted_socket(self._door, accepted)
         except OSError as error:  # gone already
             accepted.close()
-            logger.debug("Connection lost while it was accepted: %s", error)
+            LOST_EARLY(reason=str(error))
         if not self._bound:  # stopped meanwhile
             self._shut_doors()
 
@@ -106,9 +119,7 @@ class Acceptor:
         """Such as too many open files: who waits is let in later, not turned away."""
         if not self._pauses:
             self._pauses = True
-            logger.warning(
-                "Connections not accepted at %s: %s; retrying each %g s", self.address, why, ACCEPT_ERROR_PAUSE_S
-            )
+            NOT_ACCEPTED(address=self.address, reason=why, retry_s=ACCEPT_ERROR_PAUSE_S)
         silent = sorted((door for door in self._doors if door.silent_s > _SILENT_S), key=lambda door: -door.silent_s)
         for door in silent[:_ACCEPTED_AT_ONCE]:  # who waits may have something to say
             door.shut()

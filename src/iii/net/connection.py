@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -13,6 +14,13 @@ from iii.net.log_limit import LogLimit
 from iii.net.picows_side import BINARY, CLOSED, PINGED, PONGED, TEXT, Frame, FrameListener, Kind, PicowsTransport
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
+from iii.protocol.log_event import LogEvent
+
+FRAME_REFUSED = LogEvent(
+    __name__, "connection.frame_refused", logging.WARNING, "Connection closed: a frame is not valid or too large",
+    means="The peer broke the WebSocket protocol, or sent a message above the limit.",
+    do="Look at the client; `reason` is in the Close frame that it got too.",
+)  # fmt: skip
 
 CLOSE_WAIT_S = 1.0  # for the other side's Close or for the last bytes to leave, then the connection is aborted (L6)
 LAST_WORD_S = 60.0  # for a peer that still reads what its system has received
@@ -308,7 +316,7 @@ class Connection(FrameListener, Generic[B]):
 
     def _complain(self, why: str) -> None:
         if self._log is not None:
-            self._log.warning("Connection from %s ended: %s", self.ip_address, why)
+            self._log(FRAME_REFUSED, ip_address=self.ip_address, reason=why)
 
     def _peer_closes(self, payload: bytes) -> None:
         code, reason = _close_of(payload)

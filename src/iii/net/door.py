@@ -14,8 +14,22 @@ from iii.net.keepalive import Connections
 from iii.net.listening import in_url
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Outbox
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+REQUEST_FAILED = LogEvent(
+    __name__, "connection.request_failed", logging.ERROR, "Request for a WebSocket failed inside the engine",
+    means="The engine raised while it decided about a request; the client has status 500.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+NOT_HTTP = LogEvent(
+    __name__, "connection.not_http", logging.WARNING, "Connection closed: its first bytes are not a request of HTTP/1.1",
+    means="A client speaks TLS, or another protocol, to a port that has neither.",
+    do="Use `ws://` or `http://`, or put a proxy that ends TLS in front.",
+)  # fmt: skip
+NO_REQUEST = LogEvent(
+    __name__, "connection.no_request", logging.WARNING, "Connection closed: no request in time",
+    means="A client connected and sent no complete request: a port scan, a health check that only connects, or an overloaded client.",
+)  # fmt: skip
 
 HEAD_BYTES = 16 * 1024  # more without the end of a head is refused
 ANSWERS = 1000  # on one connection, then it is closed: as other servers do, so that no client keeps one for ever
@@ -137,8 +151,8 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
     async def _decide(self, made: Awaitable[Made], request: RequestHead) -> None:
         try:
             decided = await made
-        except Exception:
-            logger.exception("A request for a WebSocket failed")
+        except Exception as error:
+            REQUEST_FAILED(error)
             decided = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
         self._deciding = None
         if self in self._open_doors:  # the client is still there
@@ -179,7 +193,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
             why = "This port has no TLS: use ws:// or http://, or a proxy that ends TLS"
         else:
             why = "Not a request of HTTP/1.1"
-        self._log.warning("Connection refused: %s (from %s)", why, self._peer())
+        self._log(NOT_HTTP, reason=why, address=self._peer())
         self._answer(Answer(HTTPStatus.BAD_REQUEST, why))
 
     def _peer(self) -> str:
@@ -192,8 +206,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         self._deadline = self._loop.call_later(self._deadline_s, self._too_late)
 
     def _too_late(self) -> None:
-        peer = self._transport.get_extra_info("peername")
-        self._log.warning("Connection from %s ended: no request within %g s", peer and peer[0], self._deadline_s)
+        self._log(NO_REQUEST, address=self._peer(), limit_s=self._deadline_s)
         self.shut()
 
     def _leave(self) -> None:

@@ -21,8 +21,23 @@ from typing import Any, NamedTuple, TypeAlias
 
 from iii.net.elsewhere_process import FAILED, HEAD_BYTES
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+TEXT_FAILED = LogEvent(
+    __name__, "large_text.failed", logging.ERROR, "Large text dropped: the engine could not read it",
+    means="The engine itself raised, such as without memory.",
+    do="Look at the memory of the machine, or report it with its stack trace.",
+)  # fmt: skip
+READ_HERE = LogEvent(
+    __name__, "large_text.read_here", logging.WARNING, "Large text read by the engine itself: no process could be started for it",
+    means="Everybody waited meanwhile; the machine has no more processes, files or memory to give.",
+    do="Raise the limit that `reason` names.",
+)  # fmt: skip
+PROCESS_FAILED = LogEvent(
+    __name__, "large_text.process_failed", logging.WARNING, "Process that reads large texts failed",
+    means="It was killed or did not answer; a new one tries again once, then the text is refused.",
+    do="Look whether the system ends processes for want of memory.",
+)  # fmt: skip
 
 Work: TypeAlias = Callable[[bytes], Sequence[bytes]]
 """A function at the top of a module: any text to a few others. It raises nothing on any input."""
@@ -155,7 +170,7 @@ class _Lane:
             try:
                 result = self._result(task)
             except Exception as error:  # such as MemoryError; who waits for `done` would wait without end
-                logger.exception("Large text dropped: the engine could not read it")
+                TEXT_FAILED(error)
                 result = None if task.refuse is None else task.refuse(f"the engine could not read it: {error}")
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 task.loop.call_soon_threadsafe(task.done, result)
@@ -166,13 +181,13 @@ class _Lane:
             try:
                 return task.finish(self._ask(task))
             except _NotStarted as error:
-                logger.warning("Text of %d bytes read by the engine itself: %s", len(task.data), error)
+                READ_HERE(bytes=len(task.data), reason=str(error))
                 return task.finish(list(task.work(task.data)))
             except Exception as error:  # whatever the process said or did
                 self._end_process()
                 if self._closed and task.refuse is not None:
                     return task.refuse(_STOPPING)
-                logger.warning("Text of %d bytes not read: the process for that failed: %s", len(task.data), error)
+                PROCESS_FAILED(bytes=len(task.data), reason=str(error))
         return task.without_process("two processes failed to read it")
 
     def _ask(self, task: _Task) -> Parts:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 
 from iii.net import picows_side
-from iii.net.picows_side import CONTINUATION, TEXT, Frame, Kind
+from iii.net.picows_side import CONTINUATION, MESSAGE_FAILED, TEXT, Frame, Kind
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import KIB, MIB
-
-logger = logging.getLogger(__name__)
 
 LARGE_ROOM_BYTES = 64 * KIB  # of the read buffer; a thousand workers may well have sent one large message each
 Refusal = tuple[CloseCode, str]
@@ -157,9 +154,9 @@ class Inbox:
         while self._kept and not self.pauses:
             try:
                 self._deliver(*self._kept.popleft())
-            except Exception:  # as picows does: else nothing would ever be read again
+            except Exception as error:  # as picows does: else nothing would ever be read again
                 peer = self._transport.get_extra_info("peername")
-                logger.exception("Message of %s failed inside the engine", peer and peer[0])
+                MESSAGE_FAILED(error, ip_address=peer and peer[0])
         if not self.pauses:
             self._kept = None  # an empty one is not small
             self._look()

@@ -14,6 +14,18 @@ from iii.net.picows_side import Terms, accept
 from iii.net.turnstile import Turnstile
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import OUTBOUND_STALL_S, PING_INTERVAL_S, SILENCE_S
+from iii.protocol.log_event import LogEvent
+
+PEER_SILENT = LogEvent(
+    __name__, "connection.silent", logging.WARNING, "Connection closed: its peer is silent",
+    means="No frame came, not even an answer to a ping: the machine, the network or the process of the client is gone or hangs.",
+    do="Look at the client; it reconnects once it can.",
+)  # fmt: skip
+PEER_NOT_READING = LogEvent(
+    __name__, "connection.not_reading", logging.WARNING, "Connection closed: its peer is not reading",
+    means="None of the bytes that wait for a client could be sent for so long.",
+    do="Look at the client: it hangs, or its event loop is blocked.",
+)  # fmt: skip
 
 SWEEP_S = 5.0  # one look at all connections, instead of a timer for each
 _PING_EVERY = round(PING_INTERVAL_S / SWEEP_S)
@@ -34,7 +46,7 @@ class Connections:
     turnstile: Turnstile
 
     def __init__(self) -> None:
-        self.log = LogLimit(logging.getLogger(__name__))
+        self.log = LogLimit()
         self._open: set[Accepted] = set()
         self._none_left: asyncio.Event | None = None  # while all are being ended
         self._sweeps = 0
@@ -99,17 +111,17 @@ class Connections:
                 and connection.handler.kept_alive
                 and not connection.may_be_silent
             ):
-                self._drop(connection, f"silent for {SILENCE_S:g} s")
+                self._drop(connection, PEER_SILENT, SILENCE_S)
                 continue
             if not connection.handler.kept_alive:
                 continue
             if connection.outbox.is_stalled(now):
-                self._drop(connection, f"it has read nothing for {OUTBOUND_STALL_S:g} s")
+                self._drop(connection, PEER_NOT_READING, OUTBOUND_STALL_S)
             elif ping:
                 connection.ping()
 
-    def _drop(self, connection: Accepted, why: str) -> None:
-        self.log.warning("Connection from %s ended: %s", connection.ip_address, why)
+    def _drop(self, connection: Accepted, event: LogEvent, limit_s: float) -> None:
+        self.log(event, ip_address=connection.ip_address, limit_s=limit_s)
         code = connection.handler.silent_code
         if code is None:
             connection.abort()

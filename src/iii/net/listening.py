@@ -9,9 +9,21 @@ import socket
 from ipaddress import ip_address
 
 from iii.net.occupant import OWN, occupant
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 
-logger = logging.getLogger(__name__)
+OTHER_LOOPBACK_TAKEN = LogEvent(
+    __name__, "port.other_loopback_taken", logging.WARNING,
+    "Port of ::1 is already in use; clients that use `localhost` may reach another process there",
+    means="The engine has the port of 127.0.0.1 only.",
+    do="Stop the other process, set another `port`, or let clients use 127.0.0.1.",
+)  # fmt: skip
+ADDRESS_OCCUPIED = LogEvent(
+    __name__, "port.occupied", logging.WARNING,
+    "Address is in use by an outgoing connection, no process listens there; waiting until it is free",
+    means="The system gave the port to the end of somebody's outgoing connection; the start waits for it, up to `limit_s`.",
+    do="If it happens again, reserve the port with `sysctl net.ipv4.ip_local_reserved_ports`.",
+)  # fmt: skip
 
 BACKLOG = 4096  # what comes back at once after a restart; the system may allow less
 OCCUPIED_S = 70.0  # longer than the 60 s that a closed connection may keep its port
@@ -78,7 +90,7 @@ def _other_loopback(port: int) -> list[socket.socket]:
         return [_listening_socket(socket.AF_INET6, ("::1", port))]
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            logger.warning("Port %s of ::1 is already in use; clients that use `localhost` may reach that one", port)
+            OTHER_LOOPBACK_TAKEN(port=port)
         return []
 
 
@@ -105,10 +117,7 @@ async def _bound(family: int, address: tuple[object, ...], configured: str) -> s
             )
         if not told:
             told = True
-            logger.warning(
-                "Address %s is in use by an outgoing connection, no process listens there; retrying for up to %g s",
-                configured, OCCUPIED_S,
-            )  # fmt: skip
+            ADDRESS_OCCUPIED(address=configured, limit_s=OCCUPIED_S)
         await asyncio.sleep(OCCUPIED_AGAIN_S)
 
 

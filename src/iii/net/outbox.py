@@ -22,8 +22,18 @@ from iii.protocol.limits import (
     SLOW_DOWN_AT_MOST_S,
     SLOW_DOWN_S,
 )
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+WRITE_FAILED = LogEvent(
+    __name__, "connection.write_failed", logging.ERROR, "Connection closed: writing to it failed",
+    means="The process itself raised, such as without memory; others get what waits for them.",
+    do="Look at the memory of the process, or report it with its stack trace.",
+)  # fmt: skip
+MESSAGES_DROPPED = LogEvent(
+    __name__, "connection.messages_dropped", logging.WARNING, "Messages dropped: the peer is not reading fast enough",
+    means="So many bytes wait for one client that further calls and events for it are dropped or refused.",
+    do="Start more copies of the worker, or send it less.",
+)  # fmt: skip
 
 _READY_HEADS = len(TEXT_HEADS)
 _CHUNK_BYTES = 32  # what a waiting chunk takes besides its bytes: tiny messages are not free
@@ -51,8 +61,8 @@ class Flusher:
         for outbox in filled:
             try:
                 outbox.flush()
-            except Exception:  # such as MemoryError: what waits for others leaves all the same
-                logger.exception("Connection ended: writing to it failed")
+            except Exception as error:  # such as MemoryError: what waits for others leaves all the same
+                WRITE_FAILED(error)
                 outbox.abort()
 
 
@@ -245,16 +255,11 @@ class Outbox:
         if self.closed:
             return None
         if self._queued > limit:
-            self._log.warning(
-                "Messages dropped: the peer is not reading fast enough; %d MiB wait for %s", limit // MIB, self._peer()
-            )
+            peer = self._transport.get_extra_info("peername")
+            self._log(MESSAGES_DROPPED, ip_address=peer and peer[0], limit_bytes=limit)
             return Backlog.FULL
         self._room = OUTBOUND_LOW_BYTES
         return Backlog.HIGH
-
-    def _peer(self) -> str:
-        peer = self._transport.get_extra_info("peername")
-        return str(peer[0]) if peer else "it"
 
 
 def _taking(chunks: list[bytes | memoryview]) -> int:

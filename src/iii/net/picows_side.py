@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from socket import socket
@@ -24,8 +25,13 @@ from picows.url import WSParsedURL
 
 from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, Turnstile
 from iii.protocol.limits import FRAGMENT_BYTES
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+MESSAGE_FAILED = LogEvent(
+    __name__, "connection.message_failed", logging.ERROR, "WebSocket message failed inside the process that received it",
+    means="A message of a peer raised while it was applied; it is dropped, and the connection goes on.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 READ_BUFFER_BYTES = 2048  # the least; it grows with what arrives, and idle connections are the many
 
@@ -218,7 +224,7 @@ class _Log:
                 self._listener.broken(template % values)
 
     def exception(self, template: str, *values: object) -> None:
-        logger.exception("%s", template % values)
+        MESSAGE_FAILED(sys.exception(), reason=template % values)
 
 
 # -- the worker's side ------------------------------------------------------------------------------------------------

@@ -50,11 +50,12 @@ class LogEvent:
         if (other := declared.setdefault(name, self)) is not self:
             raise ValueError(f"log event '{name}' is declared twice: in {other.source} and {source}")
 
-    def __call__(self, error: BaseException | None = None, /, **fields: object) -> None:
-        """Log it, with the traceback of an error."""
-        if self._logger.isEnabledFor(self.level):
+    def __call__(self, error: BaseException | None = None, level: int | None = None, /, **fields: object) -> None:
+        """Log it, with the traceback of an error; `level` where it is not always the same."""
+        level = level or self.level
+        if self._logger.isEnabledFor(level):
             self._logger.log(
-                self.level,
+                level,
                 LogText(self.sentence, fields),
                 exc_info=error,
                 extra={"event": self.name, "fields": fields},

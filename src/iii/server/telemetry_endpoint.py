@@ -1,10 +1,19 @@
 """A connection on `/otel`: telemetry frames in, nothing out (01 §2, 06 §2.3)."""
 
+import logging
+
 from iii.engine.engine import Engine
 from iii.net.connection import Connection, Handler
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
+from iii.protocol.log_event import LogEvent
 from iii.protocol.telemetry import telemetry_kind
+
+MESSAGE_DROPPED = LogEvent(
+    __name__, "telemetry.message_dropped", logging.WARNING, "Binary message on /otel dropped: it is not telemetry",
+    means="A client sent something else than a frame of spans, metrics or log records.",
+    do="Look at the client at `ip_address`.",
+)  # fmt: skip
 
 
 class TelemetryEndpoint(Handler[Outbox]):
@@ -23,6 +32,6 @@ class TelemetryEndpoint(Handler[Outbox]):
     def binary(self, message: bytes) -> None:
         kind = telemetry_kind(message)
         if kind is None:
-            self._connections.log.warning("Binary message on /otel from %s dropped: no telemetry", self._ip_address)
+            self._connections.log(MESSAGE_DROPPED, ip_address=self._ip_address)
         else:
             self._engine.telemetry(kind, message[4:])

@@ -155,7 +155,7 @@ async def test_core_10e_pipelined_requests_without_reading_are_bounded_and_end(
             assert len(door._received) <= HEAD_BYTES + 4096
             assert time.monotonic() - started < 5
         assert door._answers < ANSWERS
-    assert "no request within 0.5 s" in caplog.text
+    assert "no request in time" in caplog.text
 
 
 async def test_core_10e_a_connection_has_a_limited_number_of_answers(
@@ -187,7 +187,7 @@ async def test_bugs_a_tls_client_is_refused_with_a_log_line(
     with pytest.raises(ssl.SSLError):
         async with asyncio.timeout(2):
             await asyncio.open_connection("127.0.0.1", listener.port, ssl=context, server_hostname="localhost")
-    assert "Connection refused: This port has no TLS" in caplog.text
+    assert 'not a request of HTTP/1.1 (reason="This port has no TLS: ' in caplog.text
 
 
 async def test_frames_sent_before_the_101_are_not_lost(listener: Listener) -> None:

@@ -13,7 +13,7 @@ from hypothesis.strategies import integers, sampled_from
 from iii.net import outbox as module
 from iii.net.frames import text_frames
 from iii.net.log_limit import LogLimit
-from iii.net.outbox import Flusher, Outbox, logger
+from iii.net.outbox import Flusher, Outbox
 from iii.protocol.backlog import Backlog
 from iii.protocol.limits import DEAF_S, KIB, PACE_BYTES_PER_S, SLOW_DOWN_AT_MOST_S, SLOW_DOWN_S
 
@@ -71,7 +71,7 @@ class Transport:
 
 def outbox_at(loop: Loop, flusher: Flusher) -> Outbox:
     transport = Transport()
-    transport.outbox = Outbox(transport, flusher, LogLimit(logger))  # type: ignore[arg-type]
+    transport.outbox = Outbox(transport, flusher, LogLimit())  # type: ignore[arg-type]
     return transport.outbox
 
 
@@ -158,7 +158,7 @@ def test_core_22_a_flush_that_raises_ends_its_connection_and_no_other(caplog: py
         loop.turn()
     assert [transport.buffer for transport in transports] == [b"\x81\x01a\x81\x01b", b"", b"\x81\x01a\x81\x01b"]
     assert [transport.aborted for transport in transports] == [False, True, False]
-    assert caplog.messages == ["Connection ended: writing to it failed"]
+    assert caplog.messages == ["Connection closed: writing to it failed"]
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,21 @@ from iii.net.outbox import Outbox
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB, MIB
+from iii.protocol.log_event import LogEvent
 from iii.storage.items import Group
 
 logger = logging.getLogger(__name__)
+
+FRAME_IGNORED = LogEvent(
+    __name__, "stream.frame_ignored", logging.WARNING, "Frame of a stream client ignored: it is not a join or a leave",
+    means="The message does not decode; the connection goes on.",
+    do="Correct the client.",
+)  # fmt: skip
+CLIENT_TOO_SLOW = LogEvent(
+    __name__, "stream.client_too_slow", logging.WARNING, "Stream client closed: it is not reading fast enough",
+    means="More waits for the client than the engine keeps; its Close asks it to come back, and it then gets a new snapshot.",
+    do="Let the client read faster, or subscribe to less.",
+)  # fmt: skip
 
 SEND_BUFFER_BYTES = 128 * KIB  # in the system; it takes twice that
 SUBSCRIPTIONS = 10_000  # of one socket
@@ -129,7 +141,7 @@ class Client(Handler[Outbox]):
         try:
             frame = _decoder.decode(message)
         except BAD_JSON as error:
-            self._log.warning("Frame of stream client %s ignored: %s", self.connection.ip_address, error)
+            self._log(FRAME_IGNORED, ip_address=self.connection.ip_address, reason=str(error))
             return
         if sum(map(len, self._turns.values())) >= FRAMES_WAITING:
             self._end(CloseCode.POLICY_VIOLATION, "too many frames wait")
@@ -213,7 +225,7 @@ class Client(Handler[Outbox]):
     def _too_slow(self, why: str) -> None:
         """Never drop silently: the client comes back and gets everything anew."""
         if not self._gone:
-            self._log.warning("Stream client %s closed: %s", self.connection.ip_address, why)
+            self._log(CLIENT_TOO_SLOW, ip_address=self.connection.ip_address, reason=why)
             self.outbox.clear()
             self._end(CloseCode.TRY_AGAIN_LATER, "slow client")
 
