@@ -19,11 +19,37 @@ from iii.protocol.errors import (
     encode_error,
     error_from_text,
 )
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import TriggerRegistrationResult
 from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
 from iii.protocol.suggestion import did_you_mean
 
-logger = logging.getLogger(__name__)
+PARKED = LogEvent(
+    __name__, "trigger.parked", logging.WARNING,
+    "Trigger was NOT activated: its trigger type is not registered. "
+    "It will be registered automatically when the trigger type becomes available.",
+    means="The trigger waits for a module or a worker that provides its type.",
+    do="Correct the type, or load what `hint` names.",
+)  # fmt: skip
+ANSWER_IGNORED = LogEvent(
+    __name__, "trigger.answer_ignored", logging.WARNING, "Answer for a trigger ignored: it is not from the provider of the trigger",
+    means="A worker answers for a trigger that another one provides, perhaps since it has lost the type meanwhile.",
+)  # fmt: skip
+PROVIDER_FAILED = LogEvent(
+    __name__, "trigger.provider_failed", logging.ERROR, "Provider of a trigger failed inside the engine",
+    means="The module that provides the type raised when it was to take the trigger (`bind`) or to let it go (`unbind`).",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+NOT_LET_GO = LogEvent(
+    __name__, "trigger.not_let_go", logging.WARNING, "Provider did not let a trigger go",
+    means="The trigger is gone, but what it was bound to may still exist, such as a subscription of a broker.",
+    do="Look at what `reason` names.",
+)  # fmt: skip
+MEMBER_IGNORED = LogEvent(
+    __name__, "trigger.member_ignored", logging.WARNING, "Member of a trigger's config ignored: its type has none of that name",
+    means="The member does nothing.",
+    do="Correct its name as `hint` says, or leave it out.",
+)  # fmt: skip
 
 _WARNED_OF = 10  # members of one trigger
 
@@ -105,11 +131,8 @@ class Bindings:
         if provider is None:
             self._drop(earlier)
             self._park(binding)
-            logger.warning(
-                "Trigger %s on %s was NOT activated: trigger type %s is not registered. "
-                "It will be registered automatically when the trigger type becomes available.%s",
-                binding.id, binding.function_id, binding.trigger_type, _hint(binding.trigger_type),
-            )  # fmt: skip
+            kind = binding.trigger_type
+            PARKED(trigger=binding.id, function=binding.function_id, trigger_type=kind, hint=_hint(kind))
             if acknowledged is not None:
                 acknowledged(None)
             return
@@ -159,7 +182,7 @@ class Bindings:
         if binding is None:
             return
         if binding.provider is None or binding.provider.owner is not sender:
-            logger.warning("Answer for trigger %s ignored: it is not from the provider of the trigger", message.id)
+            ANSWER_IGNORED(trigger=message.id)
             return
         refusal = bytes(message.error)
         if refusal == b"null":
@@ -311,7 +334,7 @@ def _bind(provider: Owner, binding: Binding) -> None:
     except Exception as error:
         if isinstance(error, ConnectionClosing) and not provider.in_process:
             raise
-        logger.exception("Provider of trigger %s on %s failed to take it", binding.id, binding.function_id)
+        PROVIDER_FAILED(error, step="bind", trigger=binding.id, function=binding.function_id)
         raise TriggerRegistrationFailed(str(error) or type(error).__name__) from error
 
 
@@ -326,7 +349,7 @@ def _unbind(provider: Owner, binding: Binding) -> None:
     except UnregisterFailed:
         raise
     except Exception as error:
-        logger.exception("Provider of trigger %s on %s failed to let it go", binding.id, binding.function_id)
+        PROVIDER_FAILED(error, step="unbind", trigger=binding.id, function=binding.function_id)
         raise UnregisterFailed(str(error) or type(error).__name__) from error
 
 
@@ -334,16 +357,16 @@ def _tell_unbind(provider: Owner, binding: Binding) -> None:
     try:
         _unbind(provider, binding)
     except UnregisterFailed as error:
-        logger.warning("Provider of trigger %s did not let go: %s", binding.id, error)
+        NOT_LET_GO(trigger=binding.id, reason=str(error))
 
 
 @lru_cache(1024)  # names of modules, as a remedy: the core does nothing else with them
 def _hint(unknown: str) -> str:
     module = TRIGGER_TYPE_MODULES.get(unknown)
     if module is not None:
-        return f" It is the module {module} that provides it."
+        return f"the module {module} provides it"
     alike = [known for known in TRIGGER_TYPE_MODULES if known[:1] == unknown[:1]]
-    return did_you_mean(unknown, alike, " Did you mean '{}'?")
+    return did_you_mean(unknown, alike, "did you mean '{}'?")
 
 
 def config_for_builtin(binding: Binding) -> Raw:
@@ -366,7 +389,6 @@ def warn_of_unknown_members(binding: Binding, known: Iterable[str], members: Ite
     names = sorted(known)
     for member in sorted(set(members).difference(names))[:_WARNED_OF]:
         hint = did_you_mean(member, names, "did you mean '{}'?", f"known: {', '.join(names)}.")
-        logger.warning(
-            "Trigger %s (%s on %s): '%s' in its config is ignored; %s",
-            binding.id, binding.trigger_type, binding.function_id, member[:100], hint,
+        MEMBER_IGNORED(
+            trigger=binding.id, trigger_type=binding.trigger_type, function=binding.function_id, member=member[:100], hint=hint
         )  # fmt: skip

@@ -18,8 +18,13 @@ from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.schema import json_schema
 from iii.protocol.errors import InvocationError, SerializationFailed
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+BUILTIN_FAILED = LogEvent(
+    __name__, "engine.builtin_failed", logging.ERROR, "Builtin function failed",
+    means="A function of the engine raised; a caller has an error that says to look here.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -129,16 +134,16 @@ class Builtin:
             self._answer(invocation, self._method(*arguments))
         except InvocationError as error:
             invocation.refuse(error)
-        except Exception:
-            self._broken(invocation)
+        except Exception as error:
+            self._broken(invocation, error)
 
     async def _wait(self, invocation: Invocation, arguments: tuple[Any, ...]) -> None:
         try:
             self._answer(invocation, await self._method(*arguments))
         except InvocationError as error:
             invocation.refuse(error)
-        except Exception:
-            self._broken(invocation)
+        except Exception as error:
+            self._broken(invocation, error)
 
     def _answer(self, invocation: Invocation, result: Any) -> None:
         if result is LATER:
@@ -153,8 +158,8 @@ class Builtin:
             return
         invocation.complete(encoded)
 
-    def _broken(self, invocation: Invocation) -> None:
-        logger.exception("Builtin %s failed", self.function_id)
+    def _broken(self, invocation: Invocation, error: Exception) -> None:
+        BUILTIN_FAILED(error, function=self.function_id)
         invocation.refuse(InvocationError(message=f"internal error in {self.function_id}; the engine's log has it"))
 
 

@@ -12,11 +12,15 @@ from msgspec import Meta, Struct
 
 from iii.protocol.ids import new_id
 from iii.protocol.limits import CHANNEL_BUFFER_DEFAULT, CHANNEL_BUFFER_MAX, CHANNEL_TTL_S, KIB, MIB
+from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
 
-logger = logging.getLogger(__name__)
+CHANNEL_EXPIRED = LogEvent(
+    __name__, "channel.expired", logging.INFO, "Channel expired: an end of it was not taken in time",
+    means="An end was passed on, but no worker connected to it; the other end is closed.",
+)  # fmt: skip
 
 Direction: TypeAlias = Literal["write", "read"]
 Keys: TypeAlias = dict[Direction, str]  # of the ends that can be taken from outside
@@ -334,7 +338,7 @@ class Channels:
         for channel in list(self._by_id.values()):
             if channel.created_at < oldest and not (channel.writer_claimed and channel.reader_claimed):
                 del self._by_id[channel.id]
-                logger.info("A channel expired: an end of it was not taken within %g s", self._ttl_s)
+                CHANNEL_EXPIRED(limit_s=self._ttl_s)
                 channel.dissolve(expired=True)
         if self._by_id:
             self._sweep_later()

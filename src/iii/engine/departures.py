@@ -6,12 +6,25 @@ import logging
 from typing import TYPE_CHECKING
 
 from iii.engine.session.peer import Ending, Peer
+from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
     from iii.engine.owner import Owner
 
-logger = logging.getLogger(__name__)
+FUNCTION_TAKEN_OVER = LogEvent(
+    __name__, "function.taken_over", logging.INFO, "Function taken over by another worker",
+    means="Calls of the function go to `worker` now: its owner left, or a newer registration of an old client won.",
+)  # fmt: skip
+WORKER_LEFT = LogEvent(
+    __name__, "worker.left", logging.INFO, "Worker left",
+    means="A worker closed its connection in order. At level DEBUG: a command of `iii` did.",
+)  # fmt: skip
+WORKER_LOST = LogEvent(
+    __name__, "worker.lost", logging.WARNING, "Worker lost: its connection ended without a Close frame",
+    means="A worker was killed, crashed or was cut off; the calls that it was running have failed.",
+    do="Look at its process and its log; functions without owner are back when it is.",
+)  # fmt: skip
 
 _NAMED = 10  # functions without an owner, in one line
 
@@ -40,26 +53,23 @@ class Departures:
         heir = current.owner
         if heir is owner or heir.in_process or _same_worker(owner, heir):
             return
-        logger.info(
-            "Function %s taken over by worker %s from %s", current.id, _label(heir), _label(owner),
-            extra={"fields": {"namespace": current.namespace, "worker_id": heir.worker_id, "from": owner.worker_id}},
+        FUNCTION_TAKEN_OVER(
+            function=current.id, namespace=current.namespace, worker=_label(heir), worker_id=heir.worker_id,
+            previous_worker=_label(owner), previous_worker_id=owner.worker_id,
         )  # fmt: skip
 
     def ended(self, peer: Peer, ending: Ending, calls: int) -> None:
         """All that the worker owned is released; `calls` it was running have failed."""
         orphans, count = self._left.pop(peer, []), self._counts.pop(peer, 0)
-        fields: dict[str, object] = {"worker_id": peer.worker_id}
         if ending is Ending.REFUSED or not peer.is_worker:
             return
         if ending is Ending.LEFT or is_visit(peer):
-            logger.log(visit_level(peer), "Worker %s left", peer.label, extra={"fields": fields})
+            WORKER_LEFT(None, visit_level(peer), worker=peer.label, worker_id=peer.worker_id)
             return
-        fields |= {"pid": peer.info.pid, "calls_failed": calls, "functions_without_owner": count}
-        if orphans:
-            fields["functions"] = ", ".join(orphans) + (f", … ({count - _NAMED} more)" if count > _NAMED else "")
-        logger.warning(
-            "Worker %s lost: its connection ended without a Close frame", peer.label, extra={"fields": fields}
-        )
+        WORKER_LOST(
+            worker=peer.label, worker_id=peer.worker_id, pid=peer.info.pid, calls_failed=calls, functions_without_owner=count,
+            functions=", ".join(orphans) + (f", … ({count - _NAMED} more)" if count > _NAMED else ""),
+        )  # fmt: skip
 
 
 def is_visit(peer: Peer) -> bool:

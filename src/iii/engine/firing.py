@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from iii.engine.condition import Condition, condition_of
 from iii.engine.invocation import NO_TRACE, Trace
+from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
@@ -16,8 +17,16 @@ if TYPE_CHECKING:
     from iii.engine.router import Router
     from iii.protocol.errors import InvocationError
 
-logger = logging.getLogger(__name__)
-
+CONDITION_FAILED = LogEvent(
+    __name__, "trigger.condition_failed", logging.WARNING, "Trigger skipped: its condition failed",
+    means="The condition function answered with an error or not in time; the target is not called for this event.",
+    do="Look at the function that `condition` names.",
+)  # fmt: skip
+EVENT_DROPPED = LogEvent(
+    __name__, "trigger.event_dropped", logging.WARNING, "Event of a trigger dropped: too many wait for its condition",
+    means="Events come faster than the condition function of the trigger answers.",
+    do="Make the condition faster, or do without.",
+)  # fmt: skip
 
 EVENTS_WAITING = 10_000  # of one binding
 
@@ -54,7 +63,7 @@ def fire_if(
 
     def decided(met: bool | None, error: InvocationError | None) -> None:
         if error is not None:
-            logger.warning("Trigger %s skipped: its condition %s failed: %s", binding.id, condition, error)
+            CONDITION_FAILED(trigger=binding.id, condition=condition, reason=str(error))
         elif met:
             fire(router, binding, payload, trace)
         then()
@@ -80,7 +89,7 @@ class OrderedFiring:
             if len(waiting) < EVENTS_WAITING:
                 waiting.append((payload, trace))
             else:
-                logger.warning("Trigger %s missed an event: %s wait for its condition", binding.id, EVENTS_WAITING)
+                EVENT_DROPPED(trigger=binding.id, limit=EVENTS_WAITING)
         elif condition_of(binding) is None:  # nearly all
             fire(self._router, binding, payload, trace)
         else:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
     from iii.engine.worker_info import Announcement
+    from iii.protocol.log_event import LogEvent
     from iii.protocol.reply import Reply
 
 
@@ -68,7 +69,7 @@ class Caller(Protocol):
     def announce(self, announcement: Announcement, done: Callable[[bool], None]) -> None:
         """It says who it is."""
 
-    def complain(self, text: str) -> None:
+    def complain(self, event: LogEvent, **fields: object) -> None:
         """Log that its worker did something wrong."""
 
     def slow_down(self, seconds: float) -> None:

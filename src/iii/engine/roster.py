@@ -10,12 +10,21 @@ from iii.engine.departures import Departures, visit_level
 from iii.engine.listeners import Listeners
 from iii.engine.session.peer import Ending, Peer
 from iii.protocol.limits import NAME_CHALLENGE_S
+from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
     from iii.engine.functions import FunctionRegistry
 
-logger = logging.getLogger(__name__)
+WORKER_ANNOUNCED = LogEvent(
+    __name__, "worker.announced", logging.INFO, "Worker announced itself",
+    means="A worker said who it is; its registrations apply. At level DEBUG: a command of `iii` did.",
+)  # fmt: skip
+WORKER_DROPPED = LogEvent(
+    __name__, "worker.dropped", logging.WARNING, "Worker dropped: it did not answer a ping, and another worker wants its name",
+    means="The connection was dead, or its process hangs; the new worker has the name now.",
+    do="If the dropped worker is another one and still runs, give each a name of its own.",
+)  # fmt: skip
 
 _CHALLENGE_LOOK_S = 0.040  # less than IDLE_RELEASE_S
 
@@ -56,14 +65,9 @@ class Roster:
     def announced(self, peer: Peer) -> None:
         """It said who it is."""
         info = peer.info
-        logger.log(
-            visit_level(peer), "Worker %s announced itself", peer.label,
-            extra={
-                "fields": {
-                    "worker_id": peer.worker_id, "runtime": info.runtime, "version": info.version,
-                    "namespace": peer.namespace, "pid": info.pid,
-                }
-            },
+        WORKER_ANNOUNCED(
+            None, visit_level(peer), worker=peer.label, worker_id=peer.worker_id, runtime=info.runtime, version=info.version,
+            namespace=peer.namespace, pid=info.pid,
         )  # fmt: skip
         self.events("worker_metadata_updated", peer)
 
@@ -113,10 +117,7 @@ class Roster:
                 clock.call_at(clock.now() + _CHALLENGE_LOOK_S, look)
                 return
             if not holder.ended and overdue and not holder.handling and not heard:
-                logger.warning(
-                    "Worker %s dropped: it did not answer a ping within %g s, and another worker wants its name",
-                    holder.label, NAME_CHALLENGE_S,
-                )  # fmt: skip
+                WORKER_DROPPED(worker=holder.label, worker_id=holder.worker_id, limit_s=NAME_CHALLENGE_S)
                 holder.link.abort()
                 holder.close()
             decided(holder.ended)

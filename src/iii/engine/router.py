@@ -9,11 +9,16 @@ from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Invocation, Waiter
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.limits import FRAGMENT_BYTES
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import Reply
 
-logger = logging.getLogger(__name__)
+CALL_DROPPED = LogEvent(
+    __name__, "call.dropped", logging.WARNING, "Call without an answer dropped: its function is unknown",
+    means="No worker has the function in that namespace. The call was void or made by a trigger, so that no caller learns of it.",
+    do="Look at the name and the namespace, and whether the worker runs.",
+)  # fmt: skip
 
 
 class Router:
@@ -58,11 +63,7 @@ class Router:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""
         namespace = invocation.namespace or DEFAULT_NAMESPACE
         if invocation.waiter is None:
-            logger.warning(
-                "Function %s not found in namespace %s: call without an answer dropped",
-                invocation.function_id,
-                namespace,
-            )
+            CALL_DROPPED(function=invocation.function_id, namespace=namespace)
             return
         if invocation.caller is None:  # engine-made calls: without period and hint (I8)
             error = FunctionNotFound(invocation.function_id, namespace)

@@ -7,9 +7,14 @@ import msgspec
 from msgspec import Struct
 
 from iii.protocol.errors import BlankNamespace, DeserializationFailed
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import REGISTER_WORKER, clean_name, is_blank
 
-logger = logging.getLogger(__name__)
+METADATA_IGNORED = LogEvent(
+    __name__, "worker.metadata_ignored", logging.WARNING, "Member of a worker's metadata ignored: unexpected type",
+    means="A worker announced itself with a member that has another type than the protocol gives it; the others count.",
+    do="Correct the announcement that the client sends.",
+)  # fmt: skip
 
 _TELEMETRY_KEYS = ("language", "project_name", "framework")  # never amplitude_api_key (N10)
 
@@ -87,7 +92,7 @@ def merge(earlier: WorkerInfo, latest: WorkerInfo) -> WorkerInfo:
 
 
 def _dropped(key: str, value: object) -> None:
-    logger.warning("Worker metadata: %s is %s, which it cannot be; ignored", key, type(value).__name__)
+    METADATA_IGNORED(key=key, type=type(value).__name__)
 
 
 def _string(payload: dict[str, Any], key: str) -> str | None:

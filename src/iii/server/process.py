@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
+from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.engine.module import Module
@@ -58,11 +59,6 @@ MODULE_STOP_FAILED = LogEvent(
 MODULE_START_FAILED = LogEvent(
     __name__, "module.start_failed", logging.DEBUG, "Module failed to start",
     means="The stack trace behind the error with which the engine exits.",
-)  # fmt: skip
-BUILTIN_FAILED = LogEvent(
-    __name__, "engine.builtin_failed", logging.ERROR, "Builtin function failed",
-    means="A function of the engine raised outside a call.",
-    do="Report it with its stack trace.",
 )  # fmt: skip
 
 STOP_S = 15.0  # hard limit of an orderly stop (L4)

@@ -175,8 +175,9 @@ def test_newcomer_f_the_engine_tells_a_killed_worker_from_one_that_leaves(proces
 
     run("killed", signal.SIGKILL)
     run("stopped", signal.SIGTERM)
-    until(lambda: "Worker stopped left" in process.log_path.read_text(), "the leave")
+    until(lambda: 'Worker left\n    ├ worker: "stopped"' in process.log_path.read_text(), "the leave")
     log = process.log_path.read_text()
-    assert "[WARN] iii.engine.departures Worker killed lost: its connection ended without a Close frame" in log
+    lost = "[WARN] iii.engine.departures Worker lost: its connection ended without a Close frame\n    ├ worker: "
+    assert f'{lost}"killed"' in log
     assert 'functions: "mortal::f"' in log
-    assert "Worker stopped lost" not in log
+    assert log.count(lost) == 1

@@ -318,5 +318,7 @@ def test_visits_of_the_command_line_are_logged_for_who_looks_for_them(
 ) -> None:
     caplog.set_level(logging.DEBUG, "iii.engine")
     engine.connect(name=name).drop()
-    told = {record.getMessage(): record.levelno for record in caplog.records}
-    assert told[f"Worker {name} announced itself"] == told[f"Worker {name} left"] == level
+    told = {
+        record.__dict__["event"]: (record.levelno, record.__dict__["fields"]["worker"]) for record in caplog.records
+    }
+    assert told["worker.announced"] == told["worker.left"] == (level, name)

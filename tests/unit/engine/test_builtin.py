@@ -411,7 +411,7 @@ def test_a_builtin_that_breaks_is_answered_and_logged(caller: MemoryWorker, capl
         "internal error in desk::break; the engine's log has it",
     )
     (record,) = [record for record in caplog.records if record.exc_info]
-    assert record.message == "Builtin desk::break failed"
+    assert record.message == "Builtin function failed (function=desk::break)"
 
 
 def test_an_answer_may_come_later(caller: MemoryWorker, desk: Desk) -> None:
@@ -473,7 +473,7 @@ async def test_a_builtin_that_waited_may_refuse(engine: MemoryEngine) -> None:
 
 async def test_a_builtin_that_waited_may_break(engine: MemoryEngine, caplog: pytest.LogCaptureFixture) -> None:
     assert (await waiting_call(engine, "break"))["error"]["code"] == "invocation_failed"
-    assert "Builtin desk::wait failed" in caplog.text
+    assert "Builtin function failed (function=desk::wait)" in caplog.text
 
 
 # -- what lists show --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from iii.testing import FakeClock, MemoryEngine
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str, dict[str, Any]]]:
     found = [
-        (record.levelno, record.getMessage(), record.__dict__.get("fields", {}))
+        (record.levelno, record.__dict__["event"], record.__dict__["fields"])
         for record in caplog.records
         if record.name == "iii.engine.departures"
     ]
@@ -33,8 +33,8 @@ def test_newcomer_f_a_lost_connection_says_what_it_left_behind(
 
     worker.kill()
 
-    ((level, text, fields),) = lines(caplog)
-    assert (level, text) == (logging.WARNING, "Worker shop lost: its connection ended without a Close frame")
+    ((level, event, fields),) = lines(caplog)
+    assert (level, event, fields["worker"]) == (logging.WARNING, "worker.lost", "shop")
     assert (fields["worker_id"], fields["calls_failed"], fields["functions_without_owner"]) == (worker.id, 2, 15)
     assert fields["functions"].startswith("shop::0, shop::1, ")
     assert fields["functions"].endswith("shop::9, … (5 more)")
@@ -42,8 +42,8 @@ def test_newcomer_f_a_lost_connection_says_what_it_left_behind(
 
 def test_newcomer_f_an_orderly_leave_is_no_loss(engine: MemoryEngine, caplog: pytest.LogCaptureFixture) -> None:
     engine.connect(name="shop", version="0.23.0", functions=["shop::a"]).drop()
-    ((level, text, _),) = lines(caplog)
-    assert (level, text) == (logging.INFO, "Worker shop left")
+    ((level, event, fields),) = lines(caplog)
+    assert (level, event, fields["worker"]) == (logging.INFO, "worker.left", "shop")
 
 
 def test_newcomer_f_a_takeover_names_function_and_both_workers(
@@ -55,8 +55,11 @@ def test_newcomer_f_a_takeover_names_function_and_both_workers(
     first.kill()
 
     (takeover, lost) = lines(caplog)
-    assert takeover[:2] == (logging.INFO, "Function svc::f taken over by worker second from first")
-    assert (takeover[2]["worker_id"], takeover[2]["from"]) == (second.id, first.id)
+    assert takeover[:2] == (logging.INFO, "function.taken_over")
+    assert takeover[2] == {
+        "function": "svc::f", "namespace": "default", "worker": "second", "worker_id": second.id,
+        "previous_worker": "first", "previous_worker_id": first.id,
+    }  # fmt: skip
     assert (lost[2]["functions_without_owner"], lost[2]["functions"]) == (1, "svc::g")
 
 
@@ -66,7 +69,7 @@ def test_newcomer_f_a_worker_that_only_reconnects_takes_nothing_over(
     old = engine.connect(name="shop", version="0.10.0", functions=["svc::f"])
     engine.connect(name="shop", version="0.10.0", functions=["svc::f"])
     old.drop()
-    assert [text for _, text, _ in lines(caplog)] == ["Worker shop left"]
+    assert [event for _, event, _ in lines(caplog)] == ["worker.left"]
 
 
 def test_newcomer_f_a_refused_worker_has_not_left(
@@ -75,7 +78,7 @@ def test_newcomer_f_a_refused_worker_has_not_left(
     engine.connect(name="state", version="0.23.0")
     engine.connect(announce=False).announce(name="state", version="0.23.0", runtime="node")
     clock.advance(10)
-    assert "Worker state refused" in caplog.text
+    assert "Worker refused: another connection has its name (worker=state, " in caplog.text
     assert not lines(caplog)
 
 

@@ -57,7 +57,7 @@ def test_03_B2_a_refused_one_is_released_and_only_logged(
     worker.register("web::bad", invocation=INVOCATION)
     assert worker.call("web::bad")["error"]["code"] == "function_not_found"
     assert [message["type"] for message in worker.heard()] == ["invocationresult"]
-    (line,) = [record for record in caplog.records if "web::bad not registered" in record.message]
+    (line,) = [record for record in caplog.records if "function=web::bad" in record.message]
     assert line.levelno == logging.ERROR
     assert "url_validation_failed: Invalid URL" in line.message
     assert caller.taken == []

@@ -416,7 +416,7 @@ def test_01_check_5_json_ping_is_answered(caller: MemoryWorker) -> None:
 def test_bad_messages_do_not_fill_the_log(caller: MemoryWorker, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(1000):
         caller.say("not json")
-    assert 10 <= sum("message dropped" in line for line in caplog.messages) < 30
+    assert 10 <= sum("Message of a worker dropped" in line for line in caplog.messages) < 30
 
 
 def test_01_check_7_binary_messages(caller: MemoryWorker) -> None:

@@ -208,7 +208,7 @@ def test_N6_a_type_of_the_engine_itself_cannot_be_taken(engine: MemoryEngine, ca
 
     assert worker.heard() == []  # log only
     assert sensors.bound == [("t", "any")]
-    assert f"Trigger type {ALARM} of worker {worker.id} refused: it is the engine's own" in caplog.text
+    assert f"Trigger type refused: it is the engine's own (trigger_type={ALARM}, worker={worker.id})" in caplog.text
 
 
 def test_N6_the_module_itself_may_register_its_type_again(engine: MemoryEngine) -> None:
@@ -288,7 +288,7 @@ def test_N4_a_namesake_of_a_new_client_stands_by_and_is_told(
         "type": "registrationrejected", "code": "FUNCTION_NAMESPACE_CONFLICT", "namespace": "default",
         "function_id": "a::b", "owner_worker_id": first.id,
     }  # fmt: skip
-    assert "is standby: worker first serves it" in caplog.text
+    assert "(function=a::b, namespace=default, worker=second, owner=first)" in caplog.text
     first.unregister("a::b")
     engine.connect().start_call("a::b")
     assert len(second.invocations()) == 1
@@ -310,5 +310,4 @@ def test_N8_the_log_names_the_process_that_wants_a_name_and_the_one_that_has_it(
     newcomer = engine.connect(name="billing", pid=22)
     clock.advance(0)  # it is sent away after its announcement was answered
 
-    assert f"connection {holder.id} (pid 11) has the name" in caplog.text
-    assert f"connection {newcomer.id} (pid 22) wants it" in caplog.text
+    assert f"worker_id={newcomer.id}, pid=22, holder_id={holder.id}, holder_pid=11" in caplog.text

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from iii.protocol.limits import BUFFERED_REGISTRATIONS, HELD_CALLS, IDLE_RELEASE_S
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import RegisterFunction
 from iii.protocol.names import DEFAULT_NAMESPACE
 
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from iii.engine.link import Link
     from iii.engine.turns import Turns
 
-logger = logging.getLogger(__name__)
+REGISTRATION_IGNORED = LogEvent(
+    __name__, "worker.registration_ignored", logging.WARNING, "Registration ignored: too many came before the announcement",
+    means="A client registers more than the engine keeps before it says who it is.",
+    do="Let the client announce itself first (`engine::workers::register`).",
+)  # fmt: skip
+NOT_ANNOUNCED = LogEvent(
+    __name__, "worker.not_announced", logging.WARNING, "Worker did not announce itself in time: its namespace is fixed",
+    means="A client registers functions, but never says who it is; they are in `namespace`.",
+    do="Let the client announce itself, if it wants a name or another namespace.",
+)  # fmt: skip
 
 
 class Phase(Enum):
@@ -87,7 +97,7 @@ class RegistrationBuffer:
         elif self.phase is Phase.ENDED:
             return
         elif len(self._registrations) >= BUFFERED_REGISTRATIONS:
-            logger.warning("More than %s registrations before the announcement: ignored", BUFFERED_REGISTRATIONS)
+            REGISTRATION_IGNORED(limit=BUFFERED_REGISTRATIONS)
         else:
             self._registrations.append(registration)
             if self.phase is Phase.PROVISIONAL:
@@ -183,9 +193,7 @@ class RegistrationBuffer:
 
     def _grace_ended(self) -> None:
         self._grace_timer = None
-        logger.warning(
-            "A connection did not announce itself within %g s: its namespace is %s", self._grace_s, DEFAULT_NAMESPACE
-        )
+        NOT_ANNOUNCED(limit_s=self._grace_s, namespace=DEFAULT_NAMESPACE)
         self.settle(moves=False)
 
     def _cancel_timers(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from iii.engine.invocation import Invocation
 from iii.protocol.backlog import Backlog
 from iii.protocol.errors import BlankNamespace, ConnectionClosing, InvalidRequest, InvocationError, PayloadTooLarge
 from iii.protocol.limits import FRAGMENT_BYTES, MIB, OUTBOUND_QUEUE_BYTES
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import Enqueue, InvokeFunction
 from iii.protocol.names import is_blank
 from iii.protocol.tracecontext import valid_traceparent
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from iii.engine.invocation import Caller
     from iii.engine.link import Link
     from iii.engine.router import Router
+
+NAMESPACE_BLANK = LogEvent(
+    __name__, "call.blank_namespace", logging.WARNING, "Call without an answer dropped: its namespace is blank",
+    means="A worker named a namespace for a call and left it empty.",
+    do="Name it, or leave the member out for `default`.",
+)  # fmt: skip
 
 NOT_READING = f"the receiver is not reading fast enough: {OUTBOUND_QUEUE_BYTES // MIB} MiB wait for it"
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
@@ -59,7 +67,7 @@ class Calling:
             if call_id is not None:
                 self.refuse(call_id, message.function_id, BlankNamespace.of_field("namespace"))
             else:
-                caller.complain(f"call of {message.function_id} dropped: its namespace is blank")
+                caller.complain(NAMESPACE_BLANK, function=message.function_id)
             return
         invocation = Invocation(
             message.function_id,

@@ -16,6 +16,7 @@ from iii.protocol.caller_id import caller_member
 from iii.protocol.codec import encode_message
 from iii.protocol.errors import ConnectionClosing
 from iii.protocol.ids import new_id
+from iii.protocol.log_event import LogEvent
 from iii.protocol.log_limit import LogLimit
 from iii.protocol.messages import (
     NULL,
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
     from iii.engine.link import Link
 
-logger = logging.getLogger(__name__)
+NOT_SENT = LogEvent(
+    __name__, "worker.message_not_sent", logging.WARNING, "Message not sent: it exceeds the limit of its worker",
+    means="The client that the worker uses cannot receive messages of that size.",
+    do="Let the worker register or receive less, or update its client.",
+)  # fmt: skip
+NAME_REFUSED = LogEvent(
+    __name__, "worker.name_refused", logging.WARNING, "Worker refused: another connection has its name",
+    means="Two workers of one namespace announced the same name; the one that has it still answers, so it keeps it.",
+    do="Give each worker a name of its own, or end the process that `holder_pid` names.",
+)  # fmt: skip
 
 
 class Ending(Enum):
@@ -98,10 +108,10 @@ class Peer(ABC):
     def close(self, ending: Ending = Ending.LEFT) -> None:
         """The connection is gone, for whatever reason: clean up, once."""
 
-    def complain(self, text: str, level: int = logging.WARNING) -> None:
+    def complain(self, event: LogEvent, **fields: object) -> None:
         """Log that this worker did something wrong; only some of many."""
         if self._complaints.passes():
-            logger.log(level, "Worker %s: %s", self.label, text)
+            event(worker=self.label, **fields)
 
     def slow_down(self, seconds: float) -> None:
         """It calls somebody who reads too slowly (P5)."""
@@ -120,8 +130,7 @@ class Peer(ABC):
         frame = encode_message(message)
         limit = self.dialect.receive_limit_bytes
         if len(frame) > limit:
-            kind = type(message).__name__
-            logger.warning("%s of %s bytes not sent to worker %s: it takes %s", kind, len(frame), self.label, limit)
+            NOT_SENT(worker=self.label, type=type(message).__name__, bytes=len(frame), limit_bytes=limit)
             return
         self.link.send(frame, True)
 
@@ -166,9 +175,9 @@ class Peer(ABC):
 
     def refuse_name(self, namespace: str, info: WorkerInfo, holder: Peer) -> None:
         """The name that it wants is another worker's (N8)."""
-        logger.warning(
-            "Worker %s refused in namespace %s: connection %s (pid %s) has the name, connection %s (pid %s) wants it",
-            info.name, namespace, holder.worker_id, holder.info.pid, self.worker_id, info.pid,
+        NAME_REFUSED(
+            worker=info.name, namespace=namespace, worker_id=self.worker_id, pid=info.pid,
+            holder_id=holder.worker_id, holder_pid=holder.info.pid,
         )  # fmt: skip
         self.say(
             RegistrationRejected(

@@ -11,6 +11,7 @@ from iii.engine.bindings import Binding
 from iii.engine.functions import Function, UrlCaller
 from iii.engine.trigger_types import TriggerType
 from iii.protocol.errors import BlankNamespace, InvocationError, TriggerRegistrationFailed, UnregisterFailed
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     RegisterFunction,
     RegisterTrigger,
@@ -27,7 +28,51 @@ if TYPE_CHECKING:
     from iii.engine.registry import Registry
     from iii.engine.session.peer import Peer
 
-logger = logging.getLogger(__name__)
+REGISTRATION_REFUSED = LogEvent(
+    __name__, "worker.registration_refused", logging.WARNING, "Registration refused: it exceeds a limit",
+    means="One registration, or all of one connection together, are larger than the engine keeps.",
+    do="Register less, with smaller schemas and metadata.",
+)  # fmt: skip
+URL_REFUSED = LogEvent(
+    __name__, "http_function.refused", logging.ERROR, "HTTP function of a worker not registered",
+    means="The engine cannot or must not call its URL; callers get `function_not_found` with the reason.",
+    do="Correct the registration, or configure what `reason` names.",
+)  # fmt: skip
+ID_RESERVED = LogEvent(
+    __name__, "function.id_reserved", logging.WARNING, "Function refused: its id is the engine's",
+    means="A worker registered an id of a builtin function.",
+    do="Choose another id; those that begin with `engine::` are the engine's.",
+)  # fmt: skip
+STANDBY = LogEvent(
+    __name__, "function.standby", logging.WARNING, "Function is standby: another worker serves it",
+    means="Two workers registered the same id in one namespace; the newer one takes over when `owner` leaves.",
+    do="Nothing, if that is meant; else give one of them another id or namespace.",
+)  # fmt: skip
+TYPE_WITHOUT_NAMESPACE = LogEvent(
+    __name__, "trigger_type.blank_namespace", logging.ERROR, "Trigger type not registered: its namespace is blank",
+    means="A worker named a namespace and left it empty.",
+    do="Name it, or leave the member out for the worker's own.",
+)  # fmt: skip
+TYPE_RESERVED = LogEvent(
+    __name__, "trigger_type.reserved", logging.WARNING, "Trigger type refused: it is the engine's own",
+    means="A worker registered a trigger type that a part of the engine provides.",
+    do="Choose another name.",
+)  # fmt: skip
+TRIGGER_REFUSED = LogEvent(
+    __name__, "trigger.refused", logging.WARNING, "Trigger refused",
+    means="The provider of its type does not take the trigger; its worker is sent the reason too.",
+    do="Correct the config of the trigger.",
+)  # fmt: skip
+NOT_THE_OWNER = LogEvent(
+    __name__, "trigger.not_owner", logging.WARNING, "Trigger not removed: it belongs to another worker",
+    means="Only the connection that registered a trigger can remove it with a message.",
+    do="Remove it from its own worker, or with `engine::unregister_trigger`.",
+)  # fmt: skip
+NOT_REMOVED = LogEvent(
+    __name__, "trigger.not_removed", logging.WARNING, "Trigger not removed: its provider failed",
+    means="The trigger is still bound, and fires.",
+    do="Remove it again, or look at the provider of its type.",
+)  # fmt: skip
 
 
 def apply_registration(registry: Registry, peer: Peer, message: Registration) -> None:
@@ -49,7 +94,7 @@ def apply_registration(registry: Registry, peer: Peer, message: Registration) ->
 
 def refuse_registration(peer: Peer, message: Registration, why: str) -> None:
     """Tell a worker that a registration is past a limit (P6)."""
-    peer.complain(f"registration of {message.id[:100]} refused: {why}")
+    peer.complain(REGISTRATION_REFUSED, id=message.id[:100], reason=why)
     if isinstance(message, RegisterTrigger):
         peer.refuse_trigger(message, TriggerRegistrationFailed(why).encode())
     elif isinstance(message, RegisterFunction) and peer.dialect.understands_rejection:
@@ -61,13 +106,13 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
     url_caller = registry.functions.url_caller if message.invocation is not None else None
     if message.invocation is not None and url_caller is None:  # C18
         why = "the iii-http-functions module is not loaded"  # the remedy has this name
-        peer.complain(f"function {message.id} not registered: {why}", logging.ERROR)
+        peer.complain(URL_REFUSED, function=message.id, reason=why)
         registry.functions.refuse((namespace, message.id), why)
         return
     # the queue provider's id is the one of the engine's own that a worker may take (N6)
     taken = registry.functions.is_builtin(message.id) and message.id != ENQUEUE_PROVIDER
     if message.id.startswith(ENGINE_PREFIX) and (taken or namespace != DEFAULT_NAMESPACE):
-        logger.warning("Function %s of worker %s refused: the id is the engine's", message.id, peer.label)
+        ID_RESERVED(function=message.id, worker=peer.label)
         _reject_function(peer, message.id, "")
         return
     deliver = peer.deliver if url_caller is None else url_caller.deliver
@@ -75,10 +120,8 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
     incumbent = registry.functions.register(function, takes_over=peer.dialect.newcomer_takes_id)
     if incumbent is not None:
         owner = incumbent.owner
-        logger.warning(
-            "Function %s of worker %s in namespace %s is standby: worker %s serves it",
-            message.id, peer.label, namespace, owner.display_name or owner.worker_id,
-        )  # fmt: skip
+        holder = owner.display_name or owner.worker_id
+        STANDBY(function=message.id, namespace=namespace, worker=peer.label, owner=holder)
         _reject_function(peer, message.id, owner.worker_id)
     elif url_caller is not None:
         _take_url(registry, peer, url_caller, function)
@@ -94,7 +137,7 @@ def _take_url(registry: Registry, peer: Peer, url_caller: UrlCaller, function: F
             if isinstance(error, InvocationError)
             else f"the engine failed to check it ({type(error).__name__})"
         )
-        peer.complain(f"function {function.id} not registered: {why}", logging.ERROR)
+        peer.complain(URL_REFUSED, function=function.id, reason=why)
         registry.functions.ownership.release(function.key, peer)
         registry.functions.refuse(function.key, why)
 
@@ -112,11 +155,11 @@ def _reject_function(peer: Peer, function_id: str, owner_worker_id: str) -> None
 
 def _register_trigger_type(registry: Registry, peer: Peer, message: RegisterTriggerType) -> None:
     if is_blank(message.namespace):
-        logger.error("Trigger type %s of worker %s not registered: its namespace is blank", message.id, peer.label)
+        TYPE_WITHOUT_NAMESPACE(trigger_type=message.id, worker=peer.label)
         return
     namespace = message.namespace or peer.namespace
     if not registry.trigger_types.register(TriggerType.from_message(message, namespace, peer)):
-        logger.warning("Trigger type %s of worker %s refused: it is the engine's own", message.id, peer.label)
+        TYPE_RESERVED(trigger_type=message.id, worker=peer.label)
 
 
 def _register_trigger(registry: Registry, peer: Peer, message: RegisterTrigger) -> None:
@@ -138,7 +181,7 @@ def _register_trigger(registry: Registry, peer: Peer, message: RegisterTrigger) 
     try:
         registry.bindings.register(binding)
     except TriggerRegistrationFailed as error:
-        logger.warning("Trigger %s on %s refused: %s", message.id, message.function_id, error.message)
+        TRIGGER_REFUSED(trigger=message.id, function=message.function_id, reason=error.message)
         peer.refuse_trigger(message, error.encode())
 
 
@@ -147,9 +190,9 @@ def _unregister_trigger(registry: Registry, peer: Peer, message: UnregisterTrigg
     if binding is None:
         return
     if binding.owner is not None and binding.owner is not peer:  # N13
-        logger.warning("Trigger %s stays: it belongs to another worker than %s", message.id, peer.label)
+        NOT_THE_OWNER(trigger=message.id, worker=peer.label)
         return
     try:
         registry.bindings.unregister(message.id)
     except UnregisterFailed as error:
-        logger.warning("Trigger %s stays: %s", message.id, error.message)
+        NOT_REMOVED(trigger=message.id, reason=error.message)

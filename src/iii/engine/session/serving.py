@@ -18,6 +18,7 @@ from iii.protocol.errors import (
     encode_error,
 )
 from iii.protocol.ids import new_id
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL, InvocationResult
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from iii.engine.link import Link
     from iii.protocol.codec import Undecodable
 
-logger = logging.getLogger(__name__)
+CALL_NOT_SENT = LogEvent(
+    __name__, "call.not_sent", logging.WARNING, "Call without an answer not sent: it exceeds the limit of its worker",
+    means="The client that the worker uses cannot receive messages of that size. The call was void, so that no caller learns of it.",
+    do="Send less, such as a reference or a channel, or update the client.",
+)  # fmt: skip
 
 
 class Serving:
@@ -67,7 +72,7 @@ class Serving:
         if size > limit:
             if invocation.waiter is None:
                 label = function.owner.display_name or function.owner.worker_id
-                logger.warning("Call of %s not sent to %s: %s bytes, it takes %s", function.id, label, size, limit)
+                CALL_NOT_SENT(function=function.id, worker=label, bytes=size, limit_bytes=limit)
             invocation.refuse(PayloadTooLarge(size, limit))
             return
         invocation.id = invocation_id

@@ -20,6 +20,7 @@ from iii.engine.worker_info import Announcement, WorkerInfo, merge
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.codec import PLAIN_BYTES, Undecodable, worker_message_decoder
 from iii.protocol.limits import LARGE_MESSAGE_BYTES
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     InvocationResult,
     InvokeFunction,
@@ -42,7 +43,21 @@ if TYPE_CHECKING:
     from iii.engine.router import Router
     from iii.engine.turns import Turns
 
-logger = logging.getLogger(__name__)
+MESSAGE_DROPPED = LogEvent(
+    __name__, "worker.message_dropped", logging.WARNING, "Message of a worker dropped: it cannot be understood",
+    means="A message is not valid JSON, of an unknown type, or without a member that it must have; the connection goes on.",
+    do="Look at the client that the worker uses.",
+)  # fmt: skip
+REATTACH_IGNORED = LogEvent(
+    __name__, "worker.reattach_ignored", logging.WARNING, "Reattach ignored: wrong token",
+    means="A worker wants to end another connection as its own earlier one, without the token of that.",
+    do="Look at the client that the worker uses.",
+)  # fmt: skip
+NAMESPACE_TOO_LATE = LogEvent(
+    __name__, "worker.namespace_too_late", logging.WARNING, "Worker declared another namespace too late: it keeps the one it has",
+    means="The namespace of a connection is fixed with its first announcement.",
+    do="Let the client declare the namespace in its first announcement.",
+)  # fmt: skip
 
 _REGISTRATIONS_AT_ONCE = 250  # in one turn: each may be told to all modules, and takes up to 30 us
 
@@ -175,7 +190,7 @@ class Session(Peer):
     def _undecodable(self, error: Undecodable, data: bytes = b"?") -> None:
         """Not worth a word if it is blank."""
         if data.strip() and not answer_undecodable(self, self._calling, self._serving, self._registry.bindings, error):
-            self.complain(f"message dropped: {error}")
+            self.complain(MESSAGE_DROPPED, reason=str(error))
 
     def _control(self, message: Message) -> None:
         match message:
@@ -195,7 +210,7 @@ class Session(Peer):
         if previous is None or previous is self:
             return
         if message.reattach_token != previous.reattach_token:
-            self.complain(f"reattach to {message.previous_worker_id} ignored: wrong token")
+            self.complain(REATTACH_IGNORED, previous_worker_id=message.previous_worker_id)
             return
         previous.link.abort()
         previous.close()
@@ -248,10 +263,7 @@ class Session(Peer):
                 done(False)
                 return
             if declared is not None and declared != namespace:
-                logger.warning(
-                    "Worker %s declared namespace %s too late: its namespace is still %s",
-                    self.label, declared, namespace,
-                )  # fmt: skip
+                NAMESPACE_TOO_LATE(worker=self.label, declared=declared, namespace=namespace)
             self._roster.take_name(self, namespace, info.name)
             self.info, self.dialect, self.announced = info, dialect, True
             self._calling.adapt(dialect)

@@ -401,4 +401,4 @@ def test_member_that_is_misspelt_is_told_of(
 ) -> None:
     bind(worker, "0 9 * * *", time_zone="Europe/Berlin")
     clock.advance(1)
-    assert "'time_zone' in its config is ignored; did you mean 'timezone'?" in caplog.text
+    assert "member=time_zone, hint=\"did you mean 'timezone'?\"" in caplog.text

@@ -356,10 +356,10 @@ async def test_subscriber_that_will_not_come_back(house: House) -> None:
 @pytest.mark.parametrize(
     ("config", "text"),
     [
-        ({"queue_config": {"concurency": 5}}, "'concurency' in its config is ignored; did you mean 'concurrency'?"),
+        ({"queue_config": {"concurency": 5}}, "member=concurency, hint=\"did you mean 'concurrency'?\""),
         ({"queue_config": {"concurrency": "x"}}, "queue_config.concurrency cannot be 'x' and is ignored"),
         ({"queue_config": {"type": "lifo"}}, "queue_config.type cannot be 'lifo' and is ignored"),
-        ({"concurrency": 4}, "'concurrency' in its config is ignored; known: "),
+        ({"concurrency": 4}, 'member=concurrency, hint="known: '),
     ],
 )
 async def test_settings_that_do_not_count_are_told_of(
