@@ -117,11 +117,11 @@ async def test_the_log_says_which_part_of_a_request_failed(site: Site, caplog: p
     await site.route("GET /c", raising)
     for path in "abc":
         assert (await site.get(f"/{path}"))[0] == 500
-    failed = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert [text.split(" failed: ")[0] for text in failed[:2]] == [
-        "HTTP condition no::condition", "HTTP middleware no::middleware",
+    failed = [record.__dict__ for record in caplog.records if record.name == "iii.modules.http.failure"]
+    assert [record["event"] for record in failed] == [
+        "http.condition_failed", "http.middleware_failed", "http.handler_failed",
     ]  # fmt: skip
-    assert failed[-1].startswith("HTTP handler ")
+    assert [record["fields"]["function"] for record in failed[:2]] == ["no::condition", "no::middleware"]
 
 
 async def raising(request: Any) -> Any:

@@ -273,7 +273,7 @@ def test_the_process_serves_and_logs_and_ends(tmp_path: Any) -> None:
     engine = EngineProcess(tmp_path, config=config).start()
     try:
         give_up_at = time.monotonic() + DEADLINE_S
-        while (found := re.search(r"served at: \"(http://127\.0\.0\.1:\d+)", engine.log())) is None:
+        while (found := re.search(r"served_at: \"(http://127\.0\.0\.1:\d+)", engine.log())) is None:
             assert time.monotonic() < give_up_at, engine.log()
             time.sleep(0.01)
         with pytest.raises(urllib.error.HTTPError, match="404"):

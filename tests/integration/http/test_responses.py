@@ -226,7 +226,7 @@ async def test_P14_texts_of_unexpected_errors(
     error = body["error"]
     assert (status, error["code"], "secret: 17" in error["message"]) == (500, "invocation_failed", told)
     assert told or error["message"] == "Internal Server Error"
-    logged = next(record for record in caplog.records if record.getMessage().startswith("HTTP handler"))
+    logged = next(record for record in caplog.records if record.getMessage().startswith("HTTP handler failed"))
     assert logged.__dict__["fields"]["error_id"] == error["error_id"]
     status, body = await site.get("/not-json")
     assert (status, body["error"]["message"] != "Internal Server Error") == (500, told)

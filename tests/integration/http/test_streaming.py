@@ -348,12 +348,12 @@ async def test_http_M6_a_stream_that_is_cut_leaves_one_line_in_the_log(
     await worker.shutdown_async()
     lines = [record for record in caplog.records if record.name == "iii.modules.http.failure"]
     assert len(lines) == 1
-    text, fields = lines[0].getMessage(), lines[0].__dict__["fields"]
-    assert text.startswith("HTTP response of streams::it cut off: ")
+    fields = lines[0].__dict__["fields"]
+    assert (lines[0].__dict__["event"], fields["function"]) == ("http.response_cut", "streams::it")
     assert {
         "raises": "what went wrong", "dies": "stopped", "writes too little": "content-length is 5, but 3 bytes",
         "writes too much": "content-length is 5, but 9 bytes",
-    }[how] in text  # fmt: skip
+    }[how] in fields["reason"]  # fmt: skip
     assert fields["request_id"] == "r1"
     assert len(fields["error_id"]) == 12
 
@@ -391,5 +391,5 @@ async def test_http_M6_a_failure_after_the_end_of_the_response_is_logged_too(
     await site.route("GET /a", handler)
     assert await site.get("/a") == (200, "whole")
     going_on.set()
-    await until(lambda: "HTTP handler test::f1 failed: " in caplog.text)
+    await until(lambda: "HTTP handler failed (function=test::f1, " in caplog.text)
     assert "too late" in caplog.text

@@ -180,7 +180,7 @@ async def test_L4_a_signal_ends_a_start_that_waits(process: EngineProcess, numbe
         client.connect(("127.0.0.1", process.port))  # itself
         process.start(wait=False)
         try:
-            await until(lambda: "retrying for up to 70 s" in process.log())
+            await until(lambda: "waiting until it is free" in process.log())
             process.send_signal(number)
             assert await asyncio.to_thread(process.wait, 5) == 0
         finally:

@@ -27,13 +27,27 @@ from iii.modules.http.streamed import StreamCut, StreamedResponse
 from iii.modules.http.trigger_config import Endpoint
 from iii.net.elsewhere import Elsewhere
 from iii.protocol.ids import new_id
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.modules.http.settings import Settings
 
-logger = logging.getLogger(__name__)
+REQUEST_BROKEN = LogEvent(
+    __name__, "http.request_broken", logging.DEBUG, "HTTP request broken off by its client",
+    means="The body is not valid HTTP, or the client left before it was complete.",
+)  # fmt: skip
+REQUESTS_STOPPED = LogEvent(
+    __name__, "http.requests_stopped", logging.WARNING, "HTTP requests broken off: the engine is stopping",
+    means="Requests did not end in time; their clients have 503, or a stream that breaks off.",
+    do="If it happens again, look at what the handlers wait for.",
+)  # fmt: skip
+REQUEST_FAILED = LogEvent(
+    __name__, "http.request_failed", logging.ERROR, "HTTP request failed inside the engine",
+    means="The engine itself raised; the client has 500, or a stream that breaks off.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 ANSWER_S = 0.5  # for a request that was broken off to say so
 
@@ -63,7 +77,7 @@ class HttpApplication:
         except ClientGone:
             if client.head_sent or client.body_ended or not request.has_body:
                 return
-            logger.debug("HTTP request broken by its client: %s %.200s", request.method, request.path)
+            REQUEST_BROKEN(method=request.method, path=request.path[:200])
             answer = bad_request("The request body is not valid HTTP, or it ended early")
             with suppress(Exception):  # the client may be gone indeed
                 await client.answer(_completed(answer, request, settings))
@@ -93,9 +107,7 @@ class HttpApplication:
     async def _finish(self, limit_s: float) -> None:
         _, late = await asyncio.wait(self._at_work, timeout=limit_s)
         if late:
-            logger.warning(
-                "HTTP requests broken off: the engine stops and %s did not end within %g s", len(late), limit_s
-            )
+            REQUESTS_STOPPED(requests=len(late), limit_s=limit_s)
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=ANSWER_S)
@@ -127,8 +139,8 @@ class HttpApplication:
             await client.answer(_completed(unavailable("The server is shutting down"), request, settings))
         except (ClientGone, StreamCut):
             raise
-        except Exception:
-            logger.exception("HTTP request failed inside the engine")
+        except Exception as error:
+            REQUEST_FAILED(error)
             if client.head_sent:
                 raise StreamCut from None
             await client.answer(_completed(internal_error("see above"), request, settings))

@@ -14,8 +14,18 @@ import msgspec
 
 from iii.modules.http.pattern import InvalidPath
 from iii.modules.http.routes import Match, Route, RouteConflict, RouteTable
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+NOT_READ = LogEvent(
+    __name__, "http.routes_not_read", logging.WARNING, "Remembered HTTP routes ignored: their file cannot be read",
+    means="Until workers are connected again, requests for their routes get 404 instead of 503.",
+    do="Look at permissions and contents of the file, or remove it.",
+)  # fmt: skip
+NOT_SAVED = LogEvent(
+    __name__, "http.routes_not_saved", logging.WARNING, "HTTP routes not saved for the next start",
+    means="After a restart, requests for routes whose workers are not back yet get 404 instead of 503.",
+    do="Look at the permissions of the folder and the room on its disk.",
+)  # fmt: skip
 
 Name: TypeAlias = tuple[str, str]  # method and path, as registered
 
@@ -117,7 +127,7 @@ def _read(path: Path) -> list[Name]:
     except FileNotFoundError:
         return []
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        logger.warning("Remembered HTTP routes ignored: %s cannot be read (%s)", path, type(error).__name__)
+        NOT_READ(path=str(path), reason=type(error).__name__)
         return []
 
 
@@ -132,4 +142,4 @@ def _write(path: Path, names: list[Name]) -> None:
         temporary.write_bytes(msgspec.json.encode(kept))
         os.replace(temporary, path)
     except OSError as error:
-        logger.warning("HTTP routes not remembered for the next start: %s: %s", path, error.strerror)
+        NOT_SAVED(path=str(path), reason=error.strerror)

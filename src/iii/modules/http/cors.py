@@ -7,8 +7,18 @@ import logging
 from iii.modules.http.answer import Answer
 from iii.modules.http.config import CorsConfig
 from iii.modules.http.headers import Headers
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+ANY_ORIGIN = LogEvent(
+    __name__, "http.cors_any_origin", logging.WARNING, "`cors.allowed_origins` of iii-http has '*' beside others: every origin is allowed",
+    means="The other entries have no effect.",
+    do="Remove the `*`, or all others.",
+)  # fmt: skip
+BAD_ORIGIN = LogEvent(
+    __name__, "http.cors_bad_origin", logging.WARNING, "Entry of `cors.allowed_origins` of iii-http allows no page: it has no scheme",
+    means="Browsers send origins with their scheme.",
+    do="Write it as `hint` shows.",
+)  # fmt: skip
 
 _ORIGIN = b"access-control-allow-origin"
 _METHODS = b"access-control-allow-methods"
@@ -26,13 +36,10 @@ class Cors:
     def __init__(self, config: CorsConfig | None, request_id_header: str | None = None) -> None:
         origins = () if config is None else config.allowed_origins
         if "*" in origins and len(origins) > 1:
-            logger.warning("iii-http: cors.allowed_origins has '*' beside others: every origin is allowed")
+            ANY_ORIGIN()
         for each in origins:
             if "://" not in each and each not in ("*", "null"):
-                logger.warning(
-                    "iii-http: cors.allowed_origins: '%s' allows no page: an origin has a scheme, such as 'http://%s'",
-                    each, each,
-                )  # fmt: skip
+                BAD_ORIGIN(origin=each, hint=f"http://{each}")
         self._origins = None if not origins or "*" in origins else frozenset(origins)
         self._methods = b"" if config is None else ",".join(config.allowed_methods).encode()
         self._credentials: Headers = [_CREDENTIALS] if config is not None and config.allow_credentials else []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from iii.modules.http.answer import JSON_TYPE, Answer, Refused, body_too_late, too_large, too_late, unavailable
 from iii.modules.http.body_memory import BodyEvicted
 from iii.modules.http.client import BodyTooLarge, Client, ClientGone
-from iii.modules.http.failure import Failures, invalid_head
+from iii.modules.http.failure import HANDLER_FAILED, Failures, invalid_head
 from iii.modules.http.gate import Gate
 from iii.modules.http.handler import Handler
 from iii.modules.http.json_body import LARGE_BYTES, json_or_null, judged
@@ -197,7 +197,7 @@ class Exchange:
         if error is not None:
             if error.code == PayloadTooLarge.code and handler.reached_no_worker:
                 return too_large()
-            return self._failures.of_function(function_id, error)
+            return self._failures.of_function(function_id, error, HANDLER_FAILED)
         assert result is not None
         return result if isinstance(result, Answer) else answer_of(result) or invalid_head()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from iii.modules.http.answer import RETRY, Answer, failure
 from iii.protocol.errors import (
@@ -14,13 +14,36 @@ from iii.protocol.errors import (
     InvocationStopped,
     SerializationFailed,
 )
+from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.owner import Owner
 
-Role: TypeAlias = Literal["handler", "condition", "middleware"]  # of a function in a request
-
-logger = logging.getLogger(__name__)
+HANDLER_FAILED = LogEvent(
+    __name__, "http.handler_failed", logging.ERROR, "HTTP handler failed",
+    means="The function of a route answered with an error or not in time; the client has `error_id` too.",
+    do="Look for `error_id` in the log of the worker.",
+)  # fmt: skip
+CONDITION_FAILED = LogEvent(
+    __name__, "http.condition_failed", logging.ERROR, "HTTP condition failed",
+    means="The condition function of a route answered with an error or not in time; its handler was not called.",
+    do="Look for `error_id` in the log of the worker.",
+)  # fmt: skip
+MIDDLEWARE_FAILED = LogEvent(
+    __name__, "http.middleware_failed", logging.ERROR, "HTTP middleware failed",
+    means="A middleware function answered with an error; the handler was not called.",
+    do="Look for `error_id` in the log of the worker.",
+)  # fmt: skip
+RESPONSE_CUT = LogEvent(
+    __name__, "http.response_cut", logging.ERROR, "HTTP response cut off",
+    means="A response could not be completed after its head was sent; the client can only notice that it breaks off.",
+    do="Look for `error_id` in the log of the worker.",
+)  # fmt: skip
+NOT_SENT = LogEvent(
+    __name__, "http.response_not_sent", logging.ERROR, "HTTP response not sent",
+    means="What was answered cannot be sent as HTTP, or the engine itself failed; the client has 500 and `error_id`.",
+    do="Correct the function as `reason` says.",
+)  # fmt: skip
 
 _UNEXPECTED = (InvocationError.code, SerializationFailed.code)  # any exception; a result that is not JSON
 _UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
@@ -42,9 +65,10 @@ class Failures:
         self._request_id = request_id
         self._owner = owner
 
-    def of_function(self, function_id: str, error: InvocationError, role: Role = "handler") -> Answer:
-        """A function's own error; the log has it under the same id, with the stack trace that no client gets."""
-        error_id = self._logged(f"HTTP {role} %s failed: %s", function_id, error.message, error)
+    def of_function(self, function_id: str, error: InvocationError, event: LogEvent) -> Answer:
+        """A function's own error, logged as `event` under the same id, with the stack trace that no client gets."""
+        error_id = error.error_id or _new_error_id()
+        event(function=function_id, reason=error.message, error_id=error_id, **self._more(error))
         if error.code in _UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
             answer = failure(503, error.code, error.message, error_id)
             answer.headers.append(RETRY)
@@ -58,23 +82,19 @@ class Failures:
 
     def of_stream(self, function_id: str, why: str, error: InvocationError | None) -> None:
         """A response that had begun and was cut: the client can only notice, the log says why."""
-        self._logged("HTTP response of %s cut off: %s", function_id, why, error)
-
-    def _logged(self, text: str, function_id: str, why: str, error: InvocationError | None) -> str:
         error_id = (None if error is None else error.error_id) or _new_error_id()
-        fields: dict[str, str | None] = {"error_id": error_id}
-        if self._request_id is not None:
-            fields["request_id"] = self._request_id
-        if error is not None:
-            fields |= {"code": error.code, "stacktrace": error.stacktrace}
-        logger.error(text, function_id, why, extra={"fields": fields})
-        return error_id
+        RESPONSE_CUT(function=function_id, reason=why, error_id=error_id, **self._more(error))
+
+    def _more(self, error: InvocationError | None) -> dict[str, str | None]:
+        """Fields of a line."""
+        fields: dict[str, str | None] = {} if self._request_id is None else {"request_id": self._request_id}
+        return fields if error is None else {**fields, "code": error.code, "stacktrace": error.stacktrace}
 
 
 def internal_error(why: str) -> Answer:
     """The engine's own fault, or a response that HTTP has not; `why` is for the log."""
     error_id = _new_error_id()
-    logger.error("HTTP response not sent: %s", why, extra={"fields": {"error_id": error_id}})
+    NOT_SENT(reason=why, error_id=error_id)
     return failure(500, "INTERNAL_ERROR", "internal server error", error_id)
 
 

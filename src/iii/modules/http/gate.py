@@ -13,12 +13,13 @@ from iii.engine.ask import ask
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
 from iii.modules.http.answer import Refused, failure, too_late
-from iii.modules.http.failure import Failures, internal_error
+from iii.modules.http.failure import CONDITION_FAILED, MIDDLEWARE_FAILED, Failures, internal_error
 from iii.modules.http.request_object import middleware_input
 from iii.modules.http.result import answer_of_middleware
 from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import CONDITION_TIMEOUT_S
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import reply_of
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.modules.http.request import Request
 
-logger = logging.getLogger(__name__)
+UNDECIDED = LogEvent(
+    __name__, "http.middleware_undecided", logging.WARNING, "HTTP middleware answered neither `continue` nor `respond`; the request goes on",
+    means="What a middleware function returned has no `action` that is known.",
+    do='Let the function return `{"action": "continue"}`, or `respond` with a response.',
+)  # fmt: skip
 
 PHASE = "preHandler"
 
@@ -89,15 +94,13 @@ class Gate:
         except TimeoutError:
             raise Refused(failure(504, "MIDDLEWARE_TIMEOUT", "Middleware timeout")) from None
         except InvocationError as error:
-            raise Refused(self._failures.of_function(function_id, error, "middleware")) from None
+            raise Refused(self._failures.of_function(function_id, error, MIDDLEWARE_FAILED)) from None
         decision = _decision(result)
         if decision.action == "respond":
             answer = answer_of_middleware(bytes(decision.response))
             raise Refused(answer or internal_error(f"middleware {function_id} responded with a status 1xx"))
         if decision.action != "continue":
-            logger.warning(
-                "HTTP middleware %s answered neither `continue` nor `respond`: the request goes on", function_id
-            )
+            UNDECIDED(function=function_id)
 
     async def check_condition(self, function_id: str, payload: bytes) -> None:
         """Only JSON `false` and a failure end the request (03 §A9.2). Raises Refused."""
@@ -110,9 +113,9 @@ class Gate:
             if remaining_s <= CONDITION_TIMEOUT_S:
                 raise Refused(too_late()) from None
             late = InvocationError("TIMEOUT", f"condition {error.message}")
-            raise Refused(self._failures.of_function(function_id, late, "condition")) from None
+            raise Refused(self._failures.of_function(function_id, late, CONDITION_FAILED)) from None
         except InvocationError as error:
-            raise Refused(self._failures.of_function(function_id, error, "condition")) from None
+            raise Refused(self._failures.of_function(function_id, error, CONDITION_FAILED)) from None
         if not passes:
             raise Refused(failure(422, "CONDITION_NOT_MET", "Request condition not met", skipped=True))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from iii.protocol.limits import KIB
+from iii.protocol.log_event import LogEvent
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -15,7 +16,16 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 MOST_HEADERS = 1000
 HEAD_BYTES = 256 * KIB  # of the JSON that says what they are
 
-logger = logging.getLogger(__name__)
+HEADER_INVALID = LogEvent(
+    __name__, "http.header_invalid", logging.WARNING, "Response header of a handler left out: it is not valid in HTTP",
+    means="The name or the value of a header has a character that HTTP does not allow, such as a line end.",
+    do="Correct the handler that sends it.",
+)  # fmt: skip
+HEADER_REPEATED = LogEvent(
+    __name__, "http.header_repeated", logging.WARNING, "Response header of a handler is repeated: the first one is sent",
+    means="Clients differ in which one they believe where a response has more than one of these.",
+    do="Correct the handler that sends it.",
+)  # fmt: skip
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
@@ -100,10 +110,10 @@ def _valid(pairs: Iterable[tuple[str, str]]) -> Headers:
         if not key or key in _SERVERS:
             continue
         if not _NAME(key) or not _VALUE(value):
-            logger.warning("Response header %.100r of a handler is not valid and left out", name)
+            HEADER_INVALID(header=name[:100])
             continue
         if key in _SINGLE and any(known == key for known, _ in headers):
-            logger.warning("Response header %.100r of a handler is repeated: the first one is sent", name)
+            HEADER_REPEATED(header=name[:100])
             continue
         headers.append((key, value))
     return headers

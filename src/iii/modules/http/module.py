@@ -23,9 +23,25 @@ from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, Http
 from iii.net.descriptors import http_connections
 from iii.net.listening import in_url, is_loopback, listen, port_of
 from iii.protocol.errors import TriggerRegistrationFailed
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 
-logger = logging.getLogger(__name__)
+READY = LogEvent(
+    __name__, "http.ready", logging.INFO, "HTTP ready", means="The port is open; shows where routes are served."
+)  # fmt: skip
+PORT_IS_OPEN = LogEvent(
+    __name__, "http.port_open", logging.INFO, "HTTP port is open to other machines: every client that reaches it can call the routes",
+    means="The routes have no access control of their own.",
+    do="If that is not meant, set `host: 127.0.0.1`, or restrict access with a proxy or a firewall.",
+)  # fmt: skip
+ROUTE_REGISTERED = LogEvent(
+    __name__, "http.route_registered", logging.INFO, "HTTP route registered", means="A trigger of type `http` is bound.",
+)  # fmt: skip
+ROUTE_NEVER_MATCHES = LogEvent(
+    __name__, "http.route_never_matches", logging.WARNING, "HTTP route can never match: a request's path has no such characters",
+    means="The API path of the trigger has a query, a space or a character beyond ASCII.",
+    do="Correct the path; what is not ASCII is percent-encoded in requests.",
+)  # fmt: skip
 
 DRAIN_S = 4.5  # for requests at work when the engine stops; with `ANSWER_S` the 5 s of L4
 
@@ -60,11 +76,9 @@ class Http(Module):
             server = HttpServer(self.application, self.application.clients, each, self.config.idle_timeout, share)
             server.start()
             self._servers.append(server)
-        logger.info("HTTP ready", extra={"fields": {"routes are served at": f"http://{self.address}"}})
+        READY(routes_served_at=f"http://{self.address}")
         if not is_loopback(self.config.host):
-            logger.info(
-                "HTTP port %s open to other machines: every client that reaches it can call the routes", self.address
-            )
+            PORT_IS_OPEN(address=self.address)
 
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `DRAIN_S` and a little, whatever clients do."""
@@ -97,12 +111,10 @@ class Http(Module):
         except (InvalidPath, RouteConflict) as error:
             raise TriggerRegistrationFailed(str(error)) from None
         if not route.can_match:
-            logger.warning(
-                "Route %s %s can never match: a request's path has no such characters", route.method, route.api_path
-            )
+            ROUTE_NEVER_MATCHES(method=route.method, path=route.api_path)
         self.away.forget((route.method, route.api_path))
         self._remembered.changed()
-        logger.info("[REGISTERED] Endpoint %s %s → %s", route.method, config.api_path, binding.function_id)
+        ROUTE_REGISTERED(method=route.method, path=config.api_path, function=binding.function_id)
 
     def unbind(self, binding: Binding) -> None:
         route = self.routes.get(binding.id)

@@ -18,8 +18,31 @@ from iii.modules.http.client import Receive, Send
 from iii.modules.http.open_connections import Connection, OpenConnections, Peer, State
 from iii.net.descriptors import waiting
 from iii.net.listening import BACKLOG
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+CONNECTIONS_CUT = LogEvent(
+    __name__, "http.connections_cut", logging.WARNING, "HTTP connections cut: their clients neither finished a request nor read an answer",
+    means="The engine is stopping, and these clients did nothing for as long as it waits.",
+)  # fmt: skip
+STOP_OVERDUE = LogEvent(
+    __name__, "http.stop_overdue", logging.ERROR, "HTTP server not stopped in time; its connections end with the process",
+    means="The server did not notice in time that its connections were cut.",
+    do="Report it, if it happens again.",
+)  # fmt: skip
+LOOK_FAILED = LogEvent(
+    __name__, "http.look_failed", logging.DEBUG, "HTTP connections cannot be watched for now",
+    means="No file is left to open for the look itself; the next look follows.",
+)  # fmt: skip
+LIMIT_REACHED = LogEvent(
+    __name__, "http.connection_limit_reached", logging.WARNING,
+    "HTTP connection limit reached; connections without a request are closed for further clients, the longest idle first",
+    means="As many connections are open as the limit of open files leaves to the HTTP port.",
+    do="Raise the limit of open files (`ulimit -n`), or lower `idle_timeout` of `iii-http`.",
+)  # fmt: skip
+BELOW_LIMIT = LogEvent(
+    __name__, "http.connection_limit_left", logging.INFO, "HTTP connections below the limit again",
+    means="Three quarters of the limit or fewer are open; shows how many were closed for others.",
+)  # fmt: skip
 
 CUT_S = 1.0  # until granian has noticed that its connections were cut
 HEAD_BYTES = 256 * 1024
@@ -91,12 +114,9 @@ class HttpServer:
         self._server.stop()  # type: ignore[no-untyped-call]
         if not await _over(self._serving, limit_s):
             cut = await self._open.cut_all()
-            logger.warning(
-                "HTTP connections cut: %s clients neither finished their request nor read their answer within %g s",
-                cut, limit_s,
-            )  # fmt: skip
+            CONNECTIONS_CUT(connections=cut, limit_s=limit_s)
             if not await _over(self._serving, CUT_S):
-                logger.error("HTTP server did not stop within %g s; its connections are left to the process", CUT_S)
+                STOP_OVERDUE(limit_s=CUT_S)
 
     async def _watch(self) -> None:
         look_at = 0.0
@@ -108,7 +128,7 @@ class HttpServer:
             try:
                 self._tidy(await self._open.look(), wanted)
             except OSError as error:  # no descriptor is left for the look itself
-                logger.debug("HTTP connections cannot be looked at: %s", error)
+                LOOK_FAILED(reason=str(error))
             pause_s = max(LOOK_S, self._open.looked_at * _LOOK_PER_DESCRIPTOR_S)
             look_at = time.monotonic() + min(pause_s, LOOK_MOST_S)
 
@@ -119,19 +139,12 @@ class HttpServer:
         if wanted and len(found) >= self._most:
             if not self._full:
                 self._full = True
-                logger.warning(
-                    "HTTP connection limit reached; connections without a request are closed for further clients, "
-                    "the longest idle first",
-                    extra={"fields": {"port": self._address[1], "limit": self._most}},
-                )
+                LIMIT_REACHED(port=self._address[1], limit=self._most)
             idle = [each for each in found if each.is_dispensable and each not in late]
             idle.sort(key=lambda each: (each.state, -each.age_s))
             self._closed += self._open.cut(idle, min(max(0, wanted + self._most // _ROOM - ended), _CUT_MOST))
         elif self._full and len(found) - ended <= self._most * 3 // 4:
-            logger.info(
-                "HTTP connections below the limit again",
-                extra={"fields": {"port": self._address[1], "closed meanwhile": self._closed}},
-            )
+            BELOW_LIMIT(port=self._address[1], closed=self._closed)
             self._full, self._closed = False, 0
 
 

@@ -11,8 +11,18 @@ from iii.modules.http.gate import PHASE
 from iii.modules.http.slots import Slots
 from iii.net.listening import is_loopback
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+NO_CONCURRENCY = LogEvent(
+    __name__, "http.no_concurrency", logging.WARNING, "`concurrency_request_limit: 0` of iii-http would answer no request; 1 is used",
+    means="The limit is the number of requests that are served at the same time.",
+    do="Set it to 1 or more, or leave it out.",
+)  # fmt: skip
+MIDDLEWARE_SKIPPED = LogEvent(
+    __name__, "http.middleware_skipped", logging.WARNING, "HTTP middleware skipped: its phase is unknown",
+    means="The entry of `middleware` in `iii-http` has no effect.",
+    do="Set its phase to the one that `known` names.",
+)  # fmt: skip
 
 JSON_BODY_BYTES = 16 * MIB  # read as a whole before the handler runs (03 §A2)
 
@@ -41,7 +51,7 @@ class Settings:
         self.not_found_function = config.not_found_function
         self.openapi = config.openapi
         if config.concurrency_request_limit == 0:
-            logger.warning("iii-http: concurrency_request_limit: 0 would answer no request; 1 is used")
+            NO_CONCURRENCY()
         self.slots = Slots(config.concurrency_request_limit or 1)
 
 
@@ -49,9 +59,6 @@ def _middleware(config: HttpConfig) -> tuple[str, ...]:
     """The ids of global middleware in the order they run."""
     for entry in config.middleware:
         if entry.phase != PHASE:
-            logger.warning(
-                "iii-http: middleware %s is skipped: phase '%s' is not known; known: %s",
-                entry.function_id, entry.phase, PHASE,
-            )  # fmt: skip
+            MIDDLEWARE_SKIPPED(function=entry.function_id, phase=entry.phase, known=PHASE)
     entries = sorted((entry for entry in config.middleware if entry.phase == PHASE), key=lambda entry: entry.priority)
     return tuple(entry.function_id for entry in entries)

@@ -10,9 +10,13 @@ import msgspec
 
 from iii.modules.http.headers import HEAD_BYTES, MOST_HEADERS, Headers, HeadTooLarge, response_headers, without_length
 from iii.protocol.json_text import BAD_JSON
-from iii.protocol.limits import KIB
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+HEAD_EXCEEDED = LogEvent(
+    __name__, "http.stream_head_exceeded", logging.WARNING, "Control messages of a response ignored: its head exceeds a limit",
+    means="A handler sends more headers or control messages, or larger ones, than the head of a response takes.",
+    do="Set status and headers once, before the body.",
+)  # fmt: skip
 
 MOST_MESSAGES = 1000  # of control; all that have come are applied in one turn of the loop
 _LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
@@ -77,10 +81,7 @@ class StreamHead:
     def _pass_over(self) -> None:
         if not self._over:
             self._over = True
-            logger.warning(
-                "Response head of a handler exceeds a limit: control messages ignored; a head has at most %s headers "
-                "and %s control messages of %s KiB", MOST_HEADERS, MOST_MESSAGES, HEAD_BYTES // KIB,
-            )  # fmt: skip
+            HEAD_EXCEEDED(limit_headers=MOST_HEADERS, limit_messages=MOST_MESSAGES, limit_bytes=HEAD_BYTES)
 
 
 def _sendable(headers: Headers) -> Headers:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 
 from iii.modules.http.answer import Answer
+from iii.modules.http.failure import HANDLER_FAILED
 from iii.modules.http.headers import without_content_type, without_length
 from iii.modules.http.result import NO_BODY
 
@@ -104,4 +105,4 @@ class StreamedResponse:
         raise StreamCut
 
     def _failed(self, error: InvocationError) -> None:
-        self._failures.of_function(self._function_id, error)
+        self._failures.of_function(self._function_id, error, HANDLER_FAILED)

@@ -96,4 +96,4 @@ def test_http_M8_a_host_that_is_no_origin_is_warned_of(caplog: pytest.LogCapture
     Cors(CorsConfig(allowed_origins=("localhost", "a.example", "https://b.example")))
     texts = [record.getMessage() for record in caplog.records]
     assert len(texts) == 2
-    assert "such as 'http://localhost'" in texts[0]
+    assert "it has no scheme (origin=localhost, hint=http://localhost)" in texts[0]
