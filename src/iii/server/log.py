@@ -52,8 +52,6 @@ _TRACE = "stacktrace"  # the field of what a worker sent with its error
 
 _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
 
-logger = logging.getLogger(__name__)
-
 
 class LogWriter(logging.Handler):
     """Formats at once and writes on a thread of its own.

@@ -1,12 +1,20 @@
 """A log event is declared once; a line of it is its sentence, with the values as fields (06 §11)."""
 
+import ast
 import logging
 import re
+from pathlib import Path
 
 import pytest
 
+import iii
 from docs.generator.log_events_page import log_events
 from iii.protocol.log_event import LogEvent, LogText
+
+SOURCE = Path(iii.__file__).parent
+SAYING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+OTHERS_WORDS = {"modules/observability/module.py", "sdk/logger.py"}  # lines that workers write, not we
+OPEN = ("modules/queue/", "modules/stream/", "sdk/", "storage/")  # where lines are not events yet; it may only shrink
 
 HAPPENED = LogEvent("iii.test_log_event", "test.happened", logging.WARNING, "Test happened", means="A test ran.")
 
@@ -57,3 +65,16 @@ def test_events_are_named_and_explained() -> None:
         assert event.do == "" or event.do.endswith(".")
         assert "%" not in event.sentence
         assert event.do or event.level < logging.ERROR, f"{event.name}: what does an operator do?"
+
+
+def test_every_line_of_the_log_is_an_event() -> None:
+    found = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in SAYING
+        and re.search(r"(^|[._])(log|logger|logging|fallback)$", ast.unparse(node.func.value))
+    }
+    assert {name for name in found if not name.startswith(OPEN)} <= {"protocol/log_event.py", *OTHERS_WORDS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterator
 from typing import ClassVar
@@ -22,8 +21,6 @@ from iii.protocol.cron_expression import Expression, InvalidExpression
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import RedisConfig
-
-logger = logging.getLogger(__name__)
 
 _STARTED_AT_ONCE = 20  # about 3 ms
 
