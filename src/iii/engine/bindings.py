@@ -37,11 +37,11 @@ ANSWER_IGNORED = LogEvent(
 )  # fmt: skip
 PROVIDER_FAILED = LogEvent(
     __name__, "trigger.provider_failed", logging.ERROR, "Provider of a trigger failed inside the engine",
-    means="The module that provides the type raised when it was to take the trigger (`bind`) or to let it go (`unbind`).",
+    means="The module that provides the type raised when it was to take the trigger (`bind`) or to release it (`unbind`).",
     do="Report it with its stack trace.",
 )  # fmt: skip
-NOT_LET_GO = LogEvent(
-    __name__, "trigger.not_let_go", logging.WARNING, "Provider did not let a trigger go",
+NOT_RELEASED = LogEvent(
+    __name__, "trigger.not_released", logging.WARNING, "Provider did not release a trigger",
     means="The trigger is gone, but what it was bound to may still exist, such as a subscription of a broker.",
     do="Look at what `reason` names.",
 )  # fmt: skip
@@ -357,7 +357,7 @@ def _tell_unbind(provider: Owner, binding: Binding) -> None:
     try:
         _unbind(provider, binding)
     except UnregisterFailed as error:
-        NOT_LET_GO(trigger=binding.id, reason=str(error))
+        NOT_RELEASED(trigger=binding.id, reason=str(error))
 
 
 @lru_cache(1024)  # names of modules, as a remedy: the core does nothing else with them

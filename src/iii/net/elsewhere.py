@@ -35,7 +35,7 @@ READ_HERE = LogEvent(
 )  # fmt: skip
 PROCESS_FAILED = LogEvent(
     __name__, "large_text.process_failed", logging.WARNING, "Process that reads large texts failed",
-    means="It was killed or did not answer; a new one tries again once, then the text is refused.",
+    means="It was killed or did not answer. A new one tries once more; then the text is refused, or the engine reads it itself.",
     do="Look whether the system ends processes for want of memory.",
 )  # fmt: skip
 

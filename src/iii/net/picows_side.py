@@ -28,7 +28,7 @@ from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.log_event import LogEvent
 
 MESSAGE_FAILED = LogEvent(
-    __name__, "connection.message_failed", logging.ERROR, "WebSocket message failed inside the process that received it",
+    __name__, "connection.message_failed", logging.ERROR, "Handling of a WebSocket message failed",
     means="A message of a peer raised while it was applied; it is dropped, and the connection goes on.",
     do="Report it with its stack trace.",
 )  # fmt: skip

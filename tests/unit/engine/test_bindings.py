@@ -734,7 +734,7 @@ def test_T9_a_leaving_owner_is_forgotten_even_if_a_module_does_not_let_go(
     owner.drop()
 
     assert live(engine) == []
-    assert caplog.text.count("Provider did not let a trigger go") == 2
+    assert caplog.text.count("Provider did not release a trigger") == 2
     assert not engine.core.functions.namespaces_of("a::b")
 
 

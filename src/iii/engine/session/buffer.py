@@ -26,7 +26,7 @@ REGISTRATION_IGNORED = LogEvent(
 )  # fmt: skip
 NOT_ANNOUNCED = LogEvent(
     __name__, "worker.not_announced", logging.WARNING, "Worker did not announce itself in time: its namespace is fixed",
-    means="A client registers functions, but never says who it is; they are in `namespace`.",
+    means="A client speaks the protocol, but does not say who it is; what it registers is in `namespace`.",
     do="Let the client announce itself, if it wants a name or another namespace.",
 )  # fmt: skip
 

@@ -55,8 +55,8 @@ REATTACH_IGNORED = LogEvent(
 )  # fmt: skip
 NAMESPACE_TOO_LATE = LogEvent(
     __name__, "worker.namespace_too_late", logging.WARNING, "Worker declared another namespace too late: it keeps the one it has",
-    means="The namespace of a connection is fixed with its first announcement.",
-    do="Let the client declare the namespace in its first announcement.",
+    means="The namespace of a connection is fixed with its first announcement, or when the time for that is over.",
+    do="Let the client announce itself at once, and declare the namespace then.",
 )  # fmt: skip
 
 _REGISTRATIONS_AT_ONCE = 250  # in one turn: each may be told to all modules, and takes up to 30 us

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HANDLER_FAILED = LogEvent(
     __name__, "http.handler_failed", logging.ERROR, "HTTP handler failed",
-    means="The function of a route answered with an error or not in time; the client has `error_id` too.",
+    means="The function of a route answered with an error; the client has `error_id` too.",
     do="Look for `error_id` in the log of the worker.",
 )  # fmt: skip
 CONDITION_FAILED = LogEvent(
@@ -42,7 +42,7 @@ RESPONSE_CUT = LogEvent(
 NOT_SENT = LogEvent(
     __name__, "http.response_not_sent", logging.ERROR, "HTTP response not sent",
     means="What was answered cannot be sent as HTTP, or the engine itself failed; the client has 500 and `error_id`.",
-    do="Correct the function as `reason` says.",
+    do="Correct the function as `reason` says, or report the line before it with its stack trace.",
 )  # fmt: skip
 
 _UNEXPECTED = (InvocationError.code, SerializationFailed.code)  # any exception; a result that is not JSON

@@ -40,7 +40,7 @@ LIMIT_REACHED = LogEvent(
     do="Raise the limit of open files (`ulimit -n`), or lower `idle_timeout` of `iii-http`.",
 )  # fmt: skip
 BELOW_LIMIT = LogEvent(
-    __name__, "http.connection_limit_left", logging.INFO, "HTTP connections below the limit again",
+    __name__, "http.below_connection_limit", logging.INFO, "HTTP connections below the limit again",
     means="Three quarters of the limit or fewer are open; shows how many were closed for others.",
 )  # fmt: skip
 
