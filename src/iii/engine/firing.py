@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from iii.engine.condition import Condition, condition_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from iii.engine.bindings import Binding
     from iii.engine.clock import Clock
     from iii.engine.router import Router
+    from iii.engine.turns import Turns
     from iii.protocol.errors import InvocationError
 
 CONDITION_FAILED = LogEvent(
@@ -77,9 +78,10 @@ class OrderedFiring:
     Bindings do not wait for one another, and nobody waits for a target (05 §3.4).
     """
 
-    def __init__(self, router: Router, clock: Clock) -> None:
+    def __init__(self, router: Router, clock: Clock, turns: Turns) -> None:
         self._router = router
         self._clock = clock
+        self._turns = turns
         self._waiting: dict[Binding, deque[tuple[bytes, Trace]]] = {}
 
     def fire(self, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
@@ -93,19 +95,29 @@ class OrderedFiring:
         elif condition_of(binding) is None:  # nearly all
             fire(self._router, binding, payload, trace)
         else:
-            self._waiting[binding] = deque()
-            self._decide(binding, payload, trace)
+            waiting = self._waiting[binding] = deque(((payload, trace),))
+            self._turns.go(self._deciding(binding, waiting))
 
     def forget(self, binding: Binding) -> None:
         """The binding is gone, and its events with it."""
         self._waiting.pop(binding, None)
 
-    def _decide(self, binding: Binding, payload: bytes, trace: Trace) -> None:
-        fire_if(self._router, self._clock, binding, payload, trace, lambda: self._next(binding))
+    def _deciding(self, binding: Binding, waiting: deque[tuple[bytes, Trace]]) -> Iterator[None]:
+        """Ask for one event after the other as long as each is decided within the call; one a step."""
+        asking = decided = False
 
-    def _next(self, binding: Binding) -> None:
-        waiting = self._waiting.get(binding)
-        if waiting:
-            self._decide(binding, *waiting.popleft())
-        elif waiting is not None:
+        def then() -> None:
+            nonlocal decided
+            decided = True
+            if not asking:
+                self._turns.go(self._deciding(binding, waiting))
+
+        while waiting and self._waiting.get(binding) is waiting:
+            asking, decided = True, False
+            fire_if(self._router, self._clock, binding, *waiting.popleft(), then)
+            asking = False
+            if not decided:
+                return
+            yield
+        if self._waiting.get(binding) is waiting:
             del self._waiting[binding]

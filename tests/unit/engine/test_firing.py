@@ -7,6 +7,7 @@ import pytest
 from iii.engine.bindings import Binding
 from iii.engine.condition import condition_of
 from iii.engine.firing import OrderedFiring, fire
+from iii.engine.turns import STEPS
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.sensor_module import SENSOR, Sensors
@@ -80,7 +81,7 @@ def test_05_3_4_ten_thousand_events_of_a_trigger_wait_for_its_condition_and_no_m
     engine: MemoryEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     judge = engine.connect(functions=["is::hot"])
-    firing = OrderedFiring(engine.core.router, engine.core.clock)
+    firing = OrderedFiring(engine.core.router, engine.core.clock, engine.core.turns)
     binding = Binding("t", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
 
     for number in range(10_002):
@@ -89,6 +90,55 @@ def test_05_3_4_ten_thousand_events_of_a_trigger_wait_for_its_condition_and_no_m
     assert [call["data"] for call in judge.invocations()] == [0]
     assert caplog.text.count("Event of a trigger dropped: too many wait for its condition (trigger=t, ") == 1
     firing.forget(binding)
+
+
+def test_core_2_events_that_are_decided_at_once_are_so_in_order_in_many_turns(
+    engine: MemoryEngine, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The worker of their condition leaves while thousands wait: each is refused within the call."""
+    judge = engine.connect(functions=["is::hot"])
+    firing = OrderedFiring(engine.core.router, engine.core.clock, engine.core.turns)
+    binding = Binding("t", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
+    for number in range(5_000):
+        firing.fire(binding, b"%d" % number)
+    firing.fire(other := Binding("u", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}'), b"0")
+
+    judge.kill()
+    at_once = caplog.text.count("Trigger t skipped")
+    assert at_once <= STEPS + 1  # of those that waited, and the one that had been asked
+    assert "Trigger u skipped" in caplog.text
+    clock.advance(0)
+    assert caplog.text.count("Trigger t skipped") == 5_000
+
+    judge = engine.connect(functions=["is::hot"])
+    target = engine.connect(functions=["a::b"])
+    for number in range(3):
+        firing.fire(binding, b"%d" % number)
+    firing.fire(other, b"9")
+    clock.advance(0)
+    while judge.invocations()[-1:] and len(target.invocations()) < 4:
+        for call in judge.invocations():
+            judge.answer(call, True)
+        clock.advance(0)
+    assert [call["data"] for call in target.invocations()] == [0, 9, 1, 2]
+    assert not clock.timers
+
+
+def test_events_of_a_forgotten_binding_go_with_it_and_later_ones_keep_their_order(engine: MemoryEngine) -> None:
+    judge, target = engine.connect(functions=["is::hot"]), engine.connect(functions=["a::b"])
+    firing = OrderedFiring(engine.core.router, engine.core.clock, engine.core.turns)
+    binding = Binding("t", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
+    for number in range(3):
+        firing.fire(binding, b"%d" % number)
+    firing.forget(binding)
+    for number in range(10, 13):
+        firing.fire(binding, b"%d" % number)
+
+    answered = 0
+    while answered < len(judge.invocations()):
+        judge.answer(judge.invocations()[answered], True)
+        answered += 1
+    assert [call["data"] for call in target.invocations()] == [0, 10, 11, 12]  # 0 had been asked about
 
 
 def test_fire_takes_no_notice_of_a_condition(engine: MemoryEngine) -> None:

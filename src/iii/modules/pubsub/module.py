@@ -60,7 +60,7 @@ class PubSub(Module):
         """Raises StartFailure."""
         super().__init__(engine, instance)
         adapter = (config or PubSubConfig()).adapter
-        self._firing = OrderedFiring(engine.router, engine.clock)
+        self._firing = OrderedFiring(engine.router, engine.clock, engine.turns)
         self.subscribers: dict[str, dict[str, Binding]] = {}  # by topic and id
         self._topics: dict[str, str] = {}  # by binding
         self._channels: RedisChannels | None = None

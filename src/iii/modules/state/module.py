@@ -63,7 +63,7 @@ class State(Module):
         super().__init__(engine, instance)
         self.config = config or StateConfig()
         self.items = _items(self.config)
-        self._bindings = StateBindings(OrderedFiring(engine.router, engine.clock))
+        self._bindings = StateBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self._pages = Pages(engine.clock)
 
     async def start(self) -> None:

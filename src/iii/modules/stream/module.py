@@ -90,7 +90,7 @@ class Streams(Module):
         self._timestamps = Timestamps(engine.clock)
         self._hub = Hub()
         self._gate = Gate(engine, self.config)
-        self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock))
+        self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self._bindings: dict[str, ChangeBindings | JoinBindings] = {
             "stream": self._changes,
             "stream:join": self._gate.joins,
