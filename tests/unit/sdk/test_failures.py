@@ -9,6 +9,7 @@ import iii
 from iii.protocol.errors import ErrorBody
 from iii.protocol.traceback_text import TRACEBACK_CHARACTERS, shown
 from iii.sdk.failures import error_body, log_failure, text_of
+from iii.sdk.payload_text import redact_and_truncate
 from tests.hostile import EXCEPTIONS, Code, EvilText, WithoutText
 
 
@@ -109,3 +110,25 @@ def test_a_failure_that_nobody_wants_to_hear_of_costs_nothing(monkeypatch: pytes
 
     monkeypatch.setattr(logger, "makeRecord", broken)
     log_failure(ValueError("no"), "Function '%s' failed", "f")
+
+
+@pytest.mark.parametrize("guarded", ["record factory", "handler", "trace"])
+def test_ctrl_c_while_something_is_told_ends_the_program(guarded: str) -> None:
+    class Interrupted:
+        def model_dump(self, **_: object) -> None:
+            raise KeyboardInterrupt
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    factory, log = logging.getLogRecordFactory(), logging.getLogger("iii.sdk")
+    if guarded == "record factory":
+        logging.setLogRecordFactory(interrupted)  # type: ignore[arg-type]
+    elif guarded == "handler":
+        log.addFilter(interrupted)  # type: ignore[arg-type]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            redact_and_truncate(Interrupted()) if guarded == "trace" else log_failure(ValueError("v"), "Handler failed")
+    finally:
+        logging.setLogRecordFactory(factory)
+        log.removeFilter(interrupted)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from iii.protocol.limits import INBOUND_MESSAGE_BYTES
 from iii.sdk import outbox as outbox_module
 from iii.sdk.backlog import Backlog
 from iii.sdk.link import SILENT_PINGS, Link
-from iii.sdk.outbox import REST_OF_FRAME, Outgoing, ThreadOutbox
+from iii.sdk.outbox import REST_OF_FRAME, DirectOutbox, Outgoing, ThreadOutbox
 
 
 class Large:
@@ -355,3 +355,30 @@ async def test_a_secure_socket_is_written_by_the_loop_alone() -> None:
     secure.disconnect()
     secure.near.close()
     secure.far.close()
+
+
+@pytest.mark.parametrize("kind", [DirectOutbox, ThreadOutbox])
+async def test_behind_the_close_nothing_is_written(bench: Bench, kind: type[DirectOutbox]) -> None:
+    def later(callback: Callable[[], None]) -> None:
+        bench.soon.append(callback)
+
+    transport: Any = bench.transport
+    outbox = ThreadOutbox(transport, Backlog(), later) if kind is ThreadOutbox else DirectOutbox(transport)
+    outbox.send_control(PING, b"before")
+    outbox.close(1000)
+    bench.turn()
+    assert [opcode for opcode, _ in bench.control] == [PING, CLOSE]
+
+    outbox.send_control(PING, b"behind")
+    outbox.answer_close(1001)
+    if kind is DirectOutbox:
+        outbox.write(b"behind", BINARY)
+        assert bench.transport.transport.sent == []
+    bench.turn()
+    assert [opcode for opcode, _ in bench.control] == [PING, CLOSE]
+    outbox.drop()
+
+
+async def test_a_thread_leaves_a_broken_socket_to_the_loop(bench: Bench) -> None:
+    bench.near.shutdown(socket.SHUT_RDWR)
+    assert not bench.outbox.send_now(Outgoing(b"{}"))

@@ -1,6 +1,10 @@
 """States and listeners (08 §4.4, §4.6)."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from iii.sdk.state import StateHolder
 
@@ -39,3 +43,20 @@ def test_the_same_listener_twice_hears_twice_and_is_removed_once() -> None:
     stop()
     states.change("connecting")
     assert heard == ["disconnected", "disconnected", "connecting"]
+
+
+def test_ctrl_c_in_a_listener_ends_the_program_and_not_on_a_loop() -> None:
+    states = StateHolder()
+
+    def interrupted(state: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        states.listen(interrupted)
+
+    async def on_a_loop() -> None:
+        states.listen(interrupted)  # which asyncio interrupts in its own way: this is an error of the listener
+
+    asyncio.run(on_a_loop())
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(states.listen, interrupted).result()  # Python raises it on the main thread only
