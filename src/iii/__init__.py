@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
     from iii.sdk.rejection import RegistrationRejected
     from iii.sdk.requests import EnqueueResult, TriggerAction, TriggerRequest
-    from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics
+    from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics, WorkerStatistics
     from iii.sdk.shared_data import StateEvent, StateScope, StreamChange, StreamEvent, StreamGroup, Updated
     from iii.sdk.state import ConnectionState
     from iii.sdk.streams import Stream, StreamItemInput, StreamListGroupsInput, StreamListInput, StreamSetInput
@@ -92,6 +92,7 @@ __all__ = [
     "Worker",
     "WorkerInfo",
     "WorkerMetrics",
+    "WorkerStatistics",
     "connect_worker",
     "register_worker",
 ]
@@ -162,6 +163,7 @@ _MODULES = {
         "TriggerInfo",
         "WorkerInfo",
         "WorkerMetrics",
+        "WorkerStatistics",
     ),
     "iii.sdk.shared_data": (
         "StateEvent",

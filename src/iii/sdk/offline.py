@@ -17,7 +17,7 @@ class OfflineQueue:
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._messages: deque[Outgoing] = deque()
-        self._bytes = 0
+        self.held_bytes = 0
         self._dropped = 0  # since the last connection
         self._unswept = 0  # messages put since the last look for those that nobody waits for
 
@@ -26,12 +26,12 @@ class OfflineQueue:
 
     def put(self, outgoing: Outgoing) -> None:
         self._messages.append(outgoing)
-        self._bytes += len(outgoing.message)
+        self.held_bytes += len(outgoing.message)
         self._unswept += 1
         if self._full() and self._unswept > self._limit // 4:  # seldom: it looks at all of them
             self._drop_unwanted()
         while self._full():
-            self._bytes -= len(self._messages.popleft().message)
+            self.held_bytes -= len(self._messages.popleft().message)
             self._drop(1)
 
     def put_back(self, unsent: Iterable[Outgoing]) -> None:
@@ -48,7 +48,7 @@ class OfflineQueue:
         self._drop_unwanted()
         taken = list(self._messages)
         self._messages.clear()
-        self._bytes = 0
+        self.held_bytes = 0
         if self._dropped:
             logger.warning("Message queue was full: %d messages dropped before the reconnection", self._dropped)
             self._dropped = 0
@@ -57,7 +57,7 @@ class OfflineQueue:
     def clear(self) -> None:
         """Nothing will ever be sent again."""
         self._messages.clear()
-        self._bytes = 0
+        self.held_bytes = 0
 
     def _drop(self, count: int) -> None:
         if not self._dropped:
@@ -65,9 +65,9 @@ class OfflineQueue:
         self._dropped += count
 
     def _full(self) -> bool:
-        return len(self._messages) > self._limit or (self._bytes > self._limit_bytes and len(self._messages) > 1)
+        return len(self._messages) > self._limit or (self.held_bytes > self._limit_bytes and len(self._messages) > 1)
 
     def _drop_unwanted(self) -> None:
         self._unswept = 0
         self._messages = deque(each for each in self._messages if each.wanted is None or each.wanted())
-        self._bytes = sum(len(each.message) for each in self._messages)
+        self.held_bytes = sum(len(each.message) for each in self._messages)

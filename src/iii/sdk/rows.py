@@ -57,6 +57,18 @@ class WorkerInfo(Struct, frozen=True, kw_only=True):
     telemetry: dict[str, Any] | None = None
 
 
+class WorkerStatistics(Struct, frozen=True, kw_only=True):
+    """What a worker has on its hands at this moment.
+
+    Attributes:
+        pending_calls: calls of this worker that wait for their answer.
+        unsent_bytes: of messages that the engine has not read, or that wait for the next connection.
+    """
+
+    pending_calls: int
+    unsent_bytes: int
+
+
 class TriggerInfo(Struct, frozen=True, kw_only=True):
     """One registered trigger."""
 

@@ -20,7 +20,7 @@ from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.registrar import Registrar
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
-from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
+from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
 from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
@@ -211,6 +211,14 @@ class Worker(Declarations):
     def get_connection_state(self) -> ConnectionState:
         """`disconnected`, `connecting`, `connected`, `reconnecting` or `failed`."""
         return self._core.connection.states.state
+
+    def statistics(self) -> WorkerStatistics:
+        """Its open calls, and what waits to be sent; from any thread."""
+        connection = self._core.connection
+        return WorkerStatistics(
+            pending_calls=len(self._core.caller.pending),
+            unsent_bytes=connection.backlog.held_bytes + connection.offline.held_bytes,
+        )
 
     def add_connection_state_listener(self, handler: ConnectionStateListener) -> Callable[[], None]:
         """Call it with the present state now, and on the loop with each new one; returns how to stop that."""

@@ -54,16 +54,12 @@ def fill(worker: iii.Worker) -> int:
     raise AssertionError("unbounded")
 
 
-def held_bytes(worker: iii.Worker) -> int:
-    return worker._core.connection.backlog.held_bytes
-
-
 def test_core_16_P5_void_calls_wait_for_an_engine_that_does_not_read_and_all_arrive(
     engine: FakeEngine, worker: iii.Worker
 ) -> None:
     connection = deaf(engine)
     sent = fill(worker)
-    assert held_bytes(worker) <= UNREAD_HIGH_BYTES + MIB
+    assert worker.statistics().unsent_bytes <= UNREAD_HIGH_BYTES + MIB
 
     with pytest.raises(iii.InvocationTimeout):
         asyncio.run(worker.trigger_async(call(sent, timeout_ms=50)))
@@ -77,7 +73,7 @@ def test_core_16_P5_void_calls_wait_for_an_engine_that_does_not_read_and_all_arr
     engine.wait(lambda: len(connection.of("invokefunction", function_id="void")) > sent + 50)
     arrived = [each["data"]["number"] for each in connection.of("invokefunction", function_id="void")]
     assert arrived == list(range(sent + 51))
-    assert held_bytes(worker) == 0
+    assert worker.statistics().unsent_bytes == 0
 
 
 def test_core_16_what_waited_is_kept_for_the_next_connection_and_losses_are_counted(
@@ -92,7 +88,7 @@ def test_core_16_what_waited_is_kept_for_the_next_connection_and_losses_are_coun
     numbers = [each["data"]["number"] for each in again.of("invokefunction", function_id="void")]
     assert numbers == list(range(numbers[0], sent))  # the newest
     assert "Connection lost while the engine was not reading" in caplog.text
-    assert held_bytes(worker) == 0
+    assert worker.statistics().unsent_bytes == 0
 
 
 def test_core_16_answers_are_taken_in_any_case(engine: FakeEngine, worker: iii.Worker) -> None:
@@ -102,7 +98,7 @@ def test_core_16_answers_are_taken_in_any_case(engine: FakeEngine, worker: iii.W
     deaf(engine)
     for number in range(10):
         connection.send({"type": "invokefunction", "function_id": "large", "data": None, "invocation_id": str(number)})
-    engine.wait(lambda: held_bytes(worker) > UNREAD_HIGH_BYTES)
+    engine.wait(lambda: worker.statistics().unsent_bytes > UNREAD_HIGH_BYTES)
     reading(engine, connection, lambda underlying: underlying.resume_reading())
     for number in range(10):
         connection.message("invocationresult", invocation_id=str(number))

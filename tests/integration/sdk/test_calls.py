@@ -65,7 +65,7 @@ async def test_08_check_36_in_a_coroutine_too(engine: FakeEngine) -> None:
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        assert len(worker._core.caller.pending) == 0
+        assert worker.statistics().pending_calls == 0
 
 
 def test_08_check_37_a_timeout_of_zero_is_the_clients_default(connect: Connect) -> None:

@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,6 @@ import psutil
 import pytest
 
 import iii
-from iii.sdk import doors
 from tests.integration.sdk.connecting import FAST, Connect
 from tests.integration.sdk.fake_engine import ANNOUNCE, FakeEngine
 from tests.processes import free_port
@@ -706,13 +706,17 @@ def test_an_engine_that_does_not_run_is_named_plainly(connect: Connect, caplog: 
     assert f"Cannot connect to ws://127.0.0.1:{port}: connection refused. Is the engine running?" in caplog.text
 
 
-def test_without_uvloop_the_standard_loop_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
+def test_without_uvloop_the_standard_loop_serves(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    loop = doors._new_loop()
-    assert type(loop).__module__.startswith("asyncio")
-    loop.close()
+    worker = connect()
+
+    async def its_loop(payload: Any) -> str:
+        return type(asyncio.get_running_loop()).__module__
+
+    worker.register_function("its loop", its_loop)
+    assert engine.connection().invoke("its loop")["result"].startswith("asyncio")
 
 
 def test_core_21_a_protocol_error_of_the_engine_is_no_complaint_of_the_loop(

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 import iii
+from iii.sdk.channels import ChannelDoor
 from iii.sdk.outgoing import connect_socket, open_sockets
 from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeEngine
@@ -120,17 +121,15 @@ def test_core_11_no_token_follows_a_redirect(
     assert "s3cret" not in caplog.text
 
 
-def test_core_11_nor_does_the_key_of_a_channel(engine: FakeEngine, worker: iii.Worker) -> None:
+def test_core_11_nor_does_the_key_of_a_channel(engine: FakeEngine) -> None:
     with redirecting(engine.url) as port:
-        other = worker._core.channels
-        other._url = other._url._replace(netloc=f"127.0.0.1:{port}")
-        reader = worker.open_channel({"channel_id": "c", "access_key": "s3cret-key", "direction": "read"})
-        assert isinstance(reader, iii.ChannelReader)
-        before = len(engine.connections)
+        reader = iii.ChannelReader(
+            ChannelDoor(f"ws://127.0.0.1:{port}", {}), iii.StreamChannelRef("c", "s3cret-key", "read")
+        )
         with pytest.raises(iii.ChannelError) as refused:
             asyncio.run(reader.read_all())
         assert "s3cret" not in str(refused.value)
-        assert len(engine.connections) == before
+        assert not engine.connections
 
 
 def test_bugs_11_credentials_of_the_address_are_in_no_log_line(

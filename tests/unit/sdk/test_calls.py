@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import uuid
+from contextlib import closing
 
 import pytest
 
 import iii
 from iii.protocol.messages import InvocationResult
 from iii.sdk.calls import BlockedThread, ForeignFuture, LoopFuture, Mailbox, Outcome, PendingCalls
+from iii.sdk.core import WorkerCore
 
 ANSWER = InvocationResult("i", "f")
 
@@ -83,6 +85,24 @@ async def test_core_21_an_error_that_finds_its_waiter_cancelled_is_no_complaint(
     LoopFuture("f", "i", future).complete(ConnectionError("over"))
     assert future.exception() is None
     del future
+    gc.collect()
+    assert not complaints
+
+
+@pytest.mark.parametrize("at_home", [True, False])
+async def test_core_21_a_call_that_is_cancelled_as_it_fails_leaves_no_complaint(at_home: bool) -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    with closing(asyncio.new_event_loop()) as another:
+        never_started = WorkerCore("ws://127.0.0.1:1", iii.InitOptions(), loop if at_home else another)
+        waiting = asyncio.create_task(never_started.caller.call_async({"function_id": "f"}))
+        await asyncio.sleep(0)
+        never_started.caller.pending.end(iii.ClientShutdown)  # as a shutdown does
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.sleep(0)
     gc.collect()
     assert not complaints
 

@@ -63,6 +63,7 @@ NAMES = [
     "Worker",
     "WorkerInfo",
     "WorkerMetrics",
+    "WorkerStatistics",
     "connect_worker",
     "register_worker",
 ]
