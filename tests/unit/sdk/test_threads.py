@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -19,19 +21,23 @@ def until(look: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
+def handler_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("iii handler ")]
+
+
 @pytest.fixture
 def pool() -> Iterator[HandlerThreads]:
     pool = HandlerThreads()
     yield pool
     pool.close()
-    until(lambda: not any(isinstance(each, threads._HandlerThread) for each in threading.enumerate()))
+    until(lambda: not handler_threads())
 
 
 def test_an_idle_thread_is_used_again(pool: HandlerThreads) -> None:
     used: list[int] = []
     for number in range(3):
         pool.run(lambda: used.append(threading.get_ident()))
-        until(lambda number=number: len(used) == number + 1 and pool._idle)  # type: ignore[misc]
+        until(lambda number=number: len(used) == number + 1 and not pool.busy)  # type: ignore[misc]
     assert len(set(used)) == 1
 
 
@@ -77,7 +83,8 @@ def test_jobs_may_start_jobs_and_wait_for_them(pool: HandlerThreads) -> None:
 
     pool.run(lambda: nest(30))
     assert depth_reached.wait(DEADLINE_S)
-    until(lambda: len(pool._idle) == 31)
+    until(lambda: not pool.busy)
+    assert len(handler_threads()) == 31
 
 
 def test_idle_threads_end_after_a_while(pool: HandlerThreads, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +94,7 @@ def test_idle_threads_end_after_a_while(pool: HandlerThreads, monkeypatch: pytes
     until(lambda: seen)
     seen[0].join(DEADLINE_S)
     assert not seen[0].is_alive()
-    assert not pool._idle
+    assert not pool.busy
     pool.run(lambda: seen.append(threading.current_thread()))
     until(lambda: len(seen) == 2)
 
@@ -99,7 +106,7 @@ def test_a_thread_that_is_called_while_it_gives_up_does_the_job(monkeypatch: pyt
     gave_up = threading.Event()
     leaves = pool.leaves
 
-    def called_just_now(thread: threads._HandlerThread) -> bool:
+    def called_just_now(thread: Any) -> bool:
         if not gave_up.is_set():
             gave_up.set()
             pool.run(done.set)
@@ -108,7 +115,9 @@ def test_a_thread_that_is_called_while_it_gives_up_does_the_job(monkeypatch: pyt
     monkeypatch.setattr(pool, "leaves", called_just_now)
     pool.run(lambda: None)
     assert done.wait(DEADLINE_S)
-    assert not pool._coming
+    done.clear()
+    pool.run(done.set)  # nobody waits for a thread that never comes
+    assert done.wait(DEADLINE_S)
     pool.close()
 
 
@@ -142,15 +151,19 @@ def test_without_another_thread_jobs_wait_for_those_there_are(
     pool.run(busy)
     assert entered.wait(DEADLINE_S)
 
+    late, done = [1, 2], list[int]()
+
     def refuse(thread: threading.Thread) -> None:
+        while late:  # they come in this moment
+            pool.run(partial(done.append, late.pop(0)))
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as full:
-        full.setattr(threads._HandlerThread, "start", refuse)
+        full.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError, match="can't start new thread"):
-            pool.run(lambda: None)
-        assert not pool.waiting
-        done: list[int] = []
-        pool._jobs.extend([lambda: done.append(1), lambda: done.append(2)])  # as if they came in this moment
+            pool.run(lambda: done.append(0))
         release.set()
         until(lambda: done == [1, 2])
+    pool.run(lambda: done.append(3))  # the thread that never came is not waited for
+    until(lambda: done == [1, 2, 3])
+    until(lambda: not pool.busy)
