@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from iii.protocol.limits import DEAF_S, KIB, PACE_BYTES_PER_S, SLOW_DOWN_AT_MOST
 
 LOW, HIGH, FULL, LIMIT, PART = 20 * KIB, 40 * KIB, 100 * KIB, 200 * KIB, 8 * KIB
 TRANSPORT_HIGH = 16 * KIB
+CHUNK = 32  # what a piece that waits costs besides its bytes
 
 
 class Loop:
@@ -39,8 +41,9 @@ class Loop:
 class Transport:
     """Says that it has enough, as soon as it has; what it wrote is in `taken`."""
 
-    def __init__(self) -> None:
-        self.outbox: Outbox
+    def __init__(self, flusher: Flusher) -> None:
+        self.outbox = Outbox(self, flusher, LogLimit())  # type: ignore[arg-type]
+        self.writes = 0
         self.buffer = b""
         self.taken = b""
         self.fails = False
@@ -49,6 +52,7 @@ class Transport:
     def write(self, data: bytes) -> None:
         if self.fails:
             raise MemoryError
+        self.writes += 1
         self.buffer += data
         if len(self.buffer) > TRANSPORT_HIGH and not self.outbox.paused:
             self.outbox.pause()
@@ -69,12 +73,6 @@ class Transport:
         self.aborted = True
 
 
-def outbox_at(loop: Loop, flusher: Flusher) -> Outbox:
-    transport = Transport()
-    transport.outbox = Outbox(transport, flusher, LogLimit())  # type: ignore[arg-type]
-    return transport.outbox
-
-
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
@@ -88,8 +86,9 @@ class Sending(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = Loop()
-        self.outbox = outbox_at(self.loop, Flusher(self.loop))  # type: ignore[arg-type]
-        self.transport: Transport = self.outbox._transport  # type: ignore[assignment]
+        self.transport = Transport(Flusher(self.loop))  # type: ignore[arg-type]
+        self.outbox = self.transport.outbox
+        self.pieces: deque[bytes] = deque()  # that wait, by what was sent and what arrived
         self.expected = b""
         self.number = 0
 
@@ -105,12 +104,16 @@ class Sending(RuleBasedStateMachine):
         if before <= LOW:
             assert backlog is None
         if backlog is not Backlog.FULL:
-            self.expected += b"".join(text_frames(message))
+            self.sent(*text_frames(message))
 
     @rule()
     def send_frame(self) -> None:
         self.outbox.send_frame(b"\x8a\x00")
-        self.expected += b"\x8a\x00"
+        self.sent(b"\x8a\x00")
+
+    def sent(self, *pieces: bytes | memoryview) -> None:
+        self.pieces.extend(map(bytes, pieces))
+        self.expected += b"".join(pieces)
 
     @rule()
     def turn(self) -> None:
@@ -122,16 +125,20 @@ class Sending(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_somewhere_in_order_and_counted(self) -> None:
-        chunks = self.outbox._chunks
-        assert self.transport.taken + self.transport.buffer + b"".join(chunks) == self.expected
-        assert self.outbox.waiting_bytes == sum(map(len, chunks)) + module._CHUNK_BYTES * len(chunks)
+        arrived = len(self.transport.taken) + len(self.transport.buffer)
+        while self.pieces and len(self.expected) - sum(map(len, self.pieces)) < arrived:
+            self.pieces.popleft()
+        if not self.outbox.waiting_bytes:
+            self.pieces.clear()  # of an empty piece nothing shows that it has left
+        assert self.transport.taken + self.transport.buffer + b"".join(self.pieces) == self.expected
+        assert self.outbox.waiting_bytes == sum(map(len, self.pieces)) + CHUNK * len(self.pieces)
         assert self.outbox.waiting_bytes <= LIMIT + 80_000
         assert len(self.transport.buffer) <= TRANSPORT_HIGH + PART + 70_100
-        if chunks:
+        if self.outbox.waiting_bytes:
             assert self.outbox.paused or self.loop.soon, "nobody would ever write them"
 
     def teardown(self) -> None:
-        while self.outbox._chunks or self.transport.buffer:
+        while self.outbox.waiting_bytes or self.transport.buffer:
             self.loop.turn()
             self.transport.take(10_000)
         assert self.transport.taken == self.expected
@@ -146,15 +153,27 @@ def test_P5_a_slow_reader_gets_all_that_was_taken_in_order() -> None:
     run_state_machine_as_test(Sending, settings=settings(max_examples=60, stateful_step_count=40))
 
 
+def test_what_is_sent_in_one_turn_is_written_at_once_for_all_sockets() -> None:
+    loop = Loop()
+    flusher = Flusher(loop)  # type: ignore[arg-type]
+    transports = [Transport(flusher) for _ in range(3)]
+    for number in range(100):
+        for each in transports:
+            each.outbox.send(b"%d" % number)
+    assert len(loop.soon) == 1
+    loop.turn()
+    assert [each.writes for each in transports] == [1, 1, 1]
+    assert not loop.soon
+
+
 def test_core_22_a_flush_that_raises_ends_its_connection_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
     loop = Loop()
     flusher = Flusher(loop)  # type: ignore[arg-type]
-    outboxes = [outbox_at(loop, flusher) for _ in range(3)]
-    transports: list[Transport] = [each._transport for each in outboxes]  # type: ignore[misc]
+    transports = [Transport(flusher) for _ in range(3)]
     transports[1].fails = True
     for turn in (b"a", b"b"):
-        for each in outboxes:
-            each.send(turn)
+        for each in transports:
+            each.outbox.send(turn)
         loop.turn()
     assert [transport.buffer for transport in transports] == [b"\x81\x01a\x81\x01b", b"", b"\x81\x01a\x81\x01b"]
     assert [transport.aborted for transport in transports] == [False, True, False]
@@ -172,8 +191,8 @@ def test_P5_a_peer_that_reads_gets_everything_however_slowly_it_does(
     monkeypatch.setattr(module, "PACE_BYTES_PER_S", PACE_BYTES_PER_S // 640)
     monkeypatch.setattr(module, "PACE_HALVED_BYTES", FULL // 16)
     loop = Loop()
-    outbox = outbox_at(loop, Flusher(loop))  # type: ignore[arg-type]
-    transport: Transport = outbox._transport  # type: ignore[assignment]
+    transport = Transport(Flusher(loop))  # type: ignore[arg-type]
+    outbox = transport.outbox
     message = b"x" * size
     due = [0.0] * senders
     now, sent, most = 0.0, 0, 0.0
@@ -195,7 +214,7 @@ def test_P5_a_peer_that_reads_gets_everything_however_slowly_it_does(
 
 def test_P5_who_feeds_a_deaf_peer_is_not_kept_from_the_rest_of_its_work() -> None:
     loop = Loop()
-    outbox = outbox_at(loop, Flusher(loop))  # type: ignore[arg-type]
+    outbox = Transport(Flusher(loop)).outbox  # type: ignore[arg-type]
     while outbox.send(b"x" * 5000) is not Backlog.FULL:
         loop.turn()
     outbox.pace(5000, 1.0)
