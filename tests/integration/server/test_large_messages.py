@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -216,17 +217,19 @@ async def test_who_waits_is_told_when_the_engine_stops(caplog: pytest.LogCapture
 
 async def test_a_reader_whose_engine_has_gone_says_nothing() -> None:
     """`kill -9` of the engine in the middle of a large message."""
+    answers, nobody_reads = os.pipe()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "iii.net.elsewhere_process",
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.PIPE, stdout=nobody_reads, stderr=subprocess.PIPE,
     )  # fmt: skip
+    os.close(nobody_reads)
     assert process.stdin is not None
     data = call(json.dumps("x" * LARGE).encode())
     for part in (b"iii.server.large_messages:apart", data):
         process.stdin.write(len(part).to_bytes(HEAD_BYTES, "big") + part)
     process.stdin.write((100).to_bytes(HEAD_BYTES, "big") + b"half")
     process.stdin.close()
-    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # nobody reads its answers
+    os.close(answers)
     assert process.stderr is not None
     async with asyncio.timeout(60):
         assert await process.stderr.read() == b""

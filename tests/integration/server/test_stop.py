@@ -67,13 +67,13 @@ async def test_4_2_who_does_not_answer_the_close_is_aborted_after_a_second(open_
 
 async def test_01_2_4_a_connection_in_the_midst_of_being_accepted_is_closed_too(open_listener: Open) -> None:
     listener = await open_listener()
-    async with await RawSocket.connect(listener.port) as client:
+    with socket.create_connection(("127.0.0.1", listener.port), 1) as client:
         async with asyncio.timeout(5):
-            while not listener._accepting:  # noqa: ASYNC110  # a state of one turn of the loop
+            while not listener.open_sockets:  # noqa: ASYNC110  # a state of one turn of the loop
                 await asyncio.sleep(0)
         listener.stop_accepting()
-        assert await client.ended(1) == b""
-        assert listener.open_sockets == 0
+        assert await asyncio.to_thread(client.recv, 1) == b""
+    assert listener.open_sockets == 0
 
 
 @one_loop

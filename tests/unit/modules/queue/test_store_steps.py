@@ -28,11 +28,7 @@ ROWS = """
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
     INSERT INTO {table} SELECT {columns} FROM numbers"""
 OTHERS, MINE = 1, 2
-COUNTS = {
-    letters_module._WAITING,
-    letters_module._DELAYED,
-    letters_module._DEAD,
-}  # for people, on the thread that reads
+COUNTS = ("SELECT count(*) FROM jobs", "SELECT count(*) FROM dead")  # for people, on the thread that reads
 
 
 class Backlog:
@@ -150,7 +146,7 @@ def statements() -> dict[str, str]:
             for number, text in enumerate(value if isinstance(value, tuple) else [value]):
                 if isinstance(text, str) and text.strip().startswith(("SELECT", "UPDATE", "DELETE")):
                     found[f"{name}-{number}"] = text
-    return {name: text for name, text in found.items() if text not in COUNTS}
+    return {name: text for name, text in found.items() if not text.startswith(COUNTS)}
 
 
 @pytest.mark.parametrize("name", statements())
