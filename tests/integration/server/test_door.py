@@ -4,18 +4,49 @@ import asyncio
 import socket
 import ssl
 import time
+from http import HTTPStatus
+from typing import Self
 
 import pytest
 
 from iii.engine.engine import Engine
-from iii.net.acceptor import Acceptor
-from iii.net.door import ANSWERS, HEAD_BYTES, Made
+from iii.net.door import ANSWERS, HEAD_BYTES, Answer, Door, Made, Route
 from iii.net.http_head import RequestHead
+from iii.net.keepalive import Connections
 from iii.server.large_messages import LargeMessages
 from iii.server.listener import Listener
 from iii.server.worker_endpoint import WorkerEndpoint
 from tests.integration.server.raw_socket import TEXT, RawSocket, client_frame, upgrade_request
 from tests.integration.server.waiting import Open, until
+
+
+class Entrance(Door):
+    """A door whose transport the test holds, and which says how much it has read."""
+
+    client: RawSocket
+    transport: asyncio.Transport
+
+    def __init__(self, route: Route, deadline_s: float) -> None:
+        self.open_doors: set[Door] = set()
+        self.connections = Connections()
+        self.connections.begin()
+        self.read_bytes = 0
+        super().__init__(route, self.connections, deadline_s, self.open_doors, self.connections.log)
+
+    @classmethod
+    async def of_a_client(cls, route: Route, deadline_s: float) -> Self:
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            client = await RawSocket.connect(bound.getsockname()[1])
+            accepted, _ = bound.accept()
+        accepted.setblocking(False)
+        loop = asyncio.get_running_loop()
+        transport, entrance = await loop.connect_accepted_socket(lambda: cls(route, deadline_s), accepted)
+        entrance.client, entrance.transport = client, transport
+        return entrance
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.read_bytes += nbytes
+        super().buffer_updated(nbytes)
 
 
 async def test_01_check_03_silence_and_half_a_head_end_at_the_deadline(open_listener: Open) -> None:
@@ -136,25 +167,30 @@ async def test_a_head_may_come_in_pieces_and_requests_together(listener: Listene
 
 
 async def test_core_10e_pipelined_requests_without_reading_are_bounded_and_end(
-    open_listener: Open, caplog: pytest.LogCaptureFixture
+    listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither bytes nor time grow: what waits to be written, what was read, and the deadline of the last answer."""
-    listener = await open_listener(handshake_timeout_ms=500)
-    async with await RawSocket.connect(listener.port) as client, await RawSocket.greeted(listener.port) as other:
+    request, answers = b"GET / HTTP/1.1\r\n\r\n", 0
+
+    def answer(head: RequestHead) -> Answer:
+        nonlocal answers
+        answers += 1
+        return Answer(HTTPStatus.NOT_FOUND, "Not Found " * 20)
+
+    entrance = await Entrance.of_a_client(answer, 0.5)
+    async with entrance.client as client, await RawSocket.greeted(listener.port) as other:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await until(lambda: listener._doors)
-        (door,) = listener._doors
-        for transport in (client.writer.transport, door._transport):
+        for transport in (client.writer.transport, entrance.transport):
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 4096)
         started = time.monotonic()
-        while listener._doors:
-            client.write(b"GET / HTTP/1.1\r\n\r\n" * 200)
+        while entrance.open_doors:
+            client.write(request * 200)
             assert await other.answers_ping()
-            assert door._transport.get_write_buffer_size() < 128 * 1024
-            assert len(door._received) <= HEAD_BYTES + 4096
+            assert entrance.transport.get_write_buffer_size() < 128 * 1024
+            assert entrance.read_bytes - answers * len(request) <= HEAD_BYTES + 4096
             assert time.monotonic() - started < 5
-        assert door._answers < ANSWERS
+        assert 0 < answers < ANSWERS
     assert "no request in time" in caplog.text
 
 
@@ -238,22 +274,20 @@ async def test_what_a_client_sends_while_it_is_asked_about_waits_in_the_system(e
     async def endpoint() -> Made:
         asked.set()
         await decided.wait()
-        return WorkerEndpoint(engine, acceptor.connections, LargeMessages())
+        return WorkerEndpoint(engine, entrance.connections, LargeMessages())
 
-    acceptor = Acceptor("127.0.0.1", 0, 5, lambda request: endpoint)
-    await acceptor.open()
-    async with await RawSocket.connect(acceptor.port) as client:
+    entrance = await Entrance.of_a_client(lambda request: endpoint, 5)
+    async with entrance.client as client:
         pings = b"".join(client_frame('{"type":"ping"}' + " " * 100) for _ in range(1000))
         client.write(upgrade_request() + pings)
         await asked.wait()
-        (door,) = acceptor._doors
-        await until(lambda: door._deaf)
-        assert len(door._received) <= HEAD_BYTES + 4096
+        await until(lambda: not entrance.transport.is_reading())
+        assert HEAD_BYTES < entrance.read_bytes - len(upgrade_request()) <= HEAD_BYTES + 4096
         decided.set()
         await client.head()
         assert (await client.json())["type"] == "workerregistered"
         assert [await client.json() for _ in range(1000)] == [{"type": "pong"}] * 1000
-    await acceptor.close()
+    await entrance.connections.end_all()
 
 
 @pytest.mark.parametrize(
