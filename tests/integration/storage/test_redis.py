@@ -141,8 +141,9 @@ async def test_channels_come_and_go(redis_server: RedisServer) -> None:
     heard: list[tuple[str, bytes]] = []
     channels = RedisChannels(redis_server.url, lambda *message: heard.append(message), lambda: None)
     await channels.open()
-    channels.publish("a", b"0")
-    await until(lambda: not channels._waiting)
+    published = asyncio.Event()
+    channels.publish("a", b"0", lambda _, error: published.set())
+    await published.wait()
     channels.subscribe("a")
     channels.publish("a", b"1")  # at once: it was wanted before
     channels.subscribe("b")
@@ -199,7 +200,7 @@ async def test_what_redis_does_not_allow_is_nobody_elses_loss(redis_server: Redi
 
 
 async def test_a_connection_that_is_silent_is_made_anew(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No end of it ever comes: its network is gone."""
     monkeypatch.setattr("iii.storage.redis_channels._SILENCE_S", 0.3)
@@ -210,21 +211,20 @@ async def test_a_connection_that_is_silent_is_made_anew(
     channels.subscribe("t")
     channels.publish("t", b"1")
     await until(lambda: heard == [b"1"])
-    pings: list[object] = []
-    ping = channels._channel.ping
+    admin = await connected(redis_server.url)
 
-    async def pinged() -> None:
-        pings.append(None)
-        await ping()
+    async def pings() -> int:
+        answered: int = (await admin.info("commandstats"))["cmdstat_ping"]["calls"]
+        return answered
 
-    monkeypatch.setattr(channels._channel, "ping", pinged)
-    await until(lambda: len(pings) == 4)  # each but the last was answered, or it would be another connection
-    assert not missed.is_set()
+    before = await pings()
+    async with asyncio.timeout(10):
+        while await pings() < before + 3:
+            await asyncio.sleep(0.05)
+    assert not missed.is_set()  # it is the same connection
     os.kill(redis_server.pid, signal.SIGSTOP)
     try:
-        async with asyncio.timeout(5):
-            while channels._channel is not None:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        await until(lambda: "no answer within 0.3 s" in caplog.text)
     finally:
         os.kill(redis_server.pid, signal.SIGCONT)
     async with asyncio.timeout(10):
@@ -232,3 +232,4 @@ async def test_a_connection_that_is_silent_is_made_anew(
     channels.publish("t", b"2")
     await until(lambda: heard[-1] == b"2")
     await channels.close()
+    await admin.aclose()
