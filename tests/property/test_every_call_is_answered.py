@@ -88,13 +88,15 @@ def raising_log_handler(error: Callable[[], BaseException] | None) -> Iterator[N
 class Client:
     """What is behind the socket of a worker."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, new_span: Callable[[InvokeFunction], Any] | None = None
+    ) -> None:
         self.registrations = Registrations()
         self.sent: list[bytes] = []
         self.said = asyncio.Event()
         self.loop = loop
         self.threads = HandlerThreads()
-        self.executor = Executor(self.registrations.functions, loop, self.threads, self.send, self.send)
+        self.executor = Executor(self.registrations.functions, loop, self.threads, self.send, self.send, new_span)
         self.pending = PendingCalls()
         self.inbound = Inbound(self.pending, self.executor, self.registrations, self.send, print, print)
 
@@ -167,8 +169,7 @@ def test_core_3_every_call_has_one_answer(
     of_logging: Callable[[], BaseException] | None,
 ) -> None:
     async def call_all() -> list[bytes]:
-        client = Client(asyncio.get_running_loop())
-        client.executor.new_span = span
+        client = Client(asyncio.get_running_loop(), span)
         try:
             for number, (kind, outcome) in enumerate(runs):
                 client.serve(f"f{number}", handler_of(kind, outcome))

@@ -59,7 +59,6 @@ class Roster:
 
     def spoke(self, peer: Peer) -> None:
         """It said its first word: it is a worker."""
-        peer.is_worker = True
         self.events("worker_connected", peer)
 
     def announced(self, peer: Peer) -> None:

@@ -107,7 +107,7 @@ class Connection(FrameListener, Generic[B]):
 
     Attributes:
         handler: says what is done with its messages.
-        heard: whether a frame came since someone last set it to False.
+        heard: whether a frame came since `lives` was last asked.
         silent_since: when that was.
     """
 
@@ -137,8 +137,7 @@ class Connection(FrameListener, Generic[B]):
         self.heard = False
         self.silent_since = self._loop.time()
         self.ip_address: str | None = None
-        self._held = False
-        self._lost = False  # TCP ended while it was held
+        self._held = self._lost = False  # lost: TCP ended while it was held
         self.unanswered: bytes | None = None  # the last ping while there was no room for an answer
         self._closing: asyncio.TimerHandle | None = None
         self._finishing = False
@@ -257,12 +256,16 @@ class Connection(FrameListener, Generic[B]):
         """Whether silence is no sign of death (L7)."""
         return self._held or self.handler.may_be_silent
 
+    def lives(self, now: float) -> bool:
+        """Whether a frame came since this was last asked; from now on it is silent."""
+        if lives := self.heard:
+            self.heard, self.silent_since = False, now
+        return lives
+
     def ping(self) -> float:
         """Returns the moment; `silent_since` is later if a frame came after it."""
         now = self._loop.time()
-        if self.heard:
-            self.heard = False
-            self.silent_since = now
+        self.lives(now)
         self.outbox.send_control(PING)
         return now
 

@@ -102,9 +102,7 @@ class Connections:
     def sweep(self, now: float, ping: bool) -> None:
         """Look at every connection: end it when it is dead or never reads, else ping it if it is time for that."""
         for connection in self:
-            if connection.heard:
-                connection.heard = False
-                connection.silent_since = now
+            if connection.lives(now):
                 connection.inbox.save_memory()
             elif (
                 now - connection.silent_since >= SILENCE_S

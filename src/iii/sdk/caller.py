@@ -51,7 +51,6 @@ class Caller:
 
     Attributes:
         pending: those that wait for an answer.
-        new_span: begins the span around a call; None while nobody traces.
     """
 
     def __init__(
@@ -60,9 +59,11 @@ class Caller:
         loop: asyncio.AbstractEventLoop,
         default_timeout_ms: int,
         namespace: str | None,
+        new_span: Callable[[str], CallSpan] | None,
     ) -> None:
+        """`new_span` begins the span around a call; None: nobody traces."""
         self.pending = PendingCalls()
-        self.new_span: Callable[[str], CallSpan] | None = None
+        self._new_span = new_span
         self._connection = connection
         self._default_timeout_ms = default_timeout_ms
         self._namespace = namespace
@@ -82,7 +83,7 @@ class Caller:
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         payload, metadata = request.get("payload"), request.get("metadata")
         namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
-        span = self.new_span(function_id) if self.new_span is not None else None
+        span = self._new_span(function_id) if self._new_span is not None else None
         trace = span.trace if span is not None else current_trace.get()
         message = InvokeFunction(
             function_id,

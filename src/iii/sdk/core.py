@@ -49,8 +49,12 @@ class WorkerCore:
         worker_id: what the engine calls the last connection; None before the first.
     """
 
-    def __init__(self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False
+    ) -> None:
+        """`owns_loop`: it runs for this worker alone, on a thread of ours."""
         self.loop = loop
+        self._owns_loop = owns_loop
         self.name = options.name_of_a_worker()
         self.process_id = os.getpid()
         self.rejected: RegistrationRejected | None = None
@@ -62,7 +66,15 @@ class WorkerCore:
         self.connection = Connection(url, headers, reconnection, self, loop)
         self.channels = ChannelDoor(url, headers)
         self._threads = HandlerThreads()
-        self.caller = Caller(self.connection, loop, options.invocation_timeout_ms, namespace)
+        self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
+        telemetry = self._reporting.telemetry
+        self.caller = Caller(
+            self.connection,
+            loop,
+            options.invocation_timeout_ms,
+            namespace,
+            telemetry.call_span if telemetry is not None else None,
+        )
         self.registrar = Registrar(self.connection, namespace, self.channels)
         payload: Any = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
@@ -76,6 +88,7 @@ class WorkerCore:
             self.connection.send,
             # a thread with more to do leaves the writing to the loop, which does it for all at once
             lambda message: self.connection.send(message, urgent=not self._threads.waiting),
+            telemetry.handler_span if telemetry is not None else None,
         )
         self._inbound = Inbound(
             self.caller.pending,
@@ -86,12 +99,7 @@ class WorkerCore:
             self._on_rejected,
         )
         self.received = self._inbound.receive
-        self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
-        if self._reporting.telemetry is not None:
-            self.caller.new_span = self._reporting.telemetry.call_span
-            self._executor.new_span = self._reporting.telemetry.handler_span
         self._stopping: asyncio.Task[None] | None = None
-        self.owns_loop = False
         forks.disowned.add(self)
 
     @property
@@ -164,7 +172,7 @@ class WorkerCore:
             f"worker {self.name} belongs to process {self.process_id}, this is its forked child {os.getpid()}: "
             "register a worker of its own after the fork"
         )
-        if self.owns_loop:
+        if self._owns_loop:
             with suppress(RuntimeError):  # closed
                 self.loop.call_soon(forks.end_child)  # if it runs in the thread that forked, its turn ends the child
         self.connection.end_after_fork()

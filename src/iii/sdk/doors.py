@@ -47,7 +47,7 @@ class _ThreadedWorker(Worker):
     """A worker with a loop on a thread of its own."""
 
     def __init__(self, url: str, options: InitOptions) -> None:
-        core = WorkerCore(url, options, _new_loop())
+        core = WorkerCore(url, options, _new_loop(), owns_loop=True)
         super().__init__(core)
         # Not a daemon: a worker whose main thread has nothing more to do goes on serving
         self._thread = threading.Thread(target=self._run, name="iii worker", daemon=False)
@@ -127,7 +127,6 @@ class _ThreadedWorker(Worker):
         core, loop = self._core, self._core.loop
         asyncio.set_event_loop(loop)
         loop.call_soon(core.start)
-        core.owns_loop = True
         try:
             while not self._stopping:
                 try:

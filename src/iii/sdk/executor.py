@@ -64,11 +64,7 @@ class HandlerSpan(Protocol):
 
 
 class Executor:
-    """Starts each invocation at once: an async handler as a task of the loop, a sync one on a thread.
-
-    Attributes:
-        new_span: begins the span around a handler; None while nobody traces.
-    """
+    """Starts each invocation at once: an async handler as a task of the loop, a sync one on a thread."""
 
     def __init__(
         self,
@@ -77,8 +73,10 @@ class Executor:
         threads: HandlerThreads,
         send: Callable[[bytes], None],
         send_urgent: Callable[[bytes], None],
+        new_span: Callable[[InvokeFunction], HandlerSpan] | None,
     ) -> None:
-        self.new_span: Callable[[InvokeFunction], HandlerSpan] | None = None
+        """`new_span` begins the span around a handler; None: nobody traces."""
+        self._new_span = new_span
         self._functions = functions
         self._loop = loop
         self._threads = threads
@@ -102,7 +100,7 @@ class Executor:
             if handler.is_async:
                 run = (
                     self._finish(handler, None, message, None)
-                    if self.new_span is None
+                    if self._new_span is None
                     else self._run_async(handler, message)
                 )
                 self._start(run, context)
@@ -149,7 +147,7 @@ class Executor:
             self._answer_after_all(message, error, self._send_urgent)
 
     def _run_sync(self, handler: Handler, message: InvokeFunction) -> Coroutine[Any, Any, None] | None:
-        span = self._span(message) if self.new_span is not None else None
+        span = self._span(message) if self._new_span is not None else None
         trace = gettrace()
         try:
             result = handler.call(message)
@@ -210,7 +208,7 @@ class Executor:
 
     def _span(self, message: InvokeFunction) -> HandlerSpan | None:
         try:
-            return self.new_span(message) if self.new_span is not None else None
+            return self._new_span(message) if self._new_span is not None else None
         except BaseException as error:
             log_failure(error, "Span of function '%s' not started", message.function_id)
             return None

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeAlias
 
 from iii.sdk.failures import log_failure
@@ -18,7 +19,7 @@ class StateHolder:
         self.state: ConnectionState = "disconnected"
         self.settled = threading.Event()
         """Set while somebody who waits for the first connection need not wait: connected or failed."""
-        self._listeners: list[_Subscription] = []
+        self._listeners: list[partial[object]] = []  # each differs from all others, even of the same function
 
     def change(self, state: ConnectionState, *, shutdown: bool = False) -> None:
         """Tell the listeners, in order; the same state twice, or anything after `failed`, changes nothing."""
@@ -30,8 +31,8 @@ class StateHolder:
         else:
             self.settled.clear()
         for subscription in list(self._listeners):
-            if subscription.active:
-                subscription.tell(state, "Connection state listener raised")
+            if subscription in self._listeners:
+                _tell(subscription, state, "Connection state listener raised")
 
     def end_after_fork(self) -> None:
         """In a forked child: `failed`, told to nobody, since listeners belong to the parent."""
@@ -42,27 +43,21 @@ class StateHolder:
 
     def listen(self, listener: ConnectionStateListener) -> Callable[[], None]:
         """Tell it the present state at once, on this thread, and each change; returns how to stop that."""
-        subscription = _Subscription(listener)
+        subscription = partial(listener)
         self._listeners.append(subscription)
-        subscription.tell(self.state, "Connection state listener raised on initial fire")
+        _tell(subscription, self.state, "Connection state listener raised on initial fire")
 
         def unsubscribe() -> None:
-            subscription.active = False
             if subscription in self._listeners:
                 self._listeners.remove(subscription)
 
         return unsubscribe
 
 
-class _Subscription:
-    def __init__(self, listener: ConnectionStateListener) -> None:
-        self.listener = listener
-        self.active = True
-
-    def tell(self, state: ConnectionState, complaint: str) -> None:
-        try:
-            self.listener(state)
-        except BaseException as error:  # an exit, too, would end the loop's thread
-            if ends_process(error):
-                raise
-            log_failure(error, complaint)
+def _tell(listener: ConnectionStateListener, state: ConnectionState, complaint: str) -> None:
+    try:
+        listener(state)
+    except BaseException as error:  # an exit, too, would end the loop's thread
+        if ends_process(error):
+            raise
+        log_failure(error, complaint)

@@ -188,8 +188,7 @@ class Database:
 
     def rebuild_indices(self, done: Callable[[bool], None]) -> None:
         """A read met damage: build all indexes again if that was not tried yet; `done` gets whether they are new."""
-        if self.writer.rebuilt is None:
-            self.writer.suspect = True
+        self.writer.met_damage()
         self.write(
             lambda connection: None, lambda _, error: done(bool(error is None and self.writer.rebuilt)), slow=True
         )

@@ -65,6 +65,10 @@ class Writer:
             for write in batch:
                 write.fail(StoreError(f"unexpected {type(error).__name__}: {error}"))
 
+    def met_damage(self) -> None:
+        """A write or a read did; indexes are built again only once."""
+        self.suspect = self.suspect or self.rebuilt is None
+
     def mend(self, batch: list[Write]) -> None:
         """Build indexes again, once, then repeat what met damage of that batch. Raises nothing."""
         self.suspect = False
@@ -109,7 +113,8 @@ class Writer:
             except sqlite3.Error:
                 logger.exception("Writes of store %s could not be rolled back", self._path)
             self._rolled_back()
-            self.suspect = self.suspect or (self.rebuilt is None and is_damage(error))
+            if is_damage(error):
+                self.met_damage()
             if len(batch) == 1:
                 batch[0].result = None
                 batch[0].error = StoreError.of(error) if self.suspect else self.failure(error)  # `mend` tells the rest

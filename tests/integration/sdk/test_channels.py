@@ -180,7 +180,7 @@ async def test_pings_are_answered_and_fragments_joined(worker: iii.Worker, core:
     end: Any = kept.reader
     connection = end.connection
     connection.outbox.send_frame(control_frame(PING, b"alive?"))
-    connection.heard = False
+    connection.lives(asyncio.get_running_loop().time())
     await until(lambda: connection.heard)
     connection.outbox.send_frame(bytes((0x02, 3)) + b"fra")  # a fragment, and the rest of it
     connection.outbox.send_frame(bytes((0x80, 5)) + b"gment")

@@ -173,6 +173,7 @@ class Session(Peer):
     def _heard(self, buffer: RegistrationBuffer) -> None:
         if not self.is_worker:
             buffer.started()
+            self.is_worker = True
             self._roster.spoke(self)
         if buffer.fixed:  # the grace is over
             self._undecided = None
