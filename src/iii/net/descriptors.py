@@ -48,7 +48,7 @@ def scarce(descriptor: int, share: float = 1.0) -> bool:
 
 
 class _Own:
-    """Of the engine itself."""
+    """Of the engine itself. Descriptors belong to the process, so this does too."""
 
     used = 0  # once it has started
 

@@ -33,7 +33,7 @@ class Disowned(Protocol):
 generation = 0  # of processes: a child's is one more than its parent's
 disowned: "weakref.WeakSet[Disowned]" = weakref.WeakSet()
 
-_left_behind: list[object] = []
+_left_behind: list[object] = []  # in a child: kept, since to free it would end what is the parent's
 
 
 def end_child(error: BaseException | None = None) -> NoReturn:

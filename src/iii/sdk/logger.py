@@ -10,6 +10,7 @@ Export = Callable[["Logger", str, str, Any], bool]
 """Takes logger, severity text, message and data; False if nobody exports records, so that `logging` gets them."""
 
 exporters: list[Export] = []
+"""Of this process: a `Logger` belongs to no worker, and the first of them that exports takes its records."""
 
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
 

@@ -28,7 +28,7 @@ Address = tuple[Any, ...]
 _Resolved = tuple[socket.AddressFamily, Address]
 
 open_sockets: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
-"""Those of this process that may be connected, duplicates included."""
+"""Those of this process that may be connected, duplicates included: a forked child inherits every one."""
 
 
 async def open_websocket(connection: FrameListener, url: str, headers: Mapping[str, str], timeout_s: float) -> None:

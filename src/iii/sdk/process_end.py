@@ -64,7 +64,7 @@ class Native(Protocol):
 
 
 class _Life:
-    """Of this process."""
+    """Of this process, which has one main thread and one end; signals and hooks call functions, so it has no methods."""
 
     def __init__(self) -> None:
         self.open: set[Served] = set()

@@ -152,7 +152,7 @@ def timeout_of(wanted: object, default_ms: int) -> int:
     return math.ceil(min(wanted, LONGEST_WAIT_S * 1000)) or default_ms
 
 
-_warned: set[str] = set()
+_warned: set[str] = set()  # of this process: a misspelt key is one mistake, however many workers make it
 
 
 def warn_of_unknown_keys(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:

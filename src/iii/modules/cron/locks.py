@@ -59,7 +59,9 @@ class Locks(Protocol):
 class KvLocks:
     """One entry for each job, of whoever runs it until then (C14: the key is the trigger id)."""
 
-    entries: ClassVar[dict[tuple[str, str], tuple[str, float]]] = {}  # the process's: owner, and when it expires
+    entries: ClassVar[
+        dict[tuple[str, str], tuple[str, float]]
+    ] = {}  # of the process (04 §12.6): owner, and when it expires
 
     def __init__(self, clock: Clock, index: str, ttl_ms: int) -> None:
         self._clock = clock
