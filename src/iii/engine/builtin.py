@@ -113,10 +113,16 @@ class Builtin:
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         """Answer one invocation; whatever happens inside is answered too."""
-        caller = invocation.caller
-        waits = self._waits and caller is not None and caller.expects_announcement
-        if not (waits and caller is not None and caller.when_registrations_applied(lambda: self._run(invocation))):
+        if not (self._waits and self._held(invocation)):
             self._run(invocation)
+
+    def _held(self, invocation: Invocation) -> bool:
+        caller = invocation.caller
+        return (
+            caller is not None
+            and caller.expects_announcement
+            and caller.when_registrations_applied(lambda: self._run(invocation))
+        )
 
     def _run(self, invocation: Invocation) -> None:
         request = invocation.request
@@ -126,12 +132,14 @@ class Builtin:
             except InvocationError as error:
                 invocation.refuse(error)
                 return
-        arguments = (request, invocation) if self._takes_invocation else (request,)
         if self._spawn is not None:
-            self._spawn(self._wait(invocation, arguments))
+            self._spawn(self._wait(invocation, (request, invocation) if self._takes_invocation else (request,)))
             return
+        method = self._method
         try:
-            self._answer(invocation, self._method(*arguments))
+            result = method(request, invocation) if self._takes_invocation else method(request)
+            if result is not LATER:
+                self._answer(invocation, result)
         except InvocationError as error:
             invocation.refuse(error)
         except Exception as error:
@@ -139,15 +147,15 @@ class Builtin:
 
     async def _wait(self, invocation: Invocation, arguments: tuple[Any, ...]) -> None:
         try:
-            self._answer(invocation, await self._method(*arguments))
+            result = await self._method(*arguments)
+            if result is not LATER:
+                self._answer(invocation, result)
         except InvocationError as error:
             invocation.refuse(error)
         except Exception as error:
             self._broken(invocation, error)
 
     def _answer(self, invocation: Invocation, result: Any) -> None:
-        if result is LATER:
-            return
         if result is None:
             invocation.complete(None)
             return

@@ -46,22 +46,23 @@ class RequestDecoder:
             raise PayloadTooLarge(size, self._limit)
         if data == b"null":
             data = b"{}"  # (I1)
+        decode = self._decode if self._aliases is None or size <= _TWICE_BYTES else self._aliases.decode
         try:
-            request = self._decode(data) if self._aliases is None else self._decode_by_any_name(data, size)
+            request = decode(data)
         except BAD_JSON as error:
-            raise DeserializationFailed(self._function_id, input_problem(error, data, self._documented)) from None
+            request = self._decode_again(data, size, error)
         if size > BUILTIN_REQUEST_BYTES:
             self._check_names(request, size)
         return request
 
-    def _decode_by_any_name(self, data: bytes | Raw | memoryview, size: int) -> Any:
-        assert self._aliases is not None
-        if size <= _TWICE_BYTES:
+    def _decode_again(self, data: bytes | memoryview, size: int, error: Exception) -> Any:
+        """By the other names, if that may help. Raises DeserializationFailed."""
+        if isinstance(error, msgspec.ValidationError) and self._aliases is not None and size <= _TWICE_BYTES:
             try:
-                return self._decode(data)
-            except msgspec.ValidationError:
-                pass
-        return self._aliases.decode(data)
+                return self._aliases.decode(data)
+            except BAD_JSON as another:
+                error = another
+        raise DeserializationFailed(self._function_id, input_problem(error, data, self._documented)) from None
 
     def _check_names(self, request: Any, size: int) -> None:
         values = (value for name in self._values if type(value := getattr(request, name)) is Raw)

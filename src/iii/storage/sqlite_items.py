@@ -152,7 +152,7 @@ class SqliteItems:
                 "SELECT place, value FROM items WHERE group_id = ? AND key = ?", (group_id, key)
             ).fetchone()
         old: bytes | None = None if row is None else row[1]
-        if old is not None and not is_json(old):
+        if old is not None and old != self._cache.get((group, key)) and not is_json(old):
             logger.error("Store %s: the value of %r is damaged; it counts as missing", self.path, key)
             old = None
         new = how(old)

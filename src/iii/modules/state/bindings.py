@@ -6,7 +6,7 @@ import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.firing import OrderedFiring
-from iii.engine.invocation import Trace
+from iii.engine.invocation import Invocation, Trace
 from iii.modules.state.requests import StateTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.storage.items import Changed
@@ -41,7 +41,7 @@ class StateBindings:
             if not of_filter:
                 del self._by_filter[wanted]
 
-    def fire(self, event_type: str, scope: str, key: str, changed: Changed, trace: Trace) -> None:
+    def fire(self, event_type: str, scope: str, key: str, changed: Changed, cause: Invocation) -> None:
         """Call whoever is bound to this change; nobody waits for them."""
         if not self._by_filter:
             return
@@ -55,5 +55,6 @@ class StateBindings:
         payload = b'{"type":"state","event_type":"%s","scope":%s,"key":%s,"old_value":%s,"new_value":%s}' % (
             event_type.encode(), _encode(scope), _encode(key), changed.old or b"null", changed.new or b"null",
         )  # fmt: skip
+        trace = Trace(cause.traceparent, cause.baggage)
         for binding in matching:
             self._firing.fire(binding, payload, trace)

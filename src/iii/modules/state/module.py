@@ -14,7 +14,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.firing import OrderedFiring
-from iii.engine.invocation import Invocation, Trace
+from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -221,8 +221,7 @@ class State(Module):
 
     def _fire(self, event_type: str, scope: str, key: str, changed: Changed, invocation: Invocation) -> None:
         if self.config.triggers_enabled:
-            trace = Trace(invocation.traceparent, invocation.baggage)
-            self._bindings.fire(event_type, scope, key, changed, trace)
+            self._bindings.fire(event_type, scope, key, changed, invocation)
 
     def _check_size(self, value: bytes) -> None:
         limit = self.config.max_value_bytes

@@ -8,7 +8,7 @@ import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.firing import OrderedFiring
-from iii.engine.invocation import NO_TRACE, Trace
+from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.modules.stream.events import Event
 from iii.modules.stream.requests import JoinTriggerConfig, StreamTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
@@ -46,12 +46,16 @@ class ChangeBindings:
             if not of_stream:
                 del self._by_stream[stream]
 
-    def fire(self, event: Event, trace: Trace) -> None:
+    def fire(self, event: Event, cause: Invocation) -> None:
         """Call whoever is bound to it; nobody waits for them."""
         stream, group_id = event.group
-        for bound in list(self._by_stream.get(stream, {}).values()):
+        bound_here = self._by_stream.get(stream)
+        if bound_here is None:
+            return
+        trace = NO_TRACE if stream.startswith(FEED) else Trace(cause.traceparent, cause.baggage)
+        for bound in list(bound_here.values()):
             if bound.group_id in (None, group_id) and bound.item_id in (None, event.item_id):
-                self._firing.fire(bound.binding, event.envelope, NO_TRACE if stream.startswith(FEED) else trace)
+                self._firing.fire(bound.binding, event.envelope, trace)
 
 
 class JoinBindings:

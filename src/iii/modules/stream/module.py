@@ -13,7 +13,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.firing import OrderedFiring
-from iii.engine.invocation import Invocation, Trace
+from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -225,7 +225,7 @@ class Streams(Module):
         """Call what is bound to it, and send it to whoever follows the group."""
         text = envelope(self._timestamps.next(group), group, item_id, event)
         told = Event(group, item_id, text, stored)
-        self._changes.fire(told, Trace(invocation.traceparent, invocation.baggage))
+        self._changes.fire(told, invocation)
         if self._channels is None:
             self._hub.publish(told)
         else:
