@@ -215,4 +215,4 @@ async def test_durable_s2_one_bad_page_stops_no_queue(
     finally:
         await house.queue.quiet()
         await house.queue.stop()
-    assert caplog.text.count("retrying in") < 20
+    assert caplog.text.count("retry_in_s") < 20

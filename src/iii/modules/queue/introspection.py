@@ -32,9 +32,17 @@ from iii.modules.queue.requests import (
 from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import is_json
 from iii.protocol.limits import RECEIVER_DEFAULT_BYTES
+from iii.protocol.log_event import LogEvent
 from iii.storage.items import StoreError
 
-logger = logging.getLogger(__name__)
+REDRIVEN = LogEvent(
+    __name__, "queue.redriven", logging.INFO, "Dead letters of a queue redriven",
+    means="They wait again as jobs, with all their attempts.",
+)  # fmt: skip
+UNSUBSCRIBED = LogEvent(
+    __name__, "queue.unsubscribed", logging.INFO, "Function unsubscribed from a topic",
+    means="`iii::queue::unsubscribe` ended the subscription of a function whose worker is away.",
+)  # fmt: skip
 
 _INTERNAL = "__fn_queue::"  # before the name of a named queue in tools of others
 _NAMED = "function_queue"
@@ -63,7 +71,7 @@ class Introspection:
         with _failing("redrive_failed", f"Failed to redrive DLQ for queue '{request.queue}'"):
             redriven = await self._adapter.redrive(source)
         if redriven:
-            logger.info("%s dead letters of %s are tried again", redriven, request.queue)
+            REDRIVEN(queue=request.queue, jobs=redriven)
         return RedriveResult(queue=request.queue, redriven=redriven)
 
     @builtin("iii::queue::redrive_message", spec="04 §8.2", aliases={"topic": "queue"})
@@ -88,7 +96,7 @@ class Introspection:
         """End the subscription of a function whose worker will not come back; what waits for it is kept"""
         ended = self._adapter.topics.forget(request.topic, request.function_id, request.namespace)
         if ended:
-            logger.info("Topic %s: %s does not subscribe any more", request.topic, request.function_id)
+            UNSUBSCRIBED(topic=request.topic, function=request.function_id)
         return UnsubscribeResult(topic=request.topic, function_id=request.function_id, unsubscribed=ended)
 
     @builtin("engine::queue::list_topics", spec="04 §9.1", request=AnyInput)

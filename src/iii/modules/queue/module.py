@@ -47,13 +47,32 @@ from iii.modules.queue.requests import (
 from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subscription, subscription_of
 from iii.protocol.errors import EnqueueFailed, InvocationError
 from iii.protocol.ids import new_id
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig, RedisConfig
 from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
 
-logger = logging.getLogger(__name__)
+IN_MEMORY = LogEvent(
+    __name__, "queue.in_memory", logging.WARNING, "Jobs are kept in memory and lost when the engine ends",
+    means="`store_method` of `iii-queue` is `in_memory`.",
+    do="For jobs that outlive the engine set `store_method: file_based`.",
+)  # fmt: skip
+DEFINED = LogEvent(
+    __name__, "queue.defined", logging.INFO, "Queue defined",
+    means="`queue::define` created a queue or changed its settings.",
+)  # fmt: skip
+DEFINITION_IN_FORCE = LogEvent(
+    __name__, "queue.definition_in_force", logging.WARNING, "Queue has the settings of queue::define, not of the configuration",
+    means="`queue::define` changed a queue of the configuration; that stays in force over restarts.",
+    do="To take it back: `iii trigger queue::define queue=NAME config=null`.",
+)  # fmt: skip
+DEFINITION_INVALID = LogEvent(
+    __name__, "queue.definition_invalid", logging.ERROR, "Stored definition of a queue not valid; the configuration is used",
+    means="The store was written by another version, whose settings this one does not know.",
+    do="Define the queue again with `queue::define`.",
+)  # fmt: skip
 
 _METHODS = {"memory": "in_memory", "in_memory": "in_memory", "file_based": "file_based"}  # adapters named after them
 
@@ -88,13 +107,10 @@ class Queue(Module):
             try:
                 config = msgspec.json.decode(stored, type=NamedQueueConfig)
             except msgspec.MsgspecError as error:
-                logger.error("Queue %s was defined in a way that is not understood any more: %s", name, error)
+                DEFINITION_INVALID(queue=name, reason=str(error))
                 continue
             if config != self.config.queue_configs.get(name, config):
-                logger.warning(
-                    "Queue %s: its settings are those of queue::define, not of the configuration; to take them back: "
-                    "iii trigger queue::define queue=%s config=null", name, name,
-                )  # fmt: skip
+                DEFINITION_IN_FORCE(queue=name)
             self.queues[name] = NamedQueue(name, config)
         for queue in self.queues.values():
             try:
@@ -173,7 +189,7 @@ class Queue(Module):
         except StoreError as error:
             raise InvocationError("define_failed", f"Queue '{request.queue}' cannot be defined: {error}") from None
         self.queues[request.queue] = queue
-        logger.info("Queue %s was defined: %s", request.queue, msgspec.json.encode(config).decode())
+        DEFINED(queue=request.queue, config=msgspec.to_builtins(config))
         return DefineQueueResult(queue=request.queue, changed=True)
 
     def _defined(self, request: DefineQueueInput) -> NamedQueueConfig:
@@ -225,9 +241,7 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
 
 def _store(config: BuiltinConfig, time: SteadyTime) -> JobStore:
     if config.store_method != "file_based":
-        logger.warning(
-            "iii-queue keeps its jobs in memory: they are gone when the engine ends (store_method: in_memory)"
-        )
+        IN_MEMORY()
         return JobStore(lambda rolled_back: MemoryDatabase(MIGRATIONS), time)
     from iii.storage.database import Database
 

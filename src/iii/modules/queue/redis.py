@@ -17,12 +17,27 @@ from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.requests import DestinationRow, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
+from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.items import StoreError
 from iii.storage.redis_channels import RedisChannels
 
-logger = logging.getLogger(__name__)
+NOT_PERSISTENT = LogEvent(
+    __name__, "queue.not_persistent", logging.WARNING, "Messages are not persisted: each is delivered once, to current subscribers",
+    means="`iii-queue` uses the adapter `redis`, which has no store, no retries, no dead letters and no named queues.",
+    do="For durable messages use the adapter `builtin` or `rabbitmq`.",
+)  # fmt: skip
+MESSAGE_DROPPED = LogEvent(
+    __name__, "queue.message_dropped", logging.ERROR, "Message of a topic dropped: it is not valid JSON",
+    means="Something else publishes to a Redis channel of `iii-queue`.",
+    do="Publish with `iii::durable::publish`, or send JSON.",
+)  # fmt: skip
+MESSAGE_LOST = LogEvent(
+    __name__, "queue.message_lost", logging.ERROR, "Message of a topic lost: its function failed",
+    means="The adapter `redis` tries each message once.",
+    do="Look for `error_id` in the log of the worker.",
+)  # fmt: skip
 
 _NO_QUEUES = "named queues are not supported by the redis adapter"
 _NO_DEAD_LETTERS = "RedisAdapter does not support DLQ operations (pub/sub only)"
@@ -71,9 +86,7 @@ class RedisAdapter:
         self.topics = RedisTopics(engine, url)
 
     async def open(self) -> None:
-        logger.warning(
-            "iii-queue: Redis channels keep nothing: a message reaches who listens at that time, and is tried once"
-        )
+        NOT_PERSISTENT()
         await self.topics.channels.open()
 
     async def quiet(self) -> None:
@@ -148,7 +161,7 @@ class RedisTopics:
 
     def _heard(self, topic: str, message: bytes) -> None:
         if not is_json(message):  # all of it: the rest of what begins well would go into the worker's frame
-            logger.error("Message of topic %s dropped: it is not valid JSON", topic)
+            MESSAGE_DROPPED(topic=topic)
             return
         trace, data = _Trace(), message
         try:
@@ -163,9 +176,9 @@ class RedisTopics:
     def _deliver(self, subscription: Subscription, trace: _Trace, data: bytes) -> None:
         def done(failure: Failure | None) -> None:
             if failure is not None:
-                logger.error(
-                    "Topic %s: %s failed, and the message is lost: %s",
-                    subscription.topic, target.function_id, failure.text,
+                MESSAGE_LOST(
+                    topic=subscription.topic, function=target.function_id,
+                    reason=failure.text, error_id=failure.error_id,
                 )  # fmt: skip
 
         target = Target(subscription.function_id, subscription.namespace, subscription.metadata, subscription.condition)

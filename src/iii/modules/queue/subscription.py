@@ -12,8 +12,13 @@ from msgspec import Meta, Struct
 from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
 from iii.modules.queue.options import NAME_CHARACTERS, Wanted
 from iii.protocol.errors import TriggerRegistrationFailed
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+SETTING_IGNORED = LogEvent(
+    __name__, "queue.setting_ignored", logging.WARNING, "Setting of a subscription ignored: its value is not valid",
+    means="A member of a trigger's `queue_config` has a value that does not count; its default is in force.",
+    do="Correct it in the program that registers the trigger.",
+)  # fmt: skip
 
 
 class SubscriberQueueConfig(Struct, kw_only=True):
@@ -101,10 +106,7 @@ def _wanted(binding: Binding, sent: _Sent) -> Wanted:
         if value is not None:
             wanted.setdefault(option, value)
         if given.get(name) is not None and (value is None or (name == "type" and given[name] not in _TYPES)):
-            logger.warning(
-                "Trigger %s (%s on %s): queue_config.%s cannot be %.100r and is ignored",
-                binding.id, binding.trigger_type, binding.function_id, name, given[name],
-            )  # fmt: skip
+            SETTING_IGNORED(trigger=binding.id, function=binding.function_id, setting=name, value=given[name])
     for option, outer in (("max_attempts", _attempts(sent.max_retries)), ("backoff_ms", _count(sent.backoff_ms))):
         if outer is not None:
             wanted[option] = outer

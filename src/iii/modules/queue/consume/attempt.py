@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
 from iii.modules.queue.jobs.job import Failure
 from iii.protocol.json_text import is_json
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.tracecontext import baggage_without
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Withdrawable
+
+JOB_FAILED = LogEvent(
+    __name__, "queue.job_failed", logging.WARNING, "Job failed; retrying",
+    means="An attempt of a job, or of a topic's message, ended with an error; it waits for the next one.",
+    do="Look for `error_id` in the log of the worker.",
+)  # fmt: skip
+JOB_EXHAUSTED = LogEvent(
+    __name__, "queue.job_exhausted", logging.WARNING, "Job exhausted, moved to DLQ",
+    means="The last attempt of a job, or of a topic's message, ended with an error: it is a dead letter now.",
+    do="Look for `error_id` in the log of the worker; once the function is corrected: `iii queue redrive NAME`.",
+)  # fmt: skip
 
 _OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.hidden"})  # say what its span is
 

@@ -15,12 +15,13 @@ from iii.modules.queue.consume.page_turns import PageTurns
 from iii.modules.queue.consume.running import Running, Targets
 from iii.modules.queue.consume.settlement import Settlement
 from iii.modules.queue.consume.timers import Timers
-from iii.modules.queue.consume.unreadable import Unreadable
+from iii.modules.queue.consume.unreadable import READ_FAILED, Unreadable
 from iii.modules.queue.jobs.job import Failure, Job, TargetKey
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import Accepted, JobStore
 from iii.modules.queue.jobs.waiting import Key
 from iii.modules.queue.options import QueueOptions
+from iii.protocol.log_event import LogEvent
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
 from iii.storage.transactions import ReadError
@@ -28,7 +29,11 @@ from iii.storage.transactions import ReadError
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
 
-logger = logging.getLogger(__name__)
+STOP_OVERDUE = LogEvent(
+    __name__, "queue.stop_overdue", logging.WARNING, "Jobs not ended before the stop; they run again",
+    means="Jobs still ran when their time at a stop was over; they are delivered again, and no attempt is counted.",
+    do="Make the functions faster, or tolerant of a second delivery.",
+)  # fmt: skip
 
 STOP_S = 5.0  # for what runs when the engine stops (L4)
 _STARTS_AT_ONCE = 64  # then others have their turn
@@ -53,13 +58,11 @@ class Consumer:
         engine: Engine,
         store: JobStore,
         place: Place,
-        label: str,
         options: QueueOptions,
         targets: Targets,
         turns: PageTurns,
     ) -> None:
         self.place = place
-        self.label = label  # for log lines
         self.options = options
         self.state = State.STARTING
         self.failed = 0
@@ -69,10 +72,10 @@ class Consumer:
         timers = self._timers = Timers(engine.clock)
         self._pump_later = timers.of(self.pump)
         self._reopen_later = timers.of(self._rest)
-        self._delays = Delays(store, place, label, timers, self._due)
-        self.missing = Missing(store.time, label, place.function_id, timers, self._hold_expired)
-        self._settlement = Settlement(store, place, label, timers, self._settled, self._lost, self._stalled)
-        self.unreadable = Unreadable(place, label)
+        self._delays = Delays(store, place, timers, self._due)
+        self.missing = Missing(store.time, place, timers, self._hold_expired)
+        self._settlement = Settlement(store, place, timers, self._settled, self._lost, self._stalled)
+        self.unreadable = Unreadable(place)
         self._asked_to_rebuild = False  # indexes of the store
         self.head = self._new_head()
         self.running = Running(engine, store, targets, timers, self._finished, self._not_loaded)
@@ -95,10 +98,7 @@ class Consumer:
                 async with asyncio.timeout(STOP_S):
                     await self._idle.wait()
             except TimeoutError:
-                logger.warning(
-                    "Jobs of %s did not end within %g s: %d; they run again after the next start",
-                    self.label, STOP_S, len(self.running.jobs),
-                )  # fmt: skip
+                STOP_OVERDUE(queue=self.place.name, jobs=len(self.running.jobs), limit_s=STOP_S)
         self.running.withdraw()
         self._timers.close()
 
@@ -158,8 +158,7 @@ class Consumer:
                 self.running.begin(job, self.options)
             self._pump_later.after(0.0)
         except ReadError as error:
-            again_s = self._pump_later.retry()
-            logger.error("Jobs of %s cannot be read: %s; retrying in %g s", self.label, error, again_s)
+            READ_FAILED(queue=self.place.name, reason=str(error), retry_in_s=self._pump_later.retry())
         finally:
             self._pumping = False
             if self.head.damaged or self.unreadable.rows:
@@ -199,8 +198,8 @@ class Consumer:
         if error is None or damaged:
             self._pump_later.after(0.0)
         else:
-            again_s = self._pump_later.retry()
-            logger.error("Job %s of %s cannot be read: %s; retrying in %g s", job.id, self.label, error, again_s)
+            wait_s = self._pump_later.retry()
+            READ_FAILED(queue=self.place.name, job=job.id, reason=str(error), retry_in_s=wait_s)
 
     # -- settling -------------------------------------------------------------------------------------------------
 
@@ -226,7 +225,7 @@ class Consumer:
         if not damaged:
             self._rest()
             return
-        self.unreadable.pass_over(job, self._settlement.fields(job))
+        self.unreadable.pass_over(job)
         self._pump_later.after(0.0)
         self._settled(job, again=False)
 
@@ -238,7 +237,7 @@ class Consumer:
     # -- reading from the start -----------------------------------------------------------------------------------
 
     def _read_from_start(self, failure: ReadError) -> None:
-        logger.error("Jobs of %s cannot be read: %s; reading them from the start", self.label, failure)
+        READ_FAILED(queue=self.place.name, reason=str(failure))
         self.read_again()
 
     def _rest(self) -> None:
@@ -261,8 +260,7 @@ class Consumer:
             self.head.open()
         except ReadError as error:
             self.state = State.REOPENING
-            again_s = self._reopen_later.retry()
-            logger.error("Jobs of %s cannot be read: %s; retrying in %g s", self.label, error, again_s)
+            READ_FAILED(queue=self.place.name, reason=str(error), retry_in_s=self._reopen_later.retry())
         else:
             self.state = State.RUNNING
             self._reopen_later.succeeded()

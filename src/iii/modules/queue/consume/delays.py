@@ -6,14 +6,20 @@ import logging
 from collections.abc import Callable
 
 from iii.modules.queue.consume.timers import Alarm, Timers
+from iii.modules.queue.consume.unreadable import READ_FAILED
 from iii.modules.queue.jobs.job import Job
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
+from iii.protocol.log_event import LogEvent
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
 from iii.storage.transactions import ReadError
 
-logger = logging.getLogger(__name__)
+UNREADABLE = LogEvent(
+    __name__, "queue.delays_unreadable", logging.ERROR, "Delayed jobs not read: the store is damaged",
+    means="Jobs that wait for a time do not run: their index is damaged and could not be built again.",
+    do="Stop the engine, and restore a backup or repair the store (`iii store salvage`).",
+)  # fmt: skip
 
 _DUE_AT_ONCE = 256
 
@@ -22,12 +28,11 @@ class Delays:
     """Tells of jobs that are due; while they are not, only the earliest time is in memory."""
 
     def __init__(
-        self, store: JobStore, place: Place, label: str, timers: Timers, due: Callable[[list[Job], list[int]], None]
+        self, store: JobStore, place: Place, timers: Timers, due: Callable[[list[Job], list[int]], None]
     ) -> None:
         """`due` gets jobs that wait like others from now on, and rows (`seq`) that are due and damaged."""
         self._store = store
         self._place = place
-        self._label = label
         self._due = due
         self._start_later = timers.of(self.start)
         self._promote_later = timers.of(self._promote)
@@ -85,8 +90,7 @@ class Delays:
 
     def _failed(self, error: Exception | None, cause: BaseException | None, again: Alarm) -> None:
         if not is_damage(cause):
-            again_s = again.retry()
-            logger.error("Delayed jobs of %s cannot be read: %s; retrying in %g s", self._label, error, again_s)
+            READ_FAILED(queue=self._place.name, reason=str(error), retry_in_s=again.retry())
         elif not self._damaged:
             self._damaged = True
             self._store.database.rebuild_indices(lambda done: self._rebuilt(done, error))
@@ -96,8 +100,4 @@ class Delays:
             self._damaged = False
             self.start()
         elif not self._store.database.closed:
-            logger.error(
-                "Delayed jobs of %s cannot be read, as the store is damaged: %s; restore a backup, or repair the store",
-                self._label,
-                error,
-            )
+            UNREADABLE(queue=self._place.name, reason=str(error))

@@ -7,9 +7,15 @@ from collections.abc import Callable, Iterable
 
 from iii.modules.queue.consume.timers import Timers
 from iii.modules.queue.jobs.job import Job, TargetKey
+from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.steady import SteadyTime
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+FUNCTION_MISSING = LogEvent(
+    __name__, "queue.function_missing", logging.WARNING, "Jobs wait for a function that no worker serves",
+    means="The function has been missing for 10 s; its jobs wait for it without an attempt. Said once for each absence.",
+    do="Start its worker, or correct the name where the jobs are enqueued.",
+)  # fmt: skip
 
 _MISSING_TARGETS = 10_000  # whose absence is timed
 _REPORTED_S = 10.0  # a function that is missing so long is told of
@@ -19,16 +25,11 @@ class Missing:
     """Since when each is missing, and whether people know."""
 
     def __init__(
-        self, time: SteadyTime, label: str, own: str, timers: Timers, expired: Callable[[Iterable[TargetKey]], None]
+        self, time: SteadyTime, place: Place, timers: Timers, expired: Callable[[Iterable[TargetKey]], None]
     ) -> None:
-        """
-        Args:
-            own: the function of jobs that name none.
-            expired: told when jobs of these targets may have waited for as long as they should.
-        """
+        """`expired` is told when jobs of these targets may have waited for as long as they should."""
         self._time = time
-        self._label = label
-        self._own = own
+        self._place = place
         self._since: dict[TargetKey, int] = {}
         self._reported: set[TargetKey] = set()  # of them, in the log
         self._report_later = timers.of(self._report)
@@ -59,7 +60,7 @@ class Missing:
         self._reported.discard(target)
 
     def _name_of(self, target: TargetKey) -> str:
-        return self._own if target is None else target[1]
+        return self._place.function_id if target is None else target[1]
 
     def _report(self) -> None:
         """To people, once: a misspelt function never comes."""
@@ -72,6 +73,4 @@ class Missing:
                 self._report_later.after(left_s)
                 continue
             self._reported.add(target)
-            logger.warning(
-                "Jobs of %s wait for function '%s', which no worker serves", self._label, self._name_of(target)
-            )
+            FUNCTION_MISSING(queue=self._place.name, function=self._name_of(target))

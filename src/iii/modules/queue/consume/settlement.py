@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
+from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED
 from iii.modules.queue.consume.timers import Timers
 from iii.modules.queue.jobs.job import Failure, Job, retry_delay_ms
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore, OnDone
 from iii.modules.queue.options import QueueOptions
+from iii.protocol.log_event import LogEvent
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
 
-logger = logging.getLogger(__name__)
+NOT_STORED = LogEvent(
+    __name__, "queue.outcome_not_stored", logging.ERROR, "Outcome of jobs not stored; retrying",
+    means="The store refused to remove or postpone jobs that have run; their queue starts no more until it accepts that.",
+    do="Look after the disk of `file_path`: its space, its permissions.",
+)  # fmt: skip
 
 
 class Settlement:
@@ -25,7 +30,6 @@ class Settlement:
         self,
         store: JobStore,
         place: Place,
-        label: str,
         timers: Timers,
         settled: Callable[[Job, bool], None],
         lost: Callable[[Job, bool], None],
@@ -42,7 +46,6 @@ class Settlement:
         self.unsettled = 0
         self._store = store
         self._place = place
-        self._label = label
         self._timers = timers
         self._settled = settled
         self._lost = lost
@@ -60,27 +63,24 @@ class Settlement:
         attempts = job.attempts + 1
         max_attempts = options.max_attempts if job.max_attempts is None else job.max_attempts
         failed_at = self._timers.clock.time_ms()
-        fields = self.fields(job, failure)
+        queue, function = self._place.name, job.function_id or self._place.function_id
         if attempts >= max_attempts:
-            fields["attempts"] = attempts
             self._write(
                 job, False, partial(self._store.bury, job, failure, failed_at, max_attempts),
-                lambda: logger.warning("Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": fields}),
+                lambda: JOB_EXHAUSTED(
+                    queue=queue, function=function, job=job.id, attempts=attempts,
+                    reason=failure.text, error_id=failure.error_id,
+                ),
             )  # fmt: skip
             return
         backoff_ms = options.backoff_ms if job.backoff_ms is None else job.backoff_ms
         pause_ms = retry_delay_ms(backoff_ms, attempts, options.backoff_jitter)
         ready_at = self._store.time.now_ms() + pause_ms
-        logger.warning(
-            "Job failed, next attempt in %g s: %s", pause_ms / 1000, failure.text,
-            extra={"fields": {**fields, "attempts": f"{attempts} of {max_attempts}"}},
+        JOB_FAILED(
+            queue=queue, function=function, job=job.id, attempts=attempts, max_attempts=max_attempts,
+            retry_in_s=pause_ms / 1000, reason=failure.text, error_id=failure.error_id,
         )  # fmt: skip
         self._write(job, True, partial(self._store.postpone, job, failure, failed_at, ready_at), lambda: then(ready_at))
-
-    def fields(self, job: Job, failure: Failure | None = None) -> dict[str, Any]:
-        """Of a log line."""
-        fields = {"queue": self._place.name, "function": job.function_id or self._place.function_id, "job": job.id}
-        return fields if failure is None or failure.error_id is None else {**fields, "error_id": failure.error_id}
 
     def _write(
         self, job: Job, again: bool, write: Callable[[OnDone], None], then: Callable[[], None] | None = None
@@ -107,8 +107,7 @@ class Settlement:
         else:
             self._refused.append(repeat)
             if len(self._refused) == 1:
-                again_s = self._repeat_later.retry()
-                logger.error("Finished jobs of %s cannot be removed: %s; retrying in %g s", self._label, error, again_s)
+                NOT_STORED(queue=self._place.name, reason=str(error), retry_in_s=self._repeat_later.retry())
                 self._stalled(True)
 
     def _repeat(self) -> None:

@@ -1,31 +1,37 @@
-"""Jobs that are passed over, since the store is damaged where they are (P16)."""
+"""Jobs that cannot be read: tried again, or passed over where the store is damaged (P16)."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from iii.modules.queue.jobs.job import Job
 from iii.modules.queue.jobs.places import Place
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+READ_FAILED = LogEvent(
+    __name__, "queue.read_failed", logging.ERROR, "Jobs not read; retrying",
+    means="The store failed to read the jobs of a queue or topic; without `retry_in_s` they are read from the start at once.",
+    do="Look after the disk of `file_path`.",
+)  # fmt: skip
+PASSED_OVER = LogEvent(
+    __name__, "queue.job_unreadable", logging.ERROR, "Jobs passed over: the store is damaged where they are",
+    means="These jobs can neither be read nor removed; the others of their queue run.",
+    do="Stop the engine, and restore a backup or repair the store (`iii store salvage`).",
+)  # fmt: skip
 
 
 class Unreadable:
     """Rows of one place, by `seq`; people are told of each."""
 
-    def __init__(self, place: Place, label: str) -> None:
+    def __init__(self, place: Place) -> None:
         self.rows: set[int] = set()
         self._place = place
-        self._label = label
         self._told = 0
 
-    def pass_over(self, job: Job, fields: dict[str, Any]) -> None:
+    def pass_over(self, job: Job) -> None:
         """It cannot be read or removed, and never will be."""
-        logger.error(
-            "Job %s of %s cannot be read or removed, as the store is damaged: it is passed over", job.id, self._label,
-            extra={"event": "queue.job_unreadable", "fields": fields},
-        )  # fmt: skip
+        function = job.function_id or self._place.function_id
+        PASSED_OVER(queue=self._place.name, function=function, job=job.id)
         self.rows.add(job.seq)
         self._told += 1
 
@@ -34,8 +40,4 @@ class Unreadable:
         found = len(self.rows) - self._told
         if found > 0:
             self._told += found
-            logger.error(
-                "Jobs of %s cannot be read, as the store is damaged: %d more are passed over; restore a backup, or repair the store",
-                self._label, found,
-                extra={"event": "queue.job_unreadable", "fields": {"queue": self._place.name, "rows": sorted(self.rows)[:20]}},
-            )  # fmt: skip
+            PASSED_OVER(queue=self._place.name, jobs=found, rows=sorted(self.rows)[:20])

@@ -47,8 +47,7 @@ class Destination:
         self._defaults = defaults
         self._wanted = _stored(place.settings)  # by the last subscriber, for all of them (04 §4.4)
         self._subscribers = Subscribers(engine)
-        label = f"topic {place.name}" + (f" for {place.function_id}" if place.function_id else "")
-        self.consumer = Consumer(engine, store, place, label, self._options(), self._subscribers, turns)
+        self.consumer = Consumer(engine, store, place, self._options(), self._subscribers, turns)
 
     @property
     def triggers(self) -> int:

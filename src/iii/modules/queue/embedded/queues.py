@@ -11,11 +11,20 @@ from iii.modules.queue.consume.page_turns import PageTurns
 from iii.modules.queue.jobs.job import Job, NewJob
 from iii.modules.queue.jobs.store import Accepted, JobStore
 from iii.modules.queue.options import NamedQueue
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
-logger = logging.getLogger(__name__)
+BACKLOG_FOUND = LogEvent(
+    __name__, "queue.backlog_found", logging.INFO, "Jobs found in the store",
+    means="What a queue or topic has from before the start.",
+)  # fmt: skip
+NOT_CONFIGURED = LogEvent(
+    __name__, "queue.not_configured", logging.WARNING, "Queue not configured: its jobs do not run",
+    means="The store has jobs or dead letters of a queue that neither the configuration nor `queue::define` has.",
+    do="Add it to `queue_configs` of `iii-queue`, or define it: `iii trigger queue::define queue=NAME`.",
+)  # fmt: skip
 
 _NULL = bytes(NULL)
 
@@ -61,8 +70,8 @@ class NamedQueues:
         if consumer is not None:
             consumer.configure(options)
             return
-        place, label = self._store.places.of("queue", queue.name), f"queue {queue.name}"
-        consumer = Consumer(self._engine, self._store, place, label, options, self._targets, self._turns)
+        place = self._store.places.of("queue", queue.name)
+        consumer = Consumer(self._engine, self._store, place, options, self._targets, self._turns)
         self.consumers[queue.name] = consumer
         consumer.start()
 
@@ -90,10 +99,11 @@ class NamedQueues:
     def report(self, rows: list[tuple[str, str, int, int]] | None, error: StoreError | None) -> None:
         """What the store had at the start, topics too."""
         for kind, name, jobs, dead in rows or ():
-            text = f"{'Queue' if kind == 'queue' else 'Topic'} {name}: jobs waiting: {jobs}, dead letters: {dead}"
-            if kind == "queue":
-                self._found.add(name)
-            if kind == "queue" and name not in self.consumers:
-                logger.warning("%s; the queue is not configured, so none of them runs", text)
+            if kind != "queue":
+                BACKLOG_FOUND(topic=name, waiting=jobs, dead_letters=dead)
+                continue
+            self._found.add(name)
+            if name in self.consumers:
+                BACKLOG_FOUND(queue=name, waiting=jobs, dead_letters=dead)
             else:
-                logger.info("%s", text)
+                NOT_CONFIGURED(queue=name, waiting=jobs, dead_letters=dead)

@@ -10,9 +10,19 @@ from iii.engine.engine import Engine
 from iii.modules.queue.config import TopicConfig
 from iii.modules.queue.embedded.topics import Topics
 from iii.modules.queue.jobs.store import JobStore
+from iii.protocol.log_event import LogEvent
 from iii.storage.items import StoreError
 
-logger = logging.getLogger(__name__)
+EXPIRED = LogEvent(
+    __name__, "queue.messages_expired", logging.WARNING, "Messages of a topic dropped: no subscriber came in time",
+    means="They waited longer than `retention_ms` of their topic.",
+    do="Subscribe to the topic or start the worker that does, or raise `retention_ms`.",
+)  # fmt: skip
+EXPIRY_FAILED = LogEvent(
+    __name__, "queue.expiry_failed", logging.ERROR, "Old messages of a topic not dropped; retrying",
+    means="The store refused to drop messages that are older than `retention_ms`.",
+    do="Look after the disk of `file_path`: its space, its permissions.",
+)  # fmt: skip
 
 _EXPIRY_S = 60.0  # how often topics are looked at, at least
 
@@ -53,9 +63,9 @@ class Retention:
                 try:
                     dropped = await self._store.expire(place, before_ms)
                 except StoreError as error:
-                    logger.error("Topic %s: old messages cannot be dropped: %s", topic, error)
+                    EXPIRY_FAILED(topic=topic, reason=str(error))
                     return
                 if dropped and destination is not None:
                     destination.consumer.read_again()
                 if dropped:
-                    logger.warning("Topic %s: %s messages were dropped, no subscriber came for them", topic, dropped)
+                    EXPIRED(topic=topic, messages=dropped)

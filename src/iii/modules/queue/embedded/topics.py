@@ -15,10 +15,33 @@ from iii.modules.queue.jobs.store import Accepted, JobStore
 from iii.modules.queue.options import QueueOptions
 from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
+from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
-logger = logging.getLogger(__name__)
+HELD_DROPPED = LogEvent(
+    __name__, "queue.held_message_dropped", logging.WARNING, "Oldest message of a topic dropped: no subscriber, too many kept",
+    means="The topic keeps `limit` messages for its first subscriber, and another one was published.",
+    do="Subscribe to the topic, or raise `held_messages` of `iii-queue`.",
+)  # fmt: skip
+HELD_DELIVERED = LogEvent(
+    __name__, "queue.held_messages_moved", logging.INFO, "Messages kept by a topic moved to its first subscriber",
+    means="They were published before anything subscribed to the topic.",
+)  # fmt: skip
+NOT_STORED = LogEvent(
+    __name__, "queue.subscription_not_stored", logging.ERROR, "Subscription to a topic not stored; retrying",
+    means="The subscription works, but a restart of the engine would not know of this change.",
+    do="Look after the disk of `file_path`: its space, its permissions.",
+)  # fmt: skip
+DELIVERY_CHANGED = LogEvent(
+    __name__, "queue.delivery_changed", logging.WARNING, "Delivery of a topic changed; earlier subscriptions removed",
+    means="`delivery` differs from what the store was written with; what waits is delivered once a worker subscribes again.",
+)  # fmt: skip
+NOT_REMOVED = LogEvent(
+    __name__, "queue.subscriptions_not_removed", logging.ERROR, "Earlier subscriptions not removed; retried at the next start",
+    means="After a change of `delivery` the store refused to remove subscriptions.",
+    do="Look after the disk of `file_path`, then restart the engine.",
+)  # fmt: skip
 
 _AGAIN_S = 1.0  # after the store failed
 
@@ -157,10 +180,7 @@ class Topics:
                 done(None, error)
                 return
             if dropped:
-                logger.warning(
-                    "Topic %s has no subscriber and keeps %s messages: the oldest is dropped",
-                    topic, self._config.held_messages,
-                )  # fmt: skip
+                HELD_DROPPED(topic=topic, limit=self._config.held_messages)
             done(job.id, None)
             destination = self.at(place)
             if destination is not None:  # its subscribers are away, or compete
@@ -175,12 +195,10 @@ class Topics:
 
         def saved(moved: int | None, error: StoreError | None) -> None:
             if moved:
-                logger.info("Topic %s: %s messages that were kept go to %s", place.name, moved, place.function_id)
+                HELD_DELIVERED(topic=place.name, function=place.function_id, messages=moved)
                 destination.consumer.filled()
             elif error is not None and not self._store.database.closed:
-                logger.error(
-                    "Subscriber of topic %s cannot be stored: %s; retrying in %g s", place.name, error, _AGAIN_S
-                )
+                NOT_STORED(topic=place.name, function=place.function_id, reason=str(error), retry_in_s=_AGAIN_S)
                 clock = self._engine.clock
                 clock.call_at(clock.now() + _AGAIN_S, lambda: self._save(destination, takes_held))
 
@@ -189,10 +207,7 @@ class Topics:
 
     def _end(self, place: Place) -> None:
         """A destination as `delivery` was before: what waits there goes to whoever subscribes now."""
-        logger.warning(
-            "Delivery of topic %s changed: its subscriptions were removed, and its messages wait for new ones",
-            place.name,
-        )
+        DELIVERY_CHANGED(topic=place.name)
         place.subscribed = False
         self._store.save_place(place, None, _noted)
         if place.kind == "destination":
@@ -201,4 +216,4 @@ class Topics:
 
 def _noted(moved: int | None, error: StoreError | None) -> None:
     if error is not None:
-        logger.error("Old subscriptions cannot be removed: %s; the next start does it", error)
+        NOT_REMOVED(reason=str(error))

@@ -9,13 +9,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
-logger = logging.getLogger(__name__)
+CONNECTION_LOST = LogEvent(
+    __name__, "rabbitmq.connection_lost", logging.ERROR, "Connection to RabbitMQ lost; reconnecting",
+    means="Until it is made again jobs are refused; those that ran are delivered again.",
+    do="If it does not come back, look after the server that `amqp_url` of `iii-queue` names.",
+)  # fmt: skip
+RECONNECT_FAILED = LogEvent(
+    __name__, "rabbitmq.reconnect_failed", logging.WARNING, "Connection to RabbitMQ failed; retrying",
+    means="The broker did not answer or refused the connection; jobs are refused meanwhile.",
+    do="Look after the server that `amqp_url` of `iii-queue` names.",
+)  # fmt: skip
+RECONNECTED = LogEvent(
+    __name__, "rabbitmq.reconnected", logging.INFO, "Reconnected to RabbitMQ",
+    means="Jobs are accepted and delivered again.",
+)  # fmt: skip
+NOT_ACKNOWLEDGED = LogEvent(
+    __name__, "rabbitmq.message_not_acknowledged", logging.DEBUG, "Message not acknowledged; it is redelivered",
+    means="The connection was lost before the broker knew the outcome of a message.",
+)  # fmt: skip
 
 CONNECT_S = 5.0
 NAME_BYTES = 255  # of a queue, an exchange, a message's id
@@ -88,7 +106,7 @@ class Delivery:
         try:
             await how()
         except errors():
-            logger.debug("RabbitMQ message could not be acknowledged: the broker redelivers it")
+            NOT_ACKNOWLEDGED()
         self._settled(self)
 
 
@@ -268,7 +286,7 @@ class Broker:
     async def _keep(self, lost: asyncio.Event) -> None:
         while True:
             await lost.wait()
-            logger.error("RabbitMQ connection to %s lost; reconnecting", self._shown)
+            CONNECTION_LOST(server=self._shown)
             connection, self.connection, self._publisher = self.connection, None, None
             if connection is not None and not connection.is_closed:
                 await connection.close()
@@ -278,11 +296,11 @@ class Broker:
                     lost = await self._connect()
                 except failures() as error:
                     text = str(error) or type(error).__name__
-                    logger.warning("RabbitMQ connection to %s failed: %s; retrying in %g s", self._shown, text, wait_s)
+                    RECONNECT_FAILED(server=self._shown, reason=text, retry_in_s=wait_s)
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 else:
-                    logger.info("Reconnected to RabbitMQ at %s", self._shown)
+                    RECONNECTED(server=self._shown)
                     break
 
     @property

@@ -11,7 +11,7 @@ import msgspec
 
 from iii.engine.engine import Engine
 from iii.modules.queue.adapter import UnsupportedSettings
-from iii.modules.queue.consume.attempt import Target
+from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Message
@@ -19,12 +19,27 @@ from iii.modules.queue.rabbitmq.messages import QueueNames, number_of, text_of
 from iii.modules.queue.rabbitmq.runs import AGAIN_S, Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.protocol.json_text import is_json
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.reply import Reply
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.items import StoreError
 
-logger = logging.getLogger(__name__)
+BACKOFF_KEPT = LogEvent(
+    __name__, "rabbitmq.backoff_kept", logging.WARNING, "Earlier backoff_ms of a queue stays in force",
+    means="RabbitMQ cannot change it while jobs wait for their next attempt.",
+    do="Restart the engine when none waits.",
+)  # fmt: skip
+NOT_A_JOB = LogEvent(
+    __name__, "rabbitmq.message_rejected", logging.ERROR, "Message moved to the dead-letter queue: it is not a job",
+    means="Something else publishes to a queue of `iii-queue`: the message has no `function_id`, or its body is not valid JSON.",
+    do="Enqueue with `iii::queue::enqueue` or the SDK.",
+)  # fmt: skip
+NOT_MOVED = LogEvent(
+    __name__, "rabbitmq.job_not_moved", logging.ERROR, "Job not moved; it stays in its queue and is delivered again",
+    means="The broker refused a job that was to be retried, or to become a dead letter.",
+    do="Look after the queue that `routing_key` names at the broker.",
+)  # fmt: skip
 
 _HOLD_S = 0.1  # shortest time before a job without its function is tried again
 _NULL = bytes(NULL)
@@ -125,10 +140,7 @@ class NamedQueues:
                 await broker.delete_if_empty(names.retry_queue)
                 await broker.queue(names.retry_queue, retry)
             except BrokerError:
-                logger.warning(
-                    "RabbitMQ queue %s keeps its earlier backoff_ms until no job waits for its next attempt and the "
-                    "engine starts again", queue.name,
-                )  # fmt: skip
+                BACKOFF_KEPT(queue=queue.name)
         await broker.queue(names.dead_queue)
         for name, exchange in (
             (names.queue, names.main),
@@ -143,7 +155,7 @@ class NamedQueues:
         headers, body = delivery.message.headers, delivery.message.body
         function_id = headers.get("function_id")
         if not isinstance(function_id, str) or not is_json(body):
-            logger.error("Message of queue %s moved to the dead-letter queue: it is not a job", name)
+            NOT_A_JOB(queue=name)
             self._runs.settle(delivery, delivery.reject())
             return
         config = self._queues[name].config
@@ -185,19 +197,19 @@ class NamedQueues:
             await delivery.ack()
             return
         message, config = delivery.message, self._queues[name].config
-        attempt = number_of(message.headers.get("x-attempt"))
-        fields = {"queue": name, "function": message.headers.get("function_id"), "job": message.message_id}
-        if attempt >= config.max_retries:
-            logger.warning(
-                "Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": {**fields, "attempts": attempt + 1}}
-            )
+        function, attempts = message.headers.get("function_id"), number_of(message.headers.get("x-attempt")) + 1
+        if attempts > config.max_retries:
+            JOB_EXHAUSTED(
+                queue=name, function=function, job=message.message_id, attempts=attempts,
+                reason=failure.text, error_id=failure.error_id,
+            )  # fmt: skip
             await delivery.reject()
             return
-        logger.info(
-            "Job failed, next attempt in %g s: %s", config.backoff_ms / 1000, failure.text,
-            extra={"fields": {**fields, "attempts": f"{attempt + 1} of {config.max_retries + 1}"}},
+        JOB_FAILED(
+            queue=name, function=function, job=message.message_id, attempts=attempts, max_attempts=config.max_retries + 1,
+            retry_in_s=config.backoff_ms / 1000, reason=failure.text, error_id=failure.error_id,
         )  # fmt: skip
-        again = message._replace(headers={**message.headers, "x-attempt": attempt + 1})
+        again = message._replace(headers={**message.headers, "x-attempt": attempts})
         if config.fifo:  # in its place: what follows waits
             delivery.message = again
             self._runs.later(delivery, config.backoff_ms / 1000, lambda: self._arrived(name, delivery))
@@ -222,7 +234,7 @@ async def move(broker: Broker, delivery: Delivery, exchange: str, routing_key: s
     try:
         await broker.publish(exchange, routing_key, message._replace(headers=headers))
     except BrokerError as error:
-        logger.error("A job stays where it is: %s", error)
+        NOT_MOVED(exchange=exchange, routing_key=routing_key, reason=str(error))
         await asyncio.sleep(AGAIN_S)
         await delivery.give_back()
     else:

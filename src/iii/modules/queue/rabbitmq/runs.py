@@ -11,11 +11,22 @@ from typing import Any
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.modules.queue.consume.attempt import Attempt, Target
-from iii.modules.queue.consume.consumer import STOP_S
+from iii.modules.queue.consume.consumer import STOP_OVERDUE, STOP_S
 from iii.modules.queue.jobs.job import Failure
 from iii.modules.queue.rabbitmq.broker import Delivery
+from iii.protocol.log_event import LogEvent
+from iii.protocol.task_set import TaskSet
 
-logger = logging.getLogger(__name__)
+SETTLE_FAILED = LogEvent(
+    __name__, "rabbitmq.settle_failed", logging.ERROR, "Message not acknowledged: the engine itself failed; it is redelivered",
+    means="The engine raised when it told the broker the outcome of a message.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+TASK_FAILED = LogEvent(
+    __name__, "rabbitmq.task_failed", logging.ERROR, "Background task of the rabbitmq adapter failed",
+    means="The engine raised while it published, subscribed or unsubscribed.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 AGAIN_S = 1.0  # after the broker refused something
 
@@ -32,7 +43,7 @@ class Runs:
         self._engine = engine
         self._running: dict[Attempt, str] = {}
         self._held: dict[Delivery, tuple[Callable[[], bool], Callable[[], None]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet(TASK_FAILED)
         self._settled = asyncio.Event()
 
     def open(self) -> None:
@@ -49,17 +60,14 @@ class Runs:
                     self._settled.clear()
                     await self._settled.wait()
         except TimeoutError:
-            logger.warning("RabbitMQ: %s jobs did not end in time; they run again", len(self._running))
+            STOP_OVERDUE(jobs=len(self._running), limit_s=STOP_S)
         for attempt in list(self._running):
             attempt.withdraw()
         self._running.clear()
 
     async def close(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        self._tasks.cancel()
+        await self._tasks.wait()
 
     def in_flight(self, name: str) -> int:
         return sum(each == name for each in self._running.values())
@@ -132,8 +140,8 @@ class Runs:
         async def settled() -> None:
             try:
                 await work
-            except Exception:
-                logger.exception("RabbitMQ message could not be acknowledged: it is redelivered")
+            except Exception as error:
+                SETTLE_FAILED(error)
                 await asyncio.sleep(AGAIN_S)
                 await delivery.give_back()
 
@@ -141,16 +149,8 @@ class Runs:
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """What a stop waits for."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            self._settled.set()
-            if not task.cancelled() and task.exception() is not None:
-                logger.error("RabbitMQ: something failed", exc_info=task.exception())
-
-        task.add_done_callback(ended)
+        task = self._tasks.spawn(work)
+        task.add_done_callback(lambda _: self._settled.set())
         return task
 
     def _functions_changed(self, previous: Function | None, current: Function | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.modules.queue.consume.attempt import Target
+from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
 from iii.modules.queue.jobs.job import Failure
 from iii.modules.queue.options import QueueOptions
 from iii.modules.queue.rabbitmq.broker import Broker, Delivery
@@ -17,8 +17,13 @@ from iii.modules.queue.rabbitmq.queues import move
 from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.subscription import Subscription
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger(__name__)
+MESSAGE_DROPPED = LogEvent(
+    __name__, "rabbitmq.message_dropped", logging.ERROR, "Message of a topic dropped: it is not a job",
+    means="Something else publishes to an exchange of `iii-queue`.",
+    do="Publish with `iii::durable::publish`.",
+)  # fmt: skip
 
 
 class Subscriber:
@@ -59,7 +64,7 @@ class Subscriber:
             return
         job = topic_job(delivery.message)
         if job is None:
-            logger.error("Message of topic %s dropped: it is not a job", self.topic)
+            MESSAGE_DROPPED(topic=self.topic)
             self._runs.settle(delivery, delivery.reject())
         elif self._options.hold and not self._present():
             self._runs.hold(delivery, self._present, lambda: self._arrived(delivery))
@@ -75,11 +80,11 @@ class Subscriber:
             return
         job.attempts_made += 1
         allowed = self.subscription.wanted.get("max_attempts", job.max_attempts)
-        fields = {"queue": self.topic, "function": self._target.function_id, "job": job.id}
+        function = self._target.function_id
         if job.attempts_made < allowed:
-            logger.info(
-                "Message failed, tried again: %s", failure.text,
-                extra={"fields": {**fields, "attempts": f"{job.attempts_made} of {allowed}"}},
+            JOB_FAILED(
+                queue=self.topic, function=function, job=job.id, attempts=job.attempts_made, max_attempts=allowed,
+                retry_in_s=0, reason=failure.text, error_id=failure.error_id,
             )  # fmt: skip
             again = message_of(job)
             if self._options.fifo:  # in its place: what follows waits
@@ -88,9 +93,10 @@ class Subscriber:
             else:
                 await move(self._broker, delivery, "", self.names.queue, again)
             return
-        logger.warning(
-            "Job exhausted, moved to DLQ: %s", failure.text, extra={"fields": {**fields, "attempts": job.attempts_made}}
-        )
+        JOB_EXHAUSTED(
+            queue=self.topic, function=function, job=job.id, attempts=job.attempts_made,
+            reason=failure.text, error_id=failure.error_id,
+        )  # fmt: skip
         dead = DeadTopicJob(job=job, error=failure.text, exhausted_at=self._engine.clock.time_ms())
         dead_message = message_of(job)._replace(body=msgspec.json.encode(dead))
         await move(self._broker, delivery, "", self.names.dead_queue, dead_message)

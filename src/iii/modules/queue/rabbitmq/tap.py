@@ -8,11 +8,25 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from iii.modules.queue.rabbitmq.broker import FIRST_WAIT_S, LONGEST_WAIT_S, Broker, Delivery, failures
+from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
-logger = logging.getLogger(__name__)
+CONSUME_FAILED = LogEvent(
+    __name__, "rabbitmq.consume_failed", logging.WARNING, "RabbitMQ queue not consumed; retrying",
+    means="The broker refused a consumer or a declaration of the queue; said once for each reason.",
+    do="Compare the queue at the broker with its settings: what cannot be changed in place must be deleted there first.",
+)  # fmt: skip
+CONSUMER_LOST = LogEvent(
+    __name__, "rabbitmq.consumer_lost", logging.WARNING, "Consumer of a RabbitMQ queue lost; restarting it",
+    means="The queue was deleted at the broker, or its channel or connection is lost.",
+)  # fmt: skip
+DELIVERY_FAILED = LogEvent(
+    __name__, "rabbitmq.delivery_failed", logging.ERROR, "Message of a RabbitMQ queue rejected: the engine itself failed",
+    means="The engine raised when the message arrived.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 _ABANDON_S = 1.0
 
@@ -87,9 +101,7 @@ class Tap:
                 text = str(error) or type(error).__name__
                 if text != self._said:  # once, not at each try
                     self._said = text
-                    logger.warning(
-                        "RabbitMQ queue %s cannot be consumed: %s; retrying in %g s", self.queue, text, wait_s
-                    )
+                    CONSUME_FAILED(queue=self.queue, reason=text, retry_in_s=wait_s)
             self.tried.set()
             if not self._ended:
                 await asyncio.sleep(wait_s)
@@ -127,7 +139,7 @@ class Tap:
             if not channel.is_closed:
                 await channel.close()
         if gone and not self._ended:
-            logger.warning("RabbitMQ queue %s lost its consumer; consuming it again", self.queue)
+            CONSUMER_LOST(queue=self.queue)
 
     async def _stir(self) -> None:
         self._stirred.clear()
@@ -138,8 +150,8 @@ class Tap:
         self.outstanding.add(delivery)
         try:
             self._heard(delivery)
-        except Exception:
-            logger.exception("Message of RabbitMQ queue %s could not be handled", self.queue)
+        except Exception as error:
+            DELIVERY_FAILED(error, queue=self.queue)
             await delivery.reject()
 
     def _settled(self, delivery: Delivery) -> None:

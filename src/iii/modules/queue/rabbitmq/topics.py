@@ -22,10 +22,20 @@ from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.errors import TriggerRegistrationFailed
+from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
-logger = logging.getLogger(__name__)
+SETTINGS_IGNORED = LogEvent(
+    __name__, "rabbitmq.settings_ignored", logging.WARNING, "Settings of a subscription ignored: the rabbitmq adapter has none such",
+    means="Members of a trigger's `queue_config` work with the adapter `builtin` only.",
+    do="Leave them out, or use the adapter `builtin`.",
+)  # fmt: skip
+NOT_UNSUBSCRIBED = LogEvent(
+    __name__, "rabbitmq.unsubscribe_failed", logging.ERROR, "Function not unsubscribed from a topic",
+    means="The broker did not unbind the function's queue: messages of the topic are still kept there.",
+    do="Unbind the queue at the broker, or subscribe and unsubscribe once more.",
+)  # fmt: skip
 
 _HELD = 10_000  # messages of a topic that nobody has subscribed to
 _PREPARED_S = 10.0  # that a publisher waits for subscribers who came before it
@@ -173,10 +183,7 @@ class Topics:
             )
         ignored = [name for name in _OF_THE_EMBEDDED_STORE if subscription.wanted.get(name)]
         if ignored:
-            logger.warning(
-                "Topic %s for %s: the rabbitmq adapter ignores %s of its queue_config",
-                subscription.topic, subscription.function_id, ", ".join(ignored),
-            )  # fmt: skip
+            SETTINGS_IGNORED(topic=subscription.topic, function=subscription.function_id, settings=ignored)
         earlier = self._subscribers.pop(subscription.id, None)
         if earlier is not None:
             earlier.end()
@@ -211,7 +218,7 @@ class Topics:
                 if (await self._broker.counts(names.queue))[1] == 0 and names not in self._destinations:
                     await self._broker.unbind(names.queue, names.exchange, "")
             except (BrokerError, TimeoutError) as error:
-                logger.error("Topic %s: %s cannot unsubscribe: %s", topic, names.function_id, error)
+                NOT_UNSUBSCRIBED(topic=topic, function=names.function_id, reason=str(error))
 
         self._in_order(topic, unbind())
 
