@@ -126,8 +126,8 @@ async def test_group_that_retries_does_not_stop_others() -> None:
     assert [data["seq"] for data in log.seen] == [0, 2, 0, 1]
 
 
-async def test_backoff_doubles_and_the_job_is_dead_after_its_attempts() -> None:
-    """04 checks 9, 41, §5.1."""
+async def test_backoff_doubles_and_the_job_is_dead_after_its_attempts(caplog: pytest.LogCaptureFixture) -> None:
+    """04 checks 9, 41, §5.1; one warning when it is dead (§8.1)."""
     house = await opened(work={"max_retries": 4, "backoff_ms": 50})
     log = Log(house, "f")
     log.answers = lambda data: BOOM
@@ -140,6 +140,13 @@ async def test_backoff_doubles_and_the_job_is_dead_after_its_attempts() -> None:
         "topic": "work", "broker_type": "function_queue", "message_count": 1,
     }  # fmt: skip
     assert len(dead[0]["history"]) == 4
+    *failed, exhausted = (each for record in caplog.records if "job" in (each := record.__dict__).get("fields", ()))
+    assert [(each["event"], each["fields"]["retry_in_s"]) for each in failed] == [
+        ("queue.job_failed", 0.05), ("queue.job_failed", 0.1), ("queue.job_failed", 0.2),
+    ]  # fmt: skip
+    assert (exhausted["event"], exhausted["msg"].sentence) == ("queue.job_exhausted", "Job exhausted, moved to DLQ")
+    fields = {"queue": "work", "function": "f", "job": receipt, "attempts": 4, "reason": dead[0]["error"]}
+    assert exhausted["fields"].items() >= fields.items()
 
 
 async def test_jitter_spreads_what_failed_together() -> None:

@@ -30,7 +30,7 @@ HELD_DELIVERED = LogEvent(
 )  # fmt: skip
 NOT_STORED = LogEvent(
     __name__, "queue.subscription_not_stored", logging.ERROR, "Subscription to a topic not stored; retrying",
-    means="The subscription works, but a restart of the engine would not know of this change.",
+    means="A change of a subscription is in force, but a restart of the engine would not know of it.",
     do="Look after the disk of `file_path`: its space, its permissions.",
 )  # fmt: skip
 DELIVERY_CHANGED = LogEvent(

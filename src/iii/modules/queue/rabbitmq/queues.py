@@ -33,7 +33,7 @@ BACKOFF_KEPT = LogEvent(
 NOT_A_JOB = LogEvent(
     __name__, "rabbitmq.message_rejected", logging.ERROR, "Message moved to the dead-letter queue: it is not a job",
     means="Something else publishes to a queue of `iii-queue`: the message has no `function_id`, or its body is not valid JSON.",
-    do="Enqueue with `iii::queue::enqueue` or the SDK.",
+    do="Enqueue with the SDK, or `action` of a call.",
 )  # fmt: skip
 NOT_MOVED = LogEvent(
     __name__, "rabbitmq.job_not_moved", logging.ERROR, "Job not moved; it stays in its queue and is delivered again",
