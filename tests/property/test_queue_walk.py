@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from iii.modules.queue.consume.consumer import State
+from iii.modules.queue.consume.consumer import ConsumerState
 from iii.testing import MemoryWorker
 from tests.property.late_database import LateDatabase
 from tests.unit.modules.queue.house import House
@@ -193,7 +193,7 @@ class Walk:
     def nothing_waits_in_vain(self) -> None:
         """As long as there are permits, whatever can run runs."""
         consumer = self.house.adapter.queues.consumers["q"]
-        if len(self.running) >= self.permits or consumer.state is State.REOPENING:
+        if len(self.running) >= self.permits or consumer.state is ConsumerState.REOPENING:
             return
         for number in self.numbers("SELECT data FROM jobs WHERE ready_at IS NULL"):
             job = self.jobs[number]

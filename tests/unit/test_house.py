@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,14 @@ SQLITE = ("storage/", "cli/store.py")
 ALLOWED_PRIVATES = {
     "_asdict", "_asyncio_future_blocking", "_current_frames", "_exit", "_fields", "_getframe", "_make", "_register_atexit",
     "_replace", "_shutdown",
+}  # fmt: skip
+
+ONE_IDEA = {
+    # at both ends of the wire
+    "Announcement", "Channel", "EnqueueResult", "Function", "RegistrationRejected", "StateEvent", "StreamListGroupsInput",
+    "StreamListInput", "StreamSetInput", "TriggerType", "Waiter", "WorkerInfo",
+    # in each adapter
+    "NamedQueues", "Topics",
 }  # fmt: skip
 
 
@@ -66,6 +75,14 @@ def test_no_class_and_no_function_is_long(kind: tuple[type[ast.stmt], ...], limi
         if isinstance(node, kind)
     }
     assert too_long(found, limit) == {}
+
+
+def test_no_name_of_a_class_stands_for_two_ideas() -> None:
+    """Those that a file has for itself may: nobody else meets them."""
+    names = Counter(
+        node.name for _, path in sources(SOURCE) for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)
+    )
+    assert {name for name, count in names.items() if count > 1 and not name.startswith("_")} <= ONE_IDEA
 
 
 def test_each_library_of_the_system_has_one_door() -> None:

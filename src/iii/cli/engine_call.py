@@ -27,7 +27,7 @@ class EngineSilent(Exception):
         super().__init__(f"Timed out waiting for the engine (no response within the timeout). {explanation}")
 
 
-class Answer:
+class CallResult:
     """What the function answered, and which worker this command was."""
 
     def __init__(self, result: Any, worker_id: str | None) -> None:
@@ -49,7 +49,7 @@ def ask(
     payload: object,
     namespace: str | None = None,
     following: Following = _nothing,
-) -> Answer:
+) -> CallResult:
     """Call a function, in `default` if no namespace is given.
 
     Args:
@@ -72,7 +72,7 @@ def ask(
     return asyncio.run(_ask(address, options, request, following))
 
 
-async def _ask(address: Address, options: InitOptions, request: TriggerRequest, following: Following) -> Answer:
+async def _ask(address: Address, options: InitOptions, request: TriggerRequest, following: Following) -> CallResult:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + address.timeout_ms / 1000
     remark = _FirstRemark()
@@ -87,7 +87,7 @@ async def _ask(address: Address, options: InitOptions, request: TriggerRequest, 
             result = await worker.trigger_async(request)
             while (payload := following(result)) is not None:
                 result = await worker.trigger_async({**request, "payload": payload})
-            return Answer(result, worker.worker_id)
+            return CallResult(result, worker.worker_id)
     except InvocationTimeout:
         raise EngineSilent(
             f"{request['function_id']} did not answer within {address.timeout_ms} ms and may still be running; "

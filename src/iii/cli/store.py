@@ -10,7 +10,7 @@ from iii.cli.parser import USAGE_ERROR, Parser, fail
 if TYPE_CHECKING:
     from iii.storage.folder import StoreFolder
     from iii.storage.references import Reference
-    from iii.storage.salvage import Table
+    from iii.storage.salvage import CopiedTable
 
 PROGRAM = "iii store"
 _DESCRIPTION = """\
@@ -109,11 +109,11 @@ def _salvage(files: StoreFolder, new: Path) -> int:
     import sqlite3
 
     from iii.cli.output import print_table
-    from iii.storage.salvage import Unreadable, salvage
+    from iii.storage.salvage import NotSalvageable, salvage
 
     try:
         done = salvage(files, new, _references())
-    except Unreadable as error:
+    except NotSalvageable as error:
         return fail(f"{files.database}: nothing can be saved: {error}. Restore a backup")
     except sqlite3.Error as error:
         return fail(f"{new / 'store.db'} cannot be written: {error}")
@@ -142,7 +142,7 @@ def _references() -> tuple[Reference, ...]:
 _KEPT_UNDER = {"groups": "the scope or group", "queues": "the queue or topic"}
 
 
-def _lost(table: Table) -> list[str]:
+def _lost(table: CopiedTable) -> list[str]:
     lost = []
     for begin, end in table.gaps:
         if end < begin and end == -1:

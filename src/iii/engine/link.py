@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from iii.protocol.backlog import Backlog
+from iii.protocol.backpressure import Backpressure
 
 
 class Link(Protocol):
@@ -11,14 +11,14 @@ class Link(Protocol):
 
     ip_address: str | None
 
-    def send(self, frame: bytes, urgent: bool = False) -> Backlog | None:
+    def send(self, frame: bytes, urgent: bool = False) -> Backpressure | None:
         """Queue one JSON message; order is kept. Says when too much waits for the worker (P5).
 
         Args:
             urgent: an answer or a registration, which is dropped much later than a call is refused.
         """
 
-    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
+    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backpressure | None:
         """As `send`, for a message in pieces that are not copied."""
 
     def pace(self, size: int) -> float:

@@ -54,7 +54,7 @@ class Box(Protocol):
 B = TypeVar("B", bound=Box)
 
 
-class Handler(Generic[B]):
+class ConnectionHandler(Generic[B]):
     """Says what is done with the messages of one connection. What a kind of handler leaves out does nothing.
 
     Attributes:
@@ -99,7 +99,7 @@ class Handler(Generic[B]):
         """TCP has ended: the last call."""
 
 
-_NOBODY: Handler[Any] = Handler()
+_NOBODY: ConnectionHandler[Any] = ConnectionHandler()
 
 
 class Connection(FrameListener, Generic[B]):
@@ -124,7 +124,7 @@ class Connection(FrameListener, Generic[B]):
 
     def __init__(
         self,
-        handler: Handler[B],
+        handler: ConnectionHandler[B],
         make_outbox: Callable[[asyncio.Transport], B],
         gone: Callable[[Connection[B]], None] | None = None,
         log: LogLimit | None = None,

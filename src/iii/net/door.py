@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple, TypeAlias, cast
 
-from iii.net.connection import Handler
+from iii.net.connection import ConnectionHandler
 from iii.net.http_head import UPGRADE_VERSION, BadRequest, RequestHead, read_head
 from iii.net.keepalive import Connections
 from iii.net.listening import in_url
@@ -38,7 +38,7 @@ _TLS_HANDSHAKE = 0x16
 _END_OF_HEAD = b"\r\n\r\n"
 
 
-class Answer(NamedTuple):
+class PlainResponse(NamedTuple):
     """What a request gets instead of a WebSocket."""
 
     status: HTTPStatus
@@ -46,10 +46,10 @@ class Answer(NamedTuple):
     headers: str = ""  # further lines, each with its line end
 
 
-Made: TypeAlias = Handler[Outbox] | Answer
+Made: TypeAlias = ConnectionHandler[Outbox] | PlainResponse
 # An endpoint is asked for a handler only by a request that may have a WebSocket; it may have to ask somebody first
 Endpoint: TypeAlias = Callable[[], Made | Awaitable[Made]]
-Route: TypeAlias = Callable[[RequestHead], Endpoint | Answer]
+Route: TypeAlias = Callable[[RequestHead], Endpoint | PlainResponse]
 
 
 class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kind to picows' while it reads
@@ -115,7 +115,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
                 del received[: size + len(_END_OF_HEAD)]
                 self._request_arrived(head)
             elif len(received) > HEAD_BYTES:
-                self._answer(Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large"))
+                self._answer(PlainResponse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large"))
             else:
                 break
         deaf = not self._listens and len(received) > HEAD_BYTES
@@ -137,11 +137,11 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         try:
             request = read_head(head)._replace(peer=self._peer())
         except BadRequest as error:
-            self._answer(Answer(HTTPStatus.BAD_REQUEST, str(error)))
+            self._answer(PlainResponse(HTTPStatus.BAD_REQUEST, str(error)))
             return
         target = self._route(request)
-        made = target if isinstance(target, Answer) else _refusal(request) or target()
-        if isinstance(made, Handler | Answer):
+        made = target if isinstance(target, PlainResponse) else _refusal(request) or target()
+        if isinstance(made, ConnectionHandler | PlainResponse):
             self._decided(made, request)
         else:
             self._deciding = self._loop.create_task(self._decide(made, request))
@@ -153,14 +153,14 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
             decided = await made
         except Exception as error:
             REQUEST_FAILED(error)
-            decided = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+            decided = PlainResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
         self._deciding = None
         if self in self._open_doors:  # the client is still there
             self._decided(decided, request)
             self._go_on()  # with what came meanwhile
 
     def _decided(self, made: Made, request: RequestHead) -> None:
-        if isinstance(made, Answer):
+        if isinstance(made, PlainResponse):
             self._answer(made, request)
         else:
             self._leave()
@@ -168,7 +168,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
                 self._transport.resume_reading()
             self._connections.admit(self._transport, request.upgrade_key or "", bytes(self._received), made)
 
-    def _answer(self, answer: Answer, request: RequestHead | None = None) -> None:
+    def _answer(self, answer: PlainResponse, request: RequestHead | None = None) -> None:
         """Only after a request without a body is it clear where the next one begins."""
         self._answers += 1
         stays = request is not None and request.keeps_alive and not request.has_body and self._answers < ANSWERS
@@ -194,7 +194,7 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
         else:
             why = "Not a request of HTTP/1.1"
         self._log(NOT_HTTP, reason=why, address=self._peer())
-        self._answer(Answer(HTTPStatus.BAD_REQUEST, why))
+        self._answer(PlainResponse(HTTPStatus.BAD_REQUEST, why))
 
     def _peer(self) -> str:
         address = self._transport.get_extra_info("peername")
@@ -217,20 +217,20 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
             self._deadline.cancel()
 
 
-def _refusal(request: RequestHead) -> Answer | None:
+def _refusal(request: RequestHead) -> PlainResponse | None:
     """Why a request for a WebSocket endpoint gets none."""
     if request.method != "GET":
-        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, "This is a WebSocket endpoint: use GET", "Allow: GET\r\n")
+        return PlainResponse(HTTPStatus.METHOD_NOT_ALLOWED, "This is a WebSocket endpoint: use GET", "Allow: GET\r\n")
     if not request.wants_websocket or request.version != "HTTP/1.1":
-        return Answer(
+        return PlainResponse(
             HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint: ask for an upgrade", "Upgrade: websocket\r\n"
         )
     if request.headers.get("sec-websocket-version") != UPGRADE_VERSION:
-        return Answer(
+        return PlainResponse(
             HTTPStatus.UPGRADE_REQUIRED,
             f"The WebSocket version must be {UPGRADE_VERSION}",
             f"Upgrade: websocket\r\nSec-WebSocket-Version: {UPGRADE_VERSION}\r\n",
         )
     if request.upgrade_key is None:
-        return Answer(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64")
+        return PlainResponse(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64")
     return None

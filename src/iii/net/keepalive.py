@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from iii.net.connection import CLOSE_WAIT_S, Connection, Handler
+from iii.net.connection import CLOSE_WAIT_S, Connection, ConnectionHandler
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Flusher, Outbox
 from iii.net.picows_side import Terms, accept
@@ -66,7 +66,9 @@ class Connections:
     def __iter__(self) -> Iterator[Accepted]:
         return iter(list(self._open))
 
-    def admit(self, transport: asyncio.Transport, key: str, received: bytes, handler: Handler[Outbox]) -> None:
+    def admit(
+        self, transport: asyncio.Transport, key: str, received: bytes, handler: ConnectionHandler[Outbox]
+    ) -> None:
         """Upgrade a connection; `received` arrived after its request."""
         connection = Connection(handler, self._outbox, self._remove, self.log)
         self._open.add(connection)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from iii.net.frames import TEXT_HEADS, close_frame, control_frame, text_frames
 from iii.net.log_limit import LogLimit
-from iii.protocol.backlog import Backlog
+from iii.protocol.backpressure import Backpressure
 from iii.protocol.limits import (
     DEAF_S,
     MIB,
@@ -103,7 +103,7 @@ class Outbox:
         """What waits here; up to 2 MiB more are with the transport."""
         return self._queued
 
-    def send(self, message: bytes, urgent: bool = False) -> Backlog | None:
+    def send(self, message: bytes, urgent: bool = False) -> Backpressure | None:
         """Queue one text message; nothing happens once closed.
 
         Args:
@@ -125,12 +125,12 @@ class Outbox:
         self._queued = queued + size + (_SMALL_BYTES if size < 126 else _MEDIUM_BYTES)
         return None
 
-    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
+    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backpressure | None:
         """As `send`, for a message in pieces."""
         backlog = None
         if self._queued > self._room:
             backlog = self._crowded(OUTBOUND_LIMIT_BYTES if urgent else OUTBOUND_QUEUE_BYTES)
-            if backlog is not Backlog.HIGH:
+            if backlog is not Backpressure.HIGH:
                 return backlog
         if not self._chunks:
             self._flusher.add(self)
@@ -250,16 +250,16 @@ class Outbox:
             self._write(b"".join(part))
         del chunks[:begin]
 
-    def _crowded(self, limit: int) -> Backlog | None:
+    def _crowded(self, limit: int) -> Backpressure | None:
         """What to tell a sender; None once closed."""
         if self.closed:
             return None
         if self._queued > limit:
             peer = self._transport.get_extra_info("peername")
             self._log(MESSAGES_DROPPED, ip_address=peer and peer[0], limit_bytes=limit)
-            return Backlog.FULL
+            return Backpressure.FULL
         self._room = OUTBOUND_LOW_BYTES
-        return Backlog.HIGH
+        return Backpressure.HIGH
 
 
 def _taking(chunks: list[bytes | memoryview]) -> int:

@@ -21,7 +21,7 @@ _ERROR_BYTES = 1 * MIB  # the texts of a larger error are cut
 _ENVELOPE_BYTES = 5 * MIB  # everything but payloads and the like; a registration may have 4 MiB (P6)
 
 
-class Place(Struct, frozen=True):
+class TextSpan(Struct, frozen=True):
     """Where in the text a member stands."""
 
     member: str
@@ -40,7 +40,7 @@ class Reading(Struct):
     """
 
     envelope: Raw = Raw(b"null")
-    places: list[Place] = []
+    places: list[TextSpan] = []
     mended: bool = False
     detail: str | None = None
     named: Named | UnsetType = UNSET
@@ -88,10 +88,10 @@ def _named(message: Message) -> Named:
     return named
 
 
-def _place(text: bytes, name: str, value: Raw) -> Place:
+def _place(text: bytes, name: str, value: Raw) -> TextSpan:
     view = memoryview(value)
     start = text.find(view)  # an equal member elsewhere in the text does as well
-    return Place(name, start, start + len(view))
+    return TextSpan(name, start, start + len(view))
 
 
 def put_together(decoder: Decoder[Any], reading: Reading, text: bytes | bytearray) -> Any:

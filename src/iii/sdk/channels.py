@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from iii.net.connection import Connection, Handler
+from iii.net.connection import Connection, ConnectionHandler
 from iii.net.frames import BINARY, TEXT
 from iii.protocol.address import without_secrets
 from iii.protocol.close_codes import CloseCode
@@ -62,7 +62,7 @@ class ChannelDoor:
         return wire
 
 
-class _Wire(Handler[DirectOutbox]):
+class _Wire(ConnectionHandler[DirectOutbox]):
     """One end's connection; `changed` is set whenever something happened."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import ACCEPTANCE_S, HANDSHAKE_TIMEOUT_MS
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
-from iii.sdk.link import CLOSE_S, Link
+from iii.sdk.link import CLOSE_S, EngineLink
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.options import ReconnectionConfig
 from iii.sdk.outbox import Outgoing, ThreadOutbox
@@ -47,7 +47,7 @@ class ConnectionUser(Protocol):
         """There will be no connection any more; every call is refused so."""
 
 
-class Connection:
+class EngineConnection:
     """One worker's way to its engine, over as many sockets as it takes.
 
     Attributes:
@@ -79,7 +79,7 @@ class Connection:
         self._user = user
         self._loop = loop
         self._loop_thread: int | None = None
-        self.link: Link | None = None
+        self.link: EngineLink | None = None
         self._outbox: ThreadOutbox | None = None  # the link's
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
@@ -250,9 +250,9 @@ class Connection:
             self._complained = True
             logger.log(self._complaints, problem, self.address, self._last_words)
 
-    async def _connect(self) -> Link | str:
+    async def _connect(self) -> EngineLink | str:
         """A connected link, or why there is none."""
-        link = Link(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
+        link = EngineLink(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
         try:
             await open_websocket(link.connection, self._url, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
             if link.outbox is None:  # the library takes an end before the answer for a success
@@ -267,7 +267,7 @@ class Connection:
             raise
         return link
 
-    def _begin(self, link: Link, outbox: ThreadOutbox) -> None:
+    def _begin(self, link: EngineLink, outbox: ThreadOutbox) -> None:
         """The burst of a new connection, before anything the engine says on it is read."""
         with self.lock:
             for message in self._user.greeting():
@@ -287,7 +287,7 @@ class Connection:
         logger.warning("Announcement not answered by %s within %d s: taken as accepted", self.address, ACCEPTANCE_S)
         self.accepted()
 
-    def _disconnected(self, link: Link, outbox: ThreadOutbox, why: str) -> None:
+    def _disconnected(self, link: EngineLink, outbox: ThreadOutbox, why: str) -> None:
         with self.lock:
             if self.link is link:
                 self.link = self._outbox = None

@@ -19,14 +19,14 @@ from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
 from iii.sdk import forks
 from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement
-from iii.sdk.caller import Caller
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channels import ChannelDoor
-from iii.sdk.connection import Connection
+from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
+from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.reporting import Reporting
@@ -63,12 +63,12 @@ class WorkerCore:
         namespace = options.effective_namespace
         reconnection = options.reconnection_config or ReconnectionConfig()
         headers = handshake_headers(options.headers)
-        self.connection = Connection(url, headers, reconnection, self, loop)
+        self.connection = EngineConnection(url, headers, reconnection, self, loop)
         self.channels = ChannelDoor(url, headers)
         self._threads = HandlerThreads()
         self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
         telemetry = self._reporting.telemetry
-        self.caller = Caller(
+        self.caller = OutgoingCalls(
             self.connection,
             loop,
             options.invocation_timeout_ms,

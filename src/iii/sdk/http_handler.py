@@ -15,11 +15,18 @@ from iii.sdk.awaited import in_thread
 from iii.sdk.channels import ChannelError, ChannelWriter
 from iii.sdk.encoding import encode_declared
 from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
-from iii.sdk.http_parameters import Parameter, Source, has_content, parameters_of, refuse_unreadable_body, values
+from iii.sdk.http_parameters import (
+    Parameter,
+    ParameterSource,
+    has_content,
+    parameters_of,
+    refuse_unreadable_body,
+    values,
+)
 from iii.sdk.schema import DIALECT, Schema, components
 from iii.sdk.typed import declares_more_than_json, typed
 
-_GROUPS = (Source.PATH, Source.QUERY, Source.HEADER)
+_GROUPS = (ParameterSource.PATH, ParameterSource.QUERY, ParameterSource.HEADER)
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _WITHOUT_BODY = (204, 304)
 _UPLOAD: Schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
@@ -44,9 +51,9 @@ class HttpHandler:
         self._function = function
         self._parameters = parameters_of(function, path)
         sources = {each.source for each in self._parameters}
-        self._streams = Source.RESPONSE in sources
-        self._reads_body = Source.RAW_BODY in sources
-        self._takes_json = Source.BODY in sources
+        self._streams = ParameterSource.RESPONSE in sources
+        self._reads_body = ParameterSource.RAW_BODY in sources
+        self._takes_json = ParameterSource.BODY in sources
         is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
         )
@@ -65,10 +72,10 @@ class HttpHandler:
         async def serve(payload: Any) -> Any:
             request = _request(payload)
             response = StreamResponse(payload["response"])
-            others: dict[Source, Any] = {Source.REQUEST: request, Source.RESPONSE: response}
+            others: dict[ParameterSource, Any] = {ParameterSource.REQUEST: request, ParameterSource.RESPONSE: response}
             try:
                 if self._reads_body:
-                    others[Source.RAW_BODY] = await request.read()
+                    others[ParameterSource.RAW_BODY] = await request.read()
                 if self._takes_json and request.body is None:
                     await refuse_unreadable_body(request)
                 positional, named = values(self._parameters, request, others)
@@ -87,7 +94,7 @@ class HttpHandler:
             if self._takes_json and request.body is None and has_content(request):
                 return self._looked_at(request, response)
             try:
-                positional, named = values(self._parameters, request, {Source.REQUEST: request})
+                positional, named = values(self._parameters, request, {ParameterSource.REQUEST: request})
             except InvalidRequest as error:
                 return _bad_request(error)
             result = self._function(*positional, **named)
@@ -101,7 +108,7 @@ class HttpHandler:
         """A request with a body that is null, or nothing that could be read: only the loop can look which."""
         try:
             await refuse_unreadable_body(request)
-            positional, named = values(self._parameters, request, {Source.REQUEST: request})
+            positional, named = values(self._parameters, request, {ParameterSource.REQUEST: request})
         except InvalidRequest as error:
             return _bad_request(error)
         result = await in_thread(self._function, *positional, **named)
@@ -175,22 +182,22 @@ async def _streamed(work: Awaitable[Any], response: StreamResponse) -> None:
 
 
 def _request_format(parameters: list[Parameter]) -> Schema | None:
-    described = [each for each in parameters if each.source in (*_GROUPS, Source.BODY)]
+    described = [each for each in parameters if each.source in (*_GROUPS, ParameterSource.BODY)]
     schemas, definitions = components([each.kind for each in described])
     properties: dict[str, Any] = {}
     required: list[str] = []
     for each, schema in zip(described, schemas, strict=True):
-        if each.source is Source.BODY:
+        if each.source is ParameterSource.BODY:
             members, needed = properties, required
         else:
             group = properties.setdefault(each.source.value[0], {"type": "object", "properties": {}, "required": []})
             members, needed = group["properties"], group["required"]
-        key = "body" if each.source is Source.BODY else each.key
+        key = "body" if each.source is ParameterSource.BODY else each.key
         members[key] = _with_default(schema, each.default)
         if each.default is NOTHING:
             needed.append(key)
-    if any(each.source is Source.RAW_BODY for each in parameters):
-        properties[Source.RAW_BODY.value[0]] = _UPLOAD
+    if any(each.source is ParameterSource.RAW_BODY for each in parameters):
+        properties[ParameterSource.RAW_BODY.value[0]] = _UPLOAD
     return _object(properties, required, definitions)
 
 

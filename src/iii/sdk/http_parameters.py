@@ -53,7 +53,7 @@ class Body:
     """``Annotated[list[str], Body()]``: from the JSON body, where the type alone leaves a doubt."""
 
 
-class Source(Enum):
+class ParameterSource(Enum):
     """Where a value comes from; of those with a text, the member of the request and what a client calls it."""
 
     PATH = ("path_params", "path parameter")
@@ -76,7 +76,7 @@ class Parameter:
     """
 
     name: str
-    source: Source
+    source: ParameterSource
     key: str
     kind: Typed | None
     default: Any
@@ -84,7 +84,7 @@ class Parameter:
 
     def value(self, request: HttpRequest) -> Any:
         """Out of a request. Raises InvalidRequest."""
-        if self.source is Source.BODY:
+        if self.source is ParameterSource.BODY:
             return self._body(request)
         group, called = self.source.value
         path = f"at `$.{group}.{self.key}`"
@@ -100,7 +100,7 @@ class Parameter:
         except InvalidRequest as error:
             said = _GOT.sub("", _AT.sub("", error.message))
             # a header may be a secret; and what is said of an enum has the value already
-            shown = "" if self.source is Source.HEADER or repr(text) in said else f", got {text[:_SHOWN]!r}"
+            shown = "" if self.source is ParameterSource.HEADER or repr(text) in said else f", got {text[:_SHOWN]!r}"
             raise InvalidRequest(f"{called} '{self.key}': {said}{shown} - {path}") from None
 
     def _body(self, request: HttpRequest) -> Any:
@@ -128,13 +128,13 @@ def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
     signature = Signature(handler)
     names = {first or second for first, second in _PATH_NAMES.findall(f"/{path.removeprefix('/')}")}
     found = [_parameter(each, signature.hint(each), names) for each in named_parameters(signature)]
-    bodies = [each.name for each in found if each.source in (Source.BODY, Source.RAW_BODY)]
+    bodies = [each.name for each in found if each.source in (ParameterSource.BODY, ParameterSource.RAW_BODY)]
     if len(bodies) > 1:
         raise TypeError(
             f"parameters {', '.join(map(repr, bodies))} would each be the whole body: make one type of them, "
             "or mark those from elsewhere with iii.Query() or iii.Header()"
         )
-    if not any(each.source is Source.REQUEST for each in found):
+    if not any(each.source is ParameterSource.REQUEST for each in found):
         _refuse_untaken(path, names - {"*"}, found)
     return found
 
@@ -144,8 +144,8 @@ def _refuse_untaken(path: str, names: set[str], found: list[Parameter]) -> None:
 
     A handler without parameters for the query does without that part of the path on purpose.
     """
-    others = [each.name for each in found if each.source is Source.QUERY]
-    for name in sorted(names - {each.key for each in found if each.source is Source.PATH}) if others else ():
+    others = [each.name for each in found if each.source is ParameterSource.QUERY]
+    for name in sorted(names - {each.key for each in found if each.source is ParameterSource.PATH}) if others else ():
         near = others[0] if len(others) == 1 else nearest(name, others, 0.4)
         hint = f" (did you mean '{near}'?)" if near else ""
         raise TypeError(
@@ -163,7 +163,11 @@ def _parameter(parameter: inspect.Parameter, hint: Any, path_names: set[str]) ->
                 "whole request, a class for the JSON body, or str, int, … for a query parameter"
             )
         hint = str
-    given = {HttpRequest: Source.REQUEST, StreamResponse: Source.RESPONSE, bytes: Source.RAW_BODY}
+    given = {
+        HttpRequest: ParameterSource.REQUEST,
+        StreamResponse: ParameterSource.RESPONSE,
+        bytes: ParameterSource.RAW_BODY,
+    }
     mark, kind = _mark(hint), None
     source = (
         None
@@ -177,21 +181,21 @@ def _parameter(parameter: inspect.Parameter, hint: Any, path_names: set[str]) ->
             raise TypeError(f"parameter '{name}': {error}") from None
         scalar = kind is not None and kind.is_scalar
         if isinstance(mark, Header):
-            source, key = Source.HEADER, (mark.name or name.replace("_", "-")).lower()
+            source, key = ParameterSource.HEADER, (mark.name or name.replace("_", "-")).lower()
         elif isinstance(mark, Query):
-            source, key = Source.QUERY, mark.name or name
+            source, key = ParameterSource.QUERY, mark.name or name
         elif name in path_names:
-            source = Source.PATH
+            source = ParameterSource.PATH
         elif isinstance(mark, Body):
-            source = Source.BODY
+            source = ParameterSource.BODY
         else:
-            source = Source.QUERY if scalar else Source.BODY
-            if source is Source.BODY and parameter.default is not NOTHING and _is_list(hint):
+            source = ParameterSource.QUERY if scalar else ParameterSource.BODY
+            if source is ParameterSource.BODY and parameter.default is not NOTHING and _is_list(hint):
                 raise TypeError(
                     f"parameter '{name}' may be meant for the query, and is a list: with a default it would be an optional "
                     f"JSON body. For the body write Annotated[…, iii.Body()]; {_ONE_TEXT}"
                 )
-        if source is not Source.BODY and kind is not None and not scalar:
+        if source is not ParameterSource.BODY and kind is not None and not scalar:
             remedy = f"; {_ONE_TEXT}" if _is_list(hint) else ""
             raise TypeError(f"parameter '{name}' is a {source.value[1]}, whose text cannot become {hint!r}{remedy}")
     return Parameter(name, source, key, kind, parameter.default, parameter.kind is parameter.POSITIONAL_ONLY)
@@ -221,7 +225,7 @@ def _bare(hint: Any) -> Any:
 
 
 def values(
-    parameters: list[Parameter], request: HttpRequest, others: Mapping[Source, Any]
+    parameters: list[Parameter], request: HttpRequest, others: Mapping[ParameterSource, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """What to call the handler with, positional and by name. Raises InvalidRequest: all that is wrong."""
     positional: list[Any] = []

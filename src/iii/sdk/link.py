@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from iii.net.connection import Connection, Handler
+from iii.net.connection import Connection, ConnectionHandler
 from iii.protocol.limits import PING_INTERVAL_S, SILENCE_S
 from iii.sdk.backlog import Backlog
 from iii.sdk.outbox import ThreadOutbox
@@ -16,7 +16,7 @@ SILENT_PINGS = int(SILENCE_S // PING_INTERVAL_S)
 CLOSE_S = 2.0  # for the engine to take what is left
 
 
-class Link(Handler[ThreadOutbox]):
+class EngineLink(ConnectionHandler[ThreadOutbox]):
     """The client's end.
 
     Attributes:
@@ -29,9 +29,9 @@ class Link(Handler[ThreadOutbox]):
 
     def __init__(
         self,
-        connected: Callable[["Link", ThreadOutbox], None],
+        connected: Callable[["EngineLink", ThreadOutbox], None],
         received: Callable[[bytes], None],
-        disconnected: Callable[["Link", ThreadOutbox, str], None],
+        disconnected: Callable[["EngineLink", ThreadOutbox, str], None],
         backlog: Backlog,
         call_soon: Callable[[Callable[[], None]], object],
     ) -> None:

@@ -19,7 +19,7 @@ from iii.protocol.messages import (
 )
 from iii.sdk.annotations import Hints
 from iii.sdk.channels import ChannelDoor
-from iii.sdk.connection import Connection
+from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.handlers import Handler
 from iii.sdk.providers import TriggerHandler
@@ -44,7 +44,7 @@ _TRIGGER_TYPE_KEYS = frozenset(TriggerTypeInput.__annotations__)
 class Registrar:
     """The registrations of one client, and the engine's copy of them."""
 
-    def __init__(self, connection: Connection, namespace: str | None, channels: ChannelDoor) -> None:
+    def __init__(self, connection: EngineConnection, namespace: str | None, channels: ChannelDoor) -> None:
         self.registrations = Registrations()
         self._channels = channels
         self._connection = connection

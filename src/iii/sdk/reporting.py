@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from iii.sdk.calls import Refusal
-from iii.sdk.connection import Connection
+from iii.sdk.connection import EngineConnection
 from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, engine_url, handshake_headers
 from iii.sdk.telemetry_resource import resource_attributes
 
 if TYPE_CHECKING:
-    from iii.sdk.telemetry import Telemetry
+    from iii.sdk.telemetry import WorkerTelemetry
 
 
 class Reporting:
@@ -31,14 +31,14 @@ class Reporting:
         send_gauges: Callable[[bytes], None],
         worker_id: Callable[[], str | None],
     ) -> None:
-        self.telemetry: Telemetry | None = None
+        self.telemetry: WorkerTelemetry | None = None
         self._options = options
         self._worker_name = worker_name
         self._loop = loop
         self._send_gauges = send_gauges
         self._worker_id = worker_id
         self._gauges: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
+        self._connection: EngineConnection | None = None
         config = options.otel_config
         self._resource = resource_attributes(config)
         if config.wanted:
@@ -46,11 +46,11 @@ class Reporting:
 
     def _set_up_telemetry(self, config: OtelConfig, url: str) -> None:
         try:
-            from iii.sdk.telemetry import Telemetry
+            from iii.sdk.telemetry import WorkerTelemetry
         except ImportError:  # without the extra nothing is traced, and nothing fails
             return
         headers = config.engine_ws_headers
-        connection = Connection(
+        connection = EngineConnection(
             telemetry_url(engine_url(config.engine_ws_url) if config.engine_ws_url else url),
             handshake_headers(self._options.headers) if headers is None else headers,
             ReconnectionConfig(),
@@ -59,7 +59,7 @@ class Reporting:
             complaints=logging.DEBUG,  # the worker's own connection already says that the engine is away
         )
         self._connection = connection
-        self.telemetry = Telemetry(config, self._resource, connection.send_or_drop)
+        self.telemetry = WorkerTelemetry(config, self._resource, connection.send_or_drop)
 
     def start(self) -> None:
         """On the loop."""

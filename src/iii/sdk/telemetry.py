@@ -37,7 +37,7 @@ _DEFAULT_FLUSH_MS = 100
 _propagator = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
 
 
-class Telemetry:
+class WorkerTelemetry:
     """Everything of one worker that needs OpenTelemetry; its frames go to the sink, which must not block."""
 
     def __init__(self, config: OtelConfig, attributes: dict[str, str], sink: FrameSink) -> None:

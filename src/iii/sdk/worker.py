@@ -12,10 +12,10 @@ from iii.protocol.errors import FunctionNotFound
 from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import CREATE_CHANNEL, LIST_FUNCTIONS, LIST_WORKERS
 from iii.sdk import discovery
-from iii.sdk.caller import ON_LOOP
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
 from iii.sdk.declarations import Declarations
+from iii.sdk.outgoing_calls import ON_LOOP
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.registrar import Registrar

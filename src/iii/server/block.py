@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from iii.protocol.misfit import Misfit, misfit
 from iii.protocol.start_failure import StartFailure
-from iii.server.document import Place, dotted, quoted, shown, suggestion, value_of
+from iii.server.document import FilePosition, dotted, quoted, shown, suggestion, value_of
 from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
 
 C = TypeVar("C", bound=Struct)
@@ -34,7 +34,7 @@ _TYPE_NAMES = {
 }
 
 
-def decode_block(block: object, declared: type[C], place: Place, *, strict: bool, warnings: list[str]) -> C:
+def decode_block(block: object, declared: type[C], place: FilePosition, *, strict: bool, warnings: list[str]) -> C:
     """The block as `declared`, that of its adapter included.
 
     A key that `declared` does not have is an error if `strict` (the `name:` form) or if its Struct forbids unknown
@@ -71,7 +71,7 @@ class _Reading(NamedTuple):
     """One block while it is read."""
 
     module: type[Struct]
-    place: Place
+    place: FilePosition
     strict: bool
     warnings: list[str]
 

@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 from iii.engine.channels import Channel, Direction
 from iii.engine.engine import Engine
-from iii.net.connection import Connection, Handler
-from iii.net.door import Answer, Made
+from iii.net.connection import Connection, ConnectionHandler
+from iii.net.door import Made, PlainResponse
 from iii.net.frames import message_head
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
@@ -25,16 +25,16 @@ def channel_end(engine: Engine, connections: Connections, request: ChannelReques
     key = request.parameter("key")
     direction = _DIRECTIONS.get(request.parameter("dir") or "")
     if key is None:
-        return Answer(HTTPStatus.BAD_REQUEST, "The query needs `key`, the access key of the channel")
+        return PlainResponse(HTTPStatus.BAD_REQUEST, "The query needs `key`, the access key of the channel")
     if direction is None:
-        return Answer(HTTPStatus.BAD_REQUEST, "The query needs `dir`, which is `read` or `write`")
+        return PlainResponse(HTTPStatus.BAD_REQUEST, "The query needs `dir`, which is `read` or `write`")
     channel = engine.channels.find(request.channel_id, key, direction)
     if channel is None:
-        return Answer(HTTPStatus.NOT_FOUND, "Channel not found")
+        return PlainResponse(HTTPStatus.NOT_FOUND, "Channel not found")
     return (WriterEnd if direction == "write" else ReaderEnd)(connections, channel)
 
 
-class _ChannelEnd(Handler[Outbox]):
+class _ChannelEnd(ConnectionHandler[Outbox]):
     """Never pinged, never dropped for silence: a paused reader is legitimate (L7)."""
 
     __slots__ = ("_channel", "_connections", "_holds", "connection")

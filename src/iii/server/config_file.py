@@ -16,7 +16,7 @@ from iii.protocol.suggestion import did_you_mean, nearest
 from iii.server import catalogue, document, log
 from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
-from iii.server.document import Document, Entry, Form, Place, quoted, shown, suggestion
+from iii.server.document import Document, FilePosition, Form, ListedModule, quoted, shown, suggestion
 from iii.server.expansion import expand
 from iii.server.variables import Variables
 
@@ -81,7 +81,7 @@ class ModuleEntry(NamedTuple):
     instance: str
     known: KnownModule
     config: Struct
-    place: Place
+    place: FilePosition
     form: Form | None
     host_from: str | None = None
 
@@ -211,7 +211,7 @@ def _resolve(
     )
 
 
-def _refuse_both_names(entries: Iterable[Entry], source: str) -> None:
+def _refuse_both_names(entries: Iterable[ListedModule], source: str) -> None:
     """The old and the new name of one module in one file (C6); all conflicts at once."""
     names = {entry.name.partition("#")[0] for entry in entries}
     conflicts = [row for row in CATALOGUE if row.alias is not None and {row.name, row.alias} <= names]
@@ -224,9 +224,9 @@ def _refuse_both_names(entries: Iterable[Entry], source: str) -> None:
         raise StartFailure("\n".join(("Duplicate worker configurations:", *lines, f"(in {source})")))
 
 
-def _listed(read: Document, source: str) -> list[tuple[KnownModule, Entry]]:
+def _listed(read: Document, source: str) -> list[tuple[KnownModule, ListedModule]]:
     """Every entry with its row; then the default set if there is no list, and what is mandatory (C1)."""
-    listed: list[tuple[KnownModule, Entry]] = []
+    listed: list[tuple[KnownModule, ListedModule]] = []
     for entry in read.entries or ():
         known = _known(entry)
         first = next((other for row, other in listed if row is known), None)
@@ -237,12 +237,12 @@ def _listed(read: Document, source: str) -> list[tuple[KnownModule, Entry]]:
     for known in CATALOGUE:
         wanted = known.mandatory or (known.in_default_set and read.entries is None)
         if wanted and known.provided and known not in present:
-            place = Place(source, f"{IMPLIED} ({known.name})")
-            listed.append((known, Entry(IMPLIED, "name", known.name, place=place)))
+            place = FilePosition(source, f"{IMPLIED} ({known.name})")
+            listed.append((known, ListedModule(IMPLIED, "name", known.name, place=place)))
     return listed
 
 
-def _known(entry: Entry) -> KnownModule:
+def _known(entry: ListedModule) -> KnownModule:
     known = catalogue.by_name(entry.name) or catalogue.by_class(entry.name)
     place = entry.place.at(entry.form)
     available = f"Available: {', '.join(catalogue.available())}"
@@ -261,7 +261,7 @@ def _known(entry: Entry) -> KnownModule:
     return known
 
 
-def _instances(listed: Iterable[tuple[KnownModule, Entry]]) -> list[str]:
+def _instances(listed: Iterable[tuple[KnownModule, ListedModule]]) -> list[str]:
     """Names of the instances: the first of a kind is plain, repeats are `#1`, `#2` …, a name with `#` is kept."""
     names: list[str] = []
     for known, entry in listed:
@@ -275,7 +275,7 @@ def _instances(listed: Iterable[tuple[KnownModule, Entry]]) -> list[str]:
     return names
 
 
-def _module_entry(instance: str, known: KnownModule, entry: Entry, warnings: list[str]) -> ModuleEntry:
+def _module_entry(instance: str, known: KnownModule, entry: ListedModule, warnings: list[str]) -> ModuleEntry:
     form = None if entry.origin == IMPLIED else entry.form
     declared = known.config_type()
     for key in entry.stray:

@@ -28,7 +28,7 @@ _VALUES = 100_000  # of the whole file; they take some 2 s
 _DIGITS = 4_000  # of a number
 
 
-class Place(NamedTuple):
+class FilePosition(NamedTuple):
     """Something in a file, for messages.
 
     Attributes:
@@ -74,7 +74,7 @@ def dotted(path: Iterable[object]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
-class Entry(NamedTuple):
+class ListedModule(NamedTuple):
     """One item of a list of modules.
 
     Attributes:
@@ -95,7 +95,7 @@ class Entry(NamedTuple):
     has_image: bool = False
     stray: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
-    place: Place = Place("")
+    place: FilePosition = FilePosition("")
 
 
 class Document(NamedTuple):
@@ -107,7 +107,7 @@ class Document(NamedTuple):
         grace_ms: `registration_namespace_grace_ms`; None when absent.
     """
 
-    entries: tuple[Entry, ...] | None = None
+    entries: tuple[ListedModule, ...] | None = None
     port: int | None = None
     grace_ms: int | None = None
 
@@ -232,7 +232,7 @@ def parse(text: str, source: str) -> Document:
         raise StartFailure(
             f"{source}: expected keys such as 'workers:' at the top level, got {shown(content)}; an empty file is fine"
         )
-    return _document(content, Place(source, node=node))
+    return _document(content, FilePosition(source, node=node))
 
 
 def _constructed(node: yaml.Node) -> Any:
@@ -243,12 +243,12 @@ def _constructed(node: yaml.Node) -> Any:
         loader.dispose()
 
 
-def _document(content: dict[Any, Any], place: Place) -> Document:
+def _document(content: dict[Any, Any], place: FilePosition) -> Document:
     for key, value in content.items():
         if key not in TOP_LEVEL_KEYS:
             hint = suggestion(key, TOP_LEVEL_KEYS)
             raise StartFailure(f"{place.at(key)}: unknown top-level key {quoted(key)} ({value_of(key, value)}){hint}")
-    entries: tuple[Entry, ...] | None = None
+    entries: tuple[ListedModule, ...] | None = None
     for list_name in LISTS:
         items = content.get(list_name)
         if items is None:
@@ -258,7 +258,7 @@ def _document(content: dict[Any, Any], place: Place) -> Document:
         listed = _below(place.node, list_name)
         nodes = listed[1].value if listed is not None else ()
         found = (
-            _entry(item, Place(place.source, f"{list_name}[{index}]", node))
+            _entry(item, FilePosition(place.source, f"{list_name}[{index}]", node))
             for index, (item, node) in enumerate(zip(items, nodes, strict=True))
         )
         entries = (*(entries or ()), *found)
@@ -269,7 +269,7 @@ def _document(content: dict[Any, Any], place: Place) -> Document:
     )
 
 
-def _entry(item: object, place: Place) -> Entry:
+def _entry(item: object, place: FilePosition) -> ListedModule:
     if not isinstance(item, dict):
         hint = f"; write '- name: {item}'" if isinstance(item, str) else ""
         raise StartFailure(f"{place}: expected a mapping with 'name', got {shown(item)}{hint}")
@@ -286,10 +286,10 @@ def _entry(item: object, place: Place) -> Entry:
     lost = tuple(str(key) for key, value in item.items() if key not in ENTRY_KEYS and isinstance(value, dict) and value)
     name = name.strip()
     named = place._replace(name=f"{place.name} ({name})")
-    return Entry(place.name, form, name, item.get("config"), item.get("image") is not None, stray, lost, named)
+    return ListedModule(place.name, form, name, item.get("config"), item.get("image") is not None, stray, lost, named)
 
 
-def _whole_number(content: dict[Any, Any], key: str, maximum: int | None, place: Place) -> int | None:
+def _whole_number(content: dict[Any, Any], key: str, maximum: int | None, place: FilePosition) -> int | None:
     value = content.get(key)
     if value is None:
         return None

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
-from iii.net.door import Answer, Endpoint
+from iii.net.door import Endpoint, PlainResponse
 from iii.net.http_head import RequestHead
 from iii.server.channel_ends import channel_end
 from iii.server.channel_request import channel_requested
@@ -31,7 +31,7 @@ class Listener(Acceptor):
         await super().close()
         self._large.close()
 
-    def _endpoint(self, request: RequestHead) -> Endpoint | Answer:
+    def _endpoint(self, request: RequestHead) -> Endpoint | PlainResponse:
         channel = channel_requested(request.path, request.query)
         if channel is not None:
             return lambda: channel_end(self.engine, self.connections, channel)
@@ -41,4 +41,4 @@ class Listener(Acceptor):
             case "/otel":
                 return lambda: TelemetryEndpoint(self.engine, self.connections)
             case _:
-                return Answer(HTTPStatus.NOT_FOUND, "Not Found")
+                return PlainResponse(HTTPStatus.NOT_FOUND, "Not Found")

@@ -3,7 +3,7 @@
 import logging
 
 from iii.engine.engine import Engine
-from iii.net.connection import Connection, Handler
+from iii.net.connection import Connection, ConnectionHandler
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
 from iii.protocol.log_event import LogEvent
@@ -16,7 +16,7 @@ MESSAGE_DROPPED = LogEvent(
 )  # fmt: skip
 
 
-class TelemetryEndpoint(Handler[Outbox]):
+class TelemetryEndpoint(ConnectionHandler[Outbox]):
     """Takes binary messages; a text has no meaning here."""
 
     __slots__ = ("_connections", "_engine", "_ip_address")

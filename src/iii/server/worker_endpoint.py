@@ -9,10 +9,10 @@ from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.engine.session.peer import Ending
 from iii.engine.session.session import Session
-from iii.net.connection import Connection, Handler
+from iii.net.connection import Connection, ConnectionHandler
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
-from iii.protocol.backlog import Backlog
+from iii.protocol.backpressure import Backpressure
 from iii.protocol.log_event import LogEvent
 from iii.server.large_messages import LargeMessages
 
@@ -23,7 +23,7 @@ MESSAGE_FAILED = LogEvent(
 )  # fmt: skip
 
 
-class WorkerEndpoint(Handler[Outbox]):
+class WorkerEndpoint(ConnectionHandler[Outbox]):
     """Of frames it is only the way: the session takes messages, the outbox sends them, without a call in between."""
 
     __slots__ = (
@@ -35,8 +35,8 @@ class WorkerEndpoint(Handler[Outbox]):
     session: Session
     text: Callable[[bytes], None]
     binary: Callable[[bytes], None]
-    send: Callable[..., Backlog | None]
-    send_parts: Callable[..., Backlog | None]
+    send: Callable[..., Backpressure | None]
+    send_parts: Callable[..., Backpressure | None]
     pause_reading: Callable[[], None]
     resume_reading: Callable[[], None]
     slow_down: Callable[[float], None]

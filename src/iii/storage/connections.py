@@ -17,7 +17,7 @@ CACHE_KIB = 8192  # of pages, for each connection
 WAL_LIMIT_BYTES = 64 * MIB
 
 
-class Connections:
+class StoreConnections:
     """Open until they are closed.
 
     Attributes:

@@ -18,7 +18,7 @@ from typing import Any
 
 from iii.protocol.limits import MIB
 from iii.protocol.start_failure import StartFailure
-from iii.storage.connections import Connections
+from iii.storage.connections import StoreConnections
 from iii.storage.damage import is_damage
 from iii.storage.disk import Disk, Durability
 from iii.storage.folder import StoreFolder, sync_folder
@@ -26,7 +26,7 @@ from iii.storage.items import CLOSED, StoreError
 from iii.storage.kernel_sync import KernelSync
 from iii.storage.open_log import OpenLog
 from iii.storage.transactions import Done, Together, Work
-from iii.storage.writer import Write, Writer
+from iii.storage.writer import StoreWriter, Write
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Database:
                 files.make()
                 files.take()
                 files.judge(len(self._migrations))
-                self.connections = Connections(files, self._migrations)
+                self.connections = StoreConnections(files, self._migrations)
                 opened.callback(self.connections.close)
                 self.reader = self.connections.reader
                 log = OpenLog(files)
@@ -112,7 +112,7 @@ class Database:
                 opened.callback(self.connections.close)  # before it: to close its index drops the locks of SQLite
                 files.opened(log.descriptor)
                 sync_folder(files.path)  # the names of new files
-                self.writer = Writer(self.connections.writer, self.path, self._rolled_back)
+                self.writer = StoreWriter(self.connections.writer, self.path, self._rolled_back)
                 self.disk = Disk(self._loop, files, log, self.writer, self._durability, self._sync_s, self._committed)
                 try:
                     self.connections.start_check()

@@ -16,7 +16,7 @@ from iii.protocol.limits import MIB
 from iii.storage.folder import StoreFolder
 from iii.storage.kernel_sync import KernelSync, NoKernelSync
 from iii.storage.open_log import OpenLog, pages_of
-from iii.storage.writer import Write, Writer
+from iii.storage.writer import StoreWriter, Write
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Disk:
         loop: asyncio.AbstractEventLoop,
         files: StoreFolder,
         log: OpenLog,
-        writer: Writer,
+        writer: StoreWriter,
         durability: Durability,
         sync_s: float,
         committed: Callable[[list[Write]], None],

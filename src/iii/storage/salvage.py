@@ -23,11 +23,11 @@ _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes}  # that columns are declared with
 
 
-class Unreadable(Exception):
+class NotSalvageable(Exception):
     """Nothing can be saved; the text says why."""
 
 
-class Table(NamedTuple):
+class CopiedTable(NamedTuple):
     """What was copied of one table.
 
     Attributes:
@@ -51,7 +51,7 @@ class Salvaged(NamedTuple):
         adopted: rows whose own name is lost, by the name that they got.
     """
 
-    tables: list[Table]
+    tables: list[CopiedTable]
     lost_pages: int
     adopted: dict[str, Orphans]
 
@@ -142,7 +142,7 @@ def _write_image(files: StoreFolder, image: Path) -> int:
         file.seek(0)
         head = file.read(100)
         if head[:16] != b"SQLite format 3\0":
-            raise Unreadable("its first page is damaged, which says where the tables are")
+            raise NotSalvageable("its first page is damaged, which says where the tables are")
         file.seek(18)
         file.write(b"\1\1")  # it has no log
         page_bytes = int.from_bytes(head[16:18], "big")
@@ -177,7 +177,7 @@ def _add_pages(file: IO[bytes], wal: Wal, mark: Mark | None) -> int:
     return len(lost) + max(committed - last, 0)
 
 
-def _copy(image: Path, copy: Path, references: Sequence[Reference]) -> tuple[list[Table], dict[str, Orphans]]:
+def _copy(image: Path, copy: Path, references: Sequence[Reference]) -> tuple[list[CopiedTable], dict[str, Orphans]]:
     source = sqlite3.connect(f"{image.absolute().as_uri()}?immutable=1", uri=True)
     target = sqlite3.connect(copy, isolation_level=None)
     try:
@@ -188,15 +188,15 @@ def _copy(image: Path, copy: Path, references: Sequence[Reference]) -> tuple[lis
                 "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
             ).fetchall()
         except sqlite3.Error as error:
-            raise Unreadable(f"the list of its tables cannot be read: {error}") from None
+            raise NotSalvageable(f"the list of its tables cannot be read: {error}") from None
         if not schema:
-            raise Unreadable("it has no tables")
+            raise NotSalvageable("it has no tables")
         target.execute("BEGIN")
         try:
             for _, _, sql in schema:
                 target.execute(sql)
         except sqlite3.Error as error:
-            raise Unreadable(f"the list of its tables is damaged: {error}") from None
+            raise NotSalvageable(f"the list of its tables is damaged: {error}") from None
         unknown = {each.parent: each.unknown for each in references}
         tables = [
             _copy_table(source, target, name, unknown.get(name, {})) for kind, name, _ in schema if kind == "table"
@@ -228,7 +228,7 @@ def _adopt(target: sqlite3.Connection, references: Sequence[Reference]) -> dict[
 
 def _copy_table(
     source: sqlite3.Connection, target: sqlite3.Connection, name: str, unknown: Mapping[str, object]
-) -> Table:
+) -> CopiedTable:
     types = [_TYPES[row[2]] for row in target.execute(f'PRAGMA table_info("{name}")')]
     marks = ", ".join("?" * len(types))
     gaps: list[tuple[int, int]] = []
@@ -244,7 +244,7 @@ def _copy_table(
     if gaps:
         more, gaps = _from_indices(source, target, name, gaps, unknown)
         rows += more
-    return Table(name, rows, gaps, refused)
+    return CopiedTable(name, rows, gaps, refused)
 
 
 def _fits(values: Sequence[object], types: Sequence[type]) -> bool:

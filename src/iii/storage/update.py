@@ -11,7 +11,7 @@ import msgspec
 from iii.protocol.json_kind import type_of
 from iii.storage.update_ops import Op, Ops, plain, read_ops
 
-__all__ = ["Op", "Ops", "Update", "Updated", "apply", "read_ops"]
+__all__ = ["Op", "Ops", "Update", "UpdateResult", "apply", "read_ops"]
 
 PATH_SEGMENTS = 32
 SEGMENT_BYTES = 256
@@ -25,7 +25,7 @@ _LEAST, _MOST = -(2**63), 2**64 - 1
 _encode = msgspec.json.Encoder().encode
 
 
-class Updated(msgspec.Struct):
+class UpdateResult(msgspec.Struct):
     """JSON text after all operations, and a JSON array of what was skipped; empty if nothing was."""
 
     new: bytes
@@ -66,7 +66,7 @@ class _Error(msgspec.Struct):
     doc_url: str = DOC_URL
 
 
-def apply(old: bytes | None, ops: list[Op]) -> Updated:
+def apply(old: bytes | None, ops: list[Op]) -> UpdateResult:
     """What the operations make of an item's JSON, None for a missing one. Raises ValueError if `old` is not JSON."""
     root: Any = _MISSING if old is None else plain(old)
     errors: list[_Error] = []
@@ -75,7 +75,7 @@ def apply(old: bytes | None, ops: list[Op]) -> Updated:
             root = _apply(root, op)
         except _Skipped as skipped:
             errors.append(_Error(index, skipped.code, str(skipped)))
-    return Updated(_text({} if root is _MISSING else root), _encode(errors) if errors else b"")
+    return UpdateResult(_text({} if root is _MISSING else root), _encode(errors) if errors else b"")
 
 
 _MISSING = _Missing()

@@ -37,7 +37,7 @@ class Write:
         self.result, self.error = None, self.error or error
 
 
-class Writer:
+class StoreWriter:
     """The one connection that writes; used by one thread at a time.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from iii.protocol.backlog import Backlog
+from iii.protocol.backpressure import Backpressure
 from iii.protocol.codec import Undecodable, worker_message_decoder
 from iii.protocol.large_message import put_together, take_apart
 
@@ -28,15 +28,15 @@ class MemoryLink:
         self.closed_with: int | None = None
         self.aborted = False
         self.on_send: Callable[[bytes], None] | None = None
-        self.backlog: Backlog | None = None
+        self.backlog: Backpressure | None = None
         self.slowed = 0
         self.pauses = 0
         self.pings = 0
         self.lives = True
         self.turns_given = 0
 
-    def send(self, frame: bytes, urgent: bool = False) -> Backlog | None:
-        if self.backlog is Backlog.FULL and not urgent:
+    def send(self, frame: bytes, urgent: bool = False) -> Backpressure | None:
+        if self.backlog is Backpressure.FULL and not urgent:
             return self.backlog
         if self.closed_with is None and not self.aborted:
             self.frames.append(frame)
@@ -44,7 +44,7 @@ class MemoryLink:
                 self.on_send(frame)
         return self.backlog
 
-    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backlog | None:
+    def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backpressure | None:
         return self.send(b"".join(parts), urgent)
 
     def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:

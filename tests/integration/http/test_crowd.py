@@ -14,7 +14,7 @@ import pytest
 
 import iii
 from iii.modules.http import server
-from iii.modules.http.open_connections import Connection, OpenConnections, State
+from iii.modules.http.open_connections import Activity, HttpConnection, OpenConnections
 from tests.integration.http.site import DEADLINE_S, Site
 from tests.integration.server.raw_socket import RawSocket
 from tests.integration.server.waiting import until
@@ -60,7 +60,7 @@ async def answered(clients: list[RawSocket]) -> None:
             assert (await each.answer())[0] == 200
 
 
-async def seen(site: Site, expected: int, condition: Callable[[Connection], bool]) -> None:
+async def seen(site: Site, expected: int, condition: Callable[[HttpConnection], bool]) -> None:
     """Wait until the system tells it of so many connections."""
     now_open = OpenConnections(("127.0.0.1", site.http.port), site.http.application.clients)
     async with asyncio.timeout(DEADLINE_S):
@@ -109,7 +109,7 @@ async def test_01_1_1_a_request_that_waited_to_be_accepted_is_as_young_as_its_co
                 await until(lambda: struct.unpack_from("I", accepted.getsockopt(*LAST_RECEIVED, 56), 52)[0] > waited_ms)
                 open_connections = OpenConnections(listening.getsockname(), list)
                 (first,) = await open_connections.look()
-                assert (first.state, first.age_s) == (State.READING, 0)
+                assert (first.state, first.age_s) == (Activity.READING, 0)
                 (second,) = await open_connections.look()
                 assert second.age_s > 0
 
@@ -140,7 +140,7 @@ async def test_01_1_1_the_silent_go_before_the_idle_and_requests_at_work_stay(op
         idle = await connect(third, REQUEST)
         await answered(idle)
         silent = await connect(third)
-        await seen(site, third, lambda each: each.state is State.SILENT and each.is_dispensable)
+        await seen(site, third, lambda each: each.state is Activity.SILENT and each.is_dispensable)
         await answered(await connect(2, REQUEST))
         assert [await ended(each) for each in idle] == [False] * third
         await answered(await connect(2 * MOST, REQUEST))
@@ -166,7 +166,7 @@ async def test_http_M12_a_slow_head_has_its_own_deadline_and_idle_connections_th
         (silent,) = await connect(1)
         await answered([idle, trickling, second])
         (half,) = await connect(1, HALF)
-        await seen(site, 3, lambda each: each.state is State.IDLE and each.age_s > 0.02)
+        await seen(site, 3, lambda each: each.state is Activity.IDLE and each.age_s > 0.02)
 
         async def trickle() -> None:
             for byte in HALF * 1000:

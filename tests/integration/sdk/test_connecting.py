@@ -672,7 +672,7 @@ def test_a_socket_that_does_not_close_is_aborted(engine: FakeEngine, monkeypatch
     worker = iii.register_worker(engine.url)
     connection = engine.connection()
     monkeypatch.setattr("iii.sdk.connection.CLOSE_S", 0.01)
-    monkeypatch.setattr("iii.sdk.link.Link.close", lambda socket, code: None)
+    monkeypatch.setattr("iii.sdk.link.EngineLink.close", lambda socket, code: None)
     worker.shutdown()
     engine.wait(lambda: connection.closed)
     assert connection.close_code is None

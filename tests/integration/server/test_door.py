@@ -10,7 +10,7 @@ from typing import Self
 import pytest
 
 from iii.engine.engine import Engine
-from iii.net.door import ANSWERS, HEAD_BYTES, Answer, Door, Made, Route
+from iii.net.door import ANSWERS, HEAD_BYTES, Door, Made, PlainResponse, Route
 from iii.net.http_head import RequestHead
 from iii.net.keepalive import Connections
 from iii.server.large_messages import LargeMessages
@@ -172,10 +172,10 @@ async def test_core_10e_pipelined_requests_without_reading_are_bounded_and_end(
     """Neither bytes nor time grow: what waits to be written, what was read, and the deadline of the last answer."""
     request, answers = b"GET / HTTP/1.1\r\n\r\n", 0
 
-    def answer(head: RequestHead) -> Answer:
+    def answer(head: RequestHead) -> PlainResponse:
         nonlocal answers
         answers += 1
-        return Answer(HTTPStatus.NOT_FOUND, "Not Found " * 20)
+        return PlainResponse(HTTPStatus.NOT_FOUND, "Not Found " * 20)
 
     entrance = await Entrance.of_a_client(answer, 0.5)
     async with entrance.client as client, await RawSocket.greeted(listener.port) as other:

@@ -16,7 +16,7 @@ from iii.cli import main
 from iii.storage import salvage as module
 from iii.storage.folder import StoreFolder
 from iii.storage.items import StoreError
-from iii.storage.salvage import Salvaged, Unreadable, check, salvage
+from iii.storage.salvage import NotSalvageable, Salvaged, check, salvage
 from iii.storage.sqlite_items import REFERENCES, SqliteItems
 from tests.integration.storage.store import Store
 
@@ -141,7 +141,7 @@ def test_an_emptied_file_beside_its_log(store: Path) -> None:
         assert len(rows) > KEYS // 2
     else:
         assert found(store) == []
-        with pytest.raises(Unreadable):
+        with pytest.raises(NotSalvageable):
             salvage(StoreFolder(store), store.with_name("new"), REFERENCES)
         assert not any(store.with_name("new").iterdir())
 

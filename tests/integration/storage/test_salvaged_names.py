@@ -24,7 +24,7 @@ from iii.storage import sqlite_items
 from iii.storage.database import Database
 from iii.storage.folder import StoreFolder
 from iii.storage.references import Reference
-from iii.storage.salvage import Salvaged, Unreadable, check, salvage
+from iii.storage.salvage import NotSalvageable, Salvaged, check, salvage
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.storage.store import Store
 
@@ -124,7 +124,7 @@ def saved(whole: Path, data: bytes, into: Path, references: Sequence[Reference])
     (damaged / "store.db").write_bytes(data)
     try:
         done = salvage(StoreFolder(damaged), into / whole.name, references)
-    except Unreadable:
+    except NotSalvageable:
         return None
     assert check(StoreFolder(into / whole.name), references) == []
     return done
@@ -200,7 +200,7 @@ async def test_P16_pages_as_they_were_before_show_no_removed_scope_in_a_new_one(
             files.take(to_look=True)
             try:
                 salvage(files, tmp_path / "new", sqlite_items.REFERENCES)
-            except Unreadable:
+            except NotSalvageable:
                 continue
             finally:
                 files.release()

@@ -15,7 +15,7 @@ from iii.net import outbox as module
 from iii.net.frames import text_frames
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Flusher, Outbox
-from iii.protocol.backlog import Backlog
+from iii.protocol.backpressure import Backpressure
 from iii.protocol.limits import DEAF_S, KIB, PACE_BYTES_PER_S, SLOW_DOWN_AT_MOST_S, SLOW_DOWN_S
 
 LOW, HIGH, FULL, LIMIT, PART = 20 * KIB, 40 * KIB, 100 * KIB, 200 * KIB, 8 * KIB
@@ -98,12 +98,12 @@ class Sending(RuleBasedStateMachine):
         before = self.outbox.waiting_bytes
         message = (b"%d " % self.number * (size // 2 + 1))[:size]
         backlog = self.outbox.send(message, urgent)
-        assert (backlog is Backlog.FULL) == (before > (LIMIT if urgent else FULL))
+        assert (backlog is Backpressure.FULL) == (before > (LIMIT if urgent else FULL))
         if before > HIGH:
             assert backlog is not None
         if before <= LOW:
             assert backlog is None
-        if backlog is not Backlog.FULL:
+        if backlog is not Backpressure.FULL:
             self.sent(*text_frames(message))
 
     @rule()
@@ -144,7 +144,7 @@ class Sending(RuleBasedStateMachine):
         assert self.transport.taken == self.expected
         while self.outbox.waiting_bytes <= HIGH:  # what was before is forgotten
             assert self.outbox.send(b"x" * 1000) is None
-        assert self.outbox.send(b"x") is Backlog.HIGH
+        assert self.outbox.send(b"x") is Backpressure.HIGH
 
 
 def test_P5_a_slow_reader_gets_all_that_was_taken_in_order() -> None:
@@ -200,7 +200,7 @@ def test_P5_a_peer_that_reads_gets_everything_however_slowly_it_does(
         for number in range(senders):
             if due[number] <= now:
                 backlog = outbox.send(message)
-                assert backlog is not Backlog.FULL
+                assert backlog is not Backpressure.FULL
                 sent += 1
                 pause_s = 0.0 if backlog is None else outbox.pace(size, now)
                 most = max(most, pause_s)
@@ -215,7 +215,7 @@ def test_P5_a_peer_that_reads_gets_everything_however_slowly_it_does(
 def test_P5_who_feeds_a_deaf_peer_is_not_kept_from_the_rest_of_its_work() -> None:
     loop = Loop()
     outbox = Transport(Flusher(loop)).outbox  # type: ignore[arg-type]
-    while outbox.send(b"x" * 5000) is not Backlog.FULL:
+    while outbox.send(b"x" * 5000) is not Backpressure.FULL:
         loop.turn()
     outbox.pace(5000, 1.0)
     assert outbox.pace(5000, 1.0 + DEAF_S + 0.1) == SLOW_DOWN_S

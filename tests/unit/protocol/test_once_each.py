@@ -10,7 +10,7 @@ import pytest
 
 from iii.protocol.ids import Counted, new_id
 from iii.protocol.log_event import LogEvent
-from iii.protocol.log_limit import LogLimit
+from iii.protocol.log_sampler import LogSampler
 from iii.protocol.suggestion import did_you_mean, nearest
 from iii.protocol.task_set import TaskSet
 
@@ -26,7 +26,7 @@ def test_the_nearest_word_is_suggested() -> None:
 
 
 def test_ten_lines_then_every_hundredth() -> None:
-    limit = LogLimit()
+    limit = LogSampler()
     assert [number for number in range(1, 301) if limit.passes()] == [*range(1, 11), 100, 200, 300]
 
 

@@ -11,7 +11,7 @@ import pytest
 import iii
 from iii.sdk.http_handler import HttpHandler
 from iii.sdk.http_messages import server_sent_event
-from iii.sdk.http_parameters import Source, parameters_of
+from iii.sdk.http_parameters import ParameterSource, parameters_of
 
 
 class Opaque:
@@ -98,7 +98,7 @@ def test_each_spelling_of_a_path_parameter_is_known() -> None:
 
     handler.__annotations__.update({"d": int | None, "e": Annotated[str, iii.Header]})
     sources = [each.source for each in parameters_of(handler, ":a/x/{b}/{*c}")]
-    assert sources == [Source.PATH] * 3 + [Source.QUERY, Source.HEADER]
+    assert sources == [ParameterSource.PATH] * 3 + [ParameterSource.QUERY, ParameterSource.HEADER]
 
 
 def test_a_handler_without_types_has_no_schemas() -> None:
@@ -193,14 +193,14 @@ def test_newcomer_M11_a_list_that_is_marked_as_the_body_is_the_body() -> None:
     def handler(tags: Annotated[list[str], iii.Body()] = []) -> None: ...  # noqa: B006
 
     (tags,) = parameters_of(handler, "/")
-    assert tags.source is Source.BODY
+    assert tags.source is ParameterSource.BODY
 
 
 def test_newcomer_M11_a_scalar_may_be_the_body() -> None:
     def handler(amount: Annotated[int, iii.Body]) -> None: ...
 
     (amount,) = parameters_of(handler, "/")
-    assert amount.source is Source.BODY
+    assert amount.source is ParameterSource.BODY
 
 
 @pytest.mark.parametrize("path", ["/x/:id", "/x/*", "/x/{*rest}"])

@@ -12,7 +12,7 @@ from iii.net.picows_side import Kind
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
 from iii.sdk import outbox as outbox_module
 from iii.sdk.backlog import Backlog
-from iii.sdk.link import SILENT_PINGS, Link
+from iii.sdk.link import SILENT_PINGS, EngineLink
 from iii.sdk.outbox import REST_OF_FRAME, DirectOutbox, Outgoing, ThreadOutbox
 
 
@@ -92,9 +92,9 @@ class Bench:
         self.near, self.far = socket.socketpair()
         self.received: list[bytes] = []
         self.soon: list[Callable[[], None]] = []
-        self.begun: list[Link] = []
+        self.begun: list[EngineLink] = []
         self.over: list[str] = []
-        self.link = Link(
+        self.link = EngineLink(
             lambda link, outbox: self.begun.append(link),
             self.received.append,
             lambda link, outbox, why: self.over.append(why),

@@ -7,9 +7,9 @@ from msgspec import Meta, Struct
 
 from iii.protocol.start_failure import StartFailure
 from iii.server.block import decode_block
-from iii.server.document import Place
+from iii.server.document import FilePosition
 
-PLACE = Place("config.yaml", "workers[1] (iii-x)")
+PLACE = FilePosition("config.yaml", "workers[1] (iii-x)")
 
 
 class Access(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

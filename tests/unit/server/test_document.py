@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from iii.protocol.start_failure import StartFailure
-from iii.server.document import Document, Entry, Place, YamlLoader, parse, shown
+from iii.server.document import Document, FilePosition, ListedModule, YamlLoader, parse, shown
 
-NOWHERE = Place("")
+NOWHERE = FilePosition("")
 
 
 def mistake(text: str) -> str:
@@ -38,8 +38,8 @@ def test_07_check_36_both_grammars_and_both_lists() -> None:
     ]
     assert read._replace(entries=tuple(entry._replace(place=NOWHERE) for entry in read.entries)) == Document(
         entries=(
-            Entry("workers[0]", "name", "iii-queue", place=NOWHERE),
-            Entry("modules[0]", "class", "modules::api::RestApiModule", {"port": 1}, place=NOWHERE),
+            ListedModule("workers[0]", "name", "iii-queue", place=NOWHERE),
+            ListedModule("modules[0]", "class", "modules::api::RestApiModule", {"port": 1}, place=NOWHERE),
         ),
         port=0,
         grace_ms=100,

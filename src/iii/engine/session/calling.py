@@ -11,7 +11,7 @@ from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
 from iii.engine.invocation import Invocation
-from iii.protocol.backlog import Backlog
+from iii.protocol.backpressure import Backpressure
 from iii.protocol.errors import BlankNamespace, ConnectionClosing, InvalidRequest, InvocationError, PayloadTooLarge
 from iii.protocol.limits import FRAGMENT_BYTES, MIB, OUTBOUND_QUEUE_BYTES
 from iii.protocol.log_event import LogEvent
@@ -131,9 +131,9 @@ class Calling:
         if backlog is not None:
             self._reads_too_slowly(invocation, backlog, size)
 
-    def _reads_too_slowly(self, invocation: Invocation, backlog: Backlog, size: int) -> None:
+    def _reads_too_slowly(self, invocation: Invocation, backlog: Backpressure, size: int) -> None:
         """It asks for more results than it reads: it and whoever sends the results are read at a trickle (P5)."""
-        if backlog is Backlog.FULL:
+        if backlog is Backpressure.FULL:
             assert invocation.call_id is not None
             self.refuse(invocation.call_id, invocation.function_id, ConnectionClosing(NOT_READING))
         pause_s = self._link.pace(size)

@@ -17,7 +17,7 @@ from iii.protocol.codec import encode_message
 from iii.protocol.errors import ConnectionClosing
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
-from iii.protocol.log_limit import LogLimit
+from iii.protocol.log_sampler import LogSampler
 from iii.protocol.messages import (
     NULL,
     Message,
@@ -86,7 +86,7 @@ class Peer(ABC):
         self.is_worker = False
         self.announced = False
         self.ended = False
-        self._complaints = LogLimit()
+        self._complaints = LogSampler()
 
     @property
     def display_name(self) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from iii.engine.dialect import Dialect
 from iii.engine.frames import invocation_frame, invocation_parts
 from iii.engine.session.calling import NOT_READING
-from iii.protocol.backlog import Backlog
+from iii.protocol.backpressure import Backpressure
 from iii.protocol.errors import (
     ConnectionClosing,
     InvocationStopped,
@@ -130,10 +130,10 @@ class Serving:
             invocation.fail(error)
             yield
 
-    def _gets_too_much(self, invocation: Invocation, backlog: Backlog, size: int) -> None:
+    def _gets_too_much(self, invocation: Invocation, backlog: Backpressure, size: int) -> None:
         """More calls wait for it than it reads: its callers are read at a trickle, then refused (P5)."""
         caller = invocation.caller
-        if backlog is Backlog.FULL:
+        if backlog is Backpressure.FULL:
             del self.handling[invocation.id]  # type: ignore[arg-type]  # `deliver` gave it one
             invocation.runner = None
             invocation.refuse(ConnectionClosing(NOT_READING))

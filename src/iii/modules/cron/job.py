@@ -85,7 +85,7 @@ class CronEvent(msgspec.Struct, kw_only=True):
     actual_time: str
 
 
-class Job:
+class CronJob:
     """Never two ticks at a time, and no scheduled second twice."""
 
     def __init__(

@@ -15,7 +15,7 @@ from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.cron.config import CronConfig, KvLocksConfig
-from iii.modules.cron.job import CronEvent, CronTriggerConfig, Job
+from iii.modules.cron.job import CronEvent, CronJob, CronTriggerConfig
 from iii.modules.cron.locks import KvLocks, Locks, RedisLocks
 from iii.protocol.cron_expression import Expression, InvalidExpression
 from iii.protocol.errors import TriggerRegistrationFailed
@@ -43,8 +43,8 @@ class Cron(Module):
         """Raises StartFailure."""
         super().__init__(engine, instance)
         self.config = config or CronConfig()
-        self.jobs: dict[str, Job] = {}
-        self._unstarted: deque[Job] = deque()
+        self.jobs: dict[str, CronJob] = {}
+        self._unstarted: deque[CronJob] = deque()
         self._stopping = False
         adapter = self.config.adapter
         self._locks: Locks
@@ -90,7 +90,7 @@ class Cron(Module):
             shown = config.expression if len(config.expression) <= 200 else f"{config.expression[:200]}…"
             raise TriggerRegistrationFailed(f"Invalid cron expression '{shown}': {error}") from None
         self.unbind(binding)
-        job = self.jobs[binding.id] = Job(self.engine, binding, config, expression, self._locks)
+        job = self.jobs[binding.id] = CronJob(self.engine, binding, config, expression, self._locks)
         self._unstarted.append(job)
         if len(self._unstarted) == 1:
             self._start_soon()

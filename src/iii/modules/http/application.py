@@ -22,7 +22,7 @@ from iii.modules.http.exchange import Exchange
 from iii.modules.http.failure import internal_error
 from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
-from iii.modules.http.routes import Missing, RouteTable
+from iii.modules.http.routes import NoRoute, RouteTable
 from iii.modules.http.streamed import StreamCut, StreamedResponse
 from iii.modules.http.trigger_config import Endpoint
 from iii.net.elsewhere import Elsewhere
@@ -155,7 +155,7 @@ class HttpApplication:
         if (
             request.method == "OPTIONS"
             and (wanted := request.headers.get("access-control-request-method")) is not None
-            and isinstance(self.routes.match("OPTIONS", request.path), Missing)  # else it is the application's own (P2)
+            and isinstance(self.routes.match("OPTIONS", request.path), NoRoute)  # else it is the application's own (P2)
         ):
             origin, headers = request.headers.get("origin"), request.headers.get("access-control-request-headers")
             raise Refused(settings.cors.preflight(origin, wanted, headers))
@@ -169,7 +169,7 @@ class HttpApplication:
     def _find(self, request: Request, settings: Settings) -> tuple[Endpoint, dict[str, str]]:
         """Where the request leads, with its path parameters. Raises Refused where there is no route."""
         found = self.routes.match(request.method, request.path)
-        if not isinstance(found, Missing):
+        if not isinstance(found, NoRoute):
             return found.route.target, found.path_params
         allow = (b"allow", ",".join(found.allowed).encode())
         if request.method == "OPTIONS":

@@ -12,7 +12,7 @@ from iii.modules.http.body_memory import BodyEvicted
 from iii.modules.http.client import BodyTooLarge, Client, ClientGone
 from iii.modules.http.failure import HANDLER_FAILED, Failures, invalid_head
 from iii.modules.http.gate import Gate
-from iii.modules.http.handler import Handler
+from iii.modules.http.handler import RunningHandler
 from iii.modules.http.json_body import LARGE_BYTES, json_or_null, judged
 from iii.modules.http.request_object import request_object
 from iii.modules.http.result import answer_of
@@ -64,7 +64,7 @@ class Exchange:
         self._held_bytes = 0  # of the memory for bodies
         self._has_slot = False
         self._begun_at = 0.0
-        self._handler: Handler | None = None
+        self._handler: RunningHandler | None = None
 
     async def response(self) -> Answer | StreamedResponse:
         """Raises ClientGone, and Refused where no handler answers."""
@@ -180,9 +180,9 @@ class Exchange:
 
     # -- the response ---------------------------------------------------------------------------------------------
 
-    def _call_handler(self) -> Handler:
+    def _call_handler(self) -> RunningHandler:
         request = self._request
-        handler = self._handler = Handler(self._engine, self._elsewhere, self._client, self._content)
+        handler = self._handler = RunningHandler(self._engine, self._elsewhere, self._client, self._content)
         if self._content is None and self._settings.body_limit_bytes is not None:
             # a body that turns out too large is refused even if nobody reads it
             self._engine.channels.keep(handler.request_ref.channel_id)
@@ -190,7 +190,7 @@ class Exchange:
         handler.call(self._endpoint, payload, request.traceparent, request.baggage)
         return handler
 
-    def _response_of(self, handler: Handler) -> Answer | StreamedResponse:
+    def _response_of(self, handler: RunningHandler) -> Answer | StreamedResponse:
         function_id, error, result = self._endpoint.function_id, handler.error, handler.result
         if handler.response is not None and handler.streams():
             return StreamedResponse(handler, handler.response, self._client, self._failures, function_id)
@@ -201,7 +201,7 @@ class Exchange:
         assert result is not None
         return result if isinstance(result, Answer) else answer_of(result) or invalid_head()
 
-    async def _until(self, handler: Handler, happened: Callable[[], bool], limit: float = inf) -> bool:
+    async def _until(self, handler: RunningHandler, happened: Callable[[], bool], limit: float = inf) -> bool:
         """Look after the client meanwhile. False: there is no more time. Raises ClientGone, Refused."""
         timeout_s, look_at = self._settings.timeout_s, self._begun_at + self._watch_after_s
         while not happened():

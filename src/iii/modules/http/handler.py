@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from iii.protocol.errors import InvocationError
 
 
-class Handler:
+class RunningHandler:
     """Notes what happens, and wakes the one coroutine that waits for it.
 
     Attributes:

@@ -20,7 +20,7 @@ YOUNG_S = 1.0
 _TCP_INFO = Struct("24xI16xI4xI64xQQ8xI")
 
 
-class State(IntEnum):
+class Activity(IntEnum):
     """What a connection does; when there are too many, those of the lowest state go first."""
 
     SILENT = 0  # since it was accepted
@@ -29,10 +29,10 @@ class State(IntEnum):
     BUSY = 3  # a request is at work, or its answer is being sent
 
 
-class Connection(NamedTuple):
+class HttpConnection(NamedTuple):
     descriptor: int
     peer: Peer
-    state: State
+    state: Activity
     age_s: float  # how long it has been in that state; 0 for busy ones
 
     @property
@@ -41,7 +41,7 @@ class Connection(NamedTuple):
 
         Who has just come has a second to ask, and a young head may be a request that the application is yet to see.
         """
-        return self.state is State.IDLE or (self.state is not State.BUSY and self.age_s > YOUNG_S)
+        return self.state is Activity.IDLE or (self.state is not Activity.BUSY and self.age_s > YOUNG_S)
 
 
 class OpenConnections:
@@ -59,9 +59,9 @@ class OpenConnections:
         self._heads: dict[tuple[Peer, int], float] = {}  # client and bytes it has got → when its head was first seen
         self.looked_at = 0
 
-    async def look(self) -> list[Connection]:
+    async def look(self) -> list[HttpConnection]:
         """All that are open now."""
-        found: list[Connection] = []
+        found: list[HttpConnection] = []
         heads: dict[tuple[Peer, int], float] = {}
         at_work = self._at_work()
         with os.scandir("/dev/fd") as names:
@@ -77,7 +77,7 @@ class OpenConnections:
         self._heads = heads
         return found
 
-    def cut(self, connections: Collection[Connection], most: int | None = None) -> int:
+    def cut(self, connections: Collection[HttpConnection], most: int | None = None) -> int:
         """End those that are still as they were found, the first `most` of them; how many."""
         at_work = self._at_work()
         cut = 0
@@ -103,7 +103,7 @@ class OpenConnections:
 
     def _connection(
         self, descriptor: int, at_work: Collection[Peer], heads: dict[tuple[Peer, int], float]
-    ) -> Connection | None:
+    ) -> HttpConnection | None:
         """What is behind a descriptor; None if it is no connection of this port."""
         try:
             each = socket.socket(fileno=descriptor)
@@ -122,23 +122,23 @@ class OpenConnections:
         finally:
             each.detach()  # it stays its owner's
         peer = address.partition("%")[0], str(port)
-        return Connection(descriptor, peer, *self._state(peer, told, at_work, heads))
+        return HttpConnection(descriptor, peer, *self._state(peer, told, at_work, heads))
 
     def _state(
         self, peer: Peer, told: bytes, at_work: Collection[Peer], heads: dict[tuple[Peer, int], float]
-    ) -> tuple[State, float]:
+    ) -> tuple[Activity, float]:
         unacked, sent_ms, received_ms, acked, received, unsent = _TCP_INFO.unpack(told.ljust(_TCP_INFO.size, b"\0"))
         if peer in at_work or unacked or unsent:
-            return State.BUSY, 0.0
+            return Activity.BUSY, 0.0
         if not received:
-            return State.SILENT, sent_ms / 1000  # counted from the start
+            return Activity.SILENT, sent_ms / 1000  # counted from the start
         # Many an answer leaves in the tick in which its request came; a head that begins in it too is seen with its next byte
         if acked and sent_ms <= received_ms:
-            return State.IDLE, sent_ms / 1000
+            return Activity.IDLE, sent_ms / 1000
         now = time.monotonic()
         # not from its first byte: a client that had to wait to be accepted may have sent a whole request long ago
         heads[peer, acked] = since = self._heads.get((peer, acked), now)
-        return State.READING, now - since
+        return Activity.READING, now - since
 
 
 def _end(descriptor: int) -> None:

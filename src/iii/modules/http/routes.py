@@ -47,7 +47,7 @@ class Match(NamedTuple, Generic[T]):
     path_params: dict[str, str]
 
 
-class Missing(NamedTuple):
+class NoRoute(NamedTuple):
     """No route; `allowed` are the methods that the path has, sorted."""
 
     allowed: tuple[str, ...]
@@ -162,16 +162,16 @@ class RouteTable(Generic[T]):
         if route is not None and route.owner is owner:
             self._take_out(route)
 
-    def match(self, method: str, path: str) -> Match[T] | Missing:
+    def match(self, method: str, path: str) -> Match[T] | NoRoute:
         """The route for a request; `path` as in the request, nothing decoded. HEAD is served by GET where it must."""
         routes = self._literals.get(path if not self._ignore_trailing_slash else self._plain(path))
         if routes is not None and (stack := routes.get(method)) is not None:
             return Match(stack[-1], {})
         return self._search(method, self._plain(path))
 
-    def _search(self, method: str, path: str) -> Match[T] | Missing:
+    def _search(self, method: str, path: str) -> Match[T] | NoRoute:
         if not path.startswith("/"):
-            return Missing(())
+            return NoRoute(())
         parts = path[1:].split("/")
         allowed: set[str] = set()
         spare: Match[T] | None = None  # GET for HEAD
@@ -186,7 +186,7 @@ class RouteTable(Generic[T]):
             return spare
         if "GET" in allowed:
             allowed.add("HEAD")
-        return Missing(tuple(sorted(allowed)))
+        return NoRoute(tuple(sorted(allowed)))
 
     def _take_out(self, route: Route[T]) -> None:
         del self._by_trigger[route.trigger_id]

@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Embedded
 
 from iii.modules.http.client import Receive, Send
-from iii.modules.http.open_connections import Connection, OpenConnections, Peer, State
+from iii.modules.http.open_connections import Activity, HttpConnection, OpenConnections, Peer
 from iii.net.descriptors import waiting
 from iii.net.listening import BACKLOG
 from iii.protocol.log_event import LogEvent
@@ -132,9 +132,9 @@ class HttpServer:
             pause_s = max(LOOK_S, self._open.looked_at * _LOOK_PER_DESCRIPTOR_S)
             look_at = time.monotonic() + min(pause_s, LOOK_MOST_S)
 
-    def _tidy(self, found: list[Connection], wanted: int) -> None:
+    def _tidy(self, found: list[HttpConnection], wanted: int) -> None:
         """End what has had its time; if clients wait because all connections are taken, end what does nothing."""
-        late = {each for each in found if each.age_s >= (HEAD_S if each.state is State.READING else self._idle_s)}
+        late = {each for each in found if each.age_s >= (HEAD_S if each.state is Activity.READING else self._idle_s)}
         ended = self._open.cut(late, _CUT_MOST)
         if wanted and len(found) >= self._most:
             if not self._full:

@@ -15,7 +15,7 @@ from iii.modules.http.result import NO_BODY
 if TYPE_CHECKING:
     from iii.modules.http.client import Client
     from iii.modules.http.failure import Failures
-    from iii.modules.http.handler import Handler
+    from iii.modules.http.handler import RunningHandler
     from iii.modules.http.response_stream import ResponseStream
     from iii.protocol.errors import InvocationError
 
@@ -34,7 +34,7 @@ class StreamedResponse:
     __slots__ = ("_client", "_failures", "_function_id", "_handler", "_loop", "_response")
 
     def __init__(
-        self, handler: Handler, response: ResponseStream, client: Client, failures: Failures, function_id: str
+        self, handler: RunningHandler, response: ResponseStream, client: Client, failures: Failures, function_id: str
     ) -> None:
         self._handler = handler
         self._response = response

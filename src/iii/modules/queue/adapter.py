@@ -17,7 +17,7 @@ class UnsupportedSettings(StoreError):
     """A queue cannot be like that with this adapter, however often it is tried."""
 
 
-class Source(NamedTuple):
+class QueueOrTopic(NamedTuple):
     """What people ask about: a named queue, a topic, or both if they have one name (04 §8.2)."""
 
     queue: NamedQueue | None
@@ -85,16 +85,16 @@ class QueueAdapter(Protocol):
     async def close(self) -> None:
         """Accept no more jobs; after `quiet`."""
 
-    async def stats(self, source: Source) -> Stats: ...
+    async def stats(self, source: QueueOrTopic) -> Stats: ...
 
-    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+    async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         """Add them to the page, newest first, as long as they fit."""
 
-    async def redrive(self, source: Source) -> int:
+    async def redrive(self, source: QueueOrTopic) -> int:
         """Every dead letter is to be tried again; how many."""
 
-    async def redrive_message(self, source: Source, job_id: str) -> int:
+    async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""
 
-    async def discard_message(self, source: Source, job_id: str) -> int:
+    async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from iii.engine.builtin import builtin
 from iii.engine.invocation import Invocation
-from iii.modules.queue.adapter import QueueAdapter, Source
+from iii.modules.queue.adapter import QueueAdapter, QueueOrTopic
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.requests import (
@@ -175,28 +175,28 @@ class Introspection:
 
     # -- names ----------------------------------------------------------------------------------------------------
 
-    def _named(self, name: str) -> Source:
+    def _named(self, name: str) -> QueueOrTopic:
         if not name:
             raise InvocationError("queue_not_set", "Queue name is required")
         return self._source(name)
 
-    def _one(self, request: MessageInput) -> Source:
+    def _one(self, request: MessageInput) -> QueueOrTopic:
         source = self._named(request.queue)
         if not request.message_id:
             raise InvocationError("message_id_not_set", "Message ID is required")
         return source
 
-    def _asked(self, topic: object, queue: object) -> Source:
+    def _asked(self, topic: object, queue: object) -> QueueOrTopic:
         name = topic if isinstance(topic, str) else queue
         if not isinstance(name, str) or not name:
             raise InvocationError("topic_required", "topic is required")
         return self._source(name)
 
-    def _source(self, name: str) -> Source:
+    def _source(self, name: str) -> QueueOrTopic:
         queues = self._queues
         if name.startswith(_INTERNAL) and name not in queues:
-            return Source(queues.get(name.removeprefix(_INTERNAL)), None)
+            return QueueOrTopic(queues.get(name.removeprefix(_INTERNAL)), None)
         queue = queues.get(name)
         if queue is None and name in self._adapter.queues.left_over():
             queue = NamedQueue(name, NamedQueueConfig())
-        return Source(queue, name)
+        return QueueOrTopic(queue, name)

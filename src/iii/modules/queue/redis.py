@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Source, UnsupportedSettings
+from iii.modules.queue.adapter import QueueOrTopic, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
@@ -95,19 +95,19 @@ class RedisAdapter:
     async def close(self) -> None:
         await self.topics.channels.close()
 
-    async def stats(self, source: Source) -> Stats:
+    async def stats(self, source: QueueOrTopic) -> Stats:
         return Stats(depth=0, dlq_depth=0)
 
-    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+    async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         raise StoreError(_NO_DEAD_LETTERS)
 
-    async def redrive(self, source: Source) -> int:
+    async def redrive(self, source: QueueOrTopic) -> int:
         raise StoreError(_NO_DEAD_LETTERS)
 
-    async def redrive_message(self, source: Source, job_id: str) -> int:
+    async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
         raise StoreError(_NO_DEAD_LETTERS)
 
-    async def discard_message(self, source: Source, job_id: str) -> int:
+    async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         raise StoreError(_NO_DEAD_LETTERS)
 
 

@@ -14,7 +14,7 @@ from iii.modules.stream.events import UNAUTHORIZED, Event, change, envelope
 from iii.modules.stream.hall import Hall
 from iii.modules.stream.requests import JoinCall
 from iii.modules.stream.snapshot_turns import SnapshotTurns
-from iii.net.connection import Connection, Handler
+from iii.net.connection import Connection, ConnectionHandler
 from iii.net.frames import text_frames
 from iii.net.log_limit import LogLimit
 from iii.net.outbox import Outbox
@@ -89,7 +89,7 @@ class _Subscription:
         return self.item_id is None or self.item_id == event.item_id
 
 
-class Client(Handler[Outbox]):
+class StreamClient(ConnectionHandler[Outbox]):
     """A client, and what it waits for."""
 
     __slots__ = (

@@ -16,7 +16,7 @@ from iii.engine.firing import fire_if
 from iii.modules.stream.bindings import JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.requests import JoinCall
-from iii.net.door import Answer
+from iii.net.door import PlainResponse
 from iii.net.http_head import RequestHead
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.json_text import BAD_JSON
@@ -40,15 +40,15 @@ class _AuthResult(msgspec.Struct):
     unauthorized: Any = None
 
 
-class Refused(Exception):
+class ClientRefused(Exception):
     """A client may not connect."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: PlainResponse) -> None:
         super().__init__(answer.text)
         self.answer = answer
 
 
-class Gate:
+class AccessGate:
     """Asks the functions that decide."""
 
     def __init__(self, engine: Engine, config: StreamConfig) -> None:
@@ -58,13 +58,15 @@ class Gate:
         self._config = config
 
     def check_origin(self, request: RequestHead) -> None:
-        """Raises Refused."""
+        """Raises ClientRefused."""
         allowed, origin = self._config.allowed_origins, request.headers.get("origin")
         if allowed and origin is not None and origin not in allowed and "*" not in allowed:
-            raise Refused(Answer(HTTPStatus.FORBIDDEN, f"Pages of {origin[:200]} may not connect (allowed_origins)"))
+            raise ClientRefused(
+                PlainResponse(HTTPStatus.FORBIDDEN, f"Pages of {origin[:200]} may not connect (allowed_origins)")
+            )
 
     async def authenticate(self, request: RequestHead, address: str) -> bytes:
-        """The client's context as JSON. Raises Refused."""
+        """The client's context as JSON. Raises ClientRefused."""
         function_id = self._config.auth_function
         if function_id is None:
             return _NO_CONTEXT
@@ -81,7 +83,7 @@ class Gate:
         except (InvocationError, *BAD_JSON) as error:
             return self._failed(HTTPStatus.UNAUTHORIZED, f"auth_function {function_id} failed: {error}")
         if decided.unauthorized is True:
-            raise Refused(Answer(HTTPStatus.UNAUTHORIZED, "Unauthorized"))
+            raise ClientRefused(PlainResponse(HTTPStatus.UNAUTHORIZED, "Unauthorized"))
         return bytes(decided.context)
 
     async def may_join(self, call: JoinCall) -> bool:
@@ -136,11 +138,11 @@ class Gate:
         return await ask(router, binding.function_id, binding.namespace, payload, metadata=binding.metadata)
 
     def _failed(self, status: HTTPStatus, why: str) -> bytes:
-        """Raises Refused, unless the configuration lets in whoever cannot be judged."""
+        """Raises ClientRefused, unless the configuration lets in whoever cannot be judged."""
         allows = self._config.auth_error_policy == "allow"
         logger.error("%s (auth_error_policy: %s)", why, self._config.auth_error_policy)
         if not allows:
-            raise Refused(Answer(status, status.phrase))
+            raise ClientRefused(PlainResponse(status, status.phrase))
         return _NO_CONTEXT
 
 

@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass, field
 
 from iii.modules.stream.events import Timestamps
-from iii.modules.stream.gate import Gate
+from iii.modules.stream.gate import AccessGate
 from iii.modules.stream.hub import Hub
-from iii.modules.stream.source import Source
+from iii.modules.stream.source import ItemSource
 from iii.protocol.log_event import LogEvent
 from iii.protocol.task_set import TaskSet
 
@@ -28,9 +28,9 @@ class Hall:
         stores_in_order: the store's snapshots are in order with its changes.
     """
 
-    gate: Gate
+    gate: AccessGate
     hub: Hub
-    source: Source
+    source: ItemSource
     timestamps: Timestamps
     channel_size: int
     stores_in_order: bool

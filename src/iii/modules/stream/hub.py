@@ -9,7 +9,7 @@ from iii.net.frames import text_frames
 from iii.storage.items import Group
 
 
-class Subscriber(Protocol):
+class GroupSubscriber(Protocol):
     """One socket with subscriptions."""
 
     def offer(self, event: Event, frames: list[bytes | memoryview]) -> None:
@@ -20,13 +20,13 @@ class Hub:
     """Subscribers by group."""
 
     def __init__(self) -> None:
-        self._by_group: dict[Group, dict[Subscriber, None]] = {}
+        self._by_group: dict[Group, dict[GroupSubscriber, None]] = {}
 
-    def add(self, group: Group, subscriber: Subscriber) -> None:
+    def add(self, group: Group, subscriber: GroupSubscriber) -> None:
         """A second time does nothing."""
         self._by_group.setdefault(group, {})[subscriber] = None
 
-    def remove(self, group: Group, subscriber: Subscriber) -> None:
+    def remove(self, group: Group, subscriber: GroupSubscriber) -> None:
         subscribers = self._by_group.get(group)
         if subscribers is not None:
             subscribers.pop(subscriber, None)

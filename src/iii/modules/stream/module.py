@@ -20,7 +20,7 @@ from iii.engine.trigger_types import TriggerType
 from iii.modules.stream.bindings import ChangeBindings, JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.events import Event, Timestamps, change, custom, envelope, read_envelope
-from iii.modules.stream.gate import Gate
+from iii.modules.stream.gate import AccessGate
 from iii.modules.stream.hall import Hall
 from iii.modules.stream.hub import Hub
 from iii.modules.stream.requests import (
@@ -44,7 +44,7 @@ from iii.modules.stream.requests import (
     StreamUpdateResult,
 )
 from iii.modules.stream.server import StreamServer
-from iii.modules.stream.source import OnRead, Source, Written
+from iii.modules.stream.source import ItemSource, OnRead, Written
 from iii.net.listening import is_loopback
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import KvConfig, RedisConfig, kv_items
@@ -86,10 +86,10 @@ class Streams(Module):
             kv = adapter.block(KvConfig)
             self.items = kv_items(kv, "stream")
             channel_size = kv.channel_size
-        self._source = Source(engine, self.items)
+        self._source = ItemSource(engine, self.items)
         self._timestamps = Timestamps(engine.clock)
         self._hub = Hub()
-        self._gate = Gate(engine, self.config)
+        self._gate = AccessGate(engine, self.config)
         self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self._bindings: dict[str, ChangeBindings | JoinBindings] = {
             "stream": self._changes,

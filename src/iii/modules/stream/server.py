@@ -6,12 +6,12 @@ import asyncio
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from iii.modules.stream.client import Client, JoinData
+from iii.modules.stream.client import JoinData, StreamClient
 from iii.modules.stream.config import StreamConfig
-from iii.modules.stream.gate import Refused
+from iii.modules.stream.gate import ClientRefused
 from iii.modules.stream.hall import Hall
 from iii.net.acceptor import Acceptor
-from iii.net.door import Answer, Endpoint, Made
+from iii.net.door import Endpoint, Made, PlainResponse
 from iii.net.http_head import RequestHead
 from iii.protocol.ids import new_id
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
@@ -67,27 +67,27 @@ class StreamServer:
             client.restart()
 
     @property
-    def clients(self) -> list[Client]:
+    def clients(self) -> list[StreamClient]:
         """Who is connected."""
-        return [each.handler for each in self._acceptor.connections if isinstance(each.handler, Client)]
+        return [each.handler for each in self._acceptor.connections if isinstance(each.handler, StreamClient)]
 
-    def _route(self, request: RequestHead) -> Endpoint | Answer:
+    def _route(self, request: RequestHead) -> Endpoint | PlainResponse:
         if request.path == "/":
             return lambda: self._let_in(request, None)
         names = [unquote(part) for part in request.path.removesuffix("/").split("/")]
         if names[:2] == ["", "stream"] and len(names) in (4, 5):
             first = JoinData(new_id(), names[2], names[3], names[4] if len(names) == 5 else None)
             return lambda: self._let_in(request, first)
-        return Answer(HTTPStatus.NOT_FOUND, "Not Found")
+        return PlainResponse(HTTPStatus.NOT_FOUND, "Not Found")
 
     async def _let_in(self, request: RequestHead, first: JoinData | None) -> Made:
         try:
             self.hall.gate.check_origin(request)
             context = await self.hall.gate.authenticate(request, request.peer)
-        except Refused as refused:
+        except ClientRefused as refused:
             return refused.answer
         log = self._acceptor.connections.log
-        return Client(self.hall, log, context, self._config.max_message_bytes, _subprotocol(request), first)
+        return StreamClient(self.hall, log, context, self._config.max_message_bytes, _subprotocol(request), first)
 
 
 def _subprotocol(request: RequestHead) -> str | None:

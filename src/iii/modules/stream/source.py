@@ -54,7 +54,7 @@ class _Deletion(Struct):
     old_value: Raw | UnsetType = UNSET
 
 
-class Source:
+class ItemSource:
     """Reads and writes items, wherever they are."""
 
     def __init__(self, engine: Engine, items: Items) -> None:

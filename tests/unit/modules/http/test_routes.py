@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from iii.modules.http.routes import Match, Missing, Route, RouteConflict, RouteTable
+from iii.modules.http.routes import Match, NoRoute, Route, RouteConflict, RouteTable
 
 _ids = itertools.count()
 
@@ -28,7 +28,7 @@ def found(routes: RouteTable[str], request: str) -> tuple[str, dict[str, str]] |
     """Target and parameters, or the methods that there are."""
     method, _, path = request.partition(" ")
     match = routes.match(method, path)
-    return match.allowed if isinstance(match, Missing) else (match.route.target, match.path_params)
+    return match.allowed if isinstance(match, NoRoute) else (match.route.target, match.path_params)
 
 
 def test_03_check_3_a_parameter_is_one_segment() -> None:
@@ -191,4 +191,4 @@ def test_a_hostile_path_costs_no_more_than_there_are_routes() -> None:
 
 def test_matches_are_told_apart_from_misses() -> None:
     assert isinstance(table("GET /a").match("GET", "/a"), Match)
-    assert isinstance(table("GET /a").match("GET", "/b"), Missing)
+    assert isinstance(table("GET /a").match("GET", "/b"), NoRoute)

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from iii.modules.queue.rabbitmq.broker import Message
+from iii.modules.queue.rabbitmq.broker import BrokerMessage
 from iii.modules.queue.rabbitmq.messages import DeadTopicJob, QueueNames, TopicJob, TopicNames, message_of, topic_job
 
 
 def test_dead_letter_without_an_id_has_a_stable_one() -> None:
-    message = Message(b'{"a":1}', {"function_id": "f", "x-attempt": 3})
+    message = BrokerMessage(b'{"a":1}', {"function_id": "f", "x-attempt": 3})
     letter = QueueNames("q").letter(message)
     assert letter == QueueNames("q").letter(message)
     assert letter is not None
@@ -23,11 +23,11 @@ def test_dead_letter_without_an_id_has_a_stable_one() -> None:
 def test_dead_letter_of_a_topic() -> None:
     job = TopicJob(id="1", topic="t", data=Raw(b"[1]"), attempts_made=3)
     body = msgspec.json.encode(DeadTopicJob(job=job, error="boom: x", exhausted_at=1_760_000_000_000))
-    letter = TopicNames("t").letter(Message(body, {}))
+    letter = TopicNames("t").letter(BrokerMessage(body, {}))
     assert letter is not None
     assert (letter.id, letter.data, letter.error, letter.attempts) == ("1", b"[1]", "boom: x", 3)
     for nothing in (b"{}", b"\xff", b"[" * 100_000, body.replace(b"[1]", b'"\xff"')):
-        assert TopicNames("t").letter(Message(nothing, {})) is None
+        assert TopicNames("t").letter(BrokerMessage(nothing, {})) is None
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_dead_letter_of_a_topic() -> None:
 )  # fmt: skip
 def test_what_others_put_into_a_topic(body: bytes) -> None:
     """None of it reaches a worker, or comes back to the broker as something it cannot take."""
-    assert topic_job(Message(body, {})) is None
+    assert topic_job(BrokerMessage(body, {})) is None
 
 
 def test_headers_of_others_count_within_bounds() -> None:
     body = msgspec.json.encode(TopicJob(id="1", topic="t", data=Raw(b"1"), traceparent='x"y'))
     for value, attempts in ((2, 2), (2**63, 2**31), (-5, 0), ("3", 0), (None, 0)):
-        job = topic_job(Message(body, {"x-iii-attempts": value}))
+        job = topic_job(BrokerMessage(body, {"x-iii-attempts": value}))
         assert job is not None
         assert (job.attempts_made, job.traceparent) == (attempts, None)
 

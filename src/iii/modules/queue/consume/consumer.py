@@ -39,7 +39,7 @@ STOP_S = 5.0  # for what runs when the engine stops (L4)
 _STARTS_AT_ONCE = 64  # then others have their turn
 
 
-class State(Enum):
+class ConsumerState(Enum):
     STARTING = 0
     RUNNING = 1
     REOPENING = 2  # starts nothing until nothing is on its way; then the queue is read from its start
@@ -47,7 +47,7 @@ class State(Enum):
     STOPPING = 4
 
 
-_RUNNING = State.RUNNING  # where it is asked for with every job: an enum looks its members up in 70 ns
+_RUNNING = ConsumerState.RUNNING  # where it is asked for with every job: an enum looks its members up in 70 ns
 
 
 class Consumer:
@@ -64,7 +64,7 @@ class Consumer:
     ) -> None:
         self.place = place
         self.options = options
-        self.state = State.STARTING
+        self.state = ConsumerState.STARTING
         self.failed = 0
         self._store = store
         self._targets = targets
@@ -90,7 +90,7 @@ class Consumer:
 
     async def stop(self) -> None:
         """Start nothing more, give what runs up to 5 s, and leave the rest to the next start, without an attempt (L4)."""
-        self.state = State.STOPPING
+        self.state = ConsumerState.STOPPING
         self._timers.stop_all_but(self.running.deadline)
         self._turns.forget(self.pump)
         if self.running.jobs or self._settlement.unsettled:
@@ -112,8 +112,8 @@ class Consumer:
 
     def read_again(self) -> None:
         """Read from its start what waits, once nothing is on its way."""
-        if self.state in (State.RUNNING, State.STALLED):
-            self.state = State.REOPENING
+        if self.state in (ConsumerState.RUNNING, ConsumerState.STALLED):
+            self.state = ConsumerState.REOPENING
             self._rest()
 
     def accepted(self, accepted: Accepted) -> None:
@@ -230,8 +230,8 @@ class Consumer:
         self._settled(job, again=False)
 
     def _stalled(self, stalled: bool) -> None:
-        if self.state is (State.RUNNING if stalled else State.STALLED):
-            self.state = State.STALLED if stalled else State.RUNNING
+        if self.state is (ConsumerState.RUNNING if stalled else ConsumerState.STALLED):
+            self.state = ConsumerState.STALLED if stalled else ConsumerState.RUNNING
             self.pump()
 
     # -- reading from the start -----------------------------------------------------------------------------------
@@ -244,9 +244,9 @@ class Consumer:
         """Do what was to be done once nothing is on its way."""
         if self.running.jobs or self._settlement.unsettled:
             return
-        if self.state is State.STOPPING:
+        if self.state is ConsumerState.STOPPING:
             self._idle.set()
-        elif self.state is State.REOPENING:
+        elif self.state is ConsumerState.REOPENING:
             self._open_head()
             self._pump_later.after(0.0)
 
@@ -259,15 +259,15 @@ class Consumer:
         try:
             self.head.open()
         except ReadError as error:
-            self.state = State.REOPENING
+            self.state = ConsumerState.REOPENING
             READ_FAILED(queue=self.place.name, reason=str(error), retry_in_s=self._reopen_later.retry())
         else:
-            self.state = State.RUNNING
+            self.state = ConsumerState.RUNNING
             self._reopen_later.succeeded()
 
     def _due(self, jobs: list[Job], stuck: list[int]) -> None:
         """Delayed jobs wait like others from now on, but for those that the store cannot give any more."""
-        if self.state is State.STOPPING:
+        if self.state is ConsumerState.STOPPING:
             return
         if stuck:
             self.unreadable.rows.update(stuck)

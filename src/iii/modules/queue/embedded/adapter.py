@@ -6,7 +6,7 @@ import asyncio
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
-from iii.modules.queue.adapter import Source
+from iii.modules.queue.adapter import QueueOrTopic
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
@@ -60,7 +60,7 @@ class BuiltinAdapter:
 
     # -- for people -----------------------------------------------------------------------------------------------
 
-    async def stats(self, source: Source) -> Stats:
+    async def stats(self, source: QueueOrTopic) -> Stats:
         places = self._places(source)
         counts = await self._letters.counts(places)
         consumers = [consumer for place in places if (consumer := self._consumer_of(place)) is not None]
@@ -75,25 +75,25 @@ class BuiltinAdapter:
             unreadable=sum(len(consumer.unreadable.rows) for consumer in consumers),
         )
 
-    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+    async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         await self._letters.browse(self._places(source), offset, limit, page)
 
-    async def redrive(self, source: Source) -> int:
+    async def redrive(self, source: QueueOrTopic) -> int:
         return sum([await self._letters.redrive(place, self._filled(place)) for place in self._places(source)])
 
-    async def redrive_message(self, source: Source, job_id: str) -> int:
+    async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
         for place in self._places(source):
             if await self._letters.redrive_one(place, job_id, self._filled(place)):
                 return 1
         return 0
 
-    async def discard_message(self, source: Source, job_id: str) -> int:
+    async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         for place in self._places(source):
             if await self._letters.discard(place, job_id):
                 return 1
         return 0
 
-    def _places(self, source: Source) -> list[Place]:
+    def _places(self, source: QueueOrTopic) -> list[Place]:
         """Of a topic all that there are, whoever subscribes now."""
         named = [] if source.queue is None else self.store.places.named(source.queue.name)
         of_topic = [] if source.topic is None else self.store.places.named(source.topic)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import Source
+from iii.modules.queue.adapter import QueueOrTopic
 from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.rabbitmq.broker import Broker
@@ -51,7 +51,7 @@ class RabbitmqAdapter:
 
     # -- for people -----------------------------------------------------------------------------------------------
 
-    async def stats(self, source: Source) -> Stats:
+    async def stats(self, source: QueueOrTopic) -> Stats:
         names = {source.topic} if source.queue is None else {source.queue.name, source.topic}
         here = self.topics.waiting_here(source.topic)
         waiting = delayed = 0
@@ -72,18 +72,18 @@ class RabbitmqAdapter:
             failed=sum(self._runs.failed[name] for name in names if name is not None),
         )
 
-    async def dead_letters(self, source: Source, offset: int, limit: int, page: Page) -> None:
+    async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         await self._dead.browse(self._sources(source), offset, limit, page)
 
-    async def redrive(self, source: Source) -> int:
+    async def redrive(self, source: QueueOrTopic) -> int:
         return await self._dead.redrive(self._sources(source))
 
-    async def redrive_message(self, source: Source, job_id: str) -> int:
+    async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
         return await self._dead.redrive(self._sources(source), job_id)
 
-    async def discard_message(self, source: Source, job_id: str) -> int:
+    async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         return await self._dead.discard(self._sources(source), job_id)
 
-    def _sources(self, source: Source) -> list[QueueNames | TopicNames]:
+    def _sources(self, source: QueueOrTopic) -> list[QueueNames | TopicNames]:
         named: list[QueueNames | TopicNames] = [] if source.queue is None else [QueueNames(source.queue.name)]
         return [*named, *self.topics.names(source.topic)]

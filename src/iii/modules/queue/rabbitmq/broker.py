@@ -55,7 +55,7 @@ class NoSuchQueue(BrokerError):
     """It has not been declared."""
 
 
-class Message(NamedTuple):
+class BrokerMessage(NamedTuple):
     """What is published.
 
     Attributes:
@@ -77,7 +77,9 @@ class Delivery:
     def __init__(self, incoming: AbstractIncomingMessage, settled: Callable[[Delivery], None]) -> None:
         self._incoming = incoming
         self._settled = settled
-        self.message = Message(incoming.body, dict(incoming.headers), incoming.message_id, incoming.priority or None)
+        self.message = BrokerMessage(
+            incoming.body, dict(incoming.headers), incoming.message_id, incoming.priority or None
+        )
         self.over = False  # settled, or lost
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -163,7 +165,7 @@ class Broker:
 
     # -- publishing -----------------------------------------------------------------------------------------------
 
-    async def publish(self, exchange: str, routing_key: str, message: Message) -> None:
+    async def publish(self, exchange: str, routing_key: str, message: BrokerMessage) -> None:
         """Returns when the broker has it. Raises BrokerError; Unroutable if no queue took it."""
         import aio_pika
 
@@ -311,7 +313,7 @@ class Broker:
         return f"{scheme}{separator}***@{host}" if at else self._url
 
 
-def _check_sizes(message: Message) -> None:
+def _check_sizes(message: BrokerMessage) -> None:
     """One frame that is too large would end the connection for everybody. Raises BrokerError."""
     if message.message_id is not None and len(message.message_id.encode()) > NAME_BYTES:
         raise BrokerError(f"the id of a message has at most {NAME_BYTES} bytes at RabbitMQ")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from iii.modules.queue.jobs.letters import DeadLetter
-from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Message
+from iii.modules.queue.rabbitmq.broker import NAME_BYTES, BrokerMessage
 from iii.protocol.json_text import BAD_JSON, is_json
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -50,7 +50,7 @@ class QueueNames:
         self.dead = f"{self.main}::dlq"
         self.dead_queue = f"{self.dead}.queue"
 
-    def letter(self, message: Message) -> DeadLetter | None:
+    def letter(self, message: BrokerMessage) -> DeadLetter | None:
         """A dead letter of it."""
         function_id = text_of(message.headers.get("function_id"))
         data = message.body if is_json(message.body) else bytes(NULL)
@@ -65,7 +65,7 @@ class QueueNames:
             data_bytes=len(data),
         )
 
-    def revived(self, message: Message) -> tuple[str, str, Message]:
+    def revived(self, message: BrokerMessage) -> tuple[str, str, BrokerMessage]:
         """Exchange, routing key and message of such a letter, with all attempts before it."""
         return self.main, self.key, message._replace(headers={**message.headers, "x-attempt": 0})
 
@@ -82,7 +82,7 @@ class TopicNames:
         self.queue = f"{subscriber}.queue"
         self.dead_queue = f"{subscriber}.dlq"
 
-    def letter(self, message: Message) -> DeadLetter | None:
+    def letter(self, message: BrokerMessage) -> DeadLetter | None:
         """A dead letter of it; None if it is none."""
         try:
             dead = msgspec.json.decode(message.body, type=DeadTopicJob)
@@ -103,7 +103,7 @@ class TopicNames:
             data_bytes=len(data),
         )  # fmt: skip
 
-    def revived(self, message: Message) -> tuple[str, str, Message]:
+    def revived(self, message: BrokerMessage) -> tuple[str, str, BrokerMessage]:
         """Exchange, routing key and message of such a letter, with all attempts before it."""
         job = msgspec.json.decode(message.body, type=DeadTopicJob).job
         job.attempts_made = 0
@@ -119,17 +119,17 @@ class TopicNames:
 Names: TypeAlias = QueueNames | TopicNames
 
 
-def message_of(job: TopicJob) -> Message:
+def message_of(job: TopicJob) -> BrokerMessage:
     headers = {
         "x-iii-job-id": job.id,
         "x-iii-attempts": job.attempts_made,
         "x-iii-max-attempts": job.max_attempts,
         "x-iii-created-at": job.created_at,
     }
-    return Message(msgspec.json.encode(job), headers, job.id, job.priority)
+    return BrokerMessage(msgspec.json.encode(job), headers, job.id, job.priority)
 
 
-def topic_job(message: Message) -> TopicJob | None:
+def topic_job(message: BrokerMessage) -> TopicJob | None:
     """What others may have put there is looked at closely: all of it goes into a worker's frame, or back to the broker."""
     try:
         job = msgspec.json.decode(message.body, type=TopicJob)

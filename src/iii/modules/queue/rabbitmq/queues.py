@@ -14,7 +14,7 @@ from iii.modules.queue.adapter import UnsupportedSettings
 from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
-from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, Delivery, Message
+from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, BrokerMessage, Delivery
 from iii.modules.queue.rabbitmq.messages import QueueNames, number_of, text_of
 from iii.modules.queue.rabbitmq.runs import AGAIN_S, Runs
 from iii.modules.queue.rabbitmq.tap import Tap
@@ -107,7 +107,7 @@ class NamedQueues:
             headers["metadata"] = job.metadata.decode()
         names = QueueNames(queue.name)
         priority = None if queue.config.max_priority is None else job.priority
-        message = Message(job.data, headers, job.id, priority)
+        message = BrokerMessage(job.data, headers, job.id, priority)
 
         self._runs.start(replied(self._broker.publish(names.main, names.key, message), job.id, done))
 
@@ -226,7 +226,7 @@ async def replied(work: Coroutine[Any, Any, None], receipt: str, done: Reply[str
         done(receipt, None)
 
 
-async def move(broker: Broker, delivery: Delivery, exchange: str, routing_key: str, message: Message) -> None:
+async def move(broker: Broker, delivery: Delivery, exchange: str, routing_key: str, message: BrokerMessage) -> None:
     """Published before it is acknowledged: a crash between makes two of it, never none."""
     if delivery.over:
         return  # it comes again by itself

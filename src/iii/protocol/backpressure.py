@@ -3,6 +3,6 @@
 from enum import Enum, auto
 
 
-class Backlog(Enum):
+class Backpressure(Enum):
     HIGH = auto()  # the message is queued, and its sender should slow down
     FULL = auto()  # the message was refused

@@ -8,7 +8,7 @@ from iii.sdk.calls import ForeignFuture, LoopFuture, Mailbox, Outcome, Waiter
 from iii.sdk.deadlines import Deadlines
 
 
-class Place(Protocol):
+class CallingLoop(Protocol):
     """One loop whose coroutines call.
 
     Attributes:

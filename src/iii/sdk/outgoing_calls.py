@@ -11,10 +11,10 @@ from msgspec import Struct
 from iii.protocol.errors import InvocationTimeout, error_from_wire
 from iii.protocol.messages import NULL, InvokeFunction, Void
 from iii.sdk.annotations import read_plain
+from iii.sdk.calling_loops import Abroad, CallingLoop, Home
 from iii.sdk.calls import LONGEST_WAIT_S, BlockedThread, Outcome, PendingCalls
-from iii.sdk.connection import Connection
+from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.places import Abroad, Home, Place
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
 from iii.sdk.trace_context import TraceContext, current_trace
 
@@ -46,7 +46,7 @@ class Prepared(Struct):
             self.span.ended(error)
 
 
-class Caller:
+class OutgoingCalls:
     """The outgoing calls of one client.
 
     Attributes:
@@ -55,7 +55,7 @@ class Caller:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: EngineConnection,
         loop: asyncio.AbstractEventLoop,
         default_timeout_ms: int,
         namespace: str | None,
@@ -150,7 +150,7 @@ class Caller:
             else:
                 loop = asyncio.get_running_loop()
                 future: asyncio.Future[Outcome] = loop.create_future()
-                place: Place = self._home if loop is self._home.loop else self._place(loop)
+                place: CallingLoop = self._home if loop is self._home.loop else self._place(loop)
                 waiter = place.waiter(prepared.function_id, invocation_id, future)
                 self.pending.add(waiter)
                 place.deadlines.watch(waiter, timeout_ms)
@@ -188,7 +188,7 @@ class Caller:
     def _send(self, prepared: Prepared, invocation_id: str, *, urgent: bool = False) -> None:
         self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id), urgent=urgent)
 
-    def _place(self, loop: asyncio.AbstractEventLoop) -> Place:
+    def _place(self, loop: asyncio.AbstractEventLoop) -> CallingLoop:
         place = self._abroad.get(loop)
         if place is None:
             place = self._abroad[loop] = Abroad(loop, self.pending.time_out)

@@ -1,7 +1,7 @@
 """A bound for log lines that somebody outside can cause: the log is not the sender's to fill."""
 
 
-class LogLimit:
+class LogSampler:
     """The first ten lines are written, then every hundredth."""
 
     __slots__ = ("_lines",)
