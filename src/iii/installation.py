@@ -25,8 +25,8 @@ def check(folder: str, version: tuple[int, ...]) -> None:
         return
     if any(name.startswith("iii_sdk-") and name.endswith(".dist-info") for name in names):
         raise ImportError(
-            f"iii-sdk is installed beside iii-py in {folder}: both are imported as 'iii', and neither works with the files "
-            "of the other. Uninstall both (pip uninstall -y iii-sdk iii-py), then install the one that you want"
+            f"iii-sdk is installed beside iii-py in {folder}: both install the package 'iii' and overwrite each "
+            "other's files. Uninstall both (pip uninstall -y iii-sdk iii-py), then install the one you want"
         )
 
 

@@ -127,7 +127,7 @@ def test_P16_without_a_mark_whole_transactions_behind_the_gap_tell(killed: Kille
     """The stores of older versions have none, and a copy of store.db and its log has none."""
     log = bytearray(killed.log)
     log[(0, *killed.ends)[commit] + HEADER + 500] ^= 1
-    with pytest.raises(StartFailure, match="and there are whole transactions behind it"):
+    with pytest.raises(StartFailure, match="and complete transactions follow it"):
         opened(killed.database, bytes(log), None)
 
 

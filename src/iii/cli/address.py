@@ -12,8 +12,8 @@ DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 49_134
 ENVIRONMENT = """\
 environment:
-  III_URL      engine to talk to, if neither --url, --address nor --port is given
-  III_TOKEN    sent as 'Authorization: Bearer …', for listeners that ask who connects"""
+  III_URL      URL of the engine, if neither --url, --address nor --port is given
+  III_TOKEN    sent as 'Authorization: Bearer …', for listeners with access control"""
 
 
 class Address(NamedTuple):
@@ -26,7 +26,7 @@ class Address(NamedTuple):
 def add_address_options(parser: Parser) -> None:
     """The options that all commands share which talk to an engine."""
     parser.add_argument(
-        "--url", help=f"engine, as ws://HOST:PORT or wss://HOST (default: ws://{DEFAULT_HOST}:{DEFAULT_PORT})"
+        "--url", help=f"URL of the engine, ws://HOST:PORT or wss://HOST (default: ws://{DEFAULT_HOST}:{DEFAULT_PORT})"
     )
     parser.add_argument("--address", metavar="HOST", help=f"host of the engine (default: {DEFAULT_HOST})")
     parser.add_argument("--port", type=_port, metavar="N", help=f"port of the engine (default: {DEFAULT_PORT})")
@@ -44,7 +44,7 @@ def address_of(options: argparse.Namespace, parser: Parser) -> Address:
     """The engine that the options, or else III_URL, name. Wrong usage ends the process."""
     named = options.address is not None or options.port is not None
     if options.url is not None and named:
-        parser.error("--url says it all; leave out --address and --port")
+        parser.error("--url and --address or --port are given; keep one")
     if options.url is not None:
         return Address(_checked(options.url, "--url", parser), options.timeout_ms)
     environment = os.environ.get("III_URL", "").strip()

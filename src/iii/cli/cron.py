@@ -14,10 +14,10 @@ _DESCRIPTION = """\
 Lists the schedules that are registered, the next one first.
 
 columns:
-  NEXT (UTC)   the next three times; - if none comes any more, or this command cannot tell
-  EXPRESSION   as registered
-  TIMEZONE     that it is meant in
-  FUNCTION     that is called"""
+  NEXT (UTC)   the next three times; - if it is never due again, or the expression is not a cron expression
+  EXPRESSION   cron expression, as registered
+  TIMEZONE     time zone of the expression
+  FUNCTION     function called"""
 _NEXT = 3
 
 
@@ -25,9 +25,11 @@ def build_parser() -> Parser:
     """All options and arguments of the command."""
     examples = f"examples:\n  {PROGRAM} list\n  {PROGRAM} list --json"
     parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} list [options]", f"{examples}\n\n{ENVIRONMENT}")
-    parser.add_argument("words", nargs="*", help="list")
-    parser.add_argument("--quartz", action="store_true", help="numbers of days as with `day_of_week: quartz`")
-    parser.add_argument("--json", action="store_true", help="print them as a JSON list")
+    parser.add_argument("words", nargs="*", help="subcommand: list")
+    parser.add_argument(
+        "--quartz", action="store_true", help="count days of the week from 1 (Sunday), as `day_of_week: quartz`"
+    )
+    parser.add_argument("--json", action="store_true", help="print the schedules as a JSON list")
     add_address_options(parser)
     return parser
 
@@ -40,7 +42,7 @@ def run(arguments: list[str]) -> int:
         parser.print_help()
         return USAGE_ERROR
     if options.words != ["list"]:
-        parser.error(f"unknown command '{options.words[0]}'; there is list")
+        parser.refuse_command(options.words[0], ["list"])
     address = address_of(options, parser)
 
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask

@@ -94,7 +94,7 @@ async def _ask(address: Address, options: InitOptions, request: TriggerRequest, 
             "wait longer with --timeout-ms"
         ) from None
     except RegistrationRejected as error:
-        raise EngineUnreachable(f"the engine at {shown} turned this command away: {error}") from None
+        raise EngineUnreachable(f"the engine at {shown} refused this command: {error}") from None
     except ConnectionError:
         if connected:
             raise EngineUnreachable(f"lost the connection to {shown}; the function may still be running") from None
@@ -123,6 +123,6 @@ def reason(error: str) -> str:
     """The text of a connection error as people say it: `connection refused`."""
     numbered = re.search(r"\[Errno (-?\d+)\] ?(.*)", error)
     if numbered is None:
-        return "it does not answer as an engine does" if error == "TimeoutError" else error
+        return "no answer from an iii engine" if error == "TimeoutError" else error
     number = int(numbered[1])
     return (os.strerror(number) if number > 0 else numbered[2]).lower()

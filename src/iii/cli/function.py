@@ -4,9 +4,9 @@ from iii.cli.listing import Listing, Row, Table, run_listing, with_namespace
 from iii.protocol.names import LIST_FUNCTIONS
 
 _COLUMNS = """\
-  FUNCTION      id, for 'iii trigger'
-  WORKER        who serves it
-  DESCRIPTION   as registered"""
+  FUNCTION      function id, for 'iii trigger'
+  WORKER        worker that serves the function
+  DESCRIPTION   description, as registered"""
 
 
 def run(arguments: list[str]) -> int:

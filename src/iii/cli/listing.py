@@ -64,8 +64,8 @@ def build_parser(listing: Listing, program: str) -> Parser:
         f"{examples}\n\n{ENVIRONMENT}",
     )
     parser.add_argument("--all", action="store_true", help=listing.all_help)
-    parser.add_argument("--search", metavar="TEXT", help="only those whose name, id or description contains TEXT")
-    parser.add_argument("--json", action="store_true", help="print all that is known as a JSON list")
+    parser.add_argument("--search", metavar="TEXT", help="only rows whose name, id or description contains TEXT")
+    parser.add_argument("--json", action="store_true", help="print all rows with all fields as a JSON list")
     add_address_options(parser)
     return parser
 

@@ -46,6 +46,11 @@ class Parser(argparse.ArgumentParser):
         """The library's own swallows the error of a full disk."""
         (file or sys.stderr).write(message)
 
+    def refuse_command(self, wrong: str, known: Collection[str]) -> NoReturn:
+        *others, last = known
+        expected = f"{', '.join(others)} or {last}" if others else last
+        self.error(f"unknown command '{wrong}' (expected {expected})")
+
     def error(self, message: str) -> NoReturn:
         sys.exit(usage_error(self.prog, message))
 

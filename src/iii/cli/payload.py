@@ -24,7 +24,7 @@ def payload_of(pairs: Sequence[str], json: str | None, flag: str = "--json") -> 
         value = _raw(json)
     except ValueError as error:
         start = "Invalid JSON payload:" if flag == "--payload" else f"{flag}: invalid JSON:"
-        detail = str(error).removeprefix("JSON is malformed: ").replace("Input data was truncated", "it ends too early")
+        detail = str(error).removeprefix("JSON is malformed: ").replace("Input data was truncated", "unexpected end")
         raise PayloadMistake(f"{start} {detail}") from None
     if not pairs:
         return value
@@ -38,7 +38,7 @@ def payload_of(pairs: Sequence[str], json: str | None, flag: str = "--json") -> 
 def _pair(word: str) -> tuple[str, Raw]:
     key, mark, text = word.partition("=")
     if not mark:
-        hint = "; a payload in JSON goes with --json" if word[:1] in ("{", "[") else ""
+        hint = "; pass a JSON payload with --json" if word[:1] in ("{", "[") else ""
         raise PayloadMistake(f"expected key=value, got '{word}'{hint}")
     if not key:
         raise PayloadMistake(f"payload key must not be empty (got '{word}')")

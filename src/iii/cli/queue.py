@@ -11,16 +11,16 @@ from iii.cli.parser import USAGE_ERROR, Parser, fail
 
 PROGRAM = "iii queue"
 _DESCRIPTION = """\
-Shows named queues and durable topics, and deals with dead letters: jobs whose last attempt failed.
+Shows named queues and durable topics; lists, retries and removes dead letters: jobs whose last attempt failed.
 
-  list                   all queues and topics: jobs not done, running, delayed, and dead letters
-  stats NAME             the numbers and settings of one, as JSON
+  list                   all queues and topics: unfinished jobs, running, delayed, and dead letters
+  stats NAME             figures and settings of a queue or topic, as JSON
   dlq                    queues and topics that have dead letters
   dlq NAME               its dead letters, newest first
-  redrive NAME           try all its dead letters again
-  redrive NAME ID        try one again
-  discard NAME ID        drop one
-  unsubscribe TOPIC FUNCTION   end the subscription of a function whose worker will not come back"""
+  redrive NAME           retry all its dead letters
+  redrive NAME ID        retry one dead letter
+  discard NAME ID        remove one dead letter
+  unsubscribe TOPIC FUNCTION   remove the subscription of a function whose worker will not reconnect"""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM} list
@@ -29,7 +29,7 @@ examples:
 
 {ENVIRONMENT}
 
-exit codes: 0 done, 1 there is no such dead letter or the call failed, 2 wrong usage"""
+exit codes: 0 done, 1 unknown queue, topic or dead letter, or the call failed, 2 wrong usage"""
 _MOST = 1_000_000_000
 _LIMIT = 50
 _USAGE = {
@@ -43,13 +43,18 @@ def build_parser() -> Parser:
     """All options and arguments of the command."""
     usage = f"{PROGRAM} list|stats|dlq|redrive|discard|unsubscribe [NAME [ID]] [options]"
     parser = Parser(PROGRAM, _DESCRIPTION, usage, _EXAMPLES)
-    parser.add_argument("words", nargs="*", help="list, stats, dlq, redrive, discard or unsubscribe, and what it needs")
-    parser.add_argument("--namespace", default="default", metavar="NAME", help="unsubscribe: of the function")
+    parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     parser.add_argument(
-        "--limit", type=int, default=_LIMIT, metavar="N", help=f"dlq: most dead letters, {_LIMIT} unless given"
+        "--namespace",
+        default="default",
+        metavar="NAME",
+        help="unsubscribe: namespace of the function (default: default)",
     )
-    parser.add_argument("--offset", type=int, default=0, metavar="N", help="dlq: leave so many of the newest out")
-    parser.add_argument("--json", action="store_true", help="print one JSON text")
+    parser.add_argument(
+        "--limit", type=int, default=_LIMIT, metavar="N", help=f"dlq: show at most N dead letters (default: {_LIMIT})"
+    )
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="dlq: skip the N newest (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_address_options(parser)
     return parser
 
@@ -60,7 +65,7 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     for name in ("limit", "offset"):
         if not 0 <= getattr(options, name) <= _MOST:
-            parser.error(f"--{name} is a whole number from 0 to {_MOST}, got {getattr(options, name)}")
+            parser.error(f"--{name}: expected a whole number from 0 to {_MOST}, got {getattr(options, name)}")
     address = address_of(options, parser)
 
     from iii.cli.engine_call import EngineSilent, EngineUnreachable
@@ -86,11 +91,11 @@ def run(arguments: list[str]) -> int:
                 parser.print_help()
                 return USAGE_ERROR
             case [verb, *_] if verb in _USAGE:
-                parser.error(f"'{verb}' is called as: {PROGRAM} {verb} {_USAGE[verb]}".rstrip())
+                parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}".rstrip())
             case [verb, *_]:
-                parser.error(f"unknown command '{verb}'; there are {', '.join(_USAGE)}")
+                parser.refuse_command(verb, _USAGE)
     except FunctionNotFound:
-        return fail("this engine does not run the module iii-queue: list it in its configuration")
+        return fail("this engine does not run the module iii-queue; add `- name: iii-queue` to its configuration")
     except InvocationError as error:
         return fail(f"{error.code}: {error.message}")
     except (EngineUnreachable, EngineSilent, _Unknown) as error:
@@ -116,8 +121,8 @@ def _known(address: Address, name: str) -> None:
     names = sorted({row["topic"] for row in rows})
     if name.removeprefix("__fn_queue::") in names:
         return
-    hint = did_you_mean(name, names, "did you mean '{}'?", f"there are {', '.join(names)}")
-    raise _Unknown(f"there is no queue or topic '{name}'; {hint}")
+    hint = did_you_mean(name, names, "did you mean '{}'?", f"known: {', '.join(names)}")
+    raise _Unknown(f"unknown queue or topic '{name}'; {hint}")
 
 
 def _list(address: Address, as_json: bool) -> int:
@@ -227,9 +232,7 @@ def _redrive(address: Address, name: str, as_json: bool) -> int:
     if not count:
         _known(address, name)
     print(
-        json_text(answer)
-        if as_json
-        else f"{count} dead letter{'' if count == 1 else 's'} of '{name}' will be tried again."
+        json_text(answer) if as_json else f"{count} dead letter{'' if count == 1 else 's'} of '{name}' will be retried."
     )
     return 0
 
@@ -240,13 +243,11 @@ def _one(address: Address, verb: str, name: str, message_id: str, as_json: bool)
     answer = _ask(address, f"iii::queue::{verb}_message", {"queue": name, "message_id": message_id})
     if not answer["redriven"]:
         _known(address, name)
-        return fail(f"there is no dead letter '{message_id}' in '{name}'")
+        return fail(f"unknown dead letter '{message_id}' of '{name}'")
     if as_json:
         print(json_text(answer))
     else:
-        print(
-            f"Dead letter '{message_id}' of '{name}' {'will be tried again' if verb == 'redrive' else 'was dropped'}."
-        )
+        print(f"Dead letter '{message_id}' of '{name}' {'will be retried' if verb == 'redrive' else 'was removed'}.")
     return 0
 
 
@@ -255,5 +256,5 @@ def _unsubscribe(address: Address, topic: str, function_id: str, namespace: str)
     if not _ask(address, "iii::queue::unsubscribe", payload)["unsubscribed"]:
         _known(address, topic)
         return fail(f"'{function_id}' has no subscription to '{topic}' that a worker left behind")
-    print(f"'{function_id}' gets no more messages of '{topic}'; those that wait for it are kept.")
+    print(f"'{function_id}' is unsubscribed from '{topic}'; messages already queued for it are kept.")
     return 0

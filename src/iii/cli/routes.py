@@ -9,21 +9,21 @@ from iii.protocol.names import LIST_FUNCTIONS, LIST_TRIGGERS
 
 PROGRAM = "iii routes"
 _DESCRIPTION = """\
-Lists the HTTP routes and the functions behind them. Of several with the same method and path the newest serves.
+Lists the HTTP routes and the functions behind them. Of several routes with the same method and path, the newest one serves.
 
 columns:
-  METHOD     what the route answers
-  PATH       as it was registered
-  FUNCTION   that is called
-  WORKER     worker that serves the function; - without one, and requests fail"""
+  METHOD     HTTP method
+  PATH       path, as registered
+  FUNCTION   function called
+  WORKER     worker that serves the function; - if no worker does: requests fail"""
 
 
 def build_parser() -> Parser:
     """All options of the command."""
     examples = f"examples:\n  {PROGRAM}\n  {PROGRAM} --search users --json"
     parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} [options]", f"{examples}\n\n{ENVIRONMENT}")
-    parser.add_argument("--search", metavar="TEXT", help="only those whose path or function contains TEXT")
-    parser.add_argument("--json", action="store_true", help="print them as a JSON list")
+    parser.add_argument("--search", metavar="TEXT", help="only routes whose path or function contains TEXT")
+    parser.add_argument("--json", action="store_true", help="print the routes as a JSON list")
     add_address_options(parser)
     return parser
 

@@ -16,15 +16,15 @@ It reads config.yaml in the current directory, which is created when missing, an
 
 commands:
   trigger         call a function and print its result
-  worker list     who is connected
-  function list   what can be called
-  routes          what is bound to HTTP
-  state           look at shared state, set a value
-  queue           jobs and dead letters; try them again
-  cron list       schedules, and when they are due
-  stream tail     the events of a group, as they happen
-  store check     look for damage in the files of an embedded store, without an engine; salvage too
-  update          how to upgrade this installation
+  worker list     list connected workers
+  function list   list functions
+  routes          list HTTP routes
+  state           read and write shared state
+  queue           list queues, topics and dead letters; retry dead letters
+  cron list       list schedules and their next times
+  stream tail     follow the events of a group
+  store           check the files of an embedded store for damage, salvage damaged ones; without an engine
+  update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
 
 _EXAMPLES = """\
@@ -35,7 +35,7 @@ examples:
   iii trigger math::add a=2 b=3         call a function of a connected worker
 
 environment:
-  III_HOST                  as --host
+  III_HOST                  same as --host
   III_NAMESPACE_GRACE_MS    longest wait for a worker to say its namespace, in ms (default 5000)
 
 exit codes: 0 stopped by a signal, 1 could not start, 2 wrong usage
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
         print(PACKAGE_VERSION)
         return 0
     if options.use_default_config and options.config is not None:
-        parser.error("--use-default-config and --config exclude each other")
+        parser.error("--use-default-config and --config are both given; keep one")
     files: list[str] = options.config or [DEFAULT_PATH]
     if len(files) > 1:
         parser.error(f"--config is given {len(files)} times ({', '.join(files)}); keep one")
@@ -86,13 +86,15 @@ def build_parser() -> Parser:
         "-c", "--config", action="append", metavar="FILE", help=f"configuration file (default: {DEFAULT_PATH})"
     )
     parser.add_argument(
-        "--use-default-config", action="store_true", help="run the default modules, read and create no file"
+        "--use-default-config", action="store_true", help="run the default modules; neither read nor create a file"
     )
     parser.add_argument(
-        "--host", help="address all listeners bind to, above any in the file (default: 127.0.0.1, this machine only)"
+        "--host", help="address that all listeners bind to; overrides the file (default: 127.0.0.1, this machine only)"
     )
     parser.add_argument("-v", "--version", action="store_true", help="print the version")
-    parser.add_argument("--no-update-check", action="store_true", help="accepted for old scripts; nothing is checked")
+    parser.add_argument(
+        "--no-update-check", action="store_true", help="accepted and ignored; iii never checks for updates"
+    )
     return parser
 
 
@@ -119,7 +121,7 @@ def _create(path: Path) -> bool:
     elif near := _nearest_file(path):
         raise StartFailure(f"Config file not found: '{path}', did you mean '{near}'? To create it: touch {path}")
     config_file.create(path)
-    print(f"Created {path}; it says what runs. After a change, start iii again.", file=sys.stderr)
+    print(f"Created {path}, which lists the modules that run. Restart iii after changing it.", file=sys.stderr)
     return True
 
 

@@ -13,9 +13,9 @@ PROGRAM = "iii state"
 _DESCRIPTION = """\
 Reads and writes the values that workers share.
 
-  get SCOPE KEY          print one value as JSON; exit code 1 if there is none
-  set SCOPE KEY VALUE    set it; VALUE counts as JSON if it is JSON (2, true, null, '{"a": 1}'), else as text
-  delete SCOPE KEY       remove it; done too if there is none
+  get SCOPE KEY          print a value as JSON; exit code 1 if the key is unknown
+  set SCOPE KEY VALUE    set a value; VALUE is read as JSON if it is valid JSON (2, true, null, '{"a": 1}'), else as text
+  delete SCOPE KEY       remove a key; succeeds for an unknown key too
   list                   print all scopes
   list SCOPE             print all keys of a scope with their values, a line each"""
 _EXAMPLES = f"""\
@@ -27,15 +27,18 @@ examples:
 
 {ENVIRONMENT}
 
-exit codes: 0 done, 1 there is no such value or the call failed, 2 wrong usage"""
+exit codes: 0 done, 1 unknown key or the call failed, 2 wrong usage"""
+_USAGE = {"get": "SCOPE KEY", "set": "SCOPE KEY VALUE", "delete": "SCOPE KEY", "list": "[SCOPE]"}
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
     parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} get|set|delete|list [SCOPE [KEY [VALUE]]] [options]", _EXAMPLES)
-    parser.add_argument("words", nargs="*", help="get, set, delete or list, and what it needs")
-    parser.add_argument("--json", action="store_true", help="list: print one JSON object, or a JSON list")
-    parser.add_argument("--keys", action="store_true", help="list SCOPE: only the keys; for scopes of any size")
+    parser.add_argument("words", nargs="*", help="subcommand and its arguments")
+    parser.add_argument(
+        "--json", action="store_true", help="list: print a JSON object of keys and values, or a JSON list"
+    )
+    parser.add_argument("--keys", action="store_true", help="list SCOPE: print only the keys, of a scope of any size")
     add_address_options(parser)
     return parser
 
@@ -66,12 +69,12 @@ def run(arguments: list[str]) -> int:
             case []:
                 parser.print_help()
                 return USAGE_ERROR
-            case ["get" | "set" | "delete" | "list" as verb, *_]:
-                parser.error(f"wrong number of arguments for '{verb}'")
+            case [verb, *_] if verb in _USAGE:
+                parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}")
             case [verb, *_]:
-                parser.error(f"unknown command '{verb}'; there are get, set, delete and list")
+                parser.refuse_command(verb, _USAGE)
     except FunctionNotFound:
-        return fail("this engine does not run the module iii-state: list it in its configuration")
+        return fail("this engine does not run the module iii-state; add `- name: iii-state` to its configuration")
     except InvocationError as error:
         hint = f"; for the keys alone: {PROGRAM} list SCOPE --keys" if error.code == "SNAPSHOT_CAPACITY" else ""
         return fail(f"{error.code}: {error.message}{hint}")
@@ -107,7 +110,7 @@ def _get(address: Address, scope: str, key: str) -> int:
 
     value = _ask(address, "state::get", {"scope": scope, "key": key})
     if value is None and _is_missing(address, scope, key):
-        return fail(f"there is no key '{key}' in scope '{scope}'")
+        return fail(f"unknown key '{key}' in scope '{scope}'")
     print(json_text(value))
     return 0
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 PROGRAM = "iii store"
 _DESCRIPTION = """\
-Checks embedded stores (state, streams, queues) and saves what can be read of damaged ones.
-No engine may use them meanwhile. Nothing in PATH is changed.
+Checks embedded stores (state, streams, queues) for damage, and copies what can be read of damaged ones.
+Stop the engine that uses them first. Nothing in PATH is changed.
 
-  check PATH          whether a store is damaged
+  check PATH          report damage
   salvage PATH NEW    copy every row that can be read into a store in the folder NEW, and report what was lost
 
 PATH is the folder of a store, its store.db, or a folder with several (`file_path` in the configuration)."""
@@ -26,7 +26,7 @@ examples:
   {PROGRAM} check data
   {PROGRAM} salvage data/queue data/queue-saved
 
-exit codes: 0 nothing is damaged or lost, 1 something is, or the store cannot be used, 2 wrong usage
+exit codes: 0 no damage, no loss, 1 damage, loss, or the store cannot be opened, 2 wrong usage
 docs: docs/how-to/repair-a-store.md"""
 _USAGE = {"check": "PATH", "salvage": "PATH NEW"}
 
@@ -34,7 +34,7 @@ _USAGE = {"check": "PATH", "salvage": "PATH NEW"}
 def build_parser() -> Parser:
     """All options and arguments of the command."""
     parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} check PATH | salvage PATH NEW", _EXAMPLES)
-    parser.add_argument("words", nargs="*", help="check or salvage, and its arguments")
+    parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     return parser
 
 
@@ -51,9 +51,9 @@ def run(arguments: list[str]) -> int:
             parser.print_help()
             return USAGE_ERROR
         case [verb, *_] if verb in _USAGE:
-            parser.error(f"'{verb}' is called as: {PROGRAM} {verb} {_USAGE[verb]}")
+            parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}")
         case [verb, *_]:
-            parser.error(f"unknown command '{verb}'; there are {', '.join(_USAGE)}")
+            parser.refuse_command(verb, _USAGE)
     return 0
 
 
@@ -65,7 +65,7 @@ def _each(path: Path, new: Path | None) -> int:
     if not folders:
         return fail(f"no store in {path}: expected a folder with the file store.db")
     if new is not None and new.exists() and (not new.is_dir() or any(new.iterdir())):
-        return fail(f"{new} exists and is not an empty folder; name a new one")
+        return fail(f"{new} exists and is not an empty folder; name a new folder")
     worst = 0
     for folder in folders:
         files = StoreFolder(folder)
@@ -114,7 +114,7 @@ def _salvage(files: StoreFolder, new: Path) -> int:
     try:
         done = salvage(files, new, _references())
     except NotSalvageable as error:
-        return fail(f"{files.database}: nothing can be saved: {error}. Restore a backup")
+        return fail(f"{files.database}: nothing can be salvaged: {error}; restore a backup")
     except sqlite3.Error as error:
         return fail(f"{new / 'store.db'} cannot be written: {error}")
     print(f"{new / 'store.db'}, from {files.database}:")
@@ -124,10 +124,12 @@ def _salvage(files: StoreFolder, new: Path) -> int:
     )
     for name, lost in done.adopted.items():
         rows = ", ".join(f"{count} rows of {table}" for table, count in lost.counts.items())
-        print(f"{rows}: the name that they had is lost. They are kept under {_KEPT_UNDER[lost.parent]} {name}.")
+        print(f"{rows}: the name of their {_KEPT_UNDER[lost.parent]} is lost; they are copied to {name}.")
     if done.lost_pages:
-        print(f"{done.lost_pages} pages of the log are damaged: their rows are missing, or as they were before.")
-    print(f"To use it: move {files.path} away, and {new} to its place.")
+        print(
+            f"{done.lost_pages} pages of the write-ahead log are damaged: their rows are missing, or have an older value."
+        )
+    print(f"To use the new store: move {files.path} away and {new} in its place.")
     return 0 if done.whole else 1
 
 
@@ -139,16 +141,16 @@ def _references() -> tuple[Reference, ...]:
     return (*sqlite_items.REFERENCES, *schema.REFERENCES)
 
 
-_KEPT_UNDER = {"groups": "the scope or group", "queues": "the queue or topic"}
+_KEPT_UNDER = {"groups": "scope or group", "queues": "queue or topic"}
 
 
 def _lost(table: CopiedTable) -> list[str]:
     lost = []
     for begin, end in table.gaps:
         if end < begin and end == -1:
-            lost.append(f"rows behind the first {begin}")
+            lost.append(f"rows after row {begin}")
         else:
             lost.append(f"row {begin}" if begin == end else f"rows {begin} to {end}")
     if table.refused:
-        lost.append(f"{table.refused} rows without meaning")
+        lost.append(f"{table.refused} rows with invalid content")
     return lost

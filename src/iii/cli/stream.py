@@ -14,10 +14,10 @@ from iii.cli.parser import USAGE_ERROR, Parser, fail
 
 PROGRAM = "iii stream"
 _DESCRIPTION = """\
-Follows a group of a stream: a line for each event, until Ctrl-C.
+Follows a group of a stream: prints a line for each event, until Ctrl-C.
 
-  tail NAME GROUP    when, what (create, update, delete, or the type of a custom event), item, data
-  tail NAME          of all groups"""
+  tail NAME GROUP    events of one group: time, type (create, update, delete, or a custom type), item, data
+  tail NAME          events of all groups"""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM} tail chat room-1
@@ -29,8 +29,8 @@ examples:
 def build_parser() -> Parser:
     """All options and arguments of the command."""
     parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} tail NAME [GROUP] [options]", _EXAMPLES)
-    parser.add_argument("words", nargs="*", help="tail, and what it needs")
-    parser.add_argument("--json", action="store_true", help="print events as they are, a JSON object each line")
+    parser.add_argument("words", nargs="*", help="subcommand and its arguments")
+    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
     add_address_options(parser)
     return parser
 
@@ -47,9 +47,9 @@ def run(arguments: list[str]) -> int:
             parser.print_help()
             return USAGE_ERROR
         case ["tail", *_]:
-            parser.error("tail needs the NAME of a stream, and perhaps a GROUP")
+            parser.error(f"wrong number of arguments; usage: {PROGRAM} tail NAME [GROUP]")
         case [verb, *_]:
-            parser.error(f"unknown command '{verb}'; there is tail")
+            parser.refuse_command(verb, ["tail"])
     return 0
 
 
@@ -81,7 +81,7 @@ async def _tail(address: Address, name: str, group: str | None, as_json: bool) -
             worker.register_trigger({"type": "stream", "function_id": function_id, "config": config})
             await asyncio.Event().wait()
     except RegistrationRejected as error:
-        return fail(f"the engine at {masked(address.url)} turned this command away: {error}")
+        return fail(f"the engine at {masked(address.url)} refused this command: {error}")
     except InvocationError as error:
         return fail(f"{error.code}: {error.message}")
     except ConnectionError as error:

@@ -9,20 +9,20 @@ _DESCRIPTION = """\
 Calls a function of a connected worker, or of the engine itself, and prints its result as JSON.
 
   FUNCTION_PATH   id of the function, such as math::add
-  KEY=VALUE       a member of the payload; VALUE counts as JSON if it is JSON (2, true, null, '[1]'),
-                  else as text"""
+  KEY=VALUE       a member of the payload; VALUE is read as JSON if it is valid JSON
+                  (2, true, null, '[1]'), else as text"""
 
 _EXAMPLES = f"""\
 examples:
   iii trigger math::add a=2 b=3
   iii trigger users::create --json '{{"name": "Ada", "tags": ["x"]}}'
-  iii trigger users::create --json '{{"name": "Ada"}}' age=36      the pairs win
-  iii trigger math::add --help                                   what this function wants
+  iii trigger users::create --json '{{"name": "Ada"}}' age=36      pairs override --json
+  iii trigger math::add --help                                   parameters of this function
   iii trigger --function-id math::add --payload '{{"a": 2}}'       the older spelling
 
 {ENVIRONMENT}
 
-exit codes: 0 answered (nothing is printed for null), 1 the function, the connection or the payload was wrong,
+exit codes: 0 answered (nothing is printed for null), 1 the call failed, or the payload is not valid,
 2 wrong usage"""
 
 
@@ -63,14 +63,14 @@ def build_parser() -> Parser:
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument(
-        "--json", metavar="JSON", help="the payload, any JSON value (default: {}); an object if there are pairs"
+        "--json", metavar="JSON", help="payload, any JSON value (default: {}); must be an object beside pairs"
     )
     parser.add_argument("-n", "--namespace", metavar="NS", help="namespace of the function (default: default)")
     add_address_options(parser)
     parser.add_argument("--function-id", metavar="ID", help="older spelling of FUNCTION_PATH")
     parser.add_argument("--payload", metavar="JSON", help="older spelling of --json")
     parser.add_argument(
-        "-h", "--help", action="store_true", help="show this help; after FUNCTION_PATH, that function's"
+        "-h", "--help", action="store_true", help="show this help; after FUNCTION_PATH, parameters of that function"
     )
     return parser
 

@@ -15,7 +15,7 @@ _PARTS = ("console",)  # targets of published releases that are part of the one 
 _DESCRIPTION = """\
 Prints the commands that upgrade this installation. The command itself downloads and changes nothing.
 
-  TARGET   what to upgrade: iii. Engine, worker SDK and command line are one package"""
+  TARGET   iii: engine, worker SDK and command line, which are one package"""
 
 
 def run(arguments: list[str]) -> int:

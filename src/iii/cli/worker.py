@@ -4,11 +4,11 @@ from iii.cli.listing import Listing, Row, Table, run_listing, with_namespace
 from iii.protocol.names import LIST_WORKERS
 
 _COLUMNS = """\
-  STATUS      connected (has not said who it is), available, or busy (handles calls)
-  FUNCTIONS   how many functions it serves
-  ACTIVE      calls it handles right now
-  CPU, MEMORY last reported, of one core and resident; '-' if it does not report
-  CONNECTED   since how long"""
+  STATUS      connected (not yet announced), available, or busy (handles calls)
+  FUNCTIONS   number of functions that the worker serves
+  ACTIVE      number of calls that the worker handles right now
+  CPU, MEMORY last report: share of one core, and resident memory; - without a report
+  CONNECTED   time since the worker connected"""
 
 
 def run(arguments: list[str]) -> int:

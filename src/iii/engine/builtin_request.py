@@ -68,7 +68,9 @@ class RequestDecoder:
         values = (value for name in self._values if type(value := getattr(request, name)) is Raw)
         others = size - sum(memoryview(value).nbytes for value in values)
         if others > BUILTIN_REQUEST_BYTES:
-            text = f"members besides the value have {others} bytes, which exceeds the limit of {BUILTIN_REQUEST_BYTES}"
+            text = (
+                f"members other than the value have {others} bytes, which exceeds the limit of {BUILTIN_REQUEST_BYTES}"
+            )
             raise DeserializationFailed(self._function_id, text)
 
 

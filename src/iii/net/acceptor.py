@@ -87,7 +87,9 @@ class Acceptor:
     def _accept(self, bound: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
             if descriptors.scarce(bound.fileno(), self._share):
-                self._pause(bound, f"{descriptors.limit()} open files are the limit, and some are kept for stores")
+                self._pause(
+                    bound, f"the limit of {descriptors.limit()} open files is reached; some are reserved for stores"
+                )
                 return
             try:
                 accepted, _ = bound.accept()

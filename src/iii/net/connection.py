@@ -168,7 +168,7 @@ class Connection(FrameListener, Generic[B]):
         self.heard = True
         kind = frame.msg_type
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self._refuse(CloseCode.PROTOCOL_ERROR, "a frame with reserved bits, and no extension was negotiated")
+            self._refuse(CloseCode.PROTOCOL_ERROR, "reserved bits are set, but no extension was negotiated")
         elif kind is TEXT and frame.fin and self.inbox.plain:  # first: nearly all traffic
             self._text(frame.get_payload_as_bytes())
         else:

@@ -65,7 +65,7 @@ def shortage() -> str | None:
         return None
     enough = next(each for each in range(limit(), _ENOUGH) if used + _FOR_WORKERS <= _for_workers_below(each))
     return (
-        f"the limit of {limit()} open files is too low: the engine itself has {used}, {_kept(limit())} are kept for stores and "
+        f"the limit of {limit()} open files is too low: the engine itself uses {used}, {_kept(limit())} are reserved for stores and "
         f"{http_connections()} for HTTP connections; it needs {enough} or more; {HOW_TO_RAISE}"
     )
 

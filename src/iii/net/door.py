@@ -190,9 +190,9 @@ class Door(asyncio.BufferedProtocol):  # uvloop cannot switch from the other kin
     def _answer_no_http(self, first_byte: int) -> None:
         """Such as a client that was told `wss://`: it would wait for the deadline to learn nothing."""
         if first_byte == _TLS_HANDSHAKE:
-            why = "This port has no TLS: use ws:// or http://, or a proxy that ends TLS"
+            why = "This port has no TLS: use ws:// or http://, or a proxy that terminates TLS"
         else:
-            why = "Not a request of HTTP/1.1"
+            why = "Not an HTTP/1.1 request"
         self._log(NOT_HTTP, reason=why, address=self._peer())
         self._answer(PlainResponse(HTTPStatus.BAD_REQUEST, why))
 
@@ -223,7 +223,7 @@ def _refusal(request: RequestHead) -> PlainResponse | None:
         return PlainResponse(HTTPStatus.METHOD_NOT_ALLOWED, "This is a WebSocket endpoint: use GET", "Allow: GET\r\n")
     if not request.wants_websocket or request.version != "HTTP/1.1":
         return PlainResponse(
-            HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint: ask for an upgrade", "Upgrade: websocket\r\n"
+            HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint: send `Upgrade: websocket`", "Upgrade: websocket\r\n"
         )
     if request.headers.get("sec-websocket-version") != UPGRADE_VERSION:
         return PlainResponse(

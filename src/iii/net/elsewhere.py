@@ -83,7 +83,9 @@ class Elsewhere:
         task = _Task(loop, work, data, told, finish, refuse)
         self._waiting_bytes += size
         if refuse is not None and self._waiting_bytes > WAITING_BYTES:
-            loop.call_soon(told, refuse(f"{WAITING_BYTES // MIB} MiB of other large messages are waiting"))
+            loop.call_soon(
+                told, refuse(f"{WAITING_BYTES // MIB} MiB of other large messages are waiting to be decoded")
+            )
         elif not lane.put(task):
             loop.call_soon(lambda: told(task.without_process("the engine cannot start a thread")))
 
@@ -188,7 +190,7 @@ class _Lane:
                 if self._closed and task.refuse is not None:
                     return task.refuse(_STOPPING)
                 PROCESS_FAILED(bytes=len(task.data), reason=str(error))
-        return task.without_process("two processes failed to read it")
+        return task.without_process("two decoding processes failed to read it")
 
     def _ask(self, task: _Task) -> Parts:
         """Raises OSError, ValueError, _Broken or _NotStarted."""
@@ -196,7 +198,7 @@ class _Lane:
             try:
                 self._process = _started()
             except OSError as error:
-                raise _NotStarted(f"the process for that could not be started: {error}") from None
+                raise _NotStarted(f"the decoding process could not be started: {error}") from None
         deadline = time.monotonic() + ANSWER_S
         for part in (f"{task.work.__module__}:{task.work.__qualname__}".encode(), task.data):
             self._write(len(part).to_bytes(HEAD_BYTES, "big"), deadline)
@@ -264,4 +266,4 @@ def _wait(pipe: int, event: int, deadline: float) -> None:
     polled = select.poll()  # `select` takes no descriptor above 1023 (F4)
     polled.register(pipe, event)
     if not polled.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise _Broken(f"it did not answer within {ANSWER_S:g} s")
+        raise _Broken(f"no answer within {ANSWER_S:g} s")

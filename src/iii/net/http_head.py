@@ -69,10 +69,10 @@ def read_head(head: bytes) -> RequestHead:
     """Without the empty line at its end. Raises BadRequest."""
     first, *lines = head.decode("latin-1").split("\r\n")
     if _CONTROL(first) or any(map(_CONTROL, lines)):
-        raise BadRequest("A control character in the request head")
+        raise BadRequest("The request head contains a control character")
     words = first.split(" ")
     if len(words) != 3 or not words[1].startswith("/") or words[2] not in ("HTTP/1.1", "HTTP/1.0"):
-        raise BadRequest("Not a request of HTTP/1.1")
+        raise BadRequest("Not an HTTP/1.1 request")
     headers: dict[str, str] = {}
     sent: list[tuple[str, str]] = []
     for line in lines:

@@ -58,7 +58,10 @@ class Inbox:
             return None
         fragments = self._fragments
         if (fragments is None) == (kind is CONTINUATION):
-            return CloseCode.PROTOCOL_ERROR, "a message that does not begin, or begins before the last one ended"
+            return (
+                CloseCode.PROTOCOL_ERROR,
+                "unexpected continuation frame, or new message before the previous one finished",
+            )
         if fragments is None:
             if frame.fin:
                 self.put(kind, frame.get_payload_as_bytes())
@@ -67,7 +70,7 @@ class Inbox:
             self._kind = kind
             self.plain = False
         if len(fragments) + frame.payload_size > self._max_bytes:
-            return CloseCode.MESSAGE_TOO_BIG, f"a message of more than {self._max_bytes / MIB:g} MiB"
+            return CloseCode.MESSAGE_TOO_BIG, f"the message exceeds the limit of {self._max_bytes / MIB:g} MiB"
         fragments += frame.get_payload_as_memoryview()
         if frame.fin:
             self._fragments = None

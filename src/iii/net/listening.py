@@ -148,5 +148,7 @@ def _bind_failure(host: str, port: int, error: OSError | UnicodeError) -> StartF
             f"{shown}; set `host` to an address of this machine, or to 0.0.0.0 for all of them", ("host",)
         )
     if error.errno == errno.EACCES:
-        return StartFailure(f"{shown}; set a `port` of 1024 or more, or let the process bind lower ones", ("port",))
+        return StartFailure(
+            f"{shown}; set a `port` of 1024 or more, or grant the process CAP_NET_BIND_SERVICE", ("port",)
+        )
     return StartFailure(shown)

@@ -92,7 +92,7 @@ class Expression:
         """Raises InvalidExpression."""
         self._zone = zone
         if len(text) > _CHARACTERS:
-            raise InvalidExpression(f"{len(text)} characters; there may be {_CHARACTERS}")
+            raise InvalidExpression(f"{len(text)} characters exceed the limit of {_CHARACTERS}")
         if text.strip().startswith("@") and text.strip() not in _SHORTHANDS:
             raise InvalidExpression(f"unknown shorthand; known: {', '.join(_SHORTHANDS)}")
         parts = _SHORTHANDS.get(text.strip(), text).split()
@@ -102,7 +102,9 @@ class Expression:
         if len(parts) == 6:
             parts.append("*")
         if len(parts) != 7:
-            raise InvalidExpression(f"{len(text.split())} fields; there are 5, 6 (with seconds) or 7 (with years)")
+            raise InvalidExpression(
+                f"{len(text.split())} fields; expected 5, 6 (with seconds) or 7 (with seconds and years)"
+            )
         sets = [_values(part, number, day_of_week) for number, part in enumerate(parts)]
         self._seconds, self._minutes, self._hours, days, months, weekdays, self._years = sets
         self._every_hour = len(self._hours) == 24
@@ -236,7 +238,7 @@ def _item(item: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
         raise InvalidExpression(f"'{item}' is not a valid {field.name}")
     first, last, step_text = matched["first"], matched["last"], matched["step"]
     if first == "?" and field not in (_DAY_OF_MONTH, _DAY_OF_WEEK):
-        raise InvalidExpression(f"'?' is for days only, not for the {field.name}")
+        raise InvalidExpression(f"'?' is only allowed for days, not for the {field.name}")
     if first in "*?":
         if last is not None:
             raise InvalidExpression(f"'{item}' is not a valid {field.name}")
@@ -248,7 +250,7 @@ def _item(item: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
             if field is _DAY_OF_WEEK and last.isalpha() and end == 0 < begin:
                 end = 7  # Sunday ends the week, as 7 does
             if end < begin:
-                raise InvalidExpression(f"'{item}' runs backwards")
+                raise InvalidExpression(f"'{item}' is not an ascending range")
         elif step_text is None:
             return {begin % 7 if field is _DAY_OF_WEEK else begin}
         elif first.isalpha():
@@ -258,7 +260,7 @@ def _item(item: str, field: _Field, day_of_week: DayOfWeek) -> set[int]:
         numbers = [number % 7 if field is _DAY_OF_WEEK else number for number in range(begin, end + 1)]
     step = 1 if step_text is None else int(step_text)
     if not 1 <= step <= max(field.most, 7 if field is _DAY_OF_WEEK else 0):
-        raise InvalidExpression(f"step {step_text} of the {field.name}")
+        raise InvalidExpression(f"step {step_text} of the {field.name} is out of range")
     return set(numbers[::step])
 
 
@@ -273,11 +275,11 @@ def _number(text: str, field: _Field, day_of_week: DayOfWeek) -> int:
     if field is _DAY_OF_WEEK:
         if day_of_week == "quartz":
             if not 1 <= number <= 7:
-                raise InvalidExpression(f"day of week {number}: there are 1 (Sunday) to 7")
+                raise InvalidExpression(f"day of week {number} is out of range: expected 1 (Sunday) to 7")
             return number - 1
         if not 0 <= number <= 7:
-            raise InvalidExpression(f"day of week {number}: there are 0 (Sunday) to 7 (Sunday too)")
+            raise InvalidExpression(f"day of week {number} is out of range: expected 0 (Sunday) to 7 (also Sunday)")
         return number
     if not field.least <= number <= field.most:
-        raise InvalidExpression(f"{field.name} {number}: there are {field.least} to {field.most}")
+        raise InvalidExpression(f"{field.name} {number} is out of range: expected {field.least} to {field.most}")
     return number

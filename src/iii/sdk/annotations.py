@@ -154,7 +154,7 @@ def unknown_name(error: Exception) -> str:
     """Why an annotation could not be evaluated, for whoever wrote it."""
     if isinstance(error, NameError) and error.name:
         return (
-            f"the name '{error.name}' is unknown there; a type that is only imported under TYPE_CHECKING, or that is a "
+            f"the name '{error.name}' is not defined there; a type that is only imported under TYPE_CHECKING, or that is a "
             "local of another function, exists for the type checker alone"
         )
     return f"{type(error).__name__}: {error}"

@@ -56,7 +56,7 @@ class ChannelDoor:
         try:
             await open_websocket(wire.connection, address, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
         except Exception as error:
-            gone = "; it is unknown there, expired or finished" if "404" in str(error) else ""
+            gone = "; the engine does not know the channel, or it expired or finished" if "404" in str(error) else ""
             reason = without_secrets(str(error) or type(error).__name__, address, self._headers)
             raise ChannelError(f"cannot open channel {ref.channel_id}: {reason}{gone}") from None
         return wire
@@ -149,7 +149,7 @@ class ChannelEnd:
 
     async def _open(self) -> _Wire:
         if self._closed:
-            raise ChannelError(f"channel {self.ref.channel_id} was closed here")
+            raise ChannelError(f"channel {self.ref.channel_id} was closed by this worker")
         async with self._connecting:
             if self._wire is None:
                 self._wire = await self._door.connect(self.ref)
@@ -190,7 +190,7 @@ class ChannelWriter(ChannelEnd):
         except TimeoutError:
             wire.connection.abort()
             raise ChannelError(
-                f"channel {self.ref.channel_id}: the reader did not take all of it within {CLOSE_S:g} s"
+                f"channel {self.ref.channel_id}: the reader did not read everything within {CLOSE_S:g} s"
             ) from None
 
     async def _send(self, opcode: int, data: bytes) -> None:
@@ -228,7 +228,7 @@ class ChannelReader(ChannelEnd):
                 break
             await wire.wait()
         if wire.close is None or wire.close[0] != CloseCode.NORMAL:
-            raise ChannelError(f"channel {self.ref.channel_id} ended before its end: {_why(wire)}")
+            raise ChannelError(f"channel {self.ref.channel_id} was cut off before its end: {_why(wire)}")
 
     async def read_all(self) -> bytes:
         """The whole stream. Raises ChannelError."""
@@ -270,7 +270,7 @@ def _why(wire: _Wire) -> str:
     if wire.close is None:
         return "the connection was lost"
     code, reason = wire.close
-    return reason or f"closed with {code}"
+    return reason or f"closed with code {code}"
 
 
 def reference_of(value: Any) -> StreamChannelRef | None:

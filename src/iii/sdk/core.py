@@ -169,8 +169,8 @@ class WorkerCore:
     def end_after_fork(self) -> None:
         """In a forked child: whatever is asked of this worker raises, and nothing reaches its connection."""
         text = (
-            f"worker {self.name} belongs to process {self.process_id}, this is its forked child {os.getpid()}: "
-            "register a worker of its own after the fork"
+            f"worker {self.name} belongs to process {self.process_id} and cannot be used in the forked process {os.getpid()}: "
+            "register another worker after the fork"
         )
         if self._owns_loop:
             with suppress(RuntimeError):  # closed
@@ -241,7 +241,7 @@ class WorkerCore:
         self.connection.refuse()
 
     def _refuse_for_good(self, rejected: RegistrationRejected) -> None:
-        remedy = ". A live worker has this name: give this one another, or end that one"
+        remedy = ". A connected worker has this name: give this worker another name, or stop the other worker"
         logger.error("%s%s", rejected, remedy if rejected.code == NAME_TAKEN else "")
         self.rejected = rejected
         self.connection.fail(lambda *_: rejected.again())

@@ -72,12 +72,12 @@ def _parts(hint: Any, seen: set[int]) -> Parts:
         return found
     if origin is Literal:
         if any(isinstance(each, Enum) for each in arguments):
-            raise TypeError(f"{hint} names members of an enum, which no library makes from JSON: use their values")
+            raise TypeError(f"{hint} has enum members, which cannot be decoded from JSON: use their values")
         return Parts.BOOLEAN_LITERAL if any(isinstance(each, bool) for each in arguments) else Parts.NONE
     if origin in _LAZY or hint in _LAZY:
-        raise TypeError(f"{hint} is read piece by piece, which a payload is not: use list or Sequence")
+        raise TypeError(f"{hint} is an iterator type, which a payload cannot be: use list or Sequence")
     if origin in (dict, collections.abc.Mapping, collections.abc.MutableMapping) and _is_container(arguments[0]):
-        raise TypeError(f"{hint} has keys that JSON cannot have")
+        raise TypeError(f"{hint} has keys of a type that JSON does not allow: use str")
     found = Parts.NONE
     for each in arguments:
         found |= _parts(each, seen)

@@ -58,9 +58,7 @@ class HttpHandler:
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
         )
         if not is_async and (self._streams or self._reads_body):
-            raise TypeError(
-                "a handler that takes the raw body or a StreamResponse waits for the client: make it async def"
-            )
+            raise TypeError("a handler with a raw body or a StreamResponse must be async: declare it with async def")
         self.serve: Callable[..., Any] = self._async() if is_async else self._sync()
         self.serve.__doc__ = function.__doc__
         self.request_format = _request_format(self._parameters)
@@ -122,7 +120,7 @@ def _request(payload: Any) -> HttpRequest:
             return HttpRequest.from_payload(payload)
     except (KeyError, TypeError, AttributeError):
         pass
-    raise InvalidRequest("this function serves HTTP requests, and its payload is none")
+    raise InvalidRequest("this function serves HTTP requests: the payload is not an HTTP request")
 
 
 async def _awaited(result: Awaitable[Any], response: StreamResponse, declared: bool) -> Any:

@@ -30,7 +30,7 @@ _PATH_NAMES = re.compile(r"/(?:[:*]([^/]+)|\{\*?([^/{}]+)\})")
 _GOT = re.compile(r", got `\w+`$")
 _AT = re.compile(r" - at `\$[^`]*`")
 _AT_BYTE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
-_ONE_TEXT = "a query parameter is one text: take a str, and split it at the commas of ?name=a,b"
+_ONE_TEXT = "a query parameter is a single text: use str, and split ?name=a,b at the commas"
 _SHOWN = 80  # characters of a value in an error
 
 
@@ -113,7 +113,7 @@ class Parameter:
             return self.kind.from_plain(sent)
         except InvalidRequest as error:
             if sent is None and not has_content(request):
-                raise InvalidRequest("a JSON body is needed, and the request has no body - at `$.body`") from None
+                raise InvalidRequest("expected a JSON body, and the request has no body - at `$.body`") from None
             rooted = error.message.replace(" - at `$", " - at `$.body")
             raise InvalidRequest(rooted if " - at `$" in rooted else f"{rooted} - at `$.body`") from None
 
@@ -131,8 +131,8 @@ def parameters_of(handler: Callable[..., Any], path: str) -> list[Parameter]:
     bodies = [each.name for each in found if each.source in (ParameterSource.BODY, ParameterSource.RAW_BODY)]
     if len(bodies) > 1:
         raise TypeError(
-            f"parameters {', '.join(map(repr, bodies))} would each be the whole body: make one type of them, "
-            "or mark those from elsewhere with iii.Query() or iii.Header()"
+            f"parameters {', '.join(map(repr, bodies))} would each be the whole body: combine them into one type, "
+            "or mark the others with iii.Query() or iii.Header()"
         )
     if not any(each.source is ParameterSource.REQUEST for each in found):
         _refuse_untaken(path, names - {"*"}, found)
@@ -150,7 +150,7 @@ def _refuse_untaken(path: str, names: set[str], found: list[Parameter]) -> None:
         hint = f" (did you mean '{near}'?)" if near else ""
         raise TypeError(
             f"route '{path}' has the path parameter '{name}', and the handler has no parameter of that name{hint}: "
-            f"{f'name one {name!r}' if name.isidentifier() else 'rename it'}, or take iii.HttpRequest for the whole request"
+            f"{f'name a parameter {name!r}' if name.isidentifier() else 'rename it in the path'}, or take iii.HttpRequest for the whole request"
         )
 
 
@@ -192,12 +192,14 @@ def _parameter(parameter: inspect.Parameter, hint: Any, path_names: set[str]) ->
             source = ParameterSource.QUERY if scalar else ParameterSource.BODY
             if source is ParameterSource.BODY and parameter.default is not NOTHING and _is_list(hint):
                 raise TypeError(
-                    f"parameter '{name}' may be meant for the query, and is a list: with a default it would be an optional "
-                    f"JSON body. For the body write Annotated[…, iii.Body()]; {_ONE_TEXT}"
+                    f"parameter '{name}' is a list with a default, which is an optional JSON body and not a query parameter. "
+                    f"For the body write Annotated[…, iii.Body()]; {_ONE_TEXT}"
                 )
         if source is not ParameterSource.BODY and kind is not None and not scalar:
             remedy = f"; {_ONE_TEXT}" if _is_list(hint) else ""
-            raise TypeError(f"parameter '{name}' is a {source.value[1]}, whose text cannot become {hint!r}{remedy}")
+            raise TypeError(
+                f"parameter '{name}' is a {source.value[1]}: its text cannot be converted to {hint!r}{remedy}"
+            )
     return Parameter(name, source, key, kind, parameter.default, parameter.kind is parameter.POSITIONAL_ONLY)
 
 
@@ -262,7 +264,7 @@ async def refuse_unreadable_body(request: HttpRequest) -> None:
     content_type = request.headers.get("content-type")
     if not is_json(content_type):
         told = "the request has no content-type" if content_type is None else f"got {content_type[:_SHOWN]!r}"
-        raise InvalidRequest(f"a body with content-type application/json is needed, {told} - at `$.body`")
+        raise InvalidRequest(f"expected a body with content-type application/json, {told} - at `$.body`")
     content = await request.read()
     if problem := _json_problem(content):
         raise InvalidRequest(f"{problem} - at `$.body`")
@@ -277,9 +279,9 @@ def _json_problem(content: bytes) -> str | None:
             return f"the body is nested deeper than {NESTING_LEVELS} levels"
         msgspec.json.decode(content)
     except UnicodeDecodeError as error:
-        return f"the body is not valid JSON: it is not UTF-8 at byte {error.start}"
+        return f"the body is not valid JSON: not UTF-8 at byte {error.start}"
     except msgspec.DecodeError as error:
         found = _AT_BYTE.fullmatch(str(error))
-        reason, at = found.groups() if found else ("it ends too soon", str(len(content)))
+        reason, at = found.groups() if found else ("unexpected end", str(len(content)))
         return f"the body is not valid JSON: {reason} at byte {at}"
     return None

@@ -44,7 +44,7 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
         self._abandoned = False
         self._heard_before = False
         self._silent_pings = 0
-        self._last_words = "it ended without a Close frame"
+        self._last_words = "closed without a Close frame"
 
     def opened(self, connection: Connection[ThreadOutbox]) -> None:
         if self._abandoned:

@@ -58,7 +58,7 @@ async def _connected_socket(host: str, port: int) -> socket.socket:
             return await connect_socket(family, address)
         except OSError as error:
             failure = error
-    raise failure or OSError(f"{host} has no address")
+    raise failure or OSError(f"host name {host} resolves to no address")
 
 
 async def connect_socket(family: socket.AddressFamily, address: Address, local: Address | None = None) -> socket.socket:
@@ -74,7 +74,7 @@ async def connect_socket(family: socket.AddressFamily, address: Address, local: 
         if connected.getsockname() == connected.getpeername():
             # A reset, so that its port is free for the server at once and not only after TIME_WAIT
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "the connection reached its own socket, not a server")
     except BaseException:
         connected.close()
         raise

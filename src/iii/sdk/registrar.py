@@ -102,8 +102,8 @@ class Registrar:
         if hints.unfilled:
             names = ", ".join(map(repr, hints.unfilled))
             raise TypeError(
-                f"the handler of '{function_id}' has no value for {names}: it is given one argument, the whole payload, "
-                "and `metadata` if it names that second"
+                f"the handler of '{function_id}' requires {names}, but a handler is called with one argument, the whole "
+                "payload, and with `metadata` if it has a second parameter of that name"
             )
         return served, hints
 

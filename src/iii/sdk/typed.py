@@ -57,11 +57,11 @@ def typed(hint: Any) -> Typed | None:
         )
     try:
         if Parts.BOOLEAN_LITERAL in parts:
-            raise TypeError("msgspec takes True and False in a Literal for numbers")
+            raise TypeError("msgspec decodes True and False in a Literal as numbers")
         return _Msgspec(hint)
     except (TypeError, RecursionError) as error:
         if parts & ~Parts.BOOLEAN_LITERAL:
-            raise TypeError(f"{hint} cannot be made from JSON: {error}") from None
+            raise TypeError(f"{hint} cannot be decoded from JSON: {error}") from None
         return _by_pydantic(hint, error)
 
 
@@ -70,10 +70,12 @@ def _by_pydantic(hint: Any, reason: Exception) -> Typed:
     try:
         importlib.import_module("pydantic")
     except ImportError:
-        raise TypeError(f"{hint} cannot be made from JSON: {reason}; pydantic, if it is installed, may") from None
+        raise TypeError(
+            f"{hint} cannot be decoded from JSON: {reason}; pydantic may support it: pip install pydantic"
+        ) from None
     found = _Pydantic(hint, strict=True)
     if found.schemas() == ({}, {}):
-        raise TypeError(f"{hint} cannot be made from JSON: {reason}")
+        raise TypeError(f"{hint} cannot be decoded from JSON: {reason}")
     return found
 
 
@@ -113,7 +115,7 @@ class _Msgspec:
             if model_version(each):
                 self._inner[each] = _Pydantic(each) if model_version(each) == 2 else _Pydantic1(each)
             elif not is_scalar_class(each):
-                raise TypeError(f"{each} is not a type that says how")
+                raise TypeError(f"{each} does not define how to decode it")
         self._decode = msgspec.json.Decoder(hint, dec_hook=self._hook).decode
         self.is_scalar = _is_scalar(described)
 
@@ -234,7 +236,7 @@ class _Pydantic:
             self._adapter = TypeAdapter(hint)
             self._adapter.rebuild(raise_errors=True)
         except Exception as error:  # of many kinds, also of the user's own
-            raise TypeError(f"{hint} cannot be made from JSON: {str(error).partition(chr(10))[0]}") from None
+            raise TypeError(f"{hint} cannot be decoded from JSON: {str(error).partition(chr(10))[0]}") from None
         self._strict = strict or None
         self.is_scalar = _is_scalar_schema(*self.schemas())
 

@@ -182,7 +182,7 @@ def _explanation(said: Misfit, block: dict[str, Any], declared: object) -> tuple
     if said.missing is not None:
         return (*found_at.path, said.missing), "is missing"
     if said.of_key:
-        return _key_in_need_of_quotes(found_at), "a key must be text; write it in quotes"
+        return _key_in_need_of_quotes(found_at), "a key must be text; put it in quotes"
     allowed = [choice for option in _alternatives(found_at.declared) for choice in typing.get_args(option)]
     if said.text.startswith("Invalid enum value") and allowed:
         what = f"expected {' or '.join(map(str, allowed))}"

@@ -136,7 +136,7 @@ def create(path: Path) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(NEW_FILE)
     except FileExistsError:
-        raise StartFailure(f"{path} is a link that leads nowhere; remove it, or create what it points to") from None
+        raise StartFailure(f"{path} is a broken symbolic link; remove it, or create its target") from None
     except OSError as error:
         raise StartFailure(
             f"cannot create {path}: {error.strerror}; create it yourself, or start with --use-default-config"
@@ -163,7 +163,7 @@ def _read(path: Path) -> str:
             f"{path} is a directory, not a configuration file; name the file: -c {path}/{DEFAULT_PATH}"
         ) from None
     except UnicodeDecodeError as error:
-        raise StartFailure(f"{path}: not UTF-8 text (byte {error.start})") from None
+        raise StartFailure(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
     except OSError as error:
         raise StartFailure(f"cannot read {path}: {error.strerror}") from None
 
@@ -352,8 +352,8 @@ def refuse_one_port_twice(entries: Iterable[ModuleEntry]) -> None:
         for other in listening:
             if port and port == _address(other)[1] and _overlap(host, _address(other)[0]):
                 raise StartFailure(
-                    f"{entry.place.at('config', 'port')}: port {port} is already given to {other.place.at('config', 'port')}; "
-                    "set another `port` in one of them"
+                    f"{entry.place.at('config', 'port')}: port {port} is already in use by {other.place.at('config', 'port')}; "
+                    "set another `port` for one of them"
                 )
         listening.append(entry)
 

@@ -201,7 +201,7 @@ def _refuse_excess(text: str) -> None:
                     anchored[anchor] = below, values - before
             case yaml.AliasEvent():
                 if any(anchor == event.anchor for anchor, _ in open_ones):
-                    raise _excess(f"alias '*{event.anchor}' is within the value that it stands for", event)
+                    raise _excess(f"alias '*{event.anchor}' refers to a value that contains it", event)
                 below, more = anchored.get(event.anchor or "", (0, 1))
             case yaml.ScalarEvent():
                 pass
@@ -230,7 +230,7 @@ def parse(text: str, source: str) -> Document:
         return Document()
     if not isinstance(content, dict):
         raise StartFailure(
-            f"{source}: expected keys such as 'workers:' at the top level, got {shown(content)}; an empty file is fine"
+            f"{source}: expected keys such as 'workers:' at the top level, got {shown(content)}; an empty file is valid"
         )
     return _document(content, FilePosition(source, node=node))
 

@@ -166,10 +166,10 @@ def _check_structure(
         try:
             actual = document(index)
         except yaml.YAMLError:
-            raise _structure_changed(found, source, "the file is not valid YAML with it") from None
+            raise _structure_changed(found, source, "the file would not be valid YAML") from None
         for place, node in _pairs(expected, actual):
             if not _fits(place, node, found.token(index), found.value):
-                raise _structure_changed(found, source, "it would be read as something else than this text")
+                raise _structure_changed(found, source, "YAML would not read it as this text")
 
 
 def _pairs(expected: yaml.Node | None, actual: yaml.Node | None) -> Iterator[tuple[yaml.Node | None, yaml.Node | None]]:
@@ -204,6 +204,6 @@ def _fits(place: yaml.Node | None, node: yaml.Node | None, token: str, value: st
 
 def _structure_changed(found: _Substitution, source: str, why: str) -> StartFailure:
     return StartFailure(
-        f"{source}:{found.line}: the value of environment variable '{found.name}' cannot be put here: {why}; "
+        f"{source}:{found.line}: the value of environment variable '{found.name}' cannot be inserted here: {why}; "
         f"""quote the reference ('${{{found.name}}}'), or change the value"""
     )

@@ -225,7 +225,7 @@ class Disk:
         if batch and self._checkpoint_is_due(index) and not self._checkpoint():
             pages = pages_of(index)
             if pages > WAL_PAGES_AT_MOST:
-                self._lose(f"its log has {pages} pages and cannot be checkpointed")
+                self._lose(f"its write-ahead log has {pages} pages and cannot be checkpointed")
 
     def _checkpoint_is_due(self, index: bytes) -> bool:
         pages = pages_of(index)

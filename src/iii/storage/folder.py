@@ -103,8 +103,8 @@ class StoreFolder:
             raise self._damaged(damage)
         if version > versions:
             raise StartFailure(
-                f"the store {self.database} was written by a newer iii: it has version {version}, this iii knows "
-                f"versions up to {versions}. Start the newer iii"
+                f"the store {self.database} was written by a newer iii: its version is {version}, this iii supports "
+                f"versions up to {versions}; start the newer iii"
             )
 
     def look(self) -> tuple[int, str | None]:
@@ -119,7 +119,7 @@ class StoreFolder:
                 return self._look(file_bytes, wal)
             # SQLite would begin a new file, and overwrite the log of the old one
             if wal is not None and not wal.empty:
-                return 0, f"store.db is {'missing' if file_bytes is None else 'empty'} beside its log"
+                return 0, f"store.db is {'missing' if file_bytes is None else 'empty'}, but its write-ahead log is not"
             if file_bytes is not None:
                 logger.warning("Store %s is empty (0 bytes); a new one begins", self.database)
             return 0, None
@@ -150,7 +150,7 @@ class StoreFolder:
                 mark.frames,
             )
         short = file_bytes < pages * page_bytes
-        return version, f"{file_bytes} bytes are there of {pages * page_bytes}" if short else None
+        return version, f"store.db has {file_bytes} of {pages * page_bytes} bytes" if short else None
 
     def refused(self, error: sqlite3.Error) -> StartFailure:
         """Why the engine cannot start with this store."""
@@ -159,11 +159,11 @@ class StoreFolder:
         return self._damaged(str(error))
 
     def _damaged(self, why: str) -> StartFailure:
-        kept = "; store.db-wal.damaged is a copy of its log" if self._copy_log() else ""
+        kept = "; store.db-wal.damaged is a copy of its write-ahead log" if self._copy_log() else ""
         return StartFailure(
-            f"the store {self.database} is damaged ({why}). It was left as it is{kept}. Put a backup in its place, or move it "
-            "away to begin with an empty one; store.db, store.db-wal and store.db-shm belong together. "
-            f"`iii store check {self.path}` tells more, `iii store salvage {self.path} NEW` copies what can be read"
+            f"the store {self.database} is damaged ({why}). Nothing was changed{kept}. Restore a backup, or move the "
+            "store away to start with an empty one; store.db, store.db-wal and store.db-shm belong together. "
+            f"`iii store check {self.path}` lists the damage, `iii store salvage {self.path} NEW` copies what can be read"
         )
 
     def _copy_log(self) -> bool:

@@ -26,7 +26,7 @@ class StoreError(Exception):
         return failure
 
 
-CLOSED = "the store is closed: the engine stops"
+CLOSED = "the store is closed: the engine is shutting down"
 
 
 class Keep(Enum):

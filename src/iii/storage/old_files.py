@@ -36,21 +36,21 @@ def archived_text(data: bytes) -> str:
     """The text of an archive of one: its last eight bytes hold it, or say where it is. Raises ValueError."""
     root = len(data) - _ROOT_BYTES
     if root < 0:
-        raise ValueError(f"{len(data)} bytes are too few for an archive")
+        raise ValueError(f"not an archive: only {len(data)} bytes")
     if data[root] & 0xC0 != 0x80:
         return data[root:].split(b"\xff", 1)[0].decode()
     word = int.from_bytes(data[root : root + 4], "little")
     length = (word & 0x3F) | ((word & ~0xFF) >> 2)
     start = root + int.from_bytes(data[root + 4 :], "little", signed=True)
     if not 0 <= start <= start + length <= root:
-        raise ValueError("the archive's text lies outside of it")
+        raise ValueError("not an archive: its text is outside of the file")
     return data[start : start + length].decode()
 
 
 def _entries(text: str) -> list[Entry]:
     values = json.loads(text)
     if not isinstance(values, dict):
-        raise ValueError("not an object of keys and values")
+        raise ValueError("not a JSON object")
     return [Entry(key, _json(value)) for key, value in values.items()]
 
 

@@ -40,8 +40,8 @@ class OpenLog:
             header = os.pread(self.descriptor, HEADER_BYTES, 0)
             whole = agrees_with_index(self.index(), header, os.fstat(self.descriptor).st_size)
         except OSError as error:
-            return f"its log cannot be looked at: {error}"
-        return None if whole else "its log was cut by another program"
+            return f"its write-ahead log cannot be read: {error}"
+        return None if whole else "its write-ahead log was truncated by another program"
 
 
 def pages_of(index: bytes) -> int:

@@ -63,7 +63,7 @@ class RedisChannels:
                 await subscribed.wait()
         except TimeoutError:
             await self.close()
-            raise StartFailure("Redis does not let this engine subscribe to channels: see the log above") from None
+            raise StartFailure("Redis refused the subscription to channels; see the log above") from None
 
     async def close(self) -> None:
         """What has not been published by now is lost."""
@@ -72,7 +72,7 @@ class RedisChannels:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-            self._refuse("the engine stops")
+            self._refuse("the engine is shutting down")
             await self._publisher.aclose()
             await self._subscriber.aclose()
 
@@ -98,7 +98,7 @@ class RedisChannels:
         if len(self._waiting) >= WAITING:
             logger.error("A message for %s was dropped: %s wait for Redis", name, WAITING)
             if reply is not None:
-                reply(None, StoreError(f"{WAITING} messages wait for Redis; try again later"))
+                reply(None, StoreError(f"{WAITING} messages are waiting for Redis; retry later"))
             return
         self._waiting.append((name, message, reply))
         self._filled.set()

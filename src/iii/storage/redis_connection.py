@@ -43,7 +43,9 @@ def client(url: str, retries: int = 1, **options: Any) -> Redis:
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
     except ImportError:
-        raise StartFailure("the adapter `redis` needs the library of that name: pip install 'redis>=8.1,<9'") from None
+        raise StartFailure(
+            "the adapter `redis` needs the library redis; install it: pip install 'redis>=8.1,<9'"
+        ) from None
     settings: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": _ANSWER_S,

@@ -75,7 +75,7 @@ def check(files: StoreFolder, references: Sequence[Reference]) -> list[str]:
                 found = list(islice(map(_described, orphans(looking, references)), _LINES)) + _values(looking)
             mark = files.marked()
             if mark is not None and mark.frames and Wal.is_empty(files.wal):
-                found.append(f"its log is gone, in which {mark.frames} pages were acknowledged")
+                found.append(f"its write-ahead log, with {mark.frames} acknowledged pages, is missing")
         finally:
             looking.close()
         return found
@@ -98,7 +98,7 @@ def _values(looking: sqlite3.Connection) -> list[str]:
 
 def _described(lost: Orphans) -> str:
     rows = ", ".join(f"{count} rows of {table}" for table, count in lost.counts.items())
-    return f"{rows} name row {lost.id} of {lost.parent}, which is missing"
+    return f"{rows} refer to row {lost.id} of {lost.parent}, which is missing"
 
 
 def salvage(files: StoreFolder, new: Path, references: Sequence[Reference]) -> Salvaged:
@@ -142,7 +142,7 @@ def _write_image(files: StoreFolder, image: Path) -> int:
         file.seek(0)
         head = file.read(100)
         if head[:16] != b"SQLite format 3\0":
-            raise NotSalvageable("its first page is damaged, which says where the tables are")
+            raise NotSalvageable("its first page, which locates the tables, is damaged")
         file.seek(18)
         file.write(b"\1\1")  # it has no log
         page_bytes = int.from_bytes(head[16:18], "big")
@@ -188,7 +188,7 @@ def _copy(image: Path, copy: Path, references: Sequence[Reference]) -> tuple[lis
                 "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
             ).fetchall()
         except sqlite3.Error as error:
-            raise NotSalvageable(f"the list of its tables cannot be read: {error}") from None
+            raise NotSalvageable(f"its schema cannot be read: {error}") from None
         if not schema:
             raise NotSalvageable("it has no tables")
         target.execute("BEGIN")
@@ -196,7 +196,7 @@ def _copy(image: Path, copy: Path, references: Sequence[Reference]) -> tuple[lis
             for _, _, sql in schema:
                 target.execute(sql)
         except sqlite3.Error as error:
-            raise NotSalvageable(f"the list of its tables is damaged: {error}") from None
+            raise NotSalvageable(f"its schema is damaged: {error}") from None
         unknown = {each.parent: each.unknown for each in references}
         tables = [
             _copy_table(source, target, name, unknown.get(name, {})) for kind, name, _ in schema if kind == "table"

@@ -77,7 +77,9 @@ class SqliteItems:
                 await self._import_once(file, group, entries)
         except (StoreError, OSError) as error:
             await self.database.close()
-            raise StartFailure(f"old files in {self._folder.parent} cannot be imported: {error}") from None
+            raise StartFailure(
+                f"files of an older engine in {self._folder.parent} cannot be imported: {error}"
+            ) from None
 
     async def close(self) -> None:
         await self.database.close()

@@ -136,13 +136,15 @@ class Wal:
         if self.empty:
             return None
         if not self.intact:
-            return "the header of its log is damaged"
+            return "the header of its write-ahead log is damaged"
         if mark is not None and mark.salts == self.salts:
-            return f"frame {taken + 1} of {mark.frames} of its log is damaged" if taken < mark.frames else None
+            return (
+                f"frame {taken + 1} of {mark.frames} of its write-ahead log is damaged" if taken < mark.frames else None
+            )
         commits = (frame.number for frame in self.frames(taken) if frame.commits)
         if next(commits, None) is None or not any(self.agrees(number) for number in commits):
             return None
-        return f"frame {taken + 1} of its log is damaged, and there are whole transactions behind it"
+        return f"frame {taken + 1} of its write-ahead log is damaged, and complete transactions follow it"
 
     @property
     def _stride(self) -> int:

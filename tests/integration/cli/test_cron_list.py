@@ -40,6 +40,6 @@ def test_wrong_usage(iii: Iii) -> None:
     assert "Lists the schedules" in iii("cron").stdout
     done = iii("cron", "next")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "unknown command 'next'; there is list" in done.stderr
+    assert "unknown command 'next' (expected list)" in done.stderr
     done = iii("cron", "list", "--port", "1", "--timeout-ms", "2000")
     assert (done.returncode, done.stdout) == (1, "")

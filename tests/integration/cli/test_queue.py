@@ -71,20 +71,20 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     assert json.loads(iii("queue", "stats", "mails", "--url", engine.url()).stdout)["config"]["max_retries"] == 1
     works[0] = True
     done = iii("queue", "redrive", "mails", receipts[0], III_URL=engine.url())
-    assert done.stdout == f"Dead letter '{receipts[0]}' of 'mails' will be tried again.\n"
+    assert done.stdout == f"Dead letter '{receipts[0]}' of 'mails' will be retried.\n"
     done = iii("queue", "discard", "mails", receipts[1], III_URL=engine.url())
-    assert done.stdout == f"Dead letter '{receipts[1]}' of 'mails' was dropped.\n"
+    assert done.stdout == f"Dead letter '{receipts[1]}' of 'mails' was removed.\n"
     done = iii("queue", "discard", "mails", receipts[1], III_URL=engine.url())
-    assert (done.returncode, done.stderr) == (1, f"Error: there is no dead letter '{receipts[1]}' in 'mails'\n")
+    assert (done.returncode, done.stderr) == (1, f"Error: unknown dead letter '{receipts[1]}' of 'mails'\n")
     done = iii("queue", "redrive", "mails", III_URL=engine.url())
-    assert done.stdout == "1 dead letter of 'mails' will be tried again.\n"
+    assert done.stdout == "1 dead letter of 'mails' will be retried.\n"
     eventually(lambda: sent == [{"to": "ada"}, {"to": "cy"}])
     assert iii("queue", "dlq", "mails", III_URL=engine.url()).stdout == "No dead letters in 'mails'.\n"
     assert iii("queue", "dlq", III_URL=engine.url()).stdout == "No dead letters.\n"
     for verb, *more in (["stats"], ["dlq"], ["redrive"], ["redrive", "id"], ["discard", "id"], ["unsubscribe", "f"]):
         done = iii("queue", verb, "mail", *more, III_URL=engine.url())
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == "Error: there is no queue or topic 'mail'; did you mean 'mails'?\n"
+        assert done.stderr == "Error: unknown queue or topic 'mail'; did you mean 'mails'?\n"
 
 
 def test_a_subscription_whose_worker_will_not_come_back(iii: Iii, engine: RunningEngine) -> None:
@@ -102,7 +102,7 @@ def test_a_subscription_whose_worker_will_not_come_back(iii: Iii, engine: Runnin
 
     eventually(lambda: destinations() == [{"function_id": "old::name", "namespace": "default", "triggers": 0}])
     done = iii(*arguments)
-    assert done.stdout == "'old::name' gets no more messages of 'parcels'; those that wait for it are kept.\n"
+    assert done.stdout == "'old::name' is unsubscribed from 'parcels'; messages already queued for it are kept.\n"
     assert not any(row["name"] == "parcels" for row in rows(iii, engine, "list"))
 
 
@@ -116,11 +116,11 @@ def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) 
 def test_wrong_usage(iii: Iii) -> None:
     assert "Shows named queues" in iii("queue").stdout
     for arguments, text in (
-        (("purge",), "unknown command 'purge'; there are list, stats, dlq, redrive, discard, unsubscribe"),
-        (("redrive",), "'redrive' is called as: iii queue redrive NAME [ID]"),
-        (("stats",), "'stats' is called as: iii queue stats NAME"),
-        (("dlq", "x", "--limit", "-1"), "--limit is a whole number from 0 to 1000000000, got -1"),
-        (("dlq", "x", "--offset", "9" * 20), f"--offset is a whole number from 0 to 1000000000, got {'9' * 20}"),
+        (("purge",), "unknown command 'purge' (expected list, stats, dlq, redrive, discard or unsubscribe)"),
+        (("redrive",), "wrong number of arguments; usage: iii queue redrive NAME [ID]"),
+        (("stats",), "wrong number of arguments; usage: iii queue stats NAME"),
+        (("dlq", "x", "--limit", "-1"), "--limit: expected a whole number from 0 to 1000000000, got -1"),
+        (("dlq", "x", "--offset", "9" * 20), f"--offset: expected a whole number from 0 to 1000000000, got {'9' * 20}"),
     ):
         done = iii("queue", *arguments)
         assert (done.returncode, done.stdout) == (2, "")

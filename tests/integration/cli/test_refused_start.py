@@ -147,8 +147,8 @@ def test_L2_a_port_that_one_file_gives_twice_is_named_with_both(
     done = iii()
     assert done.returncode == 1
     text = (
-        f"Error: config.yaml:6: workers[1] (iii-worker-manager): port {port} is already given to "
-        "config.yaml:2: workers[0] (iii-http); set another `port` in one of them"
+        f"Error: config.yaml:6: workers[1] (iii-worker-manager): port {port} is already in use by "
+        "config.yaml:2: workers[0] (iii-http); set another `port` for one of them"
     )
     assert (text in done.stderr) is twice
 

@@ -37,7 +37,7 @@ def test_07_check_42_a_missing_file_is_created_and_the_engine_boots(start: Start
     host = f"127.{pid % 250 + 2}.{pid // 250 % 250}.9"  # loopback of our own: the port of the created file is fixed
     engine = start("--host", host)
     assert engine.url() == f"ws://{host}:49134"
-    assert engine.log[0].startswith("Created config.yaml; it says what runs.")
+    assert engine.log[0].startswith("Created config.yaml, which lists the modules that run.")
     assert "name: iii-worker-manager" in (tmp_path / "config.yaml").read_text()
     assert start("--use-default-config", "--host", f"{host}1").url() == f"ws://{host}1:49134"
 

@@ -36,8 +36,8 @@ def test_values_are_set_got_and_listed(iii: Iii, engine: RunningEngine) -> None:
     assert (code, json.loads(out)) == (0, {"a": 1})
     assert state("get", "orders", "8")[1] == '"just text"\n'
     assert state("get", "orders", "9")[:2] == (0, "null\n")
-    assert state("get", "orders", "x") == (1, "", "Error: there is no key 'x' in scope 'orders'\n")
-    assert state("get", "nowhere", "x") == (1, "", "Error: there is no key 'x' in scope 'nowhere'\n")
+    assert state("get", "orders", "x") == (1, "", "Error: unknown key 'x' in scope 'orders'\n")
+    assert state("get", "nowhere", "x") == (1, "", "Error: unknown key 'x' in scope 'nowhere'\n")
     assert state("get", "orders", "9")[:2] == (0, "null\n"), "asking changed nothing"
     assert [line.split() for line in state("list")[1].splitlines()] == [["SCOPE"], ["orders"]]
     assert json.loads(state("list", "--json")[1]) == ["orders"]
@@ -83,10 +83,10 @@ def test_a_large_scope_is_listed_whole(iii: Iii, engine: RunningEngine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["state", "get", "s"], "wrong number of arguments for 'get'"),
-        (["state", "drop"], "unknown command 'drop'; there are get, set, delete and list"),
-        (["stream", "tail"], "tail needs the NAME of a stream"),
-        (["stream", "head"], "unknown command 'head'; there is tail"),
+        (["state", "get", "s"], "wrong number of arguments; usage: iii state get SCOPE KEY"),
+        (["state", "drop"], "unknown command 'drop' (expected get, set, delete or list)"),
+        (["stream", "tail"], "wrong number of arguments; usage: iii stream tail NAME"),
+        (["stream", "head"], "unknown command 'head' (expected tail)"),
     ],
 )
 def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:

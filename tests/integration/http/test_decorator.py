@@ -84,7 +84,7 @@ async def test_path_query_header_and_body_arrive_typed(site: Site) -> None:
         ("/t/1?page=1", {"name": 5}, "Expected `str`, got `int` - at `$.body.name`"),
         ("/t/1?page=1", {"name": "a", "x": 1}, "Object contains unknown field `x` - at `$.body`"),
         ("/t/1?page=1", [], "Expected `object`, got `array` - at `$.body`"),
-        ("/t/1?page=1", None, "a JSON body is needed, and the request has no body - at `$.body`"),
+        ("/t/1?page=1", None, "expected a JSON body, and the request has no body - at `$.body`"),
     ],
 )
 async def test_what_does_not_fit_is_a_400_that_says_where(
@@ -380,16 +380,16 @@ JSON = "application/json"
     ("content_type", "content", "message"),
     [
         (JSON, b"{bad", "the body is not valid JSON: object keys must be strings at byte 1"),
-        (JSON, b'{"name":', "the body is not valid JSON: it ends too soon at byte 8"),
-        (JSON, b'{"name": "\xff"}', "the body is not valid JSON: it is not UTF-8 at byte 10"),
-        (JSON, b"", "a JSON body is needed, and the request has no body"),
+        (JSON, b'{"name":', "the body is not valid JSON: unexpected end at byte 8"),
+        (JSON, b'{"name": "\xff"}', "the body is not valid JSON: not UTF-8 at byte 10"),
+        (JSON, b"", "expected a JSON body, and the request has no body"),
         (JSON, b"null", "Expected `object`, got `null`"),
         (JSON, b"[" * 501 + b"]" * 501, "the body is nested deeper than 500 levels"),
-        ("text/plain", b'{"name": "a"}', "a body with content-type application/json is needed, got 'text/plain'"),
+        ("text/plain", b'{"name": "a"}', "expected a body with content-type application/json, got 'text/plain'"),
         (
             None,
             b'{"name": "a"}',
-            "a body with content-type application/json is needed, the request has no content-type",
+            "expected a body with content-type application/json, the request has no content-type",
         ),
     ],
 )

@@ -361,7 +361,7 @@ async def test_T9_whatever_the_check_raises_is_a_refusal(
     monkeypatch.setattr(UrlRules, "check", broken)
     register(worker, "f", endpoint.url())
     assert (await error_of(worker, "f"))[0] == "function_not_found"
-    assert 'reason="the engine failed to check it (RuntimeError)"' in caplog.text
+    assert 'reason="the engine failed to check the registration (RuntimeError)"' in caplog.text
     monkeypatch.undo()
     register(worker, "f", "http://xn--/")
     register(worker, "g", endpoint.url())
@@ -381,7 +381,7 @@ async def test_a_response_without_end_is_cut(worker: RawSocket, endpoint: Endpoi
 
     endpoint.answer = flood
     register(worker, "f", endpoint.url())
-    assert await error_of(worker, "f") == ("http_response_failed", "the response is over 16 MiB")
+    assert await error_of(worker, "f") == ("http_response_failed", "the response exceeds the limit of 16 MiB")
 
 
 async def test_responses_are_bounded_together(

@@ -385,7 +385,7 @@ async def test_options_of_the_embedded_queue(
     house = await open_house(adapter, queue_configs={name("work"): {}})
     calls = Calls(house.worker, "f")
     if keeper == "rabbitmq":
-        with pytest.raises(Exception, match="knows neither delays nor deduplication"):
+        with pytest.raises(Exception, match="supports neither delays nor deduplication"):
             await house.enqueue("f", 1, name("work"), options=options)
         return
     begun = asyncio.get_running_loop().time()

@@ -207,7 +207,9 @@ async def test_what_does_not_fit_into_a_frame(adapter: dict[str, Any], open_hous
     """It is refused; the connection, and what runs, are left alone."""
     house = await open_house(adapter, queue_configs={name("q"): {}})
     calls = Calls(house.worker, "f")
-    with pytest.raises(iii.InvocationError, match=r"baggage and metadata are 20.... bytes; RabbitMQ takes 65536"):
+    with pytest.raises(
+        iii.InvocationError, match=r"baggage and metadata of 20.... bytes exceed RabbitMQ's limit of 65536"
+    ):
         await house.enqueue("f", 2, name("q"), metadata={"x": "y" * 200_000})
     request = {"queue": name("q"), "function_id": "f", "data": 1, "messageReceiptId": "r" * 300}
     assert "at most 255 bytes" in (await house.error("engine::queue::enqueue", request))[1]

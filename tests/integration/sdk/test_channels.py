@@ -107,7 +107,7 @@ async def test_08_check_53_closing_a_writer_that_never_wrote_ends_the_stream(wor
     await channel.writer.close()
     await channel.writer.close()
     assert await reading == b""
-    with pytest.raises(iii.ChannelError, match="was closed here"):
+    with pytest.raises(iii.ChannelError, match="was closed by this worker"):
         await channel.writer.write(b"late")
 
 
@@ -120,7 +120,7 @@ async def test_L16_a_stream_that_breaks_off_never_looks_complete(worker: iii.Wor
             raise KeyError("no more")
 
     writing = asyncio.ensure_future(write())
-    with pytest.raises(iii.ChannelError, match="ended before its end: writer_aborted"):
+    with pytest.raises(iii.ChannelError, match="was cut off before its end: writer_aborted"):
         await channel.reader.read_all()
     with pytest.raises(KeyError):
         await writing
@@ -225,7 +225,7 @@ async def test_a_close_that_nobody_takes_has_an_end(
     await until(lambda: kept.full)
     pushing.cancel()
     await asyncio.wait([pushing])
-    with pytest.raises(iii.ChannelError, match=r"the reader did not take all of it within 0\.05 s"):
+    with pytest.raises(iii.ChannelError, match=r"the reader did not read everything within 0\.05 s"):
         await channel.writer.close()
     kept.leave()
 

@@ -743,5 +743,5 @@ def test_newcomer_d_a_lost_connection_says_why_and_when_the_next_attempt_is(
     assert [record.levelname for record in told] == ["WARNING", "WARNING"]
     assert [record.getMessage() for record in told] == [
         f"Connection to {engine.url} lost: closed by the engine with code 1012: restart; retrying in 0.0 s",
-        f"Connection to {engine.url} lost: it ended without a Close frame; retrying in 0.0 s",
+        f"Connection to {engine.url} lost: closed without a Close frame; retrying in 0.0 s",
     ]

@@ -135,7 +135,9 @@ def test_a_request_that_is_no_dict_is_refused_in_words(worker: iii.Worker) -> No
 
 
 def test_a_handler_that_wants_more_than_a_payload_is_refused_when_it_is_registered(worker: iii.Worker) -> None:
-    with pytest.raises(TypeError, match="the handler of 'math::add' has no value for 'b': it is given one argument"):
+    with pytest.raises(
+        TypeError, match="the handler of 'math::add' requires 'b', but a handler is called with one argument"
+    ):
         worker.register_function("math::add", lambda a, b: a + b)
     worker.register_function("math::add", lambda payload, metadata, scale=1: payload)
     worker.register_function("math::sub", lambda payload, *, metadata: payload)
@@ -339,8 +341,8 @@ def test_bugs_6_what_cannot_be_kept_is_refused_when_it_is_registered(worker: iii
     def metadata(data: int, metadata: threading.Thread) -> None: ...
 
     refused: list[tuple[Any, str]] = [
-        (opaque, "cannot be made from JSON"),
-        (unknown, "'Somewhere' is unknown"),
+        (opaque, "cannot be decoded from JSON"),
+        (unknown, "'Somewhere' is not defined"),
         (metadata, "Thread"),
     ]
     for handler, reason in refused:

@@ -138,7 +138,7 @@ def test_a_worker_that_is_refused_after_main_ends_and_says_why(engine: FakeEngin
     )
     _, complaints = process.communicate(timeout=DEADLINE_S)
     assert "worker 'twin' rejected" in complaints
-    assert "give this one another, or end that one" in complaints
+    assert "give this worker another name, or stop the other worker" in complaints
     assert "Traceback" not in complaints
     assert process.returncode == 1  # bugs 8b: a supervisor must see it
 

@@ -70,7 +70,7 @@ async def test_07_check_3_what_is_no_end_of_a_channel_gets_no_socket(port: int, 
     assert await answer_to(port, good.replace(channel.id, "0" * 36)) == (404, "Channel not found\n")
     assert await answer_to(port, good.replace("dir=read", "dir=both")) == (
         400,
-        "The query needs `dir`, which is `read` or `write`\n",
+        "The query parameter `dir` must be `read` or `write`\n",
     )
     assert (await answer_to(port, good.replace("dir=read", "dir=READ")))[0] == 400
     assert (await answer_to(port, f"/ws/channels/{channel.id}?dir=read"))[0] == 400

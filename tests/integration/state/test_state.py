@@ -199,17 +199,17 @@ def test_05_s1_7_snapshots_have_a_bound_and_expire(monkeypatch: pytest.MonkeyPat
     rows = [Entry("a", b"1"), Entry("b", b"2")]
     for _ in range(pages.SNAPSHOTS):
         kept.first(wanted, rows)
-    with pytest.raises(Exception, match="16 snapshots are being paged"):
+    with pytest.raises(Exception, match="16 snapshots are open"):
         kept.first(wanted, rows)
     kept.first(wanted, rows[:1])  # one page: nothing is kept
     clock.advance(120)
-    with pytest.raises(Exception, match="16 snapshots are being paged"):
+    with pytest.raises(Exception, match="16 snapshots are open"):
         kept.first(wanted, rows)
     clock.advance(0.1)
     kept.first(wanted, rows)
     assert (pages.SNAPSHOT_ROWS, pages.SNAPSHOT_BYTES, pages.ALL_BYTES) == (100_000, 32_000_000, 64_000_000)
     monkeypatch.setattr(pages, "SNAPSHOT_ROWS", 1)
-    with pytest.raises(Exception, match="a snapshot holds 1 rows"):
+    with pytest.raises(Exception, match="the limit of a snapshot is 1 rows"):
         kept.first(wanted, rows)
 
 

@@ -99,7 +99,7 @@ async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pa
     with sqlite3.connect(items.path) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(StartFailure, match="written by a newer iii: it has version 7"):
+    with pytest.raises(StartFailure, match="written by a newer iii: its version is 7"):
         await SqliteItems(tmp_path).open()
 
 
@@ -129,7 +129,7 @@ async def test_a_damaged_file_is_said_and_kept(tmp_path: Path, damage: object) -
     for _ in range(2):  # nor is it gone the second time
         with pytest.raises(StartFailure, match=r"store\.db is damaged") as refused:
             await SqliteItems(tmp_path).open()
-        assert "Put a backup in its place, or move it away" in str(refused.value)
+        assert "Restore a backup, or move the store away" in str(refused.value)
         assert items.path.read_bytes() == damaged
 
 

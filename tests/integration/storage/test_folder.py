@@ -141,7 +141,9 @@ async def test_durable_S1_an_empty_file_beside_its_log_stops_the_start_and_nothi
     for missing in (False, True):
         (killed / "store.db").unlink() if missing else (killed / "store.db").write_bytes(b"")
         before = contents(killed)
-        with pytest.raises(StartFailure, match=f"store.db is {'missing' if missing else 'empty'} beside its log"):
+        with pytest.raises(
+            StartFailure, match=f"store.db is {'missing' if missing else 'empty'}, but its write-ahead log is not"
+        ):
             await SqliteItems(killed).open()
         assert contents(killed) == before
         assert (killed / "store.db-wal.damaged").read_bytes() == before["store.db-wal"]

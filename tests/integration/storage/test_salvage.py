@@ -136,7 +136,7 @@ def test_an_emptied_file_beside_its_log(store: Path) -> None:
     path = store / "store.db"
     path.write_bytes(b"")
     if (store / "store.db-wal").exists():
-        assert found(store) == ["store.db is empty beside its log"]
+        assert found(store) == ["store.db is empty, but its write-ahead log is not"]
         _, rows = saved(store)
         assert len(rows) > KEYS // 2
     else:
@@ -266,5 +266,5 @@ async def test_a_log_that_somebody_cuts_under_the_engine_ends_acknowledgements(t
                 await store.set(A, "after", b"1")
             except StoreError as error:
                 answer = str(error)
-    assert "its log was cut" in answer
+    assert "its write-ahead log was truncated" in answer
     await items.close()

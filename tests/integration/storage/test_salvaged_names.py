@@ -259,5 +259,5 @@ def test_the_command_finds_and_names_what_has_lost_its_name(
     assert "4 rows of items name row 7 of groups, which is missing" in capsys.readouterr().out
     assert main(["store", "salvage", str(folder), str(tmp_path / "new")]) == 1
     out = capsys.readouterr().out
-    assert "4 rows of items: the name that they had is lost. They are kept under the scope or group salvaged-7." in out
+    assert "4 rows of items: the name of their scope or group is lost; they are copied to salvaged-7." in out
     assert main(["store", "check", str(tmp_path / "new")]) == 0

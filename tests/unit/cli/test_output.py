@@ -42,7 +42,7 @@ def test_an_age_is_in_its_largest_unit(milliseconds: int, text: str) -> None:
         (f"Multiple exceptions: [Errno {errno.ECONNREFUSED}] Connect, [Errno {errno.EPERM}] …", "connection refused"),
         ("[Errno -2] Name or service not known", "name or service not known"),
         ("upgrade refused with 404", "upgrade refused with 404"),
-        ("TimeoutError", "it does not answer as an engine does"),
+        ("TimeoutError", "no answer from an iii engine"),
     ],
 )
 def test_07_check_64_a_connection_error_reads_well(error: str, text: str) -> None:

@@ -34,10 +34,10 @@ def test_07_s8_2_payload_rules(pairs: list[str], json: str | None, payload: str)
     [
         (["a=1"], "[1]", "--json must be an object when combined with kv pairs"),
         (["word"], None, "expected key=value, got 'word'"),
-        (['{"a":1}'], None, "expected key=value, got '{\"a\":1}'; a payload in JSON goes with --json"),
+        (['{"a":1}'], None, "expected key=value, got '{\"a\":1}'; pass a JSON payload with --json"),
         (["=v"], None, "payload key must not be empty (got '=v')"),
-        ([], "{", "--json: invalid JSON: it ends too early"),
-        ([], "", "--json: invalid JSON: it ends too early"),
+        ([], "{", "--json: invalid JSON: unexpected end"),
+        ([], "", "--json: invalid JSON: unexpected end"),
         ([], "{'a': 1}", "--json: invalid JSON: object keys must be strings (byte 1)"),
         ([], "[" * 200_000, "--json: invalid JSON: nested too deeply"),
     ],

@@ -98,7 +98,7 @@ def test_durable_minor_quartz_letters_are_said_not_to_be_supported(text: str) ->
 
 
 def test_04_check_49_quartz_has_no_day_0() -> None:
-    with pytest.raises(InvalidExpression, match=r"day of week 0: there are 1 \(Sunday\) to 7"):
+    with pytest.raises(InvalidExpression, match=r"day of week 0 is out of range: expected 1 \(Sunday\) to 7"):
         Expression("0 0 0 * * 0", ZONE, "quartz")
 
 

@@ -51,7 +51,7 @@ def test_methods_objects_and_partials_have_the_hints_of_their_function() -> None
 @pytest.mark.parametrize("handler", [broken, broken_inside, broken_metadata])
 def test_bugs_6_a_hint_that_cannot_be_resolved_is_refused_by_its_names(handler: Any) -> None:
     with pytest.raises(
-        TypeError, match=r"of parameter '(data|metadata)' cannot be resolved: the name 'Unheard' is unknown"
+        TypeError, match=r"of parameter '(data|metadata)' cannot be resolved: the name 'Unheard' is not defined"
     ):
         Hints(handler)
 

@@ -64,20 +64,23 @@ def nothing_taken() -> None: ...
     ("handler", "message"),
     [
         (unannotated, "parameter 'value' is not in the path and has no annotation: annotate it with iii.HttpRequest"),
-        (unknown, "the annotation 'Nowhere' of parameter 'value' cannot be resolved: the name 'Nowhere' is unknown"),
+        (
+            unknown,
+            "the annotation 'Nowhere' of parameter 'value' cannot be resolved: the name 'Nowhere' is not defined",
+        ),
         (two_bodies, "parameters 'first', 'second' would each be the whole body"),
-        (list_in_path, "parameter 'id' is a path parameter, whose text cannot become"),
-        (object_in_query, "parameter 'page' is a query parameter, whose text cannot become"),
-        (opaque, "parameter 'value': <class 'tests.unit.sdk.test_http_parameters.Opaque'> cannot be made from JSON"),
-        (list_with_default, "parameter 'tags' may be meant for the query, and is a list: with a default it would be"),
-        (list_with_default, "write Annotated[…, iii.Body()]; a query parameter is one text: take a str, and split it"),
-        (union_of_lists, "parameter 'tags' may be meant for the query"),
-        (list_in_query, "a query parameter is one text: take a str, and split it at the commas of ?name=a,b"),
+        (list_in_path, "parameter 'id' is a path parameter: its text cannot be converted to"),
+        (object_in_query, "parameter 'page' is a query parameter: its text cannot be converted to"),
+        (opaque, "parameter 'value': <class 'tests.unit.sdk.test_http_parameters.Opaque'> cannot be decoded from JSON"),
+        (list_with_default, "parameter 'tags' is a list with a default, which is an optional JSON body"),
+        (list_with_default, "write Annotated[…, iii.Body()]; a query parameter is a single text: use str, and split"),
+        (union_of_lists, "parameter 'tags' is a list with a default"),
+        (list_in_query, "a query parameter is a single text: use str, and split ?name=a,b at the commas"),
         (misspelt, "route '/x/:id' has the path parameter 'id', and the handler has no parameter of that name"),
-        (misspelt, "(did you mean 'user_id'?): name one 'id', or take iii.HttpRequest for the whole request"),
+        (misspelt, "(did you mean 'user_id'?): name a parameter 'id', or take iii.HttpRequest for the whole request"),
         (misspelt_among_others, "(did you mean 'ids'?)"),
-        (sync_stream, "make it async def"),
-        (sync_raw, "make it async def"),
+        (sync_stream, "declare it with async def"),
+        (sync_raw, "declare it with async def"),
     ],
 )
 def test_a_handler_that_no_request_can_fill_is_refused_when_it_is_registered(
@@ -161,7 +164,7 @@ NOWHERE: Any = None
 def test_newcomer_M8_the_parameter_that_is_wrong_is_the_one_that_is_named() -> None:
     def handler(id: int, user: NoSuch) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(TypeError, match="of parameter 'user' cannot be resolved: the name 'NoSuch' is unknown"):
+    with pytest.raises(TypeError, match="of parameter 'user' cannot be resolved: the name 'NoSuch' is not defined"):
         parameters_of(handler, "/:id")
 
 

@@ -319,7 +319,7 @@ async def test_a_pong_waits_for_the_rest_of_a_frame(bench: Bench) -> None:
 async def test_a_socket_that_ended_is_left_alone(bench: Bench) -> None:
     outbox = bench.outbox
     bench.disconnect()
-    assert bench.over == ["it ended without a Close frame"]
+    assert bench.over == ["closed without a Close frame"]
     bench.link.ping()
     bench.link.close(1000)
     outbox.send(Outgoing(b"unsent"))

@@ -346,7 +346,7 @@ QUEUE = "config.yaml:1: workers[0] (iii-queue): "
             "config: {adapter: {name: builtin, config: {queue_configs: {}}}}",
             "unknown key 'adapter.config.queue_configs' (an empty mapping); it belongs under 'config'",
         ),
-        ("config: {queue_configs: {404: {}}}", "queue_configs.404: a key must be text; write it in quotes"),
+        ("config: {queue_configs: {404: {}}}", "queue_configs.404: a key must be text; put it in quotes"),
         (
             "config: {held_messages: '5'}",
             'held_messages: expected a whole number, got "5"; write it without quotes',
@@ -440,7 +440,7 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
 
 def test_C2_a_link_to_nowhere_is_told(load: Load) -> None:
     Path("config.yaml").symlink_to("nowhere")
-    with pytest.raises(StartFailure, match=r"^config.yaml is a link that leads nowhere; remove it"):
+    with pytest.raises(StartFailure, match=r"^config.yaml is a broken symbolic link; remove it"):
         config_file.create(Path("config.yaml"))
 
 
@@ -455,7 +455,7 @@ def test_an_unreadable_file_is_one_line(load: Load, tmp_path: Path) -> None:
         f"{tmp_path} is a directory, not a configuration file; name the file: -c {tmp_path}/config.yaml"
     )
     Path("latin1.yaml").write_bytes(b"# \xfc")
-    assert failure(Path("latin1.yaml")) == "latin1.yaml: not UTF-8 text (byte 2)"
+    assert failure(Path("latin1.yaml")) == "latin1.yaml: not UTF-8 text (byte 2); save the file as UTF-8"
     Path("config.yaml").write_text("")
     assert failure(Path("config.yaml/x")) == "cannot read config.yaml/x: Not a directory"
     with pytest.raises(StartFailure, match=r"cannot create nowhere/config.yaml: No such file or directory"):

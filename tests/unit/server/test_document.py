@@ -83,8 +83,8 @@ def test_07_check_38_unknown_entry_key_is_kept_for_the_reader_of_the_block() -> 
             "registration_namespace_grace_ms: -1",
             "registration_namespace_grace_ms: expected a whole number of 0 or more, got -1",
         ),
-        ("just words", "expected keys such as 'workers:' at the top level, got \"just words\"; an empty file is fine"),
-        ("- a", "expected keys such as 'workers:' at the top level, got a list of 1; an empty file is fine"),
+        ("just words", "expected keys such as 'workers:' at the top level, got \"just words\"; an empty file is valid"),
+        ("- a", "expected keys such as 'workers:' at the top level, got a list of 1; an empty file is valid"),
     ],
 )
 def test_wrong_types_name_the_place_and_the_value(text: str, expected: str) -> None:

@@ -110,12 +110,14 @@ def test_a_value_that_means_itself_is_accepted(value: str) -> None:
     ],
 )
 def test_a_value_that_changes_the_structure_is_refused_by_name(line: str, value: str) -> None:
-    with pytest.raises(StartFailure, match=r"^config.yaml:2: the value of environment variable 'V' cannot be put here"):
+    with pytest.raises(
+        StartFailure, match=r"^config.yaml:2: the value of environment variable 'V' cannot be inserted here"
+    ):
         expanded(f"other: 1\n{line}\n", V=value)
 
 
 def test_a_line_break_is_refused_even_in_a_comment() -> None:
-    with pytest.raises(StartFailure, match="'V' cannot be put here: it contains a line break"):
+    with pytest.raises(StartFailure, match="'V' cannot be inserted here: it contains a line break"):
         expanded("a: 1 # ${V}", V="x\nport: 1")
 
 

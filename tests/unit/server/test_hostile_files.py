@@ -21,7 +21,7 @@ FILES = {
     "indentation": ("".join(f"{' ' * i}a:\n" for i in range(500)), TOO_DEEP),
     "aliases": (ALIASES, TOO_DEEP),
     "laughs": (LAUGHS, "more than 100000 values"),
-    "itself": ("workers: &a [*a]", ":1:14: not valid YAML: alias '*a' is within the value that it stands for"),
+    "itself": ("workers: &a [*a]", ":1:14: not valid YAML: alias '*a' refers to a value that contains it"),
     "entries": ("workers:\n" + "  - {name: iii-pubsub, config: {}}\n" * 100_000, ":20001:12: not valid YAML: more than 100000 values"),
     "reference": ("port: ${NAME}\nworkers: " + "[" * 100_000, TOO_DEEP),
     "missing": ("port: ${MISSING}\nworkers: " + "[" * 100_000, "MISSING"),

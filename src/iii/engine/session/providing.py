@@ -135,7 +135,7 @@ def _take_url(registry: Registry, peer: Peer, url_caller: UrlCaller, function: F
         why = (
             f"{error.code}: {error.message}"
             if isinstance(error, InvocationError)
-            else f"the engine failed to check it ({type(error).__name__})"
+            else f"the engine failed to check the registration ({type(error).__name__})"
         )
         peer.complain(URL_REFUSED, function=function.id, reason=why)
         registry.functions.ownership.release(function.key, peer)

@@ -105,7 +105,7 @@ class Serving:
         invocation = self.handling.pop(error.invocation_id or "", None)
         if invocation is None:
             return False
-        invocation.refuse(SerializationFailed(invocation.function_id, f"its result cannot be read: {error}"))
+        invocation.refuse(SerializationFailed(invocation.function_id, f"its result cannot be decoded: {error}"))
         return True
 
     def let_go(self, invocation_id: str) -> None:

@@ -25,7 +25,7 @@ def answer_undecodable(peer: Peer, calling: Calling, serving: Serving, bindings:
         case "triggerregistrationresult":
             if error.id is None:
                 return False
-            refusal = TriggerRegistrationFailed(f"the provider's answer cannot be read: {error}").encode()
+            refusal = TriggerRegistrationFailed(f"the provider's answer cannot be decoded: {error}").encode()
             bindings.acknowledge(peer, TriggerRegistrationResult(error.id, error.trigger_type or "", "", Raw(refusal)))
             return True
         case "registertrigger":

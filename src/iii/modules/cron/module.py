@@ -135,5 +135,5 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise TriggerRegistrationFailed(
-            f"Invalid timezone '{name[:100]}': it is a name such as 'Europe/Berlin' or 'UTC' (IANA)"
+            f"Invalid timezone '{name[:100]}': expected an IANA name such as 'Europe/Berlin' or 'UTC'"
         ) from None

@@ -151,7 +151,7 @@ class HttpApplication:
     def _check(self, request: Request, settings: Settings) -> None:
         """What is answered before any route is looked up. Raises Refused."""
         if not request.has_valid_host:
-            raise Refused(bad_request("The request has more than one Host header, or one that is not a host"))
+            raise Refused(bad_request("The request must have exactly one valid Host header"))
         if (
             request.method == "OPTIONS"
             and (wanted := request.headers.get("access-control-request-method")) is not None
@@ -160,7 +160,7 @@ class HttpApplication:
             origin, headers = request.headers.get("origin"), request.headers.get("access-control-request-headers")
             raise Refused(settings.cors.preflight(origin, wanted, headers))
         if request.has_body and not request.is_plainly_encoded:
-            text = "The only transfer coding that is supported is `chunked`"
+            text = "Unsupported transfer coding: only `chunked` is supported"
             raise Refused(failure(501, "NOT_IMPLEMENTED", text))
         limit = settings.body_limit_bytes
         if limit is not None and request.content_length > limit:

@@ -119,7 +119,7 @@ class Exchange:
         except BodyTooLarge:
             raise Refused(too_large()) from None
         except BodyEvicted:
-            raise Refused(unavailable("Too many request bodies at once")) from None
+            raise Refused(unavailable("Too many request bodies in memory; retry later")) from None
         self._held_bytes = len(content)
         if len(content) > LARGE_BYTES:
             self._json = content if await self._elsewhere.ask(judged, content) else b"null"

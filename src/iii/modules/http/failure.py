@@ -100,7 +100,7 @@ def internal_error(why: str) -> Answer:
 
 def invalid_head() -> Answer:
     """Instead of what a function returned."""
-    return internal_error("the response head is not valid in HTTP, or it exceeds the limits")
+    return internal_error("the response head is not valid HTTP, or exceeds a limit")
 
 
 def _new_error_id() -> str:

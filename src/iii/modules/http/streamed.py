@@ -63,7 +63,7 @@ class StreamedResponse:
             declared = head.length
             sent = await self._send_pieces()
             if declared is not None and declared != sent:
-                self._cut(f"its content-length is {declared}, but {sent} bytes were written")
+                self._cut(f"content-length is {declared}, but {sent} bytes were written")
             if self._handler.error is not None:
                 self._failed(self._handler.error)
             elif not self._handler.done:
@@ -85,7 +85,7 @@ class StreamedResponse:
                 return sent
             if response.aborted:
                 await self._end_of_call()
-                self._cut("its worker did not complete it")
+                self._cut("the worker did not complete the response")
             if self._loop.time() >= until:
                 self._cut("it failed")
             if handler.error is not None and until == math.inf:

@@ -163,9 +163,11 @@ class HttpFunctions(Module):
                 content += chunk
                 self.received_bytes += len(chunk)
                 if len(content) > RESPONSE_BYTES:
-                    raise InvocationError("http_response_failed", f"the response is over {RESPONSE_BYTES // MIB} MiB")
+                    raise InvocationError(
+                        "http_response_failed", f"the response exceeds the limit of {RESPONSE_BYTES // MIB} MiB"
+                    )
                 if self.received_bytes > ALL_RESPONSES_BYTES:
-                    raise InvocationError("http_response_failed", "too many large responses at once; call again later")
+                    raise InvocationError("http_response_failed", "too many large responses in memory; retry later")
             return bytes(content)
         finally:
             self.received_bytes -= len(content)

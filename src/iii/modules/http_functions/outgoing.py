@@ -22,7 +22,7 @@ from iii.protocol.messages import NULL, ApiKeyAuth, HttpInvocation
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (  # the first that fits
-    (aiohttp.ClientConnectorDNSError, "cannot connect: the name does not resolve"),
+    (aiohttp.ClientConnectorDNSError, "cannot connect: the host name does not resolve"),
     (aiohttp.ClientConnectorCertificateError, "cannot connect: the certificate is not valid for this host"),
     (aiohttp.ClientSSLError, "cannot connect: TLS failed"),
     (aiohttp.ClientConnectorError, "cannot connect"),
@@ -92,7 +92,9 @@ def result_of(status: int, content: bytes) -> bytes | None:
         return None
     if not _is_result(content):
         if 200 <= status < 300:
-            raise InvocationError("invalid_response", "the response is not valid JSON in UTF-8, or too deep")
+            raise InvocationError(
+                "invalid_response", "the response is not valid JSON in UTF-8, or is nested too deeply"
+            )
         return None
     return None if content.strip() == b"null" else content
 

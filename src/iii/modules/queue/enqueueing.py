@@ -70,7 +70,10 @@ def _add_options(queue: NamedQueue, request: EnqueueRequest, job: NewJob) -> Non
         _, value = member(job.data, config.deduplication_field)
         job.deduplication_id = None if value is None else group_of(value)
     elif job.deduplication_id is not None and not 0 < len(job.deduplication_id) <= _DEDUPLICATION_CHARACTERS:
-        raise EnqueueFailed(f"Queue '{name}': deduplication_id must have 1 to {_DEDUPLICATION_CHARACTERS} characters")
+        raise EnqueueFailed(
+            f"Queue '{name}': deduplication_id must have 1 to {_DEDUPLICATION_CHARACTERS} characters, "
+            f"got {len(job.deduplication_id)}"
+        )
     job.deduplication_ms = config.deduplication_window_ms
 
 

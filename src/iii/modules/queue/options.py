@@ -137,7 +137,7 @@ class InvalidQueueConfig(InvocationError):
         super().__init__(message=message)
 
 
-_FIFO = "Queue '{name}' is of type 'fifo', which keeps the order of its jobs: it takes no "
+_FIFO = "Queue '{name}' is of type 'fifo', which keeps the order of its jobs and does not support "
 _NOT_ZERO = ("concurrency", "timeout_ms", "poll_interval_ms", "max_priority")
 _NOT_EMPTY = ("message_group_field", "priority_field")
 
@@ -146,7 +146,7 @@ def problem(name: str, config: NamedQueueConfig) -> tuple[str, str] | None:
     """The key that is to blame and what is wrong with the settings of a queue, if something is."""
     for key, wrong, text in (
         ("", not 0 < len(name) <= NAME_CHARACTERS,
-         f"a queue needs a name of 1 to {NAME_CHARACTERS} characters, this one has {len(name)}"),
+         f"a queue name must have 1 to {NAME_CHARACTERS} characters, got {len(name)}"),
         ("type", config.type not in ("standard", "fifo"),
          "Queue '{name}' has invalid type '{type}'. Must be 'standard' or 'fifo'"),
         ("type", config.fifo and not config.message_group_field,
@@ -158,9 +158,9 @@ def problem(name: str, config: NamedQueueConfig) -> tuple[str, str] | None:
         ("max_priority", config.fifo and (config.max_priority, config.priority_field) != (None, None),
          f"{_FIFO}priorities"),
         ("priority_field", config.priority_field is not None and config.max_priority is None,
-         "Queue '{name}' has 'priority_field' but not 'max_priority'"),
+         "Queue '{name}' has 'priority_field' but not 'max_priority'; set both"),
         ("dispatch_timeout_ms", config.timeout_ms and config.dispatch_timeout_ms not in (None, config.timeout_ms),
-         "Queue '{name}' has both 'timeout_ms' and 'dispatch_timeout_ms': they are one setting"),
+         "Queue '{name}' has both 'timeout_ms' and 'dispatch_timeout_ms', which are the same setting; keep one"),
     ):  # fmt: skip
         if wrong:
             return key, text.format(name=name, type=config.type)

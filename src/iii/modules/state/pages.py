@@ -68,12 +68,13 @@ class Pages:
             if len(rows) > SNAPSHOT_ROWS or size > SNAPSHOT_BYTES:
                 raise InvocationError(
                     "SNAPSHOT_CAPACITY",
-                    f"scope '{wanted.scope}' has {len(rows)} rows of {size} bytes; a snapshot holds {SNAPSHOT_ROWS} rows "
+                    f"scope '{wanted.scope}' has {len(rows)} rows of {size} bytes; the limit of a snapshot is {SNAPSHOT_ROWS} rows "
                     f"and {SNAPSHOT_BYTES} bytes",
                 )
             if len(self._by_cursor) >= SNAPSHOTS or used + size > ALL_BYTES:
                 raise InvocationError(
-                    "SNAPSHOT_CAPACITY", f"{len(self._by_cursor)} snapshots are being paged; try again within 2 minutes"
+                    "SNAPSHOT_CAPACITY",
+                    f"{len(self._by_cursor)} snapshots are open; retry in 2 minutes, or read smaller scopes",
                 )
         return self._page(whole, end)
 
@@ -84,7 +85,7 @@ class Pages:
         if snapshot is None or snapshot.wanted != wanted:
             raise InvocationError(
                 "INVALID_CURSOR",
-                "the cursor is unknown, used, expired after 120 s, or of another scope, limit or caller; begin again without one",
+                "the cursor is unknown, used, expired after 120 s, or of another scope, limit or caller; start again without a cursor",
             )
         del self._by_cursor[cursor]
         return self._page(snapshot, self._end(snapshot))
@@ -101,7 +102,7 @@ class Pages:
         if end == snapshot.offset and end < len(snapshot.rows):
             raise InvocationError(
                 "ROW_TOO_LARGE",
-                f"row {end} has {len(snapshot.rows[end])} bytes; max_bytes is {snapshot.wanted.max_bytes}",
+                f"row {end} has {len(snapshot.rows[end])} bytes, which exceeds max_bytes {snapshot.wanted.max_bytes}",
             )
         return end
 

@@ -144,7 +144,7 @@ class StreamClient(ConnectionHandler[Outbox]):
             self._log(FRAME_IGNORED, ip_address=self.connection.ip_address, reason=str(error))
             return
         if sum(map(len, self._turns.values())) >= FRAMES_WAITING:
-            self._end(CloseCode.POLICY_VIOLATION, "too many frames wait")
+            self._end(CloseCode.POLICY_VIOLATION, "too many unprocessed frames")
             return
         self._take(frame)
 
@@ -214,10 +214,10 @@ class StreamClient(ConnectionHandler[Outbox]):
         if self.outbox.paused:
             self._waiting += 1
             if self._waiting > self._hall.channel_size:
-                self._too_slow(f"more than {self._hall.channel_size} messages wait for it")
+                self._too_slow(f"more than {self._hall.channel_size} messages are queued")
                 return
             if self.outbox.waiting_bytes > self._room_bytes:
-                self._too_slow(f"more than {WAITING_BYTES // MIB} MiB wait for it")
+                self._too_slow(f"more than {WAITING_BYTES // MIB} MiB are queued")
                 return
         for frame in frames:
             self.outbox.send_frame(frame)

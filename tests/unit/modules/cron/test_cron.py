@@ -351,7 +351,7 @@ def test_numbering_is_configured_and_bindings_go_with_the_module(clock: WallCloc
     worker = engine.connect()
     worker.announce(name="w")
     bind(worker, "0 0 0 * * 0")
-    assert "day of week 0: there are 1 (Sunday) to 7" in refusal(worker, clock)["message"]
+    assert "day of week 0 is out of range: expected 1 (Sunday) to 7" in refusal(worker, clock)["message"]
 
 
 def test_clock_that_was_far_ahead_silences_nothing(worker: MemoryWorker, clock: WallClock) -> None:

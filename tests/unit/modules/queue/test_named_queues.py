@@ -209,10 +209,10 @@ async def test_queues_do_not_disturb_each_other() -> None:
         ({"type": "fifo"}, "Queue 'q' is of type 'fifo' but 'message_group_field' is not set"),
         ({"concurrency": 0}, "Queue 'q' has 'concurrency' 0; it must be at least 1"),
         ({"max_priority": 0}, "Queue 'q' has 'max_priority' 0; it must be between 1 and 255"),
-        ({"type": "fifo", "message_group_field": "g", "delay_ms": 1}, "it takes no 'delay_ms'"),
-        ({"type": "fifo", "message_group_field": "g", "max_priority": 3}, "it takes no priorities"),
+        ({"type": "fifo", "message_group_field": "g", "delay_ms": 1}, "does not support 'delay_ms'"),
+        ({"type": "fifo", "message_group_field": "g", "max_priority": 3}, "does not support priorities"),
         ({"priority_field": "p"}, "Queue 'q' has 'priority_field' but not 'max_priority'"),
-        ({"timeout_ms": 1, "dispatch_timeout_ms": 2}, "they are one setting"),
+        ({"timeout_ms": 1, "dispatch_timeout_ms": 2}, "which are the same setting"),
     ],
 )
 async def test_settings_that_cannot_be(settings: dict[str, Any], text: str) -> None:
@@ -600,7 +600,7 @@ async def test_nothing_new_begins_while_the_engine_stops(house: House) -> None:
     log.worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
     house.publish("t", 1)
     code, message = house.error("queue::define", {"queue": "q", "config": {}})
-    assert (code, message) == ("define_failed", "Queue 'q' cannot be defined: the engine stops")
+    assert (code, message) == ("define_failed", "Queue 'q' cannot be defined: the engine is shutting down")
     house.enqueue("f", 2)
     house.clock.advance(60)
     assert log.seen == []
@@ -666,5 +666,5 @@ async def test_names_have_bounds(house: House) -> None:
     assert house.error("iii::durable::publish", {"topic": name, "data": 1}) == (
         "publish_failed", "a topic has at most 255 characters, this one 300",
     )  # fmt: skip
-    with pytest.raises(StartFailure, match="a queue needs a name of 1 to 255 characters"):
+    with pytest.raises(StartFailure, match="a queue name must have 1 to 255 characters"):
         await opened(**{"": {}})

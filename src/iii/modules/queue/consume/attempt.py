@@ -76,7 +76,7 @@ class Attempt:
         if self._done is None:
             return
         if not is_json(data):  # the worker could not read the message
-            self._over(Failure("damaged", "the payload is not JSON: the store was damaged"))
+            self._over(Failure("damaged", "the payload is not valid JSON: the store is damaged"))
         elif self._target.condition is None:
             self._call(data)
         else:

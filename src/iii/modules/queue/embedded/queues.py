@@ -64,7 +64,7 @@ class NamedQueues:
 
     async def serve(self, queue: NamedQueue) -> None:
         if self._stopping:
-            raise StoreError("the engine stops")
+            raise StoreError("the engine is shutting down")
         options = queue.config.options
         consumer = self.consumers.get(queue.name)
         if consumer is not None:

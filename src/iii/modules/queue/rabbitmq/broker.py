@@ -128,7 +128,7 @@ class Broker:
         try:
             from pamqp.constants import DOMAIN_REGEX
         except ImportError:
-            text = "the adapter `rabbitmq` needs the library aio-pika: pip install 'aio-pika>=10.2,<11'"
+            text = "the adapter `rabbitmq` needs the library aio-pika; install it: pip install 'aio-pika>=10.2,<11'"
             raise StartFailure(text) from None
         for domain in ("queue-name", "exchange-name"):  # brokers take any text, and ours have backslashes (04 §11.3)
             DOMAIN_REGEX[domain] = _ANY_TEXT
@@ -185,7 +185,7 @@ class Broker:
             target = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
             await target.publish(outgoing, routing_key, mandatory=True, timeout=_CONFIRM_S)
         except aio_pika.exceptions.PublishError:
-            raise Unroutable("no queue took the message") from None
+            raise Unroutable("RabbitMQ could not route the message to a queue") from None
         except _unpublishable() as error:
             raise BrokerError(str(error) or type(error).__name__) from None
 
@@ -316,12 +316,12 @@ class Broker:
 def _check_sizes(message: BrokerMessage) -> None:
     """One frame that is too large would end the connection for everybody. Raises BrokerError."""
     if message.message_id is not None and len(message.message_id.encode()) > NAME_BYTES:
-        raise BrokerError(f"the id of a message has at most {NAME_BYTES} bytes at RabbitMQ")
+        raise BrokerError(f"the message id exceeds RabbitMQ's limit of {NAME_BYTES} bytes")
     size = sum(
         len(key) + (len(value.encode()) if isinstance(value, str) else 8) for key, value in message.headers.items()
     )
     if size > _HEADER_BYTES:
-        raise BrokerError(f"baggage and metadata are {size} bytes; RabbitMQ takes {_HEADER_BYTES} beside the payload")
+        raise BrokerError(f"baggage and metadata of {size} bytes exceed RabbitMQ's limit of {_HEADER_BYTES} bytes")
 
 
 def errors() -> tuple[type[Exception], ...]:

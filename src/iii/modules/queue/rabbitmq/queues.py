@@ -69,7 +69,7 @@ class NamedQueues:
 
     async def serve(self, queue: NamedQueue) -> None:
         if self._runs.stopping:
-            raise StoreError("the engine stops")
+            raise StoreError("the engine is shutting down")
         earlier = self._queues.get(queue.name)
         _check(queue, earlier)
         try:
@@ -97,7 +97,7 @@ class NamedQueues:
 
     def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
         if job.delay_ms or job.deduplication_id is not None:
-            done(None, StoreError("the rabbitmq adapter knows neither delays nor deduplication"))
+            done(None, StoreError("the rabbitmq adapter supports neither delays nor deduplication"))
             return
         headers: dict[str, Any] = {"function_id": job.function_id}
         for name in ("traceparent", "baggage", "namespace"):
@@ -255,7 +255,7 @@ def _check(queue: NamedQueue, earlier: NamedQueue | None) -> None:
     longest = len(QueueNames(name).retry_queue.encode())
     if longest > NAME_BYTES:
         raise UnsupportedSettings(
-            f"queue '{name[:40]}…': RabbitMQ's name for it has {longest} bytes, at most {NAME_BYTES}"
+            f"queue '{name[:40]}…': its name at RabbitMQ has {longest} bytes, which exceeds the limit of {NAME_BYTES}"
         )
     for option in _OF_THE_EMBEDDED_STORE:
         if getattr(config, option) != getattr(NamedQueueConfig(), option):

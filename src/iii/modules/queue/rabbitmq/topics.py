@@ -179,7 +179,7 @@ class Topics:
         longest = max(len(name.encode()) for name in (names.queue, names.exchange))
         if longest > NAME_BYTES:
             raise TriggerRegistrationFailed(
-                f"topic and function are too long: RabbitMQ's name for them has {longest} bytes, at most {NAME_BYTES}"
+                f"topic and function are too long: their name at RabbitMQ has {longest} bytes, which exceeds the limit of {NAME_BYTES}"
             )
         ignored = [name for name in _OF_THE_EMBEDDED_STORE if subscription.wanted.get(name)]
         if ignored:
