@@ -37,7 +37,8 @@ _MESSAGE_BYTES = 64  # what a waiting message takes besides its data
 
 class CreateChannelRequest(Struct, kw_only=True):
     buffer_size: Annotated[
-        Annotated[int, Meta(ge=0)] | None, Meta(description="Messages it holds, 1 to 1024; 64 if absent.")
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Messages that the channel buffers, 1 to 1024; 64 if absent."),
     ] = None
 
 

@@ -10,9 +10,9 @@ from iii.protocol.limits import CHANNEL_TTL_S
 
 class EngineFunctionsConfig(Struct, frozen=True, kw_only=True):
     discovery_dialect: Annotated[
-        Discovery, Meta(description="Shape of lists for callers that have not said which client they are.")
+        Discovery, Meta(description="Shape of lists for callers whose client generation is unknown.")
     ] = "legacy"
     channel_ttl_seconds: Annotated[
         Annotated[int, Meta(ge=1)],
-        Meta(description="How long a channel lasts with an end that no worker has opened, in seconds."),
+        Meta(description="Lifetime of a channel with an end that no worker has opened, in seconds."),
     ] = int(CHANNEL_TTL_S)

@@ -32,19 +32,23 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 49_134
     handshake_timeout_ms: Annotated[
-        int, Meta(ge=1, description="A connection without a complete HTTP request head for so long is ended.")
+        int,
+        Meta(
+            ge=1,
+            description="Longest wait for the complete HTTP request head of a connection, in milliseconds; then it is closed.",
+        ),
     ] = HANDSHAKE_TIMEOUT_MS
     max_registration_bytes: Annotated[
-        int, Meta(ge=1, description="Bytes of one message that registers something; larger ones are refused.")
+        int, Meta(ge=1, description="Limit of one registration message in bytes; a larger one is refused.")
     ] = REGISTRATION_BYTES
     max_registrations_bytes: Annotated[
-        int, Meta(ge=1, description="Bytes of all registrations of one connection; further ones are refused.")
+        int, Meta(ge=1, description="Limit of all registrations of one connection in bytes; further ones are refused.")
     ] = REGISTRATIONS_BYTES
     max_waiting_bytes: Annotated[
         int,
         Meta(
             ge=1,
-            description="Bytes of the calls of one connection that wait for registrations; further ones are refused.",
+            description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
 

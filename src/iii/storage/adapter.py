@@ -73,22 +73,29 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
     """Of adapters with a store of their own."""
 
     store_method: Annotated[
-        StoreMethod, Meta(description="`in_memory`, gone with the process, or `file_based`, an embedded store.")
+        StoreMethod,
+        Meta(
+            description="Where values are kept: `in_memory`, lost when the engine exits; `file_based`, in an embedded store on disk."
+        ),
     ] = "in_memory"
-    file_path: Annotated[str, Meta(description="Folder of the store; made if it is missing.")] = "kv_store_data.db"
+    file_path: Annotated[str, Meta(description="Folder of the store; created if it is missing.")] = "kv_store_data.db"
     durability: Annotated[
         Literal["full", "relaxed"],
-        Meta(description="`full`: what is acknowledged is on disk; `relaxed`: within `save_interval_ms`."),
+        Meta(
+            description="When writes are acknowledged: `full`, after they are on disk; `relaxed`, before: they are on disk within `save_interval_ms`."
+        ),
     ] = "full"
-    save_interval_ms: Annotated[int, Meta(description="Longest time until `relaxed` writes are on disk.")] = (
-        SAVE_INTERVAL_MS
-    )
+    save_interval_ms: Annotated[
+        int, Meta(description="Longest time until `relaxed` writes are on disk, in milliseconds.")
+    ] = SAVE_INTERVAL_MS
 
 
 class KvConfig(StoreConfig, frozen=True, kw_only=True):
     """The block of the adapter `kv`."""
 
-    channel_size: Annotated[int, Meta(ge=1, description="Messages that may wait for one socket (streams only).")] = 256
+    channel_size: Annotated[int, Meta(ge=1, description="Limit of messages queued for one client (streams only).")] = (
+        256
+    )
 
 
 class RedisConfig(Struct, frozen=True, kw_only=True):

@@ -18,11 +18,16 @@ class FunctionRow(Struct):
 
     function_id: str
     namespace: str
-    worker_name: Annotated[str, Meta(description="Of its owner; the first segment of the id if that has no name.")]
+    worker_name: Annotated[
+        str,
+        Meta(
+            description="Name of the worker that serves the function; the first segment of the id if that worker has no name."
+        ),
+    ]
     description: str | UnsetType | None = UNSET
-    metadata: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
-    request_format: Annotated[Raw | UnsetType, Meta(description="As registered, or null.")] = UNSET
-    response_format: Annotated[Raw | UnsetType, Meta(description="As registered, or null.")] = UNSET
+    metadata: Annotated[Raw | UnsetType, Meta(description="Metadata as registered.")] = UNSET
+    request_format: Annotated[Raw | UnsetType, Meta(description="JSON Schema as registered, or null.")] = UNSET
+    response_format: Annotated[Raw | UnsetType, Meta(description="JSON Schema as registered, or null.")] = UNSET
 
 
 class BoundTrigger(Struct):
@@ -40,10 +45,10 @@ class FunctionDetail(Struct, kw_only=True):
     namespace: str
     worker_name: str
     description: str | UnsetType = UNSET
-    request_schema: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
-    response_schema: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
-    metadata: Annotated[Raw | UnsetType, Meta(description="As registered.")] = UNSET
-    registered_triggers: Annotated[list[BoundTrigger], Meta(description="Live triggers that call it.")]
+    request_schema: Annotated[Raw | UnsetType, Meta(description="JSON Schema as registered.")] = UNSET
+    response_schema: Annotated[Raw | UnsetType, Meta(description="JSON Schema as registered.")] = UNSET
+    metadata: Annotated[Raw | UnsetType, Meta(description="Metadata as registered.")] = UNSET
+    registered_triggers: Annotated[list[BoundTrigger], Meta(description="Live triggers of the function.")]
 
 
 def function_row(function: Function, shape: Shape) -> FunctionRow:

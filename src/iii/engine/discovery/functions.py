@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
 class FunctionListRequest(DialectRequest, kw_only=True):
     include_internal: IncludeInternal = None
-    prefix: Annotated[str | None, Meta(description="Keep ids that start with it.")] = None
-    worker: Annotated[str | None, Meta(description="Keep rows with exactly this `worker_name`.")] = None
-    workers: Annotated[list[str] | None, Meta(description="Keep rows with one of these; empty filters nothing.")] = None
+    prefix: Annotated[str | None, Meta(description="Only functions whose id starts with this text.")] = None
+    worker: Annotated[str | None, Meta(description="Only functions of the worker with this name.")] = None
+    workers: Annotated[
+        list[str] | None, Meta(description="Only functions of workers with one of these names; all if empty.")
+    ] = None
     search: Search = None
 
 
@@ -44,10 +46,15 @@ class FunctionList(Struct):
 
 
 class FunctionInfoRequest(Struct, kw_only=True):
-    function_id: Annotated[str | None, Meta(description="The function.")] = None
-    function_ids: Annotated[list[str] | None, Meta(description="Or up to 32 functions at once.")] = None
+    function_id: Annotated[str | None, Meta(description="Id of the function.")] = None
+    function_ids: Annotated[
+        list[str] | None, Meta(description="Ids of up to 32 functions, instead of `function_id`.")
+    ] = None
     namespace: Annotated[
-        str | None, Meta(description="Where to look; absent: `default`, then the only one that has it.")
+        str | None,
+        Meta(
+            description="Namespace of the function; absent: `default`, else the only namespace that has the function."
+        ),
     ] = None
 
 
@@ -62,7 +69,10 @@ class FunctionBatch(Struct):
     """Several functions."""
 
     functions: Annotated[
-        list[Any], Meta(description='In the order asked: a detail, or `{"function_id", "error": "not_found"}`.')
+        list[Any],
+        Meta(
+            description='One entry for each id, in the same order: a detail, or `{"function_id", "error": "not_found"}`.'
+        ),
     ]
 
 

@@ -34,9 +34,9 @@ REGISTERED_TRIGGER_INFO = "engine::registered-triggers::info"
 class RegisteredTriggerListRequest(Struct, kw_only=True):
     include_internal: IncludeInternal = None
     include_pending: IncludePending = None
-    trigger_type: Annotated[str | None, Meta(description="Keep triggers of exactly this type.")] = None
-    function_id: Annotated[str | None, Meta(description="Keep triggers of exactly this function.")] = None
-    worker: Annotated[str | None, Meta(description="Keep rows with exactly this `worker_name`.")] = None
+    trigger_type: Annotated[str | None, Meta(description="Only triggers of this type.")] = None
+    function_id: Annotated[str | None, Meta(description="Only triggers of this function.")] = None
+    worker: Annotated[str | None, Meta(description="Only triggers of functions of the worker with this name.")] = None
     search: Search = None
 
 

@@ -18,15 +18,18 @@ class DialectRequest(Struct, kw_only=True):
 
     dialect: Annotated[
         Discovery | None,
-        Meta(description="Shape of the rows; absent: as the caller's client generation expects them."),
+        Meta(description="Shape of the rows; absent: the shape that the caller's client generation expects."),
     ] = None
 
 
-IncludeInternal = Annotated[bool | None, Meta(description="Also what belongs to the engine itself; false if absent.")]
-IncludePending = Annotated[
-    bool | None, Meta(description='Also triggers that wait for their provider, marked `"state": "pending"`.')
+IncludeInternal = Annotated[
+    bool | None, Meta(description="Include what belongs to the engine itself; false if absent.")
 ]
-Search = Annotated[str | None, Meta(description="Keep rows that contain this text, in any case.")]
+IncludePending = Annotated[
+    bool | None,
+    Meta(description='Include triggers that wait for their provider, marked `"state": "pending"`; false if absent.'),
+]
+Search = Annotated[str | None, Meta(description="Only rows that contain this text; case is ignored.")]
 
 
 def wanted_dialect(request: DialectRequest, *modern_keys: object) -> Discovery | None:

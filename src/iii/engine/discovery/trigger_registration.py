@@ -23,11 +23,15 @@ UNREGISTER_TRIGGER = "engine::unregister_trigger"
 
 
 class RegisterTriggerRequest(Struct, kw_only=True):
-    trigger_type: Annotated[str, Meta(description="Kind of event.")]
-    function_id: Annotated[str, Meta(description="Whom to call, in `default`; need not exist yet.")]
-    config: Annotated[Raw | UnsetType, Meta(description="As the trigger type wants it.")] = UNSET
-    metadata: Annotated[Raw | UnsetType, Meta(description="Handed to the function with every event.")] = UNSET
-    trigger_namespace: Annotated[str | None, Meta(description="Of the type's provider; absent: `default`.")] = None
+    trigger_type: Annotated[str, Meta(description="Id of the trigger type.")]
+    function_id: Annotated[
+        str, Meta(description="Id of the function to call, in namespace `default`; it need not be registered yet.")
+    ]
+    config: Annotated[Raw | UnsetType, Meta(description="Configuration, as the trigger type defines it.")] = UNSET
+    metadata: Annotated[Raw | UnsetType, Meta(description="Metadata passed to the function with every event.")] = UNSET
+    trigger_namespace: Annotated[str | None, Meta(description="Namespace of the trigger type; absent: `default`.")] = (
+        None
+    )
 
 
 class RegisteredTriggerId(Struct):
@@ -35,12 +39,12 @@ class RegisteredTriggerId(Struct):
 
 
 class UnregisterTriggerRequest(Struct, kw_only=True):
-    id: Annotated[str, Meta(description="The trigger.")]
-    trigger_type: Annotated[str | None, Meta(description="Accepted, not looked at.")] = None
+    id: Annotated[str, Meta(description="Id of the trigger.")]
+    trigger_type: Annotated[str | None, Meta(description="Accepted without effect.")] = None
 
 
 class TriggerRemoval(Struct):
-    removed: Annotated[bool, Meta(description="False if there was no such trigger.")]
+    removed: Annotated[bool, Meta(description="False if the trigger is unknown.")]
 
 
 class TriggerRegistration:

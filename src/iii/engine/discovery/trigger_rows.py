@@ -16,7 +16,10 @@ from iii.engine.trigger_types import TriggerType
 from iii.protocol.limits import CONFIG_SUMMARY_CODE_POINTS
 from iii.protocol.names import first_segment
 
-State = Annotated[Literal["pending"] | UnsetType, Meta(description="Present while it waits for its provider.")]
+State = Annotated[
+    Literal["pending"] | UnsetType,
+    Meta(description="`pending` while the trigger waits for the provider of its type; else absent."),
+]
 
 
 class TriggerTypeRow(Struct):
@@ -24,7 +27,7 @@ class TriggerTypeRow(Struct):
 
     id: str
     namespace: str
-    worker_name: Annotated[str, Meta(description="Who provides it.")]
+    worker_name: Annotated[str, Meta(description="Name of the worker that provides the trigger type.")]
     description: str
 
 
@@ -35,10 +38,15 @@ class TriggerTypeDetail(Struct):
     namespace: str
     worker_name: str
     description: str
-    instance_count: Annotated[int, Meta(description="Live triggers of this type id, in all namespaces.")]
-    configuration_schema: Annotated[Raw | UnsetType, Meta(description="Of a trigger's `config`.")] = UNSET
-    request_schema: Annotated[Raw | UnsetType, Meta(description="Of the payload that targets get.")] = UNSET
-    response_schema: Annotated[Raw | UnsetType, Meta(description="Of what targets return, where fixed.")] = UNSET
+    instance_count: Annotated[int, Meta(description="Number of live triggers of this type, in all namespaces.")]
+    configuration_schema: Annotated[Raw | UnsetType, Meta(description="JSON Schema of a trigger's `config`.")] = UNSET
+    request_schema: Annotated[
+        Raw | UnsetType, Meta(description="JSON Schema of the payload that target functions get.")
+    ] = UNSET
+    response_schema: Annotated[
+        Raw | UnsetType,
+        Meta(description="JSON Schema of what target functions return; absent if the type does not prescribe one."),
+    ] = UNSET
 
 
 class TriggerInstance(Struct):
@@ -58,10 +66,10 @@ class RegisteredTriggerRow(Struct):
     id: str
     trigger_type: str
     function_id: str
-    namespace: Annotated[str, Meta(description="Of the target function.")]
-    worker_name: Annotated[str, Meta(description="Who owns the target function.")]
+    namespace: Annotated[str, Meta(description="Namespace of the target function.")]
+    worker_name: Annotated[str, Meta(description="Name of the worker that serves the target function.")]
     config: Raw
-    config_summary: Annotated[str, Meta(description="The beginning of `config`, for people.")]
+    config_summary: Annotated[str, Meta(description="First characters of `config`, for display.")]
     metadata: Raw | UnsetType = UNSET
     state: State = UNSET
 
@@ -75,8 +83,8 @@ class RegisteredTriggerDetail(Struct):
     namespace: str
     worker_name: str
     config: Raw
-    trigger: Annotated[TriggerTypeDetail | None, Meta(description="Its type; null without a provider.")]
-    function: Annotated[FunctionDetail | None, Meta(description="Its target; null without an owner.")]
+    trigger: Annotated[TriggerTypeDetail | None, Meta(description="Trigger type; null if no worker provides it.")]
+    function: Annotated[FunctionDetail | None, Meta(description="Target function; null if no worker serves it.")]
     metadata: Raw | UnsetType = UNSET
     state: State = UNSET
 

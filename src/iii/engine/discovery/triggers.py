@@ -42,13 +42,13 @@ LIST_TRIGGER_TYPES = "engine::trigger-types::list"
 class TriggerListRequest(DialectRequest, kw_only=True):
     kind: Annotated[
         Literal["instances", "types"] | None,
-        Meta(description="What to list; absent: instances in the legacy dialect, types in the modern one."),
+        Meta(description="Kind of rows; absent: instances in the legacy dialect, types in the modern one."),
     ] = None
     include_internal: IncludeInternal = None
     include_pending: IncludePending = None
-    prefix: Annotated[str | None, Meta(description="Types: keep ids that start with it.")] = None
-    worker: Annotated[str | None, Meta(description="Types: keep rows with exactly this `worker_name`.")] = None
-    search: Annotated[str | None, Meta(description="Types: keep rows with this text in id or description.")] = None
+    prefix: Annotated[str | None, Meta(description="For types: only those whose id starts with this text.")] = None
+    worker: Annotated[str | None, Meta(description="For types: only those of the worker with this name.")] = None
+    search: Annotated[str | None, Meta(description="For types: only those with this text in id or description.")] = None
 
 
 class TriggerTypeList(Struct):
@@ -64,8 +64,8 @@ class TriggerInstanceList(Struct):
 
 
 class TriggerInfoRequest(Struct, kw_only=True):
-    id: Annotated[str, Meta(description="The trigger type.")]
-    namespace: Annotated[str | None, Meta(description="Of its provider; absent: `default`.")] = None
+    id: Annotated[str, Meta(description="Id of the trigger type.")]
+    namespace: Annotated[str | None, Meta(description="Namespace of the trigger type; absent: `default`.")] = None
 
 
 class SchemaListRequest(Struct, kw_only=True):
@@ -77,8 +77,10 @@ class TriggerTypeSchemas(Struct):
 
     id: str
     description: str
-    trigger_request_format: Annotated[Raw | UnsetType, Meta(description="Of a trigger's `config`.")] = UNSET
-    call_request_format: Annotated[Raw | UnsetType, Meta(description="Of the payload that targets get.")] = UNSET
+    trigger_request_format: Annotated[Raw | UnsetType, Meta(description="JSON Schema of a trigger's `config`.")] = UNSET
+    call_request_format: Annotated[
+        Raw | UnsetType, Meta(description="JSON Schema of the payload that target functions get.")
+    ] = UNSET
 
 
 class TriggerTypeSchemaList(Struct):

@@ -24,27 +24,32 @@ class WorkerRow(Struct, kw_only=True):
     id: str
     name: str | None
     description: str | None
-    version: Annotated[str | None, Meta(description="Of its SDK; the engine's for its own modules.")]
+    version: Annotated[
+        str | None,
+        Meta(description="Version of the worker's SDK; for the engine's own modules, version of the engine."),
+    ]
     namespace: str
     runtime: str | None
     os: str | None
     status: Annotated[
         str,
-        Meta(description="`connected` until it announced itself, then `busy` while it runs a call, or `available`."),
+        Meta(
+            description="`connected` until the worker announces itself; then `busy` while it handles calls, else `available`."
+        ),
     ]
     activity: Annotated[
         Literal["available", "busy"] | UnsetType, Meta(description="Absent for the engine's own modules.")
     ] = UNSET
     function_count: int
-    functions: Annotated[list[str], Meta(description="Ids that it serves now, sorted.")]
+    functions: Annotated[list[str], Meta(description="Ids of the functions that the worker serves, sorted.")]
     connected_at_ms: Annotated[int, Meta(description="Unix milliseconds.")]
-    active_invocations: Annotated[int, Meta(description="Calls it is running.")]
+    active_invocations: Annotated[int, Meta(description="Number of calls that the worker handles.")]
     isolation: str | None
     ip_address: str | None
     pid: int | UnsetType = UNSET
-    internal: Annotated[bool, Meta(description="Whether every engine has this module.")]
+    internal: Annotated[bool, Meta(description="Whether every engine runs the module.")]
     latest_metrics: Annotated[
-        dict[str, Any] | UnsetType | None, Meta(description="What it reported about itself in the last two minutes.")
+        dict[str, Any] | UnsetType | None, Meta(description="Metrics that the worker reported in the last two minutes.")
     ] = UNSET
     telemetry: dict[str, str | None] | None
 

@@ -40,14 +40,19 @@ WORKER_INFO = "engine::workers::info"
 
 
 class WorkerListRequest(DialectRequest, kw_only=True):
-    search: Annotated[str | None, Meta(description="Keep workers whose name contains this text, in any case.")] = None
-    runtime: Annotated[str | None, Meta(description="Keep workers of exactly this runtime.")] = None
+    search: Annotated[str | None, Meta(description="Only workers whose name contains this text; case is ignored.")] = (
+        None
+    )
+    runtime: Annotated[str | None, Meta(description="Only workers of this runtime.")] = None
     status: Annotated[
-        str | None, Meta(description="Keep workers of exactly this status; `connected` fits every connection.")
+        str | None, Meta(description="Only workers of this status; `connected` matches every worker.")
     ] = None
-    worker_id: Annotated[str | None, Meta(description="Keep the worker with exactly this id.")] = None
+    worker_id: Annotated[str | None, Meta(description="Only the worker with this id.")] = None
     include_internal: Annotated[
-        bool | None, Meta(description="Also the engine's own modules, which the legacy dialect leaves out.")
+        bool | None,
+        Meta(
+            description="Include the engine's own modules also in the legacy dialect; the modern dialect always has them."
+        ),
     ] = None
 
 
@@ -57,19 +62,24 @@ class WorkerList(Struct):
 
 
 class WorkerInfoRequest(Struct, kw_only=True):
-    name: Annotated[str | None, Meta(description="The worker's name.")] = None
-    id: Annotated[str | None, Meta(description="Or its id, also for workers without a name.")] = None
+    name: Annotated[str | None, Meta(description="Name of the worker.")] = None
+    id: Annotated[str | None, Meta(description="Id of the worker, instead of its name.")] = None
     worker_id: Annotated[str | None, Meta(description="The same as `id`.")] = None
     namespace: Annotated[
-        str | None, Meta(description="Where to look for the name; absent: `default`, then the only one that has it.")
+        str | None,
+        Meta(description="Namespace of the name; absent: `default`, else the only namespace that has the name."),
     ] = None
 
 
 class WorkerDetail(Struct):
     worker: WorkerRow
-    functions: Annotated[list[FunctionRow], Meta(description="What it serves, internal functions included.")]
-    trigger_types: Annotated[list[TriggerTypeRow], Meta(description="What it provides.")]
-    registered_triggers: Annotated[list[RegisteredTriggerRow], Meta(description="Live triggers of its functions.")]
+    functions: Annotated[
+        list[FunctionRow], Meta(description="Functions that the worker serves, internal ones included.")
+    ]
+    trigger_types: Annotated[list[TriggerTypeRow], Meta(description="Trigger types that the worker provides.")]
+    registered_triggers: Annotated[
+        list[RegisteredTriggerRow], Meta(description="Live triggers of the worker's functions.")
+    ]
 
 
 class _EncodedDetail(Struct):

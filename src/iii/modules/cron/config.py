@@ -10,11 +10,15 @@ from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreMetho
 class KvLocksConfig(Struct, frozen=True, kw_only=True):
     """The block of the adapter `kv`; where its store would be makes no difference to locks of one process."""
 
-    lock_ttl_ms: Annotated[int, Meta(ge=1, description="Longest time that a lock is held.")] = 30_000
+    lock_ttl_ms: Annotated[int, Meta(ge=1, description="Longest time that a lock is held, in milliseconds.")] = 30_000
     lock_index: Annotated[str, Meta(description="Name of the set of locks.")] = "cron_locks"
-    store_method: Annotated[StoreMethod, Meta(description="Accepted; locks are kept in memory.")] = "in_memory"
-    file_path: Annotated[str, Meta(description="Accepted; locks are kept in memory.")] = "kv_store_data.db"
-    save_interval_ms: Annotated[int, Meta(description="Accepted; locks are kept in memory.")] = 5000
+    store_method: Annotated[StoreMethod, Meta(description="Accepted without effect: locks are kept in memory.")] = (
+        "in_memory"
+    )
+    file_path: Annotated[str, Meta(description="Accepted without effect: locks are kept in memory.")] = (
+        "kv_store_data.db"
+    )
+    save_interval_ms: Annotated[int, Meta(description="Accepted without effect: locks are kept in memory.")] = 5000
 
 
 class CronConfig(Struct, frozen=True, kw_only=True):
@@ -34,5 +38,7 @@ class CronConfig(Struct, frozen=True, kw_only=True):
     adapter: AdapterConfig = AdapterConfig()
     day_of_week: Annotated[
         Literal["documented", "quartz"],
-        Meta(description="Numbers of days: `documented` has 0 and 7 for Sunday, `quartz` 1 to 7 from Sunday."),
+        Meta(
+            description="Numbering of days of the week: `documented` has 0 or 7 for Sunday, 1 for Monday; `quartz` has 1 for Sunday to 7 for Saturday."
+        ),
     ] = "documented"

@@ -20,31 +20,32 @@ class CorsConfig(Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[_Origin, ...],
         Meta(
-            description="Full origins, such as `http://localhost:3000`; empty or with `*`: all.",
+            description="Origins that may read responses, such as `http://localhost:3000`; empty or with `*`: all.",
             extra={"form": "an origin such as `https://app.example` or `http://localhost:3000`, without a path"},
         ),
     ] = ()
     allowed_methods: Annotated[
         tuple[Annotated[str, Meta(pattern=rf"^{_TOKEN}\Z")], ...],
         Meta(
-            description="Methods that a preflight lists, as written; empty: all.",
+            description="Methods listed in preflight responses; empty: all.",
             extra={"form": "a method such as `GET`"},
         ),
     ] = ()
     allow_credentials: Annotated[
-        bool, Meta(description="Let pages send cookies and see the answers; needs explicit `allowed_origins`.")
+        bool,
+        Meta(description="Whether pages may send cookies and read the responses; needs explicit `allowed_origins`."),
     ] = False
     expose_headers: Annotated[
         tuple[_HeaderName, ...] | None,
         Meta(
-            description="Response headers that pages may read beside the simple ones. Absent: the one that "
-            "`request_id_header` names.",
+            description="Response headers that pages may read beside the simple ones; absent: the header named by "
+            "`request_id_header`.",
             extra={"form": "the name of a header"},
         ),
     ] = None
     max_age: Annotated[
         Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
-        Meta(description="Seconds for which browsers may keep the answer of a preflight. Absent: theirs to choose."),
+        Meta(description="Seconds that browsers may cache a preflight response; absent: the browser's default."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -56,10 +57,13 @@ class MiddlewareConfig(Struct, frozen=True, kw_only=True):
     """A function that every matched request passes first (03 §A9.3)."""
 
     function_id: str
-    phase: Annotated[str, Meta(description="`preHandler`; an entry with any other is skipped with a warning.")] = (
-        "preHandler"
-    )
-    priority: Annotated[int, Meta(description="Lower ones run first; equal ones in the order of the list.")] = 0
+    phase: Annotated[
+        str,
+        Meta(description="Phase of the request: `preHandler`; an entry with another value is skipped with a warning."),
+    ] = "preHandler"
+    priority: Annotated[
+        int, Meta(description="Order of execution, lowest first; equal ones in the order of the list.")
+    ] = 0
 
 
 class HttpConfig(Struct, frozen=True, kw_only=True):
@@ -71,32 +75,39 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 3111
     default_timeout: Annotated[
-        int, Meta(ge=1, description="Milliseconds from a request's acceptance until its response begins, else 504.")
+        int,
+        Meta(
+            ge=1,
+            description="Longest time from the start of a request to the start of its response, in milliseconds; then 504.",
+        ),
     ] = 30_000
     idle_timeout: Annotated[
         int,
         Meta(
             ge=1000,
             le=86_400_000,
-            description="Milliseconds for which a connection may stay without a request, before the first one or after "
-            "an answer; more than a proxy in front keeps its own (60 s is usual). A request head that has begun has 10 s.",
+            description="Longest time that a connection may be idle, before its first request or after a response, "
+            "in milliseconds; set it above the idle time of a proxy in front (60 s is usual). A request head that has "
+            "begun has 10 s.",
         ),
     ] = 75_000
     concurrency_request_limit: Annotated[
-        int, Meta(ge=0, description="Requests at work at once; others wait. 0 counts as 1.")
+        int, Meta(ge=0, description="Most requests handled at a time; further ones wait. 0 counts as 1.")
     ] = 1024
     cors: CorsConfig | None = None
     middleware: tuple[MiddlewareConfig, ...] = ()
     body_limit: Annotated[
         Annotated[int, Meta(ge=0)] | None,
-        Meta(description="Most bytes of a request body, else 413; absent: no limit for streamed ones."),
+        Meta(
+            description="Limit of a request body in bytes; a larger one is answered with 413. Absent: no limit for streamed bodies."
+        ),
     ] = None
     body_memory: Annotated[
         int,
         Meta(
             ge=1024 * 1024,
-            description="Bytes of JSON bodies held at once, of all requests together; beyond that bodies that do not "
-            "move, then new ones, are answered with 503.",
+            description="Limit of the memory for JSON bodies of all requests together, in bytes; beyond it stalled "
+            "bodies, then new ones, are answered with 503.",
         ),
     ] = 256 * 1024 * 1024
     route_grace_ms: Annotated[
@@ -104,23 +115,23 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=3_600_000,
-            description="Milliseconds for which a route is answered with 503 after its last worker left without "
-            "unregistering it, and after a start; then 404. 0: 404 at once.",
+            description="Time in which a route is answered with 503 after its last worker disconnected without "
+            "unregistering it, and after a start, in milliseconds; then 404. 0: 404 at once.",
         ),
     ] = 30_000
     file_path: Annotated[
         str,
         Meta(
-            description="Folder for data: `http/routes.json` in it has the names of routes for the next start. Nothing "
-            "is written where the folder does not exist."
+            description="Folder for data: `http/routes.json` in it keeps the names of routes for the next start. Nothing "
+            "is written if the folder does not exist."
         ),
     ] = "./data"
     expose_errors: Annotated[
         bool | None,
         Meta(
-            description="Tell clients the texts of unexpected exceptions; false: `Internal Server Error` and an id that "
-            "the log has too. Errors that a handler raises on purpose are always told. Absent: true if `host` is a "
-            "loopback address."
+            description="Whether clients get the texts of unexpected exceptions; false: `Internal Server Error` and an "
+            "error id that is also in the log. Errors that a handler raises on purpose are always sent. Absent: true if "
+            "`host` is a loopback address."
         ),
     ] = None
     trust_proxy: Annotated[
@@ -132,19 +143,22 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
     request_id_header: Annotated[
         _FreeHeaderName | None,
         Meta(
-            description="Header that names each request; made where it is missing, and sent back. Absent: none.",
+            description="Header with the id of a request; generated if the request has none, and sent back. Absent: no such header.",
             extra={"form": "the name of a header that is not the server's own, such as `x-request-id`"},
         ),
     ] = None
-    ignore_trailing_slash: Annotated[bool, Meta(description="`/a` and `/a/` are the same.")] = False
+    ignore_trailing_slash: Annotated[bool, Meta(description="Whether `/a` and `/a/` are the same route.")] = False
     not_found_function: Annotated[
-        str | None, Meta(description="Function of namespace `default` that answers what no route matches.")
+        str | None,
+        Meta(
+            description="Function of namespace `default` that answers requests without a matching route; absent: 404."
+        ),
     ] = None
     server_header: Annotated[
         Annotated[str, Meta(pattern=r"^[\x20-\x7e]*\Z")],
         Meta(
-            description="Value of the response header `server`; empty: the header without a value.",
+            description="Value of the response header `server`; an empty text sends the header without a value.",
             extra={"form": "printable ASCII text"},
         ),
     ] = "iii"
-    openapi: Annotated[bool, Meta(description="Serve a description of all routes at `/openapi.json`.")] = False
+    openapi: Annotated[bool, Meta(description="Whether `/openapi.json` serves a description of all routes.")] = False

@@ -14,12 +14,12 @@ class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
     """A route."""
 
     api_path: Annotated[str, Meta(description="Path with `:name` parameters, such as `/users/:id`.")]
-    http_method: Annotated[Method, Meta(description="Method that it answers.")] = "GET"
+    http_method: Annotated[Method, Meta(description="HTTP method of the route.")] = "GET"
     condition_function_id: Annotated[
-        str | None, Meta(description="Function that may refuse a request by returning false.")
+        str | None, Meta(description="Function that refuses a request by returning false.")
     ] = None
     middleware_function_ids: Annotated[
-        tuple[str, ...], Meta(description="Functions that a request passes first, in this order.")
+        tuple[str, ...], Meta(description="Functions called before the handler, in this order.")
     ] = ()
 
 
@@ -41,9 +41,9 @@ class HttpCall(Struct, frozen=True, kw_only=True):
     query_params: dict[str, str]
     path_params: dict[str, str]
     headers: dict[str, str]
-    path: Annotated[str, Meta(description="The registered path.")]
+    path: Annotated[str, Meta(description="Path of the route, as registered.")]
     method: str
-    body: Annotated[Any, Meta(description="The JSON body, else null.")]
+    body: Annotated[Any, Meta(description="JSON body of the request; null without one.")]
 
 
 class HttpResult(Struct, frozen=True, kw_only=True):

@@ -13,21 +13,21 @@ class SecurityConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     url_allowlist: Annotated[
         tuple[str, ...],
         Meta(
-            description="Patterns with `*`, `?` and `[…]` for the host, or with `://` for scheme, host and path; "
-            "empty: all."
+            description="Allowed URLs: patterns with `*`, `?` and `[…]` for the host, or with `://` for scheme, host "
+            "and path; empty: all."
         ),
     ] = ("*",)
     env_allowlist: Annotated[
         tuple[str, ...],
         Meta(
-            description="Patterns, in any case, of the environment variables that workers may name for authentication; "
+            description="Environment variables that workers may name for authentication: patterns, case is ignored; "
             "empty: none."
         ),
     ] = _SECRETS
-    block_private_ips: Annotated[bool, Meta(description="Refuse hosts that are, or resolve to, private addresses.")] = (
-        True
-    )
-    require_https: Annotated[bool, Meta(description="Refuse every scheme but https.")] = True
+    block_private_ips: Annotated[
+        bool, Meta(description="Whether hosts that are, or resolve to, private addresses are refused.")
+    ] = True
+    require_https: Annotated[bool, Meta(description="Whether URLs without https are refused.")] = True
 
 
 class HttpFunctionsConfig(Struct, frozen=True, kw_only=True):

@@ -15,8 +15,8 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
-    enabled: Annotated[bool, Meta(description="Take telemetry from workers.")] = True
-    service_name: Annotated[str, Meta(description="Name of the engine in telemetry.")] = "iii"
+    enabled: Annotated[bool, Meta(description="Whether telemetry of workers is accepted.")] = True
+    service_name: Annotated[str, Meta(description="Name of the engine in its telemetry.")] = "iii"
     service_version: str | None = None
     service_namespace: str | None = None
     exporter: str | None = None
@@ -33,20 +33,29 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     prometheus_port: int | None = None
     metrics_retention_seconds: Count | None = None
     metrics_max_count: Count | None = None
-    logs_enabled: Annotated[bool, Meta(description="Take `engine::log::*`; false makes them do nothing.")] = True
+    logs_enabled: Annotated[
+        bool, Meta(description="Whether `engine::log::*` write to the log; false: the calls have no effect.")
+    ] = True
     logs_exporter: str | None = None
     logs_max_count: Count | None = None
     logs_retention_seconds: Count | None = None
     logs_batch_size: int | None = None
     logs_flush_interval_ms: int | None = None
-    logs_sampling_ratio: Annotated[Ratio, Meta(description="Share of `engine::log::*` calls that are kept.")] = 1.0
+    logs_sampling_ratio: Annotated[
+        Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
+    ] = 1.0
     logs_console_output: bool = True
     alerts: list[dict[str, Any]] | None = None
-    level: Annotated[str, Meta(description="trace, debug, info, warn, error, or a list `info,iii.engine=debug`.")] = (
-        "info"
+    level: Annotated[
+        str,
+        Meta(
+            description="Lowest level that is logged: trace, debug, info, warn, error, or a list such as `info,iii.engine=debug`."
+        ),
+    ] = "info"
+    log_level: Annotated[str | None, Meta(description="Older name of `level`; it overrides `level`.")] = None
+    format: Annotated[str, Meta(description="Format of log lines: `default` for people, `json` for machines.")] = (
+        "default"
     )
-    log_level: Annotated[str | None, Meta(description="Older name of `level`.")] = None
-    format: Annotated[str, Meta(description="`default` for people, `json` for machines.")] = "default"
     collapse_spans: list[dict[str, Any]] | None = None
 
 

@@ -39,7 +39,7 @@ class Nothing(Struct):
 
 
 class BaggageKey(Struct):
-    key: Annotated[str, Meta(description="Name of the entry.")]
+    key: Annotated[str, Meta(description="Name of the baggage entry.")]
 
 
 class BaggageValue(Struct):

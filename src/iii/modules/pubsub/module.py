@@ -45,9 +45,10 @@ class PublishInput(Struct, kw_only=True):
 class SubscribeTriggerConfig(Struct, kw_only=True):
     """What a trigger subscribes to."""
 
-    topic: Annotated[str, Meta(description="Exact name; there are no patterns.")] = ""
+    topic: Annotated[str, Meta(description="Name of the topic; patterns are not supported.")] = ""
     condition_function_id: Annotated[
-        str | None, Meta(description="Function that gets the message first; only `false` keeps it away.")
+        str | None,
+        Meta(description="Function called with each message first; the message is skipped if it returns `false`."),
     ] = None
 
 

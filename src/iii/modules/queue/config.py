@@ -15,22 +15,37 @@ Delivery: TypeAlias = Literal["fan_out", "compete"]
 class TopicConfig(Struct, frozen=True, kw_only=True):
     """One topic."""
 
-    delivery: Annotated[Delivery | None, Meta(description="Instead of the block's `delivery`.")] = None
+    delivery: Annotated[
+        Delivery | None, Meta(description="Delivery of this topic; absent: the module's `delivery`.")
+    ] = None
     retention_ms: Annotated[
-        Positive | None, Meta(description="How long messages wait for a subscriber that is away; no limit if absent.")
+        Positive | None,
+        Meta(
+            description="Longest time that messages wait for a disconnected subscriber, in milliseconds; absent: no limit."
+        ),
     ] = None
 
 
 class BuiltinConfig(StoreConfig, frozen=True, kw_only=True):
     """The block of the adapter `builtin`."""
 
-    max_attempts: Annotated[int, Meta(ge=1, description="Attempts of a topic's message.")] = 3
-    backoff_ms: Annotated[int, Meta(ge=0, description="Before the first retry of a topic's message.")] = 1000
-    concurrency: Annotated[int, Meta(ge=0, description="Messages of a topic that run at a time, per trigger.")] = 10
-    poll_interval_ms: Annotated[int, Meta(ge=0, description="Accepted; queues are woken by events.")] = 100
-    mode: Annotated[str, Meta(description="`fifo`: topics are delivered in order; anything else: side by side.")] = (
-        "concurrent"
-    )
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="Most attempts for a topic's message, then it is a dead letter.")
+    ] = 3
+    backoff_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Delay before the first retry of a topic's message, in milliseconds; doubled for each further retry.",
+        ),
+    ] = 1000
+    concurrency: Annotated[
+        int, Meta(ge=0, description="Messages of a topic that are handled at a time, per trigger.")
+    ] = 10
+    poll_interval_ms: Annotated[int, Meta(ge=0, description="Accepted without effect: queues are not polled.")] = 100
+    mode: Annotated[
+        str, Meta(description="`fifo`: messages of a topic are handled in order; any other text: concurrently.")
+    ] = "concurrent"
 
     @property
     def options(self) -> QueueOptions:
@@ -54,12 +69,16 @@ class RabbitmqConfig(Struct, frozen=True, kw_only=True):
             description="Address of the broker.",
         ),
     ] = "amqp://localhost:5672"
-    max_attempts: Annotated[int, Meta(ge=1, description="Attempts of a topic's message.")] = 3
-    prefetch_count: Annotated[int, Meta(ge=1, le=65535, description="Messages of a topic that run at a time.")] = 10
-    queue_mode: Annotated[str, Meta(description="`fifo`: topics one message at a time; anything else: standard.")] = (
-        "standard"
-    )
-    priority_field: Annotated[str | None, Meta(description="Member of the payload with the priority.")] = None
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="Most attempts for a topic's message, then it is a dead letter.")
+    ] = 3
+    prefetch_count: Annotated[
+        int, Meta(ge=1, le=65535, description="Messages of a topic that are handled at a time.")
+    ] = 10
+    queue_mode: Annotated[
+        str, Meta(description="`fifo`: messages of a topic are handled one at a time; any other text: concurrently.")
+    ] = "standard"
+    priority_field: Annotated[str | None, Meta(description="Member of the payload that holds the priority.")] = None
 
     @property
     def options(self) -> QueueOptions:
@@ -95,10 +114,11 @@ class QueueConfig(Struct, frozen=True, kw_only=True):
     delivery: Annotated[
         Delivery,
         Meta(
-            description="Of a topic's messages: `fan_out`, each subscribing function gets its own; `compete`, one delivery "
-            "in all, as up to 0.10."
+            description="Delivery of a topic's messages: `fan_out`, each subscribing function gets every message; `compete`, only "
+            "one of them gets it, as up to 0.10."
         ),
     ] = "fan_out"
     held_messages: Annotated[
-        int, Meta(ge=1, description="Messages of a topic without subscribers that are kept; then the oldest go.")
+        int,
+        Meta(ge=1, description="Messages kept for a topic without subscribers; beyond that the oldest are dropped."),
     ] = 10_000

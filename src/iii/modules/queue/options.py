@@ -49,53 +49,83 @@ Wanted: TypeAlias = dict[str, Any]
 class NamedQueueConfig(Struct, frozen=True, kw_only=True):
     """One named queue."""
 
-    type: Annotated[str, Meta(description="`standard`, or `fifo`: in order within each group.")] = "standard"
-    max_retries: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Deliveries before a job is a dead letter.")] = 3
-    concurrency: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Jobs that run at a time, 1 or more.")] = 10
+    type: Annotated[
+        str, Meta(description="Kind of queue: `standard`, or `fifo`, which handles the jobs of each group in order.")
+    ] = "standard"
+    max_retries: Annotated[
+        int, Meta(ge=0, le=2**32 - 1, description="Most attempts for a job, then it is a dead letter; 0 counts as 1.")
+    ] = 3
+    concurrency: Annotated[
+        int, Meta(ge=0, le=2**32 - 1, description="Jobs that are handled at a time, at least 1.")
+    ] = 10
     message_group_field: Annotated[
-        str | None, Meta(description="Member of the payload whose value is the group; needed for `fifo`.")
+        str | None, Meta(description="Member of the payload that holds the group; required for `fifo`.")
     ] = None
-    backoff_ms: Annotated[int, Meta(ge=0, le=2**63 - 1, description="Before the first retry; doubled each time.")] = (
-        1000
-    )
+    backoff_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**63 - 1,
+            description="Delay before the first retry, in milliseconds; doubled for each further retry, at most 24 h.",
+        ),
+    ] = 1000
     backoff_jitter: Annotated[
         float,
         Meta(
             ge=0,
             le=1,
-            description="Share of each pause that chance adds at most, so that jobs which failed together "
-            "do not come back together; 0 is exact.",
+            description="Random jitter added to each retry delay, as a fraction of it, 0 to 1; 0 disables it.",
         ),
     ] = 0.0
     poll_interval_ms: Annotated[
-        int, Meta(ge=0, le=2**63 - 1, description="Accepted; queues are woken by events and do not poll.")
+        int, Meta(ge=0, le=2**63 - 1, description="Accepted without effect: queues are not polled.")
     ] = 100
     max_priority: Annotated[
         Annotated[int, Meta(ge=0, le=255)] | None,
-        Meta(description="Highest priority of a job, 1 to 255; without it there are none."),
+        Meta(description="Highest priority of a job, 1 to 255; absent: jobs have no priorities."),
     ] = None
-    priority_field: Annotated[str | None, Meta(description="Member of the payload with the priority.")] = None
-    timeout_ms: Annotated[Positive | None, Meta(description="Longest time of one attempt; 1800000 if absent.")] = None
-    dispatch_timeout_ms: Annotated[Positive | None, Meta(description="Another name of `timeout_ms`.")] = None
+    priority_field: Annotated[str | None, Meta(description="Member of the payload that holds the priority.")] = None
+    timeout_ms: Annotated[
+        Positive | None, Meta(description="Longest time of one attempt, in milliseconds; absent: 1800000.")
+    ] = None
+    dispatch_timeout_ms: Annotated[Positive | None, Meta(description="Older name of `timeout_ms`.")] = None
     missing_target: Annotated[
         Literal["hold", "fail"],
-        Meta(description="A job whose function is not registered waits for it, or fails as an attempt."),
+        Meta(
+            description="What happens to a job whose function is not registered: `hold`, it waits for the function; `fail`, the attempt fails."
+        ),
     ] = "hold"
     missing_target_timeout_ms: Annotated[
-        int, Meta(ge=0, le=2**53, description="Longest time that a job waits for its function; 0: as long as it takes.")
+        int,
+        Meta(
+            ge=0, le=2**53, description="Longest time that a job waits for its function, in milliseconds; 0: no limit."
+        ),
     ] = 0
     parallel_groups: Annotated[
-        bool, Meta(description="`fifo`: groups run side by side, `concurrency` at a time; otherwise one job at a time.")
+        bool,
+        Meta(
+            description="For `fifo`: whether up to `concurrency` groups are handled at a time; false: one job at a time."
+        ),
     ] = False
-    delay_ms: Annotated[int, Meta(ge=0, le=2**53, description="Before the first delivery of each job.")] = 0
-    deduplication_field: Annotated[str | None, Meta(description="Member of the payload with the deduplication id.")] = (
-        None
-    )
+    delay_ms: Annotated[
+        int, Meta(ge=0, le=2**53, description="Delay before the first attempt of each job, in milliseconds.")
+    ] = 0
+    deduplication_field: Annotated[
+        str | None, Meta(description="Member of the payload that holds the deduplication id.")
+    ] = None
     deduplication_window_ms: Annotated[
-        int, Meta(ge=1, le=2**53, description="How long a second job with the same deduplication id is not accepted.")
+        int,
+        Meta(
+            ge=1,
+            le=2**53,
+            description="Time in which a second job with the same deduplication id is refused, in milliseconds.",
+        ),
     ] = 300_000
     redeliver_on_engine_restart: Annotated[
-        bool, Meta(description="Accepted; jobs that ran when the engine ended always run again.")
+        bool,
+        Meta(
+            description="Accepted without effect: jobs that were being handled when the engine exited are always redelivered."
+        ),
     ] = False
 
     @property

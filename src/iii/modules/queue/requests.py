@@ -19,13 +19,15 @@ class EnqueueInput(Struct, rename="camel", kw_only=True):
     traceparent: str | None = None
     baggage: str | None = None
     metadata: Any = None
-    delay_ms: Annotated[int | None, Meta(description="Before the first delivery.")] = msgspec.field(
-        name="delay_ms", default=None
-    )
+    delay_ms: Annotated[
+        int | None, Meta(description="Delay before the first attempt, in milliseconds; absent: the queue's `delay_ms`.")
+    ] = msgspec.field(name="delay_ms", default=None)
     deduplication_id: Annotated[
-        str | None, Meta(description="A second job with it is not accepted within the queue's window.")
+        str | None, Meta(description="Id of which the queue accepts one job within its `deduplication_window_ms`.")
     ] = msgspec.field(name="deduplication_id", default=None)
-    priority: Annotated[int | None, Meta(description="Higher goes first, up to the queue's `max_priority`.")] = None
+    priority: Annotated[
+        int | None, Meta(description="Priority, 0 to the queue's `max_priority`; higher ones are handled first.")
+    ] = None
 
 
 class EnqueueResult(Struct, rename="camel"):
@@ -85,7 +87,12 @@ class DestinationRow(Struct, order=True):
 
     function_id: str
     namespace: str
-    triggers: Annotated[int, Meta(description="That bind it now; 0: its worker is away, and its messages wait.")]
+    triggers: Annotated[
+        int,
+        Meta(
+            description="Number of triggers that bind the function; 0: its worker is not connected, and its messages wait."
+        ),
+    ]
 
 
 class UnsubscribeInput(Struct, kw_only=True):
@@ -99,30 +106,30 @@ class UnsubscribeInput(Struct, kw_only=True):
 class UnsubscribeResult(Struct, kw_only=True):
     topic: str
     function_id: str
-    unsubscribed: Annotated[bool, Meta(description="False: there is no such subscription.")]
+    unsubscribed: Annotated[bool, Meta(description="False if no such subscription is left without a worker.")]
 
 
 class Stats(Struct, kw_only=True):
     """Numbers that an adapter knows of a queue, a topic, or both under one name."""
 
-    depth: Annotated[int, Meta(description="Jobs that are not done.")]
+    depth: Annotated[int, Meta(description="Jobs that are not finished.")]
     dlq_depth: int
-    in_flight: Annotated[int, Meta(description="Of `depth`: those that run.")] = 0
-    delayed: Annotated[int, Meta(description="Of `depth`: those that wait for their time.")] = 0
+    in_flight: Annotated[int, Meta(description="Jobs of `depth` that are being handled.")] = 0
+    delayed: Annotated[int, Meta(description="Jobs of `depth` whose delay or backoff has not ended.")] = 0
     waiting_for: Annotated[
-        list[str], Meta(description="Functions that jobs wait for, since no worker serves them.")
+        list[str], Meta(description="Functions that jobs wait for because no worker serves them.")
     ] = []
     delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
     failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
-    unreadable: Annotated[
-        int, Meta(description="Jobs that are passed over since the store is damaged where they are.")
-    ] = 0
+    unreadable: Annotated[int, Meta(description="Jobs that are skipped because the store is damaged.")] = 0
 
 
 class TopicStats(Stats, kw_only=True):
     consumer_count: int
     config: Any = None
-    destinations: Annotated[list[DestinationRow], Meta(description="Of a topic: who gets its messages.")] = []
+    destinations: Annotated[
+        list[DestinationRow], Meta(description="For a topic: functions that get its messages.")
+    ] = []
 
 
 class DeadLetterTopicRow(Struct, kw_only=True):
@@ -145,18 +152,18 @@ class DeadLetterRow(Struct, kw_only=True):
     payload: Any
     error: str
     failed_at: Annotated[int, Meta(description="Unix seconds.")]
-    retries: Annotated[int, Meta(description="Attempts that failed.")]
+    retries: Annotated[int, Meta(description="Number of failed attempts.")]
     size_bytes: int
     max_attempts: int | None = None
     function_id: str | None = None
     namespace: str | None = None
     created_at: Annotated[int, Meta(description="Unix milliseconds.")] = 0
     stacktrace: str | None = None
-    history: Annotated[Any, Meta(description="The last failures: time in Unix milliseconds, and text.")] = None
+    history: Annotated[Any, Meta(description="Last failures: time in Unix milliseconds, and error text.")] = None
     payload_bytes: Annotated[
         int | None,
         Meta(
-            description="Absent, or the size of a payload that does not fit here: `payload` is its beginning, as text."
+            description="Size of a payload that is too large to be shown whole: `payload` is its beginning, as text. Else absent."
         ),
     ] = None
 
@@ -167,7 +174,9 @@ class DefineQueueInput(Struct, kw_only=True, forbid_unknown_fields=True):
     queue: str = ""
     config: Annotated[
         dict[str, Any] | UnsetType | None,
-        Meta(description="Absent settings have their defaults; null takes an earlier definition back."),
+        Meta(
+            description="Settings of the queue, those absent have their defaults; null removes an earlier definition."
+        ),
     ] = UNSET
     _caller_worker_id: str | None = None
 

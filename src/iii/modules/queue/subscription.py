@@ -24,16 +24,25 @@ SETTING_IGNORED = LogEvent(
 class SubscriberQueueConfig(Struct, kw_only=True):
     """How a subscriber's messages are delivered."""
 
-    type: Annotated[str, Meta(description="`fifo`: in order; anything else: side by side.")] = "standard"
-    concurrency: Annotated[int, Meta(description="Messages that run at a time; 0 pauses.")] = 10
-    maxRetries: Annotated[int | None, Meta(description="Retries after the first attempt; 2 if absent.")] = None
-    backoffDelayMs: Annotated[int, Meta(description="Before the first retry; doubled each time.")] = 1000
-    backoffJitter: Annotated[float, Meta(description="Share of each pause that chance adds at most, 0 to 1.")] = 0.0
-    timeoutMs: Annotated[int, Meta(description="Longest time of one attempt.")] = 1_800_000
+    type: Annotated[str, Meta(description="`fifo`: messages are handled in order; any other text: concurrently.")] = (
+        "standard"
+    )
+    concurrency: Annotated[int, Meta(description="Messages that are handled at a time; 0 pauses the subscriber.")] = 10
+    maxRetries: Annotated[int | None, Meta(description="Retries after the first attempt; absent: 2.")] = None
+    backoffDelayMs: Annotated[
+        int,
+        Meta(
+            description="Delay before the first retry, in milliseconds; doubled for each further retry, at most 24 h."
+        ),
+    ] = 1000
+    backoffJitter: Annotated[
+        float, Meta(description="Random jitter added to each retry delay, as a fraction of it, 0 to 1; 0 disables it.")
+    ] = 0.0
+    timeoutMs: Annotated[int, Meta(description="Longest time of one attempt, in milliseconds.")] = 1_800_000
     messageGroupField: Annotated[
-        str | None, Meta(description="Member of the message whose value is its group (`fifo`).")
+        str | None, Meta(description="For `fifo`: member of the message that holds its group.")
     ] = None
-    delayMs: Annotated[int, Meta(description="Before the first delivery of each message.")] = 0
+    delayMs: Annotated[int, Meta(description="Delay before the first attempt of each message, in milliseconds.")] = 0
     missingTarget: Annotated[
         str, Meta(description="`hold`: messages wait for a missing function; `fail`: the attempt fails.")
     ] = "hold"
@@ -42,9 +51,10 @@ class SubscriberQueueConfig(Struct, kw_only=True):
 class DurableSubscriberTriggerConfig(Struct, kw_only=True):
     """What a trigger subscribes to."""
 
-    topic: Annotated[str, Meta(description="Exact name; there are no patterns.")] = ""
+    topic: Annotated[str, Meta(description="Name of the topic; patterns are not supported.")] = ""
     condition_function_id: Annotated[
-        str | None, Meta(description="Function that gets the message first; only `false` skips it.")
+        str | None,
+        Meta(description="Function called with each message first; the message is skipped if it returns `false`."),
     ] = None
     queue_config: SubscriberQueueConfig | None = None
 

@@ -21,11 +21,14 @@ class StateConfig(Struct, frozen=True, kw_only=True):
     )
 
     adapter: AdapterConfig = AdapterConfig()
-    triggers_enabled: Annotated[bool, Meta(description="Call what is bound to changes.")] = True
+    triggers_enabled: Annotated[bool, Meta(description="Whether changes call the functions bound to them.")] = True
     max_value_bytes: Annotated[
         Annotated[int, Meta(ge=0)] | None,
-        Meta(description="Most bytes of a value that is set; 0 or absent: any number."),
+        Meta(description="Limit of a value in bytes; 0 or absent: no limit."),
     ] = None
     save_interval_ms: Annotated[
-        int | None, Meta(description="Longest time until `relaxed` writes are on disk, 100 to 3600000.")
+        int | None,
+        Meta(
+            description="Longest time until `relaxed` writes are on disk, in milliseconds, 100 to 3600000; absent: the adapter's."
+        ),
     ] = None

@@ -50,7 +50,9 @@ class StateListGroupsInput(Struct, kw_only=True):
 
 class StateListEntriesInput(Struct, kw_only=True):
     scope: str
-    cursor: Annotated[str | None, Meta(description="`next_cursor` of the page before; absent: a new snapshot.")] = None
+    cursor: Annotated[
+        str | None, Meta(description="`next_cursor` of the previous page; absent: first page of a new snapshot.")
+    ] = None
     limit: int = 100
     max_bytes: int = 1_000_000
 
@@ -82,7 +84,7 @@ class StateKeys(Struct, kw_only=True):
 
 
 class StateEntries(Struct, kw_only=True):
-    entries: Annotated[list[tuple[str, Any]], Meta(description="Key and value of each.")]
+    entries: Annotated[list[tuple[str, Any]], Meta(description="Pairs of key and value.")]
     next_cursor: str | None
     done: bool
     offset: int

@@ -25,17 +25,20 @@ class StreamConfig(Struct, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 3112
     auth_function: Annotated[
-        str | None, Meta(description="Function of namespace `default` that is asked about each client.")
+        str | None,
+        Meta(
+            description="Function of namespace `default` that accepts or refuses each client; absent: all are accepted."
+        ),
     ] = None
     auth_error_policy: Annotated[
-        Literal["deny", "allow"], Meta(description="Whether clients get in when that function fails.")
+        Literal["deny", "allow"], Meta(description="Whether clients are accepted when `auth_function` fails.")
     ] = "deny"
     join_error_policy: Annotated[
-        Literal["allow", "deny"], Meta(description="Whether clients may join when a `stream:join` handler fails.")
+        Literal["allow", "deny"], Meta(description="Whether clients may subscribe when a `stream:join` handler fails.")
     ] = "allow"
     allowed_origins: Annotated[
         tuple[str, ...],
-        Meta(description="Origins of pages that may connect, such as `https://example.com`; empty: all."),
+        Meta(description="Origins of web pages that may connect, such as `https://example.com`; empty: all."),
     ] = ()
-    max_message_bytes: Annotated[int, Meta(ge=1024, description="Largest message of a client.")] = 1_048_576
+    max_message_bytes: Annotated[int, Meta(ge=1024, description="Limit of a client's message in bytes.")] = 1_048_576
     adapter: AdapterConfig = AdapterConfig()

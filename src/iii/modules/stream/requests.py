@@ -106,7 +106,8 @@ class StreamCall(Struct, kw_only=True, rename="camel"):
     group_id: str
     id: str | None
     event: Annotated[
-        Any, Meta(description="`{type, data}`: create, update, delete; or `{type: event, event: {type, data}}`.")
+        Any,
+        Meta(description="`{type, data}` with type create, update or delete; or `{type: event, event: {type, data}}`."),
     ]
 
 
