@@ -1,4 +1,4 @@
-"""Workers register functions, call each other through one engine, and are seen: the worker SDK."""
+"""Workers register functions, call each other through one engine, and can be discovered and monitored: the worker SDK."""
 
 from typing import TYPE_CHECKING
 

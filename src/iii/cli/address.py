@@ -54,7 +54,7 @@ def address_of(options: argparse.Namespace, parser: Parser) -> Address:
     if not host or "/" in host:
         parser.error(f"--address: expected a host name or address, got '{options.address}'; for a URL use --url")
     if ":" in host and not host.startswith("["):
-        host = f"[{host}]"  # an IPv6 address, or a port that belongs into --port
+        host = f"[{host}]"  # an IPv6 address, or a port that belongs in --port
     port = DEFAULT_PORT if options.port is None else options.port
     return Address(_checked(f"ws://{host}:{port}", "--address", parser), options.timeout_ms)
 

@@ -83,7 +83,7 @@ def error_id_of(invocation_id: str) -> str:
 
 
 class FunctionNotFound(InvocationError):
-    """Nobody serves the id in that namespace (clients may rely on the first words)."""
+    """No worker serves the id in that namespace (clients may rely on the first words)."""
 
     code = "function_not_found"
 

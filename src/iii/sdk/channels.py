@@ -235,7 +235,7 @@ class ChannelReader(ChannelEnd):
         return b"".join([chunk async for chunk in self])
 
     async def close(self) -> None:
-        """Stop reading; the writer is told."""
+        """Stop reading; the writer gets an error."""
         self._closed = True
         if self._wire is not None and not self._wire.over:
             self._wire.connection.leave(CloseCode.NORMAL, CLOSE_S)

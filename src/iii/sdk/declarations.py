@@ -42,7 +42,7 @@ class Declarations(ABC):
         request_format: Any = None,
         response_format: Any = None,
     ) -> Callable[[F], F]:
-        """Register the decorated function; it stays what it was."""
+        """Register the decorated function, and return it unchanged."""
 
         def register(handler: F) -> F:
             self.register_function(
@@ -68,7 +68,7 @@ class Declarations(ABC):
         condition: str | None = None,
         middleware: Sequence[str] = (),
     ) -> Callable[[F], F]:
-        """Serve a route with the decorated function; it stays what it was.
+        """Serve a route with the decorated function, and return it unchanged.
 
         Its parameters say what they take: names in the path are those, scalars the query, `Annotated[str, iii.Header()]`
         a header, `bytes` the raw body, other types the JSON body; `iii.HttpRequest` is all of it, and an
@@ -82,7 +82,7 @@ class Declarations(ABC):
             middleware: ids of functions that are called before, in order; each may answer instead.
 
         Raises:
-            TypeError: it cannot be told where a parameter comes from.
+            TypeError: the source of a parameter is ambiguous.
             ValueError: the id is registered here already, or a route cannot have the method.
         """
         check_method(method)
@@ -139,7 +139,7 @@ class Declarations(ABC):
     def subscribe(
         self, topic: str, *, condition: str | None = None, function_id: str | None = None, metadata: Any = None
     ) -> Callable[[F], F]:
-        """Call the decorated function with what is published on a topic; it stays what it was.
+        """Call the decorated function with what is published on a topic, and return it unchanged.
 
         Args:
             topic: its exact name.
@@ -164,9 +164,9 @@ class Declarations(ABC):
         function_id: str | None = None,
         metadata: Any = None,
     ) -> Callable[[F], F]:
-        """Call the decorated function with each message of a durable topic until it succeeds; it stays what it was.
+        """Call the decorated function with each message of a durable topic until it succeeds, and return it unchanged.
 
-        What is published while nobody is there waits. A call that raises is repeated; after the last attempt the message
+        What is published while no worker is connected waits. A call that raises is repeated; after the last attempt the message
         is a dead letter.
 
         Args:
@@ -174,7 +174,7 @@ class Declarations(ABC):
             concurrency: messages that run at a time, 10 unless given; 0 pauses.
             max_retries: after the first attempt, 2 unless given.
             backoff_ms: before the first retry, doubled each time, 1000 unless given.
-            backoff_jitter: share of each pause that chance adds at most, 0 to 1; none unless given.
+            backoff_jitter: random jitter added to each retry delay, as a fraction of it, 0 to 1; absent: none.
             timeout_ms: longest time of one attempt, half an hour unless given.
             fifo: in order, the next message when the one before has succeeded or is dead.
             group_field: with `fifo`, the member of the message within whose value order is kept.

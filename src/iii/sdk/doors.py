@@ -36,7 +36,7 @@ def register_worker(address: str | None = None, options: InitOptions | None = No
     Raises:
         RegistrationRejected: the engine does not accept it; a name that is taken is tried again until the time is over.
         ConnectionError: `max_retries` are used up.
-        ValueError: the address is none of a WebSocket.
+        ValueError: the address is not a WebSocket URL.
     """
     worker = _ThreadedWorker(engine_url(address), options or InitOptions())
     worker.open()

@@ -94,7 +94,7 @@ class StreamResponse:
 
     @property
     def client_left(self) -> bool:
-        """Whether nobody receives it any more; writing raises ChannelError then."""
+        """Whether the client has disconnected; writing then raises ChannelError."""
         return self._left or self._writer.broken
 
     async def start(self, status_code: int = 200, headers: HeaderValues | None = None) -> None:

@@ -129,8 +129,8 @@ def _warnings(text: str, environment: Mapping[str, str], source: str) -> Iterato
                 continue
             if "${" in default:
                 yield (
-                    f"{place}: references cannot be nested; the default is {shown(default)}, and what follows it "
-                    "stays in the text"
+                    f"{place}: references cannot be nested; the default is {shown(default)}, and what follows the "
+                    "reference stays in the text"
                 )
             elif environment.get(name) == "":
                 yield f"{place}: the variable is set but empty, so the default is not used; unset it to use the default"

@@ -89,7 +89,7 @@ class TriggerRegistration:
 
     @builtin(UNREGISTER_TRIGGER, spec="02 §5.11, N13")
     def unregister_trigger(self, request: UnregisterTriggerRequest, invocation: Invocation) -> TriggerRemoval:
-        """Remove a trigger that nobody owns, or one of the caller's own."""
+        """Remove a trigger that no worker owns, or one of the caller's own."""
         binding = self._engine.bindings.get(request.id)
         caller_id = invocation.caller.worker_id if invocation.caller is not None else None
         if binding is not None and binding.owner is not None and binding.owner.worker_id != caller_id:

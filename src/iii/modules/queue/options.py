@@ -23,7 +23,7 @@ class QueueOptions(Struct, frozen=True, kw_only=True):
         fifo: one job of a group at a time, in order.
         concurrency: jobs that run at a time; 0 pauses.
         max_attempts, backoff_ms: of jobs that were not given their own when they were accepted.
-        backoff_jitter: share of each pause that chance adds at most.
+        backoff_jitter: random jitter added to each retry delay, as a fraction of it.
         timeout_ms: of one attempt.
         message_group_field, delay_ms: of a topic's messages; those of a named queue's jobs are looked at when they come.
         hold: a job whose target is missing waits for it; otherwise the attempt fails.
