@@ -4,6 +4,7 @@ import pytest
 
 from tests.compat.drivers import Driver
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import CHANNELS, feature
 from tests.compat.fleet import OURS, parameters, require
 from tests.processes import EngineProcess
 
@@ -13,6 +14,7 @@ RECORDS = [{"value": value} for value in (12, 99, 100, 308, 2048)]
 STATS = {"sum": 2567, "average": 513.4, "min": 12, "max": 2048, "texts": ["begin", "end"]}
 
 
+@feature(CHANNELS)
 @pytest.mark.parametrize("client", parameters(*PYTHON, *NODE))
 def test_07_check_13_a_sender_streams_records_and_a_processor_sums_them(
     client: Client, own_engine: EngineProcess

@@ -7,6 +7,7 @@ import pytest
 
 from tests.compat.drivers import Driver, eventually
 from tests.compat.environments import Client
+from tests.compat.features import AVAILABLE, LISTS, feature
 from tests.compat.fleet import OURS, Fleet, parameters
 from tests.compat.raw_worker import RawWorker
 
@@ -46,6 +47,7 @@ def browser(fleet: Fleet) -> Iterator[RawWorker]:
         yield worker
 
 
+@feature(LISTS)
 @pytest.mark.node
 def test_02_check_10_lists_of_old_clients_validate(old: Driver, ours: Driver, browser: RawWorker, fleet: Fleet) -> None:
     newer = fleet.joined(Client("node", "0.22.1"))
@@ -99,6 +101,7 @@ def test_02_check_13_trigger_types_are_listed_with_formats(fleet: Fleet, ours: D
     middle.ask("unprovide", type_id=type_id)
 
 
+@feature(AVAILABLE)
 @pytest.mark.parametrize("client", parameters(*LISTING, OURS))
 def test_02_check_43_functions_available_callbacks_fire_and_can_be_unsubscribed(
     client: Client, fleet: Fleet, ours: Driver

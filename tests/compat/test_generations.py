@@ -8,6 +8,7 @@ import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import ENQUEUE, METADATA, METRICS, OBSERVE, RECEIVES, TELEMETRY, feature
 from tests.compat.fleet import OURS, Fleet, parameters, require
 from tests.processes import EngineProcess
 
@@ -20,11 +21,16 @@ LARGE_READERS = (*(client for client in PYTHON if client not in SMALL_READERS), 
 GHOSTLY = (Client("python", "0.9.0"), Client("python", "0.10.0"), Client("node", "0.9.0"))  # telemetry on `/`
 
 
+def telemetry(client: Client) -> str:
+    return "yes²" if client.language == "python" and client.generation < (0, 11) else "yes"
+
+
 @pytest.fixture
 def ours(fleet: Fleet) -> Driver:
     return fleet.joined(OURS)
 
 
+@feature(RECEIVES, "1 MiB")
 @pytest.mark.parametrize("client", parameters(*SMALL_READERS))
 def test_01_check_44_results_beyond_1_mib_are_refused_for_old_python(
     client: Client, fleet: Fleet, ours: Driver
@@ -48,12 +54,14 @@ def test_01_2_1_payloads_beyond_1_mib_are_refused_for_old_python(client: Client,
     assert executor.ask("state") == before
 
 
+@feature(RECEIVES, "16 MiB")
 @pytest.mark.parametrize("client", parameters(*LARGE_READERS))
 def test_01_2_1_results_of_10_mib_reach_those_who_read_them(client: Client, fleet: Fleet, ours: Driver) -> None:
     caller = fleet.joined(client)
     assert caller.call(f"{ours.name}::big", {"size": 10 * MIB}) == "x" * 10 * MIB
 
 
+@feature(RECEIVES, "64 MiB")
 @pytest.mark.parametrize("client", parameters(Client("python", "0.25.0"), OURS))
 def test_01_2_1_results_of_20_mib_reach_those_who_declare_large_messages(
     client: Client, fleet: Fleet, ours: Driver
@@ -65,8 +73,10 @@ def test_01_2_1_results_of_20_mib_reach_those_who_declare_large_messages(
     assert caller.call(f"{newest.name}::big", {"size": 20 * MIB}) == "x" * 20 * MIB
 
 
-def test_01_check_60_observe_is_unsupported_and_the_rest_works(fleet: Fleet, ours: Driver) -> None:
-    newest = fleet.joined(Client("python", "0.25.0"))
+@feature(OBSERVE, "no³")
+@pytest.mark.parametrize("client", parameters(Client("python", "0.25.0")))
+def test_01_check_60_observe_is_unsupported_and_the_rest_works(client: Client, fleet: Fleet, ours: Driver) -> None:
+    newest = fleet.joined(client)
     answer = newest.ask("observe", source={"function_id": f"{ours.name}::echo"}, target=f"{newest.name}::echo")
     assert answer["state"] == "error"
     assert answer["reason"]["code"] == "UNSUPPORTED"
@@ -100,6 +110,7 @@ def test_N1_telemetry_sockets_on_the_worker_path_are_no_workers(client: Client, 
         assert set(connected) <= {row["id"] for row in rows}
 
 
+@feature(TELEMETRY, telemetry)
 @pytest.mark.parametrize("client", parameters(*PUBLISHED))
 def test_08_17_telemetry_is_on_by_default_and_disturbs_nobody(client: Client, own_engine: EngineProcess) -> None:
     """As a user's first start: no setting at all, except where the engine is."""
@@ -118,6 +129,7 @@ def test_08_17_telemetry_is_on_by_default_and_disturbs_nobody(client: Client, ow
         assert "[ERROR" not in own_engine.log()
 
 
+@feature(METRICS)
 @pytest.mark.parametrize("client", parameters(*NODE, OURS))
 def test_02_4_5_gauges_fill_latest_metrics_also_after_a_restart(client: Client, own_engine: EngineProcess) -> None:
     require(client)
@@ -142,6 +154,7 @@ def test_02_4_5_gauges_fill_latest_metrics_also_after_a_restart(client: Client, 
         assert second["id"] != first["id"]
 
 
+@feature(ENQUEUE)
 @pytest.mark.parametrize("client", parameters(*PUBLISHED))
 def test_01_check_42_enqueue_goes_to_whoever_provides_it(client: Client, own_engine: EngineProcess) -> None:
     require(client)
@@ -160,6 +173,7 @@ def test_01_check_42_enqueue_goes_to_whoever_provides_it(client: Client, own_eng
         assert "namespace" not in job
 
 
+@feature(METADATA)
 @pytest.mark.parametrize("client", parameters(*(client for client in PUBLISHED if client.generation >= (0, 21))))
 def test_01_check_41_metadata_travels_beside_the_payload(client: Client, fleet: Fleet, ours: Driver) -> None:
     newer = fleet.joined(client)

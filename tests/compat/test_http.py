@@ -11,6 +11,7 @@ import pytest
 
 from tests.compat.drivers import Driver, eventually
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import HTTP, feature
 from tests.compat.fleet import parameters, require
 from tests.processes import EngineProcess, free_port
 
@@ -46,6 +47,7 @@ def ask(port: int, method: str, path: str, body: Any = None, **headers: str) -> 
         connection.close()
 
 
+@feature(HTTP)
 @pytest.mark.parametrize("client", parameters(*CLIENTS))
 def test_03_a_route_of_every_published_client(
     client: Client, engine: EngineProcess, http_port: int, environments: None

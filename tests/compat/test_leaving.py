@@ -7,6 +7,7 @@ import pytest
 from tests.compat.cable import Cable
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import HALF_OPEN, feature
 from tests.compat.fleet import ALL, OURS, parameters, require
 from tests.processes import EngineProcess
 
@@ -64,6 +65,7 @@ def test_01_3_4_shutdown_takes_everything_along(client: Client, own_engine: Engi
         assert not [row for row in watcher.ask("list", what="functions") if row["function_id"] == "leaver::echo"]
 
 
+@feature(HALF_OPEN)
 @pytest.mark.parametrize("client", parameters(*REATTACHING))
 def test_01_check_26_a_cut_off_worker_reattaches(client: Client, own_engine: EngineProcess, watcher: Driver) -> None:
     """Its old connection still looks alive to the engine; the new one retires it and takes name and functions over."""
@@ -86,6 +88,7 @@ def test_01_check_26_a_cut_off_worker_reattaches(client: Client, own_engine: Eng
         assert names(watcher) == ["cabled", "watcher"]
 
 
+@feature(HALF_OPEN, "yes¹")
 @pytest.mark.parametrize("client", parameters(*FORGETFUL))
 def test_01_6_3_a_cut_off_old_worker_serves_again(client: Client, own_engine: EngineProcess, watcher: Driver) -> None:
     """It cannot reattach, so its ghost stays until liveness ends it; calls go to the living one."""

@@ -9,6 +9,16 @@ import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import Client
+from tests.compat.features import (
+    CALLS,
+    FUNCTIONS,
+    SERVICES,
+    TRIGGER_METADATA,
+    TRIGGER_TYPES,
+    UNBOUND,
+    UNREGISTER,
+    feature,
+)
 from tests.compat.fleet import ALL, OURS, REPRESENTATIVE, Fleet, parameters
 
 pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
@@ -62,6 +72,7 @@ def without_caller(payload: dict[str, Any]) -> dict[str, Any]:
     return payload
 
 
+@feature(FUNCTIONS)
 def test_01_check_59_sync_and_async_functions_are_called(pair: Pair) -> None:
     for caller, executor in pair.directions():
         assert caller.call(f"{executor.name}::add", {"a": 1, "b": 2}) == 3
@@ -76,6 +87,7 @@ def test_01_check_59_payloads_come_back_as_they_were(pair: Pair) -> None:
         assert caller.call(f"{executor.name}::null", {}) is None
 
 
+@feature(CALLS)
 def test_01_check_59_void_calls_arrive(pair: Pair) -> None:
     for caller, executor in pair.directions():
         number = next(NUMBERS)
@@ -124,6 +136,7 @@ def test_01_check_59_unknown_functions_are_not_found(worker: Driver) -> None:
     assert failure.value.code == "function_not_found"
 
 
+@feature(UNREGISTER)
 def test_01_check_59_unregistered_functions_are_gone(worker: Driver, ours: Driver) -> None:
     function_id = f"{worker.name}::gone{next(NUMBERS)}"
     worker.register(function_id, "echo")
@@ -162,6 +175,7 @@ def test_01_check_59_workers_are_listed_as_they_announced(worker: Driver, ours: 
     assert row["connected_at_ms"] > 0
 
 
+@feature(SERVICES)
 @pytest.mark.parametrize(
     "client", parameters(*(client for client in ALL if client.generation < (0, 12) and client is not OURS))
 )
@@ -174,6 +188,8 @@ def test_01_5_10_services_of_old_clients_do_no_harm(client: Client, fleet: Fleet
 class TestTriggers:
     """Custom trigger types: each client provides one that ours binds, and binds one that ours provides."""
 
+    @feature(TRIGGER_METADATA, lambda client: "yes" if knows_metadata(client) else "")
+    @feature(UNBOUND, lambda client: "yes" if hears_of_leaving(client) else "")
     def test_01_check_59_provider_gets_bindings_and_fires(self, worker: Driver, ours: Driver) -> None:
         type_id, binding = f"{worker.name}::ticks{next(NUMBERS)}", f"binding{next(NUMBERS)}"
         worker.ask("provide", trigger_type={"id": type_id, "description": "ticks"})
@@ -215,6 +231,7 @@ class TestTriggers:
         worker.ask("unregister_trigger", name=binding)
         ours.wait_for("unbound", lambda event: event["id"] == bound["id"])
 
+    @feature(TRIGGER_TYPES)
     def test_01_check_46_refusals_of_a_provider_undo_the_binding(self, worker: Driver, ours: Driver) -> None:
         type_id, binding = f"{worker.name}::picky{next(NUMBERS)}", f"binding{next(NUMBERS)}"
         worker.ask("provide", trigger_type={"id": type_id, "description": "refuses"}, refuse="not on my watch")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import NAMESPACES, NEWEST_WINS, feature
 from tests.compat.fleet import OURS, parameters, require
 from tests.processes import EngineProcess
 
@@ -51,6 +52,7 @@ def town(own_engine: EngineProcess) -> Iterator[Town]:
         yield Town(own_engine, stack)
 
 
+@feature(NAMESPACES)
 @pytest.mark.parametrize("client", parameters(*NAMESPACED))
 def test_02_check_38_functions_live_in_the_workers_namespace_only(client: Client, town: Town) -> None:
     worker = town.comes(client, "shop", ("orders::create",), namespace="orders")
@@ -103,6 +105,7 @@ def test_01_check_13_and_14_the_incumbent_stays_and_the_newcomer_stands_by(clien
     town.runs(second, "svc::f")
 
 
+@feature(NEWEST_WINS)
 @pytest.mark.parametrize("client", parameters(*FREE_NAMES))
 def test_01_check_15_the_newest_of_old_clients_serves_and_gives_back(client: Client, town: Town) -> None:
     first = town.comes(client, "first", ("svc::f",))

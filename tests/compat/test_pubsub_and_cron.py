@@ -7,6 +7,7 @@ import pytest
 
 from tests.compat.drivers import CallFailed, Driver
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import PUBSUB_AND_CRON, feature
 from tests.compat.fleet import parameters, require
 from tests.processes import EngineProcess
 
@@ -27,6 +28,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
         yield engine
 
 
+@feature(PUBSUB_AND_CRON)
 @pytest.mark.parametrize("client", parameters(*PYTHON, *NODE))
 def test_04_topics_and_schedules_of_every_published_client(
     client: Client, engine: EngineProcess, environments: None

@@ -7,6 +7,7 @@ import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import QUEUES, feature
 from tests.compat.fleet import parameters, require
 from tests.processes import EngineProcess
 
@@ -30,6 +31,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
         yield engine
 
 
+@feature(QUEUES)
 @pytest.mark.parametrize("client", parameters(*PYTHON, *NODE))
 def test_04_jobs_and_topics_of_every_published_client(
     client: Client, engine: EngineProcess, environments: None

@@ -9,6 +9,7 @@ import pytest
 
 from tests.compat.drivers import Driver, eventually
 from tests.compat.environments import Client
+from tests.compat.features import PENDING, RECONNECT, feature
 from tests.compat.fleet import ALL, OURS, Fleet, require
 from tests.processes import EngineProcess
 
@@ -77,6 +78,7 @@ def test_01_check_10_workers_reconnect_after_a_graceful_stop(everyone: Fleet) ->
     assert_all_are_back(everyone)
 
 
+@feature(RECONNECT)
 def test_01_check_59_workers_reconnect_after_kill_9_of_the_engine(everyone: Fleet) -> None:
     everyone.engine.restart()
     assert_all_are_back(everyone)
@@ -94,6 +96,7 @@ def test_01_check_10a_workers_reconnect_after_five_restarts_with_random_gaps(eve
         assert_all_are_back(everyone)
 
 
+@feature(PENDING)
 def test_01_3_4_calls_made_while_the_engine_is_away_are_answered_later(everyone: Fleet) -> None:
     """Queued by the client, sent after its reconnect; the callee may come back later than the caller."""
     ours = everyone.joined(OURS)

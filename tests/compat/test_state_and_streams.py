@@ -11,6 +11,7 @@ import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import NODE, PYTHON, Client
+from tests.compat.features import OWN_STREAMS, STATE, STREAMS, feature
 from tests.compat.fleet import parameters, require
 from tests.processes import EngineProcess, free_port
 
@@ -38,6 +39,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, stream_port: int) -> Iterat
         yield engine
 
 
+@feature(STATE)
 @pytest.mark.parametrize("client", parameters(*CLIENTS))
 def test_05_state_of_every_published_client(client: Client, engine: EngineProcess, environments: None) -> None:
     require(client)
@@ -69,6 +71,7 @@ def test_05_state_of_every_published_client(client: Client, engine: EngineProces
         worker.ask("stop")
 
 
+@feature(STREAMS)
 @pytest.mark.parametrize("client", parameters(*CLIENTS))
 def test_05_streams_of_every_published_client_reach_browsers(
     client: Client, engine: EngineProcess, stream_port: int, environments: None
@@ -112,6 +115,7 @@ def test_05_streams_of_every_published_client_reach_browsers(
         worker.ask("stop")
 
 
+@feature(OWN_STREAMS)
 @pytest.mark.parametrize("client", parameters(*CLIENTS))
 def test_05_check_43_a_stream_that_a_published_client_keeps(
     client: Client, engine: EngineProcess, environments: None
