@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-_END = re.compile(r"(?<=[.!?])(?P<closing>[\"”)*_]*) (?=[\"“(*_\[]*[A-Z0-9\0])")
+_END = re.compile(r"(?<=[.!?])(?P<closing>[\"”)*_]*) (?=[\"“(*_]*[A-Z0-9\0\[])")
 _CODE = re.compile(r"`+[^`]+`+")
 _SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|No)|…)\.$")
 _ITEM = re.compile(r"(?P<indent> *)(?P<mark>[-*] |\d+\. )?(?P<text>.*)")

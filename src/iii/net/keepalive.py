@@ -92,7 +92,7 @@ class Connections:
         for connection in ending:
             connection.tell_end()  # first: who waits for a call that stops here can still be told
         for connection in ending:
-            connection.close(CloseCode.SERVICE_RESTART, "engine stops")
+            connection.close(CloseCode.SERVICE_RESTART, "engine shutting down")
         if self._open:
             self._none_left = asyncio.Event()
             try:

@@ -91,7 +91,7 @@ class WriterEnd(_ChannelEnd):
 
     def reader_gone(self) -> None:
         if self._connections.ending:
-            self.connection.close(CloseCode.SERVICE_RESTART, "engine stops")
+            self.connection.close(CloseCode.SERVICE_RESTART, "engine shutting down")
         else:
             self.connection.close(CloseCode.GOING_AWAY, "reader_gone")
 
@@ -151,5 +151,5 @@ class ReaderEnd(_ChannelEnd):
 
     def _finish(self, code: CloseCode, reason: str) -> None:
         if self._connections.ending:
-            code, reason = CloseCode.SERVICE_RESTART, "engine stops"
+            code, reason = CloseCode.SERVICE_RESTART, "engine shutting down"
         self.connection.finish(code, reason)
