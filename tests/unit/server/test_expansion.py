@@ -69,7 +69,7 @@ def test_a_comment_behind_a_value_is_left_alone() -> None:
             "a: ${A:${B:x}}",
             {},
             'config.yaml:1: ${A:${B:x}: references cannot be nested; the default is "${B:x", '
-            "and what follows it stays in the text",
+            "and what follows the reference stays in the text",
         ),
         ("a: ${A:-5} ${B:-1.5e3} ${C:x-y}", {}, None),
         ("# ${A:-x}", {}, None),
