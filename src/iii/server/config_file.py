@@ -28,7 +28,7 @@ IMPLIED = "not listed, always on"
 # Lists what exists by now (C2); comments tell a newcomer what to do next.
 NEW_FILE = f"""\
 # Configuration of the iii engine, read by `iii` in this directory (another file: `iii -c FILE`).
-# `workers` lists the modules that run. Text may hold ${{NAME}} or ${{NAME:default}}, filled from the environment.
+# `workers` lists the modules that run. Text may contain ${{NAME}} or ${{NAME:default}}, filled from the environment.
 # All keys and their defaults: docs/reference/configuration.md
 workers:
   - name: iii-worker-manager      # where workers connect
@@ -43,7 +43,7 @@ workers:
     config:
       adapter:
         name: kv
-        config: {{store_method: file_based, file_path: ./data}}   # in_memory: gone when the engine ends
+        config: {{store_method: file_based, file_path: ./data}}   # in_memory: lost when the engine exits
   - name: iii-stream              # items whose changes reach browsers live
     config:
       host: 127.0.0.1
@@ -51,7 +51,7 @@ workers:
       adapter:
         name: kv
         config: {{store_method: file_based, file_path: ./data}}
-  - name: iii-queue               # jobs that are done, whatever happens: queues, retries, dead letters
+  - name: iii-queue               # durable jobs: queues, topics, retries, dead letters
     config:
       adapter:
         name: builtin
