@@ -13,7 +13,7 @@ SOURCE = Path(iii.__file__).parent
 ROOT = SOURCE.parents[1]
 FORBIDDEN = re.compile(
     r"(?<!there )\b(?:is|are) no (?!longer)|\bnobody\b|\bwhoever\b|\banew\b|\bis there again\b|\bwhat waited\b|\bwhat became\b|"
-    r"\bof before\b|\b(?:is|are) told\b(?! apart)|\blike it was\b|\bis of none\b|\bit stays\b|\b(?:trying|connecting) again\b|"
+    r"\bof before\b|\b(?:is|are) told\b(?! apart)|\blike it was\b|\bis of none\b|\bit stays\b(?! in\b)|\b(?:trying|connecting) again\b|"
     r"\b(?:it|what|one that) cannot be (?:read|told|kept|ended)\b",
     re.IGNORECASE,
 )
