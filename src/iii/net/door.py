@@ -223,7 +223,9 @@ def _refusal(request: RequestHead) -> PlainResponse | None:
         return PlainResponse(HTTPStatus.METHOD_NOT_ALLOWED, "This is a WebSocket endpoint: use GET", "Allow: GET\r\n")
     if not request.wants_websocket or request.version != "HTTP/1.1":
         return PlainResponse(
-            HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint: send `Upgrade: websocket`", "Upgrade: websocket\r\n"
+            HTTPStatus.UPGRADE_REQUIRED,
+            "This is a WebSocket endpoint: send `Upgrade: websocket`",
+            "Upgrade: websocket\r\n",
         )
     if request.headers.get("sec-websocket-version") != UPGRADE_VERSION:
         return PlainResponse(

@@ -25,7 +25,9 @@ def channel_end(engine: Engine, connections: Connections, request: ChannelReques
     key = request.parameter("key")
     direction = _DIRECTIONS.get(request.parameter("dir") or "")
     if key is None:
-        return PlainResponse(HTTPStatus.BAD_REQUEST, "The query parameter `key`, the access key of the channel, is missing")
+        return PlainResponse(
+            HTTPStatus.BAD_REQUEST, "The query parameter `key`, the access key of the channel, is missing"
+        )
     if direction is None:
         return PlainResponse(HTTPStatus.BAD_REQUEST, "The query parameter `dir` must be `read` or `write`")
     channel = engine.channels.find(request.channel_id, key, direction)

@@ -106,7 +106,7 @@ def salvage(files: StoreFolder, new: Path, references: Sequence[Reference]) -> S
 
     Rows whose scope, group or queue is lost come under a name of their own, `salvaged-<id>`.
 
-    Raises OSError and sqlite3.Error if that cannot be written, and Unreadable.
+    Raises OSError and sqlite3.Error if that cannot be written, and NotSalvageable.
     """
     new.mkdir(mode=0o700, parents=True, exist_ok=True)
     image, copy = new / "salvage.tmp", new / "store.db"

@@ -62,7 +62,10 @@ class AccessGate:
         allowed, origin = self._config.allowed_origins, request.headers.get("origin")
         if allowed and origin is not None and origin not in allowed and "*" not in allowed:
             raise ClientRefused(
-                PlainResponse(HTTPStatus.FORBIDDEN, f"Origin {origin[:200]} is not allowed to connect; add it to `allowed_origins` of iii-stream")
+                PlainResponse(
+                    HTTPStatus.FORBIDDEN,
+                    f"Origin {origin[:200]} is not allowed to connect; add it to `allowed_origins` of iii-stream",
+                )
             )
 
     async def authenticate(self, request: RequestHead, address: str) -> bytes:
