@@ -1,8 +1,9 @@
-"""The registries under any order of events, against a model that is simple enough to believe (N2, N4, N6–N8, 01 §7, §9)."""
+"""The registries under any order of events, against a model that is simple enough to believe (N2, N4, N6–N8, P8, 01 §7, §9)."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import Any
 
 from hypothesis import settings
@@ -46,6 +47,35 @@ class Peer:
         ]
 
 
+class Claims:
+    """Of one function: those that are marked serve together, else the last of the others serves (N4, P8)."""
+
+    def __init__(self) -> None:
+        self.marked: list[Peer] = []
+        self.plain: list[Peer] = []
+
+    @property
+    def serving(self) -> list[Peer]:
+        return self.marked or self.plain[-1:]
+
+    def add(self, peer: Peer, marked: bool) -> None:
+        """Or again, with or without the mark."""
+        if peer in (self.marked if marked else self.plain):
+            return
+        self.discard(peer)
+        if marked:
+            self.marked.append(peer)
+        elif self.marked or peer.takes_over or not self.plain:
+            self.plain.append(peer)
+        else:
+            self.plain.insert(-1, peer)
+
+    def discard(self, peer: Peer) -> None:
+        for claims in (self.marked, self.plain):
+            if peer in claims:
+                claims.remove(peer)
+
+
 class RegistryMachine(RuleBasedStateMachine):
     peers = Bundle("peers")
 
@@ -54,7 +84,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.engine = MemoryEngine(self.clock, modules=[EngineFunctions])
         self.alive: list[Peer] = []
-        self.stacks: dict[tuple[str, str], list[Peer]] = {}  # announced owners of a function; the last one is active
+        self.claims: defaultdict[tuple[str, str], Claims] = defaultdict(Claims)
         self.names = 0
 
     @initialize(
@@ -101,34 +131,27 @@ class RegistryMachine(RuleBasedStateMachine):
             assert visitor.session.namespace == ("default" if fixed else namespace)
         visitor.drop()
 
-    @rule(peer=peers, function_id=st.sampled_from(FUNCTION_IDS))
-    def register(self, peer: Peer, function_id: str) -> None:
+    @rule(peer=peers, function_id=st.sampled_from(FUNCTION_IDS), marked=st.booleans())
+    def register(self, peer: Peer, function_id: str, marked: bool) -> None:
         if not peer.worker.connected:
             return
         told = len(peer.worker.heard("registrationrejected"))
-        peer.worker.register(function_id)
+        peer.worker.register(function_id, **({"metadata": {"iii.replicas": "least_busy"}} if marked else {}))
         rejections = peer.worker.heard("registrationrejected")[told:]
         namespace = peer.worker.session.namespace
         if function_id.startswith("engine::") and namespace != "default":
             assert rejections
             return
-        stack = self.stacks.setdefault((namespace, function_id), [])
-        if peer in stack:
-            return
-        if not stack or peer.takes_over:
-            stack.append(peer)
-        else:
-            stack.insert(-1, peer)
-            (rejected,) = rejections
-            assert rejected["owner_worker_id"] == stack[-1].worker.id
+        claims = self.claims[namespace, function_id]
+        claims.add(peer, marked)
+        refused = peer not in claims.serving and not peer.takes_over
+        assert [each["owner_worker_id"] for each in rejections] == ([claims.serving[0].worker.id] if refused else [])
 
     @rule(peer=peers, function_id=st.sampled_from(FUNCTION_IDS))
     def unregister(self, peer: Peer, function_id: str) -> None:
         if peer.worker.connected:
             peer.worker.unregister(function_id)
-            stack = self.stacks.get((peer.worker.session.namespace, function_id), [])
-            if peer in stack:
-                stack.remove(peer)
+            self.claims[peer.worker.session.namespace, function_id].discard(peer)
 
     @rule(peer=peers, type_id=st.sampled_from(TYPE_IDS))
     def provide(self, peer: Peer, type_id: str) -> None:
@@ -160,10 +183,12 @@ class RegistryMachine(RuleBasedStateMachine):
     def unbind(self, peer: Peer, binding_id: str) -> None:
         if not peer.worker.connected:
             return
-        before = self.engine.core.bindings.get(binding_id)
+        core, session = self.engine.core, peer.worker.session
+        owners = core.registry.binding_owners
+        before, mine = core.bindings.get(binding_id), binding_id in owners.of(session)
         peer.worker.say({"type": "unregistertrigger", "id": binding_id})
-        mine = before is not None and before.owner is peer.worker.session
-        assert (self.engine.core.bindings.get(binding_id) is None) == (mine or before is None)  # N13
+        assert binding_id not in owners.of(session)
+        assert mine or core.bindings.get(binding_id) is before  # N13
 
     @rule(peer=peers, binding_id=st.sampled_from(BINDING_IDS))
     def refuse(self, peer: Peer, binding_id: str) -> None:
@@ -188,11 +213,14 @@ class RegistryMachine(RuleBasedStateMachine):
     def call(self, peer: Peer, function_id: str, namespace: str) -> None:
         if not peer.worker.connected:
             return
-        stack = self.stacks.get((namespace, function_id), [])
-        before = len(stack[-1].worker.invocations()) if stack else 0
+        serving = self.claims[namespace, function_id].serving
+        loads = [len(each.worker.session.handling) for each in serving]
+        before = [len(each.worker.invocations()) for each in serving]
         call = peer.worker.start_call(function_id, namespace=namespace)
-        if stack:
-            assert len(stack[-1].worker.invocations()) == before + 1
+        if serving:
+            more = [len(each.worker.invocations()) - count for each, count in zip(serving, before, strict=True)]
+            assert sorted(more) == [0] * (len(serving) - 1) + [1]
+            assert loads[more.index(1)] == min(loads)
             peer.calls[call] = function_id
         else:
             answer = peer.worker.answer_to(call)
@@ -235,21 +263,17 @@ class RegistryMachine(RuleBasedStateMachine):
     def _gone(self, peer: Peer) -> None:
         if peer in self.alive:
             self.alive.remove(peer)
-        for stack in self.stacks.values():
-            if peer in stack:
-                stack.remove(peer)
+        for claims in self.claims.values():
+            claims.discard(peer)
 
     # -- what always holds ----------------------------------------------------------------------------------------
 
     @invariant()
-    def the_active_owner_is_the_one_that_the_policy_names(self) -> None:
-        for (namespace, function_id), stack in self.stacks.items():
+    def those_serve_that_the_policy_names(self) -> None:
+        for (namespace, function_id), claims in self.claims.items():
             function = self.engine.core.functions.exact(function_id, namespace)
-            if stack:
-                assert function is not None
-                assert function.owner is stack[-1].worker.session
-            else:
-                assert function is None
+            found = [] if function is None else [copy.owner for copy in function.copies or (function,)]
+            assert found == [peer.worker.session for peer in claims.serving]
 
     @invariant()
     def every_listed_function_has_a_living_owner(self) -> None:
@@ -281,11 +305,32 @@ class RegistryMachine(RuleBasedStateMachine):
         for binding in bindings:
             assert binding.provider is not None
             assert binding.provider is resolved(binding)
-            assert binding.owner in living
+            assert {share.owner for share in binding.shares} <= living
         for binding in bindings.parked.values():
             assert binding.provider is None
             assert binding.id in refused or resolved(binding) is None
-            assert binding.owner in living
+            assert {share.owner for share in binding.shares} <= living
+
+    @invariant()
+    def owners_of_bindings_and_bindings_of_owners_agree(self) -> None:
+        core = self.engine.core
+        shares = {
+            (share.owner, share.id): binding
+            for binding in (*core.bindings, *core.bindings.parked.values())
+            for share in binding.shares
+        }
+        owners = core.registry.binding_owners
+        assert shares == {
+            (peer.worker.session, given): binding
+            for peer in self.alive
+            for given, binding in owners.of(peer.worker.session).items()
+        }
+        several = [binding for binding in shares.values() if len(binding.shares) > 1]
+        assert all(
+            core.functions.ownership.claim_of(share.owner, binding.target) is not None
+            for binding in several
+            for share in binding.shares
+        )
 
     @invariant()
     def nothing_is_kept_of_those_who_left(self) -> None:
@@ -310,6 +355,7 @@ class RegistryMachine(RuleBasedStateMachine):
         assert not core.roster.names
         assert not core.bindings.live
         assert not core.bindings.parked
+        assert not core.registry.binding_owners
         assert not self.clock.timers
 
 

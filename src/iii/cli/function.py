@@ -5,7 +5,7 @@ from iii.protocol.names import LIST_FUNCTIONS
 
 _COLUMNS = """\
   FUNCTION      function id, for 'iii trigger'
-  WORKER        worker that serves the function
+  WORKER        worker that serves the function; (3 copies): how many serve it together
   DESCRIPTION   description, as registered"""
 
 
@@ -19,12 +19,17 @@ def run(arguments: list[str]) -> int:
         function_id=LIST_FUNCTIONS,
         member="functions",
         table=_table,
+        request={"include_replicas": True},
     )
     return run_listing(listing, arguments)
 
 
 def _table(rows: list[Row], _: int) -> Table:
-    cells = [
-        [str(row["function_id"]), str(row.get("worker_name") or "-"), str(row.get("description") or "")] for row in rows
-    ]
+    cells = [[str(row["function_id"]), _worker(row), str(row.get("description") or "")] for row in rows]
     return with_namespace(rows, Table(["FUNCTION", "WORKER", "DESCRIPTION"], cells))
+
+
+def _worker(row: Row) -> str:
+    name = str(row.get("worker_name") or "-")
+    copies = row.get("replicas", 1)
+    return f"{name} ({copies} copies)" if copies > 1 else name

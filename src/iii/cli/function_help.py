@@ -43,7 +43,8 @@ def print_info(info: dict[str, Any]) -> None:
     print(function_id)
     if info.get("description"):
         print(f"  {without_control_characters(str(info['description']))}")
-    print(f"  served by {without_control_characters(str(info.get('worker_name') or '-'))}")
+    names = [str(copy["worker_name"]) for copy in info.get("replicas", {}).get("workers", ())]
+    print(f"  served by {without_control_characters(', '.join(names) or str(info.get('worker_name') or '-'))}")
     schema = info.get("request_schema", info.get("request_format"))
     parameters = list(_parameters(schema)) if isinstance(schema, dict) else []
     required = " ".join(f"{without_control_characters(row[0])}=…" for row in parameters if row[2] == "yes")

@@ -1,7 +1,8 @@
 """What `iii worker list` and `iii function list` have in common: ask, then a table or JSON."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
@@ -29,6 +30,7 @@ class Listing(NamedTuple):
         function_id: of the engine's function that lists.
         member: of its answer that has the rows.
         table: rows to show, given the rows and the engine's clock in ms.
+        request: further members of the request.
     """
 
     noun: str
@@ -38,6 +40,7 @@ class Listing(NamedTuple):
     function_id: str
     member: str
     table: Callable[[list[Row], int], Table]
+    request: Mapping[str, Any] = MappingProxyType({})
 
 
 def run_listing(listing: Listing, arguments: list[str]) -> int:
@@ -76,7 +79,7 @@ def _list(listing: Listing, options: argparse.Namespace, parser: Parser) -> int:
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
     from iii.protocol.errors import InvocationError
 
-    request = {"include_internal": options.all, "dialect": "legacy"}
+    request = {"include_internal": options.all, "dialect": "legacy", **listing.request}
     try:
         answer = ask(address, listing.noun, listing.function_id, request)
     except InvocationError as error:

@@ -1,21 +1,24 @@
 """Bindings: which function is called when an event source fires (01 §7.3–7.9)."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key
+from iii.engine.provider_calls import ask_to_bind, ask_to_unbind, tell_to_unbind
 from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
 from iii.engine.turns import Turns
 from iii.protocol.errors import (
     ConnectionClosing,
     InvocationError,
     TriggerRegistrationFailed,
-    UnregisterFailed,
     encode_error,
     error_from_text,
 )
@@ -35,16 +38,6 @@ ANSWER_IGNORED = LogEvent(
     __name__, "trigger.answer_ignored", logging.WARNING, "Answer for a trigger ignored: it is not from the provider of the trigger",
     means="A worker answers for a trigger that another one provides, perhaps since it has lost the type meanwhile.",
 )  # fmt: skip
-PROVIDER_FAILED = LogEvent(
-    __name__, "trigger.provider_failed", logging.ERROR, "Provider of a trigger failed inside the engine",
-    means="The module that provides the type raised when it was to take the trigger (`bind`) or to release it (`unbind`).",
-    do="Report it with its stack trace.",
-)  # fmt: skip
-NOT_RELEASED = LogEvent(
-    __name__, "trigger.not_released", logging.WARNING, "Provider did not release a trigger",
-    means="The trigger is gone, but what it was bound to may still exist, such as a subscription of a broker.",
-    do="Look at what `reason` names.",
-)  # fmt: skip
 MEMBER_IGNORED = LogEvent(
     __name__, "trigger.member_ignored", logging.WARNING, "Member of a trigger's config ignored: its type has none of that name",
     means="The member does nothing.",
@@ -54,12 +47,19 @@ MEMBER_IGNORED = LogEvent(
 _WARNED_OF = 10  # members of one trigger
 
 
+class Share(NamedTuple):
+    """One owner's registration of a binding."""
+
+    owner: Owner
+    id: str
+
+
 class Binding:
     """One registered trigger; `provider` is None while it is parked."""
 
     __slots__ = (
-        "config", "function_id", "home", "id", "metadata", "namespace", "orphaned", "owner", "provider",
-        "trigger_namespace", "trigger_type",
+        "config", "equality", "function_id", "home", "id", "metadata", "namespace", "orphaned", "provider", "shares",
+        "to_owner", "trigger_namespace", "trigger_type",
     )  # fmt: skip
 
     def __init__(
@@ -83,9 +83,38 @@ class Binding:
         self.namespace = namespace  # of the target function
         self.trigger_namespace = trigger_namespace  # the provider's, where the owner named it
         self.home = home  # namespace of the owner's connection
-        self.owner = owner  # None: it outlives whoever asked for it (01 §7.8)
+        self.shares: tuple[Share, ...] = (
+            () if owner is None else (Share(owner, binding_id),)
+        )  # none: it outlives its creator (01 §7.8)
+        self.equality: bytes | None = None  # what others have that may be one with it (P9)
+        self.to_owner = False  # it calls the function of its owner, not the one that a lookup finds (P9)
         self.provider: TriggerType | None = None
-        self.orphaned = False  # its owner's connection ended, nobody took it back
+        self.orphaned = False  # the connection of its last owner ended, nobody took it back
+
+    @property
+    def owner(self) -> Owner | None:
+        """The one that has it for longest."""
+        return self.shares[0].owner if self.shares else None
+
+    @property
+    def target(self) -> Key:
+        return self.namespace, self.function_id
+
+    def shared_by(self, shares: tuple[Share, ...]) -> Binding:
+        """The same for these owners, under the id of the first."""
+        first = shares[0]
+        alike = Binding(
+            first.id,
+            self.trigger_type,
+            self.function_id,
+            config=self.config,
+            metadata=self.metadata,
+            namespace=self.namespace,
+            trigger_namespace=self.trigger_namespace,
+            home=self.home,
+        )
+        alike.shares = shares
+        return alike
 
 
 Acknowledged = Callable[[InvocationError | None], None]
@@ -101,7 +130,6 @@ class Bindings:
         self._turns = turns
         self._parked_of: dict[str, dict[str, Binding]] = {}  # by type
         self._by_key: dict[Key, dict[str, Binding]] = {}
-        self._by_owner: dict[Owner, dict[str, Binding]] = {}
         self._awaiting: dict[str, Acknowledged] = {}
         trigger_types.changes.subscribe(self._provider_changed)
 
@@ -111,9 +139,6 @@ class Bindings:
     def of(self, key: Key) -> list[Binding]:
         """Live bindings of a trigger type."""
         return list(self._by_key.get(key, {}).values())
-
-    def owned_by(self, owner: Owner) -> list[Binding]:
-        return list(self._by_owner.get(owner, {}).values())
 
     def __iter__(self) -> Iterator[Binding]:
         return iter(self.live.values())
@@ -129,7 +154,7 @@ class Bindings:
         earlier = self.get(binding.id)
         provider = self._types.resolve(binding.trigger_type, binding.trigger_namespace, binding.home)
         if provider is None:
-            self._drop(earlier)
+            self.drop(earlier)
             self._park(binding)
             kind = binding.trigger_type
             PARKED(trigger=binding.id, function=binding.function_id, trigger_type=kind, hint=_hint(kind))
@@ -137,13 +162,13 @@ class Bindings:
                 acknowledged(None)
             return
         if provider.owner.in_process:
-            _bind(provider.owner, binding)  # may refuse: nothing has been touched yet
-            self._drop(earlier, keep_provider=provider)
+            ask_to_bind(provider.owner, binding)  # may refuse: nothing has been touched yet
+            self.drop(earlier, keep_provider=provider)
             self._make_live(binding, provider)
             if acknowledged is not None:
                 acknowledged(None)
             return
-        self._drop(earlier, keep_provider=provider)
+        self.drop(earlier, keep_provider=provider)
         if acknowledged is not None:
             self._awaiting[binding.id] = acknowledged
         self._activate(binding, provider)
@@ -164,17 +189,9 @@ class Bindings:
         if binding is None:
             return False
         if binding.provider is not None:
-            _unbind(binding.provider.owner, binding)
+            ask_to_unbind(binding.provider.owner, binding)
         self._forget(binding)
         return True
-
-    def dropping_owner(self, owner: Owner) -> Iterator[None]:
-        """The owner's connection ended: its bindings go, parked ones too; providers are told (01 §9). One a step."""
-        for binding in self.owned_by(owner):
-            if self.get(binding.id) is binding:  # nobody has registered its id again
-                binding.orphaned = True
-                self._drop(binding)
-                yield
 
     def acknowledge(self, sender: Owner, message: TriggerRegistrationResult) -> None:
         """A provider answered. Only the current provider of the binding is listened to (01 §7.3)."""
@@ -198,8 +215,8 @@ class Bindings:
             acknowledged(error_from_text(error))
             return
         self._park(binding)
-        if binding.owner is not None:
-            binding.owner.binding_refused(binding, error)
+        for share in binding.shares:
+            share.owner.binding_refused(binding, share.id, error)
 
     def _provider_changed(self, key: Key, previous: TriggerType | None, current: TriggerType | None) -> None:
         self._turns.go(self._moving(key, current))
@@ -218,7 +235,7 @@ class Bindings:
             if current is None:
                 self._park(binding)
                 self.give_up_waiting(binding.id)
-                self._activate_if_possible(binding)
+                self.offer(binding)
             else:
                 self._move(binding, current)
             yield
@@ -245,10 +262,11 @@ class Bindings:
         """From one provider to another, or to the same one that has registered itself again."""
         assert binding.provider is not None  # it is live
         if binding.provider.owner is not provider.owner:
-            _tell_unbind(binding.provider.owner, binding)
+            tell_to_unbind(binding.provider.owner, binding)
         self._activate(binding, provider)
 
-    def _activate_if_possible(self, binding: Binding) -> None:
+    def offer(self, binding: Binding) -> None:
+        """Ask the provider of a parked binding, if there is one."""
         provider = self._resolve(binding)
         if provider is not None:
             self._activate(binding, provider)
@@ -257,7 +275,7 @@ class Bindings:
         """Hand a binding to a provider. One that refuses, or is gone, leaves it parked."""
         self._make_live(binding, provider)  # before telling: its answer may come within the call
         try:
-            _bind(provider.owner, binding)
+            ask_to_bind(provider.owner, binding)
         except TriggerRegistrationFailed as error:
             self._refused(binding, error.encode())
         except ConnectionClosing:
@@ -275,35 +293,24 @@ class Bindings:
         binding.provider = provider
         self.live[binding.id] = binding
         self._by_key.setdefault(provider.key, {})[binding.id] = binding
-        self._link_owner(binding)
 
     def _park(self, binding: Binding) -> None:
         self._unlink(binding)
         self.parked[binding.id] = binding
         self._parked_of.setdefault(binding.trigger_type, {})[binding.id] = binding
-        self._link_owner(binding)
 
-    def _drop(self, binding: Binding | None, keep_provider: TriggerType | None = None) -> None:
+    def drop(self, binding: Binding | None, keep_provider: TriggerType | None = None) -> None:
         """Remove a binding; its provider is told unless it is the one that serves the replacement."""
         if binding is None:
             return
         provider = binding.provider
         self._forget(binding)
         if provider is not None and (keep_provider is None or provider.owner is not keep_provider.owner):
-            _tell_unbind(provider.owner, binding)
+            tell_to_unbind(provider.owner, binding)
 
     def _forget(self, binding: Binding) -> None:
         self._unlink(binding)
         self.give_up_waiting(binding.id)
-        if binding.owner is not None:
-            mine = self._by_owner.get(binding.owner, {})
-            mine.pop(binding.id, None)
-            if not mine:
-                self._by_owner.pop(binding.owner, None)
-
-    def _link_owner(self, binding: Binding) -> None:
-        if binding.owner is not None:
-            self._by_owner.setdefault(binding.owner, {})[binding.id] = binding
 
     def _unlink(self, binding: Binding) -> None:
         self.live.pop(binding.id, None)
@@ -318,46 +325,6 @@ class Bindings:
             del served[binding.id]
             if not served:
                 del self._by_key[provider.key]
-
-
-def _bind(provider: Owner, binding: Binding) -> None:
-    """Ask a provider to serve a binding.
-
-    Raises:
-        TriggerRegistrationFailed: it refused, or broke; whatever it raises reaches no connection's reader (T9).
-        ConnectionClosing: a worker that is leaving.
-    """
-    try:
-        provider.bind(binding)
-    except TriggerRegistrationFailed:
-        raise
-    except Exception as error:
-        if isinstance(error, ConnectionClosing) and not provider.in_process:
-            raise
-        PROVIDER_FAILED(error, step="bind", trigger=binding.id, function=binding.function_id)
-        raise TriggerRegistrationFailed(str(error) or type(error).__name__) from error
-
-
-def _unbind(provider: Owner, binding: Binding) -> None:
-    """Ask a provider to let a binding go.
-
-    Raises:
-        UnregisterFailed: it could not, or broke (T9).
-    """
-    try:
-        provider.unbind(binding)
-    except UnregisterFailed:
-        raise
-    except Exception as error:
-        PROVIDER_FAILED(error, step="unbind", trigger=binding.id, function=binding.function_id)
-        raise UnregisterFailed(str(error) or type(error).__name__) from error
-
-
-def _tell_unbind(provider: Owner, binding: Binding) -> None:
-    try:
-        _unbind(provider, binding)
-    except UnregisterFailed as error:
-        NOT_RELEASED(trigger=binding.id, reason=str(error))
 
 
 @lru_cache(1024)  # names of modules, as a remedy: the core does nothing else with them

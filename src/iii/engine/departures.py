@@ -50,6 +50,8 @@ class Departures:
                 if self._counts[owner] <= _NAMED:
                     self._left.setdefault(owner, []).append(previous.id)
             return
+        if previous.shared and current.shared:  # it served before
+            return
         heir = current.owner
         if heir is owner or heir.in_process or _same_worker(owner, heir):
             return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from iii.engine.condition import Condition, condition_of
-from iii.engine.invocation import NO_TRACE, Trace
+from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ EVENTS_WAITING = 10_000  # of one binding
 
 def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
     """Call the target, fire and forget, with the binding's metadata beside the payload."""
+    if binding.to_owner:
+        _call_owner(router, binding, payload, trace)
+        return
     router.call(
         binding.function_id,
         binding.namespace,
@@ -42,6 +45,24 @@ def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRA
         traceparent=trace.traceparent,
         baggage=trace.baggage,
     )
+
+
+def _call_owner(router: Router, binding: Binding, payload: bytes, trace: Trace) -> None:
+    """The owner's own registration of the target if it has one, whoever serves it for others (P9)."""
+    invocation = Invocation(
+        binding.function_id,
+        binding.namespace,
+        payload,
+        metadata=binding.metadata,
+        traceparent=trace.traceparent,
+        baggage=trace.baggage,
+    )
+    owner = binding.owner
+    own = None if owner is None else router.functions.ownership.claim_of(owner, binding.target)
+    if own is None:
+        router.invoke(invocation)
+    else:
+        own.deliver(invocation, own)
 
 
 def fire_if(

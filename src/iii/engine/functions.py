@@ -1,6 +1,6 @@
 """The registry of functions: who runs an id in a namespace (01 §7.1, 02 §3.1)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
@@ -8,8 +8,10 @@ import msgspec
 from iii.engine.listeners import Listeners
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
+from iii.engine.replicas import ReplicaRule, spread
 from iii.protocol.messages import HttpInvocation, RegisterFunction
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.replicas import ReplicaPolicy
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
@@ -33,11 +35,16 @@ class UrlCaller(Protocol):
 
 
 class Function:
-    """One registration of a function id by one owner; formats and metadata are JSON as sent, null when absent."""
+    """One registration of a function id by one owner; formats and metadata are JSON as sent, null when absent.
+
+    Attributes:
+        replicas: how calls are spread over it and its copies; None: it serves alone (P8).
+        copies: the registrations that serve together, of what looks like the first of them; else empty.
+    """
 
     __slots__ = (
-        "call_members", "deliver", "description", "id", "invocation", "key", "metadata", "namespace", "owner",
-        "request_format", "response_format",
+        "call_members", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace", "owner",
+        "replicas", "request_format", "response_format",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +59,8 @@ class Function:
         response_format: bytes = b"null",
         metadata: bytes = b"null",
         invocation: HttpInvocation | None = None,
+        replicas: ReplicaPolicy | None = None,
+        copies: Sequence["Function"] = (),
     ) -> None:
         self.namespace = namespace
         self.id = function_id
@@ -66,9 +75,22 @@ class Function:
         self.response_format = response_format
         self.metadata = metadata
         self.invocation = invocation
+        self.replicas = replicas
+        self.copies = copies
+
+    @property
+    def shared(self) -> bool:
+        return self.replicas is not None
 
     @classmethod
-    def from_message(cls, message: RegisterFunction, namespace: str, owner: Owner, deliver: Deliver) -> "Function":
+    def from_message(
+        cls,
+        message: RegisterFunction,
+        namespace: str,
+        owner: Owner,
+        deliver: Deliver,
+        replicas: ReplicaPolicy | None = None,
+    ) -> "Function":
         return cls(
             namespace,
             message.id,
@@ -80,6 +102,26 @@ class Function:
             response_format=bytes(message.response_format),
             metadata=bytes(message.metadata),
             invocation=message.invocation,
+            replicas=replicas,
+        )
+
+    @classmethod
+    def of_copies(cls, copies: Sequence["Function"]) -> "Function":
+        """What a lookup finds where several serve together: it looks like the first, and spreads calls as that one says."""
+        first = copies[0]
+        assert first.replicas is not None  # it shares
+        return cls(
+            first.namespace,
+            first.id,
+            first.owner,
+            spread(first.replicas, copies),
+            description=first.description,
+            request_format=first.request_format,
+            response_format=first.response_format,
+            metadata=first.metadata,
+            invocation=first.invocation,
+            replicas=first.replicas,
+            copies=copies,
         )
 
 
@@ -93,6 +135,7 @@ class FunctionRegistry:
         self.ownership: Ownership[Function] = Ownership(self._changed)
         self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing
         self.changes: Listeners[[Function | None, Function | None]] = Listeners()
+        self.replica_rules: list[ReplicaRule] = []
         self.url_caller: UrlCaller | None = None
 
     def find(self, function_id: str, namespace: str | None) -> Function | None:
@@ -120,8 +163,12 @@ class FunctionRegistry:
         return sum(len(functions) for functions in self._namespaces.values())
 
     def active_of(self, owner: Owner) -> list[Function]:
-        """What an owner serves now; standby registrations are not counted."""
+        """What lists show as an owner's; standbys and further copies are not counted."""
         return [claim for claim in self.ownership.claims_of(owner) if self.ownership.active(claim.key) is claim]
+
+    def has_copies(self, owner: Owner) -> bool:
+        """Whether other workers may serve what an owner does, and have its name (P10)."""
+        return bool(self.replica_rules) or any(claim.shared for claim in self.ownership.claims_of(owner))
 
     def call_urls(self, url_caller: UrlCaller) -> None:
         """From now on workers can register URLs as functions."""
@@ -156,10 +203,13 @@ class FunctionRegistry:
         if current is not None:
             if self.refused:
                 self.refused.pop(key, None)
-            self._namespaces.setdefault(namespace, {})[function_id] = current
+            serving = self.ownership.serving(key)
+            found = current if len(serving) == 1 else Function.of_copies(serving)
+            self._namespaces.setdefault(namespace, {})[function_id] = found
         else:
             functions = self._namespaces[namespace]
             del functions[function_id]
             if not functions and namespace != DEFAULT_NAMESPACE:
                 del self._namespaces[namespace]
-        self.changes(previous, current)
+        if previous is not current:
+            self.changes(previous, current)

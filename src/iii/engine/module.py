@@ -30,6 +30,7 @@ class Module:
     worker_id = ""
     in_process = True
     ended = False
+    handling = ()
 
     def __init__(self, engine: Engine, instance: str | None = None) -> None:
         self.engine = engine
@@ -75,7 +76,7 @@ class Module:
     def unbind(self, binding: Binding) -> None:
         """A binding is gone."""
 
-    def binding_refused(self, binding: Binding, error: bytes) -> None:
+    def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """Modules own no bindings."""
 
     def _function(self, builtin: Builtin) -> Function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class Owner(Protocol):
         """Whether it is leaving: what it owns is released in turns, and holds nobody up."""
 
     @property
+    def handling(self) -> Sized:
+        """Calls that it runs now; inside the engine process none is counted."""
+
+    @property
     def display_name(self) -> str | None:
         """The name that lists show for what it owns."""
 
@@ -40,5 +45,5 @@ class Owner(Protocol):
     def unbind(self, binding: Binding) -> None:
         """As a provider: stop serving it. Raises UnregisterFailed if that fails."""
 
-    def binding_refused(self, binding: Binding, error: bytes) -> None:
-        """As the owner of a binding: its provider said no; `error` is the error object."""
+    def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
+        """As an owner of a binding, by the id that it gave: its provider said no; `error` is the error object."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from iii.engine.binding_owners import BindingOwners
 from iii.engine.bindings import Bindings
 from iii.engine.expectations import Expectations
 from iii.engine.functions import Function, FunctionRegistry
@@ -39,6 +40,7 @@ class Registry:
         self.expected = Expectations()
         self.trigger_types = TriggerTypeRegistry()
         self.bindings = Bindings(self.trigger_types, turns)
+        self.binding_owners = BindingOwners(self.bindings, self.functions.ownership)
 
     def install(self, module: Installed) -> None:
         """Register what a part of the engine serves and provides."""
@@ -55,5 +57,5 @@ class Registry:
         """
         yield from self.functions.ownership.releasing(owner)
         yield from calls
-        yield from self.bindings.dropping_owner(owner)
+        yield from self.binding_owners.dropping(owner)
         yield from self.trigger_types.ownership.releasing(owner)

@@ -14,6 +14,8 @@ class TriggerType:
 
     __slots__ = ("call_schema", "config_schema", "description", "id", "key", "namespace", "owner", "return_schema")
 
+    shared = False
+
     def __init__(
         self,
         namespace: str,

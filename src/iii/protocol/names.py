@@ -20,7 +20,11 @@ ENQUEUE_PROVIDER = "engine::queue::enqueue"  # whoever holds it serves the enque
 FUNCTIONS_AVAILABLE = "engine::functions-available"
 WORKERS_AVAILABLE = "engine::workers-available"
 
+SUBSCRIBE = "subscribe"  # the trigger type of which each owner may get every event: `"deliver": "each"` (P9)
+EACH = "each"
+
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
+REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 
 _BUILTIN_PREFIXES = (
     "engine::", "state::", "stream::", "configuration::", "iii::", "iii-http::", "iii-state::", "iii-pubsub::",
@@ -34,7 +38,7 @@ _HOSTILE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 TRIGGER_TYPE_MODULES: Mapping[str, str] = {
     "http": "iii-http",
     "cron": "iii-cron",
-    "subscribe": "iii-pubsub",
+    SUBSCRIBE: "iii-pubsub",
     "state": "iii-state",
     "durable:subscriber": "iii-queue",
     "queue": "iii-queue",

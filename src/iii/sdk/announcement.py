@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType
 
-from iii.protocol.names import LARGE_MESSAGES
+from iii.protocol.names import LARGE_MESSAGES, REPLICA
 from iii.sdk.options import InitOptions
 
 COMPATIBILITY_LEVEL = (
@@ -57,7 +57,7 @@ def announcement(options: InitOptions, name: str) -> Announcement:
             "project_name": (telemetry and telemetry.project_name) or _project_here(),
             "framework": (telemetry and telemetry.framework) or "iii-py",
         },
-        features=FEATURES,
+        features=FEATURES if options.replicas is None else [*FEATURES, REPLICA],
         description=options.worker_description or UNSET,
     )
 

@@ -75,7 +75,7 @@ class WorkerCore:
             namespace,
             telemetry.call_span if telemetry is not None else None,
         )
-        self.registrar = Registrar(self.connection, namespace, self.channels)
+        self.registrar = Registrar(self.connection, namespace, self.channels, options.replicas)
         payload: Any = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
         self._announced = encode_outgoing(

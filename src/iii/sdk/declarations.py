@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.decorator_checks import check_at_least, check_method, check_schedule, check_share
 from iii.sdk.http_handler import HttpHandler
 from iii.sdk.refs import FunctionRef, Trigger
@@ -28,6 +29,7 @@ class Declarations(ABC):
         metadata: Any = None,
         request_format: Any = None,
         response_format: Any = None,
+        replicas: ReplicaPolicy | None = None,
     ) -> FunctionRef: ...
 
     @abstractmethod
@@ -41,8 +43,9 @@ class Declarations(ABC):
         metadata: Any = None,
         request_format: Any = None,
         response_format: Any = None,
+        replicas: ReplicaPolicy | None = None,
     ) -> Callable[[F], F]:
-        """Register the decorated function, and return it unchanged."""
+        """Register the decorated function, and return it unchanged. `replicas` as of `register_function`, in all decorators."""
 
         def register(handler: F) -> F:
             self.register_function(
@@ -52,6 +55,7 @@ class Declarations(ABC):
                 metadata=metadata,
                 request_format=request_format,
                 response_format=response_format,
+                replicas=replicas,
             )
             return handler
 
@@ -67,6 +71,7 @@ class Declarations(ABC):
         metadata: Any = None,
         condition: str | None = None,
         middleware: Sequence[str] = (),
+        replicas: ReplicaPolicy | None = None,
     ) -> Callable[[F], F]:
         """Serve a route with the decorated function, and return it unchanged.
 
@@ -97,6 +102,7 @@ class Declarations(ABC):
                 metadata=metadata,
                 request_format=endpoint.request_format,
                 response_format=endpoint.response_format,
+                replicas=replicas,
             )
             config = {"api_path": path, "http_method": method} | _given(
                 condition_function_id=condition, middleware_function_ids=list(middleware) or None
@@ -115,6 +121,7 @@ class Declarations(ABC):
         condition: str | None = None,
         function_id: str | None = None,
         metadata: Any = None,
+        replicas: ReplicaPolicy | None = None,
     ) -> Callable[[F], F]:
         """Call the decorated function on a schedule; it gets the event, and stays what it was.
 
@@ -134,10 +141,17 @@ class Declarations(ABC):
         config = {"expression": expression, "timezone": timezone} | _given(
             timeout_ms=timeout_ms, condition_function_id=condition
         )
-        return self._triggered("cron", config, function_id, metadata)
+        return self._triggered("cron", config, function_id, metadata, replicas)
 
     def subscribe(
-        self, topic: str, *, condition: str | None = None, function_id: str | None = None, metadata: Any = None
+        self,
+        topic: str,
+        *,
+        condition: str | None = None,
+        function_id: str | None = None,
+        metadata: Any = None,
+        replicas: ReplicaPolicy | None = None,
+        each_replica: bool = False,
     ) -> Callable[[F], F]:
         """Call the decorated function with what is published on a topic, and return it unchanged.
 
@@ -145,9 +159,10 @@ class Declarations(ABC):
             topic: its exact name.
             condition: id of a function that is asked first; only ``false`` skips the message.
             function_id: ``subscribe::NAME`` with the function's own name unless given.
+            each_replica: of several workers with the function every one gets each message, not one of them.
         """
-        config = {"topic": topic} | _given(condition_function_id=condition)
-        return self._triggered("subscribe", config, function_id, metadata)
+        config = {"topic": topic} | _given(condition_function_id=condition, deliver="each" if each_replica else None)
+        return self._triggered("subscribe", config, function_id, metadata, replicas)
 
     def on_queue(
         self,
@@ -163,6 +178,7 @@ class Declarations(ABC):
         condition: str | None = None,
         function_id: str | None = None,
         metadata: Any = None,
+        replicas: ReplicaPolicy | None = None,
     ) -> Callable[[F], F]:
         """Call the decorated function with each message of a durable topic until it succeeds, and return it unchanged.
 
@@ -197,14 +213,20 @@ class Declarations(ABC):
             messageGroupField=group_field,
         )
         config = {"topic": topic} | _given(queue_config=queue_config or None, condition_function_id=condition)
-        return self._triggered("durable:subscriber", config, function_id, metadata, prefix="on_queue")
+        return self._triggered("durable:subscriber", config, function_id, metadata, replicas, prefix="on_queue")
 
     def _triggered(
-        self, trigger_type: str, config: dict[str, Any], function_id: str | None, metadata: Any, prefix: str = ""
+        self,
+        trigger_type: str,
+        config: dict[str, Any],
+        function_id: str | None,
+        metadata: Any,
+        replicas: ReplicaPolicy | None,
+        prefix: str = "",
     ) -> Callable[[F], F]:
         def register(handler: F) -> F:
             called = function_id or f"{prefix or trigger_type}::{handler.__name__}"
-            self.register_function(called, handler)
+            self.register_function(called, handler, replicas=replicas)
             self.register_trigger({"type": trigger_type, "function_id": called, "config": config, "metadata": metadata})
             return handler
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from iii.protocol.address import fault_of, masked
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 from iii.protocol.names import is_blank
+from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk.replicas import check_replicas
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -123,9 +125,11 @@ class InitOptions:
         headers: of the WebSocket handshake; `III_TOKEN` adds `Authorization: Bearer …` unless one is here.
         telemetry: about the project.
         connect_timeout_ms: how long `register_worker` waits to be accepted before it goes on without.
+        replicas: all workers with the same function serve it together, "round_robin" or "least_busy"; for every function
+            that does not say otherwise. Such workers may have the same name.
 
     Raises:
-        ValueError: the namespace is blank, or a number makes no sense. TypeError: `otel` has an unknown key.
+        ValueError: the namespace is blank, or a number or policy makes no sense. TypeError: `otel` has an unknown key.
     """
 
     worker_name: str | None = None
@@ -138,6 +142,7 @@ class InitOptions:
     headers: Mapping[str, str] | None = None
     telemetry: TelemetryOptions | None = None
     connect_timeout_ms: int = 30_000
+    replicas: ReplicaPolicy | None = None
 
     def __post_init__(self) -> None:
         if is_blank(self.namespace):
@@ -147,6 +152,7 @@ class InitOptions:
             )
         if self.invocation_timeout_ms <= 0:
             raise ValueError(f"invocation_timeout_ms must be positive, got {self.invocation_timeout_ms}")
+        check_replicas(self.replicas)
         if isinstance(self.otel, Mapping):
             unknown = sorted(set(self.otel) - _names_of_fields(OtelConfig))
             if unknown:

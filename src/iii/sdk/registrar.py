@@ -17,6 +17,7 @@ from iii.protocol.messages import (
     UnregisterTrigger,
     UnregisterTriggerType,
 )
+from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.annotations import Hints
 from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import EngineConnection
@@ -25,6 +26,7 @@ from iii.sdk.handlers import Handler
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.registrations import Function, Registrations, TriggerType
+from iii.sdk.replicas import check_replicas, with_mark
 from iii.sdk.requests import (
     FunctionInput,
     TriggerInput,
@@ -44,11 +46,18 @@ _TRIGGER_TYPE_KEYS = frozenset(TriggerTypeInput.__annotations__)
 class Registrar:
     """The registrations of one client, and the engine's copy of them."""
 
-    def __init__(self, connection: EngineConnection, namespace: str | None, channels: ChannelDoor) -> None:
+    def __init__(
+        self,
+        connection: EngineConnection,
+        namespace: str | None,
+        channels: ChannelDoor,
+        replicas: ReplicaPolicy | None = None,
+    ) -> None:
         self.registrations = Registrations()
         self._channels = channels
         self._connection = connection
         self._namespace = namespace
+        self._replicas = replicas
 
     # -- functions ------------------------------------------------------------------------------------------------
 
@@ -60,10 +69,10 @@ class Registrar:
             options: as in the dict form, None where there is none.
 
         Raises:
-            ValueError: the id is blank or taken on this client. TypeError: neither a function nor an HTTP invocation,
+            ValueError: the id is blank or taken on this client, or no such policy. TypeError: neither a function nor an HTTP invocation,
                 a function that needs more than a payload and metadata, or an option that is given in both forms.
         """
-        message = _message(given, options)
+        message = _message(given, options, self._replicas)
         function_id = message.id
         if function_id in self.registrations.functions:
             raise _taken(function_id)
@@ -183,7 +192,9 @@ def _schema(hint: Any) -> Schema | None:
         return None
 
 
-def _message(given: str | FunctionInput, options: Mapping[str, Any]) -> RegisterFunction:
+def _message(
+    given: str | FunctionInput, options: Mapping[str, Any], replicas: ReplicaPolicy | None
+) -> RegisterFunction:
     if isinstance(given, Mapping):
         warn_of_unknown_keys(given, _FUNCTION_KEYS, "register_function()")
         function_id: object = required(given, "id", "register_function()")
@@ -193,13 +204,20 @@ def _message(given: str | FunctionInput, options: Mapping[str, Any]) -> Register
         raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
     if not function_id.strip():
         raise ValueError("id is required")
-    message = RegisterFunction(function_id)
+    chosen: dict[str, Any] = {}
     for name, keyword in options.items():
         value = given.get(name) if isinstance(given, Mapping) else None
         if value is not None and keyword is not None:
             raise TypeError(f"{name} of '{function_id}' is given twice: as a key and as a keyword argument")
         if value is not None or keyword is not None:
-            setattr(message, name, keyword if value is None else value)
+            chosen[name] = keyword if value is None else value
+    replicas = chosen.pop("replicas", replicas)
+    check_replicas(replicas)
+    if replicas is not None:
+        chosen["metadata"] = with_mark(chosen.get("metadata"), replicas, function_id)
+    message = RegisterFunction(function_id)
+    for name, value in chosen.items():
+        setattr(message, name, value)
     return message
 
 

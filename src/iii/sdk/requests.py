@@ -7,6 +7,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from iii.protocol.messages import Enqueue, Void
 from iii.protocol.names import DEFAULT_NAMESPACE, is_blank
+from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.calls import LONGEST_WAIT_S
 
 logger = logging.getLogger("iii.sdk")
@@ -74,6 +75,7 @@ class FunctionInput(TypedDict, total=False):
     metadata: Any
     request_format: Any
     response_format: Any
+    replicas: ReplicaPolicy | None
 
 
 class TriggerAction:

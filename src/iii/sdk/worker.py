@@ -11,6 +11,7 @@ from typing import Any
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import CREATE_CHANNEL, LIST_FUNCTIONS, LIST_WORKERS
+from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk import discovery
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
@@ -55,6 +56,7 @@ class Worker(Declarations):
         metadata: Any = None,
         request_format: Any = None,
         response_format: Any = None,
+        replicas: ReplicaPolicy | None = None,
     ) -> FunctionRef:
         """Serve a function. Does not wait for the engine; works before and between connections too.
 
@@ -65,9 +67,11 @@ class Worker(Declarations):
             description: for people; the default is the first line of the docstring.
             metadata: any JSON, listed with the function.
             request_format, response_format: JSON Schemas; the defaults come from the type hints.
+            replicas: all workers that register it so serve it together: "round_robin" gives each the next call,
+                "least_busy" the one that runs the fewest; the default is that of `InitOptions`.
 
         Raises:
-            ValueError: the id is blank, or registered on this client already.
+            ValueError: the id is blank, or registered on this client already; or there is no such policy.
             TypeError: the id is not a string, the handler not callable, or an option is given twice.
         """
         options = {
@@ -75,6 +79,7 @@ class Worker(Declarations):
             "metadata": metadata,
             "request_format": request_format,
             "response_format": response_format,
+            "replicas": replicas,
         }
         return self._registrar.function(function_id, options, handler_or_invocation)
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.engine.module import Module
+from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
@@ -51,6 +52,10 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    replicas: Annotated[
+        tuple[ReplicaRule, ...],
+        Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
+    ] = ()
 
 
 class WorkerManager(Module):
@@ -63,7 +68,7 @@ class WorkerManager(Module):
 
     def __init__(self, engine: Engine, config: WorkerManagerConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
-        config = config or WorkerManagerConfig()
+        self.config = config = config or WorkerManagerConfig()
         limits = ConnectionLimits(
             registration_bytes=config.max_registration_bytes,
             registrations_bytes=config.max_registrations_bytes,
@@ -72,9 +77,12 @@ class WorkerManager(Module):
         self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms, limits)
 
     async def start(self) -> None:
+        self.engine.functions.replica_rules += self.config.replicas
         await self.listener.open()
         if not is_loopback(self.listener.host):
             PORT_IS_OPEN(address=self.listener.address)
 
     async def stop(self) -> None:
         await self.listener.close()
+        functions, own = self.engine.functions, self.config.replicas
+        functions.replica_rules = [rule for rule in functions.replica_rules if not any(rule is each for each in own)]

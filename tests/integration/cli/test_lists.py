@@ -57,3 +57,19 @@ def test_the_namespace_is_shown_when_there_are_several(iii: Iii, engine: Running
         other.shutdown()
     assert done.stdout.splitlines()[0].split()[:3] == ["NAME", "NAMESPACE", "STATUS"]
     assert any(line.split()[:2] == ["other", "elsewhere"] for line in done.stdout.splitlines())
+
+
+def test_P8_the_copies_of_a_function_are_counted(iii: Iii, engine: RunningEngine) -> None:
+    options = sdk.InitOptions(worker_name="shop", replicas="least_busy")
+    copies = [sdk.register_worker(engine.url(), options) for _ in range(2)]
+    try:
+        for copy in copies:
+            copy.register_function("shop::price", lambda data: data)
+            assert copy.list_workers()
+        done = iii("function", "list", "--search", "shop::", "--url", engine.url())
+        described = iii("trigger", "shop::price", "--help", "--url", engine.url())
+    finally:
+        for copy in copies:
+            copy.shutdown()
+    assert done.stdout.splitlines()[1].split() == ["shop::price", "shop", "(2", "copies)"]
+    assert "served by shop, shop" in described.stdout

@@ -73,7 +73,7 @@ async def test_a_module_that_provides_nothing_needs_no_more(engine: MemoryEngine
     await house.start()
     house.bind(binding)
     house.unbind(binding)
-    house.binding_refused(binding, b"{}")
+    house.binding_refused(binding, "t", b"{}")
     await house.stop()
 
     assert list(house.trigger_types()) == []

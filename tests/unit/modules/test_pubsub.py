@@ -37,3 +37,37 @@ def test_04_s13_2_a_subscription_waits_for_its_condition_with_a_bound(
         worker.answer(worker.invocations()[2 * number])
     assert [call["data"] for call in worker.invocations() if call["function_id"] == "hear"] == [0, 1, 2]
     assert "Event of a trigger dropped" in caplog.text
+
+
+def replicas(config: dict[str, object]) -> tuple[MemoryWorker, list[MemoryWorker]]:
+    engine = MemoryEngine(FakeClock(), modules=[EngineFunctions])
+    engine.core.add_module(PubSub(engine.core))
+    workers = [engine.connect() for _ in range(3)]
+    for number, worker in enumerate(workers):
+        worker.register("hear", metadata={"iii.replicas": "round_robin"} if number else None)  # the first is a standby
+        worker.bind(f"t{number}", "subscribe", "hear", {"topic": "t", **config})
+    return engine.connect(), workers
+
+
+def test_P9_a_topic_is_one_subscription_of_all_copies() -> None:
+    publisher, workers = replicas({})
+    for number in range(4):
+        publisher.call("publish", {"topic": "t", "data": number})
+    assert [len(worker.invocations()) for worker in workers] == [0, 2, 2]
+
+
+def test_P9_each_owner_gets_every_message_on_its_own_function() -> None:
+    publisher, workers = replicas({"deliver": "each"})
+    for number in range(4):
+        publisher.call("publish", {"topic": "t", "data": number})
+    assert [[call["data"] for call in worker.invocations()] for worker in workers] == [[0, 1, 2, 3]] * 3
+    workers[1].unregister("hear")  # its trigger calls whoever serves the function
+    publisher.call("publish", {"topic": "t", "data": 4})
+    assert [len(worker.invocations()) for worker in workers] == [5, 4, 6]
+
+
+def test_P9_one_is_what_no_delivery_means_and_others_are_refused(worker: MemoryWorker) -> None:
+    worker.bind("t", "subscribe", "hear", {"topic": "t", "deliver": "one"})
+    worker.bind("u", "subscribe", "hear", {"topic": "t", "deliver": "all"})
+    (refusal,) = worker.heard("triggerregistrationresult")
+    assert refusal["error"]["message"] == "deliver must be 'one' or 'each', got 'all'"

@@ -11,6 +11,7 @@ from iii.engine.bindings import Binding
 from iii.engine.discovery.selection import owner_name
 from iii.engine.discovery.shape import Shape
 from iii.engine.functions import Function
+from iii.protocol.replicas import ReplicaPolicy
 
 
 class FunctionRow(Struct):
@@ -28,6 +29,25 @@ class FunctionRow(Struct):
     metadata: Annotated[Raw | UnsetType, Meta(description="Metadata as registered.")] = UNSET
     request_format: Annotated[Raw | UnsetType, Meta(description="JSON Schema as registered, or null.")] = UNSET
     response_format: Annotated[Raw | UnsetType, Meta(description="JSON Schema as registered, or null.")] = UNSET
+    replicas: Annotated[
+        int | UnsetType,
+        Meta(description="Number of workers that serve the function together, if asked for and replicated."),
+    ] = UNSET
+
+
+class Copy(Struct):
+    """One of the workers that serve a function together."""
+
+    worker_id: str
+    worker_name: str
+    active_invocations: Annotated[int, Meta(description="Calls that the worker runs, of all its functions.")]
+
+
+class ReplicaDetail(Struct):
+    """How calls are spread, and over which workers."""
+
+    policy: Annotated[ReplicaPolicy, Meta(description="How the next worker is chosen.")]
+    workers: Annotated[list[Copy], Meta(description="Workers that serve the function together.")]
 
 
 class BoundTrigger(Struct):
@@ -49,6 +69,7 @@ class FunctionDetail(Struct, kw_only=True):
     response_schema: Annotated[Raw | UnsetType, Meta(description="JSON Schema as registered.")] = UNSET
     metadata: Annotated[Raw | UnsetType, Meta(description="Metadata as registered.")] = UNSET
     registered_triggers: Annotated[list[BoundTrigger], Meta(description="Live triggers of the function.")]
+    replicas: Annotated[ReplicaDetail | UnsetType, Meta(description="Copies of a replicated function.")] = UNSET
 
 
 def function_row(function: Function, shape: Shape) -> FunctionRow:
@@ -56,6 +77,14 @@ def function_row(function: Function, shape: Shape) -> FunctionRow:
     row = plain_function_row(function, shape)
     row.request_format = shape.format(function.request_format)
     row.response_format = shape.format(function.response_format)
+    return row
+
+
+def counted_function_row(function: Function, shape: Shape) -> FunctionRow:
+    """As `function_row`, and how many workers serve it."""
+    row = function_row(function, shape)
+    if function.shared:
+        row.replicas = len(function.copies or (function,))
     return row
 
 
@@ -83,7 +112,16 @@ def function_detail(function: Function, bound: Iterable[Binding]) -> FunctionDet
         response_schema=unless_null(function.response_format),
         metadata=unless_null(function.metadata),
         registered_triggers=[BoundTrigger(binding.id, binding.trigger_type, Raw(binding.config)) for binding in bound],
+        replicas=_replicas(function),
     )
+
+
+def _replicas(function: Function) -> ReplicaDetail | UnsetType:
+    if function.replicas is None:
+        return UNSET
+    owners = [copy.owner for copy in function.copies or (function,)]
+    copies = [Copy(owner.worker_id, owner_name(owner, function.id), len(owner.handling)) for owner in owners]
+    return ReplicaDetail(function.replicas, copies)
 
 
 def bound_to(functions: Iterable[Function], live: Iterable[Binding]) -> dict[tuple[str, str], list[Binding]]:

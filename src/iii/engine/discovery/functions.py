@@ -9,7 +9,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.builtin import Later, builtin
-from iii.engine.discovery.function_rows import FunctionDetail, FunctionRow, bound_to, function_detail, function_row
+from iii.engine.discovery.function_rows import (
+    FunctionDetail,
+    FunctionRow,
+    bound_to,
+    counted_function_row,
+    function_detail,
+    function_row,
+)
 from iii.engine.discovery.long_list import LongList
 from iii.engine.discovery.selection import (
     DialectRequest,
@@ -39,6 +46,9 @@ class FunctionListRequest(DialectRequest, kw_only=True):
         list[str] | None, Meta(description="Only functions of workers with one of these names; all if empty.")
     ] = None
     search: Search = None
+    include_replicas: Annotated[
+        bool | None, Meta(description="Also `replicas`, how many workers serve a function together.")
+    ] = None
 
 
 class FunctionList(Struct):
@@ -100,7 +110,8 @@ class FunctionDiscovery:
             )
 
         key = _by_rank(request.search) if request.search else _by_id
-        listing = LongList(list(self._engine.functions), wanted, key, function_row, FunctionList([]))
+        row = counted_function_row if request.include_replicas else function_row
+        listing = LongList(list(self._engine.functions), wanted, key, row, FunctionList([]))
         return listing.answer(self._engine.turns, invocation, shape)
 
     @builtin(FUNCTION_INFO, spec="02 §5.3", waits_for_registrations=True)

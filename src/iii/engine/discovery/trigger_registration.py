@@ -90,11 +90,16 @@ class TriggerRegistration:
     @builtin(UNREGISTER_TRIGGER, spec="02 §5.11, N13")
     def unregister_trigger(self, request: UnregisterTriggerRequest, invocation: Invocation) -> TriggerRemoval:
         """Remove a trigger that no worker owns, or one of the caller's own."""
-        binding = self._engine.bindings.get(request.id)
-        caller_id = invocation.caller.worker_id if invocation.caller is not None else None
-        if binding is not None and binding.owner is not None and binding.owner.worker_id != caller_id:
+        registry = self._engine.registry
+        caller_id = invocation.caller.worker_id if invocation.caller is not None else ""
+        caller = self._engine.roster.connections.get(caller_id)
+        if caller is not None and request.id in registry.binding_owners.of(caller):
+            registry.binding_owners.unregister(caller, request.id)
+            return TriggerRemoval(True)
+        binding = registry.bindings.get(request.id)
+        if binding is not None and binding.owner is not None:
             raise InvocationForbidden(message=f"Trigger '{request.id}' belongs to another worker.")  # (P19)
-        return TriggerRemoval(self._engine.bindings.unregister(request.id))
+        return TriggerRemoval(registry.bindings.unregister(request.id))
 
 
 def _bytes(json: Raw | UnsetType) -> bytes:

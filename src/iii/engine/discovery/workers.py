@@ -144,7 +144,7 @@ class WorkerDiscovery:
 
         def is_target(binding: Binding) -> bool:
             target = engine.functions.exact(binding.function_id, binding.namespace)
-            return target is not None and target.owner is found
+            return target is not None and any(copy.owner is found for copy in target.copies or (target,))
 
         def trigger_row(binding: Binding, shape: Shape) -> RegisteredTriggerRow:
             return registered_trigger_row(binding, engine.functions, shape)
@@ -165,7 +165,7 @@ class WorkerDiscovery:
         ownership = self._engine.functions.ownership
         return in_order(
             ownership.claims_of(found),
-            lambda function: ownership.active(function.key) is function,
+            ownership.serves,
             lambda function: function.id,
         )
 

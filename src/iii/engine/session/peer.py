@@ -158,15 +158,15 @@ class Peer(ABC):
         """As a provider."""
         self.say(UnregisterTrigger(id=binding.id, trigger_type=binding.trigger_type))
 
-    def binding_refused(self, binding: Binding, error: bytes) -> None:
+    def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """As an owner of triggers."""
-        self.refuse_trigger(binding, error)
+        self.refuse_trigger(binding, registered_id, error)
 
-    def refuse_trigger(self, trigger: RegisterTrigger | Binding, error: bytes) -> None:
+    def refuse_trigger(self, trigger: RegisterTrigger | Binding, registered_id: str, error: bytes) -> None:
         """Its trigger is not bound (T1)."""
         self.say(
             TriggerRegistrationResult(
-                id=trigger.id,
+                id=registered_id,
                 trigger_type=trigger.trigger_type,
                 function_id=trigger.function_id,
                 error=msgspec.Raw(error),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from msgspec import UNSET
 
 from iii.engine.bindings import Binding
 from iii.engine.functions import Function, UrlCaller
+from iii.engine.replicas import UnknownPolicy, policy_of
 from iii.engine.trigger_types import TriggerType
 from iii.protocol.errors import BlankNamespace, InvocationError, TriggerRegistrationFailed, UnregisterFailed
 from iii.protocol.log_event import LogEvent
@@ -22,6 +23,7 @@ from iii.protocol.messages import (
     UnregisterTriggerType,
 )
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, ENQUEUE_PROVIDER, is_blank
+from iii.protocol.replicas import ReplicaPolicy
 
 if TYPE_CHECKING:
     from iii.engine.connection_limits import Registration
@@ -74,6 +76,12 @@ NOT_REMOVED = LogEvent(
     do="Remove it again, or look at the provider of its type.",
 )  # fmt: skip
 
+REPLICAS_UNKNOWN = LogEvent(
+    __name__, "function.replicas_unknown", logging.WARNING, "Function is not replicated: its policy is unknown",
+    means="The metadata of a function has an `iii.replicas` that is not one of the policies; it is owned as without.",
+    do="Set it to `round_robin` or `least_busy`.",
+)  # fmt: skip
+
 
 def apply_registration(registry: Registry, peer: Peer, message: Registration) -> None:
     """Make one registration, or its withdrawal, take effect; refusals are told to the worker or logged."""
@@ -81,7 +89,9 @@ def apply_registration(registry: Registry, peer: Peer, message: Registration) ->
         case RegisterFunction():
             _register_function(registry, peer, message)
         case UnregisterFunction():
-            registry.functions.ownership.release((peer.namespace, message.id), peer)
+            key = (peer.namespace, message.id)
+            if registry.functions.ownership.release(key, peer):
+                registry.binding_owners.disclaimed(peer, key)
         case RegisterTriggerType():
             _register_trigger_type(registry, peer, message)
         case UnregisterTriggerType():
@@ -96,7 +106,7 @@ def refuse_registration(peer: Peer, message: Registration, why: str) -> None:
     """Tell a worker that a registration is past a limit (P6)."""
     peer.complain(REGISTRATION_REFUSED, id=message.id[:100], reason=why)
     if isinstance(message, RegisterTrigger):
-        peer.refuse_trigger(message, TriggerRegistrationFailed(why).encode())
+        peer.refuse_trigger(message, message.id, TriggerRegistrationFailed(why).encode())
     elif isinstance(message, RegisterFunction) and peer.dialect.understands_rejection:
         _reject_function(peer, message.id, "")
 
@@ -116,15 +126,25 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
         _reject_function(peer, message.id, "")
         return
     deliver = peer.deliver if url_caller is None else url_caller.deliver
-    function = Function.from_message(message, namespace, peer, deliver)
+    function = Function.from_message(message, namespace, peer, deliver, _policy(registry, peer, message))
     incumbent = registry.functions.register(function, takes_over=peer.dialect.newcomer_takes_id)
+    registry.binding_owners.claimed(peer, function.key)
     if incumbent is not None:
         owner = incumbent.owner
         holder = owner.display_name or owner.worker_id
         STANDBY(function=message.id, namespace=namespace, worker=peer.label, owner=holder)
-        _reject_function(peer, message.id, owner.worker_id)
+        if peer.dialect.understands_rejection:  # an older one would serve, were the others no replicas
+            _reject_function(peer, message.id, owner.worker_id)
     elif url_caller is not None:
         _take_url(registry, peer, url_caller, function)
+
+
+def _policy(registry: Registry, peer: Peer, message: RegisterFunction) -> ReplicaPolicy | None:
+    try:
+        return policy_of(message.id, bytes(message.metadata), registry.functions.replica_rules)
+    except UnknownPolicy:
+        REPLICAS_UNKNOWN(worker=peer.label, function=message.id, known=get_args(ReplicaPolicy))
+        return None
 
 
 def _take_url(registry: Registry, peer: Peer, url_caller: UrlCaller, function: Function) -> None:
@@ -139,6 +159,7 @@ def _take_url(registry: Registry, peer: Peer, url_caller: UrlCaller, function: F
         )
         peer.complain(URL_REFUSED, function=function.id, reason=why)
         registry.functions.ownership.release(function.key, peer)
+        registry.binding_owners.disclaimed(peer, function.key)
         registry.functions.refuse(function.key, why)
 
 
@@ -165,7 +186,7 @@ def _register_trigger_type(registry: Registry, peer: Peer, message: RegisterTrig
 def _register_trigger(registry: Registry, peer: Peer, message: RegisterTrigger) -> None:
     for field in ("namespace", "trigger_namespace"):
         if is_blank(getattr(message, field)):
-            peer.refuse_trigger(message, BlankNamespace.of_field(field).encode())
+            peer.refuse_trigger(message, message.id, BlankNamespace.of_field(field).encode())
             return
     binding = Binding(
         message.id,
@@ -179,20 +200,21 @@ def _register_trigger(registry: Registry, peer: Peer, message: RegisterTrigger) 
         owner=peer,
     )
     try:
-        registry.bindings.register(binding)
+        registry.binding_owners.register(peer, binding)
     except TriggerRegistrationFailed as error:
         TRIGGER_REFUSED(trigger=message.id, function=message.function_id, reason=error.message)
-        peer.refuse_trigger(message, error.encode())
+        peer.refuse_trigger(message, message.id, error.encode())
 
 
 def _unregister_trigger(registry: Registry, peer: Peer, message: UnregisterTrigger) -> None:
+    owners = registry.binding_owners
     binding = registry.bindings.get(message.id)
-    if binding is None:
-        return
-    if binding.owner is not None and binding.owner is not peer:  # N13
-        NOT_THE_OWNER(trigger=message.id, worker=peer.label)
-        return
     try:
-        registry.bindings.unregister(message.id)
+        if message.id in owners.of(peer):
+            owners.unregister(peer, message.id)
+        elif binding is not None and binding.owner is not None:  # N13
+            NOT_THE_OWNER(trigger=message.id, worker=peer.label)
+        else:
+            registry.bindings.unregister(message.id)
     except UnregisterFailed as error:
         NOT_REMOVED(trigger=message.id, reason=error.message)

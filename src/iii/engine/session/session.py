@@ -32,7 +32,7 @@ from iii.protocol.messages import (
     TriggerRegistrationResult,
     WorkerMessage,
 )
-from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.names import DEFAULT_NAMESPACE, REPLICA
 from iii.protocol.telemetry import TelemetryKind, telemetry_kind
 
 if TYPE_CHECKING:
@@ -277,7 +277,9 @@ class Session(Peer):
                 done(True)
 
         holder = self._roster.names.get((namespace, info.name or ""))
-        if holder is None or holder is self or not dialect.understands_rejection:
+        replica = REPLICA in (info.features or ()) or self._registry.functions.has_copies(self)
+        unique = dialect.understands_rejection and not replica
+        if holder is None or holder is self or not unique:
             decided(True)
         else:
             self._roster.challenge(holder, self, self._buffer.frame_arrived, decided)

@@ -32,7 +32,7 @@ def answer_undecodable(peer: Peer, calling: Calling, serving: Serving, bindings:
             if error.id is None:
                 return False
             trigger = RegisterTrigger(error.id, error.trigger_type or "", error.function_id or "")
-            peer.refuse_trigger(trigger, TriggerRegistrationFailed(str(error)).encode())
+            peer.refuse_trigger(trigger, error.id, TriggerRegistrationFailed(str(error)).encode())
             return True
         case "invokefunction":
             return _refuse_call(calling, error)

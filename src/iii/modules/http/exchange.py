@@ -231,4 +231,6 @@ class Exchange:
     def _failures(self) -> Failures:
         name = self._settings.request_id_header
         request_id = None if name is None else self._request.headers.get(name)
-        return Failures(self._settings.expose_errors, request_id, self._endpoint.owner)
+        binding = self._endpoint.binding
+        owner = None if binding is None else binding.owner
+        return Failures(self._settings.expose_errors, request_id, owner)

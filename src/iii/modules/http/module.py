@@ -102,11 +102,11 @@ class Http(Module):
     def bind(self, binding: Binding) -> None:
         config = read_trigger_config(binding.config)
         endpoint = Endpoint(
-            binding.function_id, binding.namespace, config.api_path, binding.metadata, binding.owner,
+            binding.function_id, binding.namespace, config.api_path, binding.metadata, binding,
             config.condition_function_id, config.middleware_function_ids,
         )  # fmt: skip
         try:
-            route = Route(config.http_method, config.api_path, endpoint, binding.id, binding.owner)
+            route = Route(config.http_method, config.api_path, endpoint, binding.id, binding)
             self.routes.add(route)
         except (InvalidPath, RouteConflict) as error:
             raise TriggerRegistrationFailed(str(error)) from None
@@ -118,12 +118,12 @@ class Http(Module):
 
     def unbind(self, binding: Binding) -> None:
         route = self.routes.get(binding.id)
-        if route is None or route.owner is not binding.owner:
+        if route is None or route.owner is not binding:
             return
         name = (route.method, route.api_path)
         if not binding.orphaned:
             self.away.forget(name)
         elif not self.routes.has_other(route):
             self.away.add(name)
-        self.routes.remove(binding.id, binding.owner)
+        self.routes.remove(binding.id, binding)
         self._remembered.changed()

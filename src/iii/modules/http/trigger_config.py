@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.engine.owner import Owner
+from iii.engine.bindings import Binding
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.http_methods import METHODS, Method
 
@@ -30,7 +30,7 @@ class Endpoint(NamedTuple):
     namespace: str
     api_path: str  # that handlers are told
     metadata: bytes = b"null"
-    owner: Owner | None = None
+    binding: Binding | None = None
     condition_function_id: str | None = None
     middleware_function_ids: tuple[str, ...] = ()
 

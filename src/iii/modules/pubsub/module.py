@@ -23,7 +23,7 @@ from iii.modules.pubsub.config import PubSubConfig
 from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.log_event import LogEvent
-from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
+from iii.protocol.names import DEFAULT_NAMESPACE, EACH, SUBSCRIBE, WORKERS_AVAILABLE
 from iii.storage.adapter import RedisConfig
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ class SubscribeTriggerConfig(Struct, kw_only=True):
         str | None,
         Meta(description="Function called with each message first; the message is skipped if it returns `false`."),
     ] = None
+    deliver: Annotated[
+        str,
+        Meta(
+            description="`one`: of several workers with the function one gets a message; `each`: every one that has the "
+            "trigger gets it."
+        ),
+    ] = "one"
 
 
 class PubSub(Module):
@@ -99,7 +106,7 @@ class PubSub(Module):
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(
             DEFAULT_NAMESPACE,
-            "subscribe",
+            SUBSCRIBE,
             self,
             "Subscribe to a topic",
             config_schema=json_schema(SubscribeTriggerConfig),
@@ -107,11 +114,14 @@ class PubSub(Module):
 
     def bind(self, binding: Binding) -> None:
         try:
-            topic = msgspec.json.decode(config_for_builtin(binding), type=SubscribeTriggerConfig).topic
+            config = msgspec.json.decode(config_for_builtin(binding), type=SubscribeTriggerConfig)
         except msgspec.ValidationError:
-            topic = ""
+            config = SubscribeTriggerConfig()
+        topic = config.topic
         if not topic:
             raise TriggerRegistrationFailed("topic is required for subscribe triggers")
+        if config.deliver not in ("one", EACH):
+            raise TriggerRegistrationFailed(f"deliver must be 'one' or 'each', got '{config.deliver[:100]}'")
         self.unbind(binding)
         if self._channels is not None and topic not in self.subscribers:
             self._channels.subscribe(topic)
