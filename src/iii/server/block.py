@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from iii.protocol.misfit import Misfit, misfit
 from iii.protocol.start_failure import StartFailure
+from iii.protocol.without_effect import remark_of
 from iii.server.document import FilePosition, dotted, quoted, shown, suggestion, value_of
 from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
 
@@ -38,8 +39,8 @@ def decode_block(block: object, declared: type[C], place: FilePosition, *, stric
     """The block as `declared`, that of its adapter included.
 
     A key that `declared` does not have is an error if `strict` (the `name:` form) or if its Struct forbids unknown
-    fields, otherwise it is ignored with a warning. So is an unknown `store_method` (P3). A path that begins with `~/`
-    leads to the home folder (P4). Raises StartFailure beginning with `place`, at the line of the key that is wrong.
+    fields, otherwise it is ignored with a warning. So is an unknown `store_method` (P3), and a key that has no effect. A
+    path that begins with `~/` leads to the home folder (P4). Raises StartFailure beginning with `place`, at the line of the key that is wrong.
     """
     if block is None:
         block = {}
@@ -55,6 +56,9 @@ def decode_block(block: object, declared: type[C], place: FilePosition, *, stric
         kind = adapter.kind(adapters)
     except StartFailure as error:
         raise StartFailure(f"{place.at('config', *error.key)}: {error}") from None
+    for key, remark in adapters.unread.get(kind, {}).items():
+        if getattr(config, key) != getattr(declared(), key):
+            reading.warn_of_unread((key,), block[key], f"has no effect with the adapter {kind}: {remark}")
     own = msgspec.to_builtins(reading.decoded(adapter.config or {}, adapters.blocks[kind], _ADAPTER_PATH))
     return msgspec.structs.replace(config, adapter=msgspec.structs.replace(adapter, config=own))
 
@@ -83,12 +87,18 @@ class _Reading(NamedTuple):
         if not self.strict:
             block = self._without_unknown_method(block, declared, path)
         try:
-            return msgspec.convert(block, declared, strict=True)
+            config = msgspec.convert(block, declared, strict=True)
         except msgspec.ValidationError as error:
             inner, problem = _explanation(misfit(error), block, declared)
             raise StartFailure(
                 f"{self._at((*path, *inner))}: {dotted((*path, *inner)) or 'config'}: {problem}"
             ) from None
+        for inner, value, remark in _unread(config, path):
+            self.warn_of_unread(inner, value, f"has no effect: {remark}")
+        return config
+
+    def warn_of_unread(self, path: Path, value: object, why: str) -> None:
+        self.warnings.append(f"{self._at(path)}: {dotted(path)} ({value_of(str(path[-1]), value)}) {why}")
 
     def _at(self, path: Path) -> str:
         return self.place.at("config", *path)
@@ -147,6 +157,21 @@ def _unknown_keys(value: object, declared: object, path: Path) -> Iterator[tuple
         named = value.items() if isinstance(value, dict) else enumerate(value)
         for name, item in named:
             yield from _unknown_keys(item, item_type, (*path, name if isinstance(value, list) else str(name)))
+
+
+def _unread(value: object, path: Path) -> Iterator[tuple[Path, object, str]]:
+    """Path, value and remark of every option that was set and has no effect, also in nested Structs."""
+    if isinstance(value, Struct):
+        for field in msgspec.structs.fields(value):
+            inner, item = (*path, field.encode_name), getattr(value, field.name)
+            remark = remark_of(field.type)
+            if remark is None:
+                yield from _unread(item, inner)
+            elif item != field.default:
+                yield inner, item, remark
+    elif isinstance(value, (Mapping, list, tuple)):
+        for name, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _unread(item, (*path, name))
 
 
 def _alternatives(declared: object) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -62,11 +63,13 @@ class Adapters(NamedTuple):
         kinds: every accepted name, old classes too, and the adapter that it means (C5).
         blocks: the Struct of each adapter's own block.
         default: the name that counts where none is given.
+        unread: options of the module's own block that an adapter does not read, each with what is so instead.
     """
 
     kinds: Mapping[str, str]
     blocks: Mapping[str, type[Struct]]
     default: str = "kv"
+    unread: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 class StoreConfig(Struct, frozen=True, kw_only=True):
@@ -90,14 +93,6 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
     ] = SAVE_INTERVAL_MS
 
 
-class KvConfig(StoreConfig, frozen=True, kw_only=True):
-    """The block of the adapter `kv`."""
-
-    channel_size: Annotated[int, Meta(ge=1, description="Limit of messages queued for one client (streams only).")] = (
-        256
-    )
-
-
 class RedisConfig(Struct, frozen=True, kw_only=True):
     """The block of the adapter `redis`."""
 
@@ -111,7 +106,7 @@ class RedisConfig(Struct, frozen=True, kw_only=True):
     ] = "redis://localhost:6379"
 
 
-def kv_items(config: KvConfig, part: str, save_interval_ms: int | None = None) -> Items:
+def kv_items(config: StoreConfig, part: str, save_interval_ms: int | None = None) -> Items:
     """The store of one module.
 
     Args:

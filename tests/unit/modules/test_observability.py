@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iii.engine.engine_functions import EngineFunctions
-from iii.modules.observability.config import ObservabilityConfig, without_effect
+from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.module import Observability
 from iii.modules.observability.worker_gauges import POINTS_PER_FRAME, BadTelemetry, read_gauges
 from iii.modules.telemetry.module import Telemetry, TelemetryConfig
@@ -274,15 +274,6 @@ def test_06_check_50_log_calls_can_be_switched_off_and_sampled(
             worker.call("engine::log::info", {"message": "m"})
         assert sum(record.name == "iii.worker" for record in caplog.records) in expected
         engine.drop_all_workers()
-
-
-async def test_keys_without_effect_are_named_at_the_start(
-    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
-) -> None:
-    config = ObservabilityConfig(exporter="otlp", alerts=[], level="debug")
-    assert without_effect(config) == ["exporter", "alerts"]
-    await Observability(engine.core, config).start()
-    assert 'keys=["exporter", "alerts"]' in caplog.text
 
 
 def test_O9_iii_telemetry_is_listed_and_does_nothing(engine: MemoryEngine) -> None:

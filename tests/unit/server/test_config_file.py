@@ -405,8 +405,11 @@ def test_P4_the_home_folder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_bugs_17_keys_of_published_files_are_accepted(load: Load) -> None:
-    text = "workers: [{name: iii-observability, config: {metrics_exporter: memory, prometheus_port: 9464}}]"
-    assert load(text).warnings == ()
+    text = "workers: [{name: iii-observability, config: {metrics_exporter: memory, logs_console_output: true}}]"
+    (warning,) = load(text).warnings
+    assert warning.startswith(
+        'config.yaml:1: workers[0] (iii-observability): metrics_exporter ("memory") has no effect: '
+    )
 
 
 # -- the file -------------------------------------------------------------------------------------------------------

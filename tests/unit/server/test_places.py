@@ -86,7 +86,7 @@ def refusal(key: Key, path: tuple[Step, ...], value: Any, folder: Path) -> tuple
 @pytest.mark.parametrize("key", KEYS, ids=str)
 def test_a_value_of_a_wrong_type_names_line_key_and_value(key: Key, tmp_path: Path) -> None:
     unfit = next((value for value in UNFIT if not fits(value, key.hint)), None)
-    if key.hint is Any:
+    if getattr(key.hint, "__origin__", key.hint) is Any:
         return
     assert unfit is not None
     message, line = refusal(key, key.path, unfit, tmp_path)

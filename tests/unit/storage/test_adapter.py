@@ -5,22 +5,22 @@ from pathlib import Path
 import pytest
 
 from iii.protocol.start_failure import StartFailure
-from iii.storage.adapter import AdapterConfig, Adapters, KvConfig, RedisConfig, kv_items
+from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig, kv_items
 from iii.storage.memory_items import MemoryItems
 from iii.storage.sqlite_items import SqliteItems
 
 ADAPTERS = Adapters(
     {"kv": "kv", "redis": "redis", "modules::state::adapters::RedisAdapter": "redis"},
-    {"kv": KvConfig, "redis": RedisConfig},
+    {"kv": StoreConfig, "redis": RedisConfig},
 )
 
 
 def test_C3_items_are_in_memory_unless_the_block_says_otherwise(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert isinstance(kv_items(KvConfig(file_path=str(tmp_path)), "state"), MemoryItems)
+    assert isinstance(kv_items(StoreConfig(file_path=str(tmp_path)), "state"), MemoryItems)
     assert "in_memory" in caplog.text
-    kept = kv_items(KvConfig(store_method="file_based", file_path=str(tmp_path)), "state")
+    kept = kv_items(StoreConfig(store_method="file_based", file_path=str(tmp_path)), "state")
     assert isinstance(kept, SqliteItems)
     assert kept.path.parent == tmp_path / "state"  # C9
     assert not list(tmp_path.iterdir())

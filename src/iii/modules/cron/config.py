@@ -4,7 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from iii.protocol.without_effect import without_effect
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreMethod
+
+_STORE = without_effect("locks are kept in memory")
 
 
 class KvLocksConfig(Struct, frozen=True, kw_only=True):
@@ -12,13 +15,9 @@ class KvLocksConfig(Struct, frozen=True, kw_only=True):
 
     lock_ttl_ms: Annotated[int, Meta(ge=1, description="Longest time that a lock is held, in milliseconds.")] = 30_000
     lock_index: Annotated[str, Meta(description="Name of the set of locks.")] = "cron_locks"
-    store_method: Annotated[StoreMethod, Meta(description="Accepted without effect: locks are kept in memory.")] = (
-        "in_memory"
-    )
-    file_path: Annotated[str, Meta(description="Accepted without effect: locks are kept in memory.")] = (
-        "kv_store_data.db"
-    )
-    save_interval_ms: Annotated[int, Meta(description="Accepted without effect: locks are kept in memory.")] = 5000
+    store_method: Annotated[StoreMethod, _STORE] = "in_memory"
+    file_path: Annotated[str, _STORE] = "kv_store_data.db"
+    save_interval_ms: Annotated[int, _STORE] = 5000
 
 
 class CronConfig(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from iii.protocol.without_effect import without_effect
+
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 §5.6.2
 _SERVERS_OWN = "connection|content-length|content-type|date|host|keep-alive|server|te|trailer|transfer-encoding|upgrade"
 _HeaderName = Annotated[str, Meta(pattern=rf"^{_TOKEN}\Z")]
@@ -136,8 +138,8 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
     ] = None
     trust_proxy: Annotated[
         bool,
-        Meta(
-            description="Accepted; this version records no traces that could show `x-forwarded-proto` and `x-forwarded-for`."
+        without_effect(
+            "no rule depends on `x-forwarded-proto` and `x-forwarded-for`; functions find them in `headers`, as they were sent"
         ),
     ] = False
     request_id_header: Annotated[

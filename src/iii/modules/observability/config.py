@@ -1,8 +1,7 @@
 """The `iii-observability` block (06 §5.1).
 
-All documented keys are accepted, since published configs have them. `enabled`, `service_name`, `logs_enabled`,
-`logs_sampling_ratio`, `level` and `format` have an effect; traces, stored logs, metrics, alerts and export are not part
-of this engine yet, and a start says which configured keys wait for them.
+All documented keys are accepted, since published configs have them. Traces, stored logs, metrics, alerts and export are
+not part of this engine yet.
 """
 
 from typing import Annotated, Any
@@ -10,42 +9,50 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from iii.protocol.without_effect import without_effect
+
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
+
+_TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
+_METRICS = without_effect(
+    "the engine neither keeps nor exports metrics; `engine::workers::list` shows those of workers"
+)
+_LOGS = without_effect("the log goes to standard error and is not kept; collect it from there")
 
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Whether telemetry of workers is accepted.")] = True
     service_name: Annotated[str, Meta(description="Name of the engine in its telemetry.")] = "iii"
-    service_version: str | None = None
-    service_namespace: str | None = None
-    exporter: str | None = None
-    endpoint: str | None = None
-    sampling_ratio: Ratio = 1.0
-    sampling: dict[str, Any] | None = None
-    memory_max_spans: Count | None = None
-    memory_max_bytes: Count | None = None
-    pending_max_age_seconds: Count | None = None
-    trace_storage: dict[str, Any] | None = None
-    live_spans: bool | None = None
-    metrics_enabled: bool | None = None
-    metrics_exporter: str | None = None
-    prometheus_port: int | None = None
-    metrics_retention_seconds: Count | None = None
-    metrics_max_count: Count | None = None
+    service_version: Annotated[str | None, _TRACES] = None
+    service_namespace: Annotated[str | None, _TRACES] = None
+    exporter: Annotated[str | None, _TRACES] = None
+    endpoint: Annotated[str | None, _TRACES] = None
+    sampling_ratio: Annotated[Ratio, _TRACES] = 1.0
+    sampling: Annotated[dict[str, Any] | None, _TRACES] = None
+    memory_max_spans: Annotated[Count | None, _TRACES] = None
+    memory_max_bytes: Annotated[Count | None, _TRACES] = None
+    pending_max_age_seconds: Annotated[Count | None, _TRACES] = None
+    trace_storage: Annotated[dict[str, Any] | None, _TRACES] = None
+    live_spans: Annotated[bool | None, _TRACES] = None
+    metrics_enabled: Annotated[bool | None, _METRICS] = None
+    metrics_exporter: Annotated[str | None, _METRICS] = None
+    prometheus_port: Annotated[int | None, _METRICS] = None
+    metrics_retention_seconds: Annotated[Count | None, _METRICS] = None
+    metrics_max_count: Annotated[Count | None, _METRICS] = None
     logs_enabled: Annotated[
         bool, Meta(description="Whether `engine::log::*` write to the log; false: the calls have no effect.")
     ] = True
-    logs_exporter: str | None = None
-    logs_max_count: Count | None = None
-    logs_retention_seconds: Count | None = None
-    logs_batch_size: int | None = None
-    logs_flush_interval_ms: int | None = None
+    logs_exporter: Annotated[str | None, _LOGS] = None
+    logs_max_count: Annotated[Count | None, _LOGS] = None
+    logs_retention_seconds: Annotated[Count | None, _LOGS] = None
+    logs_batch_size: Annotated[int | None, _LOGS] = None
+    logs_flush_interval_ms: Annotated[int | None, _LOGS] = None
     logs_sampling_ratio: Annotated[
         Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
     ] = 1.0
-    logs_console_output: bool = True
-    alerts: list[dict[str, Any]] | None = None
+    logs_console_output: Annotated[bool, _LOGS] = True
+    alerts: Annotated[list[dict[str, Any]] | None, without_effect("set alerts on the `event` of log lines")] = None
     level: Annotated[
         str,
         Meta(
@@ -56,20 +63,4 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     format: Annotated[str, Meta(description="Format of log lines: `default` for people, `json` for machines.")] = (
         "default"
     )
-    collapse_spans: list[dict[str, Any]] | None = None
-
-
-_IN_EFFECT = frozenset(
-    {
-        "enabled", "service_name", "logs_enabled", "logs_sampling_ratio", "level", "log_level", "format",
-    }
-)  # fmt: skip
-
-
-def without_effect(config: ObservabilityConfig) -> list[str]:
-    """Keys that were set and that nothing reads yet."""
-    return [
-        field.encode_name
-        for field in msgspec.structs.fields(config)
-        if field.name not in _IN_EFFECT and getattr(config, field.name) != field.default
-    ]
+    collapse_spans: Annotated[list[dict[str, Any]] | None, _TRACES] = None

@@ -10,7 +10,7 @@ from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
-from iii.modules.observability.config import ObservabilityConfig, without_effect
+from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
 from iii.protocol.log_event import LogEvent
 from iii.protocol.log_sampler import LogSampler
@@ -18,11 +18,6 @@ from iii.protocol.names import without_control_characters
 from iii.protocol.telemetry import TelemetryKind
 from iii.protocol.tracecontext import baggage_values
 
-KEYS_WITHOUT_EFFECT = LogEvent(
-    __name__, "observability.keys_without_effect", logging.WARNING, "Keys of iii-observability have no effect in this version",
-    means="The block has keys for stores, alerts or exporters, which this version does not have.",
-    do="Remove them, or leave them for another engine that reads the file.",
-)  # fmt: skip
 METRICS_REFUSED = LogEvent(
     __name__, "observability.metrics_refused", logging.WARNING, "Metrics ingestion error",
     means="A worker sent a metrics frame that cannot be read; the frame is dropped.",
@@ -96,12 +91,6 @@ class Observability(Module):
         self._bad_frames = LogSampler()
         if self.config.enabled:
             engine.telemetry.subscribe(self._telemetry_arrived)
-
-    async def start(self) -> None:
-        """Say which configured keys have no effect yet."""
-        waiting = without_effect(self.config)
-        if waiting:
-            KEYS_WITHOUT_EFFECT(keys=waiting)
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:

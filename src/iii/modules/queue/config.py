@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from iii.modules.queue.options import NamedQueueConfig, Positive, QueueOptions
+from iii.protocol.without_effect import without_effect
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
 
 Delivery: TypeAlias = Literal["fan_out", "compete"]
@@ -42,7 +43,7 @@ class BuiltinConfig(StoreConfig, frozen=True, kw_only=True):
     concurrency: Annotated[
         int, Meta(ge=0, description="Messages of a topic that are handled at a time, per trigger.")
     ] = 10
-    poll_interval_ms: Annotated[int, Meta(ge=0, description="Accepted without effect: queues are not polled.")] = 100
+    poll_interval_ms: Annotated[int, Meta(ge=0), without_effect("queues are not polled")] = 100
     mode: Annotated[
         str, Meta(description="`fifo`: messages of a topic are handled in order; any other text: concurrently.")
     ] = "concurrent"
@@ -106,6 +107,19 @@ class QueueConfig(Struct, frozen=True, kw_only=True):
         },
         {"builtin": BuiltinConfig, "redis": RedisConfig, "rabbitmq": RabbitmqConfig},
         default="builtin",
+        unread={
+            "rabbitmq": {
+                "delivery": "each subscribing function gets every message; bindings of one function compete",
+                "topic_configs": "use the adapter builtin, or a policy of the broker",
+                "held_messages": "10000 messages of a topic without subscribers are kept",
+            },
+            "redis": {
+                "queue_configs": "named queues are not supported, and each enqueue is refused; use builtin or rabbitmq",
+                "delivery": "each connected trigger gets every message; use builtin or rabbitmq",
+                "topic_configs": "topics keep no messages; use builtin",
+                "held_messages": "topics keep no messages; use builtin or rabbitmq",
+            },
+        },
     )
 
     adapter: AdapterConfig | None = None

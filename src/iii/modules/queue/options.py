@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.protocol.errors import InvocationError
+from iii.protocol.without_effect import without_effect
 
 DEFAULT_QUEUE = "default"  # always there
 TIMEOUT_MS = 1_800_000
@@ -77,9 +78,7 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
             description="Random jitter added to each retry delay, as a fraction of it, 0 to 1; 0 disables it.",
         ),
     ] = 0.0
-    poll_interval_ms: Annotated[
-        int, Meta(ge=0, le=2**63 - 1, description="Accepted without effect: queues are not polled.")
-    ] = 100
+    poll_interval_ms: Annotated[int, Meta(ge=0, le=2**63 - 1), without_effect("queues are not polled")] = 100
     max_priority: Annotated[
         Annotated[int, Meta(ge=0, le=255)] | None,
         Meta(description="Highest priority of a job, 1 to 255; absent: jobs have no priorities."),
@@ -123,9 +122,7 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
     ] = 300_000
     redeliver_on_engine_restart: Annotated[
         bool,
-        Meta(
-            description="Accepted without effect: jobs that were being handled when the engine exited are always redelivered."
-        ),
+        without_effect("jobs that were being handled when the engine exited are always redelivered"),
     ] = False
 
     @property

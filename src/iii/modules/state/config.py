@@ -4,7 +4,14 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from iii.storage.adapter import AdapterConfig, Adapters, KvConfig, RedisConfig
+from iii.protocol.without_effect import without_effect
+from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
+
+
+class StateKvConfig(StoreConfig, frozen=True, kw_only=True):
+    """The block of the adapter `kv`."""
+
+    channel_size: Annotated[int, Meta(ge=1), without_effect("state has no clients; it is an option of streams")] = 256
 
 
 class StateConfig(Struct, frozen=True, kw_only=True):
@@ -17,7 +24,8 @@ class StateConfig(Struct, frozen=True, kw_only=True):
             "modules::state::adapters::KvStore": "kv",
             "modules::state::adapters::RedisAdapter": "redis",
         },
-        {"kv": KvConfig, "redis": RedisConfig},
+        {"kv": StateKvConfig, "redis": RedisConfig},
+        unread={"redis": {"save_interval_ms": "the Redis server decides when it saves"}},
     )
 
     adapter: AdapterConfig = AdapterConfig()

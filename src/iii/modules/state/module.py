@@ -19,7 +19,7 @@ from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.state.bindings import StateBindings
-from iii.modules.state.config import StateConfig
+from iii.modules.state.config import StateConfig, StateKvConfig
 from iii.modules.state.pages import Pages, Wanted
 from iii.modules.state.requests import (
     SetRequest,
@@ -43,7 +43,7 @@ from iii.modules.state.requests import (
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.json_text import holds_more_than
 from iii.protocol.names import DEFAULT_NAMESPACE
-from iii.storage.adapter import KvConfig, RedisConfig, kv_items
+from iii.storage.adapter import RedisConfig, kv_items
 from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, values
 from iii.storage.update import Update, read_ops
 from iii.storage.update_ops import TOO_MANY, UPDATED_VALUES
@@ -239,7 +239,7 @@ def _items(config: StateConfig) -> Items:
     interval_ms = config.save_interval_ms
     if interval_ms is not None and not 100 <= interval_ms <= 3_600_000:
         interval_ms = None
-    return kv_items(config.adapter.block(KvConfig), "state", interval_ms)
+    return kv_items(config.adapter.block(StateKvConfig), "state", interval_ms)
 
 
 _sorted = msgspec.json.Encoder(order="sorted").encode

@@ -4,7 +4,13 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from iii.storage.adapter import AdapterConfig, Adapters, KvConfig, RedisConfig
+from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
+
+
+class StreamKvConfig(StoreConfig, frozen=True, kw_only=True):
+    """The block of the adapter `kv`."""
+
+    channel_size: Annotated[int, Meta(ge=1, description="Limit of messages queued for one client.")] = 256
 
 
 class StreamConfig(Struct, frozen=True, kw_only=True):
@@ -17,7 +23,7 @@ class StreamConfig(Struct, frozen=True, kw_only=True):
             "modules::stream::adapters::KvStore": "kv",
             "modules::stream::adapters::RedisAdapter": "redis",
         },
-        {"kv": KvConfig, "redis": RedisConfig},
+        {"kv": StreamKvConfig, "redis": RedisConfig},
     )
 
     host: Annotated[

@@ -18,7 +18,7 @@ from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.stream.bindings import ChangeBindings, JoinBindings
-from iii.modules.stream.config import StreamConfig
+from iii.modules.stream.config import StreamConfig, StreamKvConfig
 from iii.modules.stream.events import Event, Timestamps, change, custom, envelope, read_envelope
 from iii.modules.stream.gate import AccessGate
 from iii.modules.stream.hall import Hall
@@ -47,7 +47,7 @@ from iii.modules.stream.server import StreamServer
 from iii.modules.stream.source import ItemSource, OnRead, Written
 from iii.net.listening import is_loopback
 from iii.protocol.names import DEFAULT_NAMESPACE
-from iii.storage.adapter import KvConfig, RedisConfig, kv_items
+from iii.storage.adapter import RedisConfig, kv_items
 from iii.storage.items import Changed, Group, Items
 from iii.storage.update import read_ops
 
@@ -73,7 +73,7 @@ class Streams(Module):
         adapter = self.config.adapter
         self._channels: RedisChannels | None = None
         self.items: Items
-        channel_size = KvConfig().channel_size
+        channel_size = StreamKvConfig().channel_size
         if adapter.kind(self.config.adapters) == "redis":
             from iii.storage.redis_channels import RedisChannels
             from iii.storage.redis_items import RedisItems
@@ -83,7 +83,7 @@ class Streams(Module):
             self._channels = RedisChannels(url, self._heard, lambda: self.server.restart_clients())
             self._channels.subscribe(_CHANNEL)
         else:
-            kv = adapter.block(KvConfig)
+            kv = adapter.block(StreamKvConfig)
             self.items = kv_items(kv, "stream")
             channel_size = kv.channel_size
         self._source = ItemSource(engine, self.items)

@@ -1,19 +1,22 @@
 """`iii-telemetry`: old configs name it, so it is accepted and listed; it sends nothing, ever (O9, 06 §15)."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from iii.engine.engine import Engine
 from iii.engine.module import Module
+from iii.protocol.without_effect import without_effect
+
+_NONE = without_effect("no product telemetry is ever sent")
 
 
 class TelemetryConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Keys of published configs; none has an effect."""
+    """Keys of published configs."""
 
-    enabled: Any = None
-    sdk_api_key: Any = None
-    heartbeat_interval_secs: Any = None
+    enabled: Annotated[Any, _NONE] = False
+    sdk_api_key: Annotated[Any, _NONE] = None
+    heartbeat_interval_secs: Annotated[Any, _NONE] = None
 
 
 class Telemetry(Module):
