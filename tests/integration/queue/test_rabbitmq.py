@@ -205,6 +205,19 @@ async def test_topic_keeps_the_order_of_publishing(adapter: dict[str, Any], open
     assert calls.seen == list(range(200))
 
 
+async def test_options_that_it_does_not_read(
+    adapter: dict[str, Any], open_house: Open, name: Name, caplog: pytest.LogCaptureFixture
+) -> None:
+    """04 §11.1, C4: they are named, but for those that say what is so anyway."""
+    house = await open_house(adapter)
+    settings = {"type": "fifo", "maxRetries": 2, "delayMs": 0, "messageGroupField": "g", "backoffDelayMs": 5}
+    config = {"topic": name("t"), "queue_config": settings}
+    house.worker.register_trigger({"type": "durable:subscriber", "function_id": "f", "config": config})
+    await house.call("engine::functions::list")
+    named = [record.fields["setting"] for record in caplog.records if "setting" in getattr(record, "fields", {})]
+    assert named == ["backoff_ms", "message_group_field"]
+
+
 async def test_changed_backoff(adapter: dict[str, Any], open_house: Open, name: Name) -> None:
     """04 §11.3: other engines fail to declare it; the priority cannot be changed, and that is said."""
     house = await open_house(adapter, queue_configs={name("q"): {"backoff_ms": 100}})

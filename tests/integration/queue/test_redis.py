@@ -110,3 +110,16 @@ async def test_messages_of_other_programs(adapter: dict[str, Any], redis_server:
             await redis.publish("t", text)
     await calls.count(4)
     assert calls.seen == [0, 1, {"__trace": 5, "data": 2}, 3]
+
+
+async def test_options_that_it_does_not_read(
+    adapter: dict[str, Any], open_house: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """04 §11.1, C4: they are named, but for those that say what is so anyway."""
+    house = await open_house(adapter)
+    settings = {"type": "standard", "maxRetries": 2, "timeoutMs": 5, "missingTarget": "fail"}
+    config = {"topic": "t", "queue_config": settings}
+    house.worker.register_trigger({"type": "durable:subscriber", "function_id": "f", "config": config})
+    await house.call("engine::functions::list")
+    named = [record.fields["setting"] for record in caplog.records if "setting" in getattr(record, "fields", {})]
+    assert named == ["max_retries", "timeout_ms"]

@@ -233,7 +233,7 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
 
             return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig))
         case _:
-            block = BuiltinConfig() if called == "memory" else chosen.block(BuiltinConfig)
+            block = chosen.block(BuiltinConfig)
             if called in _METHODS:
                 block = msgspec.structs.replace(block, store_method=_METHODS[called])
             return BuiltinAdapter(engine, _store(block, SteadyTime(engine.clock)), config, block)

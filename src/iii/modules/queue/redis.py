@@ -13,7 +13,7 @@ from iii.modules.queue.adapter import QueueOrTopic, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
-from iii.modules.queue.options import NamedQueue
+from iii.modules.queue.options import NamedQueue, QueueOptions
 from iii.modules.queue.requests import DestinationRow, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
@@ -40,6 +40,10 @@ MESSAGE_LOST = LogEvent(
 )  # fmt: skip
 
 _NO_QUEUES = "named queues are not supported by the redis adapter"
+_UNREAD = {  # of a `queue_config`, with what is so here
+    **dict.fromkeys(QueueOptions.__struct_fields__), "fifo": False, "max_attempts": 1, "hold": False, "delay_ms": 0,
+    "backoff_jitter": 0,
+}  # fmt: skip
 _NO_DEAD_LETTERS = "RedisAdapter does not support DLQ operations (pub/sub only)"
 
 
@@ -133,6 +137,7 @@ class RedisTopics:
         self.channels.publish(topic, b'{"__trace":%s,"data":%s}' % (trace, job.data), told)
 
     def subscribe(self, subscription: Subscription) -> None:
+        subscription.warn_of_unread("redis", _UNREAD)
         for topic in [topic for topic, triggers in self._subscriptions.items() if subscription.id in triggers]:
             if topic != subscription.topic:
                 self._drop(topic, subscription.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -16,8 +16,14 @@ from iii.protocol.log_event import LogEvent
 
 SETTING_IGNORED = LogEvent(
     __name__, "queue.setting_ignored", logging.WARNING, "Setting of a subscription ignored: its value is not valid",
-    means="A member of a trigger's `queue_config` has a value that does not count; its default is in force.",
+    means="A member of a trigger's `config` or `queue_config` has a value that does not count; its default is in force.",
     do="Correct it in the program that registers the trigger.",
+)  # fmt: skip
+
+WITHOUT_EFFECT = LogEvent(
+    __name__, "queue.setting_without_effect", logging.WARNING, "Setting of a subscription has no effect",
+    means="`queue_config` has a member that the engine, or the adapter of its queue, does not read.",
+    do="Leave it out; `instead` says what holds, or what to use.",
 )  # fmt: skip
 
 
@@ -70,6 +76,13 @@ class Subscription(Struct, frozen=True, eq=False):
     condition: str | None
     wanted: Wanted
 
+    def warn_of_unread(self, adapter: str, unread: Mapping[str, object]) -> None:
+        """Say which of its options an adapter does not read, but for those that say what is so anyway."""
+        for option in sorted(unread.keys() & self.wanted.keys()):
+            if self.wanted[option] != unread[option]:
+                instead = f"the adapter {adapter} does not have it"
+                WITHOUT_EFFECT(trigger=self.id, function=self.function_id, setting=_NAMES[option], instead=instead)
+
 
 class _Sent(Struct):
     topic: Any = None
@@ -94,14 +107,13 @@ def subscription_of(binding: Binding) -> Subscription:
             f"a topic has at most {NAME_CHARACTERS} characters, this one of a {binding.trigger_type} trigger {len(topic)}"
         )
     warn_of_unknown_members(binding, _Sent.__struct_fields__)
-    condition = sent.condition_function_id
     return Subscription(
         binding.id,
         topic,
         binding.function_id,
         binding.namespace,
         binding.metadata,
-        condition if isinstance(condition, str) and condition else None,
+        _text(sent.condition_function_id),
         _wanted(binding, sent),
     )
 
@@ -109,17 +121,23 @@ def subscription_of(binding: Binding) -> Subscription:
 def _wanted(binding: Binding, sent: _Sent) -> Wanted:
     """What does not count is said; it is no reason to refuse a subscription (04 §4.4)."""
     wanted: Wanted = {}
-    given = sent.queue_config if isinstance(sent.queue_config, dict) else {}
-    warn_of_unknown_members(binding, (*_MEMBERS, *_OF_OTHERS), given)
+    given = _mapping(sent.queue_config) or {}
+    warn_of_unknown_members(binding, (*_MEMBERS, *_UNREAD), given)
+    for name, (anyway, instead) in _UNREAD.items():
+        if given.get(name) not in (None, anyway):
+            WITHOUT_EFFECT(trigger=binding.id, function=binding.function_id, setting=name, instead=instead)
     for name, (option, read) in _MEMBERS.items():
         value = read(given.get(name))
         if value is not None:
             wanted.setdefault(option, value)
         if given.get(name) is not None and (value is None or (name == "type" and given[name] not in _TYPES)):
             SETTING_IGNORED(trigger=binding.id, function=binding.function_id, setting=name, value=given[name])
-    for option, outer in (("max_attempts", _attempts(sent.max_retries)), ("backoff_ms", _count(sent.backoff_ms))):
-        if outer is not None:
-            wanted[option] = outer
+    for name, read in _OUTER.items():
+        outer = read(getattr(sent, name))
+        if outer is None and getattr(sent, name) not in (None, ""):
+            SETTING_IGNORED(trigger=binding.id, function=binding.function_id, setting=name, value=getattr(sent, name))
+        elif name in _MEMBERS and outer is not None:
+            wanted[_MEMBERS[name][0]] = outer
     return wanted
 
 
@@ -148,6 +166,10 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _mapping(value: object) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
 def _fifo(value: object) -> bool | None:
     return value == "fifo" if isinstance(value, str) and value else None
 
@@ -169,4 +191,17 @@ _MEMBERS: dict[str, tuple[str, Callable[[object], object]]] = {  # of a `queue_c
     **dict.fromkeys(("missingTargetTimeoutMs", "missing_target_timeout_ms"), ("hold_ms", _count)),
 }
 _TYPES = ("fifo", "standard", "concurrent")  # any other counts as these two, and is said
-_OF_OTHERS = ("visibilityTimeout", "delaySeconds", "backoffType", "maxPriority", "poll_interval_ms")  # not read here
+_OUTER: dict[str, Callable[[object], object]] = {  # beside it; those that are options win
+    "queue_config": _mapping,
+    "condition_function_id": _text,
+    "max_retries": _attempts,
+    "backoff_ms": _count,
+}
+_NAMES = {option: name for name, (option, _) in _MEMBERS.items()}
+_UNREAD: dict[str, tuple[object, str]] = {  # what is so anyway, and what to say of any other value
+    "visibilityTimeout": (0, "`timeoutMs` is the longest time of one attempt"),
+    "delaySeconds": (0, "`delayMs` is the time before the first delivery"),
+    "backoffType": ("exponential", "each pause is twice the one before, from `backoffDelayMs` on"),
+    "maxPriority": (0, "messages of topics have no priorities"),
+    "poll_interval_ms": (100, "topics are woken by events and do not poll"),
+}

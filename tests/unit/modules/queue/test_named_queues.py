@@ -231,6 +231,17 @@ async def test_memory_is_in_memory_whatever_its_block_says(tmp_path: Path) -> No
     assert not folder.exists()
 
 
+async def test_memory_reads_the_rest_of_its_block() -> None:
+    """04 §2.3."""
+    house = House(adapter={"name": "memory", "config": {"max_attempts": 1}})
+    await house.start()
+    log = Log(house, "f")
+    log.answers = lambda data: RuntimeError("it broke")
+    log.worker.bind("f", "durable:subscriber", "f", {"topic": "t"})
+    house.publish("t", 1)
+    assert [letter["max_attempts"] for letter in house.dead("t")] == [1]
+
+
 async def test_own_default_queue_is_kept() -> None:
     """04 check 15."""
     own = {"type": "fifo", "message_group_field": "session_id", "max_retries": 9}

@@ -363,6 +363,11 @@ async def test_subscriber_that_will_not_come_back(house: House) -> None:
         ),
         ({"queue_config": {"type": "lifo"}}, "value is not valid (trigger=f, function=f, setting=type, value=lifo)"),
         ({"concurrency": 4}, 'member=concurrency, hint="known: '),
+        ({"queue_config": [5]}, "setting=queue_config, value=[5])"),
+        ({"condition_function_id": 5}, "setting=condition_function_id, value=5)"),
+        ({"max_retries": "5"}, "setting=max_retries, value=5)"),
+        ({"queue_config": {"delaySeconds": 5}}, 'setting=delaySeconds, instead="`delayMs` is the time '),
+        ({"queue_config": {"backoffType": "fixed"}}, 'setting=backoffType, instead="each pause is twice the one '),
     ],
 )
 async def test_settings_that_do_not_count_are_told_of(
@@ -374,6 +379,15 @@ async def test_settings_that_do_not_count_are_told_of(
     assert text in caplog.text
     house.publish("t", 1)
     assert log.seen == [1]
+
+
+@pytest.mark.parametrize("config", [{"backoffType": "exponential", "maxPriority": 0}, {"delaySeconds": 0}, {}, None])
+async def test_settings_that_change_nothing_are_not_told_of(
+    house: House, caplog: pytest.LogCaptureFixture, config: dict[str, Any] | None
+) -> None:
+    """04 §4.4: published clients write defaults out."""
+    Log(house, "f").worker.bind("f", "durable:subscriber", "f", {"topic": "t", "queue_config": config})
+    assert caplog.text == ""
 
 
 async def test_settings_that_earlier_versions_stored(house: House) -> None:

@@ -26,11 +26,6 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
-SETTINGS_IGNORED = LogEvent(
-    __name__, "rabbitmq.settings_ignored", logging.WARNING, "Settings of a subscription ignored: the rabbitmq adapter has none such",
-    means="Members of a trigger's `queue_config` work with the adapter `builtin` only.",
-    do="Leave them out, or use the adapter `builtin`.",
-)  # fmt: skip
 NOT_UNSUBSCRIBED = LogEvent(
     __name__, "rabbitmq.unsubscribe_failed", logging.ERROR, "Function not unsubscribed from a topic",
     means="The broker did not unbind the function's queue: messages of the topic are still kept there.",
@@ -39,7 +34,7 @@ NOT_UNSUBSCRIBED = LogEvent(
 
 _HELD = 10_000  # messages of a topic that nobody has subscribed to
 _PREPARED_S = 10.0  # that a publisher waits for subscribers who came before it
-_OF_THE_EMBEDDED_STORE = ("backoff_ms", "backoff_jitter", "message_group_field", "delay_ms", "hold_ms")
+_UNREAD = {"backoff_ms": 0, "backoff_jitter": 0, "message_group_field": None, "delay_ms": 0, "hold_ms": 0}
 
 
 class Topics:
@@ -181,9 +176,7 @@ class Topics:
             raise TriggerRegistrationFailed(
                 f"topic and function are too long: their name at RabbitMQ has {longest} bytes, which exceeds the limit of {NAME_BYTES}"
             )
-        ignored = [name for name in _OF_THE_EMBEDDED_STORE if subscription.wanted.get(name)]
-        if ignored:
-            SETTINGS_IGNORED(topic=subscription.topic, function=subscription.function_id, settings=ignored)
+        subscription.warn_of_unread("rabbitmq", _UNREAD)
         earlier = self._subscribers.pop(subscription.id, None)
         if earlier is not None:
             earlier.end()
