@@ -52,6 +52,11 @@ async def test_05_check_4_other_names_and_what_does_not_fit(house: House) -> Non
     await house.call("state::set", group_id="g", item_id="i", data=6)
     assert await house.call("state::get", group_id="g", item_id="i") == 6
     assert await house.call("state::list", group_id="g") == [6]
+    assert await house.call("state::list_keys", group_id="g") == {"keys": ["i"]}
+    assert (await house.call("state::list_entries", group_id="g", limit=1))["entries"] == [["i", 6]]
+    swap = {"group_id": "g", "item_id": "i", "expected_value": 6, "new_value": None}
+    assert await house.call("state::compare_and_set", **swap) == {"outcome": "applied"}
+    assert await house.call("state::delete", group_id="g", item_id="i") is None
     prefix = "Failed to deserialize input for state::set: "
     for payload, detail in (
         ({"scope": "s", "key": "k", "value": 1, "data": 2}, "duplicate field `value`"),

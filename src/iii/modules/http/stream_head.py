@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,11 @@ HEAD_EXCEEDED = LogEvent(
     __name__, "http.stream_head_exceeded", logging.WARNING, "Control messages of a response ignored: its head exceeds a limit",
     means="A handler sends more headers or control messages, or larger ones, than the head of a response takes.",
     do="Set status and headers once, before the body.",
+)  # fmt: skip
+HEADER_LEFT_OUT = LogEvent(
+    __name__, "http.stream_header_left_out", logging.WARNING, "Header of a streamed response left out: not text",
+    means="A handler set a header to a value that is neither text nor a list of texts; the texts of a list are sent.",
+    do="Send texts from the handler: `\"5\"`, not `5`.",
 )  # fmt: skip
 
 MOST_MESSAGES = 1000  # of control; all that have come are applied in one turn of the loop
@@ -59,11 +63,11 @@ class StreamHead:
                 sent = message.get("headers")
                 if isinstance(sent, dict):
                     try:
-                        self._set({name: value for name, value in sent.items() if _is_text(value)})
+                        self._set({name: texts for name, value in sent.items() if (texts := _texts(name, value))})
                     except HeadTooLarge:
                         self._pass_over()
 
-    def _set(self, sent: dict[str, Any]) -> None:
+    def _set(self, sent: dict[str, list[str]]) -> None:
         """Each name replaces itself however it is spelt; a list repeats it. Raises HeadTooLarge."""
         if len(sent) > MOST_HEADERS:
             raise HeadTooLarge
@@ -90,5 +94,10 @@ def _sendable(headers: Headers) -> Headers:
     return without_length(headers) if lengths and not (len(lengths) == 1 and _LENGTH(lengths[0])) else headers
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+def _texts(name: str, value: object) -> list[str]:
+    """One text, or those of a list; anything else is left out by itself."""
+    items = value if isinstance(value, list) else [value]
+    texts = [each for each in items if isinstance(each, str)]
+    if len(texts) < len(items):
+        HEADER_LEFT_OUT(header=name[:100])
+    return texts

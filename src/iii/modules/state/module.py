@@ -128,7 +128,7 @@ class State(Module):
         self.items.change((request.scope, ""), request.key, update, reply)
         return LATER
 
-    @builtin("state::compare_and_set", spec="05 §1.7")
+    @builtin("state::compare_and_set", spec="05 §1.7", aliases=_ALIASES)
     def compare_and_set(self, request: StateCompareAndSetInput, invocation: Invocation) -> StateOutcome | Later:
         """Set a value in state if it is what the caller expects"""
         expected, new = bytes(request.expected_value), bytes(request.new_value)
@@ -172,7 +172,7 @@ class State(Module):
         self.items.groups(None, answer(invocation, "LIST_GROUPS_ERROR", "Failed to list groups", result))
         return LATER
 
-    @builtin("state::list_keys", spec="05 §1.7")
+    @builtin("state::list_keys", spec="05 §1.7", aliases=_ALIASES)
     def list_keys(self, request: StateListInput, invocation: Invocation) -> StateKeys | Later:
         """List all keys of a scope"""
 
@@ -182,7 +182,7 @@ class State(Module):
         self.items.entries((request.scope, ""), answer(invocation, "LIST_KEYS_ERROR", "Failed to list keys", result))
         return LATER
 
-    @builtin("state::list_entries", spec="05 §1.7, O5")
+    @builtin("state::list_entries", spec="05 §1.7, O5", aliases=_ALIASES)
     def list_entries(self, request: StateListEntriesInput, invocation: Invocation) -> StateEntries | Later:
         """List keys and values of a scope, a page at a time, out of one snapshot"""
         caller = invocation.caller.worker_id if invocation.caller is not None else ""

@@ -32,6 +32,23 @@ def test_later_headers_replace_those_of_the_same_name() -> None:
     assert found.headers == [(b"x-b", b"2"), (b"x-b", b"3"), (b"x-a", b"4")]
 
 
+@pytest.mark.parametrize("value", [["2", 3, "4"], ["2", None, "4"], [["x"], "2", "4", {}, True]])
+def test_03_A6_1_an_item_that_is_not_text_takes_no_other_with_it(
+    value: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = head({"type": "set_headers", "headers": {"x-a": "1"}}, {"type": "set_headers", "headers": {"X-B": value}})
+    assert found.headers == [(b"x-a", b"1"), (b"x-b", b"2"), (b"x-b", b"4")]
+    assert [record.message for record in caplog.records] == [
+        "Header of a streamed response left out: not text (header=X-B)"
+    ]
+
+
+@pytest.mark.parametrize("value", [5, None, True, {}, [], [5]])
+def test_03_A6_1_a_header_without_any_text_changes_nothing(value: object) -> None:
+    found = head({"type": "set_headers", "headers": {"x-a": "1"}}, {"type": "set_headers", "headers": {"x-a": value}})
+    assert found.headers == [(b"x-a", b"1")]
+
+
 def test_a_content_length_is_the_handlers_to_say() -> None:
     assert head({"type": "set_headers", "headers": {"content-length": "5"}}).headers == [(b"content-length", b"5")]
 
