@@ -22,9 +22,11 @@ from tests.integration.storage.redis_server import RedisServer
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitmqServer]:
     server = RabbitmqServer(tmp_path_factory.mktemp("rabbitmq"))
-    server.start()
-    yield server
-    server.kill()
+    try:
+        server.start()
+        yield server
+    finally:  # one that did not answer in time would go on
+        server.kill()
 
 
 @pytest.fixture

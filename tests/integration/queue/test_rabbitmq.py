@@ -63,7 +63,8 @@ async def test_topology(
 ) -> None:
     """04 check 57: everything is there with the given arguments; the broker refuses to declare it otherwise."""
     q, t = name("pay"), name("a@b")
-    house = await open_house(adapter, queue_configs={q: {"backoff_ms": 700, "max_priority": 4}})
+    fifo = {"type": "fifo", "message_group_field": "g"}
+    house = await open_house(adapter, queue_configs={q: {"backoff_ms": 700, "max_priority": 4}, name("fifo"): fifo})
     house.worker.register_function("f::x", lambda: None)
     house.worker.register_trigger({"type": "durable:subscriber", "function_id": "f::x", "config": {"topic": t}})
     escaped = t.replace("@", "\\@")
@@ -80,6 +81,7 @@ async def test_topology(
             "x-message-ttl": 700, "x-dead-letter-exchange": main, "x-dead-letter-routing-key": q, **priority,
         },
         f"{main}::dlq.queue": {},
+        f"iii.__fn_queue::{name('fifo')}::count.queue": {"x-max-length": 1},
         f"iii.{escaped}.f::x@default.queue": {},
         f"iii.{escaped}.f::x@default.dlq": {},
     }  # fmt: skip
@@ -89,7 +91,7 @@ async def test_topology(
         await channel.close()
         channel = await broker.channel()
         with pytest.raises(aio_pika.exceptions.ChannelPreconditionFailed):
-            await channel.declare_queue(queue, durable=True, arguments={**arguments, "x-max-length": 1})
+            await channel.declare_queue(queue, durable=True, arguments={**arguments, "x-max-length": 2})
     for exchange, kind in {main: "direct", f"{main}::retry": "direct", f"{main}::dlq": "direct"}.items():
         channel = await broker.channel()
         await channel.declare_exchange(exchange, aio_pika.ExchangeType(kind), durable=True)
@@ -214,7 +216,8 @@ async def test_options_that_it_does_not_read(
     config = {"topic": name("t"), "queue_config": settings}
     house.worker.register_trigger({"type": "durable:subscriber", "function_id": "f", "config": config})
     await house.call("engine::functions::list")
-    named = [record.fields["setting"] for record in caplog.records if "setting" in getattr(record, "fields", {})]
+    fields = [vars(record).get("fields", {}) for record in caplog.records]
+    named = [each["setting"] for each in fields if "setting" in each]
     assert named == ["backoff_ms", "message_group_field"]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import iii
 from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
+from iii.modules.queue.rabbitmq.broker import Delivery
 from iii.modules.queue.rabbitmq.tap import Tap
 from tests.integration.queue.house import Calls, House, Open, eventually, fails
 from tests.integration.queue.test_rabbitmq import Name, adapter, broker, close_channel
@@ -328,3 +329,83 @@ async def test_fifo_is_one_job_at_all_engines_together(adapter: dict[str, Any], 
     await two.enqueue("f", {"g": 1, "n": 3}, name("q"))
     await second.count(1)
     assert [data["n"] for data in first.seen] == [0, 1, 2]
+
+
+async def counted(house: House, queue: str, failed: int) -> bool:
+    """Whether the broker has this count for the job of a fifo queue."""
+    found: list[Any] = []
+
+    async def look(kept: Delivery) -> bool:
+        found.append(kept.message.headers["x-attempt"])
+        return True
+
+    await rabbit(house).broker.look_through(f"iii.__fn_queue::{queue}::count.queue", look)
+    return found == [failed]
+
+
+@pytest.mark.parametrize("how", ["stop", "channel", "connection"])
+async def test_a_fifo_job_keeps_its_attempts(how: str, adapter: dict[str, Any], open_house: Open, name: Name) -> None:
+    """04 §7.2: a job that had begun is delivered again in its old place, with the attempts it had."""
+    q = name("q")
+    queues = {q: {"type": "fifo", "message_group_field": "g", "max_retries": 3, "backoff_ms": 300}}
+    house = await open_house(adapter, queue_configs=queues)
+    seen: list[int] = []
+
+    async def f(data: Any) -> None:
+        seen.append(data["n"])
+        if data["n"] == 0:
+            fails(data)
+
+    async def half_way(house: House) -> House:
+        """Two attempts of the first job have failed, and the engine loses it; whoever has it then."""
+        await eventually(lambda: counted(house, q, 2))
+        match how:
+            case "stop":
+                await house.close()
+                house = await open_house(adapter, queue_configs=queues)
+                house.worker.register_function("f", f)
+            case "channel":
+                await close_channel(next(tap for tap in taps(house) if q in tap.queue))
+            case _:
+                await lose_connection(house)
+        return house
+
+    house.worker.register_function("f", f)
+    for number in range(2):
+        await house.enqueue("f", {"g": 1, "n": number}, q)
+    house = await half_way(house)
+    (letter,) = await house.dead(q, 1)
+    assert letter["retries"] == 3
+    await until(lambda: seen == [0, 0, 0, 0, 1])
+    assert (await house.call("iii::queue::redrive", queue=q))["redriven"] == 1
+    house = await half_way(house)  # it has all its attempts again, and they count too
+    await house.dead(q, 1)
+    assert seen == [0, 0, 0, 0, 1, 0, 0, 0, 0]
+
+
+async def test_a_fifo_job_that_is_lost_at_once_after_its_redrive_has_all_its_attempts(
+    adapter: dict[str, Any], open_house: Open, name: Name
+) -> None:
+    """04 check 38: the count of its first life is over."""
+    q = name("q")
+    queues = {q: {"type": "fifo", "message_group_field": "g", "max_retries": 1, "backoff_ms": 10}}
+    house = await open_house(adapter, queue_configs=queues)
+    go = asyncio.Event()
+    go.set()
+
+    async def waits_and_fails(data: Any) -> None:
+        await go.wait()
+        fails(data)
+
+    calls = Calls(house.worker, "f", waits_and_fails)
+    await house.enqueue("f", {"g": 1}, q)
+    await house.dead(q, 1)
+    await calls.count(2)
+    go.clear()
+    await house.call("iii::queue::redrive", queue=q)
+    await calls.count(3)
+    await close_channel(next(tap for tap in taps(house) if q in tap.queue))
+    await until(lambda: len(calls.seen) == 4)
+    go.set()
+    (letter,) = await house.dead(q, 1)
+    assert (len(calls.seen), letter["retries"]) == (5, 1)

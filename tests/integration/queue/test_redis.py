@@ -121,5 +121,6 @@ async def test_options_that_it_does_not_read(
     config = {"topic": "t", "queue_config": settings}
     house.worker.register_trigger({"type": "durable:subscriber", "function_id": "f", "config": config})
     await house.call("engine::functions::list")
-    named = [record.fields["setting"] for record in caplog.records if "setting" in getattr(record, "fields", {})]
+    fields = [vars(record).get("fields", {}) for record in caplog.records]
+    named = [each["setting"] for each in fields if "setting" in each]
     assert named == ["max_retries", "timeout_ms"]

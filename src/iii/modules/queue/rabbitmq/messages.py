@@ -49,6 +49,7 @@ class QueueNames:
         self.retry_queue = f"{self.retry}.queue"
         self.dead = f"{self.main}::dlq"
         self.dead_queue = f"{self.dead}.queue"
+        self.count_queue = f"{self.main}::count.queue"  # of a fifo queue
 
     def letter(self, message: BrokerMessage) -> DeadLetter | None:
         """A dead letter of it."""

@@ -14,6 +14,7 @@ from iii.modules.queue.adapter import UnsupportedSettings
 from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
+from iii.modules.queue.rabbitmq.attempts import Attempts
 from iii.modules.queue.rabbitmq.broker import NAME_BYTES, Broker, BrokerError, BrokerMessage, Delivery
 from iii.modules.queue.rabbitmq.messages import QueueNames, number_of, text_of
 from iii.modules.queue.rabbitmq.runs import AGAIN_S, Runs
@@ -57,6 +58,7 @@ class NamedQueues:
         self._runs = runs
         self._queues: dict[str, NamedQueue] = {}
         self._taps: dict[str, Tap] = {}
+        self._attempts = Attempts(broker)
 
     @property
     def taps(self) -> list[Tap]:
@@ -84,11 +86,12 @@ class NamedQueues:
             if tap.prefetch == prefetch and earlier.config.fifo == queue.config.fifo:
                 return  # what else has changed is looked at job by job
             tap.end()
+        arrived = self._arrived_at_fifo if queue.config.fifo else self._arrived
         self._taps[name] = Tap(
             self._broker,
             QueueNames(name).queue,
             prefetch,
-            lambda delivery: self._arrived(name, delivery),
+            lambda delivery: arrived(name, delivery),
             lambda: self._declare(self._queues[name]),
             exclusive=queue.config.fifo,
             after=tap if queue.config.fifo else None,
@@ -142,12 +145,27 @@ class NamedQueues:
             except BrokerError:
                 BACKOFF_KEPT(queue=queue.name)
         await broker.queue(names.dead_queue)
+        if config.fifo:
+            await self._attempts.declare(queue.name)
         for name, exchange in (
             (names.queue, names.main),
             (names.retry_queue, names.retry),
             (names.dead_queue, names.dead),
         ):
             await broker.bind(name, exchange, names.key)
+
+    def _arrived_at_fifo(self, name: str, delivery: Delivery) -> None:
+        """The job may have begun before, here or at another engine."""
+        if not self._attempts.may_have(name):
+            self._arrived(name, delivery)
+            return
+
+        async def recalled() -> None:
+            await self._attempts.recall(name, delivery)
+            if not delivery.over:  # else it comes again
+                self._arrived(name, delivery)
+
+        self._runs.settle(delivery, recalled())
 
     def _arrived(self, name: str, delivery: Delivery) -> None:
         if self._runs.stopping:
@@ -196,25 +214,29 @@ class NamedQueues:
         if failure is None:
             await delivery.ack()
             return
-        message, config = delivery.message, self._queues[name].config
+        message, config, names = delivery.message, self._queues[name].config, QueueNames(name)
         function, attempts = message.headers.get("function_id"), number_of(message.headers.get("x-attempt")) + 1
         if attempts > config.max_retries:
             JOB_EXHAUSTED(
                 queue=name, function=function, job=message.message_id, attempts=attempts,
                 reason=failure.text, error_id=failure.error_id,
             )  # fmt: skip
-            await delivery.reject()
+            if config.fifo:  # the broker's copy of it has no count
+                await move(self._broker, delivery, names.dead, names.key, message)
+                await self._attempts.keep(name, delivery, 0)
+            else:
+                await delivery.reject()
             return
         JOB_FAILED(
             queue=name, function=function, job=message.message_id, attempts=attempts, max_attempts=config.max_retries + 1,
             retry_in_s=config.backoff_ms / 1000, reason=failure.text, error_id=failure.error_id,
         )  # fmt: skip
-        again = message._replace(headers={**message.headers, "x-attempt": attempts})
+        delivery.message = message._replace(headers={**message.headers, "x-attempt": attempts})
         if config.fifo:  # in its place: what follows waits
-            delivery.message = again
+            await self._attempts.keep(name, delivery, attempts)
             self._runs.later(delivery, config.backoff_ms / 1000, lambda: self._arrived(name, delivery))
         else:
-            await move(self._broker, delivery, QueueNames(name).retry, name, again)
+            await move(self._broker, delivery, names.retry, names.key, delivery.message)
 
 
 async def replied(work: Coroutine[Any, Any, None], receipt: str, done: Reply[str, StoreError]) -> None:
