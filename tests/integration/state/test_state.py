@@ -14,6 +14,7 @@ from iii.modules.state.module import State
 from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig
 from iii.storage.items import Entry
+from iii.testing import FakeClock, MemoryEngine
 from tests.integration.server.waiting import until
 from tests.integration.state.house import House, Open, adapter, answer
 
@@ -234,3 +235,11 @@ async def test_05_s9_1_adapters_are_named_in_old_and_new_ways(open_house: Open, 
         State(house.engine, StateConfig(adapter=AdapterConfig(name="tape")))
     with pytest.raises(StartFailure, match=r"adapter.config: Expected `str`"):
         State(house.engine, StateConfig(adapter=AdapterConfig(config={"file_path": 5})))
+
+
+@pytest.mark.parametrize(("interval_ms", "named"), [(99, 1), (100, 0), (3_600_000, 0), (3_600_001, 1), (None, 0)])
+def test_05_s9_1_an_interval_out_of_range_is_named(
+    interval_ms: int | None, named: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    State(MemoryEngine(FakeClock()).core, StateConfig(save_interval_ms=interval_ms))
+    assert caplog.text.count(f"save_interval_ms={interval_ms}") == named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -42,11 +43,18 @@ from iii.modules.state.requests import (
 )
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.json_text import holds_more_than
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import RedisConfig, kv_items
 from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, values
 from iii.storage.update import Update, read_ops
 from iii.storage.update_ops import TOO_MANY, UPDATED_VALUES
+
+INTERVAL_IGNORED = LogEvent(
+    __name__, "state.save_interval_ignored", logging.WARNING, "Option save_interval_ms of iii-state ignored: out of range",
+    means="The value is not between 100 and 3600000; the adapter's `save_interval_ms` counts.",
+    do="Correct the value in the block of `iii-state`.",
+)  # fmt: skip
 
 _ALIASES = {"group_id": "scope", "item_id": "key"}  # of the first previews
 Entries = list[Entry]
@@ -238,6 +246,7 @@ def _items(config: StateConfig) -> Items:
         return RedisItems(config.adapter.block(RedisConfig).redis_url, "state:", parts=1)
     interval_ms = config.save_interval_ms
     if interval_ms is not None and not 100 <= interval_ms <= 3_600_000:
+        INTERVAL_IGNORED(save_interval_ms=interval_ms)
         interval_ms = None
     return kv_items(config.adapter.block(StateKvConfig), "state", interval_ms)
 
