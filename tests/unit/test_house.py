@@ -69,7 +69,7 @@ def test_no_file_is_long() -> None:
 )
 def test_no_class_and_no_function_is_long(kind: tuple[type[ast.stmt], ...], limit: int) -> None:
     found = {
-        f"{name}:{node.name}": (node.end_lineno or 0) - node.lineno + 1  # type: ignore[attr-defined]
+        f"{name}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1  # type: ignore[attr-defined]
         for name, path in sources(SOURCE)
         for node in ast.walk(tree(path))
         if isinstance(node, kind)

@@ -68,13 +68,8 @@ class WorkerCore:
         self._threads = HandlerThreads()
         self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
         telemetry = self._reporting.telemetry
-        self.caller = OutgoingCalls(
-            self.connection,
-            loop,
-            options.invocation_timeout_ms,
-            namespace,
-            telemetry.call_span if telemetry is not None else None,
-        )
+        call_span, handler_span = (telemetry.call_span, telemetry.handler_span) if telemetry else (None, None)
+        self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
         self.registrar = Registrar(self.connection, namespace, self.channels, options.replicas)
         payload: Any = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
@@ -88,7 +83,7 @@ class WorkerCore:
             self.connection.send,
             # a thread with more to do leaves the writing to the loop, which does it for all at once
             lambda message: self.connection.send(message, urgent=not self._threads.waiting),
-            telemetry.handler_span if telemetry is not None else None,
+            handler_span,
         )
         self._inbound = Inbound(
             self.caller.pending,
