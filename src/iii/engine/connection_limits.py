@@ -62,17 +62,20 @@ class RegisteredBytes:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
-        self._sizes: dict[tuple[str, str], int] = {}
+        self._sizes: dict[tuple[str, str, str], int] = {}
         self._total = 0
 
-    def excess(self, message: Registration) -> str | None:
-        """Count a message; the reason if it is past a limit, and then it counts for nothing."""
+    def excess(self, message: Registration, home: str) -> str | None:
+        """Count a message of a connection in the namespace `home`; the reason if it is past a limit, and then it counts for nothing."""
+        namespace = home
+        if isinstance(message, RegisterTriggerType | UnregisterTriggerType):
+            namespace = message.namespace or home  # one id in many namespaces is many types
+        key = (_KINDS[type(message)], namespace, message.id)
         match message:
             case UnregisterFunction() | UnregisterTriggerType() | UnregisterTrigger():
-                self._total -= self._sizes.pop((_KINDS[type(message)], message.id), 0)
+                self._total -= self._sizes.pop(key, 0)
                 return None
         size = len(encode_message(message))
-        key = (_KINDS[type(message)], message.id)
         total = self._total - self._sizes.get(key, 0) + size
         if size > self._limits.registration_bytes:
             return f"a registration of {size} bytes exceeds the limit of {self._limits.registration_bytes}"

@@ -246,8 +246,8 @@ def test_sigterm_ends_a_process_that_only_calls_with_143(engine: FakeEngine, sta
     "rest",
     [
         "worker.add_connection_state_listener(lambda state: struck())",
-        "logging.getLogger('iii.sdk').addFilter(lambda record: struck()); worker.add_connection_state_listener(0)",
-        "logging.setLogRecordFactory(lambda *_, **__: struck()); worker.add_connection_state_listener(0)",
+        "logging.getLogger('iii.sdk').addFilter(lambda record: struck()); worker.add_connection_state_listener(lambda _: 1 / 0)",
+        "logging.setLogRecordFactory(lambda *_, **__: struck()); worker.add_connection_state_listener(lambda _: 1 / 0)",
         """
 class Told:
     def model_dump(self, **_):

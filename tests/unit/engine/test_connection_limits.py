@@ -1,6 +1,10 @@
 """What one connection makes the engine keep is bounded in bytes (P6; core 10b, 10c)."""
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from iii.engine.connection_limits import ConnectionLimits
+from iii.engine.engine_functions import EngineFunctions
 from iii.testing import FakeClock, MemoryEngine, MemoryLink, MemoryWorker
 
 LIMITS = ConnectionLimits(registration_bytes=2_000, registrations_bytes=5_000, waiting_bytes=3_000)
@@ -34,6 +38,49 @@ def test_P6_all_registrations_of_a_connection_have_a_limit_and_it_frees_itself(e
     worker.unregister("svc::f1")
     worker.register("svc::f3", metadata={"a": "x" * 1_500})
     assert not worker.heard("registrationrejected")
+
+
+KINDS = ("function", "triggertype", "trigger")
+
+
+@example([(True, "triggertype", "a", f"n{number}") for number in range(9)])
+@example(
+    [step for name in "abcdefghi" for step in ((True, "triggertype", name, None), (False, "triggertype", name, "n"))]
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.sampled_from(KINDS),
+            st.sampled_from("abcdef"),
+            st.sampled_from([None, "default", "m", "n"]),
+        ),
+        max_size=40,
+    )
+)
+def test_P6_whatever_is_registered_and_taken_back_what_is_kept_is_within_the_limit(
+    steps: list[tuple[bool, str, str, str | None]],
+) -> None:
+    """The same id in many namespaces, what is taken back elsewhere, what is replaced."""
+    engine = MemoryEngine(FakeClock(), modules=[EngineFunctions])
+    worker = connect(engine)
+    big = "d" * 1_500
+    for registers, kind, name, namespace in steps:
+        message = {"type": f"{'' if registers else 'un'}register{kind}", "id": name}
+        if kind == "triggertype" and namespace is not None:
+            message["namespace"] = namespace
+        if registers:
+            message |= {"trigger_type": "mail", "function_id": "f", "metadata": big} if kind == "trigger" else {}
+            message |= {"description": big} if kind != "trigger" else {}
+        worker.say(message)
+    engine.clock.advance(10)
+    registry = engine.core.registry
+    kept = [
+        *registry.functions.ownership.claims_of(worker.session),
+        *registry.trigger_types.ownership.claims_of(worker.session),
+        *registry.bindings.parked,  # nobody provides their type
+    ]
+    assert len(kept) * len(big) <= LIMITS.registrations_bytes
 
 
 def test_P6_calls_that_wait_for_registrations_have_a_limit(engine: MemoryEngine, clock: FakeClock) -> None:

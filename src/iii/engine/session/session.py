@@ -222,7 +222,7 @@ class Session(Peer):
         self._registrations += 1
         if not self._registrations % _REGISTRATIONS_AT_ONCE:
             self.link.let_others_in()
-        excess = self._registered.excess(message)
+        excess = self._registered.excess(message, self.namespace)
         if excess is not None:
             refuse_registration(self, message, excess)
         elif self._undecided is None:
