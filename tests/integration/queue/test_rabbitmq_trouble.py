@@ -213,7 +213,7 @@ async def test_what_does_not_fit_into_a_frame(adapter: dict[str, Any], open_hous
     ):
         await house.enqueue("f", 2, name("q"), metadata={"x": "y" * 200_000})
     request = {"queue": name("q"), "function_id": "f", "data": 1, "messageReceiptId": "r" * 300}
-    assert "at most 255 bytes" in (await house.error("engine::queue::enqueue", request))[1]
+    assert "exceeds RabbitMQ's limit of 255 bytes" in (await house.error("engine::queue::enqueue", request))[1]
     await house.enqueue("f", 3, name("q"))
     await calls.count(1)
     assert rabbit(house).broker.connections == 1
