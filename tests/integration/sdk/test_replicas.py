@@ -209,6 +209,7 @@ def test_09_check_6_queues_keep_their_order_and_their_bounds(copies: Copies) -> 
     until(lambda: copies.of("slow").total() == 30, "all jobs")
     assert [data["n"] for name, _, data in copies.handled if name == "slow"] == list(range(30))
     assert (copies.most_running, copies.of("slow")) == (1, {0: 10, 1: 10, 2: 10})
+    until(lambda: not copies.running, "the last one")
     copies.handled.clear()
     for number in range(30):
         copies.ask("shop::slow", number, action={"type": "enqueue", "queue": "narrow"})
