@@ -112,8 +112,9 @@ class _FirstRemark(logging.Handler):
             logging.getLogger(name).handlers[:] = [self]
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not self.text and record.name == "iii.sdk" and isinstance(record.args, tuple) and record.args:
-            self.text = reason(str(record.args[-1]))
+        said = getattr(record, "fields", {}).get("reason") if record.name == "iii.sdk" else None
+        if said and not self.text:
+            self.text = reason(str(said))
 
     def __str__(self) -> str:
         return f": {self.text}" if self.text else ""

@@ -9,14 +9,23 @@ from iii.protocol.secrets import without_secrets
 declared: dict[str, "LogEvent"] = {}  # by name; only the reference page reads it
 
 
-class LogText:
-    """The message of a record: for whoever shows no fields, the sentence with its values; made only when it is shown."""
+class LogText(str):
+    """The message of a record: the sentence. Whoever shows no fields gets it with its values; they are added only when it is shown.
 
-    __slots__ = ("_fields", "sentence")
+    A text, as log handlers of users' programs expect a record to have.
+    """
 
-    def __init__(self, sentence: str, fields: Mapping[str, object]) -> None:
-        self.sentence = sentence
-        self._fields = fields
+    __slots__ = ("_fields",)
+    _fields: Mapping[str, object]
+
+    def __new__(cls, sentence: str, fields: Mapping[str, object]) -> "LogText":
+        text = super().__new__(cls, sentence.format_map(fields))
+        text._fields = {name: value for name, value in fields.items() if f"{{{name}}}" not in sentence}
+        return text
+
+    @property
+    def sentence(self) -> str:
+        return str.__str__(self)
 
     def __str__(self) -> str:
         shown = without_secrets(self._fields)
@@ -32,7 +41,7 @@ class LogEvent:
         source: the module that logs, `__name__`.
         name: dotted, lower case, never changed: people search for it.
         level: one of `logging`.
-        sentence: the same for every line; values are fields.
+        sentence: the same for every line; values are fields. Where the specification wants a value in it: `{field}`.
         means: what has happened, for the reference.
         do: what an operator does about it; empty for nothing.
     """

@@ -12,8 +12,13 @@ from typing import Any
 import msgspec
 
 from iii.protocol.json_text import mend_json
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger("iii.sdk")
+HINT_UNKNOWN = LogEvent(
+    "iii.sdk", "sdk.annotation_unknown", logging.WARNING, "Return annotation not resolved; no response schema is registered",
+    means="Evaluating the annotation of a function's result failed, often by a name that is imported for type checkers only.",
+    do="Import the name, or leave it: results are then not checked.",
+)  # fmt: skip
 
 NOTHING: Any = inspect.Parameter.empty
 
@@ -65,12 +70,8 @@ class Signature:
         try:
             return self._resolved(self._returns)
         except Exception as error:
-            logger.warning(
-                "The return annotation %s of %s cannot be resolved: %s; the function is registered without a response schema",
-                _shown(self._returns),
-                getattr(self._function, "__qualname__", self._function),
-                unknown_name(error),
-            )
+            name = getattr(self._function, "__qualname__", self._function)
+            HINT_UNKNOWN(function=name, annotation=_shown(self._returns), reason=unknown_name(error))
             return Any
 
     def _resolved(self, annotation: Any) -> Any:

@@ -6,6 +6,7 @@ An end connects when it is first used, and belongs to the event loop on which th
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -18,10 +19,17 @@ from iii.net.frames import BINARY, TEXT
 from iii.protocol.address import without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
+from iii.protocol.log_event import LogEvent
 from iii.sdk.failures import log_failure
 from iii.sdk.outbox import DirectOutbox
 from iii.sdk.outgoing import open_websocket
 from iii.sdk.refs import StreamChannelRef
+
+LISTENER_FAILED = LogEvent(
+    "iii.sdk", "sdk.channel_listener_failed", logging.ERROR, "Listener of a channel raised",
+    means="The other listeners get the message, and the channel goes on.",
+    do="Read the stack trace.",
+)  # fmt: skip
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
 UNREAD_BYTES = 1 * MIB  # received and not taken yet; more is left to the network
@@ -245,7 +253,7 @@ class ChannelReader(ChannelEnd):
             try:
                 listener(text)
             except BaseException as error:
-                log_failure(error, "Listener of channel %s raised", self.ref.channel_id)
+                log_failure(LISTENER_FAILED, error, channel=self.ref.channel_id)
 
 
 @dataclass(frozen=True)

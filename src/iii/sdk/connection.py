@@ -15,6 +15,7 @@ from iii.net.frames import BINARY, TEXT
 from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import ACCEPTANCE_S, HANDSHAKE_TIMEOUT_MS
+from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
 from iii.sdk.link import CLOSE_S, EngineLink
@@ -24,8 +25,38 @@ from iii.sdk.outbox import Outgoing, ThreadOutbox
 from iii.sdk.outgoing import open_websocket
 from iii.sdk.state import StateHolder
 
-logger = logging.getLogger("iii.sdk")
-_REFUSED = "connection refused"
+CONNECTED = LogEvent(
+    "iii.sdk", "sdk.connected", logging.INFO, "Connected to the engine",
+    means="The engine has accepted the worker. A warning, if it was a warning that there was no connection.",
+)  # fmt: skip
+CONNECT_FAILED = LogEvent(
+    "iii.sdk", "sdk.connect_failed", logging.WARNING, "Cannot connect to the engine; is it running at this address?",
+    means="An attempt to connect failed; the next one follows in `retry_s`.",
+    do="Start the engine, or correct `III_URL` or the address that the program gives.",
+)  # fmt: skip
+CONNECTION_LOST = LogEvent(
+    "iii.sdk", "sdk.connection_lost", logging.WARNING, "Connection to the engine lost",
+    means="The worker reconnects, registers everything again, and sends what had to wait.",
+    do="If the engine was not restarted, look at its log.",
+)  # fmt: skip
+CONNECTION_CLOSED = LogEvent(
+    "iii.sdk", "sdk.connection_closed", logging.INFO, "Connection to the engine closed", means="The worker has shut down.",
+)  # fmt: skip
+GAVE_UP = LogEvent(
+    "iii.sdk", "sdk.gave_up", logging.ERROR, "Max reconnection retries ({max_retries}) reached, giving up",
+    means="The worker is in the state `failed` and stays there; the reason is that of the last attempt.",
+    do="Restart the worker when the engine runs; `max_retries: -1` retries for ever.",
+)  # fmt: skip
+UNANSWERED = LogEvent(
+    "iii.sdk", "sdk.announcement_unanswered", logging.WARNING, "Announcement of the worker not answered; taken as accepted",
+    means="An engine that is overloaded, or of another maker.",
+)  # fmt: skip
+TELEMETRY_DROPPED = LogEvent(
+    "iii.sdk", "sdk.telemetry_dropped", logging.WARNING, "Telemetry dropped: the engine is not reading",
+    means="Spans, metrics and logs do not wait for an engine that is slow; said once until it reads again.",
+    do="Look for what slows the engine down, or send less telemetry.",
+)  # fmt: skip
+
 REFUSED_PAUSE_S = 5.0  # at most, between attempts that the engine refuses for now
 
 
@@ -128,7 +159,7 @@ class EngineConnection:
         with self.lock:
             crowded = self.backlog.crowded
             if crowded and not self._dropping:
-                logger.warning("Telemetry dropped: the engine at %s is not reading", self.address)
+                TELEMETRY_DROPPED(address=self.address)
             self._dropping = crowded
         if not crowded:
             self.send(message, opcode=BINARY)
@@ -159,7 +190,7 @@ class EngineConnection:
                 self.link.close(CloseCode.NORMAL)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.link.over.wait(), CLOSE_S)
-                logger.info("Connection to %s closed", self.address)
+                CONNECTION_CLOSED(address=self.address)
         finally:
             if self.link is not None:  # not ended in time, or cancelled
                 self.link.abort()
@@ -188,7 +219,7 @@ class EngineConnection:
         if self.link is None or self._refused or self.states.state == "connected":
             return
         # At the level of the complaints before it: whoever saw those wants to see this
-        logger.log(self._complaints if self._complained else logging.INFO, "Connected to %s", self.address)
+        CONNECTED(None, self._complaints if self._complained else logging.INFO, address=self.address)
         self._complained = False
         self.states.change("connected")
 
@@ -214,9 +245,8 @@ class EngineConnection:
     async def _stay_connected(self) -> None:
         self.states.change("connecting")
         while True:
-            problem, link = "", await self._connect()
+            link = await self._connect()
             if isinstance(link, str):
-                problem = f"Cannot connect to %s: %s{'. Is the engine running?' if link == _REFUSED else ''}"
                 self._last_words = link
             else:
                 keep_alive = self._loop.create_task(link.keep_alive())
@@ -228,27 +258,27 @@ class EngineConnection:
                     self._attempt = 0
                 if self.states.state == "connected":
                     self.states.change("disconnected")
-                if not self._refused:  # which was logged, and why
-                    problem = "Connection to %s lost: %s"
             if self._over:
                 return
             if self._reconnection.exhausted(self._attempt):
-                self._complain(problem)
-                logger.error("Max reconnection retries (%d) reached, giving up", self._reconnection.max_retries)
+                GAVE_UP(max_retries=self._reconnection.max_retries, address=self.address, reason=self._last_words)
                 self._user.gave_up()
                 return
             self.states.change("reconnecting")
             pause_s = self._reconnection.delay_s(self._attempt)
             pause_s = min(pause_s, REFUSED_PAUSE_S) if self._refused else pause_s
-            self._complain(f"{problem}; retrying in {pause_s:.1f} s" if problem else "")
+            if not self._refused:  # which was logged, and why
+                self._complain(link, round(pause_s, 1))
             await asyncio.sleep(pause_s)
             self._attempt += 1
             self._refused = False
 
-    def _complain(self, problem: str) -> None:
-        if problem:
-            self._complained = True
-            logger.log(self._complaints, problem, self.address, self._last_words)
+    def _complain(self, link: EngineLink | str, retry_s: float) -> None:
+        self._complained = True
+        if isinstance(link, str):
+            CONNECT_FAILED(None, self._complaints, address=self.address, reason=link, retry_s=retry_s)
+        else:
+            CONNECTION_LOST(None, self._complaints, address=self.address, reason=self._last_words, retry_s=retry_s)
 
     async def _connect(self) -> EngineLink | str:
         """A connected link, or why there is none."""
@@ -260,7 +290,7 @@ class EngineConnection:
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
             link.abandon()
             if isinstance(error, ConnectionRefusedError):
-                return _REFUSED
+                return "connection refused"
             return without_secrets(str(error) or type(error).__name__, self._url, self._headers)
         except asyncio.CancelledError:
             link.abandon()
@@ -284,7 +314,7 @@ class EngineConnection:
             self.accepted()
 
     def _not_answered(self) -> None:
-        logger.warning("Announcement not answered by %s within %d s: taken as accepted", self.address, ACCEPTANCE_S)
+        UNANSWERED(address=self.address, waited_s=ACCEPTANCE_S)
         self.accepted()
 
     def _disconnected(self, link: EngineLink, outbox: ThreadOutbox, why: str) -> None:

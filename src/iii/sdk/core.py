@@ -13,6 +13,7 @@ from typing import Any
 from iii.net.frames import BINARY
 from iii.protocol.errors import ClientShutdown, error_from_wire
 from iii.protocol.limits import NAME_TAKEN_S
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL, InvokeFunction, Reattach, UnregisterFunction, WorkerRegistered
 from iii.protocol.messages import RegistrationRejected as Rejection
 from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
@@ -32,7 +33,27 @@ from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.reporting import Reporting
 from iii.sdk.threads import HandlerThreads
 
-logger = logging.getLogger("iii.sdk")
+HANDLERS_CUT_OFF = LogEvent(
+    "iii.sdk", "sdk.handlers_cut_off", logging.WARNING, "Worker stops while handlers run; their calls fail",
+    means="Handlers did not end within the time that a stopping worker gives them.",
+    do="Make them shorter, or let them stop at SIGTERM.",
+)  # fmt: skip
+NAME_IN_USE = LogEvent(
+    "iii.sdk", "sdk.name_in_use", logging.WARNING, "Name of the worker in use; retrying",
+    means="Another worker has the name; perhaps the engine has not noticed yet that its connection is lost.",
+    do="If the other one is to live, give one of them another name.",
+)  # fmt: skip
+NAME_TAKEN_FOR_GOOD = LogEvent(
+    "iii.sdk", "sdk.name_taken", logging.ERROR,
+    "Worker rejected: a connected worker has its name; give this worker another name, or stop the other worker",
+    means="The name was in use for as long as the SDK retries; the worker is in the state `failed`.",
+    do="To run several copies of a program, leave `worker_name` out, or make it unique.",
+)  # fmt: skip
+REJECTED = LogEvent(
+    "iii.sdk", "sdk.rejected", logging.ERROR, "Worker rejected by the engine; it does not reconnect",
+    means="The worker is in the state `failed`.",
+    do="Correct what the reason names.",
+)  # fmt: skip
 
 NAME_TAKEN = "WORKER_NAMESPACE_CONFLICT"
 FINISH_S = 5.0  # for handlers to end by themselves when the process is told to
@@ -119,11 +140,7 @@ class WorkerCore:
         while self._executor.busy and self.loop.time() < until:  # noqa: ASYNC110, an event would cost each call
             await asyncio.sleep(LOOK_S)
         if self._executor.busy:
-            logger.warning(
-                "Worker %s leaves while handlers run, %g s after it was told to end: their calls fail",
-                self.name,
-                FINISH_S,
-            )
+            HANDLERS_CUT_OFF(worker=self.name, waited_s=FINISH_S)
 
     async def stop(self) -> None:
         """Leave, once, however often it is called. On the loop."""
@@ -231,13 +248,12 @@ class WorkerCore:
             self._refuse_for_good(rejected)
             return
         # The other one may be dead without the engine's knowledge, or about to leave
-        logger.warning("%s; retrying for %d s", rejected, left_s)
+        NAME_IN_USE(reason=str(rejected), retry_for_s=int(left_s))
         self.rejected = rejected
         self.connection.refuse()
 
     def _refuse_for_good(self, rejected: RegistrationRejected) -> None:
-        remedy = ". A connected worker has this name: give this worker another name, or stop the other worker"
-        logger.error("%s%s", rejected, remedy if rejected.code == NAME_TAKEN else "")
+        (NAME_TAKEN_FOR_GOOD if rejected.code == NAME_TAKEN else REJECTED)(reason=str(rejected))
         self.rejected = rejected
         self.connection.fail(lambda *_: rejected.again())
 

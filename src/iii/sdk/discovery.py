@@ -1,5 +1,6 @@
 """Who and what is there: typed rows, and word of changes (08 §10, W12)."""
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import (
     FUNCTIONS_AVAILABLE,
     LIST_FUNCTIONS,
@@ -18,6 +20,12 @@ from iii.sdk.failures import log_failure
 from iii.sdk.refs import Trigger
 from iii.sdk.requests import TriggerRequest
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo
+
+LISTENER_FAILED = LogEvent(
+    "iii.sdk", "sdk.functions_listener_failed", logging.ERROR, "Listener of on_functions_available raised",
+    means="The other listeners are called, and this one again at the next change.",
+    do="Read the stack trace.",
+)  # fmt: skip
 
 Row = TypeVar("Row")
 FunctionsListener = Callable[[list[FunctionInfo]], object]
@@ -93,4 +101,4 @@ class FunctionsWatch:
             try:
                 listener(functions)
             except BaseException as error:  # the next one is still to hear
-                log_failure(error, "Listener of on_functions_available raised")
+                log_failure(LISTENER_FAILED, error)

@@ -8,13 +8,29 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from iii.protocol.log_event import LogEvent
 from iii.sdk import forks
 from iii.sdk.core import FINISH_S, WorkerCore
 from iii.sdk.options import InitOptions, engine_url
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
 from iii.sdk.worker import Worker
 
-logger = logging.getLogger("iii.sdk")
+LOOP_INTERRUPTED = LogEvent(
+    "iii.sdk", "sdk.loop_interrupted", logging.ERROR, "Event loop of the worker was interrupted by a callback",
+    means="A callback raised KeyboardInterrupt or SystemExit; the loop goes on.",
+    do="Do not exit in callbacks of the event loop; call `shutdown()` of the worker.",
+)  # fmt: skip
+LOOP_FAILED = LogEvent(
+    "iii.sdk", "sdk.loop_failed", logging.CRITICAL, "Event loop of the worker failed",
+    means="The worker has ended.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+CONNECT_OVERDUE = LogEvent(
+    "iii.sdk", "sdk.connect_overdue", logging.WARNING,
+    "Timed out after {waited_s}s waiting for connection to {address}; continuing to retry in background",
+    means="`register_worker` has returned a worker that is not connected yet; calls wait or time out.",
+    do="Start the engine, or correct the address; `connect_timeout_ms` is how long it waits.",
+)  # fmt: skip
 
 JOIN_S = 5.0  # for the loop's thread to end (08 §4.11)
 LOOK_S = 1.0  # between two looks for signals
@@ -67,7 +83,7 @@ class _ThreadedWorker(Worker):
             self.shutdown()
             raise
         if not settled:
-            _warn_of_waiting(self._timeout_s, self.get_address())
+            CONNECT_OVERDUE(waited_s=f"{self._timeout_s:g}", address=self.get_address())
 
     def shutdown(self) -> None:
         try:
@@ -134,21 +150,15 @@ class _ThreadedWorker(Worker):
                 except (KeyboardInterrupt, SystemExit) as error:
                     if core.forked:
                         forks.end_child(error)
-                    logger.error("Event loop of worker %s was interrupted by a callback", core.name, exc_info=True)
+                    LOOP_INTERRUPTED(error, worker=core.name)
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException as error:
             if core.forked:  # uvloop fails so where a task of the child has exited
                 forks.end_child(error)
-            logger.critical("Event loop of worker %s failed", core.name, exc_info=True)
+            LOOP_FAILED(error, worker=core.name)
         finally:
             core.break_off()
             loop.close()
-
-
-def _warn_of_waiting(timeout_s: float, address: str) -> None:
-    logger.warning(
-        "Timed out after %gs waiting for connection to %s; continuing to retry in background", timeout_s, address
-    )
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -187,7 +197,7 @@ class connect_worker:
                     await settled.wait()
             core.raise_if_refused()
             if not settled.is_set():
-                _warn_of_waiting(timeout_s, worker.get_address())
+                CONNECT_OVERDUE(waited_s=f"{timeout_s:g}", address=worker.get_address())
         except BaseException:
             await core.stop()
             raise

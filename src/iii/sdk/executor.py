@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_id_of
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.protocol.traceback_text import shown
 from iii.sdk import forks
@@ -24,7 +25,21 @@ from iii.sdk.registrations import Function
 from iii.sdk.threads import HandlerThreads
 from iii.sdk.trace_context import TraceContext, current_trace
 
-logger = logging.getLogger("iii.sdk")
+CALL_REFUSED = LogEvent(
+    "iii.sdk", "sdk.call_refused", logging.WARNING, "Call without an answer refused",
+    means="The caller did not want an answer, so the refusal stands only here.",
+    do="Register the function, or correct its id where it is called.",
+)  # fmt: skip
+FUNCTION_FAILED = LogEvent(
+    "iii.sdk", "sdk.function_failed", logging.ERROR, "Function failed",
+    means="A handler raised; its caller got the error, if it waits for an answer. `error_id` stands in the engine's log, too.",
+    do="Read the stack trace. An error that callers are to expect is raised as `InvocationError`, which is not logged.",
+)  # fmt: skip
+SPAN_FAILED = LogEvent(
+    "iii.sdk", "sdk.span_failed", logging.ERROR, "Span of a function failed",
+    means="A span processor, sampler or propagator raised; the call is answered, but its span is missing.",
+    do="Correct the telemetry set-up of this program.",
+)  # fmt: skip
 
 CANCEL_S = 2.0  # for handlers and providers to end when they are cancelled at shutdown
 
@@ -210,14 +225,14 @@ class Executor:
         try:
             return self._new_span(message) if self._new_span is not None else None
         except BaseException as error:
-            log_failure(error, "Span of function '%s' not started", message.function_id)
+            log_failure(SPAN_FAILED, error, function=message.function_id, step="start")
             return None
 
     def _ended(self, end: Callable[[Any], str], outcome: Any, message: InvokeFunction) -> str | None:
         try:
             return end(outcome)
         except BaseException as error:
-            log_failure(error, "Span of function '%s' not ended", message.function_id)
+            log_failure(SPAN_FAILED, error, function=message.function_id, step="end")
             return None
 
     # -- answers --------------------------------------------------------------------------------------------------
@@ -277,7 +292,7 @@ class Executor:
             else InvocationError("function_not_found", f"Function '{message.function_id}' not found")
         )
         if message.invocation_id is None:
-            logger.warning("%s", error)
+            CALL_REFUSED(function=message.function_id, reason=error.message)
             return
         body = msgspec.json.encode(ErrorBody(error.code, shown(error.message)))
         self._send(
@@ -288,10 +303,9 @@ class Executor:
 def _log_failure(message: InvokeFunction, error: BaseException, trace: str) -> None:
     """Under the ids that the engine's log and an HTTP response have, too."""
     if message.invocation_id is None:
-        log_failure(error, "Function '%s' failed", message.function_id, trace=trace, function_id=message.function_id)
+        log_failure(FUNCTION_FAILED, error, trace, function=message.function_id)
         return
-    ids = {"error_id": error_id_of(message.invocation_id), "invocation_id": message.invocation_id}
     log_failure(
-        error, "Function '%s' failed (error_id=%s, invocation_id=%s)", message.function_id, *ids.values(),
-        trace=trace, function_id=message.function_id, **ids,
+        FUNCTION_FAILED, error, trace,
+        function=message.function_id, error_id=error_id_of(message.invocation_id), invocation_id=message.invocation_id,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from enum import Enum
 from msgspec import UNSET
 
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError
+from iii.protocol.log_event import LogEvent, LogText
 from iii.protocol.traceback_text import class_name, own_traceback, shown, traceback_text
 from iii.sdk.process_end import ends_process
 
@@ -46,26 +47,24 @@ def span_attributes(error: BaseException) -> dict[str, str]:
     }
 
 
-def log_failure(error: BaseException, text: str, *values: object, trace: str = "", **fields: str) -> None:
-    """Log at ERROR that something of the user's raised: the text, the error behind a colon, and the traceback.
-
-    The traceback is made here, of a bounded size; handlers of logging that have a way of their own get the error as well.
-    Fields become attributes of the record.
-    """
+def log_failure(event: LogEvent, error: BaseException, trace: str = "", **fields: object) -> None:
+    """Log that something of the user's raised, with the error's text as the field `reason`, and its traceback."""
     try:
-        if not logger.isEnabledFor(logging.ERROR):
-            return
-        file, line, function, _ = logger.findCaller(stacklevel=2)
-        arguments = (*values, text_of(error))
-        exception = (type(error), error, own_traceback(error))
-        record = logger.makeRecord(
-            logger.name, logging.ERROR, file, line, text + ": %s", arguments, exception, function, fields
-        )
-        record.exc_text = trace or traceback_text(error)
-        logger.handle(record)
+        if logger.isEnabledFor(event.level):
+            logger.handle(_record(event, error, trace, **fields, reason=text_of(error)))
     except BaseException as another:  # a record factory of the user's
         if ends_process(another):
             raise
+
+
+def _record(event: LogEvent, error: BaseException, trace: str, **fields: object) -> logging.LogRecord:
+    """The traceback is made here, of a bounded size; handlers of logging that have a way of their own get the error as well."""
+    file, line, function, _ = logger.findCaller(stacklevel=3)
+    text, extra = LogText(event.sentence, fields), {"event": event.name, "fields": fields}
+    exception = (type(error), error, own_traceback(error))
+    record = logger.makeRecord(logger.name, event.level, file, line, text, (), exception, function, extra)
+    record.exc_text = trace or traceback_text(error)
+    return record
 
 
 def _attribute(error: BaseException, name: str) -> str:

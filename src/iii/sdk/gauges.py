@@ -11,10 +11,14 @@ from collections.abc import Callable, Mapping
 
 import psutil
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.otlp import Json, attributes, frame, resource
 
-logger = logging.getLogger("iii.sdk")
+NOT_REPORTED = LogEvent(
+    "iii.sdk", "sdk.gauges_failed", logging.DEBUG, "Figures of the worker not reported",
+    means="The system did not give its memory or CPU time; the next report is due as usual.",
+)  # fmt: skip
 
 SAMPLE_S = 1.0  # between two looks at how late the loop is
 FIRST_SAMPLE_S = 0.1
@@ -63,8 +67,8 @@ class GaugeReporter:
             reported_as, due = worker_id, now + self._interval_s - sample_s / 2
             try:
                 self._send(self.report(worker_id))
-            except Exception:  # a figure that the system does not give is no reason to stop
-                logger.debug("Cannot report the worker's gauges", exc_info=True)
+            except Exception as error:  # a figure that the system does not give is no reason to stop
+                NOT_REPORTED(error)
 
     def report(self, worker_id: str) -> bytes:
         """One frame with the present figures; the lag is the longest since the last report."""

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from iii.protocol.codec import PLAIN_BYTES, Undecodable, engine_message_decoder
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_from_wire
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     NULL,
     EngineMessage,
@@ -34,9 +35,49 @@ from iii.sdk.failures import error_body, log_failure
 from iii.sdk.providers import TriggerConfig
 from iii.sdk.registrations import Registrations, TriggerType
 
-logger = logging.getLogger("iii.sdk")
-
-_CONFIG_SHOWN = 300  # characters of a refused trigger's config in the log
+MESSAGE_FAILED = LogEvent(
+    "iii.sdk", "sdk.message_failed", logging.ERROR, "Failed to handle incoming message",
+    means="Something raised while a message of the engine was applied; the connection lives on.",
+    do="Report it with its stack trace, if it shows no code of this program.",
+)  # fmt: skip
+MESSAGE_UNREADABLE = LogEvent(
+    "iii.sdk", "sdk.message_unreadable", logging.WARNING, "Failed to handle incoming message: it cannot be decoded",
+    means="The engine sent something that this SDK does not understand. A call gets an error for its answer.",
+    do="Use an SDK and an engine of the same version; report it if they are.",
+)  # fmt: skip
+MESSAGE_IGNORED = LogEvent(
+    "iii.sdk", "sdk.message_ignored", logging.DEBUG, "Message of the engine ignored",
+    means="A newer engine has messages that this SDK does not know and does not need.",
+)  # fmt: skip
+REFUSED = LogEvent(
+    "iii.sdk", "sdk.refused", logging.WARNING, "Connection refused by the engine",
+    means="The engine says why it is about to close the connection.",
+    do="Correct what the reason names, such as a token.",
+)  # fmt: skip
+RESULT_LATE = LogEvent(
+    "iii.sdk", "sdk.result_late", logging.DEBUG, "Result dropped: its caller no longer waits",
+    means="The call had timed out, or was cancelled.",
+)  # fmt: skip
+FUNCTION_IN_USE = LogEvent(
+    "iii.sdk", "sdk.function_in_use", logging.WARNING, "Function id in use by another owner; this worker is its standby",
+    means="The calls go to the owner; this worker takes over when the owner leaves. The owner `engine` never does.",
+    do="Nothing, if the other one is a replica; else choose another id.",
+)  # fmt: skip
+TRIGGER_FAILED = LogEvent(
+    "iii.sdk", "sdk.trigger_failed", logging.ERROR,
+    "[iii] Trigger registration failed for '{trigger}' ({trigger_type}): {reason}",
+    means="The engine, or the worker that provides the type, refuses the trigger; the function is not called by it.",
+    do="Correct the trigger as the reason says.",
+)  # fmt: skip
+NOT_THE_PROVIDER = LogEvent(
+    "iii.sdk", "sdk.not_the_provider", logging.DEBUG, "Trigger ignored: its type is not provided here",
+    means="The type was unregistered a moment ago.",
+)  # fmt: skip
+PROVIDER_FAILED = LogEvent(
+    "iii.sdk", "sdk.provider_failed", logging.ERROR, "Provider of a trigger type failed",
+    means="Its `register_trigger` or `unregister_trigger` raised; a registration is refused.",
+    do="Read the stack trace. A provider refuses a trigger by `ValueError` or `InvocationError`, which is not logged.",
+)  # fmt: skip
 
 FUNCTION_CONFLICT = "FUNCTION_NAMESPACE_CONFLICT"
 
@@ -69,7 +110,7 @@ class Inbound:
             message = self._decode(data)
             if type(message) is InvocationResult:  # first: nearly all traffic
                 if not self._pending.complete(message.invocation_id, message):
-                    logger.debug("Result of %s dropped: its caller no longer waits", message.invocation_id)
+                    RESULT_LATE(invocation_id=message.invocation_id)
                 return
             if type(message) is InvokeFunction:
                 self._executor.execute(message)
@@ -89,9 +130,9 @@ class Inbound:
             try:
                 self._undecodable(undecodable, data)
             except BaseException as error:
-                log_failure(error, "Failed to handle incoming message")
+                log_failure(MESSAGE_FAILED, error)
         except BaseException as error:
-            log_failure(error, "Failed to handle incoming message")
+            log_failure(MESSAGE_FAILED, error)
 
     def _decode(self, data: bytes) -> EngineMessage:
         """Raises Undecodable."""
@@ -114,12 +155,12 @@ class Inbound:
     def _undecodable(self, error: Undecodable, data: bytes) -> None:
         if error.message_type == "error":
             # what an engine says before it closes a connection that it does not accept (01 §3.2)
-            logger.warning("The engine refuses this worker: %s", error_from_wire(read_plain(data).get("error")))
+            REFUSED(reason=str(error_from_wire(read_plain(data).get("error"))))
             return
         if error.message_type is not None and error.invocation_id is None:
-            logger.debug("Ignored a message of type %s: %s", error.message_type, error)
+            MESSAGE_IGNORED(type=error.message_type, reason=str(error))
             return
-        logger.warning("Failed to handle incoming message: %s", error)
+        MESSAGE_UNREADABLE(type=error.message_type, reason=str(error))
         if error.invocation_id is None:
             return
         unreadable = InvocationError("UNKNOWN", f"unreadable answer: {error}")
@@ -134,12 +175,8 @@ class Inbound:
         if message.code != FUNCTION_CONFLICT:
             self._rejected(message)
             return
-        owner = message.owner_worker_id
-        logger.warning(
-            "Function '%s' in namespace '%s' is served by %s",
-            message.function_id,
-            message.namespace,
-            f"worker {owner}; this one takes over when it leaves" if owner else "the engine itself",
+        FUNCTION_IN_USE(
+            function=message.function_id, namespace=message.namespace, owner=message.owner_worker_id or "engine"
         )
 
     def _trigger_refused(self, message: TriggerRegistrationResult) -> None:
@@ -147,24 +184,20 @@ class Inbound:
             return
         error = error_from_wire(read_plain(message.error))
         sent = self._registrations.triggers.get(message.id)
-        written = ""
-        if sent is not None:  # what its author knows of it: the id was made by us
-            config = msgspec.json.encode(read_plain(sent).get("config")).decode()[:_CONFIG_SHOWN]
-            written = f"; function '{message.function_id}', config {config}"
-        logger.error(
-            "[iii] Trigger registration failed for '%s' (%s): %s%s",
-            message.id,
-            message.trigger_type,
-            error.message,
-            written,
-        )
+        if sent is None:
+            TRIGGER_FAILED(trigger=message.id, trigger_type=message.trigger_type, reason=error.message)
+            return
+        TRIGGER_FAILED(  # with what its author knows of it: the id was made by us
+            trigger=message.id, trigger_type=message.trigger_type, reason=error.message,
+            function=message.function_id, config=read_plain(sent).get("config"),
+        )  # fmt: skip
 
     # -- trigger types of ours ------------------------------------------------------------------------------------
 
     def _provide(self, message: RegisterTrigger | UnregisterTrigger) -> None:
         trigger_type = self._registrations.trigger_types.get(message.trigger_type or "")
         if trigger_type is None:
-            logger.debug("Not the provider of trigger type %s", message.trigger_type)
+            NOT_THE_PROVIDER(trigger_type=message.trigger_type)
             return
         if isinstance(message, RegisterTrigger):
             self._start(self._bind(message, trigger_type))
@@ -191,7 +224,9 @@ class Inbound:
         except BaseException as error:
             self._raise_if_stopped(error)
             if not issubclass(type(error), _REFUSALS):
-                log_failure(error, "Provider of '%s' failed to register trigger %s", message.trigger_type, message.id)
+                log_failure(
+                    PROVIDER_FAILED, error, trigger_type=message.trigger_type, trigger=message.id, step="register"
+                )
             answer.error = Raw(msgspec.json.encode(_refusal(error)))
         self._send(encode_outgoing(answer))
 
@@ -201,7 +236,9 @@ class Inbound:
             await _ask(trigger_type.provider.unregister_trigger, config)
         except BaseException as error:
             self._raise_if_stopped(error)
-            log_failure(error, "Provider of '%s' failed to unregister trigger %s", message.trigger_type, message.id)
+            log_failure(
+                PROVIDER_FAILED, error, trigger_type=message.trigger_type, trigger=message.id, step="unregister"
+            )
 
     def _raise_if_stopped(self, error: BaseException) -> None:
         if self._stopping and issubclass(type(error), asyncio.CancelledError):

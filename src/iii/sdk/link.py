@@ -7,10 +7,20 @@ from functools import partial
 
 from iii.net.connection import Connection, ConnectionHandler
 from iii.protocol.limits import PING_INTERVAL_S, SILENCE_S
+from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
 from iii.sdk.outbox import ThreadOutbox
 
-logger = logging.getLogger("iii.sdk")
+WRITTEN_LOST = LogEvent(
+    "iii.sdk", "sdk.written_lost", logging.WARNING, "Connection lost while the engine was not reading; the last messages may be lost",
+    means="Messages that were handed to the system, but perhaps never read. All others are sent on the next connection.",
+    do="If it happens again, look for what slows the engine or the network down.",
+)  # fmt: skip
+ENGINE_SILENT = LogEvent(
+    "iii.sdk", "sdk.engine_silent", logging.WARNING, "No sign of life from the engine; reconnecting",
+    means="The engine answered no ping: its machine or the network is gone, or it hangs.",
+    do="Look at the engine and at what lies between: proxies and firewalls drop connections silently.",
+)  # fmt: skip
 
 SILENT_PINGS = int(SILENCE_S // PING_INTERVAL_S)
 CLOSE_S = 2.0  # for the engine to take what is left
@@ -61,9 +71,7 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
         if outbox is None:
             return
         if outbox.paused and outbox.written_bytes:  # all else of what waits is kept for the next connection
-            logger.warning(
-                "Connection lost while the engine was not reading: up to %d bytes lost", outbox.written_bytes
-            )
+            WRITTEN_LOST(at_most_bytes=outbox.written_bytes)
         self._disconnected(self, outbox, self._last_words)
         self.over.set()
 
@@ -89,7 +97,7 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
         self._silent_pings = 0 if heard else self._silent_pings + 1
         self._heard_before |= heard
         if self._silent_pings >= SILENT_PINGS:
-            logger.warning("No sign of life from the engine for %d s, reconnecting", int(SILENCE_S))
+            ENGINE_SILENT(silent_s=int(SILENCE_S))
             self.abort()
         else:
             self.connection.ping()

@@ -4,7 +4,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-_fallback = logging.getLogger("iii.logger")
+from iii.protocol.log_event import LogEvent
+
+NOT_EXPORTED = LogEvent(
+    "iii.logger", "sdk.log_record_not_exported", logging.DEBUG, "Log record not exported",
+    means="Something raised while a record was on its way to the engine; it goes to `logging` instead.",
+)  # fmt: skip
+
+_fallback = logging.getLogger("iii.logger")  # for what users log
 
 Export = Callable[["Logger", str, str, Any], bool]
 """Takes logger, severity text, message and data; False if nobody exports records, so that `logging` gets them."""
@@ -47,6 +54,6 @@ class Logger:
             try:
                 if export(self, severity, message, data):
                     return
-            except Exception:
-                _fallback.debug("A log record could not be exported", exc_info=True)
+            except Exception as error:
+                NOT_EXPORTED(error)
         _fallback.log(_LEVELS[severity], "[%s] %s", self.service_name or "", message, extra={"data": data})

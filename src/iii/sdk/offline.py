@@ -5,9 +5,18 @@ from collections import deque
 from collections.abc import Iterable
 
 from iii.protocol.limits import OFFLINE_QUEUE_BYTES, OFFLINE_QUEUE_MESSAGES
+from iii.protocol.log_event import LogEvent
 from iii.sdk.outbox import Outgoing
 
-logger = logging.getLogger("iii.sdk")
+QUEUE_FULL = LogEvent(
+    "iii.sdk", "sdk.queue_full", logging.WARNING, "Message queue full, dropping oldest message",
+    means="More calls and results wait for a connection than are kept; said once until the next connection.",
+    do="Bring the engine back, or call less while `get_connection_state()` is not `connected`.",
+)  # fmt: skip
+DROPPED = LogEvent(
+    "iii.sdk", "sdk.messages_dropped", logging.WARNING, "Messages dropped before the reconnection: their queue was full",
+    means="How many were lost since the last connection.",
+)  # fmt: skip
 
 
 class OfflineQueue:
@@ -50,7 +59,7 @@ class OfflineQueue:
         self._messages.clear()
         self.held_bytes = 0
         if self._dropped:
-            logger.warning("Message queue was full: %d messages dropped before the reconnection", self._dropped)
+            DROPPED(messages=self._dropped)
             self._dropped = 0
         return taken
 
@@ -61,7 +70,7 @@ class OfflineQueue:
 
     def _drop(self, count: int) -> None:
         if not self._dropped:
-            logger.warning("Message queue full, dropping oldest message")
+            QUEUE_FULL()
         self._dropped += count
 
     def _full(self) -> bool:

@@ -13,12 +13,17 @@ import msgspec
 from msgspec import Raw
 
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
+from iii.protocol.log_event import LogEvent
 from iii.protocol.telemetry import TelemetryKind
 from iii.protocol.traceback_text import shown
 from iii.sdk.encoding import to_plain
 from iii.sdk.failures import text_of
 
-logger = logging.getLogger("iii.sdk")
+ITEM_DROPPED = LogEvent(
+    "iii.sdk", "sdk.telemetry_item_dropped", logging.WARNING, "Span or log record dropped",
+    means="It is too large, or one of its attributes cannot be written as JSON.",
+    do="Put less into its attributes.",
+)  # fmt: skip
 
 FRAME_BYTES = 8 * MIB  # a batch that is larger leaves in several frames
 LARGEST_ITEM_BYTES = INBOUND_MESSAGE_BYTES - 1 * MIB  # the rest is for the resource around it
@@ -90,7 +95,7 @@ def encoded_item(describe: Callable[[], Json]) -> bytes | None:
         problem = f"its {len(item)} bytes exceed the limit of {LARGEST_ITEM_BYTES}"
     except BaseException as error:
         problem = text_of(error)
-    logger.warning("Span or log record dropped: %s", problem)
+    ITEM_DROPPED(reason=problem)
     return None
 
 

@@ -5,7 +5,6 @@ pongs included, so that no two threads ever interleave their bytes.
 """
 
 import asyncio
-import logging
 import os
 import socket
 import threading
@@ -18,8 +17,6 @@ from iii.net.picows_side import write_masked
 from iii.protocol.limits import UNREAD_DEAF_BYTES
 from iii.sdk.backlog import Backlog
 from iii.sdk.outgoing import open_sockets
-
-logger = logging.getLogger("iii.sdk")
 
 EARLY_MESSAGES = 16  # so many are written before the turn ends: the engine works on them meanwhile
 PIECE_BYTES = 262_144  # written at a time: what the transport took cannot be sent on another connection

@@ -20,8 +20,13 @@ from types import FrameType
 from typing import Protocol
 
 from iii.net.system_signals import end_at_once, end_by
+from iii.protocol.log_event import LogEvent
 
-logger = logging.getLogger("iii.sdk")
+SHUTDOWN_FAILED = LogEvent(
+    "iii.sdk", "sdk.shutdown_failed", logging.ERROR, "Worker not shut down in order",
+    means="A worker did not end in time, or raised, when its process ended.",
+    do="Look for a handler that does not return.",
+)  # fmt: skip
 
 __all__ = ["Native", "Served", "end_by_sigterm", "ends_process", "leave", "serve_on_after_main", "told_to_end"]
 
@@ -203,7 +208,7 @@ def _serve_on() -> None:
         except (KeyboardInterrupt, SystemExit):
             leaving = True
         except Exception as error:
-            logger.error("Worker not shut down in order: %s", str(error) or type(error).__name__)
+            SHUTDOWN_FAILED(reason=str(error) or type(error).__name__)
             _life.open.discard(worker)
 
 

@@ -5,12 +5,17 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, Required, TypedDict
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import Enqueue, Void
 from iii.protocol.names import DEFAULT_NAMESPACE, is_blank
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.calls import LONGEST_WAIT_S
 
-logger = logging.getLogger("iii.sdk")
+KEY_IGNORED = LogEvent(
+    "iii.sdk", "sdk.key_ignored", logging.WARNING, "Unknown key ignored",
+    means="A dict has a key that its receiver does not know; said once for each key.",
+    do="Correct the key, or remove it.",
+)  # fmt: skip
 
 
 class VoidAction(TypedDict):
@@ -154,7 +159,7 @@ def timeout_of(wanted: object, default_ms: int) -> int:
     return math.ceil(min(wanted, LONGEST_WAIT_S * 1000)) or default_ms
 
 
-_warned: set[str] = set()  # of this process: a misspelt key is one mistake, however many workers make it
+_warned: set[tuple[str, object]] = set()  # of this process: a misspelt key is one mistake, however many workers make it
 
 
 def warn_of_unknown_keys(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:
@@ -166,10 +171,9 @@ def warn_of_unknown_keys(given: Mapping[str, Any], known: frozenset[str], what: 
     if not isinstance(given, Mapping):
         raise TypeError(f"{what} takes one dict with the keys {', '.join(sorted(known))}; got {given!r}")
     for key in given.keys() - known:
-        remark = f"{what} has no key {key!r}; it is ignored (known: {', '.join(sorted(known))})"
-        if remark not in _warned:
-            _warned.add(remark)
-            logger.warning(remark)
+        if (what, key) not in _warned:
+            _warned.add((what, key))
+            KEY_IGNORED(key=key, of=what, known=sorted(known))
 
 
 def target_namespace(explicit: str | None, function_id: str, own: str | None, field: str) -> str | None:

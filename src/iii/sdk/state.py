@@ -1,12 +1,25 @@
 """The state of a connection and who hears of its changes (08 §4.4, §4.6)."""
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, TypeAlias
 
+from iii.protocol.log_event import LogEvent
 from iii.sdk.failures import log_failure
 from iii.sdk.process_end import ends_process
+
+LISTENER_FAILED = LogEvent(
+    "iii.sdk", "sdk.state_listener_failed", logging.ERROR, "Connection state listener raised",
+    means="The other listeners are called, and this one again at the next change.",
+    do="Read the stack trace.",
+)  # fmt: skip
+LISTENER_FAILED_AT_FIRST = LogEvent(
+    "iii.sdk", "sdk.new_state_listener_failed", logging.ERROR, "Connection state listener raised on initial fire",
+    means="A listener is called with the present state when it is added; later changes reach it, too.",
+    do="Read the stack trace.",
+)  # fmt: skip
 
 ConnectionState: TypeAlias = Literal["disconnected", "connecting", "connected", "reconnecting", "failed"]
 ConnectionStateListener: TypeAlias = Callable[[ConnectionState], object]
@@ -32,7 +45,7 @@ class StateHolder:
             self.settled.clear()
         for subscription in list(self._listeners):
             if subscription in self._listeners:
-                _tell(subscription, state, "Connection state listener raised")
+                _tell(subscription, state, LISTENER_FAILED)
 
     def end_after_fork(self) -> None:
         """In a forked child: `failed`, told to nobody, since listeners belong to the parent."""
@@ -45,7 +58,7 @@ class StateHolder:
         """Tell it the present state at once, on this thread, and each change; returns how to stop that."""
         subscription = partial(listener)
         self._listeners.append(subscription)
-        _tell(subscription, self.state, "Connection state listener raised on initial fire")
+        _tell(subscription, self.state, LISTENER_FAILED_AT_FIRST)
 
         def unsubscribe() -> None:
             if subscription in self._listeners:
@@ -54,10 +67,10 @@ class StateHolder:
         return unsubscribe
 
 
-def _tell(listener: ConnectionStateListener, state: ConnectionState, complaint: str) -> None:
+def _tell(listener: ConnectionStateListener, state: ConnectionState, complaint: LogEvent) -> None:
     try:
         listener(state)
     except BaseException as error:  # an exit, too, would end the loop's thread
         if ends_process(error):
             raise
-        log_failure(error, complaint)
+        log_failure(complaint, error)

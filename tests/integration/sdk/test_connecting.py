@@ -389,9 +389,9 @@ def test_08_check_49_a_function_conflict_is_only_a_warning(
 
     assert connection.invoke("f")["result"] == "served"
     assert worker.get_connection_state() == "connected"
-    assert "Function 'f' in namespace 'default' is served by worker W9; this one takes over" in caplog.text
+    assert "this worker is its standby (function=f, namespace=default, owner=W9)" in caplog.text
     connection.send(rejection | {"code": "FUNCTION_NAMESPACE_CONFLICT", "function_id": "g", "owner_worker_id": ""})
-    engine.wait(lambda: "Function 'g' in namespace 'default' is served by the engine itself" in caplog.text)
+    engine.wait(lambda: "this worker is its standby (function=g, namespace=default, owner=engine)" in caplog.text)
 
 
 def test_08_check_49_a_name_conflict_that_lasts_is_the_end(
@@ -438,7 +438,7 @@ def test_an_engine_that_refuses_the_worker_is_heard(
     connection.send({"type": "error", "error": {"code": "AUTH_ERROR", "message": "token expired"}})
     connection.close(4401)
     engine.connection(2)
-    assert "The engine refuses this worker: AUTH_ERROR: token expired" in caplog.text
+    assert 'Connection refused by the engine (reason="AUTH_ERROR: token expired")' in caplog.text
 
 
 def test_coming_back_leaves_nothing_behind(engine: FakeEngine, worker: iii.Worker) -> None:
@@ -496,7 +496,8 @@ def test_P10_a_name_that_is_taken_for_a_while_is_tried_again(
     worker = connect()
     assert worker.get_connection_state() == "connected"
     assert worker.worker_id == "W4"
-    assert "worker 'w' rejected in namespace 'n' (owned by 'W9'); retrying for 90 s" in caplog.text
+    assert "Name of the worker in use; retrying (reason=" in caplog.text
+    assert """worker 'w' rejected in namespace 'n' (owned by 'W9')", retry_for_s=90)""" in caplog.text
 
 
 def test_P10_a_name_that_stays_taken_is_raised_when_the_wait_is_over(engine: FakeEngine, connect: Connect) -> None:
@@ -689,7 +690,7 @@ def test_a_silent_engine_is_left_after_a_minute(
 
     engine.answers_pings = False
     engine.connection(2)
-    assert "No sign of life from the engine for 60 s" in caplog.text
+    assert "No sign of life from the engine; reconnecting (silent_s=60)" in caplog.text
 
 
 @pytest.mark.parametrize("address", ["http://nowhere", "localhost:49134", "ws://", "ws://h:99999", "ws://ho st:1"])
@@ -700,10 +701,14 @@ def test_bugs_an_address_that_is_no_address_is_refused_at_once(address: str) -> 
 
 def test_an_engine_that_does_not_run_is_named_plainly(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
-    once = iii.ReconnectionConfig(max_retries=0)
+    once = iii.ReconnectionConfig(initial_delay_ms=1, jitter_factor=0, max_retries=1)
     with pytest.raises(ConnectionError):
         connect(f"ws://127.0.0.1:{port}", reconnection_config=once)
-    assert f"Cannot connect to ws://127.0.0.1:{port}: connection refused. Is the engine running?" in caplog.text
+    why = f'(address=ws://127.0.0.1:{port}, reason="connection refused"'
+    assert caplog.messages == [
+        f"Cannot connect to the engine; is it running at this address? {why}, retry_s=0.0)",
+        f"Max reconnection retries (1) reached, giving up {why})",
+    ]
 
 
 def test_without_uvloop_the_standard_loop_serves(
@@ -742,6 +747,6 @@ def test_newcomer_d_a_lost_connection_says_why_and_when_the_next_attempt_is(
     told = [record for record in caplog.records if record.getMessage().startswith("Connection to ")]
     assert [record.levelname for record in told] == ["WARNING", "WARNING"]
     assert [record.getMessage() for record in told] == [
-        f"Connection to {engine.url} lost: closed by the engine with code 1012: restart; retrying in 0.0 s",
-        f"Connection to {engine.url} lost: closed without a Close frame; retrying in 0.0 s",
+        f'Connection to the engine lost (address={engine.url}, reason="{why}", retry_s=0.0)'
+        for why in ("closed by the engine with code 1012: restart", "closed without a Close frame")
     ]

@@ -227,7 +227,7 @@ def test_08_check_26_an_unknown_function_is_answered_unless_nobody_wants_to_know
     error = connection.invoke("x")["error"]
     assert (error["code"], error["message"]) == ("function_not_found", "Function 'x' not found")
     assert len(connection.of("invocationresult")) == 1
-    assert "Function 'x' not found" in caplog.text
+    assert """Call without an answer refused (function=x, reason="Function 'x' not found")""" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "awaitable"])

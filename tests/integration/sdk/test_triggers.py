@@ -111,7 +111,7 @@ def test_newcomer_M9_a_refusal_names_the_function_and_what_was_written(
     connection.send(result | {"error": {"code": "trigger_registration_failed", "message": "unknown"}})
     connection.invoke("f")
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert said.endswith("""(httpp): unknown; function 'f', config {"api_path":"/orders/:id"}""")
+    assert said.endswith("""(httpp): unknown (function=f, config={"api_path": "/orders/:id"})""")
 
 
 def test_08_check_45_a_provider_hears_of_bindings_and_answers(

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 import iii
-from docs.generator.log_events_page import log_events
+from docs.generator.log_events_page import fields_by_event, log_events
 from iii.protocol.log_event import LogEvent, LogText
 
 SOURCE = Path(iii.__file__).parent
 SAYING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 OTHERS_WORDS = {"modules/observability/module.py", "sdk/logger.py"}  # lines that workers write, not we
-OPEN = ("modules/stream/", "sdk/", "storage/")  # where lines are not events yet; it may only shrink
+OPEN = ("modules/stream/", "storage/")  # where lines are not events yet; it may only shrink
 
+SAID = LogEvent("test_log_event", "test.said", logging.WARNING, "Said {times} times", means="A test said it.")
 HAPPENED = LogEvent("iii.test_log_event", "test.happened", logging.WARNING, "Test happened", means="A test ran.")
 
 
@@ -36,6 +37,18 @@ def test_who_shows_no_fields_sees_the_values_in_the_text(caplog: pytest.LogCaptu
     HAPPENED(name="a\nb", count=1, api_key="s3cret", none=None)
     HAPPENED()
     assert caplog.messages == [r'Test happened (name="a\nb", count=1, api_key=[hidden], none=null)', "Test happened"]
+
+
+def test_a_promised_sentence_has_its_values_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    SAID(times="{count}", count=3)
+    assert caplog.messages == ["Said {count} times (count=3)"]
+    assert caplog.records[0].msg == "Said {count} times"  # log handlers of programs expect a text
+
+
+def test_a_line_may_have_a_level_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    HAPPENED(None, logging.INFO)
+    HAPPENED(None, logging.ERROR)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 def test_an_error_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
@@ -59,7 +72,9 @@ def test_a_name_is_declared_once() -> None:
 
 
 def test_events_are_named_and_explained() -> None:
+    fields = fields_by_event()
     for event in log_events():
+        assert set(re.findall(r"{(\w+)}", event.sentence)) <= set(fields[event.name])
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*", event.name)
         assert event.means.endswith(".")
         assert event.do == "" or event.do.endswith(".")

@@ -61,7 +61,7 @@ def test_bugs_6_an_unknown_result_costs_the_response_schema_alone(caplog: pytest
 
     assert hints.payload is int
     assert hints.result is Any
-    assert "annotation 'Unheard' of broken_result cannot be resolved: the name 'Unheard'" in caplog.text
+    assert "(function=broken_result, annotation='Unheard', reason=\"the name 'Unheard'" in caplog.text
 
 
 def test_bugs_6_hints_see_what_is_around_their_function() -> None:

@@ -8,6 +8,7 @@ import pytest
 import iii
 from iii.protocol.errors import ErrorBody
 from iii.protocol.traceback_text import TRACEBACK_CHARACTERS, shown
+from iii.sdk.executor import FUNCTION_FAILED
 from iii.sdk.failures import error_body, log_failure, text_of
 from iii.sdk.payload_text import redact_and_truncate
 from tests.hostile import EXCEPTIONS, Code, EvilText, WithoutText
@@ -70,8 +71,8 @@ def test_core_3a_nothing_that_an_error_does_keeps_it_from_being_told(
     error = raised(EXCEPTIONS[number]())
     body = error_body(error)
     assert msgspec.json.decode(msgspec.json.encode(body), type=ErrorBody).code
-    log_failure(error, "Function '%s' failed", "f")
-    assert "Function 'f' failed: " in caplog.text
+    log_failure(FUNCTION_FAILED, error, function="f")
+    assert "Function failed (function=f, reason=" in caplog.text
 
 
 @pytest.mark.parametrize("logger", ["iii.sdk", "iii.sdk.wire"])
@@ -95,21 +96,21 @@ def test_core_4_an_error_that_no_handler_can_format_is_still_logged(caplog: pyte
         def __cause__(self) -> BaseException:  # type: ignore[override]
             raise KeyboardInterrupt
 
-    log_failure(raised(CauseRaises("why")), "Function '%s' failed", "f")
-    assert "Function 'f' failed: CauseRaises: why" in caplog.text
+    log_failure(FUNCTION_FAILED, raised(CauseRaises("why")), function="f")
+    assert 'Function failed (function=f, reason="CauseRaises: why")' in caplog.text
 
 
 def test_a_failure_that_nobody_wants_to_hear_of_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logger = logging.getLogger("iii.sdk")
     monkeypatch.setattr(logger, "disabled", True)
-    log_failure(ValueError("no"), "Function '%s' failed", "f")
+    log_failure(FUNCTION_FAILED, ValueError("no"))
     monkeypatch.setattr(logger, "disabled", False)
 
     def broken(*arguments: object, **named: object) -> None:
         raise SystemExit(3)
 
     monkeypatch.setattr(logger, "makeRecord", broken)
-    log_failure(ValueError("no"), "Function '%s' failed", "f")
+    log_failure(FUNCTION_FAILED, ValueError("no"))
 
 
 @pytest.mark.parametrize("guarded", ["record factory", "handler", "trace"])
@@ -128,7 +129,7 @@ def test_ctrl_c_while_something_is_told_ends_the_program(guarded: str) -> None:
         log.addFilter(interrupted)  # type: ignore[arg-type]
     try:
         with pytest.raises(KeyboardInterrupt):
-            redact_and_truncate(Interrupted()) if guarded == "trace" else log_failure(ValueError("v"), "Handler failed")
+            redact_and_truncate(Interrupted()) if guarded == "trace" else log_failure(FUNCTION_FAILED, ValueError("v"))
     finally:
         logging.setLogRecordFactory(factory)
         log.removeFilter(interrupted)  # type: ignore[arg-type]

@@ -10,13 +10,15 @@ from tests.processes import environment, free_port
 
 MOMENT = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [+-]\d{4}\]"
 FAILS = """
+from iii.sdk.executor import FUNCTION_FAILED
 from iii.sdk.failures import log_failure
 logging.getLogger("iii.sdk").info("hidden")
 try:
     {}["k"]
 except KeyError as error:
-    log_failure(error, "Function '%s' failed", "f\\nforged")
+    log_failure(FUNCTION_FAILED, error, function="f\\nforged")
 """
+FAILED = r"""Function failed (function="f\nforged", reason="KeyError: 'k'")"""
 
 
 def errors_of(program: str) -> list[str]:
@@ -29,9 +31,8 @@ def errors_of(program: str) -> list[str]:
 
 def test_newcomer_d_without_logging_lines_are_like_the_engines() -> None:
     first, *rest = errors_of(FAILS)
-    assert re.fullmatch(MOMENT + r" \[ERROR\] iii\.sdk Function 'f", first)
-    assert rest[0] == "    forged' failed: KeyError: 'k'"
-    assert rest[1] == "    Traceback (most recent call last):"
+    assert re.fullmatch(MOMENT + re.escape(f" [ERROR] iii.sdk {FAILED}"), first)
+    assert rest[0] == "    Traceback (most recent call last):"
     assert rest[-1] == "    KeyError: 'k'"
 
 
@@ -48,7 +49,7 @@ def test_newcomer_d_without_logging_lines_are_like_the_engines() -> None:
 )
 def test_newcomer_d_a_program_with_logging_gets_the_records_and_nothing_else(configuration: str) -> None:
     lines = errors_of(f"import logging.config\n{configuration}\n{FAILS}")
-    assert lines[0] == "mine Function 'f"
+    assert lines[0] == f"mine {FAILED}"
     assert not [line for line in lines if re.match(MOMENT, line)]
     assert sum("KeyError: 'k'" in line for line in lines) == 2  # the message, and the end of the traceback
 
@@ -62,7 +63,8 @@ def test_newcomer_d_a_lost_engine_is_told_with_the_time_until_the_next_attempt()
         f"    iii.register_worker('ws://127.0.0.1:{port}', iii.InitOptions(reconnection_config=once))\n"
         "except ConnectionError: pass\n"
     )
-    told = f"Cannot connect to ws://127.0.0.1:{port}: connection refused. Is the engine running?"
-    assert lines[0].endswith(f"[WARN] iii.sdk {told}; retrying in 0.3 s")
-    assert lines[1].endswith(f"[WARN] iii.sdk {told}")
-    assert lines[2].endswith("[ERROR] iii.sdk Max reconnection retries (1) reached, giving up")
+    told = f'(address=ws://127.0.0.1:{port}, reason="connection refused"'
+    assert lines[0].endswith(
+        f"[WARN] iii.sdk Cannot connect to the engine; is it running at this address? {told}, retry_s=0.3)"
+    )
+    assert lines[1].endswith(f"[ERROR] iii.sdk Max reconnection retries (1) reached, giving up {told})")

@@ -22,7 +22,7 @@ def test_the_oldest_goes_and_it_is_said_once_each_time(caplog: pytest.LogCapture
     assert len(queue) == 0
     assert [each.getMessage() for each in caplog.records] == [
         "Message queue full, dropping oldest message",
-        "Message queue was full: 2 messages dropped before the reconnection",
+        "Messages dropped before the reconnection: their queue was full (messages=2)",
     ]
     for text in (b"5", b"6", b"7"):
         queue.put(Outgoing(text))
