@@ -11,12 +11,22 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.suggestion import did_you_mean
 from iii.storage.items import Items
 from iii.storage.memory_items import MemoryItems
 
-logger = logging.getLogger(__name__)
+CLASS_IGNORED = LogEvent(
+    __name__, "adapter.class_ignored", logging.WARNING, "`class` of an adapter ignored: `name` is given too",
+    means="`class` is the older spelling of `name`.",
+    do="Remove `class`.",
+)  # fmt: skip
+IN_MEMORY = LogEvent(
+    __name__, "store.in_memory", logging.WARNING, "Items are kept in memory and are gone when the engine ends; set `store_method: file_based` to keep them",
+    means="`store_method` of the adapter is `in_memory`, the default.",
+    do="Nothing, if they need not outlive the engine.",
+)  # fmt: skip
 
 C = TypeVar("C", bound=Struct)
 
@@ -37,7 +47,7 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     def kind(self, adapters: Adapters) -> str:
         """The canonical name. Raises StartFailure if there is no such adapter."""
         if self.name is not None and self.class_ is not None:
-            logger.warning("adapter: `name` and `class` are both given; `name` counts")
+            CLASS_IGNORED(name=self.name)
         called = self.name or self.class_ or adapters.default
         kind = adapters.kinds.get(called)
         if kind is None:
@@ -114,9 +124,7 @@ def kv_items(config: StoreConfig, part: str, save_interval_ms: int | None = None
         save_interval_ms: what the module's block says, before the adapter's own.
     """
     if config.store_method != "file_based":
-        logger.warning(
-            "%s keeps its items in memory: they are gone when the engine ends (store_method: in_memory)", part
-        )
+        IN_MEMORY(part=part)
         return MemoryItems()
     from iii.storage.sqlite_items import SqliteItems
 

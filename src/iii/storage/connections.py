@@ -9,9 +9,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
 from iii.storage.folder import StoreFolder
 
-logger = logging.getLogger(__name__)
+MIGRATING = LogEvent(
+    __name__, "store.migrating", logging.INFO, "Store is brought to a new version",
+    means="It was written by an older engine, which cannot use it any more afterwards.",
+)  # fmt: skip
+NOT_CHECKPOINTED = LogEvent(
+    __name__, "store.not_checkpointed", logging.WARNING, "Checkpoint of a store failed at the start; it can be read",
+    means="The disk is full: writes will be refused until there is space.",
+    do="Free space on the disk.",
+)  # fmt: skip
+DAMAGED = LogEvent(
+    __name__, "store.damaged", logging.ERROR, "Store is damaged; what can still be read is served",
+    means="The check in the background after the start found a damaged page in `store.db`.",
+    do="Run `iii store check` when the engine is stopped, and restore a backup or use `iii store salvage`.",
+)  # fmt: skip
 
 CACHE_KIB = 8192  # of pages, for each connection
 WAL_LIMIT_BYTES = 64 * MIB
@@ -53,7 +67,7 @@ class StoreConnections:
         missing = "; ".join(migrations[version:])
         if missing:
             if version:  # 2.6 s for an index of a million jobs
-                logger.info("Store %s is brought from version %d to %d", self._files.database, version, len(migrations))
+                MIGRATING(store=str(self._files.database), from_version=version, to_version=len(migrations))
             self.writer.executescript(f"BEGIN; {missing}; PRAGMA user_version = {len(migrations)}; COMMIT;")
         self._files.forget_mark()
         try:  # what a power cut tore is never taken for damage later
@@ -61,7 +75,7 @@ class StoreConnections:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname != "SQLITE_FULL":
                 raise
-            logger.warning("Store %s could not be checkpointed: %s; it can be read", self._files.database, error)
+            NOT_CHECKPOINTED(store=str(self._files.database), reason=str(error))
         execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     # -- looking at every page ------------------------------------------------------------------------------------
@@ -80,12 +94,7 @@ class StoreConnections:
         except sqlite3.Error as error:
             found = str(error)
         if found not in ("ok", "interrupted"):
-            logger.error(
-                "Store %s is damaged: %s. What can still be read is served; run `iii store check` when the engine is "
-                "stopped, and restore a backup or use `iii store salvage`",
-                self._files.database,
-                found,
-            )
+            DAMAGED(store=str(self._files.database), reason=found)
 
 
 def connected(files: StoreFolder, query_only: bool = False) -> sqlite3.Connection:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.storage.connections import StoreConnections
 from iii.storage.damage import is_damage
@@ -28,7 +29,16 @@ from iii.storage.open_log import OpenLog
 from iii.storage.transactions import Done, Together, Work
 from iii.storage.writer import StoreWriter, Write
 
-logger = logging.getLogger(__name__)
+NOT_CLOSED = LogEvent(
+    __name__, "store.not_closed", logging.ERROR, "Store not closed: fsync does not return",
+    means="The disk has not answered; the files stay open until the process ends.",
+    do="Look at the disk before the next start.",
+)  # fmt: skip
+RECEIVER_FAILED = LogEvent(
+    __name__, "store.receiver_failed", logging.ERROR, "Receiver of a write's result failed",
+    means="The write is done; something raised behind it.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
 BATCH = 256  # writes of one commit: whoever comes next need not wait for thousands
@@ -134,7 +144,7 @@ class Database:
         """The end of `close`, safe to repeat: where an fsync did not return, the files are still held."""
         self.connections.end_check()
         if not self.disk.join():
-            logger.error("Store %s cannot be closed: fsync does not return", self.path)
+            NOT_CLOSED(store=str(self.path))
             return
         self._slow.shutdown()
         if self.disk.lost is None:
@@ -234,8 +244,8 @@ class Database:
         for write in batch:
             try:
                 write.done(write.result, write.error)
-            except Exception:
-                logger.exception("The receiver of a write's result failed")
+            except Exception as error:
+                RECEIVER_FAILED(error)
         if self._closing is not None and self._idle() and not self._closing.done():
             self._closing.set_result(None)
 

@@ -13,12 +13,31 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
 from iii.storage.folder import StoreFolder
 from iii.storage.kernel_sync import KernelSync, NoKernelSync
 from iii.storage.open_log import OpenLog, pages_of
 from iii.storage.writer import StoreWriter, Write
 
-logger = logging.getLogger(__name__)
+SYNCED_BY_THREAD = LogEvent(
+    __name__, "store.synced_by_thread", logging.INFO, "Store is synced by a thread: kernel AIO is not usable",
+    means="Writes are as safe, and a little slower.",
+)  # fmt: skip
+STORE_LOST = LogEvent(
+    __name__, "store.lost", logging.CRITICAL, "Store is lost; writes are refused until the engine is restarted",
+    means="An fsync failed or did not return, or the files were replaced: what the disk has is not known. No acknowledged write "
+    "is affected.",
+    do="Look at the disk, then restart the engine.",
+)  # fmt: skip
+CHECKPOINT_FAILED = LogEvent(
+    __name__, "store.checkpoint_failed", logging.ERROR, "Checkpoint of a store failed; retrying with each batch",
+    means="Writes are safe in the log of the store, which grows until a checkpoint moves them to `store.db`.",
+    do="Free space on the disk, or do what the reason says.",
+)  # fmt: skip
+CHECKPOINTED = LogEvent(
+    __name__, "store.checkpointed", logging.INFO, "Checkpoint of a store succeeded again",
+    means="After `store.checkpoint_failed`.",
+)  # fmt: skip
 
 Durability: TypeAlias = Literal["full", "relaxed"]
 
@@ -157,7 +176,7 @@ class Disk:
 
     def _give_up_kernel(self, error: Exception | str) -> None:
         self.kernel_syncs = self._in_kernel = False
-        logger.info("Store %s is synced by a thread: kernel AIO is not usable: %s", self._files.database, error)
+        SYNCED_BY_THREAD(store=str(self._files.database), reason=str(error))
 
     # -- the end of a batch ---------------------------------------------------------------------------------------
 
@@ -193,9 +212,7 @@ class Disk:
         """What the disk has is not known: the system forgets what it could not write, and says so only once."""
         if self.lost is None:
             self.lost = why
-            logger.critical(
-                "Store %s is lost: %s; writes are refused until the engine is restarted", self._files.database, why
-            )
+            STORE_LOST(store=str(self._files.database), reason=why)
 
     # -- in the thread --------------------------------------------------------------------------------------------
 
@@ -240,11 +257,9 @@ class Disk:
         except sqlite3.Error as error:
             if not self._checkpoint_fails:
                 self._checkpoint_fails = True  # once
-                logger.error(
-                    "Store %s cannot be checkpointed: %s; retrying with each batch", self._files.database, error
-                )
+                CHECKPOINT_FAILED(store=str(self._files.database), reason=str(error))
             return False
         if self._checkpoint_fails:
             self._checkpoint_fails = False
-            logger.info("Store %s is checkpointed again", self._files.database)
+            CHECKPOINTED(store=str(self._files.database))
         return True

@@ -11,10 +11,21 @@ import sqlite3
 import sys
 from pathlib import Path
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.storage.wal import NOTHING, Mark, Wal, mark_of
 
-logger = logging.getLogger(__name__)
+EMPTY = LogEvent(
+    __name__, "store.empty", logging.WARNING, "Store is empty (0 bytes); a new one begins",
+    means="`store.db` has no content and no log beside it: something emptied it, or an earlier start was cut short.",
+    do="Restore a backup if there were data.",
+)  # fmt: skip
+LOG_MISSING = LogEvent(
+    __name__, "store.log_missing", logging.ERROR, "Log of a store is missing; acknowledged writes in it may be lost",
+    means="`store.db-wal` was removed while it had pages. They are lost unless another program moved them to `store.db`, or a "
+    "backup was restored.",
+    do="Restore a backup if writes are missing; never remove one of the files of a store.",
+)  # fmt: skip
 
 _MARK_AT = 32  # in the lock file; before it is the process id
 _LAST_FRAME_AT = 16  # in the WAL index (`mxFrame`, sqlite.org/walformat.html)
@@ -121,7 +132,7 @@ class StoreFolder:
             if wal is not None and not wal.empty:
                 return 0, f"store.db is {'missing' if file_bytes is None else 'empty'}, but its write-ahead log is not"
             if file_bytes is not None:
-                logger.warning("Store %s is empty (0 bytes); a new one begins", self.database)
+                EMPTY(store=str(self.database))
             return 0, None
         finally:
             if wal is not None:
@@ -143,12 +154,7 @@ class StoreFolder:
         if wal is not None and not wal.empty:
             return version, wal.damage(taken, mark)
         if mark is not None and mark.frames:
-            logger.error(
-                "Store %s has no log any more: %s pages were acknowledged in it; unless another program moved them to "
-                "store.db or a backup was restored, they are lost",
-                self.database,
-                mark.frames,
-            )
+            LOG_MISSING(store=str(self.database), pages=mark.frames)
         short = file_bytes < pages * page_bytes
         return version, f"store.db has {file_bytes} of {pages * page_bytes} bytes" if short else None
 

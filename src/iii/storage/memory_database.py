@@ -7,11 +7,16 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.transactions import Done, Together, Work
 
-logger = logging.getLogger(__name__)
+FAILED = LogEvent(
+    __name__, "store.memory_failed", logging.ERROR, "Store in memory failed",
+    means="A read or a write raised; its caller has the error.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 
 
 class MemoryDatabase:
@@ -72,5 +77,5 @@ class MemoryDatabase:
 
 def _failure(failure: Exception) -> StoreError:
     if not isinstance(failure, ValueError):  # which says what is wrong with the request
-        logger.error("A store in memory failed", exc_info=failure)
+        FAILED(failure)
     return StoreError.of(failure)

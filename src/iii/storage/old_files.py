@@ -10,9 +10,14 @@ from urllib.parse import unquote
 
 import msgspec
 
+from iii.protocol.log_event import LogEvent
 from iii.storage.items import Entry, Group
 
-logger = logging.getLogger(__name__)
+NOT_IMPORTED = LogEvent(
+    __name__, "store.file_not_imported", logging.WARNING, "File of an older engine not imported",
+    means="It is not readable, or not in a form that is known. The file is left alone, and the engine starts without its items.",
+    do="Restore the file from a backup if its items are needed.",
+)  # fmt: skip
 
 _STREAM = "stream:"
 _ROOT_BYTES = 8
@@ -29,7 +34,7 @@ def old_groups(folder: Path, part: str) -> Iterator[tuple[str, Group, list[Entry
         try:
             yield path.name, group, _entries(archived_text(path.read_bytes()))
         except (OSError, ValueError) as error:
-            logger.warning("%s is not imported: %s", path, error)
+            NOT_IMPORTED(file=str(path), reason=str(error))
 
 
 def archived_text(data: bytes) -> str:

@@ -15,11 +15,43 @@ from iii.protocol.task_set import TaskSet
 from iii.storage.items import StoreError
 from iii.storage.redis_connection import CONNECT_S, RedisError, ResponseError, client, connected
 
-logger = logging.getLogger(__name__)
-
 CHANGE_FAILED = LogEvent(
     __name__, "redis.subscription_failed", logging.ERROR, "Subscription to a Redis channel not changed",
     means="A change of subscriptions raised; it is made again when the connection is made again.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+DROPPED = LogEvent(
+    __name__, "redis.message_dropped", logging.ERROR, "Message dropped: too many wait for Redis",
+    means="Redis takes less than is published, or is not there.",
+    do="Look at the Redis server and the network to it, or publish less.",
+)  # fmt: skip
+PUBLISH_FAILED = LogEvent(
+    __name__, "redis.publish_failed", logging.ERROR, "Publishing to Redis failed; retrying",
+    means="Redis does not answer. What waits is sent later, unless its sender wants to know whether it was sent.",
+    do="Look at the Redis server and the network to it.",
+)  # fmt: skip
+MESSAGE_REFUSED = LogEvent(
+    __name__, "redis.message_refused", logging.ERROR, "Message refused by Redis",
+    means="The user of the engine may not publish to the channel, or Redis has no memory left.",
+    do="Look at the access rules (ACL) and the memory of the Redis server.",
+)  # fmt: skip
+RECONNECTED = LogEvent(
+    __name__, "redis.reconnected", logging.WARNING, "Reconnected to Redis; messages may have been missed",
+    means="Redis keeps nothing for an engine that is not connected. Clients of streams have to reconnect.",
+)  # fmt: skip
+CONNECTION_LOST = LogEvent(
+    __name__, "redis.connection_lost", logging.ERROR, "Connection to Redis lost; reconnecting",
+    means="Messages of other engines do not arrive until it is back.",
+    do="Look at the Redis server and the network to it.",
+)  # fmt: skip
+SUBSCRIPTION_REFUSED = LogEvent(
+    __name__, "redis.subscription_refused", logging.ERROR, "Subscription refused by Redis",
+    means="The user of the engine may not subscribe to the channel; its messages do not arrive.",
+    do="Look at the access rules (ACL) of the Redis server.",
+)  # fmt: skip
+MESSAGE_FAILED = LogEvent(
+    __name__, "redis.message_failed", logging.ERROR, "Message of a Redis channel failed inside the engine",
+    means="Something raised while a message was handled; the next ones are heard.",
     do="Report it with its stack trace.",
 )  # fmt: skip
 
@@ -96,7 +128,7 @@ class RedisChannels:
             reply: when the server has it. If the server is not there that is an error, and the message is dropped.
         """
         if len(self._waiting) >= WAITING:
-            logger.error("A message for %s was dropped: %s wait for Redis", name, WAITING)
+            DROPPED(channel=name, waiting=WAITING)
             if reply is not None:
                 reply(None, StoreError(f"{WAITING} messages are waiting for Redis; retry later"))
             return
@@ -133,7 +165,7 @@ class RedisChannels:
                             pipeline.publish(name, message)
                         answers = await pipeline.execute(raise_on_error=False)
                 except (RedisError, OSError) as error:
-                    logger.error("Cannot publish to Redis: %s; retrying in %g s", error, wait_s)
+                    PUBLISH_FAILED(reason=str(error), retry_s=wait_s)
                     self._refuse(f"Cannot publish to Redis: {error}")
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
@@ -143,7 +175,7 @@ class RedisChannels:
                         name, _, reply = self._waiting.popleft()
                         refused = StoreError(str(answer)) if isinstance(answer, Exception) else None
                         if refused is not None:
-                            logger.error("Message for %s refused by Redis: %s", name, refused)
+                            MESSAGE_REFUSED(channel=name, reason=str(refused))
                         if reply is not None:
                             reply(None, refused)
             self._filled.clear()
@@ -157,7 +189,7 @@ class RedisChannels:
                     await self._subscribe_all(channel)
                     self._channel = channel
                     if subscribed.is_set():
-                        logger.warning("Reconnected to Redis: messages may have been missed")
+                        RECONNECTED()
                         self._missed()
                     subscribed.set()
                     wait_s = _FIRST_WAIT_S
@@ -172,7 +204,7 @@ class RedisChannels:
                             self._tell(message["channel"].decode("utf-8", "replace"), message["data"])
                         asked = message is None
             except (RedisError, OSError, TimeoutError) as error:
-                logger.error("Connection of Redis channels lost: %s; reconnecting in %g s", error, wait_s)
+                CONNECTION_LOST(reason=str(error), retry_s=wait_s)
             finally:
                 self._channel = None
             await asyncio.sleep(wait_s)
@@ -190,7 +222,7 @@ class RedisChannels:
                     elif message["channel"].decode("utf-8", "replace") == name:
                         break
             except ResponseError as error:
-                logger.error("Redis does not let this engine subscribe to %s: %s", name, error)
+                SUBSCRIPTION_REFUSED(channel=name, reason=str(error))
                 self._wanted.discard(name)
                 channel.channels.pop(name.encode(), None)
                 channel.pending_unsubscribe_channels.discard(name.encode())
@@ -198,5 +230,5 @@ class RedisChannels:
     def _tell(self, name: str, message: bytes) -> None:
         try:
             self._heard(name, message)
-        except Exception:
-            logger.exception("A message of %s could not be handled", name)
+        except Exception as error:
+            MESSAGE_FAILED(error, channel=name)

@@ -15,8 +15,6 @@ from iii.storage.items import KEEP, Changed, Entry, Group, How, StoreError
 from iii.storage.redis_connection import RedisError, connected
 from iii.storage.update_ops import plain
 
-logger = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
 WORK_FAILED = LogEvent(
@@ -90,8 +88,8 @@ class RedisItems:
             change, reply = waiting.popleft()
             try:
                 await _answer(change(), reply)
-            except Exception:
-                logger.exception("Deferred work on Redis failed")
+            except Exception as error:
+                WORK_FAILED(error)
         del self._turns[turn]
 
     async def _change(self, group: Group, key: str, how: How) -> Changed:

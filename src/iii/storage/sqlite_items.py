@@ -9,6 +9,7 @@ from pathlib import Path
 
 from iii.protocol.json_text import is_json
 from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply, reply_of
 from iii.protocol.start_failure import StartFailure
 from iii.storage.database import Database
@@ -17,7 +18,20 @@ from iii.storage.items import CLOSED, KEEP, Changed, Entry, Group, How, StoreErr
 from iii.storage.old_files import old_groups
 from iii.storage.references import Reference
 
-logger = logging.getLogger(__name__)
+IMPORTED = LogEvent(
+    __name__, "store.file_imported", logging.INFO, "File of an older engine imported",
+    means="Its items are in the store now; the file is not read again.",
+)  # fmt: skip
+VALUE_DAMAGED = LogEvent(
+    __name__, "store.value_damaged", logging.ERROR, "Damaged value in the store counts as missing",
+    means="What is stored under the key is not valid JSON, which the engine never writes: the file was damaged.",
+    do="Run `iii store check` when the engine is stopped, and restore a backup if the value is needed.",
+)  # fmt: skip
+VALUES_DAMAGED = LogEvent(
+    __name__, "store.values_damaged", logging.ERROR, "Damaged values in the store left out of a list",
+    means="As `store.value_damaged`, for a list.",
+    do="Run `iii store check` when the engine is stopped, and restore a backup if the values are needed.",
+)  # fmt: skip
 
 CACHE_BYTES = 8 * MIB
 _CACHED_AT_MOST = CACHE_BYTES // 64  # one value; larger ones would drive out many
@@ -142,7 +156,7 @@ class SqliteItems:
             return first
 
         if await reply_of(lambda reply: self.database.write(work, reply, slow=True)):
-            logger.info("Imported %s items from %s", len(entries), self._folder.parent / file)
+            IMPORTED(file=str(self._folder.parent / file), items=len(entries))
 
     # -- as the writer --------------------------------------------------------------------------------------------
 
@@ -155,7 +169,7 @@ class SqliteItems:
             ).fetchone()
         old: bytes | None = None if row is None else row[1]
         if old is not None and old != self._cache.get((group, key)) and not is_json(old):
-            logger.error("Store %s: the value of %r is damaged; it counts as missing", self.path, key)
+            VALUE_DAMAGED(store=str(self.path), key=key)
             old = None
         new = how(old)
         if new is KEEP:
@@ -223,5 +237,5 @@ def _entries(connection: sqlite3.Connection, group: Group) -> list[Entry]:
     whole = [entry for entry in entries if is_json(entry.value)]
     if len(whole) < len(entries):
         damaged = [entry.key for entry in entries if not is_json(entry.value)]
-        logger.error("Store: %d damaged values left out of a list, such as %r", len(damaged), damaged[0])
+        VALUES_DAMAGED(values=len(damaged), first_key=damaged[0])
     return whole

@@ -8,11 +8,45 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from iii.protocol.log_event import LogEvent
 from iii.storage.damage import is_damage, rebuild_indices
 from iii.storage.items import StoreError
 from iii.storage.transactions import Done, Together, Work
 
-logger = logging.getLogger(__name__)
+BATCH_FAILED = LogEvent(
+    __name__, "store.batch_failed", logging.ERROR, "Writes of a store failed inside the engine",
+    means="A whole batch of writes raised; their callers have the error.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+WORK_FAILED = LogEvent(
+    __name__, "store.work_failed", logging.ERROR, "Read or write of a store failed inside the engine",
+    means="It raised; its caller has the error, and nothing of a write is kept.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+FAILING = LogEvent(
+    __name__, "store.failing", logging.ERROR, "Read or write of a store failed in SQLite",
+    means="For example since the disk is full; said once until a write succeeds. Callers have errors.",
+    do="Free space on the disk, or do what the reason says.",
+)  # fmt: skip
+WRITES_ACCEPTED = LogEvent(
+    __name__, "store.writes_accepted", logging.INFO, "Store accepts writes again", means="After `store.failing`.",
+)  # fmt: skip
+NOT_ROLLED_BACK = LogEvent(
+    __name__, "store.rollback_failed", logging.ERROR, "Writes of a store not rolled back",
+    means="A transaction failed, and could not be undone either.",
+    do="Look at the disk, and restart the engine if further writes fail.",
+)  # fmt: skip
+INDEXES_DAMAGED = LogEvent(
+    __name__, "store.indexes_damaged", logging.ERROR, "Indexes of a store not rebuilt: its rows are damaged too",
+    means="A page of the file is damaged; what can be read is served.",
+    do="Stop the engine, run `iii store check`, and restore a backup or use `iii store salvage`.",
+)  # fmt: skip
+INDEXES_REBUILT = LogEvent(
+    __name__, "store.indexes_rebuilt", logging.WARNING,
+    "Indexes of a store were rebuilt: a page of an index is damaged; use `iii store salvage` at the next stop",
+    means="No row is lost, and the store works on; but the disk has changed a page, and may do so again.",
+    do="Stop the engine when you can, use `iii store salvage`, and look at the disk.",
+)  # fmt: skip
 
 
 class Write:
@@ -61,7 +95,7 @@ class StoreWriter:
                     write.result, write.error = None, None
                     self._try([write])
         except Exception as error:
-            logger.exception("Writes of store %s failed", self._path)
+            BATCH_FAILED(error, store=str(self._path))
             for write in batch:
                 write.fail(StoreError(f"unexpected {type(error).__name__}: {error}"))
 
@@ -89,14 +123,10 @@ class StoreWriter:
         try:
             names = rebuild_indices(self.connection)
         except Exception as error:
-            logger.error("Indexes of store %s cannot be rebuilt, as its rows are damaged too: %s", self._path, error)
+            INDEXES_DAMAGED(store=str(self._path), reason=str(error))
             return False
         if names:
-            logger.warning(
-                "Indexes of store %s were rebuilt: a page of an index is damaged; stop the engine and use "
-                "`iii store salvage` when you can",
-                self._path,
-            )
+            INDEXES_REBUILT(store=str(self._path))
         return bool(names)
 
     def _try(self, batch: list[Write]) -> bool:
@@ -110,8 +140,8 @@ class StoreWriter:
             try:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                logger.exception("Writes of store %s could not be rolled back", self._path)
+            except sqlite3.Error as another:
+                NOT_ROLLED_BACK(another, store=str(self._path))
             self._rolled_back()
             if is_damage(error):
                 self.met_damage()
@@ -121,7 +151,7 @@ class StoreWriter:
             return False
         if self._failing:
             self._failing = False
-            logger.info("Store %s accepts writes again", self._path)
+            WRITES_ACCEPTED(store=str(self._path))
         return True
 
     def failure(self, error: Exception) -> StoreError:
@@ -129,9 +159,9 @@ class StoreWriter:
         if isinstance(error, sqlite3.Error):
             if not self._failing:
                 self._failing = True  # once, not for each of thousands
-                logger.error("Store %s fails: %s", self._path, error)
+                FAILING(store=str(self._path), reason=str(error))
         elif not isinstance(error, ValueError):
-            logger.error("A write of store %s failed", self._path, exc_info=error)
+            WORK_FAILED(error, store=str(self._path))
         return StoreError.of(error)
 
 

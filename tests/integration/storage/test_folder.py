@@ -164,7 +164,7 @@ async def test_durable_S1_a_log_that_is_gone_is_said(tmp_path: Path, caplog: pyt
         items = SqliteItems(killed)
         await items.open()
         await items.close()
-    assert "has no log any more" in caplog.text
+    assert "Log of a store is missing" in caplog.text
     caplog.clear()
     await items.open()  # a proper end leaves no log either
     await items.close()

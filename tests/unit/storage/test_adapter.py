@@ -19,7 +19,7 @@ def test_C3_items_are_in_memory_unless_the_block_says_otherwise(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert isinstance(kv_items(StoreConfig(file_path=str(tmp_path)), "state"), MemoryItems)
-    assert "in_memory" in caplog.text
+    assert "Items are kept in memory and are gone when the engine ends" in caplog.text
     kept = kv_items(StoreConfig(store_method="file_based", file_path=str(tmp_path)), "state")
     assert isinstance(kept, SqliteItems)
     assert kept.path.parent == tmp_path / "state"  # C9
@@ -32,6 +32,6 @@ def test_C5_name_and_class_mean_the_same_and_name_goes_first(caplog: pytest.LogC
     assert AdapterConfig(name=old).kind(ADAPTERS) == AdapterConfig(class_=old).kind(ADAPTERS) == "redis"
     assert caplog.messages == []
     assert AdapterConfig(name="kv", class_=old).kind(ADAPTERS) == "kv"
-    assert caplog.messages == ["adapter: `name` and `class` are both given; `name` counts"]
+    assert caplog.messages == ["`class` of an adapter ignored: `name` is given too (name=kv)"]
     with pytest.raises(StartFailure, match=r"Adapter factory 'tape' not found\. Available: \[kv, redis\]"):
         AdapterConfig(class_="tape").kind(ADAPTERS)
