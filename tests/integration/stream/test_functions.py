@@ -137,7 +137,7 @@ async def test_05_check_43_a_worker_may_keep_a_stream(hall: Hall, caplog: pytest
     await until(lambda: hall.engine.functions.find("stream::get(chat)", None) is None)
     with caplog.at_level(logging.WARNING):
         assert await hall.call("stream::get", **ITEM) is None
-    assert "Stream chat has no provider any more" in caplog.text
+    assert "Stream has no provider; the engine's own store answers for it (stream=chat)" in caplog.text
 
 
 async def test_05_s4_1_updates_of_a_kept_item_take_turns(hall: Hall) -> None:

@@ -24,8 +24,11 @@ from iii.protocol.limits import KIB, MIB
 from iii.protocol.log_event import LogEvent
 from iii.storage.items import Group
 
-logger = logging.getLogger(__name__)
-
+SNAPSHOT_FAILED = LogEvent(
+    __name__, "stream.snapshot_failed", logging.ERROR, "Snapshot of a stream's group failed; its follower gets changes only",
+    means="The store, or the worker that provides the stream, answered with an error.",
+    do="Look at the reason, and at the log of that worker.",
+)  # fmt: skip
 FRAME_IGNORED = LogEvent(
     __name__, "stream.frame_ignored", logging.WARNING, "Frame of a stream client ignored: it is not a join or a leave",
     means="The message does not decode; the connection goes on.",
@@ -284,7 +287,7 @@ class StreamClient(ConnectionHandler[Outbox]):
 
         def read(result: bytes | None, error: Exception | None) -> None:
             if error is not None:
-                logger.error("Snapshot of stream %s, group %s failed: %s", *group, error)
+                SNAPSHOT_FAILED(stream=group[0], group=group[1], reason=str(error))
             elif subscription.held is not None and not self._gone:
                 timestamp = hall.timestamps.next(group) if begun is None else begun
                 sync = envelope(timestamp, group, data.id, change(b"sync", result or b"null"))

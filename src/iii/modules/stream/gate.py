@@ -20,10 +20,37 @@ from iii.net.door import PlainResponse
 from iii.net.http_head import RequestHead
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.json_text import BAD_JSON
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import reply_of
 
-logger = logging.getLogger(__name__)
+CONDITION_FAILED = LogEvent(
+    __name__, "stream.condition_failed", logging.WARNING, "Join handler skipped: its condition failed",
+    means="The condition function of a `stream:join` trigger answered with an error; the handler is not asked.",
+    do="Look at the function that `condition_function_id` of the trigger names.",
+)  # fmt: skip
+JOIN_FAILED = LogEvent(
+    __name__, "stream.join_handler_failed", logging.ERROR, "Join handler failed",
+    means="A `stream:join` handler raised or did not answer in time; `policy` (`join_error_policy`) decides whether the client "
+    "may join.",
+    do="Look at the log of the worker that has the function.",
+)  # fmt: skip
+LEAVE_FAILED = LogEvent(
+    __name__, "stream.leave_handler_failed", logging.WARNING, "Leave handler failed",
+    means="A `stream:leave` handler raised or did not answer in time while the engine stopped; the subscription is over.",
+    do="Look at the log of the worker that has the function.",
+)  # fmt: skip
+AUTH_FAILED = LogEvent(
+    __name__, "stream.auth_failed", logging.ERROR, "Auth function of the stream port failed",
+    means="It is not registered, raised, or did not answer in time; `policy` (`auth_error_policy`) decides whether the client is "
+    "let in.",
+    do="Look at the function that `auth_function` of `iii-stream` names, and at the log of its worker.",
+)  # fmt: skip
+VERDICT_UNCLEAR = LogEvent(
+    __name__, "stream.verdict_unclear", logging.ERROR, "Join handler: unauthorized must be true or false",
+    means="A `stream:join` handler answered something else, which counts as allowed.",
+    do="Return `{\"unauthorized\": true}` or `{\"unauthorized\": false}`.",
+)  # fmt: skip
 
 _NO_CONTEXT = b"null"
 
@@ -80,11 +107,11 @@ class AccessGate:
                 return _NO_CONTEXT
             decided = msgspec.json.decode(result, type=_AuthResult)
         except FunctionNotFound:
-            return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, f"auth_function {function_id} is not registered")
+            return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, function_id, "not registered")
         except TimeoutError:
-            return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, f"auth_function {function_id} did not answer in time")
+            return self._failed(HTTPStatus.SERVICE_UNAVAILABLE, function_id, "no answer in time")
         except (InvocationError, *BAD_JSON) as error:
-            return self._failed(HTTPStatus.UNAUTHORIZED, f"auth_function {function_id} failed: {error}")
+            return self._failed(HTTPStatus.UNAUTHORIZED, function_id, str(error))
         if decided.unauthorized is True:
             raise ClientRefused(PlainResponse(HTTPStatus.UNAUTHORIZED, "Unauthorized"))
         return bytes(decided.context)
@@ -98,16 +125,14 @@ class AccessGate:
                 if not await self._condition_met(binding, payload):
                     continue
             except InvocationError as error:
-                logger.warning("Trigger %s skipped: its condition failed: %s", binding.id, error)
+                CONDITION_FAILED(trigger=binding.id, reason=str(error))
                 continue
             try:
                 allowed = not _denies(binding.function_id, await self._ask(binding, payload)) and allowed
             except (InvocationError, TimeoutError) as error:
-                logger.error(
-                    "stream:join handler %s failed: %s (join_error_policy: %s)",
-                    binding.function_id, str(error) or "no answer in time", self._config.join_error_policy,
-                )  # fmt: skip
-                allowed = allowed and self._config.join_error_policy == "allow"
+                policy = self._config.join_error_policy
+                JOIN_FAILED(function=binding.function_id, reason=str(error) or "no answer in time", policy=policy)
+                allowed = allowed and policy == "allow"
         return allowed
 
     def left(self, call: JoinCall) -> None:
@@ -124,7 +149,7 @@ class AccessGate:
                 if await self._condition_met(binding, payload):
                     await self._ask(binding, payload)
             except (InvocationError, TimeoutError) as error:
-                logger.warning("stream:leave handler %s failed: %s", binding.function_id, error)
+                LEAVE_FAILED(function=binding.function_id, reason=str(error) or "no answer in time")
 
     async def _condition_met(self, binding: Binding, payload: bytes) -> bool:
         """Raises InvocationError."""
@@ -140,11 +165,11 @@ class AccessGate:
         router = self._engine.router
         return await ask(router, binding.function_id, binding.namespace, payload, metadata=binding.metadata)
 
-    def _failed(self, status: HTTPStatus, why: str) -> bytes:
+    def _failed(self, status: HTTPStatus, function_id: str, reason: str) -> bytes:
         """Raises ClientRefused, unless the configuration lets in whoever cannot be judged."""
-        allows = self._config.auth_error_policy == "allow"
-        logger.error("%s (auth_error_policy: %s)", why, self._config.auth_error_policy)
-        if not allows:
+        policy = self._config.auth_error_policy
+        AUTH_FAILED(function=function_id, reason=reason, policy=policy)
+        if policy != "allow":
             raise ClientRefused(PlainResponse(status, status.phrase))
         return _NO_CONTEXT
 
@@ -153,7 +178,7 @@ def _denies(function_id: str, result: bytes | None) -> bool:
     verdict = msgspec.json.decode(result) if result is not None else None
     said = verdict.get("unauthorized", False) if isinstance(verdict, dict) else False
     if not isinstance(said, bool):
-        logger.error("stream:join handler %s: unauthorized must be true or false, got %.100r", function_id, said)
+        VERDICT_UNCLEAR(function=function_id, unauthorized=said)
     return said is True
 
 

@@ -46,6 +46,7 @@ from iii.modules.stream.requests import (
 from iii.modules.stream.server import StreamServer
 from iii.modules.stream.source import ItemSource, OnRead, Written
 from iii.net.listening import is_loopback
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import RedisConfig, kv_items
 from iii.storage.items import Changed, Group, Items
@@ -54,7 +55,17 @@ from iii.storage.update import read_ops
 if TYPE_CHECKING:
     from iii.storage.redis_channels import RedisChannels
 
-logger = logging.getLogger(__name__)
+READY = LogEvent(__name__, "stream.ready", logging.INFO, "Streams ready", means="The stream port is open for clients.")
+PORT_IS_OPEN = LogEvent(
+    __name__, "stream.port_open", logging.INFO, "Stream port has no auth_function and is open to other machines",
+    means="Every client that reaches the port can follow every stream.",
+    do="Set `auth_function` or `host: 127.0.0.1`, or restrict access with a firewall.",
+)  # fmt: skip
+MESSAGE_IGNORED = LogEvent(
+    __name__, "stream.message_ignored", logging.WARNING, "Message of a Redis channel ignored: it is not a stream event",
+    means="Something else publishes to the channel that engines share for streams.",
+    do="Publish with `stream::send` or `stream::set`, or use another channel.",
+)  # fmt: skip
 
 _CHANNEL = "stream::events"  # of all engines, other makers' too (05 §7.2)
 Groups = list[Group]
@@ -112,12 +123,9 @@ class Streams(Module):
         if self._channels is not None:
             await self._channels.open()
         await self.server.start()
-        logger.info("Streams ready", extra={"fields": {"clients connect to": f"ws://{self.server.address}"}})
+        READY(clients_connect_to=f"ws://{self.server.address}")
         if not is_loopback(self.config.host) and self.config.auth_function is None:
-            logger.info(
-                "Stream port %s open to other machines without auth_function: every client that reaches it can follow every stream",
-                self.server.address,
-            )
+            PORT_IS_OPEN(address=self.server.address)
 
     async def stop(self) -> None:
         """Close the port, then the store."""
@@ -234,7 +242,7 @@ class Streams(Module):
     def _heard(self, channel: str, text: bytes) -> None:
         event = read_envelope(text)
         if event is None:
-            logger.warning("Message of %s ignored: it is not a stream event", channel)
+            MESSAGE_IGNORED(channel=channel)
         else:
             self._hub.publish(event)
 

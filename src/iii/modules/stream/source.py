@@ -20,12 +20,17 @@ from iii.modules.stream.requests import (
     StreamUpdateInput,
 )
 from iii.protocol.errors import InvocationError
+from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import Reply
 from iii.storage.items import Changed, Group, Items, StoreError, values
 from iii.storage.update import Op, Update
 
-logger = logging.getLogger(__name__)
+PROVIDER_LEFT = LogEvent(
+    __name__, "stream.provider_left", logging.WARNING, "Stream has no provider; the engine's own store answers for it",
+    means="The worker that provided the stream has left, or unregistered its functions; its items are not in the engine.",
+    do="Bring the worker back if the stream is to have its items.",
+)  # fmt: skip
 
 _encode = msgspec.json.Encoder().encode
 
@@ -130,7 +135,7 @@ class ItemSource:
             self._seen.add(stream)
         elif stream in self._seen and operation != "update":
             self._seen.discard(stream)
-            logger.warning("Stream %s has no provider any more: the engine's own store answers for it", stream)
+            PROVIDER_LEFT(stream=stream)
         return found
 
     def _ask(self, operation: str, stream: str, request: Struct, reply: Reply[bytes, InvocationError]) -> None:
