@@ -79,6 +79,7 @@ def log_events_page() -> str:
         "# Log events\n\n"
         "An event has a name that does not change and a sentence that is the same on every line; values are fields.\n"
         "In the JSON format the name is `event`, the sentence `fields.message`.\n"
+        "Events whose names begin with `sdk` are logged by workers, as `iii.sdk`. A field in the sentence stands in braces.\n"
         "Of one event at most 20 warnings and errors, or 200 other lines, are written in 10 s; `suppressed` counts the rest.\n\n"
         + "\n".join(f"## {part}\n\n{table(head, rows)}" for part, rows in parts.items())
     )
