@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, TypeAlias
 
 from iii.protocol.log_event import LogEvent
@@ -32,7 +31,7 @@ class StateHolder:
         self.state: ConnectionState = "disconnected"
         self.settled = threading.Event()
         """Set while somebody who waits for the first connection need not wait: connected or failed."""
-        self._listeners: list[partial[object]] = []  # each differs from all others, even of the same function
+        self._listeners: list[ConnectionStateListener] = []  # each differs from all others, even of the same function
 
     def change(self, state: ConnectionState, *, shutdown: bool = False) -> None:
         """Tell the listeners, in order; the same state twice, or anything after `failed`, changes nothing."""
@@ -56,7 +55,10 @@ class StateHolder:
 
     def listen(self, listener: ConnectionStateListener) -> Callable[[], None]:
         """Tell it the present state at once, on this thread, and each change; returns how to stop that."""
-        subscription = partial(listener)
+
+        def subscription(state: ConnectionState) -> object:
+            return listener(state)
+
         self._listeners.append(subscription)
         _tell(subscription, self.state, LISTENER_FAILED_AT_FIRST)
 
