@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key
@@ -47,6 +47,13 @@ MEMBER_IGNORED = LogEvent(
 _WARNED_OF = 10  # members of one trigger
 
 
+class _Conditional(msgspec.Struct):
+    condition_function_id: str | None = None
+
+
+_conditional = msgspec.json.Decoder(_Conditional)
+
+
 class Share(NamedTuple):
     """One owner's registration of a binding."""
 
@@ -58,7 +65,7 @@ class Binding:
     """One registered trigger; `provider` is None while it is parked."""
 
     __slots__ = (
-        "config", "equality", "function_id", "home", "id", "metadata", "namespace", "orphaned", "provider", "shares",
+        "_condition", "config", "equality", "function_id", "home", "id", "metadata", "namespace", "orphaned", "provider", "shares",
         "to_owner", "trigger_namespace", "trigger_type",
     )  # fmt: skip
 
@@ -79,6 +86,7 @@ class Binding:
         self.trigger_type = trigger_type
         self.function_id = function_id
         self.config = config  # JSON as sent
+        self._condition: str | UnsetType | None = UNSET
         self.metadata = metadata  # JSON, null when absent; handed to the target at each fire
         self.namespace = namespace  # of the target function
         self.trigger_namespace = trigger_namespace  # the provider's, where the owner named it
@@ -95,6 +103,16 @@ class Binding:
     def owner(self) -> Owner | None:
         """The one that has it for longest."""
         return self.shares[0].owner if self.shares else None
+
+    @property
+    def condition(self) -> str | None:
+        """`condition_function_id` of its config, if that names one. Looked for once: a config may have 4 MB."""
+        if self._condition is UNSET:
+            try:
+                self._condition = _conditional.decode(self.config).condition_function_id
+            except msgspec.DecodeError:
+                self._condition = None
+        return self._condition
 
     @property
     def target(self) -> Key:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from iii.engine.invocation import NO_TRACE, Trace
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 
 if TYPE_CHECKING:
-    from iii.engine.bindings import Binding
     from iii.engine.clock import Clock
     from iii.engine.invocation import Invocation
     from iii.engine.router import Router
@@ -91,18 +88,3 @@ class Decision:
         self.withdraw()
         if reply is not None:
             reply(None, ConditionTimeout(self._condition.function_id, self._limit_s))
-
-
-class _Conditional(msgspec.Struct):
-    condition_function_id: str | None = None
-
-
-_conditional = msgspec.json.Decoder(_Conditional)
-
-
-def condition_of(binding: Binding) -> str | None:
-    """`condition_function_id` of the binding's config, if it names one."""
-    try:
-        return _conditional.decode(binding.config).condition_function_id
-    except msgspec.DecodeError:
-        return None

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from iii.engine.condition import Condition, condition_of
+from iii.engine.condition import Condition
 from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.protocol.log_event import LogEvent
 
@@ -30,6 +30,7 @@ EVENT_DROPPED = LogEvent(
 )  # fmt: skip
 
 EVENTS_WAITING = 10_000  # of one binding
+_DEPTH = 8  # an event whose target causes the next one, and so on: then in a turn of their own, or Python's stack ends
 
 
 def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
@@ -77,7 +78,7 @@ def fire_if(
 
     `then` is called when that is decided.
     """
-    condition = condition_of(binding)
+    condition = binding.condition
     if condition is None:
         fire(router, binding, payload, trace)
         then()
@@ -104,6 +105,7 @@ class OrderedFiring:
         self._clock = clock
         self._turns = turns
         self._waiting: dict[Binding, deque[tuple[bytes, Trace]]] = {}
+        self._depth = 0  # of events that were fired within the firing of another
 
     def fire(self, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
         """One event. Beyond 10,000 that wait for a condition it is dropped, with a warning."""
@@ -113,15 +115,27 @@ class OrderedFiring:
                 waiting.append((payload, trace))
             else:
                 EVENT_DROPPED(trigger=binding.id, limit=EVENTS_WAITING)
-        elif condition_of(binding) is None:  # nearly all
-            fire(self._router, binding, payload, trace)
-        else:
-            waiting = self._waiting[binding] = deque(((payload, trace),))
-            self._turns.go(self._deciding(binding, waiting))
+            return
+        if self._depth >= _DEPTH:
+            self._waiting[binding] = later = deque(((payload, trace),))
+            self._clock.call_at(self._clock.now(), lambda: self._go_on(binding, later))
+            return
+        self._depth += 1
+        try:
+            if binding.condition is None:  # nearly all
+                fire(self._router, binding, payload, trace)
+            else:
+                waiting = self._waiting[binding] = deque(((payload, trace),))
+                self._go_on(binding, waiting)
+        finally:
+            self._depth -= 1
 
     def forget(self, binding: Binding) -> None:
         """The binding is gone, and its events with it."""
         self._waiting.pop(binding, None)
+
+    def _go_on(self, binding: Binding, waiting: deque[tuple[bytes, Trace]]) -> None:
+        self._turns.go(self._deciding(binding, waiting))
 
     def _deciding(self, binding: Binding, waiting: deque[tuple[bytes, Trace]]) -> Iterator[None]:
         """Ask for one event after the other as long as each is decided within the call; one a step."""
@@ -131,7 +145,7 @@ class OrderedFiring:
             nonlocal decided
             decided = True
             if not asking:
-                self._turns.go(self._deciding(binding, waiting))
+                self._go_on(binding, waiting)
 
         while waiting and self._waiting.get(binding) is waiting:
             asking, decided = True, False

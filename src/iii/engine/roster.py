@@ -93,13 +93,13 @@ class Roster:
             del self.names[claimed]
 
     def challenge(
-        self, holder: Peer, newcomer: Peer, waits: Callable[[], None], decided: Callable[[bool], None]
+        self, holder: Peer, newcomer: Peer, waits: Callable[[], None], decided: Callable[[Peer | None], None]
     ) -> None:
         """Find out whether the holder of a name still lives; the newcomer waits, unheard, for what comes of it (P10).
 
         Args:
             waits: called again and again meanwhile: the newcomer is not silent, it is not listened to (N2).
-            decided: True: the name is free now.
+            decided: told of the holder if it lives, which may have another name by now; else somebody else may have this one.
         """
         clock = self._clock
         asked_at = holder.link.ping()
@@ -119,7 +119,9 @@ class Roster:
                 WORKER_DROPPED(worker=holder.label, worker_id=holder.worker_id, limit_s=NAME_CHALLENGE_S)
                 holder.link.abort()
                 holder.close()
-            decided(holder.ended)
-            newcomer.link.resume_reading()
+            try:
+                decided(None if holder.ended else holder)
+            finally:
+                newcomer.link.resume_reading()
 
         look()

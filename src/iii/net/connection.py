@@ -309,6 +309,8 @@ class Connection(FrameListener, Generic[B]):
         self.outbox.drop()
         self._complain(why)
         self.tell_end()
+        if self._closing is None:  # the Close waits behind what a peer that does not read has not taken
+            self._closing = self._loop.call_later(CLOSE_WAIT_S, self.transport.abort)
 
     def _refuse(self, code: CloseCode, why: str) -> None:
         if self._closing is None:

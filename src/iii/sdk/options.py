@@ -129,7 +129,8 @@ class InitOptions:
             that does not say otherwise. Such workers may have the same name.
 
     Raises:
-        ValueError: the namespace is blank, or a number or policy makes no sense. TypeError: `otel` has an unknown key.
+        ValueError: the namespace is blank, or a number or policy makes no sense. TypeError: `otel` has an unknown key,
+            or `reconnection_config` is none.
     """
 
     worker_name: str | None = None
@@ -153,6 +154,9 @@ class InitOptions:
         if self.invocation_timeout_ms <= 0:
             raise ValueError(f"invocation_timeout_ms must be positive, got {self.invocation_timeout_ms}")
         check_replicas(self.replicas)
+        reconnection: object = self.reconnection_config
+        if not isinstance(reconnection, ReconnectionConfig | None):
+            raise TypeError(f"reconnection_config must be a ReconnectionConfig, got {type(reconnection).__name__}")
         if isinstance(self.otel, Mapping):
             unknown = sorted(set(self.otel) - _names_of_fields(OtelConfig))
             if unknown:

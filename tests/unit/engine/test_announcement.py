@@ -322,3 +322,32 @@ def test_visits_of_the_command_line_are_logged_for_who_looks_for_them(
         record.__dict__["event"]: (record.levelno, record.__dict__["fields"]["worker"]) for record in caplog.records
     }
     assert told["worker.announced"] == told["worker.left"] == (level, name)
+
+
+def test_P10_a_challenged_holder_that_takes_another_name_leaves_the_one_that_it_had(
+    engine: MemoryEngine, clock: FakeClock
+) -> None:
+    """host13 F1: the newcomer was never read again, and calls to it were lost."""
+    holder = engine.connect(name="a")
+    holder.link.lives = False
+    newcomer = engine.connect(announce=False)
+    newcomer.announce(name="a", version="0.25.0", runtime="python")
+    assert newcomer.link.pauses == 1
+    holder.announce(name="b", version="0.25.0", runtime="python")
+    holder.link.lives = True  # its announcement is a frame
+    clock.advance(3)
+    assert (newcomer.link.pauses, newcomer.session.info.name, newcomer.connected) == (0, "a", True)
+    assert {name for _, name in engine.core.roster.names} == {"a", "b"}
+
+
+def test_P10_of_two_newcomers_one_gets_the_name_of_a_dead_holder(engine: MemoryEngine, clock: FakeClock) -> None:
+    """host13 F4: both were accepted."""
+    holder = engine.connect(name="a")
+    holder.link.lives = False
+    newcomers = [engine.connect(announce=False) for _ in range(2)]
+    for newcomer in newcomers:
+        newcomer.announce(name="a", version="0.25.0", runtime="python")
+    clock.advance(10)
+    assert not holder.connected
+    assert [newcomer.link.pauses for newcomer in newcomers] == [0, 0]
+    assert [len(newcomer.heard("registrationrejected")) for newcomer in newcomers] == [0, 1]

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from iii.engine.bindings import Binding
-from iii.engine.condition import condition_of
 from iii.engine.firing import OrderedFiring, fire
 from iii.engine.turns import STEPS
 from iii.protocol.limits import CONDITION_TIMEOUT_S
@@ -283,4 +282,4 @@ def test_T7_a_condition_that_answers_at_once(engine: MemoryEngine, sensors: Sens
     ],
 )
 def test_a_condition_is_named_by_a_string_in_an_object(config: bytes, expected: str | None) -> None:
-    assert condition_of(Binding("t", SENSOR, "a::b", config=config)) == expected
+    assert Binding("t", SENSOR, "a::b", config=config).condition == expected

@@ -71,3 +71,25 @@ def test_P9_one_is_what_no_delivery_means_and_others_are_refused(worker: MemoryW
     worker.bind("u", "subscribe", "hear", {"topic": "t", "deliver": "all"})
     (refusal,) = worker.heard("triggerregistrationresult")
     assert refusal["error"]["message"] == "deliver must be 'one' or 'each', got 'all'"
+
+
+@pytest.mark.parametrize("condition", [{}, {"condition_function_id": "may"}])
+def test_core_2_publications_that_cause_publications_end_no_stack_and_no_trigger(condition: dict[str, str]) -> None:
+    """host13 F2: at the edge of Python's stack a conditional trigger of somebody else died for good."""
+    clock = FakeClock()
+    engine = MemoryEngine(clock, modules=[EngineFunctions])
+    engine.core.add_module(PubSub(engine.core))
+    victim, attacker = engine.connect(functions=["hear", "may"]), engine.connect()
+    victim.bind("v", "subscribe", "hear", {"topic": "v", **condition})
+    attacker.bind("a", "subscribe", "publish", {"topic": "t"})
+    message: object = {"topic": "v", "data": 1}
+    for _ in range(121):
+        message = {"topic": "t", "data": message}
+    for _ in range(3):
+        attacker.call("publish", message)
+        clock.advance(0)
+        for _ in range(2 if condition else 0):
+            for call in victim.invocations():
+                victim.answer(call, True)
+            clock.advance(0)
+    assert len([call for call in victim.invocations() if call["function_id"] == "hear"]) == 3

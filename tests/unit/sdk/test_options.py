@@ -74,3 +74,9 @@ def test_P10_a_blank_name_counts_as_absent_and_each_worker_gets_its_own(monkeypa
     assert iii.InitOptions(worker_name=" orders ").name_of_a_worker() == "orders"
     monkeypatch.setenv("III_WORKER_NAME", "  ")
     assert iii.InitOptions(worker_name="orders").name_of_a_worker() == "orders"
+
+
+def test_a_reconnection_config_that_is_none_is_refused_at_once() -> None:
+    """host13 F6: the worker died in silence at the first lost connection."""
+    with pytest.raises(TypeError, match="reconnection_config must be a ReconnectionConfig, got dict"):
+        iii.InitOptions(reconnection_config={"initial_delay_ms": 50})  # type: ignore[arg-type]

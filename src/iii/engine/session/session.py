@@ -258,11 +258,17 @@ class Session(Peer):
         declared = announcement.namespace
         namespace = self.namespace if self._buffer.fixed else declared or DEFAULT_NAMESPACE
 
-        def decided(accepted: bool) -> None:
-            if not accepted:
-                self._reject_name(namespace, info)
+        def decide(living: Peer | None = None) -> None:
+            holder = self._roster.names.get((namespace, info.name or ""))
+            if holder is None or holder is self or not unique:
+                accept()
+            elif holder is living:
+                self._reject_name(namespace, info, holder)
                 done(False)
-                return
+            else:
+                self._roster.challenge(holder, self, self._buffer.frame_arrived, decide)
+
+        def accept() -> None:
             if declared is not None and declared != namespace:
                 NAMESPACE_TOO_LATE(worker=self.label, declared=declared, namespace=namespace)
             self._roster.take_name(self, namespace, info.name)
@@ -276,16 +282,12 @@ class Session(Peer):
             if not self.when_registrations_applied(lambda: done(True)):
                 done(True)
 
-        holder = self._roster.names.get((namespace, info.name or ""))
         replica = REPLICA in (info.features or ()) or self._registry.functions.has_copies(self)
         unique = dialect.understands_rejection and not replica
-        if holder is None or holder is self or not unique:
-            decided(True)
-        else:
-            self._roster.challenge(holder, self, self._buffer.frame_arrived, decided)
+        decide()
 
-    def _reject_name(self, namespace: str, info: WorkerInfo) -> None:
-        self.refuse_name(namespace, info, self._roster.names[namespace, info.name or ""])
+    def _reject_name(self, namespace: str, info: WorkerInfo, holder: Peer) -> None:
+        self.refuse_name(namespace, info, holder)
         self._buffer.end()
         self._clock.call_at(self._clock.now(), self._leave_rejected)  # after the announcement has been answered
 

@@ -10,7 +10,7 @@ import msgspec
 
 from iii.engine.ask import ask
 from iii.engine.bindings import Binding
-from iii.engine.condition import Condition, condition_of
+from iii.engine.condition import Condition
 from iii.engine.engine import Engine
 from iii.engine.firing import fire_if
 from iii.modules.stream.bindings import JoinBindings
@@ -153,7 +153,7 @@ class AccessGate:
 
     async def _condition_met(self, binding: Binding, payload: bytes) -> bool:
         """Raises InvocationError."""
-        function_id = condition_of(binding)
+        function_id = binding.condition
         if function_id is None:
             return True
         condition = Condition(self._engine.router, self._engine.clock, function_id, binding.namespace)
