@@ -80,9 +80,9 @@ class Wal:
         except OSError:
             os.close(self._descriptor)
             raise
-        header = start[: _HEADER.size]
+        header = start[: _HEADER.size].ljust(_HEADER.size, b"\0")  # a log that was cut may be shorter
         self.empty = not any(start)
-        magic, _, page_bytes, _, salts, *sums = _HEADER.unpack(header.ljust(_HEADER.size, b"\0"))
+        magic, _, page_bytes, _, salts, *sums = _HEADER.unpack(header)
         self._order = _MAGIC.get(magic, _MAGIC[0x377F0682 + (sys.byteorder == "big")])
         self._sums: list[int] = sums
         self.intact = magic in _MAGIC and _checksum(header[:24], self._order, 0, 0) == tuple(sums)

@@ -409,7 +409,7 @@ async def test_responses_are_bounded_together(
     await half_sent.wait()
     await until(lambda: house.module.received_bytes)
     code, text = await error_of(worker, "large")
-    assert (code, "at once" in text) == ("http_response_failed", True)
+    assert (code, "too many large responses" in text) == ("http_response_failed", True)
     going_on.set()
     while (message := await worker.json()).get("invocation_id") != slow_id:
         pass

@@ -256,7 +256,7 @@ def test_the_command_finds_and_names_what_has_lost_its_name(
 ) -> None:
     folder = orphaned(shutil.copytree(state, tmp_path / "state"), "groups WHERE id = 7")
     assert main(["store", "check", str(folder)]) == 1
-    assert "4 rows of items name row 7 of groups, which is missing" in capsys.readouterr().out
+    assert "4 rows of items refer to row 7 of groups, which is missing" in capsys.readouterr().out
     assert main(["store", "salvage", str(folder), str(tmp_path / "new")]) == 1
     out = capsys.readouterr().out
     assert "4 rows of items: the name of their scope or group is lost; they are copied to salvaged-7." in out
