@@ -355,3 +355,17 @@ async def test_L6_an_engine_that_stops_says_1012(port: int, channel: Channel, li
         assert (await reader.frame()).close_code == 1012
         async with asyncio.timeout(DEADLINE_S):
             await closing
+
+
+async def test_a_reader_that_reads_nothing_and_sends_a_broken_frame_keeps_no_socket(
+    port: int, channel: Channel, listener: Listener
+) -> None:
+    """host13 F5: the Close waits behind what it does not take."""
+    async with await end(port, channel, "read") as reader, await end(port, channel, "write") as writer:
+        reader.writer.transport.pause_reading()  # type: ignore[attr-defined]  # of asyncio's sockets
+        for _ in range(30):
+            writer.say(bytes(1_000_000), BINARY)
+        (connection,) = (each for each in listener.connections if isinstance(each.handler, ReaderEnd))
+        await until(lambda: connection.outbox.paused)
+        reader.write(b"\x83\x80\0\0\0\0")  # an opcode that does not exist
+        await until(lambda: connection not in list(listener.connections))
