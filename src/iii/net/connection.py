@@ -230,8 +230,6 @@ class Connection(FrameListener, Generic[B]):
         self.inbox.take_all()
         self._peer_closes(payload)
 
-    # -- pauses ---------------------------------------------------------------------------------------------------
-
     def let_others_in(self, wait: Callable[[Callable[[], None]], None]) -> None:
         self.inbox.pause()
         wait(self.inbox.resume)

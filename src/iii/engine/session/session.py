@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -307,9 +308,6 @@ class Session(Peer):
         self._undecided = None
         self._roster.release_name(self)
         calls = len(self.handling)
-        leaving = self._registry.withdrawing(self, self._stopping_calls())
+        calls_of_it = chain(self._calling.withdrawing(), self._serving.stopping())
+        leaving = self._registry.withdrawing(self, calls_of_it)
         self._turns.go(leaving, lambda: self._roster.left(self, ending, calls))
-
-    def _stopping_calls(self) -> Iterator[None]:
-        yield from self._calling.withdrawing()
-        yield from self._serving.stopping()
