@@ -42,7 +42,7 @@ def test_07_s4_1_enter_creates_the_file_and_starts(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(20) == 0
     os.close(ours)
-    assert "Created sub/my.yaml;" in told
+    assert "Created sub/my.yaml, which lists" in told
     assert "\x1b[34m[INFO]\x1b[0m" in told, "colours on a terminal"
 
 

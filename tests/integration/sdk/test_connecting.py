@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 import iii
 from tests.integration.sdk.connecting import FAST, Connect
-from tests.integration.sdk.fake_engine import ANNOUNCE, FakeEngine
+from tests.integration.sdk.fake_engine import ANNOUNCE, DEADLINE_S, FakeEngine
 from tests.processes import free_port
 
 
@@ -750,3 +751,22 @@ def test_newcomer_d_a_lost_connection_says_why_and_when_the_next_attempt_is(
         f'Connection to the engine lost (address={engine.url}, reason="{why}", retry_s=0.0)'
         for why in ("closed by the engine with code 1012: restart", "closed without a Close frame")
     ]
+
+
+def test_O2_a_call_that_waits_is_answered_on_the_next_connection(engine: FakeEngine, worker: iii.Worker) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(worker.trigger, {"function_id": "svc::slow", "payload": 1})
+        call = engine.connection(1).message("invokefunction", function_id="svc::slow")
+        engine.connection(1).drop()
+        again = engine.connection(2)
+        engine.wait(lambda: worker.get_connection_state() == "connected")
+        assert not answer.done()
+        again.send(
+            {
+                "type": "invocationresult",
+                "invocation_id": call["invocation_id"],
+                "function_id": "svc::slow",
+                "result": 2,
+            }
+        )
+        assert answer.result(DEADLINE_S) == 2

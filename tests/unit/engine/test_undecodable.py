@@ -110,7 +110,7 @@ def test_core_3_a_provider_whose_answer_cannot_be_read_has_refused(engine: Memor
 
 def test_log_what_a_message_quotes_is_cut(engine: MemoryEngine, caplog: pytest.LogCaptureFixture) -> None:
     engine.connect(name="worker").say({"type": "t" * 100_000})
-    assert [True] == [len(text) < 1000 for text in caplog.messages if "ttt" in text]
+    assert [len(text) < 1000 for text in caplog.messages if "ttt" in text] == [True]
 
 
 @pytest.mark.parametrize("error", ["1e999", '{"code":1e999}', '{"code":"c","message":-1e999}'])
