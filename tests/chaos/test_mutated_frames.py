@@ -119,6 +119,6 @@ async def test_mutated_frames_hurt_nobody() -> None:
         log = engine.log()
         assert "Traceback" not in log
         errors = [line for line in log.splitlines() if "[ERROR]" in line]
-        assert [line for line in errors if "iii-http-functions module is not loaded" not in line] == []
+        assert [line for line in errors if "HTTP function of a worker not registered" not in line] == []
         assert len(log) < 4 * MIB  # nor does an attacker fill the disk
         assert engine.stop() == 0
