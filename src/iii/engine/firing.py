@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from iii.engine.condition import Condition
-from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.invocation import NO_TRACE, Trace
 from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ _DEPTH = 8  # an event whose target causes the next one, and so on: then in a tu
 
 def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
     """Call the target, fire and forget, with the binding's metadata beside the payload."""
-    if binding.to_owner:
-        _call_owner(router, binding, payload, trace)
-        return
+    owner = binding.owner if binding.to_owner else None
     router.call(
         binding.function_id,
         binding.namespace,
@@ -45,25 +43,8 @@ def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRA
         metadata=binding.metadata,
         traceparent=trace.traceparent,
         baggage=trace.baggage,
+        own=None if owner is None else router.functions.ownership.claim_of(owner, binding.target),
     )
-
-
-def _call_owner(router: Router, binding: Binding, payload: bytes, trace: Trace) -> None:
-    """The owner's own registration of the target if it has one, whoever serves it for others (P9)."""
-    invocation = Invocation(
-        binding.function_id,
-        binding.namespace,
-        payload,
-        metadata=binding.metadata,
-        traceparent=trace.traceparent,
-        baggage=trace.baggage,
-    )
-    owner = binding.owner
-    own = None if owner is None else router.functions.ownership.claim_of(owner, binding.target)
-    if own is None:
-        router.invoke(invocation)
-    else:
-        own.deliver(invocation, own)
 
 
 def fire_if(

@@ -5,7 +5,7 @@ import logging
 from msgspec import Raw
 
 from iii.engine.expectations import Expectations
-from iii.engine.functions import FunctionRegistry
+from iii.engine.functions import Function, FunctionRegistry
 from iii.engine.invocation import Callback, Invocation, Waiter
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.limits import FRAGMENT_BYTES
@@ -47,8 +47,12 @@ class Router:
         metadata: bytes | Raw = NULL,
         traceparent: str | None = None,
         baggage: str | None = None,
+        own: Function | None = None,
     ) -> Invocation:
-        """A call that the engine itself makes; without a `reply` nobody gets its outcome."""
+        """A call that the engine itself makes; without a `reply` nobody gets its outcome.
+
+        `own` is one owner's registration, which runs it whoever serves the function for others (P9).
+        """
         waiter: Waiter | None = Callback(reply) if reply is not None else None
         payload: bytes | Raw | memoryview = data
         if type(data) is bytes and len(data) > FRAGMENT_BYTES:
@@ -56,7 +60,10 @@ class Router:
         invocation = Invocation(
             function_id, namespace, payload, waiter=waiter, metadata=metadata, traceparent=traceparent, baggage=baggage
         )
-        self.invoke(invocation)
+        if own is None:
+            self.invoke(invocation)
+        else:
+            own.deliver(invocation, own)
         return invocation
 
     def refuse_unknown(self, invocation: Invocation) -> None:
