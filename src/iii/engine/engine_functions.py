@@ -53,7 +53,7 @@ class EngineFunctions(Module):
     def __init__(self, engine: Engine, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self._functions_available = FunctionsAvailable(engine)
-        WorkersAvailable(engine)
+        self._workers_available = WorkersAvailable(engine)
 
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(
@@ -78,6 +78,8 @@ class EngineFunctions(Module):
     def unbind(self, binding: Binding) -> None:
         if binding.trigger_type == FUNCTIONS_AVAILABLE:
             self._functions_available.unsubscribed(binding)
+        else:
+            self._workers_available.unsubscribed(binding)
 
     @builtin(REGISTER_WORKER, spec="01 §6.1, 02 §6", request=WorkerMetadata)
     def register_worker(self, request: Raw, invocation: Invocation) -> AnnouncementResult | Later:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from iii.engine.condition import Condition
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from iii.engine.bindings import Binding
     from iii.engine.clock import Clock
     from iii.engine.router import Router
-    from iii.engine.turns import Turns
     from iii.protocol.errors import InvocationError
 
 CONDITION_FAILED = LogEvent(
@@ -23,14 +21,6 @@ CONDITION_FAILED = LogEvent(
     means="The condition function answered with an error or not in time; the target is not called for this event.",
     do="Look at the function that `condition` names.",
 )  # fmt: skip
-EVENT_DROPPED = LogEvent(
-    __name__, "trigger.event_dropped", logging.WARNING, "Event of a trigger dropped: too many wait for its condition",
-    means="Events come faster than the condition function of the trigger answers.",
-    do="Make the condition faster, or do without.",
-)  # fmt: skip
-
-EVENTS_WAITING = 10_000  # of one binding
-_DEPTH = 8  # an event whose target causes the next one, and so on: then in a turn of their own, or Python's stack ends
 
 
 def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
@@ -73,67 +63,3 @@ def fire_if(
         then()
 
     Condition(router, clock, condition, binding.namespace).decide(payload, decided, trace)
-
-
-class OrderedFiring:
-    """Fires each binding in the order of its events: the next one is looked at when the last one's condition has decided.
-
-    Bindings do not wait for one another, and nobody waits for a target (05 §3.4).
-    """
-
-    def __init__(self, router: Router, clock: Clock, turns: Turns) -> None:
-        self._router = router
-        self._clock = clock
-        self._turns = turns
-        self._waiting: dict[Binding, deque[tuple[bytes, Trace]]] = {}
-        self._depth = 0  # of events that were fired within the firing of another
-
-    def fire(self, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
-        """One event. Beyond 10,000 that wait for a condition it is dropped, with a warning."""
-        waiting = self._waiting.get(binding)
-        if waiting is not None:
-            if len(waiting) < EVENTS_WAITING:
-                waiting.append((payload, trace))
-            else:
-                EVENT_DROPPED(trigger=binding.id, limit=EVENTS_WAITING)
-            return
-        if self._depth >= _DEPTH:
-            self._waiting[binding] = later = deque(((payload, trace),))
-            self._clock.call_at(self._clock.now(), lambda: self._go_on(binding, later))
-            return
-        self._depth += 1
-        try:
-            if binding.condition is None:  # nearly all
-                fire(self._router, binding, payload, trace)
-            else:
-                waiting = self._waiting[binding] = deque(((payload, trace),))
-                self._go_on(binding, waiting)
-        finally:
-            self._depth -= 1
-
-    def forget(self, binding: Binding) -> None:
-        """The binding is gone, and its events with it."""
-        self._waiting.pop(binding, None)
-
-    def _go_on(self, binding: Binding, waiting: deque[tuple[bytes, Trace]]) -> None:
-        self._turns.go(self._deciding(binding, waiting))
-
-    def _deciding(self, binding: Binding, waiting: deque[tuple[bytes, Trace]]) -> Iterator[None]:
-        """Ask for one event after the other as long as each is decided within the call; one a step."""
-        asking = decided = False
-
-        def then() -> None:
-            nonlocal decided
-            decided = True
-            if not asking:
-                self._go_on(binding, waiting)
-
-        while waiting and self._waiting.get(binding) is waiting:
-            asking, decided = True, False
-            fire_if(self._router, self._clock, binding, *waiting.popleft(), then)
-            asking = False
-            if not decided:
-                return
-            yield
-        if self._waiting.get(binding) is waiting:
-            del self._waiting[binding]

@@ -75,6 +75,12 @@ class Caller(Protocol):
     def slow_down(self, seconds: float) -> None:
         """It calls somebody who reads too slowly (P5)."""
 
+    def pause_reading(self) -> None:
+        """It causes more than one turn of the loop takes: nothing more is read of it until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """That is done."""
+
 
 class Invocation(Struct, eq=False, gc=False):
     """A call between the moment it was asked for and its answer.

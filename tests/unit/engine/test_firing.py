@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from iii.engine.bindings import Binding
-from iii.engine.firing import OrderedFiring, fire
+from iii.engine.firing import fire
+from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.turns import STEPS
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
@@ -77,14 +78,15 @@ def test_01_7_9_one_missing_target_does_not_keep_the_others_from_the_event(
 
 
 def test_05_3_4_ten_thousand_events_of_a_trigger_wait_for_its_condition_and_no_more(
-    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+    engine: MemoryEngine, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     judge = engine.connect(functions=["is::hot"])
     firing = OrderedFiring(engine.core.router, engine.core.clock, engine.core.turns)
     binding = Binding("t", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
 
     for number in range(10_002):
-        firing.fire(binding, b"%d" % number)
+        firing.fire([binding], b"%d" % number)
+        clock.advance(0)
 
     assert [call["data"] for call in judge.invocations()] == [0]
     assert caplog.text.count("Event of a trigger dropped: too many wait for its condition (trigger=t, ") == 1
@@ -99,8 +101,10 @@ def test_core_2_events_that_are_decided_at_once_are_so_in_order_in_many_turns(
     firing = OrderedFiring(engine.core.router, engine.core.clock, engine.core.turns)
     binding = Binding("t", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
     for number in range(5_000):
-        firing.fire(binding, b"%d" % number)
-    firing.fire(other := Binding("u", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}'), b"0")
+        firing.fire([binding], b"%d" % number)
+        clock.advance(0)
+    other = Binding("u", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
+    firing.fire([other], b"0")
 
     judge.kill()
     at_once = caplog.text.count("skipped: its condition failed (trigger=t,")
@@ -112,8 +116,8 @@ def test_core_2_events_that_are_decided_at_once_are_so_in_order_in_many_turns(
     judge = engine.connect(functions=["is::hot"])
     target = engine.connect(functions=["a::b"])
     for number in range(3):
-        firing.fire(binding, b"%d" % number)
-    firing.fire(other, b"9")
+        firing.fire([binding], b"%d" % number)
+    firing.fire([other], b"9")
     clock.advance(0)
     while judge.invocations()[-1:] and len(target.invocations()) < 4:
         for call in judge.invocations():
@@ -128,10 +132,10 @@ def test_events_of_a_forgotten_binding_go_with_it_and_later_ones_keep_their_orde
     firing = OrderedFiring(engine.core.router, engine.core.clock, engine.core.turns)
     binding = Binding("t", SENSOR, "a::b", config=b'{"condition_function_id":"is::hot"}')
     for number in range(3):
-        firing.fire(binding, b"%d" % number)
+        firing.fire([binding], b"%d" % number)
     firing.forget(binding)
     for number in range(10, 13):
-        firing.fire(binding, b"%d" % number)
+        firing.fire([binding], b"%d" % number)
 
     answered = 0
     while answered < len(judge.invocations()):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.engine.firing import fire_if
+from iii.engine.ordered_firing import OrderedFiring
 from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
 
 if TYPE_CHECKING:
+    from iii.engine.bindings import Binding
     from iii.engine.engine import Engine
     from iii.engine.session.peer import Peer
 
@@ -29,11 +30,14 @@ class WorkersAvailable:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._firing = OrderedFiring(engine.router, engine.clock, engine.turns)
         engine.roster.events.subscribe(self._worker_event)
 
     def _worker_event(self, event: str, session: Peer) -> None:
         bindings = self._engine.bindings.of(KEY)
         if bindings:
-            payload = msgspec.json.encode(WorkerChanged(event, session.worker_id))
-            for binding in bindings:
-                fire_if(self._engine.router, self._engine.clock, binding, payload)
+            self._firing.fire(list(bindings), msgspec.json.encode(WorkerChanged(event, session.worker_id)))
+
+    def unsubscribed(self, binding: Binding) -> None:
+        """A binding is on its way out."""
+        self._firing.forget(binding)

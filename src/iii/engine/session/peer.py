@@ -117,6 +117,14 @@ class Peer(ABC):
         """It calls somebody who reads too slowly (P5)."""
         self.link.slow_down(seconds)
 
+    def pause_reading(self) -> None:
+        """What it causes is more than one turn of the loop takes."""
+        self.link.pause_reading()
+
+    def resume_reading(self) -> None:
+        """That is done."""
+        self.link.resume_reading()
+
     # -- what it is told ------------------------------------------------------------------------------------------
 
     def greet(self) -> None:

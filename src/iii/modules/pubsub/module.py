@@ -14,8 +14,8 @@ from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.discovery.workers_available import WorkerChanged
 from iii.engine.engine import Engine
-from iii.engine.firing import OrderedFiring
-from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.ordered_firing import OrderedFiring
+from iii.engine.invocation import NO_TRACE, Caller, Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -95,7 +95,8 @@ class PubSub(Module):
         if not request.topic:
             raise InvocationError("topic_not_set", "Topic is not set")
         if self._channels is None:
-            self._deliver(request.topic, bytes(request.data), Trace(invocation.traceparent, invocation.baggage))
+            trace = Trace(invocation.traceparent, invocation.baggage)
+            self._deliver(request.topic, bytes(request.data), trace, invocation.caller)
             return None
 
         # it comes back, as to every other engine
@@ -145,13 +146,14 @@ class PubSub(Module):
         except BAD_JSON:
             MESSAGE_DROPPED(topic=topic)
             return
-        self._deliver(topic, data, NO_TRACE)
+        self._deliver(topic, data)
 
-    def _deliver(self, topic: str, data: bytes, trace: Trace) -> None:
-        for binding in list(self.subscribers.get(topic, {}).values()):
-            self._firing.fire(binding, data, trace)
+    def _deliver(self, topic: str, data: bytes, trace: Trace = NO_TRACE, cause: Caller | None = None) -> None:
+        subscribers = self.subscribers.get(topic)
+        if subscribers:
+            self._firing.fire(list(subscribers.values()), data, trace, cause)
 
     def _worker_event(self, event: str, worker: Peer) -> None:
         """Only this engine's: others tell of their own workers (W7)."""
         if WORKERS_AVAILABLE in self.subscribers:
-            self._deliver(WORKERS_AVAILABLE, msgspec.json.encode(WorkerChanged(event, worker.worker_id)), NO_TRACE)
+            self._deliver(WORKERS_AVAILABLE, msgspec.json.encode(WorkerChanged(event, worker.worker_id)))

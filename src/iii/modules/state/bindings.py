@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.firing import OrderedFiring
+from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.invocation import Invocation, Trace
 from iii.modules.state.requests import StateTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
@@ -55,6 +55,4 @@ class StateBindings:
         payload = b'{"type":"state","event_type":"%s","scope":%s,"key":%s,"old_value":%s,"new_value":%s}' % (
             event_type.encode(), _encode(scope), _encode(key), changed.old or b"null", changed.new or b"null",
         )  # fmt: skip
-        trace = Trace(cause.traceparent, cause.baggage)
-        for binding in matching:
-            self._firing.fire(binding, payload, trace)
+        self._firing.fire(matching, payload, Trace(cause.traceparent, cause.baggage), cause.caller)

@@ -14,7 +14,7 @@ from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
-from iii.engine.firing import OrderedFiring
+from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.firing import OrderedFiring
+from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.modules.stream.events import Event
 from iii.modules.stream.requests import JoinTriggerConfig, StreamTriggerConfig
@@ -53,15 +53,20 @@ class ChangeBindings:
         if bound_here is None:
             return
         trace = NO_TRACE if stream.startswith(FEED) else Trace(cause.traceparent, cause.baggage)
-        for bound in list(bound_here.values()):
-            if bound.group_id in (None, group_id) and bound.item_id in (None, event.item_id):
-                self._firing.fire(bound.binding, event.envelope, trace)
+        matching = [
+            bound.binding
+            for bound in bound_here.values()
+            if bound.group_id in (None, group_id) and bound.item_id in (None, event.item_id)
+        ]
+        if matching:
+            self._firing.fire(matching, event.envelope, trace, cause.caller)
 
 
 class JoinBindings:
     """Of the type `stream:join` or `stream:leave`."""
 
-    def __init__(self) -> None:
+    def __init__(self, firing: OrderedFiring) -> None:
+        self._firing = firing
         self._bound: dict[str, tuple[Binding, str | None]] = {}  # with the name of their stream, None: any
 
     def add(self, binding: Binding) -> None:
@@ -70,7 +75,8 @@ class JoinBindings:
         self._bound[binding.id] = (binding, config.stream_name)
 
     def remove(self, binding: Binding) -> None:
-        self._bound.pop(binding.id, None)
+        if self._bound.pop(binding.id, None) is not None:
+            self._firing.forget(binding)
 
     def of(self, stream: str) -> list[Binding]:
         """Those that want to know of this stream."""

@@ -12,7 +12,7 @@ from iii.engine.ask import ask
 from iii.engine.bindings import Binding
 from iii.engine.condition import Condition
 from iii.engine.engine import Engine
-from iii.engine.firing import fire_if
+from iii.engine.ordered_firing import OrderedFiring
 from iii.modules.stream.bindings import JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.requests import JoinCall
@@ -79,8 +79,9 @@ class AccessGate:
     """Asks the functions that decide."""
 
     def __init__(self, engine: Engine, config: StreamConfig) -> None:
-        self.joins = JoinBindings()
-        self.leaves = JoinBindings()
+        self._firing = OrderedFiring(engine.router, engine.clock, engine.turns)
+        self.joins = JoinBindings(self._firing)
+        self.leaves = JoinBindings(self._firing)
         self._engine = engine
         self._config = config
 
@@ -137,9 +138,8 @@ class AccessGate:
 
     def left(self, call: JoinCall) -> None:
         """Tell the handlers; nobody waits for them."""
-        payload = msgspec.json.encode(call)
-        for binding in self.leaves.of(call.stream_name):
-            fire_if(self._engine.router, self._engine.clock, binding, payload)
+        if leaves := self.leaves.of(call.stream_name):
+            self._firing.fire(leaves, msgspec.json.encode(call))
 
     async def tell_left(self, call: JoinCall) -> None:
         """As `left`, and wait for them."""
