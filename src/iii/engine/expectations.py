@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from iii.protocol.errors import ConnectionClosing
@@ -35,18 +35,24 @@ class Expectations:
             promised.add(function_id)
             self._promisers.setdefault(function_id, []).append(promiser)
 
-    def met(self, promiser: Promiser) -> None:
-        """Its registrations apply now, or never will."""
-        for function_id in self._promised.pop(promiser, ()):
+    def met(self, promiser: Promiser) -> Iterator[None]:
+        """Its registrations apply now, or never will: no call waits for them any more. What remains is to forget them, one a step."""
+        return self._forgetting(promiser, self._promised.pop(promiser, set()))
+
+    def _forgetting(self, promiser: Promiser, promised: set[str]) -> Iterator[None]:
+        for function_id in promised:
             promisers = self._promisers[function_id]
             promisers.remove(promiser)
             if not promisers:
                 del self._promisers[function_id]
+            yield
 
     def hold(self, invocation: Invocation, go_on: Callable[[Invocation], None]) -> bool:
         """Keep a call whose target is expected, until it `go_on`es. False: nobody has promised it, or too many wait."""
-        promisers = self._promisers.get(invocation.function_id)
-        if not promisers:
+        for promiser in self._promisers.get(invocation.function_id, ()):
+            if promiser in self._promised:
+                break
+        else:
             return False
         caller = invocation.caller
         size = len(memoryview(invocation.data))
@@ -62,7 +68,7 @@ class Expectations:
             if not withdrawn:
                 go_on(invocation)
 
-        held = promisers[0].when_released(released)
+        held = promiser.when_released(released)
         if not held and caller is not None:
             caller.waiting.give_back(size)
         return held

@@ -87,10 +87,17 @@ class FunctionsAvailable:
     def _worker_event(self, event: str, session: Peer) -> None:
         if event != "worker_metadata_updated":
             return
-        for function in self._engine.functions.active_of(session):  # rows show its name
-            known = _known(function)
-            if self._unpublished.get(function.key, self._published.get(function.key)) != known:
-                self._note(function.key, known)
+        functions = self._engine.functions.active_of(session)
+        in_turns(self._engine.turns, len(functions), self._renaming(functions))
+
+    def _renaming(self, functions: list[Function]) -> Iterator[None]:
+        """Their rows show the name of their worker."""
+        for function in functions:
+            if self._engine.functions.ownership.active(function.key) is function:  # still
+                known = _known(function)
+                if self._unpublished.get(function.key, self._published.get(function.key)) != known:
+                    self._note(function.key, known)
+            yield
 
     def _note(self, key: Key, known: Known | None) -> None:
         now = self._engine.clock.now()

@@ -170,11 +170,12 @@ class RegistrationBuffer:
 
     def _telling_released(self) -> Iterator[None]:
         self._releasing = False
-        self._expected.met(self)
+        forgetting = self._expected.met(self)
         waiting, self._waiting = self._waiting, []
         for action in waiting:
             action()
             yield
+        yield from forgetting
 
     def _arm_idle_timer(self) -> None:
         if self._idle_timer is None:
