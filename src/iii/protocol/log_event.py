@@ -4,7 +4,10 @@ import json
 import logging
 from collections.abc import Mapping
 
+from iii.protocol.log_line import one_line
 from iii.protocol.secrets import without_secrets
+
+_CHARACTERS = 2_000  # of a value, where the engine's own log, which cuts much earlier, is not the one that shows it
 
 declared: dict[str, "LogEvent"] = {}  # by name; only the reference page reads it
 
@@ -59,6 +62,12 @@ class LogEvent:
         if (other := declared.setdefault(name, self)) is not self:
             raise ValueError(f"log event '{name}' is declared twice: in {other.source} and {source}")
 
+    def record(self, **fields: object) -> logging.LogRecord:
+        """What would be logged, for whoever writes the log and can't log itself."""
+        extra = {"event": self.name, "fields": fields}
+        text = LogText(self.sentence, fields)
+        return self._logger.makeRecord(self.source, self.level, "", 0, text, (), None, extra=extra)
+
     def __call__(self, error: BaseException | None = None, level: int | None = None, /, **fields: object) -> None:
         """Log it, with the traceback of an error; `level` where it is not always the same."""
         level = level or self.level
@@ -75,4 +84,8 @@ class LogEvent:
 def _shown(value: object) -> str:
     if isinstance(value, str) and value.isprintable() and value and " " not in value:
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # no JSON, circular, deep
+        return f"({type(value).__name__})"
+    return one_line(text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…")

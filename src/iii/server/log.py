@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TextIO
 
 from iii.protocol.limits import MIB
-from iii.protocol.log_event import LogText
+from iii.protocol.log_event import LogEvent, LogText
 from iii.protocol.log_line import level_name, moment, one_line
 from iii.protocol.secrets import without_secrets
 from iii.protocol.traceback_text import cut_middle, traceback_text
@@ -30,6 +30,17 @@ from iii.server.log_bounds import (
     cut_arguments,
 )
 from iii.server.log_flood import FloodGate
+
+LINES_DROPPED = LogEvent(
+    __name__, "log.lines_dropped", logging.WARNING, "Log lines dropped: the log was not being read",
+    means="Whatever reads the engine's output stood still, and more lines than are kept came meanwhile.",
+    do="Look at what reads the log, or log less.",
+)  # fmt: skip
+RECORD_FAILED = LogEvent(
+    __name__, "log.record_failed", logging.ERROR, "Log line dropped: it could not be formatted",
+    means="A value of the line raises when it is shown.",
+    do="Report it with the fields.",
+)  # fmt: skip
 
 LEVELS = {
     "trace": 5,
@@ -74,7 +85,7 @@ class LogWriter(logging.Handler):
             cut_arguments(record)
             line = self.format(record)
         except Exception as error:  # a bad log call is not worth an engine
-            line = cut(f"cannot format a log record of {record.name}: {error!r}", LINE_CHARACTERS)
+            line = self.format(RECORD_FAILED.record(source=record.name, error=type(error).__name__))
         if self._taken - self._written > BACKLOG_CHARACTERS:
             self.dropped += 1
             return
@@ -106,7 +117,7 @@ class LogWriter(logging.Handler):
             self._written += len(line)
             dropped, self.dropped = self.dropped, 0
             if dropped:
-                line = f"{dropped} log lines dropped: the log was not being read\n{line}"
+                line = f"{self.format(LINES_DROPPED.record(count=dropped))}\n{line}"
             try:
                 self.stream.write(f"{line}\n")
                 self.stream.flush()
@@ -139,8 +150,9 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line; `event` and the names of fields are snake_case, for programs that look for them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {"message": cut(_message(record), TEXT_CHARACTERS)}
+        fields: dict[str, object] = {"message": None}  # its place is the first
         fields.update((key.replace(" ", "_"), value) for key, value in fields_of(record).items())
+        fields["message"] = cut(_message(record), TEXT_CHARACTERS)
         if trace := trace_of(record):
             fields[_TRACE] = trace
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)

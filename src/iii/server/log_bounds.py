@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from math import isfinite
 
 VALUE_CHARACTERS = 200  # of one thing that a message of ours quotes, or of one field
 TEXT_CHARACTERS = 2_000  # of what a worker logs itself
@@ -49,6 +50,8 @@ def bounded(value: object, levels: int = _LEVELS) -> object:
         return cut(value, VALUE_CHARACTERS)
     if isinstance(value, bytes):
         return value[:VALUE_CHARACTERS]
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)  # JSON has no such numbers
     if isinstance(value, Mapping):
         if not levels:
             return f"… ({len(value)} members)"

@@ -46,7 +46,7 @@ OVERDUE_S = 10.0  # a batch that is not on disk then is looked after,
 _OVERDUE_TIMES = 6  # and so often until it is taken for lost: callers wait for an answer
 CHECKPOINT_PAGES = 1000  # in the WAL: then they move to the file
 LOOK_S = 0.1  # longest time for which files are taken for those that were opened
-_ON_LOOP_BYTES = MIB  # of a batch; with more it is written by the thread
+_ON_LOOP_BYTES = 5 * MIB // 4  # of a batch, 256 values of 4 KiB and their keys; with more it is written by the thread
 
 
 class Disk:

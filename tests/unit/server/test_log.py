@@ -104,7 +104,7 @@ def test_core_9_a_backlog_is_bounded_in_characters(configure: Configure, monkeyp
         logging.getLogger("iii").info("x" * 200)
     assert logging.getLogger().handlers[0].dropped > 90  # type: ignore[attr-defined]
     stream.released.set()
-    assert "log lines dropped" in written(stream) or written(stream)
+    assert "Log lines dropped: the log was not being read" in written(stream)
 
 
 def test_06_s11_json_format_is_one_object_per_line(configure: Configure) -> None:
@@ -224,9 +224,43 @@ def test_a_record_that_cannot_be_formatted_is_told_and_nothing_else_happens(conf
     stream = configure()
     logging.getLogger("iii.engine").info("%d", "no number")
     logging.getLogger("iii.engine").info("next", extra={"fields": "not a mapping"})
-    first, second = written(stream).splitlines()
-    assert first.startswith("cannot format a log record of iii.engine: TypeError")
+    first, source, error, second = written(stream).splitlines()
+    assert first.endswith("[ERROR] iii.server.log Log line dropped: it could not be formatted")
+    assert (source, error) == ('    ├ source: "iii.engine"', '    └ error: "TypeError"')
     assert second.endswith("next")
+
+
+class Unshowable(Exception):
+    def __str__(self) -> str:
+        raise self
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("fields", "event", "shown"),
+    [
+        ({"limit": float("nan"), "of": [float("-inf")]}, "test", {"limit": "nan", "of": ["-inf"]}),
+        ({"message": "forged"}, "test", {}),
+        ({"map": {(1, 2): 3}}, "log.record_failed", {"source": "iii.engine", "error": "TypeError"}),
+        ({"text": Unshowable()}, "log.record_failed", {"source": "iii.engine", "error": "Unshowable"}),
+    ],
+)
+def test_a_json_log_has_json_lines_only_and_the_sentence_is_never_a_fields(
+    configure: Configure, fields: dict[str, object], event: str, shown: dict[str, object]
+) -> None:
+    """Hostile review, F8."""
+    stream = configure(log_format="json")
+    logging.getLogger("iii.engine").info("Something happened", extra={"event": "test", "fields": fields})
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    (line,) = written(stream).splitlines()
+    told = json.loads(line, parse_constant=refuse)
+    sentence = told["fields"].pop("message")
+    assert (told["event"], told["fields"]) == (event, shown)
+    assert sentence == ("Something happened" if event == "test" else "Log line dropped: it could not be formatted")
 
 
 class BrokenStream(io.StringIO):
@@ -268,8 +302,9 @@ def test_a_stream_that_nobody_reads_drops_lines_and_says_so(
     monkeypatch.setattr(log, "FLUSH_S", 10.0)
     stream.released.set()
     lines = written(stream).splitlines()
-    assert [line[-6:] for line in lines if "dropped" not in line] == ["line 0", "line 1", "line 2"]
-    assert lines[1] == "3 log lines dropped: the log was not being read"
+    assert [line[-6:] for line in lines if "[INFO]" in line] == ["line 0", "line 1", "line 2"]
+    assert lines[1].endswith("[WARN] iii.server.log Log lines dropped: the log was not being read")
+    assert lines[2] == "    └ count: 3"
 
 
 DEEP_TRACE = "\n".join(
