@@ -70,8 +70,11 @@ class Items(Protocol):
     def get(self, group: Group, key: str, reply: Reply[bytes, StoreError]) -> None:
         """Read one item, None for a missing one; the caller's own completed changes are seen."""
 
+    def put(self, group: Group, key: str, value: bytes, reply: Reply[Changed, StoreError]) -> None:
+        """Replace one item, whatever it was; done when that is durable."""
+
     def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
-        """Replace one item by what `how` makes of it: one step for everybody else, done when it is durable.
+        """As `put`, by what `how` makes of the item: one step for everybody else.
 
         Args:
             size: bytes of the new value, where that is known.

@@ -22,6 +22,9 @@ class MemoryItems:
         found = self._groups.get(group)
         reply(None if found is None else found.get(key), None)
 
+    def put(self, group: Group, key: str, value: bytes, reply: Reply[Changed, StoreError]) -> None:
+        self.change(group, key, lambda old: value, reply)
+
     def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
         items = self._groups.get(group)
         old = None if items is None else items.get(key)

@@ -70,6 +70,9 @@ class RedisItems:
 
         self._tasks.spawn(_answer(read(), reply))
 
+    def put(self, group: Group, key: str, value: bytes, reply: Reply[Changed, StoreError]) -> None:
+        self.change(group, key, lambda old: value, reply)
+
     def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
         """Changes of one item by this engine follow one another; only other engines can get in between."""
 

@@ -23,7 +23,7 @@ class Store:
         return await self._answer(self.items.change, group, key, how)  # type: ignore[no-any-return]
 
     async def set(self, group: Group, key: str, value: bytes) -> Changed:
-        return await self.change(group, key, lambda old: value)
+        return await self._answer(self.items.put, group, key, value)  # type: ignore[no-any-return]
 
     async def delete(self, group: Group, key: str) -> Changed:
         return await self.change(group, key, lambda old: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -50,6 +51,7 @@ async def steps_and_statements(folder: Path) -> tuple[int, set[str]]:
     await store.get(A, "0000009")
     await store.get(A, "missing")
     await store.set(A, "0000009", b"2")
+    await asyncio.gather(*(store.set(A, f"{number:07d}", b"3") for number in range(1, 40)))  # at once, some new
     await store.set(A, "new", b"2")
     await store.delete(A, "new")
     await store.set(("new", ""), "k", b"1")

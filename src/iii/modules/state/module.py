@@ -100,7 +100,7 @@ class State(Module):
             return StateSetResult(old_value=Raw(changed.old or b"null"), new_value=Raw(value))
 
         reply = answer(invocation, "SET_ERROR", "Failed to set value", result)
-        self.items.change((request.scope, ""), request.key, lambda old: value, reply, len(value))
+        self.items.put((request.scope, ""), request.key, value, reply)
         return LATER
 
     @builtin("state::get", spec="05 §1.2", aliases=_ALIASES)

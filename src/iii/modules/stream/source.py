@@ -102,8 +102,7 @@ class ItemSource:
         if self._provided("set", group[0]):
             self._provided_set(group, item_id, data, reply)
         else:
-            value = bytes(data)
-            self.items.change(group, item_id, lambda old: value, reply, len(value))
+            self.items.put(group, item_id, bytes(data), reply)
 
     def delete(self, group: Group, item_id: str, reply: OnChanged) -> None:
         if not self._provided("delete", group[0]):
