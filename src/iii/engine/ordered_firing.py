@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,9 @@ EVENTS_OVERFLOW = LogEvent(
 )  # fmt: skip
 
 EVENTS_WAITING = 10_000  # of one binding, for its condition; of all, that no connection has caused
-BYTES_WAITING = 64 * MIB  # of events that no connection has caused: the others are bounded by what their callers may send
+BYTES_WAITING = (
+    64 * MIB
+)  # of events that no connection has caused: the others are bounded by what their callers may send
 FIRED_AT_ONCE = 500  # in one turn of the loop: 3 us each, 15 if a condition is decided at once
 
 

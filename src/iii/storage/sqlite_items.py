@@ -149,9 +149,7 @@ class SqliteItems:
                 self._remember(group, key, changed.new)
             reply(changed, error)
 
-        self.database.write_together(
-            self._put_all, (group, key, value), written, _ENTRY_BYTES + len(key) + len(value)
-        )
+        self.database.write_together(self._put_all, (group, key, value), written, _ENTRY_BYTES + len(key) + len(value))
 
     def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
         def written(changed: Changed | None, error: StoreError | None) -> None:

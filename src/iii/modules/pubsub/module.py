@@ -14,9 +14,9 @@ from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.discovery.workers_available import WorkerChanged
 from iii.engine.engine import Engine
-from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.invocation import NO_TRACE, Caller, Invocation, Trace
 from iii.engine.module import Module
+from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.pubsub.config import PubSubConfig

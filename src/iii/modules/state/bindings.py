@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.invocation import Invocation, Trace
+from iii.engine.ordered_firing import OrderedFiring
 from iii.modules.state.requests import StateTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.storage.items import Changed

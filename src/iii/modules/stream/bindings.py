@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.ordered_firing import OrderedFiring
 from iii.modules.stream.events import Event
 from iii.modules.stream.requests import JoinTriggerConfig, StreamTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed

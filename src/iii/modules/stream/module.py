@@ -12,9 +12,9 @@ from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
-from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
+from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.stream.bindings import ChangeBindings, JoinBindings
