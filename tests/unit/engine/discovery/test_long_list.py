@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from iii.engine.discovery import function_rows, functions, functions_available
+from iii.engine.discovery import function_rows, functions, functions_available, selection
 from iii.engine.turns import STEPS
 from iii.testing import FakeClock, FakeTimer, MemoryEngine, MemoryWorker
 
@@ -181,7 +181,7 @@ def test_a_worker_of_very_many_functions_takes_a_name_in_several_turns(
     clock.advance(5)
     subscriber.forget()
     looked_at = [0]
-    owner_name = functions_available.owner_name
+    owner_name = selection.owner_name
 
     def counted(*arguments: Any) -> Any:
         looked_at[-1] += 1
