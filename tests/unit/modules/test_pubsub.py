@@ -29,7 +29,7 @@ def test_04_s13_3_the_trace_of_the_publisher_goes_on(worker: MemoryWorker) -> No
 def test_04_s13_2_a_subscription_waits_for_its_condition_with_a_bound(
     worker: MemoryWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("iii.engine.firing.EVENTS_WAITING", 2)
+    monkeypatch.setattr("iii.engine.ordered_firing.EVENTS_WAITING", 2)
     worker.bind("t", "subscribe", "hear", {"topic": "t", "condition_function_id": "may"})
     for number in range(4):
         worker.call("publish", {"topic": "t", "data": number})
