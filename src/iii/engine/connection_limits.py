@@ -1,4 +1,4 @@
-"""What one connection may make the engine keep, in bytes (P6)."""
+"""What one connection may do: what it may make the engine keep (P6), how long it may call (P7), whom it may cancel (P11)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,18 @@ Registration: TypeAlias = (
 
 
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
-    """Limits of the connections of one listener; each in bytes."""
+    """Limits of the connections of one listener.
+
+    Attributes:
+        invocation_ms: after which each of its calls is over; None: after its own time only.
+        cancels_any_call: whether it may cancel calls of other connections.
+    """
 
     registration_bytes: int = REGISTRATION_BYTES
     registrations_bytes: int = REGISTRATIONS_BYTES
     waiting_bytes: int = HELD_CALLS_BYTES
+    invocation_ms: int | None = None
+    cancels_any_call: bool = False
 
 
 class WaitingBytes:

@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from iii.protocol.limits import RECEIVER_DEFAULT_BYTES, RECEIVER_LARGE_BYTES, RECEIVER_OLD_PYTHON_BYTES
-from iii.protocol.names import LARGE_MESSAGES
+from iii.protocol.names import CANCEL_FEATURE, LARGE_MESSAGES
 from iii.protocol.versions import parse_version
 
 Discovery = Literal["legacy", "modern"]
@@ -24,6 +24,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     object_formats_only: bool = False  # Python up to 0.10 refuses formats that are not objects (W5)
     named_formats_only: bool = False  # Python before 0.10 wants `name` and `type` in them (W5)
     object_trigger_metadata_only: bool = False  # Python providers (W5)
+    understands_cancelling: bool = False  # clients that say so; others run on, and get no deadlines (P7, P11)
     status_always_connected: bool = False  # Go: its published test wants it (W1)
 
 
@@ -40,6 +41,7 @@ def choose_dialect(runtime: str | None, version: str | None, name: str | None, f
         object_formats_only=python and known is not None and known < (0, 11, 0),
         named_formats_only=python and known is not None and known < (0, 10, 0),
         object_trigger_metadata_only=python,
+        understands_cancelling=CANCEL_FEATURE in (features or ()),
         status_always_connected=runtime == "go",
     )
 

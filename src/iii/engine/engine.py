@@ -9,6 +9,7 @@ import msgspec
 
 from iii.engine.channels import Channels
 from iii.engine.connection_limits import ConnectionLimits
+from iii.engine.deadlines import Deadlines
 from iii.engine.dialect import Discovery
 from iii.engine.listeners import Listeners
 from iii.engine.registry import Registry
@@ -61,7 +62,7 @@ class Engine:
         self.functions = self.registry.functions
         self.trigger_types = self.registry.trigger_types
         self.bindings = self.registry.bindings
-        self.router = Router(self.functions, self.registry.expected)
+        self.router = Router(self.functions, self.registry.expected, Deadlines(clock))
         self.roster = Roster(clock, self.functions)
         self.channels = Channels(clock, self.options.channel_ttl_s)
         self.telemetry: Listeners[[TelemetryKind, bytes]] = Listeners()  # called with each telemetry frame

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.builtin import LATER, Later, builtin
+from iii.engine.cancelling import Cancelling
 from iii.engine.channels import ChannelEnds, CreateChannelRequest
 from iii.engine.discovery.functions import FunctionDiscovery
 from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
@@ -48,7 +49,7 @@ class EngineFunctions(Module):
     name = "iii-engine-functions"
     description = "Core engine introspection (engine::*) and platform authoring reference."
     mandatory = True
-    parts = (FunctionDiscovery, WorkerDiscovery, TriggerDiscovery, RegisteredTriggerDiscovery, TriggerRegistration)
+    parts = (FunctionDiscovery, WorkerDiscovery, TriggerDiscovery, RegisteredTriggerDiscovery, TriggerRegistration, Cancelling)
 
     def __init__(self, engine: Engine, instance: str | None = None) -> None:
         super().__init__(engine, instance)

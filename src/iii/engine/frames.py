@@ -59,6 +59,11 @@ def invocation_parts(invocation: Invocation, invocation_id: str, function: Funct
     return [*parts, *_sidecars(invocation, function.id), b"}"]
 
 
+def with_deadline(end: bytes, timeout_ms: int) -> bytes:
+    """A call, or its last piece, for a worker that is told deadlines (P7)."""
+    return b'%b,"timeout_ms":%d}' % (end[:-1], timeout_ms)
+
+
 def _sidecars(invocation: Invocation, target: str) -> Parts:
     """Trace context and metadata as further members; baggage names a worker's function (06 §3)."""
     baggage = invocation.baggage

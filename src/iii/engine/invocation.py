@@ -42,8 +42,8 @@ class Waiter(Protocol):
 class Runner(Protocol):
     """A connection that runs a call."""
 
-    def let_go(self, invocation_id: str) -> None:
-        """Nobody waits for the result any more."""
+    def let_go(self, invocation_id: str, cancels: bool) -> None:
+        """Nobody waits for the result any more; it may be told to stop (P11)."""
 
     def slow_down(self, seconds: float) -> None:
         """Its results are not read fast enough (P5)."""
@@ -68,6 +68,9 @@ class Caller(Protocol):
 
     def announce(self, announcement: Announcement, done: Callable[[bool], None]) -> None:
         """It says who it is."""
+
+    def cancel_call(self, call_id: str) -> bool:
+        """Cancel a call of its own, or of anybody if its listener allows that; False: there is no such call (P11)."""
 
     def complain(self, event: LogEvent, **fields: object) -> None:
         """Log that its worker did something wrong."""
@@ -101,6 +104,7 @@ class Invocation(Struct, eq=False, gc=False):
     id: str | None = None  # the runner's id of the call (N9)
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
+    timeout_ms: int | None = None  # after which it is cancelled, from when it was asked for (P7)
 
     def complete(self, result: bytes | memoryview | None) -> None:
         """Success. JSON, or None for no result."""
@@ -118,12 +122,23 @@ class Invocation(Struct, eq=False, gc=False):
         """Failure found inside the engine."""
         self.fail(error.encode())
 
-    def withdraw(self) -> None:
-        """Nobody waits any more: a late result is dropped, the worker that runs it is not told (01 §8.6)."""
+    def withdraw(self, cancels: bool = False) -> None:
+        """Nobody waits any more: a late result is dropped.
+
+        Args:
+            cancels: the worker that runs it is told to stop (P11); a caller that only left does not want that (01 §8.6).
+        """
         self.waiter = None
         runner, self.runner = self.runner, None
         if runner is not None and self.id is not None:
-            runner.let_go(self.id)
+            runner.let_go(self.id, cancels)
+
+    def cancel(self, error: InvocationError) -> None:
+        """It is over for its caller, who gets this error; the worker that runs it is told to stop (P7, P11)."""
+        waiter = self.waiter
+        self.withdraw(cancels=True)
+        if waiter is not None:
+            waiter.failed(self, error.encode())
 
 
 class Callback:

@@ -4,6 +4,7 @@ import logging
 
 from msgspec import Raw
 
+from iii.engine.deadlines import Deadlines
 from iii.engine.expectations import Expectations
 from iii.engine.functions import Function, FunctionRegistry
 from iii.engine.invocation import Callback, Invocation, Waiter
@@ -24,8 +25,9 @@ CALL_DROPPED = LogEvent(
 class Router:
     """Finds the function of a call, or keeps the call if its target is about to be registered (N2)."""
 
-    def __init__(self, functions: FunctionRegistry, expected: Expectations) -> None:
+    def __init__(self, functions: FunctionRegistry, expected: Expectations, deadlines: Deadlines) -> None:
         self.functions = functions
+        self.deadlines = deadlines
         self._expected = expected
 
     def invoke(self, invocation: Invocation) -> None:

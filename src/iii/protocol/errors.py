@@ -9,6 +9,7 @@ InvocationError
 ├── BlankNamespace            INVALID_NAMESPACE
 ├── InvocationForbidden       FORBIDDEN
 ├── InvocationTimeout         TIMEOUT (also a TimeoutError)
+├── InvocationCancelled       CANCELLED
 ├── ClientShutdown            SHUTDOWN
 ├── DeserializationFailed     deserialization_error
 ├── SerializationFailed       serialization_error
@@ -166,6 +167,15 @@ class InvocationTimeout(InvocationError, TimeoutError):
         super().__init__(
             message=f"invocation timed out after {timeout_ms}ms", function_id=function_id, invocation_id=invocation_id
         )
+
+
+class InvocationCancelled(InvocationError):
+    """The caller cancelled the call; an async handler is stopped, a sync one may still be running."""
+
+    code = "CANCELLED"
+
+    def __init__(self, function_id: str | None = None, invocation_id: str | None = None) -> None:
+        super().__init__(message="invocation was cancelled", function_id=function_id, invocation_id=invocation_id)
 
 
 class ClientShutdown(InvocationError):

@@ -64,6 +64,7 @@ FUNCTIONS_LATEST_S = 1.0  # after the first unpublished change (W6)
 METRICS_FRESH_S = 120.0  # older worker gauges are not shown (02 §4.5)
 
 # Calls and channels
+LONGEST_TIMEOUT_MS = 365 * 24 * 3_600_000  # of a call; one that asks for more has so much (P7)
 INVOCATION_TIMEOUT_MS = 30_000  # default wait of SDK and command line (08 §4.2)
 CHANNEL_BUFFER_DEFAULT = 64  # messages (07 §2.1)
 CHANNEL_BUFFER_MAX = 1024

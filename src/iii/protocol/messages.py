@@ -148,6 +148,13 @@ class InvokeFunction(Message):
     action: Void | Enqueue | None = None
     metadata: Raw = NULL
     namespace: str | None = None  # of the target; absent is `default`, wherever the caller lives
+    timeout_ms: int | float | None = None  # W→E: after so long the answer is TIMEOUT (P7). E→W: only with `cancel.v1`
+
+
+class CancelInvocation(Message):
+    """E→W, only to workers that announced `cancel.v1`: stop this, its result is not wanted (P11)."""
+
+    invocation_id: str
 
 
 class InvocationResult(Message):
@@ -217,6 +224,7 @@ WorkerMessage: TypeAlias = (
 EngineMessage: TypeAlias = (
     InvokeFunction
     | InvocationResult
+    | CancelInvocation
     | RegisterTrigger
     | UnregisterTrigger
     | TriggerRegistrationResult

@@ -23,6 +23,9 @@ WORKERS_AVAILABLE = "engine::workers-available"
 SUBSCRIBE = "subscribe"  # the trigger type of which each owner may get every event: `"deliver": "each"` (P9)
 EACH = "each"
 
+CANCEL_INVOCATION = "engine::invocations::cancel"
+
+CANCEL_FEATURE = "cancel.v1"  # a feature: the worker understands `cancelinvocation`, and is told deadlines (P7, P11)
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 

@@ -56,6 +56,17 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
         tuple[ReplicaRule, ...],
         Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
     ] = ()
+    max_invocation_ms: Annotated[
+        int | None,
+        Meta(
+            ge=1,
+            description="Milliseconds after which each call of a worker is answered with `TIMEOUT` and cancelled; absent: no limit.",
+        ),
+    ] = None
+    cancel_any_call: Annotated[
+        bool,
+        Meta(description="Whether a connection may cancel calls of other connections; `false`: only its own calls."),
+    ] = False
 
 
 class WorkerManager(Module):
@@ -73,6 +84,8 @@ class WorkerManager(Module):
             registration_bytes=config.max_registration_bytes,
             registrations_bytes=config.max_registrations_bytes,
             waiting_bytes=config.max_waiting_bytes,
+            invocation_ms=config.max_invocation_ms,
+            cancels_any_call=config.cancel_any_call,
         )
         self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms, limits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from iii.engine.dialect import Dialect
@@ -12,8 +13,15 @@ from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
 from iii.engine.invocation import Invocation
 from iii.protocol.backpressure import Backpressure
-from iii.protocol.errors import BlankNamespace, ConnectionClosing, InvalidRequest, InvocationError, PayloadTooLarge
-from iii.protocol.limits import FRAGMENT_BYTES, MIB, OUTBOUND_QUEUE_BYTES
+from iii.protocol.errors import (
+    BlankNamespace,
+    ConnectionClosing,
+    InvalidRequest,
+    InvocationCancelled,
+    InvocationError,
+    PayloadTooLarge,
+)
+from iii.protocol.limits import FRAGMENT_BYTES, LONGEST_TIMEOUT_MS, MIB, OUTBOUND_QUEUE_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import Enqueue, InvokeFunction
 from iii.protocol.names import is_blank
@@ -39,15 +47,21 @@ _IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look a
 class Calling:
     """Waits for the answers of one worker's calls."""
 
-    __slots__ = ("_calls", "_functions", "_invoke", "_limit", "_link", "_send")
+    __slots__ = (
+        "_calls", "_deadlines", "_functions", "_invoke", "_limit", "_link", "_longest_ms", "_same_id", "_send",
+    )  # fmt: skip
 
-    def __init__(self, link: Link, router: Router) -> None:
+    def __init__(self, link: Link, router: Router, longest_ms: int | None = None) -> None:
+        """`longest_ms`: what no call of it may exceed."""
         self._link = link
         self._send = link.send
         self._invoke = router.invoke
         self._functions = router.functions
         self._limit = Dialect().receive_limit_bytes
-        self._calls: set[Invocation] = set()  # unanswered
+        self._calls: dict[str, Invocation] = {}  # unanswered
+        self._same_id: set[Invocation] = set()  # those whose id an earlier unanswered one has
+        self._deadlines = router.deadlines
+        self._longest_ms = longest_ms
 
     def adapt(self, dialect: Dialect) -> None:
         """The worker said what client it is."""
@@ -81,7 +95,11 @@ class Calling:
             message.baggage or None,
         )
         if call_id is not None:
-            self._calls.add(invocation)
+            if self._calls.setdefault(call_id, invocation) is not invocation:
+                self._same_id.add(invocation)
+            timeout_ms = message.timeout_ms
+            if (timeout_ms is not None or self._longest_ms is not None) and not self._limit_time(invocation, timeout_ms):
+                return
         if type(action) is Enqueue:
             enqueue(self._functions, invocation, action)
         else:
@@ -89,9 +107,13 @@ class Calling:
             invoke(invocation)
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
-        self._calls.discard(invocation)
         call_id = invocation.call_id
         assert call_id is not None  # only calls with an id wait
+        other = self._calls.pop(call_id, None)
+        if other is not invocation:
+            self._settle_second(invocation, other)
+        if invocation.timeout_ms is not None:
+            self._deadlines.settled()
         if result is not None and len(result) > _IN_PARTS_BYTES:
             self._answered_large(invocation, call_id, result)
             return
@@ -102,8 +124,8 @@ class Calling:
             self._reads_too_slowly(invocation, backlog, len(frame))
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
-        self._calls.discard(invocation)
         assert invocation.call_id is not None
+        self._settle(invocation, invocation.call_id)
         trace = trace_members(invocation.traceparent, invocation.baggage)
         frame = error_frame(invocation.call_id, invocation.function_id, error, trace)
         if len(frame) > self._limit:
@@ -117,9 +139,43 @@ class Calling:
 
     def withdrawing(self) -> Iterator[None]:
         """The worker left: nobody waits for its calls any more. One a step."""
-        while self._calls:
-            self._calls.pop().withdraw()
+        while self._calls or self._same_id:
+            call = self._calls.popitem()[1] if self._calls else self._same_id.pop()
+            call.withdraw()
+            if call.timeout_ms is not None:
+                self._deadlines.settled()
             yield
+
+    def cancel(self, call_id: str) -> bool:
+        """End a call of its own, the first of those that have this id; False: none has (P11)."""
+        invocation = self._calls.get(call_id)
+        if invocation is None:
+            return False
+        invocation.cancel(InvocationCancelled())
+        return True
+
+    def _limit_time(self, invocation: Invocation, wanted_ms: float | None) -> bool:
+        """Give it a deadline. False: it was refused."""
+        if wanted_ms is not None and wanted_ms < 0:
+            invocation.refuse(InvalidRequest(f"timeout_ms must not be negative, got {wanted_ms}"))
+            return False
+        limit_ms = min(wanted_ms or inf, self._longest_ms or inf)
+        if limit_ms < inf:
+            self._deadlines.watch(invocation, ceil(min(limit_ms, LONGEST_TIMEOUT_MS)))
+        return True
+
+    def _settle(self, invocation: Invocation, call_id: str) -> None:
+        other = self._calls.pop(call_id, None)
+        if other is not invocation:
+            self._settle_second(invocation, other)
+        if invocation.timeout_ms is not None:
+            self._deadlines.settled()
+
+    def _settle_second(self, invocation: Invocation, first: Invocation | None) -> None:
+        """It has the id of an earlier call, which goes on."""
+        if first is not None:
+            self._calls[first.call_id or ""] = first
+        self._same_id.discard(invocation)
 
     def _answered_large(self, invocation: Invocation, call_id: str, result: bytes | memoryview) -> None:
         parts = result_parts(invocation, call_id, result)

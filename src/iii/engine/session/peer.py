@@ -105,6 +105,10 @@ class Peer(ABC):
         return "busy" if self.handling else "available"
 
     @abstractmethod
+    def cancel_own_call(self, call_id: str) -> bool:
+        """Cancel a call that it makes; False: it makes none with this id (P11)."""
+
+    @abstractmethod
     def close(self, ending: Ending = Ending.LEFT) -> None:
         """The connection is gone, for whatever reason: clean up, once."""
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from iii.engine.dialect import Dialect
-from iii.engine.frames import invocation_frame, invocation_parts
+from iii.engine.frames import invocation_frame, invocation_parts, with_deadline
 from iii.engine.session.calling import NOT_READING
 from iii.protocol.backpressure import Backpressure
+from iii.protocol.codec import encode_message
 from iii.protocol.errors import (
     ConnectionClosing,
     InvocationStopped,
@@ -19,7 +20,7 @@ from iii.protocol.errors import (
 )
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import NULL, InvocationResult
+from iii.protocol.messages import NULL, CancelInvocation, InvocationResult
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
@@ -37,18 +38,20 @@ CALL_NOT_SENT = LogEvent(
 class Serving:
     """Runs calls on one worker."""
 
-    __slots__ = ("_ended", "_limit", "_link", "_send", "handling")
+    __slots__ = ("_cancels", "_ended", "_limit", "_link", "_send", "handling")
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._send = link.send
         self._limit = Dialect().receive_limit_bytes
+        self._cancels = False  # it understands deadlines and cancelling
         self._ended = False
         self.handling: dict[str, Invocation] = {}  # by the id that the worker knows
 
     def adapt(self, dialect: Dialect) -> None:
         """The worker said what client it is."""
         self._limit = dialect.receive_limit_bytes
+        self._cancels = dialect.understands_cancelling
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         """Send it a call."""
@@ -64,9 +67,13 @@ class Serving:
         frame, parts = b"", None
         if type(invocation.data) is memoryview:
             parts = invocation_parts(invocation, invocation_id, function, signature)
+            if invocation.timeout_ms is not None and self._cancels:
+                parts[-1] = with_deadline(bytes(parts[-1]), invocation.timeout_ms)
             size = sum(map(len, parts))
         else:
             frame = invocation_frame(invocation, invocation_id, function, signature)
+            if invocation.timeout_ms is not None and self._cancels:
+                frame = with_deadline(frame, invocation.timeout_ms)
             size = len(frame)
         limit = self._limit
         if size > limit:
@@ -108,9 +115,10 @@ class Serving:
         invocation.refuse(SerializationFailed(invocation.function_id, f"its result cannot be decoded: {error}"))
         return True
 
-    def let_go(self, invocation_id: str) -> None:
+    def let_go(self, invocation_id: str, cancels: bool) -> None:
         """Nobody waits for the result any more: a late one is dropped."""
-        self.handling.pop(invocation_id, None)
+        if self.handling.pop(invocation_id, None) is not None and cancels and self._cancels and not self._ended:
+            self._send(encode_message(CancelInvocation(invocation_id)), True)
 
     def slow_down(self, seconds: float) -> None:
         """Its results are not read fast enough (P5)."""

@@ -71,7 +71,7 @@ class Session(Peer):
     """
 
     __slots__ = (
-        "_buffer", "_calling", "_clock", "_decode", "_decode_plain", "_invoke", "_registered", "_registrations",
+        "_buffer", "_calling", "_cancels_any_call", "_clock", "_decode", "_decode_plain", "_invoke", "_registered", "_registrations",
         "_registry", "_result", "_roster", "_serving", "_telemetry", "_turns", "_undecided", "waiting",
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ class Session(Peer):
         limits: ConnectionLimits,
     ) -> None:
         self._serving = Serving(link)
-        self._calling = Calling(link, router)
+        self._calling = Calling(link, router, limits.invocation_ms)
         super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling)
         self._invoke = self._calling.invoke  # bound once: nearly all traffic
         self._result = self._serving.result
@@ -99,6 +99,7 @@ class Session(Peer):
         self._telemetry = telemetry
         self.waiting = WaitingBytes(limits.waiting_bytes)
         self._registered = RegisteredBytes(limits)
+        self._cancels_any_call = limits.cancels_any_call
         self._registrations = 0
         decoder = worker_message_decoder()
         self._decode = decoder.decode
@@ -216,6 +217,17 @@ class Session(Peer):
             return
         previous.link.abort()
         previous.close()
+
+    def cancel_call(self, call_id: str) -> bool:
+        """Cancel a call of its own, or of anybody if its listener allows that; False: there is no such call (P11)."""
+        if self._calling.cancel(call_id):
+            return True
+        return self._cancels_any_call and any(
+            peer.cancel_own_call(call_id) for peer in self._roster.connections.values()
+        )
+
+    def cancel_own_call(self, call_id: str) -> bool:
+        return self._calling.cancel(call_id)
 
     # -- registrations --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,37 @@
+"""`engine::invocations::cancel`: a caller ends its own call (P11)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Struct
+
+from iii.engine.builtin import builtin
+from iii.engine.invocation import Invocation
+from iii.protocol.names import CANCEL_INVOCATION
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+
+
+class CancelRequest(Struct, kw_only=True):
+    invocation_id: Annotated[str, Meta(description="Of the call, as its caller sent it.")]
+
+
+class Cancellation(Struct):
+    cancelled: Annotated[
+        bool, Meta(description="False: the caller waits for no call with this id; it may have been answered already.")
+    ]
+
+
+class Cancelling:
+    """Who may not cancel a call gets the answer that an unknown id gets."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Needs nothing of it: the connection knows its calls."""
+
+    @builtin(CANCEL_INVOCATION, spec="09 §3")
+    def cancel(self, request: CancelRequest, invocation: Invocation) -> Cancellation:
+        """Cancel a call of this connection: its caller gets `CANCELLED`, and the worker that runs it is told to stop."""
+        caller = invocation.caller
+        return Cancellation(caller is not None and caller.cancel_call(request.invocation_id))
