@@ -105,6 +105,16 @@ class Calls(RuleBasedStateMachine):
             assert self.answers(caller) <= asked
 
     @invariant()
+    def what_runs_is_wanted_and_can_be_cancelled(self) -> None:
+        for executor in self.executors.values():
+            for running in executor.session.handling.values():
+                if running.call_id is not None:  # else nobody ever waited
+                    assert running.waiter is not None
+                    assert isinstance(running.caller, Session)
+                    calling = running.caller._calling
+                    assert calling._calls[running.call_id] is running or running in calling._same_id
+
+    @invariant()
     def only_who_understands_it_is_told_and_nobody_twice(self) -> None:
         assert not self.executors.get("svc::old") or not self.executors["svc::old"].heard("cancelinvocation")
         for executor in self.executors.values():
