@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         ClientShutdown,
         FunctionNotFound,
         InvalidRequest,
+        InvocationCancelled,
         InvocationError,
         InvocationForbidden,
         InvocationStopped,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from iii.sdk.doors import connect_worker, register_worker
     from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
     from iii.sdk.http_parameters import Body, Header, Query
+    from iii.sdk.invocation import Invocation, current_invocation
     from iii.sdk.logger import Logger
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from iii.sdk.requests import EnqueueResult, TriggerAction, TriggerRequest
     from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics, WorkerStatistics
     from iii.sdk.shared_data import StateEvent, StateScope, StreamChange, StreamEvent, StreamGroup, Updated
+    from iii.sdk.started_call import Call
     from iii.sdk.state import ConnectionState
     from iii.sdk.streams import Stream, StreamItemInput, StreamListGroupsInput, StreamListInput, StreamSetInput
     from iii.sdk.update_op import UpdateOp
@@ -40,6 +43,7 @@ __all__ = [
     "ApiKeyAuth",
     "BearerAuth",
     "Body",
+    "Call",
     "Channel",
     "ChannelError",
     "ChannelReader",
@@ -57,6 +61,8 @@ __all__ = [
     "HttpResponse",
     "InitOptions",
     "InvalidRequest",
+    "Invocation",
+    "InvocationCancelled",
     "InvocationError",
     "InvocationForbidden",
     "InvocationStopped",
@@ -94,6 +100,7 @@ __all__ = [
     "WorkerMetrics",
     "WorkerStatistics",
     "connect_worker",
+    "current_invocation",
     "register_worker",
 ]
 
@@ -103,6 +110,7 @@ _MODULES = {
         "ClientShutdown",
         "FunctionNotFound",
         "InvalidRequest",
+        "InvocationCancelled",
         "InvocationError",
         "InvocationForbidden",
         "InvocationStopped",
@@ -134,6 +142,10 @@ _MODULES = {
         "Body",
         "Header",
         "Query",
+    ),
+    "iii.sdk.invocation": (
+        "Invocation",
+        "current_invocation",
     ),
     "iii.sdk.logger": ("Logger",),
     "iii.sdk.options": (
@@ -173,6 +185,7 @@ _MODULES = {
         "StreamGroup",
         "Updated",
     ),
+    "iii.sdk.started_call": ("Call",),
     "iii.sdk.state": ("ConnectionState",),
     "iii.sdk.streams": (
         "Stream",

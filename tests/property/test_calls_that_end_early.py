@@ -24,7 +24,9 @@ class Calls(RuleBasedStateMachine):
         super().__init__()
         self.clock = FakeClock()
         self.engine = MemoryEngine(self.clock, modules=[EngineFunctions])
-        self.asked: dict[MemoryWorker, Counter[str]] = {}  # by caller, how often it used an id for a call that is answered
+        self.asked: dict[
+            MemoryWorker, Counter[str]
+        ] = {}  # by caller, how often it used an id for a call that is answered
         self.executors: dict[str, MemoryWorker] = {}
 
     @initialize()
@@ -33,9 +35,9 @@ class Calls(RuleBasedStateMachine):
             self.return_(target)
 
     def return_(self, target: str) -> None:
-        features = {"features": ["cancel.v1"]} if target != "svc::old" else {}
+        features = ["cancel.v1"] if target != "svc::old" else []
         announced = target != "svc::held"  # its registrations wait 50 ms, and with them its calls (N2)
-        self.executors[target] = self.engine.connect(functions=[target], announce=announced, **features)
+        self.executors[target] = self.engine.connect(functions=[target], announce=announced, features=features)
 
     @rule(target=callers)
     def connect(self) -> MemoryWorker:

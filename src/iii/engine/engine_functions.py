@@ -49,7 +49,14 @@ class EngineFunctions(Module):
     name = "iii-engine-functions"
     description = "Core engine introspection (engine::*) and platform authoring reference."
     mandatory = True
-    parts = (FunctionDiscovery, WorkerDiscovery, TriggerDiscovery, RegisteredTriggerDiscovery, TriggerRegistration, Cancelling)
+    parts = (
+        FunctionDiscovery,
+        WorkerDiscovery,
+        TriggerDiscovery,
+        RegisteredTriggerDiscovery,
+        TriggerRegistration,
+        Cancelling,
+    )
 
     def __init__(self, engine: Engine, instance: str | None = None) -> None:
         super().__init__(engine, instance)

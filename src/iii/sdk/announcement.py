@@ -6,13 +6,13 @@ from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType
 
-from iii.protocol.names import LARGE_MESSAGES, REPLICA
+from iii.protocol.names import CANCEL_FEATURE, LARGE_MESSAGES, REPLICA
 from iii.sdk.options import InitOptions
 
 COMPATIBILITY_LEVEL = (
     "0.25.0"  # the generation whose wire behaviour we have; the engine judges conflicts and limits by it
 )
-FEATURES = [LARGE_MESSAGES]
+FEATURES = [LARGE_MESSAGES, CANCEL_FEATURE]
 
 
 class Announcement(Struct):

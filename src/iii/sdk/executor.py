@@ -21,7 +21,9 @@ from iii.sdk.awaited import coroutine_of, rest_of
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.failures import UNTELLABLE, error_body, log_failure
 from iii.sdk.handlers import Handler
+from iii.sdk.invocation import Invocation, running
 from iii.sdk.registrations import Function
+from iii.sdk.running_invocations import RunningInvocations
 from iii.sdk.threads import HandlerThreads
 from iii.sdk.trace_context import TraceContext, current_trace
 
@@ -79,7 +81,11 @@ class HandlerSpan(Protocol):
 
 
 class Executor:
-    """Starts each invocation at once: an async handler as a task of the loop, a sync one on a thread."""
+    """Starts each invocation at once: an async handler as a task of the loop, a sync one on a thread.
+
+    Attributes:
+        cancel: stops the invocation of this id, if it can be stopped (P11).
+    """
 
     def __init__(
         self,
@@ -97,7 +103,8 @@ class Executor:
         self._threads = threads
         self._send = send
         self._send_urgent = send_urgent
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = RunningInvocations(loop)
+        self.cancel = self._running.cancel
         self._stopping = False
         self._born = forks.generation
 
@@ -110,24 +117,27 @@ class Executor:
                 self._refuse(message, known=function is not None)
                 return
             context = copy_context()
+            invocation = Invocation(message)
+            context.run(running.set, invocation)
             if message.traceparent or message.baggage:
                 context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
             if handler.is_async:
                 run = (
-                    self._finish(handler, None, message, None)
+                    self._finish(handler, None, message, invocation, None)
                     if self._new_span is None
-                    else self._run_async(handler, message)
+                    else self._run_async(handler, message, invocation)
                 )
-                self._start(run, context)
+                self._start(run, context, invocation)
             else:
-                self._threads.run(lambda: self._on_thread(handler, message, context))
+                self._running.add(invocation)
+                self._threads.run(lambda: self._on_thread(handler, message, invocation, context))
         except BaseException as error:  # the system has no more threads, or memory
             self._answer_after_all(message, error, self._send)
 
     @property
     def busy(self) -> bool:
         """Whether any handler runs."""
-        return bool(self._tasks) or self._threads.busy
+        return bool(self._running.tasks) or self._threads.busy
 
     async def stop(self, spared: asyncio.Task[Any] | None) -> None:
         """Cancel what runs on the loop but the task that asked for it, which may be a handler that shuts its worker down.
@@ -135,40 +145,47 @@ class Executor:
         Threads cannot be cancelled; their answers find no connection.
         """
         self._stopping = True
-        tasks = [task for task in self._tasks if task is not spared]
+        tasks = [task for task in self._running.tasks.values() if task is not spared]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
-    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context) -> None:
+    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context, invocation: Invocation) -> None:
         task = HandlerTask(coroutine, loop=self._loop, context=context)
         if not task.done():
-            self._tasks.add(task)  # the loop itself holds tasks weakly
+            self._running.add(invocation, task)
 
-    async def _run_async(self, handler: Handler, message: InvokeFunction) -> None:
-        await self._finish(handler, None, message, self._span(message))
+    async def _run_async(self, handler: Handler, message: InvokeFunction, invocation: Invocation) -> None:
+        await self._finish(handler, None, message, invocation, self._span(message))
 
-    def _on_thread(self, handler: Handler, message: InvokeFunction, context: Context) -> None:
+    def _on_thread(self, handler: Handler, message: InvokeFunction, invocation: Invocation, context: Context) -> None:
+        rest = None
         try:
-            rest = context.run(self._run_sync, handler, message)
+            if not invocation.cancelled:
+                rest = context.run(self._run_sync, handler, message, invocation)
             if rest is None:
                 return
-            try:
-                self._loop.call_soon_threadsafe(self._start, rest, context)  # only now is the context free for a task
+            try:  # only now is the context free for a task
+                self._loop.call_soon_threadsafe(self._start, rest, context, invocation)
             except RuntimeError:  # the loop is closed: this worker is shut down
                 rest.close()
         except BaseException as error:
             self._answer_after_all(message, error, self._send_urgent)
+        finally:
+            if rest is None:
+                self._running.remove(invocation)
 
-    def _run_sync(self, handler: Handler, message: InvokeFunction) -> Coroutine[Any, Any, None] | None:
+    def _run_sync(
+        self, handler: Handler, message: InvokeFunction, invocation: Invocation
+    ) -> Coroutine[Any, Any, None] | None:
         span = self._span(message) if self._new_span is not None else None
         trace = gettrace()
         try:
             result = handler.call(message)
             awaitable = type(result) not in _PLAIN and inspect.isawaitable(result)
             if awaitable and forks.generation == self._born:  # a lambda around an async function
-                return self._finish(handler, result, message, span)
+                return self._finish(handler, result, message, invocation, span)
         except BaseException as error:
             _trace_as_before(trace)
             if forks.generation != self._born:
@@ -179,12 +196,17 @@ class Executor:
             if forks.generation != self._born:
                 forks.end_child()
             answer = self._success(handler, message, result, span)
-        if answer is not None:
+        if answer is not None and not invocation.cancelled:
             self._send_urgent(answer)
         return None
 
     async def _finish(
-        self, handler: Handler, begun: Awaitable[Any] | None, message: InvokeFunction, span: HandlerSpan | None
+        self,
+        handler: Handler,
+        begun: Awaitable[Any] | None,
+        message: InvokeFunction,
+        invocation: Invocation,
+        span: HandlerSpan | None,
     ) -> None:
         """The rest of a run, as a task: of what a thread has begun, or all of it."""
         trace = gettrace()
@@ -204,20 +226,25 @@ class Executor:
                 # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
                 if self._stopping and issubclass(type(error), asyncio.CancelledError):
                     raise
-                answer = self._failure(message, error, span)
+                if invocation.cancelled and issubclass(type(error), asyncio.CancelledError):
+                    answer = None
+                    if span is not None:
+                        self._ended(span.failed, error, message)
+                else:
+                    answer = self._failure(message, error, span)
             else:
                 _trace_as_before(trace)
                 if forks.generation != self._born:
                     forks.end_child()
                 answer = self._success(handler, message, result, span)
-            if answer is not None:
+            if answer is not None and not invocation.cancelled:
                 self._send(answer)
         except BaseException as error:
             if self._stopping and issubclass(type(error), asyncio.CancelledError):
                 raise
             self._answer_after_all(message, error, self._send)
         finally:  # by itself: a done callback would cost another turn of the loop
-            self._tasks.discard(asyncio.current_task(self._loop))
+            self._running.remove(invocation)
 
     # -- spans: whatever happens to one, the call is answered -----------------------------------------------------
 

@@ -14,6 +14,7 @@ from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, erro
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     NULL,
+    CancelInvocation,
     EngineMessage,
     InvocationResult,
     InvokeFunction,
@@ -116,6 +117,8 @@ class Inbound:
                 self._executor.execute(message)
                 return
             match message:
+                case CancelInvocation():
+                    self._executor.cancel(message.invocation_id)
                 case RegisterTrigger() | UnregisterTrigger():
                     self._provide(message)
                 case TriggerRegistrationResult():

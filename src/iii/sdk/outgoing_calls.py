@@ -8,14 +8,17 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from iii.protocol.errors import InvocationTimeout, error_from_wire
+from iii.protocol.errors import ConnectionClosing, InvocationCancelled, InvocationTimeout, error_from_wire
 from iii.protocol.messages import NULL, InvokeFunction, Void
+from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.sdk.annotations import read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
 from iii.sdk.calls import LONGEST_WAIT_S, BlockedThread, Outcome, PendingCalls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
+from iii.sdk.invocation import Invocation, running
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
+from iii.sdk.started_call import Call
 from iii.sdk.trace_context import TraceContext, current_trace
 
 ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
@@ -79,7 +82,10 @@ class OutgoingCalls:
         if not isinstance(function_id, str):
             raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
         action = action_of(request.get("action"))
-        timeout_ms = timeout_of(request.get("timeout_ms"), self._default_timeout_ms)
+        timeout_ms = timeout_of(wanted_ms := request.get("timeout_ms"), self._default_timeout_ms)
+        told_ms = timeout_ms if wanted_ms and action is None else None  # the engine, which ends the call then (P7)
+        if not wanted_ms and action is None and (around := running.get()) is not None and around.deadline is not None:
+            timeout_ms, told_ms = _within(around, timeout_ms, function_id)
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         payload, metadata = request.get("payload"), request.get("metadata")
         namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
@@ -94,6 +100,7 @@ class OutgoingCalls:
             action,
             NULL if metadata is None else metadata,
             namespace,
+            told_ms,
         )
         try:
             encoded = encode_outgoing(
@@ -157,6 +164,9 @@ class OutgoingCalls:
                 try:
                     self._send(prepared, invocation_id)
                     outcome = await future
+                except asyncio.CancelledError:
+                    self._tell_cancelled(invocation_id)
+                    raise
                 finally:
                     place.deadlines.forget(waiter, timeout_ms)
                     self.pending.forget(invocation_id)
@@ -166,6 +176,58 @@ class OutgoingCalls:
             raise
         prepared.ended(None)
         return result
+
+    def start(self, request: TriggerRequest) -> Call:
+        """Send it, and leave the waiting to the handle."""
+        prepared = self.prepare(request)
+        invocation_id = prepared.invocation_id
+        try:
+            if invocation_id is None:
+                raise ValueError("start() is for calls that are answered; use trigger() for a void call")
+            if self._connection.backlog.crowded:
+                if _in_a_loop():  # which must not wait
+                    raise ConnectionClosing("the engine is not reading")
+                self._wait_for_room(prepared)
+            call = Call(
+                prepared.function_id,
+                invocation_id,
+                lambda outcome: result_of(outcome, prepared),
+                lambda call, outcome: self._started_ended(call, prepared, outcome),
+                self._cancel,
+                self._connection.on_loop,
+            )
+            self.pending.add(call)
+        except BaseException as error:
+            prepared.ended(error)
+            raise
+        self._send(prepared, invocation_id, urgent=True)
+        if self._connection.on_loop():
+            self._watch(call, prepared.timeout_ms)
+        else:
+            self._home.loop.call_soon_threadsafe(self._watch, call, prepared.timeout_ms)
+        return call
+
+    def _watch(self, call: Call, timeout_ms: int) -> None:
+        if not call.done():
+            self._home.deadlines.watch(call, timeout_ms)
+
+    def _started_ended(self, call: Call, prepared: Prepared, outcome: Outcome) -> None:
+        self._home.deadlines.forget(call, prepared.timeout_ms)
+        prepared.ended(error_of(outcome, prepared))
+
+    def _cancel(self, call: Call) -> bool:
+        cancelled = InvocationCancelled(call.function_id, call.invocation_id)
+        if not self.pending.complete(call.invocation_id, cancelled):
+            return False
+        self._tell_cancelled(call.invocation_id)
+        return True
+
+    def _tell_cancelled(self, invocation_id: str) -> None:
+        """Nobody waits for it any more: whoever runs it may stop (P11)."""
+        payload: Any = {"invocation_id": invocation_id}
+        self._connection.send_if_connected(
+            encode_outgoing(InvokeFunction(CANCEL_INVOCATION, payload, namespace=DEFAULT_NAMESPACE))
+        )
 
     def _wait_for_room(self, prepared: Prepared) -> int:
         """Until the engine reads again (P5); the milliseconds that are left then. Raises InvocationTimeout."""
@@ -195,14 +257,43 @@ class OutgoingCalls:
         return place
 
 
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _within(around: Invocation, timeout_ms: int, function_id: str) -> tuple[int, int]:
+    """What a call may take that is made in an invocation with a deadline: for its caller, and for the engine.
+
+    The former is rounded up: of calls that wait here those of the same patience share a timer.
+    """
+    left_ms = int((around.remaining_s or 0.0) * 1000)
+    if left_ms <= 0:
+        raise InvocationTimeout(0, function_id)
+    return min(timeout_ms, left_ms + _PATIENCE_STEP_MS - left_ms % _PATIENCE_STEP_MS), min(timeout_ms, left_ms)
+
+
+_PATIENCE_STEP_MS = 100
+
+
+def error_of(answer: Outcome, prepared: Prepared) -> BaseException | None:
+    """What a call failed with; an error that is falsy in JavaScript is none (08 §8)."""
+    if isinstance(answer, BaseException):
+        return answer
+    if answer.error is not NULL and (error := read_plain(answer.error)):
+        return error_from_wire(error, prepared.function_id, prepared.invocation_id)
+    return None
+
+
 def result_of(answer: Outcome, prepared: Prepared) -> Any:
-    """The result, or the error raised; an error that is falsy in JavaScript is none (08 §8)."""
+    """The result, or the error raised."""
     if isinstance(answer, BaseException):
         raise answer
-    if answer.error is not NULL:
-        error = read_plain(answer.error)
-        if error:
-            raise error_from_wire(error, prepared.function_id, prepared.invocation_id)
+    if answer.error is not NULL and (error := error_of(answer, prepared)) is not None:
+        raise error
     if answer.result is NULL:
         return None
     return read_plain(answer.result)

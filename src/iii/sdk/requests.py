@@ -33,7 +33,8 @@ class TriggerRequest(TypedDict, total=False):
     Keys:
         payload: absent and None are the same.
         action: `TriggerAction.Void()`, `TriggerAction.Enqueue(queue=…)`, or their dicts; absent waits for the result.
-        timeout_ms: longest wait; 0, None and absent are the client's default.
+        timeout_ms: longest wait, after which the call is cancelled. 0, None and absent are the client's default, after
+            which the function runs on; in a handler whose own caller set a time, at most what is left of that.
         metadata: JSON beside the payload, for a handler that names that parameter.
         namespace: of the function; absent is the worker's own, and `default` for `engine::` ids.
     """

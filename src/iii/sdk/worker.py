@@ -23,6 +23,7 @@ from iii.sdk.registrar import Registrar
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
 from iii.sdk.shared_data import StateScope, StreamGroup
+from iii.sdk.started_call import Call
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
 
@@ -121,8 +122,20 @@ class Worker(Declarations):
         return self._core.caller.call(request)
 
     async def trigger_async(self, request: TriggerRequest) -> Any:
-        """Call a function and wait for its result; from any event loop. Raises as `trigger`."""
+        """Call a function and wait for its result; from any event loop. Raises as `trigger`.
+
+        A task that is cancelled while it waits here cancels the call.
+        """
         return await self._core.caller.call_async(request)
+
+    def start(self, request: TriggerRequest) -> Call:
+        """Begin a call and return its handle: ``await`` it, ask for its `result()`, or `cancel()` it.
+
+        Does not wait, except in a thread while the engine does not read. Raises as `trigger`, before anything is sent;
+        what the call itself fails with is raised by the handle. In an event loop an engine that does not read raises
+        `InvocationError` with code ``channel_send_failed``.
+        """
+        return self._core.caller.start(request)
 
     # -- discovery ------------------------------------------------------------------------------------------------
 

@@ -98,7 +98,9 @@ class Calling:
             if self._calls.setdefault(call_id, invocation) is not invocation:
                 self._same_id.add(invocation)
             timeout_ms = message.timeout_ms
-            if (timeout_ms is not None or self._longest_ms is not None) and not self._limit_time(invocation, timeout_ms):
+            if (timeout_ms is not None or self._longest_ms is not None) and not self._limit_time(
+                invocation, timeout_ms
+            ):
                 return
         if type(action) is Enqueue:
             enqueue(self._functions, invocation, action)

@@ -1,0 +1,49 @@
+"""The invocation that running code belongs to: its ids, how long its caller waits, whether it still does (P7, P11)."""
+
+import time
+from contextvars import ContextVar
+
+from iii.protocol.messages import InvokeFunction
+
+
+class Invocation:
+    """What a handler can ask about its own call.
+
+    Attributes:
+        function_id: as it was called.
+        invocation_id: of the call; None if nobody waits for an answer.
+        deadline: of `time.monotonic()`, after which nobody waits for the result; None for a call without one.
+        cancelled: whether nobody waits for the result any more: the caller cancelled, or the deadline is over. An async
+            handler gets `asyncio.CancelledError` then; a sync one looks here.
+    """
+
+    __slots__ = ("cancelled", "deadline", "function_id", "invocation_id")
+
+    def __init__(self, message: InvokeFunction) -> None:
+        self.function_id = message.function_id
+        self.invocation_id = message.invocation_id
+        self.deadline = None if message.timeout_ms is None else time.monotonic() + message.timeout_ms / 1000
+        self.cancelled = False
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until the deadline, at least 0; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def __repr__(self) -> str:
+        return f"<Invocation {self.invocation_id} of {self.function_id}>"
+
+
+running: ContextVar[Invocation | None] = ContextVar("iii_invocation", default=None)
+
+
+def current_invocation() -> Invocation:
+    """The invocation that the calling code belongs to: in a handler, and in the tasks that it starts.
+
+    Raises:
+        LookupError: the code runs in no handler.
+    """
+    invocation = running.get()
+    if invocation is None:
+        raise LookupError("no invocation: this code does not run in a handler, or in a thread that the handler started")
+    return invocation
