@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
@@ -116,8 +117,10 @@ class Executor:
             if handler is None:
                 self._refuse(message, known=function is not None)
                 return
+            invocation = Invocation(message.function_id, message.invocation_id)
+            if message.timeout_ms is not None:
+                invocation.deadline = time.monotonic() + message.timeout_ms / 1000
             context = copy_context()
-            invocation = Invocation(message)
             context.run(running.set, invocation)
             if message.traceparent or message.baggage:
                 context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
@@ -137,7 +140,7 @@ class Executor:
     @property
     def busy(self) -> bool:
         """Whether any handler runs."""
-        return bool(self._running.tasks) or self._threads.busy
+        return bool(self._running.tasks()) or self._threads.busy
 
     async def stop(self, spared: asyncio.Task[Any] | None) -> None:
         """Cancel what runs on the loop but the task that asked for it, which may be a handler that shuts its worker down.
@@ -145,7 +148,7 @@ class Executor:
         Threads cannot be cancelled; their answers find no connection.
         """
         self._stopping = True
-        tasks = [task for task in self._running.tasks.values() if task is not spared]
+        tasks = [task for task in self._running.tasks() if task is not spared]
         for task in tasks:
             task.cancel()
         if tasks:

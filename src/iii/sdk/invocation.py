@@ -1,12 +1,13 @@
 """The invocation that running code belongs to: its ids, how long its caller waits, whether it still does (P7, P11)."""
 
+import asyncio
 import time
 from contextvars import ContextVar
 
-from iii.protocol.messages import InvokeFunction
+from msgspec import Struct
 
 
-class Invocation:
+class Invocation(Struct, eq=False, gc=False):
     """What a handler can ask about its own call.
 
     Attributes:
@@ -15,15 +16,14 @@ class Invocation:
         deadline: of `time.monotonic()`, after which nobody waits for the result; None for a call without one.
         cancelled: whether nobody waits for the result any more: the caller cancelled, or the deadline is over. An async
             handler gets `asyncio.CancelledError` then; a sync one looks here.
+        task: in which an async handler runs.
     """
 
-    __slots__ = ("cancelled", "deadline", "function_id", "invocation_id")
-
-    def __init__(self, message: InvokeFunction) -> None:
-        self.function_id = message.function_id
-        self.invocation_id = message.invocation_id
-        self.deadline = None if message.timeout_ms is None else time.monotonic() + message.timeout_ms / 1000
-        self.cancelled = False
+    function_id: str
+    invocation_id: str | None
+    deadline: float | None = None
+    cancelled: bool = False
+    task: asyncio.Task[None] | None = None
 
     @property
     def remaining_s(self) -> float | None:

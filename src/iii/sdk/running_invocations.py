@@ -16,42 +16,48 @@ HANDLER_NOT_STOPPED = LogEvent(
 
 
 class RunningInvocations:
-    """Those that are on a thread, and the tasks of those that wait on the loop."""
+    """Those that are on a thread, and those that wait on the loop as tasks."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.tasks: dict[Invocation, asyncio.Task[None]] = {}
         self._loop = loop
-        self._by_id: dict[str, Invocation] = {}
+        self._running: dict[str | Invocation | None, Invocation] = {}  # by id; by itself, if another one has its id
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Of those that wait on the loop."""
+        return [invocation.task for invocation in list(self._running.values()) if invocation.task is not None]
 
     def add(self, invocation: Invocation, task: asyncio.Task[None] | None = None) -> None:
-        """It is on a thread from now on, or goes on as a task."""
-        if invocation.invocation_id is not None:
-            self._by_id[invocation.invocation_id] = invocation
+        """It is on a thread from now on, or goes on as a task, which the loop itself holds weakly."""
+        if self._running.setdefault(invocation.invocation_id, invocation) is not invocation:
+            self._running[invocation] = invocation
         if task is not None:
-            self.tasks[invocation] = task  # the loop itself holds tasks weakly
+            invocation.task = task
             if invocation.cancelled:  # while a thread had it
                 self._stop(invocation, task)
 
     def remove(self, invocation: Invocation) -> None:
         """It has ended."""
-        self.tasks.pop(invocation, None)
-        if invocation.invocation_id is not None:
-            self._by_id.pop(invocation.invocation_id, None)
+        invocation.task = None
+        invocation_id = invocation.invocation_id
+        other = self._running.pop(invocation_id, None)
+        if other is not invocation:
+            if other is not None:
+                self._running[invocation_id] = other
+            self._running.pop(invocation, None)
 
     def cancel(self, invocation_id: str) -> None:
         """Stop it if it is a task; a thread cannot be stopped, but its handler can ask. On the loop."""
-        invocation = self._by_id.get(invocation_id)
+        invocation = self._running.get(invocation_id)
         if invocation is None or invocation.cancelled:  # it has ended meanwhile
             return
         invocation.cancelled = True
-        task = self.tasks.get(invocation)
-        if task is not None:
-            self._stop(invocation, task)
+        if invocation.task is not None:
+            self._stop(invocation, invocation.task)
 
     def _stop(self, invocation: Invocation, task: asyncio.Task[None]) -> None:
         task.cancel()
         self._loop.call_later(CLEAN_UP_S, self._complain, invocation)
 
     def _complain(self, invocation: Invocation) -> None:
-        if invocation in self.tasks:
+        if invocation.task is not None:
             HANDLER_NOT_STOPPED(function_id=invocation.function_id, invocation_id=invocation.invocation_id)
