@@ -1,4 +1,4 @@
-"""Calls, their answers, deadlines, cancelling and disconnects in any order: one answer each, nothing kept (P7, P11)."""
+"""Calls, their answers, deadlines, cancelling and disconnects in any order: one answer each, nothing kept (P7, P11, 09 check 5)."""
 
 from collections import Counter
 from typing import Any
@@ -113,8 +113,8 @@ class Calls(RuleBasedStateMachine):
                 if running.call_id is not None:  # else nobody ever waited
                     assert running.waiter is not None
                     assert isinstance(running.caller, Session)
-                    calling = running.caller._calling
-                    assert calling._calls[running.call_id] is running or running in calling._same_id
+                    calling = running.caller.calling
+                    assert calling.calls[running.call_id] is running or running in calling.same_id
 
     @invariant()
     def only_who_understands_it_is_told_and_nobody_twice(self) -> None:
@@ -134,8 +134,8 @@ class Calls(RuleBasedStateMachine):
         for peer in self.engine.core.roster.connections.values():
             assert isinstance(peer, Session)
             assert not peer.handling
-            assert not peer._calling._calls
-            assert not peer._calling._same_id
+            assert not peer.calling.calls
+            assert not peer.calling.same_id
         assert len(self.engine.core.router.deadlines) == 0
         assert not self.clock.timers
 

@@ -28,10 +28,13 @@ class Cancelling:
     """Who may not cancel a call gets the answer that an unknown id gets."""
 
     def __init__(self, engine: Engine) -> None:
-        """Needs nothing of it: the connection knows its calls."""
+        self._connections = engine.roster.connections
 
     @builtin(CANCEL_INVOCATION, spec="09 §3")
     def cancel(self, request: CancelRequest, invocation: Invocation) -> Cancellation:
         """Cancel a call of this connection: its caller gets `CANCELLED`, and the worker that runs it is told to stop."""
-        caller = invocation.caller
-        return Cancellation(caller is not None and caller.cancel_call(request.invocation_id))
+        caller, call_id = invocation.caller, request.invocation_id
+        if caller is None:
+            return Cancellation(False)
+        others = self._connections.values() if caller.calling.cancels_any_call else ()
+        return Cancellation(caller.calling.cancel(call_id) or any(peer.calling.cancel(call_id) for peer in others))

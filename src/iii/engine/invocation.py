@@ -49,12 +49,25 @@ class Runner(Protocol):
         """Its results are not read fast enough (P5)."""
 
 
+class Calls(Protocol):
+    """The calls of one connection."""
+
+    cancels_any_call: bool
+    """Whether it may cancel those of others (P11)."""
+
+    def cancel(self, call_id: str) -> bool:
+        """End its first call with this id; False: it waits for none."""
+
+
 class Caller(Protocol):
     """A connection whose worker calls, as those see it who are called."""
 
     dialect: Dialect
     waiting: WaitingBytes
     caller_member: bytes
+
+    @property
+    def calling(self) -> Calls: ...
 
     @property
     def worker_id(self) -> str: ...
@@ -68,9 +81,6 @@ class Caller(Protocol):
 
     def announce(self, announcement: Announcement, done: Callable[[bool], None]) -> None:
         """It says who it is."""
-
-    def cancel_call(self, call_id: str) -> bool:
-        """Cancel a call of its own, or of anybody if its listener allows that; False: there is no such call (P11)."""
 
     def complain(self, event: LogEvent, **fields: object) -> None:
         """Log that its worker did something wrong."""

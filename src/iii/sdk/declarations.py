@@ -72,6 +72,7 @@ class Declarations(ABC):
         condition: str | None = None,
         middleware: Sequence[str] = (),
         replicas: ReplicaPolicy | None = None,
+        cancel_on_disconnect: bool = False,
     ) -> Callable[[F], F]:
         """Serve a route with the decorated function, and return it unchanged.
 
@@ -85,6 +86,7 @@ class Declarations(ABC):
             function_id: under which other workers can call it; ``http::POST /users/:id`` unless given.
             condition: id of a function that is asked first; ``false`` refuses the request with 422.
             middleware: ids of functions that are called before, in order; each may answer instead.
+            cancel_on_disconnect: cancel the function when its client has left (seen within a second), or has got a 504.
 
         Raises:
             TypeError: the source of a parameter is ambiguous.
@@ -104,9 +106,9 @@ class Declarations(ABC):
                 response_format=endpoint.response_format,
                 replicas=replicas,
             )
-            config = {"api_path": path, "http_method": method} | _given(
-                condition_function_id=condition, middleware_function_ids=list(middleware) or None
-            )
+            more = _given(condition_function_id=condition, middleware_function_ids=list(middleware) or None)
+            more |= {"cancel_on_disconnect": True} if cancel_on_disconnect else {}
+            config = {"api_path": path, "http_method": method, **more}
             self.register_trigger({"type": "http", "function_id": served_by, "config": config})
             return handler
 

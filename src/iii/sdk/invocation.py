@@ -16,6 +16,7 @@ class Invocation(Struct, eq=False, gc=False):
         deadline: of `time.monotonic()`, after which nobody waits for the result; None for a call without one.
         cancelled: whether nobody waits for the result any more: the caller cancelled, or the deadline is over. An async
             handler gets `asyncio.CancelledError` then; a sync one looks here.
+        remaining_s: seconds until the deadline, at least 0; None without one.
         task: in which an async handler runs.
     """
 
@@ -27,7 +28,7 @@ class Invocation(Struct, eq=False, gc=False):
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until the deadline, at least 0; None without one."""
+        """As said above."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def __repr__(self) -> str:

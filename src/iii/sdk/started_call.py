@@ -59,10 +59,6 @@ class Call:
         """
         return self._cancel(self)
 
-    def complete(self, outcome: Outcome) -> None:
-        self._ended(self, outcome)
-        self._future.set_result(outcome)
-
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._future.done():
             loop = asyncio.get_running_loop()
@@ -82,3 +78,9 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<Call {self.invocation_id} of {self.function_id}, {'ended' if self.done() else 'running'}>"
+
+    # -- behind the doors -----------------------------------------------------------------------------------------
+
+    def complete(self, outcome: Outcome) -> None:
+        self._ended(self, outcome)
+        self._future.set_result(outcome)

@@ -57,11 +57,8 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
         Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
     ] = ()
     max_invocation_ms: Annotated[
-        int | None,
-        Meta(
-            ge=1,
-            description="Milliseconds after which each call of a worker is answered with `TIMEOUT` and cancelled; absent: no limit.",
-        ),
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Milliseconds after which a worker's call gets `TIMEOUT` and is cancelled; absent: no limit."),
     ] = None
     cancel_any_call: Annotated[
         bool,

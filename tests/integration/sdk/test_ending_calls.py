@@ -23,7 +23,7 @@ class House(OwnEngine[PubSub]):
     def busy(self) -> int:
         """Calls that the engine knows of."""
         peers = self.engine.roster.connections.values()
-        return sum(len(each.handling) + len(each._calling._calls) for each in peers if isinstance(each, Session))
+        return sum(len(each.handling) + len(each.calling.calls) for each in peers if isinstance(each, Session))
 
 
 @pytest_asyncio.fixture
@@ -137,7 +137,7 @@ async def test_P11_a_task_that_is_cancelled_cancels_its_call(house: House, slow:
     await until(lambda: slow.cancelled, "the handler to be cancelled")
 
 
-async def test_P11_cancelling_goes_on_to_the_calls_of_a_handler(house: House, slow: Slow) -> None:
+async def test_09_check_6_P11_cancelling_goes_on_to_the_calls_of_a_handler(house: House, slow: Slow) -> None:
     async def outer(data: Any) -> Any:
         return await house.worker.trigger_async(request())
 

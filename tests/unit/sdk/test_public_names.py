@@ -11,6 +11,7 @@ NAMES = [
     "ApiKeyAuth",
     "BearerAuth",
     "Body",
+    "Call",
     "Channel",
     "ChannelError",
     "ChannelReader",
@@ -28,6 +29,8 @@ NAMES = [
     "HttpResponse",
     "InitOptions",
     "InvalidRequest",
+    "Invocation",
+    "InvocationCancelled",
     "InvocationError",
     "InvocationForbidden",
     "InvocationStopped",
@@ -65,6 +68,7 @@ NAMES = [
     "WorkerMetrics",
     "WorkerStatistics",
     "connect_worker",
+    "current_invocation",
     "register_worker",
 ]
 

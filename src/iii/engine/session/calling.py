@@ -28,6 +28,7 @@ from iii.protocol.names import is_blank
 from iii.protocol.tracecontext import valid_traceparent
 
 if TYPE_CHECKING:
+    from iii.engine.connection_limits import ConnectionLimits
     from iii.engine.invocation import Caller
     from iii.engine.link import Link
     from iii.engine.router import Router
@@ -45,23 +46,29 @@ _IN_PARTS_BYTES = FRAGMENT_BYTES // 2  # smaller results have no limit to look a
 
 
 class Calling:
-    """Waits for the answers of one worker's calls."""
+    """Waits for the answers of one worker's calls.
+
+    Attributes:
+        calls: those that wait, by the id that the worker gave them.
+        same_id: those whose id an earlier one has, which waits still.
+        cancels_any_call: whether the worker may cancel calls of others (P11).
+    """
 
     __slots__ = (
-        "_calls", "_deadlines", "_functions", "_invoke", "_limit", "_link", "_longest_ms", "_same_id", "_send",
+        "_deadlines", "_functions", "_invoke", "_limit", "_link", "_longest_ms", "_send", "calls", "cancels_any_call", "same_id",
     )  # fmt: skip
 
-    def __init__(self, link: Link, router: Router, longest_ms: int | None = None) -> None:
-        """`longest_ms`: what no call of it may exceed."""
+    def __init__(self, link: Link, router: Router, limits: ConnectionLimits) -> None:
         self._link = link
         self._send = link.send
         self._invoke = router.invoke
         self._functions = router.functions
         self._limit = Dialect().receive_limit_bytes
-        self._calls: dict[str, Invocation] = {}  # unanswered
-        self._same_id: set[Invocation] = set()  # those whose id an earlier unanswered one has
+        self.calls: dict[str, Invocation] = {}
+        self.same_id: set[Invocation] = set()
         self._deadlines = router.deadlines
-        self._longest_ms = longest_ms
+        self._longest_ms = limits.invocation_ms
+        self.cancels_any_call = limits.cancels_any_call
 
     def adapt(self, dialect: Dialect) -> None:
         """The worker said what client it is."""
@@ -95,8 +102,8 @@ class Calling:
             message.baggage or None,
         )
         if call_id is not None:
-            if self._calls.setdefault(call_id, invocation) is not invocation:
-                self._same_id.add(invocation)
+            if self.calls.setdefault(call_id, invocation) is not invocation:
+                self.same_id.add(invocation)
             timeout_ms = message.timeout_ms
             if (timeout_ms is not None or self._longest_ms is not None) and not self._limit_time(
                 invocation, timeout_ms
@@ -111,7 +118,7 @@ class Calling:
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
         call_id = invocation.call_id
         assert call_id is not None  # only calls with an id wait
-        other = self._calls.pop(call_id, None)
+        other = self.calls.pop(call_id, None)
         if other is not invocation:
             self._settle_second(invocation, other)
         if invocation.timeout_ms is not None:
@@ -141,8 +148,8 @@ class Calling:
 
     def withdrawing(self) -> Iterator[None]:
         """The worker left: nobody waits for its calls any more. One a step."""
-        while self._calls or self._same_id:
-            call = self._calls.popitem()[1] if self._calls else self._same_id.pop()
+        while self.calls or self.same_id:
+            call = self.calls.popitem()[1] if self.calls else self.same_id.pop()
             call.withdraw()
             if call.timeout_ms is not None:
                 self._deadlines.settled()
@@ -150,7 +157,7 @@ class Calling:
 
     def cancel(self, call_id: str) -> bool:
         """End a call of its own, the first of those that have this id; False: none has (P11)."""
-        invocation = self._calls.get(call_id)
+        invocation = self.calls.get(call_id)
         if invocation is None:
             return False
         invocation.cancel(InvocationCancelled())
@@ -167,7 +174,7 @@ class Calling:
         return True
 
     def _settle(self, invocation: Invocation, call_id: str) -> None:
-        other = self._calls.pop(call_id, None)
+        other = self.calls.pop(call_id, None)
         if other is not invocation:
             self._settle_second(invocation, other)
         if invocation.timeout_ms is not None:
@@ -176,8 +183,8 @@ class Calling:
     def _settle_second(self, invocation: Invocation, first: Invocation | None) -> None:
         """It has the id of an earlier call, which goes on."""
         if first is not None:
-            self._calls[first.call_id or ""] = first
-        self._same_id.discard(invocation)
+            self.calls[first.call_id or ""] = first
+        self.same_id.discard(invocation)
 
     def _answered_large(self, invocation: Invocation, call_id: str, result: bytes | memoryview) -> None:
         parts = result_parts(invocation, call_id, result)

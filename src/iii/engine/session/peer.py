@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from iii.engine.functions import Deliver
     from iii.engine.invocation import Invocation
     from iii.engine.link import Link
+    from iii.engine.session.calling import Calling
 
 NOT_SENT = LogEvent(
     __name__, "worker.message_not_sent", logging.WARNING, "Message not sent: it exceeds the limit of its worker",
@@ -59,24 +60,28 @@ class Peer(ABC):
     """An owner at the other end of a link.
 
     Attributes:
+        calling: the calls that it makes.
         deliver: sends it a call.
         handling: calls that it runs, by the id that it knows; `busy` means not empty (W2).
         is_worker: from its first protocol message on (N1).
     """
 
     __slots__ = (
-        "__weakref__", "_complaints", "announced", "caller_member", "connected_at_ms", "deliver", "dialect", "ended", "gauges",
+        "__weakref__", "_complaints", "announced", "caller_member", "calling", "connected_at_ms", "deliver", "dialect", "ended", "gauges",
         "handling", "info", "is_worker", "link", "namespace", "reattach_token", "worker_id",
     )  # fmt: skip
 
     in_process = False
 
-    def __init__(self, link: Link, connected_at_ms: int, deliver: Deliver, handling: dict[str, Invocation]) -> None:
+    def __init__(
+        self, link: Link, connected_at_ms: int, deliver: Deliver, handling: dict[str, Invocation], calling: Calling
+    ) -> None:
         self.worker_id = new_id()
         self.reattach_token = new_id()
         self.caller_member = caller_member(self.worker_id)
         self.link = link
         self.connected_at_ms = connected_at_ms
+        self.calling = calling
         self.deliver = deliver
         self.handling = handling
         self.info = WorkerInfo()
@@ -103,10 +108,6 @@ class Peer(ABC):
         if not self.announced:
             return "connected"
         return "busy" if self.handling else "available"
-
-    @abstractmethod
-    def cancel_own_call(self, call_id: str) -> bool:
-        """Cancel a call that it makes; False: it makes none with this id (P11)."""
 
     @abstractmethod
     def close(self, ending: Ending = Ending.LEFT) -> None:

@@ -71,7 +71,7 @@ class Session(Peer):
     """
 
     __slots__ = (
-        "_buffer", "_calling", "_cancels_any_call", "_clock", "_decode", "_decode_plain", "_invoke", "_registered", "_registrations",
+        "_buffer", "_clock", "_decode", "_decode_plain", "_invoke", "_registered", "_registrations",
         "_registry", "_result", "_roster", "_serving", "_telemetry", "_turns", "_undecided", "waiting",
     )  # fmt: skip
 
@@ -88,9 +88,10 @@ class Session(Peer):
         limits: ConnectionLimits,
     ) -> None:
         self._serving = Serving(link)
-        self._calling = Calling(link, router, limits.invocation_ms)
-        super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling)
-        self._invoke = self._calling.invoke  # bound once: nearly all traffic
+        super().__init__(
+            link, clock.time_ms(), self._serving.deliver, self._serving.handling, Calling(link, router, limits)
+        )
+        self._invoke = self.calling.invoke  # bound once: nearly all traffic
         self._result = self._serving.result
         self._clock = clock
         self._turns = turns
@@ -99,7 +100,6 @@ class Session(Peer):
         self._telemetry = telemetry
         self.waiting = WaitingBytes(limits.waiting_bytes)
         self._registered = RegisteredBytes(limits)
-        self._cancels_any_call = limits.cancels_any_call
         self._registrations = 0
         decoder = worker_message_decoder()
         self._decode = decoder.decode
@@ -192,7 +192,7 @@ class Session(Peer):
 
     def _undecodable(self, error: Undecodable, data: bytes = b"?") -> None:
         """Not worth a word if it is blank."""
-        if data.strip() and not answer_undecodable(self, self._calling, self._serving, self._registry.bindings, error):
+        if data.strip() and not answer_undecodable(self, self.calling, self._serving, self._registry.bindings, error):
             self.complain(MESSAGE_DROPPED, reason=str(error))
 
     def _control(self, message: Message) -> None:
@@ -217,17 +217,6 @@ class Session(Peer):
             return
         previous.link.abort()
         previous.close()
-
-    def cancel_call(self, call_id: str) -> bool:
-        """Cancel a call of its own, or of anybody if its listener allows that; False: there is no such call (P11)."""
-        if self._calling.cancel(call_id):
-            return True
-        return self._cancels_any_call and any(
-            peer.cancel_own_call(call_id) for peer in self._roster.connections.values()
-        )
-
-    def cancel_own_call(self, call_id: str) -> bool:
-        return self._calling.cancel(call_id)
 
     # -- registrations --------------------------------------------------------------------------------------------
 
@@ -286,7 +275,7 @@ class Session(Peer):
                 NAMESPACE_TOO_LATE(worker=self.label, declared=declared, namespace=namespace)
             self._roster.take_name(self, namespace, info.name)
             self.info, self.dialect, self.announced = info, dialect, True
-            self._calling.adapt(dialect)
+            self.calling.adapt(dialect)
             self._serving.adapt(dialect)
             moves, self.namespace = namespace != self.namespace, namespace
             self._buffer.settle(moves)
@@ -320,6 +309,6 @@ class Session(Peer):
         self._undecided = None
         self._roster.release_name(self)
         calls = len(self.handling)
-        calls_of_it = chain(self._calling.withdrawing(), self._serving.stopping())
+        calls_of_it = chain(self.calling.withdrawing(), self._serving.stopping())
         leaving = self._registry.withdrawing(self, calls_of_it)
         self._turns.go(leaving, lambda: self._roster.left(self, ending, calls))

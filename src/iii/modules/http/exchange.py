@@ -96,7 +96,7 @@ class Exchange:
         await (self._client.drain() if self._handler is None else self._handler.drain())
 
     def close(self) -> None:
-        """Let go of everything; the function runs on."""
+        """Let go of everything; the function runs on, unless its route cancels it."""
         if self._handler is not None:
             self._handler.close()
         if self._held_bytes:

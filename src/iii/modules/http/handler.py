@@ -38,7 +38,7 @@ class RunningHandler:
     """
 
     __slots__ = (
-        "_call", "_client", "_content", "_elsewhere", "_engine", "_failed_late", "_left", "_loop", "_task", "body", "changed",
+        "_call", "_cancels", "_client", "_content", "_elsewhere", "_engine", "_failed_late", "_left", "_loop", "_task", "body", "changed",
         "done", "error", "request_ref", "response", "response_ref", "result",
     )  # fmt: skip
 
@@ -53,6 +53,7 @@ class RunningHandler:
         self._task: asyncio.Task[None] | None = None  # carries the body, or watches the client
         self._left = False  # the client
         self._call: Invocation | None = None
+        self._cancels = False
         self._failed_late: Callable[[InvocationError], object] | None = None
         self.done = False
         self.result: bytes | Answer | None = None
@@ -64,6 +65,7 @@ class RunningHandler:
 
     def call(self, endpoint: Endpoint, payload: bytes, traceparent: str | None, baggage: str | None) -> None:
         """Once; the function may answer within."""
+        self._cancels = endpoint.cancel_on_disconnect
         self._call = self._engine.router.call(
             endpoint.function_id,
             endpoint.namespace,
@@ -126,11 +128,11 @@ class RunningHandler:
             pass
 
     def close(self) -> None:
-        """Let go of the call, the channels and the client; the function runs on."""
+        """Let go of the call, the channels and the client; the function runs on, unless its route says otherwise (P11)."""
         if self._task is not None:
             self._task.cancel()
         if self._call is not None:
-            self._call.withdraw()
+            self._call.withdraw(self._cancels)
         self._engine.channels.forget(self.request_ref.channel_id)
         self._engine.channels.forget(self.response_ref.channel_id)
 

@@ -103,7 +103,7 @@ class Http(Module):
         config = read_trigger_config(binding.config)
         endpoint = Endpoint(
             binding.function_id, binding.namespace, config.api_path, binding.metadata, binding,
-            config.condition_function_id, config.middleware_function_ids,
+            config.condition_function_id, config.middleware_function_ids, config.cancel_on_disconnect,
         )  # fmt: skip
         try:
             route = Route(config.http_method, config.api_path, endpoint, binding.id, binding)

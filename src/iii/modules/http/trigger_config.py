@@ -21,6 +21,9 @@ class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
     middleware_function_ids: Annotated[
         tuple[str, ...], Meta(description="Functions called before the handler, in this order.")
     ] = ()
+    cancel_on_disconnect: Annotated[
+        bool, Meta(description="Whether the function is cancelled when its client left or was answered with 504.")
+    ] = False
 
 
 class Endpoint(NamedTuple):
@@ -33,6 +36,7 @@ class Endpoint(NamedTuple):
     binding: Binding | None = None
     condition_function_id: str | None = None
     middleware_function_ids: tuple[str, ...] = ()
+    cancel_on_disconnect: bool = False
 
 
 class HttpCall(Struct, frozen=True, kw_only=True):
@@ -61,6 +65,7 @@ class _Sent(Struct):
     http_method: Any = None
     condition_function_id: Any = None
     middleware_function_ids: Any = None
+    cancel_on_disconnect: Any = None
     old_condition: Any = msgspec.field(name="_condition_path", default=None)
 
 
@@ -86,4 +91,5 @@ def read_trigger_config(config: bytes) -> HttpTriggerConfig:
         http_method=method,
         condition_function_id=condition if isinstance(condition, str) else None,
         middleware_function_ids=tuple(each for each in middleware if isinstance(each, str)),
+        cancel_on_disconnect=sent.cancel_on_disconnect is True,
     )
