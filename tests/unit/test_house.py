@@ -26,8 +26,8 @@ ALLOWED_PRIVATES = {
 
 ONE_IDEA = {
     # at both ends of the wire
-    "Announcement", "Channel", "EnqueueResult", "Function", "RegistrationRejected", "StateEvent", "StreamListGroupsInput",
-    "StreamListInput", "StreamSetInput", "TriggerType", "Waiter", "WorkerInfo",
+    "Announcement", "Channel", "Deadlines", "EnqueueResult", "Function", "Invocation", "RegistrationRejected", "StateEvent",
+    "StreamListGroupsInput", "StreamListInput", "StreamSetInput", "TriggerType", "Waiter", "WorkerInfo",
     # in each adapter
     "NamedQueues", "Topics",
 }  # fmt: skip
