@@ -32,7 +32,7 @@ class Cancelling:
 
     @builtin(CANCEL_INVOCATION, spec="09 §3")
     def cancel(self, request: CancelRequest, invocation: Invocation) -> Cancellation:
-        """Cancel a call of this connection: its caller gets `CANCELLED`, and the worker that runs it is told to stop."""
+        """Cancel a call of this connection: its caller gets `CANCELLED`, and the engine tells the worker that runs it to stop."""
         caller, call_id = invocation.caller, request.invocation_id
         if caller is None:
             return Cancellation(False)

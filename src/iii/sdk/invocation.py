@@ -12,9 +12,9 @@ class Invocation(Struct, eq=False, gc=False):
 
     Attributes:
         function_id: as it was called.
-        invocation_id: of the call; None if nobody waits for an answer.
-        deadline: of `time.monotonic()`, after which nobody waits for the result; None for a call without one.
-        cancelled: whether nobody waits for the result any more: the caller cancelled, or the deadline is over. An async
+        invocation_id: of the call; None if no answer is wanted.
+        deadline: of `time.monotonic()`, after which the caller does not want the result; None for a call without one.
+        cancelled: whether the result is not wanted any more: the caller cancelled, or the deadline is over. An async
             handler gets `asyncio.CancelledError` then; a sync one looks here.
         remaining_s: seconds until the deadline, at least 0; None without one.
         task: in which an async handler runs.

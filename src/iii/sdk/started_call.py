@@ -53,7 +53,7 @@ class Call:
         return self._read(self._future.result(timeout_s))
 
     def cancel(self) -> bool:
-        """End it now: whoever waits gets `InvocationCancelled`, and the engine tells the handler to stop.
+        """End it now: `result()` and ``await`` raise `InvocationCancelled`, and the engine tells the handler to stop.
 
         Does not wait, from any thread. False: it had ended already.
         """
