@@ -1,4 +1,4 @@
-"""Calls, their answers, deadlines, cancelling and disconnects in any order: one answer each, nothing kept (P7, P11, 09 check 5)."""
+"""Calls, their answers, deadlines, cancelling and disconnects in any order: one answer each, nothing kept (P7, P11, 10 check 5)."""
 
 from collections import Counter
 from typing import Any

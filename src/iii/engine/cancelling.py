@@ -30,7 +30,7 @@ class Cancelling:
     def __init__(self, engine: Engine) -> None:
         self._connections = engine.roster.connections
 
-    @builtin(CANCEL_INVOCATION, spec="09 §3")
+    @builtin(CANCEL_INVOCATION, spec="10 §3")
     def cancel(self, request: CancelRequest, invocation: Invocation) -> Cancellation:
         """Cancel a call of this connection: its caller gets `CANCELLED`, and the engine tells the worker that runs it to stop."""
         caller, call_id = invocation.caller, request.invocation_id

@@ -89,8 +89,7 @@ class Declarations(ABC):
             cancel_on_disconnect: cancel the function when its client has left (seen within a second), or has got a 504.
 
         Raises:
-            TypeError: the source of a parameter is ambiguous.
-            ValueError: the id is registered here already, or a route cannot have the method.
+            TypeError: the source of a parameter is ambiguous. ValueError: the id is taken, or a route cannot have the method.
         """
         check_method(method)
 
@@ -106,9 +105,10 @@ class Declarations(ABC):
                 response_format=endpoint.response_format,
                 replicas=replicas,
             )
-            more = _given(condition_function_id=condition, middleware_function_ids=list(middleware) or None)
-            more |= {"cancel_on_disconnect": True} if cancel_on_disconnect else {}
-            config = {"api_path": path, "http_method": method, **more}
+            config = {"api_path": path, "http_method": method} | _given(
+                cancel_on_disconnect=cancel_on_disconnect or None
+            )
+            config |= _given(condition_function_id=condition, middleware_function_ids=list(middleware) or None)
             self.register_trigger({"type": "http", "function_id": served_by, "config": config})
             return handler
 

@@ -1,4 +1,4 @@
-"""Callers that give up, and handlers that hear of it, through a real engine (P7, P11; 09 §4)."""
+"""Callers that give up, and handlers that hear of it, through a real engine (P7, P11; 10 §4)."""
 
 import asyncio
 import threading
@@ -137,7 +137,7 @@ async def test_P11_a_task_that_is_cancelled_cancels_its_call(house: House, slow:
     await until(lambda: slow.cancelled, "the handler to be cancelled")
 
 
-async def test_09_check_6_P11_cancelling_goes_on_to_the_calls_of_a_handler(house: House, slow: Slow) -> None:
+async def test_10_check_6_P11_cancelling_goes_on_to_the_calls_of_a_handler(house: House, slow: Slow) -> None:
     async def outer(data: Any) -> Any:
         return await house.worker.trigger_async(request())
 

@@ -1,4 +1,4 @@
-"""The wire test vectors show rules of the chapters on the wire, 01 and 09, that exist there."""
+"""The wire test vectors show rules of the chapters on the wire, 01 and 10, that exist there."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from tests.wire_vectors import vectors
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
-CHAPTERS = {chapter[:2]: (SPEC / chapter).read_text() for chapter in ("01-protocol.md", "09-cancelling.md")}
+CHAPTERS = {chapter[:2]: (SPEC / chapter).read_text() for chapter in ("01-protocol.md", "10-cancelling.md")}
 FILES = ("from-workers", "from-engine", "refused", "sessions")
 
 

@@ -44,7 +44,7 @@ def cancel(worker: MemoryWorker, call: str) -> Any:
 # -- deadlines --------------------------------------------------------------------------------------------------------
 
 
-def test_09_check_1_P7_a_call_is_over_after_its_time(
+def test_10_check_1_P7_a_call_is_over_after_its_time(
     engine: MemoryEngine, executor: MemoryWorker, caller: MemoryWorker, clock: FakeClock
 ) -> None:
     call = caller.start_call("svc::f", timeout_ms=200)
@@ -69,7 +69,7 @@ def test_P7_workers_that_understand_it_are_told_the_time(engine: MemoryEngine, e
     assert [set(each) & {"timeout_ms"} for each in old.invocations()] == [set(), set()]
 
 
-def test_09_check_2_P7_an_answered_call_has_no_deadline_any_more(
+def test_10_check_2_P7_an_answered_call_has_no_deadline_any_more(
     engine: MemoryEngine, executor: MemoryWorker, caller: MemoryWorker, clock: FakeClock
 ) -> None:
     for _ in range(1000):
@@ -151,7 +151,7 @@ def test_P7_a_void_call_has_no_deadline(
 # -- cancelling -------------------------------------------------------------------------------------------------------
 
 
-def test_09_check_3_P11_a_caller_cancels_its_call(executor: MemoryWorker, caller: MemoryWorker) -> None:
+def test_10_check_3_P11_a_caller_cancels_its_call(executor: MemoryWorker, caller: MemoryWorker) -> None:
     call = caller.start_call("svc::f")
     assert cancel(caller, call) == {"cancelled": True}
     assert error_of(caller, call) == CANCELLED
@@ -185,7 +185,7 @@ def test_P11_what_has_been_answered_cannot_be_cancelled(executor: MemoryWorker, 
     assert not executor.heard("cancelinvocation")
 
 
-def test_09_check_4_P11_calls_of_others_are_unknown(
+def test_10_check_4_P11_calls_of_others_are_unknown(
     engine: MemoryEngine, executor: MemoryWorker, caller: MemoryWorker
 ) -> None:
     call = caller.start_call("svc::f")
