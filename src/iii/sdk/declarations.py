@@ -105,9 +105,7 @@ class Declarations(ABC):
                 response_format=endpoint.response_format,
                 replicas=replicas,
             )
-            config = {"api_path": path, "http_method": method} | _given(
-                cancel_on_disconnect=cancel_on_disconnect or None
-            )
+            config = {"api_path": path, "http_method": method} | _given(cancel_on_disconnect=cancel_on_disconnect)
             config |= _given(condition_function_id=condition, middleware_function_ids=list(middleware) or None)
             self.register_trigger({"type": "http", "function_id": served_by, "config": config})
             return handler
@@ -236,4 +234,4 @@ class Declarations(ABC):
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None and value is not False}
