@@ -11,6 +11,10 @@ class Link(Protocol):
 
     ip_address: str | None
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the worker is not to be given more where others serve beside it: too much waits, or it answers no ping (P8)."""
+
     def send(self, frame: bytes, urgent: bool = False) -> Backpressure | None:
         """Queue one JSON message; order is kept. Says when too much waits for the worker (P5).
 

@@ -30,6 +30,7 @@ class Module:
     worker_id = ""
     in_process = True
     ended = False
+    passed_over = False
     handling = ()
 
     def __init__(self, engine: Engine, instance: str | None = None) -> None:
@@ -40,6 +41,10 @@ class Module:
     @property
     def display_name(self) -> str:
         return self.name
+
+    def takes_calls(self) -> bool:
+        """Always."""
+        return True
 
     async def start(self) -> None:
         """Open what the module needs; functions and trigger types of all modules are registered by then (L3)."""

@@ -13,7 +13,12 @@ class Owner(Protocol):
     """A worker connection, a module, another engine: registers functions and trigger types, serves bindings.
 
     Owners are compared by identity.
+
+    Attributes:
+        passed_over: whether copies beside it had better get the calls, as far as is known; `takes_calls` looks again.
     """
+
+    passed_over: bool
 
     @property
     def worker_id(self) -> str:
@@ -25,6 +30,9 @@ class Owner(Protocol):
     @property
     def ended(self) -> bool:
         """Whether it is leaving: what it owns is released in turns, and holds nobody up."""
+
+    def takes_calls(self) -> bool:
+        """Whether a copy gets calls now: it is neither leaving nor stuck (P8)."""
 
     @property
     def handling(self) -> Sized:

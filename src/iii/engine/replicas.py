@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from itertools import cycle
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,8 +13,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from iii.protocol.replicas import MARK, ReplicaPolicy
 
 if TYPE_CHECKING:
-    from iii.engine.functions import Deliver, Function
     from iii.engine.invocation import Invocation
+    from iii.engine.owner import Owner
+
+_COMPARED = 16  # of more copies, so many in turn: to look at all of hundreds would cost more than the call
 
 
 class ReplicaRule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,57 +55,75 @@ def policy_of(function_id: str, metadata: bytes, rules: Sequence[ReplicaRule]) -
     return next((rule.policy for rule in rules if fnmatchcase(function_id, rule.match)), None)
 
 
-def spread(policy: ReplicaPolicy, copies: Sequence[Function]) -> Deliver:
-    """Runs each call on one of the copies; on one whose worker has left only if all have."""
+class Replica(Protocol):
+    """A registration of the function by one of the workers."""
+
+    @property
+    def owner(self) -> Owner: ...
+
+    @property
+    def deliver(self) -> Spread: ...
+
+
+Spread: TypeAlias = "Callable[[Invocation, Any], None]"
+
+
+def spread(policy: ReplicaPolicy, copies: Sequence[Replica]) -> Spread:
+    """Runs each call on one of the copies.
+
+    A copy that is passed over gets a call only if all are, and one whose worker has left only if all have.
+    """
     return _least_busy(copies) if policy == "least_busy" else _round_robin(copies)
 
 
-def _round_robin(copies: Sequence[Function]) -> Deliver:
+def _round_robin(copies: Sequence[Replica]) -> Spread:
+    others = len(copies) - 1
     following = cycle(copies).__next__
 
-    def deliver(invocation: Invocation, _: Function) -> None:
+    def deliver(invocation: Invocation, _: Replica) -> None:
         copy = following()
-        if copy.owner.ended:
-            copy = _living(copies, following, copy)
+        if copy.owner.passed_over:
+            turn = [copy, *(following() for _ in range(others))]
+            at = _first_to_take(turn)
+            copy = turn[at]
+            for _ in turn[: at + 1]:
+                following()
         run = copy.deliver
         run(invocation, copy)
 
     return deliver
 
 
-def _living(copies: Sequence[Function], following: Callable[[], Function], ended: Function) -> Function:
-    for _ in copies:
-        copy = following()
-        if not copy.owner.ended:
-            return copy
-    return ended
-
-
-def _least_busy(copies: Sequence[Function]) -> Deliver:
+def _least_busy(copies: Sequence[Replica]) -> Spread:
     """Ties go in turn."""
     count = len(copies)
-    places = [(at, copy.owner.handling) for at, copy in enumerate(copies)] * 2
-    turn = 0
+    calls = [(seat, copy.owner.handling) for seat, copy in enumerate(copies)] * 2
+    turns = [(*calls[seat], tuple(calls[seat + 1 : seat + min(count, _COMPARED)])) for seat in range(count)]
+    seats = [(copy, turns[seat + 1 - count]) for seat, copy in enumerate(copies)]
+    turn = turns[0]
 
-    def deliver(invocation: Invocation, _: Function) -> None:
+    def deliver(invocation: Invocation, _: Replica) -> None:
         nonlocal turn
-        at, running = places[turn]
-        fewest = len(running)
+        first, running, others = turn
+        seat, fewest = first, len(running)
         if fewest:
-            for place, running in places[turn : turn + count]:  # not min(): three times as slow for a few
+            for other, running in others:  # not min(): three times as slow for a few
                 load = len(running)
                 if load < fewest:
-                    at, fewest = place, load
-        copy = copies[at]
-        if copy.owner.ended:  # its calls are gone, so it looks idle
-            at = min(
-                (place for place, _ in places[turn : turn + count] if not copies[place].owner.ended),
-                key=lambda place: len(copies[place].owner.handling),
-                default=at,
-            )
-            copy = copies[at]
-        turn = at + 1 if at + 1 < count else 0
+                    seat, fewest = other, load
+        copy, turn = seats[seat]
+        if copy.owner.passed_over:
+            order = sorted(seats[first:] + seats[:first], key=lambda each: len(each[0].owner.handling))
+            copy, turn = order[_first_to_take([each for each, _ in order])]
         run = copy.deliver
         run(invocation, copy)
 
     return deliver
+
+
+def _first_to_take(copies: Sequence[Replica]) -> int:
+    """Which of them gets a call: the first that takes calls, else the first that lives, else the first."""
+    for at, copy in enumerate(copies):
+        if copy.owner.takes_calls():
+            return at
+    return next((at for at, copy in enumerate(copies) if not copy.owner.ended), 0)

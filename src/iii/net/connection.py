@@ -92,6 +92,9 @@ class ConnectionHandler(Generic[B]):
     def resumed(self) -> None:
         """The outbox, which was paused, takes more."""
 
+    def silent(self) -> None:
+        """The last ping has had no answer for some seconds."""
+
     def ended(self) -> None:
         """Nothing more will be received. Called at least once."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from math import inf
 from typing import TypeAlias
 
 from iii.net.connection import CLOSE_WAIT_S, Connection, ConnectionHandler
@@ -50,6 +51,7 @@ class Connections:
         self._open: set[Accepted] = set()
         self._none_left: asyncio.Event | None = None  # while all are being ended
         self._sweeps = 0
+        self._pinged_at = -inf  # all of them, for the last time
         self.ending = False
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -115,10 +117,18 @@ class Connections:
                 continue
             if not connection.handler.kept_alive:
                 continue
+            if self.is_mute(connection):
+                connection.handler.silent()
             if connection.outbox.is_stalled(now):
                 self._drop(connection, PEER_NOT_READING, OUTBOUND_STALL_S)
             elif ping:
                 connection.ping()
+        if ping:
+            self._pinged_at = now
+
+    def is_mute(self, connection: Accepted) -> bool:
+        """Whether the last ping has no answer so far, though one would be read."""
+        return connection.silent_since <= self._pinged_at and not connection.heard and not connection.inbox.pauses
 
     def _drop(self, connection: Accepted, event: LogEvent, limit_s: float) -> None:
         self.log(event, ip_address=connection.ip_address, limit_s=limit_s)

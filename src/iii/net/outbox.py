@@ -103,6 +103,11 @@ class Outbox:
         """What waits here; up to 2 MiB more are with the transport."""
         return self._queued
 
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that senders who were told HIGH still are."""
+        return self._queued > OUTBOUND_LOW_BYTES
+
     def send(self, message: bytes, urgent: bool = False) -> Backpressure | None:
         """Queue one text message; nothing happens once closed.
 

@@ -4,7 +4,7 @@ import os
 import platform
 from pathlib import Path
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from iii.protocol.names import CANCEL_FEATURE, LARGE_MESSAGES, REPLICA
 from iii.sdk.options import InitOptions
@@ -41,7 +41,7 @@ def package_version() -> str:
 
 
 def announcement(options: InitOptions, name: str) -> Announcement:
-    """Everything about this process and its project."""
+    """Everything about this process and its project; it is no copy of another."""
     telemetry = options.telemetry
     language = os.environ.get("LANG", "").partition(".")[0]
     return Announcement(
@@ -57,9 +57,14 @@ def announcement(options: InitOptions, name: str) -> Announcement:
             "project_name": (telemetry and telemetry.project_name) or _project_here(),
             "framework": (telemetry and telemetry.framework) or "iii-py",
         },
-        features=FEATURES if options.replicas is None else [*FEATURES, REPLICA],
+        features=FEATURES,
         description=options.worker_description or UNSET,
     )
+
+
+def of_copy(told: Announcement) -> Announcement:
+    """The same of a worker that serves together with others, which may have its name (P10)."""
+    return structs.replace(told, features=[*told.features, REPLICA])
 
 
 def _project_here() -> str | None:

@@ -19,7 +19,7 @@ from iii.protocol.messages import RegistrationRejected as Rejection
 from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
 from iii.sdk import forks
 from iii.sdk.annotations import read_plain
-from iii.sdk.announcement import announcement
+from iii.sdk.announcement import announcement, of_copy
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import EngineConnection
@@ -92,11 +92,8 @@ class WorkerCore:
         call_span, handler_span = (telemetry.call_span, telemetry.handler_span) if telemetry else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
         self.registrar = Registrar(self.connection, namespace, self.channels, options.replicas)
-        payload: Any = announcement(options, self.name)
+        self._told = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
-        self._announced = encode_outgoing(
-            InvokeFunction(REGISTER_WORKER, payload, self._announcement.invocation_id, namespace=DEFAULT_NAMESPACE)
-        )
         self._executor = Executor(
             self.registrar.registrations.functions,
             loop,
@@ -204,7 +201,9 @@ class WorkerCore:
     def farewell(self) -> list[bytes]:
         if not self.caller.pending.ended:
             self.caller.pending.add(self._announcement)
-        return [self._announced]
+        payload: Any = of_copy(self._told) if self.registrar.replicated else self._told
+        call_id = self._announcement.invocation_id
+        return [encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))]
 
     def ended(self, refusal: Refusal) -> None:
         self.caller.pending.end(refusal)

@@ -26,7 +26,7 @@ from iii.sdk.handlers import Handler
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.registrations import Function, Registrations, TriggerType
-from iii.sdk.replicas import check_replicas, with_mark
+from iii.sdk.replicas import check_replicas, is_marked, with_mark
 from iii.sdk.requests import (
     FunctionInput,
     TriggerInput,
@@ -59,6 +59,11 @@ class Registrar:
         self._namespace = namespace
         self._replicas = replicas
 
+    @property
+    def replicated(self) -> bool:
+        """Whether other workers serve with this one, or may, what it has registered so far (P8)."""
+        return self._replicas is not None or any(each.replicated for each in self.registrations.functions.values())
+
     # -- functions ------------------------------------------------------------------------------------------------
 
     def function(self, given: str | FunctionInput, options: Mapping[str, Any], handler: object) -> FunctionRef:
@@ -78,12 +83,12 @@ class Registrar:
             raise _taken(function_id)
         if isinstance(handler, HttpInvocation):
             message.invocation = handler
-            function = Function(_encode(message), None)
+            function = Function(_encode(message), None, is_marked(message.metadata))
         elif callable(handler):
             served, hints = self._handler(function_id, handler)
             if not isinstance(given, Mapping):
                 _describe(message, handler, hints)
-            function = Function(_encode(message), served)
+            function = Function(_encode(message), served, is_marked(message.metadata))
         else:
             raise TypeError(
                 "handler_or_invocation must be callable or HttpInvocationConfig, got " + type(handler).__name__

@@ -15,6 +15,7 @@ class Function(Struct):
 
     message: bytes
     handler: Handler | None
+    replicated: bool = False
 
 
 class TriggerType(Struct):

@@ -22,3 +22,8 @@ def with_mark(metadata: Any, policy: ReplicaPolicy, function_id: str) -> dict[st
             f"metadata of '{function_id}' must be a dict, since it is replicated, got {type(metadata).__name__}"
         )
     return {MARK: policy, **metadata}
+
+
+def is_marked(metadata: object) -> bool:
+    """Whether the metadata of a registration has the mark."""
+    return isinstance(metadata, Mapping) and metadata.get(MARK) is not None

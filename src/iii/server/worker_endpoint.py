@@ -64,6 +64,9 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
         self.session = self._engine.connect(self, self._limits)
         self.text, self.binary = self.session.receive, self.session.receive_binary
 
+    def silent(self) -> None:
+        self.session.passed_over = True
+
     def ended(self) -> None:
         self.session.close(Ending.LEFT if self.connection.closing or self._connections.ending else Ending.LOST)
 
@@ -71,6 +74,10 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
         del self.session, self.text, self.binary  # they lead back here: all are freed without the collector
 
     # -- the session's link ---------------------------------------------------------------------------------------
+
+    @property
+    def stuck(self) -> bool:
+        return self.connection.outbox.crowded or self._connections.is_mute(self.connection)
 
     def pace(self, size: int) -> float:
         return self.connection.outbox.pace(size, asyncio.get_running_loop().time())

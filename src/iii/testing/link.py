@@ -20,6 +20,7 @@ class MemoryLink:
         backlog: what the engine's senders are told of this receiver.
         slowed, pauses, pings, turns_given: how often the engine asked for that; `pauses` less resumptions.
         lives: whether pings are answered.
+        stuck: whether copies beside it are to get its calls.
     """
 
     def __init__(self, ip_address: str | None = "127.0.0.1") -> None:
@@ -33,6 +34,7 @@ class MemoryLink:
         self.pauses = 0
         self.pings = 0
         self.lives = True
+        self.stuck = False
         self.turns_given = 0
 
     def send(self, frame: bytes, urgent: bool = False) -> Backpressure | None:

@@ -61,6 +61,17 @@ def test_P8_what_is_no_policy_is_refused_where_it_is_written(worker: iii.Worker)
         worker.register_function("a", lambda data: data, replicas="round_robin", metadata=[1])
 
 
+def test_P10_a_marked_function_is_announced_with_the_next_connection(engine: FakeEngine, worker: iii.Worker) -> None:
+    function = worker.register_function("a", lambda data: data, replicas="round_robin")
+    assert "replica.v1" not in engine.connection(1).announced()["features"]  # the engine sees the mark itself
+    engine.connection(1).drop()
+    assert "replica.v1" in engine.connection(2).announced()["features"]
+    function.unregister()
+    worker.register_function("b", lambda data: data, metadata={"iii.replicas": None})
+    engine.connection(2).drop()
+    assert "replica.v1" not in engine.connection(3).announced()["features"]
+
+
 def test_P9_each_replica_of_a_subscription(engine: FakeEngine, worker: iii.Worker) -> None:
     worker.subscribe("t", function_id="f", each_replica=True)(lambda data: None)
     assert engine.connection().message("registertrigger", function_id="f")["config"] == {

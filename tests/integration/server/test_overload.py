@@ -16,6 +16,7 @@ import pytest_asyncio
 from iii.engine.engine import Engine
 from iii.engine.session.session import Session
 from iii.net import outbox
+from iii.net.keepalive import SWEEP_S
 from iii.protocol.limits import KIB, MIB, OUTBOUND_STALL_S
 from iii.server.listener import Listener
 from tests.integration.server.raw_socket import CLOSE, PING, TEXT, RawSocket, client_frame
@@ -308,3 +309,66 @@ async def _message(client: RawSocket) -> bytes:
         frame = await client.frame()
         whole, final = whole + frame.payload, frame.final
     return whole
+
+
+# -- copies (P8) ------------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def copies(peers: list[Peer]) -> list[Peer]:
+    """A caller and two workers that serve `f::copies` in turn."""
+    for copy in peers[1:]:
+        copy.client.say({"type": "registerfunction", "id": "f::copies", "metadata": {"iii.replicas": "round_robin"}})
+        assert await copy.client.answers_ping()
+    return peers
+
+
+async def speak(peer: Peer) -> None:
+    """It says something, and answers the engine's pings that came before the answer."""
+    peer.client.say({"type": "ping"})
+    assert await peer.client.json() == {"type": "pong"}
+
+
+async def called(caller: Peer, number: int) -> None:
+    caller.client.write(caller.call("f::copies", number))
+    await speak(caller)
+
+
+async def test_P8_a_copy_that_does_not_read_loses_its_share_until_it_does(copies: list[Peer]) -> None:
+    caller, deaf, other = copies
+    stop_reading(deaf)
+    number = 0
+    while not deaf.session.passed_over:
+        await called(caller, number)
+        number += 1
+    assert await other.numbers(number // 2) == list(range(1, number, 2))
+    for further in range(number, number + 20):
+        await called(caller, further)
+    assert await other.numbers(20) == list(range(number, number + 20))
+    read_on(deaf)
+    assert await deaf.numbers((number + 1) // 2) == list(range(0, number, 2))
+    await called(caller, 1)
+    await called(caller, 2)
+    assert {*await deaf.numbers(1), *await other.numbers(1)} == {1, 2}
+
+
+async def test_P8_a_copy_that_answers_no_ping_is_passed_over_until_it_does(
+    copies: list[Peer], listener: Listener
+) -> None:
+    caller, mute, other = copies
+    stop_reading(mute)
+    now = asyncio.get_running_loop().time()
+    listener.connections.sweep(now, ping=True)
+    await called(caller, 0)
+    await speak(other)
+    listener.connections.sweep(now + SWEEP_S, ping=False)
+    assert (mute.session.passed_over, other.session.passed_over) == (True, False)
+    for number in (1, 2, 3):
+        await called(caller, number)
+    assert await other.numbers(3) == [1, 2, 3]
+    read_on(mute)
+    assert await mute.numbers(1) == [0]
+    await speak(mute)
+    await called(caller, 4)
+    assert await mute.numbers(1) == [4]
+    assert not mute.session.passed_over

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iii.engine.replicas import ReplicaRule
+from iii.protocol.backpressure import Backpressure
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 
@@ -110,12 +111,49 @@ def test_P8_a_member_that_is_leaving_gets_nothing(engine: MemoryEngine, policy: 
     workers = copies(engine, 3, policy)
     a, b, c = workers
     caller = engine.connect()
-    b.session.ended = c.session.ended = True
+    for worker in (b, c):
+        worker.session.ended = worker.session.passed_over = True
     assert {reached(caller, workers) for _ in range(6)} == {a}
-    a.session.ended = True
+    a.session.ended = a.session.passed_over = True
     caller.start_call("svc::f")  # one of them refuses it
     for worker in workers:
         worker.session.ended = False
+
+
+@pytest.mark.parametrize("policy", ["round_robin", "least_busy"])
+def test_P8_a_copy_that_does_not_read_is_passed_over_until_it_does(engine: MemoryEngine, policy: str) -> None:
+    workers = copies(engine, 3, policy)
+    a, b, c = workers
+    caller = engine.connect()
+    b.link.backlog, b.link.stuck = Backpressure.HIGH, True
+    reached_so_far = [reached(caller, workers) for _ in range(9)]
+    assert reached_so_far.count(b) == 1  # which told that it is behind
+    assert reached_so_far.count(a) == reached_so_far.count(c) == 4
+    assert caller.link.slowed == 1  # it feeds nobody who does not read
+    b.link.backlog, b.link.stuck = None, False
+    assert {reached(caller, workers) for _ in range(9)} == {a, b, c}
+
+
+@pytest.mark.parametrize("policy", ["round_robin", "least_busy"])
+def test_P8_copies_that_are_all_stuck_get_their_share(engine: MemoryEngine, policy: str) -> None:
+    workers = copies(engine, 3, policy)
+    caller = engine.connect()
+    for worker in workers:
+        worker.session.passed_over = worker.link.stuck = True
+    assert {reached(caller, workers) for _ in range(6)} <= set(workers)
+    workers[0].session.ended = True  # it would refuse them
+    assert workers[0] not in {reached(caller, workers) for _ in range(6)}
+    workers[0].session.ended = False
+
+
+def test_P8_of_many_copies_the_next_in_turn_are_compared(engine: MemoryEngine) -> None:
+    workers = copies(engine, 20, "least_busy")
+    caller = engine.connect()
+    assert [reached(caller, workers) for _ in range(40)] == workers * 2
+    for invocation in workers[18].invocations():
+        workers[18].answer(invocation)
+    assert [reached(caller, workers) for _ in range(3)] == [workers[0], workers[1], workers[2]]
+    assert [reached(caller, workers) for _ in range(3)] == [workers[18], workers[19], workers[3]]
 
 
 def test_P8_all_members_are_leaving(engine: MemoryEngine) -> None:
@@ -233,13 +271,27 @@ def test_P10_replicas_may_share_a_name(engine: MemoryEngine) -> None:
         worker.announce(name="orders", version="0.25.0", runtime="python", **members)
         return worker
 
-    a, b = connect(), connect()
-    assert a.connected
-    assert b.connected
-    plain = engine.connect(name="orders", version="0.25.0")
+    assert connect().connected
+    assert connect().connected
+    assert engine.connect(name="orders", version="0.25.0", features=["replica.v1"]).connected
+
+
+@pytest.mark.parametrize("features", [["replica.v1"], []])
+def test_P10_who_shares_its_name_shares_it_with_all(engine: MemoryEngine, features: list[str]) -> None:
+    """A worker says that it is a copy when it registers its functions, which may be after it was accepted."""
+    first = engine.connect(name="orders", version="0.25.0", features=features)
+    if not features:
+        first.register("svc::f", metadata={"iii.replicas": "round_robin"})
+    second = engine.connect(name="orders", version="0.25.0")
+    assert (first.connected, second.connected) == (True, True)
+    first.drop()
+    taken = engine.connect(name="orders", version="0.25.0")
+    refused = engine.connect(name="orders", version="0.25.0")
     engine.clock.advance(3)
-    assert not plain.connected
-    said = engine.connect(name="orders", version="0.25.0", features=["replica.v1"])
-    assert said.connected
+    assert (taken.connected, refused.connected) == (True, False)
+
+
+def test_P10_where_rules_are_names_may_repeat(engine: MemoryEngine) -> None:
+    assert engine.connect(name="orders", version="0.25.0").connected
     engine.core.functions.replica_rules = [ReplicaRule("svc::*", "round_robin")]
     assert engine.connect(name="orders", version="0.25.0").connected

@@ -10,7 +10,7 @@ from msgspec import Struct
 from iii.engine.discovery.function_rows import FunctionRow, function_row
 from iii.engine.discovery.long_list import encoded, in_order, in_turns
 from iii.engine.discovery.selection import owner_name
-from iii.engine.discovery.shape import Shape, shape_for
+from iii.engine.discovery.shape import Shape, shape_for_all
 from iii.engine.firing import fire_if
 from iii.engine.frames import invocation_frame
 from iii.engine.invocation import Invocation
@@ -171,15 +171,20 @@ class FunctionsAvailable:
             yield
 
     def _receiver(self, binding: Binding) -> tuple[Shape, int | None]:
-        """How the worker that gets the event wants its rows, and how many bytes of payload it takes."""
+        """How the worker that gets the event wants its rows, and how many bytes of payload it takes.
+
+        Of copies it may be any: rows are as each of them reads them.
+        """
         default = self._engine.options.discovery_dialect
         target = self._engine.functions.find(binding.function_id, binding.namespace)
-        if target is None or not isinstance(target.owner, Peer):
+        owners = [copy.owner for copy in (target.copies or (target,))] if target is not None else []
+        dialects = {owner.dialect for owner in owners if isinstance(owner, Peer)}
+        if target is None or not dialects:
             return Shape(legacy=default == "legacy"), None
-        dialect = target.owner.dialect
         empty = Invocation(binding.function_id, binding.namespace, b"", metadata=binding.metadata)
         envelope = invocation_frame(empty, target.owner.worker_id, target, None)
-        return shape_for(dialect, default), dialect.receive_limit_bytes - len(envelope)
+        limit = min(dialect.receive_limit_bytes for dialect in dialects)
+        return shape_for_all(dialects, default), limit - len(envelope)
 
 
 def _known(function: Function) -> Known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Raw, Struct
@@ -66,6 +66,16 @@ def shape_for(dialect: Dialect, default: Discovery) -> Shape:
         legacy=(dialect.discovery or default) == "legacy",
         object_formats_only=dialect.object_formats_only,
         named_formats_only=dialect.named_formats_only,
+    )
+
+
+def shape_for_all(dialects: Iterable[Dialect], default: Discovery) -> Shape:
+    """A shape that clients of several dialects read."""
+    shapes = [shape_for(dialect, default) for dialect in dialects]
+    return Shape(
+        legacy=any(shape.legacy for shape in shapes),
+        object_formats_only=any(shape.object_formats_only for shape in shapes),
+        named_formats_only=any(shape.named_formats_only for shape in shapes),
     )
 
 

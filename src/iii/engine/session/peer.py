@@ -64,11 +64,12 @@ class Peer(ABC):
         deliver: sends it a call.
         handling: calls that it runs, by the id that it knows; `busy` means not empty (W2).
         is_worker: from its first protocol message on (N1).
+        passed_over: set when it leaves or seems stuck.
     """
 
     __slots__ = (
         "__weakref__", "_complaints", "announced", "caller_member", "calling", "connected_at_ms", "deliver", "dialect", "ended", "gauges",
-        "handling", "info", "is_worker", "link", "namespace", "reattach_token", "worker_id",
+        "handling", "info", "is_worker", "link", "namespace", "passed_over", "reattach_token", "worker_id",
     )  # fmt: skip
 
     in_process = False
@@ -91,6 +92,7 @@ class Peer(ABC):
         self.is_worker = False
         self.announced = False
         self.ended = False
+        self.passed_over = False
         self._complaints = LogSampler()
 
     @property
@@ -108,6 +110,11 @@ class Peer(ABC):
         if not self.announced:
             return "connected"
         return "busy" if self.handling else "available"
+
+    def takes_calls(self) -> bool:
+        """As a copy beside others (P8)."""
+        self.passed_over = self.ended or self.link.stuck
+        return not self.passed_over
 
     @abstractmethod
     def close(self, ending: Ending = Ending.LEFT) -> None:

@@ -89,6 +89,7 @@ class Serving:
         send = self._send
         backlog = send(frame) if parts is None else self._link.send_parts(parts)
         if backlog is not None:
+            function.owner.passed_over = True
             self._gets_too_much(invocation, backlog, size)
 
     def result(self, message: InvocationResult) -> None:

@@ -262,7 +262,7 @@ class Session(Peer):
 
         def decide(living: Peer | None = None) -> None:
             holder = self._roster.names.get((namespace, info.name or ""))
-            if holder is None or holder is self or not unique:
+            if holder is None or holder is self or not unique or _shares_name(self._registry, holder, holder.info):
                 accept()
             elif holder is living:
                 self._reject_name(namespace, info, holder)
@@ -284,8 +284,7 @@ class Session(Peer):
             if not self.when_registrations_applied(lambda: done(True)):
                 done(True)
 
-        replica = REPLICA in (info.features or ()) or self._registry.functions.has_copies(self)
-        unique = dialect.understands_rejection and not replica
+        unique = dialect.understands_rejection and not _shares_name(self._registry, self, info)
         decide()
 
     def _reject_name(self, namespace: str, info: WorkerInfo, holder: Peer) -> None:
@@ -303,7 +302,7 @@ class Session(Peer):
         """The connection is gone, for whatever reason: clean up, once, in the order of 01 §9."""
         if self.ended:
             return
-        self.ended = True
+        self.ended = self.passed_over = True
         self._serving.end()
         self._buffer.end()
         self._undecided = None
@@ -312,3 +311,8 @@ class Session(Peer):
         calls_of_it = chain(self.calling.withdrawing(), self._serving.stopping())
         leaving = self._registry.withdrawing(self, calls_of_it)
         self._turns.go(leaving, lambda: self._roster.left(self, ending, calls))
+
+
+def _shares_name(registry: Registry, peer: Peer, info: WorkerInfo) -> bool:
+    """Whether others may have a worker's name: it says that it is a copy, or its functions do (P10)."""
+    return REPLICA in (info.features or ()) or registry.functions.has_copies(peer)

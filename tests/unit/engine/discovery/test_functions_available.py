@@ -85,6 +85,25 @@ def test_02_check_43_python_0_10_subscribes_and_unsubscribes(engine: MemoryEngin
     assert len(events(old)) == 1
 
 
+def test_W5_rows_are_for_each_of_the_copies_that_may_get_them(engine: MemoryEngine, clock: FakeClock) -> None:
+    copies = []
+    for version in ("0.25.0", "0.10.0"):
+        worker = engine.connect(version=version)
+        worker.register("sub::handler", metadata={"iii.replicas": "round_robin"})
+        worker.bind("sub", EVENT, "sub::handler")
+        copies.append(worker)
+    clock.advance(FUNCTIONS_LATEST_S)
+    other = engine.connect()
+    for function_id in ("x::one", "x::two"):
+        other.register(function_id, request_format="text", response_format="x" * RECEIVER_OLD_PYTHON_BYTES)
+        clock.advance(FUNCTIONS_LATEST_S)
+
+    for worker in copies:
+        rows = [row for event in events(worker) for row in event["functions"] if row["function_id"].startswith("x::")]
+        assert rows
+        assert {(row["request_format"], row["response_format"], row["description"]) for row in rows} == {(None,) * 3}
+
+
 def test_W6_a_steady_stream_of_changes_is_told_every_second(engine: MemoryEngine, clock: FakeClock) -> None:
     subscriber = subscribe(engine, clock)
     other = engine.connect()
