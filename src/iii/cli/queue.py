@@ -14,6 +14,7 @@ _DESCRIPTION = """\
 Shows named queues and durable topics; lists, retries and removes dead letters: jobs whose last attempt failed.
 
   list                   all queues and topics: unfinished jobs, running, delayed, and dead letters
+  job ID                 where one job stands: state, attempts, times, last error
   stats NAME             figures and settings of a queue or topic, as JSON
   dlq                    queues and topics that have dead letters
   dlq NAME               its dead letters, newest first
@@ -29,11 +30,11 @@ examples:
 
 {ENVIRONMENT}
 
-exit codes: 0 done, 1 unknown queue, topic or dead letter, or the call failed, 2 wrong usage"""
+exit codes: 0 done, 1 unknown queue, topic, job or dead letter, or the call failed, 2 wrong usage"""
 _MOST = 1_000_000_000
 _LIMIT = 50
 _USAGE = {
-    "list": "", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID",
+    "list": "", "job": "ID", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID",
     "unsubscribe": "TOPIC FUNCTION",
 }  # fmt: skip
 _NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed")
@@ -41,7 +42,7 @@ _NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed")
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    usage = f"{PROGRAM} list|stats|dlq|redrive|discard|unsubscribe [NAME [ID]] [options]"
+    usage = f"{PROGRAM} list|job|stats|dlq|redrive|discard|unsubscribe [NAME [ID]] [options]"
     parser = Parser(PROGRAM, _DESCRIPTION, usage, _EXAMPLES)
     parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     parser.add_argument(
@@ -75,6 +76,8 @@ def run(arguments: list[str]) -> int:
         match options.words:
             case ["list"]:
                 return _list(address, options.json)
+            case ["job", job_id]:
+                return _job(address, job_id, options.json)
             case ["stats", name]:
                 return _stats(address, name)
             case ["dlq"]:
@@ -173,6 +176,21 @@ def _stats(address: Address, name: str) -> int:
     if not stats["depth"] and not stats["dlq_depth"]:  # it may be a topic that nobody has subscribed to
         _known(address, name)
     print(json_text(stats, sort_keys=False))
+    return 0
+
+
+def _job(address: Address, job_id: str, as_json: bool) -> int:
+    from iii.cli.output import json_text
+    from iii.protocol.names import without_control_characters
+
+    job = _ask(address, "engine::queue::job", {"id": job_id})
+    if as_json:
+        print(json_text(job, sort_keys=False))
+        return 0
+    for name, value in job.items():
+        if value is not None:
+            shown = _time(value // 1000) + " UTC" if name.endswith("_at") else str(value)
+            print(f"{name.removesuffix('_at').replace('_', ' ') + ':':<14} {without_control_characters(shown)}")
     return 0
 
 

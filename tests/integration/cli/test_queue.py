@@ -69,6 +69,15 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     assert "SmtpError: no such host" in shown[1]
     assert '{"to": "cy"}' in shown[1]
     assert json.loads(iii("queue", "stats", "mails", "--url", engine.url()).stdout)["config"]["max_retries"] == 1
+    shown = iii("queue", "job", receipts[0], III_URL=engine.url()).stdout.splitlines()
+    assert shown[:4] == [
+        f"id:            {receipts[0]}", "state:         dead", "queue:         mails", "function id:   mail::send"
+    ]  # fmt: skip
+    assert shown[-1] == "error:         SmtpError: no such host"
+    done = iii("queue", "job", "nowhere", III_URL=engine.url())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: job_not_found: unknown job 'nowhere'")
+    assert rows(iii, engine, "job", receipts[1])["state"] == "dead"
     works[0] = True
     done = iii("queue", "redrive", "mails", receipts[0], III_URL=engine.url())
     assert done.stdout == f"Dead letter '{receipts[0]}' of 'mails' will be retried.\n"
@@ -116,7 +125,7 @@ def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) 
 def test_wrong_usage(iii: Iii) -> None:
     assert "Shows named queues" in iii("queue").stdout
     for arguments, text in (
-        (("purge",), "unknown command 'purge' (expected list, stats, dlq, redrive, discard or unsubscribe)"),
+        (("purge",), "unknown command 'purge' (expected list, job, stats, dlq, redrive, discard or unsubscribe)"),
         (("redrive",), "wrong number of arguments; usage: iii queue redrive NAME [ID]"),
         (("stats",), "wrong number of arguments; usage: iii queue stats NAME"),
         (("dlq", "x", "--limit", "-1"), "--limit: expected a whole number from 0 to 1000000000, got -1"),

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.requests import DestinationRow, Stats
+from iii.modules.queue.requests import DestinationRow, JobStatus, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -98,3 +98,6 @@ class QueueAdapter(Protocol):
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         """1, or 0 if there is no such dead letter."""
+
+    def job(self, job_id: str) -> JobStatus | None:
+        """Where a job stands; None if it is not known."""

@@ -15,8 +15,8 @@ _DEDUPLICATION_CHARACTERS = 256
 _NO_OPTIONS = (UNSET, UNSET, UNSET)
 
 
-def new_job(queue: NamedQueue, request: EnqueueRequest, now_ms: int) -> NewJob:
-    """Raises EnqueueFailed."""
+def new_job(queue: NamedQueue, request: EnqueueRequest, now_ms: int, numbered: bool) -> NewJob:
+    """`numbered`: its id is the engine's, not a caller's. Raises EnqueueFailed."""
     config = queue.config
     data = bytes(request.data)
     job = NewJob(
@@ -26,6 +26,7 @@ def new_job(queue: NamedQueue, request: EnqueueRequest, now_ms: int) -> NewJob:
         function_id=request.function_id,
         max_attempts=config.max_retries,
         backoff_ms=config.backoff_ms,
+        numbered=numbered,
     )
     if request.namespace and request.namespace != DEFAULT_NAMESPACE:
         job.namespace = request.namespace

@@ -24,6 +24,7 @@ from iii.modules.queue.config import BuiltinConfig, QueueConfig, RabbitmqConfig
 from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.enqueueing import new_job
 from iii.modules.queue.introspection import Introspection
+from iii.modules.queue.job_functions import Jobs
 from iii.modules.queue.jobs.job import NewJob, shortened
 from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.jobs.steady import SteadyTime
@@ -81,7 +82,7 @@ class Queue(Module):
     name = "iii-queue"
     description = "Async job processing with named queues, retries, and dead-letter support."
     Config: ClassVar = QueueConfig
-    parts: ClassVar = (Introspection,)
+    parts: ClassVar = (Introspection, Jobs)
 
     def __init__(self, engine: Engine, config: QueueConfig | None = None, instance: str | None = None) -> None:
         """Raises StartFailure."""
@@ -140,7 +141,7 @@ class Queue(Module):
         queue = self.queues.get(request.queue)
         if queue is None:
             raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found")
-        job = new_job(queue, request, self.engine.clock.time_ms())
+        job = new_job(queue, request, self.engine.clock.time_ms(), numbered=invocation.request is not None)
         text = f"Queue '{request.queue}' cannot take the job"
         self.adapter.queues.enqueue(queue, job, answer(invocation, EnqueueFailed.code, text, EnqueueResult))
         return LATER
@@ -159,6 +160,7 @@ class Queue(Module):
             created_at=self.engine.clock.time_ms(),
             traceparent=invocation.traceparent,
             baggage=invocation.baggage,
+            numbered=True,
         )
         text = f"Topic '{request.topic}' cannot take the message"
         self.adapter.topics.publish(

@@ -14,7 +14,7 @@ from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue, QueueOptions
-from iii.modules.queue.requests import DestinationRow, Stats
+from iii.modules.queue.requests import DestinationRow, JobStatus, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
@@ -113,6 +113,9 @@ class RedisAdapter:
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         raise StoreError(_NO_DEAD_LETTERS)
+
+    def job(self, job_id: str) -> JobStatus | None:
+        raise StoreError(_NO_QUEUES)
 
 
 class RedisTopics:

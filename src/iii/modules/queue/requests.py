@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -166,6 +166,38 @@ class DeadLetterRow(Struct, kw_only=True):
             description="Size of a payload that is too large to be shown whole: `payload` is its beginning, as text. Else absent."
         ),
     ] = None
+
+
+JobState: TypeAlias = Literal["waiting", "delayed", "active", "dead"]
+
+
+class JobInput(Struct, kw_only=True):
+    """Which job."""
+
+    id: Annotated[str, Meta(description="Receipt of the job.")]
+
+
+class JobStatus(Struct, kw_only=True):
+    """Times are Unix milliseconds."""
+
+    id: str
+    state: Annotated[
+        JobState,
+        Meta(
+            description="`waiting`: for its turn or its function; `delayed`: until `ready_at`; `active`: an attempt runs; "
+            "`dead`: a dead letter."
+        ),
+    ]
+    queue: Annotated[str, Meta(description="Name of the queue or topic.")]
+    function_id: str | None
+    namespace: str | None
+    attempts: Annotated[int, Meta(description="Number of attempts that have ended.")]
+    max_attempts: int | None
+    created_at: int
+    ready_at: Annotated[int | None, Meta(description="End of the delay or backoff of a delayed job.")] = None
+    started_at: Annotated[int | None, Meta(description="Begin of the attempt of an active job.")] = None
+    finished_at: Annotated[int | None, Meta(description="End of the last attempt of a dead letter.")] = None
+    error: Annotated[str | None, Meta(description="Error of the last attempt that failed.")] = None
 
 
 class DefineQueueInput(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from iii.modules.queue.jobs import letters as letters_module
+from iii.modules.queue.jobs import lookup as lookup_module
 from iii.modules.queue.jobs import store as store_module
 from iii.modules.queue.jobs import waiting as waiting_module
-from iii.modules.queue.jobs.job import Failure, Job, NewJob
+from iii.modules.queue.jobs.job import Failure, Job, NewJob, numbered_ids
 from iii.modules.queue.jobs.letters import Letters, Page
+from iii.modules.queue.jobs.lookup import Lookup
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.jobs.steady import SteadyTime
@@ -52,7 +54,7 @@ class Backlog:
         database = self.store.database.reader
         for queue, kind in ((OTHERS, "others"), (MINE, "mine")):
             database.execute("INSERT INTO queues VALUES (?, 'queue', ?, '', '', 0, NULL)", (queue, kind))
-        job = "n % 2 + 1, {rank}, {ready_at}, '\"' || (n % 7) || '\"', 'id' || n, 'f' || (n % 5), NULL, 0, 3, 0, 0, NULL, NULL, NULL, NULL, 'x'"
+        job = "n % 2 + 1, {rank}, {ready_at}, '\"' || (n % 7) || '\"', 'id' || n, 'f' || (n % 5), NULL, 0, 3, 0, 0, NULL, NULL, NULL, NULL, 'x', 1"
         for offset, rank, ready_at in ((0, "0", "NULL"), (1, "-3", "NULL"), (2, "0", "9e12 + n")):
             columns = f"n + {offset * self.count}, {job.format(rank=rank, ready_at=ready_at)}"
             database.execute(ROWS.format(count=self.count, table="jobs", columns=columns))
@@ -64,6 +66,7 @@ class Backlog:
         self.store = self._again(self.store.database)
         await self.store.open()
         self.letters = Letters(self.store)
+        self.lookup = Lookup(self.store)
         self.place = self.store.places.of("queue", "mine")
         self.waiting = Waiting(self.store.database, MINE)
         return self
@@ -101,6 +104,10 @@ WORK: dict[str, Callable[[Backlog], object]] = {
     "bury": lambda b: b.store.bury(b.job(b.count // 2 + 4), FAILURE, 0, 3, ignore),
     "promote": lambda b: b.store.promote(b.place, 50, [], ignore),
     "hold": lambda b: b.store.hold(b.place, NEW, 100, ignore),
+    "look up by number": lambda b: b.lookup.find(f"{numbered_ids()}{b.count // 2:012x}"),
+    "look up by name": lambda b: b.lookup.find("id701"),
+    "look up a dead one": lambda b: b.lookup.find(f"id{b.count - 1}"),
+    "look up an unknown one": lambda b: b.lookup.find("no such"),
     "data": lambda b: b.store.data_of(b.job(b.count // 2 + 6), ignore),
 }
 ASYNC_WORK: dict[str, Callable[[Backlog], Any]] = {
@@ -141,7 +148,7 @@ async def test_durable_c2_a_backlog_of_a_million_costs_no_more_steps() -> None:
 
 def statements() -> dict[str, str]:
     found = {}
-    for module in (store_module, letters_module, waiting_module):
+    for module in (store_module, letters_module, waiting_module, lookup_module):
         for name, value in vars(module).items():
             for number, text in enumerate(value if isinstance(value, tuple) else [value]):
                 if isinstance(text, str) and text.strip().startswith(("SELECT", "UPDATE", "DELETE")):

@@ -11,7 +11,7 @@ looked at. Where the store is damaged its rows are walked one by one, and what c
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 from iii.modules.queue.jobs.job import Job, TargetKey
@@ -41,6 +41,36 @@ class Verdict(Enum):
 RUN, STOP = Verdict.RUN, Verdict.STOP
 
 
+class _PassedOver:
+    """The first job of each missing target that was passed over; of the targets beyond a number, of all of them together."""
+
+    def __init__(self) -> None:
+        self._first: dict[TargetKey, Key] = {}
+
+    def __contains__(self, target: TargetKey) -> bool:
+        return target in self._first
+
+    def lies_before(self, target: TargetKey, key: Key) -> bool:
+        return self._first.get(target, END) <= key
+
+    def note(self, job: Job) -> TargetKey:
+        """The target as it is remembered; None: together with others."""
+        target = job.target
+        if target not in self._first and len(self._first) >= _MISSING_TARGETS:
+            target = None
+        first = self._first.get(target)
+        if first is None or job.key < first:
+            self._first[target] = job.key
+        return target
+
+    def found(self, target: TargetKey) -> Iterator[Key]:
+        """The first jobs of those that may run now."""
+        for each in (target, None) if None in self._first else (target,):
+            first = self._first.pop(each, None)
+            if first is not None:
+                yield first
+
+
 class Head:
     """Hands out the jobs of one place in order, a group of a fifo queue one at a time."""
 
@@ -60,7 +90,7 @@ class Head:
         self._out: dict[int, Job] = {}  # by seq: in the window, or with the consumer until that is settled
         self._busy: dict[str | None, int] = {}  # group → seq of the job that it waits for
         self._behind: set[str | None] = set()  # busy groups of which a job was passed over
-        self._missing: dict[TargetKey, Key] = {}  # → the first job that was passed over
+        self._missing = _PassedOver()
         self._barren = False  # nothing of the last page could run
         self._parked: dict[str, TargetKey] = {}  # names of groups or targets, passed over since something could run
         self._walked: int | None = None  # the next row, where the store is damaged
@@ -73,6 +103,10 @@ class Head:
     def held(self) -> int:
         """Jobs in memory, and with the consumer."""
         return len(self._out)
+
+    def has_begun(self, seq: int) -> bool:
+        """Whether a job is with the consumer."""
+        return seq in self._out and all(job.seq != seq for job in self._window)
 
     @property
     def busy_groups(self) -> int:
@@ -144,10 +178,8 @@ class Head:
 
     def target_found(self, target: TargetKey) -> None:
         """Jobs that were passed over because of it may run."""
-        for each in (target, None) if None in self._missing else (target,):
-            first = self._missing.pop(each, None)
-            if first is not None:
-                self._rewind(first)
+        for first in self._missing.found(target):
+            self._rewind(first)
 
     def more(self, first: Key = START) -> None:
         """Jobs came into the store by another way than `offer`, the first of them there."""
@@ -225,7 +257,7 @@ class Head:
                 self._cursor, worth_it = waiting.skip_groups(cursor, groups)
                 return worth_it
         else:
-            names = [name for name, target in self._parked.items() if self._missing.get(target, END) <= cursor]
+            names = [name for name, target in self._parked.items() if self._missing.lies_before(target, cursor)]
             if names:
                 self._cursor, worth_it = waiting.skip_targets(cursor, names)
                 return worth_it
@@ -253,14 +285,9 @@ class Head:
 
     def _pass_over(self, job: Job) -> None:
         del self._out[job.seq]  # in a fifo queue its group stays busy: it waits with it
-        target = job.target
-        if target not in self._missing and len(self._missing) >= _MISSING_TARGETS:
-            target = None
+        target = self._missing.note(job)
         if not self._fifo and target is not None:
             self._park(target_name(job.namespace, target[1]), target)
-        first = self._missing.get(target)
-        if first is None or job.key < first:
-            self._missing[target] = job.key
 
     def _free(self, group: str | None) -> None:
         del self._busy[group]

@@ -76,6 +76,14 @@ class Running:
         else:
             self._store.data_of(job, lambda data, error: self._loaded(job, attempt, options.hold, data, error))
 
+    def started_at(self, seq: int) -> int | None:
+        """When the attempt of a job began, Unix milliseconds; None if none runs."""
+        found = self.jobs.get(seq)
+        if found is None:
+            return None
+        _, attempt, limit_ms = found
+        return self._store.time.now_ms() - round((self._clock.now() - attempt.deadline) * 1000) - limit_ms
+
     def withdraw(self) -> None:
         """Whatever is answered from now on is ignored."""
         for _, attempt, _ in self.jobs.values():

@@ -10,6 +10,7 @@ from iii.modules.queue.adapter import QueueOrTopic
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
+from iii.modules.queue.embedded.control import Control
 from iii.modules.queue.embedded.queues import NamedQueues
 from iii.modules.queue.embedded.retention import Retention
 from iii.modules.queue.embedded.topics import Topics
@@ -17,7 +18,7 @@ from iii.modules.queue.jobs.letters import Letters, OnFilled, Page
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Key
-from iii.modules.queue.requests import Stats
+from iii.modules.queue.requests import JobStatus, Stats
 
 
 class BuiltinAdapter:
@@ -33,6 +34,7 @@ class BuiltinAdapter:
         self.topics = Topics(engine, store, turns, config, block.options)
         self._retention = Retention(engine, store, self.topics, config.topic_configs)
         self._letters = Letters(store)
+        self._control = Control(store, self._consumer_of)
 
     async def open(self) -> None:
         await self.store.open()
@@ -92,6 +94,9 @@ class BuiltinAdapter:
             if await self._letters.discard(place, job_id):
                 return 1
         return 0
+
+    def job(self, job_id: str) -> JobStatus | None:
+        return self._control.job(job_id)
 
     def _places(self, source: QueueOrTopic) -> list[Place]:
         """Of a topic all that there are, whoever subscribes now."""

@@ -16,7 +16,6 @@ from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.options import QueueOptions, Wanted
 from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
-from iii.protocol.ids import new_id
 
 
 class Subscribers:
@@ -94,7 +93,6 @@ class Destination:
         found, value = member(job.data, field) if field is not None else (False, None)
         return msgspec.structs.replace(
             job,
-            id=new_id(),
             group=group_of(value) if found and value is not None else None,
             delay_ms=0 if options.fifo else options.delay_ms,
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -21,13 +23,15 @@ _CODE_CHARACTERS = 100  # of failures
 _MESSAGE_CHARACTERS = 4000
 _STACKTRACE_CHARACTERS = 16_000
 _GROUP_CHARACTERS = 200  # longer values are shortened to their hash
+_NUMBERED = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-([0-9a-f]{12})").fullmatch
 
 
 class NewJob(Struct, kw_only=True, gc=False):
     """A job before it is accepted.
 
     Attributes:
-        id: the receipt of a named queue's job (04 §3.5).
+        id: the receipt of a named queue's job (04 §3.4).
+        numbered: the embedded store gives it an id of its own (13 §1), instead of the engine's; not of a caller's.
         function_id, namespace: of the target; a topic's destination knows them.
         data, metadata: JSON; what the function gets.
         group: within which a fifo queue keeps order.
@@ -52,6 +56,7 @@ class NewJob(Struct, kw_only=True, gc=False):
     baggage: str | None = None
     deduplication_id: str | None = None
     deduplication_ms: int = 0
+    numbered: bool = False
 
 
 class Job(Struct, gc=False):
@@ -79,6 +84,21 @@ class Job(Struct, gc=False):
     @property
     def target(self) -> TargetKey:
         return None if self.function_id is None else (self.namespace or DEFAULT_NAMESPACE, self.function_id)
+
+
+def numbered_ids() -> str:
+    """How the ids of a store's jobs begin until it is opened again; each ends in its `seq`, as 12 hexadecimal digits.
+
+    They are UUIDs (version 8, RFC 9562 §5.8) that say where their job is: no index of all ids is needed.
+    """
+    random_part = os.urandom(9).hex()
+    return f"{random_part[:8]}-{random_part[8:12]}-8{random_part[12:15]}-a{random_part[15:18]}-"
+
+
+def number_of(job_id: str) -> int | None:
+    """The `seq` that an id says, if it is of that form; whether it is true is to be seen there."""
+    found = _NUMBERED(job_id)
+    return None if found is None else int(found[1], 16)
 
 
 class Failure(NamedTuple):

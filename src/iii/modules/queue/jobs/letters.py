@@ -43,11 +43,12 @@ _DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
 
 _LAST: Final = "SELECT max(place) FROM dead WHERE queue = ?"
 _OLDEST: Final = "SELECT place, rank FROM dead WHERE queue = ? AND place <= ? ORDER BY place LIMIT ?"
-_BY_ID: Final = "SELECT place, rank FROM dead WHERE queue = ? AND id = ? ORDER BY place DESC LIMIT 1"
+# `+queue`: by the index of ids, not by that of queues
+_BY_ID: Final = "SELECT place, rank FROM dead WHERE +queue = ? AND id = ? ORDER BY place DESC LIMIT 1"
 _REVIVE: Final = (
     f"INSERT INTO jobs (seq, {KEPT}, attempts, ready_at) SELECT ?, {KEPT}, 0, NULL FROM dead WHERE place = ?"
 )
-_DISCARD: Final = "DELETE FROM dead WHERE place = (SELECT max(place) FROM dead WHERE queue = ? AND id = ?)"
+_DISCARD: Final = "DELETE FROM dead WHERE place = (SELECT max(place) FROM dead WHERE +queue = ? AND id = ?)"
 
 _encode = msgspec.json.Encoder().encode
 

@@ -30,6 +30,7 @@ class Places:
         self._last_id = 0
         self._by_key: dict[tuple[Kind, str, str, str], Place] = {}
         self._by_name: dict[str, list[Place]] = {}
+        self._by_id: dict[int, Place] = {}
 
     def __iter__(self) -> Iterator[Place]:
         return iter(list(self._by_key.values()))
@@ -56,6 +57,11 @@ class Places:
         """All that belong to a queue or topic of that name."""
         return self._by_name.get(name, [])
 
+    def at(self, place_id: int) -> Place | None:
+        """By its number in the store."""
+        return self._by_id.get(place_id)
+
     def _note(self, place: Place) -> None:
         self._by_key[place.kind, place.name, place.namespace, place.function_id] = place
         self._by_name.setdefault(place.name, []).append(place)
+        self._by_id[place.id] = place

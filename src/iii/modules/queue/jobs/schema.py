@@ -76,6 +76,14 @@ MIGRATIONS = (
     DROP INDEX waiting;
     CREATE INDEX waiting ON jobs (queue, rank, seq, grp, namespace, function_id, ready_at) WHERE ready_at IS NULL;
     """,
+    # A job is found by its id without an index on every id: those that the queue makes end in `seq` (jobs/job.py). The
+    # others are in an index: given by a caller, redriven, or from before, which the default tells without writing their rows.
+    """
+    ALTER TABLE jobs ADD COLUMN named INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX by_id ON jobs (id) WHERE named = 1;
+    DROP INDEX dead_by_id;
+    CREATE INDEX dead_by_id ON dead (id);
+    """,
 )
 
 _ADOPT = """

@@ -15,7 +15,8 @@ from iii.modules.queue.rabbitmq.queues import NamedQueues
 from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.rabbitmq.topics import Topics
-from iii.modules.queue.requests import Stats
+from iii.modules.queue.requests import JobStatus, Stats
+from iii.storage.items import StoreError
 
 
 class RabbitmqAdapter:
@@ -83,6 +84,9 @@ class RabbitmqAdapter:
 
     async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
         return await self._dead.discard(self._sources(source), job_id)
+
+    def job(self, job_id: str) -> JobStatus | None:
+        raise StoreError("the rabbitmq adapter cannot look up a job: a broker hands out messages in their order only")
 
     def _sources(self, source: QueueOrTopic) -> list[QueueNames | TopicNames]:
         named: list[QueueNames | TopicNames] = [] if source.queue is None else [QueueNames(source.queue.name)]

@@ -1,0 +1,72 @@
+"""One job by its id, as the store has it: in steps that do not grow with the backlog (13 §2)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NamedTuple
+
+from iii.modules.queue.jobs.job import number_of
+from iii.modules.queue.jobs.store import JobStore
+from iii.storage.items import StoreError
+from iii.storage.transactions import ReadError
+
+_COLUMNS: Final = "queue, function_id, namespace, attempts, max_attempts, created_at, history"
+_BY_NUMBER: Final = f"SELECT {_COLUMNS}, seq, ready_at FROM jobs WHERE seq = ? AND id = ?"
+_BY_NAME: Final = f"SELECT {_COLUMNS}, seq, ready_at FROM jobs WHERE id = ? AND named = 1 ORDER BY seq DESC LIMIT 1"
+_DEAD: Final = f"""
+    SELECT {_COLUMNS}, NULL, NULL, error, failed_at FROM dead WHERE id = ? ORDER BY place DESC LIMIT 1"""
+
+
+class FoundJob(NamedTuple):
+    """A row of the store; times are Unix milliseconds.
+
+    Attributes:
+        place: number of its place.
+        seq, ready_at: None of a dead letter.
+        error, failed_at: of a dead letter.
+    """
+
+    place: int
+    function_id: str | None
+    namespace: str | None
+    attempts: int
+    max_attempts: int | None
+    created_at: int
+    history: str | None
+    seq: int | None
+    ready_at: int | None
+    error: str | None = None
+    failed_at: int | None = None
+
+    @property
+    def last_error(self) -> str | None:
+        """Of its last attempt that failed, as far as it can be read."""
+        if self.error is not None or not self.history:
+            return self.error
+        try:
+            return str(json.loads(self.history)[-1]["error"])
+        except (ValueError, LookupError, TypeError):
+            return None
+
+
+class Lookup:
+    """Finds jobs that are not done."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    def find(self, job_id: str) -> FoundJob | None:
+        """Of several with one id, which callers may have given them, the last that is not dead. Raises StoreError."""
+        number = number_of(job_id)
+        try:
+            return (
+                (None if number is None else self._one(_BY_NUMBER, number, job_id))
+                or self._one(_BY_NAME, job_id)
+                or self._one(_DEAD, job_id)
+            )
+        except ReadError as error:
+            raise StoreError.of(error) from error
+
+    def _one(self, query: str, *values: Any) -> FoundJob | None:
+        row = self._store.database.reader.execute(query, values).fetchone()
+        return None if row is None else FoundJob(*row)
