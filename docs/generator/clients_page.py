@@ -73,7 +73,9 @@ def _cells() -> dict[str, dict[Client, str]]:
 def _items() -> list[pytest.Item]:
     collected = _Collected()
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", str(COMPAT)], plugins=[collected])
+        # This process has imported `iii`, which pytest prepares for its plugin
+        quiet = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        code = pytest.main(["--collect-only", "-q", *quiet, str(COMPAT)], plugins=[collected])
     if code != pytest.ExitCode.OK:
         raise RuntimeError(f"tests/compat cannot be collected:\n{said.getvalue()}")
     return collected.items

@@ -8,12 +8,18 @@ from types import ModuleType
 
 import iii
 import iii.sdk.declarations
+import iii.testing.life
+import iii.testing.orders
 from docs.generator.markdown import prose
 
 # Methods below this comment of a class are for the SDK itself
 _NOT_FOR_USERS = "# -- behind the doors"
-_MADE_BY_USERS = ("InvocationError", "Logger", "connect_worker")
-_PARTS = {"Declarations": iii.sdk.declarations}  # of a class whose methods are shown as its own
+_MADE_BY_USERS = ("InvocationError", "Logger", "TestEngine", "connect_worker")
+_PARTS = {
+    "Declarations": iii.sdk.declarations,
+    "Life": iii.testing.life,
+    "Orders": iii.testing.orders,
+}  # of a class whose methods are shown as its own
 _FIRST = (
     "register_worker",
     "connect_worker",
@@ -32,14 +38,15 @@ def sdk_page() -> str:
     """One section a name: how one starts first, the others by name."""
     names = [*_FIRST, *sorted(set(iii.__all__) - set(_FIRST))]
     text = "# Python SDK\n\nEverything that `import iii` offers. Nothing else is promised.\n"
-    return text + "".join(f"\n## {name}\n\n{_section(name)}" for name in names)
+    return text + "".join(f"\n## {name}\n\n{section_of(iii, name)}" for name in names)
 
 
-def _section(name: str) -> str:
-    module = import_module(getattr(getattr(iii, name), "__module__", ""))
+def section_of(package: ModuleType, name: str) -> str:
+    """What is to be said of one public name of a package."""
+    module = import_module(getattr(getattr(package, name), "__module__", ""))
     if module.__name__ in ("builtins", "typing"):  # an alias has the module of what it stands for
         module = next(each for each in _modules() if name in vars(each))
-    called = getattr(getattr(iii, name), "__name__", name)
+    called = getattr(getattr(package, name), "__name__", name)
     source = inspect.getsource(module)
     for node in ast.parse(source).body:
         match node:
@@ -49,7 +56,7 @@ def _section(name: str) -> str:
                 return _class(name, node, source.splitlines())
             case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value) if found == name:
                 return f"```python\n{name} = {ast.unparse(value)}\n```\n"
-    raise LookupError(f"iii.{name} is not defined in {module.__name__}")
+    raise LookupError(f"{package.__name__}.{name} is not defined in {module.__name__}")
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -6,7 +6,7 @@ import logging
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import msgspec
@@ -217,7 +217,18 @@ def _enclosing(function: Any, written_in: dict[str, Any]) -> Iterator[Mapping[st
             if inspect.isclass(found):
                 yield vars(found)
     if inspect.isfunction(function):
-        yield inspect.getclosurevars(function).nonlocals
+        yield _closure(function)
+
+
+def _closure(function: FunctionType) -> dict[str, Any]:
+    """Names of the functions around it that it uses; without those that are assigned later."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found
 
 
 def _frames_of(module: dict[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -14,15 +14,15 @@ from typing import Literal, Protocol
 from iii.net.frames import BINARY, TEXT
 from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import ACCEPTANCE_S, HANDSHAKE_TIMEOUT_MS
+from iii.protocol.limits import ACCEPTANCE_S
 from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
+from iii.sdk.in_process import ClientBox, ClientLink, engine_at
 from iii.sdk.link import CLOSE_S, EngineLink
 from iii.sdk.offline import OfflineQueue
 from iii.sdk.options import ReconnectionConfig
-from iii.sdk.outbox import Outgoing, ThreadOutbox
-from iii.sdk.outgoing import open_websocket
+from iii.sdk.outbox import Outgoing
 from iii.sdk.state import StateHolder
 
 CONNECTED = LogEvent(
@@ -110,8 +110,8 @@ class EngineConnection:
         self._user = user
         self._loop = loop
         self._loop_thread: int | None = None
-        self.link: EngineLink | None = None
-        self._outbox: ThreadOutbox | None = None  # the link's
+        self.link: ClientLink | None = None
+        self._outbox: ClientBox | None = None  # the link's
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
@@ -265,7 +265,7 @@ class EngineConnection:
                 self._user.gave_up()
                 return
             self.states.change("reconnecting")
-            pause_s = self._reconnection.delay_s(self._attempt)
+            pause_s = 0.0 if engine_at(self._url) is not None else self._reconnection.delay_s(self._attempt)
             pause_s = min(pause_s, REFUSED_PAUSE_S) if self._refused else pause_s
             if not self._refused:  # which was logged, and why
                 self._complain(link, round(pause_s, 1))
@@ -273,20 +273,20 @@ class EngineConnection:
             self._attempt += 1
             self._refused = False
 
-    def _complain(self, link: EngineLink | str, retry_s: float) -> None:
+    def _complain(self, link: ClientLink | str, retry_s: float) -> None:
         self._complained = True
         if isinstance(link, str):
             CONNECT_FAILED(None, self._complaints, address=self.address, reason=link, retry_s=retry_s)
         else:
             CONNECTION_LOST(None, self._complaints, address=self.address, reason=self._last_words, retry_s=retry_s)
 
-    async def _connect(self) -> EngineLink | str:
+    async def _connect(self) -> ClientLink | str:
         """A connected link, or why there is none."""
-        link = EngineLink(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
+        here = engine_at(self._url)
+        new_link = EngineLink if here is None else here.link
+        link: ClientLink = new_link(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
         try:
-            await open_websocket(link.connection, self._url, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
-            if link.outbox is None:  # the library takes an end before the answer for a success
-                raise ConnectionError("the connection ended during the handshake")
+            await link.open(self._url, self._headers)
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
             link.abandon()
             if isinstance(error, ConnectionRefusedError):
@@ -297,7 +297,7 @@ class EngineConnection:
             raise
         return link
 
-    def _begin(self, link: EngineLink, outbox: ThreadOutbox) -> None:
+    def _begin(self, link: ClientLink, outbox: ClientBox) -> None:
         """The burst of a new connection, before anything the engine says on it is read."""
         with self.lock:
             for message in self._user.greeting():
@@ -317,7 +317,7 @@ class EngineConnection:
         UNANSWERED(address=self.address, waited_s=ACCEPTANCE_S)
         self.accepted()
 
-    def _disconnected(self, link: EngineLink, outbox: ThreadOutbox, why: str) -> None:
+    def _disconnected(self, link: ClientLink, outbox: ClientBox, why: str) -> None:
         with self.lock:
             if self.link is link:
                 self.link = self._outbox = None

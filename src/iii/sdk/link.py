@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from iii.net.connection import Connection, ConnectionHandler
-from iii.protocol.limits import PING_INTERVAL_S, SILENCE_S
+from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_S, SILENCE_S
 from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
 from iii.sdk.outbox import ThreadOutbox
+from iii.sdk.outgoing import open_websocket
 
 WRITTEN_LOST = LogEvent(
     "iii.sdk", "sdk.written_lost", logging.WARNING, "Connection lost while the engine was not reading; the last messages may be lost",
@@ -55,6 +56,12 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
         self._heard_before = False
         self._silent_pings = 0
         self._last_words = "closed without a Close frame"
+
+    async def open(self, url: str, headers: Mapping[str, str]) -> None:
+        """Connect. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
+        await open_websocket(self.connection, url, headers, HANDSHAKE_TIMEOUT_MS / 1000)
+        if self.outbox is None:  # the library takes an end before the answer for a success
+            raise ConnectionError("the connection ended during the handshake")
 
     def opened(self, connection: Connection[ThreadOutbox]) -> None:
         if self._abandoned:

@@ -12,6 +12,7 @@ from iii.protocol.address import fault_of, masked
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 from iii.protocol.names import is_blank
 from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk.in_process import SCHEME, engine_at
 from iii.sdk.replicas import check_replicas
 
 if TYPE_CHECKING:
@@ -187,9 +188,13 @@ def engine_url(address: str | None) -> str:
     """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent.
 
     Raises:
-        ValueError: it is not the address of a WebSocket, so that no attempt could succeed.
+        ValueError: it is not the address of a WebSocket, so that no attempt could succeed; nor of an engine of `iii.testing`.
     """
     url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
+    if url.startswith(SCHEME):
+        if engine_at(url) is None:
+            raise ValueError(f"no test engine of this process has the address {url!r}, or it has ended")
+        return url
     fault = fault_of(url)
     if fault is not None:
         raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {masked(url)!r}{fault}")

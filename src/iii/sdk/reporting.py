@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from iii.sdk.calls import Refusal
 from iii.sdk.connection import EngineConnection
+from iii.sdk.in_process import engine_at
 from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, engine_url, handshake_headers
 from iii.sdk.telemetry_resource import resource_attributes
 
@@ -41,7 +42,8 @@ class Reporting:
         self._connection: EngineConnection | None = None
         config = options.otel_config
         self._resource = resource_attributes(config)
-        if config.wanted:
+        self._to_nobody = engine_at(url) is not None  # an engine of a test, which keeps no figures
+        if config.wanted and not self._to_nobody:
             self._set_up_telemetry(config, url)
 
     def _set_up_telemetry(self, config: OtelConfig, url: str) -> None:
@@ -66,7 +68,8 @@ class Reporting:
         if self._connection is not None and self.telemetry is not None:
             self._connection.start()
             self.telemetry.open()
-        if self._options.enable_metrics_reporting and self._options.otel_config.metrics_enabled:
+        wanted = self._options.enable_metrics_reporting and self._options.otel_config.metrics_enabled
+        if wanted and not self._to_nobody:
             from iii.sdk.gauges import GaugeReporter  # needs psutil, which takes its time
 
             reporter = GaugeReporter(

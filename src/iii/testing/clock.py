@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 
 class FakeTimer:
@@ -50,6 +52,12 @@ class FakeClock:
         heapq.heappush(self._queue, (when, next(self._order), timer))
         return timer
 
+    def next_due(self) -> float | None:
+        """When the next timer fires, as `now` counts; None if none is set."""
+        while self._queue and self._queue[0][2].callback is None:
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
     def advance(self, seconds: float) -> None:
         """Let time pass, firing what is due, in order."""
         end = self._now + seconds
@@ -62,3 +70,39 @@ class FakeClock:
             self.timers.discard(timer)
             callback()
         self._now = max(self._now, end)
+
+
+class StandingClock(FakeClock):
+    """For an engine that runs on an event loop: what is due fires by itself, but time passes only by `advance`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, begins: datetime) -> None:
+        """`begins`: the time of day at first; without a zone it is UTC."""
+        super().__init__()
+        self._loop = loop
+        self._fires_soon = False
+        self.set_wall_clock(begins.replace(tzinfo=begins.tzinfo or UTC).timestamp() - self.time_ms() / 1000)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a timer fires in the next turn of the loop."""
+        due = self.next_due()
+        return due is not None and due <= self._now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> FakeTimer:
+        timer = super().call_at(when, callback)
+        if when <= self._now:
+            self._fire_soon()
+        return timer
+
+    def _fire_soon(self) -> None:
+        if not self._fires_soon:
+            self._fires_soon = True
+            self._loop.call_soon(self._fire)
+
+    def _fire(self) -> None:
+        self._fires_soon = False
+        try:
+            self.advance(0)
+        finally:
+            if self.is_due:  # a callback raised; the others are not its fault
+                self._fire_soon()

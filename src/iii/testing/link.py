@@ -50,12 +50,7 @@ class MemoryLink:
         return self.send(b"".join(parts), urgent)
 
     def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
-        decoder = worker_message_decoder()
-        reading, mended = take_apart(decoder, data)
-        try:
-            done(put_together(decoder, reading, mended if reading.mended else data))
-        except Undecodable as error:
-            done(error)
+        decode_at_once(data, done)
 
     def pace(self, size: int) -> float:
         return 0.02
@@ -84,3 +79,13 @@ class MemoryLink:
 
     def abort(self) -> None:
         self.aborted = True
+
+
+def decode_at_once(data: bytes, done: Callable[[object], None]) -> None:
+    """Decode a large message here, and call `done` with it, or with Undecodable."""
+    decoder = worker_message_decoder()
+    reading, mended = take_apart(decoder, data)
+    try:
+        done(put_together(decoder, reading, mended if reading.mended else data))
+    except Undecodable as error:
+        done(error)

@@ -98,6 +98,15 @@ def test_bugs_6_a_closure_outlives_its_function() -> None:
     assert Hints(handler).payload is handler(None)
 
 
+def test_a_name_of_a_closure_that_is_assigned_later_keeps_no_handler_from_being_read() -> None:
+    def handler(data: "int") -> Any:
+        return later
+
+    hints = Hints(handler)
+    later = 1
+    assert (hints.payload, handler(0)) == (int, later)
+
+
 def test_what_annotated_adds_is_kept_and_a_variadic_payload_has_its_hint() -> None:
     def bounded(data: Annotated[int, "seconds"]) -> None: ...
     def variadic(*payload: int) -> None: ...

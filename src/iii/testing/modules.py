@@ -1,0 +1,147 @@
+"""An engine with every module on memory and without a port, on the running event loop."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from iii.engine.engine import Engine, EngineOptions
+from iii.engine.engine_functions import EngineFunctions
+from iii.engine.invocation import Invocation
+from iii.engine.module import Module
+from iii.engine.router import Router
+from iii.modules.cron.module import Cron
+from iii.modules.http.away_routes import RememberedRoutes
+from iii.modules.http.module import Http
+from iii.modules.observability.module import Observability
+from iii.modules.pubsub.module import PubSub
+from iii.modules.queue.module import IN_MEMORY as JOBS_IN_MEMORY
+from iii.modules.queue.module import Queue
+from iii.modules.state.module import State
+from iii.modules.stream.module import Streams
+from iii.protocol.versions import PACKAGE_VERSION
+from iii.storage.adapter import IN_MEMORY
+
+if TYPE_CHECKING:
+    from iii.testing.clock import StandingClock
+    from iii.testing.traffic import Traffic
+
+FINISH_S = 1.0  # for HTTP requests that are at work at the end of a test
+
+
+class JobRouter(Router):
+    """The router as the queue sees it: calls of jobs wait until they are released."""
+
+    def __init__(self, engine: Engine, traffic: Traffic) -> None:
+        super().__init__(engine.functions, engine.registry.expected, engine.router.deadlines)
+        self._traffic = traffic
+        self._releases = 0
+        self._waiting: deque[Invocation] = deque()
+
+    def invoke(self, invocation: Invocation) -> None:
+        if not self._releases:
+            self._waiting.append(invocation)
+            return
+        self._traffic.next_is_job = True
+        try:
+            super().invoke(invocation)
+        finally:
+            self._traffic.next_is_job = False
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Jobs run meanwhile."""
+        self._releases += 1
+        try:
+            while self._waiting:
+                invocation = self._waiting.popleft()
+                if invocation.waiter is not None:  # the queue still wants to know
+                    self.invoke(invocation)
+            yield
+        finally:
+            self._releases -= 1
+
+
+class _NothingRemembered(RememberedRoutes):
+    def changed(self) -> None:
+        """There is no next start."""
+
+
+class _Http(Http):
+    """Without a port: requests are given to its application."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._remembered = _NothingRemembered("", list)
+
+    async def start(self) -> None:
+        """Nothing is opened."""
+
+    async def quiet(self) -> None:
+        await self.application.finish(FINISH_S)
+
+
+class _Streams(Streams):
+    """Without a port: who follows a stream is a worker."""
+
+    async def start(self) -> None:
+        await self.items.open()
+
+    async def stop(self) -> None:
+        await self.items.close()
+
+
+@contextmanager
+def _without_a_warning() -> Iterator[None]:
+    """That what is stored is lost at the end, which is just what a test wants."""
+    loggers = [logging.getLogger(event.source) for event in (IN_MEMORY, JOBS_IN_MEMORY)]
+    for each in loggers:
+        each.addFilter(_is_loss)
+    try:
+        yield
+    finally:
+        for each in loggers:
+            each.removeFilter(_is_loss)
+
+
+def _is_loss(record: logging.LogRecord) -> bool:
+    return record.__dict__.get("event") not in (IN_MEMORY.name, JOBS_IN_MEMORY.name)
+
+
+class Modules:
+    """One engine, from its start to its stop.
+
+    Attributes:
+        engine: the core.
+        http: where requests are made.
+        jobs: what lets jobs run.
+    """
+
+    def __init__(
+        self, clock: StandingClock, spawn: Callable[[Coroutine[Any, Any, None]], object], traffic: Traffic
+    ) -> None:
+        self.engine = Engine(clock, EngineOptions(version=PACKAGE_VERSION), spawn)
+        self.jobs = JobRouter(self.engine, traffic)
+        engine_of_queue = copy.copy(self.engine)  # the same one, but for its calls
+        engine_of_queue.router = self.jobs
+        self.http = _Http(self.engine)
+        with _without_a_warning():
+            stores: list[Module] = [State(self.engine), _Streams(self.engine), Queue(engine_of_queue)]
+        others = (EngineFunctions, Observability, PubSub, Cron)
+        self._modules = [*(each(self.engine) for each in others), *stores, self.http]
+
+    async def start(self) -> None:
+        for module in self._modules:
+            self.engine.add_module(module)
+        for module in self._modules:
+            await module.start()
+
+    async def stop(self) -> None:
+        for module in self._modules:
+            await module.quiet()
+        for module in self._modules:
+            await module.stop()

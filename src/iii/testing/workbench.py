@@ -1,0 +1,258 @@
+"""A test engine and what is connected to it, on one event loop: everything that a test does passes here."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from iii.engine.builtin import BUILTIN_FAILED
+from iii.protocol.close_codes import CloseCode
+from iii.protocol.errors import FunctionNotFound, InvocationError
+from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.suggestion import did_you_mean
+from iii.protocol.task_set import TaskSet
+from iii.sdk.doors import connect_worker
+from iii.sdk.in_process import SCHEME, engines
+from iii.sdk.options import InitOptions
+from iii.testing.clock import StandingClock
+from iii.testing.entrance import TEST_NAME, Entrance
+from iii.testing.failures import JobFailed, TriggerFailed, Unfinished, add_traceback
+from iii.testing.http import HttpAnswer, TestRequest
+from iii.testing.job_runs import JobRuns
+from iii.testing.memory_ends import WorkerEnd
+from iii.testing.modules import Modules
+from iii.testing.traffic import CallRecord, Traffic
+
+if TYPE_CHECKING:
+    from iii.sdk.backlog import Backlog
+    from iii.sdk.in_process import ClientBox, ClientLink
+    from iii.sdk.requests import TriggerRequest
+    from iii.sdk.worker import Worker
+
+T = TypeVar("T")
+_numbers = itertools.count(1)
+_QUIET_TURNS = 3  # of the loop in which nothing happens: then nothing will
+_LOOK_S = 0.05  # at what tells nobody when it ends
+_SHOWN = 5
+_STOP_S = 1.0
+
+
+class Connectable(Protocol):
+    """An `iii.App`, or whatever else connects to an engine by its address."""
+
+    def connect(self, address: str) -> AbstractAsyncContextManager[object]: ...
+
+
+class Workbench:
+    """Made, opened and closed on its loop.
+
+    Attributes:
+        address: under which workers of this process reach the engine.
+        client: the test's own worker.
+    """
+
+    client: Worker
+
+    def __init__(self, begins: datetime, deadline_s: float, queues: Mapping[str, Mapping[str, Any]]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.address = f"{SCHEME}test-engine-{next(_numbers)}"
+        self.clock = StandingClock(self._loop, begins)
+        self.traffic = Traffic(self._loop)
+        self.entrance = Entrance(lambda end: self.modules.engine.connect(end), self.traffic)
+        self._deadline_s = deadline_s
+        self._queues = queues
+        self._tasks = TaskSet(BUILTIN_FAILED)
+        self._connected = AsyncExitStack()
+        self.modules = Modules(self.clock, self._spawn, self.traffic)
+        self._jobs: JobRuns
+
+    # -- its life -------------------------------------------------------------------------------------------------
+
+    async def open(self, apps: Sequence[Connectable]) -> None:
+        """Start the engine, and connect the test's worker and the apps. Raises what an app raises at its start."""
+        engines[self.address] = self
+        try:
+            await self.modules.start()
+            named = InitOptions(worker_name=TEST_NAME)
+            self.client = await self._connected.enter_async_context(connect_worker(self.address, named))
+            self._jobs = JobRuns(self.client)
+            await self._define_queues()
+            for app in apps:
+                await self._connected.enter_async_context(app.connect(self.address))
+            await self.settle()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect everybody, then stop the engine. Raises what an app raises at its end."""
+        try:
+            await self._connected.aclose()
+        finally:
+            del engines[self.address]
+            self.entrance.dismiss(CloseCode.SERVICE_RESTART)
+            self.entrance.refuse_waiting()
+            await self.modules.stop()
+            self._tasks.cancel()
+            await self._tasks.wait(_STOP_S)
+
+    async def restart(self) -> None:
+        """Stop the engine and start another one, with empty stores; workers reconnect."""
+        self.entrance.dismiss(CloseCode.SERVICE_RESTART)
+        await self.modules.stop()
+        self.modules = Modules(self.clock, self._spawn, self.traffic)
+        await self.modules.start()
+        self.entrance.open()
+        await self.settle()
+        await self._define_queues()
+
+    async def _define_queues(self) -> None:
+        for name, config in self._queues.items():
+            await self.client.trigger_async(
+                {"function_id": "queue::define", "payload": {"queue": name, "config": dict(config)}}
+            )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._tasks.spawn(work)
+        task.add_done_callback(lambda _: self.traffic.changed.set())
+        return task
+
+    def link(
+        self,
+        connected: Callable[[ClientLink, ClientBox], None],
+        received: Callable[[bytes], None],
+        disconnected: Callable[[ClientLink, ClientBox, str], None],
+        backlog: Backlog,
+        call_soon: Callable[[Callable[[], None]], object],
+    ) -> ClientLink:
+        """As `EngineHere`."""
+        return WorkerEnd(self._loop, self.traffic, self.entrance.admit, connected, received, disconnected, call_soon)
+
+    # -- what a test does -----------------------------------------------------------------------------------------
+
+    async def trigger(self, request: TriggerRequest) -> Any:
+        """Call a function; then everything that this set going."""
+        function_id = request.get("function_id")
+        try:
+            result = await self._in_time(self.client.trigger_async(request), f"the call of {function_id}")
+        except InvocationError as error:
+            if isinstance(error, FunctionNotFound):
+                self._add_known_functions(error)
+            add_traceback(error, error.function_id, error.stacktrace)
+            try:
+                await self.settle()
+            except TriggerFailed as also:
+                error.add_note(f"and what it had triggered: {also}")
+            raise
+        await self.settle()
+        return result
+
+    async def request(self, call: TestRequest) -> HttpAnswer:
+        """Make a request; then everything that this set going."""
+        made = call.make(self.modules.http.application)
+        answer = await self._in_time(made, f"the request {call.method} {call.target}")
+        await self.settle()
+        return answer
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, from one thing that is due to the next; each ends before the next begins. Jobs run."""
+        until = self.clock.now() + seconds
+        with self.modules.jobs.released():
+            await self.settle()
+            while (due := self.clock.next_due()) is not None and due <= until:
+                self.clock.advance(due - self.clock.now())
+                await self.settle()
+            self.clock.advance(max(0.0, until - self.clock.now()))
+            await self.settle()
+
+    async def run_jobs(self, check: bool) -> list[CallRecord]:
+        """See `TestEngine.run_jobs`."""
+        return await self._in_time(self._run_jobs(check), "running the jobs")
+
+    async def _run_jobs(self, check: bool) -> list[CallRecord]:
+        begun = self.traffic.begun
+        with self.modules.jobs.released():
+            await self.settle()
+            while await self._jobs.are_delayed() and (due := self.clock.next_due()) is not None:
+                self.clock.advance(max(0.0, due - self.clock.now()))
+                await self.settle()
+        dead = await self._jobs.newly_dead()
+        if check and dead:
+            raise JobFailed(dead)
+        if check and self._jobs.waiting_for:
+            missing = FunctionNotFound(self._jobs.waiting_for[0], DEFAULT_NAMESPACE)
+            self._add_known_functions(missing)
+            raise missing
+        return [call for call in self.traffic.since(begun) if call.is_job]
+
+    async def lose_workers(self, name: str | None) -> None:
+        """See `TestEngine.lose_workers`."""
+        self.entrance.close()
+        try:
+            self.entrance.cut(name)
+        except LookupError:
+            self.entrance.open()
+            raise
+        await self.settle()
+
+    async def return_workers(self) -> None:
+        """See `TestEngine.return_workers`."""
+        self.entrance.open()
+        await self.settle()
+
+    def _add_known_functions(self, error: FunctionNotFound) -> None:
+        known = sorted({function.id for function in self.modules.engine.functions if not function.owner.in_process})
+        hint = did_you_mean(error.function_id or "", known, "did you mean '{}'? ")
+        shown = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
+        error.add_note(f"{hint}Workers of this test serve: {shown or 'nothing'}")
+
+    # -- until nothing happens ------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Wait until everything has ended that runs or is due. Raises TriggerFailed, Unfinished."""
+        until = self._loop.time() + self._deadline_s
+        quiet = 0
+        while quiet < _QUIET_TURNS:
+            self.traffic.changed.clear()
+            if self.clock.is_due or any(end.unread for end in self.entrance.ends):
+                quiet = 0
+                await asyncio.sleep(0)
+            elif self.traffic.running or len(self._tasks) or not self.entrance.is_complete:
+                quiet = 0
+                await self._change()
+            else:
+                quiet += 1
+                await asyncio.sleep(0)
+            if self._loop.time() > until:
+                raise self._unfinished("What the test set going")
+        if self.traffic.unheard:
+            errors, self.traffic.unheard = self.traffic.unheard, []
+            raise TriggerFailed(errors)
+
+    async def _change(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                await self.traffic.changed.wait()
+        except TimeoutError:
+            return
+
+    async def _in_time(self, work: Awaitable[T], what: str) -> T:
+        try:
+            async with asyncio.timeout(self._deadline_s) as limit:
+                return await work
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise self._unfinished(what) from None
+
+    def _unfinished(self, what: str) -> Unfinished:
+        text = f"{what[0].upper()}{what[1:]} did not end within {self._deadline_s:g} s"
+        if running := self.traffic.running:
+            text += f"; still running: {', '.join(each.function_id for each in running[:_SHOWN])}"
+        if not self.entrance.is_complete:
+            text += "; a worker is not connected again"
+        return Unfinished(f"{text}. A handler that needs longer: TestEngine(deadline_s=…)")

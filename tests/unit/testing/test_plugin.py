@@ -1,0 +1,158 @@
+"""The pytest plugin as a project has it: in a process of its own (15 §5)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+APP = """
+from contextlib import asynccontextmanager
+
+import iii
+
+
+class App:
+    @asynccontextmanager
+    async def connect(self, address):
+        async with iii.connect_worker(address, iii.InitOptions(worker_name="shop")) as worker:
+            @worker.function("shop::add")
+            async def add(data):
+                return data["a"] + data["b"]
+
+            yield worker
+
+
+app = App()
+"""
+INI = "[pytest]\niii_app = shop:app\npythonpath = .\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+
+
+def run(
+    folder: Path, tests: str, *options: str, ini: str = INI, plugin: bool = True
+) -> subprocess.CompletedProcess[str]:
+    (folder / "shop.py").write_text(APP)
+    (folder / "pytest.ini").write_text(ini)
+    (folder / "test_shop.py").write_text(tests)
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            *(["-p", "iii.testing.plugin"] if plugin else []),
+            *options,
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_fifty_tests_of_a_module_run(tmp_path: Path) -> None:
+    tests = """
+import pytest
+
+@pytest.mark.parametrize("n", range(25))
+def test_sync(iii_engine, n):
+    assert iii_engine.call("shop::add", {"a": n, "b": 1}) == n + 1
+
+@pytest.mark.parametrize("n", range(25))
+async def test_async(iii_engine, n):
+    assert await iii_engine.call_async("shop::add", {"a": n, "b": 1}) == n + 1
+"""
+    done = run(tmp_path, tests, "-o", "asyncio_mode=auto", "--durations=5")
+    assert "50 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_each_test_has_an_engine_of_its_own(tmp_path: Path) -> None:
+    tests = """
+def test_one(iii_engine):
+    iii_engine.state("s").set("k", 1)
+
+def test_two(iii_engine):
+    assert iii_engine.state("s").get("k") is None
+"""
+    done = run(tmp_path, tests)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_project_names_its_apps_itself(tmp_path: Path) -> None:
+    tests = """
+import pytest
+import shop
+
+@pytest.fixture
+def iii_app():
+    return shop.App()
+
+def test_one(iii_engine):
+    assert iii_engine.call("shop::add", {"a": 1, "b": 1}) == 2
+"""
+    done = run(tmp_path, tests, ini=INI.replace("iii_app = shop:app\n", ""))
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "complaint"),
+    [
+        ("shop", "iii_app: expected module:name, such as shop.orders:app, got 'shop'"),
+        ("shop:application", "iii_app: cannot import 'shop:application'"),
+        ("nowhere:app", "iii_app: cannot import 'nowhere:app'"),
+    ],
+)
+def test_an_app_that_is_not_there_is_named(tmp_path: Path, named: str, complaint: str) -> None:
+    done = run(tmp_path, "def test_one(iii_engine): ...", ini=INI.replace("shop:app", named))
+    assert complaint in done.stdout + done.stderr
+
+
+def test_what_a_failing_test_shows(tmp_path: Path) -> None:
+    done = run(tmp_path, "def test_one(iii_engine):\n    iii_engine.call('shop::add', {'a': 1})\n")
+    assert "In the handler of shop::add" in done.stdout
+    assert 'return data["a"] + data["b"]' in done.stdout
+    assert "KeyError" in done.stdout
+
+
+def test_a_project_without_these_tests_imports_nothing_of_the_engine(tmp_path: Path) -> None:
+    tests = """
+import sys
+
+def test_one():
+    ours = {name for name in sys.modules if name.startswith("iii")}
+    assert ours <= {"iii", "iii.installation", "iii.testing", "iii.testing.plugin"}, ours
+    assert not {"msgspec", "picows", "granian", "uvloop"} & set(sys.modules)
+"""
+    done = run(tmp_path, tests, "-p", "no:asyncio", "-p", "no:hypothesispytest", ini="[pytest]\n")
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_without_the_engine_only_tests_that_need_it_fail(tmp_path: Path) -> None:
+    tests = """
+def test_other(): ...
+
+def test_one(iii_engine): ...
+"""
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['iii.modules.http.module'] = None\n")
+    done = run(tmp_path, tests)
+    assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "the fixture iii_engine needs the engine: pip install 'iii-py[engine]'" in done.stdout
+
+
+def test_examples_of_hypothesis_begin_with_empty_stores(tmp_path: Path) -> None:
+    tests = """
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@given(st.integers(-1000, 1000))
+def test_any(iii_engine, n):
+    iii_engine.restart()
+    assert iii_engine.call("shop::add", {"a": n, "b": 1}) == n + 1
+"""
+    done = run(tmp_path, tests)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

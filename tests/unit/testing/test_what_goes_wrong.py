@@ -1,0 +1,133 @@
+"""Failures that a test orders of its engine: workers that die, calls that end badly, engines that restart (15 §4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import iii
+from iii.testing import TestEngine
+from tests.unit.testing.declared_app import DeclaredApp
+
+
+class Shop:
+    """An app that counts what it does."""
+
+    def __init__(self) -> None:
+        self.charged: list[Any] = []
+
+    def declare(self, worker: iii.Worker) -> None:
+        worker.function("shop::charge")(self.charge)
+        worker.http("GET", "/orders")(self.orders)
+
+    def charge(self, data: Any) -> str:
+        self.charged.append(data)
+        return "charged"
+
+    async def orders(self) -> list[Any]:
+        return []
+
+    @property
+    def app(self) -> DeclaredApp:
+        return DeclaredApp(self.declare)
+
+
+def test_a_call_fails_as_ordered_and_the_next_one_does_not() -> None:
+    shop = Shop()
+    with TestEngine(shop.app) as engine:
+        engine.fail("shop::charge", iii.InvocationError("card_declined", "no money"))
+        with pytest.raises(iii.InvocationError, match="card_declined: no money"):
+            engine.call("shop::charge")
+        assert engine.call("shop::charge") == "charged"
+        assert len(shop.charged) == 1
+
+
+def test_a_call_times_out_as_ordered() -> None:
+    shop = Shop()
+    with TestEngine(shop.app) as engine:
+        engine.time_out("shop::charge")
+        with pytest.raises(iii.InvocationTimeout):
+            engine.call("shop::charge")
+        assert shop.charged == []
+
+
+def test_a_worker_that_dies_before_a_job_begins_gets_it_again() -> None:
+    shop = Shop()
+    with TestEngine(shop.app) as engine:
+        engine.lose_call("shop::charge")
+        engine.enqueue("shop::charge", 1)
+        engine.run_jobs()
+        assert shop.charged == [1]
+
+
+def test_a_worker_that_dies_before_it_answers_does_the_job_twice() -> None:
+    shop = Shop()
+    with TestEngine(shop.app) as engine:
+        engine.lose_answer("shop::charge")
+        engine.enqueue("shop::charge", 1)
+        engine.run_jobs()
+        assert shop.charged == [1, 1]
+
+
+def test_who_calls_a_worker_that_dies_is_told() -> None:
+    with TestEngine(Shop().app) as engine:
+        for lose in (engine.lose_call, engine.lose_answer):
+            lose("shop::charge")
+            with pytest.raises(iii.InvocationStopped):
+                engine.call("shop::charge")
+        assert engine.call("shop::charge") == "charged"
+
+
+def test_a_job_is_delivered_twice_as_ordered() -> None:
+    shop = Shop()
+    with TestEngine(shop.app) as engine:
+        engine.repeat("shop::charge")
+        engine.enqueue("shop::charge", 1)
+        assert len(engine.run_jobs()) >= 1
+        assert shop.charged == [1, 1]
+
+
+def test_a_job_that_hangs_is_over_when_its_time_is() -> None:
+    shop = Shop()
+    with TestEngine(shop.app, queues={"slow": {"timeout_ms": 60_000, "max_retries": 2}}) as engine:
+        engine.hang("shop::charge")
+        engine.enqueue("shop::charge", 1, queue="slow")
+        engine.advance(59)
+        assert shop.charged == []
+        engine.advance(10)
+        assert shop.charged == [1]
+
+
+def test_workers_that_are_away_and_come_back() -> None:
+    with TestEngine(Shop().app) as engine:
+        engine.lose_workers("shop")
+        assert engine.request("GET", "/orders").status == 503
+        with pytest.raises(LookupError, match="no worker is connected; connected workers: none"):
+            engine.lose_workers()
+        engine.return_workers()
+        assert engine.request("GET", "/orders").status == 200
+        with pytest.raises(LookupError, match="no worker 'shopp' is connected; connected workers: shop"):
+            engine.lose_workers("shopp")
+
+
+def test_an_engine_that_restarts_has_its_workers_and_nothing_else() -> None:
+    with TestEngine(Shop().app, queues={"mail": {}}) as engine:
+        engine.state("s").set("k", 1)
+        engine.restart()
+        assert engine.call("shop::charge") == "charged"
+        assert engine.state("s").get("k") is None
+        engine.enqueue("shop::charge", queue="mail")
+        assert len(engine.run_jobs()) == 1
+
+
+def test_what_is_ordered_for_a_function_happens_in_that_order() -> None:
+    with TestEngine(Shop().app) as engine:
+        engine.fail("shop::charge", iii.InvocationError("first"))
+        engine.fail("shop::charge", iii.InvocationError("second"))
+        codes = []
+        for _ in range(2):
+            with pytest.raises(iii.InvocationError) as raised:
+                engine.call("shop::charge")
+            codes.append(raised.value.code)
+        assert codes == ["first", "second"]
