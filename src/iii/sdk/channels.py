@@ -21,6 +21,7 @@ from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
 from iii.protocol.log_event import LogEvent
 from iii.sdk.failures import log_failure
+from iii.sdk.in_process import ChannelConnection, engine_at
 from iii.sdk.outbox import DirectOutbox
 from iii.sdk.outgoing import open_websocket
 from iii.sdk.refs import StreamChannelRef
@@ -36,6 +37,9 @@ UNREAD_BYTES = 1 * MIB  # received and not taken yet; more is left to the networ
 CLOSE_S = 10.0  # for the engine to take everything that was written before the end
 
 
+_GONE = "; the engine does not know the channel, or it expired or finished"
+
+
 class ChannelError(ConnectionError):
     """A channel that cannot be opened, that the other end left, or that ended before its end."""
 
@@ -44,6 +48,7 @@ class ChannelDoor:
     """Opens ends at one engine."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self._engine_url = url
         self._url = urlsplit(url)
         self._headers = headers
 
@@ -60,11 +65,19 @@ class ChannelDoor:
     async def connect(self, ref: StreamChannelRef) -> _Wire:
         """Raises ChannelError."""
         wire = _Wire()
+        here = engine_at(self._engine_url)
+        if here is not None:
+            found = await here.open_channel(ref.channel_id, ref.access_key, ref.direction, wire)
+            if found is None:
+                raise ChannelError(f"cannot open channel {ref.channel_id}{_GONE}")
+            wire.connection = found
+            return wire
         address = self.address(ref)
+        connection = wire.connection = Connection(wire, DirectOutbox)
         try:
-            await open_websocket(wire.connection, address, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
+            await open_websocket(connection, address, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
         except Exception as error:
-            gone = "; the engine does not know the channel, or it expired or finished" if "404" in str(error) else ""
+            gone = _GONE if "404" in str(error) else ""
             reason = without_secrets(str(error) or type(error).__name__, address, self._headers)
             raise ChannelError(f"cannot open channel {ref.channel_id}: {reason}{gone}") from None
         return wire
@@ -73,8 +86,9 @@ class ChannelDoor:
 class _Wire(ConnectionHandler[DirectOutbox]):
     """One end's connection; `changed` is set whenever something happened."""
 
+    connection: ChannelConnection
+
     def __init__(self) -> None:
-        self.connection = Connection(self, DirectOutbox)
         self.changed = asyncio.Event()
         self.items: deque[tuple[bool, bytes]] = deque()  # whether it is a text, and what came
         self.close: tuple[int, str] | None = None  # what the engine said at the end

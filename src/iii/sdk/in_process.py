@@ -61,8 +61,60 @@ class ClientLink(Protocol):
         """In a forked child."""
 
 
+class ChannelOutbox(Protocol):
+    @property
+    def paused(self) -> bool:
+        """Whether the other end has enough for now."""
+
+    def write(self, message: bytes, opcode: int) -> None: ...
+
+
+class ChannelInbox(Protocol):
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+class ChannelConnection(Protocol):
+    """The connection of one end of a channel. On the worker's loop."""
+
+    @property
+    def outbox(self) -> ChannelOutbox: ...
+
+    @property
+    def inbox(self) -> ChannelInbox: ...
+
+    def close(self, code: int, reason: str = "", wait_s: float = ...) -> None:
+        """End after what was written."""
+
+    def leave(self, code: int, wait_s: float = ...) -> None:
+        """As `close`, whatever the other side says."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class ChannelHandler(Protocol):
+    """Hears what comes of it, on the worker's loop."""
+
+    def text(self, message: bytes, /) -> None: ...
+
+    def binary(self, message: bytes, /) -> None: ...
+
+    def peer_closed(self, code: int | None, reason: str) -> None: ...
+
+    def resumed(self) -> None: ...
+
+    def gone(self) -> None: ...
+
+
 class EngineHere(Protocol):
     """An engine of this process."""
+
+    async def open_channel(
+        self, channel_id: str, access_key: str, direction: str, handler: ChannelHandler
+    ) -> ChannelConnection | None:
+        """One end of a channel, for the running loop; None: there is no such channel."""
 
     def link(
         self,

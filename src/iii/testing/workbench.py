@@ -23,13 +23,14 @@ from iii.testing.entrance import TEST_NAME, Entrance
 from iii.testing.failures import JobFailed, TriggerFailed, Unfinished, add_traceback
 from iii.testing.http import HttpAnswer, TestRequest
 from iii.testing.job_runs import JobRuns
+from iii.testing.memory_channels import open_end
 from iii.testing.memory_ends import WorkerEnd
 from iii.testing.modules import Modules
 from iii.testing.traffic import CallRecord, Traffic
 
 if TYPE_CHECKING:
     from iii.sdk.backlog import Backlog
-    from iii.sdk.in_process import ClientBox, ClientLink
+    from iii.sdk.in_process import ChannelConnection, ChannelHandler, ClientBox, ClientLink
     from iii.sdk.requests import TriggerRequest
     from iii.sdk.worker import Worker
 
@@ -131,6 +132,14 @@ class Workbench:
     ) -> ClientLink:
         """As `EngineHere`."""
         return WorkerEnd(self._loop, self.traffic, self.entrance.admit, connected, received, disconnected, call_soon)
+
+    async def open_channel(
+        self, channel_id: str, access_key: str, direction: str, handler: ChannelHandler
+    ) -> ChannelConnection | None:
+        """As `EngineHere`."""
+        return await open_end(
+            self._loop, lambda: self.modules.engine.channels, channel_id, access_key, direction, handler
+        )
 
     # -- what a test does -----------------------------------------------------------------------------------------
 
