@@ -8,21 +8,24 @@ from types import ModuleType
 
 import iii
 import iii.sdk.declarations
+import iii.sdk.event_declarations
 import iii.testing.life
 import iii.testing.orders
 from docs.generator.markdown import prose
 
 # Methods below this comment of a class are for the SDK itself
 _NOT_FOR_USERS = "# -- behind the doors"
-_MADE_BY_USERS = ("InvocationError", "Logger", "TestEngine", "connect_worker")
+_MADE_BY_USERS = ("App", "InvocationError", "Logger", "TestEngine", "connect_worker")
 _PARTS = {
     "Declarations": iii.sdk.declarations,
+    "EventDeclarations": iii.sdk.event_declarations,
     "Life": iii.testing.life,
     "Orders": iii.testing.orders,
 }  # of a class whose methods are shown as its own
 _FIRST = (
     "register_worker",
     "connect_worker",
+    "App",
     "Worker",
     "InitOptions",
     "ReconnectionConfig",
@@ -84,6 +87,9 @@ def _class(name: str, node: ast.ClassDef, lines: list[str]) -> str:
 def _of_part(name: str) -> Iterator[Definition]:
     source = inspect.getsource(_PARTS[name])
     (node,) = (each for each in ast.parse(source).body if isinstance(each, ast.ClassDef) and each.name == name)
+    for base in map(ast.unparse, node.bases):
+        if base in _PARTS:
+            yield from _of_part(base)
     for method in _methods(node, source.splitlines()):
         if not any(ast.unparse(each) == "abstractmethod" for each in method.decorator_list):
             yield method

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     )
     from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth
     from iii.protocol.messages import HttpInvocation as HttpInvocationConfig
+    from iii.sdk.app import App
     from iii.sdk.channels import Channel, ChannelError, ChannelReader, ChannelWriter
+    from iii.sdk.dependency import Dependency
     from iii.sdk.doors import connect_worker, register_worker
     from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
     from iii.sdk.http_parameters import Body, Header, Query
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
     from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
-    from iii.sdk.rejection import RegistrationRejected
+    from iii.sdk.rejection import DeclarationRefused, RegistrationRejected
     from iii.sdk.requests import EnqueueResult, TriggerAction, TriggerRequest
     from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics, WorkerStatistics
     from iii.sdk.shared_data import StateEvent, StateScope, StreamChange, StreamEvent, StreamGroup, Updated
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiKeyAuth",
+    "App",
     "BearerAuth",
     "Body",
     "Call",
@@ -50,6 +53,8 @@ __all__ = [
     "ChannelWriter",
     "ClientShutdown",
     "ConnectionState",
+    "DeclarationRefused",
+    "Dependency",
     "EnqueueResult",
     "FunctionInfo",
     "FunctionNotFound",
@@ -123,12 +128,14 @@ _MODULES = {
         "HmacAuth",
         "HttpInvocationConfig",
     ),
+    "iii.sdk.app": ("App",),
     "iii.sdk.channels": (
         "Channel",
         "ChannelError",
         "ChannelReader",
         "ChannelWriter",
     ),
+    "iii.sdk.dependency": ("Dependency",),
     "iii.sdk.doors": (
         "connect_worker",
         "register_worker",
@@ -164,7 +171,10 @@ _MODULES = {
         "Trigger",
         "TriggerTypeRef",
     ),
-    "iii.sdk.rejection": ("RegistrationRejected",),
+    "iii.sdk.rejection": (
+        "DeclarationRefused",
+        "RegistrationRejected",
+    ),
     "iii.sdk.requests": (
         "EnqueueResult",
         "TriggerAction",

@@ -41,6 +41,17 @@ else:
     print("{END}", flush=True)
 """
 WAITING = "        await stopping.wait()\n"  # a program that serves until SIGTERM on a loop of its own
+RUN = "    app.run()\n"
+CONNECTED = f"""
+    import asyncio
+
+    async def serve() -> None:
+        async with app.connect():  # raises if the engine refuses something
+            print("{END}{SERVING}", flush=True)
+            await asyncio.Event().wait()
+
+    asyncio.run(serve())
+"""
 
 
 def programs() -> Iterator[tuple[str, str]]:
@@ -82,7 +93,8 @@ def test_the_guides_with_python_are_all_here() -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_of_the_docs_runs_without_a_complaint(name: str, engine: EngineProcess, tmp_path: Path) -> None:
-    program = PROGRAMS[name].replace(WAITING, f"        print('{END}{SERVING}', flush=True)\n{WAITING}") + EPILOGUE
+    program = PROGRAMS[name].replace(WAITING, f"        print('{END}{SERVING}', flush=True)\n{WAITING}")
+    program = program.replace(RUN, CONNECTED) + EPILOGUE
     (tmp_path / "program.py").write_text(program)
     before = len(engine.log())
     with (tmp_path / "stderr").open("wb") as stderr:

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iii.modules.http.pattern import InvalidPath, parse_path
 from iii.modules.http.routes import Match, Route, RouteConflict, RouteTable
+from iii.protocol.route_path import InvalidPath, parse_path
 
 SEGMENTS = st.sampled_from(["a", "b", "", ":x", ":y", "{z}", "*", "{*w}"])
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))

@@ -65,6 +65,7 @@ class WorkerCore:
 
     Attributes:
         name: as announced.
+        namespace: of its registrations, None for the engine's default.
         process_id: of the process that it belongs to.
         rejected: why the engine does not accept it, so far or for good.
         worker_id: what the engine calls the last connection; None before the first.
@@ -81,7 +82,7 @@ class WorkerCore:
         self.rejected: RegistrationRejected | None = None
         self._taken_since: float | None = None
         self._registered: WorkerRegistered | None = None
-        namespace = options.effective_namespace
+        namespace = self.namespace = options.effective_namespace
         reconnection = options.reconnection_config or ReconnectionConfig()
         headers = handshake_headers(options.headers)
         self.connection = EngineConnection(url, headers, reconnection, self, loop)

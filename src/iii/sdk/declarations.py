@@ -1,4 +1,4 @@
-"""The decorators of a worker: each declares a function, and most a trigger that calls it.
+"""The decorators of a worker: each declares a function, and most a trigger that calls it; those of events are beside this file.
 
 A declaration is a call of `register_function` and one of `register_trigger`; what these do is up to the class below.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.decorator_checks import check_at_least, check_method, check_schedule, check_share
+from iii.sdk.decorator_checks import check_route, name_of
 from iii.sdk.http_handler import HttpHandler
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import FunctionInput, TriggerInput
@@ -89,9 +89,9 @@ class Declarations(ABC):
             cancel_on_disconnect: cancel the function when its client has left (seen within a second), or has got a 504.
 
         Raises:
-            TypeError: the source of a parameter is ambiguous. ValueError: the id is taken, or a route cannot have the method.
+            TypeError: the source of a parameter is ambiguous. ValueError: the id is taken, or no route can have the method or path.
         """
-        check_method(method)
+        check_route(method, path)
 
         def register(handler: F) -> F:
             endpoint = HttpHandler(handler, path)
@@ -105,115 +105,12 @@ class Declarations(ABC):
                 response_format=endpoint.response_format,
                 replicas=replicas,
             )
-            config = {"api_path": path, "http_method": method} | _given(cancel_on_disconnect=cancel_on_disconnect)
-            config |= _given(condition_function_id=condition, middleware_function_ids=list(middleware) or None)
+            config = {"api_path": path, "http_method": method} | given(cancel_on_disconnect=cancel_on_disconnect)
+            config |= given(condition_function_id=condition, middleware_function_ids=list(middleware) or None)
             self.register_trigger({"type": "http", "function_id": served_by, "config": config})
             return handler
 
         return register
-
-    def cron(
-        self,
-        expression: str,
-        *,
-        timezone: str = "UTC",
-        timeout_ms: int | None = None,
-        condition: str | None = None,
-        function_id: str | None = None,
-        metadata: Any = None,
-        replicas: ReplicaPolicy | None = None,
-    ) -> Callable[[F], F]:
-        """Call the decorated function on a schedule; it gets the event, and stays what it was.
-
-        Args:
-            expression: `minute hour day month weekday`, with a field for seconds before and one for years behind, or
-                `@daily`, `@hourly`, …
-            timezone: an IANA name, such as ``Europe/Berlin``.
-            timeout_ms: how long a tick waits for the function before the next one may come; no limit unless given.
-            condition: id of a function that is asked first; only ``false`` skips the tick.
-            function_id: ``cron::NAME`` with the function's own name unless given.
-
-        Raises:
-            ValueError: the expression or the time zone is not valid, or the timeout is below 1.
-        """
-        check_schedule(expression, timezone)
-        check_at_least(1, {"timeout_ms": timeout_ms})
-        config = {"expression": expression, "timezone": timezone} | _given(
-            timeout_ms=timeout_ms, condition_function_id=condition
-        )
-        return self._triggered("cron", config, function_id, metadata, replicas)
-
-    def subscribe(
-        self,
-        topic: str,
-        *,
-        condition: str | None = None,
-        function_id: str | None = None,
-        metadata: Any = None,
-        replicas: ReplicaPolicy | None = None,
-        each_replica: bool = False,
-    ) -> Callable[[F], F]:
-        """Call the decorated function with what is published on a topic, and return it unchanged.
-
-        Args:
-            topic: its exact name.
-            condition: id of a function that is asked first; only ``false`` skips the message.
-            function_id: ``subscribe::NAME`` with the function's own name unless given.
-            each_replica: of several workers with the function every one gets each message, not one of them.
-        """
-        config = {"topic": topic} | _given(condition_function_id=condition, deliver="each" if each_replica else None)
-        return self._triggered("subscribe", config, function_id, metadata, replicas)
-
-    def on_queue(
-        self,
-        topic: str,
-        *,
-        concurrency: int | None = None,
-        max_retries: int | None = None,
-        backoff_ms: int | None = None,
-        backoff_jitter: float | None = None,
-        timeout_ms: int | None = None,
-        fifo: bool = False,
-        group_field: str | None = None,
-        condition: str | None = None,
-        function_id: str | None = None,
-        metadata: Any = None,
-        replicas: ReplicaPolicy | None = None,
-    ) -> Callable[[F], F]:
-        """Call the decorated function with each message of a durable topic until it succeeds, and return it unchanged.
-
-        What is published while no worker is connected waits. A call that raises is repeated; after the last attempt the message
-        is a dead letter.
-
-        Args:
-            topic: its exact name.
-            concurrency: messages that run at a time, 10 unless given; 0 pauses.
-            max_retries: after the first attempt, 2 unless given.
-            backoff_ms: before the first retry, doubled each time, 1000 unless given.
-            backoff_jitter: random jitter added to each retry delay, as a fraction of it, 0 to 1; absent: none.
-            timeout_ms: longest time of one attempt, half an hour unless given.
-            fifo: in order, the next message when the one before has succeeded or is dead.
-            group_field: with `fifo`, the member of the message within whose value order is kept.
-            condition: id of a function that is asked first; only ``false`` skips the message.
-            function_id: ``on_queue::NAME`` with the function's own name unless given.
-
-        Raises:
-            ValueError: a number is negative, the timeout below 1, or the jitter not from 0 to 1.
-        """
-        check_at_least(0, {"concurrency": concurrency, "max_retries": max_retries, "backoff_ms": backoff_ms})
-        check_at_least(1, {"timeout_ms": timeout_ms})
-        check_share("backoff_jitter", backoff_jitter)
-        queue_config = _given(
-            type="fifo" if fifo else None,
-            concurrency=concurrency,
-            maxRetries=max_retries,
-            backoffDelayMs=backoff_ms,
-            backoffJitter=backoff_jitter,
-            timeoutMs=timeout_ms,
-            messageGroupField=group_field,
-        )
-        config = {"topic": topic} | _given(queue_config=queue_config or None, condition_function_id=condition)
-        return self._triggered("durable:subscriber", config, function_id, metadata, replicas, prefix="on_queue")
 
     def _triggered(
         self,
@@ -225,7 +122,7 @@ class Declarations(ABC):
         prefix: str = "",
     ) -> Callable[[F], F]:
         def register(handler: F) -> F:
-            called = function_id or f"{prefix or trigger_type}::{handler.__name__}"
+            called = function_id or f"{prefix or trigger_type}::{name_of(handler)}"
             self.register_function(called, handler, replicas=replicas)
             self.register_trigger({"type": trigger_type, "function_id": called, "config": config, "metadata": metadata})
             return handler
@@ -233,5 +130,6 @@ class Declarations(ABC):
         return register
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def given(**options: Any) -> dict[str, Any]:
+    """The options that are neither absent nor off."""
     return {name: value for name, value in options.items() if value is not None and value is not False}

@@ -3,17 +3,33 @@
 from collections.abc import Mapping
 
 from iii.protocol.http_methods import METHODS
+from iii.protocol.route_path import InvalidPath, parse_path
 from iii.protocol.suggestion import did_you_mean
 
 _SHOWN = 200  # characters of a value in an error
 
 
-def check_method(method: str) -> None:
-    """Raises ValueError: a route cannot have it."""
-    if method.upper() in METHODS:
-        return
+def check_route(method: str, path: str) -> None:
+    """Raises ValueError: no route can have the method, or the path."""
+    if method.upper() not in METHODS:
+        raise _unsupported(method)
+    try:
+        parse_path(path)
+    except InvalidPath as error:
+        raise ValueError(str(error)) from None
+
+
+def _unsupported(method: str) -> ValueError:
     hint = did_you_mean(method.upper(), METHODS, " (did you mean '{}'?)")
-    raise ValueError(f"unsupported HTTP method '{method[:_SHOWN]}'{hint}; supported: {', '.join(METHODS)}")
+    return ValueError(f"unsupported HTTP method '{method[:_SHOWN]}'{hint}; supported: {', '.join(METHODS)}")
+
+
+def name_of(handler: object) -> str:
+    """The function's own name, for its id. Raises TypeError: it has none, as a `functools.partial`."""
+    name = getattr(handler, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(f"{handler!r} has no name to make an id of: give function_id")
+    return name
 
 
 def check_schedule(expression: str, timezone: str) -> None:
@@ -32,6 +48,15 @@ def check_schedule(expression: str, timezone: str) -> None:
         Expression(expression, zone)
     except InvalidExpression as error:
         raise ValueError(f"invalid cron expression '{expression[:_SHOWN]}': {error}") from None
+
+
+def named(what: str, name: str) -> str:
+    """The name. Raises ValueError or TypeError: it is no text, or an empty one."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be str, got {type(name).__name__}")
+    if not name:
+        raise ValueError(f"{what} is empty: give it a name")
+    return name
 
 
 def check_at_least(least: int, numbers: Mapping[str, int | None]) -> None:

@@ -9,11 +9,10 @@ import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 
-import psutil
-
 from iii.protocol.log_event import LogEvent
 from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.otlp import Json, attributes, frame, resource
+from iii.sdk.process_figures import ProcessFigures
 
 NOT_REPORTED = LogEvent(
     "iii.sdk", "sdk.gauges_failed", logging.DEBUG, "Figures of the worker not reported",
@@ -45,8 +44,7 @@ class GaugeReporter:
         self._worker_name = worker_name
         self._interval_s = interval_ms / 1000
         self._resource = resource(resource_attributes)
-        self._process = psutil.Process()
-        self._process.cpu_percent()  # the first call only marks the start
+        self._process = ProcessFigures()
         self._longest_lag_s = 0.0
 
     async def run(self) -> None:
@@ -89,21 +87,8 @@ class GaugeReporter:
 
     def figures(self) -> list[tuple[str, str, float]]:
         """Name, unit and value of each gauge; Python's heap is known only while tracemalloc runs."""
-        with self._process.oneshot():
-            memory = self._process.memory_info()
-            cpu = self._process.cpu_times()
-            percent = self._process.cpu_percent()
-            started_at = self._process.create_time()
         lag_s, self._longest_lag_s = self._longest_lag_s, 0.0
-        figures = [
-            ("memory.rss", "bytes", memory.rss),
-            ("memory.vms", "bytes", memory.vms),
-            ("cpu.percent", "%", percent),
-            ("cpu.user_micros", "us", cpu.user * 1e6),
-            ("cpu.system_micros", "us", cpu.system * 1e6),
-            ("event_loop.lag_ms", "ms", max(0.0, lag_s * 1000)),
-            ("uptime_seconds", "s", max(0.0, time.time() - started_at)),
-        ]
+        figures = [*self._process.now(), ("event_loop.lag_ms", "ms", max(0.0, lag_s * 1000))]
         if tracemalloc.is_tracing():
             figures.append(("memory.heap_used", "bytes", tracemalloc.get_traced_memory()[0]))
         return figures

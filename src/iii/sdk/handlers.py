@@ -66,10 +66,17 @@ class Handler:
             raise InvalidRequest(f"metadata: {error.message}") from None
 
 
+def check_readable(hints: Hints) -> None:
+    """Raises TypeError: values that the handler takes cannot be made from JSON."""
+    if not _is_end(hints.payload):
+        payload_reader(hints.payload)
+    payload_reader(hints.metadata)
+
+
 def _reader(hint: Any, channels: ChannelDoor) -> Callable[[bytes], Any]:
     """Raises TypeError: values of this type cannot be made from JSON."""
     plain = plain_with_channels(channels)
-    if not (isinstance(hint, type) and issubclass(hint, ChannelEnd)):
+    if not _is_end(hint):
         return payload_reader(hint) or plain
 
     def read_end(raw: bytes) -> Any:
@@ -79,6 +86,10 @@ def _reader(hint: Any, channels: ChannelDoor) -> Callable[[bytes], Any]:
         return end
 
     return read_end
+
+
+def _is_end(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, ChannelEnd)
 
 
 def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:

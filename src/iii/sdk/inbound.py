@@ -178,6 +178,11 @@ class Inbound:
         if message.code != FUNCTION_CONFLICT:
             self._rejected(message)
             return
+        function_id = message.function_id or ""
+        if not message.owner_worker_id and function_id in self._registrations.functions:
+            self._registrations.refused[function_id] = (
+                "its id is one of the engine's own, or the registration is too large"
+            )
         FUNCTION_IN_USE(
             function=message.function_id, namespace=message.namespace, owner=message.owner_worker_id or "engine"
         )
@@ -190,6 +195,7 @@ class Inbound:
         if sent is None:
             TRIGGER_FAILED(trigger=message.id, trigger_type=message.trigger_type, reason=error.message)
             return
+        self._registrations.refused[message.id] = error.message
         TRIGGER_FAILED(  # with what its author knows of it: the id was made by us
             trigger=message.id, trigger_type=message.trigger_type, reason=error.message,
             function=message.function_id, config=read_plain(sent).get("config"),

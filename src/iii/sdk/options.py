@@ -180,8 +180,12 @@ class InitOptions:
         named = os.environ.get("III_WORKER_NAME", "").strip() or (self.worker_name or "").strip()
         if named:
             return named
-        characters = "".join(SystemRandom().choices(ascii_lowercase + digits, k=4))
-        return f"{platform.node()}:{os.getpid()}-{characters}"
+        return own_name(f"{platform.node()}:{os.getpid()}")
+
+
+def own_name(prefix: str) -> str:
+    """A name that no other process has: the prefix and four random characters."""
+    return f"{prefix}-{''.join(SystemRandom().choices(ascii_lowercase + digits, k=4))}"
 
 
 def engine_url(address: str | None) -> str:

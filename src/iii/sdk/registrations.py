@@ -27,15 +27,21 @@ class TriggerType(Struct):
 
 
 class Registrations:
-    """In the order of registration, which is the order of the replay."""
+    """In the order of registration, which is the order of the replay.
+
+    Attributes:
+        refused: why the engine does not take a function or trigger, by its id, since the last replay.
+    """
 
     def __init__(self) -> None:
         self.trigger_types: dict[str, TriggerType] = {}
         self.functions: dict[str, Function] = {}
         self.triggers: dict[str, bytes] = {}
+        self.refused: dict[str, str] = {}
 
     def replay(self) -> list[bytes]:
         """All registrations as messages: trigger types, functions, triggers."""
+        self.refused.clear()
         return [
             *(each.message for each in self.trigger_types.values()),
             *(each.message for each in self.functions.values()),

@@ -1,4 +1,4 @@
-"""The engine's refusal of a whole worker (01 §5.11)."""
+"""The engine's refusal of a whole worker (01 §5.11), and of what an app declares."""
 
 
 class RegistrationRejected(Exception):
@@ -27,3 +27,17 @@ class RegistrationRejected(Exception):
     def again(self) -> "RegistrationRejected":
         """An equal one to raise: each raise of the same one would make its traceback longer."""
         return RegistrationRejected(self.code, self.namespace, self.worker_name, self.owner_worker_id, self._reason)
+
+
+class DeclarationRefused(Exception):
+    """The engine does not take functions or triggers of an app, which therefore does not start.
+
+    Attributes:
+        reasons: one text for each of them, with its function, its config and why.
+    """
+
+    def __init__(self, app: str, reasons: list[str]) -> None:
+        super().__init__(
+            "\n".join([f"the engine refuses what app '{app}' declares:", *(f"  {each}" for each in reasons)])
+        )
+        self.reasons = reasons

@@ -70,7 +70,7 @@ class Reporting:
             self.telemetry.open()
         wanted = self._options.enable_metrics_reporting and self._options.otel_config.metrics_enabled
         if wanted and not self._to_nobody:
-            from iii.sdk.gauges import GaugeReporter  # needs psutil, which takes its time
+            from iii.sdk.gauges import GaugeReporter
 
             reporter = GaugeReporter(
                 self._send_gauges,

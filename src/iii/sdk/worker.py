@@ -15,7 +15,7 @@ from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk import discovery
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
-from iii.sdk.declarations import Declarations
+from iii.sdk.event_declarations import EventDeclarations
 from iii.sdk.outgoing_calls import ON_LOOP
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
@@ -26,11 +26,12 @@ from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.started_call import Call
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
+from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 SHUTDOWN_S = 10.0  # bound of the whole leaving
 
 
-class Worker(Declarations):
+class Worker(EventDeclarations):
     """One worker: made by `register_worker` or `connect_worker`."""
 
     def __init__(self, core: WorkerCore) -> None:
@@ -88,11 +89,11 @@ class Worker(Declarations):
 
     def register_trigger(self, trigger: TriggerInput) -> Trigger:
         """Bind a function to an event. Does not wait; a refusal is logged as an error."""
-        return self._registrar.trigger(trigger)
+        return self._registrar.add_trigger(TriggerDeclaration(trigger))
 
     def register_trigger_type(self, trigger_type: TriggerTypeInput, handler: TriggerHandler) -> TriggerTypeRef:
         """Provide a trigger type: `handler` hears of every binding, and calls its function when its event happens."""
-        self._registrar.trigger_type(trigger_type, handler)
+        self._registrar.add_trigger_type(TriggerTypeDeclaration(trigger_type, handler))
         return TriggerTypeRef(trigger_type["id"], self)
 
     def unregister_trigger_type(self, trigger_type: str | Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import iii
 
 NAMES = [
     "ApiKeyAuth",
+    "App",
     "BearerAuth",
     "Body",
     "Call",
@@ -18,6 +19,8 @@ NAMES = [
     "ChannelWriter",
     "ClientShutdown",
     "ConnectionState",
+    "DeclarationRefused",
+    "Dependency",
     "EnqueueResult",
     "FunctionInfo",
     "FunctionNotFound",

@@ -122,7 +122,7 @@ class FunctionDiscovery:
         if request.function_id is not None:
             function = self._resolve(request.function_id, request.namespace)
             if function is None:
-                raise ItemNotFound(self._why_not(request.function_id))
+                raise ItemNotFound(self._why_not(request.function_id, request.namespace))
             return self._details([function])[0]
         if request.function_ids is None:
             raise InvalidArguments("missing field `function_id` (or `function_ids` for a batch)")
@@ -153,10 +153,13 @@ class FunctionDiscovery:
             return functions.exact(function_id, DEFAULT_NAMESPACE)
         return functions.exact(function_id, namespaces[0]) if len(namespaces) == 1 else None
 
-    def _why_not(self, function_id: str) -> str:
-        namespaces = self._engine.functions.namespaces_of(function_id)
+    def _why_not(self, function_id: str, namespace: str | None) -> str:
+        functions = self._engine.functions
+        namespaces = functions.namespaces_of(function_id)
         if not namespaces:
-            return f"Function '{function_id}' is not registered."
+            refused = functions.refused.get((namespace or DEFAULT_NAMESPACE, function_id))
+            why = f" Its registration was refused: {refused}" if refused else ""
+            return f"Function '{function_id}' is not registered.{why}"
         return (
             f"Function '{function_id}' is ambiguous: it is registered in namespace(s): {', '.join(namespaces)}. "
             "Pass `namespace` to select one."

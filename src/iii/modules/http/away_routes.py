@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from iii.modules.http.pattern import InvalidPath
 from iii.modules.http.routes import Match, Route, RouteConflict, RouteTable
 from iii.protocol.log_event import LogEvent
+from iii.protocol.route_path import InvalidPath
 
 NOT_READ = LogEvent(
     __name__, "http.routes_not_read", logging.WARNING, "Remembered HTTP routes ignored: their file cannot be read",

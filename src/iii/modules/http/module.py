@@ -15,7 +15,6 @@ from iii.engine.trigger_types import TriggerType
 from iii.modules.http.application import ANSWER_S, HttpApplication
 from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
-from iii.modules.http.pattern import InvalidPath
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
 from iii.modules.http.server import HttpServer
 from iii.modules.http.settings import Settings
@@ -25,6 +24,7 @@ from iii.net.listening import in_url, is_loopback, listen, port_of
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.route_path import InvalidPath
 
 READY = LogEvent(
     __name__, "http.ready", logging.INFO, "HTTP ready", means="The port is open; shows where routes are served."

@@ -10,7 +10,7 @@ import msgspec
 
 from iii.engine.functions import Function, FunctionRegistry
 from iii.modules.http.openapi_components import Components
-from iii.modules.http.pattern import WILDCARD, Segment
+from iii.protocol.route_path import WILDCARD, Segment
 
 if TYPE_CHECKING:
     from iii.modules.http.routes import Route

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from iii.modules.http.pattern import PARAMETER, WILDCARD, Segment, parse_path
+from iii.protocol.route_path import PARAMETER, WILDCARD, Segment, parse_path
 
 T = TypeVar("T")
 

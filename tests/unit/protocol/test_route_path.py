@@ -2,7 +2,7 @@
 
 import pytest
 
-from iii.modules.http.pattern import MAX_SEGMENTS, InvalidPath, Segment, parse_path
+from iii.protocol.route_path import MAX_SEGMENTS, InvalidPath, Segment, parse_path
 
 PARAMETER, WILDCARD = ":", "*"
 

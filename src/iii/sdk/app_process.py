@@ -1,0 +1,148 @@
+"""A process that is one app: it serves until a signal, and fails with one line (11 §4)."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from iii.net.system_signals import end_at_once, end_by
+from iii.protocol.errors import ClientShutdown
+from iii.sdk.core import WorkerCore
+from iii.sdk.event_loop import new_loop
+from iii.sdk.options import engine_url
+from iii.sdk.rejection import DeclarationRefused, RegistrationRejected
+
+_UNHANDLED = (signal.SIG_DFL, signal.default_int_handler)
+
+
+Connection = Callable[[str], AbstractAsyncContextManager[WorkerCore]]
+
+
+def serve_until_told(app: str, address: str | None, connection: Connection) -> None:
+    """Serve on an event loop of this thread until a signal or a shutdown.
+
+    Args:
+        connection: the app's whole life at the engine with this URL.
+
+    Raises:
+        SystemExit: with what the engine said, or the address that cannot be one. RuntimeError: a loop runs here already.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError(f"app '{app}' cannot run in a running event loop: use `async with app.connect():`")
+    with _Signals() as signals, asyncio.Runner(loop_factory=new_loop) as runner:
+        try:
+            runner.run(_serve(connection(_checked(address)), signals))
+        except (DeclarationRefused, RegistrationRejected, ConnectionError) as error:
+            raise SystemExit(f"Error: {error}") from None
+
+
+def _checked(address: str | None) -> str:
+    try:
+        return engine_url(address)
+    except ValueError as error:
+        raise SystemExit(f"Error: {error}") from None
+
+
+async def _serve(connection: AbstractAsyncContextManager[WorkerCore], signals: "_Signals") -> None:
+    signals.cancel(asyncio.current_task())
+    try:
+        async with connection as core:
+            await _ended(core)
+            with suppress(ClientShutdown):
+                core.raise_if_refused()
+    except asyncio.CancelledError:
+        if not signals.came:
+            raise
+
+
+async def _ended(core: WorkerCore) -> None:
+    """Until it is shut down, or the engine refuses it for good."""
+    ended = asyncio.Event()
+    unsubscribe = core.connection.states.listen(lambda _: ended.set() if core.caller.pending.ended else None)
+    try:
+        await ended.wait()
+    finally:
+        unsubscribe()
+
+
+class _Signals:
+    """SIGTERM and Ctrl-C, unless the program has handlers for them: the first ends the task, the second the process."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._before: dict[signal.Signals, Any] = {}
+        self._task: asyncio.Task[Any] | None = None
+
+    def cancel(self, task: asyncio.Task[Any] | None) -> None:
+        """The task that a signal ends, also one that came before."""
+        self._task = task
+        if self.came and task is not None:
+            task.cancel()
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                before = signal.getsignal(number)
+                if before in _UNHANDLED:
+                    self._before[number] = before
+                    signal.signal(number, self._told)
+        _present.append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _present.remove(self)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Leave the signals to whoever had them before."""
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._told:
+                signal.signal(number, before)
+
+    def _told(self, number: int, _: FrameType | None) -> None:
+        if self.came:
+            end_by(number)
+            return
+        self.came = True
+        end_at_once(*self._before)
+        if self._task is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+
+_present: list[_Signals] = []
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    """Hold signals back meanwhile: one that came to the child before it has forgotten our handler would be lost."""
+    _forking.held = (
+        {signal.SIGTERM, signal.SIGINT} - signal.pthread_sigmask(signal.SIG_BLOCK, ()) if _present else set()
+    )
+    signal.pthread_sigmask(signal.SIG_BLOCK, _forking.held)
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _forking.held)
+
+
+def _after_fork_in_child() -> None:
+    """The child serves nothing, and what is sent to it is not meant for the parent's app."""
+    for signals in _present:
+        signals.give_back()
+    _present.clear()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -1,0 +1,143 @@
+"""A function as its author wrote it, before any connection: everything wrong with it is raised here (08 §7.1, §9.2)."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from iii.protocol.messages import NULL, HttpInvocation, RegisterFunction
+from iii.protocol.replicas import ReplicaPolicy
+from iii.sdk.annotations import Hints
+from iii.sdk.channels import ChannelDoor
+from iii.sdk.encoding import encode_outgoing
+from iii.sdk.handlers import Handler, check_readable
+from iii.sdk.registrations import Function
+from iii.sdk.replicas import check_replicas, is_marked, with_mark
+from iii.sdk.requests import FunctionInput, required, warn_of_unknown_keys
+from iii.sdk.schema import Schema, schema
+from iii.sdk.typed import typed
+
+_FUNCTION_KEYS = frozenset(FunctionInput.__annotations__)
+
+
+class FunctionDeclaration:
+    """What `register_function` was given.
+
+    Attributes:
+        id: of the function.
+    """
+
+    def __init__(self, given: str | FunctionInput, options: Mapping[str, Any], handler: object) -> None:
+        """Args:
+            given: the id, and then what is not told comes from the signature; or the dict form.
+            options: as in the dict form, None where there is none.
+
+        Raises:
+            ValueError: the id is blank, or there is no such policy. TypeError: neither a function nor an HTTP invocation,
+                a function that needs more than a payload and metadata, or an option that is given in both forms.
+        """
+        self._message, self._replicas = _message(given, options)
+        self.id = self._message.id
+        self._handler: tuple[Callable[..., Any], Hints] | None = None
+        if isinstance(handler, HttpInvocation):
+            self._message.invocation = handler
+        elif callable(handler):
+            self._handler = handler, _checked(self.id, handler)
+        else:
+            raise TypeError(
+                "handler_or_invocation must be callable or HttpInvocationConfig, got " + type(handler).__name__
+            )
+        self._described = isinstance(given, Mapping)
+
+    def function(self, replicas: ReplicaPolicy | None, channels: ChannelDoor) -> Function:
+        """As one worker registers it.
+
+        Args:
+            replicas: the worker's policy, for a function without one.
+            channels: where the ends of channels in its payloads are opened.
+        """
+        message = self._message
+        if self._handler is not None and not self._described:
+            _describe(message, *self._handler)
+            self._described = True  # once, however often it is registered
+        policy = self._replicas or replicas
+        if policy is not None:
+            metadata = None if message.metadata is NULL else message.metadata
+            message = msgspec.structs.replace(message, metadata=with_mark(metadata, policy, self.id))
+        handler = None if self._handler is None else Handler(*self._handler, channels)
+        return Function(encode_outgoing(message), handler, is_marked(message.metadata))
+
+
+def _checked(function_id: str, handler: Callable[..., Any]) -> Hints:
+    try:
+        hints = Hints(handler)
+        check_readable(hints)
+    except TypeError as error:
+        raise TypeError(f"the handler of '{function_id}' cannot be registered: {error}") from None
+    if hints.unfilled:
+        names = ", ".join(map(repr, hints.unfilled))
+        raise TypeError(
+            f"the handler of '{function_id}' requires {names}, but a handler is called with one argument, the whole "
+            "payload, and with `metadata` if it has a second parameter of that name"
+        )
+    return hints
+
+
+def _message(given: str | FunctionInput, options: Mapping[str, Any]) -> tuple[RegisterFunction, ReplicaPolicy | None]:
+    if isinstance(given, Mapping):
+        warn_of_unknown_keys(given, _FUNCTION_KEYS, "register_function()")
+        function_id: object = required(given, "id", "register_function()")
+    else:
+        function_id = given
+    if not isinstance(function_id, str):
+        raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
+    if not function_id.strip():
+        raise ValueError("id is required")
+    chosen: dict[str, Any] = {}
+    for name, keyword in options.items():
+        value = given.get(name) if isinstance(given, Mapping) else None
+        if value is not None and keyword is not None:
+            raise TypeError(f"{name} of '{function_id}' is given twice: as a key and as a keyword argument")
+        if value is not None or keyword is not None:
+            chosen[name] = keyword if value is None else value
+    replicas: ReplicaPolicy | None = chosen.pop("replicas", None)
+    check_replicas(replicas)
+    if replicas is not None:
+        with_mark(chosen.get("metadata"), replicas, function_id)
+    message = RegisterFunction(function_id)
+    for name, value in chosen.items():
+        setattr(message, name, value)
+    if chosen:
+        encode_outgoing(message)  # whatever has no JSON form is the author's mistake
+    return message, replicas
+
+
+def _describe(message: RegisterFunction, handler: Callable[..., Any], hints: Hints) -> None:
+    """What is not told, by the signature."""
+    if message.request_format is NULL:
+        message.request_format = _or_null(_schema(hints.payload))
+    if message.response_format is NULL:
+        message.response_format = _or_null(_schema(hints.result))
+    if message.description is None:
+        message.description = _first_line(handler)
+
+
+def _or_null(value: Any) -> Any:
+    return NULL if value is None else value
+
+
+def _schema(hint: Any) -> Schema | None:
+    """None for what nobody can make from JSON: as a result it may still have a form there."""
+    try:
+        return schema(typed(hint))
+    except TypeError:
+        return None
+
+
+def _first_line(handler: Callable[..., Any]) -> str | None:
+    """What the docstring says in its first line; not that of a class or type, which is about something else."""
+    if not inspect.isroutine(handler):
+        return None
+    text = inspect.getdoc(handler)
+    return text.strip().partition("\n")[0] or None if text else None

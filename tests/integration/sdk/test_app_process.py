@@ -1,0 +1,219 @@
+"""A process that is one app: how it serves, ends, and fails (11 §4)."""
+
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import iii
+from iii.protocol.names import LIST_TRIGGERS
+from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
+from tests.processes import EngineProcess, environment
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+HEAD = """
+import asyncio, signal, sys, threading, time, iii
+app = iii.App("orders", options=iii.InitOptions(enable_metrics_reporting=False))
+
+@app.function("slow")
+async def slow(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "slept"
+
+@app.on_stop
+def stop() -> None:
+    print("stopped", flush=True)
+"""
+RUN = """
+print("run", flush=True)
+app.run(sys.argv[1])
+print("over", flush=True)
+"""
+
+
+@pytest.fixture
+def engine(engine: FakeEngine) -> FakeEngine:
+    engine.answers[LIST_TRIGGERS] = {"triggers": []}
+    return engine
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(url: str, declare: str = "", run: str = RUN) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", HEAD + textwrap.dedent(declare) + run, url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment({"OTEL_ENABLED": "off"}),
+            # the shell that runs the tests may have told its children to ignore it
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    printed, complaints = process.communicate(timeout=DEADLINE_S)
+    return process.returncode, printed, complaints
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_11_check_9_a_signal_lets_handlers_end(engine: FakeEngine, start: Start, number: signal.Signals) -> None:
+    process = start(engine.url)
+    connection = engine.connection()
+    connection.message("registerfunction", id="slow")
+    call = {"type": "invokefunction", "function_id": "slow", "data": 0.3, "invocation_id": "long"}
+    connection.send(call)
+    connection.invoke("slow", 0, invocation_id="short")  # so the long one runs
+    process.send_signal(number)
+    assert connection.message("invocationresult", invocation_id="long")["result"] == "slept"
+    assert ended(process) == (0, "run\nstopped\nover\n", "")
+    assert connection.of("unregisterfunction", id="slow")  # before the handler ended
+
+
+def test_11_check_9_a_second_signal_ends_it_at_once(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        engine.url,
+        """
+        @app.function("block")
+        async def block(data: object) -> None:
+            print("blocked", flush=True)
+            while True: time.sleep(0.01)
+        """,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="block")
+    connection.send({"type": "invokefunction", "function_id": "block", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert [process.stdout.readline(), process.stdout.readline()] == ["run\n", "blocked\n"]
+    process.send_signal(signal.SIGTERM)
+    while process.poll() is None:  # how soon the first one is noticed, nobody knows; two at one time are one
+        process.send_signal(signal.SIGTERM)
+    assert ended(process) == (-signal.SIGTERM, "", "")
+
+
+def test_it_waits_for_an_engine_until_it_is_told_to_end(start: Start) -> None:
+    process = start("ws://127.0.0.1:9", "signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))")
+    assert process.stderr is not None
+    assert "Cannot connect to the engine" in process.stderr.readline()
+    process.send_signal(signal.SIGALRM)
+    code, printed, complaints = ended(process)
+    assert (code, printed) == (0, "run\nover\n")  # not started, so not stopped
+    assert "Traceback" not in complaints
+
+
+def test_11_check_10_what_the_engine_refuses_is_told_in_lines_and_a_code(start: Start) -> None:
+    with EngineProcess() as engine:
+        process = start(
+            engine.url,
+            """
+            app.register_function("engine::functions::list", print)
+            app.register_function("engine::workers::list", print)
+            """,
+        )
+        code, printed, complaints = ended(process)
+    assert (code, printed) == (1, "run\nstopped\n")
+    told = complaints[complaints.index("Error:") :]
+    refusal = "its id is one of the engine's own, or the registration is too large"
+    assert told == (
+        "Error: the engine refuses what app 'orders' declares:\n"
+        f"  function 'engine::functions::list': {refusal}\n"
+        f"  function 'engine::workers::list': {refusal}\n"
+    )
+
+
+def test_11_check_10_so_is_the_refusal_of_the_whole_worker(engine: FakeEngine, start: Start) -> None:
+    process = start(engine.url)
+    engine.connection().send(
+        {"type": "registrationrejected", "code": "NOT_HERE", "namespace": "default", "worker_name": "orders"}
+        | {"owner_worker_id": "w1"}
+    )
+    code, printed, complaints = ended(process)
+    assert code == 1
+    assert "over" not in printed
+    assert re.search(r"^Error: NOT_HERE: worker 'orders.*\n\Z", complaints, re.MULTILINE), complaints
+    assert "Traceback" not in complaints
+
+
+def test_11_check_10_so_is_an_address_that_cannot_be_one(start: Start) -> None:
+    code, printed, complaints = ended(start("http://127.0.0.1"))
+    assert (code, printed) == (1, "run\n")
+    assert complaints.startswith("Error: the engine's address must be ws://HOST:PORT or wss://HOST, got")
+    assert complaints.count("\n") == 1
+
+
+def test_an_error_of_the_program_is_told_as_such(engine: FakeEngine, start: Start) -> None:
+    code, printed, complaints = ended(start(engine.url, "app.on_start(lambda: 1 / 0)"))
+    assert (code, printed) == (1, "run\n")
+    assert complaints.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_a_shutdown_ends_it(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        engine.url,
+        """
+        @app.function("leave")
+        def leave(data: object) -> None:
+            app.shutdown()
+        """,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="leave")
+    connection.send({"type": "invokefunction", "function_id": "leave", "data": None, "invocation_id": "i"})
+    code, printed, _ = ended(process)
+    assert (code, printed) == (0, "run\nstopped\nover\n")
+
+
+def test_a_handler_of_the_programs_own_stays(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        engine.url,
+        """
+        def mine(number, frame):
+            print("mine", flush=True)
+            threading.Thread(target=app.shutdown).start()
+        signal.signal(signal.SIGTERM, mine)
+        """,
+    )
+    engine.connection().message("registerfunction", id="slow")
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == (0, "run\nmine\nstopped\nover\n", "")
+
+
+def test_a_forked_child_can_be_ended(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        engine.url,
+        """
+        import os
+        @app.function("fork")
+        def fork(data: object) -> int:
+            child = os.fork()
+            if child == 0:
+                time.sleep(60)
+                os._exit(1)
+            os.kill(child, signal.SIGTERM)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        """,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="fork")
+    assert connection.invoke("fork")["result"] == -signal.SIGTERM
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+
+
+async def test_in_a_running_loop_it_says_what_to_use() -> None:
+    with pytest.raises(RuntimeError, match=r"cannot run in a running event loop: use `async with app.connect\(\):`"):
+        iii.App("orders").run()
