@@ -13,6 +13,7 @@ LARGE_MESSAGE_BYTES = 2 * MIB  # larger ones are decoded by another process of t
 BUILTIN_VALUE_BYTES = 8 * MIB  # payload of a builtin that takes values as they are; the loop looks through all of it
 BUILTIN_REQUEST_BYTES = 512 * KIB  # payload of any other: names, numbers and the like, which become objects
 MENDED_BYTES = 8 * MIB  # larger texts with NaN, Infinity or lone surrogates are refused, not mended (L14)
+JOB_RESULT_BYTES = 256 * KIB  # of a job of a queue that keeps results; a larger one is dropped (13 §3)
 NESTING_LEVELS = 500  # deeper JSON is refused: Python clients fail on it, and up to 0.23 stay deaf (01 §12.1)
 
 # Queues

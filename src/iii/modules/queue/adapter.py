@@ -17,6 +17,17 @@ class UnsupportedSettings(StoreError):
     """A queue cannot be like that with this adapter, however often it is tried."""
 
 
+class NotSupported(StoreError):
+    """This adapter cannot do that; the text says which."""
+
+
+class ResultsNotKept(StoreError):
+    """Nobody could wait for the end of its jobs: they are forgotten."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"'{queue}' keeps no results of its jobs; set 'keep_results_s' in its queue_configs")
+
+
 class QueueOrTopic(NamedTuple):
     """What people ask about: a named queue, a topic, or both if they have one name (04 §8.2)."""
 
@@ -101,3 +112,6 @@ class QueueAdapter(Protocol):
 
     def job(self, job_id: str) -> JobStatus | None:
         """Where a job stands; None if it is not known."""
+
+    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+        """`done` gets where it stands once it has ended, or the time is over; without a value if it is not known."""

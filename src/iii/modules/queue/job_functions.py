@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from iii.engine.builtin import builtin
-from iii.modules.queue.adapter import QueueAdapter
+from iii.engine.answer import answer
+from iii.engine.builtin import LATER, Later, builtin
+from iii.engine.invocation import Invocation
+from iii.modules.queue.adapter import NotSupported, QueueAdapter, ResultsNotKept
 from iii.modules.queue.jobs.job import shortened
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
-from iii.modules.queue.requests import JobInput, JobStatus
+from iii.modules.queue.requests import JobInput, JobStatus, WaitInput
 from iii.protocol.errors import InvocationError
 from iii.storage.items import StoreError
 
@@ -21,14 +23,52 @@ class Jobs:
 
     @builtin("engine::queue::job", spec="13 §2")
     def job(self, request: JobInput) -> JobStatus:
-        """Where one job stands: its state, attempts, times and last error"""
-        if not request.id:
-            raise InvocationError("job_id_not_set", "Job ID is required")
-        shown = shortened(request.id, NAME_CHARACTERS)
+        """Where one job stands: its state, attempts, times, last error and result"""
+        shown = _shown(request.id)
         try:
             found = self._adapter.job(request.id)
         except StoreError as error:
-            raise InvocationError("job_lookup_failed", f"Failed to look up job '{shown}': {error}") from None
-        if found is None:
-            raise InvocationError("job_not_found", f"unknown job '{shown}': it is done, was removed, or never existed")
-        return found
+            raise _refusal(error, "job_lookup_failed", f"Failed to look up job '{shown}'") from None
+        return _known(found, shown)
+
+    @builtin("engine::queue::wait", spec="13 §4")
+    def wait(self, request: WaitInput, invocation: Invocation) -> JobStatus | Later:
+        """Wait until a job of a queue that keeps results is done, cancelled or dead"""
+        shown = _shown(request.id)
+
+        def shape(found: JobStatus | None) -> JobStatus:
+            return _known(found, shown)
+
+        code, text = "job_wait_failed", f"Failed to wait for job '{shown}'"
+        reply = answer(invocation, code, text, shape)
+
+        def told(found: JobStatus | None, error: StoreError | None) -> None:
+            reply(found, None if error is None else _refusal(error, code, text))
+
+        self._adapter.wait(request.id, request.timeout_ms, told)
+        return LATER
+
+
+def _shown(job_id: str) -> str:
+    """As errors have it. Raises InvocationError."""
+    if not job_id:
+        raise InvocationError("job_id_not_set", "Job ID is required")
+    return shortened(job_id, NAME_CHARACTERS)
+
+
+def _refusal(error: StoreError, code: str, text: str) -> InvocationError:
+    """With a code of its own where it would not help to ask again."""
+    match error:
+        case NotSupported():
+            return InvocationError("not_supported", str(error))
+        case ResultsNotKept():
+            return InvocationError("results_not_kept", str(error))
+    return InvocationError(code, f"{text}: {error}")
+
+
+def _known(found: JobStatus | None, shown: str) -> JobStatus:
+    """Raises InvocationError."""
+    if found is None:
+        text = f"unknown job '{shown}': it is done and its queue keeps no results, it was removed, or it never existed"
+        raise InvocationError("job_not_found", text)
+    return found

@@ -29,6 +29,7 @@ class QueueOptions(Struct, frozen=True, kw_only=True):
         message_group_field, delay_ms: of a topic's messages; those of a named queue's jobs are looked at when they come.
         hold: a job whose target is missing waits for it; otherwise the attempt fails.
         hold_ms: longest wait for a missing target; 0 is no limit.
+        keep_results_ms, keep_results_max: of a named queue: how long results are kept, and how many; 0: none is.
     """
 
     fifo: bool = False
@@ -41,6 +42,8 @@ class QueueOptions(Struct, frozen=True, kw_only=True):
     delay_ms: int = 0
     hold: bool = True
     hold_ms: int = 0
+    keep_results_ms: int = 0
+    keep_results_max: int = 0
 
 
 Wanted: TypeAlias = dict[str, Any]
@@ -120,6 +123,17 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
             description="Time in which a second job with the same deduplication id is refused, in milliseconds.",
         ),
     ] = 300_000
+    keep_results_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=31_622_400,
+            description="Time for which the result of a job is kept, in seconds, at most 366 days; 0: results are not kept.",
+        ),
+    ] = 0
+    keep_results_max: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Results that are kept; beyond that the oldest are dropped.")
+    ] = 10_000
     redeliver_on_engine_restart: Annotated[
         bool,
         without_effect("jobs that were being handled when the engine exited are always redelivered"),
@@ -145,6 +159,8 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
             timeout_ms=self.attempt_ms,
             hold=self.missing_target == "hold",
             hold_ms=self.missing_target_timeout_ms,
+            keep_results_ms=self.keep_results_s * 1000,
+            keep_results_max=self.keep_results_max,
         )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import QueueOrTopic, UnsupportedSettings
+from iii.modules.queue.adapter import NotSupported, QueueOrTopic, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
@@ -115,7 +115,10 @@ class RedisAdapter:
         raise StoreError(_NO_DEAD_LETTERS)
 
     def job(self, job_id: str) -> JobStatus | None:
-        raise StoreError(_NO_QUEUES)
+        raise NotSupported(_NO_QUEUES)
+
+    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+        done(None, NotSupported(_NO_QUEUES))
 
 
 class RedisTopics:

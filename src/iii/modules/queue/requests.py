@@ -168,7 +168,8 @@ class DeadLetterRow(Struct, kw_only=True):
     ] = None
 
 
-JobState: TypeAlias = Literal["waiting", "delayed", "active", "dead"]
+JobState: TypeAlias = Literal["waiting", "delayed", "active", "done", "cancelled", "dead"]
+ENDED = frozenset({"done", "cancelled", "dead"})
 
 
 class JobInput(Struct, kw_only=True):
@@ -185,7 +186,7 @@ class JobStatus(Struct, kw_only=True):
         JobState,
         Meta(
             description="`waiting`: for its turn or its function; `delayed`: until `ready_at`; `active`: an attempt runs; "
-            "`dead`: a dead letter."
+            "`done`: it succeeded; `cancelled`: it was cancelled; `dead`: a dead letter."
         ),
     ]
     queue: Annotated[str, Meta(description="Name of the queue or topic.")]
@@ -196,8 +197,24 @@ class JobStatus(Struct, kw_only=True):
     created_at: int
     ready_at: Annotated[int | None, Meta(description="End of the delay or backoff of a delayed job.")] = None
     started_at: Annotated[int | None, Meta(description="Begin of the attempt of an active job.")] = None
-    finished_at: Annotated[int | None, Meta(description="End of the last attempt of a dead letter.")] = None
+    finished_at: Annotated[int | None, Meta(description="Time at which it was done, cancelled or dead.")] = None
+    expires_at: Annotated[int | None, Meta(description="Time until which its queue keeps the result.")] = None
     error: Annotated[str | None, Meta(description="Error of the last attempt that failed.")] = None
+    result_bytes: Annotated[
+        int | None, Meta(description="Size of the result of a job that is done; absent: it had none.")
+    ] = None
+    result: Annotated[
+        Raw | UnsetType, Meta(description="Result of a job that is done; absent: it had none, or it was too large.")
+    ] = UNSET
+
+
+class WaitInput(Struct, kw_only=True):
+    """For which job, and how long."""
+
+    id: Annotated[str, Meta(description="Receipt of the job.")]
+    timeout_ms: Annotated[
+        int, Meta(ge=0, le=600_000, description="Longest wait, in milliseconds; then the answer is how the job stands.")
+    ] = 30_000
 
 
 class DefineQueueInput(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -44,7 +44,7 @@ async def test_13_check_1_a_job_from_its_acceptance_to_its_death() -> None:
     assert shown == {
         "id": first, "state": "active", "queue": "work", "function_id": "f", "namespace": None, "attempts": 0,
         "max_attempts": 2, "created_at": begun_at, "ready_at": None, "started_at": begun_at, "finished_at": None,
-        "error": None,
+        "expires_at": None, "error": None, "result_bytes": None,
     }  # fmt: skip
     assert (state(house, second), job(house, second)["started_at"]) == ("waiting", None)
 
@@ -63,7 +63,7 @@ async def test_13_check_1_a_job_from_its_acceptance_to_its_death() -> None:
 async def test_13_2_a_job_that_is_done_is_forgotten(house: House) -> None:
     Log(house, "f")
     receipt = house.enqueue("f", 1)
-    text = f"unknown job '{receipt}': it is done, was removed, or never existed"
+    text = f"unknown job '{receipt}': it is done and its queue keeps no results, it was removed, or it never existed"
     assert house.error("engine::queue::job", {"id": receipt}) == ("job_not_found", text)
 
 

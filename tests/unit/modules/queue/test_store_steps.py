@@ -11,6 +11,7 @@ import pytest
 
 from iii.modules.queue.jobs import letters as letters_module
 from iii.modules.queue.jobs import lookup as lookup_module
+from iii.modules.queue.jobs import results as results_module
 from iii.modules.queue.jobs import store as store_module
 from iii.modules.queue.jobs import waiting as waiting_module
 from iii.modules.queue.jobs.job import Failure, Job, NewJob, numbered_ids
@@ -21,6 +22,7 @@ from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Waiting
+from iii.modules.queue.options import QueueOptions
 from iii.storage.memory_database import MemoryDatabase
 from iii.storage.transactions import Transactions
 from iii.testing import FakeClock
@@ -63,6 +65,8 @@ class Backlog:
         database.execute(
             ROWS.format(count=self.count, table="deduplication", columns="n % 2 + 1, 'd' || n, 'r', 9e15 + n")
         )
+        result = "n, n % 2 + 1, n, 'r' || n, 'done', 'f', NULL, 1, 3, 0, 0, 9e15 + n, 1, '1'"
+        database.execute(ROWS.format(count=self.count, table="results", columns=result))
         self.store = self._again(self.store.database)
         await self.store.open()
         self.letters = Letters(self.store)
@@ -85,6 +89,7 @@ def ignore(result: Any, error: Any) -> None:
 
 NEW = NewJob(id="new", data=b"1", created_at=0, function_id="f", deduplication_id="new", deduplication_ms=1000)
 FAILURE = Failure("boom", "no")
+KEEPS = QueueOptions(keep_results_ms=1000, keep_results_max=10**9)
 WORK: dict[str, Callable[[Backlog], object]] = {
     "first page": lambda b: b.waiting.page((-(2**31), 0), 50),
     "page in the middle": lambda b: b.waiting.page((0, b.count // 2), 50),
@@ -107,6 +112,10 @@ WORK: dict[str, Callable[[Backlog], object]] = {
     "look up by number": lambda b: b.lookup.find(f"{numbered_ids()}{b.count // 2:012x}"),
     "look up by name": lambda b: b.lookup.find("id701"),
     "look up a dead one": lambda b: b.lookup.find(f"id{b.count - 1}"),
+    "look up a result": lambda b: b.lookup.find("r701"),
+    "keep a result": lambda b: b.store.results.keep(b.place, b.job(b.count // 2 + 8), "done", b"1", KEEPS, ignore),
+    "expire results": lambda b: b.store.results.expire(b.place, ignore),
+    "next result to expire": lambda b: b.store.results.next_end(b.place),
     "look up an unknown one": lambda b: b.lookup.find("no such"),
     "data": lambda b: b.store.data_of(b.job(b.count // 2 + 6), ignore),
 }
@@ -148,7 +157,7 @@ async def test_durable_c2_a_backlog_of_a_million_costs_no_more_steps() -> None:
 
 def statements() -> dict[str, str]:
     found = {}
-    for module in (store_module, letters_module, waiting_module, lookup_module):
+    for module in (store_module, letters_module, waiting_module, lookup_module, results_module):
         for name, value in vars(module).items():
             for number, text in enumerate(value if isinstance(value, tuple) else [value]):
                 if isinstance(text, str) and text.strip().startswith(("SELECT", "UPDATE", "DELETE")):

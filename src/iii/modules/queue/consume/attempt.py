@@ -45,9 +45,9 @@ class Target(NamedTuple):
 
 
 class Attempt:
-    """Tells `done` once, None for success; not at all after `withdraw`."""
+    """Tells `done` once, None for success, then with its `result`; not at all after `withdraw`."""
 
-    __slots__ = ("_baggage", "_begun", "_done", "_engine", "_target", "_traceparent", "deadline")
+    __slots__ = ("_baggage", "_begun", "_done", "_engine", "_target", "_traceparent", "deadline", "result")
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Attempt:
         deadline: float = inf,
     ) -> None:
         self.deadline = deadline
+        self.result: bytes | None = None
         self._engine = engine
         self._target = target
         self._traceparent = traceparent
@@ -103,6 +104,7 @@ class Attempt:
             self._begun = invocation
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
+        self.result = result
         self._over(None if error is None else Failure(error.code, error.message, error.stacktrace, error.error_id))
 
     def _over(self, failure: Failure | None) -> None:

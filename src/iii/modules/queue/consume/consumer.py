@@ -86,6 +86,7 @@ class Consumer:
         """Deliver from now on."""
         self._open_head()
         self._delays.start()
+        self._settlement.start()
         self.pump()
 
     async def stop(self) -> None:
@@ -203,9 +204,9 @@ class Consumer:
 
     # -- settling -------------------------------------------------------------------------------------------------
 
-    def _finished(self, job: Job, failure: Failure | None) -> None:
+    def _finished(self, job: Job, failure: Failure | None, result: bytes | None) -> None:
         if failure is None:
-            self._settlement.succeeded(job)
+            self._settlement.succeeded(job, result, self.options)
         else:
             self.failed += 1
             self._settlement.failed(job, failure, self.options, self._delays.note)

@@ -40,12 +40,12 @@ class Running:
         store: JobStore,
         targets: Targets,
         timers: Timers,
-        finished: Callable[[Job, Failure | None], None],
+        finished: Callable[[Job, Failure | None, bytes | None], None],
         not_loaded: Callable[[Job, bool, StoreError | None], None],
     ) -> None:
         """
         Args:
-            finished: told of each attempt that is over.
+            finished: told of each attempt that is over: why it failed, or its result.
             not_loaded: told of a large job that did not begin: whether it is gone, or why it cannot be read.
         """
         self.jobs: dict[int, tuple[Job, Attempt, int]] = {}  # by seq; with the longest time of the attempt
@@ -101,8 +101,9 @@ class Running:
         self._not_loaded(job, data is None and error is None, error)
 
     def _over(self, job: Job, failure: Failure | None) -> None:
-        if self.jobs.pop(job.seq, None) is not None:
-            self._finished(job, failure)
+        found = self.jobs.pop(job.seq, None)
+        if found is not None:
+            self._finished(job, failure, found[1].result)
 
     def _look_at_deadlines(self) -> None:
         now = self._clock.now()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED
+from iii.modules.queue.consume.kept_results import KeptResults
 from iii.modules.queue.consume.timers import Timers
 from iii.modules.queue.jobs.job import Failure, Job, retry_delay_ms
 from iii.modules.queue.jobs.places import Place
@@ -52,10 +53,18 @@ class Settlement:
         self._stalled = stalled
         self._refused: list[Callable[[], None]] = []
         self._repeat_later = timers.of(self._repeat)
+        self._results = KeptResults(store, place, timers)
 
-    def succeeded(self, job: Job) -> None:
+    def start(self) -> None:
+        """Results that were kept before expire."""
+        self._results.start()
+
+    def succeeded(self, job: Job, result: bytes | None, options: QueueOptions) -> None:
         self.unsettled += 1
-        self._write(job, False, lambda done: self._store.remove(job, done))
+        if options.keep_results_ms:
+            self._write(job, False, partial(self._results.keep, job, "done", result, options), self._ended(job))
+        else:
+            self._write(job, False, lambda done: self._store.remove(job, done))
 
     def failed(self, job: Job, failure: Failure, options: QueueOptions, then: Callable[[int], None]) -> None:
         """There is another attempt, at a time that `then` gets, or it becomes a dead letter."""
@@ -67,10 +76,7 @@ class Settlement:
         if attempts >= max_attempts:
             self._write(
                 job, False, partial(self._store.bury, job, failure, failed_at, max_attempts),
-                lambda: JOB_EXHAUSTED(
-                    queue=queue, function=function, job=job.id, attempts=attempts,
-                    reason=failure.text, error_id=failure.error_id,
-                ),
+                lambda: self._dead(job, failure, queue, function, attempts),
             )  # fmt: skip
             return
         backoff_ms = options.backoff_ms if job.backoff_ms is None else job.backoff_ms
@@ -81,6 +87,20 @@ class Settlement:
             retry_in_s=pause_ms / 1000, reason=failure.text, error_id=failure.error_id,
         )  # fmt: skip
         self._write(job, True, partial(self._store.postpone, job, failure, failed_at, ready_at), lambda: then(ready_at))
+
+    def _dead(self, job: Job, failure: Failure, queue: str, function: str, attempts: int) -> None:
+        JOB_EXHAUSTED(
+            queue=queue,
+            function=function,
+            job=job.id,
+            attempts=attempts,
+            reason=failure.text,
+            error_id=failure.error_id,
+        )
+        self._store.endings.tell(job.id)
+
+    def _ended(self, job: Job) -> Callable[[], None]:
+        return lambda: self._store.endings.tell(job.id)
 
     def _write(
         self, job: Job, again: bool, write: Callable[[OnDone], None], then: Callable[[], None] | None = None

@@ -19,6 +19,8 @@ from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Key
 from iii.modules.queue.requests import JobStatus, Stats
+from iii.protocol.reply import Reply
+from iii.storage.items import StoreError
 
 
 class BuiltinAdapter:
@@ -34,7 +36,7 @@ class BuiltinAdapter:
         self.topics = Topics(engine, store, turns, config, block.options)
         self._retention = Retention(engine, store, self.topics, config.topic_configs)
         self._letters = Letters(store)
-        self._control = Control(store, self._consumer_of)
+        self._control = Control(engine.clock, store, self._consumer_of)
 
     async def open(self) -> None:
         await self.store.open()
@@ -52,6 +54,7 @@ class BuiltinAdapter:
         await asyncio.gather(*(consumer.stop() for consumer in consumers))
 
     async def close(self) -> None:
+        self._control.close()
         await self.store.close()
 
     def _functions_changed(self, previous: Function | None, current: Function | None) -> None:
@@ -97,6 +100,9 @@ class BuiltinAdapter:
 
     def job(self, job_id: str) -> JobStatus | None:
         return self._control.job(job_id)
+
+    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+        self._control.wait(job_id, timeout_ms, done)
 
     def _places(self, source: QueueOrTopic) -> list[Place]:
         """Of a topic all that there are, whoever subscribes now."""

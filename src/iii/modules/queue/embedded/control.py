@@ -1,53 +1,95 @@
-"""One job of the embedded store, for those who ask after it (13 §2)."""
+"""One job of the embedded store, for those who ask after it (13 §2–4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+from msgspec import UNSET, Raw
+
+from iii.engine.clock import Clock
+from iii.modules.queue.adapter import ResultsNotKept
 from iii.modules.queue.consume.consumer import Consumer
+from iii.modules.queue.embedded.waits import Waits
 from iii.modules.queue.jobs.lookup import FoundJob, Lookup
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
-from iii.modules.queue.requests import JobState, JobStatus
+from iii.modules.queue.requests import ENDED, JobState, JobStatus
+from iii.protocol.json_text import is_json
+from iii.protocol.reply import Reply
+from iii.storage.items import StoreError
+
+
+class _Located(NamedTuple):
+    row: FoundJob
+    place: Place
+    consumer: Consumer | None
 
 
 class Control:
-    def __init__(self, store: JobStore, consumer_of: Callable[[Place], Consumer | None]) -> None:
+    """Raises StoreError."""
+
+    def __init__(self, clock: Clock, store: JobStore, consumer_of: Callable[[Place], Consumer | None]) -> None:
         self._store = store
         self._lookup = Lookup(store)
+        self._waits = Waits(clock, store.endings)
         self._consumer_of = consumer_of
 
     def job(self, job_id: str) -> JobStatus | None:
-        found = self._lookup.find(job_id)
-        place = None if found is None else self._store.places.at(found.place)
-        if found is None or place is None:
-            return None
-        consumer = self._consumer_of(place)
-        started_at = None
-        if consumer is not None and found.seq is not None:
-            started_at = consumer.running.started_at(found.seq)
-        max_attempts = found.max_attempts
-        if max_attempts is None and consumer is not None:
-            max_attempts = consumer.options.max_attempts
-        return JobStatus(
-            id=job_id,
-            state=_state(found, consumer),
-            queue=place.name,
-            function_id=found.function_id or place.function_id or None,
-            namespace=found.namespace or place.namespace or None,
-            attempts=found.attempts,
-            max_attempts=max_attempts,
-            created_at=found.created_at,
-            ready_at=found.ready_at,
-            started_at=started_at,
-            finished_at=found.failed_at,
-            error=found.last_error,
-        )
+        located = self._locate(job_id)
+        return None if located is None else _status(job_id, located)
+
+    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+        try:
+            located = self._locate(job_id)
+        except StoreError as error:
+            done(None, error)
+            return
+        status = None if located is None else _status(job_id, located)
+        if located is None or status is None or status.state in ENDED or not timeout_ms:
+            done(status, None)
+        elif located.consumer is None or not located.consumer.options.keep_results_ms:
+            done(None, ResultsNotKept(located.place.name))
+        else:
+            self._waits.begin(job_id, timeout_ms / 1000, lambda: self.job(job_id), done)
+
+    def close(self) -> None:
+        self._waits.close()
+
+    def _locate(self, job_id: str) -> _Located | None:
+        row = self._lookup.find(job_id)
+        place = None if row is None else self._store.places.at(row.place)
+        return None if row is None or place is None else _Located(row, place, self._consumer_of(place))
 
 
-def _state(found: FoundJob, consumer: Consumer | None) -> JobState:
-    if found.seq is None:
-        return "dead"
-    if found.ready_at is not None:
+def _status(job_id: str, located: _Located) -> JobStatus:
+    row, place, consumer = located
+    max_attempts = row.max_attempts
+    if max_attempts is None and consumer is not None:  # of a topic's message
+        max_attempts = consumer.options.max_attempts
+    return JobStatus(
+        id=job_id,
+        state=_state(row, consumer),
+        queue=place.name,
+        function_id=row.function_id or place.function_id or None,
+        namespace=row.namespace or place.namespace or None,
+        attempts=row.attempts,
+        max_attempts=max_attempts,
+        created_at=row.created_at,
+        ready_at=row.ready_at,
+        started_at=None if consumer is None or row.seq is None else consumer.running.started_at(row.seq),
+        finished_at=row.finished_at,
+        expires_at=row.expires_at,
+        error=row.last_error,
+        result_bytes=row.result_bytes,
+        result=UNSET if row.result is None or not is_json(row.result) else Raw(row.result),
+    )
+
+
+def _state(row: FoundJob, consumer: Consumer | None) -> JobState:
+    if row.ended is not None:
+        return row.ended
+    if row.ready_at is not None:
         return "delayed"
-    return "active" if consumer is not None and consumer.head.has_begun(found.seq) else "waiting"
+    begun = consumer is not None and row.seq is not None and consumer.head.has_begun(row.seq)
+    return "active" if begun else "waiting"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from iii.modules.queue.jobs.job import number_of
 from iii.modules.queue.jobs.store import JobStore
@@ -13,8 +13,12 @@ from iii.storage.transactions import ReadError
 _COLUMNS: Final = "queue, function_id, namespace, attempts, max_attempts, created_at, history"
 _BY_NUMBER: Final = f"SELECT {_COLUMNS}, seq, ready_at FROM jobs WHERE seq = ? AND id = ?"
 _BY_NAME: Final = f"SELECT {_COLUMNS}, seq, ready_at FROM jobs WHERE id = ? AND named = 1 ORDER BY seq DESC LIMIT 1"
+_ENDED: Final = """
+    SELECT queue, function_id, namespace, attempts, max_attempts, created_at, NULL, NULL, NULL, NULL, finished_at, state,
+        result, result_bytes, expires_at
+    FROM results WHERE id = ? AND expires_at > ? ORDER BY place DESC LIMIT 1"""
 _DEAD: Final = f"""
-    SELECT {_COLUMNS}, NULL, NULL, error, failed_at FROM dead WHERE id = ? ORDER BY place DESC LIMIT 1"""
+    SELECT {_COLUMNS}, NULL, NULL, error, failed_at, 'dead' FROM dead WHERE id = ? ORDER BY place DESC LIMIT 1"""
 
 
 class FoundJob(NamedTuple):
@@ -22,8 +26,10 @@ class FoundJob(NamedTuple):
 
     Attributes:
         place: number of its place.
-        seq, ready_at: None of a dead letter.
-        error, failed_at: of a dead letter.
+        seq, ready_at: None of one that has ended.
+        error: of a dead letter.
+        ended, finished_at: how and when it did.
+        result, result_bytes, expires_at: JSON, if it was not too large; how long it was; until when it is kept.
     """
 
     place: int
@@ -36,7 +42,11 @@ class FoundJob(NamedTuple):
     seq: int | None
     ready_at: int | None
     error: str | None = None
-    failed_at: int | None = None
+    finished_at: int | None = None
+    ended: Literal["done", "cancelled", "dead"] | None = None
+    result: bytes | None = None
+    result_bytes: int | None = None
+    expires_at: int | None = None
 
     @property
     def last_error(self) -> str | None:
@@ -50,7 +60,7 @@ class FoundJob(NamedTuple):
 
 
 class Lookup:
-    """Finds jobs that are not done."""
+    """Finds what is known of jobs."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
@@ -62,6 +72,7 @@ class Lookup:
             return (
                 (None if number is None else self._one(_BY_NUMBER, number, job_id))
                 or self._one(_BY_NAME, job_id)
+                or self._one(_ENDED, job_id, self._store.time.now_ms())
                 or self._one(_DEAD, job_id)
             )
         except ReadError as error:

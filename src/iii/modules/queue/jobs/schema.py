@@ -84,6 +84,28 @@ MIGRATIONS = (
     DROP INDEX dead_by_id;
     CREATE INDEX dead_by_id ON dead (id);
     """,
+    # Of queues with `keep_results_s`
+    """
+    CREATE TABLE results (
+        place INTEGER PRIMARY KEY,
+        queue INTEGER NOT NULL,
+        number INTEGER NOT NULL,            -- counts the results of the queue
+        id TEXT NOT NULL,
+        state TEXT NOT NULL,                -- done or cancelled
+        function_id TEXT,
+        namespace TEXT,
+        attempts INTEGER NOT NULL,
+        max_attempts INTEGER,
+        created_at INTEGER NOT NULL,
+        finished_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        result_bytes INTEGER,               -- null: there was none
+        result BLOB                         -- null too if it was too large
+    );
+    CREATE UNIQUE INDEX results_of ON results (queue, number);
+    CREATE INDEX results_end ON results (queue, expires_at);
+    CREATE INDEX results_by_id ON results (id);
+    """,
 )
 
 _ADOPT = """
@@ -94,5 +116,6 @@ _ADOPT = """
 """  # jobs of a named queue name their function, messages of a topic wait for its next subscriber
 
 REFERENCES = tuple(
-    Reference(table, "queue", "queues", _ADOPT, {"subscribed": 1}) for table in ("jobs", "dead", "deduplication")
+    Reference(table, "queue", "queues", _ADOPT, {"subscribed": 1})
+    for table in ("jobs", "dead", "deduplication", "results")
 )

@@ -11,8 +11,10 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from iii.modules.queue.jobs.deduplication import Deduplication
+from iii.modules.queue.jobs.endings import Endings
 from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, MAX_DELAY_MS, Failure, Job, NewJob, numbered_ids, shortened
 from iii.modules.queue.jobs.places import Place, Places
+from iii.modules.queue.jobs.results import Results
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.waiting import INLINE_BYTES, JOB, Waiting
 from iii.protocol.reply import reply_of
@@ -90,6 +92,8 @@ class JobStore:
         self.time = time
         self.database = open_database(self._rolled_back)
         self.places = Places()
+        self.results = Results(self.database, time)
+        self.endings = Endings()
         self.definitions: dict[str, bytes] = {}  # JSON by name: of queues that were defined, as they were at the start
         self._ids = numbered_ids()
         self._last_seq = 0  # of the writer
@@ -104,6 +108,7 @@ class JobStore:
             self._read()
             for place in self.places:
                 await self._bound_pauses(place)
+                self.results.bound(place)
         except ReadError as error:
             await self.database.close()
             raise self.database.refused(error) from None

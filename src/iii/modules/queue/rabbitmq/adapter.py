@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from iii.engine.engine import Engine
-from iii.modules.queue.adapter import QueueOrTopic
+from iii.modules.queue.adapter import NotSupported, QueueOrTopic
 from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.rabbitmq.broker import Broker
@@ -16,7 +16,10 @@ from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.rabbitmq.topics import Topics
 from iii.modules.queue.requests import JobStatus, Stats
+from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
+
+_NO_LOOKUP = "the rabbitmq adapter cannot look up a job: a broker hands out messages in their order only"
 
 
 class RabbitmqAdapter:
@@ -86,7 +89,10 @@ class RabbitmqAdapter:
         return await self._dead.discard(self._sources(source), job_id)
 
     def job(self, job_id: str) -> JobStatus | None:
-        raise StoreError("the rabbitmq adapter cannot look up a job: a broker hands out messages in their order only")
+        raise NotSupported(_NO_LOOKUP)
+
+    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+        done(None, NotSupported(_NO_LOOKUP))
 
     def _sources(self, source: QueueOrTopic) -> list[QueueNames | TopicNames]:
         named: list[QueueNames | TopicNames] = [] if source.queue is None else [QueueNames(source.queue.name)]

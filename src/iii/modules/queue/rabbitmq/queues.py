@@ -45,7 +45,8 @@ NOT_MOVED = LogEvent(
 _HOLD_S = 0.1  # shortest time before a job without its function is tried again
 _NULL = bytes(NULL)
 _OF_THE_EMBEDDED_STORE = (
-    "backoff_jitter", "deduplication_field", "delay_ms", "missing_target_timeout_ms", "parallel_groups",
+    "backoff_jitter", "deduplication_field", "delay_ms", "keep_results_max", "keep_results_s", "missing_target_timeout_ms",
+    "parallel_groups",
 )  # fmt: skip
 
 
