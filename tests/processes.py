@@ -292,6 +292,9 @@ class LineProcess:
         self._process.terminate()
         return self.wait(deadline_s)
 
+    def send_signal(self, signum: signal.Signals) -> None:
+        self._process.send_signal(signum)
+
     def wait(self, deadline_s: float = STOP_S) -> int:
         """The exit code, once it ended by itself; SIGKILL at the deadline."""
         try:

@@ -9,6 +9,7 @@ from types import ModuleType
 import iii
 import iii.sdk.declarations
 import iii.sdk.event_declarations
+import iii.sdk.leaving
 import iii.testing.life
 import iii.testing.orders
 from docs.generator.markdown import prose
@@ -19,6 +20,7 @@ _MADE_BY_USERS = ("App", "InvocationError", "Logger", "TestEngine", "connect_wor
 _PARTS = {
     "Declarations": iii.sdk.declarations,
     "EventDeclarations": iii.sdk.event_declarations,
+    "Leaving": iii.sdk.leaving,
     "Life": iii.testing.life,
     "Orders": iii.testing.orders,
 }  # of a class whose methods are shown as its own

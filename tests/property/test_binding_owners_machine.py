@@ -1,4 +1,4 @@
-"""Bindings with several owners under any order of events, against a model of how often each event calls (P9)."""
+"""Bindings with several owners under any order of events, against a model of how often each event calls (P9, P12)."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ class BindingOwnersMachine(RuleBasedStateMachine):
         """A new worker takes its place, with no trigger."""
         copy = self.copies[at]
         copy.worker.kill() if dies else copy.worker.drop()
+        self.copies[at] = self._copy()
+
+    @rule(at=WORKERS, runs=st.booleans())
+    def drain(self, at: int, runs: bool) -> None:
+        """A new worker takes its place at once, while it may still run something."""
+        copy = self.copies[at]
+        if runs:
+            before = len(copy.worker.invocations())
+            copy.worker.start_call("svc::f")
+            runs = len(copy.worker.invocations()) > before
+        self.publisher.start_call("engine::workers::drain", {"worker_id": copy.worker.id})
+        self.clock.advance(0)
+        copy.worker.bind(f"{copy.worker.id}-p", "subscribe", "svc::f", CONFIGS[2])  # which changes nothing
+        assert len(self.engine.core.registry.binding_owners.of(copy.worker.session)) == 0
         self.copies[at] = self._copy()
 
     @rule()

@@ -98,7 +98,7 @@ class Client:
         self.threads = HandlerThreads()
         self.executor = Executor(self.registrations.functions, loop, self.threads, self.send, self.send, new_span)
         self.pending = PendingCalls()
-        self.inbound = Inbound(self.pending, self.executor, self.registrations, self.send, print, print)
+        self.inbound = Inbound(self.pending, self.executor, self.registrations, self.send, print, print, print)
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)

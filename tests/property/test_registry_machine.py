@@ -1,4 +1,4 @@
-"""The registries under any order of events, against a model that is simple enough to believe (N2, N4, N6–N8, P8, 01 §7, §9)."""
+"""The registries under any order of events, against a model that is simple enough to believe (N2, N4, N6–N8, P8, P12, 01 §7, §9)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Peer:
         self.takes_over = takes_over
         self.calls: dict[str, str] = {}  # invocation id → function id; unanswered
         self.refused: dict[str, str] = {}  # bindings it refused as a provider, with their type
+        self.draining = False
 
     def asked_to_run(self) -> list[dict[str, Any]]:
         """Invocations that it has not answered."""
@@ -86,6 +87,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.alive: list[Peer] = []
         self.claims: defaultdict[tuple[str, str], Claims] = defaultdict(Claims)
         self.names = 0
+        self.operator = self.engine.connect(name="operator")
 
     @initialize(
         target=peers,
@@ -124,7 +126,7 @@ class RegistryMachine(RuleBasedStateMachine):
         """A connection that registers first, perhaps announces itself at some time, and leaves."""
         visitor = self.engine.connect(announce=False, functions=function_ids)
         visitor.provide("mail")
-        self.clock.advance(patience)
+        self._let_the_drained_go(patience)
         if in_time:
             visitor.announce(name="visitor", version="0.23.0", runtime="node", namespace=namespace)
             fixed = patience >= NAMESPACE_GRACE_MS / 1000 and function_ids is not None
@@ -134,6 +136,9 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(peer=peers, function_id=st.sampled_from(FUNCTION_IDS), marked=st.booleans())
     def register(self, peer: Peer, function_id: str, marked: bool) -> None:
         if not peer.worker.connected:
+            return
+        if peer.draining:
+            peer.worker.register(function_id)
             return
         told = len(peer.worker.heard("registrationrejected"))
         peer.worker.register(function_id, **({"metadata": {"iii.replicas": "least_busy"}} if marked else {}))
@@ -174,7 +179,7 @@ class RegistryMachine(RuleBasedStateMachine):
     )
     def bind(self, peer: Peer, binding_id: str, type_id: str, explicit: str | None) -> None:
         if peer.worker.connected:
-            for each in self.alive:
+            for each in self.alive if not peer.draining else ():
                 each.refused.pop(binding_id, None)
             members = {} if explicit is None else {"trigger_namespace": explicit}
             peer.worker.bind(binding_id, type_id, "svc::a", **members)
@@ -235,6 +240,18 @@ class RegistryMachine(RuleBasedStateMachine):
             else:
                 peer.worker.answer(invocation, {"done": True})
 
+    @rule(peer=peers, limit_ms=st.sampled_from([0, 500, 30_000]))
+    def drain(self, peer: Peer, limit_ms: int) -> None:
+        """Nothing new reaches it; what it runs may end, and then it is gone."""
+        if not peer.worker.connected:
+            return
+        self.operator.start_call("engine::workers::drain", {"worker_id": peer.worker.id, "timeout_ms": limit_ms})
+        for claims in self.claims.values():
+            claims.discard(peer)
+        peer.refused.clear()
+        peer.draining = True
+        self._let_the_drained_go(0)
+
     @rule(peer=consumes(peers))
     def drop(self, peer: Peer) -> None:
         peer.worker.drop()
@@ -246,6 +263,7 @@ class RegistryMachine(RuleBasedStateMachine):
         successor = self.engine.connect(announce=False)
         token = peer.worker.session.reattach_token if right else "wrong"
         was_connected = peer.worker.connected
+        stays_out = peer.draining and right
         successor.say({"type": "reattach", "previous_worker_id": peer.worker.id, "reattach_token": token})
         assert peer.worker.connected == (was_connected and not right)
         if not peer.worker.connected:
@@ -253,12 +271,19 @@ class RegistryMachine(RuleBasedStateMachine):
         self.names += 1
         successor.announce(name=f"w{self.names}", version=version, runtime="python")
         heir = Peer(successor, peer.takes_over)
+        heir.draining = stays_out
         self.alive.append(heir)
         return heir
 
     @rule(seconds=st.sampled_from([0.01, IDLE_RELEASE_S, 1.0, 30.0]))
     def wait(self, seconds: float) -> None:
+        self._let_the_drained_go(seconds)
+
+    def _let_the_drained_go(self, seconds: float) -> None:
         self.clock.advance(seconds)
+        for peer in [each for each in self.alive if not each.worker.connected]:
+            assert peer.draining
+            self._gone(peer)
 
     def _gone(self, peer: Peer) -> None:
         if peer in self.alive:
@@ -336,8 +361,9 @@ class RegistryMachine(RuleBasedStateMachine):
     def nothing_is_kept_of_those_who_left(self) -> None:
         core = self.engine.core
         living = {peer.worker.session for peer in self.alive}
-        assert set(core.roster.connections.values()) == living
-        assert set(core.roster.names.values()) <= living
+        assert set(core.roster.connections.values()) - {self.operator.session} == living
+        assert set(core.roster.names.values()) - {self.operator.session} <= living
+        assert not any(peer.worker.session in core.roster.names.values() for peer in self.alive if peer.draining)
         assert not core.registry.expected
         assert all(session.phase is Phase.SETTLED for session in living)
 

@@ -31,6 +31,7 @@ class Listing(NamedTuple):
         member: of its answer that has the rows.
         table: rows to show, given the rows and the engine's clock in ms.
         request: further members of the request.
+        others: further commands of the noun, with their usage and what they do.
     """
 
     noun: str
@@ -41,18 +42,22 @@ class Listing(NamedTuple):
     member: str
     table: Callable[[list[Row], int], Table]
     request: Mapping[str, Any] = MappingProxyType({})
+    others: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
 def run_listing(listing: Listing, arguments: list[str]) -> int:
-    """`iii NOUN …`; its only command is `list`."""
+    """`iii NOUN …`; `others` are run elsewhere."""
     program = f"iii {listing.noun}"
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(
-            f"usage: {program} list [options]\n\n  list   {listing.description}\n\n'{program} list --help' tells more"
-        )
+        commands = {"list": ("list [options]", listing.description), **listing.others}
+        usages = "\n       ".join(f"{program} {usage}" for usage, _ in commands.values())
+        width = max(map(len, commands)) + 2
+        told = "\n".join(f"  {name:<{width}} {told}" for name, (_, told) in commands.items())
+        print(f"usage: {usages}\n\n{told}\n\n'{program} list --help' tells more")
         return 0 if arguments else 2
     if arguments[0] != "list":
-        return usage_error(program, f"unknown command '{program} {arguments[0]}'{suggestion(arguments[0], ['list'])}")
+        known = ["list", *listing.others]
+        return usage_error(program, f"unknown command '{program} {arguments[0]}'{suggestion(arguments[0], known)}")
     parser = build_parser(listing, f"{program} list")
     return _list(listing, parser.parse(arguments[1:]), parser)
 

@@ -1,10 +1,10 @@
-"""`iii worker list`: who is connected (07 §8.1, 02 §5.4)."""
+"""`iii worker`: who is connected (07 §8.1, 02 §5.4), and taking a worker out of service (P12)."""
 
 from iii.cli.listing import Listing, Row, Table, run_listing, with_namespace
 from iii.protocol.names import LIST_WORKERS
 
 _COLUMNS = """\
-  STATUS      connected (not yet announced), available, or busy (handles calls)
+  STATUS      connected (not yet announced), available, busy (handles calls), or draining (out of service)
   FUNCTIONS   number of functions that the worker serves
   ACTIVE      number of calls that the worker handles right now
   CPU, MEMORY last report: share of one core, and resident memory; - without a report
@@ -13,6 +13,10 @@ _COLUMNS = """\
 
 def run(arguments: list[str]) -> int:
     """`iii worker …`"""
+    if arguments and arguments[0] == "drain":
+        from iii.cli import worker_drain
+
+        return worker_drain.run(arguments[1:])
     listing = Listing(
         noun="worker",
         description="Lists the workers that are connected to the engine.",
@@ -21,6 +25,7 @@ def run(arguments: list[str]) -> int:
         function_id=LIST_WORKERS,
         member="workers",
         table=_table,
+        others={"drain": ("drain ID|NAME [options]", "Takes a worker out of service; what it runs may end.")},
     )
     return run_listing(listing, arguments)
 

@@ -19,6 +19,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
     newcomer_takes_id: bool = True  # before 0.23, or unknown: the latest registration wins (N4)
     understands_rejection: bool = False  # `registrationrejected` came with 0.23; it also makes names unique (N8)
+    reattaches: bool = False  # since 0.22 a client that connects again says which connection was its own (01 §6.5, P12)
     receive_limit_bytes: int = RECEIVER_DEFAULT_BYTES  # larger messages are not sent (L13)
     discovery: Discovery | None = None  # shape of lists; None: the configured default (W3)
     object_formats_only: bool = False  # Python up to 0.10 refuses formats that are not objects (W5)
@@ -36,6 +37,7 @@ def choose_dialect(runtime: str | None, version: str | None, name: str | None, f
     return Dialect(
         newcomer_takes_id=not modern_ownership,
         understands_rejection=modern_ownership,
+        reattaches=known is not None and known >= (0, 22, 0),
         receive_limit_bytes=_receive_limit(python and known is not None and known < (0, 24, 0), features),
         discovery=_discovery(runtime, known, name),
         object_formats_only=python and known is not None and known < (0, 11, 0),

@@ -18,6 +18,7 @@ from iii.engine.discovery.trigger_registration import TriggerRegistration
 from iii.engine.discovery.triggers import TriggerDiscovery
 from iii.engine.discovery.workers import WorkerDiscovery
 from iii.engine.discovery.workers_available import WorkerChanged, WorkersAvailable
+from iii.engine.draining import WorkerDraining
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
@@ -56,6 +57,7 @@ class EngineFunctions(Module):
         RegisteredTriggerDiscovery,
         TriggerRegistration,
         Cancelling,
+        WorkerDraining,
     )
 
     def __init__(self, engine: Engine, instance: str | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from iii.engine.departures import Departures, visit_level
+from iii.engine.drained import DrainedProcesses
 from iii.engine.listeners import Listeners
 from iii.engine.session.peer import Ending, Peer
 from iii.protocol.limits import NAME_CHALLENGE_S
@@ -15,6 +16,7 @@ from iii.protocol.log_event import LogEvent
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
     from iii.engine.functions import FunctionRegistry
+    from iii.protocol.messages import Reattach
 
 WORKER_ANNOUNCED = LogEvent(
     __name__, "worker.announced", logging.INFO, "Worker announced itself",
@@ -26,6 +28,17 @@ WORKER_DROPPED = LogEvent(
     do="If the dropped worker is another one and still runs, give each a name of its own.",
 )  # fmt: skip
 
+REATTACH_IGNORED = LogEvent(
+    __name__, "worker.reattach_ignored", logging.WARNING, "Reattach ignored: wrong token",
+    means="A worker wants to end another connection as its own earlier one, without the token of that.",
+    do="Look at the client that the worker uses.",
+)  # fmt: skip
+STAYS_OUT = LogEvent(
+    __name__, "worker.stays_out", logging.WARNING, "Drained worker connected again; it serves nothing until its process is restarted",
+    means="A client that cannot end itself was drained, and has reconnected; it may still call.",
+    do="Stop its process. What it was to do is done by the other owners of its functions.",
+)  # fmt: skip
+
 _CHALLENGE_LOOK_S = 0.040  # less than IDLE_RELEASE_S
 
 
@@ -35,6 +48,7 @@ class Roster:
     Attributes:
         connections: by worker id, silent ones too.
         names: by namespace and name, who has it.
+        drained: the processes that were taken out of service.
         events: `worker_connected`, `worker_metadata_updated` and `worker_disconnected`, each when the lists show it.
     """
 
@@ -44,6 +58,7 @@ class Roster:
         self._clock = clock
         self.connections: dict[str, Peer] = {}
         self.names: dict[tuple[str, str], Peer] = {}
+        self.drained = DrainedProcesses(clock)
         self._claimed: dict[Peer, tuple[str, str]] = {}
         functions.changes.subscribe(self.departures.owner_changed)
 
@@ -73,9 +88,41 @@ class Roster:
     def left(self, peer: Peer, ending: Ending, calls: int) -> None:
         """All that it owned is withdrawn; `calls` it was running have failed."""
         del self.connections[peer.worker_id]
+        if peer.draining:
+            self.drained.left(peer)
         self.departures.ended(peer, ending, calls)
         if peer.is_worker:
             self.events("worker_disconnected", peer)
+
+    # -- those that come again --------------------------------------------------------------------------------------
+
+    def reattach(self, newcomer: Peer, message: Reattach) -> bool:
+        """End the earlier connection of a worker (01 §6.5). True: the worker was drained on that."""
+        previous_id, token = message.previous_worker_id, message.reattach_token
+        previous = self.connections.get(previous_id)
+        if previous is newcomer:
+            return False
+        drained = self.drained.was(previous_id, token)
+        if previous is not None:
+            if token != previous.reattach_token:
+                newcomer.complain(REATTACH_IGNORED, previous_worker_id=previous_id)
+                return False
+            previous.link.abort()
+            previous.close()
+        if drained:
+            self._keep_out(newcomer)
+        return drained
+
+    def was_drained(self, newcomer: Peer) -> bool:
+        """Whether a client that does not reattach comes from a process that was drained (P12)."""
+        if newcomer.draining or newcomer.dialect.reattaches or not self.drained.ran(newcomer):
+            return False
+        self._keep_out(newcomer)
+        return True
+
+    def _keep_out(self, newcomer: Peer) -> None:
+        self.drained.add(newcomer)
+        STAYS_OUT(worker=newcomer.label, worker_id=newcomer.worker_id)
 
     # -- names ----------------------------------------------------------------------------------------------------
 
@@ -83,7 +130,7 @@ class Roster:
         """Give it a name instead of the one it had; if another worker has that it gets none."""
         self.release_name(peer)
         wanted = (namespace, name or "")
-        if name is not None and wanted not in self.names:
+        if name is not None and wanted not in self.names and not peer.draining:
             self.names[wanted] = peer
             self._claimed[peer] = wanted
 

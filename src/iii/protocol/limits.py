@@ -51,6 +51,11 @@ NAME_TAKEN_S = 90.0  # the SDK retries a worker name that is taken for so long (
 IDLE_RELEASE_S = 0.050  # silence after which buffered registrations apply unannounced (N2)
 NAMESPACE_GRACE_MS = 5_000  # longest wait for an announcement (01 §6.2)
 NAME_CHALLENGE_S = 2.0  # a worker whose name another one wants answers a ping within that, or is dropped (P10)
+DRAIN_MS = 30_000  # what a draining worker runs may last so long (P12)
+LONGEST_DRAIN_S = 24 * 3600
+DRAIN_LOOK_S = 0.020  # between two looks whether it runs anything
+DRAINED_S = 120.0  # a client without `reattach` that connects so soon again is the process that was drained (P12)
+DRAINED_WORKERS = 10_000  # that are remembered
 PROVIDER_ACK_S = 10.0  # `engine::register_trigger` waits so long for a worker provider (01 §7.8)
 CONDITION_TIMEOUT_S = 30.0  # for the answer of a condition (T7, I6)
 

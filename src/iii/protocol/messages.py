@@ -194,6 +194,12 @@ class WorkerRegistered(Message):
     features: list[str] | None = None
 
 
+class DrainWorker(Message):
+    """E→W, only to workers that announced `drain.v1`: no further call comes; leave when what runs has ended (P12)."""
+
+    timeout_ms: int  # then the engine ends the connection
+
+
 class RegistrationRejected(Message):
     """E→W, since 0.23: somebody else holds the id or name (01 §5.11). Never a new code: clients die of it."""
 
@@ -229,6 +235,7 @@ EngineMessage: TypeAlias = (
     | UnregisterTrigger
     | TriggerRegistrationResult
     | WorkerRegistered
+    | DrainWorker
     | RegistrationRejected
     | Pong
 )

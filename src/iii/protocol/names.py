@@ -10,6 +10,7 @@ SEPARATOR = "::"
 ENGINE_PREFIX = "engine::"
 
 REGISTER_WORKER = "engine::workers::register"
+DRAIN_WORKER = "engine::workers::drain"
 LIST_FUNCTIONS = "engine::functions::list"
 LIST_WORKERS = "engine::workers::list"
 LIST_TRIGGERS = "engine::triggers::list"
@@ -26,6 +27,7 @@ EACH = "each"
 CANCEL_INVOCATION = "engine::invocations::cancel"
 
 CANCEL_FEATURE = "cancel.v1"  # a feature: the worker understands `cancelinvocation`, and is told deadlines (P7, P11)
+DRAIN_FEATURE = "drain.v1"  # a feature: the worker understands `drainworker`, and leaves by itself (P12)
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 

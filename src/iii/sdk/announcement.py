@@ -6,13 +6,13 @@ from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from iii.protocol.names import CANCEL_FEATURE, LARGE_MESSAGES, REPLICA
+from iii.protocol.names import CANCEL_FEATURE, DRAIN_FEATURE, LARGE_MESSAGES, REPLICA
 from iii.sdk.options import InitOptions
 
 COMPATIBILITY_LEVEL = (
     "0.25.0"  # the generation whose wire behaviour we have; the engine judges conflicts and limits by it
 )
-FEATURES = [LARGE_MESSAGES, CANCEL_FEATURE]
+FEATURES = [LARGE_MESSAGES, CANCEL_FEATURE, DRAIN_FEATURE]
 
 
 class Announcement(Struct):

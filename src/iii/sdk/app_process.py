@@ -64,8 +64,13 @@ async def _serve(connection: AbstractAsyncContextManager[WorkerCore], signals: "
 
 
 async def _ended(core: WorkerCore) -> None:
-    """Until it is shut down, or the engine refuses it for good."""
+    """Until it is shut down or drained, or the engine refuses it for good."""
     ended = asyncio.Event()
+
+    async def leave() -> None:
+        ended.set()  # connected still, for the hooks
+
+    core.leave = leave
     unsubscribe = core.connection.states.listen(lambda _: ended.set() if core.caller.pending.ended else None)
     try:
         await ended.wait()

@@ -6,7 +6,7 @@ Made on any thread, started and stopped on its loop.
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from iii.net.frames import BINARY
 from iii.protocol.errors import ClientShutdown, error_from_wire
 from iii.protocol.limits import NAME_TAKEN_S
 from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import NULL, InvokeFunction, Reattach, UnregisterFunction, WorkerRegistered
+from iii.protocol.messages import NULL, DrainWorker, InvokeFunction, Reattach, WorkerRegistered
 from iii.protocol.messages import RegistrationRejected as Rejection
 from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
 from iii.sdk import forks
@@ -23,8 +23,9 @@ from iii.sdk.announcement import announcement, of_copy
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channels import ChannelDoor
 from iii.sdk.connection import EngineConnection
+from iii.sdk.draining import Draining
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.executor import Executor, HandlerTask
+from iii.sdk.executor import Executor, HandlerSpan, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
 from iii.sdk.outgoing_calls import OutgoingCalls
@@ -33,11 +34,6 @@ from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.reporting import Reporting
 from iii.sdk.threads import HandlerThreads
 
-HANDLERS_CUT_OFF = LogEvent(
-    "iii.sdk", "sdk.handlers_cut_off", logging.WARNING, "Worker stops while handlers run; their calls fail",
-    means="Handlers did not end within the time that a stopping worker gives them.",
-    do="Make them shorter, or let them stop at SIGTERM.",
-)  # fmt: skip
 NAME_IN_USE = LogEvent(
     "iii.sdk", "sdk.name_in_use", logging.WARNING, "Name of the worker in use; retrying",
     means="Another worker has the name; perhaps the engine has not noticed yet that its connection is lost.",
@@ -56,8 +52,6 @@ REJECTED = LogEvent(
 )  # fmt: skip
 
 NAME_TAKEN = "WORKER_NAMESPACE_CONFLICT"
-FINISH_S = 5.0  # for handlers to end by themselves when the process is told to
-LOOK_S = 0.02  # between two looks whether they have
 
 
 class WorkerCore:
@@ -67,6 +61,7 @@ class WorkerCore:
         name: as announced.
         namespace: of its registrations, None for the engine's default.
         process_id: of the process that it belongs to.
+        leave: how it ends when the engine has drained it.
         rejected: why the engine does not accept it, so far or for good.
         worker_id: what the engine calls the last connection; None before the first.
     """
@@ -95,26 +90,44 @@ class WorkerCore:
         self.registrar = Registrar(self.connection, namespace, self.channels, options.replicas)
         self._told = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
+        self._inbound = self._equip(handler_span)
+        self.drain_s = options.drain_timeout_s
+        self.leave: Callable[[], Coroutine[Any, Any, None]] = self.stop
+        self._leaving: asyncio.Task[None] | None = None
+        self.received = self._inbound.receive
+        self._stopping: asyncio.Task[None] | None = None
+        forks.disowned.add(self)
+
+    def _equip(self, handler_span: Callable[[InvokeFunction], HandlerSpan] | None) -> Inbound:
+        """With what runs handlers; what hears of calls for them."""
+        registrations, pending = self.registrar.registrations, self.caller.pending
         self._executor = Executor(
-            self.registrar.registrations.functions,
-            loop,
+            registrations.functions,
+            self.loop,
             self._threads,
             self.connection.send,
             # a thread with more to do leaves the writing to the loop, which does it for all at once
             lambda message: self.connection.send(message, urgent=not self._threads.waiting),
             handler_span,
         )
-        self._inbound = Inbound(
-            self.caller.pending,
+        self._draining = Draining(
+            self.name,
+            self.loop,
+            self.connection,
+            pending,
+            registrations,
             self._executor,
-            self.registrar.registrations,
+            lambda: self.worker_id,
+        )
+        return Inbound(
+            pending,
+            self._executor,
+            registrations,
             self.connection.send,
             self._on_registered,
             self._on_rejected,
+            self._on_drained,
         )
-        self.received = self._inbound.receive
-        self._stopping: asyncio.Task[None] | None = None
-        forks.disowned.add(self)
 
     @property
     def worker_id(self) -> str | None:
@@ -130,15 +143,21 @@ class WorkerCore:
         """Whether this worker has anything that others may call."""
         return bool(self.registrar.registrations.functions or self.registrar.registrations.trigger_types)
 
-    async def finish(self) -> None:
-        """Take no more calls, and give those that run `FINISH_S` to end. On the loop; `stop` comes next."""
-        for function_id in list(self.registrar.registrations.functions):
-            self.connection.send_if_connected(encode_outgoing(UnregisterFunction(function_id)))
-        until = self.loop.time() + FINISH_S
-        while self._executor.busy and self.loop.time() < until:  # noqa: ASYNC110, an event would cost each call
-            await asyncio.sleep(LOOK_S)
-        if self._executor.busy:
-            HANDLERS_CUT_OFF(worker=self.name, waited_s=FINISH_S)
+    @property
+    def in_handler_thread(self) -> bool:
+        """Whether the running thread is one that runs a handler of this worker."""
+        return self._threads.has_this
+
+    async def finish(self, limit_s: float | None = None) -> bool:
+        """Take no more calls, and let what runs end. On the loop; `stop` comes next.
+
+        Args:
+            limit_s: what handlers have; None: what the options say for a SIGTERM.
+
+        Returns:
+            Whether they have ended.
+        """
+        return await self._draining.finish(self.drain_s if limit_s is None else limit_s)
 
     async def stop(self) -> None:
         """Leave, once, however often it is called. On the loop."""
@@ -193,7 +212,7 @@ class WorkerCore:
     # -- what is said on a connection (ConnectionUser) ------------------------------------------------------------
 
     def greeting(self) -> list[bytes]:
-        messages = self.registrar.registrations.replay()
+        messages = [] if self._draining.begun else self.registrar.registrations.replay()
         if self._registered is not None:
             last = self._registered
             messages.insert(0, encode_outgoing(Reattach(last.worker_id, last.reattach_token)))
@@ -222,6 +241,16 @@ class WorkerCore:
 
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
+
+    def _on_drained(self, message: DrainWorker) -> None:
+        """No further call comes: this worker asked for that, or somebody who may."""
+        self._draining.no_more_calls()
+        if not self._draining.begun:
+            self._leaving = self.loop.create_task(self._finish_and_leave(message.timeout_ms / 1000))
+
+    async def _finish_and_leave(self, limit_s: float) -> None:
+        await self.finish(limit_s)
+        await self.leave()
 
     def _on_announced(self, outcome: Outcome) -> None:
         if isinstance(outcome, BaseException):  # this client has ended

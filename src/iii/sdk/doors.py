@@ -11,7 +11,7 @@ from typing import Any
 from iii.protocol.log_event import LogEvent
 from iii.sdk import forks
 from iii.sdk.acceptance import CONNECT_OVERDUE, accepted
-from iii.sdk.core import FINISH_S, WorkerCore
+from iii.sdk.core import WorkerCore
 from iii.sdk.event_loop import new_loop
 from iii.sdk.options import InitOptions, engine_url
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
@@ -36,7 +36,7 @@ def register_worker(address: str | None = None, options: InitOptions | None = No
 
     Its event loop runs on a thread of its own, which keeps the process alive until `shutdown()` when the main thread runs
     to its end: a program that only registers functions just ends here. `sys.exit`, an error and SIGTERM end the process.
-    In the main thread a handler for SIGTERM is installed, unless the program has one.
+    In the main thread a handler for SIGTERM is installed, unless the program has one: it drains the worker.
 
     Args:
         address: of the engine; the default is `III_URL`, then `ws://127.0.0.1:49134`.
@@ -60,6 +60,7 @@ class _ThreadedWorker(Worker):
     def __init__(self, url: str, options: InitOptions) -> None:
         core = WorkerCore(url, options, new_loop(), owns_loop=True)
         super().__init__(core)
+        core.leave = self.shutdown_async
         # Not a daemon: a worker whose main thread has nothing more to do goes on serving
         self._thread = threading.Thread(target=self._run, name="iii worker", daemon=False)
         self._timeout_s = options.connect_timeout_ms / 1000
@@ -126,7 +127,8 @@ class _ThreadedWorker(Worker):
     def finish(self) -> None:
         loop = self._core.loop
         if loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._core.finish(), loop).result(FINISH_S + 1)
+            with suppress(TimeoutError):  # something blocks the loop
+                asyncio.run_coroutine_threadsafe(self._core.finish(), loop).result(self._core.drain_s + JOIN_S)
         self.shutdown()
 
     def join(self) -> None:
@@ -160,7 +162,8 @@ class connect_worker:
     """A worker on the running event loop, without a thread: ``async with iii.connect_worker(url, options) as worker:``.
 
     Entering waits as `register_worker` does, leaving shuts down. ``worker = await iii.connect_worker(…)`` leaves the
-    shutdown to you. SIGTERM ends the event loop of the main thread with `SystemExit`, unless the program handles it.
+    shutdown to you. SIGTERM drains the worker, then ends the event loop of the main thread with `SystemExit`, unless the
+    program handles it.
     """
 
     def __init__(self, address: str | None = None, options: InitOptions | None = None) -> None:

@@ -15,6 +15,7 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     NULL,
     CancelInvocation,
+    DrainWorker,
     EngineMessage,
     InvocationResult,
     InvokeFunction,
@@ -94,6 +95,7 @@ class Inbound:
         send: Callable[[bytes], None],
         registered: Callable[[WorkerRegistered], None],
         rejected: Callable[[Rejection], None],
+        drained: Callable[[DrainWorker], None],
     ) -> None:
         self._decoder = engine_message_decoder()
         self._pending = pending
@@ -102,6 +104,7 @@ class Inbound:
         self._send = send
         self._registered = registered
         self._rejected = rejected
+        self._drained = drained
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -127,6 +130,8 @@ class Inbound:
                     self._registered(message)
                 case Rejection():
                     self._reject(message)
+                case DrainWorker():
+                    self._drained(message)
                 case _:
                     pass  # a pong
         except Undecodable as undecodable:

@@ -9,7 +9,7 @@ from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING, Any
 
 from iii.protocol.address import fault_of, masked
-from iii.protocol.limits import INVOCATION_TIMEOUT_MS
+from iii.protocol.limits import INVOCATION_TIMEOUT_MS, LONGEST_DRAIN_S
 from iii.protocol.names import is_blank
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.in_process import SCHEME, engine_at
@@ -128,6 +128,7 @@ class InitOptions:
         connect_timeout_ms: how long `register_worker` waits to be accepted before it goes on without.
         replicas: all workers with the same function serve it together, "round_robin" or "least_busy"; for every function
             that does not say otherwise. Such workers may have the same name.
+        drain_timeout_s: how long handlers may run on after a SIGTERM; less than the 30 s after which Kubernetes kills.
 
     Raises:
         ValueError: the namespace is blank, or a number or policy makes no sense. TypeError: `otel` has an unknown key,
@@ -145,6 +146,7 @@ class InitOptions:
     telemetry: TelemetryOptions | None = None
     connect_timeout_ms: int = 30_000
     replicas: ReplicaPolicy | None = None
+    drain_timeout_s: float = 25.0
 
     def __post_init__(self) -> None:
         if is_blank(self.namespace):
@@ -155,6 +157,7 @@ class InitOptions:
         if self.invocation_timeout_ms <= 0:
             raise ValueError(f"invocation_timeout_ms must be positive, got {self.invocation_timeout_ms}")
         check_replicas(self.replicas)
+        checked_limit_s("drain_timeout_s", self.drain_timeout_s)
         reconnection: object = self.reconnection_config
         if not isinstance(reconnection, ReconnectionConfig | None):
             raise TypeError(f"reconnection_config must be a ReconnectionConfig, got {type(reconnection).__name__}")
@@ -186,6 +189,12 @@ class InitOptions:
 def own_name(prefix: str) -> str:
     """A name that no other process has: the prefix and four random characters."""
     return f"{prefix}-{''.join(SystemRandom().choices(ascii_lowercase + digits, k=4))}"
+
+
+def checked_limit_s(name: str, limit_s: object) -> None:
+    """Raises ValueError."""
+    if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 <= limit_s <= LONGEST_DRAIN_S:
+        raise ValueError(f"{name} must be a number of seconds from 0 to {LONGEST_DRAIN_S}, got {limit_s!r}")
 
 
 def engine_url(address: str | None) -> str:

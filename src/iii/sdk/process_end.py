@@ -67,6 +67,9 @@ class Native(Protocol):
     @property
     def serves(self) -> bool: ...
 
+    async def finish(self) -> bool:
+        """Let what runs end."""
+
 
 class _Life:
     """Of this process, which has one main thread and one end; signals and hooks call functions, so it has no methods."""
@@ -79,6 +82,7 @@ class _Life:
         self.terminated = False  # by SIGTERM
         self.exit: SystemExit | None = None  # that SIGTERM has raised
         self.waits = False  # after the main program, for workers; an exception ends that
+        self.finishing: asyncio.Task[None] | None = None  # of native workers
         self.code = 0  # to end with, where it is not the interpreter's
 
 
@@ -176,10 +180,23 @@ def _on_sigterm(number: int, _frame: FrameType | None) -> None:
     end_at_once(signal.SIGTERM)
     # A program that only calls was stopped in the middle of something; one that serves has done what it was asked to
     code = 0 if any(each.serves for each in running) or any(each.serves for each in _life.open) else SIGTERM_CODE
-    if running:
-        running[0].loop.call_soon_threadsafe(_exit, code)
+    if running:  # the one loop of the main thread; `asyncio.run` would cancel handlers that still run
+        running[0].loop.call_soon_threadsafe(_finish_and_exit, running, code)
     elif _life.waits or _life.main is None or not _ran_to_its_end(_life.main):
         _exit(code)  # else the interpreter is on its way to `_serve_on`, where nothing may be raised
+
+
+def _finish_and_exit(workers: list[Native], code: int) -> None:
+    async def finish() -> None:
+        await asyncio.gather(*(worker.finish() for worker in workers), return_exceptions=True)
+
+    def exit(finished: asyncio.Task[None]) -> None:
+        _life.finishing = None
+        if not finished.cancelled():  # else the main task has ended meanwhile, and with it the loop
+            _exit(code)
+
+    _life.finishing = asyncio.get_running_loop().create_task(finish())
+    _life.finishing.add_done_callback(exit)
 
 
 def _exit(code: int) -> None:

@@ -37,6 +37,12 @@ class HandlerThreads:
             return bool(self._jobs) or self._threads > len(self._idle)
 
     @property
+    def has_this(self) -> bool:
+        """Whether the running thread is one of these."""
+        thread = threading.current_thread()
+        return isinstance(thread, _HandlerThread) and thread.owner is self
+
+    @property
     def waiting(self) -> bool:
         """Whether jobs wait at this moment."""
         return bool(self._jobs)

@@ -4,7 +4,6 @@ One object for both doors: `register_worker` gives it a loop on a thread of its 
 Methods without `_async` may be used from any thread; those that wait for an answer not from the loop's own.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from iii.sdk import discovery
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
 from iii.sdk.event_declarations import EventDeclarations
-from iii.sdk.outgoing_calls import ON_LOOP
+from iii.sdk.leaving import Leaving
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.registrar import Registrar
@@ -28,10 +27,8 @@ from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
-SHUTDOWN_S = 10.0  # bound of the whole leaving
 
-
-class Worker(EventDeclarations):
+class Worker(EventDeclarations, Leaving):
     """One worker: made by `register_worker` or `connect_worker`."""
 
     def __init__(self, core: WorkerCore) -> None:
@@ -242,28 +239,6 @@ class Worker(EventDeclarations):
     def add_connection_state_listener(self, handler: ConnectionStateListener) -> Callable[[], None]:
         """Call it with the present state now, and on the loop with each new one; returns how to stop that."""
         return self._core.connection.states.listen(handler)
-
-    def shutdown(self) -> None:
-        """Leave: pending calls end with `SHUTDOWN`, so does every later one; the socket is closed. Again does nothing.
-
-        Raises:
-            RuntimeError: on the loop's own thread; use `shutdown_async`. Or in a forked child: it is not its worker.
-        """
-        self._core.raise_if_forked()
-        loop = self._core.loop
-        if loop.is_running():
-            if self._core.connection.on_loop():
-                raise RuntimeError(ON_LOOP)
-            asyncio.run_coroutine_threadsafe(self._core.stop(), loop).result(SHUTDOWN_S)
-
-    async def shutdown_async(self) -> None:
-        """As `shutdown`, from any event loop."""
-        self._core.raise_if_forked()
-        loop = self._core.loop
-        if asyncio.get_running_loop() is loop:
-            await self._core.stop()
-        elif loop.is_running():
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._core.stop(), loop))
 
     def __repr__(self) -> str:
         return f"<Worker {self._core.name!r} {self.get_connection_state()} at {self.get_address()}>"

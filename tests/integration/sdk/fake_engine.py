@@ -13,6 +13,7 @@ T = TypeVar("T")
 Message = dict[str, Any]
 
 ANNOUNCE = "engine::workers::register"
+DRAIN = "engine::workers::drain"
 
 DEADLINE_S = 10.0  # for anything a test waits for; far beyond what it takes
 LOOK_S = 0.01  # between two looks at what changes without a message
@@ -139,6 +140,7 @@ class FakeEngine:
     Attributes:
         answers: function id to result, or to a function from the call to the members of the answer; None is silence.
         connections: worker sockets, oldest first; `telemetry_sockets` those on `/otel`.
+        drains: whether workers can be drained: what it says then comes after all calls (P12).
     """
 
     def __init__(self, port: int = 0, *, greets: bool = True) -> None:
@@ -147,6 +149,7 @@ class FakeEngine:
         self.telemetry_sockets: list[FakeConnection] = []
         self.greets = greets
         self.answers_pings = True
+        self.drains = True
         self.port = port
         self._change = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -211,7 +214,10 @@ class FakeEngine:
                 connection.write(msgspec.json.encode(message))
         elif message["type"] == "invokefunction" and "invocation_id" in message:
             function_id = message["function_id"]
-            if function_id in self.answers:
+            if function_id == DRAIN and self.drains:
+                limit_ms = message["data"]["timeout_ms"]
+                connection.write(msgspec.json.encode({"type": "drainworker", "timeout_ms": limit_ms}))
+            elif function_id in self.answers:
                 self._answer(connection, message, self.answers[function_id])
             elif connection.of("registerfunction", id=function_id):
                 forwarded = {key: value for key, value in message.items() if key not in ("namespace", "action")}

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
+from tests.integration.sdk.fake_engine import DEADLINE_S, DRAIN, FakeEngine
 
 Start = Callable[[str], "subprocess.Popen[str]"]
 
@@ -216,7 +216,7 @@ def test_bugs_8a_sigterm_lets_handlers_end_and_answers_them(engine: FakeEngine, 
     assert process.stdout.readline() == "entered\n"
     process.terminate()
     assert connection.message("invocationresult", invocation_id="i")["result"] == "done"
-    connection.message("unregisterfunction", id="slow")
+    connection.message("invokefunction", function_id=DRAIN)
     _, complaints = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, complaints) == (0, "")
 
@@ -319,6 +319,80 @@ def test_bugs_8a_sigterm_ends_a_native_worker_in_order(engine: FakeEngine, loop:
         _, complaints = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, complaints) == (0, "")
     engine.wait(lambda: connection.close_code == 1000)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_09_check_28_sigterm_lets_handlers_of_a_native_worker_end(engine: FakeEngine, loop: str) -> None:
+    """`asyncio.run` cancels every task when its loop is ended."""
+    program = f"""
+    import asyncio, sys, iii, {loop}
+    async def slow(data):
+        print("entered", flush=True)
+        await asyncio.sleep(0.3)
+        return "done"
+    async def main() -> None:
+        async with iii.connect_worker(sys.argv[1]) as worker:
+            worker.register_function("slow", slow)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                print("main ends", flush=True)
+    {loop}.run(main())
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program), engine.url],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        connection = engine.connection()
+        connection.message("registerfunction", id="slow")
+        connection.send({"type": "invokefunction", "function_id": "slow", "data": None, "invocation_id": "i"})
+        assert process.stdout is not None
+        assert process.stdout.readline() == "entered\n"
+        process.terminate()
+        assert connection.message("invocationresult", invocation_id="i")["result"] == "done"
+        written, complaints = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, written, complaints) == (0, "main ends\n", "")
+
+
+def test_09_check_28_a_second_sigterm_ends_at_once(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        """
+        import threading
+        @worker.function("stuck")
+        def stuck(data: object) -> None:
+            print("entered", flush=True)
+            threading.Event().wait()
+        """
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="stuck")
+    connection.send({"type": "invokefunction", "function_id": "stuck", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "entered\n"
+    process.terminate()
+    connection.message("invokefunction", function_id=DRAIN)
+    process.terminate()
+    assert process.wait(DEADLINE_S) == -signal.SIGTERM
+
+
+def test_09_check_28_handlers_have_as_long_as_the_options_say(engine: FakeEngine) -> None:
+    process = start_with(
+        """
+        import iii, sys, threading
+        worker = iii.register_worker(sys.argv[1], iii.InitOptions(drain_timeout_s=0.2))
+        @worker.function("stuck")
+        def stuck(data: object) -> None:
+            threading.Event().wait()
+        """,
+        engine.url,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="stuck")
+    connection.send({"type": "invokefunction", "function_id": "stuck", "data": None, "invocation_id": "i"})
+    process.terminate()
+    _, complaints = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+    assert "Worker stops while handlers run; their calls fail" in complaints
 
 
 @pytest.mark.skipif(not can_unshare(), reason="needs unshare -p")

@@ -50,6 +50,7 @@ class Ears:
             self.sent.append,
             self.told.append,
             self.told.append,
+            self.told.append,
         )
 
     def execute(self, message: InvokeFunction) -> None:

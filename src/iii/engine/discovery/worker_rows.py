@@ -34,7 +34,8 @@ class WorkerRow(Struct, kw_only=True):
     status: Annotated[
         str,
         Meta(
-            description="`connected` until the worker announces itself; then `busy` while it handles calls, else `available`."
+            description="`connected` until the worker announces itself; then `busy` while it handles calls, else `available`; "
+            "`draining` while it is taken out of service."
         ),
     ]
     activity: Annotated[

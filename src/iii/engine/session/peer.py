@@ -61,15 +61,18 @@ class Peer(ABC):
 
     Attributes:
         calling: the calls that it makes.
+        calls_failed: how many it was running when its connection ended.
         deliver: sends it a call.
+        draining: whether it is taken out of service: it registers nothing, and has no name (P12).
         handling: calls that it runs, by the id that it knows; `busy` means not empty (W2).
         is_worker: from its first protocol message on (N1).
         passed_over: set when it leaves or seems stuck.
     """
 
     __slots__ = (
-        "__weakref__", "_complaints", "announced", "caller_member", "calling", "connected_at_ms", "deliver", "dialect", "ended", "gauges",
-        "handling", "info", "is_worker", "link", "namespace", "passed_over", "reattach_token", "worker_id",
+        "__weakref__", "_complaints", "announced", "caller_member", "calling", "calls_failed", "connected_at_ms", "deliver",
+        "dialect", "draining", "ended", "gauges", "handling", "info", "is_worker", "link", "namespace", "passed_over",
+        "reattach_token", "worker_id",
     )  # fmt: skip
 
     in_process = False
@@ -91,8 +94,10 @@ class Peer(ABC):
         self.namespace = DEFAULT_NAMESPACE
         self.is_worker = False
         self.announced = False
+        self.draining = False
         self.ended = False
         self.passed_over = False
+        self.calls_failed = 0
         self._complaints = LogSampler()
 
     @property
@@ -106,7 +111,9 @@ class Peer(ABC):
 
     @property
     def status(self) -> str:
-        """`connected` until the first announcement, then `busy` or `available` (W1)."""
+        """`connected` until the first announcement, then `busy` or `available` (W1); `draining` (P12)."""
+        if self.draining:
+            return "draining"
         if not self.announced:
             return "connected"
         return "busy" if self.handling else "available"

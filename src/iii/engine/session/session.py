@@ -49,11 +49,6 @@ MESSAGE_DROPPED = LogEvent(
     means="A message is not valid JSON, of an unknown type, or without a member that it must have; the connection goes on.",
     do="Look at the client that the worker uses.",
 )  # fmt: skip
-REATTACH_IGNORED = LogEvent(
-    __name__, "worker.reattach_ignored", logging.WARNING, "Reattach ignored: wrong token",
-    means="A worker wants to end another connection as its own earlier one, without the token of that.",
-    do="Look at the client that the worker uses.",
-)  # fmt: skip
 NAMESPACE_TOO_LATE = LogEvent(
     __name__, "worker.namespace_too_late", logging.WARNING, "Worker declared another namespace too late: it keeps the one it has",
     means="The namespace of a connection is fixed with its first announcement, or when the time for that is over.",
@@ -204,19 +199,10 @@ class Session(Peer):
             case TriggerRegistrationResult():
                 self._registry.bindings.acknowledge(self, message)
             case Reattach():
-                self._reattach(message)
+                if self._roster.reattach(self, message):
+                    self._stay_out()
             case _:
                 self._register(message)  # type: ignore[arg-type]  # what is left of WorkerMessage
-
-    def _reattach(self, message: Reattach) -> None:
-        previous = self._roster.connections.get(message.previous_worker_id)
-        if previous is None or previous is self:
-            return
-        if message.reattach_token != previous.reattach_token:
-            self.complain(REATTACH_IGNORED, previous_worker_id=message.previous_worker_id)
-            return
-        previous.link.abort()
-        previous.close()
 
     # -- registrations --------------------------------------------------------------------------------------------
 
@@ -233,10 +219,16 @@ class Session(Peer):
             self._undecided.add(message)
 
     def _apply(self, message: Registration) -> None:
-        apply_registration(self._registry, self, message)
+        if not self.draining:
+            apply_registration(self._registry, self, message)
 
     def _withdrawing(self) -> Iterator[None]:
         return self._registry.withdrawing(self)
+
+    def _stay_out(self) -> None:
+        """Its program was drained: it serves nothing (P12)."""
+        self.draining = True
+        self._turns.go(self._withdrawing())
 
     @property
     def expects_announcement(self) -> bool:
@@ -273,18 +265,21 @@ class Session(Peer):
         def accept() -> None:
             if declared is not None and declared != namespace:
                 NAMESPACE_TOO_LATE(worker=self.label, declared=declared, namespace=namespace)
-            self._roster.take_name(self, namespace, info.name)
             self.info, self.dialect, self.announced = info, dialect, True
             self.calling.adapt(dialect)
             self._serving.adapt(dialect)
             moves, self.namespace = namespace != self.namespace, namespace
+            if self._roster.was_drained(self):
+                self._stay_out()
+            self._roster.take_name(self, namespace, info.name)
             self._buffer.settle(moves)
             self._undecided = None
             self._roster.announced(self)
             if not self.when_registrations_applied(lambda: done(True)):
                 done(True)
 
-        unique = dialect.understands_rejection and not _shares_name(self._registry, self, info)
+        shares = _shares_name(self._registry, self, info)
+        unique = dialect.understands_rejection and not shares and not self.draining
         decide()
 
     def _reject_name(self, namespace: str, info: WorkerInfo, holder: Peer) -> None:
@@ -307,7 +302,7 @@ class Session(Peer):
         self._buffer.end()
         self._undecided = None
         self._roster.release_name(self)
-        calls = len(self.handling)
+        calls = self.calls_failed = len(self.handling)
         calls_of_it = chain(self.calling.withdrawing(), self._serving.stopping())
         leaving = self._registry.withdrawing(self, calls_of_it)
         self._turns.go(leaving, lambda: self._roster.left(self, ending, calls))

@@ -45,9 +45,24 @@ class Target(NamedTuple):
 
 
 class Attempt:
-    """Tells `done` once, None for success, then with its `result`; not at all after `withdraw`."""
+    """Tells `done` once, None for success, then with its `result`; not at all after `withdraw`.
 
-    __slots__ = ("_baggage", "_begun", "_done", "_engine", "_target", "_traceparent", "deadline", "result")
+    Attributes:
+        taken_back: asked once a condition has let the job pass, which takes time: True if the job has no target any more,
+            and has been withdrawn to wait for one (P12).
+    """
+
+    __slots__ = (
+        "_baggage",
+        "_begun",
+        "_done",
+        "_engine",
+        "_target",
+        "_traceparent",
+        "deadline",
+        "result",
+        "taken_back",
+    )
 
     def __init__(
         self,
@@ -60,6 +75,7 @@ class Attempt:
     ) -> None:
         self.deadline = deadline
         self.result: bytes | None = None
+        self.taken_back: Callable[[], bool] | None = None
         self._engine = engine
         self._target = target
         self._traceparent = traceparent
@@ -116,7 +132,8 @@ class Attempt:
     def _ask(self, condition: str, data: bytes) -> None:
         def decided(goes_on: bool | None, error: InvocationError | None) -> None:
             if goes_on:
-                self._call(data)
+                if self.taken_back is None or not self.taken_back():
+                    self._call(data)
             elif error is None:
                 self._over(None)  # it need not be done
             else:

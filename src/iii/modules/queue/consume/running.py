@@ -65,6 +65,8 @@ class Running:
         attempt = Attempt(
             self._engine, target, job.traceparent, job.baggage, lambda failure: self._over(job, failure), deadline
         )
+        if target.condition is not None and options.hold:
+            attempt.taken_back = lambda: self._taken_back(job, attempt, target)
         self.jobs[job.seq] = job, attempt, options.timeout_ms
         self.deadline.at(deadline)
         self.begun += 1
@@ -99,6 +101,15 @@ class Running:
         del self.jobs[job.seq]
         attempt.withdraw()
         self._not_loaded(job, data is None and error is None, error)
+
+    def _taken_back(self, job: Job, attempt: Attempt, target: Target) -> bool:
+        """Its target may have left while its condition was asked: then nothing has begun, and no attempt counts (P12)."""
+        if self._engine.functions.find(target.function_id, target.namespace) is not None:
+            return False
+        del self.jobs[job.seq]
+        attempt.withdraw()
+        self._not_loaded(job, False, None)
+        return True
 
     def _over(self, job: Job, failure: Failure | None) -> None:
         found = self.jobs.pop(job.seq, None)

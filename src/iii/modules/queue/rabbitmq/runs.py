@@ -81,8 +81,9 @@ class Runs:
         data: bytes,
         limit_ms: int,
         ended: Ended,
+        begin_again: Callable[[], None] | None = None,
     ) -> None:
-        """One attempt; `ended` settles the delivery."""
+        """One attempt; `ended` settles it, or it may `begin_again`: its target left while its condition was asked (P12)."""
         clock = self._engine.clock
 
         def over() -> bool:
@@ -105,7 +106,16 @@ class Runs:
             over()
             self._settled.set()
 
+        def taken_back() -> bool:
+            if begin_again is None or self._engine.functions.find(target.function_id, target.namespace) is not None:
+                return False
+            lost()
+            begin_again()
+            return True
+
         attempt = Attempt(self._engine, target, *trace, done)
+        if target.condition is not None:
+            attempt.taken_back = taken_back
         timer = clock.call_at(clock.now() + limit_ms / 1000, overdue)
         self._running[attempt] = name
         delivery.on_lost = lost

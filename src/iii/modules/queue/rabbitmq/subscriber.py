@@ -72,6 +72,7 @@ class Subscriber:
             self._runs.run(
                 self.topic, self._target, (job.traceparent, job.baggage), delivery, bytes(job.data),
                 self._options.timeout_ms, lambda failure: self._ended(delivery, job, failure),
+                (lambda: self._arrived(delivery)) if self._options.hold else None,
             )  # fmt: skip
 
     async def _ended(self, delivery: Delivery, job: TopicJob, failure: Failure | None) -> None:

@@ -1,0 +1,90 @@
+"""How a worker ends: in order by `drain`, or at once by `shutdown` (09 §3.3)."""
+
+import asyncio
+
+from iii.protocol.limits import DRAIN_MS
+from iii.sdk.core import WorkerCore
+from iii.sdk.options import checked_limit_s
+from iii.sdk.outgoing_calls import ON_LOOP
+
+SHUTDOWN_S = 10.0  # bound of the whole leaving
+DRAIN_S = DRAIN_MS / 1000
+_IN_HANDLER = (
+    "drain() in a handler would wait for that handler: call it elsewhere, "
+    "such as threading.Thread(target=worker.drain).start()"
+)
+
+
+class Leaving:
+    """The ways out of one worker."""
+
+    _core: WorkerCore
+
+    def drain(self, timeout_s: float = DRAIN_S) -> bool:
+        """Leave in order: functions and triggers go to their other owners at once, handlers that run may end, then `shutdown()`.
+
+        Handlers can call others until they have ended. Jobs that had not begun go back to their queue without an attempt.
+
+        Args:
+            timeout_s: longest time for the handlers; what runs then is cut off, and its callers get `invocation_stopped`.
+
+        Returns:
+            Whether all handlers ended in time.
+
+        Raises:
+            RuntimeError: in a handler, which would wait for itself; on the loop's own thread: use `drain_async`; or in a
+                forked child: it is not its worker. ValueError: the time is negative or not a number.
+        """
+        core = self._core
+        core.raise_if_forked()
+        checked_limit_s("timeout_s", timeout_s)
+        if not core.loop.is_running():
+            return True
+        if core.connection.on_loop():
+            raise RuntimeError(ON_LOOP)
+        if core.in_handler_thread:
+            raise RuntimeError(_IN_HANDLER)
+        try:
+            ended = asyncio.run_coroutine_threadsafe(core.finish(timeout_s), core.loop).result(timeout_s + SHUTDOWN_S)
+        except TimeoutError:  # something blocks the loop
+            ended = False
+        self.shutdown()
+        return ended
+
+    async def drain_async(self, timeout_s: float = DRAIN_S) -> bool:
+        """As `drain`, from any event loop."""
+        core = self._core
+        core.raise_if_forked()
+        checked_limit_s("timeout_s", timeout_s)
+        if asyncio.get_running_loop() is core.loop:
+            ended = await core.finish(timeout_s)
+        elif core.loop.is_running():
+            ended = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(core.finish(timeout_s), core.loop))
+        else:
+            return True
+        await self.shutdown_async()
+        return ended
+
+    def shutdown(self) -> None:
+        """Leave at once: async handlers are cancelled, what runs fails; `drain()` lets it end.
+
+        Pending calls end with `SHUTDOWN`, so does every later one; the socket is closed. Again does nothing.
+
+        Raises:
+            RuntimeError: on the loop's own thread; use `shutdown_async`. Or in a forked child: it is not its worker.
+        """
+        self._core.raise_if_forked()
+        loop = self._core.loop
+        if loop.is_running():
+            if self._core.connection.on_loop():
+                raise RuntimeError(ON_LOOP)
+            asyncio.run_coroutine_threadsafe(self._core.stop(), loop).result(SHUTDOWN_S)
+
+    async def shutdown_async(self) -> None:
+        """As `shutdown`, from any event loop."""
+        self._core.raise_if_forked()
+        loop = self._core.loop
+        if asyncio.get_running_loop() is loop:
+            await self._core.stop()
+        elif loop.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._core.stop(), loop))
