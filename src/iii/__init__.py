@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from iii.sdk.logger import Logger
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
+    from iii.sdk.receipt import EnqueueResult, JobNotDone, JobStatus
     from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
     from iii.sdk.rejection import DeclarationRefused, RegistrationRejected
-    from iii.sdk.requests import EnqueueResult, TriggerAction, TriggerRequest
+    from iii.sdk.requests import TriggerAction, TriggerRequest
     from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerMetrics, WorkerStatistics
     from iii.sdk.shared_data import StateEvent, StateScope, StreamChange, StreamEvent, StreamGroup, Updated
     from iii.sdk.started_call import Call
@@ -72,6 +73,8 @@ __all__ = [
     "InvocationForbidden",
     "InvocationStopped",
     "InvocationTimeout",
+    "JobNotDone",
+    "JobStatus",
     "Logger",
     "OtelConfig",
     "PayloadTooLarge",
@@ -165,6 +168,11 @@ _MODULES = {
         "TriggerConfig",
         "TriggerHandler",
     ),
+    "iii.sdk.receipt": (
+        "EnqueueResult",
+        "JobNotDone",
+        "JobStatus",
+    ),
     "iii.sdk.refs": (
         "FunctionRef",
         "StreamChannelRef",
@@ -176,7 +184,6 @@ _MODULES = {
         "RegistrationRejected",
     ),
     "iii.sdk.requests": (
-        "EnqueueResult",
         "TriggerAction",
         "TriggerRequest",
     ),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from iii.protocol.errors import ConnectionClosing, InvocationCancelled, InvocationTimeout, error_from_wire
-from iii.protocol.messages import NULL, InvokeFunction, Void
+from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
 from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.sdk.annotations import read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
@@ -17,6 +17,7 @@ from iii.sdk.calls import LONGEST_WAIT_S, BlockedThread, Outcome, PendingCalls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.invocation import Invocation, running
+from iii.sdk.receipt import receipt
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
 from iii.sdk.started_call import Call
 from iii.sdk.trace_context import TraceContext, current_trace
@@ -43,6 +44,7 @@ class Prepared(Struct):
     invocation_id: str | None
     timeout_ms: int
     span: CallSpan | None
+    receive: Callable[[Any], Any] | None  # what becomes of a result before its caller has it
 
     def ended(self, error: BaseException | None) -> None:
         if self.span is not None:
@@ -110,7 +112,11 @@ class OutgoingCalls:
             if span is not None:
                 span.ended(error)
             raise
-        return Prepared(function_id, encoded, invocation_id, timeout_ms, span)
+        receive = self._receipt if isinstance(action, Enqueue) else None
+        return Prepared(function_id, encoded, invocation_id, timeout_ms, span, receive)
+
+    def _receipt(self, result: Any) -> Any:
+        return receipt(result, self)
 
     def call(self, request: TriggerRequest) -> Any:
         """Wait on this thread."""
@@ -294,6 +300,5 @@ def result_of(answer: Outcome, prepared: Prepared) -> Any:
         raise answer
     if answer.error is not NULL and (error := error_of(answer, prepared)) is not None:
         raise error
-    if answer.result is NULL:
-        return None
-    return read_plain(answer.result)
+    result = None if answer.result is NULL else read_plain(answer.result)
+    return result if prepared.receive is None else prepared.receive(result)

@@ -109,12 +109,6 @@ class TriggerAction:
         return Enqueue(queue, delay_ms, deduplication_id, priority)
 
 
-class EnqueueResult(TypedDict):
-    """What a call with `TriggerAction.Enqueue` gives: the job's receipt, its id if it becomes a dead letter."""
-
-    messageReceiptId: str
-
-
 _ACTIONS: dict[str, type[Void] | type[Enqueue]] = {"void": Void, "enqueue": Enqueue}
 
 

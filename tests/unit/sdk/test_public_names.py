@@ -38,6 +38,8 @@ NAMES = [
     "InvocationForbidden",
     "InvocationStopped",
     "InvocationTimeout",
+    "JobNotDone",
+    "JobStatus",
     "Logger",
     "OtelConfig",
     "PayloadTooLarge",
