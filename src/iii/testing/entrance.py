@@ -61,7 +61,7 @@ class Entrance:
 
     def cut(self, name: str | None = None) -> None:
         """The processes of workers die: all but the test's own, or those of one name. Raises LookupError: there is none."""
-        lost = [end for end in self.ends if end.name != TEST_NAME and name in (None, end.name)]
+        lost = [end for end in self.ends if end.name != TEST_NAME and _is_called(end, name)]
         if not lost:
             known = ", ".join(sorted({str(end.name) for end in self.ends if end.name != TEST_NAME})) or "none"
             wanted = "no worker is" if name is None else f"no worker {name!r} is"
@@ -81,3 +81,8 @@ class Entrance:
         for end, admitted in waiting:
             end.lose(Ending.LOST, CUT, returns=False)
             admitted()
+
+
+def _is_called(end: EngineEnd, name: str | None) -> bool:
+    """Whether it is a worker of that name, or of an app of that name, whose workers add four characters."""
+    return name is None or end.name == name or (end.name or "").rpartition("-")[0] == name

@@ -19,10 +19,13 @@ from iii.modules.http.away_routes import RememberedRoutes
 from iii.modules.http.module import Http
 from iii.modules.observability.module import Observability
 from iii.modules.pubsub.module import PubSub
+from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED
 from iii.modules.queue.module import IN_MEMORY as JOBS_IN_MEMORY
 from iii.modules.queue.module import Queue
 from iii.modules.state.module import State
 from iii.modules.stream.module import Streams
+from iii.protocol.errors import ConnectionClosing
+from iii.protocol.log_event import LogEvent
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.storage.adapter import IN_MEMORY
 
@@ -40,9 +43,20 @@ class JobRouter(Router):
         super().__init__(engine.functions, engine.registry.expected, engine.router.deadlines)
         self._traffic = traffic
         self._releases = 0
+        self._refuses = False
         self._waiting: deque[Invocation] = deque()
 
+    def refuse(self) -> None:
+        """The engine stops: jobs that wait here do not run any more."""
+        self._refuses = True
+        for invocation in self._waiting:
+            invocation.refuse(ConnectionClosing())
+        self._waiting.clear()
+
     def invoke(self, invocation: Invocation) -> None:
+        if self._refuses:
+            invocation.refuse(ConnectionClosing())
+            return
         if not self._releases:
             self._waiting.append(invocation)
             return
@@ -96,20 +110,21 @@ class _Streams(Streams):
 
 
 @contextmanager
-def _without_a_warning() -> Iterator[None]:
-    """That what is stored is lost at the end, which is just what a test wants."""
-    loggers = [logging.getLogger(event.source) for event in (IN_MEMORY, JOBS_IN_MEMORY)]
+def _silent(*events: LogEvent) -> Iterator[None]:
+    """Log nothing of these events: that a store is lost at the end is just what a test wants."""
+    names = {event.name for event in events}
+    loggers = {logging.getLogger(event.source) for event in events}
+
+    def passes(record: logging.LogRecord) -> bool:
+        return record.__dict__.get("event") not in names
+
     for each in loggers:
-        each.addFilter(_is_loss)
+        each.addFilter(passes)
     try:
         yield
     finally:
         for each in loggers:
-            each.removeFilter(_is_loss)
-
-
-def _is_loss(record: logging.LogRecord) -> bool:
-    return record.__dict__.get("event") not in (IN_MEMORY.name, JOBS_IN_MEMORY.name)
+            each.removeFilter(passes)
 
 
 class Modules:
@@ -129,7 +144,7 @@ class Modules:
         engine_of_queue = copy.copy(self.engine)  # the same one, but for its calls
         engine_of_queue.router = self.jobs
         self.http = _Http(self.engine)
-        with _without_a_warning():
+        with _silent(IN_MEMORY, JOBS_IN_MEMORY):
             stores: list[Module] = [State(self.engine), _Streams(self.engine), Queue(engine_of_queue)]
         others = (EngineFunctions, Observability, PubSub, Cron)
         self._modules = [*(each(self.engine) for each in others), *stores, self.http]
@@ -141,7 +156,9 @@ class Modules:
             await module.start()
 
     async def stop(self) -> None:
-        for module in self._modules:
-            await module.quiet()
+        with _silent(JOB_FAILED, JOB_EXHAUSTED):
+            self.jobs.refuse()
+            for module in self._modules:
+                await module.quiet()
         for module in self._modules:
             await module.stop()

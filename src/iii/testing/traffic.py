@@ -51,7 +51,7 @@ _cancelled = msgspec.json.Decoder(_Cancelled)
 
 @dataclass
 class CallRecord:
-    """One call that reached a worker.
+    """One call that reached a worker, or was ordered to fail on its way.
 
     Attributes:
         function_id: of the function.
@@ -199,7 +199,9 @@ class Traffic:
         """It is answered with this error, and no handler is called."""
 
         def fate(end: EngineEnd, invocation_id: str, frame: bytes) -> bool:
-            function_id = msgspec.json.encode(_called.decode(frame).function_id)
+            call = _called.decode(frame)
+            self._begin(end, call)
+            function_id = msgspec.json.encode(call.function_id)
             answer = b'{"type":"invocationresult","invocation_id":"%b","function_id":%b,"error":%b}'
             self._loop.call_soon(end.hear, answer % (invocation_id.encode(), function_id, error.encode()), False)
             return False

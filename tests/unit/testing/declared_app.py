@@ -1,22 +1,15 @@
-"""An app for the test engine, declared by a function: what `iii.App` does, without its start hooks."""
+"""An app whose declarations are made by a function, one for each test."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import iii
 
-Declare = Callable[[iii.Worker], object]
+Declare = Callable[[iii.App], object]
 
 
-class DeclaredApp:
-    def __init__(self, declare: Declare, name: str = "shop") -> None:
-        self._declare = declare
-        self._name = name
-
-    @asynccontextmanager
-    async def connect(self, address: str) -> AsyncIterator[iii.Worker]:
-        async with iii.connect_worker(address, iii.InitOptions(worker_name=self._name)) as worker:
-            self._declare(worker)
-            yield worker
+def app_of(declare: Declare, name: str = "shop") -> iii.App:
+    app = iii.App(name)
+    declare(app)
+    return app

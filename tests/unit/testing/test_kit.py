@@ -13,17 +13,17 @@ import pytest
 
 import iii
 from iii.testing import JobFailed, TestEngine, TriggerFailed, Unfinished
-from tests.unit.testing.declared_app import DeclaredApp
+from tests.unit.testing.declared_app import app_of
 
 
-def app_with(**functions: Any) -> DeclaredApp:
+def app_with(**functions: Any) -> iii.App:
     """An app with functions `shop::NAME`."""
 
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         for name, handler in functions.items():
             worker.function(f"shop::{name}")(handler)
 
-    return DeclaredApp(declare)
+    return app_of(declare)
 
 
 # -- calls ------------------------------------------------------------------------------------------------------------
@@ -98,13 +98,10 @@ def test_a_handler_that_never_ends_is_named_when_the_deadline_is_over() -> None:
 
 def test_a_sync_handler_that_never_ends_is_named_too() -> None:
     ends = threading.Event()
-
-    with (
-        TestEngine(app_with(wait=lambda data: ends.wait(30)), deadline_s=0.1) as engine,
-        pytest.raises(Unfinished, match="still running: shop::wait"),
-    ):
-        engine.call("shop::wait")
-    ends.set()
+    with TestEngine(app_with(wait=lambda data: ends.wait(30)), deadline_s=0.1) as engine:
+        with pytest.raises(Unfinished, match="still running: shop::wait"):
+            engine.call("shop::wait")
+        ends.set()
 
 
 def test_a_handler_that_blocks_the_event_loop_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,12 +129,12 @@ def test_a_handler_that_calls_the_test_engine_is_told_so() -> None:
 
 
 def test_functions_of_other_workers_are_stood_in_for() -> None:
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         @worker.function("shop::pay")
         async def pay(data: Any) -> Any:
             return await worker.trigger_async({"function_id": "payments::charge", "payload": data})
 
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         engine.worker.function("payments::charge")(lambda data: {"charged": data["amount"]})
         assert engine.call("shop::pay", {"amount": 5}) == {"charged": 5}
 
@@ -157,14 +154,21 @@ def test_what_workers_were_called_with_is_remembered() -> None:
 
 
 def test_two_apps_call_each_other() -> None:
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         @worker.function("front::greet")
         async def greet(data: Any) -> str:
             name = await worker.trigger_async({"function_id": "shop::name"})
             return f"hello {name}"
 
-    with TestEngine(app_with(name=lambda data: "Ada"), DeclaredApp(declare, "front")) as engine:
+    with TestEngine(app_with(name=lambda data: "Ada"), app_of(declare, "front")) as engine:
         assert engine.call("front::greet") == "hello Ada"
+
+
+def test_an_app_may_be_in_one_test_after_the_other() -> None:
+    app = app_with(add=lambda data: data + 1)
+    for number in range(3):
+        with TestEngine(app) as engine:
+            assert engine.call("shop::add", number) == number + 1
 
 
 def test_two_engines_at_once_know_nothing_of_each_other() -> None:
@@ -175,10 +179,13 @@ def test_two_engines_at_once_know_nothing_of_each_other() -> None:
 
 
 def test_an_app_whose_start_fails_fails_the_test_with_its_own_error() -> None:
-    def declare(worker: iii.Worker) -> None:
+    app = iii.App("shop")
+
+    @app.on_start
+    async def open_database() -> None:
         raise LookupError("no database")
 
-    with pytest.raises(LookupError, match="no database"), TestEngine(DeclaredApp(declare)):
+    with pytest.raises(LookupError, match="no database"), TestEngine(app):
         pytest.fail("it does not start")
     assert "iii test engine" not in {thread.name for thread in threading.enumerate()}
 
@@ -227,7 +234,7 @@ def test_what_is_no_app_is_refused_at_once(wrong: Any) -> None:
 def test_publish_returns_when_subscribers_have_ended_and_what_they_called() -> None:
     heard: list[Any] = []
 
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         @worker.subscribe("orders")
         async def on_order(order: Any) -> None:
             await asyncio.sleep(0.01)
@@ -240,16 +247,16 @@ def test_publish_returns_when_subscribers_have_ended_and_what_they_called() -> N
             await asyncio.sleep(0.01)
             heard.append(order)
 
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         engine.publish("orders", {"id": 7})
         assert [order["id"] for order in heard] == [7]
 
 
 def test_a_subscriber_that_fails_fails_the_test() -> None:
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         worker.subscribe("orders", function_id="shop::on_order")(lambda order: order["missing"])
 
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         with pytest.raises(TriggerFailed, match=r"shop::on_order failed: .*missing") as raised:
             engine.publish("orders", {})
         assert "In the handler of shop::on_order" in raised.value.__notes__[0]
@@ -260,11 +267,11 @@ def test_a_subscriber_that_fails_fails_the_test() -> None:
 def test_state_and_its_triggers() -> None:
     seen: list[Any] = []
 
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         worker.register_function("shop::changed", lambda event: seen.append((event["event_type"], event["key"])))
         worker.register_trigger({"type": "state", "function_id": "shop::changed", "config": {"scope": "orders"}})
 
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         assert engine.state("orders").set("7", {"n": 1}) is None
         assert engine.state("orders").get("7") == {"n": 1}
         assert seen == [("state:created", "7")]
@@ -273,11 +280,11 @@ def test_state_and_its_triggers() -> None:
 def test_streams_and_their_triggers() -> None:
     seen: list[Any] = []
 
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         worker.register_function("shop::changed", lambda event: seen.append(event["event"]["data"]))
         worker.register_trigger({"type": "stream", "function_id": "shop::changed", "config": {"stream_name": "orders"}})
 
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         engine.stream("orders", "today").set("7", {"n": 1})
         assert engine.stream("orders", "today").items() == [{"n": 1}]
         assert seen == [{"n": 1}]
@@ -286,8 +293,8 @@ def test_streams_and_their_triggers() -> None:
 # -- HTTP -------------------------------------------------------------------------------------------------------------
 
 
-def http_app() -> DeclaredApp:
-    def declare(worker: iii.Worker) -> None:
+def http_app() -> iii.App:
+    def declare(worker: iii.App) -> None:
         @worker.http("POST", "/orders/:kind")
         async def create(kind: str, limit: int, body: dict[str, Any]) -> Any:
             return {"kind": kind, "limit": limit, "body": body}
@@ -302,7 +309,7 @@ def http_app() -> DeclaredApp:
                 status_code=418, headers={"X-Tea": "yes", "Content-Type": "text/plain"}, body="short and stout"
             )
 
-    return DeclaredApp(declare)
+    return app_of(declare)
 
 
 def test_a_request_reaches_its_route() -> None:
@@ -348,6 +355,15 @@ def test_a_job_waits_for_run_jobs() -> None:
         assert (call.function_id, call.payload, call.is_job) == ("shop::send", {"to": "ada"}, True)
         assert sent == [{"to": "ada"}]
         assert engine.run_jobs() == []
+
+
+def test_jobs_that_were_never_run_hold_up_no_end(caplog: pytest.LogCaptureFixture) -> None:
+    begun = time.monotonic()
+    with TestEngine(app_with(send=print)) as engine:
+        for _ in range(50):
+            engine.enqueue("shop::send")
+    assert time.monotonic() - begun < 4  # a queue waits 5 s for jobs that run
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
 
 
 def test_a_job_that_fails_is_retried_without_a_wait() -> None:
@@ -399,7 +415,7 @@ def test_a_job_for_a_function_that_nobody_serves_says_so() -> None:
 def test_jobs_of_a_durable_topic_and_jobs_that_jobs_enqueue() -> None:
     done: list[str] = []
 
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         @worker.on_queue("orders", function_id="shop::on_order")
         async def on_order(order: Any) -> None:
             done.append("order")
@@ -409,7 +425,7 @@ def test_jobs_of_a_durable_topic_and_jobs_that_jobs_enqueue() -> None:
 
         worker.function("shop::send")(lambda data: done.append("mail"))
 
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         engine.publish("orders", {"id": 1}, durable=True)
         assert done == []
         assert [call.function_id for call in engine.run_jobs()] == ["shop::on_order", "shop::send"]
@@ -429,12 +445,12 @@ async def test_jobs_of_an_async_test() -> None:
 def test_cron_jobs_happen_when_the_test_lets_time_pass() -> None:
     ticks: list[str] = []
 
-    def declare(worker: iii.Worker) -> None:
+    def declare(worker: iii.App) -> None:
         worker.cron("0 3 * * *", timezone="UTC", function_id="shop::report")(
             lambda e: ticks.append(e["scheduled_time"])
         )
 
-    with TestEngine(DeclaredApp(declare), begins=datetime(2026, 3, 1, 2, tzinfo=UTC)) as engine:
+    with TestEngine(app_of(declare), begins=datetime(2026, 3, 1, 2, tzinfo=UTC)) as engine:
         engine.advance(3599)
         assert ticks == []
         engine.advance(1)

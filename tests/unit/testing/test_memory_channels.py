@@ -9,10 +9,10 @@ import pytest
 
 import iii
 from iii.testing import TestEngine
-from tests.unit.testing.declared_app import DeclaredApp
+from tests.unit.testing.declared_app import app_of
 
 
-def declare(worker: iii.Worker) -> None:
+def declare(worker: iii.App) -> None:
     @worker.http("GET", "/rows")
     async def rows(response: iii.StreamResponse) -> None:
         await response.start(200)
@@ -43,13 +43,13 @@ def declare(worker: iii.Worker) -> None:
 
 
 def test_a_streamed_response_is_read_to_its_end() -> None:
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         answer = engine.request("GET", "/rows")
         assert (answer.status, answer.text) == (200, "0\n1\n2\n")
 
 
 def test_a_streamed_body_reaches_the_handler() -> None:
-    with TestEngine(DeclaredApp(declare)) as engine:
+    with TestEngine(app_of(declare)) as engine:
         answer = engine.request(
             "POST", "/upload", body=b"x" * 3_000_000, headers={"content-type": "application/octet-stream"}
         )
@@ -57,12 +57,12 @@ def test_a_streamed_body_reaches_the_handler() -> None:
 
 
 def test_a_response_that_breaks_off_says_so() -> None:
-    with TestEngine(DeclaredApp(declare)) as engine, pytest.raises(ConnectionError, match="GET /breaks was cut off"):
+    with TestEngine(app_of(declare)) as engine, pytest.raises(ConnectionError, match="GET /breaks was cut off"):
         engine.request("GET", "/breaks")
 
 
 async def test_a_channel_between_event_loops_carries_more_than_its_buffer() -> None:
-    async with TestEngine(DeclaredApp(declare)) as engine, iii.connect_worker(engine.address) as worker:
+    async with TestEngine(app_of(declare)) as engine, iii.connect_worker(engine.address) as worker:
         ends = await worker.trigger_async({"function_id": "sums::open"})
         reader = worker.open_channel(ends["reader"])
         assert isinstance(reader, iii.ChannelReader)

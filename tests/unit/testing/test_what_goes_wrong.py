@@ -8,7 +8,7 @@ import pytest
 
 import iii
 from iii.testing import TestEngine
-from tests.unit.testing.declared_app import DeclaredApp
+from tests.unit.testing.declared_app import app_of
 
 
 class Shop:
@@ -17,7 +17,7 @@ class Shop:
     def __init__(self) -> None:
         self.charged: list[Any] = []
 
-    def declare(self, worker: iii.Worker) -> None:
+    def declare(self, worker: iii.App) -> None:
         worker.function("shop::charge")(self.charge)
         worker.http("GET", "/orders")(self.orders)
 
@@ -29,8 +29,8 @@ class Shop:
         return []
 
     @property
-    def app(self) -> DeclaredApp:
-        return DeclaredApp(self.declare)
+    def app(self) -> iii.App:
+        return app_of(self.declare)
 
 
 def test_a_call_fails_as_ordered_and_the_next_one_does_not() -> None:
@@ -41,6 +41,7 @@ def test_a_call_fails_as_ordered_and_the_next_one_does_not() -> None:
             engine.call("shop::charge")
         assert engine.call("shop::charge") == "charged"
         assert len(shop.charged) == 1
+        assert [call.error is None for call in engine.calls("shop::charge")] == [False, True]
 
 
 def test_a_call_times_out_as_ordered() -> None:
@@ -107,7 +108,7 @@ def test_workers_that_are_away_and_come_back() -> None:
             engine.lose_workers()
         engine.return_workers()
         assert engine.request("GET", "/orders").status == 200
-        with pytest.raises(LookupError, match="no worker 'shopp' is connected; connected workers: shop"):
+        with pytest.raises(LookupError, match=r"no worker 'shopp' is connected; connected workers: shop-...."):
             engine.lose_workers("shopp")
 
 
