@@ -22,10 +22,10 @@ venv: $(STAMP) ## the environment in .venv, as the lock file says
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:3]; sys.exit(v < (3, 11) or (3, 12) <= v < (3, 12, 3))' || { \
 	    echo "iii needs Python 3.11, or 3.12.3 or newer, and '$(PYTHON)' is not. Name another one: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "== setting up $(VENV)"
+	@echo "== setting up $(VENV): about 60 packages, a minute or more"
 	@$(PYTHON) -m venv $(VENV)
 	@# --no-deps: the lock is complete, and pip 23 reads `coverage[toml]>=7` as unpinned beside `coverage==7.17.3`
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -1,24 +1,19 @@
 """What the log says: each event as it is declared, with the fields that its calls give it."""
 
 import ast
-import importlib
-import pkgutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
-import iii
 from docs.generator.markdown import table
+from docs.generator.source import modules
 from iii.protocol.log_event import LogEvent, declared
 from iii.protocol.log_line import level_name
-
-SOURCE = Path(iii.__file__).parent
 
 
 def log_events() -> list[LogEvent]:
     """All that the package declares, by name."""
-    _modules()
+    modules()  # declare theirs when they are imported
     return sorted(
         (event for event in declared.values() if event.source.startswith("iii.")), key=lambda event: event.name
     )
@@ -30,9 +25,9 @@ def fields_by_event() -> dict[str, list[str]]:
     An event is called by its constant, or given to a function that calls it, perhaps with fields of its own.
     """
     fields: defaultdict[str, list[str]] = defaultdict(list)
-    modules = [(module, ast.parse(Path(str(module.__file__)).read_text())) for module in _modules()]
-    passing_on = {name: added for _, tree in modules for name, added in _passing_on(tree)}
-    for module, tree in modules:
+    trees = [(module, ast.parse(Path(str(module.__file__)).read_text())) for module in modules()]
+    passing_on = {name: added for _, tree in trees for name, added in _passing_on(tree)}
+    for module, tree in trees:
         events = {constant: value.name for constant, value in vars(module).items() if isinstance(value, LogEvent)}
         for call in _calls(tree):
             added = [*passing_on.get(ast.unparse(call.func).rpartition(".")[2], []), *_keywords(call)]
@@ -41,12 +36,6 @@ def fields_by_event() -> dict[str, list[str]]:
                     names = fields[events[node.id]]
                     names += [name for name in added if name not in names]
     return fields
-
-
-def _modules() -> list[ModuleType]:
-    """All of the package, imported."""
-    found = pkgutil.walk_packages([str(SOURCE)], "iii.")
-    return [importlib.import_module(each.name) for each in found if not each.name.endswith("__main__")]
 
 
 def _passing_on(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
@@ -72,13 +61,23 @@ def log_events_page() -> str:
     fields, parts = fields_by_event(), defaultdict[str, list[tuple[str, ...]]](list)
     for event in log_events():
         shown = ", ".join(f"`{name}`" for name in fields[event.name])
-        row = (f"`{event.name}`", level_name(event.level), event.sentence, shown, event.means, event.do)
+        row = (
+            f"`{event.name}`",
+            level_name(event.level),
+            event.sentence,
+            shown,
+            event.means,
+            event.do,
+            f"`{event.source}`",
+        )
         parts[event.name.partition(".")[0]].append(row)
-    head = ("Event", "Level", "Sentence", "Fields", "What it means", "What to do")
+    head = ("Event", "Level", "Sentence", "Fields", "What it means", "What to do", "Source")
     return (
         "# Log events\n\n"
         "An event has a name that does not change and a sentence that is the same on every line; values are fields.\n"
-        "In the JSON format the name is `event`, the sentence `fields.message`.\n"
+        "A line of the default format begins with it; in the JSON format the name is `event`, the sentence `fields.message`.\n"
+        "The source is the Python module that logs the event, `target` in the JSON format; `level` of `iii-observability` can "
+        "name it, as in `info,iii.engine=debug`.\n"
         "Events whose names begin with `sdk` are logged by workers, as `iii.sdk`. A field in the sentence stands in braces.\n"
         "Of one event at most 20 warnings and errors, or 200 other lines, are written in 10 s; `suppressed` counts the rest.\n\n"
         + "\n".join(f"## {part}\n\n{table(head, rows)}" for part, rows in parts.items())

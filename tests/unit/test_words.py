@@ -1,4 +1,4 @@
-"""Texts for operators and users use the words they search for: the forms that WORDS.md rules out are nowhere in them."""
+"""Texts for operators and users use the words they search for: the forms that CONTRIBUTING.md rules out are nowhere in them."""
 
 import ast
 import re

@@ -13,12 +13,14 @@ def run(arguments: list[str]) -> int:
     """`iii function …`"""
     listing = Listing(
         noun="function",
-        description="Lists the functions that can be called.",
+        description="Lists the functions of the connected workers.",
         columns=_COLUMNS,
         all_help="also the engine's own functions",
         function_id=LIST_FUNCTIONS,
         member="functions",
         table=_table,
+        empty="No functions of workers; --all adds the engine's own.",
+        without_all={"of_workers": True},
         request={"include_replicas": True},
     )
     return run_listing(listing, arguments)

@@ -31,6 +31,8 @@ class Listing(NamedTuple):
         member: of its answer that has the rows.
         table: rows to show, given the rows and the engine's clock in ms.
         request: further members of the request.
+        without_all: further ones without `--all`.
+        empty: what is printed when there are no rows.
         others: further commands of the noun, with their usage and what they do.
     """
 
@@ -41,7 +43,9 @@ class Listing(NamedTuple):
     function_id: str
     member: str
     table: Callable[[list[Row], int], Table]
+    empty: str
     request: Mapping[str, Any] = MappingProxyType({})
+    without_all: Mapping[str, Any] = MappingProxyType({})
     others: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
@@ -85,6 +89,7 @@ def _list(listing: Listing, options: argparse.Namespace, parser: Parser) -> int:
     from iii.protocol.errors import InvocationError
 
     request = {"include_internal": options.all, "dialect": "legacy", **listing.request}
+    request |= {} if options.all else listing.without_all
     try:
         answer = ask(address, listing.noun, listing.function_id, request)
     except InvocationError as error:
@@ -99,7 +104,7 @@ def _list(listing: Listing, options: argparse.Namespace, parser: Parser) -> int:
     elif rows:
         print_table(*listing.table(rows, answer.result.get("timestamp", 0)))
     else:
-        print(f"No {listing.noun}s.")
+        print(listing.empty)
     return 0
 
 

@@ -92,7 +92,9 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
         answer = ask(address, "trigger", function_id, payload, options.namespace)
     except InvocationError as error:
         near = _nearest(address, function_id) if error.code == FunctionNotFound.code else ""
-        body = {"code": error.code, "message": error.message + near, "stacktrace": error.stacktrace}
+        body = {"code": error.code, "message": error.message + near}
+        if error.stacktrace is not None:
+            body["stacktrace"] = error.stacktrace
         return fail(as_json(body, sort_keys=False))
     except (EngineUnreachable, EngineSilent) as error:
         return fail(str(error))

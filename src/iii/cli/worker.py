@@ -25,6 +25,7 @@ def run(arguments: list[str]) -> int:
         function_id=LIST_WORKERS,
         member="workers",
         table=_table,
+        empty="No workers.",
         others={"drain": ("drain ID|NAME [options]", "Takes a worker out of service; what it runs may end.")},
     )
     return run_listing(listing, arguments)

@@ -26,12 +26,15 @@ def _as_it_is(value: Any) -> Any:
 
 
 def answer(
-    invocation: Invocation, code: str, text: str, shape: Callable[[T], Result] = _as_it_is
+    invocation: Invocation,
+    refusal: Callable[[str], InvocationError],
+    text: str,
+    shape: Callable[[T], Result] = _as_it_is,
 ) -> Reply[T, Exception]:
     """A reply that answers an invocation.
 
     Args:
-        code, text: of the error that the caller gets for one which is no InvocationError; `text` is followed by it.
+        refusal: makes the error that the caller gets for one which is no InvocationError, from `text` and its own text.
         shape: from the value to the result. It may act on the value, and may raise InvocationError.
     """
 
@@ -39,8 +42,8 @@ def answer(
         if error is None:
             try:
                 result = shape(value)  # type: ignore[arg-type]
-            except InvocationError as refusal:
-                invocation.refuse(refusal)
+            except InvocationError as refused:
+                invocation.refuse(refused)
                 return
             if result is None or type(result) is bytes:
                 invocation.complete(result)
@@ -49,6 +52,6 @@ def answer(
         elif isinstance(error, InvocationError):
             invocation.refuse(error)
         else:
-            invocation.refuse(InvocationError(code, f"{text}: {error}"))
+            invocation.refuse(refusal(f"{text}: {error}"))
 
     return reply

@@ -19,13 +19,12 @@ from iii.protocol.errors import (
     ConnectionClosing,
     InvocationError,
     TriggerRegistrationFailed,
-    encode_error,
-    error_from_text,
 )
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import TriggerRegistrationResult
 from iii.protocol.names import DEFAULT_NAMESPACE, TRIGGER_TYPE_MODULES
 from iii.protocol.suggestion import did_you_mean
+from iii.protocol.wire_errors import encode_error, error_from_text
 
 PARKED = LogEvent(
     __name__, "trigger.parked", logging.WARNING,

@@ -25,10 +25,12 @@ CHANNEL_EXPIRED = LogEvent(
 Direction: TypeAlias = Literal["write", "read"]
 Keys: TypeAlias = dict[Direction, str]  # of the ends that can be taken from outside
 
-READ_AHEAD_BYTES = 8 * MIB  # may wait beyond the capacity, so that a writer's Close is seen in time (07 §2.5)
+# Most bytes that wait in one channel beyond its capacity, so that a writer's Close is seen in time.
+READ_AHEAD_BYTES = 8 * MIB
 PROMISED_READ_AHEAD_BYTES = 2 * MIB  # of a channel whose other end is in the engine, and takes at once what it can
 # What waits in all channels together; beyond it each holds no more than a share, so that a thousand readers that pause
 # cost megabytes and not gigabytes. No channel stands still for it: its reader makes room in its own share.
+# When more bytes wait in all channels together, each channel reads no further than its own share of 128 KiB.
 ALL_WAITING_BYTES = 256 * MIB
 SHARE_BYTES = 128 * KIB
 SWEEP_S = 60.0

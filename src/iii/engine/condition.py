@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class ConditionTimeout(InvocationError):
-    """A condition did not answer in time."""
+    """A condition did not answer in time.
+
+    Do: see the log of the worker that runs the condition function.
+    Retry: later.
+    """
 
     code = "condition_timeout"
 

@@ -77,6 +77,6 @@ def enqueue(functions: FunctionRegistry, invocation: Invocation, action: Enqueue
 
 
 def _enqueue_failure(error: InvocationError) -> str:
-    if error.code == "enqueue_error":  # the builtin provider's own text (I4)
+    if error.code == EnqueueFailed.code:  # the builtin provider's own text (I4)
         return error.message
     return f"{error.code}: {error.message}"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
-from iii.protocol.errors import InvocationError, error_from_text
+from iii.protocol.errors import InvocationError
 from iii.protocol.messages import NULL
+from iii.protocol.wire_errors import error_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

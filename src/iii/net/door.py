@@ -31,7 +31,7 @@ NO_REQUEST = LogEvent(
     means="A client connected and sent no complete request: a port scan, a health check that only connects, or an overloaded client.",
 )  # fmt: skip
 
-HEAD_BYTES = 16 * 1024  # more without the end of a head is refused
+HEAD_BYTES = 16 * 1024  # Longest head of a WebSocket upgrade.
 ANSWERS = 1000  # on one connection, then it is closed: as other servers do, so that no client keeps one for ever
 _READ_BYTES = 4096
 _TLS_HANDSHAKE = 0x16

@@ -1,4 +1,6 @@
-"""What a caller can be told: one exception class per situation, one wire code each (00 §4.1).
+"""What a caller can be told: each code is declared once, as a class or as an ErrorCode beside its users (00 §4.1).
+
+The reference page of errors is made from the declarations (docs/generator/errors_page.py).
 
 InvocationError
 ├── FunctionNotFound          function_not_found
@@ -21,12 +23,13 @@ InvocationError
 """
 
 from collections.abc import Collection
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from iii.protocol.json_text import BAD_JSON
-from iii.protocol.limits import KIB
+Retry: TypeAlias = Literal["no", "later", "if it may run twice"]
+"""Whether the same call may succeed: never, since nothing about it will change; later; or later, but it may have been done already."""
 
 
 class ErrorBody(Struct, frozen=True):
@@ -42,6 +45,9 @@ _encoder = msgspec.json.Encoder()
 
 class InvocationError(Exception):
     """A call failed; reaches the caller as `{code, message}`.
+
+    Do: look for `error_id` in the log of the worker: its handler raised an exception that is not an InvocationError.
+    Retry: if it may run twice.
 
     Attributes:
         code: machine-readable reason, promised.
@@ -78,13 +84,37 @@ class InvocationError(Exception):
         return _encoder.encode(ErrorBody(self.code, self.message, self.stacktrace or UNSET))
 
 
+class ErrorCode(Struct, frozen=True):
+    """A code without a class of its own. Calling it makes the error.
+
+    Attributes:
+        code: promised, never changed.
+        means, do: for the reference: what has happened, and what a caller or an operator does about it.
+        retry: whether the same call may succeed.
+        status: of an HTTP response that the engine makes with it; None: it is the code of a failed call.
+    """
+
+    code: str
+    means: str
+    do: str
+    retry: Retry = "no"
+    status: int | None = None
+
+    def __call__(self, message: str) -> InvocationError:
+        return InvocationError(self.code, message)
+
+
 def error_id_of(invocation_id: str) -> str:
     """Under which a failed call is found in the logs of engine and worker: at most 12 hexadecimal digits (03 §A8)."""
     return invocation_id.replace("-", "")[:12].lower()
 
 
 class FunctionNotFound(InvocationError):
-    """No worker serves the id in that namespace (clients may rely on the first words)."""
+    """No worker serves the id in that namespace (clients may rely on the first words).
+
+    Do: start the worker that registers the function, or correct id or namespace.
+    Retry: later.
+    """
 
     code = "function_not_found"
 
@@ -100,7 +130,11 @@ class FunctionNotFound(InvocationError):
 
 
 class InvocationStopped(InvocationError):
-    """The executor or the caller disconnected while the call ran."""
+    """The executor or the caller disconnected while the call ran.
+
+    Do: find out in the log why the worker left; drain workers before they are stopped.
+    Retry: if it may run twice.
+    """
 
     code = "invocation_stopped"
 
@@ -109,7 +143,11 @@ class InvocationStopped(InvocationError):
 
 
 class ConnectionClosing(InvocationError):
-    """The call or result was not sent: the receiver's connection is being ended, or it reads too slowly."""
+    """The call or result was not sent: the receiver's connection is being ended, or it reads too slowly.
+
+    Do: see the log for `connection.*` events of that worker; add copies if it is overloaded.
+    Retry: later.
+    """
 
     code = "channel_send_failed"
 
@@ -118,7 +156,11 @@ class ConnectionClosing(InvocationError):
 
 
 class InvalidRequest(InvocationError):
-    """A call, or a payload, that cannot be decoded."""
+    """A call, or a payload, that cannot be decoded.
+
+    Do: correct what the message names.
+    Retry: no.
+    """
 
     code = "invalid_request"
 
@@ -127,7 +169,11 @@ class InvalidRequest(InvocationError):
 
 
 class PayloadTooLarge(InvocationError):
-    """The message is larger than its receiver accepts."""
+    """The message is larger than its receiver accepts.
+
+    Do: send less, or send the data through a channel.
+    Retry: no.
+    """
 
     code = "payload_too_large"
 
@@ -140,7 +186,11 @@ class PayloadTooLarge(InvocationError):
 
 
 class BlankNamespace(InvocationError):
-    """A namespace was named and left blank."""
+    """A namespace was named and left blank.
+
+    Do: give the namespace a name, or leave the member out.
+    Retry: no.
+    """
 
     code = "INVALID_NAMESPACE"
 
@@ -153,13 +203,21 @@ class BlankNamespace(InvocationError):
 
 
 class InvocationForbidden(InvocationError):
-    """The caller may not do this."""
+    """The caller may not do this.
+
+    Do: let the worker that owns the id do it.
+    Retry: no.
+    """
 
     code = "FORBIDDEN"
 
 
 class InvocationTimeout(InvocationError, TimeoutError):
-    """The caller's wait ended; the handler may still be running."""
+    """The caller's wait ended; the handler may still be running.
+
+    Do: give the call a longer time-out, or make the function faster.
+    Retry: if it may run twice.
+    """
 
     code = "TIMEOUT"
 
@@ -170,7 +228,11 @@ class InvocationTimeout(InvocationError, TimeoutError):
 
 
 class InvocationCancelled(InvocationError):
-    """The caller cancelled the call; an async handler is stopped, a sync one may still be running."""
+    """The caller cancelled the call; an async handler is stopped, a sync one may still be running.
+
+    Do: nothing, if the call was to be cancelled.
+    Retry: if it may run twice.
+    """
 
     code = "CANCELLED"
 
@@ -179,7 +241,11 @@ class InvocationCancelled(InvocationError):
 
 
 class ClientShutdown(InvocationError):
-    """The worker client was shut down while the call was pending."""
+    """The worker client was shut down while the call was pending.
+
+    Do: wait for calls before `shutdown()`.
+    Retry: if it may run twice.
+    """
 
     code = "SHUTDOWN"
 
@@ -188,7 +254,11 @@ class ClientShutdown(InvocationError):
 
 
 class DeserializationFailed(InvocationError):
-    """A builtin's input does not fit."""
+    """A builtin's input does not fit.
+
+    Do: correct the member that the message names; the members are in the reference of functions.
+    Retry: no.
+    """
 
     code = "deserialization_error"
 
@@ -197,7 +267,11 @@ class DeserializationFailed(InvocationError):
 
 
 class SerializationFailed(InvocationError):
-    """A builtin's result cannot be encoded."""
+    """A builtin's result cannot be encoded.
+
+    Do: report it: the engine made a result that is not JSON.
+    Retry: no.
+    """
 
     code = "serialization_error"
 
@@ -206,7 +280,11 @@ class SerializationFailed(InvocationError):
 
 
 class TriggerRegistrationFailed(InvocationError):
-    """A provider refused a binding."""
+    """A provider refused a binding.
+
+    Do: correct the configuration of the trigger as the message says.
+    Retry: no.
+    """
 
     code = "trigger_registration_failed"
 
@@ -215,7 +293,11 @@ class TriggerRegistrationFailed(InvocationError):
 
 
 class UnregisterFailed(InvocationError):
-    """A provider failed to let a binding go."""
+    """A provider failed to let a binding go.
+
+    Do: see the log of the provider; the trigger is still registered.
+    Retry: later.
+    """
 
     code = "unregister_failed"
 
@@ -224,7 +306,11 @@ class UnregisterFailed(InvocationError):
 
 
 class ItemNotFound(InvocationError):
-    """Discovery was asked about something that is not there."""
+    """Discovery was asked about something that is not there.
+
+    Do: correct the id, or start the worker that registers it.
+    Retry: later.
+    """
 
     code = "NOT_FOUND"
 
@@ -233,7 +319,11 @@ class ItemNotFound(InvocationError):
 
 
 class InvalidArguments(InvocationError):
-    """Arguments that contradict each other or miss each other."""
+    """Arguments that contradict each other or miss each other.
+
+    Do: correct the arguments that the message names.
+    Retry: no.
+    """
 
     code = "INVALID_ARGUMENTS"
 
@@ -242,7 +332,11 @@ class InvalidArguments(InvocationError):
 
 
 class EnqueueFailed(InvocationError):
-    """A job was not accepted."""
+    """A job was not accepted.
+
+    Do: do as the message says: name a queue that is configured, or list `iii-queue` in the configuration.
+    Retry: later.
+    """
 
     code = "enqueue_error"
 
@@ -256,79 +350,15 @@ NO_QUEUE_PROVIDER = (
     "(other distributions: `iii worker add queue`)."
 )
 
-_CODES_WITH_A_CLASS: dict[str, type[InvocationError]] = {}
-
-
-def _classes(base: type[InvocationError]) -> None:
-    for subclass in base.__subclasses__():
-        _CODES_WITH_A_CLASS[subclass.code] = subclass
-        _classes(subclass)
-
-
-_classes(InvocationError)
-
-
-def error_from_wire(raw: object, function_id: str | None = None, invocation_id: str | None = None) -> InvocationError:
-    """The exception for a decoded `error` member, whatever shape it has (08 §8).
-
-    A known code gives its class, so `except FunctionNotFound` works across the wire; anything else that is not the
-    standard shape has code `UNKNOWN`.
-    """
-    code, message, stacktrace = "UNKNOWN", "", None
-    if not isinstance(raw, dict):
-        message = str(raw)
-    else:
-        found_code, found_message, found_trace = raw.get("code"), raw.get("message"), raw.get("stacktrace")
-        code = found_code if isinstance(found_code, str) else "UNKNOWN"
-        message = found_message if isinstance(found_message, str) else "<no message>"
-        stacktrace = found_trace if isinstance(found_trace, str) else None
-    kind = _CODES_WITH_A_CLASS.get(code, InvocationError)
-    error = kind.__new__(kind)
-    InvocationError.__init__(error, code, message, function_id, stacktrace, invocation_id)
-    return error
-
-
-def encode_error(raw: bytes) -> bytes:
-    """An executor's error object as it is passed on: verbatim if well formed, else wrapped as `UNKNOWN`.
-
-    Rust and Go callers decode strictly and would lose a malformed one, and with it their answer (01 §4).
-    """
-    try:
-        _error_decoder.decode(raw)
-    except BAD_JSON:
-        return error_from_text(raw).encode()
-    return raw
-
-
-def error_from_text(raw: bytes, function_id: str | None = None, invocation_id: str | None = None) -> InvocationError:
-    """The same as `error_from_wire` for JSON text, whatever is in it: no objects are made of large ones but their texts."""
-    try:
-        body = _error_decoder.decode(raw)
-    except BAD_JSON:
-        try:
-            sent = (
-                msgspec.json.decode(raw)
-                if len(raw) <= _MALFORMED_BYTES
-                else raw[:_SHOWN_BYTES].decode(errors="replace")
-            )
-        except BAD_JSON:  # such as a number beyond a double
-            sent = raw[:_SHOWN_BYTES].decode(errors="replace")
-    else:
-        sent = msgspec.to_builtins(body)
-    return error_from_wire(sent, function_id, invocation_id)
-
-
-def bounded_error(raw: bytes, characters: int) -> bytes:
-    """The same for an error object of any size, with its texts cut."""
-    error = error_from_text(raw)
-    for name in ("code", "message", "stacktrace"):
-        text = getattr(error, name)
-        if text is not None and len(text) > characters:
-            setattr(error, name, f"{text[:characters]}… ({len(text)} characters)")
-    return error.encode()
-
-
-_MALFORMED_BYTES = 64 * KIB  # of an error object that is not one and is decoded all the same
-_SHOWN_BYTES = 1 * KIB  # of one that is not
-
-_error_decoder = msgspec.json.Decoder(ErrorBody)
+# Of publishing, durably or not: two modules have them
+TOPIC_NOT_SET = ErrorCode(
+    "topic_not_set",
+    means="A message was published without a topic.",
+    do="Name a topic.",
+)
+PUBLISH_FAILED = ErrorCode(
+    "publish_failed",
+    means="A message was not accepted: the store or server of the adapter failed, or the topic has more than 255 characters.",
+    do="Do as the message says; see the log for `store.*` and `redis.*` events.",
+    retry="later",
+)

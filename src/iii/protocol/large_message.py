@@ -11,10 +11,10 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.protocol.caller_id import unsigned
 from iii.protocol.codec import Decoder, Undecodable, encode
-from iii.protocol.errors import bounded_error
 from iii.protocol.limits import KIB, MIB
 from iii.protocol.message_names import Named, names_of
 from iii.protocol.messages import Enqueue, InvocationResult, InvokeFunction, Message, Void
+from iii.protocol.wire_errors import bounded_error
 
 _STAYS_BYTES = 4 * KIB  # a member up to this size stays in the envelope
 _ERROR_BYTES = 1 * MIB  # the texts of a larger error are cut

@@ -1,78 +1,139 @@
-"""Every number that bounds the wire or a wait, once (00 §7). Sizes in bytes; durations say their unit."""
+"""Every number that bounds the wire or a wait for it, once (00 §7). Sizes in bytes; durations say their unit.
+
+The reference page of limits is made from the comments above them: whole sentences, with the rules behind.
+"""
 
 KIB = 1024
 MIB = 1024 * KIB
 
-# Message sizes
-INBOUND_MESSAGE_BYTES = 64 * MIB  # what engine and SDK accept in one message (L5)
-RECEIVER_LARGE_BYTES = 64 * MIB  # receivers that announce `large-messages.v1` (L13)
-RECEIVER_DEFAULT_BYTES = 16 * MIB  # everybody else (L13)
-RECEIVER_OLD_PYTHON_BYTES = 1 * MIB  # Python clients before 0.24 hang up above it (L13, 01 §2.1)
-FRAGMENT_BYTES = 1 * MIB  # larger messages leave as fragments of this size (01 §2.1)
-LARGE_MESSAGE_BYTES = 2 * MIB  # larger ones are decoded by another process of the engine: they would hold its loop
-BUILTIN_VALUE_BYTES = 8 * MIB  # payload of a builtin that takes values as they are; the loop looks through all of it
-BUILTIN_REQUEST_BYTES = 512 * KIB  # payload of any other: names, numbers and the like, which become objects
-MENDED_BYTES = 8 * MIB  # larger texts with NaN, Infinity or lone surrogates are refused, not mended (L14)
-JOB_RESULT_BYTES = 256 * KIB  # of a job of a queue that keeps results; a larger one is dropped (13 §3)
-NESTING_LEVELS = 500  # deeper JSON is refused: Python clients fail on it, and up to 0.23 stay deaf (01 §12.1)
+# -- Message sizes
+# Longest message that the engine and the SDK accept. (L5)
+INBOUND_MESSAGE_BYTES = 64 * MIB
+# Longest message that is sent to a receiver which announces `large-messages.v1`. (L13)
+RECEIVER_LARGE_BYTES = 64 * MIB
+# Longest message that is sent to any other receiver. (L13)
+RECEIVER_DEFAULT_BYTES = 16 * MIB
+# Longest message that is sent to Python clients before 0.24, which disconnect above it. (L13, 01 §2.1)
+RECEIVER_OLD_PYTHON_BYTES = 1 * MIB
+# Size of the fragments in which larger messages are sent. (01 §2.1)
+FRAGMENT_BYTES = 1 * MIB
+# Larger messages are decoded by another process of the engine, since decoding them would hold its event loop.
+LARGE_MESSAGE_BYTES = 2 * MIB
+# Longest payload of a builtin function that stores or forwards values; the event loop reads through all of it.
+BUILTIN_VALUE_BYTES = 8 * MIB
+# Longest payload of any other builtin function: names and numbers, which are decoded into objects.
+BUILTIN_REQUEST_BYTES = 512 * KIB
+# Longest text with NaN, Infinity or lone surrogates that is corrected; longer ones are refused. (L14)
+MENDED_BYTES = 8 * MIB
+# Longest result of a job that a queue keeps; a longer one is dropped. (13 §3)
+JOB_RESULT_BYTES = 256 * KIB
+# Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
+NESTING_LEVELS = 500
 
-# Queues
-OUTBOUND_HIGH_BYTES = 8 * MIB  # more waits for one worker connection: what feeds it is read slowly (P5)
-OUTBOUND_LOW_BYTES = 4 * MIB  # until so little waits
-OUTBOUND_QUEUE_BYTES = 64 * MIB  # then, plus one message, calls are refused (P5, L12)
-OUTBOUND_LIMIT_BYTES = 2 * OUTBOUND_QUEUE_BYTES  # then answers and registrations are dropped too
-SLOW_DOWN_S = 0.020  # a connection that feeds such a one has a message read each so long, at least (P5); large ones
-SLOW_DOWN_AT_MOST_S = 5.0  # to a receiver that reads count more, up to this
-PACE_BYTES_PER_S = 64 * MIB  # of all senders to such a receiver
-PACE_HALVED_BYTES = 4 * MIB  # and half of it for each so much that waits for it
-DEAF_S = 1.0  # a receiver that has taken nothing for so long does not read: waiting for it helps no one
-OUTBOUND_STALL_S = 60.0  # none of the bytes that wait has left for so long: the connection is ended (P5)
-OFFLINE_QUEUE_MESSAGES = 1000  # of the SDK while disconnected; the oldest goes (08 §5)
-OFFLINE_QUEUE_BYTES = 16 * MIB  # of the same; one message always fits
-UNREAD_HIGH_BYTES = 16 * MIB  # of the SDK towards an engine that does not read: further calls wait for it (P5)
-UNREAD_LOW_BYTES = 4 * MIB  # until so little waits
-UNREAD_DEAF_BYTES = 64 * MIB  # so much, which only answers reach: the SDK reads no further calls either
-REGISTRATION_BYTES = 4 * MIB  # one message that registers something (P6); `max_registration_bytes`
-REGISTRATIONS_BYTES = 64 * MIB  # all that one connection has registered (P6); `max_registrations_bytes`
-HELD_CALLS_BYTES = 64 * MIB  # calls of one connection that wait for registrations (P6); `max_waiting_bytes`
-HELD_CALLS = 10_000  # calls of one connection that wait for somebody's registrations (N2)
-BUFFERED_REGISTRATIONS = 100_000  # of one connection before its namespace is known (N2)
+# -- Queues
+# When more bytes wait for a worker connection, the connections that send to it are read slowly. (P5)
+OUTBOUND_HIGH_BYTES = 8 * MIB
+# When no more bytes than this wait for a worker connection, those that send to it are read at full speed again.
+OUTBOUND_LOW_BYTES = 4 * MIB
+# When more bytes wait for a worker connection, calls to it are refused; one message always fits. (P5, L12)
+OUTBOUND_QUEUE_BYTES = 64 * MIB
+# When more bytes wait for a worker connection, answers and registrations for it are dropped too.
+OUTBOUND_LIMIT_BYTES = 2 * OUTBOUND_QUEUE_BYTES
+# Shortest pause between two messages of a connection that sends to one which reads slowly. (P5)
+SLOW_DOWN_S = 0.020
+# Longest such pause, after a large message.
+SLOW_DOWN_AT_MOST_S = 5.0
+# Rate of all senders together towards a receiver that reads slowly, in bytes per second.
+PACE_BYTES_PER_S = 64 * MIB
+# That rate is halved for each so many bytes that wait for the receiver.
+PACE_HALVED_BYTES = 4 * MIB
+# A receiver that has taken no byte for this time counts as not reading, and its senders no longer wait for it.
+DEAF_S = 1.0
+# A connection is closed when none of the bytes that wait for it has left for this time. (P5)
+OUTBOUND_STALL_S = 60.0
+# Most messages that the SDK keeps while it is disconnected; beyond that the oldest are dropped. (08 §5)
+OFFLINE_QUEUE_MESSAGES = 1000
+# Most bytes of these messages; one message always fits.
+OFFLINE_QUEUE_BYTES = 16 * MIB
+# When more bytes of the SDK wait for an engine that is not reading, further calls of the worker wait. (P5)
+UNREAD_HIGH_BYTES = 16 * MIB
+# When no more bytes than this wait, the calls of the worker go on.
+UNREAD_LOW_BYTES = 4 * MIB
+# When more bytes than this wait, which only answers can cause, the SDK stops reading calls.
+UNREAD_DEAF_BYTES = 64 * MIB
+# Longest message that registers something; set with `max_registration_bytes`. (P6)
+REGISTRATION_BYTES = 4 * MIB
+# Most bytes of all that one connection has registered; set with `max_registrations_bytes`. (P6)
+REGISTRATIONS_BYTES = 64 * MIB
+# Most bytes of the calls of one connection that wait for registrations; set with `max_waiting_bytes`. (P6)
+HELD_CALLS_BYTES = 64 * MIB
+# Most calls of one connection that wait for registrations. (N2)
+HELD_CALLS = 10_000
+# Most registrations of one connection before its namespace is known. (N2)
+BUFFERED_REGISTRATIONS = 100_000
 
-# Connections
-HANDSHAKE_TIMEOUT_MS = 10_000  # complete request head after accept (01 §1.1)
-PING_INTERVAL_S = 20.0  # WebSocket ping (L7)
-SILENCE_S = 60.0  # without any inbound frame: dead, unless it is handling a call (L7)
-ACCEPT_ERROR_PAUSE_S = 1.0  # of a listener that cannot accept (01 §1.1)
+# -- Connections
+# Longest time from accepting a connection to its complete request head; set with `handshake_timeout_ms`. (01 §1.1)
+HANDSHAKE_TIMEOUT_MS = 10_000
+# Interval of WebSocket pings. (L7)
+PING_INTERVAL_S = 20.0
+# A connection without any inbound frame for this time is closed, unless it is handling a call. (L7)
+SILENCE_S = 60.0
+# Pause of a listener that cannot accept connections. (01 §1.1)
+ACCEPT_ERROR_PAUSE_S = 1.0
+# Longest wait of the SDK for the engine to accept a worker; an engine that does not answer counts as an old one. (P10)
+ACCEPTANCE_S = 10.0
+# Time for which the SDK retries a worker name that is taken. (P10)
+NAME_TAKEN_S = 90.0
 
-ACCEPTANCE_S = 10.0  # for the engine to answer an announcement; one that does not counts as an old one (P10)
-NAME_TAKEN_S = 90.0  # the SDK retries a worker name that is taken for so long (P10)
-
-# Registrations
-IDLE_RELEASE_S = 0.050  # silence after which buffered registrations apply unannounced (N2)
-NAMESPACE_GRACE_MS = 5_000  # longest wait for an announcement (01 §6.2)
-NAME_CHALLENGE_S = 2.0  # a worker whose name another one wants answers a ping within that, or is dropped (P10)
-DRAIN_MS = 30_000  # what a draining worker runs may last so long (P12)
+# -- Registrations
+# Silence after which buffered registrations of an unannounced worker apply. (N2)
+IDLE_RELEASE_S = 0.050
+# Longest wait for the announcement of a worker; set with `registration_namespace_grace_ms`. (01 §6.2)
+NAMESPACE_GRACE_MS = 5_000
+# A worker whose name another one asks for answers a ping within this time, or is disconnected. (P10)
+NAME_CHALLENGE_S = 2.0
+# Default time for what a draining worker runs. (P12)
+DRAIN_MS = 30_000
+# Longest time that a drain may be given.
 LONGEST_DRAIN_S = 24 * 3600
-DRAIN_LOOK_S = 0.020  # between two looks whether it runs anything
-DRAINED_S = 120.0  # a client without `reattach` that connects so soon again is the process that was drained (P12)
-DRAINED_WORKERS = 10_000  # that are remembered
-PROVIDER_ACK_S = 10.0  # `engine::register_trigger` waits so long for a worker provider (01 §7.8)
-CONDITION_TIMEOUT_S = 30.0  # for the answer of a condition (T7, I6)
+# Interval at which a draining worker looks whether it runs anything.
+DRAIN_LOOK_S = 0.020
+# A client without `reattach` that connects again within this time is the process that was drained. (P12)
+DRAINED_S = 120.0
+# Most drained workers that are remembered.
+DRAINED_WORKERS = 10_000
+# Longest wait of `engine::register_trigger` for the worker that provides the trigger type. (01 §7.8)
+PROVIDER_ACK_S = 10.0
+# Longest wait for the answer of a condition function. (T7, I6)
+CONDITION_TIMEOUT_S = 30.0
 
-# Texts
-NAME_CODE_POINTS = 280  # worker name and description (01 §6.1)
-CONFIG_SUMMARY_CODE_POINTS = 80  # of a trigger's configuration in lists (02 §5.9)
-INFO_BATCH_IDS = 32  # distinct `function_ids` of one info call (02 §5.3)
+# -- Texts
+# Longest name and longest description of a worker, in code points. (01 §6.1)
+NAME_CODE_POINTS = 280
+# Longest summary of a trigger's configuration in lists, in code points. (02 §5.9)
+CONFIG_SUMMARY_CODE_POINTS = 80
+# Most distinct `function_ids` of one info call. (02 §5.3)
+INFO_BATCH_IDS = 32
 
-# Events
-FUNCTIONS_QUIET_S = 0.200  # quiet period before `engine::functions-available` (W6)
-FUNCTIONS_LATEST_S = 1.0  # after the first unpublished change (W6)
-METRICS_FRESH_S = 120.0  # older worker gauges are not shown (02 §4.5)
+# -- Events
+# Quiet period before `engine::functions-available` fires. (W6)
+FUNCTIONS_QUIET_S = 0.200
+# Longest time from the first unpublished change until `engine::functions-available` fires. (W6)
+FUNCTIONS_LATEST_S = 1.0
+# Age from which the metrics of a worker are no longer shown. (02 §4.5)
+METRICS_FRESH_S = 120.0
 
-# Calls and channels
-LONGEST_TIMEOUT_MS = 365 * 24 * 3_600_000  # of a call; one that asks for more has so much (P7)
-INVOCATION_TIMEOUT_MS = 30_000  # default wait of SDK and command line (08 §4.2)
-CHANNEL_BUFFER_DEFAULT = 64  # messages (07 §2.1)
+# -- Calls and channels
+# Default time-out of calls of the SDK and the command line. (08 §4.2)
+INVOCATION_TIMEOUT_MS = 30_000
+# Longest time-out of a call; one that asks for more gets this. (P7)
+LONGEST_TIMEOUT_MS = 365 * 24 * 3_600_000
+# Messages that a channel holds for a slow reader, unless its creator says another number. (07 §2.1)
+CHANNEL_BUFFER_DEFAULT = 64
+# Most messages that the creator of a channel may ask for; larger numbers count as this. (07 §2.1)
 CHANNEL_BUFFER_MAX = 1024
-CHANNEL_TTL_S = 300.0  # of a channel with an end that no worker has opened (07 §2.6); `channel_ttl_seconds`
-CHANNEL_DRAIN_S = 0.010  # for what a writer sent right behind its Close (07 §2.5)
+# Lifetime of a channel with an end that no worker has opened; set with `channel_ttl_seconds`. (07 §2.6)
+CHANNEL_TTL_S = 300.0
+# Wait for frames that a writer sent right behind its Close. (07 §2.5)
+CHANNEL_DRAIN_S = 0.010

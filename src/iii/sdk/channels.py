@@ -33,8 +33,8 @@ LISTENER_FAILED = LogEvent(
 )  # fmt: skip
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
-UNREAD_BYTES = 1 * MIB  # received and not taken yet; more is left to the network
-CLOSE_S = 10.0  # for the engine to take everything that was written before the end
+UNREAD_BYTES = 1 * MIB  # Most bytes of a channel that the SDK receives before a program reads them.
+CLOSE_S = 10.0  # Longest wait for the engine to take everything that was written before a channel is closed.
 
 
 _GONE = "; the engine does not know the channel, or it expired or finished"

@@ -11,12 +11,13 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from iii.net.frames import BINARY
-from iii.protocol.errors import ClientShutdown, error_from_wire
+from iii.protocol.errors import ClientShutdown, FunctionNotFound
 from iii.protocol.limits import NAME_TAKEN_S
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL, DrainWorker, InvokeFunction, Reattach, WorkerRegistered
 from iii.protocol.messages import RegistrationRejected as Rejection
 from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
+from iii.protocol.wire_errors import error_from_wire
 from iii.sdk import forks
 from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement, of_copy
@@ -257,7 +258,7 @@ class WorkerCore:
             return
         if outcome.error is not NULL and (told := read_plain(outcome.error)):
             error = error_from_wire(told, REGISTER_WORKER, None)
-            if error.code != "function_not_found":  # what an engine says that has no such function
+            if error.code != FunctionNotFound.code:  # what an engine says that has no such function
                 self._refuse_for_good(RegistrationRejected(error.code, DEFAULT_NAMESPACE, self.name, "", error.message))
                 return
         elif outcome.result is not NULL and read_plain(outcome.result) == {"success": False}:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_id_of
+from iii.protocol.errors import ErrorBody, ErrorCode, FunctionNotFound, InvalidRequest, InvocationError, error_id_of
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.protocol.traceback_text import shown
@@ -44,6 +44,11 @@ SPAN_FAILED = LogEvent(
     do="Correct the telemetry set-up of this program.",
 )  # fmt: skip
 
+NOT_INVOKABLE = ErrorCode(
+    "function_not_invokable",
+    means="The engine sent a worker a call of a function that is an HTTP endpoint.",
+    do="List `iii-http-functions` in the configuration of the engine.",
+)
 CANCEL_S = 2.0  # for handlers and providers to end when they are cancelled at shutdown
 
 if sys.version_info >= (3, 12):
@@ -317,9 +322,9 @@ class Executor:
 
     def _refuse(self, message: InvokeFunction, known: bool) -> None:
         error = (
-            InvocationError("function_not_invokable", "Function is HTTP-invoked and cannot be invoked locally")
+            NOT_INVOKABLE("Function is HTTP-invoked and cannot be invoked locally")
             if known
-            else InvocationError("function_not_found", f"Function '{message.function_id}' not found")
+            else InvocationError(FunctionNotFound.code, f"Function '{message.function_id}' not found")
         )
         if message.invocation_id is None:
             CALL_REFUSED(function=message.function_id, reason=error.message)

@@ -13,7 +13,7 @@ from iii.protocol.log_event import LogEvent, LogText
 from iii.protocol.traceback_text import class_name, own_traceback, shown, traceback_text
 from iii.sdk.process_end import ends_process
 
-UNTELLABLE = b'{"code":"invocation_failed","message":"the function failed, and its error could not be encoded"}'
+UNTELLABLE = InvocationError(message="the function failed, and its error could not be encoded").encode()
 
 logger = logging.getLogger("iii.sdk")
 
@@ -28,7 +28,7 @@ def error_body(error: BaseException) -> ErrorBody:
     """What its caller is told (01 §5.12); a bad payload needs no stack trace, its text says what is wrong."""
     kind = type(error)
     if not issubclass(kind, InvocationError):
-        return ErrorBody("invocation_failed", text_of(error), traceback_text(error))
+        return ErrorBody(InvocationError.code, text_of(error), traceback_text(error))
     stacktrace = None if issubclass(kind, InvalidRequest) else _attribute(error, "stacktrace") or traceback_text(error)
     return ErrorBody(
         _attribute(error, "code") or InvocationError.code,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from iii.protocol.codec import PLAIN_BYTES, Undecodable, engine_message_decoder
-from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, error_from_wire
+from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     NULL,
@@ -28,6 +28,7 @@ from iii.protocol.messages import (
     RegistrationRejected as Rejection,
 )
 from iii.protocol.traceback_text import shown
+from iii.protocol.wire_errors import UNKNOWN, error_from_wire
 from iii.sdk.annotations import read_plain
 from iii.sdk.awaited import awaited, in_thread
 from iii.sdk.calls import PendingCalls
@@ -171,7 +172,7 @@ class Inbound:
         MESSAGE_UNREADABLE(type=error.message_type, reason=str(error))
         if error.invocation_id is None:
             return
-        unreadable = InvocationError("UNKNOWN", f"unreadable answer: {error}")
+        unreadable = UNKNOWN(f"unreadable answer: {error}")
         if error.message_type in ("invocationresult", None) and self._pending.complete(error.invocation_id, unreadable):
             return
         if error.message_type == "invokefunction" or (error.message_type is None and error.function_id is not None):
@@ -267,7 +268,7 @@ def _refusal(error: BaseException) -> ErrorBody:
     if issubclass(type(error), InvocationError):
         return ErrorBody(body.code, body.message)
     told = shown(error) if issubclass(type(error), ValueError) else ""
-    return ErrorBody("trigger_registration_failed", told or body.message)
+    return ErrorBody(TriggerRegistrationFailed.code, told or body.message)
 
 
 async def _ask(method: Callable[[TriggerConfig], Any], config: TriggerConfig) -> None:

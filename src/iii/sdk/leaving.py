@@ -7,7 +7,7 @@ from iii.sdk.core import WorkerCore
 from iii.sdk.options import checked_limit_s
 from iii.sdk.outgoing_calls import ON_LOOP
 
-SHUTDOWN_S = 10.0  # bound of the whole leaving
+SHUTDOWN_S = 10.0  # Longest time of `shutdown()`.
 DRAIN_S = DRAIN_MS / 1000
 _IN_HANDLER = (
     "drain() in a handler would wait for that handler: call it elsewhere, "

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from iii.protocol.errors import ConnectionClosing, InvocationCancelled, InvocationTimeout, error_from_wire
+from iii.protocol.errors import ConnectionClosing, InvocationCancelled, InvocationTimeout
 from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
 from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
+from iii.protocol.wire_errors import error_from_wire
 from iii.sdk.annotations import read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
 from iii.sdk.calls import LONGEST_WAIT_S, BlockedThread, Outcome, PendingCalls

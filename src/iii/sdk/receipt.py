@@ -7,9 +7,14 @@ from typing import Any, Literal, Protocol, cast
 import msgspec
 from msgspec import Struct
 
-from iii.protocol.errors import InvocationError
+from iii.protocol.errors import ErrorCode, InvocationError
 from iii.sdk.requests import TriggerRequest
 
+RESULT_TOO_LARGE = ErrorCode(
+    "result_too_large",
+    means="The job is done, and its result was dropped since it has more than 256 KiB.",
+    do="Let the function keep large results elsewhere, such as in state, and return where they are.",
+)
 _SLICE_S = 3.0  # of a wait: an engine that has started again does not know of the call before
 _SLACK_S = 2.0  # for an answer to come
 _PAUSE_S = 0.5  # after an engine that stops
@@ -166,7 +171,7 @@ def _result(status: JobStatus) -> Any:
         raise JobNotDone(status)
     if status.result is None and status.result_bytes is not None and status.result_bytes > len("null"):
         text = f"job {status.id} is done, but its queue keeps no result of {status.result_bytes} bytes"
-        raise InvocationError("result_too_large", text)
+        raise RESULT_TOO_LARGE(text)
     return status.result
 
 

@@ -52,7 +52,7 @@ LEVELS = {
     "off": logging.CRITICAL + 10,
 }
 FORMATS = ("default", "json")
-BACKLOG_LINES = 10_000  # that are not read; further ones are dropped and counted
+BACKLOG_LINES = 10_000  # Most log lines that wait to be written; further lines are dropped and counted.
 BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
 WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands where others have the module (06 §11)
@@ -128,7 +128,10 @@ class LogWriter(logging.Handler):
 
 
 class TextFormatter(logging.Formatter):
-    """One line, then the fields as a tree, then the stack trace of an error, here or in a worker; colours on request."""
+    """One line with the name of the event, then the fields as a tree, then the stack trace of an error, here or in a worker.
+
+    A line of a worker begins with the function that logged it, one of a library with the name of its logger.
+    """
 
     def __init__(self, colors: bool) -> None:
         super().__init__()
@@ -138,8 +141,9 @@ class TextFormatter(logging.Formatter):
         level = level_name(record.levelno)
         shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
         fields = fields_of(record)
-        source = fields.pop("function", record.name) if record.name == WORKER_LOG else record.name
-        lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(source))} {one_line(_message(record))}"]
+        by_worker = record.name == WORKER_LOG
+        name = fields.pop("function", record.name) if by_worker else getattr(record, "event", record.name)
+        lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(name))} {one_line(_message(record))}"]
         lines.extend(_tree(fields, "    "))
         told = cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
         trace = "\n".join(f"    {one_line(line)}" for line in trace_of(record).splitlines())

@@ -6,9 +6,9 @@ from math import isfinite
 
 VALUE_CHARACTERS = 200  # of one thing that a message of ours quotes, or of one field
 TEXT_CHARACTERS = 2_000  # of what a worker logs itself
-LINE_CHARACTERS = 4_000
+LINE_CHARACTERS = 4_000  # Longest line of the log.
 TRACEBACK_CHARACTERS = 6_000  # with what a worker sent as its own
-RECORD_CHARACTERS = 16_000  # all lines: a traceback, a tree of fields
+RECORD_CHARACTERS = 16_000  # Longest text of one log record, with its stack trace.
 _ITEMS = 20  # of a field that has members
 _LEVELS = 3
 

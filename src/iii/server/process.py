@@ -61,7 +61,7 @@ MODULE_START_FAILED = LogEvent(
     means="The stack trace behind the error with which the engine exits.",
 )  # fmt: skip
 
-STOP_S = 15.0  # hard limit of an orderly stop (L4)
+STOP_S = 15.0  # Longest time of an orderly stop of the engine. (L4)
 QUIET_S = 6.8  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
 PORTS_STOP_S = 3.8  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
 MODULES_STOP_S = 2.4  # then for stores and connections of all other modules

@@ -28,7 +28,8 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             min_length=1,
-            description="Address to bind; `127.0.0.1` and `localhost` mean this machine, by IPv4 and IPv6.",
+            description="Address to bind; `127.0.0.1` and `localhost` mean this machine only, by IPv4 and IPv6; `0.0.0.0` lets "
+            "every machine in.",
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 49_134

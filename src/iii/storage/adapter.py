@@ -38,11 +38,11 @@ StoreMethod: TypeAlias = Literal["in_memory", "file_based"]
 class AdapterConfig(Struct, frozen=True, kw_only=True):
     """One adapter by its name, with a block of its own."""
 
-    name: str | None = None
-    class_: Annotated[str | None, Meta(description="Older spelling of `name`.")] = msgspec.field(
+    name: Annotated[str | None, Meta(description="The adapter; absent: the default one.")] = None
+    class_: Annotated[str | None, Meta(description="Older spelling of `name`, with its older values.")] = msgspec.field(
         name="class", default=None
     )
-    config: dict[str, Any] | None = None
+    config: Annotated[dict[str, Any] | None, Meta(description="The adapter's own options.")] = None
 
     def kind(self, adapters: Adapters) -> str:
         """The canonical name. Raises StartFailure if there is no such adapter."""
@@ -91,11 +91,14 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             description="Where values are kept: `in_memory`, lost when the engine exits; `file_based`, in an embedded store on disk."
         ),
     ] = "in_memory"
-    file_path: Annotated[str, Meta(description="Folder of the store; created if it is missing.")] = "kv_store_data.db"
+    file_path: Annotated[
+        str, Meta(description="Folder of stores, created if it is missing; each module has one of its own in it.")
+    ] = "kv_store_data.db"
     durability: Annotated[
         Literal["full", "relaxed"],
         Meta(
-            description="When writes are acknowledged: `full`, after they are on disk; `relaxed`, before: they are on disk within `save_interval_ms`."
+            description="When writes are acknowledged: `full`, after they are on disk; `relaxed`, before: they survive an exit "
+            "of the engine, and a crash of the machine once `save_interval_ms` has passed."
         ),
     ] = "full"
     save_interval_ms: Annotated[

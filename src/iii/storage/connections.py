@@ -28,7 +28,7 @@ DAMAGED = LogEvent(
 )  # fmt: skip
 
 CACHE_KIB = 8192  # of pages, for each connection
-WAL_LIMIT_BYTES = 64 * MIB
+WAL_LIMIT_BYTES = 64 * MIB  # Size to which a store's write-ahead log is truncated after a checkpoint.
 
 
 class StoreConnections:

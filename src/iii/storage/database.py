@@ -40,7 +40,7 @@ RECEIVER_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 
-WAITING_BYTES = 256 * MIB  # of writes that have not begun; more are refused
+WAITING_BYTES = 256 * MIB  # Most bytes of writes that wait for the disk in one store; further writes are refused.
 BATCH = 256  # writes of one commit: whoever comes next need not wait for thousands
 
 

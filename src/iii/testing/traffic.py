@@ -13,10 +13,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.session.peer import Ending
-from iii.protocol.errors import InvocationError, InvocationTimeout, error_from_text
+from iii.protocol.errors import InvocationError, InvocationTimeout
 from iii.protocol.ids import new_id
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 from iii.protocol.messages import NULL
+from iii.protocol.wire_errors import error_from_text
 
 if TYPE_CHECKING:
     from iii.testing.memory_ends import EngineEnd

@@ -33,7 +33,7 @@ def iii(tmp_path: Path) -> Iii:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
     """An engine on a port of the system's choice, for the tests of one file."""
     folder = tmp_path_factory.mktemp("engine")
-    (folder / "config.yaml").write_text("workers: [{name: iii-worker-manager, config: {port: 0}}]")
+    (folder / "config.yaml").write_text("workers: [{name: iii-worker-manager, config: {port: 0}}, {name: iii-pubsub}]")
     running = RunningEngine(folder)
     try:
         running.url()

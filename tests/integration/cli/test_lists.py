@@ -38,14 +38,18 @@ def test_07_s8_1_all_shows_the_modules(iii: Iii, engine: RunningEngine) -> None:
 
 def test_07_s8_1_functions_as_a_table(iii: Iii, engine: RunningEngine) -> None:
     done = iii("function", "list", "--url", engine.url())
-    assert done.stdout.splitlines()[1].split() == ["orders::create", "orders[31m", "Createsan", "order"]
+    assert [line.split() for line in done.stdout.splitlines()[1:]] == [
+        ["orders::create", "orders[31m", "Createsan", "order"]
+    ], "the engine's own are listed with --all"
+    listed = json.loads(iii("function", "list", "--all", "--json", "--url", engine.url()).stdout)
+    assert {"orders::create", "publish", "engine::health::check"} <= {row["function_id"] for row in listed}
     done = iii("function", "list", "--all", "--search", "HEALTH", "--json", III_URL=engine.url())
     assert [row["function_id"] for row in json.loads(done.stdout)] == ["engine::health::check"]
 
 
 def test_an_empty_list_says_so(iii: Iii, engine: RunningEngine) -> None:
     done = iii("function", "list", "--search", "nothing like it", "--url", engine.url())
-    assert (done.returncode, done.stdout) == (0, "No functions.\n")
+    assert (done.returncode, done.stdout) == (0, "No functions of workers; --all adds the engine's own.\n")
 
 
 def test_the_namespace_is_shown_when_there_are_several(iii: Iii, engine: RunningEngine) -> None:

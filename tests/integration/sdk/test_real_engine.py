@@ -177,7 +177,7 @@ def test_newcomer_f_the_engine_tells_a_killed_worker_from_one_that_leaves(proces
     run("stopped", signal.SIGTERM)
     until(lambda: 'Worker left\n    ├ worker: "stopped"' in process.log_path.read_text(), "the leave")
     log = process.log_path.read_text()
-    lost = "[WARN] iii.engine.departures Worker lost: its connection ended without a Close frame\n    ├ worker: "
+    lost = "[WARN] worker.lost Worker lost: its connection ended without a Close frame\n    ├ worker: "
     assert f'{lost}"killed"' in log
     assert 'functions: "mortal::f"' in log
     assert log.count(lost) == 1

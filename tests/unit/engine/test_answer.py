@@ -9,8 +9,10 @@ from msgspec import Raw, Struct
 
 from iii.engine.answer import Result, answer
 from iii.engine.invocation import Callback, Invocation
-from iii.protocol.errors import InvocationError, PayloadTooLarge
+from iii.protocol.errors import EnqueueFailed, ErrorCode, InvocationError, PayloadTooLarge
 from iii.protocol.reply import Reply
+
+SET_ERROR = ErrorCode("SET_ERROR", means="", do="")
 
 
 class Doubled(Struct):
@@ -39,24 +41,24 @@ def test_a_value_is_shaped_and_encoded(
         assert value == 21
         return result
 
-    answer(invocation, "X", "Failed", shape)(21, None)
+    answer(invocation, EnqueueFailed, "Failed", shape)(21, None)
     assert answers == [sent]
 
 
 @pytest.mark.parametrize("value", [b'{"a":1}', None])
 def test_json_is_answered_as_it_is(invocation: Invocation, answers: list[Any], value: bytes | None) -> None:
-    reply: Reply[bytes, Exception] = answer(invocation, "X", "Failed")
+    reply: Reply[bytes, Exception] = answer(invocation, EnqueueFailed, "Failed")
     reply(value, None)
     assert answers == [value]
 
 
 def test_an_error_gets_code_and_text(invocation: Invocation, answers: list[Any]) -> None:
-    answer(invocation, "SET_ERROR", "Failed to set value")(None, OSError("no space"))
+    answer(invocation, SET_ERROR, "Failed to set value")(None, OSError("no space"))
     assert str(answers[0]) == "SET_ERROR: Failed to set value: no space"
 
 
 def test_an_error_for_callers_is_passed_on(invocation: Invocation, answers: list[Any]) -> None:
-    answer(invocation, "SET_ERROR", "Failed to set value")(None, PayloadTooLarge(2, 1))
+    answer(invocation, SET_ERROR, "Failed to set value")(None, PayloadTooLarge(2, 1))
     assert answers[0].code == PayloadTooLarge.code
 
 
@@ -64,5 +66,5 @@ def test_a_value_may_be_refused(invocation: Invocation, answers: list[Any]) -> N
     def shape(value: int) -> Result:
         raise InvocationError("TOO_MANY", f"{value} is too many")
 
-    answer(invocation, "X", "Failed", shape)(3, None)
+    answer(invocation, EnqueueFailed, "Failed", shape)(3, None)
     assert str(answers[0]) == "TOO_MANY: 3 is too many"

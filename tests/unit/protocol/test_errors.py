@@ -26,10 +26,8 @@ from iii.protocol.errors import (
     SerializationFailed,
     TriggerRegistrationFailed,
     UnregisterFailed,
-    encode_error,
-    error_from_text,
-    error_from_wire,
 )
+from iii.protocol.wire_errors import encode_error, error_from_text, error_from_wire
 
 RAISED: list[tuple[InvocationError, str, str]] = [
     (InvocationError(message="boom"), "invocation_failed", "boom"),

@@ -70,6 +70,12 @@ def test_newcomer_M13_only_lines_of_workers_have_the_function_as_their_source(co
     assert written(stream).endswith('[WARN] iii.modules.queue Job failed\n    └ function: "mail::send"\n')
 
 
+def test_06_s11_a_line_begins_with_the_name_of_its_event(configure: Configure) -> None:
+    stream = configure()
+    logging.getLogger("iii.engine.departures").warning("Worker lost", extra={"event": "worker.lost", "fields": {}})
+    assert written(stream).endswith("[WARN] worker.lost Worker lost\n")
+
+
 @pytest.mark.parametrize("log_format", ["default", "json"])
 @pytest.mark.parametrize("character", ["f", "\x01", "\u200b", "\n"])
 def test_core_9_the_size_of_a_record_is_not_the_senders_to_choose(
@@ -225,7 +231,7 @@ def test_a_record_that_cannot_be_formatted_is_told_and_nothing_else_happens(conf
     logging.getLogger("iii.engine").info("%d", "no number")
     logging.getLogger("iii.engine").info("next", extra={"fields": "not a mapping"})
     first, source, error, second = written(stream).splitlines()
-    assert first.endswith("[ERROR] iii.server.log Log line dropped: it could not be formatted")
+    assert first.endswith("[ERROR] log.record_failed Log line dropped: it could not be formatted")
     assert (source, error) == ('    ├ source: "iii.engine"', '    └ error: "TypeError"')
     assert second.endswith("next")
 
@@ -303,7 +309,7 @@ def test_a_stream_that_nobody_reads_drops_lines_and_says_so(
     stream.released.set()
     lines = written(stream).splitlines()
     assert [line[-6:] for line in lines if "[INFO]" in line] == ["line 0", "line 1", "line 2"]
-    assert lines[1].endswith("[WARN] iii.server.log Log lines dropped: the log was not being read")
+    assert lines[1].endswith("[WARN] log.lines_dropped Log lines dropped: the log was not being read")
     assert lines[2] == "    └ count: 3"
 
 

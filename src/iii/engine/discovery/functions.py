@@ -46,6 +46,9 @@ class FunctionListRequest(DialectRequest, kw_only=True):
         list[str] | None, Meta(description="Only functions of workers with one of these names; all if empty.")
     ] = None
     search: Search = None
+    of_workers: Annotated[
+        bool | None, Meta(description="Only functions of connected workers, not those of the engine's modules.")
+    ] = None
     include_replicas: Annotated[
         bool | None, Meta(description="Also `replicas`, how many workers serve a function together.")
     ] = None
@@ -104,6 +107,7 @@ class FunctionDiscovery:
         def wanted(function: Function) -> bool:
             return (
                 (bool(request.include_internal) or not is_hidden(function))
+                and not (request.of_workers and function.owner.in_process)
                 and function.id.startswith(request.prefix or "")
                 and (not names or owner_name(function.owner, function.id) in names)
                 and mentions(request.search, function.id, function.description)

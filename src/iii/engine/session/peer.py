@@ -11,6 +11,7 @@ import msgspec
 
 from iii.engine.dialect import Dialect
 from iii.engine.gauges import Gauges
+from iii.engine.session.codes import WORKER_NAMESPACE_CONFLICT
 from iii.engine.worker_info import WorkerInfo
 from iii.protocol.caller_id import caller_member
 from iii.protocol.codec import encode_message
@@ -208,7 +209,7 @@ class Peer(ABC):
         )  # fmt: skip
         self.say(
             RegistrationRejected(
-                code="WORKER_NAMESPACE_CONFLICT",
+                code=WORKER_NAMESPACE_CONFLICT.code,
                 namespace=namespace,
                 worker_name=info.name,
                 owner_worker_id=holder.worker_id,

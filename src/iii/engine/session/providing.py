@@ -10,6 +10,7 @@ from msgspec import UNSET
 from iii.engine.bindings import Binding
 from iii.engine.functions import Function, UrlCaller
 from iii.engine.replicas import UnknownPolicy, policy_of
+from iii.engine.session.codes import FUNCTION_NAMESPACE_CONFLICT
 from iii.engine.trigger_types import TriggerType
 from iii.protocol.errors import BlankNamespace, InvocationError, TriggerRegistrationFailed, UnregisterFailed
 from iii.protocol.log_event import LogEvent
@@ -166,7 +167,7 @@ def _take_url(registry: Registry, peer: Peer, url_caller: UrlCaller, function: F
 def _reject_function(peer: Peer, function_id: str, owner_worker_id: str) -> None:
     peer.say(
         RegistrationRejected(
-            code="FUNCTION_NAMESPACE_CONFLICT",
+            code=FUNCTION_NAMESPACE_CONFLICT.code,
             namespace=peer.namespace,
             function_id=function_id,
             owner_worker_id=owner_worker_id,

@@ -16,11 +16,11 @@ from iii.protocol.errors import (
     InvocationStopped,
     PayloadTooLarge,
     SerializationFailed,
-    encode_error,
 )
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL, CancelInvocation, InvocationResult
+from iii.protocol.wire_errors import encode_error
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function

@@ -34,10 +34,11 @@ class CronConfig(Struct, frozen=True, kw_only=True):
         {"kv": KvLocksConfig, "redis": RedisConfig},
     )
 
-    adapter: AdapterConfig = AdapterConfig()
+    adapter: Annotated[AdapterConfig, Meta(description="Where the locks of schedules are.")] = AdapterConfig()
     day_of_week: Annotated[
         Literal["documented", "quartz"],
         Meta(
-            description="Numbering of days of the week: `documented` has 0 or 7 for Sunday, 1 for Monday; `quartz` has 1 for Sunday to 7 for Saturday."
+            description="Numbering of days of the week: `documented` has 0 or 7 for Sunday, 1 for Monday; `quartz` has 1 for "
+            "Sunday to 7 for Saturday. Names are the same in both."
         ),
     ] = "documented"

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from iii.modules.http.codes import BAD_REQUEST, BODY_TOO_LARGE, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, SERVICE_UNAVAILABLE
 from iii.modules.http.headers import Headers
+from iii.protocol.errors import ErrorCode
 
 JSON_TYPE = (b"content-type", b"application/json")
 RETRY = (b"retry-after", b"1")
@@ -50,25 +52,31 @@ def failure(status: int, code: str, message: str, error_id: str | None = None, s
     return Answer(status, [JSON_TYPE], msgspec.json.encode(_Envelope(error, skipped)))
 
 
+def refusal(code: ErrorCode, message: str, error_id: str | None = None, skipped: bool = False) -> Answer:
+    """With a code of HTTP responses."""
+    assert code.status is not None
+    return failure(code.status, code.code, message, error_id, skipped)
+
+
 def too_large() -> Answer:
-    return failure(413, "PAYLOAD_TOO_LARGE", "Request body too large")
+    return refusal(BODY_TOO_LARGE, "Request body too large")
 
 
 def bad_request(message: str) -> Answer:
     """What the client sent is not HTTP."""
-    return failure(400, "BAD_REQUEST", message)
+    return refusal(BAD_REQUEST, message)
 
 
 def body_too_late() -> Answer:
-    return failure(408, "REQUEST_TIMEOUT", "The request body did not arrive in time")
+    return refusal(REQUEST_TIMEOUT, "The request body did not arrive in time")
 
 
 def too_late() -> Answer:
-    return failure(504, "TIMEOUT", "Request timed out")
+    return refusal(RESPONSE_TIMEOUT, "Request timed out")
 
 
 def unavailable(message: str) -> Answer:
     """For what is worth another try in a moment."""
-    answer = failure(503, "SERVICE_UNAVAILABLE", message)
+    answer = refusal(SERVICE_UNAVAILABLE, message)
     answer.headers.append(RETRY)
     return answer

@@ -12,12 +12,13 @@ from iii.modules.http.answer import (
     Answer,
     Refused,
     bad_request,
-    failure,
+    refusal,
     too_large,
     unavailable,
 )
 from iii.modules.http.away_routes import AwayRoutes
 from iii.modules.http.client import Client, ClientGone, Receive, Send
+from iii.modules.http.codes import METHOD_NOT_ALLOWED, NO_ROUTE, NOT_IMPLEMENTED
 from iii.modules.http.exchange import Exchange
 from iii.modules.http.failure import internal_error
 from iii.modules.http.openapi import PATH, openapi_document
@@ -161,7 +162,7 @@ class HttpApplication:
             raise Refused(settings.cors.preflight(origin, wanted, headers))
         if request.has_body and not request.is_plainly_encoded:
             text = "Unsupported transfer coding: only `chunked` is supported"
-            raise Refused(failure(501, "NOT_IMPLEMENTED", text))
+            raise Refused(refusal(NOT_IMPLEMENTED, text))
         limit = settings.body_limit_bytes
         if limit is not None and request.content_length > limit:
             raise Refused(too_large())
@@ -183,12 +184,12 @@ class HttpApplication:
         if self._away.has(request.method, request.path):
             raise Refused(unavailable("The worker of this route is away"))
         if found.allowed:
-            answer = failure(405, "METHOD_NOT_ALLOWED", "Method Not Allowed")
+            answer = refusal(METHOD_NOT_ALLOWED, "Method Not Allowed")
             answer.headers.append(allow)
             raise Refused(answer)
         if settings.not_found_function is not None:
             return Endpoint(settings.not_found_function, DEFAULT_NAMESPACE, request.path), {}
-        raise Refused(failure(404, "NOT_FOUND", "Not Found"))
+        raise Refused(refusal(NO_ROUTE, "Not Found"))
 
 
 def _completed(answer: Answer, request: Request, settings: Settings) -> Answer:

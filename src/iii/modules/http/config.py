@@ -22,7 +22,7 @@ class CorsConfig(Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[_Origin, ...],
         Meta(
-            description="Origins that may read responses, such as `http://localhost:3000`; empty or with `*`: all.",
+            description="Origins whose pages may read responses, such as `http://localhost:3000`, without a path; empty or with `*`: all.",
             extra={"form": "an origin such as `https://app.example` or `http://localhost:3000`, without a path"},
         ),
     ] = ()
@@ -58,7 +58,13 @@ class CorsConfig(Struct, frozen=True, kw_only=True):
 class MiddlewareConfig(Struct, frozen=True, kw_only=True):
     """A function that every matched request passes first (03 §A9.3)."""
 
-    function_id: str
+    function_id: Annotated[
+        str,
+        Meta(
+            description="Function to call, looked up in the namespace of the route, then in `default`; if it is missing, the "
+            "request is answered with 500."
+        ),
+    ]
     phase: Annotated[
         str,
         Meta(description="Phase of the request: `preHandler`; an entry with another value is skipped with a warning."),
@@ -73,14 +79,19 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
 
     host: Annotated[
         str,
-        Meta(min_length=1, description="Address to bind; `127.0.0.1` and `localhost` mean this machine only."),
+        Meta(
+            min_length=1,
+            description="Address to bind; `127.0.0.1` and `localhost` mean this machine only, `0.0.0.0` lets every machine in.",
+        ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 3111
     default_timeout: Annotated[
         int,
         Meta(
             ge=1,
-            description="Longest time from the start of a request to the start of its response, in milliseconds; then 504.",
+            description="Longest time until a response begins, in milliseconds; then 504. It starts when the function is "
+            "called, and does not count the time in which an upload makes progress. A body of which nothing arrives for so "
+            "long is a 408. Streamed responses may take longer.",
         ),
     ] = 30_000
     idle_timeout: Annotated[
@@ -90,18 +101,32 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
             le=86_400_000,
             description="Longest time that a connection may be idle, before its first request or after a response, "
             "in milliseconds; set it above the idle time of a proxy in front (60 s is usual). A request head that has "
-            "begun has 10 s.",
+            "begun has 10 s in any case.",
         ),
     ] = 75_000
     concurrency_request_limit: Annotated[
-        int, Meta(ge=0, description="Most requests handled at a time; further ones wait. 0 counts as 1.")
+        int,
+        Meta(
+            ge=0,
+            description="Most requests handled at a time; further ones wait. 0 counts as 1. A request does not count while "
+            "its body is being received or its response is being streamed.",
+        ),
     ] = 1024
-    cors: CorsConfig | None = None
-    middleware: tuple[MiddlewareConfig, ...] = ()
+    cors: Annotated[
+        CorsConfig | None,
+        Meta(
+            description="Which pages of other origins may read responses; absent: pages of every origin may send requests and "
+            "read responses."
+        ),
+    ] = None
+    middleware: Annotated[
+        tuple[MiddlewareConfig, ...], Meta(description="Functions called before the handler of every route.")
+    ] = ()
     body_limit: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(
-            description="Limit of a request body in bytes; a larger one is answered with 413. Absent: no limit for streamed bodies."
+            description="Limit of a request body in bytes; a larger one is answered with 413. JSON bodies are limited to "
+            "16 MiB in any case; absent: no limit for streamed bodies."
         ),
     ] = None
     body_memory: Annotated[
@@ -117,8 +142,9 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=3_600_000,
-            description="Time in which a route is answered with 503 after its last worker disconnected without "
-            "unregistering it, and after a start, in milliseconds; then 404. 0: 404 at once.",
+            description="Time in which a route is answered with 503 and `Retry-After: 1` after its last worker disconnected "
+            "without unregistering it, in milliseconds; then 404. The same after a start, for routes that existed before. "
+            "0: 404 at once.",
         ),
     ] = 30_000
     file_path: Annotated[
@@ -139,13 +165,15 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
     trust_proxy: Annotated[
         bool,
         without_effect(
-            "no rule depends on `x-forwarded-proto` and `x-forwarded-for`; functions find them in `headers`, as they were sent"
+            "no rule depends on `x-forwarded-proto` and `x-forwarded-for`; functions find them in `headers` as they were sent, and "
+            "a client can send them too, so let the proxy replace them"
         ),
     ] = False
     request_id_header: Annotated[
         _FreeHeaderName | None,
         Meta(
-            description="Header with the id of a request; generated if the request has none, and sent back. Absent: no such header.",
+            description="Header with the id of a request: generated if the request has none, passed to the function, and sent "
+            "back. Absent: no such header.",
             extra={"form": "the name of a header that is not the server's own, such as `x-request-id`"},
         ),
     ] = None
@@ -163,4 +191,6 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
             extra={"form": "printable ASCII text"},
         ),
     ] = "iii"
-    openapi: Annotated[bool, Meta(description="Whether `/openapi.json` serves a description of all routes.")] = False
+    openapi: Annotated[bool, Meta(description="Whether `GET /openapi.json` serves a description of all routes.")] = (
+        False
+    )

@@ -6,7 +6,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from iii.modules.http.answer import RETRY, Answer, failure
+from iii.modules.http.answer import RETRY, Answer, failure, refusal
+from iii.modules.http.codes import INTERNAL_ERROR
 from iii.protocol.errors import (
     ConnectionClosing,
     FunctionNotFound,
@@ -46,7 +47,7 @@ NOT_SENT = LogEvent(
 )  # fmt: skip
 
 _UNEXPECTED = (InvocationError.code, SerializationFailed.code)  # any exception; a result that is not JSON
-_UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
+UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
 
 
 class Failures:
@@ -69,7 +70,7 @@ class Failures:
         """A function's own error, logged as `event` under the same id, with the stack trace that no client gets."""
         error_id = error.error_id or _new_error_id()
         event(function=function_id, reason=error.message, error_id=error_id, **self._more(error))
-        if error.code in _UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
+        if error.code in UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
             answer = failure(503, error.code, error.message, error_id)
             answer.headers.append(RETRY)
             return answer
@@ -95,7 +96,7 @@ def internal_error(why: str) -> Answer:
     """The engine's own fault, or a response that HTTP has not; `why` is for the log."""
     error_id = _new_error_id()
     NOT_SENT(reason=why, error_id=error_id)
-    return failure(500, "INTERNAL_ERROR", "internal server error", error_id)
+    return refusal(INTERNAL_ERROR, "internal server error", error_id)
 
 
 def invalid_head() -> Answer:

@@ -12,11 +12,12 @@ from msgspec import Raw, Struct
 from iii.engine.ask import ask
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
-from iii.modules.http.answer import Refused, failure, too_late
+from iii.modules.http.answer import Refused, refusal, too_late
+from iii.modules.http.codes import CONDITION_NOT_MET, MIDDLEWARE_TIMEOUT
 from iii.modules.http.failure import CONDITION_FAILED, MIDDLEWARE_FAILED, Failures, internal_error
 from iii.modules.http.request_object import middleware_input
 from iii.modules.http.result import answer_of_middleware
-from iii.protocol.errors import InvocationError
+from iii.protocol.errors import InvocationError, InvocationTimeout
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import CONDITION_TIMEOUT_S
 from iii.protocol.log_event import LogEvent
@@ -92,7 +93,7 @@ class Gate:
                 self._engine.router, function_id, namespace, payload, limit_s=self._remaining_s, trace=self._trace
             )
         except TimeoutError:
-            raise Refused(failure(504, "MIDDLEWARE_TIMEOUT", "Middleware timeout")) from None
+            raise Refused(refusal(MIDDLEWARE_TIMEOUT, "Middleware timeout")) from None
         except InvocationError as error:
             raise Refused(self._failures.of_function(function_id, error, MIDDLEWARE_FAILED)) from None
         decision = _decision(result)
@@ -112,12 +113,12 @@ class Gate:
         except ConditionTimeout as error:
             if remaining_s <= CONDITION_TIMEOUT_S:
                 raise Refused(too_late()) from None
-            late = InvocationError("TIMEOUT", f"condition {error.message}")
+            late = InvocationError(InvocationTimeout.code, f"condition {error.message}")
             raise Refused(self._failures.of_function(function_id, late, CONDITION_FAILED)) from None
         except InvocationError as error:
             raise Refused(self._failures.of_function(function_id, error, CONDITION_FAILED)) from None
         if not passes:
-            raise Refused(failure(422, "CONDITION_NOT_MET", "Request condition not met", skipped=True))
+            raise Refused(refusal(CONDITION_NOT_MET, "Request condition not met", skipped=True))
 
     @property
     def _remaining_s(self) -> float:

@@ -45,8 +45,8 @@ BELOW_LIMIT = LogEvent(
 )  # fmt: skip
 
 CUT_S = 1.0  # until granian has noticed that its connections were cut
-HEAD_BYTES = 256 * 1024
-HEAD_S = 10.0  # from the first byte of a request head to its last one
+HEAD_BYTES = 256 * 1024  # Longest head of an HTTP request.
+HEAD_S = 10.0  # Longest time from the first byte of a request head to its last one.
 WAITING_LOOK_S = 0.25  # between two looks at how many clients wait to be accepted
 LOOK_S = 1.0  # between two looks at all connections
 LOOK_MOST_S = 10.0

@@ -24,7 +24,7 @@ MIDDLEWARE_SKIPPED = LogEvent(
     do="Set its phase to the one that `known` names.",
 )  # fmt: skip
 
-JSON_BODY_BYTES = 16 * MIB  # read as a whole before the handler runs (03 §A2)
+JSON_BODY_BYTES = 16 * MIB  # Longest JSON body of a request; it is read as a whole before the handler runs.
 
 
 class Settings:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from iii.modules.http.response_stream import ResponseStream
     from iii.protocol.errors import InvocationError
 
-FAILED_STREAM_GRACE_S = 2.0  # a handler that failed may still close what it was streaming
+FAILED_STREAM_GRACE_S = 2.0  # Time in which a handler that failed may still end what it was streaming.
 ABORT_GRACE_S = 0.5  # for the reason why a worker aborted what it was streaming, which comes by another way
 _LENGTHLESS = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT)
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable
 from fnmatch import translate
 
-from iii.protocol.errors import InvocationError
+from iii.modules.http_functions.codes import API_KEY_NOT_FOUND, SECRET_NOT_FOUND, TOKEN_NOT_FOUND
 from iii.protocol.messages import ApiKeyAuth, BearerAuth, HmacAuth
 
 Auth = HmacAuth | BearerAuth | ApiKeyAuth
 
-_CODES = {"Secret": "secret_not_found", "Token": "token_not_found", "API key": "api_key_not_found"}
+_CODES = {"Secret": SECRET_NOT_FOUND, "Token": TOKEN_NOT_FOUND, "API key": API_KEY_NOT_FOUND}
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 
 
@@ -35,19 +35,18 @@ class Secrets:
 
     def _value(self, kind: str, name: str) -> str:
         if not any(matches(name) for matches in self._allowed):  # whether it exists is not told
-            raise InvocationError(
-                _CODES[kind],
-                f"{kind} not allowed: {name}; add the name to `security.env_allowlist` of iii-http-functions",
+            raise _CODES[kind](
+                f"{kind} not allowed: {name}; add the name to `security.env_allowlist` of iii-http-functions"
             )
         value = os.environ.get(name)
         if value is None:
-            raise InvocationError(_CODES[kind], f"{kind} not found: {name}")
+            raise _CODES[kind](f"{kind} not found: {name}")
         return value
 
     def _header_value(self, kind: str, name: str) -> str:
         value = self._value(kind, name)
         if _VALUE.fullmatch(value) is None:
-            raise InvocationError(_CODES[kind], f"{kind} not valid in a header: {name}")
+            raise _CODES[kind](f"{kind} not valid in a header: {name}")
         return value
 
 

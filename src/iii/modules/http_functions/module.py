@@ -15,6 +15,7 @@ from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.modules.http_functions.auth import Secrets
+from iii.modules.http_functions.codes import HTTP_REQUEST_FAILED, HTTP_RESPONSE_FAILED
 from iii.modules.http_functions.config import HttpFunctionsConfig
 from iii.modules.http_functions.outgoing import body_of, cause_of, check_headers, headers_of, result_of
 from iii.modules.http_functions.resolver import AddressRefused, GuardedResolver
@@ -41,9 +42,9 @@ WORK_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 
-TIMEOUT_MS = 30_000  # of a call whose registration names none
-RESPONSE_BYTES = 16 * MIB
-ALL_RESPONSES_BYTES = 256 * MIB  # of all that are being received
+TIMEOUT_MS = 30_000  # Time-out of a call by URL whose registration names none.
+RESPONSE_BYTES = 16 * MIB  # Longest response of a call by URL.
+ALL_RESPONSES_BYTES = 256 * MIB  # Most bytes of all such responses that are being received.
 KEPT_CONNECTIONS = 50  # for each host; calls beyond that at once use connections of their own (03 §B3)
 STOP_S = 5.0  # for calls under way (L4)
 
@@ -119,7 +120,7 @@ class HttpFunctions(Module):
             invocation.refuse(error)
         except Exception as error:
             CALL_FAILED(error, function=function.id)
-            invocation.refuse(InvocationError("http_request_failed", "the call failed inside the engine"))
+            invocation.refuse(HTTP_REQUEST_FAILED("the call failed inside the engine"))
 
     async def _ask(self, invocation: Invocation, function: Function) -> bytes | None:
         target = function.invocation
@@ -143,13 +144,13 @@ class HttpFunctions(Module):
             ):
                 return result_of(response.status, await self._content(response))
         except TimeoutError:
-            code = "http_request_failed" if response is None else "http_response_failed"
-            raise InvocationError(code, f"{url.host} timed out after {timeout_ms} ms") from None
+            code = HTTP_REQUEST_FAILED if response is None else HTTP_RESPONSE_FAILED
+            raise code(f"{url.host} timed out after {timeout_ms} ms") from None
         except (aiohttp.ClientError, ValueError) as error:
             if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
                 raise UrlRefused(str(error.os_error)) from None
-            code = "http_request_failed" if response is None else "http_response_failed"
-            raise InvocationError(code, f"{url.host}: {cause_of(error)}") from None
+            code = HTTP_REQUEST_FAILED if response is None else HTTP_RESPONSE_FAILED
+            raise code(f"{url.host}: {cause_of(error)}") from None
         finally:
             self._under_way[origin] -= 1
             if not self._under_way[origin]:
@@ -163,11 +164,9 @@ class HttpFunctions(Module):
                 content += chunk
                 self.received_bytes += len(chunk)
                 if len(content) > RESPONSE_BYTES:
-                    raise InvocationError(
-                        "http_response_failed", f"the response exceeds the limit of {RESPONSE_BYTES // MIB} MiB"
-                    )
+                    raise HTTP_RESPONSE_FAILED(f"the response exceeds the limit of {RESPONSE_BYTES // MIB} MiB")
                 if self.received_bytes > ALL_RESPONSES_BYTES:
-                    raise InvocationError("http_response_failed", "too many large responses in memory; retry later")
+                    raise HTTP_RESPONSE_FAILED("too many large responses in memory; retry later")
             return bytes(content)
         finally:
             self.received_bytes -= len(content)

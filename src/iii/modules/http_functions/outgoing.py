@@ -12,6 +12,7 @@ from msgspec import Raw
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.modules.http_functions.auth import Secrets
+from iii.modules.http_functions.codes import HTTP_ERROR, HTTP_REQUEST_FAILED, INVALID_RESPONSE
 from iii.protocol.caller_id import sign
 from iii.protocol.errors import InvocationError
 from iii.protocol.ids import new_id
@@ -47,7 +48,7 @@ def check_headers(invocation: HttpInvocation) -> None:
     named = [(invocation.auth.header, "")] if isinstance(invocation.auth, ApiKeyAuth) else []
     for name, value in [*(invocation.headers or {}).items(), *named]:
         if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
-            raise InvocationError("http_request_failed", f"header {name!r} is not valid")
+            raise HTTP_REQUEST_FAILED(f"header {name!r} is not valid")
 
 
 def body_of(invocation: Invocation) -> bytes:
@@ -92,9 +93,7 @@ def result_of(status: int, content: bytes) -> bytes | None:
         return None
     if not _is_result(content):
         if 200 <= status < 300:
-            raise InvocationError(
-                "invalid_response", "the response is not valid JSON in UTF-8, or is nested too deeply"
-            )
+            raise INVALID_RESPONSE("the response is not valid JSON in UTF-8, or is nested too deeply")
         return None
     return None if content.strip() == b"null" else content
 
@@ -129,12 +128,12 @@ def _refusal(status: int, content: bytes) -> InvocationError:
             reason = HTTPStatus(status).phrase
         except ValueError:
             reason = "<unknown status code>"
-        return InvocationError("http_error", f"HTTP {status} {reason}")
+        return HTTP_ERROR(f"HTTP {status} {reason}")
     try:
         error = msgspec.json.decode(sent, type=_Error)
     except (msgspec.DecodeError, RecursionError):
         error = _Error()
-    return InvocationError(_text(error.code, "http_error"), _text(error.message, "HTTP request failed"))
+    return InvocationError(_text(error.code, HTTP_ERROR.code), _text(error.message, "HTTP request failed"))
 
 
 def _text(json: Raw, default: str) -> str:

@@ -18,6 +18,12 @@ _NAME = re.compile(r"(?=.{1,254}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0
 
 
 class UrlRefused(InvocationError):
+    """The URL of a function is not valid or not allowed.
+
+    Do: correct the URL, or allow it in `security` of `iii-http-functions`.
+    Retry: no.
+    """
+
     code = "url_validation_failed"
 
     def __init__(self, text: str) -> None:

@@ -22,8 +22,8 @@ _LOGS = without_effect("the log goes to standard error and is not kept; collect 
 
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
-    enabled: Annotated[bool, Meta(description="Whether telemetry of workers is accepted.")] = True
-    service_name: Annotated[str, Meta(description="Name of the engine in its telemetry.")] = "iii"
+    enabled: Annotated[bool, Meta(description="Whether metrics of workers are accepted.")] = True
+    service_name: Annotated[str, Meta(description="Name of the engine in health checks.")] = "iii"
     service_version: Annotated[str | None, _TRACES] = None
     service_namespace: Annotated[str | None, _TRACES] = None
     exporter: Annotated[str | None, _TRACES] = None
@@ -56,11 +56,12 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     level: Annotated[
         str,
         Meta(
-            description="Lowest level that is logged: trace, debug, info, warn, error, or a list such as `info,iii.engine=debug`."
+            description="Lowest level that is logged: `trace`, `debug`, `info`, `warn`, `error` or `off`; or a list with levels "
+            "by source: `info,iii.engine=debug`."
         ),
     ] = "info"
     log_level: Annotated[str | None, Meta(description="Older name of `level`; it overrides `level`.")] = None
-    format: Annotated[str, Meta(description="Format of log lines: `default` for people, `json` for machines.")] = (
-        "default"
-    )
+    format: Annotated[
+        str, Meta(description="Format of log lines: `default` for people, `json` for programs, one object a line.")
+    ] = "default"
     collapse_spans: Annotated[list[dict[str, Any]] | None, _TRACES] = None

@@ -1,8 +1,8 @@
 """The `iii-pubsub` block (04 §13.2)."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig
 
@@ -26,4 +26,4 @@ class PubSubConfig(Struct, frozen=True, kw_only=True):
         default="local",
     )
 
-    adapter: AdapterConfig = AdapterConfig(name="local")
+    adapter: Annotated[AdapterConfig, Meta(description="What carries the messages.")] = AdapterConfig(name="local")

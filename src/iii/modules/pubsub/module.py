@@ -20,7 +20,7 @@ from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.pubsub.config import PubSubConfig
-from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
+from iii.protocol.errors import PUBLISH_FAILED, TOPIC_NOT_SET, TriggerRegistrationFailed
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE, EACH, SUBSCRIBE, WORKERS_AVAILABLE
@@ -93,7 +93,7 @@ class PubSub(Module):
     def publish(self, request: PublishInput, invocation: Invocation) -> Later | None:
         """Publishes an event to a topic"""
         if not request.topic:
-            raise InvocationError("topic_not_set", "Topic is not set")
+            raise TOPIC_NOT_SET("Topic is not set")
         if self._channels is None:
             trace = Trace(invocation.traceparent, invocation.baggage)
             self._deliver(request.topic, bytes(request.data), trace, invocation.caller)
@@ -101,7 +101,7 @@ class PubSub(Module):
 
         # it comes back, as to every other engine
         text = f"Topic '{request.topic}' cannot take the message"
-        self._channels.publish(request.topic, bytes(request.data), answer(invocation, "publish_failed", text))
+        self._channels.publish(request.topic, bytes(request.data), answer(invocation, PUBLISH_FAILED, text))
         return LATER
 
     def trigger_types(self) -> Iterator[TriggerType]:

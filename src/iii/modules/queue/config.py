@@ -122,9 +122,11 @@ class QueueConfig(Struct, frozen=True, kw_only=True):
         },
     )
 
-    adapter: AdapterConfig | None = None
-    queue_configs: dict[str, NamedQueueConfig] = {}
-    topic_configs: dict[str, TopicConfig] = {}
+    adapter: Annotated[AdapterConfig | None, Meta(description="Where jobs are stored.")] = None
+    queue_configs: Annotated[
+        dict[str, NamedQueueConfig], Meta(description="Settings of queues, by name; a queue `default` always exists.")
+    ] = {}
+    topic_configs: Annotated[dict[str, TopicConfig], Meta(description="Settings of single topics, by name.")] = {}
     delivery: Annotated[
         Delivery,
         Meta(

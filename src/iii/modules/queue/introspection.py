@@ -12,6 +12,16 @@ from msgspec import Raw
 from iii.engine.builtin import builtin
 from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import QueueAdapter, QueueOrTopic
+from iii.modules.queue.codes import (
+    DISCARD_MESSAGE_FAILED,
+    DLQ_MESSAGES_FAILED,
+    MESSAGE_ID_NOT_SET,
+    QUEUE_NOT_SET,
+    REDRIVE_FAILED,
+    REDRIVE_MESSAGE_FAILED,
+    TOPIC_REQUIRED,
+    TOPIC_STATS_FAILED,
+)
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.requests import (
@@ -29,7 +39,7 @@ from iii.modules.queue.requests import (
     UnsubscribeInput,
     UnsubscribeResult,
 )
-from iii.protocol.errors import InvocationError
+from iii.protocol.errors import ErrorCode
 from iii.protocol.json_text import is_json
 from iii.protocol.limits import RECEIVER_DEFAULT_BYTES
 from iii.protocol.log_event import LogEvent
@@ -49,11 +59,11 @@ _NAMED = "function_queue"
 
 
 @contextmanager
-def _failing(code: str, text: str) -> Iterator[None]:
+def _failing(code: ErrorCode, text: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        raise InvocationError(code, f"{text}: {error}") from None
+        raise code(f"{text}: {error}") from None
 
 
 class Introspection:
@@ -68,7 +78,7 @@ class Introspection:
     async def redrive(self, request: RedriveInput) -> RedriveResult:
         """Try all dead letters of a queue or topic again"""
         source = self._named(request.queue)
-        with _failing("redrive_failed", f"Failed to redrive DLQ for queue '{request.queue}'"):
+        with _failing(REDRIVE_FAILED, f"Failed to redrive DLQ for queue '{request.queue}'"):
             redriven = await self._adapter.redrive(source)
         if redriven:
             REDRIVEN(queue=request.queue, jobs=redriven)
@@ -79,7 +89,7 @@ class Introspection:
         """Try one dead letter again"""
         source = self._one(request)
         text = f"Failed to redrive DLQ message '{request.message_id}' for queue '{request.queue}'"
-        with _failing("redrive_message_failed", text):
+        with _failing(REDRIVE_MESSAGE_FAILED, text):
             redriven = await self._adapter.redrive_message(source, request.message_id)
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=redriven)
 
@@ -87,7 +97,7 @@ class Introspection:
     async def discard_message(self, request: MessageInput) -> MessageResult:
         """Drop one dead letter"""
         source = self._one(request)
-        with _failing("discard_message_failed", "Failed to discard DLQ message"):
+        with _failing(DISCARD_MESSAGE_FAILED, "Failed to discard DLQ message"):
             discarded = await self._adapter.discard_message(source, request.message_id)
         return MessageResult(queue=request.queue, message_id=request.message_id, redriven=discarded)
 
@@ -119,7 +129,7 @@ class Introspection:
     async def topic_stats(self, request: TopicStatsInput) -> TopicStats:
         """Numbers of a topic or named queue"""
         source = self._asked(request.topic, request.queue)
-        with _failing("topic_stats_failed", "Failed to get topic stats"):
+        with _failing(TOPIC_STATS_FAILED, "Failed to get topic stats"):
             stats = await self._adapter.stats(source)
         triggers = self._adapter.topics.triggers().get(source.topic or "", 0)
         served = None if source.queue is None else self._queues.get(source.queue.name)
@@ -152,7 +162,7 @@ class Introspection:
         page = Page(
             RECEIVER_DEFAULT_BYTES if invocation.caller is None else invocation.caller.dialect.receive_limit_bytes
         )
-        with _failing("dlq_messages_failed", "Failed to browse DLQ messages"):
+        with _failing(DLQ_MESSAGES_FAILED, "Failed to browse DLQ messages"):
             await self._adapter.dead_letters(source, request.offset, request.limit, page)
         return [
             DeadLetterRow(
@@ -177,19 +187,19 @@ class Introspection:
 
     def _named(self, name: str) -> QueueOrTopic:
         if not name:
-            raise InvocationError("queue_not_set", "Queue name is required")
+            raise QUEUE_NOT_SET("Queue name is required")
         return self._source(name)
 
     def _one(self, request: MessageInput) -> QueueOrTopic:
         source = self._named(request.queue)
         if not request.message_id:
-            raise InvocationError("message_id_not_set", "Message ID is required")
+            raise MESSAGE_ID_NOT_SET("Message ID is required")
         return source
 
     def _asked(self, topic: object, queue: object) -> QueueOrTopic:
         name = topic if isinstance(topic, str) else queue
         if not isinstance(name, str) or not name:
-            raise InvocationError("topic_required", "topic is required")
+            raise TOPIC_REQUIRED("topic is required")
         return self._source(name)
 
     def _source(self, name: str) -> QueueOrTopic:

@@ -8,10 +8,18 @@ from iii.engine.answer import answer
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueAdapter, ResultsNotKept
+from iii.modules.queue.codes import (
+    JOB_ID_NOT_SET,
+    JOB_LOOKUP_FAILED,
+    JOB_NOT_FOUND,
+    JOB_WAIT_FAILED,
+    NOT_SUPPORTED,
+    RESULTS_NOT_KEPT,
+)
 from iii.modules.queue.jobs.job import shortened
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
 from iii.modules.queue.requests import JobInput, JobStatus, WaitInput
-from iii.protocol.errors import InvocationError
+from iii.protocol.errors import ErrorCode, InvocationError
 from iii.storage.items import StoreError
 
 
@@ -28,7 +36,7 @@ class Jobs:
         try:
             found = self._adapter.job(request.id)
         except StoreError as error:
-            raise _refusal(error, "job_lookup_failed", f"Failed to look up job '{shown}'") from None
+            raise _refusal(error, JOB_LOOKUP_FAILED, f"Failed to look up job '{shown}'") from None
         return _known(found, shown)
 
     @builtin("engine::queue::wait", spec="13 §4")
@@ -39,7 +47,7 @@ class Jobs:
         def shape(found: JobStatus | None) -> JobStatus:
             return _known(found, shown)
 
-        code, text = "job_wait_failed", f"Failed to wait for job '{shown}'"
+        code, text = JOB_WAIT_FAILED, f"Failed to wait for job '{shown}'"
         reply = answer(invocation, code, text, shape)
 
         def told(found: JobStatus | None, error: StoreError | None) -> None:
@@ -52,23 +60,23 @@ class Jobs:
 def _shown(job_id: str) -> str:
     """As errors have it. Raises InvocationError."""
     if not job_id:
-        raise InvocationError("job_id_not_set", "Job ID is required")
+        raise JOB_ID_NOT_SET("Job ID is required")
     return shortened(job_id, NAME_CHARACTERS)
 
 
-def _refusal(error: StoreError, code: str, text: str) -> InvocationError:
+def _refusal(error: StoreError, code: ErrorCode, text: str) -> InvocationError:
     """With a code of its own where it would not help to ask again."""
     match error:
         case NotSupported():
-            return InvocationError("not_supported", str(error))
+            return NOT_SUPPORTED(str(error))
         case ResultsNotKept():
-            return InvocationError("results_not_kept", str(error))
-    return InvocationError(code, f"{text}: {error}")
+            return RESULTS_NOT_KEPT(str(error))
+    return code(f"{text}: {error}")
 
 
 def _known(found: JobStatus | None, shown: str) -> JobStatus:
     """Raises InvocationError."""
     if found is None:
         text = f"unknown job '{shown}': it is done and its queue keeps no results, it was removed, or it never existed"
-        raise InvocationError("job_not_found", text)
+        raise JOB_NOT_FOUND(text)
     return found

@@ -20,6 +20,7 @@ from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.queue.adapter import QueueAdapter, UnsupportedSettings
+from iii.modules.queue.codes import DEFINE_FAILED
 from iii.modules.queue.config import BuiltinConfig, QueueConfig, RabbitmqConfig
 from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.enqueueing import new_job
@@ -46,7 +47,7 @@ from iii.modules.queue.requests import (
     EnqueueResult,
 )
 from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subscription, subscription_of
-from iii.protocol.errors import EnqueueFailed, InvocationError
+from iii.protocol.errors import PUBLISH_FAILED, TOPIC_NOT_SET, EnqueueFailed
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
@@ -143,17 +144,17 @@ class Queue(Module):
             raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found")
         job = new_job(queue, request, self.engine.clock.time_ms(), numbered=invocation.request is not None)
         text = f"Queue '{request.queue}' cannot take the job"
-        self.adapter.queues.enqueue(queue, job, answer(invocation, EnqueueFailed.code, text, EnqueueResult))
+        self.adapter.queues.enqueue(queue, job, answer(invocation, EnqueueFailed, text, EnqueueResult))
         return LATER
 
     @builtin("iii::durable::publish", spec="04 §4.1", aliases={"queue": "topic"})
     def publish(self, request: DurablePublishInput, invocation: Invocation) -> Later | None:
         """Publish a message to every function that subscribes to a topic, durably"""
         if not request.topic:
-            raise InvocationError("topic_not_set", "Topic is not set")
+            raise TOPIC_NOT_SET("Topic is not set")
         if len(request.topic) > NAME_CHARACTERS:
             text = f"a topic has at most {NAME_CHARACTERS} characters, this one {len(request.topic)}"
-            raise InvocationError("publish_failed", text)
+            raise PUBLISH_FAILED(text)
         job = NewJob(
             id=new_id(),
             data=bytes(request.data),
@@ -163,9 +164,7 @@ class Queue(Module):
             numbered=True,
         )
         text = f"Topic '{request.topic}' cannot take the message"
-        self.adapter.topics.publish(
-            request.topic, job, answer(invocation, "publish_failed", text, lambda receipt: None)
-        )
+        self.adapter.topics.publish(request.topic, job, answer(invocation, PUBLISH_FAILED, text, lambda receipt: None))
         return LATER
 
     @builtin("enqueue", spec="04 §1.3", aliases={"queue": "topic"})
@@ -189,7 +188,7 @@ class Queue(Module):
         except UnsupportedSettings as error:
             raise InvalidQueueConfig(str(error)) from None
         except StoreError as error:
-            raise InvocationError("define_failed", f"Queue '{request.queue}' cannot be defined: {error}") from None
+            raise DEFINE_FAILED(f"Queue '{request.queue}' cannot be defined: {error}") from None
         self.queues[request.queue] = queue
         DEFINED(queue=request.queue, config=msgspec.to_builtins(config))
         return DefineQueueResult(queue=request.queue, changed=True)

@@ -11,8 +11,8 @@ from iii.protocol.errors import InvocationError
 from iii.protocol.without_effect import without_effect
 
 DEFAULT_QUEUE = "default"  # always there
-TIMEOUT_MS = 1_800_000
-NAME_CHARACTERS = 255  # of a queue or a topic
+TIMEOUT_MS = 1_800_000  # Longest time of one attempt, if the queue does not set `timeout_ms`.
+NAME_CHARACTERS = 255  # Longest name of a queue or a topic.
 
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
 
@@ -172,9 +172,13 @@ class NamedQueue(Struct, frozen=True):
 
 
 class InvalidQueueConfig(InvocationError):
-    """A queue cannot be defined like that (O10)."""
+    """The definition of a queue was refused.
 
-    code = "invalid_queue_config"
+    Do: correct the setting that the message names.
+    Retry: no.
+    """
+
+    code = "invalid_queue_config"  # a promise of `queue::define` (O10)
 
     def __init__(self, message: str) -> None:
         super().__init__(message=message)

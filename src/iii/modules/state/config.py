@@ -28,11 +28,14 @@ class StateConfig(Struct, frozen=True, kw_only=True):
         unread={"redis": {"save_interval_ms": "the Redis server decides when it saves"}},
     )
 
-    adapter: AdapterConfig = AdapterConfig()
+    adapter: Annotated[AdapterConfig, Meta(description="Where values are stored.")] = AdapterConfig()
     triggers_enabled: Annotated[bool, Meta(description="Whether changes call the functions bound to them.")] = True
     max_value_bytes: Annotated[
         Annotated[int, Meta(ge=0)] | None,
-        Meta(description="Limit of a value in bytes; 0 or absent: no limit."),
+        Meta(
+            description="Limit of a value in bytes, as JSON without spaces; a larger one is refused with `VALUE_TOO_LARGE`. 0 or "
+            "absent: no limit."
+        ),
     ] = None
     save_interval_ms: Annotated[
         int | None,

@@ -20,6 +20,17 @@ from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.state.bindings import StateBindings
+from iii.modules.state.codes import (
+    DELETE_ERROR,
+    GET_ERROR,
+    LIST_ENTRIES_ERROR,
+    LIST_ERROR,
+    LIST_GROUPS_ERROR,
+    LIST_KEYS_ERROR,
+    SET_ERROR,
+    UPDATE_ERROR,
+    VALUE_TOO_LARGE,
+)
 from iii.modules.state.config import StateConfig, StateKvConfig
 from iii.modules.state.pages import Pages, Wanted
 from iii.modules.state.requests import (
@@ -41,7 +52,7 @@ from iii.modules.state.requests import (
     StateUpdateInput,
     StateUpdateResult,
 )
-from iii.protocol.errors import DeserializationFailed, InvocationError
+from iii.protocol.errors import DeserializationFailed
 from iii.protocol.json_text import holds_more_than
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -99,14 +110,14 @@ class State(Module):
             self._fire_written(request.scope, request.key, changed, invocation)
             return StateSetResult(old_value=Raw(changed.old or b"null"), new_value=Raw(value))
 
-        reply = answer(invocation, "SET_ERROR", "Failed to set value", result)
+        reply = answer(invocation, SET_ERROR, "Failed to set value", result)
         self.items.put((request.scope, ""), request.key, value, reply)
         return LATER
 
     @builtin("state::get", spec="05 §1.2", aliases=_ALIASES)
     def get(self, request: StateGetInput, invocation: Invocation) -> Later:
         """Get a value from state"""
-        self.items.get((request.scope, ""), request.key, answer(invocation, "GET_ERROR", "Failed to get value"))
+        self.items.get((request.scope, ""), request.key, answer(invocation, GET_ERROR, "Failed to get value"))
         return LATER
 
     @builtin("state::delete", spec="05 §1.3", aliases=_ALIASES)
@@ -117,7 +128,7 @@ class State(Module):
             self._fire("state:deleted", request.scope, request.key, changed, invocation)
             return changed.old
 
-        reply = answer(invocation, "DELETE_ERROR", "Failed to delete value", result)
+        reply = answer(invocation, DELETE_ERROR, "Failed to delete value", result)
         self.items.change((request.scope, ""), request.key, lambda old: None, reply)
         return LATER
 
@@ -132,7 +143,7 @@ class State(Module):
             errors: Any = Raw(update.errors) if update.errors else []
             return StateUpdateResult(old_value=old, new_value=new, errors=errors)
 
-        reply = answer(invocation, "UPDATE_ERROR", "Failed to update value", result)
+        reply = answer(invocation, UPDATE_ERROR, "Failed to update value", result)
         self.items.change((request.scope, ""), request.key, update, reply)
         return LATER
 
@@ -159,14 +170,14 @@ class State(Module):
                 self._fire_written(request.scope, request.key, changed, invocation)
             return StateOutcome(outcome=outcome)
 
-        reply = answer(invocation, "SET_ERROR", "Failed to set value", result)
+        reply = answer(invocation, SET_ERROR, "Failed to set value", result)
         self.items.change((request.scope, ""), request.key, how, reply, len(new))
         return LATER
 
     @builtin("state::list", spec="05 §1.5", aliases=_ALIASES)
     def list(self, request: StateListInput, invocation: Invocation) -> Later:
         """Get a group from state"""
-        reply = answer(invocation, "LIST_ERROR", "Failed to list values", values)
+        reply = answer(invocation, LIST_ERROR, "Failed to list values", values)
         self.items.entries((request.scope, ""), reply)
         return LATER
 
@@ -177,7 +188,7 @@ class State(Module):
         def result(groups: Groups) -> StateGroups:
             return StateGroups(groups=sorted({scope for scope, _ in groups}))
 
-        self.items.groups(None, answer(invocation, "LIST_GROUPS_ERROR", "Failed to list groups", result))
+        self.items.groups(None, answer(invocation, LIST_GROUPS_ERROR, "Failed to list groups", result))
         return LATER
 
     @builtin("state::list_keys", spec="05 §1.7", aliases=_ALIASES)
@@ -187,7 +198,7 @@ class State(Module):
         def result(entries: Entries) -> StateKeys:
             return StateKeys(keys=[entry.key for entry in entries])
 
-        self.items.entries((request.scope, ""), answer(invocation, "LIST_KEYS_ERROR", "Failed to list keys", result))
+        self.items.entries((request.scope, ""), answer(invocation, LIST_KEYS_ERROR, "Failed to list keys", result))
         return LATER
 
     @builtin("state::list_entries", spec="05 §1.7, O5", aliases=_ALIASES)
@@ -202,7 +213,7 @@ class State(Module):
         def result(entries: Entries) -> StateEntries:
             return self._pages.first(wanted, entries)
 
-        reply = answer(invocation, "LIST_ENTRIES_ERROR", "Failed to list entries", result)
+        reply = answer(invocation, LIST_ENTRIES_ERROR, "Failed to list entries", result)
         self.items.entries((request.scope, ""), reply)
         return LATER
 
@@ -234,9 +245,7 @@ class State(Module):
     def _check_size(self, value: bytes) -> None:
         limit = self.config.max_value_bytes
         if limit and len(value) > limit and (size := len(msgspec.json.format(value, indent=-1))) > limit:
-            raise InvocationError(
-                "VALUE_TOO_LARGE", f"value of {size} bytes exceeds the configured max_value_bytes limit of {limit}"
-            )
+            raise VALUE_TOO_LARGE(f"value of {size} bytes exceeds the configured max_value_bytes limit of {limit}")
 
 
 def _items(config: StateConfig) -> Items:

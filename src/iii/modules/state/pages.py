@@ -8,16 +8,16 @@ import msgspec
 from msgspec import Raw
 
 from iii.engine.clock import Clock
+from iii.modules.state.codes import INVALID_CURSOR, INVALID_PAGE_LIMITS, ROW_TOO_LARGE, SNAPSHOT_CAPACITY
 from iii.modules.state.requests import StateEntries
-from iii.protocol.errors import InvocationError
 from iii.protocol.ids import new_id
 from iii.storage.items import Entry
 
 SNAPSHOTS = 16
-SNAPSHOT_ROWS = 100_000
-SNAPSHOT_BYTES = 32_000_000
-ALL_BYTES = 64_000_000
-EXPIRES_S = 120.0
+SNAPSHOT_ROWS = 100_000  # Most entries of a scope that `state::list_entries` lists in pages.
+SNAPSHOT_BYTES = 32_000_000  # Most bytes of a scope that `state::list_entries` lists in pages.
+ALL_BYTES = 64_000_000  # Most bytes of all snapshots that have further pages.
+EXPIRES_S = 120.0  # Time after which a cursor expires.
 _FRAME_BYTES = 150  # of a page without its rows
 
 _encode = msgspec.json.Encoder().encode
@@ -34,11 +34,11 @@ class Wanted(NamedTuple):
     def check(self) -> None:
         """Raises InvocationError."""
         if not 1 <= self.limit <= 1000:
-            raise InvocationError("INVALID_PAGE_LIMITS", f"limit must be 1 to 1000, got {self.limit}")
+            raise INVALID_PAGE_LIMITS(f"limit must be 1 to 1000, got {self.limit}")
         if not 256 <= self.max_bytes <= 8_000_000:
-            raise InvocationError("INVALID_PAGE_LIMITS", f"max_bytes must be 256 to 8000000, got {self.max_bytes}")
+            raise INVALID_PAGE_LIMITS(f"max_bytes must be 256 to 8000000, got {self.max_bytes}")
         if len(self.scope.encode()) > 1024:
-            raise InvocationError("INVALID_PAGE_LIMITS", "scope must be at most 1024 bytes")
+            raise INVALID_PAGE_LIMITS("scope must be at most 1024 bytes")
 
 
 class _Snapshot(NamedTuple):
@@ -66,14 +66,12 @@ class Pages:
         if end < len(rows):
             used = sum(snapshot.size for snapshot in self._by_cursor.values())
             if len(rows) > SNAPSHOT_ROWS or size > SNAPSHOT_BYTES:
-                raise InvocationError(
-                    "SNAPSHOT_CAPACITY",
+                raise SNAPSHOT_CAPACITY(
                     f"scope '{wanted.scope}' has {len(rows)} rows of {size} bytes; the limit of a snapshot is {SNAPSHOT_ROWS} rows "
                     f"and {SNAPSHOT_BYTES} bytes",
                 )
             if len(self._by_cursor) >= SNAPSHOTS or used + size > ALL_BYTES:
-                raise InvocationError(
-                    "SNAPSHOT_CAPACITY",
+                raise SNAPSHOT_CAPACITY(
                     f"{len(self._by_cursor)} snapshots are open; retry in 2 minutes, or read smaller scopes",
                 )
         return self._page(whole, end)
@@ -83,8 +81,7 @@ class Pages:
         self._expire()
         snapshot = self._by_cursor.get(cursor)
         if snapshot is None or snapshot.wanted != wanted:
-            raise InvocationError(
-                "INVALID_CURSOR",
+            raise INVALID_CURSOR(
                 "the cursor is unknown, used, expired after 120 s, or of another scope, limit or caller; start again without a cursor",
             )
         del self._by_cursor[cursor]
@@ -100,8 +97,7 @@ class Pages:
                 break
             end += 1
         if end == snapshot.offset and end < len(snapshot.rows):
-            raise InvocationError(
-                "ROW_TOO_LARGE",
+            raise ROW_TOO_LARGE(
                 f"row {end} has {len(snapshot.rows[end])} bytes, which exceeds max_bytes {snapshot.wanted.max_bytes}",
             )
         return end

@@ -45,7 +45,8 @@ SUBSCRIPTIONS = 10_000  # of one socket
 FRAMES_WAITING = 1000  # joins and leaves of one socket that wait for others
 HELD_EVENTS = 10_000  # of one subscription that waits for its first frame
 HELD_BYTES = 8 * MIB  # of their events
-WAITING_BYTES = 8 * MIB  # of events that may wait for a client, beside its snapshots
+# Most bytes of events that wait for one client of a stream, beside snapshots; one more closes its connection with 1013.
+WAITING_BYTES = 8 * MIB
 
 
 class JoinData(msgspec.Struct, rename="camel"):

@@ -18,6 +18,15 @@ from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.stream.bindings import ChangeBindings, JoinBindings
+from iii.modules.stream.codes import (
+    STREAM_DELETE_ERROR,
+    STREAM_GET_ERROR,
+    STREAM_GET_GROUP_ERROR,
+    STREAM_LIST_ALL_ERROR,
+    STREAM_LIST_GROUPS_ERROR,
+    STREAM_SET_ERROR,
+    STREAM_UPDATE_ERROR,
+)
 from iii.modules.stream.config import StreamConfig, StreamKvConfig
 from iii.modules.stream.events import Event, Timestamps, change, custom, envelope, read_envelope
 from iii.modules.stream.gate import AccessGate
@@ -145,7 +154,7 @@ class Streams(Module):
             self._publish_change(group, request.item_id, written, invocation)
             return StreamSetResult(old_value=Raw(written.old or b"null"), new_value=Raw(written.new or b"null"))
 
-        reply = answer(invocation, "STREAM_SET_ERROR", "Failed to set value", result)
+        reply = answer(invocation, STREAM_SET_ERROR, "Failed to set value", result)
         self._source.set(group, request.item_id, request.data, reply)
         return LATER
 
@@ -153,7 +162,7 @@ class Streams(Module):
     def get(self, request: StreamGetInput, invocation: Invocation) -> Later:
         """Get a value from a stream"""
         group = (request.stream_name, request.group_id)
-        reply: OnRead = answer(invocation, "STREAM_GET_ERROR", "Failed to get value")
+        reply: OnRead = answer(invocation, STREAM_GET_ERROR, "Failed to get value")
         self._source.get(group, request.item_id, reply)
         return LATER
 
@@ -167,7 +176,7 @@ class Streams(Module):
                 self._publish(group, request.item_id, change(b"delete", written.old), True, invocation)
             return StreamDeleteResult(old_value=Raw(written.old or b"null"))
 
-        reply = answer(invocation, "STREAM_DELETE_ERROR", "Failed to delete value", result)
+        reply = answer(invocation, STREAM_DELETE_ERROR, "Failed to delete value", result)
         self._source.delete(group, request.item_id, reply)
         return LATER
 
@@ -183,21 +192,21 @@ class Streams(Module):
             errors: Any = Raw(written.errors) if written.errors else []
             return StreamUpdateResult(old_value=old, new_value=new, errors=errors)
 
-        reply = answer(invocation, "STREAM_UPDATE_ERROR", "Failed to update value", result)
+        reply = answer(invocation, STREAM_UPDATE_ERROR, "Failed to update value", result)
         self._source.update(group, request, ops, reply)
         return LATER
 
     @builtin("stream::list", spec="05 §4.5")
     def list(self, request: StreamListInput, invocation: Invocation) -> Later:
         """List all items in a stream group"""
-        reply: OnRead = answer(invocation, "STREAM_GET_GROUP_ERROR", "Failed to get group")
+        reply: OnRead = answer(invocation, STREAM_GET_GROUP_ERROR, "Failed to get group")
         self._source.list((request.stream_name, request.group_id), reply)
         return LATER
 
     @builtin("stream::list_groups", spec="05 §4.6")
     def list_groups(self, request: StreamListGroupsInput, invocation: Invocation) -> Later:
         """List all groups in a stream"""
-        reply: OnRead = answer(invocation, "STREAM_LIST_GROUPS_ERROR", "Failed to list groups")
+        reply: OnRead = answer(invocation, STREAM_LIST_GROUPS_ERROR, "Failed to list groups")
         self._source.list_groups(request.stream_name, reply)
         return LATER
 
@@ -212,7 +221,7 @@ class Streams(Module):
             rows = [StreamRow(id=stream, groups=sorted(by_stream[stream])) for stream in sorted(by_stream)]
             return StreamRows(stream=rows, count=len(rows))
 
-        self.items.groups(None, answer(invocation, "STREAM_LIST_ALL_ERROR", "Failed to list stream", result))
+        self.items.groups(None, answer(invocation, STREAM_LIST_ALL_ERROR, "Failed to list stream", result))
         return LATER
 
     @builtin("stream::send", spec="05 §4.8")

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.engine import Engine
+from iii.modules.stream.codes import JSON_ERROR, STREAM_SET_ERROR
 from iii.modules.stream.requests import (
     StreamDeleteInput,
     StreamGetInput,
@@ -166,7 +167,7 @@ class ItemSource:
 
             def written(result: Written | None, error: StoreError | InvocationError | None) -> None:
                 if isinstance(error, StoreError):
-                    error = InvocationError("STREAM_SET_ERROR", f"Failed to set value: {error}")
+                    error = STREAM_SET_ERROR(f"Failed to set value: {error}")
                 finish(None if result is None else Written(old, new, update.errors), error)
 
             self._provided_set(group, item_id, Raw(new), written)
@@ -230,4 +231,4 @@ def _not_invoked(error: Exception) -> StoreError:
 
 
 def _unfit(error: Exception) -> InvocationError:
-    return InvocationError("JSON_ERROR", f"Failed to convert result to value: {error}")
+    return JSON_ERROR(f"Failed to convert result to value: {error}")

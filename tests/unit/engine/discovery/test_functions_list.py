@@ -33,6 +33,14 @@ def test_02_check_1_internal_functions_are_hidden_unless_asked_for(engine: Memor
     assert all(is_builtin_id(row["function_id"]) and row["worker_name"] for row in everything)
 
 
+def test_02_5_2_of_workers_leaves_out_the_functions_of_modules(engine: MemoryEngine) -> None:
+    caller = engine.connect(functions=["state::mine"])
+
+    assert ids(caller, of_workers=True) == ["state::mine"]
+    assert ids(caller, of_workers=True, include_internal=True) == ["state::mine"]
+    assert "state::get" in ids(caller, of_workers=False)
+
+
 def test_02_check_2_prefix_and_search(engine: MemoryEngine) -> None:
     caller = engine.connect(functions=["alpha::two", "beta::one"])
     caller.register("alpha::one", description="first")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
+from iii.modules.queue.codes import DAMAGED
 from iii.modules.queue.jobs.job import Failure
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
@@ -93,7 +94,7 @@ class Attempt:
         if self._done is None:
             return
         if not is_json(data):  # the worker could not read the message
-            self._over(Failure("damaged", "the payload is not valid JSON: the store is damaged"))
+            self._over(Failure(DAMAGED.code, "the payload is not valid JSON: the store is damaged"))
         elif self._target.condition is None:
             self._call(data)
         else:

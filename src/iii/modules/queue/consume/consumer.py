@@ -35,7 +35,7 @@ STOP_OVERDUE = LogEvent(
     do="Make the functions faster, or tolerant of a second delivery.",
 )  # fmt: skip
 
-STOP_S = 5.0  # for what runs when the engine stops (L4)
+STOP_S = 5.0  # Time in which running jobs may end when the engine stops.
 _STARTS_AT_ONCE = 64  # then others have their turn
 
 

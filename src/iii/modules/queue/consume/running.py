@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from iii.modules.queue.codes import DISPATCH_TIMEOUT
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.consume.timers import Timers
 from iii.modules.queue.jobs.job import Failure, Job
@@ -121,6 +122,6 @@ class Running:
         for job, attempt, limit_ms in list(self.jobs.values()):
             if attempt.deadline <= now:
                 attempt.withdraw()
-                self._over(job, Failure("dispatch_timeout", f"no result within {limit_ms} ms"))
+                self._over(job, Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
         if self.jobs:
             self.deadline.at(min(attempt.deadline for _, attempt, _ in self.jobs.values()))

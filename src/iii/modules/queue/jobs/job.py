@@ -17,8 +17,8 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 TargetKey: TypeAlias = tuple[str, str] | None
 """Namespace and function of a job's target; None where the queue has one target."""
 
-MAX_DELAY_MS = 24 * 3600 * 1000  # of a retry (04 §5.1)
-LONGEST_DELAY_MS = 366 * MAX_DELAY_MS  # that a job may be given
+MAX_DELAY_MS = 24 * 3600 * 1000  # Longest delay before a retry.
+LONGEST_DELAY_MS = 366 * MAX_DELAY_MS  # Longest delay that a job may be given.
 _CODE_CHARACTERS = 100  # of failures
 _MESSAGE_CHARACTERS = 4000
 _STACKTRACE_CHARACTERS = 16_000

@@ -22,7 +22,7 @@ from iii.storage.transactions import Connection, ReadError
 OnFilled: TypeAlias = Callable[[Key], None]
 """Told the first key of jobs that came into a place."""
 
-SHOWN_BYTES = 16 * MIB  # of one page
+SHOWN_BYTES = 16 * MIB  # Most bytes of one page of dead letters.
 BEGINNING_BYTES = 500  # that are shown of a payload that does not fit
 _ROW_BYTES = 400  # of names and numbers of one letter
 _ENVELOPE_BYTES = 16 * 1024  # of the answer, around the page

@@ -10,6 +10,7 @@ from typing import Any
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
+from iii.modules.queue.codes import DISPATCH_TIMEOUT
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.consume.consumer import STOP_OVERDUE, STOP_S
 from iii.modules.queue.jobs.job import Failure
@@ -99,7 +100,7 @@ class Runs:
 
         def overdue() -> None:
             attempt.withdraw()
-            done(Failure("dispatch_timeout", f"no result within {limit_ms} ms"))
+            done(Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
 
         def lost() -> None:
             attempt.withdraw()
