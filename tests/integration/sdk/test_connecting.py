@@ -112,7 +112,7 @@ def test_08_check_08_every_end_of_a_socket_is_followed_by_another(engine: FakeEn
 def test_a_handshake_without_answer_is_given_up(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("iii.sdk.connection.HANDSHAKE_TIMEOUT_MS", 50)
+    monkeypatch.setattr("iii.sdk.link.HANDSHAKE_TIMEOUT_MS", 50)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         worker = connect(f"ws://127.0.0.1:{mute.getsockname()[1]}", connect_timeout_ms=1)
         for _ in range(3):
@@ -126,7 +126,7 @@ def test_a_handshake_without_answer_is_given_up(
 
 
 async def test_a_shutdown_during_the_handshake_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iii.sdk.connection.HANDSHAKE_TIMEOUT_MS", 300)
+    monkeypatch.setattr("iii.sdk.link.HANDSHAKE_TIMEOUT_MS", 300)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"ws://127.0.0.1:{mute.getsockname()[1]}"
         worker = await iii.connect_worker(address, iii.InitOptions(connect_timeout_ms=1))

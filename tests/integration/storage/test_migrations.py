@@ -72,9 +72,8 @@ async def test_a_migration_that_was_killed_is_done_by_the_next_start(
         assert started(folder, at) == -signal.SIGKILL
     store = Database(folder, MIGRATIONS)
     await store.open()
-    assert ("is brought to a new version" in caplog.text and "from_version=1, to_version=2" in caplog.text) == (
-        at != "before the checkpoint"
-    ), "that was committed"
+    assert "is brought to a new version" in caplog.text
+    assert ("from_version=1," in caplog.text) == (at != "before the checkpoint"), "that was committed"
     assert store.reader.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     (index,) = store.reader.execute("SELECT sql FROM sqlite_master WHERE name = 'waiting'").fetchone()
     assert index in MIGRATIONS[1]

@@ -76,14 +76,10 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         queue = 1 + number % QUEUES
         function = "f" if queue % 2 else None
         rows.append(
-            (None, queue, 0, None, None, f"id{number}", function, None, 0, 3, 1000, 5, None, None, None, json.dumps(names[queue - 1]).encode())
+            (queue, 0, f"id{number}", function, 0, 3, 1000, 5, json.dumps(names[queue - 1]).encode())
         )  # fmt: skip
-    with sqlite3.connect(":memory:") as connection:
-        connection.executescript("; ".join(schema.MIGRATIONS))
-        columns = len(connection.execute("SELECT * FROM jobs").description)
-    connection.close()
-    rows = [(*row[:-1], *(None,) * (columns - len(row)), row[-1]) for row in rows]
-    return written(tmp_path_factory.mktemp("live") / "queue", schema.MIGRATIONS, {"queues": queues, "jobs": rows})
+    columns = "jobs (queue, rank, id, function_id, attempts, max_attempts, backoff_ms, created_at, data)"
+    return written(tmp_path_factory.mktemp("live") / "queue", schema.MIGRATIONS, {"queues": queues, columns: rows})
 
 
 def damages(data: bytes) -> list[tuple[str, bytes]]:
