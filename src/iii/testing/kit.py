@@ -35,6 +35,7 @@ class TestEngine(Life, Orders):
         begins: the time of day at first; the default is the first second of 2026.
         deadline_s: real seconds within which each step is to end; else it raises `Unfinished`.
         queues: settings of named queues, as in `queue_configs` of the engine's configuration file.
+        hold_jobs: False lets jobs run as soon as they are enqueued, for handlers that wait for theirs.
 
     Raises:
         Exception: what an app raises at its start.
@@ -48,8 +49,9 @@ class TestEngine(Life, Orders):
         begins: datetime = BEGINS,
         deadline_s: float = DEADLINE_S,
         queues: Mapping[str, Mapping[str, Any]] | None = None,
+        hold_jobs: bool = True,
     ) -> None:
-        super().__init__(apps, begins, deadline_s, queues or {})
+        super().__init__(apps, begins, deadline_s, queues or {}, hold_jobs)
 
     # -- what a test does -----------------------------------------------------------------------------------------
 
@@ -147,6 +149,19 @@ class TestEngine(Life, Orders):
         return await self._thread.run_async(
             self._running.request(TestRequest.of(method, path, json, body, headers, query))
         )
+
+    def settle(self) -> None:
+        """Wait until everything has ended that is going on: what other workers of this process have called, for example.
+
+        Raises:
+            TriggerFailed: a function failed that something has triggered.
+            Unfinished: not all of it ended in time.
+        """
+        self._thread.run(self._running.settle())
+
+    async def settle_async(self) -> None:
+        """As `settle`."""
+        await self._thread.run_async(self._running.settle())
 
     def state(self, scope: str) -> StateScope:
         """As `Worker.state`; triggers of what it changes have ended when a method returns."""

@@ -21,6 +21,7 @@ class Life:
         begins: datetime,
         deadline_s: float,
         queues: Mapping[str, Mapping[str, Any]],
+        hold_jobs: bool,
     ) -> None:
         if deadline_s <= 0:
             raise ValueError(f"deadline_s must be positive, got {deadline_s!r}")
@@ -31,6 +32,7 @@ class Life:
         self._begins = begins
         self._deadline_s = deadline_s
         self._queues = queues
+        self._hold_jobs = hold_jobs
         self._thread = LoopThread(deadline_s)
         self._bench: Workbench | None = None
 
@@ -83,6 +85,6 @@ class Life:
         return self._bench
 
     async def _open(self) -> None:
-        bench = Workbench(self._begins, self._deadline_s, self._queues)
+        bench = Workbench(self._begins, self._deadline_s, self._queues, self._hold_jobs)
         await bench.open(self._apps)
         self._bench = bench

@@ -39,10 +39,10 @@ FINISH_S = 1.0  # for HTTP requests that are at work at the end of a test
 class JobRouter(Router):
     """The router as the queue sees it: calls of jobs wait until they are released."""
 
-    def __init__(self, engine: Engine, traffic: Traffic) -> None:
+    def __init__(self, engine: Engine, traffic: Traffic, holds: bool) -> None:
         super().__init__(engine.functions, engine.registry.expected, engine.router.deadlines)
         self._traffic = traffic
-        self._releases = 0
+        self._releases = 0 if holds else 1
         self._refuses = False
         self._waiting: deque[Invocation] = deque()
 
@@ -137,10 +137,14 @@ class Modules:
     """
 
     def __init__(
-        self, clock: StandingClock, spawn: Callable[[Coroutine[Any, Any, None]], object], traffic: Traffic
+        self,
+        clock: StandingClock,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        traffic: Traffic,
+        hold_jobs: bool,
     ) -> None:
         self.engine = Engine(clock, EngineOptions(version=PACKAGE_VERSION), spawn)
-        self.jobs = JobRouter(self.engine, traffic)
+        self.jobs = JobRouter(self.engine, traffic, hold_jobs)
         engine_of_queue = copy.copy(self.engine)  # the same one, but for its calls
         engine_of_queue.router = self.jobs
         self.http = _Http(self.engine)

@@ -25,7 +25,7 @@ class Orders(ABC):
         self._plan(function_id, lambda traffic: traffic.time_out)
 
     def hang(self, function_id: str) -> None:
-        """The next call of the function is never answered; what waits for it with a time limit goes on by `advance`."""
+        """The next call of the function is never answered; the engine's time passes until its caller gives up."""
         self._plan(function_id, lambda traffic: traffic.hang)
 
     def repeat(self, function_id: str) -> None:

@@ -98,11 +98,17 @@ class Traffic:
         self._running: dict[str, tuple[CallRecord, EngineEnd]] = {}
         self._fates: dict[str, deque[Fate]] = {}
         self._last_words: set[str] = set()  # calls whose worker dies instead of answering
+        self._hanging: dict[str, EngineEnd] = {}  # calls that nobody answers
 
     @property
     def running(self) -> list[CallRecord]:
         """Calls that a worker has and has not answered."""
         return [call for call, _ in list(self._running.values())]
+
+    @property
+    def hangs(self) -> bool:
+        """Whether somebody perhaps waits for an answer that will not come."""
+        return bool(self._hanging)
 
     def since(self, begun: int) -> list[CallRecord]:
         """The calls after the first `begun` ones."""
@@ -127,7 +133,9 @@ class Traffic:
                 return fates.popleft()(end, call.invocation_id, frame)
             self._begin(end, call)
         elif frame.startswith(_CANCEL):
-            self._running.pop(_cancelled.decode(frame).invocation_id, None)
+            cancelled = _cancelled.decode(frame).invocation_id
+            self._running.pop(cancelled, None)
+            self._hanging.pop(cancelled, None)
         return True
 
     def answered(self, end: EngineEnd, frame: bytes) -> bool:
@@ -153,6 +161,7 @@ class Traffic:
         """What runs there will not answer."""
         self.away += returns
         self.changed.set()
+        self._hanging = {key: runs_at for key, runs_at in self._hanging.items() if runs_at is not end}
         for invocation_id in [key for key, (_, runs_at) in self._running.items() if runs_at is end]:
             del self._running[invocation_id]
 
@@ -187,6 +196,7 @@ class Traffic:
 
     def hang(self, end: EngineEnd, invocation_id: str, frame: bytes) -> bool:
         """The worker has it and never answers."""
+        self._hanging[invocation_id] = end
         return False
 
     def repeat(self, end: EngineEnd, invocation_id: str, frame: bytes) -> bool:

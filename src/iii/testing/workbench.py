@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from iii.engine.builtin import BUILTIN_FAILED
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _numbers = itertools.count(1)
 _QUIET_TURNS = 3  # of the loop in which nothing happens: then nothing will
-_LOOK_S = 0.05  # at what tells nobody when it ends
+_LOOK_S = 0.05  # between two looks at what tells nobody when it ends
 _SHOWN = 5
 _STOP_S = 1.0
 
@@ -58,7 +59,9 @@ class Workbench:
 
     client: Worker
 
-    def __init__(self, begins: datetime, deadline_s: float, queues: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, begins: datetime, deadline_s: float, queues: Mapping[str, Mapping[str, Any]], hold_jobs: bool
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.address = f"{SCHEME}test-engine-{next(_numbers)}"
         self.clock = StandingClock(self._loop, begins)
@@ -66,9 +69,10 @@ class Workbench:
         self.entrance = Entrance(lambda end: self.modules.engine.connect(end), self.traffic)
         self._deadline_s = deadline_s
         self._queues = queues
+        self._hold_jobs = hold_jobs
         self._tasks = TaskSet(BUILTIN_FAILED)
         self._connected = AsyncExitStack()
-        self.modules = Modules(self.clock, self._spawn, self.traffic)
+        self.modules = Modules(self.clock, self._spawn, self.traffic, self._hold_jobs)
         self._jobs: JobRuns
 
     # -- its life -------------------------------------------------------------------------------------------------
@@ -105,7 +109,7 @@ class Workbench:
         """Stop the engine and start another one, with empty stores; workers reconnect."""
         self.entrance.dismiss(CloseCode.SERVICE_RESTART)
         await self.modules.stop()
-        self.modules = Modules(self.clock, self._spawn, self.traffic)
+        self.modules = Modules(self.clock, self._spawn, self.traffic, self._hold_jobs)
         await self.modules.start()
         self.entrance.open()
         await self.settle()
@@ -147,7 +151,8 @@ class Workbench:
         """Call a function; then everything that this set going."""
         function_id = request.get("function_id")
         try:
-            result = await self._in_time(self.client.trigger_async(request), f"the call of {function_id}")
+            called = self._until_given_up(self.client.trigger_async(request))
+            result = await self._in_time(called, f"the call of {function_id}")
         except InvocationError as error:
             if isinstance(error, FunctionNotFound):
                 self._add_known_functions(error)
@@ -172,8 +177,7 @@ class Workbench:
         until = self.clock.now() + seconds
         with self.modules.jobs.released():
             await self.settle()
-            while (due := self.clock.next_due()) is not None and due <= until:
-                self.clock.advance(due - self.clock.now())
+            while self._pass_time(until):
                 await self.settle()
             self.clock.advance(max(0.0, until - self.clock.now()))
             await self.settle()
@@ -186,8 +190,9 @@ class Workbench:
         begun = self.traffic.begun
         with self.modules.jobs.released():
             await self.settle()
-            while await self._jobs.are_delayed() and (due := self.clock.next_due()) is not None:
-                self.clock.advance(max(0.0, due - self.clock.now()))
+            while await self._jobs.are_delayed() or self.traffic.hangs:
+                if not self._pass_time():
+                    break
                 await self.settle()
         dead = await self._jobs.newly_dead()
         if check and dead:
@@ -212,6 +217,27 @@ class Workbench:
         """See `TestEngine.return_workers`."""
         self.entrance.open()
         await self.settle()
+
+    async def _until_given_up(self, call: Coroutine[Any, Any, T]) -> T:
+        """A call; while one hangs that it may be waiting for, time passes until somebody gives up."""
+        task = asyncio.ensure_future(call)
+        try:
+            while not task.done():
+                begun = self.traffic.begun
+                await asyncio.wait((task,), timeout=_LOOK_S)
+                if self.traffic.hangs and self.traffic.begun == begun and not task.done():
+                    self._pass_time()
+            return task.result()
+        finally:
+            task.cancel()
+
+    def _pass_time(self, until: float = inf) -> bool:
+        """Move the clock to what is due next, if that is not later than `until`; False: it is, or nothing is due."""
+        due = self.clock.next_due()
+        if due is None or due > until:
+            return False
+        self.clock.advance(max(0.0, due - self.clock.now()))
+        return True
 
     def _add_known_functions(self, error: FunctionNotFound) -> None:
         known = sorted({function.id for function in self.modules.engine.functions if not function.owner.in_process})

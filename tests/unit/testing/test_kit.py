@@ -357,6 +357,20 @@ def test_a_job_waits_for_run_jobs() -> None:
         assert engine.run_jobs() == []
 
 
+def test_a_handler_that_waits_for_its_job_needs_jobs_that_run_at_once() -> None:
+    app = app_with(double=lambda data: data * 2)
+
+    @app.function("shop::ask")
+    async def ask(data: Any) -> Any:
+        receipt = await app.trigger_async(
+            {"function_id": "shop::double", "payload": data, "action": iii.TriggerAction.Enqueue(queue="asked")}
+        )
+        return await receipt.wait_async(timeout_s=5)
+
+    with TestEngine(app, queues={"asked": {"keep_results_s": 60}}, hold_jobs=False) as engine:
+        assert engine.call("shop::ask", 2) == 4
+
+
 def test_jobs_that_were_never_run_hold_up_no_end(caplog: pytest.LogCaptureFixture) -> None:
     begun = time.monotonic()
     with TestEngine(app_with(send=print)) as engine:

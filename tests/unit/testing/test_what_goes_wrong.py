@@ -100,6 +100,35 @@ def test_a_job_that_hangs_is_over_when_its_time_is() -> None:
         assert shop.charged == [1]
 
 
+def test_a_job_that_hangs_is_retried_by_run_jobs() -> None:
+    shop = Shop()
+    with TestEngine(shop.app, queues={"slow": {"timeout_ms": 60_000, "max_retries": 2}}) as engine:
+        engine.hang("shop::charge")
+        engine.enqueue("shop::charge", 1, queue="slow")
+        engine.run_jobs()
+        assert shop.charged == [1]
+
+
+def test_time_passes_until_the_caller_of_a_call_that_hangs_gives_up() -> None:
+    shop = Shop()
+    app = shop.app
+
+    @app.function("shop::pay")
+    async def pay(data: Any) -> str:
+        try:
+            charged: str = await app.trigger_async({"function_id": "shop::charge", "timeout_ms": 20_000})
+        except iii.InvocationTimeout:
+            return "later"
+        return charged
+
+    with TestEngine(app) as engine:
+        begun = engine.now
+        engine.hang("shop::charge")
+        assert engine.call("shop::pay") == "later"
+        assert (engine.now - begun).total_seconds() >= 20
+        assert engine.call("shop::pay") == "charged"
+
+
 def test_workers_that_are_away_and_come_back() -> None:
     with TestEngine(Shop().app) as engine:
         engine.lose_workers("shop")
