@@ -37,9 +37,13 @@ class AsyncClock(iii.TriggerHandler):
 class SyncClock(AsyncClock):
     """The same, in plain functions, which may block."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[str] = []
+
     def register_trigger(self, config: iii.TriggerConfig) -> None:  # type: ignore[override]
         self.asked.append(("register", config))
-        assert threading.current_thread().name != "iii worker"
+        self.threads.append(threading.current_thread().name)
 
     def unregister_trigger(self, config: iii.TriggerConfig) -> Any:
         return super().unregister_trigger(config)
@@ -164,6 +168,8 @@ def test_a_provider_may_be_sync(engine: FakeEngine, worker: iii.Worker) -> None:
     assert "error" not in connection.message("triggerregistrationresult")
     connection.send({"type": "unregistertrigger", "id": "b1", "trigger_type": "clock"})
     engine.wait(lambda: clock.asked[-1][0] == "unregister")
+    assert len(clock.threads) == 1
+    assert "iii worker" not in clock.threads
 
 
 def test_a_provider_that_is_still_at_it_is_cancelled_by_the_shutdown(engine: FakeEngine) -> None:

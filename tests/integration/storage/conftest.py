@@ -13,7 +13,15 @@ from iii.storage.memory_items import MemoryItems
 from iii.storage.redis_items import RedisItems
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.storage.redis_server import RedisServer
-from tests.integration.storage.store import Store
+from tests.integration.storage.store import Store, answered_twice
+
+
+@pytest.fixture(autouse=True)
+def answers_once() -> Iterator[None]:
+    """Of what a store is asked through `Store`, nothing is answered a second time."""
+    answered_twice.clear()
+    yield
+    assert answered_twice == []
 
 
 @pytest.fixture

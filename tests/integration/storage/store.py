@@ -8,6 +8,7 @@ from typing import Any
 from iii.storage.items import Changed, Entry, Group, How, Items, StoreError
 
 DEADLINE_S = 20.0
+answered_twice: list[object] = []  # what came after an answer; each test here asserts that nothing did
 
 
 class Store:
@@ -38,8 +39,9 @@ class Store:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def done(result: Any, error: StoreError | None) -> None:
-            assert not answer.done(), "answered twice"
-            if error is None:
+            if answer.done():
+                answered_twice.append(result or error)
+            elif error is None:
                 answer.set_result(result)
             else:
                 answer.set_exception(error)

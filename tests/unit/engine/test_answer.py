@@ -37,12 +37,14 @@ def invocation(answers: list[Any]) -> Invocation:
 def test_a_value_is_shaped_and_encoded(
     invocation: Invocation, answers: list[Any], result: Result, sent: bytes | None
 ) -> None:
+    shaped: list[int] = []
+
     def shape(value: int) -> Result:
-        assert value == 21
+        shaped.append(value)
         return result
 
     answer(invocation, EnqueueFailed, "Failed", shape)(21, None)
-    assert answers == [sent]
+    assert (shaped, answers) == ([21], [sent])
 
 
 @pytest.mark.parametrize("value", [b'{"a":1}', None])

@@ -19,9 +19,17 @@ def crowded() -> Backlog:
 
 def relieve(backlog: Backlog) -> None:
     with backlog.lock:
-        backlog.remove(6)
-        assert backlog.crowded  # not before the low mark
-        backlog.remove(1)
+        backlog.remove(7)
+
+
+def test_core_16_it_is_relieved_at_the_low_mark_and_not_before() -> None:
+    backlog = crowded()
+    states = []
+    for size in (6, 1):
+        with backlog.lock:
+            backlog.remove(size)
+        states.append(backlog.crowded)
+    assert states == [True, False]
 
 
 def test_core_16_a_thread_waits_until_less_is_held() -> None:

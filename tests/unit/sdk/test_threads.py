@@ -67,6 +67,7 @@ def test_a_job_never_waits_for_one_that_blocks(pool: HandlerThreads) -> None:
 
 def test_jobs_may_start_jobs_and_wait_for_them(pool: HandlerThreads) -> None:
     depth_reached = threading.Event()
+    waited: list[bool] = []
 
     def nest(depth: int) -> None:
         if depth == 0:
@@ -79,11 +80,12 @@ def test_jobs_may_start_jobs_and_wait_for_them(pool: HandlerThreads) -> None:
             inner.set()
 
         pool.run(job)
-        assert inner.wait(DEADLINE_S)
+        waited.append(inner.wait(DEADLINE_S))
 
     pool.run(lambda: nest(30))
     assert depth_reached.wait(DEADLINE_S)
     until(lambda: not pool.busy)
+    assert waited == [True] * 30
     assert len(handler_threads()) == 31
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import pytest_asyncio
 
-from tests.unit.modules.queue.house import House
+from tests.unit.modules.queue.house import House, waiting
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits() -> Iterator[None]:
+    """What the module spawns ends at once, as its store answers at once."""
+    waiting.clear()
+    yield
+    assert waiting == []
 
 
 @pytest_asyncio.fixture
