@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from iii.protocol.messages import HttpInvocation as HttpInvocationConfig
     from iii.sdk.app import App
     from iii.sdk.channels import Channel, ChannelError, ChannelReader, ChannelWriter
+    from iii.sdk.connecting import connect_worker, register_worker
     from iii.sdk.dependency import Dependency
-    from iii.sdk.doors import connect_worker, register_worker
     from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
     from iii.sdk.http_parameters import Body, Header, Query
     from iii.sdk.invocation import Invocation, current_invocation
@@ -139,7 +139,7 @@ _MODULES = {
         "ChannelWriter",
     ),
     "iii.sdk.dependency": ("Dependency",),
-    "iii.sdk.doors": (
+    "iii.sdk.connecting": (
         "connect_worker",
         "register_worker",
     ),

@@ -23,7 +23,7 @@ from iii.protocol.errors import ErrorBody
 from iii.protocol.messages import InvocationResult, InvokeFunction, RegisterTrigger, TriggerRegistrationResult
 from iii.sdk.annotations import Hints
 from iii.sdk.calls import BlockedThread, PendingCalls
-from iii.sdk.channels import ChannelDoor
+from iii.sdk.channels import ChannelOpener
 from iii.sdk.executor import Executor
 from iii.sdk.handlers import Handler
 from iii.sdk.inbound import Inbound
@@ -105,7 +105,7 @@ class Client:
         self.loop.call_soon_threadsafe(self.said.set)
 
     def serve(self, function_id: str, handler: Callable[..., Any]) -> None:
-        served = Handler(handler, Hints(handler), ChannelDoor("ws://h", {}))
+        served = Handler(handler, Hints(handler), ChannelOpener("ws://h", {}))
         self.registrations.functions[function_id] = Function(b"", served)
 
     async def answers(self, count: int) -> list[bytes]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from iii.protocol.backpressure import Backpressure
+from iii.protocol.codec import Undecodable
+from iii.protocol.messages import WorkerMessage
 
 
 class Link(Protocol):
@@ -31,7 +33,7 @@ class Link(Protocol):
     def slow_down(self, seconds: float) -> None:
         """Read the next message of this worker so much later: it feeds one that reads too slowly (P5)."""
 
-    def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+    def decode_large(self, data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
         """Decode a large message without holding the loop, then call `done` with it, or with Undecodable.
 
         Nothing further that the worker says is delivered before that, its end included.

@@ -8,10 +8,9 @@ import logging
 import socket
 
 from iii.net import descriptors
-from iii.net.door import Door, Route
+from iii.net.http_upgrade import HttpUpgrade, Route
 from iii.net.keepalive import Connections
 from iii.net.listening import in_url, listen, port_of
-from iii.net.log_limit import LogLimit
 from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
 from iii.protocol.log_event import LogEvent
 
@@ -46,9 +45,8 @@ class Acceptor:
         self._route = route
         self.connections = Connections()
         self._bound: list[socket.socket] = []
-        self._doors: set[Door] = set()
+        self._pending: set[HttpUpgrade] = set()
         self._accepting: set[asyncio.Task[None]] = set()
-        self._log = LogLimit()
         self._pauses = False  # it accepts nothing for now
 
     @property
@@ -58,7 +56,7 @@ class Acceptor:
     @property
     def open_sockets(self) -> int:
         """Accepted connections, WebSocket or not yet."""
-        return len(self.connections) + len(self._doors) + len(self._accepting)
+        return len(self.connections) + len(self._pending) + len(self._accepting)
 
     async def open(self) -> None:
         """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""
@@ -75,7 +73,7 @@ class Acceptor:
         for each in bound:
             self._loop.remove_reader(each)
             each.close()
-        self._shut_doors()
+        self._abort_pending()
 
     async def close(self) -> None:
         """End all connections (L6)."""
@@ -110,21 +108,24 @@ class Acceptor:
 
     async def _let_in(self, accepted: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._door, accepted)
+            await self._loop.connect_accepted_socket(self._http_upgrade, accepted)
         except OSError as error:  # gone already
             accepted.close()
             LOST_EARLY(reason=str(error))
         if not self._bound:  # stopped meanwhile
-            self._shut_doors()
+            self._abort_pending()
 
     def _pause(self, bound: socket.socket, why: str) -> None:
         """Such as too many open files: who waits is let in later, not turned away."""
         if not self._pauses:
             self._pauses = True
             NOT_ACCEPTED(address=self.address, reason=why, retry_s=ACCEPT_ERROR_PAUSE_S)
-        silent = sorted((door for door in self._doors if door.silent_s > _SILENT_S), key=lambda door: -door.silent_s)
-        for door in silent[:_ACCEPTED_AT_ONCE]:  # who waits may have something to say
-            door.shut()
+        silent = sorted(
+            (upgrade for upgrade in self._pending if upgrade.silent_s > _SILENT_S),
+            key=lambda upgrade: -upgrade.silent_s,
+        )
+        for upgrade in silent[:_ACCEPTED_AT_ONCE]:  # who waits may have something to say
+            upgrade.shut()
         self._loop.remove_reader(bound)
         self._loop.call_later(ACCEPT_ERROR_PAUSE_S, self._resume, bound)
 
@@ -132,9 +133,9 @@ class Acceptor:
         if bound in self._bound:
             self._loop.add_reader(bound, self._accept, bound)
 
-    def _shut_doors(self) -> None:
-        for door in list(self._doors):
-            door.shut()
+    def _abort_pending(self) -> None:
+        for upgrade in list(self._pending):
+            upgrade.shut()
 
-    def _door(self) -> Door:
-        return Door(self._route, self.connections, self._handshake_timeout_s, self._doors, self._log)
+    def _http_upgrade(self) -> HttpUpgrade:
+        return HttpUpgrade(self._route, self.connections, self._handshake_timeout_s, self._pending)

@@ -10,7 +10,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from iii.net import picows_side
 from iii.net.frames import PING, PONG
 from iii.net.inbox import Inbox
-from iii.net.log_limit import LogLimit
 from iii.net.picows_side import BINARY, CLOSED, PINGED, PONGED, TEXT, Frame, FrameListener, Kind, PicowsTransport
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
@@ -115,7 +114,7 @@ class Connection(FrameListener, Generic[B]):
     """
 
     __slots__ = (
-        "_binary", "_closing", "_drains", "_finishing", "_gone", "_held", "_log", "_loop", "_lost", "_make_outbox", "_text", "handler",
+        "_binary", "_closing", "_drains", "_finishing", "_gone", "_held", "_logs", "_loop", "_lost", "_make_outbox", "_text", "handler",
         "heard", "inbox", "ip_address", "outbox", "silent_since", "transport", "unanswered",
     )  # fmt: skip
 
@@ -130,12 +129,13 @@ class Connection(FrameListener, Generic[B]):
         handler: ConnectionHandler[B],
         make_outbox: Callable[[asyncio.Transport], B],
         gone: Callable[[Connection[B]], None] | None = None,
-        log: LogLimit | None = None,
+        *,
+        logs: bool = False,
     ) -> None:
         self.handler = handler
         self._make_outbox = make_outbox
         self._gone = gone
-        self._log = log  # of what the peer did wrong
+        self._logs = logs
         self._loop = asyncio.get_running_loop()
         self.heard = False
         self.silent_since = self._loop.time()
@@ -321,8 +321,8 @@ class Connection(FrameListener, Generic[B]):
             self.tell_end()
 
     def _complain(self, why: str) -> None:
-        if self._log is not None:
-            self._log(FRAME_REFUSED, ip_address=self.ip_address, reason=why)
+        if self._logs:
+            FRAME_REFUSED(ip_address=self.ip_address, reason=why)
 
     def _peer_closes(self, payload: bytes) -> None:
         code, reason = _close_of(payload)

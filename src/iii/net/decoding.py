@@ -43,11 +43,12 @@ Work: TypeAlias = Callable[[bytes], Sequence[bytes]]
 """A function at the top of a module: any text to a few others. It raises nothing on any input."""
 Parts: TypeAlias = list[bytes | bytearray]
 
-ANSWER_S = 60.0  # a process that takes longer for 64 MiB does not run
+ANSWER_S = 60.0  # Longest time that a decoding process may take for one text; then the process is replaced.
 IDLE_S = 60.0  # then the process ends
 _LANE_BYTES = 8 * MIB  # smaller texts do not wait behind larger ones
 _PIPE_BYTES = 1 * MIB
-WAITING_BYTES = 1024 * MIB  # of texts whose senders may have gone: further ones are refused
+# Most bytes of large texts that wait for a decoding process; further texts are refused, since their senders may be gone.
+WAITING_BYTES = 1024 * MIB
 _STOPPING = "the engine is stopping"
 
 

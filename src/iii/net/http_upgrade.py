@@ -30,7 +30,7 @@ NO_REQUEST = LogEvent(
     means="A client connected and sent no complete request: a port scan, a health check that only connects, or an overloaded client.",
 )  # fmt: skip
 
-HEAD_BYTES = 16 * 1024  # more without the end of a head is refused
+HEAD_BYTES = 16 * 1024  # Longest head of a WebSocket upgrade.
 ANSWERS = 1000  # on one connection, then it is closed: as other servers do, so that no client keeps one for ever
 _READ_BYTES = 4096
 _TLS_HANDSHAKE = 0x16
@@ -59,9 +59,7 @@ class HttpUpgrade(asyncio.BufferedProtocol):  # uvloop cannot switch from the ot
     the deadline of the last one stands.
     """
 
-    def __init__(
-        self, route: Route, connections: Connections, deadline_s: float, pending: set[HttpUpgrade]
-    ) -> None:
+    def __init__(self, route: Route, connections: Connections, deadline_s: float, pending: set[HttpUpgrade]) -> None:
         self._route = route
         self._connections = connections
         self._deadline_s = deadline_s

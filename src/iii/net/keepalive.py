@@ -9,10 +9,9 @@ from math import inf
 from typing import TypeAlias
 
 from iii.net.connection import CLOSE_WAIT_S, Connection, ConnectionHandler
-from iii.net.log_limit import LogLimit
 from iii.net.outbox import Flusher, Outbox
 from iii.net.picows_side import Terms, accept
-from iii.net.turnstile import Turnstile
+from iii.net.read_turns import ReadTurns
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import OUTBOUND_STALL_S, PING_INTERVAL_S, SILENCE_S
 from iii.protocol.log_event import LogEvent
@@ -39,15 +38,14 @@ class Connections:
     """What the sockets of one listener share; none may come before `begin`.
 
     Attributes:
-        loop, flusher, turnstile: once begun.
+        loop, flusher, read_turns: once begun.
     """
 
     loop: asyncio.AbstractEventLoop
     flusher: Flusher
-    turnstile: Turnstile
+    read_turns: ReadTurns
 
     def __init__(self) -> None:
-        self.log = LogLimit()
         self._open: set[Accepted] = set()
         self._none_left: asyncio.Event | None = None  # while all are being ended
         self._sweeps = 0
@@ -59,7 +57,7 @@ class Connections:
         """On the running loop from now on."""
         self.loop = asyncio.get_running_loop()
         self.flusher = Flusher(self.loop)
-        self.turnstile = Turnstile(self.loop)
+        self.read_turns = ReadTurns(self.loop)
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep_on)
 
     def __len__(self) -> int:
@@ -72,13 +70,13 @@ class Connections:
         self, transport: asyncio.Transport, key: str, received: bytes, handler: ConnectionHandler[Outbox]
     ) -> None:
         """Upgrade a connection; `received` arrived after its request."""
-        connection = Connection(handler, self._outbox, self._remove, self.log)
+        connection = Connection(handler, self._outbox, self._remove, logs=True)
         self._open.add(connection)
-        terms = Terms(handler.max_message_bytes, handler.subprotocol, self.turnstile)
+        terms = Terms(handler.max_message_bytes, handler.subprotocol, self.read_turns)
         accept(transport, key, received, connection, terms)
 
     def _outbox(self, transport: asyncio.Transport) -> Outbox:
-        return Outbox(transport, self.flusher, self.log)
+        return Outbox(transport, self.flusher)
 
     def _remove(self, connection: Accepted) -> None:
         self._open.discard(connection)
@@ -131,7 +129,7 @@ class Connections:
         return connection.silent_since <= self._pinged_at and not connection.heard and not connection.inbox.pauses
 
     def _drop(self, connection: Accepted, event: LogEvent, limit_s: float) -> None:
-        self.log(event, ip_address=connection.ip_address, limit_s=limit_s)
+        event(ip_address=connection.ip_address, limit_s=limit_s)
         code = connection.handler.silent_code
         if code is None:
             connection.abort()

@@ -8,7 +8,7 @@ import logging
 import socket
 from ipaddress import ip_address
 
-from iii.net.occupant import OWN, occupant
+from iii.net.port_holder import OWN, port_holder
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 
@@ -105,7 +105,7 @@ async def _bound(family: int, address: tuple[object, ...], configured: str) -> s
             if error.errno != errno.EADDRINUSE:
                 raise
         shown = f"address {configured} is already in use"
-        who = await occupant(family, address)
+        who = await port_holder(family, address)
         if who is not None:
             remedy = "set another `port`" if who is OWN else "stop it, or set another `port`"
             raise StartFailure(f"{shown}: {who}; {remedy}", ("port",))

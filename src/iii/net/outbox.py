@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 
 from iii.net.frames import TEXT_HEADS, close_frame, control_frame, text_frames
-from iii.net.log_limit import LogLimit
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.limits import (
     DEAF_S,
@@ -73,15 +72,14 @@ class Outbox:
     """
 
     __slots__ = (
-        "_chunks", "_flusher", "_handed_over", "_log", "_moved_at", "_next_at", "_paced", "_queued", "_room", "_stalled_since", "_taken",
+        "_chunks", "_flusher", "_handed_over", "_moved_at", "_next_at", "_paced", "_queued", "_room", "_stalled_since", "_taken",
         "_transport", "_write", "paused",
     )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport, flusher: Flusher, log: LogLimit) -> None:
+    def __init__(self, transport: asyncio.Transport, flusher: Flusher) -> None:
         self._transport = transport
         self._write = transport.write
         self._flusher = flusher
-        self._log = log
         self._chunks: list[bytes | memoryview] = []
         self._queued = 0  # bytes in `_chunks`
         self._room = OUTBOUND_HIGH_BYTES  # `_queued` above it is told to senders; below 0: closed
@@ -261,7 +259,7 @@ class Outbox:
             return None
         if self._queued > limit:
             peer = self._transport.get_extra_info("peername")
-            self._log(MESSAGES_DROPPED, ip_address=peer and peer[0], limit_bytes=limit)
+            MESSAGES_DROPPED(ip_address=peer and peer[0], limit_bytes=limit)
             return Backpressure.FULL
         self._room = OUTBOUND_LOW_BYTES
         return Backpressure.HIGH

@@ -23,7 +23,7 @@ from picows import (
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 from picows.url import WSParsedURL
 
-from iii.net.turnstile import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, Turnstile
+from iii.net.read_turns import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, ReadTurns
 from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.log_event import LogEvent
 
@@ -45,7 +45,7 @@ PINGED = WSMsgType.PING
 PONGED = WSMsgType.PONG
 CLOSED = WSMsgType.CLOSE
 
-# picows checks a request again, and is stricter than browsers are: it gets what the door understood of it
+# picows checks a request again, and is stricter than browsers are: it gets what `HttpUpgrade` understood of it
 _REQUEST = (
     b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
@@ -76,7 +76,7 @@ class Terms(NamedTuple):
 
     max_message_bytes: int
     subprotocol: str | None  # that the answer names
-    turnstile: Turnstile
+    read_turns: ReadTurns
 
 
 # -- the engine's side ------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def _shaken_hands(
         partial(_response, listener, terms.subprotocol),
         _Log(listener),
         False,  # our exceptions don't end a connection
-        None,  # the door had the deadline
+        None,  # `HttpUpgrade` had the deadline
         False,  # the keepalive is ours (L7)
         0,
         0,
@@ -173,26 +173,26 @@ _buffer_updated: Callable[[_Frames, int], None] = WSProtocol.buffer_updated
 class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
     """Reads little at a time: one read must not bring work for seconds, nor all that the system kept during a pause."""
 
-    __slots__ = ("_turnstile", "terms")
+    __slots__ = ("_read_turns", "terms")
 
     def __init__(self, terms: Terms, *arguments: object) -> None:
         super().__init__(*arguments)
         self.terms = terms
-        self._turnstile = terms.turnstile
+        self._read_turns = terms.read_turns
 
     def get_buffer(self, sizehint: int) -> memoryview:
         room = _get_buffer(self, sizehint)
-        allowed = self._turnstile.allowance() if self._turnstile.is_turning else READ_AT_ONCE_BYTES
+        allowed = self._read_turns.allowance() if self._read_turns.is_turning else READ_AT_ONCE_BYTES
         return room if len(room) <= allowed else room[:allowed]
 
     def buffer_updated(self, nbytes: int) -> None:
         if nbytes < CROWDED_READ_BYTES:
             _buffer_updated(self, nbytes)
             return
-        self._turnstile.has_read()
+        self._read_turns.has_read()
         _buffer_updated(self, nbytes)
-        if self._turnstile.is_over():  # the event loop alone would read up to 32 times in a row
-            self.listener.let_others_in(self._turnstile.wait)
+        if self._read_turns.is_over():  # the event loop alone would read up to 32 times in a row
+            self.listener.let_others_in(self._read_turns.wait)
 
     def eof_received(self) -> bool:
         """Nobody is left to read what is not written yet, so that the end need not wait for it."""

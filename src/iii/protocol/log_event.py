@@ -59,8 +59,9 @@ class LogEvent:
         self.means = means
         self.do = do
         self._logger = logging.getLogger(source)
-        if (other := declared.setdefault(name, self)) is not self:
+        if (other := declared.get(name, self)).source != source:  # the same one: its module is imported again
             raise ValueError(f"log event '{name}' is declared twice: in {other.source} and {source}")
+        declared[name] = self
 
     def record(self, **fields: object) -> logging.LogRecord:
         """What would be logged, for whoever writes the log and can't log itself."""

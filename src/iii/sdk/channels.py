@@ -44,7 +44,7 @@ class ChannelError(ConnectionError):
     """A channel that cannot be opened, that the other end left, or that ended before its end."""
 
 
-class ChannelDoor:
+class ChannelOpener:
     """Opens ends at one engine."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
@@ -142,9 +142,9 @@ class _Wire(ConnectionHandler[DirectOutbox]):
 class ChannelEnd:
     """What both ends have."""
 
-    def __init__(self, door: ChannelDoor, ref: StreamChannelRef) -> None:
+    def __init__(self, opener: ChannelOpener, ref: StreamChannelRef) -> None:
         self.ref = ref
-        self._door = door
+        self._opener = opener
         self._wire: _Wire | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
@@ -174,7 +174,7 @@ class ChannelEnd:
             raise ChannelError(f"channel {self.ref.channel_id} was closed by this worker")
         async with self._connecting:
             if self._wire is None:
-                self._wire = await self._door.connect(self.ref)
+                self._wire = await self._opener.connect(self.ref)
         return self._wire
 
 
@@ -228,8 +228,8 @@ class ChannelWriter(ChannelEnd):
 class ChannelReader(ChannelEnd):
     """The reading end: ``async for chunk in reader`` gives the stream's bytes as they were written."""
 
-    def __init__(self, door: ChannelDoor, ref: StreamChannelRef) -> None:
-        super().__init__(door, ref)
+    def __init__(self, opener: ChannelOpener, ref: StreamChannelRef) -> None:
+        super().__init__(opener, ref)
         self._listeners: list[Callable[[str], object]] = []
 
     def on_message(self, callback: Callable[[str], object]) -> None:
@@ -280,12 +280,12 @@ class Channel:
     reader_ref: StreamChannelRef
 
     @classmethod
-    def from_reply(cls, reply: Mapping[str, Mapping[str, str]], door: ChannelDoor) -> Channel:
+    def from_reply(cls, reply: Mapping[str, Mapping[str, str]], opener: ChannelOpener) -> Channel:
         writer_ref, reader_ref = (
             StreamChannelRef(end["channel_id"], end["access_key"], end["direction"])
             for end in (reply["writer"], reply["reader"])
         )
-        return cls(ChannelWriter(door, writer_ref), ChannelReader(door, reader_ref), writer_ref, reader_ref)
+        return cls(ChannelWriter(opener, writer_ref), ChannelReader(opener, reader_ref), writer_ref, reader_ref)
 
 
 def _why(wire: _Wire) -> str:
@@ -304,12 +304,12 @@ def reference_of(value: Any) -> StreamChannelRef | None:
     return None
 
 
-def materialized(value: Any, door: ChannelDoor) -> Any:
+def materialized(value: Any, opener: ChannelOpener) -> Any:
     """The value with an end in the place of every reference in it (08 §14.4)."""
     if (reference := reference_of(value)) is not None:
-        return door.end(reference)
+        return opener.end(reference)
     if isinstance(value, dict):
-        return {key: materialized(each, door) for key, each in value.items()}
+        return {key: materialized(each, opener) for key, each in value.items()}
     if isinstance(value, list):
-        return [materialized(each, door) for each in value]
+        return [materialized(each, opener) for each in value]
     return value

@@ -10,7 +10,9 @@ from typing import Any
 
 from iii.protocol.log_event import LogEvent
 from iii.sdk import forks
-from iii.sdk.core import FINISH_S, WorkerCore
+from iii.sdk.acceptance import CONNECT_OVERDUE, accepted
+from iii.sdk.core import WorkerCore
+from iii.sdk.event_loop import new_loop
 from iii.sdk.options import InitOptions, engine_url
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
 from iii.sdk.worker import Worker
@@ -25,13 +27,6 @@ LOOP_FAILED = LogEvent(
     means="The worker has ended.",
     do="Report it with its stack trace.",
 )  # fmt: skip
-CONNECT_OVERDUE = LogEvent(
-    "iii.sdk", "sdk.connect_overdue", logging.WARNING,
-    "Timed out after {waited_s}s waiting for connection to {address}; continuing to retry in background",
-    means="`register_worker` has returned a worker that is not connected yet; calls wait or time out.",
-    do="Start the engine, or correct the address; `connect_timeout_ms` is how long it waits.",
-)  # fmt: skip
-
 JOIN_S = 5.0  # for the loop's thread to end (08 §4.11)
 LOOK_S = 1.0  # between two looks for signals
 
@@ -41,7 +36,7 @@ def register_worker(address: str | None = None, options: InitOptions | None = No
 
     Its event loop runs on a thread of its own, which keeps the process alive until `shutdown()` when the main thread runs
     to its end: a program that only registers functions just ends here. `sys.exit`, an error and SIGTERM end the process.
-    In the main thread a handler for SIGTERM is installed, unless the program has one.
+    In the main thread a handler for SIGTERM is installed, unless the program has one: it drains the worker.
 
     Args:
         address: of the engine; the default is `III_URL`, then `ws://127.0.0.1:49134`.
@@ -63,8 +58,9 @@ class _ThreadedWorker(Worker):
     """A worker with a loop on a thread of its own."""
 
     def __init__(self, url: str, options: InitOptions) -> None:
-        core = WorkerCore(url, options, _new_loop(), owns_loop=True)
+        core = WorkerCore(url, options, new_loop(), owns_loop=True)
         super().__init__(core)
+        core.leave = self.shutdown_async
         # Not a daemon: a worker whose main thread has nothing more to do goes on serving
         self._thread = threading.Thread(target=self._run, name="iii worker", daemon=False)
         self._timeout_s = options.connect_timeout_ms / 1000
@@ -131,7 +127,8 @@ class _ThreadedWorker(Worker):
     def finish(self) -> None:
         loop = self._core.loop
         if loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._core.finish(), loop).result(FINISH_S + 1)
+            with suppress(TimeoutError):  # something blocks the loop
+                asyncio.run_coroutine_threadsafe(self._core.finish(), loop).result(self._core.drain_s + JOIN_S)
         self.shutdown()
 
     def join(self) -> None:
@@ -161,19 +158,12 @@ class _ThreadedWorker(Worker):
             loop.close()
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 class connect_worker:
     """A worker on the running event loop, without a thread: ``async with iii.connect_worker(url, options) as worker:``.
 
     Entering waits as `register_worker` does, leaving shuts down. ``worker = await iii.connect_worker(…)`` leaves the
-    shutdown to you. SIGTERM ends the event loop of the main thread with `SystemExit`, unless the program handles it.
+    shutdown to you. SIGTERM drains the worker, then ends the event loop of the main thread with `SystemExit`, unless the
+    program handles it.
     """
 
     def __init__(self, address: str | None = None, options: InitOptions | None = None) -> None:
@@ -185,24 +175,12 @@ class connect_worker:
         core = self._core = WorkerCore(self._url, self._options, asyncio.get_running_loop())
         end_by_sigterm(core)
         worker = Worker(core)
-        settled = asyncio.Event()
-        unsubscribe = worker.add_connection_state_listener(
-            lambda state: settled.set() if state in ("connected", "failed") else None
-        )
         core.start()
-        timeout_s = self._options.connect_timeout_ms / 1000
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await settled.wait()
-            core.raise_if_refused()
-            if not settled.is_set():
-                CONNECT_OVERDUE(waited_s=f"{timeout_s:g}", address=worker.get_address())
+            await accepted(core, self._options.connect_timeout_ms / 1000)
         except BaseException:
             await core.stop()
             raise
-        finally:
-            unsubscribe()
         return worker
 
     def __await__(self) -> Generator[Any, None, Worker]:

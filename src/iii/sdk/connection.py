@@ -63,10 +63,10 @@ REFUSED_PAUSE_S = 5.0  # at most, between attempts that the engine refuses for n
 class ConnectionUser(Protocol):
     """What is said on a connection is decided here; called on the loop."""
 
-    def greeting(self) -> list[bytes]:
+    def registrations(self) -> list[bytes]:
         """The messages before those that waited: `reattach` and all registrations. Called under the lock."""
 
-    def farewell(self) -> list[bytes]:
+    def announcement(self) -> list[bytes]:
         """The messages after those that waited: the announcement, which is answered. Called under the lock."""
 
     def received(self, message: bytes) -> None: ...
@@ -300,15 +300,15 @@ class EngineConnection:
     def _begin(self, link: ClientLink, outbox: ClientBox) -> None:
         """The burst of a new connection, before anything the engine says on it is read."""
         with self.lock:
-            for message in self._user.greeting():
+            for message in self._user.registrations():
                 outbox.send(Outgoing(message, kept=False))
             for outgoing in self.offline.take():
                 outbox.send(outgoing)
-            farewell = self._user.farewell()
-            for message in farewell:
+            announcement = self._user.announcement()
+            for message in announcement:
                 outbox.send(Outgoing(message, kept=False))
             self.link, self._outbox = link, outbox
-        if farewell:
+        if announcement:
             self._acceptance = self._loop.call_later(ACCEPTANCE_S, self._not_answered)
         else:
             self.accepted()

@@ -22,7 +22,7 @@ from iii.sdk import forks
 from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement, of_copy
 from iii.sdk.calls import Outcome, Refusal
-from iii.sdk.channels import ChannelDoor
+from iii.sdk.channels import ChannelOpener
 from iii.sdk.connection import EngineConnection
 from iii.sdk.draining import Draining
 from iii.sdk.encoding import encode_outgoing
@@ -82,7 +82,7 @@ class WorkerCore:
         reconnection = options.reconnection_config or ReconnectionConfig()
         headers = handshake_headers(options.headers)
         self.connection = EngineConnection(url, headers, reconnection, self, loop)
-        self.channels = ChannelDoor(url, headers)
+        self.channels = ChannelOpener(url, headers)
         self._threads = HandlerThreads()
         self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
         telemetry = self._reporting.telemetry
@@ -212,14 +212,14 @@ class WorkerCore:
 
     # -- what is said on a connection (ConnectionUser) ------------------------------------------------------------
 
-    def greeting(self) -> list[bytes]:
+    def registrations(self) -> list[bytes]:
         messages = [] if self._draining.begun else self.registrar.registrations.replay()
         if self._registered is not None:
             last = self._registered
             messages.insert(0, encode_outgoing(Reattach(last.worker_id, last.reattach_token)))
         return messages
 
-    def farewell(self) -> list[bytes]:
+    def announcement(self) -> list[bytes]:
         if not self.caller.pending.ended:
             self.caller.pending.add(self._announcement)
         payload: Any = of_copy(self._told) if self.registrar.replicated else self._told

@@ -9,7 +9,7 @@ import msgspec
 from iii.protocol.messages import NULL, HttpInvocation, RegisterFunction
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.annotations import Hints
-from iii.sdk.channels import ChannelDoor
+from iii.sdk.channels import ChannelOpener
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.handlers import Handler, check_readable
 from iii.sdk.registrations import Function
@@ -50,7 +50,7 @@ class FunctionDeclaration:
             )
         self._described = isinstance(given, Mapping)
 
-    def function(self, replicas: ReplicaPolicy | None, channels: ChannelDoor) -> Function:
+    def function(self, replicas: ReplicaPolicy | None, channels: ChannelOpener) -> Function:
         """As one worker registers it.
 
         Args:

@@ -9,7 +9,7 @@ from msgspec import Raw
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk.annotations import NOTHING, Hints, read_plain
-from iii.sdk.channels import ChannelDoor, ChannelEnd, materialized, reference_of
+from iii.sdk.channels import ChannelEnd, ChannelOpener, materialized, reference_of
 from iii.sdk.typed import declares_more_than_json, payload_reader
 
 
@@ -21,7 +21,7 @@ class Handler:
         declares_result: whether the return annotation names a type that JSON has not, so that the result may be of it.
     """
 
-    def __init__(self, function: Callable[..., Any], hints: Hints, channels: ChannelDoor) -> None:
+    def __init__(self, function: Callable[..., Any], hints: Hints, channels: ChannelOpener) -> None:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
@@ -73,7 +73,7 @@ def check_readable(hints: Hints) -> None:
     payload_reader(hints.metadata)
 
 
-def _reader(hint: Any, channels: ChannelDoor) -> Callable[[bytes], Any]:
+def _reader(hint: Any, channels: ChannelOpener) -> Callable[[bytes], Any]:
     """Raises TypeError: values of this type cannot be made from JSON."""
     plain = plain_with_channels(channels)
     if not _is_end(hint):
@@ -92,7 +92,7 @@ def _is_end(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, ChannelEnd)
 
 
-def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:
+def plain_with_channels(opener: ChannelOpener) -> Callable[[bytes], Any]:
     """Plain values, with an end of a channel for every reference to one."""
 
     def read(raw: bytes) -> Any:
@@ -103,7 +103,7 @@ def plain_with_channels(door: ChannelDoor) -> Callable[[bytes], Any]:
         if isinstance(value, dict):
             ends = {key: each for key, each in value.items() if reference_of(each) is not None}
             if len(ends) == references:  # as in requests over HTTP, whose bodies may have millions of values
-                return value | materialized(ends, door)
-        return materialized(value, door)
+                return value | materialized(ends, opener)
+        return materialized(value, opener)
 
     return read

@@ -6,7 +6,7 @@ from typing import Any
 
 from iii.protocol.messages import Message, UnregisterFunction, UnregisterTrigger, UnregisterTriggerType
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.channels import ChannelDoor
+from iii.sdk.channels import ChannelOpener
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.function_declaration import FunctionDeclaration
@@ -23,7 +23,7 @@ class Registrar:
         self,
         connection: EngineConnection,
         namespace: str | None,
-        channels: ChannelDoor,
+        channels: ChannelOpener,
         replicas: ReplicaPolicy | None = None,
     ) -> None:
         self.registrations = Registrations()

@@ -104,10 +104,10 @@ class Reporting:
 class _NothingToSay:
     """The user of a telemetry connection: the engine only pings there."""
 
-    def greeting(self) -> list[bytes]:
+    def registrations(self) -> list[bytes]:
         return []
 
-    def farewell(self) -> list[bytes]:
+    def announcement(self) -> list[bytes]:
         return []
 
     def received(self, message: bytes) -> None:

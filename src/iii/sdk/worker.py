@@ -1,6 +1,6 @@
 """The client that users hold: registers, calls, lists, and goes (08 §4, §9-§11).
 
-One object for both doors: `register_worker` gives it a loop on a thread of its own, `connect_worker` the caller's loop.
+One object for both ways in: `register_worker` gives it a loop on a thread of its own, `connect_worker` the caller's loop.
 Methods without `_async` may be used from any thread; those that wait for an answer not from the loop's own.
 """
 

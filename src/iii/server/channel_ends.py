@@ -8,8 +8,8 @@ from http import HTTPStatus
 from iii.engine.channels import Channel, Direction
 from iii.engine.engine import Engine
 from iii.net.connection import Connection, ConnectionHandler
-from iii.net.door import Made, PlainResponse
 from iii.net.frames import message_head
+from iii.net.http_upgrade import Made, PlainResponse
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
 from iii.protocol.close_codes import CloseCode

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
-from iii.net.elsewhere import Elsewhere, Parts
+from iii.net.decoding import DecodingProcesses, Parts
 from iii.protocol.codec import Undecodable, worker_message_decoder
 from iii.protocol.large_message import Reading, put_together, take_apart
 from iii.protocol.message_names import names_of
-
-Done = Callable[[Any], None]  # called on the loop with the message, or with Undecodable
+from iii.protocol.messages import WorkerMessage
 
 
 class LargeMessages:
     """Decodes what workers say."""
 
     def __init__(self) -> None:
-        self._elsewhere = Elsewhere()
+        self._decoding = DecodingProcesses()
 
-    def read(self, data: bytes, done: Done) -> None:
-        """Decode `data` elsewhere, then call `done` on the running loop. Who wants order waits for `done`."""
+    def read(self, data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
+        """Decode `data` in another process, then call `done` on the running loop. Who wants order waits for `done`."""
 
-        def finish(parts: Parts) -> Any:
+        def finish(parts: Parts) -> WorkerMessage | Undecodable:
             try:
                 reading = msgspec.json.decode(parts[0], type=Reading)
                 return put_together(worker_message_decoder(), reading, parts[1] if reading.mended else data)
@@ -34,11 +32,11 @@ class LargeMessages:
         def refuse(why: str) -> Undecodable:
             return Undecodable(f"message not read: {why}", names_of(data))
 
-        self._elsewhere.do(apart, data, done, finish, refuse)
+        self._decoding.do(apart, data, done, finish, refuse)
 
     def close(self) -> None:
         """What waits is refused."""
-        self._elsewhere.close()
+        self._decoding.close()
 
 
 def apart(data: bytes) -> list[bytes]:

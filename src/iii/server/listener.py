@@ -7,8 +7,8 @@ from http import HTTPStatus
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
-from iii.net.door import Endpoint, PlainResponse
 from iii.net.http_head import RequestHead
+from iii.net.http_upgrade import Endpoint, PlainResponse
 from iii.server.channel_ends import channel_end
 from iii.server.channel_request import channel_requested
 from iii.server.large_messages import LargeMessages
@@ -39,6 +39,6 @@ class Listener(Acceptor):
             case "/":
                 return lambda: WorkerEndpoint(self.engine, self.connections, self._large, self._limits)
             case "/otel":
-                return lambda: TelemetryEndpoint(self.engine, self.connections)
+                return lambda: TelemetryEndpoint(self.engine)
             case _:
                 return PlainResponse(HTTPStatus.NOT_FOUND, "Not Found")

@@ -6,12 +6,10 @@ Every room logs events (`protocol/log_event.py`) under its dotted module name, t
 import json
 import logging
 import queue
-import re
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TextIO
 
 from iii.protocol.limits import MIB
@@ -57,8 +55,6 @@ BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
 WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands where others have the module (06 §11)
 
-EVENT_SOURCE_CHARACTERS = 200  # of a sentence that names its event
-_VALUE = re.compile(r"%[-#0 +.\d]*[a-zA-Z]")
 _TRACE = "stacktrace"  # the field of what a worker sent with its error
 
 _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
@@ -238,22 +234,9 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def event_of(record: logging.LogRecord) -> str:
-    """The same for all lines of one kind: the record's own `event`, or its sentence without the values."""
-    if record.name == WORKER_LOG:  # the sentence is the worker's
-        return "worker_log"
-    event: str | None = getattr(record, "event", None)
-    return event or _event_of_sentence(str(record.msg)[:EVENT_SOURCE_CHARACTERS]) or "message"
-
-
-@lru_cache(1000)
-def _event_of_sentence(sentence: str) -> str:
-    """`Store %s is lost: %s` is `store_is_lost`: clauses up to three words or more."""
-    words: list[str] = []
-    for clause in _VALUE.sub(" ", sentence).split(":"):
-        words += re.findall(r"[a-z0-9]+", clause.lower())
-        if len(words) >= 3:
-            break
-    return "_".join(words)
+    """The same for all lines of one kind; what workers and libraries say in their own words has one event each."""
+    event: str = "worker_log" if record.name == WORKER_LOG else getattr(record, "event", "library_log")
+    return event
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

@@ -30,6 +30,11 @@ from iii.server.config_file import ModuleEntry, ServerConfig, refuse_one_port_tw
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.worker_manager import WorkerManager
 
+CONFIGURATION_QUESTIONABLE = LogEvent(
+    "iii.server.config_file", "configuration.questionable", logging.WARNING, "Configuration is probably not what was meant",
+    means="A part of the configuration was accepted with a doubt; `warning` names file, line and key.",
+    do="Correct that place of the file.",
+)  # fmt: skip
 ENGINE_READY = LogEvent(
     __name__,
     "engine.ready",
@@ -61,6 +66,7 @@ MODULE_START_FAILED = LogEvent(
     means="The stack trace behind the error with which the engine exits.",
 )  # fmt: skip
 
+NOT_STOPPED = 3  # exit code of a stop in which a module failed or was late (L4)
 STOP_S = 15.0  # Longest time of an orderly stop of the engine. (L4)
 QUIET_S = 6.8  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
 PORTS_STOP_S = 3.8  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
@@ -86,9 +92,7 @@ def _run(config: ServerConfig) -> int:
     refuse_one_port_twice(config.entries)
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
-        logging.getLogger("iii.server.config_file").warning(
-            "%s", warning, extra={"event": "configuration_questionable"}
-        )
+        CONFIGURATION_QUESTIONABLE(warning=warning)
     raise_limit()
     if limit() < LEAST:
         raise StartFailure(
@@ -100,7 +104,7 @@ def _run(config: ServerConfig) -> int:
             clean = runner.run(serve(config, signals))
             if not clean:
                 writer.flush()
-                os._exit(0)  # what did not stop by now would keep the process
+                os._exit(NOT_STOPPED)  # what did not stop by now would keep the process
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -145,11 +149,11 @@ class Signals:
     def _exit(self) -> None:
         ENGINE_STOP_OVERDUE(limit_s=STOP_S)
         self._before_exit()
-        os._exit(0)
+        os._exit(NOT_STOPPED)
 
 
 async def serve(config: ServerConfig, signals: Signals) -> bool:
-    """Boot, wait for a signal, stop. False: not everything stopped within the limit."""
+    """Boot, wait for a signal, stop. False: a module failed to stop, or was late."""
     signals.listen()
     server = EngineServer(config)
     clean = False

@@ -4,7 +4,6 @@ import logging
 
 from iii.engine.engine import Engine
 from iii.net.connection import Connection, ConnectionHandler
-from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
 from iii.protocol.log_event import LogEvent
 from iii.protocol.telemetry import telemetry_kind
@@ -19,11 +18,10 @@ MESSAGE_DROPPED = LogEvent(
 class TelemetryEndpoint(ConnectionHandler[Outbox]):
     """Takes binary messages; a text has no meaning here."""
 
-    __slots__ = ("_connections", "_engine", "_ip_address")
+    __slots__ = ("_engine", "_ip_address")
 
-    def __init__(self, engine: Engine, connections: Connections) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._connections = connections
         self._ip_address: str | None = None
 
     def opened(self, connection: Connection[Outbox]) -> None:
@@ -32,6 +30,6 @@ class TelemetryEndpoint(ConnectionHandler[Outbox]):
     def binary(self, message: bytes) -> None:
         kind = telemetry_kind(message)
         if kind is None:
-            self._connections.log(MESSAGE_DROPPED, ip_address=self._ip_address)
+            MESSAGE_DROPPED(ip_address=self._ip_address)
         else:
             self._engine.telemetry(kind, message[4:])

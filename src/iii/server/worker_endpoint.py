@@ -82,11 +82,11 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
     def pace(self, size: int) -> float:
         return self.connection.outbox.pace(size, asyncio.get_running_loop().time())
 
-    def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+    def decode_large(self, data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
         self.connection.hold()
         self._large.read(data, partial(self._read, done))
 
-    def _read(self, done: Callable[[object], None], result: object) -> None:
+    def _read(self, done: Callable[[WorkerMessage | Undecodable], None], result: WorkerMessage | Undecodable) -> None:
         try:
             done(result)
         except Exception as error:  # as for a message that came in one piece
@@ -94,7 +94,7 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
         self.connection.release()
 
     def let_others_in(self) -> None:
-        self.connection.let_others_in(self._connections.turnstile.wait)
+        self.connection.let_others_in(self._connections.read_turns.wait)
 
     def ping(self) -> float:
         return self.connection.ping()

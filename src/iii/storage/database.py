@@ -52,7 +52,15 @@ class Database:
         durability: `full` acknowledges a write when it is on disk; `relaxed` when the system has it, which survives the
             end of the process but not that of the machine: the disk has it within `sync_s`.
         rolled_back: called when what earlier writes of a batch did is undone.
+
+    Attributes:
+        connections, reader, writer, disk: once it was opened.
     """
+
+    connections: StoreConnections
+    reader: sqlite3.Connection
+    writer: StoreWriter
+    disk: Disk
 
     def __init__(
         self,

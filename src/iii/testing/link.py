@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.codec import Undecodable, worker_message_decoder
 from iii.protocol.large_message import put_together, take_apart
+from iii.protocol.messages import WorkerMessage
 
 
 class MemoryLink:
@@ -49,7 +50,7 @@ class MemoryLink:
     def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backpressure | None:
         return self.send(b"".join(parts), urgent)
 
-    def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+    def decode_large(self, data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
         decode_at_once(data, done)
 
     def pace(self, size: int) -> float:
@@ -81,7 +82,7 @@ class MemoryLink:
         self.aborted = True
 
 
-def decode_at_once(data: bytes, done: Callable[[object], None]) -> None:
+def decode_at_once(data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
     """Decode a large message here, and call `done` with it, or with Undecodable."""
     decoder = worker_message_decoder()
     reading, mended = take_apart(decoder, data)

@@ -18,6 +18,8 @@ from iii.testing.link import decode_at_once
 if TYPE_CHECKING:
     from iii.engine.session.session import Session
     from iii.protocol.backpressure import Backpressure
+    from iii.protocol.codec import Undecodable
+    from iii.protocol.messages import WorkerMessage
     from iii.sdk.backlog import Backlog
     from iii.sdk.in_process import ClientBox, ClientLink
     from iii.sdk.outbox import Outgoing
@@ -99,7 +101,7 @@ class EngineEnd:
     def send_parts(self, parts: Sequence[bytes | memoryview], urgent: bool = False) -> Backpressure | None:
         return self.send(b"".join(parts), urgent)
 
-    def read_elsewhere(self, data: bytes, done: Callable[[object], None]) -> None:
+    def decode_large(self, data: bytes, done: Callable[[WorkerMessage | Undecodable], None]) -> None:
         decode_at_once(data, done)
 
     def pace(self, size: int) -> float:

@@ -16,7 +16,7 @@ from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.suggestion import did_you_mean
 from iii.protocol.task_set import TaskSet
-from iii.sdk.doors import connect_worker
+from iii.sdk.connecting import connect_worker
 from iii.sdk.in_process import SCHEME, engines
 from iii.sdk.options import InitOptions
 from iii.testing.clock import StandingClock

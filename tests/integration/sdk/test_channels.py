@@ -15,7 +15,7 @@ import iii
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.net.frames import PING, control_frame
-from iii.sdk.channels import ChannelDoor, materialized
+from iii.sdk.channels import ChannelOpener, materialized
 from iii.sdk.handlers import plain_with_channels
 from iii.sdk.refs import StreamChannelRef
 from iii.server.clock import LoopClock
@@ -83,8 +83,10 @@ async def test_07_check_8_ten_megabytes_are_the_same_at_the_other_end(worker: ii
 
 
 async def test_08_check_54_refs_and_ends_in_payloads_become_ends(worker: iii.Worker) -> None:
+    readers: list[object] = []
+
     async def sums(job: Any) -> Any:
-        assert isinstance(job["deep"][0]["reader"], iii.ChannelReader)
+        readers.append(job["deep"][0]["reader"])
         numbers = (await job["deep"][0]["reader"].read_all()).split()
         async with job["writer"] as writer:
             await writer.write(str(sum(map(int, numbers))).encode())
@@ -99,6 +101,7 @@ async def test_08_check_54_refs_and_ends_in_payloads_become_ends(worker: iii.Wor
         await writer.write(b"3")
     assert await answers.reader.read_all() == b"6"
     assert await call == 3
+    assert [type(each) for each in readers] == [iii.ChannelReader]
 
 
 async def test_08_check_53_closing_a_writer_that_never_wrote_ends_the_stream(worker: iii.Worker) -> None:
@@ -250,20 +253,20 @@ async def test_a_listener_that_fails_disturbs_nobody(worker: iii.Worker, caplog:
     ],
 )
 def test_08_s14_2_addresses(url: str, address: str) -> None:
-    assert ChannelDoor(url, {}).address(StreamChannelRef("i", "k k", "read")) == address
+    assert ChannelOpener(url, {}).address(StreamChannelRef("i", "k k", "read")) == address
 
 
 def test_08_s14_4_what_is_a_reference() -> None:
-    door = ChannelDoor("ws://h", {})
+    opener = ChannelOpener("ws://h", {})
     ref = {"channel_id": "i", "access_key": "k", "direction": "write", "more": 1}
-    assert isinstance(materialized({"a": [ref]}, door)["a"][0], iii.ChannelWriter)
+    assert isinstance(materialized({"a": [ref]}, opener)["a"][0], iii.ChannelWriter)
     for other in ({**ref, "direction": "both"}, {**ref, "channel_id": 1}, {"channel_id": "i"}, "x", None):
-        assert materialized(other, door) == other
+        assert materialized(other, opener) == other
 
 
 def test_08_s14_4_only_what_may_hold_a_reference_is_walked_through() -> None:
     """A request over HTTP has two beside its body; a body of millions of values cost seconds of the handlers' loop."""
-    read = plain_with_channels(ChannelDoor("ws://h", {}))
+    read = plain_with_channels(ChannelOpener("ws://h", {}))
     ref = {"channel_id": "i", "access_key": "k", "direction": "write"}
     request: Any = {"body": {"a": [[]]}, "response": ref, "request_body": {**ref, "direction": "read"}}
     found = read(json.dumps(request).encode())

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 import iii
-from iii.sdk.channels import ChannelDoor
+from iii.sdk.channels import ChannelOpener
 from iii.sdk.outgoing import connect_socket, open_sockets
 from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeEngine
@@ -124,7 +124,7 @@ def test_core_11_no_token_follows_a_redirect(
 def test_core_11_nor_does_the_key_of_a_channel(engine: FakeEngine) -> None:
     with redirecting(engine.url) as port:
         reader = iii.ChannelReader(
-            ChannelDoor(f"ws://127.0.0.1:{port}", {}), iii.StreamChannelRef("c", "s3cret-key", "read")
+            ChannelOpener(f"ws://127.0.0.1:{port}", {}), iii.StreamChannelRef("c", "s3cret-key", "read")
         )
         with pytest.raises(iii.ChannelError) as refused:
             asyncio.run(reader.read_all())

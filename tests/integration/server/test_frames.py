@@ -7,9 +7,9 @@ import pytest
 
 from iii.engine.engine import Engine
 from iii.engine.session.session import Session
-from iii.net import turnstile
+from iii.net import read_turns
 from iii.net.picows_side import read_room
-from iii.net.turnstile import READ_AT_ONCE_BYTES
+from iii.net.read_turns import READ_AT_ONCE_BYTES
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.server.listener import Listener
 from tests.integration.server.raw_socket import (
@@ -200,7 +200,7 @@ async def test_one_sender_of_many_small_messages_leaves_the_loop_to_others(
     listener: Listener, monkeypatch: pytest.MonkeyPatch, before_bytes: int
 ) -> None:
     """However much one read could bring: the work of one turn of the loop is bounded."""
-    monkeypatch.setattr(turnstile, "TURN_S", 0.0)  # each read is work enough for a turn
+    monkeypatch.setattr(read_turns, "TURN_S", 0.0)  # each read is work enough for a turn
     heard = most = 0
 
     def receive(session: Session, message: bytes) -> None:

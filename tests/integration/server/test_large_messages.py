@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from iii.net import elsewhere
-from iii.net.elsewhere_process import HEAD_BYTES
+from iii.net import decoding
+from iii.net.decoding_process import HEAD_BYTES
 from iii.protocol.codec import Undecodable
 from iii.protocol.limits import LARGE_MESSAGE_BYTES, MIB
 from iii.protocol.messages import InvokeFunction
@@ -134,7 +134,7 @@ def readers() -> list[psutil.Process]:
     found = []
     for each in psutil.Process().children():
         with contextlib.suppress(psutil.Error):  # it ends meanwhile
-            if "iii.net.elsewhere_process" in each.cmdline() and each.status() != psutil.STATUS_ZOMBIE:
+            if "iii.net.decoding_process" in each.cmdline() and each.status() != psutil.STATUS_ZOMBIE:
                 found.append(each)
     return found
 
@@ -194,7 +194,7 @@ async def test_every_message_is_told_of_whatever_cannot_be_started(
 
 async def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     data = call(json.dumps("x" * LARGE).encode(), 5)
-    monkeypatch.setattr(elsewhere, "WAITING_BYTES", 2 * len(data))
+    monkeypatch.setattr(decoding, "WAITING_BYTES", 2 * len(data))
     reader = LargeMessages()
     *read, refused = await outcomes(reader, data, data, data)
     assert [type(each) for each in read] == [InvokeFunction] * 2
@@ -219,7 +219,7 @@ async def test_a_reader_whose_engine_has_gone_says_nothing() -> None:
     """`kill -9` of the engine in the middle of a large message."""
     answers, nobody_reads = os.pipe()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "iii.net.elsewhere_process",
+        sys.executable, "-m", "iii.net.decoding_process",
         stdin=subprocess.PIPE, stdout=nobody_reads, stderr=subprocess.PIPE,
     )  # fmt: skip
     os.close(nobody_reads)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from iii.engine.engine import Engine
-from iii.net import acceptor, descriptors, listening, occupant
+from iii.net import acceptor, descriptors, listening, port_holder
 from iii.net.listening import is_loopback
 from iii.protocol.start_failure import StartFailure
 from iii.server.worker_manager import WorkerManager, WorkerManagerConfig
@@ -61,7 +61,7 @@ async def test_the_address_of_a_worker_is_its_ip(open_listener: Open, engine: En
 async def test_L2_07_check_43_a_taken_port_is_named(
     open_listener: Open, monkeypatch: pytest.MonkeyPatch, host: str, wanted: str
 ) -> None:
-    monkeypatch.setattr(occupant, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(port_holder, "_ANSWER_S", 0.1)
     script = f"import socket; s = socket.create_server(('{host}', 0)); print(s.getsockname()[1], flush=True); input()"
     other = LineProcess([sys.executable, "-c", script])
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from iii.engine.engine import Engine
+from iii.server.process import NOT_STOPPED
 from tests.integration.server.raw_socket import CLOSE, RawSocket
 from tests.integration.server.waiting import Open, until
 from tests.machine import scaled
@@ -168,7 +169,37 @@ def test_L4_core_2_one_signal_ends_an_engine_whose_loop_is_busy_at_the_limit(
 ) -> None:
     engine = start_busy(-0.5)  # half a second less the second that the orderly stop has before
     engine.send_signal(signal.SIGTERM)
-    assert engine.wait(10) == 0
+    assert engine.wait(10) == NOT_STOPPED
+
+
+FAILING = """
+import sys
+from iii.engine.engine_functions import EngineFunctions
+from iii.server import config_file, process
+
+async def stop(module):
+    raise RuntimeError("cannot stop")
+
+EngineFunctions.stop = stop
+sys.exit(process.run(config_file.load(__import__("pathlib").Path("iii.yaml"))))
+"""
+
+
+def test_L4_07_8_4_a_module_that_fails_to_stop_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "iii.yaml").write_text("workers: [{name: iii-worker-manager, config: {port: 0}}]")
+    with subprocess.Popen(
+        [sys.executable, "-c", FAILING], cwd=tmp_path, env=environment({}), stderr=subprocess.PIPE
+    ) as engine:
+        assert engine.stderr is not None
+        try:
+            assert any(b"Engine ready" in line for line in engine.stderr)
+            engine.send_signal(signal.SIGTERM)
+            log = engine.stderr.read()
+            assert engine.wait(10) == NOT_STOPPED == 3
+        finally:
+            engine.kill()
+    assert b"Module failed to stop" in log
+    assert b"Engine stopped" in log
 
 
 @one_loop

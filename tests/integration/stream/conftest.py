@@ -29,7 +29,7 @@ async def open_hall() -> AsyncIterator[Open]:
     for hall in halls:
         await hall.module.stop()
         assert not hall.module.server.open_sockets
-        assert not len(hall.module.server.hall.hub), "a subscription was left behind"
+        assert not len(hall.module.server.shared.hub), "a subscription was left behind"
         await hall.browser.close()
         await hall.disconnect()
 

@@ -55,7 +55,7 @@ async def test_05_check_46_47_sync_then_events(hall: Hall) -> None:
     assert await client.event() == ("i2", "update", 2)
     assert await client.event() == ("i2", "delete", 2)
     await client.leave("g")
-    await until(lambda: len(hall.module.server.hall.hub) == 1)
+    await until(lambda: len(hall.module.server.shared.hub) == 1)
     await hall.set("g", "i1", 5)
     await client.join("g")
     assert await client.synced() == [5]
@@ -359,7 +359,7 @@ class PublishedClient:
 
 async def test_05_check_58_a_join_that_races_with_writes_loses_nothing(hall: Hall) -> None:
     clients = [await hall.client() for _ in range(10)]
-    shown = [PublishedClient(hall.module.server.hall.stores_in_order) for _ in clients]
+    shown = [PublishedClient(hall.module.server.shared.stores_in_order) for _ in clients]
 
     async def follow(client: Client, shown: PublishedClient) -> None:
         while True:
@@ -512,7 +512,7 @@ async def test_a_slow_join_handler_blocks_neither_pings_nor_other_subscriptions(
     assert (await client.frame())["groupId"] == "fast"
     free.set()
     assert (await client.frame())["groupId"] == "slow"
-    await until(lambda: len(hall.module.server.hall.hub) == 1)
+    await until(lambda: len(hall.module.server.shared.hub) == 1)
 
 
 async def test_events_before_the_first_frame_are_kept_for_it(open_hall: Open) -> None:
@@ -544,7 +544,7 @@ async def test_a_snapshot_that_fails_leaves_the_subscription(hall: Hall) -> None
     await hall.function("stream::list(chat)", fail)
     client = await hall.client()
     await client.join("g")
-    await until(lambda: len(hall.module.server.hall.hub) == 1)
+    await until(lambda: len(hall.module.server.shared.hub) == 1)
     await hall.settled()
     await hall.set("g", "i", 1)
     assert await client.event() == ("i", "create", 1)
@@ -592,5 +592,5 @@ async def test_a_provider_that_never_answers_keeps_nothing_of_a_client_that_left
     await client.join("g")
     await asked.wait()
     await client.socket.close()
-    await until(lambda: not hall.module.server.hall.tasks)
-    assert not len(hall.module.server.hall.hub)
+    await until(lambda: not hall.module.server.shared.tasks)
+    assert not len(hall.module.server.shared.hub)

@@ -13,7 +13,6 @@ from hypothesis.strategies import integers, sampled_from
 
 from iii.net import outbox as module
 from iii.net.frames import text_frames
-from iii.net.log_limit import LogLimit
 from iii.net.outbox import Flusher, Outbox
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.limits import DEAF_S, KIB, PACE_BYTES_PER_S, SLOW_DOWN_AT_MOST_S, SLOW_DOWN_S
@@ -42,7 +41,7 @@ class Transport:
     """Says that it has enough, as soon as it has; what it wrote is in `taken`."""
 
     def __init__(self, flusher: Flusher) -> None:
-        self.outbox = Outbox(self, flusher, LogLimit())  # type: ignore[arg-type]
+        self.outbox = Outbox(self, flusher)  # type: ignore[arg-type]
         self.writes = 0
         self.buffer = b""
         self.taken = b""

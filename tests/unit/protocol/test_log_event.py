@@ -9,7 +9,7 @@ import pytest
 
 import iii
 from docs.generator.log_events_page import fields_by_event, log_events
-from iii.protocol.log_event import LogEvent, LogText
+from iii.protocol.log_event import LogEvent, LogText, declared
 
 SOURCE = Path(iii.__file__).parent
 SAYING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -56,18 +56,36 @@ def test_an_error_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_nothing_is_made_of_a_value_below_the_level(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[str] = []
+
     class Value:
         def __str__(self) -> str:
-            raise AssertionError
+            asked.append("for its text")
+            return ""
 
     caplog.set_level(logging.ERROR, "iii.test_log_event")
     HAPPENED(value=Value())
-    assert caplog.records == []
+    assert (caplog.records, asked) == ([], [])
 
 
 def test_a_name_is_declared_once() -> None:
     with pytest.raises(ValueError, match=r"'test\.happened' is declared twice"):
         LogEvent("iii.elsewhere", "test.happened", logging.INFO, "Another", means="Nothing.")
+
+
+def test_a_module_may_be_imported_again() -> None:
+    again = LogEvent(HAPPENED.source, "test.happened", logging.INFO, "Another", means="Nothing.")
+    assert declared["test.happened"] is again
+    declared["test.happened"] = HAPPENED
+
+
+def test_no_module_declares_a_name_twice() -> None:
+    """An import would not notice."""
+    nodes = (node for file in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "LogEvent"]
+    names = [ast.unparse(call.args[1]) for call in calls]
+    assert len(names) > 200
+    assert sorted(set(names)) == sorted(names)
 
 
 def test_events_are_named_and_explained() -> None:

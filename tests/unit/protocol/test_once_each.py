@@ -1,4 +1,4 @@
-"""What is made once for all rooms: suggestions, limited log lines, sets of tasks, ids."""
+"""What is made once for all rooms: suggestions, sets of tasks, ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from iii.protocol.ids import Counted, new_id
 from iii.protocol.log_event import LogEvent
-from iii.protocol.log_sampler import LogSampler
 from iii.protocol.suggestion import did_you_mean, nearest
 from iii.protocol.task_set import TaskSet
 
@@ -23,11 +22,6 @@ def test_the_nearest_word_is_suggested() -> None:
     assert did_you_mean("emials", ["emails"]) == ", did you mean 'emails'?"
     assert did_you_mean("x", ["emails"], otherwise=".") == "."
     assert nearest("a" * 10_000_000, ["b" * 50]) is None  # in no time
-
-
-def test_ten_lines_then_every_hundredth() -> None:
-    limit = LogSampler()
-    assert [number for number in range(1, 301) if limit.passes()] == [*range(1, 11), 100, 200, 300]
 
 
 def test_ids_are_uuids_and_unique() -> None:

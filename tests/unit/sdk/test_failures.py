@@ -75,6 +75,11 @@ def test_core_3a_nothing_that_an_error_does_keeps_it_from_being_told(
     assert "Function failed (function=f, reason=" in caplog.text
 
 
+def test_a_field_called_reason_costs_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    log_failure(FUNCTION_FAILED, ValueError("why"), function="f", reason="of the caller")
+    assert 'Function failed (function=f, reason="ValueError: why")' in caplog.text
+
+
 @pytest.mark.parametrize("logger", ["iii.sdk", "iii.sdk.wire"])
 def test_core_4_a_log_handler_that_raises_costs_one_record(logger: str, capsys: pytest.CaptureFixture[str]) -> None:
     class Raises(logging.Handler):

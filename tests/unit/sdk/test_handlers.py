@@ -10,10 +10,10 @@ import iii
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.annotations import Hints
-from iii.sdk.channels import ChannelDoor
+from iii.sdk.channels import ChannelOpener
 from iii.sdk.handlers import Handler
 
-DOOR = ChannelDoor("ws://127.0.0.1:1", {})
+DOOR = ChannelOpener("ws://127.0.0.1:1", {})
 REF = {"channel_id": "c", "access_key": "k", "direction": "read"}
 
 

@@ -18,7 +18,6 @@ from iii.protocol.codec import encode_message
 from iii.protocol.errors import ConnectionClosing
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
-from iii.protocol.log_sampler import LogSampler
 from iii.protocol.messages import (
     NULL,
     Message,
@@ -71,7 +70,7 @@ class Peer(ABC):
     """
 
     __slots__ = (
-        "__weakref__", "_complaints", "announced", "caller_member", "calling", "calls_failed", "connected_at_ms", "deliver",
+        "__weakref__", "announced", "caller_member", "calling", "calls_failed", "connected_at_ms", "deliver",
         "dialect", "draining", "ended", "gauges", "handling", "info", "is_worker", "link", "namespace", "passed_over",
         "reattach_token", "worker_id",
     )  # fmt: skip
@@ -99,7 +98,6 @@ class Peer(ABC):
         self.ended = False
         self.passed_over = False
         self.calls_failed = 0
-        self._complaints = LogSampler()
 
     @property
     def display_name(self) -> str | None:
@@ -129,9 +127,8 @@ class Peer(ABC):
         """The connection is gone, for whatever reason: clean up, once."""
 
     def complain(self, event: LogEvent, **fields: object) -> None:
-        """Log that this worker did something wrong; only some of many."""
-        if self._complaints.passes():
-            event(worker=self.label, **fields)
+        """Log that this worker did something wrong."""
+        event(worker=self.label, **fields)
 
     def slow_down(self, seconds: float) -> None:
         """It calls somebody who reads too slowly (P5)."""

@@ -25,7 +25,6 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     InvocationResult,
     InvokeFunction,
-    Message,
     Ping,
     Pong,
     Reattach,
@@ -121,7 +120,7 @@ class Session(Peer):
                 decode = self._decode_plain  # CPython reads slots of bound methods much faster than it calls them
                 message = decode(data)
             elif len(data) > LARGE_MESSAGE_BYTES:
-                self.link.read_elsewhere(data, self._read)
+                self.link.decode_large(data, self._read)
                 return
             else:
                 message = self._decode(data)
@@ -134,17 +133,17 @@ class Session(Peer):
                 return
         if self._undecided is not None:
             self._heard(self._undecided)
-        if type(message) is InvokeFunction:  # first: nearly all traffic
+        if type(message) is InvokeFunction:  # nearly all traffic, spared the call of `_act_on`
             invoke = self._invoke
             invoke(message, self)
         elif type(message) is InvocationResult:
             result = self._result
             result(message)
         else:
-            self._control(message)
+            self._act_on(message)
 
-    def _read(self, result: object) -> None:
-        """A large message has been decoded elsewhere; as `receive` goes on."""
+    def _read(self, result: WorkerMessage | Undecodable) -> None:
+        """A large message has been decoded by another process; as `receive` goes on."""
         if self.ended:
             return
         if isinstance(result, Undecodable):
@@ -152,12 +151,7 @@ class Session(Peer):
             return
         if self._undecided is not None:
             self._heard(self._undecided)
-        if isinstance(result, InvokeFunction):
-            self._invoke(result, self)
-        elif isinstance(result, InvocationResult):
-            self._result(result)
-        elif isinstance(result, Message):
-            self._control(result)
+        self._act_on(result)
 
     def receive_binary(self, data: bytes) -> None:
         """A telemetry frame, or a protocol message that came as binary (01 §2)."""
@@ -190,8 +184,12 @@ class Session(Peer):
         if data.strip() and not answer_undecodable(self, self.calling, self._serving, self._registry.bindings, error):
             self.complain(MESSAGE_DROPPED, reason=str(error))
 
-    def _control(self, message: Message) -> None:
+    def _act_on(self, message: WorkerMessage) -> None:
         match message:
+            case InvokeFunction():
+                self._invoke(message, self)
+            case InvocationResult():
+                self._result(message)
             case Ping():
                 self.say(Pong())
             case Pong() | RegisterService():
@@ -202,7 +200,7 @@ class Session(Peer):
                 if self._roster.reattach(self, message):
                     self._stay_out()
             case _:
-                self._register(message)  # type: ignore[arg-type]  # what is left of WorkerMessage
+                self._register(message)
 
     # -- registrations --------------------------------------------------------------------------------------------
 

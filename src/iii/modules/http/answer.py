@@ -28,8 +28,8 @@ class Answer(NamedTuple):
     preflight: bool = False
 
 
-class Refused(Exception):
-    """The request ends here, with this answer."""
+class Answered(Exception):
+    """The request ends here, with this answer: a refusal, a preflight, the OpenAPI document, or what a middleware responded."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer

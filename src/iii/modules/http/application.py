@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from iii.modules.http.answer import (
     JSON_TYPE,
     Answer,
-    Refused,
+    Answered,
     bad_request,
     refusal,
     too_large,
@@ -26,7 +26,7 @@ from iii.modules.http.request import Request
 from iii.modules.http.routes import NoRoute, RouteTable
 from iii.modules.http.streamed import StreamCut, StreamedResponse
 from iii.modules.http.trigger_config import Endpoint
-from iii.net.elsewhere import Elsewhere
+from iii.net.decoding import DecodingProcesses
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -54,14 +54,14 @@ ANSWER_S = 0.5  # for a request that was broken off to say so
 
 
 class HttpApplication:
-    """Leads requests to functions. `settings` may be replaced at any time: requests keep those they began with."""
+    """Leads requests to functions."""
 
     def __init__(self, engine: Engine, routes: RouteTable[Endpoint], away: AwayRoutes, settings: Settings) -> None:
-        self.routes = routes
+        self._routes = routes
         self._away = away
-        self.settings = settings
+        self._settings = settings
         self._engine = engine
-        self._elsewhere = Elsewhere()
+        self._decoding = DecodingProcesses()
         self._at_work: dict[asyncio.Task[Any], Any] = {}  # with the address and port of its client
         self._answered: set[asyncio.Task[Any]] = set()  # of them; what they still read is of no use
 
@@ -70,18 +70,17 @@ class HttpApplication:
         task = asyncio.current_task()
         assert task is not None
         self._at_work[task] = scope.get("client")
-        settings = self.settings
-        client = Client(receive, send, settings.body_limit_bytes)
+        client = Client(receive, send, self._settings.body_limit_bytes)
         request = Request(scope)
         try:
-            await self._serve(request, client, settings, task)
+            await self._serve(request, client, task)
         except ClientGone:
             if client.head_sent or client.body_ended or not request.has_body:
                 return
             REQUEST_BROKEN(method=request.method, path=request.path[:200])
             answer = bad_request("The request body is not valid HTTP, or it ended early")
             with suppress(Exception):  # the client may be gone indeed
-                await client.answer(_completed(answer, request, settings))
+                await client.answer(self._completed(answer, request))
         finally:
             del self._at_work[task]
             self._answered.discard(task)
@@ -103,7 +102,7 @@ class HttpApplication:
             if self._at_work:
                 await self._finish(limit_s)
         finally:
-            self._elsewhere.close()
+            self._decoding.close()
 
     async def _finish(self, limit_s: float) -> None:
         _, late = await asyncio.wait(self._at_work, timeout=limit_s)
@@ -113,101 +112,103 @@ class HttpApplication:
                 task.cancel()
             await asyncio.wait(late, timeout=ANSWER_S)
 
-    async def _serve(self, request: Request, client: Client, settings: Settings, task: asyncio.Task[Any]) -> None:
+    async def _serve(self, request: Request, client: Client, task: asyncio.Task[Any]) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
         exchange: Exchange | None = None
         response: Answer | StreamedResponse
         try:
-            _name(request, settings)
+            self._name(request)
             try:
-                self._check(request, settings)
-                endpoint, path_params = self._find(request, settings)
-                exchange = Exchange(self._engine, settings, request, endpoint, path_params, client, self._elsewhere)
+                self._check(request)
+                endpoint, path_params = self._find(request)
+                exchange = Exchange(
+                    self._engine, self._settings, request, endpoint, path_params, client, self._decoding
+                )
                 response = await exchange.response()
-            except Refused as refused:
+            except Answered as refused:
                 response = refused.answer
             if isinstance(response, StreamedResponse):
-                await client.begin(_completed(response.head, request, settings))
+                await client.begin(self._completed(response.head, request))
                 await response.send(request.method)
                 return
-            await client.answer(_completed(response, request, settings))
+            await client.answer(self._completed(response, request))
             if request.has_body and not client.body_ended:
                 self._answered.add(task)
                 await (client.drain() if exchange is None else exchange.drain())
         except asyncio.CancelledError:  # the engine stops
             if client.head_sent:
                 raise
-            await client.answer(_completed(unavailable("The server is shutting down"), request, settings))
+            await client.answer(self._completed(unavailable("The server is shutting down"), request))
         except (ClientGone, StreamCut):
             raise
         except Exception as error:
             REQUEST_FAILED(error)
             if client.head_sent:
                 raise StreamCut from None
-            await client.answer(_completed(internal_error("see above"), request, settings))
+            await client.answer(self._completed(internal_error("see above"), request))
         finally:
             if exchange is not None:
                 exchange.close()
 
-    def _check(self, request: Request, settings: Settings) -> None:
-        """What is answered before any route is looked up. Raises Refused."""
+    def _check(self, request: Request) -> None:
+        """What is answered before any route is looked up. Raises Answered."""
         if not request.has_valid_host:
-            raise Refused(bad_request("The request must have exactly one valid Host header"))
+            raise Answered(bad_request("The request must have exactly one valid Host header"))
         if (
             request.method == "OPTIONS"
             and (wanted := request.headers.get("access-control-request-method")) is not None
-            and isinstance(self.routes.match("OPTIONS", request.path), NoRoute)  # else it is the application's own (P2)
+            and isinstance(
+                self._routes.match("OPTIONS", request.path), NoRoute
+            )  # else it is the application's own (P2)
         ):
             origin, headers = request.headers.get("origin"), request.headers.get("access-control-request-headers")
-            raise Refused(settings.cors.preflight(origin, wanted, headers))
+            raise Answered(self._settings.cors.preflight(origin, wanted, headers))
         if request.has_body and not request.is_plainly_encoded:
             text = "Unsupported transfer coding: only `chunked` is supported"
-            raise Refused(refusal(NOT_IMPLEMENTED, text))
-        limit = settings.body_limit_bytes
+            raise Answered(refusal(NOT_IMPLEMENTED, text))
+        limit = self._settings.body_limit_bytes
         if limit is not None and request.content_length > limit:
-            raise Refused(too_large())
+            raise Answered(too_large())
 
-    def _find(self, request: Request, settings: Settings) -> tuple[Endpoint, dict[str, str]]:
-        """Where the request leads, with its path parameters. Raises Refused where there is no route."""
-        found = self.routes.match(request.method, request.path)
+    def _find(self, request: Request) -> tuple[Endpoint, dict[str, str]]:
+        """Where the request leads, with its path parameters. Raises Answered where there is no route."""
+        found = self._routes.match(request.method, request.path)
         if not isinstance(found, NoRoute):
             return found.route.target, found.path_params
         allow = (b"allow", ",".join(found.allowed).encode())
         if request.method == "OPTIONS":
-            answer = settings.cors.preflight(request.headers.get("origin"))
+            answer = self._settings.cors.preflight(request.headers.get("origin"))
             if found.allowed:
                 answer.headers.append(allow)
-            raise Refused(answer)
-        if settings.openapi and request.path == PATH and request.method in ("GET", "HEAD"):
-            document = openapi_document(self.routes, self._engine.functions, self._engine.options.version)
-            raise Refused(Answer(200, [JSON_TYPE], document))
+            raise Answered(answer)
+        if self._settings.openapi and request.path == PATH and request.method in ("GET", "HEAD"):
+            document = openapi_document(self._routes, self._engine.functions, self._engine.options.version)
+            raise Answered(Answer(200, [JSON_TYPE], document))
         if self._away.has(request.method, request.path):
-            raise Refused(unavailable("The worker of this route is away"))
+            raise Answered(unavailable("The worker of this route is away"))
         if found.allowed:
             answer = refusal(METHOD_NOT_ALLOWED, "Method Not Allowed")
             answer.headers.append(allow)
-            raise Refused(answer)
-        if settings.not_found_function is not None:
-            return Endpoint(settings.not_found_function, DEFAULT_NAMESPACE, request.path), {}
-        raise Refused(refusal(NO_ROUTE, "Not Found"))
+            raise Answered(answer)
+        if (function_id := self._settings.not_found_function) is not None:
+            return Endpoint(function_id, DEFAULT_NAMESPACE, request.path), {}
+        raise Answered(refusal(NO_ROUTE, "Not Found"))
 
+    def _completed(self, answer: Answer, request: Request) -> Answer:
+        """With what every response has."""
+        headers, settings = answer.headers, self._settings
+        if not answer.preflight:
+            settings.cors.add_to(headers, request.headers.get("origin"))
+        name = settings.request_id_header
+        if name is not None and (value := request.headers.get(name)) is not None:
+            headers.append((name.encode(), value.encode("latin-1")))
+        for each, _ in headers:
+            if each == b"server":
+                return answer
+        headers.append(settings.server)
+        return answer
 
-def _completed(answer: Answer, request: Request, settings: Settings) -> Answer:
-    """With what every response has."""
-    headers = answer.headers
-    if not answer.preflight:
-        settings.cors.add_to(headers, request.headers.get("origin"))
-    name = settings.request_id_header
-    if name is not None and (value := request.headers.get(name)) is not None:
-        headers.append((name.encode(), value.encode("latin-1")))
-    for each, _ in headers:
-        if each == b"server":
-            return answer
-    headers.append(settings.server)
-    return answer
-
-
-def _name(request: Request, settings: Settings) -> None:
-    """Give the request an id, if that is wanted and it has none (03 §A2)."""
-    if settings.request_id_header is not None:
-        request.headers.setdefault(settings.request_id_header, new_id())
+    def _name(self, request: Request) -> None:
+        """Give the request an id, if that is wanted and it has none (03 §A2)."""
+        if self._settings.request_id_header is not None:
+            request.headers.setdefault(self._settings.request_id_header, new_id())

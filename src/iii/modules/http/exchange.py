@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from iii.modules.http.answer import JSON_TYPE, Answer, Refused, body_too_late, too_large, too_late, unavailable
+from iii.modules.http.answer import JSON_TYPE, Answer, Answered, body_too_late, too_large, too_late, unavailable
 from iii.modules.http.body_memory import BodyEvicted
 from iii.modules.http.client import BodyTooLarge, Client, ClientGone
 from iii.modules.http.failure import HANDLER_FAILED, Failures, invalid_head
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from iii.modules.http.request import Request
     from iii.modules.http.settings import Settings
     from iii.modules.http.trigger_config import Endpoint
-    from iii.net.elsewhere import Elsewhere
+    from iii.net.decoding import DecodingProcesses
 
 NULL_GRACE_S = 2.0  # a handler that returned nothing may still open the response channel (03 §A6.2)
 _WATCH_AFTER_S = 1.0  # most calls end sooner: only then is it worth watching whether the client is still there
@@ -37,7 +37,7 @@ class Exchange:
     """Receives, waits for its turn, asks middleware and condition, calls the handler: `response`, then `close`."""
 
     __slots__ = (
-        "_begun_at", "_client", "_content", "_elsewhere", "_endpoint", "_engine", "_handler", "_has_slot", "_held_bytes", "_json",
+        "_begun_at", "_client", "_content", "_decoding", "_endpoint", "_engine", "_handler", "_has_slot", "_held_bytes", "_json",
         "_loop", "_path_params", "_request", "_settings",
     )  # fmt: skip
 
@@ -49,7 +49,7 @@ class Exchange:
         endpoint: Endpoint,
         path_params: dict[str, str],
         client: Client,
-        elsewhere: Elsewhere,
+        decoding: DecodingProcesses,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -57,7 +57,7 @@ class Exchange:
         self._endpoint = endpoint
         self._path_params = path_params
         self._client = client
-        self._elsewhere = elsewhere
+        self._decoding = decoding
         self._loop = asyncio.get_running_loop()
         self._content: bytes | None = b""  # of the request; None: it is not read as a whole
         self._json = b"null"  # what handlers get of it
@@ -67,7 +67,7 @@ class Exchange:
         self._handler: RunningHandler | None = None
 
     async def response(self) -> Answer | StreamedResponse:
-        """Raises ClientGone, and Refused where no handler answers."""
+        """Raises ClientGone, and Answered where no handler answers."""
         if self._request.has_body:  # before there is a slot: those who send slowly keep none (http M4)
             await self._receive()
         if not self._settings.slots.take():
@@ -105,24 +105,24 @@ class Exchange:
     # -- the request ----------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
-        """Read a JSON body as a whole. Raises ClientGone, Refused."""
+        """Read a JSON body as a whole. Raises ClientGone, Answered."""
         settings, request = self._settings, self._request
         if not is_json(request.headers.get("content-type")):
             self._content = None  # it flows through the channel (03 §A5.1)
             return
         if request.content_length > settings.json_limit_bytes:
-            raise Refused(too_large())
+            raise Answered(too_large())
         try:
             self._content = content = await settings.bodies.read(self._client, settings.json_limit_bytes)
         except TimeoutError:
-            raise Refused(body_too_late()) from None
+            raise Answered(body_too_late()) from None
         except BodyTooLarge:
-            raise Refused(too_large()) from None
+            raise Answered(too_large()) from None
         except BodyEvicted:
-            raise Refused(unavailable("Too many request bodies in memory; retry later")) from None
+            raise Answered(unavailable("Too many request bodies in memory; retry later")) from None
         self._held_bytes = len(content)
         if len(content) > LARGE_BYTES:
-            self._json = content if await self._elsewhere.ask(judged, content) else b"null"
+            self._json = content if await self._decoding.ask(judged, content) else b"null"
         elif content:
             self._json = json_or_null(content)
 
@@ -152,7 +152,7 @@ class Exchange:
             self._settings.slots.give_back()
 
     async def _pass_gate(self) -> None:
-        """Raises Refused."""
+        """Raises Answered."""
         settings, endpoint = self._settings, self._endpoint
         gate = Gate(
             self._engine, endpoint.namespace, self._request, self._path_params, self._failures,
@@ -182,7 +182,7 @@ class Exchange:
 
     def _call_handler(self) -> RunningHandler:
         request = self._request
-        handler = self._handler = RunningHandler(self._engine, self._elsewhere, self._client, self._content)
+        handler = self._handler = RunningHandler(self._engine, self._decoding, self._client, self._content)
         if self._content is None and self._settings.body_limit_bytes is not None:
             # a body that turns out too large is refused even if nobody reads it
             self._engine.channels.keep(handler.request_ref.channel_id)
@@ -202,14 +202,14 @@ class Exchange:
         return result if isinstance(result, Answer) else answer_of(result) or invalid_head()
 
     async def _until(self, handler: RunningHandler, happened: Callable[[], bool], limit: float = inf) -> bool:
-        """Look after the client meanwhile. False: there is no more time. Raises ClientGone, Refused."""
+        """Look after the client meanwhile. False: there is no more time. Raises ClientGone, Answered."""
         timeout_s, look_at = self._settings.timeout_s, self._begun_at + self._watch_after_s
         while not happened():
             handler.raise_if_client_left()
             deadline = self._begun_at + timeout_s
             if (body := handler.body) is not None:
                 if body.too_large:
-                    raise Refused(too_large())
+                    raise Answered(too_large())
                 # the clock stands while the request is still being received (http M5)
                 deadline = max(deadline, body.moved_at + timeout_s)
             now = self._loop.time()

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from iii.engine.ask import ask
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
-from iii.modules.http.answer import Refused, refusal, too_late
+from iii.modules.http.answer import Answered, refusal, too_late
 from iii.modules.http.codes import CONDITION_NOT_MET, MIDDLEWARE_TIMEOUT
 from iii.modules.http.failure import CONDITION_FAILED, MIDDLEWARE_FAILED, Failures, internal_error
 from iii.modules.http.request_object import middleware_input
@@ -74,18 +74,18 @@ class Gate:
         self._trace = Trace(request.traceparent, request.baggage)
 
     async def pass_global_middleware(self, function_id: str) -> None:
-        """Of this namespace, or of `default` where there is none here (P17). Raises Refused."""
+        """Of this namespace, or of `default` where there is none here (P17). Raises Answered."""
         functions = self._engine.functions
         is_here = functions.find(function_id, self._namespace) is not None
         elsewhere = not is_here and functions.find(function_id, DEFAULT_NAMESPACE) is not None
         await self._pass(function_id, DEFAULT_NAMESPACE if elsewhere else self._namespace)
 
     async def pass_middleware(self, function_id: str) -> None:
-        """Of the route itself. Raises Refused."""
+        """Of the route itself. Raises Answered."""
         await self._pass(function_id, self._namespace)
 
     async def _pass(self, function_id: str, namespace: str) -> None:
-        """Only a `respond`, a failure and silence end the request (03 §A9.3). Raises Refused."""
+        """Only a `respond`, a failure and silence end the request (03 §A9.3). Raises Answered."""
         request = self._request
         payload = middleware_input(PHASE, self._path_params, request.query, request.headers, request.method)
         try:
@@ -93,18 +93,18 @@ class Gate:
                 self._engine.router, function_id, namespace, payload, limit_s=self._remaining_s, trace=self._trace
             )
         except TimeoutError:
-            raise Refused(refusal(MIDDLEWARE_TIMEOUT, "Middleware timeout")) from None
+            raise Answered(refusal(MIDDLEWARE_TIMEOUT, "Middleware timeout")) from None
         except InvocationError as error:
-            raise Refused(self._failures.of_function(function_id, error, MIDDLEWARE_FAILED)) from None
+            raise Answered(self._failures.of_function(function_id, error, MIDDLEWARE_FAILED)) from None
         decision = _decision(result)
         if decision.action == "respond":
             answer = answer_of_middleware(bytes(decision.response))
-            raise Refused(answer or internal_error(f"middleware {function_id} responded with a status 1xx"))
+            raise Answered(answer or internal_error(f"middleware {function_id} responded with a status 1xx"))
         if decision.action != "continue":
             UNDECIDED(function=function_id)
 
     async def check_condition(self, function_id: str, payload: bytes) -> None:
-        """Only JSON `false` and a failure end the request (03 §A9.2). Raises Refused."""
+        """Only JSON `false` and a failure end the request (03 §A9.2). Raises Answered."""
         engine, remaining_s = self._engine, self._remaining_s
         condition = Condition(engine.router, engine.clock, function_id, self._namespace)
         limit_s = min(remaining_s, CONDITION_TIMEOUT_S)
@@ -112,13 +112,13 @@ class Gate:
             passes = await reply_of(lambda reply: condition.decide(payload, reply, self._trace, limit_s))
         except ConditionTimeout as error:
             if remaining_s <= CONDITION_TIMEOUT_S:
-                raise Refused(too_late()) from None
+                raise Answered(too_late()) from None
             late = InvocationError(InvocationTimeout.code, f"condition {error.message}")
-            raise Refused(self._failures.of_function(function_id, late, CONDITION_FAILED)) from None
+            raise Answered(self._failures.of_function(function_id, late, CONDITION_FAILED)) from None
         except InvocationError as error:
-            raise Refused(self._failures.of_function(function_id, error, CONDITION_FAILED)) from None
+            raise Answered(self._failures.of_function(function_id, error, CONDITION_FAILED)) from None
         if not passes:
-            raise Refused(refusal(CONDITION_NOT_MET, "Request condition not met", skipped=True))
+            raise Answered(refusal(CONDITION_NOT_MET, "Request condition not met", skipped=True))
 
     @property
     def _remaining_s(self) -> float:

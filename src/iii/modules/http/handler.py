@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from iii.modules.http.answer import Answer
     from iii.modules.http.client import Client
     from iii.modules.http.trigger_config import Endpoint
-    from iii.net.elsewhere import Elsewhere
+    from iii.net.decoding import DecodingProcesses
     from iii.protocol.errors import InvocationError
 
 
@@ -38,15 +38,15 @@ class RunningHandler:
     """
 
     __slots__ = (
-        "_call", "_cancels", "_client", "_content", "_elsewhere", "_engine", "_failed_late", "_left", "_loop", "_task", "body", "changed",
+        "_call", "_cancels", "_client", "_content", "_decoding", "_engine", "_failed_late", "_left", "_loop", "_task", "body", "changed",
         "done", "error", "request_ref", "response", "response_ref", "result",
     )  # fmt: skip
 
-    def __init__(self, engine: Engine, elsewhere: Elsewhere, client: Client, content: bytes | None) -> None:
+    def __init__(self, engine: Engine, decoding: DecodingProcesses, client: Client, content: bytes | None) -> None:
         """`content`: the body of the request; None if it is not read as a whole, but flows through the channel."""
         self._loop = asyncio.get_running_loop()
         self._engine = engine
-        self._elsewhere = elsewhere
+        self._decoding = decoding
         self._client = client
         self._content = content
         self.changed = Wakeup(self._loop)
@@ -154,7 +154,7 @@ class RunningHandler:
             self._failed_late(error)
         self.error = error
         if result is not None and len(result) > LARGE_BYTES:
-            self._elsewhere.do(
+            self._decoding.do(
                 answer_parts, result, lambda answer: self._returned(answer or invalid_head()), answer_from
             )
         else:

@@ -13,7 +13,6 @@ from iii.engine.module import Module
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
 from iii.protocol.log_event import LogEvent
-from iii.protocol.log_sampler import LogSampler
 from iii.protocol.names import without_control_characters
 from iii.protocol.telemetry import TelemetryKind
 from iii.protocol.tracecontext import baggage_values
@@ -88,7 +87,6 @@ class Observability(Module):
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self.config = config or ObservabilityConfig()
-        self._bad_frames = LogSampler()
         if self.config.enabled:
             engine.telemetry.subscribe(self._telemetry_arrived)
 
@@ -175,5 +173,4 @@ class Observability(Module):
                 if session is not None:
                     session.gauges.record(point.metric, point.value, point.time_ms, now)
         except BadTelemetry as error:
-            if self._bad_frames.passes():
-                METRICS_REFUSED(reason=str(error))
+            METRICS_REFUSED(reason=str(error))

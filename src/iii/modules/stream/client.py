@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from iii.modules.stream.client_context import ClientContext
 from iii.modules.stream.events import UNAUTHORIZED, Event, change, envelope
-from iii.modules.stream.hall import Hall
 from iii.modules.stream.requests import JoinCall
 from iii.modules.stream.snapshot_turns import SnapshotTurns
 from iii.net.connection import Connection, ConnectionHandler
 from iii.net.frames import text_frames
-from iii.net.log_limit import LogLimit
 from iii.net.outbox import Outbox
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.json_text import BAD_JSON
@@ -97,8 +96,21 @@ class StreamClient(ConnectionHandler[Outbox]):
     """A client, and what it waits for."""
 
     __slots__ = (
-        "_by_group", "_context", "_first", "_gone", "_hall", "_log", "_room_bytes", "_subscriptions", "_tasks",
-        "_turns", "_waiting", "connection", "max_message_bytes", "outbox", "snapshots", "subprotocol",
+        "_by_group",
+        "_context",
+        "_first",
+        "_gone",
+        "_room_bytes",
+        "_shared",
+        "_subscriptions",
+        "_tasks",
+        "_turns",
+        "_waiting",
+        "connection",
+        "max_message_bytes",
+        "outbox",
+        "snapshots",
+        "subprotocol",
     )  # fmt: skip
 
     silent_code = CloseCode.INTERNAL_ERROR
@@ -108,8 +120,7 @@ class StreamClient(ConnectionHandler[Outbox]):
 
     def __init__(
         self,
-        hall: Hall,
-        log: LogLimit,
+        shared: ClientContext,
         context: bytes,
         max_message_bytes: int,
         subprotocol: str | None,
@@ -117,8 +128,7 @@ class StreamClient(ConnectionHandler[Outbox]):
     ) -> None:
         self.max_message_bytes = max_message_bytes
         self.subprotocol = subprotocol
-        self._hall = hall
-        self._log = log
+        self._shared = shared
         self._context = context
         self._first = first
         self._subscriptions: dict[str, _Subscription] = {}
@@ -145,7 +155,7 @@ class StreamClient(ConnectionHandler[Outbox]):
         try:
             frame = _decoder.decode(message)
         except BAD_JSON as error:
-            self._log(FRAME_IGNORED, ip_address=self.connection.ip_address, reason=str(error))
+            FRAME_IGNORED(ip_address=self.connection.ip_address, reason=str(error))
             return
         if sum(map(len, self._turns.values())) >= FRAMES_WAITING:
             self._end(CloseCode.POLICY_VIOLATION, "too many unprocessed frames")
@@ -168,9 +178,9 @@ class StreamClient(ConnectionHandler[Outbox]):
         for task in self._tasks:
             task.cancel()  # a provider or handler may never answer
         for call in self.remaining():
-            self._hall.gate.left(call)
+            self._shared.gate.left(call)
         for group in self._by_group:
-            self._hall.hub.remove(group, self)
+            self._shared.hub.remove(group, self)
         self._by_group.clear()
         self._subscriptions.clear()
 
@@ -217,8 +227,8 @@ class StreamClient(ConnectionHandler[Outbox]):
     def _send(self, frames: Frames) -> None:
         if self.outbox.paused:
             self._waiting += 1
-            if self._waiting > self._hall.channel_size:
-                self._too_slow(f"more than {self._hall.channel_size} messages are queued")
+            if self._waiting > self._shared.channel_size:
+                self._too_slow(f"more than {self._shared.channel_size} messages are queued")
                 return
             if self.outbox.waiting_bytes > self._room_bytes:
                 self._too_slow(f"more than {WAITING_BYTES // MIB} MiB are queued")
@@ -229,7 +239,7 @@ class StreamClient(ConnectionHandler[Outbox]):
     def _too_slow(self, why: str) -> None:
         """Never drop silently: the client comes back and gets everything anew."""
         if not self._gone:
-            self._log(CLIENT_TOO_SLOW, ip_address=self.connection.ip_address, reason=why)
+            CLIENT_TOO_SLOW(ip_address=self.connection.ip_address, reason=why)
             self.outbox.clear()
             self._end(CloseCode.TRY_AGAIN_LATER, "slow client")
 
@@ -245,7 +255,7 @@ class StreamClient(ConnectionHandler[Outbox]):
             self._leave(frame.data)
         else:
             self._turns[subscription_id] = deque((frame,))
-            task = self._hall.tasks.spawn(self._take_turns(subscription_id))
+            task = self._shared.tasks.spawn(self._take_turns(subscription_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -261,36 +271,36 @@ class StreamClient(ConnectionHandler[Outbox]):
         self._turns.pop(subscription_id, None)
 
     async def _join(self, data: JoinData) -> None:
-        hall = self._hall
+        shared = self._shared
         group: Group = (data.stream_name, data.group_id)
-        if hall.gate.joins.of(data.stream_name) and not await hall.gate.may_join(self._call(data)):
+        if shared.gate.joins.of(data.stream_name) and not await shared.gate.may_join(self._call(data)):
             if not self._gone:
-                self._send(text_frames(envelope(hall.timestamps.next(group), group, data.id, UNAUTHORIZED)))
+                self._send(text_frames(envelope(shared.timestamps.next(group), group, data.id, UNAUTHORIZED)))
             return
         async with self.snapshots:
             await self._subscribe(data, group)
             await asyncio.sleep(0)  # then it is written, or the transport has said that it has enough
 
     async def _subscribe(self, data: JoinData, group: Group) -> None:
-        hall = self._hall
+        shared = self._shared
         if self._gone:
             return
         if len(self._subscriptions) >= SUBSCRIPTIONS:
             self._end(CloseCode.POLICY_VIOLATION, "too many subscriptions")
             return
         self._forget(data.subscription_id)
-        exact = hall.source.reads_in_order(group) and hall.stores_in_order
+        exact = shared.source.reads_in_order(group) and shared.stores_in_order
         subscription = self._subscriptions[data.subscription_id] = _Subscription(data, exact)
         self._by_group.setdefault(group, []).append(subscription)
-        hall.hub.add(group, self)
-        begun = None if exact else hall.timestamps.next(group)
+        shared.hub.add(group, self)
+        begun = None if exact else shared.timestamps.next(group)
         synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def read(result: bytes | None, error: Exception | None) -> None:
             if error is not None:
                 SNAPSHOT_FAILED(stream=group[0], group=group[1], reason=str(error))
             elif subscription.held is not None and not self._gone:
-                timestamp = hall.timestamps.next(group) if begun is None else begun
+                timestamp = shared.timestamps.next(group) if begun is None else begun
                 sync = envelope(timestamp, group, data.id, change(b"sync", result or b"null"))
                 self._room_bytes = max(self._room_bytes, self.outbox.waiting_bytes + len(sync) + WAITING_BYTES)
                 self._send(text_frames(sync))
@@ -299,9 +309,9 @@ class StreamClient(ConnectionHandler[Outbox]):
                 synced.set_result(None)
 
         if data.id is None:
-            hall.source.list(group, read, in_order=True)
+            shared.source.list(group, read, in_order=True)
         else:
-            hall.source.get(group, data.id, read)
+            shared.source.get(group, data.id, read)
         await synced
 
     def _go_live(self, subscription: _Subscription) -> None:
@@ -311,7 +321,7 @@ class StreamClient(ConnectionHandler[Outbox]):
                 self._send(each.frames)
 
     def _leave(self, data: JoinData) -> None:
-        self._hall.gate.left(self._call(data))
+        self._shared.gate.left(self._call(data))
         self._forget(data.subscription_id)
 
     def _forget(self, subscription_id: str) -> None:
@@ -323,7 +333,7 @@ class StreamClient(ConnectionHandler[Outbox]):
         of_group.remove(subscription)
         if not of_group:
             del self._by_group[subscription.group]
-            self._hall.hub.remove(subscription.group, self)
+            self._shared.hub.remove(subscription.group, self)
         held, subscription.held = subscription.held, None
         for each in held or ():
             self.offer(*each)

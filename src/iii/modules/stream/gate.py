@@ -16,8 +16,8 @@ from iii.engine.ordered_firing import OrderedFiring
 from iii.modules.stream.bindings import JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.requests import JoinCall
-from iii.net.door import PlainResponse
 from iii.net.http_head import RequestHead
+from iii.net.http_upgrade import PlainResponse
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.log_event import LogEvent

@@ -18,6 +18,7 @@ from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.stream.bindings import ChangeBindings, JoinBindings
+from iii.modules.stream.client_context import ClientContext
 from iii.modules.stream.codes import (
     STREAM_DELETE_ERROR,
     STREAM_GET_ERROR,
@@ -30,7 +31,6 @@ from iii.modules.stream.codes import (
 from iii.modules.stream.config import StreamConfig, StreamKvConfig
 from iii.modules.stream.events import Event, Timestamps, change, custom, envelope, read_envelope
 from iii.modules.stream.gate import AccessGate
-from iii.modules.stream.hall import Hall
 from iii.modules.stream.hub import Hub
 from iii.modules.stream.requests import (
     JoinCall,
@@ -116,7 +116,7 @@ class Streams(Module):
             "stream:join": self._gate.joins,
             "stream:leave": self._gate.leaves,
         }
-        hall = Hall(
+        shared = ClientContext(
             gate=self._gate,
             hub=self._hub,
             source=self._source,
@@ -124,7 +124,7 @@ class Streams(Module):
             channel_size=channel_size,
             stores_in_order=self._channels is None,
         )
-        self.server = StreamServer(self.config, hall)
+        self.server = StreamServer(self.config, shared)
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from urllib.parse import unquote
 
 from iii.modules.stream.client import JoinData, StreamClient
+from iii.modules.stream.client_context import ClientContext
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.gate import ClientRefused
-from iii.modules.stream.hall import Hall
 from iii.net.acceptor import Acceptor
-from iii.net.door import Endpoint, Made, PlainResponse
 from iii.net.http_head import RequestHead
+from iii.net.http_upgrade import Endpoint, Made, PlainResponse
 from iii.protocol.ids import new_id
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
 
@@ -25,9 +25,9 @@ SHARE = 0.75  # of the open files: however many clients come, workers find room
 class StreamServer:
     """Lets clients in."""
 
-    def __init__(self, config: StreamConfig, hall: Hall) -> None:
+    def __init__(self, config: StreamConfig, shared: ClientContext) -> None:
         self._config = config
-        self.hall = hall
+        self.shared = shared
         self._acceptor = Acceptor(config.host, config.port, HANDSHAKE_TIMEOUT_MS / 1000, self._route, SHARE)
 
     @property
@@ -50,16 +50,16 @@ class StreamServer:
     async def stop(self) -> None:
         """Tell of every subscription that it ends, for a while; then close."""
         self._acceptor.stop_accepting()
-        hall = self.hall
+        shared = self.shared
         leaving = [
-            hall.tasks.spawn(hall.gate.tell_left(call)) for client in self.clients for call in client.remaining()
+            shared.tasks.spawn(shared.gate.tell_left(call)) for client in self.clients for call in client.remaining()
         ]
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVE_S)
             for client in self.clients:
                 client.forget_all()
         await self._acceptor.close()
-        hall.tasks.cancel()
+        shared.tasks.cancel()
 
     def restart_clients(self) -> None:
         """Events may have been missed: every client is to come back for a new snapshot."""
@@ -82,12 +82,11 @@ class StreamServer:
 
     async def _let_in(self, request: RequestHead, first: JoinData | None) -> Made:
         try:
-            self.hall.gate.check_origin(request)
-            context = await self.hall.gate.authenticate(request, request.peer)
+            self.shared.gate.check_origin(request)
+            context = await self.shared.gate.authenticate(request, request.peer)
         except ClientRefused as refused:
             return refused.answer
-        log = self._acceptor.connections.log
-        return StreamClient(self.hall, log, context, self._config.max_message_bytes, _subprotocol(request), first)
+        return StreamClient(self.shared, context, self._config.max_message_bytes, _subprotocol(request), first)
 
 
 def _subprotocol(request: RequestHead) -> str | None:

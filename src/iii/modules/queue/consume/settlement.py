@@ -118,7 +118,7 @@ class Settlement:
         write(done)
 
     def _failed(self, job: Job, error: StoreError, repeat: Callable[[], None]) -> None:
-        if self._store.database.closed or self._timers.kept is not None:
+        if self._store.database.closed or self._timers.stopping:
             self.unsettled -= 1
             self._lost(job, False)
         elif is_damage(error.__cause__):

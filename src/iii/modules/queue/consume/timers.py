@@ -16,7 +16,7 @@ class Timers:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.kept: Alarm | None = None  # the only one that is still set, once the consumer stops
+        self._kept: Alarm | None = None  # the only one that is still set, once the consumer stops
         self._alarms: list[Alarm] = []
 
     def of(self, act: Callable[[], None]) -> Alarm:
@@ -26,7 +26,16 @@ class Timers:
 
     def stop_all_but(self, alarm: Alarm) -> None:
         """What is set is done; nothing else is set from now on."""
-        self.kept = alarm
+        self._kept = alarm
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the consumer stops."""
+        return self._kept is not None
+
+    def takes(self, alarm: Alarm) -> bool:
+        """Whether it may still be set."""
+        return self._kept in (None, alarm)
 
     def close(self) -> None:
         for alarm in self._alarms:
@@ -50,7 +59,7 @@ class Alarm:
 
     def at(self, when: float) -> None:
         """Do it then; what was to be done later is done then, what will be done earlier stays as it is."""
-        if self._when <= when or self._timers.kept not in (None, self):
+        if self._when <= when or not self._timers.takes(self):
             return
         if self._timer is not None:
             self._timer.cancel()
