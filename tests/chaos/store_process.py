@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from iii.protocol.start_failure import StartFailure
-from iii.storage import database, disk
+from iii.storage import database
 from iii.storage.items import StoreError
+from iii.storage.limits import StoreLimits
 
 TABLE = ("CREATE TABLE numbers (n INTEGER PRIMARY KEY, text TEXT)",)
 WRITERS, WRITES = 3, 7
@@ -43,7 +44,7 @@ async def write(store: database.Database, number: int) -> None:
 
 
 async def main(folder: Path, durability: Any) -> None:
-    store = database.Database(folder, TABLE, durability, sync_s=0.01)
+    store = database.Database(folder, TABLE, durability, sync_s=0.01, limits=StoreLimits(overdue_s=1.0, checkpoint_pages=20))
     try:
         await store.open()
     except StartFailure as failure:
@@ -62,8 +63,6 @@ async def main(folder: Path, durability: Any) -> None:
 
 
 if __name__ == "__main__":
-    disk.OVERDUE_S = 1.0
-    disk.CHECKPOINT_PAGES = 20
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
     say("end")
     sys.stdin.read()

@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iii.storage import disk
 from iii.storage.database import Database
 from iii.storage.items import StoreError
+from iii.storage.limits import StoreLimits
 
 TABLE = ("CREATE TABLE numbers (n INTEGER PRIMARY KEY)",)
 DEADLINE_S = 20.0
@@ -110,14 +110,13 @@ class Faults:
         with pytest.MonkeyPatch.context() as patched:
             kernel = type("kernel", (), {"Operation": Operation, "Context": Context})
             patched.setattr(caio, "linux_aio", None if ("caio", 1) in self.planned else kernel)
-            patched.setattr(disk, "OVERDUE_S", 0.05)
             for name in IN_SYSTEM:
                 patched.setattr(os, name, failing(name))
             yield
 
 
 async def numbers_after_faults(folder: Path, faults: Faults, durability: Any, slow: set[int], rounds: int) -> None:
-    store = Database(folder, TABLE, durability, sync_s=0.005)
+    store = Database(folder, TABLE, durability, sync_s=0.005, limits=StoreLimits(overdue_s=0.05))
     await store.open()
     acknowledged: list[int] = []
     with faults.injected():
@@ -212,13 +211,12 @@ def test_durable_M1_relaxed_a_failed_fsync_is_noticed_and_nothing_more_is_accept
 
 def test_durable_C1_a_disk_thread_that_died_is_noticed(tmp_path: Path) -> None:
     async def run() -> None:
-        store = Database(tmp_path, TABLE)
+        store = Database(tmp_path, TABLE, limits=StoreLimits(overdue_s=0.01))
         await store.open()
         store.disk.end_thread()
-        assert store.disk.join()
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(disk, "OVERDUE_S", 0.01)
-            assert await written(store, 0, True) is None
+        while not store.disk.join():
+            pass
+        assert await written(store, 0, True) is None
         await store.close()
 
     asyncio.run(run())
@@ -228,9 +226,8 @@ def test_durable_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_h
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
-        store = Database(tmp_path, TABLE)
+        store = Database(tmp_path, TABLE, limits=StoreLimits(overdue_s=0.01))
         await store.open()
-        monkeypatch.setattr(disk, "OVERDUE_S", 0.01)
         monkeypatch.setattr(os, "fdatasync", lambda descriptor: returns.wait(DEADLINE_S))
         assert await written(store, 0, True) is None
         assert await written(store, 1, False) is None
@@ -239,6 +236,8 @@ def test_durable_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_h
         assert "Store not closed: fsync does not return" in caplog.text
         monkeypatch.undo()
         returns.set()
+        while not store.disk.join():
+            pass
         await asyncio.to_thread(store.release)
 
     returns = threading.Event()
@@ -246,7 +245,7 @@ def test_durable_C1_an_fsync_that_does_not_return_loses_the_store_and_does_not_h
 
 
 def test_a_log_that_cannot_be_checkpointed_is_bounded_and_said_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing:
         def __init__(self, connection: sqlite3.Connection) -> None:
@@ -261,9 +260,7 @@ def test_a_log_that_cannot_be_checkpointed_is_bounded_and_said_once(
             return getattr(self._connection, name)
 
     async def run() -> None:
-        monkeypatch.setattr(disk, "CHECKPOINT_PAGES", 3)
-        monkeypatch.setattr(disk, "WAL_PAGES_AT_MOST", 20)
-        store = Database(tmp_path, TABLE)
+        store = Database(tmp_path, TABLE, limits=StoreLimits(checkpoint_pages=3, log_pages=20))
         await store.open()
         store.writer.connection = Failing(store.writer.connection)  # type: ignore[assignment]
         accepted = [number for number in range(40) if await written(store, number, False) is not None]

@@ -21,7 +21,8 @@ class HandlerThreads:
     As long as a job waits, a thread that runs none is on its way to it: that is all there is to know about deadlocks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, idle_s: float = IDLE_S) -> None:
+        self.idle_s = idle_s
         self._jobs: deque[Job] = deque()
         self._idle: list[_HandlerThread] = []
         self._coming = False  # a thread was called and has not arrived yet
@@ -140,7 +141,7 @@ class _HandlerThread(threading.Thread):
                 del job  # its payload must not live as long as this thread rests
             elif self.owner.closed:
                 return
-            elif self.called.acquire(timeout=IDLE_S):
+            elif self.called.acquire(timeout=self.owner.idle_s):
                 arrives = True
             elif self.owner.leaves(self):
                 return

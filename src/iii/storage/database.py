@@ -25,6 +25,7 @@ from iii.storage.disk import Disk, Durability
 from iii.storage.folder import StoreFolder, sync_folder
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.kernel_sync import KernelSync
+from iii.storage.limits import STORE_LIMITS, StoreLimits
 from iii.storage.open_log import OpenLog
 from iii.storage.transactions import Done, Together, Work
 from iii.storage.writer import StoreWriter, Write
@@ -40,7 +41,6 @@ RECEIVER_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 
-WAITING_BYTES = 256 * MIB  # Most bytes of writes that wait for the disk in one store; further writes are refused.
 BATCH = 256  # writes of one commit: whoever comes next need not wait for thousands
 
 
@@ -69,6 +69,7 @@ class Database:
         durability: Durability = "full",
         sync_s: float = 5.0,
         rolled_back: Callable[[], None] = lambda: None,
+        limits: StoreLimits = STORE_LIMITS,
     ) -> None:
         self._files = StoreFolder(folder)
         self.path = self._files.database
@@ -76,6 +77,7 @@ class Database:
         self._durability = durability
         self._sync_s = sync_s
         self._rolled_back = rolled_back
+        self._limits = limits
         self._waiting: list[Write] = []
         self._waiting_bytes = 0
         self._scheduled = False
@@ -131,7 +133,9 @@ class Database:
                 files.opened(log.descriptor)
                 sync_folder(files.path)  # the names of new files
                 self.writer = StoreWriter(self.connections.writer, self.path, self._rolled_back)
-                self.disk = Disk(self._loop, files, log, self.writer, self._durability, self._sync_s, self._committed)
+                self.disk = Disk(
+                    self._loop, files, log, self.writer, self._durability, self._sync_s, self._committed, self._limits
+                )
                 try:
                     self.connections.start_check()
                 except BaseException:
@@ -218,8 +222,8 @@ class Database:
         if self.disk.lost is not None:
             write.done(None, StoreError(f"write refused by store {self.path}: {self.disk.lost}; restart the engine"))
             return
-        if self._waiting_bytes > WAITING_BYTES:
-            limit = WAITING_BYTES // MIB
+        if self._waiting_bytes > self._limits.waiting_bytes:
+            limit = self._limits.waiting_bytes // MIB
             write.done(
                 None, StoreError(f"write refused: more than {limit} MiB of writes wait for the disk; retry later")
             )

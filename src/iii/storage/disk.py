@@ -16,6 +16,7 @@ from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 from iii.storage.folder import StoreFolder
 from iii.storage.kernel_sync import KernelSync, NoKernelSync
+from iii.storage.limits import StoreLimits
 from iii.storage.open_log import OpenLog, pages_of
 from iii.storage.writer import StoreWriter, Write
 
@@ -41,11 +42,7 @@ CHECKPOINTED = LogEvent(
 
 Durability: TypeAlias = Literal["full", "relaxed"]
 
-WAL_PAGES_AT_MOST = 262_144  # 1 GiB, if checkpoints fail all the time
-OVERDUE_S = 10.0  # a batch that is not on disk then is looked after,
-_OVERDUE_TIMES = 6  # and so often until it is taken for lost: callers wait for an answer
-CHECKPOINT_PAGES = 1000  # in the WAL: then they move to the file
-LOOK_S = 0.1  # longest time for which files are taken for those that were opened
+_OVERDUE_TIMES = 6  # so often a batch is looked after until it is taken for lost: callers wait for an answer
 _ON_LOOP_BYTES = 5 * MIB // 4  # of a batch, 256 values of 4 KiB and their keys; with more it is written by the thread
 
 
@@ -70,6 +67,7 @@ class Disk:
         durability: Durability,
         sync_s: float,
         committed: Callable[[list[Write]], None],
+        limits: StoreLimits,
     ) -> None:
         """Raises RuntimeError: there is no thread to be had."""
         self._loop = loop
@@ -79,6 +77,7 @@ class Disk:
         self._durability = durability
         self._sync_s = sync_s
         self._committed = committed
+        self._limits = limits
         self.batch: list[Write] | None = None
         self.lost: str | None = None
         self.kernel_syncs = True
@@ -97,7 +96,7 @@ class Disk:
         """Write and sync it. Raises nothing: the store would take writes and never answer."""
         self.batch = batch
         if self._watch is None:
-            self._watch = self._loop.call_later(OVERDUE_S, self._overdue, batch)
+            self._watch = self._loop.call_later(self._limits.overdue_s, self._overdue, batch)
         on_loop = sum(write.size for write in batch) <= _ON_LOOP_BYTES and not any(write.slow for write in batch)
         if on_loop:
             self._writer.write(batch)
@@ -129,7 +128,7 @@ class Disk:
 
     def join(self) -> bool:
         """Whether its thread has ended: not while an fsync does not return."""
-        self._thread.join(OVERDUE_S)
+        self._thread.join(self._limits.overdue_s)
         return not self._thread.is_alive()
 
     def _sync_again(self) -> None:
@@ -188,20 +187,20 @@ class Disk:
             return
         times = times if waiting is batch else 0
         if times and self._in_kernel:
-            self._give_up_kernel(f"no answer within {OVERDUE_S:g} s")
+            self._give_up_kernel(f"no answer within {self._limits.overdue_s:g} s")
             self._orders.put((batch, True))
         if times >= _OVERDUE_TIMES or not self._thread.is_alive():
-            self._lose(f"fsync did not return within {times * OVERDUE_S:g} s")
+            self._lose(f"fsync did not return within {times * self._limits.overdue_s:g} s")
             self._over(waiting)
         else:
-            self._watch = self._loop.call_later(OVERDUE_S, self._overdue, waiting, times + 1)
+            self._watch = self._loop.call_later(self._limits.overdue_s, self._overdue, waiting, times + 1)
 
     def _over(self, batch: list[Write]) -> None:
         if batch is not self.batch:
             return  # the watch was quicker
         now = self._loop.time()
         if now >= self._look_at:
-            self._look_at = now + LOOK_S
+            self._look_at = now + self._limits.look_s
             missing = self._files.missing() or self._log.cut()
             if missing is not None:
                 self._lose(missing)
@@ -241,14 +240,14 @@ class Disk:
                 self._files.mark(index)
         if batch and self._checkpoint_is_due(index) and not self._checkpoint():
             pages = pages_of(index)
-            if pages > WAL_PAGES_AT_MOST:
+            if pages > self._limits.log_pages:
                 self._lose(f"its write-ahead log has {pages} pages and cannot be checkpointed")
 
     def _checkpoint_is_due(self, index: bytes) -> bool:
         pages = pages_of(index)
         if pages < self._moved_pages:  # the log began from its start again
             self._moved_pages = 0
-        return pages - self._moved_pages > CHECKPOINT_PAGES
+        return pages - self._moved_pages > self._limits.checkpoint_pages
 
     def _checkpoint(self) -> bool:
         """Whether it could be done."""

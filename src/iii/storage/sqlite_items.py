@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from iii.protocol.json_text import is_json
-from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 from iii.protocol.reply import Reply, reply_of
 from iii.protocol.start_failure import StartFailure
 from iii.storage.database import Database
 from iii.storage.disk import Durability
 from iii.storage.items import CLOSED, KEEP, Changed, Entry, Group, How, StoreError
+from iii.storage.limits import STORE_LIMITS, StoreLimits
 from iii.storage.old_files import old_groups
 from iii.storage.references import Reference
 
@@ -34,8 +34,7 @@ VALUES_DAMAGED = LogEvent(
     do="Run `iii store check` when the engine is stopped, and restore a backup if the values are needed.",
 )  # fmt: skip
 
-CACHE_BYTES = 8 * MIB
-_CACHED_AT_MOST = CACHE_BYTES // 64  # one value; larger ones would drive out many
+_CACHED_SHARE = 64  # one value is at most such a part of the cache; larger ones would drive out many
 _GROUPS_KNOWN = 10_000
 _ENTRY_BYTES = 300  # of Python's around a short value
 
@@ -95,12 +94,19 @@ class SqliteItems:
             folder above are imported once.
     """
 
-    def __init__(self, folder: Path, durability: Durability = "full", sync_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        durability: Durability = "full",
+        sync_s: float = 5.0,
+        limits: StoreLimits = STORE_LIMITS,
+    ) -> None:
         self._folder = folder
-        self.database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups)
+        self.database = Database(folder, MIGRATIONS, durability, sync_s, self._forget_groups, limits)
         self._group_ids: dict[Group, int] = {}  # of the writer
         self._last_group = 0  # of the writer
         self._cache: dict[tuple[Group, str], bytes] = {}
+        self._cache_bytes = limits.cache_bytes
         self.cached_bytes = 0
 
     async def open(self) -> None:
@@ -286,11 +292,11 @@ class SqliteItems:
         old = cache.pop((group, key), None)
         if old is not None:
             self.cached_bytes -= len(old) + _ENTRY_BYTES
-        if value is None or len(value) > _CACHED_AT_MOST:
+        if value is None or len(value) > self._cache_bytes // _CACHED_SHARE:
             return
         cache[group, key] = value
         self.cached_bytes += len(value) + _ENTRY_BYTES
-        while self.cached_bytes > CACHE_BYTES:
+        while self.cached_bytes > self._cache_bytes:
             oldest = next(iter(cache))
             self.cached_bytes -= len(cache.pop(oldest)) + _ENTRY_BYTES
 

@@ -16,6 +16,7 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
+from iii.modules.http.server import HTTP_TIMES, HttpTimes
 from iii.server.clock import LoopClock
 from iii.server.listener import Listener
 from tests.integration.http.site import Open, Site
@@ -26,14 +27,15 @@ async def open_site(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> AsyncIt
     """Opens engines with HTTP; nothing of them may be left afterwards."""
     sites: list[Site] = []
 
-    async def open_site(**config: Any) -> Site:
+    async def open_site(times: HttpTimes = HTTP_TIMES, **config: Any) -> Site:
         engine = Engine(LoopClock(asyncio.get_running_loop()), EngineOptions(version="1.2.3"))
         engine.add_module(EngineFunctions(engine))
         listener = Listener(engine, "127.0.0.1", 0, 10_000)
         await listener.open()
         site = Site(engine, listener)
         sites.append(site)
-        site.http = Http(engine, HttpConfig(**{"port": 0, "file_path": str(tmp_path / "nowhere"), **config}))
+        settings = HttpConfig(**{"port": 0, "file_path": str(tmp_path / "nowhere"), **config})
+        site.http = Http(engine, settings, times=times)
         engine.add_module(site.http)
         await site.http.start()
         site.worker = await site.connect()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import iii
-from iii.modules.http import server
 from iii.modules.http.open_connections import Activity, HttpConnection, OpenConnections
+from iii.modules.http.server import HttpTimes
 from tests.integration.http.site import DEADLINE_S, Site
 from tests.integration.server.raw_socket import RawSocket
 from tests.integration.server.waiting import until
@@ -36,7 +36,6 @@ async def hello(request: Any) -> Any:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("iii.modules.http.module.http_connections", lambda: MOST)  # with port 0 there is one address
-    monkeypatch.setattr(server, "WAITING_LOOK_S", 0.02)
 
 
 class Clients(contextlib.AsyncExitStack):
@@ -86,7 +85,7 @@ async def test_01_1_1_connections_that_do_nothing_keep_nobody_out(
     open_site: Open, caplog: pytest.LogCaptureFixture, sent: bytes
 ) -> None:
     caplog.set_level(logging.INFO)
-    site = await open_site()
+    site = await open_site(HttpTimes(waiting_look_s=0.02))
     await site.route("GET /a", hello)
     async with Clients(site) as connect:
         crowd = await connect(3 * MOST, sent)
@@ -116,7 +115,7 @@ async def test_01_1_1_a_request_that_waited_to_be_accepted_is_as_young_as_its_co
 
 @pytest.mark.usefixtures("few")
 async def test_01_1_1_the_silent_go_before_the_idle_and_requests_at_work_stay(open_site: Open) -> None:
-    site = await open_site()
+    site = await open_site(HttpTimes(waiting_look_s=0.02))
     go_on = asyncio.Event()
 
     async def slow(request: Any) -> Any:
@@ -153,13 +152,8 @@ async def test_01_1_1_the_silent_go_before_the_idle_and_requests_at_work_stay(op
                 assert b"first" in await each.reader.readuntil(b"0\r\n\r\n")
 
 
-async def test_http_M12_a_slow_head_has_its_own_deadline_and_idle_connections_theirs(
-    open_site: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "HEAD_S", 1.0)
-    monkeypatch.setattr(server, "LOOK_S", 0.1)
-    monkeypatch.setattr(server, "WAITING_LOOK_S", 0.02)
-    site = await open_site(idle_timeout=60_000)
+async def test_http_M12_a_slow_head_has_its_own_deadline_and_idle_connections_theirs(open_site: Open) -> None:
+    site = await open_site(HttpTimes(head_s=1.0, look_s=0.1, waiting_look_s=0.02), idle_timeout=60_000)
     await site.route("GET /a", hello)
     async with Clients(site) as connect:
         idle, trickling, second = await connect(3, REQUEST)
@@ -185,12 +179,8 @@ async def test_http_M12_a_slow_head_has_its_own_deadline_and_idle_connections_th
         await answered([idle, silent])
 
 
-async def test_http_M12_idle_connections_end_after_idle_timeout(
-    open_site: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "WAITING_LOOK_S", 0.02)
-    monkeypatch.setattr(server, "LOOK_S", 0.1)
-    site = await open_site(idle_timeout=1000)
+async def test_http_M12_idle_connections_end_after_idle_timeout(open_site: Open) -> None:
+    site = await open_site(HttpTimes(look_s=0.1, waiting_look_s=0.02), idle_timeout=1000)
     await site.route("GET /a", hello)
     async with Clients(site) as connect:
         (idle,) = await connect(1, REQUEST)

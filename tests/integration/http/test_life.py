@@ -17,6 +17,7 @@ import pytest
 import iii
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
+from iii.modules.http.server import HttpTimes
 from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import load
 from tests.integration.http.site import DEADLINE_S, Open, Site
@@ -102,8 +103,8 @@ async def test_L4_a_stop_lets_requests_end_and_takes_no_new_ones(site: Site) -> 
     await stopping
 
 
-async def test_L4_what_does_not_end_is_broken_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iii.modules.http.module.DRAIN_S", 0.05)
+async def test_L4_what_does_not_end_is_broken_off(open_site: Open) -> None:
+    site = await open_site(HttpTimes(drain_s=0.05))
 
     async def handler(request: Any) -> Any:
         await asyncio.Event().wait()
@@ -117,10 +118,10 @@ async def test_L4_what_does_not_end_is_broken_off(site: Site, monkeypatch: pytes
 
 
 async def test_http_S1_clients_that_neither_write_nor_read_do_not_keep_the_engine(
-    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    open_site: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half a head, half a body, an answer and a stream that nobody reads: the stop has its own limit (L4)."""
-    monkeypatch.setattr("iii.modules.http.module.DRAIN_S", 0.1)
+    site = await open_site(HttpTimes(drain_s=0.1))
 
     async def endless(request: Any, response: iii.StreamResponse) -> None:
         with contextlib.suppress(iii.ChannelError):

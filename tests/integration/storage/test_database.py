@@ -19,6 +19,7 @@ import pytest_asyncio
 from iii.protocol.start_failure import StartFailure
 from iii.storage import database, kernel_sync
 from iii.storage.items import Changed, Entry, StoreError
+from iii.storage.limits import StoreLimits
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.server.waiting import until
 from tests.integration.storage.store import Store
@@ -200,14 +201,16 @@ async def test_a_full_disk_fails_the_write_and_nothing_else(items: SqliteItems) 
     assert items.database.reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_more_than_so_much_waiting_is_refused(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "WAITING_BYTES", 10_000)
+async def test_more_than_so_much_waiting_is_refused(tmp_path: Path) -> None:
+    items = SqliteItems(tmp_path, limits=StoreLimits(waiting_bytes=10_000))
+    await items.open()
     store = Store(items)
     answers = await asyncio.gather(*(store.set(A, str(number), b"1") for number in range(100)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, StoreError)]
     assert 0 < len(refused) < 100
     assert "wait for the disk" in str(refused[0])
     assert await store.set(A, "later", b"1") == Changed(None, b"1")
+    await items.close()
 
 
 async def test_nobody_is_told_before_the_kernel_has_synced(items: SqliteItems, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,10 +372,9 @@ async def test_relaxed_writes_reach_the_disk_in_time_and_are_there_after_a_resta
     await again.close()
 
 
-async def test_the_cache_has_a_bound_and_never_an_old_value(
-    items: SqliteItems, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("iii.storage.sqlite_items.CACHE_BYTES", 5000)
+async def test_the_cache_has_a_bound_and_never_an_old_value(tmp_path: Path) -> None:
+    items = SqliteItems(tmp_path, limits=StoreLimits(cache_bytes=5000))
+    await items.open()
     store = Store(items)
     for number in range(200):
         await store.set(A, str(number % 50), b"%d" % number)
@@ -382,3 +384,4 @@ async def test_the_cache_has_a_bound_and_never_an_old_value(
         assert await store.get(A, str(number % 50)) == b"%d" % number
     await store.delete(A, "0")
     assert await store.get(A, "0") is None
+    await items.close()

@@ -16,6 +16,7 @@ import pytest
 from iii.protocol.start_failure import StartFailure
 from iii.storage import database, disk, folder
 from iii.storage.items import StoreError
+from iii.storage.limits import STORE_LIMITS, StoreLimits
 from iii.storage.sqlite_items import SqliteItems
 from tests.integration.storage.store import Store
 
@@ -55,11 +56,9 @@ async def test_durable_S3_files_that_are_not_those_that_were_opened_lose_the_sto
     harm: Callable[[Path], None],
     durability: disk.Durability,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(disk, "LOOK_S", 0.0)
-    items = SqliteItems(tmp_path / "state", durability)
+    items = SqliteItems(tmp_path / "state", durability, limits=StoreLimits(look_s=0.0))
     await items.open()
     store = Store(items)
     await store.set(A, "before", b"1")
@@ -72,7 +71,7 @@ async def test_durable_S3_files_that_are_not_those_that_were_opened_lose_the_sto
 
 
 async def test_durable_S3_files_are_looked_at_again_at_least_each_second() -> None:
-    assert disk.LOOK_S <= 1
+    assert STORE_LIMITS.look_s <= 1
 
 
 async def test_names_of_new_folders_are_on_disk_up_to_the_first_that_was_there(

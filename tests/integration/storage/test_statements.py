@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from iii.storage.limits import StoreLimits
 from iii.storage.sqlite_items import MIGRATIONS, SqliteItems
 from tests.integration.storage.store import Store
 from tests.sqlite_steps import scans
@@ -33,7 +34,7 @@ def filled(folder: Path, items: int) -> None:
 
 async def steps_and_statements(folder: Path) -> tuple[int, set[str]]:
     """Of everything that is asked of single items, and of a small group."""
-    items = SqliteItems(folder)
+    items = SqliteItems(folder, limits=StoreLimits(cache_bytes=0))
     await items.open()
     steps = 0
     statements: set[str] = set()
@@ -83,8 +84,3 @@ async def test_durable_C2_no_statement_goes_through_a_table(tmp_path: Path) -> N
         found = {statement: scans(connection, statement) for statement in asked}
     connection.close()
     assert {plan for plans in found.values() for plan in plans} <= MEANT
-
-
-@pytest.fixture(autouse=True)
-def _keep_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iii.storage.sqlite_items._CACHED_AT_MOST", -1)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from iii.sdk import threads
 from iii.sdk.threads import HandlerThreads
 
 DEADLINE_S = 10
@@ -89,8 +88,8 @@ def test_jobs_may_start_jobs_and_wait_for_them(pool: HandlerThreads) -> None:
     assert len(handler_threads()) == 31
 
 
-def test_idle_threads_end_after_a_while(pool: HandlerThreads, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "IDLE_S", 0.01)
+def test_idle_threads_end_after_a_while() -> None:
+    pool = HandlerThreads(idle_s=0.01)
     seen: list[threading.Thread] = []
     pool.run(lambda: seen.append(threading.current_thread()))
     until(lambda: seen)
@@ -99,11 +98,11 @@ def test_idle_threads_end_after_a_while(pool: HandlerThreads, monkeypatch: pytes
     assert not pool.busy
     pool.run(lambda: seen.append(threading.current_thread()))
     until(lambda: len(seen) == 2)
+    pool.close()
 
 
 def test_a_thread_that_is_called_while_it_gives_up_does_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = HandlerThreads()
-    monkeypatch.setattr(threads, "IDLE_S", 0.01)
+    pool = HandlerThreads(idle_s=0.01)
     done = threading.Event()
     gave_up = threading.Event()
     leaves = pool.leaves

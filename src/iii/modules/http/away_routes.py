@@ -29,7 +29,6 @@ NOT_SAVED = LogEvent(
 
 Name: TypeAlias = tuple[str, str]  # method and path, as registered
 
-SAVE_AFTER_S = 1.0
 MOST_ROUTES = 10_000  # those that left first are forgotten first
 MOST_CHARACTERS = 1000  # of a path that is remembered
 _FILE_BYTES = MOST_ROUTES * (4 * MOST_CHARACTERS + 20)
@@ -38,7 +37,14 @@ _FILE_BYTES = MOST_ROUTES * (4 * MOST_CHARACTERS + 20)
 class AwayRoutes:
     """For `grace_s` after a worker left, its routes are unavailable rather than unknown."""
 
-    def __init__(self, grace_s: float, now: Callable[[], float], ignore_trailing_slash: bool = False) -> None:
+    def __init__(
+        self,
+        grace_s: float,
+        now: Callable[[], float],
+        ignore_trailing_slash: bool = False,
+        most_routes: int = MOST_ROUTES,
+    ) -> None:
+        self._most_routes = most_routes
         self._grace_s = grace_s
         self._now = now
         self._routes: RouteTable[float] = RouteTable(ignore_trailing_slash)  # the target: until when
@@ -48,7 +54,7 @@ class AwayRoutes:
         """Its last worker left."""
         self.forget(name)
         now = self._now()
-        while self._until and (len(self._until) >= MOST_ROUTES or next(iter(self._until.values())) <= now):
+        while self._until and (len(self._until) >= self._most_routes or next(iter(self._until.values())) <= now):
             self.forget(next(iter(self._until)))
         method, api_path = name
         if self._grace_s <= 0 or len(api_path) > MOST_CHARACTERS:
@@ -86,7 +92,8 @@ def _id(name: Name) -> str:
 class RememberedRoutes:
     """The names of all routes in a file, for the next start. Written off the loop, soon after they change."""
 
-    def __init__(self, folder: str, names: Callable[[], list[Name]]) -> None:
+    def __init__(self, folder: str, names: Callable[[], list[Name]], save_after_s: float = 1.0) -> None:
+        self._save_after_s = save_after_s
         self._path = Path(folder) / "http" / "routes.json"
         self._names = names
         self._unsaved = False
@@ -114,7 +121,7 @@ class RememberedRoutes:
     async def _save(self) -> None:
         while self._unsaved:  # many routes come at once
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), SAVE_AFTER_S)
+                await asyncio.wait_for(self._closing.wait(), self._save_after_s)
             self._unsaved = False
             await asyncio.to_thread(_write, self._path, self._names())
         self._saving = None

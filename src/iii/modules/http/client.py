@@ -14,7 +14,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 _AT_ONCE_BYTES = 1 * MIB
-DRAIN_S = 5.0
+REST_OF_BODY_S = 5.0
 DRAIN_BYTES = 16 * MIB
 
 
@@ -63,7 +63,7 @@ class Client:
         """Read the rest of a body that nobody wants, within limits: a client that is cut off may lose the answer."""
         self._limit_bytes = None
         try:
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout(REST_OF_BODY_S):
                 read_bytes = 0
                 while read_bytes < DRAIN_BYTES and (chunk := await self.read()) is not None:
                     read_bytes += len(chunk)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from iii.modules.http.client import DRAIN_S, ClientGone
+from iii.modules.http.client import REST_OF_BODY_S, ClientGone
 from iii.modules.http.failure import invalid_head
 from iii.modules.http.json_body import LARGE_BYTES
 from iii.modules.http.request_body import RequestBody
@@ -121,7 +121,7 @@ class RunningHandler:
             return
         self.body.discard()
         try:
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout(REST_OF_BODY_S):
                 while not (self.body.at_end or self._left):
                     await self.changed.wait()
         except TimeoutError:

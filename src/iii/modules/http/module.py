@@ -16,7 +16,7 @@ from iii.modules.http.application import ANSWER_S, HttpApplication
 from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
-from iii.modules.http.server import HttpServer
+from iii.modules.http.server import HTTP_TIMES, HttpServer, HttpTimes
 from iii.modules.http.settings import Settings
 from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
@@ -43,16 +43,21 @@ ROUTE_NEVER_MATCHES = LogEvent(
     do="Correct the path; what is not ASCII is percent-encoded in requests.",
 )  # fmt: skip
 
-DRAIN_S = 4.5  # for requests at work when the engine stops; with `ANSWER_S` the 5 s of L4
-
 
 class Http(Module):
     name = "iii-http"
     description = "Expose functions as HTTP endpoints."
     Config: ClassVar = HttpConfig
 
-    def __init__(self, engine: Engine, config: HttpConfig | None = None, instance: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        config: HttpConfig | None = None,
+        instance: str | None = None,
+        times: HttpTimes = HTTP_TIMES,
+    ) -> None:
         super().__init__(engine, instance)
+        self._times = times
         self.config = config or HttpConfig()
         self.port = self.config.port  # once started, the one that the system chose for 0
         self.routes: RouteTable[Endpoint] = RouteTable(self.config.ignore_trailing_slash)
@@ -73,7 +78,9 @@ class Http(Module):
         self.port = port_of(bound[0])
         for each in bound:
             share = max(1, http_connections() // len(bound))
-            server = HttpServer(self.application, self.application.clients, each, self.config.idle_timeout, share)
+            server = HttpServer(
+                self.application, self.application.clients, each, self.config.idle_timeout, share, self._times
+            )
             server.start()
             self._servers.append(server)
         READY(routes_served_at=f"http://{self.address}")
@@ -81,11 +88,12 @@ class Http(Module):
             PORT_IS_OPEN(address=self.address)
 
     async def quiet(self) -> None:
-        """Close the port, let requests at work end, then break them off: `DRAIN_S` and a little, whatever clients do."""
+        """Close the port, let requests at work end, then break them off: `drain_s` and a little, whatever clients do."""
+        drain_s = self._times.drain_s
         await asyncio.gather(
             self._remembered.close(),
-            self.application.finish(DRAIN_S),
-            *(server.stop(DRAIN_S + ANSWER_S) for server in self._servers),
+            self.application.finish(drain_s),
+            *(server.stop(drain_s + ANSWER_S) for server in self._servers),
         )
 
     def trigger_types(self) -> Iterator[TriggerType]:

@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -45,11 +45,9 @@ BELOW_LIMIT = LogEvent(
 )  # fmt: skip
 
 CUT_S = 1.0  # until granian has noticed that its connections were cut
-HEAD_BYTES = 256 * 1024  # Longest head of an HTTP request.
+REQUEST_HEAD_BYTES = 256 * 1024  # Longest head of an HTTP request.
 HEAD_S = 10.0  # Longest time from the first byte of a request head to its last one.
-WAITING_LOOK_S = 0.25  # between two looks at how many clients wait to be accepted
-LOOK_S = 1.0  # between two looks at all connections
-LOOK_MOST_S = 10.0
+_LOOK_MOST_S = 10.0
 _LOOK_PER_DESCRIPTOR_S = 0.001  # so that looks take 1 % of the time, however many are open
 _CUT_MOST = 1000  # in one go: some 15 ms; the next look sees the others
 _ROOM = 16  # at the limit this part of the connections is made free at once, so that not each client must wait for it
@@ -58,6 +56,25 @@ _ROOM = 16  # at the limit this part of the connections is made free at once, so
 _KEEP_OUR_LOG = {"incremental": True, "formatters": {}, "handlers": {}, "loggers": {}}
 
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+
+class HttpTimes(NamedTuple):
+    """Waits of a port, in seconds; a test takes shorter ones.
+
+    Attributes:
+        head_s: from the first byte of a request head to its last one.
+        waiting_look_s: between two looks at how many clients wait to be accepted.
+        look_s: between two looks at all connections.
+        drain_s: for requests at work when the engine stops; with `ANSWER_S` the 5 s of L4.
+    """
+
+    head_s: float = HEAD_S
+    waiting_look_s: float = 0.25
+    look_s: float = 1.0
+    drain_s: float = 4.5
+
+
+HTTP_TIMES = HttpTimes()
 
 
 class HttpServer:
@@ -75,6 +92,7 @@ class HttpServer:
         listening: socket.socket,
         idle_timeout_ms: int,
         connections: int,
+        times: HttpTimes,
     ) -> None:
         """
         Args:
@@ -87,9 +105,10 @@ class HttpServer:
         self._open = OpenConnections(self._address, at_work)
         self._idle_s = idle_timeout_ms / 1000
         self._most = connections
+        self._times = times
         self._full = False
         self._closed = 0  # for others, since it is full
-        deadline_ms = idle_timeout_ms + int(HEAD_S * 1000)  # the head may begin when the connection is about to end
+        deadline_ms = idle_timeout_ms + int(times.head_s * 1000)  # the head may begin when the connection is about to end
         self._server = _Embedded(application, listening, deadline_ms, connections)
         self._serving: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -121,7 +140,7 @@ class HttpServer:
     async def _watch(self) -> None:
         look_at = 0.0
         while True:
-            await asyncio.sleep(WAITING_LOOK_S)
+            await asyncio.sleep(self._times.waiting_look_s)
             wanted = waiting(self._watched)
             if not wanted and time.monotonic() < look_at:
                 continue
@@ -129,12 +148,13 @@ class HttpServer:
                 self._tidy(await self._open.look(), wanted)
             except OSError as error:  # no descriptor is left for the look itself
                 LOOK_FAILED(reason=str(error))
-            pause_s = max(LOOK_S, self._open.looked_at * _LOOK_PER_DESCRIPTOR_S)
-            look_at = time.monotonic() + min(pause_s, LOOK_MOST_S)
+            pause_s = max(self._times.look_s, self._open.looked_at * _LOOK_PER_DESCRIPTOR_S)
+            look_at = time.monotonic() + min(pause_s, _LOOK_MOST_S)
 
     def _tidy(self, found: list[HttpConnection], wanted: int) -> None:
         """End what has had its time; if clients wait because all connections are taken, end what does nothing."""
-        late = {each for each in found if each.age_s >= (HEAD_S if each.state is Activity.READING else self._idle_s)}
+        head_s, idle_s = self._times.head_s, self._idle_s
+        late = {each for each in found if each.age_s >= (head_s if each.state is Activity.READING else idle_s)}
         ended = self._open.cut(late, _CUT_MOST)
         if wanted and len(found) >= self._most:
             if not self._full:
@@ -170,7 +190,7 @@ class _Embedded(Embedded):
             log_enabled=False,
             log_dictconfig=_KEEP_OUR_LOG,
             backpressure=connections,
-            http1_settings=HTTP1Settings(header_read_timeout=head_deadline_ms, max_buffer_size=HEAD_BYTES),
+            http1_settings=HTTP1Settings(header_read_timeout=head_deadline_ms, max_buffer_size=REQUEST_HEAD_BYTES),
         )
         self._listening = listening
 

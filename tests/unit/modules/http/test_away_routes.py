@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iii.modules.http import away_routes
 from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 
 NAMES = st.tuples(
@@ -39,9 +38,8 @@ def test_for_the_grace_and_no_longer() -> None:
     assert away.names == []
 
 
-def test_the_ones_that_left_first_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(away_routes, "MOST_ROUTES", 3)
-    away = AwayRoutes(30.0, Time().now)
+def test_the_ones_that_left_first_are_forgotten_first() -> None:
+    away = AwayRoutes(30.0, Time().now, most_routes=3)
     for name in "abcd":
         away.add(("GET", f"/{name}"))
     away.add(("GET", "/b"))  # again: it left last now
@@ -81,10 +79,9 @@ async def test_a_file_that_cannot_be_read_is_ignored_with_a_line(
     assert "Remembered HTTP routes ignored" in caplog.text
 
 
-async def test_what_changes_while_it_is_written_is_written_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(away_routes, "SAVE_AFTER_S", 0.0)
+async def test_what_changes_while_it_is_written_is_written_too(tmp_path: Path) -> None:
     names: list[tuple[str, str]] = []
-    remembered = RememberedRoutes(str(tmp_path), lambda: list(names))
+    remembered = RememberedRoutes(str(tmp_path), lambda: list(names), save_after_s=0.0)
     for number in range(50):
         names.append(("GET", f"/{number}"))
         remembered.changed()
