@@ -45,7 +45,7 @@ class RequestDecoder:
         if size > self._limit:
             raise PayloadTooLarge(size, self._limit)
         if data == b"null":
-            data = b"{}"  # (I1)
+            data = b"{}"  # a client that has nothing to say sends null (I1)
         decode = self._decode if self._aliases is None or size <= _TWICE_BYTES else self._aliases.decode
         try:
             request = decode(data)

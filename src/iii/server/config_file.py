@@ -284,7 +284,8 @@ def _module_entry(instance: str, known: KnownModule, entry: ListedModule, warnin
             raise StartFailure(
                 f"{entry.place.at(key)}: key {quoted(key)} stands beside 'config:'; it belongs under '{home}'"
             )
-        if form == "name" and key in entry.lost and nearest(key, ("config", "configuration")):  # (P3)
+        # A misspelt `config:` would run the module on its defaults, in memory (P3)
+        if form == "name" and key in entry.lost and nearest(key, ("config", "configuration")):
             raise StartFailure(f"{entry.place.at(key)}: unknown key {quoted(key)}, did you mean 'config'?")
         hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
         warnings.append(f"{entry.place.at(key)}: unknown key {quoted(key)} is ignored{hint}")

@@ -98,7 +98,8 @@ class TriggerRegistration:
             return TriggerRemoval(True)
         binding = registry.bindings.get(request.id)
         if binding is not None and binding.owner is not None:
-            raise InvocationForbidden(message=f"Trigger '{request.id}' belongs to another worker.")  # (P19)
+            # An answer, where the message of a worker gets a warning in the log only (P19)
+            raise InvocationForbidden(message=f"Trigger '{request.id}' belongs to another worker.")
         return TriggerRemoval(registry.bindings.unregister(request.id))
 
 

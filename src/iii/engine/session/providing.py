@@ -115,7 +115,7 @@ def refuse_registration(peer: Peer, message: Registration, why: str) -> None:
 def _register_function(registry: Registry, peer: Peer, message: RegisterFunction) -> None:
     namespace = peer.namespace
     url_caller = registry.functions.url_caller if message.invocation is not None else None
-    if message.invocation is not None and url_caller is None:  # C18
+    if message.invocation is not None and url_caller is None:  # told in the log only: clients take a refusal for the loss of the id (C18)
         why = "the iii-http-functions module is not loaded"  # the remedy has this name
         peer.complain(URL_REFUSED, function=message.id, reason=why)
         registry.functions.refuse((namespace, message.id), why)
@@ -213,7 +213,7 @@ def _unregister_trigger(registry: Registry, peer: Peer, message: UnregisterTrigg
     try:
         if message.id in owners.of(peer):
             owners.unregister(peer, message.id)
-        elif binding is not None and binding.owner is not None:  # N13
+        elif binding is not None and binding.owner is not None:  # only its owner may remove it (N13)
             NOT_THE_OWNER(trigger=message.id, worker=peer.label)
         else:
             registry.bindings.unregister(message.id)

@@ -60,7 +60,7 @@ class Serving:
             return
         handling = self.handling
         invocation_id = invocation.call_id
-        if invocation_id is None or invocation_id in handling:  # N9
+        if invocation_id is None or invocation_id in handling:  # of a void call, or two callers chose one (N9)
             invocation_id = new_id()
         caller = invocation.caller
         signature = None if caller is None else caller.caller_member

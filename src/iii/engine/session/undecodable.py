@@ -44,7 +44,7 @@ def answer_undecodable(peer: Peer, calling: Calling, serving: Serving, bindings:
 
 
 def _refuse_call(calling: Calling, error: Undecodable) -> bool:
-    if error.invocation_id is None or error.void:  # (I3)
+    if error.invocation_id is None or error.void:  # nobody waits for an answer (I3)
         return False
     calling.refuse(error.invocation_id, error.function_id or "", InvalidRequest(str(error)))
     return True

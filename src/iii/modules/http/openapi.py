@@ -33,7 +33,7 @@ _ERROR_SCHEMA = {
         }
     },
     "required": ["error"],
-}  # 03 §A8
+}  # of every error that the engine makes (03 §A8)
 _ERROR_CONTENT = {_JSON: {"schema": {"$ref": f"#/components/schemas/{_ERROR}"}}}
 _FAILURES = {
     "400": {"description": "The request does not fit", "content": _ERROR_CONTENT},
