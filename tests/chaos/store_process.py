@@ -44,7 +44,9 @@ async def write(store: database.Database, number: int) -> None:
 
 
 async def main(folder: Path, durability: Any) -> None:
-    store = database.Database(folder, TABLE, durability, sync_s=0.01, limits=StoreLimits(overdue_s=1.0, checkpoint_pages=20))
+    store = database.Database(
+        folder, TABLE, durability, sync_s=0.01, limits=StoreLimits(overdue_s=1.0, checkpoint_pages=20)
+    )
     try:
         await store.open()
     except StartFailure as failure:

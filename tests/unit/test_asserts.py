@@ -123,7 +123,10 @@ def checks_of_callbacks(source: str) -> list[int]:
         ("def test_it(worker):\n    @worker.function('f')\n    def f(data):\n        assert data == 1", [4]),
         ("def test_it(s):\n    def f(n):\n        assert n\n    s.do(lambda n: f(n))", [3]),
         ("def test_it(s):\n    def f(n):\n        with pytest.raises(ValueError):\n            n()\n    s.do(f)", [3]),
-        ("def test_it(s):\n    class Link:\n        def send(self, n):\n            pytest.fail(n)\n    s.do(Link())", [4]),
+        (
+            "def test_it(s):\n    class Link:\n        def send(self, n):\n            pytest.fail(n)\n    s.do(Link())",
+            [4],
+        ),
         ("def fails(n):\n    raise AssertionError\ndef test_it(s):\n    s.do(fails)", [2]),
         ("def test_it(s):\n    def f(n):\n        assert n is not None\n    s.do(f)", []),
         ("def test_it():\n    def f(n):\n        assert n\n    f(1)", []),

@@ -51,13 +51,14 @@ def log_failure(event: LogEvent, error: BaseException, trace: str = "", **fields
     """Log that something of the user's raised, with the error's text as the field `reason`, and its traceback."""
     try:
         if logger.isEnabledFor(event.level):
-            logger.handle(_record(event, error, trace, {**fields, "reason": text_of(error)}))
+            fields.pop("reason", None)  # that is the error
+            logger.handle(_record(event, error, trace, **fields, reason=text_of(error)))
     except BaseException as another:  # a record factory of the user's
         if ends_process(another):
             raise
 
 
-def _record(event: LogEvent, error: BaseException, trace: str, fields: dict[str, object]) -> logging.LogRecord:
+def _record(event: LogEvent, error: BaseException, trace: str, **fields: object) -> logging.LogRecord:
     """The traceback is made here, of a bounded size; handlers of logging that have a way of their own get the error as well."""
     file, line, function, _ = logger.findCaller(stacklevel=3)
     text, extra = LogText(event.sentence, fields), {"event": event.name, "fields": fields}

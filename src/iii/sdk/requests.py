@@ -109,7 +109,6 @@ class TriggerAction:
         return Enqueue(queue, delay_ms, deduplication_id, priority)
 
 
-_ACTIONS: dict[str, type[Void] | type[Enqueue]] = {"void": Void, "enqueue": Enqueue}
 
 
 def action_of(value: object) -> Void | Enqueue | None:

@@ -108,9 +108,6 @@ class ServerConfig(NamedTuple):
     warnings: tuple[str, ...]
     variables: Variables = Variables()
 
-    def worker_listeners(self) -> list[ModuleEntry]:
-        return [entry for entry in self.entries if entry.known is WORKER_MANAGER]
-
 
 def load(path: Path, *, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
     """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure on any mistake."""

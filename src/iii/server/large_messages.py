@@ -25,7 +25,10 @@ class LargeMessages:
         def finish(parts: Parts) -> WorkerMessage | Undecodable:
             try:
                 reading = msgspec.json.decode(parts[0], type=Reading)
-                return put_together(worker_message_decoder(), reading, parts[1] if reading.mended else data)
+                message: WorkerMessage = put_together(
+                    worker_message_decoder(), reading, parts[1] if reading.mended else data
+                )
+                return message
             except Undecodable as error:
                 return error
 

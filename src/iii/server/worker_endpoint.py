@@ -13,7 +13,9 @@ from iii.net.connection import Connection, ConnectionHandler
 from iii.net.keepalive import Connections
 from iii.net.outbox import Outbox
 from iii.protocol.backpressure import Backpressure
+from iii.protocol.codec import Undecodable
 from iii.protocol.log_event import LogEvent
+from iii.protocol.messages import WorkerMessage
 from iii.server.large_messages import LargeMessages
 
 MESSAGE_FAILED = LogEvent(

@@ -10,8 +10,8 @@ from typing import Self
 import pytest
 
 from iii.engine.engine import Engine
-from iii.net.http_upgrade import ANSWERS, HEAD_BYTES, HttpUpgrade, Made, PlainResponse, Route
 from iii.net.http_head import RequestHead
+from iii.net.http_upgrade import ANSWERS, HEAD_BYTES, HttpUpgrade, Made, PlainResponse, Route
 from iii.net.keepalive import Connections
 from iii.server.large_messages import LargeMessages
 from iii.server.listener import Listener

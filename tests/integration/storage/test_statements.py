@@ -6,8 +6,6 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-import pytest
-
 from iii.storage.limits import StoreLimits
 from iii.storage.sqlite_items import MIGRATIONS, SqliteItems
 from tests.integration.storage.store import Store

@@ -13,7 +13,7 @@ from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.module import Queue
 from iii.protocol.start_failure import StartFailure
 from iii.server import catalogue, config_file
-from iii.server.config_file import ServerConfig
+from iii.server.config_file import ModuleEntry, ServerConfig
 from iii.testing import FakeClock, MemoryEngine
 
 Load = Callable[..., ServerConfig]
@@ -38,8 +38,12 @@ def instances(config: ServerConfig) -> list[str]:
     return [entry.instance for entry in config.entries]
 
 
+def worker_listeners(config: ServerConfig) -> list[ModuleEntry]:
+    return [entry for entry in config.entries if entry.known is catalogue.WORKER_MANAGER]
+
+
 def listeners(config: ServerConfig) -> list[tuple[str, int]]:
-    blocks: list[Any] = [entry.config for entry in config.worker_listeners()]
+    blocks: list[Any] = [entry.config for entry in worker_listeners(config)]
     return [(block.host, block.port) for block in blocks]
 
 
@@ -110,7 +114,7 @@ def test_07_check_40_repeated_names_are_numbered(load: Load) -> None:
           - {name: "iii-worker-manager#rbac", config: {port: 4}}
         """
     )
-    assert [entry.instance for entry in config.worker_listeners()] == [
+    assert [entry.instance for entry in worker_listeners(config)] == [
         "iii-worker-manager",
         "iii-worker-manager#rbac",
         "iii-worker-manager#1",

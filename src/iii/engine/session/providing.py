@@ -115,7 +115,9 @@ def refuse_registration(peer: Peer, message: Registration, why: str) -> None:
 def _register_function(registry: Registry, peer: Peer, message: RegisterFunction) -> None:
     namespace = peer.namespace
     url_caller = registry.functions.url_caller if message.invocation is not None else None
-    if message.invocation is not None and url_caller is None:  # told in the log only: clients take a refusal for the loss of the id (C18)
+    if (
+        message.invocation is not None and url_caller is None
+    ):  # told in the log only: clients take a refusal for the loss of the id (C18)
         why = "the iii-http-functions module is not loaded"  # the remedy has this name
         peer.complain(URL_REFUSED, function=message.id, reason=why)
         registry.functions.refuse((namespace, message.id), why)

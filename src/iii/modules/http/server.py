@@ -108,7 +108,9 @@ class HttpServer:
         self._times = times
         self._full = False
         self._closed = 0  # for others, since it is full
-        deadline_ms = idle_timeout_ms + int(times.head_s * 1000)  # the head may begin when the connection is about to end
+        deadline_ms = idle_timeout_ms + int(
+            times.head_s * 1000
+        )  # the head may begin when the connection is about to end
         self._server = _Embedded(application, listening, deadline_ms, connections)
         self._serving: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None

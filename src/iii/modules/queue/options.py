@@ -152,7 +152,9 @@ class NamedQueueConfig(Struct, frozen=True, kw_only=True):
     def options(self) -> QueueOptions:
         return QueueOptions(
             fifo=self.fifo,
-            concurrency=self.concurrency if self.parallel_groups or not self.fifo else 1,  # a fifo queue runs one job at a time (C10)
+            concurrency=self.concurrency
+            if self.parallel_groups or not self.fifo
+            else 1,  # a fifo queue runs one job at a time (C10)
             max_attempts=self.max_retries,
             backoff_ms=self.backoff_ms,
             backoff_jitter=self.backoff_jitter,

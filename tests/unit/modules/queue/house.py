@@ -15,7 +15,6 @@ from iii.modules.queue.module import Queue
 from iii.storage.memory_database import MemoryDatabase
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
-
 waiting: list[Coroutine[Any, Any, None]] = []  # those that do; each test asserts that there are none
 
 
