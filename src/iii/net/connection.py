@@ -129,7 +129,6 @@ class Connection(FrameListener, Generic[B]):
         handler: ConnectionHandler[B],
         make_outbox: Callable[[asyncio.Transport], B],
         gone: Callable[[Connection[B]], None] | None = None,
-        *,
         logs: bool = False,
     ) -> None:
         self.handler = handler

@@ -96,21 +96,8 @@ class StreamClient(ConnectionHandler[Outbox]):
     """A client, and what it waits for."""
 
     __slots__ = (
-        "_by_group",
-        "_context",
-        "_first",
-        "_gone",
-        "_room_bytes",
-        "_shared",
-        "_subscriptions",
-        "_tasks",
-        "_turns",
-        "_waiting",
-        "connection",
-        "max_message_bytes",
-        "outbox",
-        "snapshots",
-        "subprotocol",
+        "_by_group", "_context", "_first", "_gone", "_room_bytes", "_shared", "_subscriptions", "_tasks",
+        "_turns", "_waiting", "connection", "max_message_bytes", "outbox", "snapshots", "subprotocol",
     )  # fmt: skip
 
     silent_code = CloseCode.INTERNAL_ERROR
