@@ -104,7 +104,7 @@ def _run(config: ServerConfig) -> int:
             clean = runner.run(serve(config, signals))
             if not clean:
                 writer.flush()
-                os._exit(NOT_STOPPED)  # what did not stop by now would keep the process
+                os._exit(NOT_STOPPED)  # at once: what did not stop by now would keep the process
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -233,8 +233,8 @@ class EngineServer:
     async def stop(self) -> bool:
         """Close the ports, let what is at work end, then stop what has begun to start, connections of workers last (L4).
 
-        Each step has its limit, and the modules of a step stop side by side: none can keep another from it. False: not
-        everything stopped in time.
+        Each step has its limit, and the modules of a step stop side by side: none can keep another from it. False: one
+        failed, or was late.
         """
         for manager in self._managers():
             manager.listener.stop_accepting()
@@ -267,7 +267,7 @@ async def _done(module: Module, step: Literal["quiet", "stop"], limit_s: float) 
     error = None if task.cancelled() else task.exception()
     if error is not None:
         MODULE_STOP_FAILED(error, module=module.instance, step=step)
-    return True
+    return error is None
 
 
 @contextmanager
