@@ -109,8 +109,6 @@ class TriggerAction:
         return Enqueue(queue, delay_ms, deduplication_id, priority)
 
 
-
-
 def action_of(value: object) -> Void | Enqueue | None:
     """The action in either form; a dict of an unknown type is an ordinary call, as for published clients."""
     if value is None or isinstance(value, Void | Enqueue):
