@@ -92,7 +92,7 @@ class HttpServer:
         listening: socket.socket,
         idle_timeout_ms: int,
         connections: int,
-        times: HttpTimes,
+        times: HttpTimes = HTTP_TIMES,
     ) -> None:
         """
         Args:
