@@ -1,7 +1,11 @@
 """What every run says first, and how properties are tried."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+from iii.server.log_flood import FloodGate
 from tests.machine import slowness
 
 # A slow or loaded machine is no fault: hypothesis itself says so only where CI is set
@@ -18,3 +22,11 @@ if settings.get_current_profile_name() != "ci":
 def pytest_report_header() -> str:
     """How far the limits of this run are stretched, as far as that is known at its start."""
     return f"machine: {slowness():.1f} times the time of the reference; promises in milliseconds and loads are scaled by it"
+
+
+@pytest.fixture
+def engine_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """`caplog` behind the filter that the log of an engine has."""
+    caplog.handler.addFilter(gate := FloodGate())
+    yield caplog
+    caplog.handler.removeFilter(gate)
