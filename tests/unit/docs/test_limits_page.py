@@ -42,4 +42,4 @@ def test_a_value_has_the_unit_of_its_name(name: str, value: object, shown: str) 
 
 def test_limits_of_single_parts_are_shown_with_their_file() -> None:
     assert "| `WAITING_BYTES` | 256 MiB | Most bytes of writes that wait" in limits_page()
-    assert "| `storage/database.py` |" in limits_page()
+    assert "| `storage/limits.py` |" in limits_page()
