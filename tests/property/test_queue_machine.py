@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from iii.engine.engine_functions import EngineFunctions
+from iii.modules.queue.adapter import QueueOrTopic
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.jobs.steady import SteadyTime
@@ -62,6 +63,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.allowance: Counter[int] = Counter()  # deliveries beyond the attempts: crashes, departures, redrives
         self.running: dict[int, dict[str, Any]] = {}
         self.started: list[int] = []
+        self.paused: set[str] = set()
+        self.purges: list[tuple[asyncio.Task[int], set[int]]] = []
+        self.purged: set[int] = set()  # or spared, as they had begun
         self._open()
 
     @staticmethod
@@ -75,7 +79,7 @@ class QueueMachine(RuleBasedStateMachine):
     def _open(self) -> None:
         self.engine = MemoryEngine(self.clock, modules=[EngineFunctions], spawn=self._run)
         config = msgspec.convert({"queue_configs": QUEUES}, QueueConfig)
-        queue = Queue(self.engine.core, config)
+        queue = self.queue = Queue(self.engine.core, config)
         self.store = JobStore(lambda rolled_back: self.database, SteadyTime(self.clock))
         queue.adapter = BuiltinAdapter(self.engine.core, self.store, config, BuiltinConfig())
         self.engine.core.add_module(queue)
@@ -99,6 +103,8 @@ class QueueMachine(RuleBasedStateMachine):
         if message["type"] == "invokefunction":
             number = message["data"]["number"]
             assert number not in self.running, "twice at a time"
+            assert self.jobs[number][0] not in self.paused, "begun while its queue is paused"
+            assert number in self.kept(), "begun after it was removed"
             self.running[number] = message
             self.deliveries[number] += 1
             self.started.append(number)
@@ -143,10 +149,17 @@ class QueueMachine(RuleBasedStateMachine):
     def tell(self, count: int) -> None:
         self.database.tell(count)
         self._hear()
+        self._go_on()
 
     @rule()
     def look(self) -> None:
         self.database.look()
+
+    def _go_on(self) -> None:
+        """What awaits."""
+        for _ in range(5):
+            self.loop.run_until_complete(asyncio.sleep(0))
+        self.purges = [(purge, numbers) for purge, numbers in self.purges if not purge.done()]
 
     def _hear(self) -> None:
         for call, number in list(self.calls.items()):
@@ -179,6 +192,9 @@ class QueueMachine(RuleBasedStateMachine):
         """Everything in memory is gone; a job may be delivered once more than its attempts allow."""
         for number in self.jobs:
             self.allowance[number] += 1
+        for purge, _ in self.purges:
+            purge.cancel()
+        self._go_on()
         self.database.forget()
         self.calls.clear()
         self.running.clear()
@@ -215,6 +231,25 @@ class QueueMachine(RuleBasedStateMachine):
         finally:
             self.database.late = True
 
+    @precondition(lambda self: self.database.at_rest)
+    @rule(queue=st.sampled_from(sorted(QUEUES)), paused=st.booleans())
+    def pause_or_resume(self, queue: str, paused: bool) -> None:
+        if not paused:
+            self.paused.discard(queue)
+        self._call(f"engine::queue::{'pause' if paused else 'resume'}", queue=queue)
+        if paused:
+            self.paused.add(queue)
+
+    @rule(queue=st.sampled_from(sorted(QUEUES)))
+    def purge(self, queue: str) -> None:
+        """While everything else goes on."""
+        numbers = {number for number, (of, _) in self.jobs.items() if of == queue} - self.running.keys()
+        self.purged |= numbers
+        adapter = self.queue.adapter
+        purge = self.loop.create_task(adapter.purge(QueueOrTopic(self.queue.queues[queue], None)))
+        self.purges.append((purge, numbers))
+        self._go_on()
+
     # -- what must hold -------------------------------------------------------------------------------------------
 
     @invariant()
@@ -227,8 +262,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_accepted_job_is_lost(self) -> None:
-        kept = self._kept()
-        for number in self.accepted - self.finished:
+        kept = self.kept()
+        for number in self.accepted - self.finished - self.purged:
             assert kept[number] == 1, f"job {number} is kept {kept[number]} times"
 
     @invariant()
@@ -256,20 +291,26 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Left alone with a worker that has all functions and always succeeds, everything gets done."""
         self.worker.register(*(function_id for function_id in FUNCTIONS if function_id not in self.present))
+        paused, self.paused = self.paused, set()
         for _ in range(400):
             self.database.commit(len(self.database.waiting))
             self.database.tell(len(self.database.committed))
             self.database.look()
             self._hear()
+            self._go_on()
+            if self.database.at_rest and not self.purges:
+                while paused:
+                    self._call("engine::queue::resume", queue=paused.pop())
             for number in list(self.running):
                 self.succeed_one(number)
             self.clock.advance(1.0)
             if not self.running and self.database.at_rest and not self._left():
                 break
-        kept = self._kept()
+        kept = self.kept()
         dead = {number for queue in QUEUES for number in self._dead(queue)}
         assert set(kept) == dead, "something is left"
-        assert self.accepted <= self.finished | dead
+        assert self.accepted <= self.finished | dead | self.purged
+        assert not self.purges, "a purge does not end"
         self.loop.close()
         self.patch.undo()
 
@@ -281,7 +322,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.finished.add(number)
         self.worker.answer(message)
 
-    def _kept(self) -> Counter[int]:
+    def kept(self) -> Counter[int]:
         found: Counter[int] = Counter()
         for table in ("jobs", "dead"):
             found.update(
@@ -300,3 +341,23 @@ async def _already_open() -> None:
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(max_examples=100, stateful_step_count=50)
+
+
+def test_13_5_a_job_that_comes_due_while_it_is_purged_does_not_begin() -> None:
+    machine = QueueMachine()
+    machine.enqueue("standard", "a", "f", 0, False, 1)
+    machine.commit(1)
+    machine.tell(1)
+    machine.worker.answer(machine.running.pop(1), error={"code": "boom", "message": "no"})
+    machine.commit(1)
+    machine.tell(1)
+    machine.wait(0.2)
+    machine.commit(1)  # it waits again, and the consumer does not know yet
+    machine.purge("standard")
+    for _ in range(4):
+        machine.commit(1)
+        machine.tell(1)
+    assert not machine.purges
+    machine.wait(1.0)
+    assert (machine.started, machine.kept()) == ([1], Counter())
+    machine.teardown()

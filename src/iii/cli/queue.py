@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,9 @@ Shows named queues and durable topics; lists, retries and removes dead letters: 
   redrive NAME           retry all its dead letters
   redrive NAME ID        retry one dead letter
   discard NAME ID        remove one dead letter
+  pause NAME             begin no more of its jobs, over restarts too; those that run go on
+  resume NAME            begin its jobs again
+  purge NAME             remove its jobs that have not begun; asks first, or takes --yes
   unsubscribe TOPIC FUNCTION   remove the subscription of a function whose worker will not reconnect"""
 _EXAMPLES = f"""\
 examples:
@@ -34,15 +38,15 @@ exit codes: 0 done, 1 unknown queue, topic, job or dead letter, or the call fail
 _MOST = 1_000_000_000
 _LIMIT = 50
 _USAGE = {
-    "list": "", "job": "ID", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID",
-    "unsubscribe": "TOPIC FUNCTION",
+    "list": "", "job": "ID", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID", "pause": "NAME",
+    "resume": "NAME", "purge": "NAME",     "unsubscribe": "TOPIC FUNCTION",
 }  # fmt: skip
-_NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed")
+_NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed", "paused")
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    usage = f"{PROGRAM} list|job|stats|dlq|redrive|discard|unsubscribe [NAME [ID]] [options]"
+    usage = f"{PROGRAM} list|job|stats|dlq|redrive|discard|pause|resume|purge|unsubscribe [NAME [ID]] [options]"
     parser = Parser(PROGRAM, _DESCRIPTION, usage, _EXAMPLES)
     parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     parser.add_argument(
@@ -55,6 +59,7 @@ def build_parser() -> Parser:
         "--limit", type=int, default=_LIMIT, metavar="N", help=f"dlq: show at most N dead letters (default: {_LIMIT})"
     )
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="dlq: skip the N newest (default: 0)")
+    parser.add_argument("--yes", action="store_true", help="purge: do not ask")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_address_options(parser)
     return parser
@@ -88,6 +93,10 @@ def run(arguments: list[str]) -> int:
                 return _redrive(address, name, options.json)
             case ["redrive" | "discard" as verb, name, message_id]:
                 return _one(address, verb, name, message_id, options.json)
+            case ["pause" | "resume" as verb, name]:
+                return _pause(address, verb, name, options.json)
+            case ["purge", name]:
+                return _purge(address, name, options, parser)
             case ["unsubscribe", topic, function_id]:
                 return _unsubscribe(address, topic, function_id, options.namespace)
             case []:
@@ -143,13 +152,16 @@ def _list(address: Address, as_json: bool) -> int:
     if as_json:
         print(json_text(rows, sort_keys=False))
         return 0
-    print_table(
-        ["NAME", "KIND", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD"],
-        [
-            [str(row[key]) for key in ("name", "kind", "consumers", "depth", "in_flight", "delayed", "dlq_depth")]
-            for row in rows
-        ],
-    )
+    shown = {"NAME": "name", "KIND": "kind", "CONSUMERS": "consumers", "JOBS": "depth", "RUNNING": "in_flight",
+             "DELAYED": "delayed", "DEAD": "dlq_depth"}  # fmt: skip
+    table = [[str(row[key]) for key in shown.values()] for row in rows]
+    if any(row.get("paused") for row in rows):
+        print_table(
+            [*shown, "PAUSED"],
+            [[*cells, "yes" if row.get("paused") else ""] for cells, row in zip(table, rows, strict=True)],
+        )
+    else:
+        print_table(list(shown), table)
     return 0
 
 
@@ -266,6 +278,45 @@ def _one(address: Address, verb: str, name: str, message_id: str, as_json: bool)
         print(json_text(answer))
     else:
         print(f"Dead letter '{message_id}' of '{name}' {'will be retried' if verb == 'redrive' else 'was removed'}.")
+    return 0
+
+
+def _pause(address: Address, verb: str, name: str, as_json: bool) -> int:
+    from iii.cli.output import json_text
+
+    answer = _ask(address, f"engine::queue::{verb}", {"queue": name})
+    if as_json:
+        print(json_text(answer, sort_keys=False))
+        return 0
+    before = "" if answer["changed"] else " already"
+    running = answer["in_flight"]
+    more = f"; {running} job{'' if running == 1 else 's'} still running" if verb == "pause" and running else ""
+    print(f"'{name}' is {'paused' if verb == 'pause' else 'running'}{before}{more}.")
+    return 0
+
+
+def _purge(address: Address, name: str, options: Any, parser: Parser) -> int:
+    from iii.cli.output import json_text
+
+    if not options.yes:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            parser.error(f"purge removes jobs for good: add --yes to remove those of '{name}'")
+        stats = _ask(address, "engine::queue::topic_stats", {"topic": name})
+        count = max(stats["depth"] - stats["in_flight"], 0)
+        if not count:
+            _known(address, name)
+        print(
+            f"Remove {count} job{'' if count == 1 else 's'} of '{name}' for good? [y/N] ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            print("Nothing removed.", file=sys.stderr)
+            return 1
+    answer = _ask(address, "engine::queue::purge", {"queue": name})
+    purged = answer["purged"]
+    print(json_text(answer) if options.json else f"{purged} job{'' if purged == 1 else 's'} of '{name}' removed.")
     return 0
 
 

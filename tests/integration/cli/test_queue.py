@@ -1,7 +1,12 @@
 """`iii queue …` against a running engine (issue 6; 04 §8, §9)."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +14,8 @@ import pytest
 import iii as sdk
 from tests.compat.drivers import eventually
 from tests.integration.cli.running import Iii, RunningEngine, running_engine
+from tests.integration.cli.test_prompt import read_until
+from tests.processes import environment
 
 CONFIG = """\
 - name: iii-queue
@@ -115,6 +122,57 @@ def test_a_subscription_whose_worker_will_not_come_back(iii: Iii, engine: Runnin
     assert not any(row["name"] == "parcels" for row in rows(iii, engine, "list"))
 
 
+def test_13_check_7_a_queue_is_paused_purged_and_resumed(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+    seen: list[Any] = []
+    worker.register_function("count", seen.append)
+
+    def told(*arguments: str) -> str:
+        done = iii("queue", *arguments, "--url", engine.url())
+        assert (done.returncode, done.stderr) == (0, "")
+        return str(done.stdout)
+
+    def enqueue(number: int) -> None:
+        action = sdk.TriggerAction.Enqueue(queue="mails")
+        worker.trigger({"function_id": "count", "payload": number, "action": action})
+
+    assert told("pause", "mails") == "'mails' is paused.\n"
+    assert told("pause", "mails") == "'mails' is paused already.\n"
+    enqueue(1)
+    enqueue(2)
+    assert rows(iii, engine, "stats", "mails")["depth"] == 2
+    head, *lines = told("list").splitlines()
+    assert head.split()[-1] == "PAUSED"
+    assert [line.split()[-1] for line in lines if line.startswith("mails")] == ["yes"]
+    assert told("purge", "mails", "--yes") == "2 jobs of 'mails' removed.\n"
+    assert rows(iii, engine, "purge", "mails", "--yes") == {"queue": "mails", "purged": 0}
+    assert told("resume", "mails") == "'mails' is running.\n"
+    assert seen == []
+    enqueue(3)
+    eventually(lambda: seen == [3])
+    assert "PAUSED" not in told("list")
+    for verb in ("pause", "resume", "purge"):
+        done = iii("queue", verb, "mail", "--yes", "--url", engine.url())
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "Error: queue_not_found: unknown queue or topic 'mail', did you mean 'mails'?\n"
+
+
+def test_on_a_terminal_a_purge_asks_first(engine: RunningEngine, worker: sdk.Worker, tmp_path: Path) -> None:
+    delayed = sdk.TriggerAction.Enqueue(queue="mails", delay_ms=60_000)
+    worker.trigger({"function_id": "count", "action": delayed})
+    for answer, code, told in ((b"\n", 1, "Nothing removed."), (b"y\n", 0, "1 job of 'mails' removed.")):
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "iii.cli", "queue", "purge", "mails", "--url", engine.url()]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdin=theirs, stderr=theirs, stdout=theirs
+        ) as process:
+            os.close(theirs)
+            assert "Remove 1 job of 'mails' for good? [y/N] " in read_until(ours, "[y/N] ")
+            os.write(ours, answer)
+            read_until(ours, told)
+            assert process.wait(20) == code
+        os.close(ours)
+
+
 def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) -> None:
     with running_engine(tmp_path_factory.mktemp("engine"), "- {name: iii-cron}") as running:
         done = iii("queue", "list", III_URL=running.url())
@@ -125,7 +183,12 @@ def test_without_the_module(iii: Iii, tmp_path_factory: pytest.TempPathFactory) 
 def test_wrong_usage(iii: Iii) -> None:
     assert "Shows named queues" in iii("queue").stdout
     for arguments, text in (
-        (("purge",), "unknown command 'purge' (expected list, job, stats, dlq, redrive, discard or unsubscribe)"),
+        (
+            ("purse",),
+            "unknown command 'purse' "
+            "(expected list, job, stats, dlq, redrive, discard, pause, resume, purge or unsubscribe)",
+        ),
+        (("purge", "mails"), "purge removes jobs for good: add --yes to remove those of 'mails'"),
         (("redrive",), "wrong number of arguments; usage: iii queue redrive NAME [ID]"),
         (("stats",), "wrong number of arguments; usage: iii queue stats NAME"),
         (("dlq", "x", "--limit", "-1"), "--limit: expected a whole number from 0 to 1000000000, got -1"),

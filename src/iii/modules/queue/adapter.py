@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
-from iii.modules.queue.requests import DestinationRow, JobStatus, Stats
+from iii.modules.queue.requests import DestinationRow, JobStatus, Paused, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
@@ -19,6 +19,10 @@ class UnsupportedSettings(StoreError):
 
 class NotSupported(StoreError):
     """This adapter cannot do that; the text says which."""
+
+
+class UnknownQueue(StoreError):
+    """There is neither a queue nor a topic of that name."""
 
 
 class ResultsNotKept(StoreError):
@@ -112,6 +116,12 @@ class QueueAdapter(Protocol):
 
     def job(self, job_id: str) -> JobStatus | None:
         """Where a job stands; None if it is not known."""
+
+    async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
+        """Begin no more jobs from now on, over restarts too, or go on. Raises UnknownQueue."""
+
+    async def purge(self, source: QueueOrTopic) -> int:
+        """Remove the jobs of now that have not begun; how many. Raises UnknownQueue."""
 
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         """`done` gets where it stands once it has ended, or the time is over; without a value if it is not known."""

@@ -78,3 +78,20 @@ NOT_SUPPORTED = ErrorCode(
     means="The adapter of the queue has no such function.",
     do="Use the adapter `builtin`.",
 )
+QUEUE_NOT_FOUND = ErrorCode(
+    "queue_not_found",
+    means="No queue and no topic has the name.",
+    do="Correct the name; `iii queue list` shows those that exist.",
+)
+PAUSE_FAILED = ErrorCode(
+    "pause_failed", means="The store failed to keep that a queue is paused.", do=_SEE_THE_STORE, retry="later"
+)
+RESUME_FAILED = ErrorCode(
+    "resume_failed", means="The store failed to keep that a queue is resumed.", do=_SEE_THE_STORE, retry="later"
+)
+PURGE_FAILED = ErrorCode(
+    "purge_failed",
+    means="The store failed to remove the jobs of a queue; some may have been removed.",
+    do=_SEE_THE_STORE,
+    retry="later",
+)

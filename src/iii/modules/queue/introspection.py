@@ -16,14 +16,14 @@ from iii.modules.queue.codes import (
     DISCARD_MESSAGE_FAILED,
     DLQ_MESSAGES_FAILED,
     MESSAGE_ID_NOT_SET,
-    QUEUE_NOT_SET,
     REDRIVE_FAILED,
     REDRIVE_MESSAGE_FAILED,
     TOPIC_REQUIRED,
     TOPIC_STATS_FAILED,
 )
 from iii.modules.queue.jobs.letters import Page
-from iii.modules.queue.options import NamedQueue, NamedQueueConfig
+from iii.modules.queue.names import Names
+from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.requests import (
     AnyInput,
     DeadLetterRow,
@@ -54,7 +54,6 @@ UNSUBSCRIBED = LogEvent(
     means="`iii::queue::unsubscribe` ended the subscription of a function whose worker is away.",
 )  # fmt: skip
 
-_INTERNAL = "__fn_queue::"  # before the name of a named queue in tools of others
 _NAMED = "function_queue"
 
 
@@ -73,11 +72,12 @@ class Introspection:
         """`queues`: the named ones, as they are at the time."""
         self._adapter = adapter
         self._queues = queues
+        self._names = Names(adapter, queues)
 
     @builtin("iii::queue::redrive", spec="04 §8.2", aliases={"topic": "queue"})
     async def redrive(self, request: RedriveInput) -> RedriveResult:
         """Try all dead letters of a queue or topic again"""
-        source = self._named(request.queue)
+        source = self._names.named(request.queue)
         with _failing(REDRIVE_FAILED, f"Failed to redrive DLQ for queue '{request.queue}'"):
             redriven = await self._adapter.redrive(source)
         if redriven:
@@ -146,9 +146,9 @@ class Introspection:
         adapter, queues = self._adapter, self._queues
         rows = []
         left_over = adapter.queues.left_over()
-        for name in sorted({*adapter.topics.triggers(), *queues, *left_over}):
+        for name in sorted(self._names.all()):
             try:
-                count = (await adapter.stats(self._source(name))).dlq_depth
+                count = (await adapter.stats(self._names.source(name))).dlq_depth
             except StoreError:
                 count = 0
             kind = _NAMED if name in queues or name in left_over else adapter.broker_type
@@ -185,13 +185,8 @@ class Introspection:
 
     # -- names ----------------------------------------------------------------------------------------------------
 
-    def _named(self, name: str) -> QueueOrTopic:
-        if not name:
-            raise QUEUE_NOT_SET("Queue name is required")
-        return self._source(name)
-
     def _one(self, request: MessageInput) -> QueueOrTopic:
-        source = self._named(request.queue)
+        source = self._names.named(request.queue)
         if not request.message_id:
             raise MESSAGE_ID_NOT_SET("Message ID is required")
         return source
@@ -200,13 +195,4 @@ class Introspection:
         name = topic if isinstance(topic, str) else queue
         if not isinstance(name, str) or not name:
             raise TOPIC_REQUIRED("topic is required")
-        return self._source(name)
-
-    def _source(self, name: str) -> QueueOrTopic:
-        queues = self._queues
-        if name.startswith(_INTERNAL) and name not in queues:
-            return QueueOrTopic(queues.get(name.removeprefix(_INTERNAL)), None)
-        queue = queues.get(name)
-        if queue is None and name in self._adapter.queues.left_over():
-            queue = NamedQueue(name, NamedQueueConfig())
-        return QueueOrTopic(queue, name)
+        return self._names.source(name)

@@ -30,6 +30,7 @@ from iii.modules.queue.jobs.job import NewJob, shortened
 from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.maintenance import Maintenance
 from iii.modules.queue.options import (
     DEFAULT_QUEUE,
     NAME_CHARACTERS,
@@ -83,7 +84,7 @@ class Queue(Module):
     name = "iii-queue"
     description = "Async job processing with named queues, retries, and dead-letter support."
     Config: ClassVar = QueueConfig
-    parts: ClassVar = (Introspection, Jobs)
+    parts: ClassVar = (Introspection, Jobs, Maintenance)
 
     def __init__(self, engine: Engine, config: QueueConfig | None = None, instance: str | None = None) -> None:
         """Raises StartFailure."""

@@ -14,7 +14,7 @@ from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue, QueueOptions
-from iii.modules.queue.requests import DestinationRow, JobStatus, Stats
+from iii.modules.queue.requests import DestinationRow, JobStatus, Paused, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
@@ -40,6 +40,7 @@ MESSAGE_LOST = LogEvent(
 )  # fmt: skip
 
 _NO_QUEUES = "named queues are not supported by the redis adapter"
+_NOTHING_WAITS = "the redis adapter keeps no jobs: there is nothing to pause or to purge"
 _UNREAD = {  # of a `queue_config`, with what is so here
     **dict.fromkeys(QueueOptions.__struct_fields__), "fifo": False, "max_attempts": 1, "hold": False, "delay_ms": 0,
     "backoff_jitter": 0,
@@ -116,6 +117,12 @@ class RedisAdapter:
 
     def job(self, job_id: str) -> JobStatus | None:
         raise NotSupported(_NO_QUEUES)
+
+    async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
+        raise NotSupported(_NOTHING_WAITS)
+
+    async def purge(self, source: QueueOrTopic) -> int:
+        raise NotSupported(_NOTHING_WAITS)
 
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         done(None, NotSupported(_NO_QUEUES))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -39,6 +39,31 @@ class DurablePublishInput(Struct, kw_only=True):
 
     topic: str
     data: Raw
+
+
+class QueueInput(Struct, kw_only=True):
+    """Which queue or topic."""
+
+    queue: str
+
+
+class Paused(NamedTuple):
+    """Whether that is new, and how many jobs still run."""
+
+    changed: bool
+    in_flight: int
+
+
+class PauseResult(Struct, kw_only=True):
+    queue: str
+    paused: bool
+    changed: Annotated[bool, Meta(description="False if it was so already.")]
+    in_flight: Annotated[int, Meta(description="Jobs that are being handled; they go on.")]
+
+
+class PurgeResult(Struct, kw_only=True):
+    queue: str
+    purged: Annotated[int, Meta(description="Number of jobs that were removed.")]
 
 
 class RedriveInput(Struct, kw_only=True):
@@ -121,6 +146,7 @@ class Stats(Struct, kw_only=True):
     ] = []
     delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
     failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
+    paused: Annotated[bool, Meta(description="Whether jobs begin only once it is resumed.")] = False
     unreadable: Annotated[int, Meta(description="Jobs that are skipped because the store is damaged.")] = 0
 
 

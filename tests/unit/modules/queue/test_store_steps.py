@@ -227,4 +227,4 @@ def _everything_else(backlog: Backlog) -> None:
 
 def _is_meant(statement: str) -> bool:
     """Tables with a row for each queue, read once at a start."""
-    return "FROM queues" in statement or "FROM definitions" in statement
+    return any(f"FROM {table}" in statement for table in ("queues", "definitions", "paused"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from iii.modules.queue.consume.delays import Delays
 from iii.modules.queue.consume.head import RUN, START, Head, Verdict
 from iii.modules.queue.consume.missing import Missing
 from iii.modules.queue.consume.page_turns import PageTurns
+from iii.modules.queue.consume.permits import Permits
 from iii.modules.queue.consume.running import Running, Targets
 from iii.modules.queue.consume.settlement import Settlement
 from iii.modules.queue.consume.timers import Timers
@@ -63,10 +64,11 @@ class Consumer:
         turns: PageTurns,
     ) -> None:
         self.place = place
-        self.options = options
         self.state = ConsumerState.STARTING
         self.failed = 0
         self._store = store
+        self._permits = Permits(store.pauses, place, options)
+        self.options = self._permits.options
         self._targets = targets
         self._turns = turns
         timers = self._timers = Timers(engine.clock)
@@ -75,8 +77,7 @@ class Consumer:
         self._delays = Delays(store, place, timers, self._due)
         self.missing = Missing(store.time, place, timers, self._hold_expired)
         self._settlement = Settlement(store, place, timers, self._settled, self._lost, self._stalled)
-        self.unreadable = Unreadable(place)
-        self._asked_to_rebuild = False  # indexes of the store
+        self.unreadable = Unreadable(store, place)
         self.head = self._new_head()
         self.running = Running(engine, store, targets, timers, self._finished, self._not_loaded)
         self._pumping = False
@@ -106,10 +107,32 @@ class Consumer:
     def configure(self, options: QueueOptions) -> None:
         """Other settings from now on; what runs goes on, and no attempt is counted."""
         changes_order = options.fifo != self.options.fifo
-        self.options = options
+        self._permits.configured = options
+        self.options = self._permits.options
         if changes_order:
             self.read_again()
         self.pump()
+
+    def look_at_pause(self) -> None:
+        """Its queue is paused, or is no more."""
+        self.configure(self._permits.configured)
+
+    def begin_purge(self) -> Collection[int]:
+        """Begin no job until `end_purge`; those that have begun (`seq`) are not to be removed."""
+        self._permits.purges += 1
+        self.look_at_pause()
+        self.head.more()
+        return self.head.begun
+
+    def end_purge(self, delayed: list[int]) -> None:
+        """These are gone, and would have been due later."""
+        self._permits.purges -= 1
+        self.head.more()  # also one that came due while it was removed
+        try:
+            self.head.spoiled(delayed)
+        except ReadError as failure:
+            self._read_from_start(failure)
+        self.look_at_pause()
 
     def read_again(self) -> None:
         """Read from its start what waits, once nothing is on its way."""
@@ -163,13 +186,7 @@ class Consumer:
         finally:
             self._pumping = False
             if self.head.damaged or self.unreadable.rows:
-                self._look_at_damage()
-
-    def _look_at_damage(self) -> None:
-        if self.head.damaged and not self._asked_to_rebuild:
-            self._asked_to_rebuild = True
-            self._store.database.rebuild_indices(self._rebuilt)
-        self.unreadable.report()
+                self.unreadable.look(self.head.damaged, self._rebuilt)
 
     def _rebuilt(self, done: bool) -> None:
         """Jobs were taken as their rows lie in the store; from now on in their order again."""

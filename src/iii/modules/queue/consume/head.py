@@ -104,9 +104,10 @@ class Head:
         """Jobs in memory, and with the consumer."""
         return len(self._out)
 
-    def has_begun(self, seq: int) -> bool:
-        """Whether a job is with the consumer."""
-        return seq in self._out and all(job.seq != seq for job in self._window)
+    @property
+    def begun(self) -> set[int]:
+        """Jobs (`seq`) that are with the consumer until they are settled."""
+        return self._out.keys() - {job.seq for job in self._window}
 
     @property
     def busy_groups(self) -> int:
@@ -167,8 +168,9 @@ class Head:
             self._free(job.group)
 
     def spoiled(self, seqs: list[int]) -> None:
-        """Delayed jobs that are damaged: their groups do not wait for them."""
-        for group in [group for group, seq in self._busy.items() if seq in seqs]:
+        """Delayed jobs that are damaged or removed: their groups do not wait for them."""
+        gone = set(seqs)
+        for group in [group for group, seq in self._busy.items() if seq in gone]:
             self._free(group)
 
     def give_back(self, job: Job) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from iii.modules.queue.jobs.job import Job
 from iii.modules.queue.jobs.places import Place
+from iii.modules.queue.jobs.store import JobStore
 from iii.protocol.log_event import LogEvent
 
 READ_FAILED = LogEvent(
@@ -23,8 +25,10 @@ PASSED_OVER = LogEvent(
 class Unreadable:
     """Rows of one place, by `seq`; people are told of each."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, store: JobStore, place: Place) -> None:
         self.rows: set[int] = set()
+        self._store = store
+        self._asked_to_rebuild = False  # indexes of the store
         self._place = place
         self._told = 0
 
@@ -35,8 +39,11 @@ class Unreadable:
         self.rows.add(job.seq)
         self._told += 1
 
-    def report(self) -> None:
-        """Of those that were met since."""
+    def look(self, index_damaged: bool, rebuilt: Callable[[bool], None]) -> None:
+        """Have a damaged index built again, once, and tell of rows that were met since."""
+        if index_damaged and not self._asked_to_rebuild:
+            self._asked_to_rebuild = True
+            self._store.database.rebuild_indices(rebuilt)
         found = len(self.rows) - self._told
         if found > 0:
             self._told += found

@@ -6,7 +6,7 @@ import asyncio
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
-from iii.modules.queue.adapter import QueueOrTopic
+from iii.modules.queue.adapter import QueueOrTopic, UnknownQueue
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
@@ -16,9 +16,10 @@ from iii.modules.queue.embedded.retention import Retention
 from iii.modules.queue.embedded.topics import Topics
 from iii.modules.queue.jobs.letters import Letters, OnFilled, Page
 from iii.modules.queue.jobs.places import Place
+from iii.modules.queue.jobs.purging import Purge
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Key
-from iii.modules.queue.requests import JobStatus, Stats
+from iii.modules.queue.requests import JobStatus, Paused, Stats
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
@@ -68,7 +69,7 @@ class BuiltinAdapter:
     async def stats(self, source: QueueOrTopic) -> Stats:
         places = self._places(source)
         counts = await self._letters.counts(places)
-        consumers = [consumer for place in places if (consumer := self._consumer_of(place)) is not None]
+        consumers = self._consumers(places)
         return Stats(
             depth=counts.waiting + counts.delayed,
             dlq_depth=counts.dead,
@@ -77,6 +78,7 @@ class BuiltinAdapter:
             delivered=sum(consumer.running.begun for consumer in consumers),
             failed=sum(consumer.failed for consumer in consumers),
             waiting_for=[name for consumer in consumers for name in consumer.missing.names],
+            paused=any(self.store.pauses.has(place) for place in places),
             unreadable=sum(len(consumer.unreadable.rows) for consumer in consumers),
         )
 
@@ -101,8 +103,42 @@ class BuiltinAdapter:
     def job(self, job_id: str) -> JobStatus | None:
         return self._control.job(job_id)
 
+    async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
+        places = self._known(source)
+        kinds = {place.kind != "queue": place.name for place in places}
+        changed = [await self.store.pauses.put(topic, name, paused) for topic, name in kinds.items()]
+        consumers = self._consumers(places)
+        for consumer in consumers:
+            consumer.look_at_pause()
+        return Paused(any(changed), sum(len(consumer.running.jobs) for consumer in consumers))
+
+    async def purge(self, source: QueueOrTopic) -> int:
+        return sum([await self._purge(place) for place in self._known(source)])
+
+    async def _purge(self, place: Place) -> int:
+        consumer = self._consumer_of(place)
+        purge = Purge(self.store, place, () if consumer is None else consumer.begin_purge())
+        try:
+            return await purge.run()
+        finally:
+            if consumer is not None:
+                consumer.end_purge(purge.delayed)
+            self.store.endings.tell_all()
+
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         self._control.wait(job_id, timeout_ms, done)
+
+    def _known(self, source: QueueOrTopic) -> list[Place]:
+        """Raises UnknownQueue."""
+        places = self._places(source)
+        if source.queue is not None and not any(place.kind == "queue" for place in places):
+            places.append(self.store.places.of("queue", source.queue.name))
+        if not places:
+            raise UnknownQueue
+        return places
+
+    def _consumers(self, places: list[Place]) -> list[Consumer]:
+        return [consumer for place in places if (consumer := self._consumer_of(place)) is not None]
 
     def _places(self, source: QueueOrTopic) -> list[Place]:
         """Of a topic all that there are, whoever subscribes now."""

@@ -91,5 +91,5 @@ def _state(row: FoundJob, consumer: Consumer | None) -> JobState:
         return row.ended
     if row.ready_at is not None:
         return "delayed"
-    begun = consumer is not None and row.seq is not None and consumer.head.has_begun(row.seq)
+    begun = consumer is not None and row.seq is not None and row.seq in consumer.head.begun
     return "active" if begun else "waiting"

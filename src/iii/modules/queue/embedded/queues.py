@@ -26,6 +26,12 @@ NOT_CONFIGURED = LogEvent(
     do="Add it to `queue_configs` of `iii-queue`, or define it: `iii trigger queue::define queue=NAME`.",
 )  # fmt: skip
 
+STILL_PAUSED = LogEvent(
+    __name__, "queue.still_paused", logging.WARNING, "Queues are paused: their jobs do not run",
+    means="They were paused with `iii queue pause`, before this start of the engine.",
+    do="To let them go on: `iii queue resume NAME`.",
+)  # fmt: skip
+
 _NULL = bytes(NULL)
 
 
@@ -98,6 +104,8 @@ class NamedQueues:
 
     def report(self, rows: list[tuple[str, str, int, int]] | None, error: StoreError | None) -> None:
         """What the store had at the start, topics too."""
+        if paused := self._store.pauses.names():
+            STILL_PAUSED(queues=paused)
         for kind, name, jobs, dead in rows or ():
             if kind != "queue":
                 BACKLOG_FOUND(topic=name, waiting=jobs, dead_letters=dead)

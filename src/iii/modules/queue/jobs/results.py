@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 from iii.modules.queue.jobs.job import Job
@@ -37,7 +38,7 @@ _BOUND: Final = """
 class Results:
     """A row for each job, until its time is over or too many came after it."""
 
-    def __init__(self, database: Transactions, time: SteadyTime) -> None:
+    def __init__(self, database: Callable[[], Transactions], time: SteadyTime) -> None:
         self._database = database
         self._time = time
         self._last: dict[int, int] = {}  # of the writer: numbers of results, by place
@@ -68,11 +69,11 @@ class Results:
             )  # fmt: skip
             connection.execute(_TOO_MANY, (place.id, number - options.keep_results_max, _AT_ONCE))
 
-        self._database.write(work, done, (0 if kept is None else len(kept)) + _ROW_BYTES)
+        self._database().write(work, done, (0 if kept is None else len(kept)) + _ROW_BYTES)
 
     def next_end(self, place: Place) -> int | None:
         """When the first result of a place expires, steady milliseconds. Raises ReadError."""
-        found: int | None = self._database.reader.execute(_NEXT, (place.id,)).fetchone()[0]
+        found: int | None = self._database().reader.execute(_NEXT, (place.id,)).fetchone()[0]
         return found
 
     def expire(self, place: Place, done: Reply[None, StoreError]) -> None:
@@ -82,7 +83,7 @@ class Results:
         def work(connection: Connection) -> None:
             connection.execute(_EXPIRED, values)
 
-        self._database.write(work, done, slow=True)
+        self._database().write(work, done, slow=True)
 
     def bound(self, place: Place) -> None:
         """At a start: nothing is kept longer because the clock was set back meanwhile (P15). Raises ReadError."""
@@ -93,7 +94,7 @@ class Results:
         def work(connection: Connection) -> None:
             connection.execute(_BOUND, (now_ms, place.id, now_ms, now_ms))
 
-        self._database.write(work, _ignored, slow=True)
+        self._database().write(work, _ignored, slow=True)
 
 
 def _ignored(result: object, error: StoreError | None) -> None:

@@ -106,6 +106,9 @@ MIGRATIONS = (
     CREATE INDEX results_end ON results (queue, expires_at);
     CREATE INDEX results_by_id ON results (id);
     """,
+    """
+    CREATE TABLE paused (topic INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (topic, name)) WITHOUT ROWID;
+    """,
 )
 
 _ADOPT = """

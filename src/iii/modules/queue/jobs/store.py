@@ -13,6 +13,7 @@ import msgspec
 from iii.modules.queue.jobs.deduplication import Deduplication
 from iii.modules.queue.jobs.endings import Endings
 from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, MAX_DELAY_MS, Failure, Job, NewJob, numbered_ids, shortened
+from iii.modules.queue.jobs.pauses import Pauses
 from iii.modules.queue.jobs.places import Place, Places
 from iii.modules.queue.jobs.results import Results
 from iii.modules.queue.jobs.steady import SteadyTime
@@ -92,8 +93,9 @@ class JobStore:
         self.time = time
         self.database = open_database(self._rolled_back)
         self.places = Places()
-        self.results = Results(self.database, time)
+        self.results = Results(lambda: self.database, time)
         self.endings = Endings()
+        self.pauses = Pauses(lambda: self.database)
         self.definitions: dict[str, bytes] = {}  # JSON by name: of queues that were defined, as they were at the start
         self._ids = numbered_ids()
         self._last_seq = 0  # of the writer
@@ -119,6 +121,7 @@ class JobStore:
         self.definitions = {name: config.encode() for name, config in execute("SELECT name, config FROM definitions")}
         rows = execute("SELECT id, kind, name, namespace, function_id, subscribed, settings FROM queues")
         self.places.read(rows, last_id=self.time.now_ms() // 1000)
+        self.pauses.read()
 
     async def _bound_pauses(self, place: Place) -> None:
         """No job waits longer than its whole pause because the clock was set back while the engine was down (P15)."""
@@ -272,6 +275,15 @@ class JobStore:
         """The number of one more job; for writes, in their order."""
         self._last_seq += 1
         return self._last_seq
+
+    @property
+    def last_seq(self) -> int:
+        """Of the jobs so far; for writes."""
+        return self._last_seq
+
+    def forget_held(self, place: Place) -> None:
+        """How many a topic keeps is to be counted again; for writes."""
+        self._held.pop(place.id, None)
 
     # -- as the writer --------------------------------------------------------------------------------------------
 

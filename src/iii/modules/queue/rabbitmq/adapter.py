@@ -15,7 +15,7 @@ from iii.modules.queue.rabbitmq.queues import NamedQueues
 from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.rabbitmq.topics import Topics
-from iii.modules.queue.requests import JobStatus, Stats
+from iii.modules.queue.requests import JobStatus, Paused, Stats
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
@@ -90,6 +90,12 @@ class RabbitmqAdapter:
 
     def job(self, job_id: str) -> JobStatus | None:
         raise NotSupported(_NO_LOOKUP)
+
+    async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
+        raise NotSupported("the rabbitmq adapter cannot pause a queue for all engines that use the broker")
+
+    async def purge(self, source: QueueOrTopic) -> int:
+        raise NotSupported("the rabbitmq adapter cannot purge a queue; use `rabbitmqctl purge_queue`")
 
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         done(None, NotSupported(_NO_LOOKUP))
