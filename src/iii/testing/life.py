@@ -63,7 +63,12 @@ class Life:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        try:
+            self.stop()
+        except Exception as another:
+            if error is None:
+                raise
+            error.add_note(f"and at the end of the test engine: {type(another).__name__}: {another}")
 
     async def __aenter__(self) -> Self:
         return await asyncio.to_thread(self.start)
@@ -71,7 +76,7 @@ class Life:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.stop)
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
 
     @property
     def address(self) -> str:

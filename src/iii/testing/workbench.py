@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime
 from math import inf
@@ -27,6 +27,7 @@ from iii.testing.job_runs import JobRuns
 from iii.testing.memory_channels import open_end
 from iii.testing.memory_ends import WorkerEnd
 from iii.testing.modules import Modules
+from iii.testing.patience import LOOK_S, Patience
 from iii.testing.traffic import CallRecord, Traffic
 
 if TYPE_CHECKING:
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
-_QUIET_TURNS = 3  # of the loop in which nothing happens: then nothing will
-_LOOK_S = 0.05  # between two looks at what tells nobody when it ends
 _SHOWN = 5
 _STOP_S = 1.0
+_GIVEN_UP_S = 0.2
 
 
 class Connectable(Protocol):
@@ -71,6 +71,7 @@ class Workbench:
         self._queues = queues
         self._hold_jobs = hold_jobs
         self._tasks = TaskSet(BUILTIN_FAILED)
+        self._patience = Patience(self.clock, self.traffic, self.entrance, self._tasks, deadline_s)
         self._connected = AsyncExitStack()
         self.modules = Modules(self.clock, self._spawn, self.traffic, self._hold_jobs)
         self._jobs: JobRuns
@@ -88,15 +89,15 @@ class Workbench:
             await self._define_queues()
             for app in apps:
                 await self._connected.enter_async_context(app.connect(self.address))
-            await self.settle()
+            await self._patience.settle()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Disconnect everybody, then stop the engine. Raises what an app raises at its end."""
+        """Disconnect everybody, then stop the engine. Raises what an app raises at its end, and Unfinished."""
         try:
-            await self._connected.aclose()
+            await self._disconnect()
         finally:
             del engines[self.address]
             self.entrance.dismiss(CloseCode.SERVICE_RESTART)
@@ -105,6 +106,16 @@ class Workbench:
             self._tasks.cancel()
             await self._tasks.wait(_STOP_S)
 
+    async def _disconnect(self) -> None:
+        """Apps drain; one whose handler is known not to end has little time for that, and the test was told already."""
+        limit_s = min(_GIVEN_UP_S, self._deadline_s) if self._patience.gave_up else self._deadline_s
+        gave_up = self._patience.gave_up
+        try:
+            await self._patience.in_time(self._connected.aclose(), "The end of the apps", limit_s)
+        except Unfinished:
+            if not gave_up:
+                raise
+
     async def restart(self) -> None:
         """Stop the engine and start another one, with empty stores; workers reconnect."""
         self.entrance.dismiss(CloseCode.SERVICE_RESTART)
@@ -112,7 +123,7 @@ class Workbench:
         self.modules = Modules(self.clock, self._spawn, self.traffic, self._hold_jobs)
         await self.modules.start()
         self.entrance.open()
-        await self.settle()
+        await self._patience.settle()
         await self._define_queues()
 
     async def _define_queues(self) -> None:
@@ -147,53 +158,57 @@ class Workbench:
 
     # -- what a test does -----------------------------------------------------------------------------------------
 
+    async def settle(self) -> None:
+        """See `TestEngine.settle`."""
+        await self._patience.settle()
+
     async def trigger(self, request: TriggerRequest) -> Any:
         """Call a function; then everything that this set going."""
         function_id = request.get("function_id")
         try:
             called = self._until_given_up(self.client.trigger_async(request))
-            result = await self._in_time(called, f"the call of {function_id}")
+            result = await self._patience.in_time(called, f"the call of {function_id}")
         except InvocationError as error:
             if isinstance(error, FunctionNotFound):
                 self._add_known_functions(error)
             add_traceback(error, error.function_id, error.stacktrace)
             try:
-                await self.settle()
+                await self._patience.settle()
             except TriggerFailed as also:
                 error.add_note(f"and what it had triggered: {also}")
             raise
-        await self.settle()
+        await self._patience.settle()
         return result
 
     async def request(self, call: TestRequest) -> HttpAnswer:
         """Make a request; then everything that this set going."""
         made = call.make(self.modules.http.application)
-        answer = await self._in_time(made, f"the request {call.method} {call.target}")
-        await self.settle()
+        answer = await self._patience.in_time(made, f"the request {call.method} {call.target}")
+        await self._patience.settle()
         return answer
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, from one thing that is due to the next; each ends before the next begins. Jobs run."""
         until = self.clock.now() + seconds
         with self.modules.jobs.released():
-            await self.settle()
+            await self._patience.settle()
             while self._pass_time(until):
-                await self.settle()
+                await self._patience.settle()
             self.clock.advance(max(0.0, until - self.clock.now()))
-            await self.settle()
+            await self._patience.settle()
 
     async def run_jobs(self, check: bool) -> list[CallRecord]:
         """See `TestEngine.run_jobs`."""
-        return await self._in_time(self._run_jobs(check), "running the jobs")
+        return await self._patience.in_time(self._run_jobs(check), "running the jobs")
 
     async def _run_jobs(self, check: bool) -> list[CallRecord]:
         begun = self.traffic.begun
         with self.modules.jobs.released():
-            await self.settle()
+            await self._patience.settle()
             while await self._jobs.are_delayed() or self.traffic.hangs:
                 if not self._pass_time():
                     break
-                await self.settle()
+                await self._patience.settle()
         dead = await self._jobs.newly_dead()
         if check and dead:
             raise JobFailed(dead)
@@ -211,12 +226,12 @@ class Workbench:
         except LookupError:
             self.entrance.open()
             raise
-        await self.settle()
+        await self._patience.settle()
 
     async def return_workers(self) -> None:
         """See `TestEngine.return_workers`."""
         self.entrance.open()
-        await self.settle()
+        await self._patience.settle()
 
     async def _until_given_up(self, call: Coroutine[Any, Any, T]) -> T:
         """A call; while one hangs that it may be waiting for, time passes until somebody gives up."""
@@ -224,7 +239,7 @@ class Workbench:
         try:
             while not task.done():
                 begun = self.traffic.begun
-                await asyncio.wait((task,), timeout=_LOOK_S)
+                await asyncio.wait((task,), timeout=LOOK_S)
                 if self.traffic.hangs and self.traffic.begun == begun and not task.done():
                     self._pass_time()
             return task.result()
@@ -244,50 +259,3 @@ class Workbench:
         hint = did_you_mean(error.function_id or "", known, "did you mean '{}'? ")
         shown = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
         error.add_note(f"{hint}Workers of this test serve: {shown or 'nothing'}")
-
-    # -- until nothing happens ------------------------------------------------------------------------------------
-
-    async def settle(self) -> None:
-        """Wait until everything has ended that runs or is due. Raises TriggerFailed, Unfinished."""
-        until = self._loop.time() + self._deadline_s
-        quiet = 0
-        while quiet < _QUIET_TURNS:
-            self.traffic.changed.clear()
-            if self.clock.is_due or any(end.unread for end in self.entrance.ends):
-                quiet = 0
-                await asyncio.sleep(0)
-            elif self.traffic.running or len(self._tasks) or not self.entrance.is_complete:
-                quiet = 0
-                await self._change()
-            else:
-                quiet += 1
-                await asyncio.sleep(0)
-            if self._loop.time() > until:
-                raise self._unfinished("What the test set going")
-        if self.traffic.unheard:
-            errors, self.traffic.unheard = self.traffic.unheard, []
-            raise TriggerFailed(errors)
-
-    async def _change(self) -> None:
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                await self.traffic.changed.wait()
-        except TimeoutError:
-            return
-
-    async def _in_time(self, work: Awaitable[T], what: str) -> T:
-        try:
-            async with asyncio.timeout(self._deadline_s) as limit:
-                return await work
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise self._unfinished(what) from None
-
-    def _unfinished(self, what: str) -> Unfinished:
-        text = f"{what[0].upper()}{what[1:]} did not end within {self._deadline_s:g} s"
-        if running := self.traffic.running:
-            text += f"; still running: {', '.join(each.function_id for each in running[:_SHOWN])}"
-        if not self.entrance.is_complete:
-            text += "; a worker is not connected again"
-        return Unfinished(f"{text}. A handler that needs longer: TestEngine(deadline_s=…)")

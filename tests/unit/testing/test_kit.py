@@ -96,12 +96,31 @@ def test_a_handler_that_never_ends_is_named_when_the_deadline_is_over() -> None:
         engine.call("shop::wait")
 
 
-def test_a_sync_handler_that_never_ends_is_named_too() -> None:
+def test_a_sync_handler_that_never_ends_is_named_too_and_holds_up_no_end() -> None:
     ends = threading.Event()
-    with TestEngine(app_with(wait=lambda data: ends.wait(30)), deadline_s=0.1) as engine:
-        with pytest.raises(Unfinished, match="still running: shop::wait"):
-            engine.call("shop::wait")
-        ends.set()
+    begun = time.monotonic()
+    with (
+        pytest.raises(Unfinished, match=r"The call of shop::wait did not end .*still running: shop::wait"),
+        TestEngine(app_with(wait=lambda data: ends.wait(30)), deadline_s=0.1) as engine,
+    ):
+        engine.call("shop::wait")
+    assert time.monotonic() - begun < 10  # a worker that drains waits 25 s for its handlers
+    ends.set()
+
+
+def test_an_app_that_does_not_end_is_an_error_of_its_own_or_a_note() -> None:
+    app = app_with(fail=lambda data: 1 / 0)
+
+    @app.on_stop
+    async def stop() -> None:
+        await asyncio.sleep(5)
+
+    with pytest.raises(Unfinished, match=r"The end of the apps did not end within 0.1 s"):  # noqa: SIM117
+        with TestEngine(app, deadline_s=0.1):
+            pass
+    with pytest.raises(iii.InvocationError) as raised, TestEngine(app, deadline_s=0.1) as engine:
+        engine.call("shop::fail")
+    assert "and at the end of the test engine: Unfinished: The end of the apps" in raised.value.__notes__[-1]
 
 
 def test_a_handler_that_blocks_the_event_loop_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
