@@ -4,15 +4,13 @@ import asyncio
 
 from iii.protocol.limits import DRAIN_MS
 from iii.sdk.core import WorkerCore
+from iii.sdk.invocation import running
 from iii.sdk.options import checked_limit_s
 from iii.sdk.outgoing_calls import ON_LOOP
 
 SHUTDOWN_S = 10.0  # Longest time of `shutdown()`.
 DRAIN_S = DRAIN_MS / 1000
-_IN_HANDLER = (
-    "drain() in a handler would wait for that handler: call it elsewhere, "
-    "such as threading.Thread(target=worker.drain).start()"
-)
+_IN_HANDLER = "drain() in a handler would wait for that handler: {} drains when the handler has ended"
 
 
 class Leaving:
@@ -43,7 +41,7 @@ class Leaving:
         if core.connection.on_loop():
             raise RuntimeError(ON_LOOP)
         if core.in_handler_thread:
-            raise RuntimeError(_IN_HANDLER)
+            raise RuntimeError(_IN_HANDLER.format("threading.Thread(target=worker.drain).start()"))
         try:
             ended = asyncio.run_coroutine_threadsafe(core.finish(timeout_s), core.loop).result(timeout_s + SHUTDOWN_S)
         except TimeoutError:  # something blocks the loop
@@ -52,11 +50,15 @@ class Leaving:
         return ended
 
     async def drain_async(self, timeout_s: float = DRAIN_S) -> bool:
-        """As `drain`, from any event loop."""
+        """As `drain`, from any event loop; not in a handler either, but in a task that it starts."""
         core = self._core
         core.raise_if_forked()
         checked_limit_s("timeout_s", timeout_s)
         if asyncio.get_running_loop() is core.loop:
+            await asyncio.sleep(0)  # a handler is known to be one from its first wait on
+            invocation = running.get()
+            if invocation is not None and invocation.task is asyncio.current_task():
+                raise RuntimeError(_IN_HANDLER.format("asyncio.create_task(worker.drain_async())"))
             ended = await core.finish(timeout_s)
         elif core.loop.is_running():
             ended = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(core.finish(timeout_s), core.loop))

@@ -181,6 +181,26 @@ def test_P12_a_handler_cannot_wait_for_its_own_end(engine: FakeEngine, worker: i
     assert "drain() in a handler would wait for that handler" in error["message"]
 
 
+def test_P12_nor_can_an_async_one_but_what_it_leaves_behind(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect()
+    kept: list[Any] = []
+
+    async def leave(data: object) -> None:
+        await worker.drain_async()
+
+    async def leave_later(data: object) -> str:
+        kept.append(asyncio.create_task(worker.drain_async()))
+        return "soon"
+
+    worker.register_function("leave", leave)
+    worker.register_function("leave_later", leave_later)
+    connection = engine.connection()
+    error = connection.invoke("leave", invocation_id="1")["error"]
+    assert "asyncio.create_task(worker.drain_async()) drains when the handler has ended" in error["message"]
+    assert connection.invoke("leave_later", invocation_id="2")["result"] == "soon"
+    engine.wait(lambda: connection.close_code == 1000)
+
+
 @pytest.mark.parametrize("limit", [-1, float("nan"), float("inf"), "5", True, None])
 def test_P12_a_limit_that_makes_no_sense_is_refused(worker: iii.Worker, limit: Any) -> None:
     with pytest.raises(ValueError, match=r"timeout_s must be a number of seconds from 0 to 86400, got"):
