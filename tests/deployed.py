@@ -83,7 +83,7 @@ class Traffic:
     """
 
     def __init__(self, url: str, http_port: int, rates: Rates, longest_s: float) -> None:
-        """`longest_s` is that of a handler; most are much shorter."""
+        """`longest_s` is that of a handler; they last from 0 to that."""
         self.begun = 0
         self.failed: list[str] = []
         self.answered: Counter[str] = Counter()
@@ -131,7 +131,7 @@ class Traffic:
         number = 0
         while self._flowing:
             number += 1
-            self._start(kind({"number": number, "last_s": self._longest_s * chance.random() ** 3}))
+            self._start(kind({"number": number, "last_s": self._longest_s * chance.random()}))
             await asyncio.sleep(started + number / rate - now())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

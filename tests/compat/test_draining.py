@@ -1,8 +1,16 @@
 """Published clients that are drained by `iii worker drain`: they reconnect, and stay out (P12)."""
 
+import itertools
+import random
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +87,82 @@ def test_09_check_30_a_published_client_is_drained_and_stays_out(
             new.kill()
             joined(own_engine, successor, "old")
             serves(successor, caller, "under the name of the drained one")
+
+
+# -- a rolling deployment --------------------------------------------------------------------------------------------
+
+CONFIG = """\
+workers:
+  - name: iii-worker-manager
+    config: {host: 127.0.0.1, port: {port}, replicas: [{match: "shop::*", policy: round_robin}]}
+  - {name: iii-queue, config: {queue_configs: {orders: {concurrency: 50}}}}
+"""
+
+
+class Traffic(threading.Thread):
+    """Calls and jobs of up to a second, forty a second, until it is stopped."""
+
+    def __init__(self, caller: Driver) -> None:
+        super().__init__()
+        self.begun: list[Future[Any]] = []
+        self.jobs = 0
+        self._caller = caller
+        self._stopped = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        chance = random.Random(1)
+        for number in itertools.count():
+            self.begun.append(self._caller.start_call("shop::slow", {"seconds": chance.random()}))
+            action = {"type": "enqueue", "queue": "orders"}
+            job = {"seconds": chance.random(), "job": number}
+            self.begun.append(self._caller.start_call("shop::slow", job, action=action))
+            self.jobs += 1
+            if self._stopped.wait(0.05):
+                return
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
+@pytest.mark.parametrize("client", parameters(Client("node", "0.22.1"), Client("python", "0.25.0")))
+def test_09_check_30_copies_of_published_clients_are_replaced_under_traffic(
+    client: Client, tmp_path: Path, environments: None
+) -> None:
+    require(client)
+    with ExitStack() as stack:
+        engine = stack.enter_context(EngineProcess(tmp_path / "engine", config=CONFIG))
+        caller = stack.enter_context(Driver(OURS))
+        caller.connect(engine.url, "caller")
+        copies: list[Driver] = []
+
+        def begin() -> None:
+            copies.append(stack.enter_context(Driver(client)))
+            joined(engine, copies[-1], f"shop {len(copies)}")
+
+        begin()
+        begin()
+        traffic = Traffic(caller)
+        for replaced in range(1, 4):
+            begin()
+            done = drain(engine, f"shop {replaced}")
+            said, complaints = done.communicate(timeout=60)
+            assert (done.returncode, complaints) == (0, ""), said
+            copies[replaced - 1].kill()
+        traffic.stop()
+        assert [future.exception(20) for future in traffic.begun if future.exception(20) is not None] == []
+
+        def stats() -> dict[str, Any]:
+            found: dict[str, Any] = caller.call("engine::queue::topic_stats", {"topic": "orders"})
+            return found
+
+        eventually(lambda: stats()["depth"] == 0, 30)
+        assert (stats()["failed"], stats()["dlq_depth"]) == (0, 0)
+        jobs = Counter(
+            event["payload"]["job"]
+            for copy in copies
+            for event in copy.events
+            if event["event"] == "handled" and "job" in event["payload"]
+        )
+        assert jobs == dict.fromkeys(range(traffic.jobs), 1)

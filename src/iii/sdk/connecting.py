@@ -124,6 +124,10 @@ class _ThreadedWorker(Worker):
     def _shut_down_soon(self) -> None:
         self._ending = self._core.loop.create_task(self.shutdown_async())
 
+    def begin_to_finish(self) -> None:
+        if self._core.loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._core.finish(), self._core.loop)
+
     def finish(self) -> None:
         loop = self._core.loop
         if loop.is_running():

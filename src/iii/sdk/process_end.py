@@ -49,6 +49,9 @@ class Served(Protocol):
 
     def shutdown(self) -> None: ...
 
+    def begin_to_finish(self) -> None:
+        """Take no more calls; `finish` comes next."""
+
     def finish(self) -> None:
         """Let what runs end, and shut down."""
 
@@ -212,6 +215,9 @@ def _serve_on() -> None:
         try:
             _life.waits = True
             leaving = leaving or _life.terminated
+            if _life.terminated:  # side by side: a supervisor has one patience for all of them
+                for each in _life.open:
+                    each.begin_to_finish()
             if not leaving:
                 worker.end_if_failed()
                 worker.join()

@@ -375,6 +375,28 @@ def test_09_check_28_a_second_sigterm_ends_at_once(engine: FakeEngine, start: St
     assert process.wait(DEADLINE_S) == -signal.SIGTERM
 
 
+def test_09_check_28_workers_of_one_process_drain_side_by_side(engine: FakeEngine) -> None:
+    process = start_with(
+        """
+        import iii, sys, threading
+        def stuck(data):
+            threading.Event().wait()
+        for _ in range(2):
+            iii.register_worker(sys.argv[1]).register_function("stuck", stuck)
+        """,
+        engine.url,
+    )
+    connections = [engine.connection(number) for number in (1, 2)]
+    for connection in connections:
+        connection.message("registerfunction", id="stuck")
+        connection.send({"type": "invokefunction", "function_id": "stuck", "data": None, "invocation_id": "i"})
+    process.terminate()
+    for connection in connections:
+        connection.message("invokefunction", function_id=DRAIN)
+    process.kill()
+    process.communicate()
+
+
 def test_09_check_28_handlers_have_as_long_as_the_options_say(engine: FakeEngine) -> None:
     process = start_with(
         """
