@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from iii.protocol.ids import new_id
+from iii.protocol.limits import LONGEST_DRAIN_S
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL, InvokeFunction, UnregisterFunction, UnregisterTrigger, UnregisterTriggerType
 from iii.protocol.names import DEFAULT_NAMESPACE, DRAIN_WORKER
@@ -27,6 +28,7 @@ HANDLERS_CUT_OFF = LogEvent(
 )  # fmt: skip
 
 ANSWER_S = 10.0  # for the engine to take the functions away; then the worker unregisters them by itself
+LONGER_S = 5.0  # has the engine patience: the worker leaves before it is cut off
 LOOK_S = 0.02  # between two looks whether anything runs
 
 
@@ -95,7 +97,10 @@ class Draining:
             return None
         self._asked_on = self._connection.link
         asked = _Asked(new_id(), self._answered)
-        request: Any = {"worker_id": self._worker_id(), "timeout_ms": int(limit_s * 1000)}
+        request: Any = {
+            "worker_id": self._worker_id(),
+            "timeout_ms": int(min(limit_s + LONGER_S, LONGEST_DRAIN_S) * 1000),
+        }
         self._pending.add(asked)
         self._connection.send_if_connected(
             encode_outgoing(InvokeFunction(DRAIN_WORKER, request, asked.invocation_id, namespace=DEFAULT_NAMESPACE))

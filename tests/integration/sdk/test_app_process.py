@@ -11,7 +11,7 @@ import pytest
 
 import iii
 from iii.protocol.names import LIST_TRIGGERS
-from tests.integration.sdk.fake_engine import DEADLINE_S, FakeEngine
+from tests.integration.sdk.fake_engine import DEADLINE_S, DRAIN, FakeEngine
 from tests.processes import EngineProcess, environment
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -81,7 +81,10 @@ def test_11_check_9_a_signal_lets_handlers_end(engine: FakeEngine, start: Start,
     process.send_signal(number)
     assert connection.message("invocationresult", invocation_id="long")["result"] == "slept"
     assert ended(process) == (0, "run\nstopped\nover\n", "")
-    assert connection.of("unregisterfunction", id="slow")  # before the handler ended
+    order = [
+        each for each in connection.messages if each.get("function_id") == DRAIN or each.get("invocation_id") == "long"
+    ]
+    assert [each["type"] for each in order] == ["invokefunction", "invocationresult"]  # asked before the handler ended
 
 
 def test_11_check_9_a_second_signal_ends_it_at_once(engine: FakeEngine, start: Start) -> None:
@@ -175,6 +178,25 @@ def test_a_shutdown_ends_it(engine: FakeEngine, start: Start) -> None:
     connection.send({"type": "invokefunction", "function_id": "leave", "data": None, "invocation_id": "i"})
     code, printed, _ = ended(process)
     assert (code, printed) == (0, "run\nstopped\nover\n")
+
+
+def test_P12_a_drain_by_somebody_else_ends_it_with_its_hooks_connected(engine: FakeEngine, start: Start) -> None:
+    engine.answers["state::set"] = {"old_value": None}
+    process = start(
+        engine.url,
+        """
+        @app.on_stop
+        async def farewell() -> None:
+            await app.trigger_async({"function_id": "state::set"})
+        """,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="slow")
+    connection.send({"type": "invokefunction", "function_id": "slow", "data": 0.2, "invocation_id": "i"})
+    connection.send({"type": "drainworker", "timeout_ms": 9000})
+    assert connection.message("invocationresult", invocation_id="i")["result"] == "slept"
+    connection.message("invokefunction", function_id="state::set")
+    assert ended(process) == (0, "run\nstopped\nover\n", "")
 
 
 def test_a_handler_of_the_programs_own_stays(engine: FakeEngine, start: Start) -> None:
