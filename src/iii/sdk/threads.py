@@ -28,14 +28,14 @@ class HandlerThreads:
         self._coming = False  # a thread was called and has not arrived yet
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._threads = 0  # those that live
+        self._running = 0  # jobs
         self.closed = False
 
     @property
     def busy(self) -> bool:
         """Whether any job waits or runs."""
         with self._lock:
-            return bool(self._jobs) or self._threads > len(self._idle)
+            return bool(self._jobs) or self._running > 0
 
     @property
     def has_this(self) -> bool:
@@ -57,15 +57,18 @@ class HandlerThreads:
             self._call(called, job)
 
     def take(self, thread: "_HandlerThread", arrives: bool) -> Job | None:
-        """The next job for a thread, None for nothing to do; then it counts as idle."""
+        """The next job for a thread, None for nothing to do; then it counts as idle. Without `arrives` it ends the last one."""
         with self._lock:
             if arrives:
                 self._coming = False
+            else:
+                self._running -= 1
             if not self._jobs:
                 if not self.closed:
                     self._idle.append(thread)
                 return None
             job = self._jobs.popleft()
+            self._running += 1
             called = self._next_thread() if self._jobs else None
         if called is not None:
             self._call(called, None)
@@ -77,7 +80,6 @@ class HandlerThreads:
             if thread not in self._idle:
                 return False
             self._idle.remove(thread)
-            self._threads -= 1
             return True
 
     def close(self) -> None:
@@ -102,7 +104,6 @@ class HandlerThreads:
         self._coming = True
         if self._idle:
             return self._idle.pop()  # the last one to become idle, its caches are warm
-        self._threads += 1
         return _HandlerThread(self, next(self._numbers))
 
     def _call(self, thread: "_HandlerThread", job: Job | None) -> None:
@@ -114,7 +115,6 @@ class HandlerThreads:
         except RuntimeError:
             with self._lock:
                 self._coming = False
-                self._threads -= 1
                 if job is None or job not in self._jobs:
                     return  # whoever runs the present jobs takes the rest when they end
                 self._jobs.remove(job)

@@ -138,6 +138,7 @@ def test_a_thread_that_is_busy_at_the_close_ends_after_its_job() -> None:
     release.set()
     seen[0].join(DEADLINE_S)
     assert not seen[0].is_alive()
+    until(lambda: not pool.busy)
 
 
 def test_without_another_thread_jobs_wait_for_those_there_are(
