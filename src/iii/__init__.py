@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from iii.sdk.update_op import UpdateOp
     from iii.sdk.worker import Worker
 
+    __version__: str
+
 __all__ = [
     "ApiKeyAuth",
     "App",
@@ -131,6 +133,7 @@ _MODULES = {
         "HmacAuth",
         "HttpInvocationConfig",
     ),
+    "iii.protocol.versions": ("__version__",),
     "iii.sdk.app": ("App",),
     "iii.sdk.channels": (
         "Channel",
@@ -214,7 +217,10 @@ _MODULES = {
     "iii.sdk.update_op": ("UpdateOp",),
     "iii.sdk.worker": ("Worker",),
 }
-_OTHER_NAMES = {"HttpInvocationConfig": "HttpInvocation"}  # as the module calls what is documented otherwise
+_OTHER_NAMES = {
+    "HttpInvocationConfig": "HttpInvocation",
+    "__version__": "PACKAGE_VERSION",
+}  # as the module calls what is documented otherwise
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 

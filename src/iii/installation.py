@@ -30,6 +30,16 @@ def check(folder: str, version: tuple[int, ...]) -> None:
         )
 
 
+def without_engine() -> str | None:
+    """What to tell somebody who runs the engine or its command line with only the SDK installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("aiohttp", "granian", "psutil", "rich", "yaml") if find_spec(name) is None]
+    if not missing:
+        return None
+    return f"the engine and the command line need further packages ({', '.join(missing)}): pip install 'iii-py[engine]'"
+
+
 def check_this() -> None:
     """This very installation. Raises ImportError."""
     check(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), tuple(sys.version_info[:3]))

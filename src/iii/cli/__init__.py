@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from iii.installation import check_this
+from iii.installation import check_this, without_engine
 from iii.protocol.versions import PACKAGE_VERSION
 
 check_this()  # here too: iii-sdk, installed later, replaces the file that asks first
@@ -22,6 +22,7 @@ COMMANDS = {
     "cron": "iii.cli.cron",
     "stream": "iii.cli.stream",
     "store": "iii.cli.store",
+    "dev": "iii.cli.dev",
     "update": "iii.cli.update",
 }
 _STARTING = ("start", "run", "serve")  # what people try who want the engine
@@ -57,6 +58,9 @@ def _chosen(arguments: list[str]) -> int:
     if options and options[0] in ("-v", "--version"):
         print(PACKAGE_VERSION)
         return 0
+    if rest[:1] != ["dev"] and (missing := without_engine()) is not None:  # which the SDK alone can do
+        print(f"Error: {missing}", file=sys.stderr)
+        return 1
     if not rest or any(option in ("-h", "--help", "-v", "--version") for option in options):
         return _command("iii.cli.serve")(options)
     return _run(options, rest[0], rest[1:])

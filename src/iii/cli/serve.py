@@ -24,6 +24,7 @@ commands:
   cron list       list schedules and their next times
   stream tail     follow the events of a group
   store           check the files of an embedded store for damage, salvage damaged ones; without an engine
+  dev             run an app, and restart it when its source changes
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
 

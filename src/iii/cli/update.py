@@ -29,13 +29,16 @@ def run(arguments: list[str]) -> int:
         hint = suggestion(options.target, TARGETS)
         parser.error(f"unknown target '{options.target}'{hint or '; known: ' + ', '.join(TARGETS)}")
     folder, editable = _checkout()
-    python = shlex.quote(sys.executable)
-    install = f"make -C {folder} venv" if editable else f"{python} -m pip install --upgrade {folder or '.'}"
+    checkout = shlex.quote(folder)
+    package = shlex.quote(f"{folder or '.'}[engine]")
+    install = (
+        f"make -C {checkout} venv" if editable else f"{shlex.quote(sys.executable)} -m pip install --upgrade {package}"
+    )
     print(
         f"iii {PACKAGE_VERSION} is installed for {sys.executable}.\n"
         "Engine, worker SDK and command line are one package, iii-py. No package index has it yet.\n"
         f"To upgrade it{'' if folder else ', in a checkout of its repository'}:\n\n"
-        f"  git {f'-C {folder} ' if folder else ''}pull\n"
+        f"  git {f'-C {checkout} ' if folder else ''}pull\n"
         f"  {install}\n\n"
         "Restart the engine afterwards. Workers reconnect by themselves."
     )
@@ -51,7 +54,7 @@ def build_parser() -> Parser:
 
 
 def _checkout() -> tuple[str, bool]:
-    """The folder that the package was installed from, quoted for a shell, and whether its source itself runs."""
+    """The folder that the package was installed from, and whether its source itself runs."""
     try:
         origin = json.loads(distribution("iii-py").read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):
@@ -59,4 +62,4 @@ def _checkout() -> tuple[str, bool]:
     url = urlsplit(str(origin.get("url", "")))
     if url.scheme != "file" or "dir_info" not in origin:  # a wheel, or a repository elsewhere
         return "", False
-    return shlex.quote(unquote(url.path)), bool(origin["dir_info"].get("editable"))
+    return unquote(url.path), bool(origin["dir_info"].get("editable"))

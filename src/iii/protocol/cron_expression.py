@@ -10,10 +10,9 @@ import re
 from bisect import bisect_left
 from calendar import monthrange
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 DayOfWeek = Literal["documented", "quartz"]
 
@@ -88,7 +87,7 @@ _DAY_OF_MONTH, _DAY_OF_WEEK = _FIELDS[3], _FIELDS[5]
 class Expression:
     """A parsed one, in a time zone."""
 
-    def __init__(self, text: str, zone: ZoneInfo, day_of_week: DayOfWeek = "documented") -> None:
+    def __init__(self, text: str, zone: tzinfo, day_of_week: DayOfWeek = "documented") -> None:
         """Raises InvalidExpression."""
         self._zone = zone
         if len(text) > _CHARACTERS:

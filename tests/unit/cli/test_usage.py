@@ -194,7 +194,7 @@ def test_07_s8_1_update_says_how_and_changes_nothing(capsys: pytest.CaptureFixtu
         ),
         (
             {"url": "file:///srv/iii", "dir_info": {}},
-            f"  git -C /srv/iii pull\n  {sys.executable} -m pip install --upgrade /srv/iii\n",
+            f"  git -C /srv/iii pull\n  {sys.executable} -m pip install --upgrade '/srv/iii[engine]'\n",
         ),
         ({"url": "file:///tmp/iii_py-0.1.0-py3-none-any.whl", "archive_info": {}}, None),
         (None, None),
@@ -209,7 +209,7 @@ def test_07_s8_1_update_names_the_checkout(
 
     monkeypatch.setattr("iii.cli.update.distribution", lambda name: Installed())
     assert run("update") == 0
-    expected = commands or f"  git pull\n  {sys.executable} -m pip install --upgrade .\n"
+    expected = commands or f"  git pull\n  {sys.executable} -m pip install --upgrade '.[engine]'\n"
     assert f"\n\n{expected}\n" in capsys.readouterr().out
 
 

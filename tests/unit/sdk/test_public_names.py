@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import iii
+from iii.protocol.versions import PACKAGE_VERSION
 
 NAMES = [
     "ApiKeyAuth",
@@ -83,6 +84,7 @@ def test_the_public_names_are_frozen() -> None:
     assert set(NAMES) <= set(dir(iii))
     for name in NAMES:
         assert getattr(iii, name) is not None
+    assert iii.__version__ == PACKAGE_VERSION  # newcomer M18
     with pytest.raises(AttributeError, match="module 'iii' has no attribute 'III'"):
         iii.III  # type: ignore[attr-defined]  # noqa: B018
 

@@ -1,0 +1,95 @@
+"""`iii dev`: an app that runs again whenever its source has changed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.cli.running import Iii, RunningEngine
+from tests.processes import LineProcess
+
+APP = """
+import iii
+from answer import ANSWER
+
+app = iii.App("orders")
+
+@app.on_start
+def start() -> None:
+    print("answers", ANSWER, flush=True)
+
+@app.on_stop
+def stop() -> None:
+    print("stopped", flush=True)
+
+@app.function("answer")
+def answer(data: object) -> str:
+    return ANSWER
+
+if __name__ == "__main__":
+    raise SystemExit("dev runs the app by itself")
+"""
+
+
+@pytest.fixture
+def dev(tmp_path: Path, engine: RunningEngine) -> Iterator[LineProcess]:
+    (tmp_path / "orders.py").write_text(APP)
+    (tmp_path / "answer.py").write_text("ANSWER = 'one'\n")
+    command = [sys.executable, "-m", "iii", "dev", "orders.py", "--url", engine.url()]
+    process = LineProcess(command, cwd=tmp_path, env={"OTEL_ENABLED": "off"}, stderr=subprocess.STDOUT)
+    yield process
+    process.terminate()
+
+
+def test_a_change_restarts_it_in_order_and_an_error_waits_for_the_next(dev: LineProcess, tmp_path: Path) -> None:
+    dev.wait_for_line("answers one")
+    (tmp_path / "notes.txt").write_text("no Python")
+    (tmp_path / "answer.py").write_text("ANSWER = 'two'\n")
+    dev.wait_for_line("answers two")
+    lines = dev.lines()
+    assert lines[-3:] == ["iii dev: answer.py changed; restarting", "stopped", "answers two"]
+    assert not any("notes.txt" in line for line in lines)
+
+    (tmp_path / "answer.py").write_text("ANSWER = \n")
+    dev.wait_for_line("SyntaxError")
+    dev.wait_for_line("iii dev: the app ended with code 1; waiting for a change")
+    (tmp_path / "answer.py").write_text("ANSWER = 'three'\n")
+    dev.wait_for_line("answers three")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_both_in_order(dev: LineProcess, number: signal.Signals) -> None:
+    dev.wait_for_line("answers one")
+    os.kill(dev.pid, number)
+    assert dev.wait() == 0
+    assert re.search(r"answers one(?s:.*)stopped\Z", "\n".join(dev.lines()))
+
+
+def test_killed_it_leaves_no_app_behind(dev: LineProcess) -> None:
+    dev.wait_for_line("answers one")
+    (app,) = psutil.Process(dev.pid).children()
+    os.kill(dev.pid, signal.SIGKILL)
+    app.wait(20)
+
+
+def test_what_cannot_run_is_one_line(iii: Iii, tmp_path: Path) -> None:
+    done = iii("dev", "missing.py")
+    assert (done.returncode, done.stderr) == (1, "Error: no file 'missing.py'; expected FILE.py or FILE.py:NAME\n")
+    (tmp_path / "app.py").write_text("")
+    done = iii("dev", "app.py", "--watch", "lib")
+    assert (done.returncode, done.stderr) == (1, "Error: --watch: no folder 'lib'\n")
+    assert iii("dev").returncode == 2
+
+
+def test_without_its_library_it_says_what_to_install(iii: Iii, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("")
+    (tmp_path / "watchfiles.py").write_text("raise ImportError")
+    done = iii("dev", "app.py", PYTHONPATH=str(tmp_path))
+    expected = "Error: 'iii dev' needs the library watchfiles; install it: pip install 'iii-py[dev]'\n"
+    assert (done.returncode, done.stderr) == (1, expected)
