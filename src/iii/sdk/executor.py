@@ -72,12 +72,6 @@ _LAST_TRIES = 10
 _PLAIN = frozenset((dict, list, str, int, float, bool, type(None)))  # of these none can be awaited, and asking is slow
 
 
-def _trace_as_before(trace: Any) -> None:
-    """What a handler has set to trace its thread ends with it, or it would trace, and could fail, its answer."""
-    if gettrace() is not trace:
-        settrace(trace)
-
-
 class HandlerSpan(Protocol):
     """One handler run, watched; made and ended in the context of the handler. Ending gives the answer's traceparent."""
 
@@ -195,14 +189,10 @@ class Executor:
             if awaitable and forks.generation == self._born:  # a lambda around an async function
                 return self._finish(handler, result, message, invocation, span)
         except BaseException as error:
-            _trace_as_before(trace)
-            if forks.generation != self._born:
-                forks.end_child(error)
+            self._over(trace, error)
             answer = self._failure(message, error, span)
         else:
-            _trace_as_before(trace)
-            if forks.generation != self._born:
-                forks.end_child()
+            self._over(trace)
             answer = self._success(handler, message, result, span)
         if answer is not None and not invocation.cancelled:
             self._send_urgent(answer)
@@ -228,9 +218,7 @@ class Executor:
                 else:
                     result = await rest_of(coroutine, waits_for, self._born)
             except BaseException as error:
-                _trace_as_before(trace)
-                if forks.generation != self._born:
-                    forks.end_child(error)
+                self._over(trace, error)
                 # Only a stop of this client is silent; a handler may also be cancelled by others, by itself, or raise it
                 if self._stopping and issubclass(type(error), asyncio.CancelledError):
                     raise
@@ -241,9 +229,7 @@ class Executor:
                 else:
                     answer = self._failure(message, error, span)
             else:
-                _trace_as_before(trace)
-                if forks.generation != self._born:
-                    forks.end_child()
+                self._over(trace)
                 answer = self._success(handler, message, result, span)
             if answer is not None and not invocation.cancelled:
                 self._send(answer)
@@ -253,6 +239,14 @@ class Executor:
             self._answer_after_all(message, error, self._send)
         finally:  # by itself: a done callback would cost another turn of the loop
             self._running.remove(invocation)
+
+    def _over(self, trace: Any, error: BaseException | None = None) -> None:
+        """A handler has ended, and with it what it has set to trace its thread: that could fail its answer. A child that it
+        has forked ends here."""
+        if gettrace() is not trace:
+            settrace(trace)
+        if forks.generation != self._born:
+            forks.end_child(error)
 
     # -- spans: whatever happens to one, the call is answered -----------------------------------------------------
 

@@ -63,16 +63,24 @@ _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "3
 class LogWriter(logging.Handler):
     """Formats at once and writes on a thread of its own.
 
-    A reader that stops reading, or is gone, never holds up the engine: at most BACKLOG_LINES wait, then lines are dropped
+    A reader that stops reading, or is gone, never holds up the engine: at most `backlog_lines` wait, then lines are dropped
     and their number is reported once writing works again. What a record quotes is cut before it is formatted: its size is
     not the sender's to choose.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        backlog_lines: int = BACKLOG_LINES,
+        backlog_characters: int = BACKLOG_CHARACTERS,
+        flush_s: float = FLUSH_S,
+    ) -> None:
         super().__init__()
         self.stream = stream
+        self.flush_s = flush_s
+        self._most_characters = backlog_characters
         self.dropped = 0
-        self._lines: queue.Queue[str | None] = queue.Queue(BACKLOG_LINES)
+        self._lines: queue.Queue[str | None] = queue.Queue(backlog_lines)
         self._taken = self._written = 0  # characters; each has one thread that adds to it
         threading.Thread(target=self._write_all, name="iii-log", daemon=True).start()
 
@@ -82,7 +90,7 @@ class LogWriter(logging.Handler):
             line = self.format(record)
         except Exception as error:  # a bad log call is not worth an engine
             line = self.format(RECORD_FAILED.record(source=record.name, error=type(error).__name__))
-        if self._taken - self._written > BACKLOG_CHARACTERS:
+        if self._taken - self._written > self._most_characters:
             self.dropped += 1
             return
         try:
@@ -93,8 +101,8 @@ class LogWriter(logging.Handler):
             self._taken += len(line)
 
     def flush(self) -> None:
-        """Wait until all is written, FLUSH_S at most."""
-        deadline = time.monotonic() + FLUSH_S
+        """Wait until all is written, `flush_s` at most."""
+        deadline = time.monotonic() + self.flush_s
         with self._lines.all_tasks_done:
             while self._lines.unfinished_tasks and (left := deadline - time.monotonic()) > 0:
                 self._lines.all_tasks_done.wait(left)
@@ -173,17 +181,16 @@ class JsonFormatter(logging.Formatter):
         return line
 
 
-def configure(level: str, log_format: str, stream: TextIO | None = None) -> LogWriter:
-    """Send all records to `stream` (default: standard error). Parts of a setting that make no sense are left out.
+def configure(level: str, log_format: str, writer: LogWriter | None = None) -> LogWriter:
+    """Send all records to `writer` (default: to standard error). Parts of a setting that make no sense are left out.
 
     Args:
         level: `info`, or a list of a level and levels by source: `info,iii.engine=debug`.
         log_format: `default` or `json`.
     """
-    stream = sys.stderr if stream is None else stream
-    writer = LogWriter(stream)
+    writer = writer or LogWriter(sys.stderr)
     writer.addFilter(FloodGate())
-    writer.setFormatter(JsonFormatter() if is_json(log_format) else TextFormatter(colors=stream.isatty()))
+    writer.setFormatter(JsonFormatter() if is_json(log_format) else TextFormatter(colors=writer.stream.isatty()))
     logging.addLevelName(LEVELS["trace"], "TRACE")
     root = logging.getLogger()
     root.handlers[:] = [writer]

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,11 @@ def configure() -> Iterator[Configure]:
     writers: list[log.LogWriter] = []
     named: set[str] = set()
 
-    def configure(level: str = "info", log_format: str = "default", stream: io.StringIO | None = None) -> io.StringIO:
+    def configure(
+        level: str = "info", log_format: str = "default", stream: io.StringIO | None = None, **bounds: Any
+    ) -> io.StringIO:
         stream = io.StringIO() if stream is None else stream
-        writers.append(log.configure(level, log_format, stream))
+        writers.append(log.configure(level, log_format, log.LogWriter(stream, **bounds)))
         named.update(log.parse_level(level)[1])
         return stream
 
@@ -100,10 +103,9 @@ def test_core_9_the_size_of_a_record_is_not_the_senders_to_choose(
         assert all(json.loads(line) for line in lines)
 
 
-def test_core_9_a_backlog_is_bounded_in_characters(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "BACKLOG_CHARACTERS", 1000)
+def test_core_9_a_backlog_is_bounded_in_characters(configure: Configure) -> None:
     stream = StuckStream()
-    configure(stream=stream)
+    configure(stream=stream, backlog_characters=1000)
     logging.getLogger("iii").info("first")
     assert stream.entered.wait(60)  # from now on the thread takes nothing
     for _ in range(100):
@@ -280,19 +282,19 @@ class StuckStream(io.StringIO):
 
 
 def test_a_stream_that_nobody_reads_drops_lines_and_says_so(
-    configure: Configure, monkeypatch: pytest.MonkeyPatch
+    configure: Configure,
 ) -> None:
-    monkeypatch.setattr(log, "BACKLOG_LINES", 2)
-    monkeypatch.setattr(log, "FLUSH_S", 0.01)
     stream = StuckStream()
-    configure(stream=stream)
+    configure(stream=stream, backlog_lines=2, flush_s=0.01)
     logger = logging.getLogger("iii")
     logger.info("line 0")
     assert stream.entered.wait(60)
     for number in range(1, 6):
         logger.info("line %d", number)
-    logging.getLogger().handlers[0].close()  # full: gives up within FLUSH_S
-    monkeypatch.setattr(log, "FLUSH_S", 10.0)
+    (writer,) = logging.getLogger().handlers
+    assert isinstance(writer, log.LogWriter)
+    writer.close()  # full: gives up within `flush_s`
+    writer.flush_s = 10.0
     stream.released.set()
     lines = written(stream).splitlines()
     assert [line[-6:] for line in lines if "[INFO]" in line] == ["line 0", "line 1", "line 2"]
