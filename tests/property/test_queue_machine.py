@@ -64,7 +64,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.running: dict[int, dict[str, Any]] = {}
         self.started: list[int] = []
         self.paused: set[str] = set()
-        self.purges: list[tuple[asyncio.Task[int], set[int]]] = []
+        self.purges: list[tuple[asyncio.Task[Any], set[int]]] = []  # and cancellations
         self.purged: set[int] = set()  # or spared, as they had begun
         self._open()
 
@@ -249,6 +249,21 @@ class QueueMachine(RuleBasedStateMachine):
         purge = self.loop.create_task(adapter.purge(QueueOrTopic(self.queue.queues[queue], None)))
         self.purges.append((purge, numbers))
         self._go_on()
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """While everything else goes on, whatever the job does at the moment."""
+        number = data.draw(st.sampled_from(sorted(self.jobs)))
+        found = self.database.reader.execute(
+            "SELECT id FROM jobs WHERE json_extract(data, '$.number') = ?", (number,)
+        ).fetchone()
+        if found is not None:
+            self.purged.add(number)
+            self.running.pop(number, None)  # its answer would be dropped
+            cancelling = self.queue.adapter.cancel(found[0], None)
+            self.purges.append((self.loop.create_task(cancelling), {number}))
+            self._go_on()
 
     # -- what must hold -------------------------------------------------------------------------------------------
 

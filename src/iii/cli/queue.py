@@ -22,6 +22,7 @@ Shows named queues and durable topics; lists, retries and removes dead letters: 
   redrive NAME           retry all its dead letters
   redrive NAME ID        retry one dead letter
   discard NAME ID        remove one dead letter
+  cancel NAME ID         remove a job of it, or stop it if it is being handled
   pause NAME             begin no more of its jobs, over restarts too; those that run go on
   resume NAME            begin its jobs again
   purge NAME             remove its jobs that have not begun; asks first, or takes --yes
@@ -38,7 +39,7 @@ exit codes: 0 done, 1 unknown queue, topic, job or dead letter, or the call fail
 _MOST = 1_000_000_000
 _LIMIT = 50
 _USAGE = {
-    "list": "", "job": "ID", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID", "pause": "NAME",
+    "list": "", "job": "ID", "stats": "NAME", "dlq": "[NAME]", "redrive": "NAME [ID]", "discard": "NAME ID", "cancel": "NAME ID", "pause": "NAME",
     "resume": "NAME", "purge": "NAME",     "unsubscribe": "TOPIC FUNCTION",
 }  # fmt: skip
 _NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed", "paused")
@@ -46,7 +47,7 @@ _NUMBERS = ("depth", "in_flight", "delayed", "dlq_depth", "delivered", "failed",
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    usage = f"{PROGRAM} list|job|stats|dlq|redrive|discard|pause|resume|purge|unsubscribe [NAME [ID]] [options]"
+    usage = f"{PROGRAM} list|job|stats|dlq|redrive|discard|cancel|pause|resume|purge|unsubscribe [NAME [ID]] [options]"
     parser = Parser(PROGRAM, _DESCRIPTION, usage, _EXAMPLES)
     parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     parser.add_argument(
@@ -93,6 +94,8 @@ def run(arguments: list[str]) -> int:
                 return _redrive(address, name, options.json)
             case ["redrive" | "discard" as verb, name, message_id]:
                 return _one(address, verb, name, message_id, options.json)
+            case ["cancel", name, job_id]:
+                return _cancel(address, name, job_id, options.json)
             case ["pause" | "resume" as verb, name]:
                 return _pause(address, verb, name, options.json)
             case ["purge", name]:
@@ -278,6 +281,16 @@ def _one(address: Address, verb: str, name: str, message_id: str, as_json: bool)
         print(json_text(answer))
     else:
         print(f"Dead letter '{message_id}' of '{name}' {'will be retried' if verb == 'redrive' else 'was removed'}.")
+    return 0
+
+
+def _cancel(address: Address, name: str, job_id: str, as_json: bool) -> int:
+    from iii.cli.output import json_text
+
+    answer = _ask(address, "engine::queue::cancel", {"queue": name, "id": job_id})
+    if not answer["cancelled"]:
+        return fail(f"job '{job_id}' of '{name}' has ended already; see: {PROGRAM} job {job_id}")
+    print(json_text(answer) if as_json else f"Job '{job_id}' of '{name}' is cancelled.")
     return 0
 
 

@@ -145,6 +145,13 @@ def test_13_check_7_a_queue_is_paused_purged_and_resumed(iii: Iii, engine: Runni
     assert [line.split()[-1] for line in lines if line.startswith("mails")] == ["yes"]
     assert told("purge", "mails", "--yes") == "2 jobs of 'mails' removed.\n"
     assert rows(iii, engine, "purge", "mails", "--yes") == {"queue": "mails", "purged": 0}
+    receipt = worker.trigger(
+        {"function_id": "count", "payload": 4, "action": sdk.TriggerAction.Enqueue(queue="mails")}
+    )["messageReceiptId"]
+    assert told("cancel", "mails", receipt) == f"Job '{receipt}' of 'mails' is cancelled.\n"
+    done = iii("queue", "cancel", "mails", receipt, "--url", engine.url())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: job_not_found: unknown job '{receipt}' of 'mails'")
     assert told("resume", "mails") == "'mails' is running.\n"
     assert seen == []
     enqueue(3)
@@ -186,7 +193,7 @@ def test_wrong_usage(iii: Iii) -> None:
         (
             ("purse",),
             "unknown command 'purse' "
-            "(expected list, job, stats, dlq, redrive, discard, pause, resume, purge or unsubscribe)",
+            "(expected list, job, stats, dlq, redrive, discard, cancel, pause, resume, purge or unsubscribe)",
         ),
         (("purge", "mails"), "purge removes jobs for good: add --yes to remove those of 'mails'"),
         (("redrive",), "wrong number of arguments; usage: iii queue redrive NAME [ID]"),

@@ -123,5 +123,11 @@ class QueueAdapter(Protocol):
     async def purge(self, source: QueueOrTopic) -> int:
         """Remove the jobs of now that have not begun; how many. Raises UnknownQueue."""
 
+    async def cancel(self, job_id: str, queue: str | None) -> bool | None:
+        """End a job of that queue or topic, or of any; one that runs is told to stop (P11).
+
+        False: it has ended already. None: it is not known. Raises StoreError, and TimeoutError if the store hangs.
+        """
+
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         """`done` gets where it stands once it has ended, or the time is over; without a value if it is not known."""

@@ -95,3 +95,9 @@ PURGE_FAILED = ErrorCode(
     do=_SEE_THE_STORE,
     retry="later",
 )
+JOB_CANCEL_FAILED = ErrorCode(
+    "job_cancel_failed",
+    means="The store failed to remove a job that was to be cancelled; one that ran has been stopped.",
+    do=_SEE_THE_STORE,
+    retry="later",
+)

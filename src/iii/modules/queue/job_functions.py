@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from iii.engine.answer import answer
@@ -9,6 +10,7 @@ from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueAdapter, ResultsNotKept
 from iii.modules.queue.codes import (
+    JOB_CANCEL_FAILED,
     JOB_ID_NOT_SET,
     JOB_LOOKUP_FAILED,
     JOB_NOT_FOUND,
@@ -18,9 +20,15 @@ from iii.modules.queue.codes import (
 )
 from iii.modules.queue.jobs.job import shortened
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
-from iii.modules.queue.requests import JobInput, JobStatus, WaitInput
+from iii.modules.queue.requests import CancelInput, CancelResult, JobInput, JobStatus, WaitInput
 from iii.protocol.errors import ErrorCode, InvocationError
+from iii.protocol.log_event import LogEvent
 from iii.storage.items import StoreError
+
+CANCELLED = LogEvent(
+    __name__, "queue.job_cancelled", logging.INFO, "Job cancelled",
+    means="`engine::queue::cancel` removed a job, or stopped it while it was handled.",
+)  # fmt: skip
 
 
 class Jobs:
@@ -55,6 +63,24 @@ class Jobs:
 
         self._adapter.wait(request.id, request.timeout_ms, told)
         return LATER
+
+    @builtin("engine::queue::cancel", spec="13 §6", aliases={"topic": "queue"})
+    async def cancel(self, request: CancelInput) -> CancelResult:
+        """Remove a job that waits or is delayed, or stop one that is active"""
+        shown = _shown(request.id)
+        text = f"Failed to cancel job '{shown}'"
+        try:
+            cancelled = await self._adapter.cancel(request.id, request.queue)
+        except StoreError as error:
+            raise _refusal(error, JOB_CANCEL_FAILED, text) from None
+        except TimeoutError:
+            raise JOB_CANCEL_FAILED(f"{text}: the store does not answer") from None
+        if cancelled is None:
+            of = "" if request.queue is None else f" of '{shortened(request.queue, NAME_CHARACTERS)}'"
+            raise JOB_NOT_FOUND(f"unknown job '{shown}'{of}: it is done, was removed, or never existed")
+        if cancelled:
+            CANCELLED(job=request.id)
+        return CancelResult(id=request.id, cancelled=cancelled)
 
 
 def _shown(job_id: str) -> str:

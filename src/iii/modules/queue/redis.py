@@ -124,6 +124,9 @@ class RedisAdapter:
     async def purge(self, source: QueueOrTopic) -> int:
         raise NotSupported(_NOTHING_WAITS)
 
+    async def cancel(self, job_id: str, queue: str | None) -> bool | None:
+        raise NotSupported(_NO_QUEUES)
+
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         done(None, NotSupported(_NO_QUEUES))
 

@@ -234,6 +234,18 @@ class JobStatus(Struct, kw_only=True):
     ] = UNSET
 
 
+class CancelInput(Struct, kw_only=True):
+    """Which job, of which queue or topic."""
+
+    id: Annotated[str, Meta(description="Receipt of the job.")]
+    queue: Annotated[str | None, Meta(description="Name of its queue or topic; absent: whatever it is.")] = None
+
+
+class CancelResult(Struct, kw_only=True):
+    id: str
+    cancelled: Annotated[bool, Meta(description="False if it had ended already.")]
+
+
 class WaitInput(Struct, kw_only=True):
     """For which job, and how long."""
 

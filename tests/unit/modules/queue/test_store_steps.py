@@ -117,7 +117,7 @@ WORK: dict[str, Callable[[Backlog], object]] = {
     "look up by name": lambda b: b.lookup.find("id701"),
     "look up a dead one": lambda b: b.lookup.find(f"id{b.count - 1}"),
     "look up a result": lambda b: b.lookup.find("r701"),
-    "keep a result": lambda b: b.store.results.keep(b.place, b.job(b.count // 2 + 8), "done", b"1", KEEPS, ignore),
+    "keep a result": lambda b: b.store.results.end(b.place, b.count // 2 + 8, "done", b"1", KEEPS, ignore),
     "expire results": lambda b: b.store.results.expire(b.place, ignore),
     "next result to expire": lambda b: b.store.results.next_end(b.place),
     "look up an unknown one": lambda b: b.lookup.find("no such"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -117,22 +117,27 @@ class Consumer:
         """Its queue is paused, or is no more."""
         self.configure(self._permits.configured)
 
-    def begin_purge(self) -> Collection[int]:
-        """Begin no job until `end_purge`; those that have begun (`seq`) are not to be removed."""
-        self._permits.purges += 1
+    def hold(self) -> Collection[int]:
+        """Begin no job until `release`; those that have begun (`seq`) are not to be removed."""
+        self._permits.holds += 1
         self.look_at_pause()
         self.head.more()
         return self.head.begun
 
-    def end_purge(self, delayed: list[int]) -> None:
+    def release(self, delayed: list[int]) -> None:
         """These are gone, and would have been due later."""
-        self._permits.purges -= 1
+        self._permits.holds -= 1
         self.head.more()  # also one that came due while it was removed
         try:
             self.head.spoiled(delayed)
         except ReadError as failure:
             self._read_from_start(failure)
         self.look_at_pause()
+
+    def cancel(self, seq: int, told: Callable[[], None]) -> None:
+        """End a job that runs; `told` when that is in the store."""
+        self._settlement.cancelled(self.running.cancel(seq), self.options, told)
+        self.pump()
 
     def read_again(self) -> None:
         """Read from its start what waits, once nothing is on its way."""

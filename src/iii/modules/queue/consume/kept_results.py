@@ -38,11 +38,12 @@ class KeptResults:
         if first is not None:
             self._expire_later.after(max(first - self._store.time.now_ms(), 0) / 1000)
 
-    def keep(
-        self, job: Job, ending: Ending, result: bytes | None, options: QueueOptions, done: Reply[None, StoreError]
+    def end(
+        self, job: Job, ending: Ending, result: bytes | None, options: QueueOptions, done: Reply[bool, StoreError]
     ) -> None:
-        self._expire_later.after(options.keep_results_ms / 1000)
-        self._store.results.keep(self._place, job, ending, result, options, done)
+        if options.keep_results_ms:
+            self._expire_later.after(options.keep_results_ms / 1000)
+        self._store.results.end(self._place, job.seq, ending, result, options, done)
 
     def _expire(self) -> None:
         self._store.results.expire(self._place, self._expired)

@@ -1,4 +1,4 @@
-"""By what settings a queue is consumed: without permits while it is paused or purged (13 §5)."""
+"""By what settings a queue is consumed: without permits while it is paused or held (13 §5)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ class Permits:
     """
     Attributes:
         configured: the settings when nothing holds the queue.
-        purges: that are under way.
+        holds: purges and the like that are under way.
     """
 
     def __init__(self, pauses: Pauses, place: Place, configured: QueueOptions) -> None:
         self.configured = configured
-        self.purges = 0
+        self.holds = 0
         self._pauses = pauses
         self._place = place
 
     @property
     def options(self) -> QueueOptions:
         """Those in force."""
-        if not self.purges and not self._pauses.has(self._place):
+        if not self.holds and not self._pauses.has(self._place):
             return self.configured
         return msgspec.structs.replace(self.configured, concurrency=0)

@@ -87,6 +87,12 @@ class Running:
         _, attempt, limit_ms = found
         return self._store.time.now_ms() - round((self._clock.now() - attempt.deadline) * 1000) - limit_ms
 
+    def cancel(self, seq: int) -> Job:
+        """End the attempt of a job that runs."""
+        job, attempt, _ = self.jobs.pop(seq)
+        attempt.cancel()
+        return job
+
     def withdraw(self) -> None:
         """Whatever is answered from now on is ignored."""
         for _, attempt, _ in self.jobs.values():

@@ -62,9 +62,19 @@ class Settlement:
     def succeeded(self, job: Job, result: bytes | None, options: QueueOptions) -> None:
         self.unsettled += 1
         if options.keep_results_ms:
-            self._write(job, False, partial(self._results.keep, job, "done", result, options), self._ended(job))
+            self._write(job, False, partial(self._results.end, job, "done", result, options), self._ended(job))
         else:
             self._write(job, False, lambda done: self._store.remove(job, done))
+
+    def cancelled(self, job: Job, options: QueueOptions, told: Callable[[], None]) -> None:
+        """It ran."""
+
+        def then() -> None:
+            self._store.endings.tell(job.id)
+            told()
+
+        self.unsettled += 1
+        self._write(job, False, partial(self._results.end, job, "cancelled", None, options), then)
 
     def failed(self, job: Job, failure: Failure, options: QueueOptions, then: Callable[[int], None]) -> None:
         """There is another attempt, at a time that `then` gets, or it becomes a dead letter."""

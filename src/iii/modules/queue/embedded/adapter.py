@@ -117,13 +117,16 @@ class BuiltinAdapter:
 
     async def _purge(self, place: Place) -> int:
         consumer = self._consumer_of(place)
-        purge = Purge(self.store, place, () if consumer is None else consumer.begin_purge())
+        purge = Purge(self.store, place, () if consumer is None else consumer.hold())
         try:
             return await purge.run()
         finally:
             if consumer is not None:
-                consumer.end_purge(purge.delayed)
+                consumer.release(purge.delayed)
             self.store.endings.tell_all()
+
+    async def cancel(self, job_id: str, queue: str | None) -> bool | None:
+        return await self._control.cancel(job_id, queue)
 
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         self._control.wait(job_id, timeout_ms, done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import UNSET, Raw
@@ -14,10 +15,13 @@ from iii.modules.queue.embedded.waits import Waits
 from iii.modules.queue.jobs.lookup import FoundJob, Lookup
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.options import QueueOptions
 from iii.modules.queue.requests import ENDED, JobState, JobStatus
 from iii.protocol.json_text import is_json
-from iii.protocol.reply import Reply
+from iii.protocol.reply import Reply, reply_of
 from iii.storage.items import StoreError
+
+_STORED_S = 30.0  # for the store to take a change, which it refuses while its disk is full
 
 
 class _Located(NamedTuple):
@@ -53,6 +57,33 @@ class Control:
         else:
             self._waits.begin(job_id, timeout_ms / 1000, lambda: self.job(job_id), done)
 
+    async def cancel(self, job_id: str, queue: str | None) -> bool | None:
+        located = self._locate(job_id)
+        if located is None or queue not in (None, located.place.name):
+            return None
+        seq, consumer = located.row.seq, located.consumer
+        if seq is None:
+            return False
+        if consumer is not None and seq in consumer.running.jobs:
+            await reply_of(partial(_cancel_running, consumer, seq), _STORED_S)
+            return True
+        return await self._cancel_waiting(job_id, seq, located.place, consumer)
+
+    async def _cancel_waiting(self, job_id: str, seq: int, place: Place, consumer: Consumer | None) -> bool:
+        """Or one whose attempt is over, and that is perhaps to have another one."""
+        options = QueueOptions() if consumer is None else consumer.options
+        gone = False
+        if consumer is not None:
+            consumer.hold()
+        try:
+            end = partial(self._store.results.end, place, seq, "cancelled", None, options)
+            gone = bool(await reply_of(end, _STORED_S))
+        finally:
+            if consumer is not None:
+                consumer.release([seq] if gone else [])
+        self._store.endings.tell(job_id)
+        return gone
+
     def close(self) -> None:
         self._waits.close()
 
@@ -60,6 +91,10 @@ class Control:
         row = self._lookup.find(job_id)
         place = None if row is None else self._store.places.at(row.place)
         return None if row is None or place is None else _Located(row, place, self._consumer_of(place))
+
+
+def _cancel_running(consumer: Consumer, seq: int, done: Reply[None, StoreError]) -> None:
+    consumer.cancel(seq, lambda: done(None, None))
 
 
 def _status(job_id: str, located: _Located) -> JobStatus:

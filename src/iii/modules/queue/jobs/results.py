@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
-from iii.modules.queue.jobs.job import Job
 from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.options import QueueOptions
@@ -20,10 +19,10 @@ _AT_ONCE = 500  # that are removed in one write
 _ROW_BYTES = 400  # about, of a write that waits, beside the result
 
 _LAST: Final = "SELECT max(number) FROM results WHERE queue = ?"
-_INSERT: Final = """
+_KEEP: Final = """
     INSERT INTO results (queue, number, id, state, function_id, namespace, attempts, max_attempts, created_at, finished_at,
                          expires_at, result_bytes, result)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    SELECT ?, ?, id, ?, function_id, namespace, attempts + ?, max_attempts, created_at, ?, ?, ?, ? FROM jobs WHERE seq = ?"""
 _TOO_MANY: Final = """
     DELETE FROM results WHERE place IN (
         SELECT place FROM results WHERE queue = ? AND number <= ? ORDER BY number LIMIT ?)"""
@@ -43,33 +42,32 @@ class Results:
         self._time = time
         self._last: dict[int, int] = {}  # of the writer: numbers of results, by place
 
-    def keep(
-        self, place: Place, job: Job, ending: Ending, result: bytes | None, options: QueueOptions,
-        done: Reply[None, StoreError],
+    def end(
+        self, place: Place, seq: int, ending: Ending, result: bytes | None, options: QueueOptions,
+        done: Reply[bool, StoreError],
     ) -> None:  # fmt: skip
-        """The job is over: it goes, and this comes in its place."""
+        """A job is over: it goes, and what it came to is in its place if that is kept. `done` gets False if it was gone."""
         now_ms = self._time.now_ms()
         length = None if result is None else len(result)
         kept = result if length is None or length <= JOB_RESULT_BYTES else None
-        attempts = job.attempts + (ending == "done")
 
-        def work(connection: Connection) -> None:
-            if not connection.execute("DELETE FROM jobs WHERE seq = ?", (job.seq,)).rowcount:
-                return  # it was removed meanwhile
-            number = self._last.get(place.id)
-            if number is None:
-                number = connection.execute(_LAST, (place.id,)).fetchone()[0] or 0
-            self._last[place.id] = number = number + 1
-            connection.execute(
-                _INSERT,
-                (
-                    place.id, number, job.id, ending, job.function_id, job.namespace, attempts, job.max_attempts,
-                    job.created_at, now_ms, now_ms + options.keep_results_ms, length, kept,
-                ),
-            )  # fmt: skip
-            connection.execute(_TOO_MANY, (place.id, number - options.keep_results_max, _AT_ONCE))
+        def work(connection: Connection) -> bool:
+            if options.keep_results_ms:
+                number = self._next_number(connection, place)
+                times = now_ms, now_ms + options.keep_results_ms
+                values = (place.id, number, ending, ending == "done", *times, length, kept, seq)
+                connection.execute(_KEEP, values)
+                connection.execute(_TOO_MANY, (place.id, number - options.keep_results_max, _AT_ONCE))
+            return connection.execute("DELETE FROM jobs WHERE seq = ?", (seq,)).rowcount > 0
 
         self._database().write(work, done, (0 if kept is None else len(kept)) + _ROW_BYTES)
+
+    def _next_number(self, connection: Connection, place: Place) -> int:
+        number = self._last.get(place.id)
+        if number is None:
+            number = connection.execute(_LAST, (place.id,)).fetchone()[0] or 0
+        self._last[place.id] = number = number + 1
+        return number
 
     def next_end(self, place: Place) -> int | None:
         """When the first result of a place expires, steady milliseconds. Raises ReadError."""

@@ -97,6 +97,9 @@ class RabbitmqAdapter:
     async def purge(self, source: QueueOrTopic) -> int:
         raise NotSupported("the rabbitmq adapter cannot purge a queue; use `rabbitmqctl purge_queue`")
 
+    async def cancel(self, job_id: str, queue: str | None) -> bool | None:
+        raise NotSupported(_NO_LOOKUP)
+
     def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
         done(None, NotSupported(_NO_LOOKUP))
 
