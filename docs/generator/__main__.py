@@ -34,17 +34,20 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "log-events.md": ("Log events", log_events_page),
     "close-codes.md": ("WebSocket close codes", close_codes_page),
 }
+LOOKED_UP_FIRST = ("cli.md", "sdk.md", "testing.md", "configuration.md", "functions.md", "errors.md", "log-events.md")
 
 SAMPLE = re.compile(r"^```(?P<language>\w+) file=(?P<file>\S+)\n.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)#\s]+)(?:#[^)]*)?\)")
 
 
 def index_page() -> str:
-    """The list of all pages of the folder: those written by hand by their heading, then the generated ones."""
+    """The list of all pages of the folder, what newcomers look up first; a page that is written by hand by its heading."""
     by_hand = sorted(path for path in (DOCS / "reference").glob("*.md") if path.name not in {*PAGES, "index.md"})
     titles = {path.name: path.read_text().partition("\n")[0].removeprefix("# ") for path in by_hand}
     titles |= {name: title for name, (title, _) in PAGES.items()}
-    return "# Reference\n\n" + "".join(f"- [{title}]({name})\n" for name, title in titles.items())
+    first = [name for name in LOOKED_UP_FIRST if name in titles]
+    names = [*first, *(name for name in titles if name not in first)]
+    return "# Reference\n\n" + "".join(f"- [{titles[name]}]({name})\n" for name in names)
 
 
 def shown_sample(block: re.Match[str]) -> str:

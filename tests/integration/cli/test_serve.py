@@ -66,7 +66,7 @@ def test_07_s8_4_signals_end_it_with_0(start: Start, tmp_path: Path) -> None:
 def test_warnings_of_the_configuration_are_logged(start: Start, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("port: 4\nworkers: [{name: iii-worker-manager, config: {port: 0}}]")
     engine = start()
-    engine.wait_for(r"\[WARN\] iii\.server\.config_file Configuration is probably not what was meant")
+    engine.wait_for(r"\[WARN\] configuration\.questionable Configuration is probably not what was meant")
     engine.wait_for(r' warning: "config\.yaml: port: 4 is ignored')
 
 
