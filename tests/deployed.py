@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
@@ -77,7 +78,7 @@ class Traffic:
 
     Attributes:
         begun: how much of everything.
-        failed: what went wrong.
+        failed: what went wrong; `failed_at`, when, as `time.monotonic` counts.
         answered: how often each version answered.
         jobs: numbers of the jobs that were accepted.
     """
@@ -86,6 +87,7 @@ class Traffic:
         """`longest_s` is that of a handler; they last from 0 to that."""
         self.begun = 0
         self.failed: list[str] = []
+        self.failed_at: list[float] = []
         self.answered: Counter[str] = Counter()
         self.jobs: list[int] = []
         self._url = url
@@ -140,6 +142,7 @@ class Traffic:
                 await work
             except Exception as error:
                 self.failed.append(f"{type(error).__name__}: {error}")
+                self.failed_at.append(time.monotonic())
 
         self.begun += 1
         task = asyncio.create_task(kept())
