@@ -73,14 +73,15 @@ class Server(AbstractContextManager["Server"]):
         return int(status.partition("VmRSS:")[2].split()[0])
 
 
-def engine(folder: str, port: int, http_port: int | None = None, more: str = "") -> Server:
+def engine(folder: str, port: int, http_port: int | None = None, more: str = "", listener: str = "") -> Server:
     """Our engine with a worker listener and, if that has a port, HTTP; its files go to `folder`.
 
     Args:
         more: further entries of the list of modules, as YAML.
+        listener: a further option of the listener, as YAML.
     """
     config = Path(folder) / "iii.yaml"
-    text = f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
+    text = f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}, {listener}}}\n"
     if http_port is not None:
         text += f"  - name: iii-http\n    config: {{host: 127.0.0.1, port: {http_port}}}\n"
     config.write_text(text + more)

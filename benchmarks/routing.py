@@ -1,6 +1,7 @@
 """What a call through the router costs, ours and nats-server's: the same raw load, in alternating rounds."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 from typing import Literal, NamedTuple
@@ -72,19 +73,24 @@ class Load(ExitStack):
             caller.hear()
 
     def round(self, seconds: float) -> Figures:
-        cpu_ns = self._server.cpu_ns()
-        for caller in self._callers:
-            caller.say({"seconds": seconds})
-        rounds: list[Round] = [caller.hear() for caller in self._callers]
-        cpu_ns = self._server.cpu_ns() - cpu_ns
-        latencies_us = sorted(latency for round in rounds for latency in round["latencies_us"])
-        calls = len(latencies_us)
-        return Figures(
-            calls_per_s=calls / max(round["seconds"] for round in rounds),
-            p50_ms=latencies_us[calls // 2] / 1000,
-            p99_ms=latencies_us[calls * 99 // 100] / 1000,
-            cpu_us=cpu_ns / 1000 / calls,
-        )
+        return figures_of(self._server, self._callers, seconds)
+
+
+def figures_of(server: Server, callers: Sequence[Talker], seconds: float) -> Figures:
+    """One round of all callers at once."""
+    cpu_ns = server.cpu_ns()
+    for caller in callers:
+        caller.say({"seconds": seconds})
+    rounds: list[Round] = [caller.hear() for caller in callers]
+    cpu_ns = server.cpu_ns() - cpu_ns
+    latencies_us = sorted(latency for round in rounds for latency in round["latencies_us"])
+    calls = len(latencies_us)
+    return Figures(
+        calls_per_s=calls / max(round["seconds"] for round in rounds),
+        p50_ms=latencies_us[calls // 2] / 1000,
+        p99_ms=latencies_us[calls * 99 // 100] / 1000,
+        cpu_us=cpu_ns / 1000 / calls,
+    )
 
 
 def compare(case: Case, servers: dict[System, Server], rounds: int, seconds: float) -> dict[System, Figures]:
