@@ -20,10 +20,11 @@ async def accepted(core: WorkerCore, wait_s: float | None) -> None:
 
     Raises:
         RegistrationRejected: the engine does not accept it. ConnectionError: connecting was given up.
+        ClientShutdown: it was shut down meanwhile, such as drained.
     """
     settled = asyncio.Event()
     unsubscribe = core.connection.states.listen(
-        lambda state: settled.set() if state in ("connected", "failed") else None
+        lambda state: settled.set() if state in ("connected", "failed") or core.caller.pending.ended else None
     )
     try:
         with suppress(TimeoutError):

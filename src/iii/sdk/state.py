@@ -30,17 +30,19 @@ class StateHolder:
     def __init__(self) -> None:
         self.state: ConnectionState = "disconnected"
         self.settled = threading.Event()
-        """Set while somebody who waits for the first connection need not wait: connected or failed."""
+        """Set while somebody who waits for the first connection need not wait: connected, failed or shut down."""
         self._listeners: list[ConnectionStateListener] = []  # each differs from all others, even of the same function
 
     def change(self, state: ConnectionState, *, shutdown: bool = False) -> None:
         """Tell the listeners, in order; the same state twice, or anything after `failed`, changes nothing."""
+        if shutdown:
+            self.settled.set()
         if state == self.state or (self.state == "failed" and not shutdown):
             return
         self.state = state
         if state in ("connected", "failed"):
             self.settled.set()
-        else:
+        elif not shutdown:
             self.settled.clear()
         for subscription in list(self._listeners):
             if subscription in self._listeners:

@@ -10,7 +10,7 @@ import pytest
 import iii
 from iii.sdk import draining
 from tests.integration.sdk.connecting import Connect
-from tests.integration.sdk.fake_engine import DEADLINE_S, DRAIN, FakeConnection, FakeEngine
+from tests.integration.sdk.fake_engine import ANNOUNCE, DEADLINE_S, DRAIN, FakeConnection, FakeEngine
 
 
 class Slow:
@@ -228,3 +228,33 @@ async def test_P12_a_native_worker(engine: FakeEngine) -> None:
     assert connection.message("invocationresult", invocation_id="i")["result"] == 7
     engine.wait(lambda: connection.close_code == 1000)
     assert len(connection.of("invokefunction", function_id=DRAIN)) == 1
+
+
+def test_P12_a_worker_that_is_drained_before_it_was_accepted_does_not_wait(engine: FakeEngine) -> None:
+    engine.answers[ANNOUNCE] = lambda call: None
+    ended = threading.Event()
+
+    def register() -> None:
+        with pytest.raises(iii.ClientShutdown):
+            iii.register_worker(engine.url)
+        ended.set()
+
+    starting = threading.Thread(target=register)
+    starting.start()
+    engine.connection(1).send({"type": "drainworker", "timeout_ms": 1000})
+    assert ended.wait(DEADLINE_S)  # not until `connect_timeout_ms` is over
+    starting.join()
+
+
+async def test_P12_so_does_a_native_one(engine: FakeEngine) -> None:
+    engine.answers[ANNOUNCE] = lambda call: None
+
+    async def start() -> iii.Worker:
+        return await iii.connect_worker(engine.url)
+
+    starting = asyncio.create_task(start())
+    connection = await asyncio.to_thread(engine.connection, 1)
+    connection.send({"type": "drainworker", "timeout_ms": 1000})
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(iii.ClientShutdown):
+            await starting
