@@ -177,6 +177,10 @@ def ends_process(error: BaseException) -> bool:
 
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:
     running = [worker for worker in _life.native if worker.loop.is_running()]
+    if not (running or _life.open or _life.terminated) and _life.main is not None and _ran_to_its_end(_life.main):
+        _life.terminated = True  # the process ends already, such as drained, and in order
+        end_at_once(signal.SIGTERM)
+        return
     if _life.terminated or (not running and not _life.open):  # terminated: a second one, at the same time
         end_by(number)
     _life.terminated = True

@@ -1,6 +1,7 @@
 """How a process with a worker ends, and with which code (issue 12 kind 5; core 13, 14, bugs 4, 8): real processes."""
 
 import asyncio
+import platform
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def start(engine: FakeEngine) -> Iterator[Start]:
     def start(rest: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [sys.executable, "-c", HEAD + textwrap.dedent(rest), engine.url],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -429,6 +431,18 @@ def test_bugs_8a_a_worker_that_is_process_1_obeys_sigterm(engine: FakeEngine) ->
     engine.wait(lambda: connection.close_code == 1000)
 
 
+@pytest.mark.skipif(not can_unshare(), reason="needs unshare -p")
+def test_P10_two_containers_of_one_host_name_have_two_worker_names(engine: FakeEngine) -> None:
+    command = ["unshare", "-p", "-f", "--mount-proc", "--kill-child", sys.executable, "-c", HEAD, engine.url]
+    with subprocess.Popen(command) as first, subprocess.Popen(command) as second:
+        told = [engine.connection(number).announced() for number in (1, 2)]
+        assert [each["pid"] for each in told] == [1, 1]
+        assert told[0]["name"] != told[1]["name"]
+        assert {each["name"].rpartition("-")[0] for each in told} == {f"{platform.node()}:1"}
+        first.kill()
+        second.kill()
+
+
 # -- Ctrl-C --------------------------------------------------------------------------------------------------------
 
 
@@ -530,3 +544,33 @@ def test_sigterm_between_the_end_of_main_and_the_wait_for_workers_says_nothing(
     engine.connection().message("registerfunction", id="pooled")
     told, complaints = process.communicate(timeout=DEADLINE_S)
     assert (told, complaints, process.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_P12_sigterm_while_a_drained_process_ends_changes_nothing_and_a_second_one_ends_it(
+    start: Start, engine: FakeEngine, again: bool
+) -> None:
+    process = start(
+        """
+        import atexit
+        atexit.register(lambda: (print("ending", flush=True), sys.stdin.readline()))
+        print("ready", flush=True)
+        """
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "ready\n"
+    engine.connection(1).send({"type": "drainworker", "timeout_ms": 1000})
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(signal.SIGTERM)
+    if again:
+
+        def ended() -> bool:
+            process.send_signal(signal.SIGTERM)
+            return process.poll() is not None
+
+        engine.wait(ended)
+    else:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert process.wait(DEADLINE_S) == (-signal.SIGTERM if again else 0)
