@@ -21,7 +21,15 @@ def test_failed_is_for_good_until_a_shutdown() -> None:
     assert states.settled.is_set()
     states.change("disconnected", shutdown=True)
     assert heard == ["disconnected", "connecting", "failed", "disconnected"]
+    assert states.settled.is_set()  # nobody waits for a connection that does not come
+
+
+def test_P12_a_shutdown_before_the_first_connection_ends_the_wait_for_it() -> None:
+    states = StateHolder()
+    states.change("connecting")
     assert not states.settled.is_set()
+    states.change("disconnected", shutdown=True)
+    assert states.settled.is_set()
 
 
 def test_a_listener_that_is_removed_while_others_hear_is_not_told() -> None:
