@@ -98,6 +98,18 @@ class EnqueueResult(dict[str, str]):
         """As `status`."""
         return _status(await self._caller.call_async(_asking("engine::queue::job", self.id)))
 
+    def cancel(self) -> bool:
+        """Remove the job if it waits, stop it if it is being handled. False: it has ended already.
+
+        Raises:
+            InvocationError: code ``job_not_found``, as for `status`.
+        """
+        return bool(self._caller.call(_asking("engine::queue::cancel", self.id))["cancelled"])
+
+    async def cancel_async(self) -> bool:
+        """As `cancel`."""
+        return bool((await self._caller.call_async(_asking("engine::queue::cancel", self.id)))["cancelled"])
+
     def wait(self, timeout_s: float = 30.0) -> Any:
         """The result of the job, once it is done; its queue must have `keep_results_s`. Goes on over a lost connection.
 

@@ -45,7 +45,14 @@ class House(OwnEngine[Queue]):
 @pytest_asyncio.fixture
 async def house() -> AsyncIterator[House]:
     config = msgspec.convert({"queue_configs": {"kept": KEPT}}, QueueConfig)
-    house = await House.opened(lambda engine: Queue(engine, config))
+    tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    house = await House.opened(lambda engine: Queue(engine, config), spawn)
     yield house
     await house.module.quiet()
     await house.module.stop()
@@ -121,6 +128,29 @@ async def test_13_8_what_cannot_be_waited_for(house: House) -> None:
     with pytest.raises(iii.InvocationError, match=rf"keeps no result of {JOB_RESULT_BYTES + 2} bytes") as refused:
         await large.wait_async(DEADLINE_S)
     assert refused.value.code == "result_too_large"
+
+
+async def test_13_8_a_job_is_cancelled_and_its_handler_stopped(house: House) -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def hang(data: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    receipt = await house.enqueue(house.handled_by(hang))
+    async with asyncio.timeout(DEADLINE_S):
+        await begun.wait()
+        waiting = asyncio.ensure_future(receipt.wait_async(DEADLINE_S))
+        await house.settled()
+        assert await receipt.cancel_async() is True
+        with pytest.raises(iii.JobNotDone, match="was cancelled"):
+            await waiting
+        await stopped.wait()
+    assert await asyncio.to_thread(receipt.cancel) is False
+    assert (await receipt.status_async()).state == "cancelled"
 
 
 @pytest.mark.parametrize("ends", ["kill", "stop"])
