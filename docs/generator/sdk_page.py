@@ -7,6 +7,7 @@ from importlib import import_module
 from types import ModuleType
 
 import iii
+import iii.sdk.call_methods
 import iii.sdk.declarations
 import iii.sdk.event_declarations
 import iii.sdk.leaving
@@ -18,6 +19,7 @@ from docs.generator.markdown import prose
 _NOT_FOR_USERS = "# -- behind the doors"
 _MADE_BY_USERS = ("App", "InvocationError", "Logger", "TestEngine", "connect_worker")
 _PARTS = {
+    "CallMethods": iii.sdk.call_methods,
     "Declarations": iii.sdk.declarations,
     "EventDeclarations": iii.sdk.event_declarations,
     "Leaving": iii.sdk.leaving,
@@ -80,9 +82,15 @@ def _class(name: str, node: ast.ClassDef, lines: list[str]) -> str:
     declaration = "\n".join([f"{head}:", *fields]) if fields else head
     text = f"```python\n{declaration}\n```\n\n{prose(ast.get_docstring(node))}"
     inherited = [method for base in map(ast.unparse, node.bases) if base in _PARTS for method in _of_part(base)]
+    forms: list[str] = []
     for method in [*inherited, *_methods(node, lines)] if not fields else ():  # what has fields is data
+        if any(ast.unparse(each) == "overload" for each in method.decorator_list):
+            forms.append(_signature(method))
+            continue
         heading = f"\n### {name}.{method.name}\n\n"
-        text += f"{heading}```python\n{_signature(method)}\n```\n\n{prose(ast.get_docstring(method))}"
+        signatures = "\n".join(forms or [_signature(method)])  # the forms of an overloaded one, whose docstring is here
+        text += f"{heading}```python\n{signatures}\n```\n\n{prose(ast.get_docstring(method))}"
+        forms.clear()
     return text
 
 
@@ -108,7 +116,8 @@ def _methods(node: ast.ClassDef, lines: list[str]) -> Iterator[Definition]:
 
 
 def _signature(node: Definition) -> str:
-    decorators = "".join(f"@{ast.unparse(decorator)}\n" for decorator in node.decorator_list)
+    written = [each for each in map(ast.unparse, node.decorator_list) if each != "overload"]
+    decorators = "".join(f"@{each}\n" for each in written)
     start = f"{'async def' if isinstance(node, ast.AsyncFunctionDef) else 'def'} {node.name}("
     end = f") -> {ast.unparse(node.returns)}" if node.returns else ")"
     parameters = list(_parameters(node.args))

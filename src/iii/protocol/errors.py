@@ -7,6 +7,7 @@ InvocationError
 ├── InvocationStopped         invocation_stopped
 ├── ConnectionClosing         channel_send_failed
 ├── InvalidRequest            invalid_request
+├── InvalidResult             invalid_result
 ├── PayloadTooLarge           payload_too_large
 ├── BlankNamespace            INVALID_NAMESPACE
 ├── InvocationForbidden       FORBIDDEN
@@ -166,6 +167,19 @@ class InvalidRequest(InvocationError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(message=detail)
+
+
+class InvalidResult(InvocationError):
+    """The function ran, but its result is not of the type that the caller named with `returns`."""
+
+    code = "invalid_result"
+
+    def __init__(self, function_id: str, expected: str, detail: str, invocation_id: str | None = None) -> None:
+        super().__init__(
+            message=f"the result of {function_id} is not {expected}: {detail}",
+            function_id=function_id,
+            invocation_id=invocation_id,
+        )
 
 
 class PayloadTooLarge(InvocationError):

@@ -20,12 +20,16 @@ from iii.sdk.encoding import encode_outgoing
 from iii.sdk.invocation import Invocation, running
 from iii.sdk.receipt import receipt
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
+from iii.sdk.result_type import result_type
 from iii.sdk.started_call import Call
 from iii.sdk.trace_context import TraceContext, current_trace
 
 ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
 
 _KEYS = frozenset(TriggerRequest.__annotations__)
+
+
+Receive = Callable[[bytes, str, str | None], Any]  # of result, function_id and invocation_id
 
 
 class CallSpan(Protocol):
@@ -45,7 +49,7 @@ class Prepared(Struct):
     invocation_id: str | None
     timeout_ms: int
     span: CallSpan | None
-    receive: Callable[[Any], Any] | None  # what becomes of a result before its caller has it
+    receive: Receive | None  # what becomes of a result before its caller has it
 
     def ended(self, error: BaseException | None) -> None:
         if self.span is not None:
@@ -76,7 +80,7 @@ class OutgoingCalls:
         self._home = Home(loop, self.pending.time_out)
         self._abroad: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Abroad] = weakref.WeakKeyDictionary()
 
-    def prepare(self, request: TriggerRequest) -> Prepared:
+    def prepare(self, request: TriggerRequest, returns: Any) -> Prepared:
         """Raises whatever is wrong with the request, before anything is sent."""
         self.pending.raise_if_ended()
         if not _KEYS.issuperset(request):
@@ -90,6 +94,7 @@ class OutgoingCalls:
         if not wanted_ms and action is None and (around := running.get()) is not None and around.deadline is not None:
             timeout_ms, told_ms = _within(around, timeout_ms, function_id)
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
+        receive = None if action is None and returns is Any else self._receive(action, returns)
         payload, metadata = request.get("payload"), request.get("metadata")
         namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
         span = self._new_span(function_id) if self._new_span is not None else None
@@ -113,17 +118,24 @@ class OutgoingCalls:
             if span is not None:
                 span.ended(error)
             raise
-        receive = self._receipt if isinstance(action, Enqueue) else None
         return Prepared(function_id, encoded, invocation_id, timeout_ms, span, receive)
 
-    def _receipt(self, result: Any) -> Any:
-        return receipt(result, self)
+    def _receive(self, action: Void | Enqueue | None, returns: Any) -> Receive | None:
+        if returns is not Any:
+            if action is not None:
+                raise ValueError("returns is for calls that wait for a result, not for void calls and jobs")
+            kind = result_type(returns)
+            return None if kind is None else kind.read
+        return self._receipt if isinstance(action, Enqueue) else None
 
-    def call(self, request: TriggerRequest) -> Any:
+    def _receipt(self, result: bytes, _function_id: str, _invocation_id: str | None) -> Any:
+        return receipt(read_plain(result), self)
+
+    def call(self, request: TriggerRequest, returns: Any = Any) -> Any:
         """Wait on this thread."""
         if self._connection.on_loop():
             raise RuntimeError(ON_LOOP)
-        prepared = self.prepare(request)
+        prepared = self.prepare(request, returns)
         try:
             result = self._call(prepared)
         except BaseException as error:
@@ -150,9 +162,9 @@ class OutgoingCalls:
             raise InvocationTimeout(prepared.timeout_ms, prepared.function_id, prepared.invocation_id)
         return result_of(outcome, prepared)
 
-    async def call_async(self, request: TriggerRequest) -> Any:
+    async def call_async(self, request: TriggerRequest, returns: Any = Any) -> Any:
         """Wait in a coroutine of any loop."""
-        prepared = self.prepare(request)
+        prepared = self.prepare(request, returns)
         invocation_id = prepared.invocation_id
         try:
             timeout_ms = prepared.timeout_ms
@@ -184,9 +196,9 @@ class OutgoingCalls:
         prepared.ended(None)
         return result
 
-    def start(self, request: TriggerRequest) -> Call:
+    def start(self, request: TriggerRequest, returns: Any = Any) -> Call[Any]:
         """Send it, and leave the waiting to the handle."""
-        prepared = self.prepare(request)
+        prepared = self.prepare(request, returns)
         invocation_id = prepared.invocation_id
         try:
             if invocation_id is None:
@@ -214,15 +226,15 @@ class OutgoingCalls:
             self._home.loop.call_soon_threadsafe(self._watch, call, prepared.timeout_ms)
         return call
 
-    def _watch(self, call: Call, timeout_ms: int) -> None:
+    def _watch(self, call: Call[Any], timeout_ms: int) -> None:
         if not call.done():
             self._home.deadlines.watch(call, timeout_ms)
 
-    def _started_ended(self, call: Call, prepared: Prepared, outcome: Outcome) -> None:
+    def _started_ended(self, call: Call[Any], prepared: Prepared, outcome: Outcome) -> None:
         self._home.deadlines.forget(call, prepared.timeout_ms)
         prepared.ended(error_of(outcome, prepared))
 
-    def _cancel(self, call: Call) -> bool:
+    def _cancel(self, call: Call[Any]) -> bool:
         cancelled = InvocationCancelled(call.function_id, call.invocation_id)
         if not self.pending.complete(call.invocation_id, cancelled):
             return False
@@ -301,5 +313,6 @@ def result_of(answer: Outcome, prepared: Prepared) -> Any:
         raise answer
     if answer.error is not NULL and (error := error_of(answer, prepared)) is not None:
         raise error
-    result = None if answer.result is NULL else read_plain(answer.result)
-    return result if prepared.receive is None else prepared.receive(result)
+    if prepared.receive is not None:
+        return prepared.receive(answer.result, prepared.function_id, prepared.invocation_id)
+    return None if answer.result is NULL else read_plain(answer.result)

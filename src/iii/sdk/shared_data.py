@@ -3,12 +3,20 @@
 Methods without `_async` wait on this thread, and may not be called on the event loop's own.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from msgspec import Struct
 
 from iii.sdk.requests import TriggerRequest
+from iii.sdk.result_type import list_of, or_none
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm, TypeVar  # part of every type checker
+
+    Value = TypeVar("Value", default=Any)
 
 Op = Mapping[str, Any]
 
@@ -62,20 +70,20 @@ class Updated(Struct, frozen=True, kw_only=True):
 
 
 class _Worker(Protocol):
-    def trigger(self, request: TriggerRequest) -> Any: ...
+    def trigger(self, request: TriggerRequest, *, returns: Any = Any) -> Any: ...
 
-    async def trigger_async(self, request: TriggerRequest) -> Any: ...
+    async def trigger_async(self, request: TriggerRequest, *, returns: Any = Any) -> Any: ...
 
 
 class _Calls:
     def __init__(self, worker: _Worker) -> None:
         self._worker = worker
 
-    def _call(self, function_id: str, **payload: Any) -> Any:
-        return self._worker.trigger({"function_id": function_id, "payload": payload})
+    def _call(self, function_id: str, returns: Any = Any, /, **payload: Any) -> Any:
+        return self._worker.trigger({"function_id": function_id, "payload": payload}, returns=returns)
 
-    async def _call_async(self, function_id: str, **payload: Any) -> Any:
-        return await self._worker.trigger_async({"function_id": function_id, "payload": payload})
+    async def _call_async(self, function_id: str, returns: Any = Any, /, **payload: Any) -> Any:
+        return await self._worker.trigger_async({"function_id": function_id, "payload": payload}, returns=returns)
 
 
 class StateScope(_Calls):
@@ -85,13 +93,25 @@ class StateScope(_Calls):
         super().__init__(worker)
         self.scope = scope
 
-    def get(self, key: str) -> Any:
-        """The value; None if there is none."""
-        return self._call("state::get", scope=self.scope, key=key)
+    @overload
+    def get(self, key: str) -> Any: ...
 
-    async def get_async(self, key: str) -> Any:
+    @overload
+    def get(self, key: str, *, returns: TypeForm[Value]) -> Value | None: ...
+
+    def get(self, key: str, *, returns: Any = Any) -> Any:
+        """The value, with `returns` of that type; None if there is none. Raises InvalidResult: it is of another type."""
+        return self._call("state::get", or_none(returns), scope=self.scope, key=key)
+
+    @overload
+    async def get_async(self, key: str) -> Any: ...
+
+    @overload
+    async def get_async(self, key: str, *, returns: TypeForm[Value]) -> Value | None: ...
+
+    async def get_async(self, key: str, *, returns: Any = Any) -> Any:
         """As `get`."""
-        return await self._call_async("state::get", scope=self.scope, key=key)
+        return await self._call_async("state::get", or_none(returns), scope=self.scope, key=key)
 
     def set(self, key: str, value: Any) -> Any:
         """Set it; the value before, None if there was none. It is durable when this returns."""
@@ -136,14 +156,14 @@ class StateScope(_Calls):
         """As `keys`."""
         return _keys(await self._call_async("state::list_keys", scope=self.scope))
 
-    def values(self) -> list[Any]:
-        """All values, in the order of `keys`."""
-        found: list[Any] = self._call("state::list", scope=self.scope)
+    def values(self, *, returns: TypeForm[Value] = Any) -> list[Value]:
+        """All values, in the order of `keys`, with `returns` of that type. Raises InvalidResult: one is of another type."""
+        found: list[Value] = self._call("state::list", list_of(returns), scope=self.scope)
         return found
 
-    async def values_async(self) -> list[Any]:
+    async def values_async(self, *, returns: TypeForm[Value] = Any) -> list[Value]:
         """As `values`."""
-        found: list[Any] = await self._call_async("state::list", scope=self.scope)
+        found: list[Value] = await self._call_async("state::list", list_of(returns), scope=self.scope)
         return found
 
 
@@ -155,13 +175,25 @@ class StreamGroup(_Calls):
         self.stream_name = stream_name
         self.group_id = group_id
 
-    def get(self, item_id: str) -> Any:
-        """The item; None if there is none."""
-        return self._call("stream::get", **self._item(item_id))
+    @overload
+    def get(self, item_id: str) -> Any: ...
 
-    async def get_async(self, item_id: str) -> Any:
+    @overload
+    def get(self, item_id: str, *, returns: TypeForm[Value]) -> Value | None: ...
+
+    def get(self, item_id: str, *, returns: Any = Any) -> Any:
+        """The item, with `returns` of that type; None if there is none. Raises InvalidResult: it is of another type."""
+        return self._call("stream::get", or_none(returns), **self._item(item_id))
+
+    @overload
+    async def get_async(self, item_id: str) -> Any: ...
+
+    @overload
+    async def get_async(self, item_id: str, *, returns: TypeForm[Value]) -> Value | None: ...
+
+    async def get_async(self, item_id: str, *, returns: Any = Any) -> Any:
         """As `get`."""
-        return await self._call_async("stream::get", **self._item(item_id))
+        return await self._call_async("stream::get", or_none(returns), **self._item(item_id))
 
     def set(self, item_id: str, data: Any) -> Any:
         """Set it; what it was before, None if there was none."""
@@ -187,14 +219,14 @@ class StreamGroup(_Calls):
         """As `update`."""
         return _updated(await self._call_async("stream::update", **self._item(item_id), ops=ops))
 
-    def items(self) -> list[Any]:
-        """All items, in the order of their insertion."""
-        found: list[Any] = self._call("stream::list", **self._group())
+    def items(self, *, returns: TypeForm[Value] = Any) -> list[Value]:
+        """All items, in the order of their insertion, with `returns` of that type. Raises InvalidResult: one is of another type."""
+        found: list[Value] = self._call("stream::list", list_of(returns), **self._group())
         return found
 
-    async def items_async(self) -> list[Any]:
+    async def items_async(self, *, returns: TypeForm[Value] = Any) -> list[Value]:
         """As `items`."""
-        found: list[Any] = await self._call_async("stream::list", **self._group())
+        found: list[Value] = await self._call_async("stream::list", list_of(returns), **self._group())
         return found
 
     def send(self, event_type: str, data: Any, item_id: str | None = None) -> None:

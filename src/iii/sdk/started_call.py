@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from iii.sdk.calls import Outcome
 
+Result = TypeVar("Result")
 
-class Call:
+
+class Call(Generic[Result]):
     """A started call: ``await`` it in any event loop, or ask for its `result()` in a thread; as often as you like.
 
     Attributes:
@@ -23,9 +25,9 @@ class Call:
         self,
         function_id: str,
         invocation_id: str,
-        read: Callable[[Outcome], Any],
-        ended: Callable[["Call", Outcome], None],
-        cancel: Callable[["Call"], bool],
+        read: Callable[[Outcome], Result],
+        ended: Callable[["Call[Any]", Outcome], None],
+        cancel: Callable[["Call[Any]"], bool],
         on_loop: Callable[[], bool],
     ) -> None:
         self.function_id = function_id
@@ -40,7 +42,7 @@ class Call:
         """Whether it has ended: with a result, an error, its time-out or `cancel()`."""
         return self._future.done()
 
-    def result(self, timeout_s: float | None = None) -> Any:
+    def result(self, timeout_s: float | None = None) -> Result:
         """Wait on this thread, by default until the call ends.
 
         Raises:
@@ -59,7 +61,7 @@ class Call:
         """
         return self._cancel(self)
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, Result]:
         if not self._future.done():
             loop = asyncio.get_running_loop()
             ended = loop.create_future()

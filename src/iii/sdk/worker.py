@@ -12,6 +12,7 @@ from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import CREATE_CHANNEL, LIST_FUNCTIONS, LIST_WORKERS
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk import discovery
+from iii.sdk.call_methods import CallMethods
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.core import WorkerCore
 from iii.sdk.event_declarations import EventDeclarations
@@ -22,13 +23,12 @@ from iii.sdk.registrar import Registrar
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
 from iii.sdk.shared_data import StateScope, StreamGroup
-from iii.sdk.started_call import Call
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 
-class Worker(EventDeclarations, Leaving):
+class Worker(CallMethods, EventDeclarations, Leaving):
     """One worker: made by `register_worker` or `connect_worker`."""
 
     def __init__(self, core: WorkerCore) -> None:
@@ -101,39 +101,6 @@ class Worker(EventDeclarations, Leaving):
             self._registrar.no_trigger_type(
                 required(trigger_type, "id", "unregister_trigger_type()"), trigger_type.get("namespace")
             )
-
-    # -- calls ----------------------------------------------------------------------------------------------------
-
-    def trigger(self, request: TriggerRequest) -> Any:
-        """Call a function and wait for its result on this thread.
-
-        Raises:
-            InvocationError: it failed; `FunctionNotFound`, `InvocationForbidden` and `InvocationTimeout` say how.
-            RuntimeError: this is the event loop's thread, which must not wait; use `trigger_async`.
-            ClientShutdown: this worker was shut down. RegistrationRejected: the engine does not accept it.
-            InvocationTimeout: also of a void call, if the engine did not read for so long that 16 MiB wait for it.
-            RuntimeError: also in a forked child of the process that made this worker.
-            TypeError: the payload has no JSON form, or a key or its value is of a wrong type.
-            InvalidRequest: the payload is nested deeper than 500 levels. PayloadTooLarge: more than 64 MiB.
-            KeyError: there is no `function_id`. ValueError: `timeout_ms` or `namespace` cannot be.
-        """
-        return self._core.caller.call(request)
-
-    async def trigger_async(self, request: TriggerRequest) -> Any:
-        """Call a function and wait for its result; from any event loop. Raises as `trigger`.
-
-        A task that is cancelled while it waits here cancels the call.
-        """
-        return await self._core.caller.call_async(request)
-
-    def start(self, request: TriggerRequest) -> Call:
-        """Begin a call and return its handle: ``await`` it, ask for its `result()`, or `cancel()` it.
-
-        Does not wait, except in a thread while the engine does not read. Raises as `trigger`, before anything is sent;
-        what the call itself fails with is raised by the handle. In an event loop an engine that does not read raises
-        `InvocationError` with code ``channel_send_failed``.
-        """
-        return self._core.caller.start(request)
 
     # -- discovery ------------------------------------------------------------------------------------------------
 

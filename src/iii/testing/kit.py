@@ -15,8 +15,12 @@ from iii.testing.traffic import CallRecord, Fate, Traffic
 from iii.testing.workbench import Connectable
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeForm, TypeVar  # part of every type checker
+
     from iii.sdk.requests import TriggerRequest
     from iii.sdk.worker import Worker
+
+    Result = TypeVar("Result", default=Any)
 
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE_S = 5.0
@@ -71,13 +75,15 @@ class TestEngine(Life, Orders):
         """As `call`."""
         return await self.trigger_async(_request(function_id, payload, metadata, namespace))
 
-    def trigger(self, request: TriggerRequest) -> Any:
+    def trigger(self, request: TriggerRequest, *, returns: TypeForm[Result] = Any) -> Result:
         """As `Worker.trigger`; else as `call`."""
-        return self._thread.run(self._running.trigger(request))
+        found: Result = self._thread.run(self._running.trigger(request, returns))
+        return found
 
-    async def trigger_async(self, request: TriggerRequest) -> Any:
+    async def trigger_async(self, request: TriggerRequest, *, returns: TypeForm[Result] = Any) -> Result:
         """As `trigger`."""
-        return await self._thread.run_async(self._running.trigger(request))
+        found: Result = await self._thread.run_async(self._running.trigger(request, returns))
+        return found
 
     def publish(self, topic: str, data: Any, *, durable: bool = False) -> None:
         """Publish to the subscribers of a topic, and wait for them; `durable`: to `on_queue`, whose functions run as jobs."""

@@ -162,11 +162,11 @@ class Workbench:
         """See `TestEngine.settle`."""
         await self._patience.settle()
 
-    async def trigger(self, request: TriggerRequest) -> Any:
+    async def trigger(self, request: TriggerRequest, returns: Any = Any) -> Any:
         """Call a function; then everything that this set going."""
         function_id = request.get("function_id")
         try:
-            called = self._until_given_up(self.client.trigger_async(request))
+            called = self._until_given_up(self.client.trigger_async(request, returns=returns))
             result = await self._patience.in_time(called, f"the call of {function_id}")
         except InvocationError as error:
             if isinstance(error, FunctionNotFound):

@@ -608,7 +608,7 @@ async def test_connect_worker_lives_on_the_callers_loop(engine: FakeEngine) -> N
         assert await worker.trigger_async({"function_id": "twice", "payload": 21}) == 42
         with pytest.raises(RuntimeError, match="Cannot call sync SDK methods from the event loop thread"):
             worker.trigger({"function_id": "twice"})
-        assert await asyncio.to_thread(worker.trigger, {"function_id": "twice", "payload": 4}) == 8
+        assert await asyncio.to_thread(lambda: worker.trigger({"function_id": "twice", "payload": 4})) == 8
     assert worker.get_connection_state() == "disconnected"
     await asyncio.to_thread(engine.wait, lambda: engine.connections[0].close_code == 1000)
 
@@ -755,7 +755,7 @@ def test_newcomer_d_a_lost_connection_says_why_and_when_the_next_attempt_is(
 
 def test_O2_a_call_that_waits_is_answered_on_the_next_connection(engine: FakeEngine, worker: iii.Worker) -> None:
     with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(worker.trigger, {"function_id": "svc::slow", "payload": 1})
+        answer = threads.submit(lambda: worker.trigger({"function_id": "svc::slow", "payload": 1}))
         call = engine.connection(1).message("invokefunction", function_id="svc::slow")
         engine.connection(1).drop()
         again = engine.connection(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 import iii
@@ -78,3 +79,31 @@ async def test_05_N5_a_worker_in_a_namespace_uses_the_same_state(house: House) -
     await other.state("s").set_async("k", 1)
     found: Any = await house.worker.state("s").get_async("k")
     assert found == 1
+
+
+class Order(msgspec.Struct):
+    total: int
+
+
+async def test_12_s1_values_are_read_as_types(house: House) -> None:
+    orders = house.worker.state("orders")
+    await orders.set_async("7", {"total": 3})
+
+    assert await orders.get_async("7", returns=Order) == Order(3)
+    assert await asyncio.to_thread(orders.get, "7", returns=Order) == Order(3)
+    assert await orders.get_async("8", returns=Order) is None
+    assert await orders.get_async("7", returns=Any) == {"total": 3}
+    assert await orders.values_async(returns=Order) == [Order(3)]
+    assert await asyncio.to_thread(orders.values, returns=Order) == [Order(3)]
+
+    await orders.set_async("9", {"total": "many"})
+    with pytest.raises(iii.InvalidResult) as caught:
+        await orders.get_async("9", returns=Order)
+    assert caught.value.message == (
+        "the result of state::get is not Order | None: Expected `int`, got `str` - at `$.total`"
+    )
+    with pytest.raises(iii.InvalidResult, match=r"state::list .* at `\$\[1\]\.total`"):
+        await orders.values_async(returns=Order)
+    for read in (lambda: orders.get_async("7", returns="Order"), lambda: orders.values_async(returns="Order")):
+        with pytest.raises(TypeError, match="got the text 'Order'"):
+            await read()

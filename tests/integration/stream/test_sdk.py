@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+import pytest
+
 import iii
 from tests.integration.server.waiting import until
 from tests.integration.stream.hall import Hall
@@ -44,3 +47,24 @@ async def test_a_group_from_other_threads(hall: Hall) -> None:
         assert room.delete("m") == 2
 
     await asyncio.to_thread(work)
+
+
+class Message(msgspec.Struct):
+    text: str
+
+
+async def test_12_s1_items_are_read_as_types(hall: Hall) -> None:
+    room = hall.worker.stream("chat", "room")
+    await room.set_async("m1", {"text": "hello"})
+
+    assert await room.get_async("m1", returns=Message) == Message("hello")
+    assert await asyncio.to_thread(room.get, "m1", returns=Message) == Message("hello")
+    assert await room.get_async("m2", returns=Message) is None
+    assert await room.items_async(returns=Message) == [Message("hello")]
+    assert await asyncio.to_thread(room.items, returns=Message) == [Message("hello")]
+
+    await room.set_async("m2", {"text": 1})
+    with pytest.raises(iii.InvalidResult, match=r"stream::get .* at `\$\.text`"):
+        await room.get_async("m2", returns=Message)
+    with pytest.raises(iii.InvalidResult, match=r"stream::list .* at `\$\[1\]\.text`"):
+        await room.items_async(returns=Message)

@@ -16,6 +16,7 @@ from iii.protocol.errors import (
     FunctionNotFound,
     InvalidArguments,
     InvalidRequest,
+    InvalidResult,
     InvocationCancelled,
     InvocationError,
     InvocationForbidden,
@@ -41,6 +42,7 @@ RAISED: list[tuple[InvocationError, str, str]] = [
     (InvocationStopped(), "invocation_stopped", "Invocation stopped"),
     (ConnectionClosing(), "channel_send_failed", "channel closed"),
     (InvalidRequest("d"), "invalid_request", "d"),
+    (InvalidResult("f", "User", "d"), "invalid_result", "the result of f is not User: d"),
     (
         PayloadTooLarge(5, 4),
         "payload_too_large",

@@ -33,6 +33,7 @@ NAMES = [
     "HttpResponse",
     "InitOptions",
     "InvalidRequest",
+    "InvalidResult",
     "Invocation",
     "InvocationCancelled",
     "InvocationError",

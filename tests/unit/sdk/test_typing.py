@@ -4,11 +4,17 @@ mypy runs over this file with the others (`make check`); an ignore that is not n
 line with one proves that the mistake in it is found.
 """
 
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import TYPE_CHECKING, Any, Literal, assert_type
 
+import msgspec
 import pytest
 
 import iii
+
+
+class User(msgspec.Struct):
+    id: int
+
 
 if TYPE_CHECKING:
 
@@ -38,7 +44,37 @@ if TYPE_CHECKING:
             assert_type(await worker.create_channel_async(), iii.Channel)
         assert_type(await iii.connect_worker(), iii.Worker)
 
+    def results_that_have_a_type(worker: iii.Worker) -> None:
+        assert_type(worker.trigger({"function_id": "f"}, returns=User), User)
+        assert_type(worker.trigger({"function_id": "f"}, returns=list[User]), list[User])
+        assert_type(worker.trigger({"function_id": "f"}), Any)
+        assert_type(worker.trigger({"function_id": "f"}, returns=User | None), User | None)
+        assert_type(worker.trigger({"function_id": "f"}, returns=Literal["on", "off"]), Literal["on", "off"])
+        assert_type(worker.start({"function_id": "f"}, returns=User), iii.Call[User])
+        assert_type(worker.start({"function_id": "f"}, returns=User).result(), User)
+        assert_type(worker.start({"function_id": "f"}), iii.Call[Any])
+        users, room = worker.state("users"), worker.stream("chat", "room")
+        assert_type(users.get("7", returns=User), User | None)
+        assert_type(users.get("7"), Any)
+        assert_type(users.values(returns=User), list[User])
+        assert_type(users.values(), list[Any])
+        assert_type(room.get("7", returns=User), User | None)
+        assert_type(room.items(returns=User), list[User])
+
+    async def awaited_results_that_have_a_type(worker: iii.Worker) -> None:
+        assert_type(await worker.trigger_async({"function_id": "f"}, returns=User), User)
+        assert_type(await worker.trigger_async({"function_id": "f"}), Any)
+        assert_type(await worker.start({"function_id": "f"}, returns=User), User)
+        users, room = worker.state("users"), worker.stream("chat", "room")
+        assert_type(await users.get_async("7", returns=User), User | None)
+        assert_type(await users.values_async(returns=User), list[User])
+        assert_type(await room.get_async("7", returns=User), User | None)
+        assert_type(await room.items_async(returns=User), list[User])
+
     def wrong_use(worker: iii.Worker) -> None:
+        worker.trigger({"function_id": "f"}, User)  # type: ignore[call-arg]
+        worker.trigger({"function_id": "f"}, return_type=User)  # type: ignore[call-arg]
+        worker.trigger({"function_id": "f"}, returns=User).name  # type: ignore[attr-defined]  # noqa: B018
         worker.trigger("f")  # type: ignore[arg-type]
         worker.trigger({"payload": 1})  # type: ignore[typeddict-item]
         worker.trigger({"function_id": "f", "timeout": 5})  # type: ignore[typeddict-unknown-key]

@@ -1,0 +1,81 @@
+"""What a caller says that a result is: `returns=` of calls and reads (12 §1)."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from iii.protocol.errors import InvalidRequest, InvalidResult
+from iii.sdk.typed import payload_reader
+
+_NOTHING = (Any, object)  # hints that say nothing about a value
+
+
+class ResultType:
+    """Makes results of one type, by the rules for payloads."""
+
+    __slots__ = ("_name", "_read")
+
+    def __init__(self, name: str, read: Callable[[bytes], Any]) -> None:
+        self._name = name
+        self._read = read
+
+    def read(self, raw: bytes, function_id: str, invocation_id: str | None) -> Any:
+        """The result of that call. Raises InvalidResult."""
+        try:
+            return self._read(raw)
+        except InvalidRequest as error:
+            raise InvalidResult(function_id, self._name, error.message, invocation_id) from None
+
+
+def result_type(hint: Any) -> ResultType | None:
+    """What `returns` means; None: plain values. The same hint is looked at once.
+
+    Raises:
+        TypeError: no value of that type can be made from JSON.
+    """
+    if hint in _NOTHING:
+        return None
+    try:
+        hash(hint)
+    except TypeError:  # such as Annotated with a list in it
+        return _looked_at(hint)
+    return _remembered(hint)
+
+
+def or_none(hint: Any) -> Any:
+    """Of a read that gives None where there is nothing."""
+    return Any if hint in _NOTHING else _type(hint) | None
+
+
+def list_of(hint: Any) -> Any:
+    """Of a read that gives several."""
+    return Any if hint in _NOTHING else list[_type(hint)]  # type: ignore[misc]  # a type that is known when it is called
+
+
+def _looked_at(hint: Any) -> ResultType | None:
+    read = payload_reader(_type(hint))
+    return None if read is None else ResultType(_shown(hint), read)
+
+
+_remembered = lru_cache(maxsize=512)(_looked_at)
+
+
+def _type(hint: Any) -> Any:
+    if isinstance(hint, str):
+        raise TypeError(f"returns must be a type, got the text {hint!r}: names in quotes are not resolved")
+    return NoneType if hint is None else hint
+
+
+def _shown(hint: Any) -> str:
+    """As people write it: without modules."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in (None, NoneType):
+        return "None"
+    if origin in (Union, UnionType):
+        return " | ".join(map(_shown, arguments))
+    if origin is Annotated:
+        return _shown(arguments[0])
+    if isinstance(origin, type):
+        return f"{origin.__qualname__}[{', '.join(map(_shown, arguments))}]"
+    return hint.__qualname__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
