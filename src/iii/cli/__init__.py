@@ -20,6 +20,7 @@ COMMANDS = {
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
     "cron": "iii.cli.cron",
+    "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
     "store": "iii.cli.store",
     "dev": "iii.cli.dev",

@@ -170,7 +170,11 @@ class InvalidRequest(InvocationError):
 
 
 class InvalidResult(InvocationError):
-    """The function ran, but its result is not of the type that the caller named with `returns`."""
+    """The function ran, but its result is not of the type that the caller named with `returns`.
+
+    Do: correct the type or the function; the message names the path of the value.
+    Retry: no.
+    """
 
     code = "invalid_result"
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import runpy
-import shutil
 import subprocess
 import sys
 import time
 import urllib.request
-import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +17,7 @@ import pytest
 from tests.integration.http.described_routes import describe
 from tests.integration.http.site import DEADLINE_S, Open
 from tests.processes import EngineProcess, environment, free_port
+from tests.tools import installed, node_tools, run
 
 pytestmark = [pytest.mark.published, pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -37,33 +34,6 @@ workers:
   - {name: iii-cron}
   - {name: iii-state}
 """
-_NODE = ("openapi-typescript@7.13.0", "typescript@5")
-
-
-def installed(name: str, *steps: list[str]) -> Path:
-    """A folder of tools, kept between runs."""
-    root = Path(os.environ.get("III_COMPAT_CACHE") or Path.home() / ".cache" / "iii-compat")
-    root.mkdir(parents=True, exist_ok=True)
-    folder = root / name
-    with (root / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            if name.startswith("python"):
-                venv.create(folder, with_pip=False)
-            else:
-                (folder / "package.json").write_text('{"private": true}\n')
-            for step in steps:
-                run(*step, cwd=folder)
-            (folder / "complete").touch()
-    return folder
-
-
-def run(*arguments: str, cwd: Path) -> str:
-    done = subprocess.run(arguments, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, f"{arguments}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
-    return done.stdout + done.stderr
 
 
 def check_python_client(document: Path, operations: list[str], folder: Path) -> None:
@@ -86,10 +56,7 @@ def check_python_client(document: Path, operations: list[str], folder: Path) -> 
 
 def check_typescript(document: Path, operations: list[str], folder: Path) -> None:
     """openapi-typescript makes every operation, and tsc takes it strictly."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--save-exact"]
-    tools = installed("node-openapi-7.13.0", [*npm, *_NODE]) / "node_modules" / ".bin"
+    tools = node_tools()
     run(str(tools / "openapi-typescript"), str(document), "--output", str(folder / "made.ts"), cwd=folder)
     run(str(tools / "tsc"), "--noEmit", "--strict", "made.ts", cwd=folder)
     made = (folder / "made.ts").read_text()

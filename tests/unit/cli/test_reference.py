@@ -5,12 +5,17 @@ from pathlib import Path
 import pytest
 
 from iii.cli import listing, serve, trigger
+from iii.cli.codegen import command as codegen
 from iii.cli.parser import Parser
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("parser", [serve.build_parser(), trigger.build_parser()], ids=lambda parser: str(parser.prog))
+@pytest.mark.parametrize(
+    "parser",
+    [serve.build_parser(), trigger.build_parser(), codegen.build_parser()],
+    ids=lambda parser: str(parser.prog),
+)
 def test_every_option_is_documented(parser: Parser) -> None:
     text = (REFERENCE / "cli.md").read_text()
     assert [name for name in parser.option_strings() if f"`{name}" not in text] == []
