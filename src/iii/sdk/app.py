@@ -1,28 +1,29 @@
 """A worker that is declared first and connected later (11)."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import Any, NoReturn, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast, overload
 
 from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import is_blank
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.app_declarations import AppDeclarations
-from iii.sdk.app_life import Hook, living
-from iii.sdk.app_process import serve_until_told
-from iii.sdk.core import WorkerCore
-from iii.sdk.dependency import Dependency
+from iii.sdk.dependency import Dependency, Hook
 from iii.sdk.function_declaration import FunctionDeclaration
 from iii.sdk.options import InitOptions, engine_url, own_name
-from iii.sdk.process_end import end_by_sigterm
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerTypeInput
 from iii.sdk.state import ConnectionState
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 from iii.sdk.worker import Worker
+
+if TYPE_CHECKING:
+    from iii.sdk.core import WorkerCore
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
@@ -68,7 +69,7 @@ class App(Worker):
 
     # -- declarations ---------------------------------------------------------------------------------------------
 
-    def include(self, other: "App") -> None:
+    def include(self, other: App) -> None:
         """Serve what another app declares as well, before or after this.
 
         The other app is connected whenever this one is. Its dependencies and hooks come before this one's, and `replicas` of
@@ -179,6 +180,8 @@ class App(Worker):
                 their names and config; or the address is not one of a WebSocket.
             RuntimeError: in a running event loop, which takes `connect`; or the app is connected already.
         """
+        from iii.sdk.app_process import serve_until_told
+
         self.ran = True
         serve_until_told(self.name, address, self._running)
 
@@ -200,6 +203,8 @@ class App(Worker):
 
     @asynccontextmanager
     async def _entered(self, url: str) -> AsyncIterator[Self]:
+        from iii.sdk.process_end import end_by_sigterm
+
         core = self._new_core(url)
         end_by_sigterm(core)
         async with self.serving(core, self.options.connect_timeout_ms / 1000):
@@ -212,6 +217,8 @@ class App(Worker):
             yield core
 
     def _new_core(self, url: str) -> WorkerCore:
+        from iii.sdk.core import WorkerCore
+
         return WorkerCore(url, self.worker_options(), asyncio.get_running_loop())
 
     def get_connection_state(self) -> ConnectionState:
@@ -228,7 +235,7 @@ class App(Worker):
 
     # -- behind the doors -----------------------------------------------------------------------------------------
 
-    def members(self) -> list["App"]:
+    def members(self) -> list[App]:
         """All apps that it serves, each once, in the order of their start: itself last."""
         found: dict[App, None] = {}
         for other in self._included:
@@ -242,6 +249,8 @@ class App(Worker):
 
     def serving(self, core: WorkerCore, wait_s: float | None) -> AbstractAsyncContextManager[None]:
         """Its whole life at one connection, as `living` has it."""
+        from iii.sdk.app_life import living
+
         return living(self.members(), core, wait_s)
 
     def attach(self, core: WorkerCore) -> None:

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 from iii.protocol.log_event import LogEvent
 from iii.sdk.acceptance import accepted
 from iii.sdk.core import WorkerCore
-from iii.sdk.dependency import Dependency, called
+from iii.sdk.dependency import Dependency, Hook, called
 from iii.sdk.failures import log_failure
 from iii.sdk.refusals import raise_if_refused
 
@@ -24,8 +24,6 @@ STOP_FAILED = LogEvent(
 )  # fmt: skip
 
 STOP_S = 10.0  # for each stop hook and each dependency to end
-
-Hook = Callable[[], Any]
 
 
 class Member(Protocol):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iii.sdk.core import WorkerCore
 from iii.sdk.requests import TriggerRequest
-from iii.sdk.started_call import Call
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, TypeVar  # part of every type checker
+
+    from iii.sdk.core import WorkerCore
+    from iii.sdk.started_call import Call
 
     Result = TypeVar("Result", default=Any)
 

@@ -49,6 +49,7 @@ class BlockedThread:
 
 
 LONGEST_WAIT_S = 365 * 24 * 3600.0  # a thread cannot wait without end for a lock with a timeout
+ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
 
 
 class LoopFuture:

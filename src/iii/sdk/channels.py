@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from iii.net.connection import Connection, ConnectionHandler
 from iii.net.frames import BINARY, TEXT
 from iii.protocol.address import without_secrets
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
 from iii.protocol.log_event import LogEvent
 from iii.sdk.failures import log_failure
-from iii.sdk.in_process import ChannelConnection, engine_at
-from iii.sdk.outbox import DirectOutbox
-from iii.sdk.outgoing import open_websocket
+from iii.sdk.in_process import engine_at
 from iii.sdk.refs import StreamChannelRef
+
+if TYPE_CHECKING:
+    from iii.sdk.channel_wire import ChannelWire
 
 LISTENER_FAILED = LogEvent(
     "iii.sdk", "sdk.channel_listener_failed", logging.ERROR, "Listener of a channel raised",
@@ -33,7 +31,6 @@ LISTENER_FAILED = LogEvent(
 )  # fmt: skip
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
-UNREAD_BYTES = 1 * MIB  # Most bytes of a channel that the SDK receives before a program reads them.
 CLOSE_S = 10.0  # Longest wait for the engine to take everything that was written before a channel is closed.
 
 
@@ -62,9 +59,13 @@ class ChannelOpener:
         place = f"{path.removesuffix('/')}/ws/channels/{ref.channel_id}"
         return urlunsplit((scheme, netloc, place, f"{query}&{own}" if query else own, ""))
 
-    async def connect(self, ref: StreamChannelRef) -> _Wire:
+    async def connect(self, ref: StreamChannelRef) -> ChannelWire:
         """Raises ChannelError."""
-        wire = _Wire()
+        from iii.sdk.channel_wire import (
+            ChannelWire,
+        )  # with the library of the wire, which declaring an app does not need
+
+        wire = ChannelWire()
         here = engine_at(self._engine_url)
         if here is not None:
             found = await here.open_channel(ref.channel_id, ref.access_key, ref.direction, wire)
@@ -73,70 +74,13 @@ class ChannelOpener:
             wire.connection = found
             return wire
         address = self.address(ref)
-        connection = wire.connection = Connection(wire, DirectOutbox)
         try:
-            await open_websocket(connection, address, self._headers, HANDSHAKE_TIMEOUT_MS / 1000)
+            await wire.open(address, self._headers)
         except Exception as error:
             gone = _GONE if "404" in str(error) else ""
             reason = without_secrets(str(error) or type(error).__name__, address, self._headers)
             raise ChannelError(f"cannot open channel {ref.channel_id}: {reason}{gone}") from None
         return wire
-
-
-class _Wire(ConnectionHandler[DirectOutbox]):
-    """One end's connection; `changed` is set whenever something happened."""
-
-    connection: ChannelConnection
-
-    def __init__(self) -> None:
-        self.changed = asyncio.Event()
-        self.items: deque[tuple[bool, bytes]] = deque()  # whether it is a text, and what came
-        self.close: tuple[int, str] | None = None  # what the engine said at the end
-        self.finished = False
-        self._unread_bytes = 0
-        self._reads = True
-
-    def text(self, message: bytes, /) -> None:
-        self._put(True, message)
-
-    def binary(self, message: bytes, /) -> None:
-        self._put(False, message)
-
-    def peer_closed(self, code: int | None, reason: str) -> None:
-        self.close = (code or 0, reason)
-        self.changed.set()
-
-    def resumed(self) -> None:
-        self.changed.set()
-
-    def gone(self) -> None:
-        self.finished = True
-        self.changed.set()
-
-    @property
-    def over(self) -> bool:
-        """Whether the engine has said so, or the connection has ended."""
-        return self.finished or self.close is not None
-
-    def take(self) -> tuple[bool, bytes]:
-        item = self.items.popleft()
-        self._unread_bytes -= len(item[1])
-        if not self._reads and self._unread_bytes <= UNREAD_BYTES // 2:
-            self._reads = True
-            self.connection.inbox.resume()
-        return item
-
-    async def wait(self) -> None:
-        await self.changed.wait()
-        self.changed.clear()
-
-    def _put(self, is_text: bool, message: bytes) -> None:
-        self.items.append((is_text, message))
-        self._unread_bytes += len(message)
-        if self._reads and self._unread_bytes > UNREAD_BYTES:
-            self._reads = False
-            self.connection.inbox.pause()
-        self.changed.set()
 
 
 class ChannelEnd:
@@ -145,7 +89,7 @@ class ChannelEnd:
     def __init__(self, opener: ChannelOpener, ref: StreamChannelRef) -> None:
         self.ref = ref
         self._opener = opener
-        self._wire: _Wire | None = None
+        self._wire: ChannelWire | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
 
@@ -169,7 +113,7 @@ class ChannelEnd:
         if self._wire is not None:
             self._wire.connection.abort()
 
-    async def _open(self) -> _Wire:
+    async def _open(self) -> ChannelWire:
         if self._closed:
             raise ChannelError(f"channel {self.ref.channel_id} was closed by this worker")
         async with self._connecting:
@@ -288,7 +232,7 @@ class Channel:
         return cls(ChannelWriter(opener, writer_ref), ChannelReader(opener, reader_ref), writer_ref, reader_ref)
 
 
-def _why(wire: _Wire) -> str:
+def _why(wire: ChannelWire) -> str:
     if wire.close is None:
         return "the connection was lost"
     code, reason = wire.close

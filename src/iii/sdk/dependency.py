@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from iii.sdk.awaited import awaited
 
 T = TypeVar("T")
+Hook = Callable[[], Any]
 
 _NOTHING: Any = object()
 

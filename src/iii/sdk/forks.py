@@ -18,7 +18,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import NoReturn, Protocol
 
 from iii.protocol.traceback_text import shown, traceback_text
-from iii.sdk.outgoing import open_sockets
+from iii.sdk.open_sockets import open_sockets
 
 
 class Disowned(Protocol):

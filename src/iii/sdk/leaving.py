@@ -1,12 +1,17 @@
 """How a worker ends: in order by `drain`, or at once by `shutdown` (09 §3.3)."""
 
+from __future__ import annotations
+
 import asyncio
+from typing import TYPE_CHECKING
 
 from iii.protocol.limits import DRAIN_MS
-from iii.sdk.core import WorkerCore
+from iii.sdk.calls import ON_LOOP
 from iii.sdk.invocation import running
 from iii.sdk.options import checked_limit_s
-from iii.sdk.outgoing_calls import ON_LOOP
+
+if TYPE_CHECKING:
+    from iii.sdk.core import WorkerCore
 
 SHUTDOWN_S = 10.0  # Longest time of `shutdown()`.
 DRAIN_S = DRAIN_MS / 1000

@@ -16,7 +16,7 @@ from iii.net.frames import CLOSE, CONTROL_PAYLOAD_BYTES, FRAMED_BYTES, TEXT, Mas
 from iii.net.picows_side import write_masked
 from iii.protocol.limits import UNREAD_DEAF_BYTES
 from iii.sdk.backlog import Backlog
-from iii.sdk.outgoing import open_sockets
+from iii.sdk.open_sockets import open_sockets
 
 EARLY_MESSAGES = 16  # so many are written before the turn ends: the engine works on them meanwhile
 PIECE_BYTES = 262_144  # written at a time: what the transport took cannot be sent on another connection

@@ -13,22 +13,19 @@ import os
 import socket
 import struct
 import threading
-import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from iii.net.picows_side import FrameListener, connect
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
+from iii.sdk.open_sockets import open_sockets
 
 wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
 wire_logger.setLevel(logging.ERROR)
 
 Address = tuple[Any, ...]
 _Resolved = tuple[socket.AddressFamily, Address]
-
-open_sockets: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
-"""Those of this process that may be connected, duplicates included: a forked child inherits every one."""
 
 
 async def open_websocket(connection: FrameListener, url: str, headers: Mapping[str, str], timeout_s: float) -> None:

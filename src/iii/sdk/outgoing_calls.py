@@ -14,7 +14,7 @@ from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.protocol.wire_errors import error_from_wire
 from iii.sdk.annotations import read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
-from iii.sdk.calls import LONGEST_WAIT_S, BlockedThread, Outcome, PendingCalls
+from iii.sdk.calls import LONGEST_WAIT_S, ON_LOOP, BlockedThread, Outcome, PendingCalls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.invocation import Invocation, running
@@ -23,8 +23,6 @@ from iii.sdk.requests import TriggerRequest, action_of, required, target_namespa
 from iii.sdk.result_type import result_type
 from iii.sdk.started_call import Call
 from iii.sdk.trace_context import TraceContext, current_trace
-
-ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
 
 _KEYS = frozenset(TriggerRequest.__annotations__)
 

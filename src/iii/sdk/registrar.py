@@ -1,19 +1,23 @@
 """Registers and unregisters: stores, and tells the engine if one is there (08 §7.1, §9.2, §9.3)."""
 
+from __future__ import annotations
+
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.protocol.messages import Message, UnregisterFunction, UnregisterTrigger, UnregisterTriggerType
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.channels import ChannelOpener
-from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.function_declaration import FunctionDeclaration
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.registrations import Registrations
 from iii.sdk.requests import FunctionInput
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
+
+if TYPE_CHECKING:
+    from iii.sdk.connection import EngineConnection
 
 
 class Registrar:

@@ -4,8 +4,10 @@ One object for both ways in: `register_worker` gives it a loop on a thread of it
 Methods without `_async` may be used from any thread; those that wait for an answer not from the loop's own.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.messages import HttpInvocation
@@ -14,18 +16,20 @@ from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk import discovery
 from iii.sdk.call_methods import CallMethods
 from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
-from iii.sdk.core import WorkerCore
 from iii.sdk.event_declarations import EventDeclarations
 from iii.sdk.leaving import Leaving
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
-from iii.sdk.registrar import Registrar
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
 from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
 from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.sdk.state import ConnectionState, ConnectionStateListener
 from iii.sdk.streams import Stream, stream_functions
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
+
+if TYPE_CHECKING:
+    from iii.sdk.core import WorkerCore
+    from iii.sdk.registrar import Registrar
 
 
 class Worker(CallMethods, EventDeclarations, Leaving):

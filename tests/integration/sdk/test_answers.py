@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 import iii
-from iii.sdk.outgoing import open_sockets
+from iii.sdk.open_sockets import open_sockets
 from tests.hostile import EXCEPTIONS, WithoutText, explode, nested
 from tests.integration.sdk.connecting import FAST
 from tests.integration.sdk.test_real_engine import until

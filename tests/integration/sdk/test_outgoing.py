@@ -10,7 +10,8 @@ import pytest
 
 import iii
 from iii.sdk.channels import ChannelOpener
-from iii.sdk.outgoing import connect_socket, open_sockets
+from iii.sdk.open_sockets import open_sockets
+from iii.sdk.outgoing import connect_socket
 from tests.integration.sdk.connecting import Connect
 from tests.integration.sdk.fake_engine import FakeEngine
 from tests.processes import free_port
