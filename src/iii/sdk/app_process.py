@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.errors import ClientShutdown
+from iii.sdk import log_output
 from iii.sdk.core import WorkerCore
 from iii.sdk.event_loop import new_loop
 from iii.sdk.options import engine_url
@@ -37,6 +38,7 @@ def serve_until_told(app: str, address: str | None, connection: Connection) -> N
         pass
     else:
         raise RuntimeError(f"app '{app}' cannot run in a running event loop: use `async with app.connect():`")
+    log_output.show_life()
     with _Signals() as signals, asyncio.Runner(loop_factory=new_loop) as runner:
         try:
             runner.run(_serve(connection(_checked(address)), signals))

@@ -8,7 +8,7 @@ from iii.protocol.traceback_text import traceback_text
 
 
 class LastResort(logging.Handler):
-    """Writes warnings and errors that no handler of the program would get; `logging` would show the bare message."""
+    """Writes warnings and errors, of an app that runs also what it does, that no handler of the program would get; `logging` would show the bare message."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -45,3 +45,13 @@ def set_up() -> None:
     logger = logging.getLogger("iii")
     if not any(isinstance(each, LastResort) for each in logger.handlers):
         logger.addHandler(LastResort())
+
+
+def show_life() -> None:
+    """From now on also lines of level INFO: of a process that is one app, and whose program has set up no logging."""
+    logger = logging.getLogger("iii")
+    if logger.level == logging.NOTSET and not logging.root.handlers:
+        logger.setLevel(logging.INFO)
+        for handler in logger.handlers:
+            if isinstance(handler, LastResort):
+                handler.setLevel(logging.INFO)

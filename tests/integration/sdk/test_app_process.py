@@ -66,8 +66,30 @@ def start() -> Iterator[Start]:
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    printed, complaints = process.communicate(timeout=DEADLINE_S)
-    return process.returncode, printed, complaints
+    """Code, what it printed, and what it complained of."""
+    printed, told = process.communicate(timeout=DEADLINE_S)
+    return process.returncode, printed, "".join(line for line in told.splitlines(True) if "[INFO] iii.sdk " not in line)
+
+
+@pytest.mark.parametrize("logs_itself", [False, True])
+def test_it_tells_what_happens_unless_the_program_has_set_up_logging(
+    engine: FakeEngine, start: Start, logs_itself: bool
+) -> None:
+    """A service that was started by hand must not look as if nothing had happened."""
+    own = "import logging; logging.basicConfig(level=logging.WARNING)"
+    process = start(engine.url, own if logs_itself else "")
+    connection = engine.connection()
+    connection.message("registerfunction", id="slow")
+    first = ""
+    while not logs_itself and "App started" not in first:
+        assert process.stderr is not None
+        first += process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=DEADLINE_S)
+    told = first + told
+    shown = [line.partition("[INFO] iii.sdk ")[2].partition(" (")[0] for line in told.splitlines()]
+    life = ["Connected to the engine", "App started and serving", "Worker draining", "Connection to the engine closed"]
+    assert shown == ([] if logs_itself else life)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
