@@ -27,14 +27,14 @@ async def test_01_check_02_a_telemetry_socket_is_no_worker(listener: Listener, e
 
 
 async def test_06_2_3_other_binary_frames_are_dropped_with_a_warning(
-    listener: Listener, caplog: pytest.LogCaptureFixture
+    listener: Listener, engine_log: pytest.LogCaptureFixture
 ) -> None:
     async with await RawSocket.upgraded(listener.port, "/otel") as client:
         for _ in range(1000):
             client.say(b'{"type":"ping"}', BINARY)
         assert await client.answers_ping()
-    dropped = [record for record in caplog.records if "it is not telemetry" in record.getMessage()]
-    assert 1 <= len(dropped) <= 3  # one a second
+    dropped = [record for record in engine_log.records if "it is not telemetry" in record.getMessage()]
+    assert 1 <= len(dropped) <= 40  # twenty in ten seconds
 
 
 async def test_it_ends_like_a_worker_socket(listener: Listener) -> None:

@@ -126,6 +126,13 @@ def saved(whole: Path, data: bytes, into: Path, references: Sequence[Reference])
     return done
 
 
+@pytest.mark.parametrize("store", ["state", "jobs"])
+def test_P16_the_whole_schema_is_on_the_first_page(store: str, request: pytest.FixtureRequest) -> None:
+    """One page more whose loss would be the loss of everything."""
+    data = (request.getfixturevalue(store) / "store.db").read_bytes()
+    assert data[100] == 13  # a leaf
+
+
 async def test_P16_no_item_comes_under_another_scope(state: Path, tmp_path: Path) -> None:
     for case, data in damages((state / "store.db").read_bytes()):
         done = saved(state, data, tmp_path / "saved", sqlite_items.REFERENCES)

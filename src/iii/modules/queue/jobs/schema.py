@@ -1,10 +1,21 @@
 """The tables of the embedded queue (04 §7.2, §7.3)."""
 
+import re
+
 from iii.storage.references import Reference
+
+
+def _bare(statements: str) -> str:
+    """Without comments and indentation.
+
+    SQLite keeps the texts in the store, on the first page as long as they fit there; without them nothing can be salvaged.
+    """
+    return " ".join(re.sub("--.*", "", statements).split())
+
 
 # A job that runs stays in its table, so that a crash gives it back where it was (04 §7.2).
 # `ready_at` is null for jobs that wait and a time for those that are to wait until then.
-MIGRATIONS = (
+_COMMENTED = (
     """
     CREATE TABLE queues (
         id INTEGER PRIMARY KEY,
@@ -110,6 +121,7 @@ MIGRATIONS = (
     CREATE TABLE paused (topic INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (topic, name)) WITHOUT ROWID;
     """,
 )
+MIGRATIONS = tuple(map(_bare, _COMMENTED))
 
 _ADOPT = """
     INSERT INTO queues SELECT :id, CASE WHEN EXISTS (
