@@ -81,6 +81,10 @@ class EnqueueResult(dict[str, str]):
         super().__init__(given)
         self._caller = caller
 
+    def __reduce__(self) -> tuple[type[dict[str, str]], tuple[dict[str, str]]]:
+        """A copy, also in another process, is the dict alone: the connection stays where it is."""
+        return dict, (dict(self),)
+
     @property
     def id(self) -> str:
         """Of the job: for the command line, and as a dead letter."""

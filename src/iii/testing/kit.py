@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE_S = 5.0
+_LONGEST_S = 100 * 366 * 86_400  # of one step of the clock: a time of day has four digits for its year
 
 
 class TestEngine(Life, Orders):
@@ -241,8 +242,10 @@ def _job(function_id: str, payload: Any, queue: str, delay_ms: int | None) -> Tr
 
 
 def _seconds(by: float | timedelta) -> float:
-    """Raises ValueError: time does not go back."""
+    """Raises ValueError: time does not go back, or so far."""
     seconds = by.total_seconds() if isinstance(by, timedelta) else float(by)
     if not seconds >= 0:
         raise ValueError(f"time does not go back: advance() takes seconds from 0 on, got {by!r}")
+    if seconds > _LONGEST_S:
+        raise ValueError(f"advance() takes at most {_LONGEST_S} seconds, a hundred years, got {by!r}")
     return seconds

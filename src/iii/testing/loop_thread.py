@@ -47,10 +47,12 @@ class LoopThread:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of work on the loop. Raises Unfinished: something blocks the loop."""
         loop = self._entered(work, threading.get_ident() == (self._thread and self._thread.ident))
-        result = asyncio.run_coroutine_threadsafe(work, loop)
+        result = asyncio.run_coroutine_threadsafe(_carried(work), loop)
         while True:
             try:
                 return result.result(self._deadline_s + GRACE_S)
+            except _Ends as ends:
+                raise ends.error from None
             except TimeoutError:
                 if result.done():  # it is what the work raised
                     raise
@@ -62,7 +64,10 @@ class LoopThread:
     async def run_async(self, work: Coroutine[Any, Any, T]) -> T:
         """As `run`, without blocking the running loop."""
         loop = self._entered(work, asyncio.get_running_loop() is self._loop)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_carried(work), loop))
+        except _Ends as ends:
+            raise ends.error from None
 
     def _entered(self, work: Coroutine[Any, Any, T], from_inside: bool) -> asyncio.AbstractEventLoop:
         if self._loop is None or from_inside:
@@ -75,6 +80,21 @@ class LoopThread:
         ident = None if self._thread is None else self._thread.ident
         frame = None if ident is None else sys._current_frames().get(ident)
         return "".join(traceback.format_stack(frame)[-_FRAMES:]).rstrip() if frame is not None else "unknown"
+
+
+class _Ends(Exception):
+    """What would end the loop, on its way to whoever waits for the work."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _carried(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise _Ends(error) from None
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -88,7 +88,8 @@ class Workbench:
             self._jobs = JobRuns(self.client)
             await self._define_queues()
             for app in apps:
-                await self._connected.enter_async_context(app.connect(self.address))
+                started = self._connected.enter_async_context(app.connect(self.address))
+                await self._patience.in_time(started, "the start of an app")
             await self._patience.settle()
         except BaseException:
             await self.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -175,3 +177,11 @@ async def test_13_check_6_a_wait_goes_on_over_a_restart_of_the_engine(tmp_path: 
             await until(lambda: len(begun) == 2, DEADLINE_S)
             release.set()
             assert await waiting == 14
+
+
+@pytest.mark.asyncio
+async def test_13_s8_a_copy_of_a_receipt_is_the_dict_alone(house: House) -> None:
+    receipt = await house.enqueue("f")
+    for copied in (copy.deepcopy(receipt), pickle.loads(pickle.dumps(receipt))):
+        assert type(copied) is dict
+        assert copied == {"messageReceiptId": receipt.id}

@@ -5,7 +5,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -191,6 +191,37 @@ def test_12_s2_a_declaration_may_contain_itself() -> None:
     assert "Value: TypeAlias = list[Any] | str" in python(row(gives=schema))
     circle = {"$ref": "#/$defs/A", "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}}}
     assert "export type A = unknown;" in generated("typescript", HEAD, "n", [row(gives=circle)])
+
+
+def doubled(levels: int, level: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """A small schema in which each level names the next one twice."""
+    defs: dict[str, Any] = {f"A{index}": level({"$ref": f"#/$defs/A{index + 1}"}) for index in range(levels)}
+    return {"$ref": "#/$defs/A0", "$defs": defs | {f"A{levels}": {"properties": {"x": {"type": "string"}}}}}
+
+
+@pytest.mark.parametrize("language", ["python", "typescript"])
+@pytest.mark.parametrize(
+    "level",
+    [
+        lambda ref: {"allOf": [ref, ref]},
+        lambda ref: {"type": "array", "prefixItems": [ref, ref], "items": False},
+        lambda ref: {"anyOf": [{"type": "array", "items": ref}, {"type": "object", "additionalProperties": ref}]},
+        lambda ref: {"anyOf": [{"type": "array", "items": ref}, {"anyOf": [ref, {"type": "null"}]}]},
+    ],
+    ids=["allOf", "tuple", "list or dict", "nested unions"],
+)
+def test_12_s2_a_schema_that_doubles_with_each_level_is_written_in_little_time(
+    level: Callable[[dict[str, Any]], dict[str, Any]], language: str
+) -> None:
+    text = generated(language, HEAD, "default", [row(gives=doubled(40, level))])
+    assert len(text) < 2_000_000
+    if language == "python":
+        with imported(text):
+            pass
+
+
+def test_12_s2_a_pointer_with_an_index_of_thousands_of_digits_names_nothing() -> None:
+    assert declared({"$ref": "#/anyOf/" + "9" * 5000, "anyOf": [{"type": "string"}]}) == "-> unknown"
 
 
 def test_12_s2_names_of_methods() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import iii
-from iii.testing import TestEngine
+from iii.testing import TestEngine, Unfinished
 from tests.unit.testing.declared_app import app_of
 
 
@@ -161,3 +164,36 @@ def test_what_is_ordered_for_a_function_happens_in_that_order() -> None:
                 engine.call("shop::charge")
             codes.append(raised.value.code)
         assert codes == ["first", "second"]
+
+
+def test_a_start_hook_that_never_ends_does_not_hold_up_the_test() -> None:
+    end = threading.Event()
+    app = iii.App("shop")
+    app.on_start(end.wait)
+    try:
+        with pytest.raises(Unfinished, match=r"The start of an app did not end within 0\.2 s"):
+            TestEngine(app, deadline_s=0.2).start()
+    finally:
+        end.set()
+
+
+def test_an_app_that_exits_at_its_start_says_so() -> None:
+    app = iii.App("shop")
+
+    @app.on_start
+    def hook() -> None:
+        sys.exit("no database")
+
+    with pytest.raises(SystemExit, match="no database"):
+        TestEngine(app).start()
+    with TestEngine(Shop().app) as engine:
+        assert engine.call("shop::charge") == "charged"
+
+
+@pytest.mark.parametrize("by", [float("inf"), 1e12, timedelta.max], ids=str)
+def test_time_does_not_pass_for_ever(by: float | timedelta) -> None:
+    with TestEngine() as engine:
+        with pytest.raises(ValueError, match=r"advance\(\) takes at most \d+ seconds, a hundred years"):
+            engine.advance(by)
+        engine.advance(3_000_000_000)
+        assert engine.now.year == 2121

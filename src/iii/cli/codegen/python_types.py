@@ -33,6 +33,7 @@ OWN_NAMES = frozenset(
         "tuple", "None", "True", "False",
     }
 )  # fmt: skip
+_STEPS = 5_000  # of one type; what is written later is anything, as aliases within aliases double with each level
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _ORDER = ("string", "integer", "number", "boolean", "null")
 
@@ -52,6 +53,7 @@ class PythonTypes:
         self.names = set(declarations)
         self.tags: dict[str, tuple[str, Scalar]] = {}
         self._merged: dict[tuple[str, ...], str] = {}
+        self._steps = 0  # of the type that is being written
         shapes = [each for function in functions for each in (function.payload, function.result)]
         for declaration in self._declarations.values():
             shapes += _of(declaration)
@@ -66,10 +68,12 @@ class PythonTypes:
 
     def annotation(self, shape: Shape) -> str:
         """With aliases by their names."""
+        self._steps = 0
         return self._text(shape, frozenset(), by_name=True)
 
     def expanded(self, alias: Alias) -> str:
         """What it stands for, without other aliases: these may be written below."""
+        self._steps = 0
         return self._text(alias.shape, frozenset({alias.name}), by_name=False)
 
     def fits(self, value: object, shape: Shape) -> bool:
@@ -83,8 +87,11 @@ class PythonTypes:
 
     def _text(self, shape: Shape, around: frozenset[str], *, by_name: bool) -> str:
         """`around` are the aliases that are being expanded: within itself one is anything."""
+        self._steps += 1
         match shape:
             case Anything():
+                return "Any"
+            case _ if self._steps > _STEPS:
                 return "Any"
             case ListOf(item):
                 return f"list[{self._text(item, around, by_name=by_name)}]"
@@ -98,9 +105,10 @@ class PythonTypes:
                 return self._union(shape, around, by_name=by_name)
 
     def _union(self, shape: Shape, around: frozenset[str], *, by_name: bool) -> str:
+        self._steps += 1
         flat = list(self._flat(shape, around))
         shapes = [each for each, _ in flat]
-        if ANYTHING in shapes:
+        if ANYTHING in shapes or self._steps > _STEPS:
             return "Any"
 
         def together(inner: Callable[[Shape], Iterable[Shape]]) -> str:
@@ -125,16 +133,23 @@ class PythonTypes:
             return " | ".join(names)
         return self._together(tuple(names))
 
-    def _flat(self, shape: Shape, around: frozenset[str]) -> Iterator[tuple[Shape, frozenset[str]]]:
-        """What a union may be, without aliases and unions; each with the aliases that it stands in."""
+    def _flat(
+        self, shape: Shape, around: frozenset[str], met: set[str] | None = None
+    ) -> Iterator[tuple[Shape, frozenset[str]]]:
+        """What a union may be, without aliases and unions; each with the aliases that it stands in.
+
+        An alias that was `met` before in the same union says nothing new.
+        """
+        met = set() if met is None else met
         if isinstance(shape, OneOf):
             for each in shape.shapes:
-                yield from self._flat(each, around)
+                yield from self._flat(each, around, met)
         elif isinstance(shape, Declared) and isinstance(declared := self._declarations[shape.name], Alias):
             if shape.name in around:
                 yield ANYTHING, around
-            else:
-                yield from self._flat(declared.shape, around | {shape.name})
+            elif shape.name not in met:
+                met.add(shape.name)
+                yield from self._flat(declared.shape, around | {shape.name}, met)
         else:
             yield shape, around
 

@@ -32,6 +32,7 @@ from iii.cli.codegen.shapes import (
 Schema = dict[str, Any]
 
 _DEPTH = 60  # of schemas in schemas; deeper ones are anything
+_DIGITS = 10  # of an index in a pointer; longer ones name nothing
 _KINDS = ("string", "integer", "number", "boolean", "null")
 
 
@@ -160,7 +161,7 @@ class _Document:
         """Objects become one with the members of all; of others the first that says something counts."""
         if len(schema["allOf"]) == 1 and not schema.get("properties"):
             return self.shape(schema["allOf"][0], wanted, depth)
-        objects = [each for each in self._parts(schema, depth) if isinstance(each.get("properties"), dict)]
+        objects = [each for each in self._parts(schema, depth, set()) if isinstance(each.get("properties"), dict)]
         if not objects:
             found = (self.shape(each, wanted, depth) for each in schema["allOf"])
             return next((each for each in found if each != ANYTHING), ANYTHING)
@@ -170,12 +171,15 @@ class _Document:
             together["required"] += each["required"] if isinstance(each.get("required"), list) else []
         return self._object({**together, **_shown(schema)}, wanted, depth)
 
-    def _parts(self, schema: object, depth: int) -> Iterator[Schema]:
-        """A schema without its `allOf`, after those in it."""
+    def _parts(self, schema: object, depth: int, seen: set[int]) -> Iterator[Schema]:
+        """A schema without its `allOf`, after those in it; each once (`seen` by identity), however many refer to it."""
         found = self._resolved(schema)
+        if id(found) in seen:
+            return
+        seen.add(id(found))
         if isinstance(found.get("allOf"), list) and depth < _DEPTH:
             for each in found["allOf"]:
-                yield from self._parts(each, depth + 1)
+                yield from self._parts(each, depth + 1, seen)
         yield found
 
     # -- references -----------------------------------------------------------------------------------------------
@@ -228,7 +232,7 @@ class _Document:
             part = part.replace("~1", "/").replace("~0", "~")
             if isinstance(found, dict):
                 found = found.get(part)
-            elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+            elif isinstance(found, list) and part.isdecimal() and len(part) < _DIGITS and int(part) < len(found):
                 found = found[int(part)]
             else:
                 return None
