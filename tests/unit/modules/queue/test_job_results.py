@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from iii.engine.turns import STEPS
 from iii.modules.queue.embedded import waits
 from iii.protocol.limits import JOB_RESULT_BYTES
 from tests.unit.modules.queue.house import House, Log
@@ -184,6 +185,20 @@ async def test_13_4_those_who_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     text = f"Failed to wait for job '{receipt}': 2 callers wait for jobs already; retry later"
     assert waiting[2].answer["error"]["message"] == text
     house.clock.advance(31)
+    assert house.adapter.store.endings.count == 0
+
+
+async def test_13_4_thousands_who_wait_are_told_in_turns() -> None:
+    house = await opened()
+    log = Log(house, "f")
+    log.answers = lambda data: ...
+    receipt = house.enqueue("f", 7, "kept")
+    waiting = [Waiting(house, receipt) for _ in range(2000)]
+    log.worker.answer(log.worker.invocations()[0], "done")
+    at_once = sum(each.answer is not None for each in waiting)
+    assert 0 < at_once <= STEPS
+    house.clock.advance(0)
+    assert [each.result["result"] for each in waiting] == ["done"] * 2000
     assert house.adapter.store.endings.count == 0
 
 

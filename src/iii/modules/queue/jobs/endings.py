@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
+
+from iii.engine.turns import Turns
 
 Told: TypeAlias = Callable[[], None]
 
 
 class Endings:
-    """Told of jobs of queues that keep results, and of removed ones; each is to look for itself."""
+    """Told of jobs of queues that keep results, and of removed ones; each is to look for itself, in turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
         self._waiting: dict[str, dict[Told, None]] = {}
         self.count = 0
 
@@ -30,10 +32,17 @@ class Endings:
 
     def tell(self, job_id: str) -> None:
         """Its end is in the store."""
-        for told in list(self._waiting.get(job_id, ())):
-            told()
+        if job_id in self._waiting:
+            self._turns.go(self._tell([job_id]))
 
     def tell_all(self) -> None:
         """Any of them may be gone."""
-        for told in list(chain.from_iterable(self._waiting.values())):
-            told()
+        if self._waiting:
+            self._turns.go(self._tell(list(self._waiting)))
+
+    def _tell(self, job_ids: Iterable[str]) -> Iterator[None]:
+        for job_id in job_ids:
+            for told in list(self._waiting.get(job_id, ())):
+                if told in self._waiting.get(job_id, ()):  # still
+                    told()
+                yield

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from iii.engine.turns import Turns
 from iii.modules.queue.jobs.deduplication import Deduplication
 from iii.modules.queue.jobs.endings import Endings
 from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, MAX_DELAY_MS, Failure, Job, NewJob, numbered_ids, shortened
@@ -94,7 +95,7 @@ class JobStore:
         self.database = open_database(self._rolled_back)
         self.places = Places()
         self.results = Results(lambda: self.database, time)
-        self.endings = Endings()
+        self.endings = Endings(Turns(time.clock))
         self.pauses = Pauses(lambda: self.database)
         self.definitions: dict[str, bytes] = {}  # JSON by name: of queues that were defined, as they were at the start
         self._ids = numbered_ids()
