@@ -224,6 +224,12 @@ def test_12_s2_a_pointer_with_an_index_of_thousands_of_digits_names_nothing() ->
     assert declared({"$ref": "#/anyOf/" + "9" * 5000, "anyOf": [{"type": "string"}]}) == "-> unknown"
 
 
+def test_12_s2_a_client_in_typescript_is_no_promise() -> None:
+    text = generated("typescript", HEAD, "default", [row("then")])
+    assert "async then(" not in text
+    assert 'this.call("then", payload' in text
+
+
 def test_12_s2_names_of_methods() -> None:
     ids = ["orders::create", "orders_create", "orders::create_async", "getById", "class", "", "7", "::", "a::b-c"]
     text = python(*(row(each) for each in ids))

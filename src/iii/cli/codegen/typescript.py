@@ -109,7 +109,7 @@ def _type(shape: Shape) -> str:
 
 
 def _methods(functions: Sequence[FunctionShape]) -> Iterator[str]:
-    taken = {"call", "constructor", "namespace", "worker"}
+    taken = {"call", "constructor", "namespace", "then", "worker"}  # an object with `then` is a promise
     for function in functions:
         name = free_name(camel_name(function.function_id), taken)
         taken.add(name)
