@@ -8,7 +8,7 @@ from pathlib import Path
 FLOOR_PERCENT = 95.0
 PACKAGES = ("protocol", "engine", "sdk")
 # What happens at a fork and at the end of a process is tested with processes of its own, which coverage does not see
-ELSEWHERE = ("src/iii/sdk/forks.py", "src/iii/sdk/process_end.py")
+ELSEWHERE = ("src/iii/sdk/forks.py", "src/iii/sdk/process_end.py", "src/iii/sdk/app_process.py")
 
 
 def main() -> int:
