@@ -150,21 +150,18 @@ class SqliteItems:
         reply(found[0], None)
 
     def put(self, group: Group, key: str, value: bytes, reply: Reply[Changed, StoreError]) -> None:
-        def written(changed: Changed | None, error: StoreError | None) -> None:
-            if changed is not None:
-                self._remember(group, key, changed.new)
-            reply(changed, error)
-
-        self.database.write_together(self._put_all, (group, key, value), written, _ENTRY_BYTES + len(key) + len(value))
+        self.database.write_together(
+            self._put_all,
+            (group, key, value),
+            self._remembering(group, key, reply),
+            _ENTRY_BYTES + len(key) + len(value),
+        )
 
     def change(self, group: Group, key: str, how: How, reply: Reply[Changed, StoreError], size: int = 0) -> None:
-        def written(changed: Changed | None, error: StoreError | None) -> None:
-            if changed is not None:
-                self._remember(group, key, changed.new)
-            reply(changed, error)
-
         self.database.write(
-            lambda connection: self._change(connection, group, key, how), written, _ENTRY_BYTES + len(key) + size
+            lambda connection: self._change(connection, group, key, how),
+            self._remembering(group, key, reply),
+            _ENTRY_BYTES + len(key) + size,
         )
 
     def entries(self, group: Group, reply: Reply[list[Entry], StoreError]) -> None:
@@ -200,7 +197,7 @@ class SqliteItems:
         for group, key, value in puts:
             row = rows.get((group, key))
             if row is None:
-                group_id = self._group_ids.get(group) or self._group_id(connection, group)
+                group_id = self._group_id(connection, group)
                 if group_id is None:
                     group_id = self._new_group(connection, group)
                 rows[group, key] = row = _Row(group_id)
@@ -222,7 +219,7 @@ class SqliteItems:
             keys.setdefault(group, []).append(key)
         rows: dict[tuple[Group, str], _Row] = {}
         for group, wanted in keys.items():
-            group_id = self._group_ids.get(group) or self._group_id(connection, group)
+            group_id = self._group_id(connection, group)
             if group_id is not None:
                 for key, place, value in _found(connection, group_id, wanted):
                     rows[group, key] = _Row(group_id, place, value)
@@ -235,7 +232,7 @@ class SqliteItems:
         return old
 
     def _change(self, connection: sqlite3.Connection, group: Group, key: str, how: How) -> Changed:
-        group_id = self._group_ids.get(group) or self._group_id(connection, group)
+        group_id = self._group_id(connection, group)
         row = None
         if group_id is not None:
             row = connection.execute(_GET_ROW, (group_id, key)).fetchone()
@@ -255,6 +252,9 @@ class SqliteItems:
         return Changed(old, new)
 
     def _group_id(self, connection: sqlite3.Connection, group: Group) -> int | None:
+        known = self._group_ids.get(group)
+        if known is not None:
+            return known
         found = connection.execute("SELECT id FROM groups WHERE first = ? AND second = ?", group).fetchone()
         if found is None:
             return None
@@ -285,6 +285,14 @@ class SqliteItems:
         self._group_ids.clear()
 
     # -- memory ---------------------------------------------------------------------------------------------------
+
+    def _remembering(self, group: Group, key: str, reply: Reply[Changed, StoreError]) -> Reply[Changed, StoreError]:
+        def written(changed: Changed | None, error: StoreError | None) -> None:
+            if changed is not None:
+                self._remember(group, key, changed.new)
+            reply(changed, error)
+
+        return written
 
     def _remember(self, group: Group, key: str, value: bytes | None) -> None:
         """The newest at the end; the oldest go when there are too many bytes."""
