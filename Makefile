@@ -68,7 +68,7 @@ lock: ## requirements.lock anew, newest versions that pyproject.toml allows
 	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && \
 	    $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv; }
 	@$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
-	    --extra dev --extra engine --extra otel --extra rabbitmq --extra redis --group dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --extra dev --extra engine --extra otel --extra otlp --extra rabbitmq --extra redis --group dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' --output-file requirements.lock
 
 .PHONY: clean
