@@ -1,4 +1,4 @@
-"""What is kept of telemetry, in the shape in which functions answer it (06 §7.1, §8.2, §10.1).
+"""What is kept of telemetry, in the shape in which functions answer it.
 
 Encoded as they are: members without a value that the shape leaves out have a default here.
 """
@@ -28,7 +28,7 @@ class SpanLink(Struct, gc=False):
 
 
 class Span(Struct, omit_defaults=True, gc=False):
-    """One span, finished or `pending` (06 §7.3).
+    """One span, finished or `pending`.
 
     Attributes:
         end_time_unix_nano: 0 while it is pending.
@@ -60,7 +60,7 @@ class Span(Struct, omit_defaults=True, gc=False):
 
 
 class LogRecord(Struct, omit_defaults=True, gc=False):
-    """One log record of a worker or of the engine (06 §10.1)."""
+    """One log record of a worker or of the engine."""
 
     timestamp_unix_nano: int
     observed_timestamp_unix_nano: int
@@ -94,7 +94,7 @@ class HistogramPoint(Struct, gc=False):
 
 
 class Metric(Struct, omit_defaults=True, gc=False):
-    """One metric as it arrived (06 §8.2).
+    """One metric as it arrived.
 
     Attributes:
         timestamp_unix_nano: when it arrived, by the engine's clock.
