@@ -98,7 +98,7 @@ def _run(config: ServerConfig) -> int:
         raise StartFailure(
             f"the limit of {limit()} open files is too low: the engine needs {LEAST} or more; {HOW_TO_RAISE}"
         )
-    signals = Signals(writer.flush)
+    signals = EndSignals(writer.flush)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             clean = runner.run(serve(config, signals))
@@ -112,7 +112,7 @@ def _run(config: ServerConfig) -> int:
     return 0
 
 
-class Signals:
+class EndSignals:
     """SIGINT and SIGTERM: the first one asks for the stop, the second one ends the process at once (L4).
 
     Handlers of the interpreter, not of the event loop: they are called in the midst of whatever the loop is busy with,
@@ -152,7 +152,7 @@ class Signals:
         os._exit(NOT_STOPPED)
 
 
-async def serve(config: ServerConfig, signals: Signals) -> bool:
+async def serve(config: ServerConfig, signals: EndSignals) -> bool:
     """Boot, wait for a signal, stop. False: a module failed to stop, or was late."""
     signals.listen()
     server = EngineServer(config)
