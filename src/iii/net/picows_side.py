@@ -255,6 +255,8 @@ async def connect(
         extra_headers=headers,
         logger_name=remarks,
         socket_factory=reach,
+        # Under uvloop its reader would never hear of a reset that comes with the last bytes: it is called only once for both
+        use_aiofastnet=False,
     )
 
 

@@ -1,6 +1,8 @@
 """An engine that records what workers say and says what a test wants, over real sockets, on a thread of its own."""
 
 import asyncio
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -111,6 +113,19 @@ class FakeConnection(WSListener):
         assert self.transport is not None
         transport = self.transport
         self.engine.run(lambda: transport.disconnect(graceful=False))
+
+    def reset(self) -> None:
+        """End TCP as the system does for a process that is killed with something unread."""
+
+        def end() -> None:
+            assert self.transport is not None
+            reset_at_close = struct.pack("ii", 1, 0)
+            self.transport.underlying_transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, reset_at_close
+            )
+            self.transport.disconnect(graceful=False)
+
+        self.engine.run(end)
 
     def of(self, *types: str, **members: Any) -> list[Message]:
         """The messages of these types with these members, in order of arrival."""

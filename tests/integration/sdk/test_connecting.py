@@ -109,6 +109,27 @@ def test_08_check_08_every_end_of_a_socket_is_followed_by_another(engine: FakeEn
     engine.wait(lambda: worker.get_connection_state() == "connected")
 
 
+def test_08_check_08_a_reset_right_behind_a_message_is_noticed(engine: FakeEngine, worker: iii.Worker) -> None:
+    """uvloop calls a reader once for both; one that takes the message and waits for the next call never hears of the end."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    async def block() -> None:
+        entered.set()
+        go_on.wait(DEADLINE_S)
+
+    worker.register_function("block", block)
+    first = engine.connection()
+    first.message("registerfunction", id="block")
+    first.send({"type": "invokefunction", "function_id": "block", "data": None})  # void: nothing is written after it
+    assert entered.wait(DEADLINE_S)  # from now on the worker's loop looks at nothing
+    first.send({"type": "pong"})
+    first.reset()
+    engine.wait(lambda: first.closed)
+    go_on.set()
+
+    engine.connection(2).announced()
+
+
 def test_a_handshake_without_answer_is_given_up(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
