@@ -12,6 +12,7 @@ from iii.protocol.messages import HttpInvocation
 from iii.protocol.names import is_blank
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.app_declarations import AppDeclarations
+from iii.sdk.decorator_form import without_parentheses
 from iii.sdk.dependency import Dependency, Hook
 from iii.sdk.function_declaration import FunctionDeclaration
 from iii.sdk.options import InitOptions, engine_url, own_name
@@ -85,27 +86,30 @@ class App(Worker):
             raise ValueError(f"app '{self.name}' cannot include app '{other.name}', which is it or includes it")
         if other.has_options:
             raise ValueError(f"app '{other.name}' has options, which hold only in an app that is included by none")
-        mine = {function_id for member in self.members() for function_id in member.declared.functions}
+        mine = {id: each.place for member in self.members() for id, each in member.declared.functions.items()}
         for member in other.members():
-            if member not in self.members() and (twice := mine & member.declared.functions.keys()):
-                raise ValueError(f"apps '{self.name}' and '{member.name}' both declare function '{min(twice)}'")
+            if member not in self.members() and (twice := mine.keys() & member.declared.functions.keys()):
+                places = f"at {mine[min(twice)]} and at {member.declared.functions[min(twice)].place}"
+                raise ValueError(
+                    f"apps '{self.name}' and '{member.name}' both declare function '{min(twice)}': {places}"
+                )
         self._included.append(other)
 
+    @without_parentheses
     def on_start(self, hook: H) -> H:
         """Call the decorated function, sync or async, each time the app has connected, before it serves.
 
         An error in it ends the start. It takes no arguments.
         """
-        _check_hook(hook)
         self.start_hooks.append(hook)
         return hook
 
+    @without_parentheses
     def on_stop(self, hook: H) -> H:
         """Call the decorated function, sync or async, each time the app has stopped serving, before it disconnects.
 
         Such hooks are called in the opposite order; an error is logged. Each has 10 s. It takes no arguments.
         """
-        _check_hook(hook)
         self.stop_hooks.append(hook)
         return hook
 
@@ -117,13 +121,13 @@ class App(Worker):
     def dependency(self, make: Callable[[], Iterator[T]]) -> Dependency[T]: ...
     @overload
     def dependency(self, make: Callable[[], T]) -> Dependency[T]: ...
+    @without_parentheses
     def dependency(self, make: Callable[[], Any]) -> Dependency[Any]:
         """Make something once, such as a pool of connections, before the start hooks; calling the decorated name gives it.
 
         The function, sync or async, returns it, or yields it and closes it after the `yield`, when the app has stopped.
         Dependencies are made in the order of their declaration, so one may use those before it, and closed in the opposite.
         """
-        _check_hook(make)
         made: Dependency[Any] = Dependency(make, self.name)
         self.dependencies.append(made)
         return made
@@ -277,8 +281,3 @@ class _NotConnected:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise RuntimeError(f"app '{self._app}' is not connected: app.run() or app.connect() connects it")
-
-
-def _check_hook(hook: object) -> None:
-    if not callable(hook):
-        raise TypeError(f"a hook must be a function, got {type(hook).__name__}")

@@ -33,8 +33,9 @@ class AppDeclarations:
     def add_function(self, declared: FunctionDeclaration) -> FunctionRef:
         """Raises ValueError: the id is taken."""
         with self._lock:
-            if declared.id in self.functions:
-                raise id_taken(declared.id)
+            taken = self.functions.get(declared.id)
+            if taken is not None:
+                raise id_taken(declared.id, taken.place)
             self.functions[declared.id] = declared
             if self._registrar is not None:
                 self._registered[declared] = self._registrar.add_function(declared, self._replicas)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.decorator_checks import check_route, name_of
+from iii.sdk.decorator_form import with_parentheses
 from iii.sdk.http_handler import HttpHandler
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import FunctionInput, TriggerInput
@@ -35,6 +36,7 @@ class Declarations(ABC):
     @abstractmethod
     def register_trigger(self, trigger: TriggerInput) -> Trigger: ...
 
+    @with_parentheses("the id of the function", '"orders::hello"')
     def function(
         self,
         function_id: str,
@@ -61,6 +63,7 @@ class Declarations(ABC):
 
         return register
 
+    @with_parentheses("a method and a path", '"GET", "/users/:id"')
     def http(
         self,
         method: str,

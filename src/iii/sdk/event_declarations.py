@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.declarations import Declarations, given
 from iii.sdk.decorator_checks import check_at_least, check_schedule, check_share, named
+from iii.sdk.decorator_form import with_parentheses
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -13,6 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class EventDeclarations(Declarations):
     """Each calls the decorated function with the event. The decorated function stays what it was."""
 
+    @with_parentheses("a schedule", '"0 9 * * *"')
     def cron(
         self,
         expression: str,
@@ -44,6 +46,7 @@ class EventDeclarations(Declarations):
         )
         return self._triggered("cron", config, function_id, metadata, replicas)
 
+    @with_parentheses("a topic", '"orders"')
     def subscribe(
         self,
         topic: str,
@@ -67,6 +70,7 @@ class EventDeclarations(Declarations):
         )
         return self._triggered("subscribe", config, function_id, metadata, replicas)
 
+    @with_parentheses("a topic", '"orders"')
     def on_queue(
         self,
         topic: str,
@@ -118,6 +122,7 @@ class EventDeclarations(Declarations):
         config = given(topic=named("topic", topic), queue_config=queue_config or None, condition_function_id=condition)
         return self._triggered("durable:subscriber", config, function_id, metadata, replicas, prefix="on_queue")
 
+    @with_parentheses("a scope, or nothing for all of them", '"orders"')
     def on_state(
         self,
         scope: str | None = None,
@@ -139,6 +144,7 @@ class EventDeclarations(Declarations):
         config = given(scope=scope, key=key, condition_function_id=condition)
         return self._triggered("state", config, function_id, metadata, replicas, prefix="on_state")
 
+    @with_parentheses("the name of a stream", '"orders"')
     def on_stream(
         self,
         stream_name: str,

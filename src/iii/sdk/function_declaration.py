@@ -12,6 +12,7 @@ from iii.sdk.annotations import Hints
 from iii.sdk.channels import ChannelOpener
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.handlers import Handler, check_readable
+from iii.sdk.place import place_of_the_user
 from iii.sdk.registrations import Function
 from iii.sdk.replicas import check_replicas, is_marked, with_mark
 from iii.sdk.requests import FunctionInput, required, warn_of_unknown_keys
@@ -26,6 +27,7 @@ class FunctionDeclaration:
 
     Attributes:
         id: of the function.
+        place: where it is declared, as FILE:LINE.
     """
 
     def __init__(self, given: str | FunctionInput, options: Mapping[str, Any], handler: object) -> None:
@@ -37,7 +39,8 @@ class FunctionDeclaration:
             ValueError: the id is blank, or there is no such policy. TypeError: neither a function nor an HTTP invocation,
                 a function that needs more than a payload and metadata, or an option that is given in both forms.
         """
-        self._message, self._replicas = _message(given, options)
+        self._message, self._replicas = _message(given, options, handler)
+        self.place = place_of_the_user()
         self.id = self._message.id
         self._handler: tuple[Callable[..., Any], Hints] | None = None
         if isinstance(handler, HttpInvocation):
@@ -66,7 +69,7 @@ class FunctionDeclaration:
             metadata = None if message.metadata is NULL else message.metadata
             message = msgspec.structs.replace(message, metadata=with_mark(metadata, policy, self.id))
         handler = None if self._handler is None else Handler(*self._handler, channels)
-        return Function(encode_outgoing(message), handler, is_marked(message.metadata))
+        return Function(encode_outgoing(message), handler, self.place, is_marked(message.metadata))
 
 
 def _checked(function_id: str, handler: Callable[..., Any]) -> Hints:
@@ -84,7 +87,9 @@ def _checked(function_id: str, handler: Callable[..., Any]) -> Hints:
     return hints
 
 
-def _message(given: str | FunctionInput, options: Mapping[str, Any]) -> tuple[RegisterFunction, ReplicaPolicy | None]:
+def _message(
+    given: str | FunctionInput, options: Mapping[str, Any], handler: object
+) -> tuple[RegisterFunction, ReplicaPolicy | None]:
     if isinstance(given, Mapping):
         warn_of_unknown_keys(given, _FUNCTION_KEYS, "register_function()")
         function_id: object = required(given, "id", "register_function()")
@@ -93,7 +98,8 @@ def _message(given: str | FunctionInput, options: Mapping[str, Any]) -> tuple[Re
     if not isinstance(function_id, str):
         raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
     if not function_id.strip():
-        raise ValueError("id is required")
+        name = getattr(handler, "__qualname__", type(handler).__name__)
+        raise ValueError(f"id is required: that of the function '{name}' is {function_id!r}")
     chosen: dict[str, Any] = {}
     for name, keyword in options.items():
         value = given.get(name) if isinstance(given, Mapping) else None

@@ -52,12 +52,10 @@ class Registrar:
             ValueError: the id is taken here. TypeError: its metadata cannot be marked as replicated.
         """
         function_id = declared.id
-        if function_id in self.registrations.functions:
-            raise id_taken(function_id)
+        self._check_free(function_id)
         function = declared.function(replicas or self._replicas, self._channels)
         with self._connection.lock:
-            if function_id in self.registrations.functions:
-                raise id_taken(function_id)
+            self._check_free(function_id)
             self.registrations.functions[function_id] = function
             self._connection.send_if_connected(function.message)
 
@@ -68,6 +66,11 @@ class Registrar:
                     self._connection.send_if_connected(_encode(UnregisterFunction(function_id)))
 
         return FunctionRef(function_id, unregister)
+
+    def _check_free(self, function_id: str) -> None:
+        taken = self.registrations.functions.get(function_id)
+        if taken is not None:
+            raise id_taken(function_id, taken.place)
 
     def add_trigger(self, declared: TriggerDeclaration) -> Trigger:
         """Bind a function to a trigger type; a refusal by the engine or provider is logged."""
@@ -102,6 +105,6 @@ def _encode(message: Message) -> bytes:
     return encode_outgoing(message)
 
 
-def id_taken(function_id: str) -> ValueError:
-    """Two functions of one client have this id."""
-    return ValueError(f"function id '{function_id}' already registered")
+def id_taken(function_id: str, place: str) -> ValueError:
+    """Two functions of one client have this id; the first is declared there."""
+    return ValueError(f"function id '{function_id}' already registered: at {place}")

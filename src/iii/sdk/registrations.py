@@ -11,10 +11,11 @@ from iii.sdk.providers import TriggerConfig, TriggerHandler
 
 
 class Function(Struct):
-    """A function as it was registered; without a handler the engine calls a URL."""
+    """A function as it was registered, in the user's FILE:LINE; without a handler the engine calls a URL."""
 
     message: bytes
     handler: Handler | None
+    place: str
     replicated: bool = False
 
 

@@ -6,6 +6,7 @@ Each hint is read by one library that keeps everything it says: pydantic what ha
 import importlib
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +18,7 @@ from iii.sdk.schema import Schema, of_msgspec, of_pydantic, of_pydantic_1
 
 CALLER = "_caller_worker_id"  # put into object payloads by the engine (I10)
 
+_READABLE = "use a dataclass, a TypedDict, a msgspec.Struct, a pydantic model, or Any"
 _PROBLEMS = 10  # of one value, in one error
 _TWO_PATHS = re.compile(r" - at `\$([^`]*)` - at `\$([^`]*)`$")
 
@@ -70,13 +72,12 @@ def _by_pydantic(hint: Any, reason: Exception) -> Typed:
     try:
         importlib.import_module("pydantic")
     except ImportError:
-        raise TypeError(
-            f"{hint} cannot be decoded from JSON: {reason}; pydantic may support it: pip install pydantic"
-        ) from None
-    found = _Pydantic(hint, strict=True)
-    if found.schemas() == ({}, {}):
-        raise TypeError(f"{hint} cannot be decoded from JSON: {reason}")
-    return found
+        raise TypeError(f"{hint} cannot be decoded from JSON: {reason}; {_READABLE}, or install pydantic") from None
+    with suppress(TypeError):  # its remedies are for those who use it
+        found = _Pydantic(hint, strict=True)
+        if found.schemas() != ({}, {}):
+            return found
+    raise TypeError(f"{hint} cannot be decoded from JSON: {reason}; {_READABLE}")
 
 
 def payload_reader(hint: Any) -> Callable[[bytes], Any] | None:

@@ -117,9 +117,9 @@ def test_08_7_1_keywords_hold_beside_a_dict(engine: FakeEngine, worker: iii.Work
 
 def test_08_check_20_what_cannot_be_registered_raises_here(worker: iii.Worker) -> None:
     worker.register_function("g", lambda data: data)
-    with pytest.raises(ValueError, match=r"^id is required$"):
+    with pytest.raises(ValueError, match=r"^id is required: that of the function '.*<lambda>' is '  '$"):
         worker.register_function("  ", lambda data: data)
-    with pytest.raises(ValueError, match=r"^function id 'g' already registered$"):
+    with pytest.raises(ValueError, match=r"^function id 'g' already registered: at .*test_functions\.py:\d+$"):
         worker.register_function("g", lambda data: data)
     with pytest.raises(TypeError, match="must be callable or HttpInvocationConfig, got int"):
         worker.register_function("x", 5)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """An app without an engine: what it declares, and what it refuses (11 §1)."""
 
 import functools
+import inspect
 import re
 import subprocess
 import sys
@@ -133,7 +134,7 @@ def unreadable(order: Unreadable) -> None:
             "namespace is empty",
         ),
         (lambda app: app.register_trigger_type({"description": "x"}, None), KeyError, "id"),
-        (lambda app: app.on_start(5), TypeError, "a hook must be a function, got int"),
+        (lambda app: app.on_start(5), TypeError, "@app.on_start decorates a function, got int"),
     ],
 )
 def test_11_check_3_what_is_wrong_is_raised_where_it_is_written(
@@ -143,10 +144,18 @@ def test_11_check_3_what_is_wrong_is_raised_where_it_is_written(
         declare(app)
 
 
-def test_an_id_is_taken_once(app: iii.App) -> None:
+def test_11_check_12_an_id_is_taken_once_and_the_place_of_the_first_is_named(app: iii.App) -> None:
     first = app.register_function("f", lambda data: data)
-    with pytest.raises(ValueError, match="function id 'f' already registered"):
+    line = inspect.currentframe().f_lineno - 1  # type: ignore[union-attr]
+    taken = re.escape(f"function id 'f' already registered: at {__file__}:{line}")
+    with pytest.raises(ValueError, match=f"^{taken}$"):
         app.register_function("f", lambda data: data)
+    with pytest.raises(ValueError, match=f"^{taken}$"):
+        app.function("f")(print)
+    other = iii.App("others")
+    other.function("f")(print)
+    with pytest.raises(ValueError, match=r"test_app\.py:\d+ and at .*test_app\.py:\d+$"):
+        app.include(other)
     first.unregister()
     first.unregister()
     app.register_function("f", lambda data: data)

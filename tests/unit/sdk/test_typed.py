@@ -229,7 +229,7 @@ class Untagged2(msgspec.Struct):
         (list[Annotated[Box[int], pydantic.Field(max_length=1)]], "would be dropped"),
         (Untagged | Untagged2, "tag"),
         (Old | Model, "cannot be decoded from JSON"),
-        (threading.Thread, "cannot be decoded from JSON"),
+        (threading.Thread, "Thread'> does not define how to decode it; use a dataclass, a TypedDict, .*, or Any$"),
         (list[threading.Thread], "cannot be decoded from JSON"),
         (Cat | Card, "cannot be decoded from JSON"),
         (collections.abc.Iterator[int], "is an iterator type"),

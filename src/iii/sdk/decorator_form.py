@@ -1,0 +1,60 @@
+"""How a decorator is written: one that is written otherwise is refused where it stands, with the right form (11 §1)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from iii.protocol.suggestion import did_you_mean
+
+D = TypeVar("D", bound=Callable[..., Any])
+
+
+def with_parentheses(takes: str, example: str) -> Callable[[D], D]:
+    """Of a method that makes a decorator. Its first argument is never a function, so one that is was meant to be decorated.
+
+    Args:
+        takes: what has to be given, in words.
+        example: of what stands within the parentheses.
+    """
+
+    def apply(method: D) -> D:
+        @wraps(method)
+        def checked(self: object, *given: Any, **options: Any) -> Any:
+            written = f"@{type(self).__name__.lower()}.{method.__name__}"
+            if given and callable(given[0]):
+                raise TypeError(f"{written} takes {takes}, in parentheses: {written}({example})")
+            parameters = inspect.signature(method).parameters
+            for name in options.keys() - parameters:
+                hint = did_you_mean(name, parameters, "did you mean '{}'?", f"it has {_listed(parameters)}")
+                raise TypeError(f"{written} has no option '{name}': {hint}")
+            try:
+                inspect.signature(method).bind(self, *given, **options)
+            except TypeError as error:
+                raise TypeError(f"{written} takes {takes}: {written}({example}); here: {error}") from None
+            return method(self, *given, **options)
+
+        return cast(D, checked)
+
+    return apply
+
+
+def without_parentheses(method: D) -> D:
+    """Of a method that is the decorator itself."""
+
+    @wraps(method)
+    def checked(self: object, *given: Any, **options: Any) -> Any:
+        written = f"@{type(self).__name__.lower()}.{method.__name__}"
+        if options or len(given) != 1:
+            raise TypeError(f"{written} takes no arguments: write {written} without parentheses")
+        if not callable(given[0]):
+            raise TypeError(f"{written} decorates a function, got {type(given[0]).__name__}")
+        return method(self, *given)
+
+    return cast(D, checked)
+
+
+def _listed(parameters: Iterable[str]) -> str:
+    return ", ".join(name for name in parameters if name != "self")
