@@ -28,6 +28,7 @@ from iii.sdk.draining import Draining
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import Executor, HandlerSpan, HandlerTask
 from iii.sdk.inbound import Inbound
+from iii.sdk.loop_watch import LoopWatch
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
@@ -67,6 +68,8 @@ class WorkerCore:
         worker_id: what the engine calls the last connection; None before the first.
     """
 
+    _watch: LoopWatch
+
     def __init__(
         self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False
     ) -> None:
@@ -88,7 +91,9 @@ class WorkerCore:
         telemetry = self._reporting.telemetry
         call_span, handler_span = (telemetry.call_span, telemetry.handler_span) if telemetry else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
-        self.registrar = Registrar(self.connection, namespace, self.channels, options.replicas)
+        self.registrar = Registrar(
+            self.connection, namespace, self.channels, options.replicas, lambda: self._watch.begin()
+        )
         self._told = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
         self._inbound = self._equip(handler_span)
@@ -111,6 +116,7 @@ class WorkerCore:
             lambda message: self.connection.send(message, urgent=not self._threads.waiting),
             handler_span,
         )
+        self._watch = LoopWatch(self.loop, self._executor)
         self._draining = Draining(
             self.name,
             self.loop,
@@ -168,6 +174,7 @@ class WorkerCore:
 
     async def _stop(self, caller: asyncio.Task[Any] | None) -> None:
         self._threads.close()
+        self._watch.stop()
         async with AsyncExitStack() as leaving:  # a cancel ends the wait of one step, and leaves no step out
             leaving.push_async_callback(self._reporting.stop)
             leaving.push_async_callback(self.connection.stop)
@@ -177,6 +184,7 @@ class WorkerCore:
 
     def break_off(self) -> None:
         """The loop has ended; if that was not a stop, every call fails from now on."""
+        self._watch.stop()
         if self._stopping is None and not self.forked:
             self.connection.fail(lambda *_: RuntimeError(f"the event loop of worker {self.name} ended unexpectedly"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from iii.protocol.messages import Message, UnregisterFunction, UnregisterTrigger, UnregisterTriggerType
@@ -28,13 +28,16 @@ class Registrar:
         connection: EngineConnection,
         namespace: str | None,
         channels: ChannelOpener,
-        replicas: ReplicaPolicy | None = None,
+        replicas: ReplicaPolicy | None,
+        has_async: Callable[[], None],
     ) -> None:
+        """`has_async` hears of each handler that runs on the loop."""
         self.registrations = Registrations()
         self._channels = channels
         self._connection = connection
         self._namespace = namespace
         self._replicas = replicas
+        self._has_async = has_async
 
     @property
     def replicated(self) -> bool:
@@ -58,6 +61,8 @@ class Registrar:
             self._check_free(function_id)
             self.registrations.functions[function_id] = function
             self._connection.send_if_connected(function.message)
+        if function.handler is not None and function.handler.is_async:
+            self._has_async()
 
         def unregister() -> None:
             with self._connection.lock:

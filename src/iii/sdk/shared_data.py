@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Value = TypeVar("Value", default=Any)
 
 Op = Mapping[str, Any]
+__tracebackhide__ = True  # of pytest: a failed test shows its own lines
 
 
 class StateEvent(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result", default=Any)
 
+__tracebackhide__ = True  # of pytest: a failed test shows its own lines
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE_S = 5.0
 _LONGEST_S = 100 * 366 * 86_400  # of one step of the clock: a time of day has four digits for its year

@@ -11,6 +11,8 @@ from typing import Any, Self
 from iii.testing.loop_thread import LoopThread
 from iii.testing.workbench import Connectable, Workbench
 
+__tracebackhide__ = True  # of pytest: a failed test shows its own lines
+
 
 class Life:
     """Starts and stops, as a context or by itself."""

@@ -7,16 +7,29 @@ import sys
 import threading
 import traceback
 from collections.abc import Coroutine
+from concurrent.futures import Future, wait
+from types import TracebackType
 from typing import Any, TypeVar
 
-from iii.testing.failures import Unfinished
+from iii.protocol.errors import InvocationError
+from iii.testing.failures import JobFailed, TriggerFailed, Unfinished
 
 T = TypeVar("T")
 GRACE_S = 2.0  # for a loop that is not blocked to have its next turn, and to end
+_TOLD = (InvocationError, TriggerFailed, JobFailed, Unfinished)  # their texts say all
+_INSIDE = frozenset((__name__.partition(".")[0], "asyncio", "concurrent", "contextlib"))
 _FRAMES = 6  # of what blocks it that are shown
+_AT_ONCE_S = 0.2  # for the turn of a loop that nothing blocks
+_BLOCKED = (
+    "a handler blocks the event loop of the test engine, here:\n{}\n"
+    "Make it a plain `def`, or `await asyncio.to_thread(…)` what blocks"
+)
 _ON_THE_LOOP = (
     "this is the event loop of the test engine: a handler that calls uses its app or worker, not the test engine"
 )
+
+
+__tracebackhide__ = True  # of pytest: a failed test shows its own lines
 
 
 class LoopThread:
@@ -48,32 +61,40 @@ class LoopThread:
         """The result of work on the loop. Raises Unfinished: something blocks the loop."""
         loop = self._entered(work, threading.get_ident() == (self._thread and self._thread.ident))
         result = asyncio.run_coroutine_threadsafe(_carried(work), loop)
-        while True:
-            try:
-                return result.result(self._deadline_s + GRACE_S)
-            except _Ends as ends:
-                raise ends.error from None
-            except TimeoutError:
-                if result.done():  # it is what the work raised
-                    raise
-            turned = threading.Event()
-            loop.call_soon_threadsafe(turned.set)
-            if not turned.wait(GRACE_S):
-                raise Unfinished(f"a handler blocks the event loop of the test engine, here:\n{self._place()}")
+        blocked_at = ""
+        while not wait((result,), self._deadline_s).done:
+            blocked_at = self._blocked_at(loop) or blocked_at
+        return _outcome(result, blocked_at)
 
     async def run_async(self, work: Coroutine[Any, Any, T]) -> T:
         """As `run`, without blocking the running loop."""
         loop = self._entered(work, asyncio.get_running_loop() is self._loop)
+        result = asyncio.run_coroutine_threadsafe(_carried(work), loop)
+        here = asyncio.wrap_future(result)
+        blocked_at = ""
         try:
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_carried(work), loop))
-        except _Ends as ends:
-            raise ends.error from None
+            while not (await asyncio.wait((here,), timeout=self._deadline_s))[0]:
+                blocked_at = await asyncio.to_thread(self._blocked_at, loop) or blocked_at
+        finally:
+            here.cancel()
+        return _outcome(result, blocked_at)
 
     def _entered(self, work: Coroutine[Any, Any, T], from_inside: bool) -> asyncio.AbstractEventLoop:
         if self._loop is None or from_inside:
             work.close()
             raise RuntimeError(_ON_THE_LOOP)
         return self._loop
+
+    def _blocked_at(self, loop: asyncio.AbstractEventLoop) -> str:
+        """Where the thread is, if the loop does not turn at once; else "". Raises Unfinished: nor does it within the grace."""
+        turned = threading.Event()
+        loop.call_soon_threadsafe(turned.set)
+        if turned.wait(_AT_ONCE_S):
+            return ""
+        place = self._place()
+        if not turned.wait(GRACE_S):
+            raise Unfinished(_BLOCKED.format(place))
+        return place
 
     def _place(self) -> str:
         """Where the thread is."""
@@ -88,6 +109,26 @@ class _Ends(Exception):
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
+
+
+def _outcome(result: Future[T], blocked_at: str) -> T:
+    """What the work gave. Raises what it raised, without what this package did meanwhile."""
+    error = result.exception()
+    if error is None:
+        return result.result()
+    if isinstance(error, _Ends):
+        raise error.error from None
+    if isinstance(error, Unfinished) and blocked_at:
+        error.add_note(_BLOCKED.format(blocked_at))
+    raise error.with_traceback(_from_the_user(error))
+
+
+def _from_the_user(error: BaseException) -> TracebackType | None:
+    """The traceback from the first line on that is a user's, such as that of a hook; nothing of an error that is for tests."""
+    trace = error.__traceback__
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _INSIDE:
+        trace = trace.tb_next
+    return trace if trace is not None or isinstance(error, _TOLD) else error.__traceback__
 
 
 async def _carried(work: Coroutine[Any, Any, T]) -> T:

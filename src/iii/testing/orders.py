@@ -8,6 +8,8 @@ from collections.abc import Callable
 from iii.protocol.errors import InvocationError
 from iii.testing.traffic import Fate, Traffic
 
+__tracebackhide__ = True  # of pytest: a failed test shows its own lines
+
 
 class Orders(ABC):
     """Several orders for one function befall its next calls, in their order."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from iii.testing.entrance import Entrance
     from iii.testing.traffic import Traffic
 
+__tracebackhide__ = True  # of pytest: a failed test shows its own lines
 T = TypeVar("T")
 LOOK_S = 0.05  # between two looks at what tells nobody when it ends
 _QUIET_TURNS = 3  # of the loop in which nothing happens: then nothing will

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from iii.sdk.requests import TriggerRequest
     from iii.sdk.worker import Worker
 
+__tracebackhide__ = True  # of pytest: a failed test shows its own lines
 T = TypeVar("T")
 _numbers = itertools.count(1)
 _SHOWN = 5

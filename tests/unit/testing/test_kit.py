@@ -130,10 +130,26 @@ def test_a_handler_that_blocks_the_event_loop_is_named(monkeypatch: pytest.Monke
         time.sleep(1)  # noqa: ASYNC251, that is the mistake
 
     engine = TestEngine(app_with(block=block), deadline_s=0.1).start()
-    with pytest.raises(Unfinished, match=r"blocks the event loop of the test engine, here:[^§]*in block"):
+    with pytest.raises(
+        Unfinished, match=r"blocks the event loop of the test engine, here:[^§]*in block[^§]*plain `def`"
+    ):
         engine.call("shop::block")
     monkeypatch.undo()
     engine.stop()
+
+
+async def test_15_3_1_one_that_blocks_it_at_the_deadline_only_is_named_too() -> None:
+    async def block(data: Any) -> None:
+        time.sleep(1)  # noqa: ASYNC251, that is the mistake
+
+    with TestEngine(app_with(block=block), deadline_s=0.2) as engine:
+        with pytest.raises(Unfinished, match=r"The call of shop::block did not end within 0.2 s") as raised:
+            engine.call("shop::block")
+        assert "here:" in raised.value.__notes__[0]
+        assert "in block" in raised.value.__notes__[0]
+        with pytest.raises(Unfinished) as raised:
+            await engine.call_async("shop::block")
+        assert "in block" in raised.value.__notes__[0]
 
 
 def test_a_handler_that_calls_the_test_engine_is_told_so() -> None:

@@ -119,6 +119,41 @@ def test_what_a_failing_test_shows(tmp_path: Path) -> None:
     assert "KeyError" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "iii_engine.call('shop::add', {'a': 1})",
+        "await iii_engine.call_async('shop::add', {'a': 1})",
+        "iii_engine.call('shop::ad')",
+        "iii_engine.state('shop').update('k', 5)",
+        "iii_engine.advance(-1)",
+        "TestEngine(Refusing()).start()",
+    ],
+)
+def test_15_3_3_a_failing_test_shows_no_line_of_this_package(tmp_path: Path, call: str) -> None:
+    tests = f"""
+from contextlib import asynccontextmanager
+from iii.testing import TestEngine
+
+class Refusing:
+    @asynccontextmanager
+    async def connect(self, address):
+        raise RuntimeError("no database")
+        yield
+
+{"async " if "await" in call else ""}def test_one(iii_engine):
+    {call}
+"""
+    done = run(tmp_path, tests, "-o", "asyncio_mode=auto")
+    report = done.stdout.partition("FAILURES")[2]
+    assert f">       {call}" in report or "Refusing" in call, report
+    own = [line for line in report.splitlines() if "iii/" in line and "In the handler" not in line]
+    before_the_handler = report.partition("In the handler")[0].splitlines()
+    assert [line for line in own if line in before_the_handler] == [], report
+    assert [line for line in before_the_handler if "futures" in line or "asyncio/" in line] == []
+    assert "no database" in report or "Refusing" not in call
+
+
 def test_a_project_without_these_tests_imports_nothing_of_the_engine(tmp_path: Path) -> None:
     tests = """
 import sys
