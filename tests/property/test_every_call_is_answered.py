@@ -106,7 +106,7 @@ class Client:
 
     def serve(self, function_id: str, handler: Callable[..., Any]) -> None:
         served = Handler(handler, Hints(handler), ChannelOpener("ws://h", {}))
-        self.registrations.functions[function_id] = Function(b"", served)
+        self.registrations.functions[function_id] = Function(b"", served, "")
 
     async def answers(self, count: int) -> list[bytes]:
         async with asyncio.timeout(DEADLINE_S):
