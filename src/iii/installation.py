@@ -30,6 +30,32 @@ def check(folder: str, version: tuple[int, ...]) -> None:
         )
 
 
+def checkout() -> tuple[str, bool]:
+    """The folder of the repository that the package was installed from, or "", and whether its source itself runs."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        origin = json.loads(distribution("iii-py").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return "", False
+    url = urlsplit(str(origin.get("url", "")))
+    if url.scheme != "file" or "dir_info" not in origin:  # a wheel, or a repository elsewhere
+        return "", False
+    return unquote(url.path), bool(origin["dir_info"].get("editable"))
+
+
+def how_to_install(extra: str) -> str:
+    """The command that adds an extra to this installation; no package index has the package yet."""
+    import shlex
+
+    folder, editable = checkout()
+    package = shlex.quote(f"{folder or '.'}[{extra}]")
+    command = f"pip install {'-e ' if editable else ''}{package}"
+    return command if folder else f"in a checkout of its repository, {command}"
+
+
 def without_engine() -> str | None:
     """What to tell somebody who runs the engine or its command line with only the SDK installed."""
     from importlib.util import find_spec
@@ -37,7 +63,7 @@ def without_engine() -> str | None:
     missing = [name for name in ("aiohttp", "granian", "psutil", "rich", "yaml") if find_spec(name) is None]
     if not missing:
         return None
-    return f"the engine and the command line need further packages ({', '.join(missing)}): pip install 'iii-py[engine]'"
+    return f"the engine and the command line need further packages ({', '.join(missing)}): {how_to_install('engine')}"
 
 
 def check_this() -> None:

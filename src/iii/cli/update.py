@@ -1,12 +1,10 @@
 """`iii update`: say how this installation is upgraded; nothing is downloaded (07 §8.1)."""
 
-import json
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
-from urllib.parse import unquote, urlsplit
 
 from iii.cli.parser import Parser, suggestion
+from iii.installation import checkout
 from iii.protocol.versions import PACKAGE_VERSION
 
 TARGETS = ("iii",)
@@ -28,17 +26,19 @@ def run(arguments: list[str]) -> int:
     if options.target not in (None, *TARGETS, *_PARTS):
         hint = suggestion(options.target, TARGETS)
         parser.error(f"unknown target '{options.target}'{hint or '; known: ' + ', '.join(TARGETS)}")
-    folder, editable = _checkout()
-    checkout = shlex.quote(folder)
+    folder, editable = checkout()
+    repository = shlex.quote(folder)
     package = shlex.quote(f"{folder or '.'}[engine]")
     install = (
-        f"make -C {checkout} venv" if editable else f"{shlex.quote(sys.executable)} -m pip install --upgrade {package}"
+        f"make -C {repository} venv"
+        if editable
+        else f"{shlex.quote(sys.executable)} -m pip install --upgrade {package}"
     )
     print(
         f"iii {PACKAGE_VERSION} is installed for {sys.executable}.\n"
         "Engine, worker SDK and command line are one package, iii-py. No package index has it yet.\n"
         f"To upgrade it{'' if folder else ', in a checkout of its repository'}:\n\n"
-        f"  git {f'-C {checkout} ' if folder else ''}pull\n"
+        f"  git {f'-C {repository} ' if folder else ''}pull\n"
         f"  {install}\n\n"
         "Restart the engine afterwards. Workers reconnect by themselves."
     )
@@ -51,15 +51,3 @@ def build_parser() -> Parser:
     parser.add_argument("target", nargs="?", metavar="TARGET", help="what to upgrade (default: everything)")
     parser.add_argument("--list-targets", action="store_true", help="print the names of the targets")
     return parser
-
-
-def _checkout() -> tuple[str, bool]:
-    """The folder that the package was installed from, and whether its source itself runs."""
-    try:
-        origin = json.loads(distribution("iii-py").read_text("direct_url.json") or "{}")
-    except (PackageNotFoundError, ValueError):
-        return "", False
-    url = urlsplit(str(origin.get("url", "")))
-    if url.scheme != "file" or "dir_info" not in origin:  # a wheel, or a repository elsewhere
-        return "", False
-    return unquote(url.path), bool(origin["dir_info"].get("editable"))

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
 
+from iii.installation import how_to_install
+
 LOOK_MS = 500  # between two looks for something else than a change
 
 
@@ -16,7 +18,7 @@ def changes(folders: Sequence[Path], stop: Event) -> Iterator[list[str]]:
     try:
         from watchfiles import PythonFilter, watch
     except ImportError:
-        raise NoWatcher("'iii dev' needs the library watchfiles; install it: pip install 'iii-py[dev]'") from None
+        raise NoWatcher(f"'iii dev' needs the library watchfiles: {how_to_install('dev')}") from None
     batches = watch(
         *folders, watch_filter=PythonFilter(), rust_timeout=LOOK_MS, yield_on_timeout=True, stop_event=stop,
         raise_interrupt=False,

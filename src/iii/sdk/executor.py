@@ -20,7 +20,7 @@ from iii.protocol.traceback_text import shown
 from iii.sdk import forks
 from iii.sdk.awaited import coroutine_of, rest_of
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.failures import UNTELLABLE, error_body, log_failure
+from iii.sdk.failures import UNTELLABLE, error_body, failed_call, log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.invocation import Invocation, running
 from iii.sdk.registrations import Function
@@ -35,8 +35,15 @@ CALL_REFUSED = LogEvent(
 )  # fmt: skip
 FUNCTION_FAILED = LogEvent(
     "iii.sdk", "sdk.function_failed", logging.ERROR, "Function failed",
-    means="A handler raised; its caller got the error, if it waits for an answer. `error_id` stands in the engine's log, too.",
+    means="A handler raised; its caller got the error, if it waits for an answer. "
+    "`error_id` stands in the answer of an HTTP request, and in the engine's log if a request, job or schedule called.",
     do="Read the stack trace. An error that callers are to expect is raised as `InvocationError`, which is not logged.",
+)  # fmt: skip
+CALL_NOT_CAUGHT = LogEvent(
+    "iii.sdk", "sdk.call_not_caught", logging.WARNING, "Function failed with the error of a call that it made and did not catch",
+    means="A `trigger` in a handler raised, and the handler let it pass, so its own caller got that error. "
+    "`called` and `code` say which call it was.",
+    do="Catch `InvocationError` where the call may fail, or correct what the reason names.",
 )  # fmt: skip
 SPAN_FAILED = LogEvent(
     "iii.sdk", "sdk.span_failed", logging.ERROR, "Span of a function failed",
@@ -286,7 +293,9 @@ class Executor:
         traceparent = self._ended(span.failed, error, message) if span is not None else None
         body = error_body(error)
         if message.invocation_id is None or not issubclass(type(error), InvocationError):
-            _log_failure(message, error, body.stacktrace or "")
+            log_failure(FUNCTION_FAILED, error, body.stacktrace or "", **_ids(message))
+        elif called := failed_call(error):
+            log_failure(CALL_NOT_CAUGHT, error, **_ids(message), **called)
         if message.invocation_id is None:
             return None
         try:
@@ -329,12 +338,9 @@ class Executor:
         )
 
 
-def _log_failure(message: InvokeFunction, error: BaseException, trace: str) -> None:
-    """Under the ids that the engine's log and an HTTP response have, too."""
-    if message.invocation_id is None:
-        log_failure(FUNCTION_FAILED, error, trace, function=message.function_id)
-        return
-    log_failure(
-        FUNCTION_FAILED, error, trace,
-        function=message.function_id, error_id=error_id_of(message.invocation_id), invocation_id=message.invocation_id,
-    )  # fmt: skip
+def _ids(message: InvokeFunction) -> dict[str, str]:
+    """As the engine's log and an HTTP response have them, too."""
+    called = {"function": message.function_id}
+    if message.invocation_id is not None:
+        called |= {"error_id": error_id_of(message.invocation_id), "invocation_id": message.invocation_id}
+    return called

@@ -37,6 +37,13 @@ def error_body(error: BaseException) -> ErrorBody:
     )
 
 
+def failed_call(error: BaseException) -> dict[str, str]:
+    """The function and code of the call that failed with this error; empty if it is the error of no call."""
+    if not _attribute(error, "invocation_id"):
+        return {}
+    return {"called": _attribute(error, "function_id"), "code": _attribute(error, "code")}
+
+
 def span_attributes(error: BaseException) -> dict[str, str]:
     """Of the event `exception` on a span, as OpenTelemetry names them; its own way of asking the error may raise."""
     return {

@@ -52,7 +52,15 @@ if not TYPE_CHECKING:  # a checker knows the names
             raise AttributeError(f"module 'iii.testing' has no attribute {name!r}")
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module(f"iii.testing.{module}"), name)
+        try:
+            value = globals()[name] = getattr(import_module(f"iii.testing.{module}"), name)
+        except ImportError:
+            from iii.installation import without_engine
+
+            missing = without_engine()
+            if missing is None:
+                raise
+            raise ImportError(f"iii.testing runs the engine: {missing}") from None
         return value
 
 

@@ -27,9 +27,9 @@ def iii_app(pytestconfig: pytest.Config) -> Any:
 def iii_engine(iii_app: Any) -> Iterator[TestEngine]:
     """A test engine with the apps of `iii_app`, which lives for one test."""
     try:
-        from iii.testing.kit import TestEngine
+        from iii.testing import TestEngine
     except ImportError as error:
-        pytest.fail(f"the fixture iii_engine needs the engine: pip install 'iii-py[engine]' ({error})", pytrace=False)
+        pytest.fail(f"the fixture iii_engine: {error}", pytrace=False)
     apps = iii_app if isinstance(iii_app, list | tuple) else [iii_app]
     with TestEngine(*apps) as engine:
         yield engine

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from iii.installation import how_to_install
 from tests.integration.cli.running import Iii, RunningEngine
 from tests.processes import LineProcess
 
@@ -96,5 +97,5 @@ def test_without_its_library_it_says_what_to_install(iii: Iii, tmp_path: Path) -
     (tmp_path / "app.py").write_text("")
     (tmp_path / "watchfiles.py").write_text("raise ImportError")
     done = iii("dev", "app.py", PYTHONPATH=str(tmp_path))
-    expected = "Error: 'iii dev' needs the library watchfiles; install it: pip install 'iii-py[dev]'\n"
+    expected = f"Error: 'iii dev' needs the library watchfiles: {how_to_install('dev')}\n"
     assert (done.returncode, done.stderr) == (1, expected)

@@ -18,7 +18,7 @@ INSTALL_S = 120.0
 SDK = ("msgspec", "picows")
 NEEDED_LINE = (
     "Error: the engine and the command line need further packages (aiohttp, granian, psutil, rich, yaml): "
-    "pip install 'iii-py[engine]'\n"
+    "in a checkout of its repository, pip install '.[engine]'\n"
 )
 
 
@@ -140,7 +140,7 @@ def test_newcomer_M18_the_version_needs_nothing(bare: Path, tmp_path: Path, comm
 
 
 def test_newcomer_M18_the_engine_of_the_wheel_runs_in_another_folder(wheel: Path, tmp_path: Path) -> None:
-    """Its libraries are those of this environment, which `pip install 'iii-py[engine]'` would fetch."""
+    """Its libraries are those of this environment, which the extra `engine` would fetch."""
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel]

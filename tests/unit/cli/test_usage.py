@@ -210,7 +210,7 @@ def test_07_s8_1_update_names_the_checkout(
         def read_text(self, name: str) -> str | None:
             return json.dumps(origin) if origin is not None else None
 
-    monkeypatch.setattr("iii.cli.update.distribution", lambda name: Installed())
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Installed())
     assert run("update") == 0
     expected = commands or f"  git pull\n  {sys.executable} -m pip install --upgrade '.[engine]'\n"
     assert f"\n\n{expected}\n" in capsys.readouterr().out

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from iii.installation import how_to_install
+
 APP = """
 from contextlib import asynccontextmanager
 
@@ -173,10 +175,13 @@ def test_other(): ...
 
 def test_one(iii_engine): ...
 """
-    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['iii.modules.http.module'] = None\n")
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['granian'] = None\n")
     done = run(tmp_path, tests)
     assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
-    assert "the fixture iii_engine needs the engine: pip install 'iii-py[engine]'" in done.stdout
+    expected = (
+        "the fixture iii_engine: iii.testing runs the engine: the engine and the command line need further packages"
+    )
+    assert f"{expected} (granian): {how_to_install('engine')}" in done.stdout
 
 
 def test_examples_of_hypothesis_begin_with_empty_stores(tmp_path: Path) -> None:
