@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from iii.cli.parser import suggestion
 from iii.sdk.app import App
 
 
@@ -62,7 +63,9 @@ def app_of(module: ModuleType, path: Path, name: str | None) -> App:
     if name is not None:
         found = getattr(module, name, None)
         if not isinstance(found, App):
-            raise NoApp(f"'{name}' in '{path}' is {'not defined' if found is None else 'not an iii.App'}")
+            apps_there = [key for key, each in vars(module).items() if isinstance(each, App)]
+            what = "not defined" if found is None else "not an iii.App"
+            raise NoApp(f"'{name}' in '{path}' is {what}{suggestion(name, apps_there)}")
         return found
     apps = {each: key for key, each in reversed(vars(module).items()) if isinstance(each, App)}
     included = {member for app in apps for member in app.members() if member is not app}

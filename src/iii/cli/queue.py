@@ -130,14 +130,14 @@ class _Unknown(Exception):
 
 def _known(address: Address, name: str) -> None:
     """A misspelt name must not look as if all were well. Raises _Unknown."""
-    from iii.protocol.suggestion import did_you_mean
+    from iii.cli.known import QUEUES, known
+    from iii.cli.parser import suggestion
 
-    rows = _ask(address, "engine::queue::dlq_topics", {})
-    names = sorted({row["topic"] for row in rows})
+    names = known(address, "queue", QUEUES)
     if name.removeprefix("__fn_queue::") in names:
         return
-    hint = did_you_mean(name, names, "did you mean '{}'?", f"known: {', '.join(names)}")
-    raise _Unknown(f"unknown queue or topic '{name}'; {hint}")
+    hint = suggestion(name, names) or f"; '{PROGRAM} list' shows all"
+    raise _Unknown(f"unknown queue or topic '{name}'{hint}")
 
 
 def _list(address: Address, as_json: bool) -> int:

@@ -110,9 +110,18 @@ def _get(address: Address, scope: str, key: str) -> int:
 
     value = _ask(address, "state::get", {"scope": scope, "key": key})
     if value is None and _is_missing(address, scope, key):
-        return fail(f"unknown key '{key}' in scope '{scope}'")
+        return fail(f"unknown key '{key}' in scope '{scope}'{_meant(address, scope, key)}")
     print(json_text(value))
     return 0
+
+
+def _meant(address: Address, scope: str, key: str | None = None) -> str:
+    """The key of the scope that was meant, or the scope."""
+    from iii.cli.known import SCOPES, meant
+    from iii.cli.parser import suggestion
+
+    keys = [] if key is None else _ask(address, "state::list_keys", {"scope": scope})["keys"]
+    return suggestion(key or "", keys) if keys else meant(address, "state", scope, SCOPES)
 
 
 def _is_missing(address: Address, scope: str, key: str) -> bool:
@@ -141,7 +150,7 @@ def _keys(address: Address, scope: str, as_json: bool) -> int:
     elif keys:
         print_table(["KEY"], [[key] for key in keys])
     else:
-        print(f"No keys in scope '{scope}'.")
+        print(f"No keys in scope '{scope}'{_meant(address, scope) or '.'}")
     return 0
 
 
@@ -167,5 +176,5 @@ def _entries(address: Address, scope: str, as_json: bool) -> int:
     elif entries:
         print_table(["KEY", "VALUE"], [[key, json.dumps(value, ensure_ascii=False)] for key, value in entries])
     else:
-        print(f"No keys in scope '{scope}'.")
+        print(f"No keys in scope '{scope}'{_meant(address, scope) or '.'}")
     return 0

@@ -6,11 +6,15 @@ import asyncio
 import json
 import os
 import platform
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.parser import USAGE_ERROR, Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser, fail, suggestion
+
+if TYPE_CHECKING:
+    from iii import TriggerRequest, Worker
 
 PROGRAM = "iii stream"
 _DESCRIPTION = """\
@@ -70,7 +74,9 @@ async def _tail(address: Address, name: str, group: str | None, as_json: bool) -
         async with connect_worker(address.url, options) as worker:
             if worker.get_connection_state() != "connected":
                 return fail(f"cannot connect to {masked(address.url)}. {WHERE}")
-            await worker.trigger_async({"function_id": "stream::list_groups", "payload": {"stream_name": name}})
+            request: TriggerRequest = {"function_id": "stream::list_groups", "payload": {"stream_name": name}}
+            if not await worker.trigger_async(request):
+                await _tell_that_it_is_empty(worker, name)
             function_id = f"iii-cli::stream-tail::{os.getpid()}"
 
             async def show(event: Any) -> None:
@@ -87,6 +93,13 @@ async def _tail(address: Address, name: str, group: str | None, as_json: bool) -
     except ConnectionError as error:
         return fail(f"cannot connect to {masked(address.url)}: {error}. {WHERE}")
     return 0
+
+
+async def _tell_that_it_is_empty(worker: Worker, name: str) -> None:
+    """It may be followed before anybody writes, or be misspelt."""
+    answer = await worker.trigger_async({"function_id": "stream::list_all", "payload": {}})
+    near = suggestion(name, {str(row["id"]) for row in answer["stream"]})
+    print(f"stream '{name}' has no items yet{near or '; waiting for its first event'}", file=sys.stderr, flush=True)
 
 
 def line(event: dict[str, Any], with_group: bool) -> str:

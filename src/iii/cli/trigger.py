@@ -3,7 +3,7 @@
 import argparse
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
-from iii.cli.parser import Parser, fail, suggestion
+from iii.cli.parser import Parser, fail
 
 _DESCRIPTION = """\
 Calls a function of a connected worker, or of the engine itself, and prints its result as JSON.
@@ -85,14 +85,15 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
         return fail(str(error))
 
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.known import FUNCTIONS, meant
     from iii.cli.output import json_text as as_json
     from iii.protocol.errors import FunctionNotFound, InvocationError
 
     try:
         answer = ask(address, "trigger", function_id, payload, options.namespace)
     except InvocationError as error:
-        near = _nearest(address, function_id) if error.code == FunctionNotFound.code else ""
-        body = {"code": error.code, "message": error.message + near}
+        near = meant(address, "trigger", function_id, FUNCTIONS) if error.code == FunctionNotFound.code else ""
+        body = {"code": error.code, "message": error.message + near.replace(", did", " Did")}
         if error.stacktrace is not None:
             body["stacktrace"] = error.stacktrace
         return fail(as_json(body, sort_keys=False))
@@ -101,17 +102,3 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
     if answer.result is not None:
         print(as_json(answer.result))
     return 0
-
-
-def _nearest(address: Address, function_id: str) -> str:
-    """` Did you mean 'x'?` with the nearest id that the engine knows; nothing if only the namespace is wrong."""
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.protocol.errors import InvocationError
-    from iii.protocol.names import LIST_FUNCTIONS
-
-    try:
-        rows = ask(address, "trigger", LIST_FUNCTIONS, {"dialect": "legacy"}).result["functions"]
-    except (EngineUnreachable, EngineSilent, InvocationError):
-        return ""  # the answer itself is there already
-    known = {str(row["function_id"]) for row in rows}
-    return "" if function_id in known else suggestion(function_id, known).replace(", did", " Did")

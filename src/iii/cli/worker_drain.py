@@ -54,6 +54,7 @@ def run(arguments: list[str]) -> int:
     request = {**named, "namespace": options.namespace, "timeout_ms": limit_ms}
 
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.known import worker_meant
     from iii.protocol.errors import FunctionNotFound, InvocationError
 
     try:
@@ -61,7 +62,8 @@ def run(arguments: list[str]) -> int:
     except FunctionNotFound:
         return fail("this engine cannot drain workers; update it")
     except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
+        near = worker_meant(address, "worker", options.worker) if error.code == "NOT_FOUND" else ""
+        return fail(f"{error.code}: {error.message}{near.replace(', did', ' Did')}")
     except (EngineUnreachable, EngineSilent) as error:
         return fail(str(error))
     return _tell(answer.result, as_json=options.json)

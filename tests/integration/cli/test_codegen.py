@@ -213,6 +213,10 @@ def test_the_engines_own_functions_if_asked_for(iii: Iii, engine: RunningEngine)
             ["--match", "shp::*"],
             "Error: no function matches 'shp::*' in namespace 'default'; 'iii function list' shows all",
         ),
+        (
+            ["--match", "shop::peet"],
+            "Error: no function matches 'shop::peet' in namespace 'default', did you mean 'shop::pet'?",
+        ),
         (["-n", "other"], "Error: no function matches '*' in namespace 'other'; 'iii function list' shows all"),
         (["-o", "missing/made.py"], "Error: cannot write missing/made.py: No such file or directory"),
     ],

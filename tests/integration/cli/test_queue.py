@@ -100,7 +100,7 @@ def test_a_dead_letter_from_its_death_to_its_redrive(iii: Iii, engine: RunningEn
     for verb, *more in (["stats"], ["dlq"], ["redrive"], ["redrive", "id"], ["discard", "id"], ["unsubscribe", "f"]):
         done = iii("queue", verb, "mail", *more, III_URL=engine.url())
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == "Error: unknown queue or topic 'mail'; did you mean 'mails'?\n"
+        assert done.stderr == "Error: unknown queue or topic 'mail', did you mean 'mails'?\n"
 
 
 def test_a_subscription_whose_worker_will_not_come_back(iii: Iii, engine: RunningEngine) -> None:

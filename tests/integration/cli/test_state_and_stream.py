@@ -37,6 +37,12 @@ def test_values_are_set_got_and_listed(iii: Iii, engine: RunningEngine) -> None:
     assert state("get", "orders", "8")[1] == '"just text"\n'
     assert state("get", "orders", "9")[:2] == (0, "null\n")
     assert state("get", "orders", "x") == (1, "", "Error: unknown key 'x' in scope 'orders'\n")
+    assert state("set", "orders", "status", "open") == (0, "", "")
+    assert state("get", "orders", "staus")[2].endswith("'staus' in scope 'orders', did you mean 'status'?\n")
+    assert state("get", "oders", "status")[2].endswith("'status' in scope 'oders', did you mean 'orders'?\n")
+    assert state("list", "oders")[1] == "No keys in scope 'oders', did you mean 'orders'?\n"
+    assert state("list", "oders", "--keys")[1] == "No keys in scope 'oders', did you mean 'orders'?\n"
+    assert state("delete", "orders", "status") == (0, "", "")
     assert state("get", "nowhere", "x") == (1, "", "Error: unknown key 'x' in scope 'nowhere'\n")
     assert state("get", "orders", "9")[:2] == (0, "null\n"), "asking changed nothing"
     assert [line.split() for line in state("list")[1].splitlines()] == [["SCOPE"], ["orders"]]
@@ -103,6 +109,27 @@ def test_no_engine_and_no_arguments(iii: Iii) -> None:
         done = iii(*arguments, "--port", "1", "--timeout-ms", "2000")
         assert (done.returncode, done.stdout) == (1, "")
         assert "Is the engine running" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("char", "stream 'char' has no items yet, did you mean 'chart'?\n"),
+        ("xyz", "stream 'xyz' has no items yet; waiting for its first event\n"),
+    ],
+)
+def test_a_stream_without_items_is_told(engine: RunningEngine, name: str, told: str) -> None:
+    worker = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="writer", otel={"enabled": False}))
+    worker.stream("chart", "all").set("m1", {})
+    command = [sys.executable, "-m", "iii.cli", "stream", "tail", name, "--url", engine.url()]
+    tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    try:
+        assert tail.stderr is not None
+        assert tail.stderr.readline() == told
+    finally:
+        tail.kill()
+        tail.communicate()
+        worker.shutdown()
 
 
 @pytest.mark.parametrize("as_json", [False, True])

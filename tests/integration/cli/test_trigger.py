@@ -148,6 +148,8 @@ def test_07_s8_2_help_of_an_unknown_function(iii: Iii, engine: RunningEngine) ->
     done = iii("trigger", "no::such", "--help", "--url", engine.url())
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: function `no::such` not found in engine registry.\nhint: ")
+    done = iii("trigger", "t::fial", "--help", "--url", engine.url())
+    assert done.stderr.endswith("'iii function list' shows what can be called. Did you mean 't::fail'?\n")
 
 
 def test_ctrl_c_ends_a_call_silently(engine: RunningEngine) -> None:

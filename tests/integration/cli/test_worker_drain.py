@@ -89,4 +89,16 @@ def test_P12_what_is_cut_off_is_an_error(iii: Iii, engine: RunningEngine, shop: 
 def test_P12_an_unknown_worker_is_an_error(iii: Iii, engine: RunningEngine) -> None:
     done = iii("worker", "drain", "nobody", "--url", engine.url())
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Worker 'nobody' is not connected." in done.stderr
+    assert done.stderr == "Error: NOT_FOUND: Worker 'nobody' is not connected.\n"
+
+
+def test_P12_the_worker_that_was_meant_is_named(iii: Iii, engine: RunningEngine, shop: Shop) -> None:
+    done = iii("worker", "drain", f"{shop.worker_name}x", "--url", engine.url())
+    assert done.stderr.endswith(f" is not connected. Did you mean '{shop.worker_name}'?\n")
+    copies = [sdk.register_worker(engine.url(), sdk.InitOptions(worker_name=f"po-{end}")) for end in ("oguj", "a1b2")]
+    try:
+        done = iii("worker", "drain", "po", "--url", engine.url())
+        assert done.stderr.endswith("Worker 'po' is not connected. Did you mean 'po-a1b2' or 'po-oguj'?\n")
+    finally:
+        for each in copies:
+            each.shutdown()

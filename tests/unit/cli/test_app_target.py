@@ -63,6 +63,8 @@ def test_what_is_no_app_is_named(tmp_path: Path) -> None:
         found(tmp_path, "x = 1\n", "x", "other.py")
     with pytest.raises(NoApp, match=r"'y' in '.*third.py' is not defined"):
         found(tmp_path, "x = 1\n", "y", "third.py")
+    with pytest.raises(NoApp, match=r"'order' in '.*fourth.py' is not defined, did you mean 'orders'\?"):
+        found(tmp_path, "import iii\norders = iii.App('o')\n", "order", "fourth.py")
     (tmp_path / "text.txt").write_text("app")
     with pytest.raises(NoApp, match=r"'.*text.txt' is not a Python file"):
         imported(tmp_path / "text.txt")

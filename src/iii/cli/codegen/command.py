@@ -16,7 +16,7 @@ from iii.cli.codegen.names import one_line
 from iii.cli.codegen.python import python_module
 from iii.cli.codegen.schemas import SchemaReader
 from iii.cli.codegen.shapes import Declaration, FunctionShape
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import Parser, fail, suggestion
 from iii.protocol.names import DEFAULT_NAMESPACE, LIST_FUNCTIONS, is_blank
 
 Write = Callable[[str, str, Sequence[FunctionShape], dict[str, Declaration]], str]
@@ -61,7 +61,9 @@ def run(arguments: list[str]) -> int:
     ]
     if not chosen:
         what = " and ".join(map(repr, patterns))
-        return fail(f"no function matches {what} in namespace '{options.namespace}'; 'iii function list' shows all")
+        known = [] if "*" in patterns[0] else [str(row["function_id"]) for row in rows]
+        near = suggestion(patterns[0], known) or "; 'iii function list' shows all"
+        return fail(f"no function matches {what} in namespace '{options.namespace}'{near}")
     return _written(generated(options.language, _head(options), options.namespace, chosen), options.output, len(chosen))
 
 

@@ -1,0 +1,55 @@
+"""The name that was meant, out of those that the engine knows; it is asked only when a name was not found."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from iii.cli.address import Address
+from iii.cli.parser import suggestion
+from iii.protocol.names import LIST_FUNCTIONS, LIST_WORKERS, without_control_characters
+
+
+_SHOWN = 5
+
+
+class Names(NamedTuple):
+    """Which function of the engine lists them, with what request, and where they are in its answer."""
+
+    function_id: str
+    request: dict[str, Any]
+    of: Callable[[Any], Iterable[Any]]
+
+
+FUNCTIONS = Names(
+    LIST_FUNCTIONS, {"dialect": "legacy"}, lambda answer: (row["function_id"] for row in answer["functions"])
+)
+WORKERS = Names(LIST_WORKERS, {"dialect": "legacy"}, lambda answer: (row.get("name") for row in answer["workers"]))
+QUEUES = Names("engine::queue::dlq_topics", {}, lambda answer: (row["topic"] for row in answer))
+SCOPES = Names("state::list_groups", {}, lambda answer: answer["groups"])
+
+
+def known(address: Address, command: str, names: Names) -> set[str]:
+    """All of them; none if the engine does not tell: what was asked before has an answer already."""
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.protocol.errors import InvocationError
+
+    try:
+        answer = ask(address, command, names.function_id, names.request).result
+    except (EngineUnreachable, EngineSilent, InvocationError):
+        return set()
+    return {without_control_characters(str(name)) for name in names.of(answer) if name}
+
+
+def meant(address: Address, command: str, wrong: str, names: Names) -> str:
+    """`, did you mean 'x'?`, or nothing; nothing too if the name is right, and something else about it is wrong."""
+    found = known(address, command, names)
+    return "" if wrong in found else suggestion(wrong, found)
+
+
+def worker_meant(address: Address, command: str, wrong: str) -> str:
+    """The same for a worker; those of an app have its name and four characters more."""
+    found = known(address, command, WORKERS)
+    copies = sorted(name for name in found if name.rpartition("-")[0] == wrong)
+    if not copies:
+        return "" if wrong in found else suggestion(wrong, found)
+    shown = " or ".join(f"'{name}'" for name in copies[:_SHOWN])
+    return f", did you mean {shown}{' or another' if len(copies) > _SHOWN else ''}?"
