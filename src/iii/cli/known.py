@@ -7,7 +7,6 @@ from iii.cli.address import Address
 from iii.cli.parser import suggestion
 from iii.protocol.names import LIST_FUNCTIONS, LIST_WORKERS, without_control_characters
 
-
 _SHOWN = 5
 
 

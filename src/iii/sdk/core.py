@@ -32,7 +32,7 @@ from iii.sdk.loop_watch import LoopWatch
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
-from iii.sdk.rejection import RegistrationRejected
+from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
 from iii.sdk.reporting import Reporting
 from iii.sdk.threads import HandlerThreads
 
@@ -43,7 +43,7 @@ NAME_IN_USE = LogEvent(
 )  # fmt: skip
 NAME_TAKEN_FOR_GOOD = LogEvent(
     "iii.sdk", "sdk.name_taken", logging.ERROR,
-    "Worker rejected: a connected worker has its name; give this worker another name, or stop the other worker",
+    "Worker rejected: a connected worker has its name",
     means="The name was in use for as long as the SDK retries; the worker is in the state `failed`.",
     do="To run several copies of a program, leave `worker_name` out, or make it unique.",
 )  # fmt: skip
@@ -52,8 +52,6 @@ REJECTED = LogEvent(
     means="The worker is in the state `failed`.",
     do="Correct what the reason names.",
 )  # fmt: skip
-
-NAME_TAKEN = "WORKER_NAMESPACE_CONFLICT"
 
 
 class WorkerCore:

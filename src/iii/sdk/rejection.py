@@ -1,5 +1,7 @@
 """The engine's refusal of a whole worker (01 §5.11), and of what an app declares."""
 
+NAME_TAKEN = "WORKER_NAMESPACE_CONFLICT"
+
 
 class RegistrationRejected(Exception):
     """This worker may not be here, usually because another one holds its name.
@@ -17,7 +19,8 @@ class RegistrationRejected(Exception):
         self, code: str, namespace: str, worker_name: str | None, owner_worker_id: str, reason: str | None = None
     ) -> None:
         told = reason or f"owned by '{owner_worker_id}'"
-        super().__init__(f"{code}: worker '{worker_name}' rejected in namespace '{namespace}' ({told})")
+        remedy = "; give this worker another name, or stop the other worker" if code == NAME_TAKEN else ""
+        super().__init__(f"{code}: worker '{worker_name}' rejected in namespace '{namespace}' ({told}){remedy}")
         self.code = code
         self.namespace = namespace
         self.worker_name = worker_name

@@ -200,6 +200,18 @@ def test_patterns_select_and_may_be_several(iii: Iii, engine: RunningEngine) -> 
     assert done.stdout.count("    def shop_") == 2
 
 
+def test_functions_that_only_events_call_are_written_if_asked_for(
+    iii: Iii, engine: RunningEngine, worker: sdk.Worker
+) -> None:
+    @worker.cron("0 0 1 1 *")
+    def yearly(event: Any) -> None: ...
+
+    worker.list_workers()
+    assert "def cron_yearly(self" not in iii("codegen", "python", "--url", engine.url()).stdout
+    assert "def shop_pet(self" in iii("codegen", "python", "--url", engine.url()).stdout
+    assert "def cron_yearly(self" in iii("codegen", "python", "--match", "cron::*", "--url", engine.url()).stdout
+
+
 def test_the_engines_own_functions_if_asked_for(iii: Iii, engine: RunningEngine) -> None:
     done = iii("codegen", "python", "--all", "--match", "engine::health::*", "--url", engine.url())
     assert "def engine_health_check(self" in done.stdout

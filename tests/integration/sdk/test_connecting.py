@@ -519,7 +519,8 @@ def test_P10_a_name_that_is_taken_for_a_while_is_tried_again(
     assert worker.get_connection_state() == "connected"
     assert worker.worker_id == "W4"
     assert "Name of the worker in use; retrying (reason=" in caplog.text
-    assert """worker 'w' rejected in namespace 'n' (owned by 'W9')", retry_for_s=90)""" in caplog.text
+    assert """worker 'w' rejected in namespace 'n' (owned by 'W9'); give this worker another name""" in caplog.text
+    assert "retry_for_s=90)" in caplog.text
 
 
 def test_P10_a_name_that_stays_taken_is_raised_when_the_wait_is_over(engine: FakeEngine, connect: Connect) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import re
+import subprocess
 import sys
 import types
 import typing
@@ -241,3 +242,31 @@ def test_12_s2_names_of_methods() -> None:
     methods = re.findall(r"^  async (\w+)\(payload", text, re.MULTILINE)
     assert len(methods) == len(set(methods)) == len(ids) + 2
     assert {"ordersCreate", "getById", "aBC", "constructor2", "call2"} <= set(methods)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [row()],
+        [row(gives={"enum": ["a", "b"]}, description="Literal, TypeAlias, msgspec")],
+        [row(gives={"type": "object", "properties": {"a": {"type": "integer"}}, "title": "A", "required": ["a"]})],
+        [row(gives={"$ref": "#/$defs/T", "$defs": {"T": {"type": "array", "items": {"type": "string"}}}})],
+        *(Schemas(seed).rows() for seed in range(5)),
+    ],
+    ids=str,
+)
+def test_12_s2_a_linter_of_python_finds_nothing(rows: list[dict[str, Any]]) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "F,I",
+        "--output-format",
+        "concise",
+        "-",
+    ]
+    done = subprocess.run(command, input=python(*rows), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "All checks passed!\n")

@@ -26,6 +26,7 @@ LANGUAGES: dict[str, tuple[Write, frozenset[str]]] = {
     "python": (python_module, python_types.OWN_NAMES),
     "typescript": (typescript.typescript_module, typescript.OWN_NAMES),
 }
+_OF_TRIGGERS = ("http::", "cron::", "subscribe::", "on_queue::", "on_state::", "on_stream::")  # as decorators name them
 _EXAMPLES = f"""\
 examples:
   {_PROGRAM} python --match 'orders::*' -o orders_client.py
@@ -52,6 +53,8 @@ def run(arguments: list[str]) -> int:
         return fail(f"{error.code}: {error.message}")
     except (EngineUnreachable, EngineSilent) as error:
         return fail(str(error))
+    if options.match is None:
+        rows = [row for row in rows if not str(row["function_id"]).startswith(_OF_TRIGGERS)]
     patterns = options.match or ["*"]
     chosen = [
         row
@@ -80,7 +83,8 @@ def build_parser() -> Parser:
         "--match",
         metavar="PATTERN",
         action="append",
-        help="only functions whose id matches; * stands for any characters; may be repeated (default: all)",
+        help="only functions whose id matches; * stands for any characters; may be repeated (default: all but those that "
+        "the decorators of routes and events have named, such as cron::NAME)",
     )
     parser.add_argument(
         "-n",

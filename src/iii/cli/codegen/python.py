@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET
@@ -10,15 +11,6 @@ from iii.cli.codegen.names import free_name, member_name, snake_name
 from iii.cli.codegen.python_types import OWN_NAMES, PythonTypes, literal
 from iii.cli.codegen.shapes import ANYTHING, Choice, Declaration, FunctionShape, ObjectMember, ObjectType, Plain
 
-_IMPORTS = """\
-from __future__ import annotations
-
-from typing import Any, Literal, TypeAlias
-
-import msgspec
-
-import iii
-"""
 _CLIENT = '''\
 class Client:
     """Calls these functions through a worker; each method has a form for event loops, `…_async`."""
@@ -49,9 +41,19 @@ def python_module(
         f"{_comment(each.description, '')}{each.name}: TypeAlias = {types.expanded(each)}\n" for each in types.aliases
     ]
     classes += _classes(types, len(classes))  # those that aliases alone need
-    parts = [_docstring(head, "") + _IMPORTS, *classes, *(["".join(aliases)] if aliases else [])]
     client = _CLIENT.replace("{namespace}", literal(namespace)) + "".join(methods) + _REQUEST
-    return "\n\n".join([*parts, client])
+    parts = [*classes, *(["".join(aliases)] if aliases else []), client]
+    module = "\n\n".join(parts)
+    between = "\n\n" if module.startswith("class ") else "\n"
+    return f"{_docstring(head, '')}{_imports(module)}{between}{module}"
+
+
+def _imports(module: str) -> str:
+    """Of each library what the module uses: a linter complains of the rest."""
+    used = {node.id for node in ast.walk(ast.parse(module)) if isinstance(node, ast.Name)}
+    typing = ", ".join(name for name in ("Any", "Literal", "TypeAlias") if name in used)
+    structs = "import msgspec\n\n" if "msgspec" in used else ""
+    return f"from __future__ import annotations\n\nfrom typing import {typing}\n\n{structs}import iii\n"
 
 
 def _classes(types: PythonTypes, after: int = 0) -> Iterator[str]:
