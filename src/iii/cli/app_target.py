@@ -6,12 +6,16 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from iii.cli.parser import suggestion
+from iii.protocol.traceback_text import from_outside
 from iii.sdk.app import App
+
+_INSIDE = ("iii.", "importlib.", "runpy.", "__main__.")  # before the first line of the file
 
 
 class NoApp(Exception):
@@ -25,6 +29,9 @@ def run_target(target: str) -> int:
         app = app_of(imported(path), path, name)
     except NoApp as error:
         print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:  # that the file raised
+        traceback.print_exception(error.with_traceback(from_outside(error.__traceback__, _INSIDE)))
         return 1
     if not app.ran:  # else the file has run it by itself
         app.run()

@@ -19,7 +19,7 @@ _MEMBERS = 3  # of one group
 _FIRST_FRAMES = 4  # of one error: where it came from
 _LAST_FRAMES = 16  # and where it was raised
 _NOTES = 5
-_OURS = "iii.sdk."  # frames through which a handler is called say nothing of its failure
+_OURS = ("iii.sdk.",)  # frames through which a handler is called say nothing of its failure
 
 # Past what a class may say of itself
 class_name: Any = type.__dict__["__name__"].__get__
@@ -80,7 +80,7 @@ def _frames(trace: TracebackType | None) -> Iterator[str]:
     first: list[tuple[FrameType, int]] = []
     last: deque[tuple[FrameType, int]] = deque(maxlen=_LAST_FRAMES)
     count = 0
-    handler = _of_the_handler(trace)
+    handler = from_outside(trace, _OURS) or trace
     for frame in traceback.walk_tb(handler):
         count += 1
         if len(first) < _FIRST_FRAMES:
@@ -93,12 +93,11 @@ def _frames(trace: TracebackType | None) -> Iterator[str]:
     yield from _lines(list(last))
 
 
-def _of_the_handler(trace: TracebackType | None) -> TracebackType | None:
-    """From its own first frame on; all of it if it is only ours."""
-    its = trace
-    while its is not None and str(its.tb_frame.f_globals.get("__name__")).startswith(_OURS):
-        its = its.tb_next
-    return its or trace
+def from_outside(trace: TracebackType | None, packages: tuple[str, ...]) -> TracebackType | None:
+    """From its first frame on that is in none of these packages, each with a dot behind; None if there is no such frame."""
+    while trace is not None and f"{trace.tb_frame.f_globals.get('__name__')}.".startswith(packages):
+        trace = trace.tb_next
+    return trace
 
 
 def _lines(frames: list[tuple[FrameType, int]]) -> Iterator[str]:

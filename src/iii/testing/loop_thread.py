@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from iii.protocol.errors import InvocationError
+from iii.protocol.traceback_text import from_outside
 from iii.testing.failures import JobFailed, TriggerFailed, Unfinished
 
 T = TypeVar("T")
 GRACE_S = 2.0  # for a loop that is not blocked to have its next turn, and to end
 _TOLD = (InvocationError, TriggerFailed, JobFailed, Unfinished)  # their texts say all
-_INSIDE = frozenset((__name__.partition(".")[0], "asyncio", "concurrent", "contextlib"))
+_INSIDE = ("iii.", "asyncio.", "concurrent.", "contextlib.")
 _FRAMES = 6  # of what blocks it that are shown
 _AT_ONCE_S = 0.2  # for the turn of a loop that nothing blocks
 _BLOCKED = (
@@ -125,9 +126,7 @@ def _outcome(result: Future[T], blocked_at: str) -> T:
 
 def _from_the_user(error: BaseException) -> TracebackType | None:
     """The traceback from the first line on that is a user's, such as that of a hook; nothing of an error that is for tests."""
-    trace = error.__traceback__
-    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _INSIDE:
-        trace = trace.tb_next
+    trace = from_outside(error.__traceback__, _INSIDE)
     return trace if trace is not None or isinstance(error, _TOLD) else error.__traceback__
 
 

@@ -93,3 +93,26 @@ def test_a_file_that_has_run_its_app_by_itself_is_not_run_again(
     assert run_target(str(file)) == 0
     assert run_target("missing.py") == 1
     assert capsys.readouterr().err == "Error: no file 'missing.py'; expected FILE.py or FILE.py:NAME\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import iii\napp = iii.App('orders'\n", ["  File \"{path}\", line 2", "SyntaxError: '(' was never closed"]),
+        ("import iii\niii.App('')\n", ["  File \"{path}\", line 2, in <module>", "ValueError: the name of an app is empty"]),
+        ("import nothing_of_the_kind\n", ["  File \"{path}\", line 1, in <module>", "ModuleNotFoundError: No module named"]),
+    ],
+    ids=["syntax", "declaration", "import"],
+)  # fmt: skip
+def test_what_the_file_raises_begins_with_its_own_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, told: list[str]
+) -> None:
+    path = tmp_path / "orders.py"
+    path.write_text(source)
+    assert run_target(str(path)) == 1
+    lines = capsys.readouterr().err.splitlines()
+    if lines[0] == "Traceback (most recent call last):":
+        del lines[0]
+    assert lines[0].startswith(told[0].format(path=path))
+    assert lines[-1].startswith(told[1])
+    assert not [line for line in lines if "importlib" in line or "app_target" in line]
