@@ -10,7 +10,7 @@ from iii.protocol.names import LIST_FUNCTIONS, LIST_WORKERS, without_control_cha
 _SHOWN = 5
 
 
-class Names(NamedTuple):
+class KnownNames(NamedTuple):
     """Which function of the engine lists them, with what request, and where they are in its answer."""
 
     function_id: str
@@ -18,15 +18,15 @@ class Names(NamedTuple):
     of: Callable[[Any], Iterable[Any]]
 
 
-FUNCTIONS = Names(
+FUNCTIONS = KnownNames(
     LIST_FUNCTIONS, {"dialect": "legacy"}, lambda answer: (row["function_id"] for row in answer["functions"])
 )
-WORKERS = Names(LIST_WORKERS, {"dialect": "legacy"}, lambda answer: (row.get("name") for row in answer["workers"]))
-QUEUES = Names("engine::queue::dlq_topics", {}, lambda answer: (row["topic"] for row in answer))
-SCOPES = Names("state::list_groups", {}, lambda answer: answer["groups"])
+WORKERS = KnownNames(LIST_WORKERS, {"dialect": "legacy"}, lambda answer: (row.get("name") for row in answer["workers"]))
+QUEUES = KnownNames("engine::queue::dlq_topics", {}, lambda answer: (row["topic"] for row in answer))
+SCOPES = KnownNames("state::list_groups", {}, lambda answer: answer["groups"])
 
 
-def known(address: Address, command: str, names: Names) -> set[str]:
+def known(address: Address, command: str, names: KnownNames) -> set[str]:
     """All of them; none if the engine does not tell: what was asked before has an answer already."""
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
     from iii.protocol.errors import InvocationError
@@ -38,7 +38,7 @@ def known(address: Address, command: str, names: Names) -> set[str]:
     return {without_control_characters(str(name)) for name in names.of(answer) if name}
 
 
-def meant(address: Address, command: str, wrong: str, names: Names) -> str:
+def meant(address: Address, command: str, wrong: str, names: KnownNames) -> str:
     """`, did you mean 'x'?`, or nothing; nothing too if the name is right, and something else about it is wrong."""
     found = known(address, command, names)
     return "" if wrong in found else suggestion(wrong, found)
