@@ -4,7 +4,7 @@ All documented keys are accepted, since published configs have them. Traces, sto
 not part of this engine yet.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,7 @@ from iii.protocol.without_effect import without_effect
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
+Exporter = Literal["memory", "otlp", "both"]
 
 _TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
 _METRICS = without_effect(
@@ -21,20 +22,43 @@ _METRICS = without_effect(
 _LOGS = without_effect("the log goes to standard error and is not kept; collect it from there")
 
 
+class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Spans that `engine::traces::tree` leaves out; their children move up."""
+
+    name: Annotated[str, Meta(description="Pattern of the span's name: `*` is any run, `?` one character.")]
+    service: Annotated[
+        str | None, Meta(description="Pattern of the service's name; without it, spans of all services.")
+    ] = None
+
+
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Whether metrics of workers are accepted.")] = True
     service_name: Annotated[str, Meta(description="Name of the engine in health checks.")] = "iii"
     service_version: Annotated[str | None, _TRACES] = None
     service_namespace: Annotated[str | None, _TRACES] = None
-    exporter: Annotated[str | None, _TRACES] = None
+    exporter: Annotated[
+        Exporter | None,
+        Meta(
+            description="Where spans go: `memory`, `otlp` (the engine's own spans are not kept then) or `both`. "
+            "Default: `memory` without `endpoint`, else `both`."
+        ),
+    ] = None
     endpoint: Annotated[str | None, _TRACES] = None
     sampling_ratio: Annotated[Ratio, _TRACES] = 1.0
     sampling: Annotated[dict[str, Any] | None, _TRACES] = None
-    memory_max_spans: Annotated[Count | None, _TRACES] = None
-    memory_max_bytes: Annotated[Count | None, _TRACES] = None
-    pending_max_age_seconds: Annotated[Count | None, _TRACES] = None
+    memory_max_spans: Annotated[Count | None, Meta(description="Spans that are kept in memory; default 10000.")] = None
+    memory_max_bytes: Annotated[
+        Count | None, Meta(description="Bytes of spans that are kept in memory; default 268435456.")
+    ] = None
+    pending_max_age_seconds: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Seconds after which a span without an end is dropped; default 3600, 0: never."),
+    ] = None
     trace_storage: Annotated[dict[str, Any] | None, _TRACES] = None
-    live_spans: Annotated[bool | None, _TRACES] = None
+    live_spans: Annotated[
+        bool | None,
+        Meta(description="Whether spans are shown before they end; default: true if `exporter` is `memory`."),
+    ] = None
     metrics_enabled: Annotated[bool | None, _METRICS] = None
     metrics_exporter: Annotated[str | None, _METRICS] = None
     prometheus_port: Annotated[int | None, _METRICS] = None
@@ -64,4 +88,6 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     format: Annotated[
         str, Meta(description="Format of log lines: `default` for people, `json` for programs, one object a line.")
     ] = "default"
-    collapse_spans: Annotated[list[dict[str, Any]] | None, _TRACES] = None
+    collapse_spans: Annotated[
+        list[CollapseRule] | None, Meta(description="Spans that `engine::traces::tree` leaves out.")
+    ] = None

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
@@ -11,6 +12,9 @@ from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.signals import Signals
+from iii.modules.observability.spans.functions import TraceFunctions
+from iii.modules.observability.spans.kept import KeptSpans
 from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import without_control_characters
@@ -83,12 +87,24 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
+    parts = (TraceFunctions,)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self.config = config or ObservabilityConfig()
+        self.signals = Signals()
+        self.spans = KeptSpans(engine, self.config, self.signals)
         if self.config.enabled:
             engine.telemetry.subscribe(self._telemetry_arrived)
+
+    def part(self, kind: Callable[..., object]) -> object:
+        return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
+
+    async def start(self) -> None:
+        self.spans.start()
+
+    async def stop(self) -> None:
+        self.spans.stop()
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:
@@ -96,13 +112,14 @@ class Observability(Module):
         enabled = self.config.enabled
         details = {"enabled": True, "service_name": self.config.service_name, "exporter": "memory"}
         disabled = ComponentHealth("disabled")
+        spans = self.spans.health()
         return Health(
             status="healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
                 "metrics": disabled,
                 "logs": disabled,
-                "spans": disabled,
+                "spans": disabled if spans is None else ComponentHealth("healthy", spans),
             },
             timestamp=self.engine.clock.time_ms(),
             version=self.engine.options.version,

@@ -1,0 +1,1 @@
+"""Spans that are kept, and the questions about them (06 §7)."""

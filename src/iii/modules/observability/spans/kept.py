@@ -1,0 +1,80 @@
+"""The spans of one engine: which are kept, for how long, and how well that goes (06 §7.2, §7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from iii.engine.clock import Timer
+from iii.engine.engine import Engine
+from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.records import Span
+from iii.modules.observability.signals import Signals, Source
+from iii.modules.observability.spans.requests import TraceStorage
+from iii.modules.observability.spans.store import SpanStore
+from iii.modules.observability.spans.tree import Collapse
+from iii.protocol.limits import MIB
+
+SPANS = 10_000  # Spans in memory if `memory_max_spans` is not set (C15).
+SPANS_BYTES = 256 * MIB  # About the most bytes of spans in memory if `memory_max_bytes` is not set.
+PENDING_AGE_S = 3_600  # Age at which a span without an end is dropped, if `pending_max_age_seconds` is not set.
+_SWEEP_S = 60.0
+
+
+class KeptSpans:
+    """What the trace functions ask.
+
+    Attributes:
+        store: None: `enabled` is false.
+        collapse: which spans a tree leaves out.
+    """
+
+    def __init__(self, engine: Engine, config: ObservabilityConfig, signals: Signals) -> None:
+        self.store: SpanStore | None = None
+        self.collapse = Collapse(config.collapse_spans or ())
+        self._engine = engine
+        self._timer: Timer | None = None
+        age_s = PENDING_AGE_S if config.pending_max_age_seconds is None else config.pending_max_age_seconds
+        self._pending_age_ns = age_s * 1_000_000_000
+        exporter = config.exporter or ("memory" if config.endpoint is None else "both")
+        self._engines_too = exporter != "otlp"
+        if config.enabled:
+            live = exporter == "memory" if config.live_spans is None else config.live_spans
+            self.store = SpanStore(
+                config.memory_max_spans or SPANS,
+                config.memory_max_bytes or SPANS_BYTES,
+                live=live and exporter != "otlp",
+            )
+            signals.spans.subscribe(self._arrived)
+
+    def start(self) -> None:
+        """Drop pending spans that are old, from now on."""
+        if self.store is not None and self._pending_age_ns:
+            self._timer = self._engine.clock.call_at(self._engine.clock.now() + _SWEEP_S, self._sweep)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def storage(self) -> TraceStorage:
+        """How well spans are kept on disk."""
+        return TraceStorage()
+
+    def health(self) -> dict[str, Any] | None:
+        """Details for the health check; None: no spans are kept."""
+        if self.store is None:
+            return None
+        archive = msgspec.to_builtins(self.storage())
+        return {"stored_spans": self.store.count, "hot_bytes": self.store.bytes, "archive": archive}
+
+    def _arrived(self, spans: Sequence[Span], source: Source) -> None:
+        if self.store is not None and (self._engines_too or source is not Source.ENGINE):
+            self.store.add(spans)
+
+    def _sweep(self) -> None:
+        if self.store is not None:
+            before = self._engine.clock.time_ms() * 1_000_000 - self._pending_age_ns
+            self._engine.turns.go(self.store.expire(before))
+        self.start()

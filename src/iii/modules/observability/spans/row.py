@@ -1,0 +1,199 @@
+"""One span as it is kept: what questions look at as members, the rest packed."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from iii.modules.observability.records import Attributes, Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
+from iii.modules.observability.spans.redaction import (
+    FUNCTION,
+    FUNCTION_ID,
+    FUNCTION_KIND,
+    TAG,
+    is_suspect,
+    marks_of,
+    redacted,
+    redacted_events,
+    redacted_links,
+)
+
+if TYPE_CHECKING:
+    from iii.modules.observability.spans.facets import Facet
+
+ROW_BYTES = 400  # about, of a span beside what is packed
+
+
+class Packed(Struct, array_like=True, gc=False):
+    """What only answers need."""
+
+    status_description: str
+    instrumentation_scope_name: str
+    instrumentation_scope_version: str
+    flags: int | None
+    trace_state: str
+    attributes: Attributes
+    events: list[SpanEvent]
+    links: list[SpanLink]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Packed).decode
+_resource = msgspec.msgpack.Decoder(Resource).decode
+
+
+class Common(NamedTuple):
+    """What many spans share, and lists select by."""
+
+    service_name: str
+    name: str
+    status: SpanStatus
+    internal: bool
+    kind: SpanKind
+
+
+class Row(Struct, gc=False, eq=False):
+    """One span in the store.
+
+    Attributes:
+        start, end: nanoseconds; an end of 0 is that of a pending span.
+        resource: shared, packed.
+        root: no parent, or none among those that are kept.
+        placed: the place among those of its facet where it was put; None: not yet.
+        tagged: it has attributes that are its trace's.
+        archived: it is on disk.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    start: int
+    end: int
+    common: Common
+    packed: bytes
+    resource: bytes
+    pending: bool
+    tagged: bool
+    root: bool = True
+    archived: bool = False
+    kept: bool = True
+    facet: Facet | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        return len(self.packed) + len(self.common.name) + ROW_BYTES
+
+    def unpacked(self) -> Packed:
+        return _unpack(self.packed)
+
+    def duration(self, now: int) -> int:
+        """Nanoseconds; a pending span ends now."""
+        return max((now if self.pending else self.end) - self.start, 0)
+
+    def span(self) -> Span:
+        """As it is answered."""
+        packed, common = _unpack(self.packed), self.common
+        return Span(
+            self.trace_id,
+            self.span_id,
+            self.parent_span_id,
+            common.name,
+            self.start,
+            self.end,
+            common.status,
+            packed.attributes,
+            common.service_name,
+            packed.events,
+            packed.links,
+            packed.status_description,
+            packed.instrumentation_scope_name,
+            packed.instrumentation_scope_version,
+            packed.flags,
+            packed.trace_state,
+            self.pending,
+            common.kind,
+            _resource(self.resource),
+        )
+
+
+def _pack(span: Span, attributes: Attributes, events: list[SpanEvent], links: list[SpanLink]) -> bytes:
+    return _encode(
+        (
+            span.status_description,
+            span.instrumentation_scope_name,
+            span.instrumentation_scope_version,
+            span.flags,
+            span.trace_state,
+            attributes,
+            events,
+            links,
+        )
+    )
+
+
+class Packer:
+    """Makes rows. What is equal is one object: common parts and resources."""
+
+    _KNOWN = 10_000
+
+    def __init__(self) -> None:
+        self._commons: dict[tuple[Any, ...], Common] = {}
+        self._resources: dict[bytes, bytes] = {}
+        self._last: tuple[Resource, bytes] = ({}, _encode({}))
+
+    def row(self, span: Span) -> Row:
+        """Redacted."""
+        attributes = span.attributes
+        marks = marks_of(attributes)
+        packed = _pack(span, attributes, span.events, span.links)
+        if is_suspect(packed):
+            packed = _pack(span, redacted(attributes), redacted_events(span.events), redacted_links(span.links))
+        key = (
+            span.service_name,
+            span.name,
+            span.status,
+            bool(marks & FUNCTION) and _is_internal(attributes),
+            span.kind,
+        )
+        last, resource = self._last
+        return Row(
+            span.trace_id,
+            span.span_id,
+            span.parent_span_id,
+            span.start_time_unix_nano,
+            0 if span.pending else span.end_time_unix_nano,
+            self._commons.get(key) or self._common(key),
+            packed,
+            resource if span.resource is last else self._shared(span.resource),
+            span.pending,
+            bool(marks & TAG),
+        )
+
+    def _common(self, key: tuple[Any, ...]) -> Common:
+        if len(self._commons) >= self._KNOWN:
+            self._commons.clear()
+        common = self._commons[key] = Common(*key)
+        return common
+
+    def _shared(self, resource: Resource) -> bytes:
+        packed = _encode(resource)
+        if len(self._resources) >= self._KNOWN:
+            self._resources.clear()
+        packed = self._resources.setdefault(packed, packed)
+        self._last = (resource, packed)
+        return packed
+
+
+def _is_internal(attributes: Attributes) -> bool:
+    return any(
+        (key == FUNCTION_KIND and value == "internal") or (key == FUNCTION_ID and value.startswith("engine::"))
+        for key, value in attributes
+    )
+
+
+place_of = attrgetter("start", "trace_id", "span_id")
+"""By which spans are sorted: no two have the same."""

@@ -1,0 +1,236 @@
+"""Which spans a list has, in what order, and how many there are (06 §7.4)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain, islice
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from iii.modules.observability.spans.ordered import Ordered
+from iii.modules.observability.spans.requests import Pairs, TracesListInput
+from iii.modules.observability.spans.row import Common, Row, place_of
+from iii.modules.observability.spans.store import SpanStore
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[None, None, T]  # of a turn of the loop
+Wanted: TypeAlias = Callable[[Row], bool]
+
+_ROWS = 64  # looked at in one step: some 10 us
+_FACETS = 32
+_SORTED = 500  # rows of one run
+_MERGED = 10
+_AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
+_MS = 1_000_000
+
+
+class Selected(NamedTuple):
+    rows: list[Row]
+    total: int
+
+
+class Selection:
+    """What one request wants.
+
+    Args:
+        now: nanoseconds; pending spans end then.
+    """
+
+    def __init__(self, request: TracesListInput, now: int) -> None:
+        self.offset = 0 if request.offset is None else request.offset
+        self.limit = 100 if request.limit is None else request.limit
+        self.traces = request.trace_ids if request.trace_id is None else [request.trace_id]
+        self.everywhere = bool(request.search_all_spans)
+        self.since = None if request.start_time is None else request.start_time * _MS
+        self.until = None if request.end_time is None else request.end_time * _MS
+        self.name = (request.name or "").lower()
+        self.pairs = _pairs(request.attributes)
+        self.by_start = request.sort_by not in _KEYS
+        self.key = _KEYS.get(request.sort_by, _by_start)(now)
+        self.descending = request.sort_order is not None and request.sort_order.lower() != "asc"
+        self._internal = bool(request.include_internal)
+        self._service = (request.service_name or "").lower()
+        self._status = (request.status or "").lower()
+        self.checks = list(_checks(request, now))
+        if self.pairs and not self.everywhere:
+            self.checks.append(_having(self.pairs))
+
+    def wants(self, common: Common) -> bool:
+        """Whether spans with these common parts may be listed."""
+        return (
+            (self._internal or not common.internal)
+            and self._service in common.service_name.lower()
+            and self._status in common.status
+            and (self.everywhere or self.name in common.name.lower())
+        )
+
+    def wants_time(self, row: Row) -> bool:
+        return (self.since is None or row.pending or row.end >= self.since) and (
+            self.until is None or row.start <= self.until
+        )
+
+
+def select(store: SpanStore, selection: Selection) -> Steps[Selected]:
+    """The page of a list and its total."""
+    store.facets.settle()
+    if selection.traces is not None:
+        return (yield from _looked_at(store, selection, _of_traces(store, selection)))
+    ordered = yield from _sources(store, selection)
+    if (
+        selection.by_start
+        and not selection.checks
+        and not (selection.everywhere and (selection.name or selection.pairs))
+        and len(ordered) + selection.offset + selection.limit <= _AT_ONCE
+    ):
+        return _counted(selection, ordered)
+    chunks = chain.from_iterable(each.chunks(selection.since, selection.until) for each in ordered)
+    return (yield from _looked_at(store, selection, chunks))
+
+
+def _sources(store: SpanStore, selection: Selection) -> Steps[list[Ordered]]:
+    """Where the rows are."""
+    sources = list[Ordered]()
+    facets = list(store.facets.all())
+    for start in range(0, len(facets), _FACETS):
+        if start >= _AT_ONCE:
+            yield
+        for facet in facets[start : start + _FACETS]:
+            if selection.wants(facet.common):
+                sources += (facet.roots, facet.others) if selection.everywhere else (facet.roots,)
+    return sources
+
+
+def _counted(selection: Selection, ordered: list[Ordered]) -> Selected:
+    """Without a look at each."""
+    sources = [list(each.pieces(selection.since, selection.until)) for each in ordered]
+    total = sum(len(piece) for pieces in sources for piece in pieces)
+    runs: Iterable[Iterator[Row]]
+    if selection.descending:
+        runs = [chain.from_iterable(map(reversed, reversed(pieces))) for pieces in sources]
+    else:
+        runs = [chain.from_iterable(pieces) for pieces in sources]
+    merged = heapq.merge(*runs, key=place_of, reverse=selection.descending)
+    return Selected(list(islice(merged, selection.offset, selection.offset + selection.limit)), total)
+
+
+def _of_traces(store: SpanStore, selection: Selection) -> Iterator[list[Row]]:
+    for chunk in _rows_of(store, selection.traces or ()):
+        yield [
+            row
+            for row in chunk
+            if (selection.everywhere or row.root) and selection.wants(row.common) and selection.wants_time(row)
+        ]
+
+
+def _rows_of(store: SpanStore, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
+    """All rows of some traces, a few at a time."""
+    for trace_id in dict.fromkeys(trace_ids):
+        trace = store.traces.get(trace_id)
+        rows = [] if trace is None else list(trace.rows.values())
+        yield from (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
+
+
+def _looked_at(store: SpanStore, selection: Selection, chunks: Iterable[list[Row]]) -> Steps[Selected]:
+    """Each of them, a few in a step."""
+    checks = selection.checks
+    if selection.everywhere and selection.name:
+        checks = [*checks, (yield from _trace_level(store, selection, _named(selection.name), None))]
+    if selection.everywhere and selection.pairs:
+        checks = [*checks, (yield from _trace_level(store, selection, None, _having(selection.pairs)))]
+    runs, kept, total = list[list[Row]](), list[Row](), 0
+    for some in chunks:
+        for check in checks:
+            some = list(filter(check, some))
+        kept += some
+        if len(kept) >= _SORTED:
+            runs.append(sorted(kept, key=selection.key, reverse=selection.descending))
+            total += len(kept)
+            kept = []
+        yield
+    runs.append(sorted(kept, key=selection.key, reverse=selection.descending))
+    total += len(kept)
+    merged = heapq.merge(*runs, key=selection.key, reverse=selection.descending)
+    left = selection.offset
+    while left and (skipped := sum(1 for _ in islice(merged, min(left, _MERGED)))):
+        left -= skipped
+        yield
+    page = list[Row]()
+    while len(page) < selection.limit and (some := list(islice(merged, min(selection.limit - len(page), _MERGED)))):
+        page += some
+        yield
+    return Selected(page, total)
+
+
+def _trace_level(
+    store: SpanStore, selection: Selection, facets: Callable[[Common], bool] | None, matches: Wanted | None
+) -> Steps[Wanted]:
+    """Whether any span of a row's trace matches: by what it has in common with others, or by itself."""
+    found = set[str]()
+    if selection.traces is not None:
+        for chunk in _rows_of(store, selection.traces):
+            some = [row for row in chunk if facets is None or facets(row.common)]
+            found.update(map(_trace_of, filter(matches, some)))
+            yield
+    else:
+        for facet in list(store.facets.all()):
+            if facets is None or facets(facet.common):
+                for chunk in facet.chunks():
+                    found.update(map(_trace_of, filter(matches, chunk)))
+                    yield
+    return lambda row: row.trace_id in found
+
+
+def _pairs(pairs: Pairs | None) -> list[tuple[str, str]]:
+    return [(pair[0], pair[1]) for pair in pairs or () if len(pair) == 2]
+
+
+def _named(text: str) -> Callable[[Common], bool]:
+    return lambda common: text in common.name.lower()
+
+
+def _having(pairs: list[tuple[str, str]]) -> Wanted:
+    """Whether all pairs are among the attributes of a row."""
+    texts = [part.encode() for pair in pairs for part in pair]
+
+    def having(row: Row) -> bool:
+        packed = row.packed
+        for text in texts:
+            if text not in packed:
+                return False  # nearly always: nothing is unpacked
+        attributes = row.unpacked().attributes
+        return all(pair in attributes for pair in pairs)
+
+    return having
+
+
+def _checks(request: TracesListInput, now: int) -> Iterator[Wanted]:
+    """What can be told only by a look at a row."""
+    if request.min_duration_ms is not None:
+        shortest = request.min_duration_ms * _MS
+        yield lambda row: row.duration(now) >= shortest
+    if request.max_duration_ms is not None:
+        longest = request.max_duration_ms * _MS
+        yield lambda row: row.duration(now) <= longest
+    for pair in _pairs(request.exclude_attributes):
+        having = _having([pair])
+        yield lambda row, having=having: not having(row)  # type: ignore[misc]
+
+
+def _by_start(now: int) -> Callable[[Row], Any]:
+    return place_of
+
+
+def _by_duration(now: int) -> Callable[[Row], Any]:
+    return lambda row: (row.duration(now), row.trace_id, row.span_id)
+
+
+_trace_of = attrgetter("trace_id")
+_by_service = attrgetter("common.service_name", "trace_id", "span_id")
+_by_name = attrgetter("common.name", "trace_id", "span_id")
+_KEYS: dict[str | None, Callable[[int], Callable[[Row], Any]]] = {
+    "duration": _by_duration,
+    "duration_ms": _by_duration,
+    "service_name": lambda _: _by_service,
+    "name": lambda _: _by_name,
+}
