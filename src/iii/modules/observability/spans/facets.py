@@ -57,19 +57,19 @@ class Facets:
         """Place all rows that are new."""
         facets = self._facets
         for row in self._new:
-            if row.kept and row.facet is None:
+            if row.kept and not row.placed:
                 facet = facets.get(row.common)
                 if facet is None:
                     facet = facets[row.common] = Facet(row.common)
-                row.facet = facet
+                row.placed = True
                 facet.of(row.root).add(row)
         self._new.clear()
 
     def remove(self, row: Row) -> None:
-        facet = row.facet
-        if facet is not None:
+        if row.placed:
+            facet = self._facets[row.common]
             facet.of(row.root).remove(row)
-            row.facet = None
+            row.placed = False
             if not facet.count:
                 del self._facets[facet.common]
 
@@ -84,8 +84,8 @@ class Facets:
     def turn(self, row: Row, root: bool) -> None:
         """It is a root from now on, or is none any more."""
         if row.root is not root:
-            facet = row.facet
-            if facet is not None:
+            if row.placed:
+                facet = self._facets[row.common]
                 facet.of(row.root).remove(row)
                 facet.of(root).add(row)
             row.root = root

@@ -134,12 +134,10 @@ class Ordered:
         return (at, row) if row < len(self._blocks[at].rows) else (at + 1, 0)
 
     def freed(self) -> Iterator[None]:
-        """Steps that let go of all of them: rows know their facet, which nothing else would ever end."""
+        """Steps that let go of all of them."""
         self.count = 0
         while self._blocks:
             rows = self._blocks[-1].rows
-            for row in rows[-_FREED:]:
-                row.facet = None
             del rows[-_FREED:]
             if not rows:
                 self._blocks.pop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -20,9 +20,6 @@ from iii.modules.observability.spans.redaction import (
     redacted_events,
     redacted_links,
 )
-
-if TYPE_CHECKING:
-    from iii.modules.observability.spans.facets import Facet
 
 ROW_BYTES = 400  # about, of a span beside what is packed
 
@@ -62,7 +59,7 @@ class Row(Struct, gc=False, eq=False):
         start, end: nanoseconds; an end of 0 is that of a pending span.
         resource: shared, packed.
         root: no parent, or none among those that are kept.
-        placed: the place among those of its facet where it was put; None: not yet.
+        placed: it is among those of its facet.
         tagged: it has attributes that are its trace's.
         archived: it is on disk.
     """
@@ -80,7 +77,7 @@ class Row(Struct, gc=False, eq=False):
     root: bool = True
     archived: bool = False
     kept: bool = True
-    facet: Facet | None = None
+    placed: bool = False
 
     @property
     def size(self) -> int:

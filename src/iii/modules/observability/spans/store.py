@@ -92,7 +92,7 @@ class SpanStore:
     def expire(self, before: int) -> Iterator[None]:
         """Steps that drop pending spans that began before then, in nanoseconds."""
         for row in list(self._pending):
-            if row.kept and row.pending and row.start < before:
+            if row in self._pending and row.start < before:
                 self._leave(row)
                 self._gone += 1
             yield

@@ -11,7 +11,7 @@ from iii.modules.observability.spans.row import Row
 _CYCLE = 1_000  # spans of a cycle that is recognised in lists
 
 
-class Trace(Struct, gc=False, eq=False):
+class TraceSpans(Struct, gc=False, eq=False):
     """The spans of one trace that are kept.
 
     Attributes:
@@ -35,7 +35,7 @@ class Traces:
 
     def __init__(self, turn: Callable[[Row, bool], None]) -> None:
         self._turn = turn
-        self._traces: dict[str, Trace] = {}
+        self._traces: dict[str, TraceSpans] = {}
 
     def __len__(self) -> int:
         return len(self._traces)
@@ -43,7 +43,7 @@ class Traces:
     def __iter__(self) -> Iterator[str]:
         return iter(self._traces)
 
-    def get(self, trace_id: str) -> Trace | None:
+    def get(self, trace_id: str) -> TraceSpans | None:
         return self._traces.get(trace_id)
 
     def freed(self) -> Iterator[None]:
@@ -61,7 +61,7 @@ class Traces:
         trace = self._traces.get(row.trace_id)
         span_id, parent = row.span_id, row.parent_span_id
         if trace is None:
-            trace = self._traces[row.trace_id] = Trace({span_id: row})
+            trace = self._traces[row.trace_id] = TraceSpans({span_id: row})
         else:
             trace.rows[span_id] = row
             if trace.children is not None:
@@ -101,7 +101,7 @@ class Traces:
         if trace.cyclic and parent in rows:
             self._open_cycle(trace, rows[parent])
 
-    def _close_cycle(self, trace: Trace, row: Row) -> None:
+    def _close_cycle(self, trace: TraceSpans, row: Row) -> None:
         """The earliest span of a cycle is its root."""
         cycle = [row]
         above = _parent(trace, row)
@@ -112,7 +112,7 @@ class Traces:
             trace.cyclic = True
             self._turn(min(cycle, key=_start), True)
 
-    def _open_cycle(self, trace: Trace, row: Row) -> None:
+    def _open_cycle(self, trace: TraceSpans, row: Row) -> None:
         """A span has left whose parent this was: if that broke a cycle, its root has a parent and is none."""
         above: Row | None = row
         for _ in range(_CYCLE):
@@ -126,7 +126,7 @@ class Traces:
             above = parent
 
 
-def _is_above_itself(trace: Trace, row: Row) -> bool:
+def _is_above_itself(trace: TraceSpans, row: Row) -> bool:
     above = _parent(trace, row)
     for _ in range(_CYCLE):
         if above is None or above is row:
@@ -135,7 +135,7 @@ def _is_above_itself(trace: Trace, row: Row) -> bool:
     return above is row
 
 
-def _parent(trace: Trace, row: Row) -> Row | None:
+def _parent(trace: TraceSpans, row: Row) -> Row | None:
     return None if row.parent_span_id is None else trace.rows.get(row.parent_span_id)
 
 

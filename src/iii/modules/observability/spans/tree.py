@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Collapse:
-    """Which spans disappear: `*` is any run, `?` one character, the rest literal (06 §5.2)."""
+    """Which spans disappear: `*` is any run, `?` one character, the rest literal (06 §7.4)."""
 
     def __init__(self, rules: Sequence[CollapseRule]) -> None:
         self._rules = [
