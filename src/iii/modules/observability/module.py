@@ -100,9 +100,6 @@ class Observability(Module):
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
 
-    async def start(self) -> None:
-        self.spans.start()
-
     async def stop(self) -> None:
         self.spans.stop()
 

@@ -49,11 +49,6 @@ class KeptSpans:
             )
             signals.spans.subscribe(self._arrived)
 
-    def start(self) -> None:
-        """Drop pending spans that are old, from now on."""
-        if self.store is not None and self._pending_age_ns:
-            self._timer = self._engine.clock.call_at(self._engine.clock.now() + _SWEEP_S, self._sweep)
-
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -70,11 +65,18 @@ class KeptSpans:
         return {"stored_spans": self.store.count, "hot_bytes": self.store.bytes, "archive": archive}
 
     def _arrived(self, spans: Sequence[Span], source: Source) -> None:
-        if self.store is not None and (self._engines_too or source is not Source.ENGINE):
-            self.store.add(spans)
+        store = self.store
+        if store is not None and (self._engines_too or source is not Source.ENGINE):
+            store.add(spans)
+            if store.pending and self._timer is None and self._pending_age_ns:
+                self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._timer = self._engine.clock.call_at(self._engine.clock.now() + _SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
-        if self.store is not None:
+        self._timer = None
+        if self.store is not None and self.store.pending:
             before = self._engine.clock.time_ms() * 1_000_000 - self._pending_age_ns
             self._engine.turns.go(self.store.expire(before))
-        self.start()
+            self._sweep_later()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 from iii.modules.observability.records import Span
@@ -62,7 +62,7 @@ class SpanStore:
         return len(self._rows) + len(self._held) - self._gone
 
     @property
-    def pending(self) -> Iterable[Row]:
+    def pending(self) -> Collection[Row]:
         return self._pending
 
     def add(self, spans: Iterable[Span]) -> None:

@@ -103,7 +103,6 @@ def test_06_check_16_pending_spans_are_dropped_if_they_are_not_wanted(config: di
 
 def test_06_7_3_a_pending_span_that_never_ends_is_dropped() -> None:
     world = EngineWithSpans(pending_max_age_seconds=100)
-    world.module.spans.start()
     now = world.clock.time_ms()
     world.take(span("old", start=now - 50_000, pending=True), span("new", start=now, pending=True), span("done"))
     world.clock.advance(61)
@@ -117,7 +116,6 @@ def test_06_7_3_a_pending_span_that_never_ends_is_dropped() -> None:
 
 def test_06_7_3_with_age_zero_pending_spans_stay() -> None:
     world = EngineWithSpans(pending_max_age_seconds=0)
-    world.module.spans.start()
     world.take(span("old", pending=True))
     world.clock.advance(100_000)
     assert world.listed() == ["old"]
