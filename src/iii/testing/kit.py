@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iii.protocol.messages import Enqueue
@@ -11,6 +13,7 @@ from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.testing.http import HttpAnswer, TestRequest
 from iii.testing.life import Life
 from iii.testing.orders import Orders
+from iii.testing.settings import EngineSettings, module_configs
 from iii.testing.traffic import CallRecord, Fate, Traffic
 from iii.testing.workbench import Connectable
 
@@ -42,9 +45,11 @@ class TestEngine(Life, Orders):
         deadline_s: real seconds within which each step is to end; else it raises `Unfinished`.
         queues: settings of named queues, as in `queue_configs` of the engine's configuration file.
         hold_jobs: False lets jobs run as soon as they are enqueued, for handlers that wait for theirs.
+        config: settings of modules by name, as `config` of the configuration file: ``{"iii-http": {"body_limit": 100}}``.
+        folder: where state, streams and jobs are kept when the engine ends, for `restart` and for the next one with this folder.
 
     Raises:
-        Exception: what an app raises at its start.
+        ValueError: a setting is wrong. Exception: what an app raises at its start.
     """
 
     __test__ = False  # a name that pytest would collect
@@ -56,8 +61,13 @@ class TestEngine(Life, Orders):
         deadline_s: float = DEADLINE_S,
         queues: Mapping[str, Mapping[str, Any]] | None = None,
         hold_jobs: bool = True,
+        config: Mapping[str, Mapping[str, Any]] | None = None,
+        folder: str | os.PathLike[str] | None = None,
     ) -> None:
-        super().__init__(apps, begins, deadline_s, queues or {}, hold_jobs)
+        kept = None if folder is None else Path(folder)
+        super().__init__(
+            apps, EngineSettings(begins, deadline_s, queues or {}, hold_jobs, module_configs(config or {}), kept)
+        )
 
     # -- what a test does -----------------------------------------------------------------------------------------
 
@@ -205,7 +215,10 @@ class TestEngine(Life, Orders):
         self._thread.run(self._running.return_workers())
 
     def restart(self) -> None:
-        """Another engine takes the place of this one, with nothing in its stores; workers connect again. The clock goes on."""
+        """Another engine takes the place of this one; workers connect again. The clock goes on.
+
+        There is nothing in its stores, unless a `folder` keeps them.
+        """
         self._thread.run(self._running.restart())
 
     # -- what happened --------------------------------------------------------------------------------------------

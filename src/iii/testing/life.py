@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from iii.testing.loop_thread import LoopThread
+from iii.testing.settings import EngineSettings
 from iii.testing.workbench import Connectable, Workbench
 
 __tracebackhide__ = True  # of pytest: a failed test shows its own lines
@@ -17,25 +17,13 @@ __tracebackhide__ = True  # of pytest: a failed test shows its own lines
 class Life:
     """Starts and stops, as a context or by itself."""
 
-    def __init__(
-        self,
-        apps: Sequence[Connectable],
-        begins: datetime,
-        deadline_s: float,
-        queues: Mapping[str, Mapping[str, Any]],
-        hold_jobs: bool,
-    ) -> None:
-        if deadline_s <= 0:
-            raise ValueError(f"deadline_s must be positive, got {deadline_s!r}")
+    def __init__(self, apps: Sequence[Connectable], settings: EngineSettings) -> None:
         for app in apps:
             if not callable(getattr(app, "connect", None)):
                 raise TypeError(f"TestEngine takes apps, got {type(app).__name__}; has it a method connect(address)?")
         self._apps = apps
-        self._begins = begins
-        self._deadline_s = deadline_s
-        self._queues = queues
-        self._hold_jobs = hold_jobs
-        self._thread = LoopThread(deadline_s)
+        self._settings = settings
+        self._thread = LoopThread(settings.deadline_s)
         self._bench: Workbench | None = None
 
     def start(self) -> Self:
@@ -92,6 +80,6 @@ class Life:
         return self._bench
 
     async def _open(self) -> None:
-        bench = Workbench(self._begins, self._deadline_s, self._queues, self._hold_jobs)
+        bench = Workbench(self._settings)
         await bench.open(self._apps)
         self._bench = bench

@@ -12,25 +12,36 @@ from typing import TYPE_CHECKING, Any
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
 from iii.engine.router import Router
 from iii.modules.cron.module import Cron
 from iii.modules.http.away_routes import RememberedRoutes
+from iii.modules.http.config import HttpConfig
 from iii.modules.http.module import Http
 from iii.modules.observability.module import Observability
 from iii.modules.pubsub.module import PubSub
+from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED
+from iii.modules.queue.embedded.adapter import BuiltinAdapter
+from iii.modules.queue.jobs.schema import MIGRATIONS
+from iii.modules.queue.jobs.steady import SteadyTime
+from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.module import IN_MEMORY as JOBS_IN_MEMORY
 from iii.modules.queue.module import Queue
+from iii.modules.state.config import StateConfig
 from iii.modules.state.module import State
+from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.module import Streams
 from iii.protocol.errors import ConnectionClosing
 from iii.protocol.log_event import LogEvent
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.storage.adapter import IN_MEMORY
+from iii.testing.kept import KeptDatabase, KeptItems
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from iii.testing.clock import StandingClock
+    from iii.testing.settings import EngineSettings
     from iii.testing.traffic import Traffic
 
 FINISH_S = 1.0  # for HTTP requests that are at work at the end of a test
@@ -88,8 +99,8 @@ class _NothingRemembered(RememberedRoutes):
 class _Http(Http):
     """Without a port: requests are given to its application."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: Engine, config: HttpConfig | None) -> None:
+        super().__init__(engine, config)
         self._remembered = _NothingRemembered("", list)
 
     async def start(self) -> None:
@@ -99,14 +110,54 @@ class _Http(Http):
         await self.application.finish(FINISH_S)
 
 
+class _State(State):
+    """In memory, and in a file between two engines, if there is a folder."""
+
+    def __init__(self, engine: Engine, config: StateConfig | None, file: Path | None) -> None:
+        super().__init__(engine, config)
+        self._kept = KeptItems(self.items, file)
+
+    async def start(self) -> None:
+        await super().start()
+        self._kept.load()
+
+    def save(self) -> None:
+        self._kept.save()
+
+
 class _Streams(Streams):
-    """Without a port: who follows a stream is a worker."""
+    """The same, and without a port: who follows a stream is a worker."""
+
+    def __init__(self, engine: Engine, config: StreamConfig | None, file: Path | None) -> None:
+        super().__init__(engine, config)
+        self._kept = KeptItems(self.items, file)
 
     async def start(self) -> None:
         await self.items.open()
+        self._kept.load()
 
     async def stop(self) -> None:
         await self.items.close()
+
+    def save(self) -> None:
+        self._kept.save()
+
+
+class _Queue(Queue):
+    """The same."""
+
+    remedy = "name it in `TestEngine(queues={…})`, or in the fixture `iii_options`"
+
+    def __init__(self, engine: Engine, config: QueueConfig | None, file: Path | None) -> None:
+        super().__init__(engine, config)
+        self._kept = None if file is None else KeptDatabase(MIGRATIONS, file)
+        if (kept := self._kept) is not None:
+            store = JobStore(lambda rolled_back: kept, SteadyTime(engine.clock))
+            self.adapter = BuiltinAdapter(engine, store, self.config, BuiltinConfig())
+
+    def save(self) -> None:
+        if self._kept is not None:
+            self._kept.save()
 
 
 @contextmanager
@@ -141,17 +192,21 @@ class Modules:
         clock: StandingClock,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         traffic: Traffic,
-        hold_jobs: bool,
+        settings: EngineSettings,
     ) -> None:
         self.engine = Engine(clock, EngineOptions(version=PACKAGE_VERSION), spawn)
-        self.jobs = JobRouter(self.engine, traffic, hold_jobs)
+        self.jobs = JobRouter(self.engine, traffic, settings.hold_jobs)
         engine_of_queue = copy.copy(self.engine)  # the same one, but for its calls
         engine_of_queue.router = self.jobs
-        self.http = _Http(self.engine)
+        configs: Any = settings.configs
+        self.http = _Http(self.engine, configs.get(Http.name))
         with _silent(IN_MEMORY, JOBS_IN_MEMORY):
-            stores: list[Module] = [State(self.engine), _Streams(self.engine), Queue(engine_of_queue)]
-        others = (EngineFunctions, Observability, PubSub, Cron)
-        self._modules = [*(each(self.engine) for each in others), *stores, self.http]
+            self._stores: list[_State | _Streams | _Queue] = [
+                kind(engine, configs.get(kind.name), settings.folder and settings.folder / kind.name)
+                for kind, engine in ((_State, self.engine), (_Streams, self.engine), (_Queue, engine_of_queue))
+            ]
+        others = [kind(self.engine, configs.get(kind.name)) for kind in (Observability, PubSub, Cron)]
+        self._modules = [EngineFunctions(self.engine), *others, *self._stores, self.http]
 
     async def start(self) -> None:
         for module in self._modules:
@@ -160,6 +215,8 @@ class Modules:
             await module.start()
 
     async def stop(self) -> None:
+        for store in self._stores:
+            store.save()  # before jobs that wait here fail
         with _silent(JOB_FAILED, JOB_EXHAUSTED):
             self.jobs.refuse()
             for module in self._modules:

@@ -24,14 +24,20 @@ def iii_app(pytestconfig: pytest.Config) -> Any:
 
 
 @pytest.fixture
-def iii_engine(iii_app: Any) -> Iterator[TestEngine]:
-    """A test engine with the apps of `iii_app`, which lives for one test."""
+def iii_options() -> dict[str, Any]:
+    """What `TestEngine` takes besides apps, for the fixture `iii_engine`. Override it: `return {"queues": {"mail": {}}}`."""
+    return {}
+
+
+@pytest.fixture
+def iii_engine(iii_app: Any, iii_options: dict[str, Any]) -> Iterator[TestEngine]:
+    """A test engine with the apps of `iii_app` and by `iii_options`, which lives for one test."""
     try:
         from iii.testing import TestEngine
     except ImportError as error:
         pytest.fail(f"the fixture iii_engine: {error}", pytrace=False)
     apps = iii_app if isinstance(iii_app, list | tuple) else [iii_app]
-    with TestEngine(*apps) as engine:
+    with TestEngine(*apps, **iii_options) as engine:
         yield engine
 
 

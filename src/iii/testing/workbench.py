@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from iii.sdk.in_process import ChannelConnection, ChannelHandler, ClientBox, ClientLink
     from iii.sdk.requests import TriggerRequest
     from iii.sdk.worker import Worker
+    from iii.testing.settings import EngineSettings
 
 __tracebackhide__ = True  # of pytest: a failed test shows its own lines
 T = TypeVar("T")
@@ -60,21 +60,17 @@ class Workbench:
 
     client: Worker
 
-    def __init__(
-        self, begins: datetime, deadline_s: float, queues: Mapping[str, Mapping[str, Any]], hold_jobs: bool
-    ) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         self._loop = asyncio.get_running_loop()
         self.address = f"{SCHEME}test-engine-{next(_numbers)}"
-        self.clock = StandingClock(self._loop, begins)
+        self.clock = StandingClock(self._loop, settings.begins)
         self.traffic = Traffic(self._loop)
         self.entrance = Entrance(lambda end: self.modules.engine.connect(end), self.traffic)
-        self._deadline_s = deadline_s
-        self._queues = queues
-        self._hold_jobs = hold_jobs
+        self._settings = settings
         self._tasks = TaskSet(BUILTIN_FAILED)
-        self._patience = Patience(self.clock, self.traffic, self.entrance, self._tasks, deadline_s)
+        self._patience = Patience(self.clock, self.traffic, self.entrance, self._tasks, settings.deadline_s)
         self._connected = AsyncExitStack()
-        self.modules = Modules(self.clock, self._spawn, self.traffic, self._hold_jobs)
+        self.modules = Modules(self.clock, self._spawn, self.traffic, settings)
         self._jobs: JobRuns
 
     # -- its life -------------------------------------------------------------------------------------------------
@@ -110,7 +106,7 @@ class Workbench:
 
     async def _disconnect(self) -> None:
         """Apps drain; one whose handler is known not to end has little time for that, and the test was told already."""
-        limit_s = min(_GIVEN_UP_S, self._deadline_s) if self._patience.gave_up else self._deadline_s
+        limit_s = min(_GIVEN_UP_S, self._settings.deadline_s) if self._patience.gave_up else self._settings.deadline_s
         gave_up = self._patience.gave_up
         try:
             await self._patience.in_time(self._connected.aclose(), "The end of the apps", limit_s)
@@ -119,17 +115,17 @@ class Workbench:
                 raise
 
     async def restart(self) -> None:
-        """Stop the engine and start another one, with empty stores; workers reconnect."""
+        """Stop the engine and start another one, with what a folder keeps of its stores; workers reconnect."""
         self.entrance.dismiss(CloseCode.SERVICE_RESTART)
         await self.modules.stop()
-        self.modules = Modules(self.clock, self._spawn, self.traffic, self._hold_jobs)
+        self.modules = Modules(self.clock, self._spawn, self.traffic, self._settings)
         await self.modules.start()
         self.entrance.open()
         await self._patience.settle()
         await self._define_queues()
 
     async def _define_queues(self) -> None:
-        for name, config in self._queues.items():
+        for name, config in self._settings.queues.items():
             await self.client.trigger_async(
                 {"function_id": "queue::define", "payload": {"queue": name, "config": dict(config)}}
             )

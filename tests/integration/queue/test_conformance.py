@@ -30,7 +30,7 @@ async def test_job_runs_once_with_exactly_its_payload(adapter: dict[str, Any], o
     assert seen == [({"a": [1, None, "ü"]}, {"m": 1}), (None, None)]
     await house.empty(name("work"))
     error = await house.error("engine::queue::enqueue", {"queue": "nope", "function_id": "f", "messageReceiptId": "r"})
-    assert error == ("enqueue_error", "Queue 'nope' not found")
+    assert error == ("enqueue_error", "Queue 'nope' not found; list it in `queue_configs`, or call `queue::define`")
 
 
 async def test_one_at_a_time_in_the_order_of_arrival(adapter: dict[str, Any], open_house: Open, name: Name) -> None:

@@ -101,6 +101,22 @@ def test_one(iii_engine):
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_15_s5_a_project_gives_the_options_of_its_engine(tmp_path: Path) -> None:
+    tests = """
+import pytest
+
+@pytest.fixture
+def iii_options():
+    return {"queues": {"mail": {"max_retries": 1}}, "deadline_s": 7}
+
+def test_one(iii_engine):
+    iii_engine.enqueue("shop::add", {"a": 1, "b": 2}, queue="mail")
+    assert [call.result for call in iii_engine.run_jobs()] == [3]
+"""
+    done = run(tmp_path, tests)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("named", "complaint"),
     [

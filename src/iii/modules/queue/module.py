@@ -85,6 +85,7 @@ class Queue(Module):
     description = "Async job processing with named queues, retries, and dead-letter support."
     Config: ClassVar = QueueConfig
     parts: ClassVar = (Introspection, Jobs, Maintenance)
+    remedy: ClassVar = "list it in `queue_configs`, or call `queue::define`"  # of a queue that does not exist
 
     def __init__(self, engine: Engine, config: QueueConfig | None = None, instance: str | None = None) -> None:
         """Raises StartFailure."""
@@ -142,7 +143,7 @@ class Queue(Module):
             raise EnqueueFailed("messageReceiptId is required")
         queue = self.queues.get(request.queue)
         if queue is None:
-            raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found")
+            raise EnqueueFailed(f"Queue '{shortened(request.queue, NAME_CHARACTERS)}' not found; {self.remedy}")
         job = new_job(queue, request, self.engine.clock.time_ms(), numbered=invocation.request is not None)
         text = f"Queue '{request.queue}' cannot take the job"
         self.adapter.queues.enqueue(queue, job, answer(invocation, EnqueueFailed, text, EnqueueResult))

@@ -44,7 +44,7 @@ async def test_default_queue_takes_a_job_and_runs_it_once(house: House) -> None:
 
 async def test_unknown_queue(house: House) -> None:
     """04 check 2."""
-    assert house.refused("f", {}, "nope") == "Queue 'nope' not found"
+    assert house.refused("f", {}, "nope") == f"Queue 'nope' not found; {Queue.remedy}"
 
 
 async def test_group_field_is_needed() -> None:
@@ -671,7 +671,7 @@ async def test_queue_that_left_the_configuration(caplog: pytest.LogCaptureFixtur
 
 async def test_names_have_bounds(house: House) -> None:
     name = "x" * 300
-    assert house.refused("f", 1, name) == f"Queue '{'x' * 255}… (300 characters)' not found"
+    assert house.refused("f", 1, name) == f"Queue '{'x' * 255}… (300 characters)' not found; {Queue.remedy}"
     assert house.error("queue::define", {"queue": name})[0] == "invalid_queue_config"
     assert house.error("queue::define", {"queue": "a\nb"})[0] == "invalid_queue_config"
     assert house.error("iii::durable::publish", {"topic": name, "data": 1}) == (
