@@ -26,7 +26,7 @@ from iii.sdk.channels import ChannelOpener
 from iii.sdk.connection import EngineConnection
 from iii.sdk.draining import Draining
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.executor import Executor, HandlerSpan, HandlerTask
+from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.loop_watch import LoopWatch
 from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
@@ -34,6 +34,7 @@ from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
 from iii.sdk.reporting import Reporting
+from iii.sdk.spans import HandlerSpan
 from iii.sdk.threads import HandlerThreads
 
 NAME_IN_USE = LogEvent(
@@ -86,8 +87,8 @@ class WorkerCore:
         self.channels = ChannelOpener(url, headers)
         self._threads = HandlerThreads()
         self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
-        telemetry = self._reporting.telemetry
-        call_span, handler_span = (telemetry.call_span, telemetry.handler_span) if telemetry else (None, None)
+        spans = self._reporting.telemetry.spans if self._reporting.telemetry is not None else None
+        call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
         self.registrar = Registrar(
             self.connection, namespace, self.channels, options.replicas, lambda: self._watch.begin()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
 from sys import gettrace, settrace
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -25,6 +25,7 @@ from iii.sdk.handlers import Handler
 from iii.sdk.invocation import Invocation, running
 from iii.sdk.registrations import Function
 from iii.sdk.running_invocations import RunningInvocations
+from iii.sdk.spans import HandlerSpan
 from iii.sdk.threads import HandlerThreads
 from iii.sdk.trace_context import TraceContext, current_trace
 
@@ -79,14 +80,6 @@ _LAST_TRIES = 10
 _PLAIN = frozenset((dict, list, str, int, float, bool, type(None)))  # of these none can be awaited, and asking is slow
 
 
-class HandlerSpan(Protocol):
-    """One handler run, watched; made and ended in the context of the handler. Ending gives the answer's traceparent."""
-
-    def succeeded(self, result: Any) -> str: ...
-
-    def failed(self, error: BaseException) -> str: ...
-
-
 class Executor:
     """Starts each invocation at once: an async handler as a task of the loop, a sync one on a thread.
 
@@ -128,15 +121,10 @@ class Executor:
                 invocation.deadline = time.monotonic() + message.timeout_ms / 1000
             context = copy_context()
             context.run(running.set, invocation)
-            if message.traceparent or message.baggage:
+            if self._new_span is None and (message.traceparent or message.baggage):
                 context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
             if handler.is_async:
-                run = (
-                    self._finish(handler, None, message, invocation, None)
-                    if self._new_span is None
-                    else self._run_async(handler, message, invocation)
-                )
-                self._start(run, context, invocation)
+                self._start(self._finish(handler, None, message, invocation, None), context, invocation)
             else:
                 self._running.add(invocation)
                 self._threads.run(lambda: self._on_thread(handler, message, invocation, context))
@@ -164,9 +152,6 @@ class Executor:
         task = HandlerTask(coroutine, loop=self._loop, context=context)
         if not task.done():
             self._running.add(invocation, task)
-
-    async def _run_async(self, handler: Handler, message: InvokeFunction, invocation: Invocation) -> None:
-        await self._finish(handler, None, message, invocation, self._span(message))
 
     def _on_thread(self, handler: Handler, message: InvokeFunction, invocation: Invocation, context: Context) -> None:
         rest = None
@@ -214,6 +199,8 @@ class Executor:
         span: HandlerSpan | None,
     ) -> None:
         """The rest of a run, as a task: of what a thread has begun, or all of it."""
+        if begun is None and self._new_span is not None:
+            span = self._span(message)
         trace = gettrace()
         try:
             try:
@@ -262,6 +249,7 @@ class Executor:
             return self._new_span(message) if self._new_span is not None else None
         except BaseException as error:
             log_failure(SPAN_FAILED, error, function=message.function_id, step="start")
+            current_trace.set(TraceContext(message.traceparent, message.baggage))
             return None
 
     def _ended(self, end: Callable[[Any], str], outcome: Any, message: InvokeFunction) -> str | None:

@@ -9,10 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
-
-from iii.protocol.traceback_text import shown
-from iii.sdk.failures import span_attributes
+from iii.sdk.spans import RequestSpan
 
 Open = Callable[..., Any]
 
@@ -20,9 +17,8 @@ Open = Callable[..., Any]
 class HttpSpans:
     """Traces requests of `urllib.request` while it is started; URLs of `OTEL_FETCH_IGNORE_URLS` are left alone."""
 
-    def __init__(self, tracer: Tracer, inject: Callable[[Span], dict[str, str]]) -> None:
-        self._tracer = tracer
-        self._inject = inject
+    def __init__(self, new_span: Callable[[str], RequestSpan]) -> None:
+        self._new_span = new_span
         self._original: Open | None = None
         self._installed: Open | None = None
 
@@ -53,10 +49,11 @@ class HttpSpans:
         if url.scheme not in ("http", "https") or is_ignored(request.full_url):
             return original(opener, fullurl, *rest, **more)
         method = request.get_method()
-        span = self._tracer.start_span(f"{method} {url.path or '/'}", kind=SpanKind.CLIENT)
-        span.set_attributes(_of_request(request, method, url))
-        for name, value in self._inject(span).items():
-            request.add_unredirected_header(name, value)
+        span = self._new_span(f"{method} {url.path or '/'}")
+        _describe(span, _of_request(request, method, url))
+        for name, value in (("traceparent", span.trace.traceparent), ("baggage", span.trace.baggage)):
+            if value:
+                request.add_unredirected_header(name, value)
         try:
             response = original(opener, request, *rest, **more)
         except Exception as error:
@@ -64,14 +61,18 @@ class HttpSpans:
             if isinstance(status, int):
                 span.set_attribute("http.response.status_code", status)
             span.set_attribute("error.type", str(status) if isinstance(status, int) else type(error).__name__)
-            span.add_event("exception", span_attributes(error))
-            span.set_status(Status(StatusCode.ERROR, shown(error)))
+            span.note(error)
             raise
         else:
-            span.set_attributes(_of_response(response))
+            _describe(span, _of_response(response))
             return response
         finally:
             span.end()
+
+
+def _describe(span: RequestSpan, attributes: dict[str, str | int]) -> None:
+    for key, value in attributes.items():
+        span.set_attribute(key, value)
 
 
 def is_ignored(url: str) -> bool:

@@ -5,11 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import Raw
-
-from iii.protocol.telemetry import TelemetryKind
 from iii.sdk.logger import Logger
-from iii.sdk.otlp import Json, attributes, encoded_item, frames, resource
+from iii.sdk.otlp import Json, attributes, encoded, item_or_none, log_envelope
 from iii.sdk.span_frames import FrameSink
 
 _SEVERITY_NUMBERS = {"DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17}
@@ -31,7 +28,7 @@ class LogRecords:
         span_ids: Callable[[], tuple[str | None, str | None]],
     ) -> None:
         self._sink = sink
-        self._resource = resource(resource_attributes)
+        self._envelope = log_envelope("iii.logger", resource_attributes)
         self._interval_s = interval_s
         self._batch_size = batch_size
         self._span_ids = span_ids
@@ -63,11 +60,11 @@ class LogRecords:
             record["traceId"] = logger.trace_id or trace_id
         if logger.span_id or span_id:
             record["spanId"] = logger.span_id or span_id
-        encoded = encoded_item(lambda: record)
-        if encoded is None:
+        item = item_or_none(lambda: encoded(record))
+        if item is None:
             return False
         with self._lock:
-            self._records.append(encoded)
+            self._records.append(item)
             if len(self._records) >= self._batch_size:
                 self._flush()
             elif self._timer is None:
@@ -90,9 +87,5 @@ class LogRecords:
             self._timer.cancel()
             self._timer = None
         records, self._records = self._records, []
-        for frame in frames(TelemetryKind.LOGS, self._document, records):
+        for frame in self._envelope.frames(records):
             self._sink(frame)
-
-    def _document(self, records: list[Raw]) -> Json:
-        scope: Json = {"scope": {"name": "iii.logger", "version": ""}, "logRecords": records}
-        return {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}

@@ -1,5 +1,6 @@
 """What a worker can be told: options, their defaults, and the environment behind them (08 §4.2, §4.9, §17.1, §20)."""
 
+import importlib.util
 import os
 import platform
 from collections.abc import Mapping
@@ -66,10 +67,10 @@ class TelemetryOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OtelConfig:
-    """OpenTelemetry of one worker; needs the `otel` extra, without it nothing is traced and nothing fails.
+    """Telemetry of one worker: spans and log records in OpenTelemetry's form.
 
     Attributes:
-        enabled: None reads `OTEL_ENABLED`, and is on if that does not switch it off.
+        enabled: None reads `OTEL_ENABLED`; where that says nothing it is on if OpenTelemetry is installed (`otel` extra).
         service_name, service_version, service_namespace, service_instance_id: resource attributes; None reads
             `OTEL_SERVICE_NAME`, `SERVICE_VERSION`, `SERVICE_NAMESPACE`, `SERVICE_INSTANCE_ID`.
         engine_ws_url: where telemetry goes; None is the worker's engine.
@@ -104,10 +105,13 @@ class OtelConfig:
 
     @property
     def wanted(self) -> bool:
-        """Whether tracing is asked for; whether it is possible is another question."""
+        """Whether the worker has telemetry."""
         if self.enabled is not None:
             return self.enabled
-        return os.environ.get("OTEL_ENABLED", "").strip().lower() not in _SWITCHED_OFF
+        said = os.environ.get("OTEL_ENABLED", "").strip().lower()
+        if said:
+            return said not in _SWITCHED_OFF
+        return importlib.util.find_spec("opentelemetry") is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, MIB
 from iii.protocol.log_event import LogEvent
@@ -78,7 +77,7 @@ def resource(values: Mapping[str, Any]) -> Json:
     return {"attributes": attributes(values.items())}
 
 
-def encoded(described: Json) -> bytes:
+def encoded(described: Any) -> bytes:
     """JSON in which a lone surrogate is a question mark."""
     try:
         return _encode(described)
@@ -86,10 +85,10 @@ def encoded(described: Json) -> bytes:
         return json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def encoded_item(describe: Callable[[], Json]) -> bytes | None:
+def item_or_none(encode: Callable[[], bytes]) -> bytes | None:
     """One span or record, or None and a line in the log if it cannot be sent."""
     try:
-        item = encoded(describe())
+        item = encode()
         if len(item) <= LARGEST_ITEM_BYTES:
             return item
         problem = f"its {len(item)} bytes exceed the limit of {LARGEST_ITEM_BYTES}"
@@ -104,15 +103,37 @@ def frame(kind: TelemetryKind, document: Json) -> bytes:
     return kind.value + encoded(document)
 
 
-def frames(kind: TelemetryKind, document: Callable[[list[Raw]], Json], items: Iterable[bytes]) -> Iterator[bytes]:
-    """Encoded items in as many frames as they need; `document` puts what is around them."""
-    batch: list[Raw] = []
-    size = 0
-    for item in items:
-        if batch and size + len(item) > FRAME_BYTES:
-            yield frame(kind, document(batch))
-            batch, size = [], 0
-        batch.append(Raw(item))
-        size += len(item)
-    if batch:
-        yield frame(kind, document(batch))
+class Envelope:
+    """What is around the spans or records of a frame: always the same for one worker."""
+
+    def __init__(
+        self, kind: TelemetryKind, resources: str, scopes: str, items: str, scope: str, resource: Json
+    ) -> None:
+        document = {resources: [{"resource": resource, scopes: [{"scope": {"name": scope, "version": ""}, items: []}]}]}
+        self._head, _, self._tail = frame(kind, document).rpartition(b"[]")
+        self._head += b"["
+        self._tail = b"]" + self._tail
+
+    def frames(self, items: Iterable[bytes]) -> Iterator[bytes]:
+        """Encoded items in as many frames as they need."""
+        batch: list[bytes] = []
+        size = 0
+        for item in items:
+            if batch and size + len(item) > FRAME_BYTES:
+                yield self._around(batch)
+                batch, size = [], 0
+            batch.append(item)
+            size += len(item)
+        if batch:
+            yield self._around(batch)
+
+    def _around(self, batch: list[bytes]) -> bytes:
+        return b"".join((self._head, b",".join(batch), self._tail))
+
+
+def span_envelope(scope: str, resource_attributes: Mapping[str, Any]) -> Envelope:
+    return Envelope(TelemetryKind.SPANS, "resourceSpans", "scopeSpans", "spans", scope, resource(resource_attributes))
+
+
+def log_envelope(scope: str, resource_attributes: Mapping[str, Any]) -> Envelope:
+    return Envelope(TelemetryKind.LOGS, "resourceLogs", "scopeLogs", "logRecords", scope, resource(resource_attributes))

@@ -4,7 +4,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
@@ -21,22 +21,14 @@ from iii.sdk.invocation import Invocation, running
 from iii.sdk.receipt import receipt
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
 from iii.sdk.result_type import result_type
+from iii.sdk.spans import CallSpan
 from iii.sdk.started_call import Call
-from iii.sdk.trace_context import TraceContext, current_trace
+from iii.sdk.trace_context import current_trace
 
 _KEYS = frozenset(TriggerRequest.__annotations__)
 
 
 Receive = Callable[[bytes, str, str | None], Any]  # of result, function_id and invocation_id
-
-
-class CallSpan(Protocol):
-    """One call, watched by its caller."""
-
-    @property
-    def trace(self) -> TraceContext: ...
-
-    def ended(self, error: BaseException | None) -> None: ...
 
 
 class Prepared(Struct):

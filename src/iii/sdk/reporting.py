@@ -20,7 +20,7 @@ class Reporting:
     """Starts and stops with its worker.
 
     Attributes:
-        telemetry: None without the `otel` extra, or if it is switched off.
+        telemetry: None if it is switched off.
     """
 
     def __init__(
@@ -47,10 +47,8 @@ class Reporting:
             self._set_up_telemetry(config, url)
 
     def _set_up_telemetry(self, config: OtelConfig, url: str) -> None:
-        try:
-            from iii.sdk.telemetry import WorkerTelemetry
-        except ImportError:  # without the extra nothing is traced, and nothing fails
-            return
+        from iii.sdk.telemetry import WorkerTelemetry
+
         headers = config.engine_ws_headers
         connection = EngineConnection(
             telemetry_url(engine_url(config.engine_ws_url) if config.engine_ws_url else url),
@@ -61,7 +59,7 @@ class Reporting:
             complaints=logging.DEBUG,  # the worker's own connection already says that the engine is away
         )
         self._connection = connection
-        self.telemetry = WorkerTelemetry(config, self._resource, connection.send_or_drop)
+        self.telemetry = WorkerTelemetry(config, self._resource, connection.send_or_drop, self._loop)
 
     def start(self) -> None:
         """On the loop."""
@@ -97,8 +95,8 @@ class Reporting:
         """In a forked child: what is reported there goes nowhere."""
         if self._connection is not None:
             self._connection.end_after_fork()
-        if self.telemetry is not None and self.telemetry.logs is not None:
-            self.telemetry.logs.end_after_fork()
+        if self.telemetry is not None:
+            self.telemetry.end_after_fork()
 
 
 class _NothingToSay:

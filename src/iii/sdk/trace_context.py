@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from msgspec import Struct
 
 
-class TraceContext(Struct, frozen=True):
+class TraceContext(Struct, frozen=True, gc=False):
     """W3C headers of the present invocation."""
 
     traceparent: str | None

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.server
+import importlib.util
 import logging
 import sys
 import threading
@@ -14,6 +15,10 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage, context, trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import iii
 from tests.hostile import EXCEPTIONS, DumpRaises
@@ -139,14 +144,20 @@ def test_08_check_59_telemetry_is_switched_by_environment_and_option(
     assert not iii.OtelConfig(enabled=False).wanted
 
 
-def test_without_the_extra_nothing_is_traced_and_nothing_fails(
-    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "iii.sdk.telemetry", None)
-    worker = connect(otel={"enabled": True})
-    engine.answers["f"] = 1
-    assert worker.trigger({"function_id": "f"}) == 1
-    assert not engine.telemetry_sockets
+def test_08_check_59_without_opentelemetry_only_those_who_ask_have_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_ENABLED")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert not iii.OtelConfig().wanted
+    assert iii.OtelConfig(enabled=True).wanted
+    monkeypatch.setenv("OTEL_ENABLED", "true")
+    assert iii.OtelConfig().wanted
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a program that does not use OpenTelemetry."""
+    for name in ("opentelemetry.context", "opentelemetry.sdk.trace"):
+        monkeypatch.delitem(sys.modules, name)
 
 
 def test_a_bad_key_of_otel_is_refused_by_the_constructor() -> None:
@@ -233,9 +244,7 @@ def test_08_check_35_the_span_is_current_in_the_handler_and_parent_of_its_calls(
     assert inner["baggage"] == "k=v"
 
 
-def test_errors_are_marked_and_payloads_can_be_left_out(
-    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_are_marked(engine: FakeEngine, connect: Connect) -> None:
     worker = connect(otel=FAST_OTEL)
 
     def fail(data: Any) -> None:
@@ -246,15 +255,13 @@ def test_errors_are_marked_and_payloads_can_be_left_out(
     connection = engine.connection()
     connection.message("registerfunction")
     connection.invoke("fail", invocation_id="1")
-    monkeypatch.setenv("III_DISABLE_TRACE_PAYLOADS", "TRUE")
-    connection.invoke("fail", invocation_id="2")
     with pytest.raises(iii.InvocationError):
         worker.trigger({"function_id": "refused"})
     with pytest.raises(iii.InvocationError):
         asyncio.run(worker.trigger_async({"function_id": "refused"}))
     socket = engine.telemetry_socket()
-    engine.wait(lambda: len(spans(socket)) == 4)
-    first, second, *refused = spans(socket)
+    engine.wait(lambda: len(spans(socket)) == 3)
+    first, *refused = spans(socket)
     assert first["status"] == {"code": 2, "message": "boom"}
     assert [event["name"] for event in first["events"]] == [
         "iii.invocation.input",
@@ -262,8 +269,24 @@ def test_errors_are_marked_and_payloads_can_be_left_out(
         "exception",
     ]
     assert plain(first["events"][1]["attributes"])["iii.payload.json"] == '{"error":"boom"}'
-    assert [event["name"] for event in second["events"]] == ["exception"]
     assert [span["status"]["message"] for span in refused] == ["X: no", "X: no"]
+
+
+def test_payloads_can_be_left_out(engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("III_DISABLE_TRACE_PAYLOADS", "TRUE")
+    worker = connect(otel=FAST_OTEL)
+
+    def fail(data: Any) -> None:
+        raise ValueError("boom")
+
+    worker.register_function("fail", fail)
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("fail")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: spans(socket))
+    (span,) = spans(socket)
+    assert [event["name"] for event in span["events"]] == ["exception"]
 
 
 def test_core_3_core_20_no_error_costs_an_answer_nor_a_span(engine: FakeEngine, connect: Connect) -> None:
@@ -288,6 +311,150 @@ def test_core_3_core_20_no_error_costs_an_answer_nor_a_span(engine: FakeEngine, 
     names = [span["name"] for span in spans(socket)]
     assert names.count("execute fail") == len(EXCEPTIONS)
     assert names[-2:] == ["call not sent", "call lone ?"]
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("kind", ["sync", "async", "awaitable"])
+def test_08_check_35_calls_and_records_of_a_handler_belong_to_it_without_opentelemetry(
+    engine: FakeEngine, connect: Connect, kind: str
+) -> None:
+    worker = connect(otel=FAST_OTEL)
+    engine.answers["inner"] = None
+    logger = iii.Logger()
+
+    def sync(data: Any) -> None:
+        logger.info("in it")
+        worker.trigger({"function_id": "inner"})
+
+    async def asynchronous(data: Any) -> None:
+        logger.info("in it")
+        await worker.trigger_async({"function_id": "inner"})
+
+    handlers = {"sync": sync, "async": asynchronous, "awaitable": lambda data: asynchronous(data)}
+    worker.register_function("outer", handlers[kind])
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("outer", traceparent=TRACEPARENT, baggage="k=v")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: len(spans(socket)) == 2 and records(socket))
+    by_name = {span["name"]: span for span in spans(socket)}
+    (record,) = records(socket)
+
+    assert by_name["execute outer"]["parentSpanId"] == "b" * 16
+    assert by_name["call inner"]["parentSpanId"] == record["spanId"] == by_name["execute outer"]["spanId"]
+    assert {record["traceId"], *(span["traceId"] for span in spans(socket))} == {"a" * 32}
+    inner = connection.message("invokefunction", function_id="inner")
+    assert inner["traceparent"] == f"00-{'a' * 32}-{by_name['call inner']['spanId']}-01"
+    assert inner["baggage"] == "k=v"
+
+
+def test_a_handler_writes_to_its_span_through_opentelemetry(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(otel=FAST_OTEL)
+
+    def work(data: Any) -> None:
+        span = trace.get_current_span()
+        span.set_attribute("order", 7)
+        span.add_event("priced", {"cents": 5})
+        span.record_exception(ValueError("handled"))
+        assert span.is_recording()
+
+    worker.register_function("work", work)
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("work")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: spans(socket))
+    (span,) = spans(socket)
+    assert plain(span["attributes"]) == {"iii.function.id": "work", "order": 7}
+    assert [event["name"] for event in span["events"]] == [
+        "iii.invocation.input",
+        "priced",
+        "exception",
+        "iii.invocation.output",
+    ]
+    assert span["status"]["code"] == 1
+
+
+@pytest.fixture
+def application(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """An application with OpenTelemetry of its own, and what its exporter has got."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(resource=Resource({"service.name": "their-shop"}), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    return exporter
+
+
+def test_an_applications_own_opentelemetry_gets_all_spans_and_so_does_the_engine(
+    engine: FakeEngine, connect: Connect, application: InMemorySpanExporter
+) -> None:
+    worker = connect(otel=FAST_OTEL)
+    engine.answers["inner"] = None
+
+    def outer(data: Any) -> None:
+        with trace.get_tracer_provider().get_tracer("theirs").start_as_current_span("pricing"):
+            worker.trigger({"function_id": "inner"})
+
+    def fail(data: Any) -> None:
+        raise ValueError("boom")
+
+    worker.register_function("outer", outer)
+    worker.register_function("fail", fail)
+    connection = engine.connection()
+    connection.message("registerfunction", id="fail")
+    answer = connection.invoke("outer", {"a": 1}, traceparent=TRACEPARENT, baggage="k=v")
+    connection.invoke("fail", invocation_id="call-2")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: len(spans(socket)) == 4)
+    by_name = {span["name"]: span for span in spans(socket)}
+    outermost, own, call = by_name["execute outer"], by_name["pricing"], by_name["call inner"]
+
+    assert {span.name for span in application.get_finished_spans()} == by_name.keys()
+    resource = plain(socket.telemetry(b"OTLP")[0]["resourceSpans"][0]["resource"]["attributes"])
+    assert (resource["service.name"], resource["iii.otlp.kind"]) == ("their-shop", "standard")
+    assert (outermost["parentSpanId"], own["parentSpanId"], call["parentSpanId"]) == (
+        "b" * 16,
+        outermost["spanId"],
+        own["spanId"],
+    )
+    assert (outermost["kind"], call["kind"]) == (1, 3)
+    assert plain(call["attributes"]) == {"iii.function.id": "inner", "k": "v"}
+    assert [event["name"] for event in outermost["events"]] == ["iii.invocation.input", "iii.invocation.output"]
+    assert answer["traceparent"] == f"00-{'a' * 32}-{outermost['spanId']}-01"
+    assert by_name["execute fail"]["status"] == {"code": 2, "message": "boom"}
+
+
+def test_a_trace_that_its_caller_does_not_record_goes_on_unrecorded(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(otel=FAST_OTEL)
+    engine.answers["inner"] = None
+    worker.register_function("outer", lambda data: worker.trigger({"function_id": "inner"}))
+    worker.register_function("last", lambda data: None)
+    connection = engine.connection()
+    connection.message("registerfunction", id="last")
+    unwanted = f"00-{'a' * 32}-{'b' * 16}-00"
+    answer = connection.invoke("outer", traceparent=unwanted)
+    assert answer["traceparent"] == unwanted
+    assert connection.message("invokefunction", function_id="inner")["traceparent"] == unwanted
+    connection.invoke("last", invocation_id="2")
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: spans(socket))
+    assert [span["name"] for span in spans(socket)] == ["execute last"]
+
+
+def test_roots_are_sampled_as_the_environment_says(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    worker = connect(otel=FAST_OTEL)
+    worker.register_function("work", lambda data: None)
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.invoke("work", invocation_id="1")
+    connection.invoke("work", invocation_id="2", traceparent=TRACEPARENT)
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: spans(socket))
+    assert [span["traceId"] for span in spans(socket)] == ["a" * 32]
 
 
 def test_a_span_of_the_caller_is_continued_with_its_baggage(engine: FakeEngine, connect: Connect) -> None:

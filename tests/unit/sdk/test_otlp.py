@@ -1,5 +1,6 @@
 """Values as OTLP writes them (06 §2.9)."""
 
+import asyncio
 import datetime
 import enum
 from typing import Any
@@ -8,11 +9,16 @@ import msgspec
 import pytest
 
 from iii.protocol.json_text import nests_deeper_than
+from iii.protocol.messages import InvokeFunction
 from iii.sdk.log_records import LogRecords
 from iii.sdk.logger import Logger
-from iii.sdk.otlp import any_value, encoded
+from iii.sdk.otlp import any_value, encoded, span_envelope
+from iii.sdk.payload_text import redact_and_truncate
 from iii.sdk.reporting import telemetry_url
-from iii.sdk.span_frames import _span, span_frames
+from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, begin
+from iii.sdk.span_frames import encoded_spans
+from iii.sdk.span_recorder import SpanRecorder
+from iii.sdk.trace_context import TraceContext
 from tests.hostile import VALUES, DumpRaises, explode
 
 
@@ -50,52 +56,111 @@ def test_the_telemetry_address(url: str, telemetry: str) -> None:
     assert telemetry_url(url) == telemetry
 
 
-class Span:
-    """As much of a span as is exported."""
-
-    parent = None
-    start_time = end_time = 1
-    kind = type("Kind", (), {"value": 0})
-    status = type("Status", (), {"status_code": type("Code", (), {"value": 0}), "description": None})
-    links = events = ()
-
-    def __init__(self, name: str, **attributes: Any) -> None:
-        self.name = name
-        self.attributes = attributes
-
-    def get_span_context(self) -> Any:
-        return type("Context", (), {"trace_id": 1, "span_id": 2})
+def span(name: str, **attributes: Any) -> ActiveSpan:
+    ended: list[ActiveSpan] = []
+    made = begin(ActiveSpan, ended.append, name, CLIENT, None, None)
+    made.attributes = attributes
+    made.end()
+    return ended[0]
 
 
-def exported(*spans: Span) -> list[list[str]]:
+def exported(*spans: ActiveSpan) -> list[list[str]]:
     """The names in each frame."""
     found = []
-    for frame in span_frames({"service.name": "s"}, "scope", spans):  # type: ignore[arg-type]
+    for frame in span_envelope("scope", {"service.name": "s"}).frames(encoded_spans(spans, None)):
         assert frame[:4] == b"OTLP"
-        (scope,) = msgspec.json.decode(frame[4:])["resourceSpans"][0]["scopeSpans"]
+        (resource,) = msgspec.json.decode(frame[4:])["resourceSpans"]
+        assert resource["resource"]["attributes"] == [{"key": "service.name", "value": {"stringValue": "s"}}]
+        (scope,) = resource["scopeSpans"]
+        assert scope["scope"] == {"name": "scope", "version": ""}
         found.append([span["name"] for span in scope["spans"]])
     return found
+
+
+def unreadable() -> ActiveSpan:
+    """One whose events cannot be looked at."""
+
+    class Events(list[Any]):
+        __iter__ = explode
+
+    broken = span("b")
+    broken.events = Events()
+    return broken
 
 
 def test_core_20_a_bad_span_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Unreadable(Span):
-        events = property(explode)
-
-    assert exported(Span("a"), Unreadable("b"), Span("c \ud800", key="\udfff"), Span("d")) == [["a", "c ?", "d"]]
+    assert exported(span("a"), unreadable(), span("c \ud800", key="\udfff"), span("d")) == [["a", "c ?", "d"]]
     assert 'Span or log record dropped (reason="SystemExit: of a callback' in caplog.text
-    assert exported(Unreadable("b")) == []
+    assert exported(unreadable()) == []
 
     monkeypatch.setattr("iii.sdk.otlp.LARGEST_ITEM_BYTES", 1000)
-    assert exported(Span("a"), Span("b", payload="x" * 1000), Span("c")) == [["a", "c"]]
+    monkeypatch.setattr("iii.sdk.span_frames.LARGEST_ITEM_BYTES", 1000)
+    assert exported(span("a"), span("b", payload="x" * 1000), span("c")) == [["a", "c"]]
     assert "exceed the limit of 1000" in caplog.text
 
 
 def test_core_20_a_large_batch_leaves_in_several_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    size = len(encoded(_span(Span("a"))))  # type: ignore[arg-type]
-    monkeypatch.setattr("iii.sdk.otlp.FRAME_BYTES", 2 * size)
-    assert exported(*(Span(name) for name in "abcde")) == [["a", "b"], ["c", "d"], ["e"]]
+    (item,) = encoded_spans([span("a")], None)
+    monkeypatch.setattr("iii.sdk.otlp.FRAME_BYTES", 2 * len(item))
+    assert exported(*(span(name) for name in "abcde")) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+@pytest.mark.parametrize("limit", [None, 4, 10_000])
+def test_08_check_60_payloads_are_shown_without_secrets_and_cut(limit: int | None) -> None:
+    message = InvokeFunction("f", msgspec.Raw(b'{"pass\\u0077ord": "p", "n": "\xc3\xa9"}'))
+    made = begin(
+        RecordedHandler, lambda span: None, "execute f", INTERNAL, "f", TraceContext(None, "a=b,iii.function.id=f")
+    )
+    made.came = message.data
+    made.add_event("own", {"number": 1, "on": True, "list": [1]})
+    made.failed(ValueError('bo"om'))
+    (item,) = encoded_spans([made], limit)
+    found = msgspec.json.decode(item)
+    assert [event["name"] for event in found["events"]] == [
+        "iii.invocation.input", "own", "iii.invocation.output", "exception",
+    ]  # fmt: skip
+    assert "parentSpanId" not in found
+    assert {each["key"]: each["value"]["stringValue"] for each in found["attributes"]} == {
+        "a": "b",
+        "iii.function.id": "f",
+    }
+    came = {each["key"]: each["value"] for each in found["events"][0]["attributes"]}
+    whole = '{"password":"[REDACTED]","n":"é"}'
+    cut = limit is not None and limit < len(whole)
+    assert came["iii.payload.json"] == {"stringValue": redact_and_truncate(message.data, limit)[0]}
+    assert came["iii.payload.json"] == {"stringValue": whole} or cut
+    assert came["iii.payload.truncated"] == {"boolValue": cut}
+    assert found["status"] == {"code": 2, "message": 'bo"om'}
+
+
+def test_more_spans_than_can_be_sent_are_dropped_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("iii.sdk.span_recorder.WAITING_SPANS", 3)
+    sent: list[bytes] = []
+    loop = asyncio.new_event_loop()
+    recorder = SpanRecorder(sent.append, {}, 60, loop)
+    for _ in range(5):
+        recorder.call_span("f").ended(None)
+    recorder.flush()
+    loop.close()
+    assert b"".join(sent).count(b'"traceId"') == 3
+    assert caplog.text.count("Spans dropped") == 1
+
+
+def test_a_full_batch_does_not_wait_for_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iii.sdk.span_recorder.BATCH_SPANS", 2)
+    sent: list[bytes] = []
+    loop = asyncio.new_event_loop()
+    recorder = SpanRecorder(sent.append, {}, 3600, loop)
+    for _ in range(5):
+        recorder.call_span("f").ended(None)
+    for _ in range(5):
+        loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert [frame.count(b'"traceId"') for frame in sent] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("number", range(len(VALUES)))

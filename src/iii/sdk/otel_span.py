@@ -1,0 +1,88 @@
+"""Where a program uses OpenTelemetry itself: its spans inside a handler are children of the handler's, and it sees that one.
+
+Imported only there: the API costs more to import than all of this SDK.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import baggage, context, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace.span import Span
+
+from iii.protocol.tracecontext import baggage_values
+from iii.sdk.span import ERROR, OK, ActiveSpan
+from iii.sdk.trace_context import TraceContext
+
+_propagator = W3CBaggagePropagator()
+_CODES = {StatusCode.OK: OK, StatusCode.ERROR: ERROR}
+
+
+class JoinedSpan(Span):
+    """The span of a handler as OpenTelemetry's API shows it; the executor ends it."""
+
+    def __init__(self, span: ActiveSpan) -> None:
+        self._span = span
+        self._context = SpanContext(
+            int(span.trace_id, 16), int(span.span_id, 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)
+        )
+
+    def get_span_context(self) -> SpanContext:
+        return self._context
+
+    def is_recording(self) -> bool:
+        return not self._span.end_ns
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        self._span.set_attribute(key, value)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            self._span.set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
+        self._span.add_event(name, dict(attributes or {}), timestamp)
+
+    def update_name(self, name: str) -> None:
+        self._span.name = name
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        code = status.status_code if isinstance(status, Status) else status
+        self._span.status = _CODES.get(code, self._span.status)
+        self._span.description = (status.description if isinstance(status, Status) else description) or ""
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        described = {"exception.type": type(exception).__name__, "exception.message": str(exception)}
+        self.add_event("exception", described | dict(attributes or {}), timestamp)
+
+    def end(self, end_time: int | None = None) -> None:
+        """Its handler ends it."""
+
+
+def make_current(span: ActiveSpan) -> None:
+    """In the context of a handler, which nobody else has and which ends with it."""
+    joined = trace.set_span_in_context(JoinedSpan(span))
+    for key, value in baggage_values(span.inherited).items():
+        joined = baggage.set_baggage(key, value, joined)
+    context.attach(joined)
+
+
+def joined_parent(otherwise: TraceContext | None) -> TraceContext | None:
+    """The current span and baggage of OpenTelemetry, in their wire form; what is not there is as `otherwise`."""
+    current = context.get_current()
+    if not current:
+        return otherwise
+    span = trace.get_current_span(current).get_span_context()
+    traceparent = otherwise.traceparent if otherwise is not None else None
+    if span.is_valid:
+        traceparent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier, current)
+    return TraceContext(traceparent, carrier.get("baggage") or (otherwise.baggage if otherwise is not None else None))

@@ -1,0 +1,161 @@
+"""Begins the spans of one worker, gathers those that have ended and sends them in batches (08 §17, 06 §2)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from iii.protocol.limits import MIB
+from iii.protocol.log_event import LogEvent
+from iii.protocol.messages import InvokeFunction
+from iii.sdk.otlp import span_envelope
+from iii.sdk.payload_text import payload_limit_bytes, payloads_wanted
+from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, Sampler, begin, parent_of_new_spans
+from iii.sdk.span_frames import SCOPE, FrameSink, encoded_spans
+from iii.sdk.trace_context import TraceContext, current_trace
+
+SPANS_DROPPED = LogEvent(
+    "iii.sdk", "sdk.spans_dropped", logging.WARNING, "Spans dropped: more end than can be sent",
+    means="This worker makes spans faster than its loop hands them to the engine.",
+    do="Sample them, for instance with OTEL_TRACES_SAMPLER=parentbased_traceidratio and OTEL_TRACES_SAMPLER_ARG=0.1.",
+)  # fmt: skip
+
+BATCH_SPANS = 512  # so many leave without waiting for the interval
+WAITING_SPANS = 8_192
+WAITING_BYTES = 32 * MIB  # of payloads
+
+_NO_TRACE = TraceContext(None, None)
+
+
+class Unrecorded:
+    """The span that a caller or a sampler does not want: its trace goes on, and nothing is kept."""
+
+    __slots__ = ("trace",)
+
+    def __init__(self, parent: TraceContext | None) -> None:
+        self.trace = parent or _NO_TRACE
+
+    def set_attribute(self, key: str, value: Any) -> None: ...
+
+    def note(self, error: BaseException) -> None: ...
+
+    def end(self) -> None: ...
+
+    def ended(self, error: BaseException | None) -> None: ...
+
+    def succeeded(self, result: Any) -> str:
+        return self.trace.traceparent or ""
+
+    def failed(self, error: BaseException) -> str:
+        return self.trace.traceparent or ""
+
+
+class SpanRecorder:
+    """Spans of one worker; from any thread.
+
+    Args:
+        sink: takes frames, and must not block.
+        interval_s: between the end of a span and the frame that carries it, at most.
+    """
+
+    def __init__(
+        self, sink: FrameSink, resource: dict[str, str], interval_s: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._sink = sink
+        self._envelope = span_envelope(SCOPE, resource)
+        self._with_payloads = payloads_wanted()
+        self._limit_bytes = payload_limit_bytes()
+        self._interval_s = interval_s
+        self._loop = loop
+        self._sampler = Sampler()
+        self._ended: list[ActiveSpan] = []
+        self._waiting_bytes = 0
+        self._due = False  # whether the loop knows that something waits
+        self._urgent = False  # whether it knows that it need not wait for more
+        self._dropping = False
+
+    def call_span(self, function_id: str) -> ActiveSpan | Unrecorded:
+        """Around a call, as child of what runs."""
+        parent = parent_of_new_spans()
+        if not self._sampler.wants(parent):
+            return Unrecorded(parent)
+        return begin(ActiveSpan, self._gather, f"call {function_id}", CLIENT, function_id, parent)
+
+    def handler_span(self, message: InvokeFunction) -> RecordedHandler | Unrecorded:
+        """Around a handler, as child of the caller's span, and current from now on."""
+        parent = TraceContext(message.traceparent, message.baggage)
+        if not self._sampler.wants(parent):
+            current_trace.set(parent)
+            return Unrecorded(parent)
+        function_id = message.function_id
+        span = begin(RecordedHandler, self._gather, f"execute {function_id}", INTERNAL, function_id, parent)
+        if self._with_payloads:
+            span.came = message.data
+        current_trace.set(span.trace)
+        if "opentelemetry.context" in sys.modules:
+            from iii.sdk.otel_span import make_current
+
+            make_current(span)
+        return span
+
+    def request_span(self, name: str) -> ActiveSpan | Unrecorded:
+        """Around a request to somebody else, as child of what runs."""
+        parent = parent_of_new_spans()
+        if not self._sampler.wants(parent):
+            return Unrecorded(parent)
+        return begin(ActiveSpan, self._gather, name, CLIENT, None, parent)
+
+    def _gather(self, span: ActiveSpan) -> None:
+        """It has ended; on the thread where it did."""
+        if len(self._ended) >= WAITING_SPANS or self._waiting_bytes > WAITING_BYTES:
+            if not self._dropping:
+                self._dropping = True
+                SPANS_DROPPED()
+            return
+        self._ended.append(span)
+        self._waiting_bytes += span.size
+        if not self._due:
+            self._due = True
+            self._tell(self._wait)
+        elif len(self._ended) >= BATCH_SPANS and not self._urgent:
+            self._urgent = True
+            self._tell(self._send)
+
+    def _tell(self, action: Callable[[], object]) -> None:
+        try:
+            if asyncio._get_running_loop() is self._loop:
+                self._loop.call_soon(action)
+            else:
+                self._loop.call_soon_threadsafe(action)
+        except RuntimeError:
+            pass  # the loop is closed: the worker has left, and with it its spans
+
+    def _wait(self) -> None:
+        self._loop.call_later(self._interval_s, self._send)
+
+    def _send(self) -> None:
+        """One batch; others of the loop come between two."""
+        batch = self._ended[:BATCH_SPANS]
+        del self._ended[: len(batch)]
+        self._waiting_bytes = sum(span.size for span in self._ended)
+        for frame in self._envelope.frames(encoded_spans(batch, self._limit_bytes)):
+            self._sink(frame)
+        self._due = self._urgent = False  # before the look: a thread that adds one now tells by itself
+        if self._ended:
+            self._due = self._urgent = True
+            self._loop.call_soon(self._send)
+        else:
+            self._dropping = False
+
+    def flush(self) -> None:
+        """Send all that has ended."""
+        ended, self._ended, self._waiting_bytes = self._ended, [], 0
+        for frame in self._envelope.frames(encoded_spans(ended, self._limit_bytes)):
+            self._sink(frame)
+
+    def end_after_fork(self) -> None:
+        """In a forked child: what gathered belongs to the parent."""
+        self._ended, self._waiting_bytes, self._due, self._urgent = [], 0, True, True

@@ -1,0 +1,58 @@
+"""What a worker needs of whoever makes its spans: its own recorder, or an application's OpenTelemetry (08 §17)."""
+
+from typing import Any, Protocol
+
+from iii.protocol.messages import InvokeFunction
+from iii.sdk.trace_context import TraceContext
+
+
+class CallSpan(Protocol):
+    """One call, watched by its caller."""
+
+    @property
+    def trace(self) -> TraceContext:
+        """What it hands on."""
+
+    def ended(self, error: BaseException | None) -> None: ...
+
+
+class HandlerSpan(Protocol):
+    """One handler run, watched; made and ended in the context of the handler. Ending gives the answer's traceparent."""
+
+    def succeeded(self, result: Any) -> str: ...
+
+    def failed(self, error: BaseException) -> str: ...
+
+
+class RequestSpan(Protocol):
+    """One request to somebody else, watched."""
+
+    @property
+    def trace(self) -> TraceContext:
+        """What it hands on."""
+
+    def set_attribute(self, key: str, value: str | int) -> None: ...
+
+    def note(self, error: BaseException) -> None:
+        """It went wrong."""
+
+    def end(self) -> None: ...
+
+
+class Spans(Protocol):
+    """Makes the spans of one worker."""
+
+    def call_span(self, function_id: str) -> CallSpan:
+        """Around a call, as child of what runs."""
+
+    def handler_span(self, message: InvokeFunction) -> HandlerSpan:
+        """Around a handler, as child of the caller's span, and current from now on."""
+
+    def request_span(self, name: str) -> RequestSpan:
+        """Around a request to somebody else, as child of what runs."""
+
+    def flush(self) -> None:
+        """Hand on what has ended. May block for two seconds."""
+
+    def end_after_fork(self) -> None:
+        """In a forked child: what gathered belongs to the parent."""
