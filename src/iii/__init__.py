@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
     from iii.sdk.http_parameters import Body, Header, Query
     from iii.sdk.invocation import Invocation, current_invocation
+    from iii.sdk.log_handler import LogHandler
     from iii.sdk.logger import Logger
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
@@ -79,6 +80,7 @@ __all__ = [
     "InvocationTimeout",
     "JobNotDone",
     "JobStatus",
+    "LogHandler",
     "Logger",
     "OtelConfig",
     "PayloadTooLarge",
@@ -163,6 +165,7 @@ _MODULES = {
         "Invocation",
         "current_invocation",
     ),
+    "iii.sdk.log_handler": ("LogHandler",),
     "iii.sdk.logger": ("Logger",),
     "iii.sdk.options": (
         "InitOptions",

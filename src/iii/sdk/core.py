@@ -86,8 +86,10 @@ class WorkerCore:
         self.connection = EngineConnection(url, headers, reconnection, self, loop)
         self.channels = ChannelOpener(url, headers)
         self._threads = HandlerThreads()
-        self._reporting = Reporting(url, options, self.name, loop, self._send_gauges, self._gauges_worker_id)
-        spans = self._reporting.telemetry.spans if self._reporting.telemetry is not None else None
+        self.reporting = Reporting(
+            url, options, self.name, loop, self._send_gauges, self._gauges_worker_id, self._handlers
+        )
+        spans = self.reporting.telemetry.spans if self.reporting.telemetry is not None else None
         call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
         self.registrar = Registrar(
@@ -142,7 +144,7 @@ class WorkerCore:
     def start(self) -> None:
         """Begin to connect. On the loop."""
         self.connection.start()
-        self._reporting.start()
+        self.reporting.start()
 
     @property
     def serves(self) -> bool:
@@ -175,7 +177,7 @@ class WorkerCore:
         self._threads.close()
         self._watch.stop()
         async with AsyncExitStack() as leaving:  # a cancel ends the wait of one step, and leaves no step out
-            leaving.push_async_callback(self._reporting.stop)
+            leaving.push_async_callback(self.reporting.stop)
             leaving.push_async_callback(self.connection.stop)
             leaving.callback(self.caller.pending.end, ClientShutdown)
             leaving.push_async_callback(self._inbound.stop)
@@ -213,7 +215,7 @@ class WorkerCore:
             with suppress(RuntimeError):  # closed
                 self.loop.call_soon(forks.end_child)  # if it runs in the thread that forked, its turn ends the child
         self.connection.end_after_fork()
-        self._reporting.end_after_fork()
+        self.reporting.end_after_fork()
         self._threads.end_after_fork()
         self.caller.pending.end_after_fork(lambda *_: RuntimeError(text))
 
@@ -243,6 +245,9 @@ class WorkerCore:
 
     def _send_gauges(self, frame: bytes) -> None:
         self.connection.send_if_connected(frame, opcode=BINARY)
+
+    def _handlers(self) -> int:
+        return self._executor.handlers
 
     def _gauges_worker_id(self) -> str | None:
         return self.worker_id if self.connection.connected else None

@@ -132,6 +132,11 @@ class Executor:
             self._answer_after_all(message, error, self._send)
 
     @property
+    def handlers(self) -> int:
+        """How many run."""
+        return len(self._running)
+
+    @property
     def busy(self) -> bool:
         """Whether any handler runs."""
         return bool(self._running.tasks()) or self._threads.busy

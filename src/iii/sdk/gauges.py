@@ -1,4 +1,4 @@
-"""What a worker reports of its own process: memory, CPU, loop lag, uptime (02 §4.5, 06 §2.10, 08 §19).
+"""What a worker reports of its own process: memory, CPU, loop lag, uptime, handlers (02 §4.5, 06 §2.10, 08 §19).
 
 A small document of our own over the worker's socket, so that it works without OpenTelemetry.
 """
@@ -29,18 +29,21 @@ class GaugeReporter:
     Args:
         send: takes one frame; called only when connected.
         worker_id: who to report as, None while not connected.
+        handlers: how many run.
     """
 
     def __init__(
         self,
         send: Callable[[bytes], None],
         worker_id: Callable[[], str | None],
+        handlers: Callable[[], int],
         worker_name: str,
         interval_ms: int,
         resource_attributes: Mapping[str, str],
     ) -> None:
         self._send = send
         self._worker_id = worker_id
+        self._handlers = handlers
         self._worker_name = worker_name
         self._interval_s = interval_ms / 1000
         self._resource = resource(resource_attributes)
@@ -88,7 +91,11 @@ class GaugeReporter:
     def figures(self) -> list[tuple[str, str, float]]:
         """Name, unit and value of each gauge; Python's heap is known only while tracemalloc runs."""
         lag_s, self._longest_lag_s = self._longest_lag_s, 0.0
-        figures = [*self._process.now(), ("event_loop.lag_ms", "ms", max(0.0, lag_s * 1000))]
+        figures = [
+            *self._process.now(),
+            ("event_loop.lag_ms", "ms", max(0.0, lag_s * 1000)),
+            ("handlers.running", "handlers", self._handlers()),
+        ]
         if tracemalloc.is_tracing():
             figures.append(("memory.heap_used", "bytes", tracemalloc.get_traced_memory()[0]))
         return figures

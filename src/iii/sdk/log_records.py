@@ -1,15 +1,12 @@
-"""Records of `Logger` on their way to the engine, in small batches (08 §18, 06 §2.9)."""
+"""Log records on their way to the engine, in small batches (08 §18, 06 §2.9)."""
 
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from iii.sdk.logger import Logger
+from iii.sdk.log_entry import LogEntry
 from iii.sdk.otlp import Json, attributes, encoded, item_or_none, log_envelope
 from iii.sdk.span_frames import FrameSink
-
-_SEVERITY_NUMBERS = {"DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17}
 
 
 class LogRecords:
@@ -41,25 +38,23 @@ class LogRecords:
         self._lock = threading.Lock()
         self._records = []
 
-    def export(self, logger: Logger, severity: str, message: str, data: Any) -> bool:
+    def export(self, entry: LogEntry) -> bool:
         """Take one record; False if it cannot be sent. From any thread."""
         trace_id, span_id = self._span_ids()
-        pairs: list[tuple[str, Any]] = [("service.name", logger.service_name or "")]
-        if data is not None:
-            pairs.append(("log.data", data))
         now_ns = str(time.time_ns())
+        severity_text, severity_number = entry.severity
         record: Json = {
             "timeUnixNano": now_ns,
             "observedTimeUnixNano": now_ns,
-            "severityNumber": _SEVERITY_NUMBERS[severity],
-            "severityText": severity,
-            "body": {"stringValue": message},
-            "attributes": attributes(pairs),
+            "severityNumber": severity_number,
+            "severityText": severity_text,
+            "body": {"stringValue": entry.message},
+            "attributes": attributes(entry.attributes),
         }
-        if logger.trace_id or trace_id:
-            record["traceId"] = logger.trace_id or trace_id
-        if logger.span_id or span_id:
-            record["spanId"] = logger.span_id or span_id
+        if entry.trace_id or trace_id:
+            record["traceId"] = entry.trace_id or trace_id
+        if entry.span_id or span_id:
+            record["spanId"] = entry.span_id or span_id
         item = item_or_none(lambda: encoded(record))
         if item is None:
             return False

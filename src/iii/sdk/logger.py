@@ -1,10 +1,10 @@
 """A logger for handlers, whose records belong to the trace they were written in (08 §18)."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from iii.protocol.log_event import LogEvent
+from iii.sdk.log_entry import DEBUG, ERROR, INFO, WARN, LogEntry, exporters
 
 NOT_EXPORTED = LogEvent(
     "iii.logger", "sdk.log_record_not_exported", logging.DEBUG, "Log record not exported",
@@ -13,13 +13,7 @@ NOT_EXPORTED = LogEvent(
 
 _fallback = logging.getLogger("iii.logger")  # for what users log
 
-Export = Callable[["Logger", str, str, Any], bool]
-"""Takes logger, severity text, message and data; False if nobody exports records, so that `logging` gets them."""
-
-exporters: list[Export] = []
-"""Of this process: a `Logger` belongs to no worker, and the first of them that exports takes its records."""
-
-_LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
+_LEVELS = {DEBUG: logging.DEBUG, INFO: logging.INFO, WARN: logging.WARNING, ERROR: logging.ERROR}
 
 
 class Logger:
@@ -38,21 +32,25 @@ class Logger:
         self.span_id = span_id
 
     def debug(self, message: str, data: Any = None) -> None:
-        self._log("DEBUG", message, data)
+        self._log(DEBUG, message, data)
 
     def info(self, message: str, data: Any = None) -> None:
-        self._log("INFO", message, data)
+        self._log(INFO, message, data)
 
     def warn(self, message: str, data: Any = None) -> None:
-        self._log("WARN", message, data)
+        self._log(WARN, message, data)
 
     def error(self, message: str, data: Any = None) -> None:
-        self._log("ERROR", message, data)
+        self._log(ERROR, message, data)
 
-    def _log(self, severity: str, message: str, data: Any) -> None:
+    def _log(self, severity: tuple[str, int], message: str, data: Any) -> None:
+        attributes: list[tuple[str, Any]] = [("service.name", self.service_name or "")]
+        if data is not None:
+            attributes.append(("log.data", data))
+        entry = LogEntry(severity, message, attributes, self.trace_id, self.span_id)
         for export in exporters:
             try:
-                if export(self, severity, message, data):
+                if export(entry):
                     return
             except Exception as error:
                 NOT_EXPORTED(error)

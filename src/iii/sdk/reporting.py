@@ -13,6 +13,8 @@ from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, engine_
 from iii.sdk.telemetry_resource import resource_attributes
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
     from iii.sdk.telemetry import WorkerTelemetry
 
 
@@ -31,6 +33,7 @@ class Reporting:
         loop: asyncio.AbstractEventLoop,
         send_gauges: Callable[[bytes], None],
         worker_id: Callable[[], str | None],
+        handlers: Callable[[], int],
     ) -> None:
         self.telemetry: WorkerTelemetry | None = None
         self._options = options
@@ -38,6 +41,7 @@ class Reporting:
         self._loop = loop
         self._send_gauges = send_gauges
         self._worker_id = worker_id
+        self._handlers = handlers
         self._gauges: asyncio.Task[None] | None = None
         self._connection: EngineConnection | None = None
         config = options.otel_config
@@ -61,6 +65,19 @@ class Reporting:
         self._connection = connection
         self.telemetry = WorkerTelemetry(config, self._resource, connection.send_or_drop, self._loop)
 
+    @property
+    def meter(self) -> "Meter":
+        """For metrics of the program. Raises ImportError without the `otel` extra."""
+        try:
+            if self.telemetry is not None and self._options.otel_config.metrics_enabled:
+                return self.telemetry.meter
+            from opentelemetry.metrics import NoOpMeter
+        except ImportError as error:
+            raise ImportError(
+                "worker.meter needs OpenTelemetry, the extra `otel` of iii-py; in a checkout: pip install '.[otel]'"
+            ) from error
+        return NoOpMeter("iii")
+
     def start(self) -> None:
         """On the loop."""
         if self._connection is not None and self.telemetry is not None:
@@ -73,6 +90,7 @@ class Reporting:
             reporter = GaugeReporter(
                 self._send_gauges,
                 self._worker_id,
+                self._handlers,
                 self._worker_name,
                 self._options.otel_config.metrics_export_interval_ms,
                 self._resource,

@@ -22,6 +22,9 @@ class RunningInvocations:
         self._loop = loop
         self._running: dict[str | Invocation | None, Invocation] = {}  # by id; by itself, if another one has its id
 
+    def __len__(self) -> int:
+        return len(self._running)
+
     def tasks(self) -> list[asyncio.Task[None]]:
         """Of those that wait on the loop."""
         return [invocation.task for invocation in list(self._running.values()) if invocation.task is not None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from iii.protocol.traceback_text import shown
 from iii.protocol.tracecontext import valid_traceparent
 from iii.sdk.failures import span_attributes
 from iii.sdk.payload_text import payload_json
-from iii.sdk.trace_context import TraceContext, current_trace
+from iii.sdk.trace_context import TraceContext
 
 INTERNAL, CLIENT = 1, 3  # as OTLP numbers them
 UNSET, OK, ERROR = 0, 1, 2
@@ -163,19 +162,3 @@ def _ratio() -> float:
         return min(1.0, max(0.0, float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", "1"))))
     except ValueError:
         return 1.0
-
-
-def parent_of_new_spans() -> TraceContext | None:
-    """The trace that running code belongs to: its own span of OpenTelemetry, if the program uses that, else the handler's."""
-    if "opentelemetry.context" not in sys.modules:
-        return current_trace.get()
-    from iii.sdk.otel_span import joined_parent
-
-    return joined_parent(current_trace.get())
-
-
-def active_span_ids() -> tuple[str | None, str | None]:
-    """Trace and span id of the code that runs, in hex."""
-    parent = parent_of_new_spans()
-    traceparent = parent.traceparent if parent is not None else None
-    return (traceparent[3:35], traceparent[36:52]) if traceparent else (None, None)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from iii.protocol.limits import MIB
@@ -13,8 +14,9 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.otlp import span_envelope
 from iii.sdk.payload_text import payload_limit_bytes, payloads_wanted
-from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, Sampler, begin, parent_of_new_spans
+from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, Sampler, begin
 from iii.sdk.span_frames import SCOPE, FrameSink, encoded_spans
+from iii.sdk.span_parent import parent_of_new_spans
 from iii.sdk.trace_context import TraceContext, current_trace
 
 SPANS_DROPPED = LogEvent(
@@ -125,13 +127,8 @@ class SpanRecorder:
             self._tell(self._send)
 
     def _tell(self, action: Callable[[], object]) -> None:
-        try:
-            if asyncio._get_running_loop() is self._loop:
-                self._loop.call_soon(action)
-            else:
-                self._loop.call_soon_threadsafe(action)
-        except RuntimeError:
-            pass  # the loop is closed: the worker has left, and with it its spans
+        with suppress(RuntimeError):  # the loop is closed: the worker has left, and with it its spans
+            self._loop.call_soon_threadsafe(action)
 
     def _wait(self) -> None:
         self._loop.call_later(self._interval_s, self._send)

@@ -6,15 +6,21 @@ Nothing is set up for the whole process but the tracing of `urllib.request`.
 import asyncio
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from iii.sdk.http_spans import HttpSpans
+from iii.sdk.log_entry import exporters
 from iii.sdk.log_records import LogRecords
-from iii.sdk.logger import exporters
 from iii.sdk.options import OtelConfig
-from iii.sdk.span import active_span_ids
 from iii.sdk.span_frames import FrameSink
+from iii.sdk.span_parent import active_span_ids
 from iii.sdk.span_recorder import SpanRecorder
 from iii.sdk.spans import Spans
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
+    from iii.sdk.meter import WorkerMeter
 
 _DEFAULT_FLUSH_MS = 100
 
@@ -30,6 +36,10 @@ class WorkerTelemetry:
     def __init__(
         self, config: OtelConfig, attributes: dict[str, str], sink: FrameSink, loop: asyncio.AbstractEventLoop
     ) -> None:
+        self._sink = sink
+        self._resource = attributes
+        self._metrics_interval_ms = config.metrics_export_interval_ms
+        self._meter: WorkerMeter | None = None
         self.spans = _spans(config, attributes, sink, loop)
         self.logs = (
             LogRecords(
@@ -43,6 +53,15 @@ class WorkerTelemetry:
             else None
         )
         self._http = HttpSpans(self.spans.request_span) if config.fetch_instrumentation_enabled else None
+
+    @property
+    def meter(self) -> "Meter":
+        """Made when it is first asked for. Raises ImportError without the `otel` extra."""
+        if self._meter is None:
+            from iii.sdk.meter import WorkerMeter
+
+            self._meter = WorkerMeter(self._sink, self._resource, self._metrics_interval_ms)
+        return self._meter.meter
 
     def open(self) -> None:
         """Requests of urllib and records of `Logger` come here from now on."""
@@ -59,6 +78,8 @@ class WorkerTelemetry:
             if self.logs.export in exporters:
                 exporters.remove(self.logs.export)
             self.logs.close()
+        if self._meter is not None:
+            self._meter.close()
         self.spans.flush()
 
     def end_after_fork(self) -> None:

@@ -28,6 +28,8 @@ from iii.sdk.streams import Stream, stream_functions
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
     from iii.sdk.core import WorkerCore
     from iii.sdk.registrar import Registrar
 
@@ -47,6 +49,18 @@ class Worker(CallMethods, EventDeclarations, Leaving):
         """Raises what this worker has ended with."""
         self._core.caller.pending.raise_if_ended()
         return self._core.registrar
+
+    @property
+    def meter(self) -> Meter:
+        """OpenTelemetry's `Meter`: counters, histograms and gauges of the program, sent to the engine.
+
+        Every `metrics_export_interval_ms`, and once more when the worker leaves. Where telemetry is off, its instruments do
+        nothing.
+
+        Raises:
+            ImportError: OpenTelemetry is not installed (the `otel` extra).
+        """
+        return self._core.reporting.meter
 
     # -- functions ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage, context, trace
+from opentelemetry.metrics import Observation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -23,7 +24,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import iii
 from tests.hostile import EXCEPTIONS, DumpRaises
 from tests.integration.sdk.connecting import Connect
-from tests.integration.sdk.fake_engine import FakeConnection, FakeEngine
+from tests.integration.sdk.fake_engine import DEADLINE_S, FakeConnection, FakeEngine
 
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 FAST_OTEL: dict[str, Any] = {"enabled": True, "spans_flush_interval_ms": 1, "service_name": "shop"}
@@ -77,6 +78,7 @@ def test_08_check_63_a_worker_reports_itself_soon_after_connecting_and_then_ever
         "iii.worker.cpu.system_micros",
         "iii.worker.event_loop.lag_ms",
         "iii.worker.uptime_seconds",
+        "iii.worker.handlers.running",
     } == points.keys()
     assert points["iii.worker.memory.rss"]["asDouble"] > 1_000_000
     assert points["iii.worker.uptime_seconds"]["asDouble"] >= 0
@@ -116,6 +118,26 @@ def test_the_longest_wait_of_the_loop_is_reported(engine: FakeEngine, connect: C
         engine.wait(lambda: "iii.worker.memory.heap_used" in gauges(connection.telemetry(b"MTRC")[-1]))
     finally:
         tracemalloc.stop()
+
+
+def test_handlers_that_run_are_counted(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(enable_metrics_reporting=True, otel={"enabled": False, "metrics_export_interval_ms": 50})
+    leave = threading.Event()
+    worker.register_function("sync", lambda data: leave.wait(DEADLINE_S))
+    connection = engine.connection()
+    connection.message("registerfunction")
+    connection.send({"type": "invokefunction", "function_id": "sync", "data": None, "invocation_id": "1"})
+
+    def running() -> list[float]:
+        return [
+            gauges(each)["iii.worker.handlers.running"]["asDouble"]
+            for each in connection.telemetry(b"MTRC")
+            if "iii.worker.handlers.running" in gauges(each)
+        ]
+
+    engine.wait(lambda: 1 in running())
+    leave.set()
+    engine.wait(lambda: running()[-1] == 0)
 
 
 def test_no_gauges_when_they_are_not_wanted(engine: FakeEngine, connect: Connect) -> None:
@@ -613,3 +635,97 @@ def test_logs_can_be_left_to_logging(engine: FakeEngine, connect: Connect, caplo
     connect(otel=FAST_OTEL | {"logs_enabled": False})
     iii.Logger().error("stays here")
     assert "stays here" in caplog.text
+
+
+def test_08_check_61_records_of_logging_are_sent_as_well(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(otel=FAST_OTEL)
+    logger = logging.getLogger("shop.orders")
+    handler = iii.LogHandler(logging.INFO)
+    logger.addHandler(handler)
+
+    @worker.function("work")
+    def work(data: Any) -> None:
+        logger.debug("not this one")
+        logger.warning("stock of %s is low", "tea", extra={"left": 3})
+        try:
+            raise ValueError("boom")
+        except ValueError:
+            logger.exception("no tea")
+
+    try:
+        connection = engine.connection()
+        connection.message("registerfunction")
+        connection.invoke("work", traceparent=TRACEPARENT)
+        socket = engine.telemetry_socket()
+        engine.wait(lambda: len(records(socket)) == 2)
+    finally:
+        logger.removeHandler(handler)
+    low, failed = records(socket)
+    assert (low["severityText"], low["severityNumber"], low["body"]) == (
+        "WARN",
+        13,
+        {"stringValue": "stock of tea is low"},
+    )
+    assert low["traceId"] == "a" * 32
+    attributes = plain(low["attributes"])
+    assert (attributes["logger.name"], attributes["left"], attributes["code.function.name"]) == (
+        "shop.orders",
+        3,
+        "work",
+    )
+    assert failed["severityText"] == "ERROR"
+    attributes = plain(failed["attributes"])
+    assert (attributes["exception.type"], attributes["exception.message"]) == ("ValueError", "boom")
+
+
+def test_records_of_the_sdk_itself_are_not_sent(engine: FakeEngine, connect: Connect) -> None:
+    connect(otel=FAST_OTEL)
+    handler = iii.LogHandler()
+    for name in ("iii.sdk", "iii.sdk.executor", "mine"):
+        record = logging.LogRecord(name, logging.CRITICAL, "", 1, name, (), None)
+        handler.emit(record)
+    socket = engine.telemetry_socket()
+    engine.wait(lambda: records(socket))
+    assert [(each["body"]["stringValue"], each["severityNumber"]) for each in records(socket)] == [("mine", 21)]
+
+
+# -- metrics of the program ---------------------------------------------------------------------------------------
+
+
+def test_08_19_instruments_of_the_program_are_reported(engine: FakeEngine, connect: Connect) -> None:
+    worker = connect(otel=FAST_OTEL | {"metrics_export_interval_ms": 60_000})
+    worker.meter.create_counter("orders", "1", "Orders taken").add(3, {"shop": "a"})
+    worker.meter.create_histogram("price", "EUR").record(2.5)
+    worker.meter.create_up_down_counter("open").add(-1)
+    worker.meter.create_observable_gauge("stock", [lambda options: [Observation(7.5)]])
+    assert worker.meter is worker.meter
+    socket = engine.telemetry_socket()
+    worker.shutdown()
+    engine.wait(lambda: socket.closed)
+    (document,) = socket.telemetry(b"MTRC")
+    (resource,) = document["resourceMetrics"]
+    assert plain(resource["resource"]["attributes"])["service.name"] == "shop"
+    (scope,) = resource["scopeMetrics"]
+    metrics = {metric["name"]: metric for metric in scope["metrics"]}
+    (taken,) = metrics["orders"]["sum"]["dataPoints"]
+    assert (taken["asInt"], plain(taken["attributes"])) == ("3", {"shop": "a"})
+    assert metrics["orders"]["sum"]["isMonotonic"]
+    assert not metrics["open"]["sum"]["isMonotonic"]
+    (price,) = metrics["price"]["histogram"]["dataPoints"]
+    assert (price["count"], price["sum"], price["min"]) == ("1", 2.5, 2.5)
+    assert len(price["bucketCounts"]) == len(price["explicitBounds"]) + 1
+    (stock,) = metrics["stock"]["gauge"]["dataPoints"]
+    assert stock["asDouble"] == 7.5
+
+
+def test_instruments_do_nothing_where_telemetry_is_off(engine: FakeEngine, connect: Connect) -> None:
+    for options in ({"enabled": False}, FAST_OTEL | {"metrics_enabled": False}):
+        connect(otel=options).meter.create_counter("orders").add(1)
+    assert not engine.connection().telemetry(b"MTRC")
+
+
+def test_a_meter_without_opentelemetry_names_what_to_install(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = connect(otel=FAST_OTEL)
+    monkeypatch.setitem(sys.modules, "iii.sdk.meter", None)
+    with pytest.raises(ImportError, match=r"worker.meter needs OpenTelemetry.*pip install '\.\[otel\]'"):
+        _ = worker.meter

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import iii
-from iii.sdk import logger
+from iii.sdk import log_entry, logger
 
 
 def test_08_check_61_an_export_that_fails_leaves_the_record_to_logging(
@@ -22,12 +22,15 @@ def test_08_check_61_an_export_that_fails_leaves_the_record_to_logging(
         return True
 
     caplog.set_level(logging.INFO, "iii.logger")
-    monkeypatch.setattr(logger, "exporters", [broken, lambda *record: False])
+    exporters = [broken, lambda *record: False]
+    monkeypatch.setattr(log_entry, "exporters", exporters)
+    monkeypatch.setattr(logger, "exporters", exporters)
     iii.Logger(service_name="fn").info("m")
     assert [record.getMessage() for record in caplog.records] == ["[fn] m"]
 
-    logger.exporters.append(takes)
-    own = iii.Logger()
-    own.error("e", 5)
-    assert taken == [(own, "ERROR", "e", 5)]
+    exporters.append(takes)
+    iii.Logger().error("e", 5)
+    assert [(entry.severity, entry.message, entry.attributes) for (entry,) in taken] == [
+        (("ERROR", 17), "e", [("service.name", ""), ("log.data", 5)])
+    ]
     assert len(caplog.records) == 1

@@ -10,8 +10,8 @@ import pytest
 
 from iii.protocol.json_text import nests_deeper_than
 from iii.protocol.messages import InvokeFunction
+from iii.sdk.log_entry import INFO, LogEntry
 from iii.sdk.log_records import LogRecords
-from iii.sdk.logger import Logger
 from iii.sdk.otlp import any_value, encoded, span_envelope
 from iii.sdk.payload_text import redact_and_truncate
 from iii.sdk.reporting import telemetry_url
@@ -180,10 +180,10 @@ def test_core_20_what_cannot_be_described_leaves_the_values_around_it() -> None:
 def test_core_20_a_log_record_that_cannot_be_sent_goes_to_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[bytes] = []
     records = LogRecords(sent.append, {}, 1000, 2, lambda: (None, None))
-    assert records.export(Logger(), "INFO", "lone \ud800", {"\udfff": DumpRaises()})
+    assert records.export(LogEntry(INFO, "lone \ud800", [("log.data", {"\udfff": DumpRaises()})]))
     monkeypatch.setattr("iii.sdk.otlp.LARGEST_ITEM_BYTES", 1000)
-    assert not records.export(Logger(), "INFO", "x" * 1000, None)
-    assert records.export(Logger(), "INFO", "last", None)
+    assert not records.export(LogEntry(INFO, "x" * 1000, []))
+    assert records.export(LogEntry(INFO, "last", []))
     (frame,) = sent
     found = msgspec.json.decode(frame[4:])["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     assert [each["body"]["stringValue"] for each in found] == ["lone ?", "last"]

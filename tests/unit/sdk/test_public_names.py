@@ -42,6 +42,7 @@ NAMES = [
     "InvocationTimeout",
     "JobNotDone",
     "JobStatus",
+    "LogHandler",
     "Logger",
     "OtelConfig",
     "PayloadTooLarge",
