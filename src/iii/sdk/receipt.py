@@ -1,14 +1,22 @@
 """The receipt of a job: what an enqueue gives, and what can be asked with it (13 §8)."""
 
+from __future__ import annotations
+
 import asyncio
 import time
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import msgspec
 from msgspec import Struct
 
 from iii.protocol.errors import ErrorCode, InvocationError
 from iii.sdk.requests import TriggerRequest
+from iii.sdk.result_type import result_type
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm, TypeVar  # part of every type checker
+
+    Result = TypeVar("Result", default=Any)
 
 RESULT_TOO_LARGE = ErrorCode(
     "result_too_large",
@@ -114,16 +122,20 @@ class EnqueueResult(dict[str, str]):
         """As `cancel`."""
         return bool((await self._caller.call_async(_asking("engine::queue::cancel", self.id)))["cancelled"])
 
-    def wait(self, timeout_s: float = 30.0) -> Any:
+    def wait(self, timeout_s: float = 30.0, *, returns: TypeForm[Result] = Any) -> Result:
         """The result of the job, once it is done; its queue must have `keep_results_s`. Goes on over a lost connection.
 
+        Args:
+            returns: the type of the result, as of `Worker.trigger`.
+
         Raises:
+            InvalidResult: the result is not what `returns` says.
             JobNotDone: it is a dead letter, or was cancelled.
             TimeoutError: it has not ended in that time, and goes on.
             InvocationError: code ``results_not_kept``: by its queue; ``result_too_large``: it is done, but its result
                 has more than 256 KiB; ``job_not_found``: the result has expired, or the job was removed.
         """
-        wait = _Wait(self.id, timeout_s)
+        wait = _Wait(self.id, timeout_s, returns)
         while True:
             try:
                 status = _status(self._caller.call(wait.request()))
@@ -131,11 +143,12 @@ class EnqueueResult(dict[str, str]):
                 time.sleep(wait.pause_s(error))
                 continue
             if status.state in _ENDED:
-                return _result(status)
+                found: Result = wait.result(status)
+                return found
 
-    async def wait_async(self, timeout_s: float = 30.0) -> Any:
+    async def wait_async(self, timeout_s: float = 30.0, *, returns: TypeForm[Result] = Any) -> Result:
         """As `wait`."""
-        wait = _Wait(self.id, timeout_s)
+        wait = _Wait(self.id, timeout_s, returns)
         while True:
             try:
                 status = _status(await self._caller.call_async(wait.request()))
@@ -143,15 +156,17 @@ class EnqueueResult(dict[str, str]):
                 await asyncio.sleep(wait.pause_s(error))
                 continue
             if status.state in _ENDED:
-                return _result(status)
+                found: Result = wait.result(status)
+                return found
 
 
 class _Wait:
     """One wait, as calls that each end soon."""
 
-    def __init__(self, job_id: str, timeout_s: float) -> None:
+    def __init__(self, job_id: str, timeout_s: float, returns: Any) -> None:
         if timeout_s < 0:
             raise ValueError(f"timeout_s must not be negative, got {timeout_s!r}")
+        self._type = result_type(returns)
         self._job_id = job_id
         self._timeout_s = timeout_s
         self._end = time.monotonic() + timeout_s
@@ -172,6 +187,13 @@ class _Wait:
         if error.code not in ("TIMEOUT", "job_wait_failed", "invocation_stopped", "channel_send_failed"):
             raise error
         return max(min(_PAUSE_S, self._end - time.monotonic()), 0.0)
+
+    def result(self, status: JobStatus) -> Any:
+        """Of a job that has ended. Raises JobNotDone, InvalidResult, and RESULT_TOO_LARGE."""
+        result = _result(status)
+        if self._type is None:
+            return result
+        return self._type.read(msgspec.json.encode(result), status.function_id or status.queue, status.id)
 
 
 def _asking(function_id: str, job_id: str, **more: int) -> TriggerRequest:

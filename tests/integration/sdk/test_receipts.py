@@ -92,6 +92,22 @@ async def test_13_check_5_the_result_of_a_job(house: House) -> None:
     assert (await receipt.status_async()).result == 14
 
 
+class Sum(msgspec.Struct):
+    total: int
+
+
+async def test_13_check_9_the_result_of_a_job_has_the_type_that_is_asked_for(house: House) -> None:
+    house.worker.register_function("add", lambda payload: {"total": sum(payload)})
+    receipt = await house.enqueue("add", [1, 2])
+    assert await receipt.wait_async(DEADLINE_S, returns=Sum) == Sum(3)
+    assert await asyncio.to_thread(lambda: receipt.wait(DEADLINE_S, returns=Sum | None)) == Sum(3)
+    assert await receipt.wait_async(DEADLINE_S) == {"total": 3}
+    with pytest.raises(iii.InvalidResult, match="the result of add is not int: Expected `int`, got `object`"):
+        await receipt.wait_async(DEADLINE_S, returns=int)
+    with pytest.raises(TypeError, match="cannot be decoded from JSON"):
+        await receipt.wait_async(DEADLINE_S, returns=asyncio.Lock)
+
+
 async def test_13_8_from_a_thread(house: House) -> None:
     receipt = await house.enqueue(house.handled_by(lambda number: 2 * number), 7)
 

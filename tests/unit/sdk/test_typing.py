@@ -4,6 +4,7 @@ mypy runs over this file with the others (`make check`); an ignore that is not n
 line with one proves that the mistake in it is found.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Literal, assert_type
 
 import msgspec
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
             assert_type(await worker.list_triggers_async(), list[iii.TriggerInfo])
             assert_type(await worker.create_channel_async(), iii.Channel)
         assert_type(await iii.connect_worker(), iii.Worker)
+        in_thread = await asyncio.to_thread(lambda: worker.trigger({"function_id": "f"}, returns=User))
+        assert_type(in_thread, User)
 
-    def results_that_have_a_type(worker: iii.Worker) -> None:
+    def results_that_have_a_type(worker: iii.Worker, receipt: iii.EnqueueResult) -> None:
         assert_type(worker.trigger({"function_id": "f"}, returns=User), User)
         assert_type(worker.trigger({"function_id": "f"}, returns=list[User]), list[User])
         assert_type(worker.trigger({"function_id": "f"}), Any)
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
         assert_type(worker.start({"function_id": "f"}, returns=User), iii.Call[User])
         assert_type(worker.start({"function_id": "f"}, returns=User).result(), User)
         assert_type(worker.start({"function_id": "f"}), iii.Call[Any])
+        assert_type(receipt.wait(returns=User), User)
+        assert_type(receipt.wait(), Any)
         users, room = worker.state("users"), worker.stream("chat", "room")
         assert_type(users.get("7", returns=User), User | None)
         assert_type(users.get("7"), Any)
