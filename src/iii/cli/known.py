@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from iii.cli.address import Address
 from iii.cli.parser import suggestion
 from iii.protocol.names import LIST_FUNCTIONS, LIST_WORKERS, without_control_characters
+from iii.protocol.suggestion import nearest
 
 _SHOWN = 5
 
@@ -47,8 +48,12 @@ def meant(address: Address, command: str, wrong: str, names: KnownNames) -> str:
 def worker_meant(address: Address, command: str, wrong: str) -> str:
     """The same for a worker; those of an app have its name and four characters more."""
     found = known(address, command, WORKERS)
-    copies = sorted(name for name in found if name.rpartition("-")[0] == wrong)
+    if wrong in found:
+        return ""
+    apps = {name.rpartition("-")[0] for name in found} - {""}
+    app = wrong if wrong in apps else nearest(wrong, found | apps)
+    copies = sorted(name for name in found if app is not None and name.rpartition("-")[0] == app)
     if not copies:
-        return "" if wrong in found else suggestion(wrong, found)
+        return suggestion(wrong, found)
     shown = " or ".join(f"'{name}'" for name in copies[:_SHOWN])
     return f", did you mean {shown}{' or another' if len(copies) > _SHOWN else ''}?"

@@ -209,6 +209,8 @@ def test_functions_that_only_events_call_are_written_if_asked_for(
     worker.list_workers()
     assert "def cron_yearly(self" not in iii("codegen", "python", "--url", engine.url()).stdout
     assert "def shop_pet(self" in iii("codegen", "python", "--url", engine.url()).stdout
+    assert "def publish(self" not in iii("codegen", "python", "--url", engine.url()).stdout
+    assert "def publish(self" in iii("codegen", "python", "--all", "--match", "publish", "--url", engine.url()).stdout
     assert "def cron_yearly(self" in iii("codegen", "python", "--match", "cron::*", "--url", engine.url()).stdout
 
 

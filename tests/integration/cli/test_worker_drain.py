@@ -99,6 +99,8 @@ def test_P12_the_worker_that_was_meant_is_named(iii: Iii, engine: RunningEngine,
     try:
         done = iii("worker", "drain", "po", "--url", engine.url())
         assert done.stderr.endswith("Worker 'po' is not connected. Did you mean 'po-a1b2' or 'po-oguj'?\n")
+        done = iii("worker", "drain", "pos", "--url", engine.url())
+        assert done.stderr.endswith("Worker 'pos' is not connected. Did you mean 'po-a1b2' or 'po-oguj'?\n")
     finally:
         for each in copies:
             each.shutdown()

@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
     from iii.protocol.errors import InvocationError
 
-    request = {"include_internal": options.all, "dialect": "legacy"}
+    request = {"include_internal": options.all, "of_workers": not options.all, "dialect": "legacy"}
     try:
         rows = ask(address, "codegen", LIST_FUNCTIONS, request).result["functions"]
     except InvocationError as error:
