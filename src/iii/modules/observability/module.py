@@ -100,8 +100,11 @@ class Observability(Module):
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
 
+    async def start(self) -> None:
+        await self.spans.start()
+
     async def stop(self) -> None:
-        self.spans.stop()
+        await self.spans.stop()
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:
@@ -111,7 +114,7 @@ class Observability(Module):
         disabled = ComponentHealth("disabled")
         spans = self.spans.health()
         return Health(
-            status="healthy",
+            status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
                 "metrics": disabled,

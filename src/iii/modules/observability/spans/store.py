@@ -15,7 +15,7 @@ _PLACED_AT_ONCE = 256
 _EVICTED_PER_SPAN = 3  # while the store shrinks to its low watermark: nobody waits for the whole of it
 
 
-class Archive(Protocol):
+class FinishedSpans(Protocol):
     """What survives the end of the process."""
 
     def expect(self, row: Row) -> None:
@@ -38,7 +38,7 @@ class SpanStore:
 
     def __init__(self, max_spans: int, max_bytes: int, low_ratio: float = 0.75, live: bool = True) -> None:
         self.live = live
-        self.archive: Archive | None = None
+        self.archive: FinishedSpans | None = None
         self.bytes = 0
         self.dropped = 0
         self._max_spans = max_spans
@@ -64,6 +64,16 @@ class SpanStore:
     @property
     def pending(self) -> Collection[Row]:
         return self._pending
+
+    def copies(self, trace_ids: Iterable[str]) -> list[Row]:
+        """Copies of all spans of some traces, for another thread."""
+        traces = filter(None, map(self.traces.get, trace_ids))
+        return [row.apart() for trace in traces for row in trace.rows.values()]
+
+    def finished(self) -> Iterator[Row]:
+        """Those that have ended, the oldest first."""
+        for rows in (self._held, self._rows):
+            yield from (row for row in rows if row.kept and not row.pending)
 
     def add(self, spans: Iterable[Span]) -> None:
         """Take spans as they are made or arrive."""
