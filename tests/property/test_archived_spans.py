@@ -21,7 +21,7 @@ from iii.modules.observability.spans.selection import Selection
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tree import Collapse
 from iii.storage.memory_database import MemoryDatabase
-from tests.property.span_model import FRAMES, MS, NOW, REQUESTS, Model, end_of
+from tests.property.span_model import FRAMES, MS, NOW, REQUESTS, Model, end_of, made
 
 
 class Disk:
@@ -47,8 +47,7 @@ class Disk:
         self.waiting.clear()
 
     def questions(self, traces: set[str]) -> Questions:
-        unwritten = {row.trace_id for rows in (self.waiting, self.store.pending) for row in rows}
-        return Questions(self.connection, self.store.copies(unwritten | traces))
+        return Questions(self.connection, made(self.store.copies([*self.waiting, *self.store.pending], traces)))
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,12 @@ class TraceFunctions:
         if archive is None or not archive.opened:
             self._engine.turns.go(_answered(invocation, in_memory, answer))
             return LATER
-        memory = self._kept().copies(archive.unwritten().union(traces))
+        copies = self._kept().copies(archive.unwritten(), traces)
+        memory: list[Row] = []
+
+        def gathered() -> Steps[None]:
+            memory.extend((yield from copies))
+            archive.read(work, done)
 
         def work(connection: Connection) -> tuple[T, str | None]:
             questions = Questions(connection, memory)
@@ -139,7 +144,8 @@ class TraceFunctions:
 
         def done(result: tuple[T, str | None] | None, error: StoreError | None) -> None:
             if result is None:
-                archive.fail(str(error))
+                if archive.opened:
+                    archive.fail(str(error))
                 self._engine.turns.go(_answered(invocation, in_memory, answer))
                 return
             found, damaged = result
@@ -147,7 +153,7 @@ class TraceFunctions:
                 archive.fail(damaged)
             invocation.complete(answer(found))
 
-        archive.read(work, done)
+        self._engine.turns.go(gathered())
         return LATER
 
 

@@ -91,7 +91,7 @@ class Row(Struct, gc=False, eq=False):
 
     def apart(self) -> Row:
         """A copy that is in no store."""
-        return replace(self, root=True, placed=False)
+        return replace(self, root=True, placed=False, kept=True)
 
     def duration(self, now: int) -> int:
         """Nanoseconds; a pending span ends now."""

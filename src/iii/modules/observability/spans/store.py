@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from iii.modules.observability.records import Span
@@ -12,6 +12,7 @@ from iii.modules.observability.spans.row import Packer, Row
 from iii.modules.observability.spans.traces import Traces
 
 _PLACED_AT_ONCE = 256
+_COPIED = 20  # in one step
 _EVICTED_PER_SPAN = 3  # while the store shrinks to its low watermark: nobody waits for the whole of it
 
 
@@ -65,10 +66,20 @@ class SpanStore:
     def pending(self) -> Collection[Row]:
         return self._pending
 
-    def copies(self, trace_ids: Iterable[str]) -> list[Row]:
-        """Copies of all spans of some traces, for another thread."""
-        traces = filter(None, map(self.traces.get, trace_ids))
-        return [row.apart() for trace in traces for row in trace.rows.values()]
+    def copies(self, rows: Sequence[Row], trace_ids: Iterable[str]) -> Generator[None, None, list[Row]]:
+        """Copies of all spans of some traces, and of the traces of some rows, for another thread; in steps."""
+        wanted = dict.fromkeys(trace_ids)
+        for start in range(0, len(rows), _COPIED):
+            wanted.update((row.trace_id, None) for row in rows[start : start + _COPIED])
+            yield
+        copies = list[Row]()
+        for trace_id in wanted:
+            trace = self.traces.get(trace_id)
+            found = [] if trace is None else list(trace.rows.values())
+            for start in range(0, len(found), _COPIED):
+                copies += [row.apart() for row in found[start : start + _COPIED]]
+                yield
+        return copies
 
     def finished(self) -> Iterator[Row]:
         """Those that have ended, the oldest first."""

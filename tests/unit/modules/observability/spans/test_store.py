@@ -221,6 +221,24 @@ def test_a_listener_that_exports_sees_what_was_sent() -> None:
     assert sent.attributes == [("password", "x")]
 
 
+def test_06_7_5_copies_for_the_disk_are_made_in_steps_whatever_leaves_meanwhile() -> None:
+    store = SpanStore(2_000, 10**9)
+    store.add([span(f"s{number}", trace=f"t{number % 3}") for number in range(2_000)])
+    rows = list(store.finished())
+    steps, copies = 0, store.copies(rows, ["unknown"])
+    while True:
+        try:
+            next(copies)
+        except StopIteration as ended:
+            copied = ended.value
+            break
+        steps += 1
+        store.add([span(f"n{steps}")])  # the oldest leaves
+    assert steps >= 2_000 / 20
+    assert {row.span_id for row in copied} >= {f"s{number}" for number in range(500, 2_000)}
+    assert all(row.kept and not row.placed for row in copied)
+
+
 def test_memory_is_given_back_when_spans_leave() -> None:
     store = SpanStore(100, 10**9)
     for number in range(1_000):

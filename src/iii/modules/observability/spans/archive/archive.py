@@ -104,9 +104,9 @@ class SpanArchive:
         elif self._timer is None:
             self._write_later(_BATCH_S)
 
-    def unwritten(self) -> set[str]:
-        """Traces of which the memory has what the disk has not."""
-        return {row.trace_id for rows in (self._waiting, self._writing, self._store.pending) for row in rows}
+    def unwritten(self) -> list[Row]:
+        """Rows that the memory has, and the disk not as they are."""
+        return [*self._waiting, *self._writing, *self._store.pending]
 
     def read(self, work: Work, done: Done) -> None:
         """On a thread of its own."""
