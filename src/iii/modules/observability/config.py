@@ -45,14 +45,16 @@ class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Age in seconds at which a trace is removed; 0: no limit.")
     ] = 2_592_000
     memory_max_bytes: Annotated[
-        int | None, Meta(ge=16_777_216, description="As `memory_max_bytes` of the module, which it overrides.")
+        Annotated[int, Meta(ge=16_777_216)] | None,
+        Meta(description="As `memory_max_bytes` of the module, which it overrides."),
     ] = None
     memory_low_watermark_ratio: Annotated[
         float,
         Meta(ge=0.5, le=0.95, description="Share of the bytes down to which spans leave the memory once it is full."),
     ] = 0.75
     pending_max_age_seconds: Annotated[
-        int | None, Meta(ge=0, description="As `pending_max_age_seconds` of the module, which it overrides.")
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="As `pending_max_age_seconds` of the module, which it overrides."),
     ] = None
 
 

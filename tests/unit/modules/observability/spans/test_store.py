@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 
+from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.records import Span, SpanEvent, SpanLink
 from iii.modules.observability.signals import Source
 from iii.modules.observability.spans.store import SpanStore
@@ -32,6 +33,22 @@ def test_06_check_21_the_last_spans_are_kept_and_a_smaller_store_takes_effect_at
     assert store.count == 1
     assert ids(store, "t4") == ["s4"]
     assert len(store.traces) == 1
+
+
+def test_06_5_1_the_options_of_spans_are_read() -> None:
+    block = {
+        "exporter": "both", "live_spans": True, "memory_max_spans": 5, "pending_max_age_seconds": 0,
+        "collapse_spans": [{"name": "trigger *", "service": None}],
+        "trace_storage": {
+            "enabled": True, "directory": "", "max_disk_bytes": 67108864, "retention_seconds": 0,
+            "memory_max_bytes": 16777216, "memory_low_watermark_ratio": 0.5, "pending_max_age_seconds": 0,
+        },
+    }  # fmt: skip
+    config = msgspec.convert(block, ObservabilityConfig)
+    assert config.trace_storage is not None
+    assert config.trace_storage.memory_max_bytes == 16777216
+    with pytest.raises(msgspec.ValidationError, match="max_disk_bytes"):
+        msgspec.convert({"trace_storage": {"max_disk_bytes": 5}}, ObservabilityConfig)
 
 
 def test_C15_ten_thousand_spans_are_kept_by_default() -> None:
