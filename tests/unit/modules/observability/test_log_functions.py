@@ -8,6 +8,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.module import Observability
 from iii.modules.observability.signals import Source
+from iii.protocol.limits import LISTED_LOG_BYTES
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.modules.observability.log_records import record
 
@@ -17,8 +18,8 @@ MILLISECOND = 1_000_000
 class Setting:
     """An engine with its observability and one worker."""
 
-    def __init__(self, config: ObservabilityConfig | None = None) -> None:
-        self.clock = FakeClock()
+    def __init__(self, config: ObservabilityConfig | None = None, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
         self.engine = MemoryEngine(self.clock, modules=[EngineFunctions])
         self.observability = Observability(self.engine.core, config)
         self.engine.core.add_module(self.observability)
@@ -108,21 +109,33 @@ def test_06_10_4_a_member_of_the_wrong_kind_is_refused_by_name(setting: Setting,
 def test_a_reader_that_follows_gets_each_record_once(setting: Setting) -> None:
     setting.told("1", "2", timestamp_unix_nano=5)
     first = setting.listed(after=0, limit=1)
-    assert ([log["body"] for log in first["logs"]], first["cursor"]) == (["1"], 1)
+    assert [log["body"] for log in first["logs"]] == ["1"]
     setting.told("late", timestamp_unix_nano=1)
     second = setting.listed(after=first["cursor"])
     assert [log["body"] for log in second["logs"]] == ["2", "late"]
     assert setting.bodies(after=second["cursor"]) == []
-    assert setting.listed(after=1, limit=0)["cursor"] == 1
-    filtered = setting.listed(after=0, severity_min=17)
-    assert (filtered["logs"], filtered["cursor"]) == ([], 3)
-    assert setting.bodies(after=1_000) == ["1", "2", "late"]  # of an engine that ran before
+    assert setting.listed(after=first["cursor"], limit=0)["cursor"] == first["cursor"]
+    filtered = setting.listed(after=first["cursor"], severity_min=17)
+    assert (filtered["logs"], filtered["cursor"]) == ([], second["cursor"])
+    assert setting.bodies(after=second["cursor"] + 1) == ["1", "2", "late"]  # no cursor of this engine
+
+
+def test_a_cursor_of_an_engine_before_this_one_begins_anew(setting: Setting) -> None:
+    setting.told("1", "2")
+    before = setting.listed()["cursor"]
+    setting.clock.set_wall_clock(1)
+    second = Setting(clock=setting.clock)
+    second.told("3", "4", "5")
+    answer = second.listed(after=before)
+    assert ([log["body"] for log in answer["logs"]], answer["missed"]) == (["3", "4", "5"], 0)
 
 
 def test_a_reader_that_is_late_is_told_how_many_are_gone() -> None:
     setting = Setting(ObservabilityConfig(logs_max_count=2))
-    setting.told("1", "2", "3", "4", "5")
-    answer = setting.listed(after=1)
+    setting.told("1")
+    cursor = setting.listed()["cursor"]
+    setting.told("2", "3", "4", "5")
+    answer = setting.listed(after=cursor)
     assert ([log["body"] for log in answer["logs"]], answer["missed"]) == (["4", "5"], 2)
 
 
@@ -186,3 +199,17 @@ def test_a_burst_of_records_is_printed_in_turns_and_what_is_too_much_is_counted(
     warnings = [line for line in caplog.records if getattr(line, "event", "") == "log.records_not_printed"]
     assert len(printed) + sum(line.fields["count"] for line in warnings) == 12_000  # type: ignore[attr-defined]
     assert len(warnings) <= 2
+
+
+def test_06_10_4_one_answer_is_bounded_in_bytes(setting: Setting) -> None:
+    setting.told(*["x" * 60_000] * 200, severity_number=1)
+    first = setting.listed(after=0)
+    assert sum(len(log["body"]) for log in first["logs"]) <= LISTED_LOG_BYTES
+    rest = setting.listed(after=first["cursor"])
+    assert len(first["logs"]) + len(rest["logs"]) == first["total"] == 200
+
+
+def test_the_part_of_a_service_that_logged_is_looked_for_too(setting: Setting) -> None:
+    setting.told("1", attributes={"service.name": "Checkout"})
+    setting.told("2", attributes={"service.name": ""})
+    assert setting.bodies(service_name="checkout") == ["1"]

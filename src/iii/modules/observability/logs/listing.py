@@ -26,16 +26,17 @@ def listed(store: LogStore, asked: LogsListInput, now_ms: int) -> bytes:
     if asked.after is None:
         found = _matching(store, asked)
         found.sort(key=_time, reverse=True)
-        cursor, missed = store.added, 0
+        after, missed = store.added, 0
     else:
-        after = asked.after if asked.after <= store.added else 0  # of an engine that ran before
+        after = asked.after if store.first <= asked.after <= store.added else store.first  # of an engine before
         kept = list(store.after(after))
         found = _matching(kept, asked)
-        cursor, missed = store.added, store.added - after - len(kept)
+        missed = store.added - after - len(kept)
     end = len(found) if asked.limit is None else asked.offset + asked.limit
     page = _page(found[asked.offset : end])
+    cursor = store.added
     if asked.after is not None and asked.offset + len(page) < len(found):
-        cursor = page[-1].number if page else asked.after
+        cursor = page[-1].number if page else after
     query = LogsQuery(**{name: getattr(asked, name) for name in LogsQuery.__struct_fields__})
     return b'{"logs":[%s],"total":%d,"query":%s,"timestamp":%d,"cursor":%d,"missed":%d}' % (
         b",".join([log.text for log in page]), len(found), _encode(query), now_ms, cursor, missed,

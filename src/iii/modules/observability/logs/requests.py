@@ -30,7 +30,9 @@ class LogsListInput(Struct, kw_only=True):
     span_id: str | None = None
     severity_min: Annotated[int | None, Meta(description="Lowest number: 9 is INFO, 13 WARN, 17 ERROR.")] = None
     severity_text: Annotated[str | None, Meta(description="Name of the severity, in any case.")] = None
-    service_name: Annotated[str | None, Meta(description="Part of the name of the service, in any case.")] = None
+    service_name: Annotated[
+        str | None, Meta(description="Part of `service_name` or of the attribute `service.name`, in any case.")
+    ] = None
     after: Annotated[
         Annotated[int, Meta(ge=0, le=2**63 - 1)] | None,
         Meta(description="Only records that came after this `cursor`, in the order of their arrival."),

@@ -37,7 +37,7 @@ class LogRoom:
         self._engine = engine
         self._config = config
         self._signals = signals
-        self._store = LogStore(config.logs_max_count)
+        self._store = LogStore(config.logs_max_count, engine.clock.time_ms() * 1_000)
         self._console = LogConsole(engine)
         self.triggers = LogTriggers(engine)
         self._capture: LogCapture | None = None

@@ -25,7 +25,7 @@ class StoredLog(Struct, frozen=True, gc=False):
     """What records are looked for by, and the record itself as JSON.
 
     Attributes:
-        number: of its arrival, counted from 1.
+        number: of its arrival.
         moment: its time in nanoseconds, or when it was observed where it has none.
     """
 
@@ -41,13 +41,18 @@ class StoredLog(Struct, frozen=True, gc=False):
 
 
 class LogStore:
-    """The newest records, `max_count` and 64 MiB at most."""
+    """The newest records, `max_count` and 64 MiB at most.
 
-    def __init__(self, max_count: int) -> None:
+    Args:
+        first: the number before that of the first record: larger than all of a store that was there before.
+    """
+
+    def __init__(self, max_count: int, first: int = 0) -> None:
         self._max_count = max_count
         self._logs: deque[StoredLog] = deque()
         self._bytes = 0
-        self.added = 0  # number of the newest
+        self.first = first
+        self.added = first  # number of the newest
         self.cut = 0  # records that were too long
 
     def __len__(self) -> int:
@@ -76,7 +81,7 @@ class LogStore:
             record.severity_text.lower(),
             record.trace_id,
             record.span_id,
-            record.service_name,
+            _names(record),
             text,
         )
         self._logs.append(log)
@@ -128,6 +133,12 @@ class LogStore:
                 record, f"left out: the record has {len(text)} bytes, the limit is {LOG_RECORD_BYTES}"
             )
         return text
+
+
+def _names(record: LogRecord) -> str:
+    """Of its service, and of the part of it that logged, as `iii.Logger` has one."""
+    part = record.attributes.get("service.name")
+    return f"{record.service_name}\n{part}" if part else record.service_name
 
 
 def _without_attributes(record: LogRecord, reason: str) -> bytes:
