@@ -164,10 +164,20 @@ def test_06_s13_health_counts_what_is_kept(setting: Setting) -> None:
 def test_06_10_1_old_records_are_swept(setting: Setting) -> None:
     old = setting.clock.time_ns() - 3_599 * 10**9
     setting.told("old", timestamp_unix_nano=old)
-    setting.observability.logs.start(lambda soon: None)
     assert setting.bodies() == ["old"]
     setting.clock.advance(60)
     assert setting.bodies() == []
+    assert not setting.clock.timers  # nothing more to sweep
+
+
+def test_06_10_1_without_a_retention_nothing_is_swept_until_there_is_one() -> None:
+    setting = Setting(ObservabilityConfig(logs_retention_seconds=None))
+    setting.told("old", timestamp_unix_nano=1)
+    assert not setting.clock.timers
+    setting.observability.apply(ObservabilityConfig())
+    setting.clock.advance(60)
+    assert setting.bodies() == []
+    setting.told("left behind")
     setting.observability.logs.stop()
     assert not setting.clock.timers
 

@@ -54,12 +54,12 @@ class LogRoom:
         """New settings."""
         self._config = config
         self._store.limit(config.logs_max_count)
+        self._sweep_later()
 
     def start(self, soon: Callable[[Callable[[], None]], object]) -> None:
-        """Keep the engine's own lines from now on, and forget what is too old; `soon` runs something on this thread."""
+        """Keep the engine's own lines from now on; `soon` runs something on this thread, from any thread."""
         self._capture = LogCapture(self._config.service_name, soon, lambda: self.triggers.context, self._lines_written)
         self._engine.log_lines.subscribe(self._capture)
-        self._sweep()
 
     def stop(self) -> None:
         """No more of that."""
@@ -133,10 +133,17 @@ class LogRoom:
         if source is Source.WORKER and self._config.logs_console_output:
             self._console.print(records)
         self.triggers.records_kept(kept, source)
+        self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        """Only while there is something to forget: a timer for ever would have a clock of tests tick for ever."""
+        if self._sweep_due is None and len(self._store) and self._config.logs_retention_seconds is not None:
+            clock = self._engine.clock
+            self._sweep_due = clock.call_at(clock.now() + SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
-        clock = self._engine.clock
+        self._sweep_due = None
         age_s = self._config.logs_retention_seconds
         if age_s is not None:
-            self._store.sweep((clock.time_ms() - age_s * 1000) * 1_000_000)
-        self._sweep_due = clock.call_at(clock.now() + SWEEP_S, self._sweep)
+            self._store.sweep((self._engine.clock.time_ms() - age_s * 1000) * 1_000_000)
+        self._sweep_later()
