@@ -16,9 +16,10 @@ from iii.engine.log_lines import LogLine
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent, LogText
 from iii.protocol.log_level import apply_level
-from iii.protocol.log_line import level_name, moment, one_line
+from iii.protocol.log_line import ACCESS_LOG, WORKER_LOG, level_name, moment, one_line
 from iii.protocol.secrets import without_secrets
 from iii.protocol.traceback_text import cut_middle, traceback_text
+from iii.server.access_line import access_line
 from iii.server.log_bounds import (
     LINE_CHARACTERS,
     RECORD_CHARACTERS,
@@ -46,7 +47,6 @@ FORMATS = ("default", "json")
 BACKLOG_LINES = 10_000  # Most log lines that wait to be written; further lines are dropped and counted.
 BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
-WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands where others have the module (06 §11)
 
 _TRACE = "stacktrace"  # the field of what a worker sent with its error
 
@@ -138,6 +138,8 @@ class TextFormatter(logging.Formatter):
         self.colors = colors
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.name == ACCESS_LOG:
+            return access_line(record.created, fields_of(record))
         level = level_name(record.levelno)
         shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
         fields = fields_of(record)

@@ -11,9 +11,9 @@ from typing import Any
 from iii.engine.log_lines import LogLine
 from iii.modules.observability.log_text import complete
 from iii.modules.observability.records import LogRecord
-from iii.protocol.log_line import level_name
+from iii.protocol.log_line import ACCESS_LOG, WORKER_LOG, level_name
 
-WORKER_LOG = "iii.worker"  # records of workers that are printed: they are kept already
+_NOT_KEPT = (WORKER_LOG, ACCESS_LOG)  # kept already; one for each request, which would leave no room
 SCOPE = "tracing"
 _WAITING = 10_000  # lines that the loop has not come to
 _NUMBERS = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17}
@@ -48,7 +48,7 @@ class LogCapture:
 
     def __call__(self, line: LogLine) -> None:
         """A line was written."""
-        if line.source == WORKER_LOG:
+        if line.source in _NOT_KEPT:
             return
         if len(self._lines) >= _WAITING:
             self.dropped += 1

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from iii.modules.observability.logs.capture import WORKER_LOG
 from iii.protocol.log_event import LogEvent
+from iii.protocol.log_line import WORKER_LOG
 from iii.protocol.names import without_control_characters
 
 if TYPE_CHECKING:
