@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from iii.protocol import log_level
+from iii.protocol.log_line import WORKER_LOG
 from iii.protocol.secrets import without_secrets
 from iii.server import log
 
@@ -162,7 +163,7 @@ def test_06_s11_a_json_line_names_its_event(configure: Configure) -> None:
     stream = configure(log_format="json")
     logging.getLogger("aiohttp.access").info("Answered %s", "x", extra={"fields": {"log level": "info"}})
     logging.getLogger("iii.x").info("Job %s", "x", extra={"event": "queue.job_unreadable"})
-    logging.getLogger(log.WORKER_LOG).info("Anything %s", "a worker says")
+    logging.getLogger(WORKER_LOG).info("Anything %s", "a worker says")
     lines = [json.loads(line) for line in written(stream).splitlines()]
     assert [line["event"] for line in lines] == ["library_log", "queue.job_unreadable", "worker_log"]
     assert lines[0]["fields"]["log_level"] == "info"
