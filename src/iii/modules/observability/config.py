@@ -19,7 +19,7 @@ _TRACES = without_effect("the engine neither keeps nor exports traces; workers c
 _METRICS = without_effect(
     "the engine neither keeps nor exports metrics; `engine::workers::list` shows those of workers"
 )
-_LOGS = without_effect("the log goes to standard error and is not kept; collect it from there")
+_LOGS = without_effect("log records are not exported; collect the log from standard error")
 
 
 class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,17 +94,24 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     metrics_retention_seconds: Annotated[Count | None, _METRICS] = None
     metrics_max_count: Annotated[Count | None, _METRICS] = None
     logs_enabled: Annotated[
-        bool, Meta(description="Whether `engine::log::*` write to the log; false: the calls have no effect.")
+        bool,
+        Meta(description="Whether log records are taken, printed and kept; false: `engine::log::*` have no effect."),
     ] = True
     logs_exporter: Annotated[str | None, _LOGS] = None
-    logs_max_count: Annotated[Count | None, _LOGS] = None
-    logs_retention_seconds: Annotated[Count | None, _LOGS] = None
+    logs_max_count: Annotated[
+        Count, Meta(description="Most log records that are kept in memory; the oldest make room.")
+    ] = 1000
+    logs_retention_seconds: Annotated[
+        Count | None, Meta(description="Age in seconds at which log records are forgotten; null: never.")
+    ] = 3600
     logs_batch_size: Annotated[int | None, _LOGS] = None
     logs_flush_interval_ms: Annotated[int | None, _LOGS] = None
     logs_sampling_ratio: Annotated[
         Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
     ] = 1.0
-    logs_console_output: Annotated[bool, _LOGS] = True
+    logs_console_output: Annotated[
+        bool, Meta(description="Whether log records that workers send are printed in the engine's log, too.")
+    ] = True
     alerts: Annotated[list[dict[str, Any]] | None, without_effect("set alerts on the `event` of log lines")] = None
     level: Annotated[
         str,
