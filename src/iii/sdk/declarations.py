@@ -89,12 +89,14 @@ class Declarations(ABC):
             function_id: under which other workers can call it; ``http::POST /users/:id`` unless given.
             condition: id of a function that is asked first; ``false`` refuses the request with 422.
             middleware: ids of functions that are called before, in order; each may answer instead.
-            cancel_on_disconnect: cancel the function when its client has left (seen within a second), or has got a 504.
+            cancel_on_disconnect: cancel the function when its client has left (seen within a second).
 
         Raises:
             TypeError: the source of a parameter is ambiguous. ValueError: the id is taken, or no route can have the method or path.
         """
         check_route(method, path)
+        if type(cancel_on_disconnect) is not bool:
+            raise TypeError(f"cancel_on_disconnect must be True or False, got {cancel_on_disconnect!r}")
 
         def register(handler: F) -> F:
             endpoint = HttpHandler(handler, path)

@@ -114,6 +114,11 @@ def unreadable(order: Unreadable) -> None:
         (lambda app: app.http("GTE", "/a"), ValueError, "unsupported HTTP method 'GTE' (did you mean 'GET'?)"),
         (lambda app: app.http("GET", "/a/:/b"), ValueError, "invalid api_path '/a/:/b': a parameter has no name"),
         (lambda app: app.http("GET", "/:a/:a"), ValueError, "parameter 'a' appears twice"),
+        (
+            lambda app: app.http("GET", "/a", cancel_on_disconnect="yes"),
+            TypeError,
+            "cancel_on_disconnect must be True or False, got 'yes'",
+        ),
         (lambda app: app.http("GET", "/a/*/b"), ValueError, "a wildcard must be the last segment"),
         (lambda app: app.cron("99 * * * *"), ValueError, "invalid cron expression"),
         (lambda app: app.cron("@daily", timezone="Mars/X"), ValueError, "unknown time zone"),
