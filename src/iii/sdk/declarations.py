@@ -94,9 +94,7 @@ class Declarations(ABC):
         Raises:
             TypeError: the source of a parameter is ambiguous. ValueError: the id is taken, or no route can have the method or path.
         """
-        check_route(method, path)
-        if type(cancel_on_disconnect) is not bool:
-            raise TypeError(f"cancel_on_disconnect must be True or False, got {cancel_on_disconnect!r}")
+        check_route(method, path, cancel_on_disconnect)
 
         def register(handler: F) -> F:
             endpoint = HttpHandler(handler, path)

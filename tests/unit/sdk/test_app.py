@@ -278,3 +278,20 @@ async def test_a_dependency_that_yields_nothing_is_named(app: iii.App) -> None:
         with pytest.raises(RuntimeError, match=f"dependency '{each.__name__}' of app 'orders' yields nothing"):
             async with each.made():
                 pass
+
+
+async def test_a_dependency_that_yields_twice_is_named_at_its_end(app: iii.App) -> None:
+    @app.dependency
+    def twice() -> Any:
+        yield 1
+        yield 2
+
+    @app.dependency
+    async def async_twice() -> Any:
+        yield 1
+        yield 2
+
+    for each in app.dependencies:
+        with pytest.raises(RuntimeError, match=f"dependency '{each.__name__}' of app 'orders' yields twice"):
+            async with each.made():
+                pass
