@@ -186,6 +186,28 @@ def test_an_error_of_the_program_is_told_as_such(engine: FakeEngine, start: Star
     assert complaints.endswith("ZeroDivisionError: division by zero\n")
 
 
+def test_09_check_28_handlers_have_as_long_as_the_options_of_the_app_say(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        engine.url,
+        """
+        app = iii.App("brief", options=iii.InitOptions(drain_timeout_s=0.2, enable_metrics_reporting=False))
+        @app.function("stuck")
+        def stuck(data: object) -> None:
+            print("begun", flush=True)
+            threading.Event().wait()
+        """,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="stuck")
+    connection.send({"type": "invokefunction", "function_id": "stuck", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["run\n", "begun\n"]
+    process.terminate()
+    code, printed, complaints = ended(process)
+    assert (code, printed) == (0, "over\n")
+    assert "Worker stops while handlers run; their calls fail" in complaints
+
+
 @pytest.mark.parametrize("hook", ["app.on_start(hook)", "app.dependency(hook)"])
 def test_11_s4_a_start_that_catches_its_cancel_does_not_serve(engine: FakeEngine, start: Start, hook: str) -> None:
     process = start(

@@ -79,7 +79,8 @@ class BuiltinAdapter:
             delivered=sum(consumer.running.begun for consumer in consumers),
             failed=sum(consumer.failed for consumer in consumers),
             waiting_for=[name for consumer in consumers for name in consumer.missing.names],
-            paused=any(self.store.pauses.has(place) for place in places),
+            paused=any(self.store.pauses.has(place) for place in places)
+            or any(consumer.options.concurrency == 0 for consumer in consumers),
             unreadable=sum(len(consumer.unreadable.rows) for consumer in consumers),
         )
 
