@@ -261,6 +261,8 @@ class App(Worker):
         if self._connected:
             raise RuntimeError(f"app '{self.name}' is connected already")
         self._core, self._connected = core, True
+        if self.options.replicas is not None or self.declared.replicated:
+            core.registrar.will_be_replicated()  # for the announcement, which comes before the functions
 
     def register(self) -> None:
         self.declared.register(self._core.registrar, self.options.replicas)

@@ -30,6 +30,12 @@ class AppDeclarations:
         self._registered: dict[object, FunctionRef | Trigger] = {}  # by declaration, at the present connection
         self._lock = threading.RLock()
 
+    @property
+    def replicated(self) -> bool:
+        """Whether any function has the mark of replicas by itself (P8)."""
+        with self._lock:
+            return any(each.replicated for each in self.functions.values())
+
     def add_function(self, declared: FunctionDeclaration) -> FunctionRef:
         """Raises ValueError: the id is taken."""
         with self._lock:

@@ -68,9 +68,11 @@ async def living(members: Sequence[Member], core: WorkerCore, wait_s: float | No
         for member in members:
             for dependency in member.dependencies:
                 await end.enter_async_context(_kept(dependency))
+                _raise_if_cancelled()
         for member in members:
             for hook in member.start_hooks:
                 await called(hook)
+                _raise_if_cancelled()
             end.push_async_callback(_stop, member.stop_hooks)
         end.push_async_callback(core.finish)
         for member in members:
@@ -78,6 +80,13 @@ async def living(members: Sequence[Member], core: WorkerCore, wait_s: float | No
         await raise_if_refused(core, name)
         SERVING(app=name, worker=core.name)
         yield
+
+
+def _raise_if_cancelled() -> None:
+    """Whatever took the cancel of this start for an error of its own: it is not to serve."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @asynccontextmanager

@@ -55,6 +55,9 @@ REJECTED = LogEvent(
 )  # fmt: skip
 
 
+_NAME_TOLD_EVERY_S = 10.0  # in the log, while attempts follow each other faster
+
+
 class WorkerCore:
     """The parts of one worker, wired.
 
@@ -79,6 +82,7 @@ class WorkerCore:
         self.process_id = os.getpid()
         self.rejected: RegistrationRejected | None = None
         self._taken_since: float | None = None
+        self._name_told_s: float | None = None  # that were left when the log said so
         self._registered: WorkerRegistered | None = None
         namespace = self.namespace = options.effective_namespace
         reconnection = options.reconnection_config or ReconnectionConfig()
@@ -275,7 +279,7 @@ class WorkerCore:
                 return
         elif outcome.result is not NULL and read_plain(outcome.result) == {"success": False}:
             return  # the reason came before
-        self.rejected = self._taken_since = None
+        self.rejected = self._taken_since = self._name_told_s = None
         self.connection.accepted()
 
     def _on_rejected(self, message: Rejection) -> None:
@@ -290,7 +294,9 @@ class WorkerCore:
             self._refuse_for_good(rejected)
             return
         # The other one may be dead without the engine's knowledge, or about to leave
-        NAME_IN_USE(reason=str(rejected), retry_for_s=int(left_s))
+        if self._name_told_s is None or self._name_told_s - left_s >= _NAME_TOLD_EVERY_S:
+            self._name_told_s = left_s
+            NAME_IN_USE(reason=str(rejected), retry_for_s=int(left_s))
         self.rejected = rejected
         self.connection.refuse()
 

@@ -64,9 +64,15 @@ class Dependency(Generic[T]):
         finally:
             self._instance = _NOTHING
             if inspect.isasyncgen(made):
-                await anext(made, None)
+                second = await anext(made, _NOTHING)
             elif inspect.isgenerator(made):
-                await called(lambda: next(made, None))
+                second = await called(lambda: next(made, _NOTHING))
+            else:
+                second = _NOTHING
+            if second is not _NOTHING:
+                raise RuntimeError(
+                    f"dependency '{self.__name__}' of app '{self._app}' yields twice; what closes it stands behind its one yield"
+                )
 
     async def _first(self, made: Any) -> T:
         if inspect.isasyncgen(made):

@@ -53,6 +53,11 @@ class FunctionDeclaration:
             )
         self._described = isinstance(given, Mapping)
 
+    @property
+    def replicated(self) -> bool:
+        """Whether it is, wherever it is registered."""
+        return self._replicas is not None or is_marked(self._message.metadata)
+
     def function(self, replicas: ReplicaPolicy | None, channels: ChannelOpener) -> Function:
         """As one worker registers it.
 

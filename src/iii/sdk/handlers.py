@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from iii.protocol.errors import InvalidRequest
@@ -64,6 +65,8 @@ class Handler:
             return self._read_metadata(raw)
         except InvalidRequest as error:
             raise InvalidRequest(f"metadata: {error.message}") from None
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"metadata: {error}") from None
 
 
 def check_readable(hints: Hints) -> None:
@@ -96,7 +99,10 @@ def plain_with_channels(opener: ChannelOpener) -> Callable[[bytes], Any]:
     """Plain values, with an end of a channel for every reference to one."""
 
     def read(raw: bytes) -> Any:
-        value = read_plain(raw)
+        try:
+            value = read_plain(raw)
+        except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
+            raise InvalidRequest(str(error)) from None
         references = bytes(raw).count(b'"channel_id"')
         if not references:
             return value

@@ -151,6 +151,14 @@ def timeout_of(wanted: object, default_ms: int) -> int:
     return math.ceil(min(wanted, LONGEST_WAIT_S * 1000)) or default_ms
 
 
+def check_wait_s(wanted: float) -> None:
+    """Raises TypeError: it is no number of seconds. ValueError: it is negative, or no number at all (nan)."""
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+        raise TypeError(f"timeout_s must be a number of seconds, got {wanted!r}")
+    if not wanted >= 0:
+        raise ValueError(f"timeout_s must not be negative, got {wanted!r}")
+
+
 _warned: set[tuple[str, object]] = set()  # of this process: a misspelt key is one mistake, however many workers make it
 
 

@@ -114,6 +114,11 @@ def unreadable(order: Unreadable) -> None:
         (lambda app: app.http("GTE", "/a"), ValueError, "unsupported HTTP method 'GTE' (did you mean 'GET'?)"),
         (lambda app: app.http("GET", "/a/:/b"), ValueError, "invalid api_path '/a/:/b': a parameter has no name"),
         (lambda app: app.http("GET", "/:a/:a"), ValueError, "parameter 'a' appears twice"),
+        (
+            lambda app: app.http("GET", "/a", cancel_on_disconnect="yes"),
+            TypeError,
+            "cancel_on_disconnect must be True or False, got 'yes'",
+        ),
         (lambda app: app.http("GET", "/a/*/b"), ValueError, "a wildcard must be the last segment"),
         (lambda app: app.cron("99 * * * *"), ValueError, "invalid cron expression"),
         (lambda app: app.cron("@daily", timezone="Mars/X"), ValueError, "unknown time zone"),
@@ -271,5 +276,22 @@ async def test_a_dependency_that_yields_nothing_is_named(app: iii.App) -> None:
 
     for each in app.dependencies:
         with pytest.raises(RuntimeError, match=f"dependency '{each.__name__}' of app 'orders' yields nothing"):
+            async with each.made():
+                pass
+
+
+async def test_a_dependency_that_yields_twice_is_named_at_its_end(app: iii.App) -> None:
+    @app.dependency
+    def twice() -> Any:
+        yield 1
+        yield 2
+
+    @app.dependency
+    async def async_twice() -> Any:
+        yield 1
+        yield 2
+
+    for each in app.dependencies:
+        with pytest.raises(RuntimeError, match=f"dependency '{each.__name__}' of app 'orders' yields twice"):
             async with each.made():
                 pass
