@@ -37,10 +37,12 @@ def declare(number: int) -> None:
         return data
 
     @app.http("GET", f"/{number}/orders/:id")
-    async def show(id: int, limit: int = 10) -> Order: ...
+    async def show(id: int, limit: int = 10) -> Order:
+        return Order(id, str(limit))
 
     @app.http("POST", f"/{number}/orders")
-    async def post(order: Order) -> Order: ...
+    async def post(order: Order) -> Order:
+        return order
 
     @app.cron(f"*/{number + 2} * * * *", function_id=f"orders::clean-{number}")
     def clean() -> None: ...
