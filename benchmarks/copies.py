@@ -130,7 +130,7 @@ def computed(processes: list[Talker], seconds: float) -> float:
     """A second, all of them together."""
     for each in processes:
         each.say({"seconds": seconds})
-    return sum(each.hear() for each in processes)
+    return float(sum(each.hear() for each in processes))
 
 
 class Killed(NamedTuple):

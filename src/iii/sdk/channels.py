@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from msgspec import Struct
 
@@ -17,7 +17,6 @@ from iii.sdk.refs import StreamChannelRef
 if TYPE_CHECKING:
     import asyncio
 
-    from iii.sdk.channel_opener import ChannelOpener
     from iii.sdk.channel_wire import ChannelWire
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
@@ -28,10 +27,23 @@ class ChannelError(ConnectionError):
     """A channel that cannot be opened, that the other end left, or that ended before its end."""
 
 
+class Opener(Protocol):
+    """What opens ends at one engine; apart from them, since a hint of a handler names only the ends."""
+
+    def end(self, ref: StreamChannelRef) -> ChannelReader | ChannelWriter: ...
+
+    async def connect(self, ref: StreamChannelRef) -> ChannelWire:
+        """Raises ChannelError."""
+
+    def new_lock(self) -> asyncio.Lock: ...
+
+    def tell(self, listeners: list[Callable[[str], object]], text: str, channel_id: str) -> None: ...
+
+
 class ChannelEnd:
     """What both ends have."""
 
-    def __init__(self, opener: ChannelOpener, ref: StreamChannelRef) -> None:
+    def __init__(self, opener: Opener, ref: StreamChannelRef) -> None:
         self.ref = ref
         self._opener = opener
         self._wire: ChannelWire | None = None
@@ -111,7 +123,7 @@ class ChannelWriter(ChannelEnd):
 class ChannelReader(ChannelEnd):
     """The reading end: ``async for chunk in reader`` gives the stream's bytes as they were written."""
 
-    def __init__(self, opener: ChannelOpener, ref: StreamChannelRef) -> None:
+    def __init__(self, opener: Opener, ref: StreamChannelRef) -> None:
         super().__init__(opener, ref)
         self._listeners: list[Callable[[str], object]] = []
 
@@ -171,7 +183,7 @@ def reference_of(value: Any) -> StreamChannelRef | None:
     return None
 
 
-def materialized(value: Any, opener: ChannelOpener) -> Any:
+def materialized(value: Any, opener: Opener) -> Any:
     """The value with an end in the place of every reference in it (08 §14.4)."""
     if (reference := reference_of(value)) is not None:
         return opener.end(reference)

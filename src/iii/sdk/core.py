@@ -37,7 +37,6 @@ from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
 from iii.sdk.reporting import Reporting
-from iii.sdk.rows import WorkerStatistics
 from iii.sdk.spans import HandlerSpan
 from iii.sdk.threads import HandlerThreads
 
@@ -151,14 +150,6 @@ class WorkerCore:
         """Begin to connect. On the loop."""
         self.connection.start()
         self.reporting.start()
-
-    def statistics(self) -> WorkerStatistics:
-        """From any thread."""
-        connection = self.connection
-        return WorkerStatistics(
-            pending_calls=len(self.caller.pending),
-            unsent_bytes=connection.backlog.held_bytes + connection.offline.held_bytes,
-        )
 
     @property
     def serves(self) -> bool:

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from iii.sdk.calls import ON_LOOP
 from iii.sdk.invocation import running
 from iii.sdk.options import checked_limit_s
 
-if TYPE_CHECKING:
-    from iii.sdk.core import WorkerCore
-
 SHUTDOWN_S = 10.0  # Longest time of `shutdown()`.
 _IN_HANDLER = "drain() in a handler would wait for that handler: {} drains when the handler has ended"
+
+
+class _Connection(Protocol):
+    def on_loop(self) -> bool: ...
+
+
+class _Core(Protocol):
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def connection(self) -> _Connection: ...
+
+    @property
+    def in_handler_thread(self) -> bool: ...
+
+    def raise_if_forked(self) -> None: ...
+
+    async def finish(self, limit_s: float | None = None) -> bool: ...
+
+    async def stop(self) -> None: ...
 
 
 class Departure:
     """Of one worker. Raises as `Worker.drain` and `Worker.shutdown`."""
 
-    def __init__(self, core: WorkerCore) -> None:
+    def __init__(self, core: _Core) -> None:
         self._core = core
 
     def drained(self, timeout_s: float) -> bool | None:

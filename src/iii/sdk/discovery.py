@@ -46,13 +46,13 @@ def _list_request(function_id: str, include_internal: bool) -> TriggerRequest:
     return {"function_id": function_id, "payload": payload}
 
 
-class Caller(Protocol):
+class _Caller(Protocol):
     def call(self, request: TriggerRequest) -> Any: ...
 
     async def call_async(self, request: TriggerRequest) -> Any: ...
 
 
-class Registers(Protocol):
+class _Registers(Protocol):
     def register_function(self, function_id: FunctionInput, handler_or_invocation: Callable[..., Any]) -> object: ...
 
     def register_trigger(self, trigger: TriggerInput) -> Trigger: ...
@@ -61,7 +61,7 @@ class Registers(Protocol):
 class Discovery:
     """What one worker asks the engine about others. Raises as `Worker.trigger`."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: _Caller) -> None:
         self._caller = caller
 
     def functions(self, include_internal: bool) -> list[FunctionInfo]:
@@ -90,7 +90,7 @@ class Discovery:
             reply = await self._caller.call_async(_list_request(_TRIGGERS_OF_OLD_ENGINES, include_internal))
         return _trigger_rows(reply)
 
-    def watch(self, worker: Registers) -> FunctionsWatch:
+    def watch(self, worker: _Registers) -> FunctionsWatch:
         """What tells listeners of that worker of changes; its function is registered with the first."""
         return FunctionsWatch(
             lambda function_id, handler: worker.register_function({"id": function_id}, handler),

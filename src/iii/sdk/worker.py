@@ -202,7 +202,7 @@ class Worker(CallMethods, EventDeclarations, Leaving):
 
     def statistics(self) -> WorkerStatistics:
         """Its open calls, and what waits to be sent; from any thread."""
-        return self._core.statistics()
+        return self._core.caller.statistics()
 
     def add_connection_state_listener(self, handler: ConnectionStateListener) -> Callable[[], None]:
         """Call it with the present state now, and on the loop with each new one; returns how to stop that."""
