@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -14,9 +13,10 @@ from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.errors import ClientShutdown
 from iii.protocol.log_event import LogEvent
 from iii.sdk import log_output
+from iii.sdk.app_life import RunnableApp, connected
 from iii.sdk.core import WorkerCore
+from iii.sdk.engine_address import engine_url
 from iii.sdk.event_loop import new_loop
-from iii.sdk.options import engine_url
 from iii.sdk.rejection import DeclarationRefused, RegistrationRejected
 
 START_GOES_ON = LogEvent(
@@ -29,14 +29,8 @@ START_ENDS_S = 10.0  # after a signal, until the log says that a start goes on
 _UNHANDLED = (signal.SIG_DFL, signal.default_int_handler)
 
 
-Connection = Callable[[str], AbstractAsyncContextManager[WorkerCore]]
-
-
-def serve_until_told(app: str, address: str | None, connection: Connection) -> None:
+def serve_until_told(app: RunnableApp, address: str | None) -> None:
     """Serve on an event loop of this thread until a signal or a shutdown.
-
-    Args:
-        connection: the app's whole life at the engine with this URL.
 
     Raises:
         SystemExit: with what the engine said, or the address that cannot be one. RuntimeError: a loop runs here already.
@@ -46,11 +40,11 @@ def serve_until_told(app: str, address: str | None, connection: Connection) -> N
     except RuntimeError:
         pass
     else:
-        raise RuntimeError(f"app '{app}' cannot run in a running event loop: use `async with app.connect():`")
+        raise RuntimeError(f"app '{app.name}' cannot run in a running event loop: use `async with app.connect():`")
     log_output.show_life()
     with _Signals() as signals, asyncio.Runner(loop_factory=new_loop) as runner:
         try:
-            runner.run(_serve(connection(_checked(address)), signals))
+            runner.run(_serve(connected(app, _checked(address), None), signals))
         except (DeclarationRefused, RegistrationRejected, ConnectionError) as error:
             raise SystemExit(f"Error: {error}") from None
 

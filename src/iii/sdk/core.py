@@ -22,14 +22,17 @@ from iii.sdk import forks
 from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement, of_copy
 from iii.sdk.calls import Outcome, Refusal
-from iii.sdk.channels import ChannelOpener
+from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.connection import EngineConnection
+from iii.sdk.departure import Departure
+from iii.sdk.discovery import Discovery
 from iii.sdk.draining import Draining
 from iii.sdk.encoding import encode_outgoing
+from iii.sdk.engine_address import handshake_headers
 from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.loop_watch import LoopWatch
-from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
+from iii.sdk.options import InitOptions, ReconnectionConfig
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
@@ -96,6 +99,8 @@ class WorkerCore:
         spans = self.reporting.telemetry.spans if self.reporting.telemetry is not None else None
         call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
+        self.discovery = Discovery(self.caller)
+        self.departure = Departure(self)
         self.registrar = Registrar(
             self.connection, namespace, self.channels, options.replicas, lambda: self._watch.begin()
         )

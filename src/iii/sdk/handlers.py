@@ -1,8 +1,10 @@
 """A handler as the worker calls it: payload read, metadata passed, result ready to be sent (08 §7.2)."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -10,8 +12,11 @@ from msgspec import Raw
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk.annotations import NOTHING, Hints, read_plain
-from iii.sdk.channels import ChannelEnd, ChannelOpener, materialized, reference_of
+from iii.sdk.channels import ChannelEnd, materialized, reference_of
 from iii.sdk.typed import declares_more_than_json, payload_reader
+
+if TYPE_CHECKING:
+    from iii.sdk.channel_opener import ChannelOpener
 
 
 class Handler:

@@ -22,6 +22,7 @@ from iii.sdk.invocation import Invocation, running
 from iii.sdk.receipt import receipt
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
 from iii.sdk.result_type import READABLE, result_type
+from iii.sdk.rows import WorkerStatistics
 from iii.sdk.spans import CallSpan
 from iii.sdk.started_call import Call
 from iii.sdk.trace_context import current_trace
@@ -70,6 +71,13 @@ class OutgoingCalls:
         self._namespace = namespace
         self._home = Home(loop, self.pending.time_out)
         self._abroad: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Abroad] = weakref.WeakKeyDictionary()
+
+    def statistics(self) -> WorkerStatistics:
+        """From any thread."""
+        connection = self._connection
+        return WorkerStatistics(
+            pending_calls=len(self.pending), unsent_bytes=connection.backlog.held_bytes + connection.offline.held_bytes
+        )
 
     def prepare(self, request: TriggerRequest, returns: Any) -> Prepared:
         """Raises whatever is wrong with the request, before anything is sent."""

@@ -11,15 +11,15 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import Message, UnregisterFunction, UnregisterTrigger, UnregisterTriggerType
 from iii.protocol.names import ENGINE_PREFIX, is_builtin_id
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.channels import ChannelOpener
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.function_declaration import FunctionDeclaration
+from iii.sdk.function_declaration import FunctionDeclaration, id_taken
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.registrations import Registrations
 from iii.sdk.requests import FunctionInput
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 if TYPE_CHECKING:
+    from iii.sdk.channel_opener import ChannelOpener
     from iii.sdk.connection import EngineConnection
 
 
@@ -129,8 +129,3 @@ class Registrar:
 
 def _encode(message: Message) -> bytes:
     return encode_outgoing(message)
-
-
-def id_taken(function_id: str, place: str) -> ValueError:
-    """Two functions of one client have this id; the first is declared there."""
-    return ValueError(f"function id '{function_id}' already registered: at {place}")

@@ -10,7 +10,7 @@ import iii
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.annotations import Hints
-from iii.sdk.channels import ChannelOpener
+from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.handlers import Handler
 
 DOOR = ChannelOpener("ws://127.0.0.1:1", {})
