@@ -12,20 +12,14 @@ from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.ingest.ingest import Ingest
+from iii.modules.observability.ingest.worker_gauges import WorkerGauges
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
-from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
-from iii.protocol.log_event import LogEvent
 from iii.protocol.names import without_control_characters
-from iii.protocol.telemetry import TelemetryKind
 from iii.protocol.tracecontext import baggage_values
 
-METRICS_REFUSED = LogEvent(
-    __name__, "observability.metrics_refused", logging.WARNING, "Metrics ingestion error",
-    means="A worker sent a metrics frame that cannot be read; the frame is dropped.",
-    do="Look at the telemetry of the worker: it does not send OTLP JSON.",
-)  # fmt: skip
 worker_log = logging.getLogger("iii.worker")
 
 TRACE = 5  # the level below DEBUG
@@ -94,13 +88,14 @@ class Observability(Module):
         self.config = config or ObservabilityConfig()
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
-        if self.config.enabled:
-            engine.telemetry.subscribe(self._telemetry_arrived)
+        WorkerGauges(engine, self.signals)
+        self.ingest = Ingest(engine, self.config, self.signals)
 
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
 
     async def stop(self) -> None:
+        self.ingest.stop()
         self.spans.stop()
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
@@ -117,6 +112,7 @@ class Observability(Module):
                 "metrics": disabled,
                 "logs": disabled,
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
+                "ingest": ComponentHealth("healthy", self.ingest.health()) if enabled else disabled,
             },
             timestamp=self.engine.clock.time_ms(),
             version=self.engine.options.version,
@@ -175,16 +171,3 @@ class Observability(Module):
         message = without_control_characters(request.message[:_MESSAGE_CHARACTERS])
         present = {key: value for key, value in fields.items() if value is not None}
         worker_log.log(level, "%s", message, extra={"fields": present})
-
-    def _telemetry_arrived(self, kind: TelemetryKind, payload: bytes) -> None:
-        """Gauges are read; spans and logs have no store yet and are dropped."""
-        if kind is not TelemetryKind.METRICS:
-            return
-        now = self.engine.clock.now()
-        try:
-            for point in read_gauges(payload):
-                session = self.engine.roster.connections.get(point.worker_id)
-                if session is not None:
-                    session.gauges.record(point.metric, point.value, point.time_ms, now)
-        except BadTelemetry as error:
-            METRICS_REFUSED(reason=str(error))
