@@ -227,7 +227,7 @@ def _line_of(record: logging.LogRecord) -> LogLine:
         record.levelno,
         record.name,
         event_of(record),
-        cut(_message(record), TEXT_CHARACTERS),
+        shortened(_message(record), TEXT_CHARACTERS),
         json.loads(json.dumps(fields_of(record), default=str)),
         record.pathname,
         record.lineno,
