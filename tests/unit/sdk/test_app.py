@@ -310,5 +310,5 @@ async def test_a_dependency_that_yields_twice_is_named_at_its_end(app: iii.App) 
 
     for each in app.dependencies:
         with pytest.raises(RuntimeError, match=f"dependency '{each.__name__}' of app 'orders' yields twice"):
-            async with each.made():
+            async with made(each):
                 pass
