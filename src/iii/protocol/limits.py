@@ -84,6 +84,9 @@ HELD_CALLS = 10_000
 # Most registrations of one connection before its namespace is known. (N2)
 BUFFERED_REGISTRATIONS = 100_000
 
+# When more bytes of telemetry of workers wait to be read, further frames are dropped and counted. (06 §2.11)
+TELEMETRY_WAITING_BYTES = 128 * MIB
+
 # -- Connections
 # Longest time from accepting a connection to its complete request head; set with `handshake_timeout_ms`. (01 §1.1)
 HANDSHAKE_TIMEOUT_MS = 10_000

@@ -14,22 +14,17 @@ from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.ingest.ingest import Ingest
+from iii.modules.observability.ingest.worker_gauges import WorkerGauges
 from iii.modules.observability.logs.room import LogRoom
 from iii.modules.observability.nothing import Nothing
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
-from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
 from iii.protocol.log_event import LogEvent
 from iii.protocol.log_level import LEVELS, apply_level, parse_level
-from iii.protocol.telemetry import TelemetryKind
 from iii.protocol.tracecontext import baggage_values
 
-METRICS_REFUSED = LogEvent(
-    __name__, "observability.metrics_refused", logging.WARNING, "Metrics ingestion error",
-    means="A worker sent a metrics frame that cannot be read; the frame is dropped.",
-    do="Look at the telemetry of the worker: it does not send OTLP JSON.",
-)  # fmt: skip
 LEVEL_NOT_APPLIED = LogEvent(
     __name__, "observability.level_not_applied", logging.WARNING, "log level not applied; keeping current level",
     means="A new `level` of the log makes no sense; the one before stays in force.",
@@ -86,9 +81,9 @@ class Observability(Module):
         self._level = self.config.log_level or self.config.level  # in force
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
+        WorkerGauges(engine, self.signals)
         self.logs = LogRoom(engine, self.config, self.signals)
-        if self.config.enabled:
-            engine.telemetry.subscribe(self._telemetry_arrived)
+        self.ingest = Ingest(engine, self.config, self.signals)
 
     def part(self, kind: Callable[..., object]) -> object:
         """The rooms are there already."""
@@ -102,6 +97,7 @@ class Observability(Module):
 
     async def stop(self) -> None:
         """No more of that."""
+        self.ingest.stop()
         self.logs.stop()
         self.spans.stop()
 
@@ -110,6 +106,7 @@ class Observability(Module):
         self._apply_level(config.log_level or config.level)
         self.config = config
         self.logs.apply(config)
+        self.ingest.apply(config)
 
     def _apply_level(self, level: str) -> None:
         """The level of the log; one that makes no sense changes nothing."""
@@ -146,6 +143,7 @@ class Observability(Module):
                 "metrics": disabled,
                 "logs": ComponentHealth("healthy", {"stored_logs": self.logs.stored}),
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
+                "ingest": ComponentHealth("healthy", self.ingest.health()) if enabled else disabled,
             },
             timestamp=self.engine.clock.time_ms(),
             version=self.engine.options.version,
@@ -166,16 +164,3 @@ class Observability(Module):
     def baggage_get_all(self, request: Nothing, invocation: Invocation) -> BaggageEntries:
         """Read the baggage that this call carries."""
         return BaggageEntries(baggage_values(invocation.baggage))
-
-    def _telemetry_arrived(self, kind: TelemetryKind, payload: bytes) -> None:
-        """Gauges are read; spans and logs have no store yet and are dropped."""
-        if kind is not TelemetryKind.METRICS:
-            return
-        now = self.engine.clock.now()
-        try:
-            for point in read_gauges(payload):
-                session = self.engine.roster.connections.get(point.worker_id)
-                if session is not None:
-                    session.gauges.record(point.metric, point.value, point.time_ms, now)
-        except BadTelemetry as error:
-            METRICS_REFUSED(reason=str(error))
