@@ -31,6 +31,33 @@ class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Spans on disk (06 §7.5)."""
+
+    enabled: Annotated[bool, Meta(description="Whether spans are kept on disk.")] = True
+    directory: Annotated[
+        str, Meta(description="Folder of the store, of one engine alone; empty means the default.")
+    ] = "./data/observability/traces"
+    max_disk_bytes: Annotated[
+        int, Meta(ge=67_108_864, description="Size of the file above which the oldest traces are removed.")
+    ] = 1_073_741_824
+    retention_seconds: Annotated[
+        int, Meta(ge=0, description="Age in seconds at which a trace is removed; 0: no limit.")
+    ] = 2_592_000
+    memory_max_bytes: Annotated[
+        Annotated[int, Meta(ge=16_777_216)] | None,
+        Meta(description="As `memory_max_bytes` of the module, which it overrides."),
+    ] = None
+    memory_low_watermark_ratio: Annotated[
+        float,
+        Meta(ge=0.5, le=0.95, description="Share of the bytes down to which spans leave the memory once it is full."),
+    ] = 0.75
+    pending_max_age_seconds: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="As `pending_max_age_seconds` of the module, which it overrides."),
+    ] = None
+
+
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Whether metrics of workers are accepted.")] = True
     service_name: Annotated[str, Meta(description="Name of the engine in health checks.")] = "iii"
@@ -54,7 +81,9 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0)] | None,
         Meta(description="Seconds after which a span without an end is dropped; default 3600, 0: never."),
     ] = None
-    trace_storage: Annotated[dict[str, Any] | None, _TRACES] = None
+    trace_storage: Annotated[
+        TraceStorageConfig | None, Meta(description="Spans on disk; default: in memory alone.")
+    ] = None
     live_spans: Annotated[
         bool | None,
         Meta(description="Whether spans are shown before they end; default: true if `exporter` is `memory`."),

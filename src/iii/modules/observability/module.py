@@ -92,14 +92,15 @@ class Observability(Module):
         return self.logs if kind is LogRoom else super().part(kind)
 
     async def start(self) -> None:
-        """Keep the engine's own log lines from now on."""
+        """Keep the engine's own log lines from now on, and open the archive of spans."""
         self.logs.start(asyncio.get_running_loop().call_soon_threadsafe)
+        await self.spans.start()
 
     async def stop(self) -> None:
         """No more of that."""
         self.ingest.stop()
         self.logs.stop()
-        self.spans.stop()
+        await self.spans.stop()
 
     def apply(self, config: ObservabilityConfig) -> None:
         """New settings while the engine runs."""
@@ -137,7 +138,7 @@ class Observability(Module):
         disabled = ComponentHealth("disabled")
         spans = self.spans.health()
         return Health(
-            status="healthy",
+            status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
                 "metrics": disabled,
