@@ -81,8 +81,8 @@ class Observability(Module):
         self._level = self.config.log_level or self.config.level  # in force
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
-        self.logs = LogRoom(engine, self.config, self.signals)
         WorkerGauges(engine, self.signals)
+        self.logs = LogRoom(engine, self.config, self.signals)
         self.ingest = Ingest(engine, self.config, self.signals)
 
     def part(self, kind: Callable[..., object]) -> object:
@@ -107,6 +107,7 @@ class Observability(Module):
         self._apply_level(config.log_level or config.level)
         self.config = config
         self.logs.apply(config)
+        self.ingest.apply(config)
 
     def _apply_level(self, level: str) -> None:
         """The level of the log; one that makes no sense changes nothing."""

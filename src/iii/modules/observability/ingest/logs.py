@@ -16,8 +16,8 @@ def log_of(log: WireLog, origin: Origin, drops: Drops) -> LogRecord:
         log.severity_text or "",
         "" if log.body is None else text_of(log.body),
         members_of(log.attributes, drops),
-        _id(log.trace_id),
-        _id(log.span_id),
+        log.trace_id,
+        log.span_id,
         origin.resource,
         origin.service or "unknown",
         origin.scope_name,
@@ -35,7 +35,3 @@ def _severity(number: int | str | None, drops: Drops) -> int:
     except NotOtlp:
         drops.items += 1
         return 0
-
-
-def _id(text: str | None) -> str | None:
-    return text if text and text.strip("0") else None
