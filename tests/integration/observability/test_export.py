@@ -1,4 +1,4 @@
-"""Telemetry to a real receiver (06 §14, checks 61-64)."""
+"""Telemetry to a real receiver (14, 06 checks 61-64)."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from iii.modules.observability.export import export, exporter
-from iii.modules.observability.export.destination import Signal
+from iii.modules.observability.export.collector_address import Signal
 from iii.modules.observability.export.export import Export, ExportSettings
 from iii.modules.observability.records import LogRecord, Metric, NumberPoint, Span
 from iii.modules.observability.signals import Signals, Source
@@ -95,7 +95,7 @@ async def test_06_check_63_spans_of_engine_and_workers_arrive(collector: tuple[C
     assert worker.scope_spans[0].spans[0].kind == 2  # SERVER
 
 
-async def test_06_14_worker_spans_leave_as_the_sampler_says_and_those_of_the_engine_always(
+async def test_14_worker_spans_leave_as_the_sampler_says_and_those_of_the_engine_always(
     collector: tuple[Collector, dict[str, str]],
 ) -> None:
     receiver, environ = collector
@@ -132,7 +132,7 @@ async def test_06_check_64a_metrics_of_workers_and_of_the_engine_arrive(
     assert found == {("shop", "stock"), ("iii", "iii.invocations.total")}
 
 
-async def test_06_14_logs_are_posted_as_json_in_batches() -> None:
+async def test_14_logs_are_posted_as_json_in_batches() -> None:
     with http_collector() as receiver:
         async with exporting(receiver.url, "logs", environ={}, log_batch=2, log_interval_ms=60_000) as (signals, _):
             signals.logs([record("a"), record("b")], Source.WORKER)
@@ -146,7 +146,7 @@ async def test_06_14_logs_are_posted_as_json_in_batches() -> None:
     assert bodies == [["a", "b"], ["c"]]  # the rest when the engine stops
 
 
-async def test_06_14_a_batch_that_fails_for_now_is_sent_again(
+async def test_14_a_batch_that_fails_for_now_is_sent_again(
     collector: tuple[Collector, dict[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "iii.modules.observability")
@@ -160,7 +160,7 @@ async def test_06_14_a_batch_that_fails_for_now_is_sent_again(
     assert caplog.text.count("Collector takes no telemetry") == 1
 
 
-async def test_06_14_a_batch_that_is_refused_is_dropped_and_counted(
+async def test_14_a_batch_that_is_refused_is_dropped_and_counted(
     collector: tuple[Collector, dict[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver, environ = collector
@@ -204,7 +204,7 @@ async def test_06_check_64_a_collector_that_is_away_costs_nothing_but_what_it_mi
     assert caplog.text.count("Collector takes no telemetry") == 2  # one a signal
 
 
-async def test_06_14_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_14_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporter, "QUEUED_BYTES", 10_000)
     with http_collector() as receiver:
         receiver.silent = True
@@ -220,7 +220,7 @@ async def test_06_14_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPa
             await asyncio.to_thread(receiver.wait, 2)
 
 
-async def test_06_14_without_what_export_needs_the_engine_runs_and_says_so(
+async def test_14_without_what_export_needs_the_engine_runs_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "grpc", None)

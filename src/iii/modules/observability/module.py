@@ -1,6 +1,7 @@
 """`iii-observability`: health, the baggage of a call, log lines of workers, gauges of workers (06)."""
 
 import logging
+import os
 import random
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
@@ -11,7 +12,9 @@ from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
-from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.config import ObservabilityConfig, effective_exporter
+from iii.modules.observability.export.export import Export
+from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
@@ -94,20 +97,35 @@ class Observability(Module):
         self.config = config or ObservabilityConfig()
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
+        self.export: Export | None = None
         if self.config.enabled:
             engine.telemetry.subscribe(self._telemetry_arrived)
 
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
 
+    async def start(self) -> None:
+        """Export what is to be exported."""
+        settings = export_settings(self.config, self.engine.options.version, os.environ)
+        if settings is not None:
+            self.export = Export(settings, self.signals, lambda span: True, lambda: ())
+            self.export.start()
+
     async def stop(self) -> None:
+        """Send what has not left yet, for some seconds at most."""
+        if self.export is not None:
+            await self.export.stop()
         self.spans.stop()
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:
         """Tell whether the engine and its parts are well."""
         enabled = self.config.enabled
-        details = {"enabled": True, "service_name": self.config.service_name, "exporter": "memory"}
+        details = {
+            "enabled": True,
+            "service_name": self.config.service_name,
+            "exporter": effective_exporter(self.config),
+        }
         disabled = ComponentHealth("disabled")
         spans = self.spans.health()
         return Health(

@@ -1,4 +1,4 @@
-"""What of the engine's telemetry leaves it, and who takes it (06 §14)."""
+"""What of the engine's telemetry leaves it, and who takes it (14 §1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from iii.modules.observability.export.destination import Destination, Signal, destination
+from iii.modules.observability.export.collector_address import CollectorAddress, Signal, collector_address
 from iii.modules.observability.export.exporter import Exporter, Signalled
 from iii.modules.observability.export.log_json import logs_request
 from iii.modules.observability.export.transport import Transport, transport
@@ -100,7 +100,7 @@ class Export:
     def _exporter(self, signal: Signal, kind: Callable[[], Signalled[Any]]) -> Exporter[Any] | None:
         if signal not in self._settings.signals:
             return None
-        return Exporter(destination(signal, self._settings.endpoint, self._settings.environ), _connect, kind())
+        return Exporter(collector_address(signal, self._settings.endpoint, self._settings.environ), _connect, kind())
 
     def _spans_arrived(self, spans: Sequence[Span], source: Source) -> None:
         if self._spans is not None:
@@ -139,7 +139,7 @@ class Export:
         )
 
 
-def _connect(to: Destination) -> Transport:
+def _connect(to: CollectorAddress) -> Transport:
     """Raises ImportError without the extra `otlp`, where protobuf or gRPC is wanted."""
     if to.signal != "logs":
         import_module("iii.modules.observability.export.protobuf")

@@ -1,4 +1,4 @@
-"""One signal on its way to a collector: in batches, from a bounded queue, on a thread; it never holds anybody up (06 §14)."""
+"""One signal on its way to a collector: in batches, from a bounded queue, on a thread; it never holds anybody up (14 §3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 
 from msgspec import Struct
 
-from iii.modules.observability.export.destination import Destination
+from iii.modules.observability.export.collector_address import CollectorAddress
 from iii.modules.observability.export.transport import SendFailed, Transport
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
@@ -67,10 +67,10 @@ class Exporter(Generic[R]):
     """
 
     def __init__(
-        self, destination: Destination, connect: Callable[[Destination], Transport], kind: Signalled[R]
+        self, to: CollectorAddress, connect: Callable[[CollectorAddress], Transport], kind: Signalled[R]
     ) -> None:
         self.dropped = 0
-        self._destination = destination
+        self._to = to
         self._connect = connect
         self._kind = kind
         self._queue: deque[tuple[R, int]] = deque()
@@ -82,7 +82,7 @@ class Exporter(Generic[R]):
 
     def start(self) -> None:
         """On the loop."""
-        self._task = asyncio.create_task(self._run(), name=f"iii export {self._destination.signal}")
+        self._task = asyncio.create_task(self._run(), name=f"iii export {self._to.signal}")
 
     def add(self, records: Sequence[R]) -> None:
         """Queue them; the oldest give way."""
@@ -113,9 +113,9 @@ class Exporter(Generic[R]):
 
     async def _run(self) -> None:
         try:
-            transport = await on_a_thread(lambda: self._connect(self._destination))
+            transport = await on_a_thread(lambda: self._connect(self._to))
         except Exception as error:
-            EXPORT_OFF(signal=self._destination.signal, address=self._destination.address, reason=str(error))
+            EXPORT_OFF(signal=self._to.signal, address=self._to.address, reason=str(error))
             self._off = True
             return
         try:
@@ -156,14 +156,14 @@ class Exporter(Generic[R]):
             else:
                 if self._failing:
                     self._failing = False
-                    EXPORT_RESUMED(signal=self._destination.signal, address=self._destination.address)
+                    EXPORT_RESUMED(signal=self._to.signal, address=self._to.address)
                 return
         self.dropped += len(records)
 
     def _say_failed(self, error: SendFailed) -> None:
         if not self._failing:
             self._failing = True
-            EXPORT_FAILED(signal=self._destination.signal, address=self._destination.address, reason=str(error))
+            EXPORT_FAILED(signal=self._to.signal, address=self._to.address, reason=str(error))
 
     def _hand_over(self, transport: Transport, records: Sequence[R]) -> None:
         """On a thread: even to write a batch would hold the loop."""

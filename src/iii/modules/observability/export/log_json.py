@@ -1,4 +1,4 @@
-"""Log records as OTLP/JSON, which every collector takes on its HTTP port (06 §14)."""
+"""Log records as OTLP/JSON, which every collector takes on its HTTP port (14 §1)."""
 
 from __future__ import annotations
 

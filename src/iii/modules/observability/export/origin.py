@@ -1,4 +1,4 @@
-"""Which records came from the same process and scope: a request names each of them once (06 §14)."""
+"""Which records came from the same process and scope: a request names each of them once (14 §1)."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar

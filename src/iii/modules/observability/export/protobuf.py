@@ -1,4 +1,4 @@
-"""Records as the messages of OpenTelemetry's protocol (06 §14): the only file that knows its protobuf definitions."""
+"""Records as the messages of OpenTelemetry's protocol (14 §1): the only file that knows its protobuf definitions."""
 
 from __future__ import annotations
 

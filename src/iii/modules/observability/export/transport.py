@@ -1,4 +1,4 @@
-"""One request to a collector, on a thread of the caller's (06 §14). gRPC and its library are known here alone."""
+"""One request to a collector, on a thread of the caller's (14 §2). gRPC and its library are known here alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import urllib.request
 from typing import Protocol as Interface
 from urllib.parse import urlsplit
 
-from iii.modules.observability.export.destination import Destination
+from iii.modules.observability.export.collector_address import CollectorAddress
 
 TIMEOUT_S = 10.0
 LOGS_TIMEOUT_S = 30.0
@@ -40,9 +40,9 @@ class Transport(Interface):
     def close(self) -> None: ...
 
 
-def transport(destination: Destination) -> Transport:
+def transport(to: CollectorAddress) -> Transport:
     """Raises ImportError without the extra `otlp`, where gRPC is wanted."""
-    return Grpc(destination) if destination.protocol == "grpc" else Http(destination)
+    return GrpcTransport(to) if to.protocol == "grpc" else HttpTransport(to)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -52,14 +52,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class Http:
+class HttpTransport:
     """POST, protobuf or JSON."""
 
-    def __init__(self, destination: Destination) -> None:
-        kind = "application/json" if destination.protocol == "http/json" else "application/x-protobuf"
-        self._headers = {"content-type": kind, "user-agent": "iii", **destination.headers}
-        self._address = destination.address
-        self._timeout_s = LOGS_TIMEOUT_S if destination.signal == "logs" else TIMEOUT_S
+    def __init__(self, to: CollectorAddress) -> None:
+        kind = "application/json" if to.protocol == "http/json" else "application/x-protobuf"
+        self._headers = {"content-type": kind, "user-agent": "iii", **to.headers}
+        self._address = to.address
+        self._timeout_s = LOGS_TIMEOUT_S if to.signal == "logs" else TIMEOUT_S
         self._opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
@@ -88,21 +88,21 @@ class Http:
         """Each request has a connection of its own."""
 
 
-class Grpc:
+class GrpcTransport:
     """One channel, which reconnects by itself."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, to: CollectorAddress) -> None:
         import grpc  # type: ignore[import-untyped]  # its stubs know neither generic calls nor errors' details
 
-        parts = urlsplit(destination.address if "://" in destination.address else f"http://{destination.address}")
+        parts = urlsplit(to.address if "://" in to.address else f"http://{to.address}")
         target = f"{parts.hostname or 'localhost'}:{parts.port or 4317}"
         self._channel = (
             grpc.secure_channel(target, grpc.ssl_channel_credentials())
             if parts.scheme == "https"
             else grpc.insecure_channel(target)
         )
-        self._export = self._channel.unary_unary(_METHODS[destination.signal])
-        self._metadata = list(destination.headers.items())
+        self._export = self._channel.unary_unary(_METHODS[to.signal])
+        self._metadata = list(to.headers.items())
         self._failed = grpc.RpcError
         code = grpc.StatusCode
         self._again = {

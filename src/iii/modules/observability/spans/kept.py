@@ -9,7 +9,7 @@ import msgspec
 
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.config import ObservabilityConfig, effective_exporter
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.spans.requests import TraceStorage
@@ -38,7 +38,7 @@ class KeptSpans:
         self._timer: Timer | None = None
         age_s = PENDING_AGE_S if config.pending_max_age_seconds is None else config.pending_max_age_seconds
         self._pending_age_ns = age_s * 1_000_000_000
-        exporter = config.exporter or ("memory" if config.endpoint is None else "both")
+        exporter = effective_exporter(config)
         self._engines_too = exporter != "otlp"
         if config.enabled:
             live = exporter == "memory" if config.live_spans is None else config.live_spans

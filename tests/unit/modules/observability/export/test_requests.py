@@ -1,4 +1,4 @@
-"""Records as a collector reads them (06 §14, check 63)."""
+"""Records as a collector reads them (14 §1, 06 check 63)."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def test_06_check_63_each_worker_keeps_its_resource_and_kind() -> None:
     ]
 
 
-def test_06_14_a_span_is_whole() -> None:
+def test_14_a_span_is_whole() -> None:
     made = span(
         parent_span_id=PARENT,
         start_time_unix_nano=-5,
@@ -101,18 +101,18 @@ def test_06_14_a_span_is_whole() -> None:
 @pytest.mark.parametrize(
     "members", [{"pending": True}, {"trace_id": "x" * 32}, {"trace_id": "a" * 31}, {"span_id": ""}]
 )
-def test_06_14_what_a_collector_would_refuse_is_left_out(members: dict[str, Any]) -> None:
+def test_14_what_a_collector_would_refuse_is_left_out(members: dict[str, Any]) -> None:
     found = traces(span(**members), span(name="good"))
     assert [each.name for resource in found.resource_spans for each in resource.scope_spans[0].spans] == ["good"]
 
 
-def test_06_14_a_parent_that_is_no_id_is_none_and_flags_are_sampled_unless_known() -> None:
+def test_14_a_parent_that_is_no_id_is_none_and_flags_are_sampled_unless_known() -> None:
     (got,) = traces(span(parent_span_id="odd")).resource_spans[0].scope_spans[0].spans
     assert (got.parent_span_id, got.flags) == (b"", 1)
 
 
 @pytest.mark.parametrize("kind", ["gauge", "counter", "updowncounter"])
-def test_06_14_numbers_arrive(kind: MetricType) -> None:
+def test_14_numbers_arrive(kind: MetricType) -> None:
     metric = Metric(
         "m", "d", "u", kind, [NumberPoint(2.5, [("a", "b")], 9)], "shop", 1, resource={"service.name": "shop"}
     )
@@ -124,7 +124,7 @@ def test_06_14_numbers_arrive(kind: MetricType) -> None:
     assert got.sum.is_monotonic == (kind == "counter")
 
 
-def test_06_14_histograms_arrive() -> None:
+def test_14_histograms_arrive() -> None:
     metric = Metric("h", "", "s", "histogram", [HistogramPoint(3, 4.5, [1, 2], [0.5], None, 3.0, [], 9)], "shop", 1)
     (resource,) = ExportMetricsServiceRequest.FromString(metrics_request([metric], ENGINE)).resource_metrics
     (point,) = resource.scope_metrics[0].metrics[0].histogram.data_points
@@ -133,7 +133,7 @@ def test_06_14_histograms_arrive() -> None:
     assert point.max == 3.0
 
 
-def test_06_14_log_records_are_json_with_their_own_resource() -> None:
+def test_14_log_records_are_json_with_their_own_resource() -> None:
     deep: dict[str, Any] = {}
     inner = deep
     for _ in range(100):

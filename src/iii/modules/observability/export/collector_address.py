@@ -1,4 +1,4 @@
-"""Where a signal goes, how, and with which headers: the configuration and OpenTelemetry's variables (06 §14)."""
+"""Where a signal goes, how, and with which headers: the configuration and OpenTelemetry's variables (14 §2)."""
 
 import logging
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _PATHS = ("/v1/traces", "/v1/metrics", "/v1/logs")
 _GRPC_PORT, _HTTP_PORT = ":4317", ":4318"
 
 
-class Destination(Struct, frozen=True):
+class CollectorAddress(Struct, frozen=True):
     """Of one signal.
 
     Attributes:
@@ -41,18 +41,18 @@ class Destination(Struct, frozen=True):
     headers: dict[str, str]
 
 
-def destination(signal: Signal, endpoint: str, environ: Mapping[str, str]) -> Destination:
+def collector_address(signal: Signal, endpoint: str, environ: Mapping[str, str]) -> CollectorAddress:
     """Logs always go as JSON over HTTP, to the usual port for it where the endpoint names the one of gRPC."""
     headers = _headers(signal, environ)
     if signal == "logs":
         if endpoint.rstrip("/").endswith("/v1/logs"):
-            return Destination(signal, "http/json", endpoint.rstrip("/"), headers)
-        return Destination(
+            return CollectorAddress(signal, "http/json", endpoint.rstrip("/"), headers)
+        return CollectorAddress(
             signal, "http/json", _with_path(endpoint.replace(_GRPC_PORT, _HTTP_PORT, 1), signal), headers
         )
     protocol = _protocol(signal, environ)
     address = endpoint if protocol == "grpc" else _with_path(endpoint, signal)
-    return Destination(signal, protocol, address, headers)
+    return CollectorAddress(signal, protocol, address, headers)
 
 
 def _with_path(endpoint: str, signal: Signal) -> str:
