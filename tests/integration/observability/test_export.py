@@ -7,16 +7,19 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import iii
 from iii.modules.observability.export import export, exporter
 from iii.modules.observability.export.collector_address import Signal
 from iii.modules.observability.export.export import Export, ExportSettings
 from iii.modules.observability.records import LogRecord, Metric, NumberPoint, Span
 from iii.modules.observability.signals import Signals, Source
 from tests.integration.observability.collector import DEADLINE_S, Collector, grpc_collector, http_collector
+from tests.processes import EngineProcess
 
 HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
@@ -228,3 +231,56 @@ async def test_14_without_what_export_needs_the_engine_runs_and_says_so(
         await until(lambda: "Telemetry is not exported" in caplog.text)
         signals.spans([span()], Source.WORKER)
         assert running.dropped == 1
+
+
+CONFIG = """\
+workers:
+  - name: iii-worker-manager
+    config: {port: {port}}
+  - name: iii-observability
+    config: {endpoint: "COLLECTOR", logs_exporter: otlp, service_name: edge}
+"""
+
+
+async def test_06_check_63_what_a_worker_sends_the_engine_reaches_the_collector(tmp_path: Path) -> None:
+    """The engine as a process, with our SDK as a worker; what waits leaves when it stops."""
+    with http_collector() as receiver:
+        config = CONFIG.replace("COLLECTOR", receiver.url)
+        with EngineProcess(tmp_path, config=config, env=HTTP) as engine:
+            await asyncio.to_thread(_work_with, engine.url)
+            engine.stop()
+        spans = {
+            (resource.resource.attributes[0].value.string_value, each.name)
+            for signal, _, message in receiver.requests
+            if signal == "traces"
+            for resource in message.resource_spans
+            for each in resource.scope_spans[0].spans
+        }
+        bodies = {
+            each["body"]["stringValue"]
+            for signal, _, message in receiver.requests
+            if signal == "logs"
+            for resource in message["resourceLogs"]
+            for scope in resource["scopeLogs"]
+            for each in scope["logRecords"]
+        }
+    assert {("shop", "execute shop::price"), ("shop", "call shop::price")} <= spans
+    assert "priced" in bodies
+
+
+def _work_with(url: str) -> None:
+    otel: dict[str, Any] = {"enabled": True, "service_name": "shop", "spans_flush_interval_ms": 1}
+    worker = iii.register_worker(url, iii.InitOptions(otel=otel))
+
+    def price(data: Any) -> int:
+        iii.Logger().info("priced")
+        return 5
+
+    worker.register_function("shop::price", price)
+    assert worker.trigger({"function_id": "shop::price"}) == 5
+    worker.shutdown()  # sends what it has
+    probe = iii.register_worker(url, iii.InitOptions(otel={"enabled": False}))
+    deadline = time.monotonic() + DEADLINE_S
+    while probe.trigger({"function_id": "engine::traces::list", "payload": {"search_all_spans": True}})["total"] < 2:
+        assert time.monotonic() < deadline
+    probe.shutdown()
