@@ -17,6 +17,7 @@ from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent, LogText
 from iii.protocol.log_level import apply_level
 from iii.protocol.log_line import ACCESS_LOG, WORKER_LOG, level_name, moment, one_line
+from iii.protocol.quoted import QUOTED_CHARACTERS, shortened
 from iii.protocol.secrets import without_secrets
 from iii.protocol.traceback_text import cut_middle, traceback_text
 from iii.server.access_line import access_line
@@ -25,9 +26,7 @@ from iii.server.log_bounds import (
     RECORD_CHARACTERS,
     TEXT_CHARACTERS,
     TRACEBACK_CHARACTERS,
-    VALUE_CHARACTERS,
     bounded,
-    cut,
     cut_arguments,
 )
 from iii.server.log_flood import FloodGate
@@ -146,7 +145,7 @@ class TextFormatter(logging.Formatter):
         name = _who_logged(fields, record.name) if record.name == WORKER_LOG else getattr(record, "event", record.name)
         lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(name))} {one_line(_message(record))}"]
         lines.extend(_tree(fields, "    "))
-        told = cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
+        told = shortened("\n".join(shortened(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
         trace = "\n".join(f"    {one_line(line)}" for line in trace_of(record).splitlines())
         return f"{told}\n{cut_middle(trace, RECORD_CHARACTERS)}" if trace else told
 
@@ -157,7 +156,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {"message": None}  # its place is the first
         fields.update((key.replace(" ", "_"), value) for key, value in fields_of(record).items())
-        fields["message"] = cut(_message(record), TEXT_CHARACTERS)
+        fields["message"] = shortened(_message(record), TEXT_CHARACTERS)
         if trace := trace_of(record):
             fields[_TRACE] = trace
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
@@ -173,7 +172,7 @@ class JsonFormatter(logging.Formatter):
         if len(line) > RECORD_CHARACTERS:
             kept = {"message": fields["message"]}
             if trace:
-                kept[_TRACE] = cut_middle(trace, VALUE_CHARACTERS)
+                kept[_TRACE] = cut_middle(trace, QUOTED_CHARACTERS)
             line = json.dumps({**shown, "fields": {**kept, "left_out": len(fields) - len(kept)}})
         return line
 
@@ -228,7 +227,7 @@ def _line_of(record: logging.LogRecord) -> LogLine:
         record.levelno,
         record.name,
         event_of(record),
-        cut(_message(record), TEXT_CHARACTERS),
+        shortened(_message(record), TEXT_CHARACTERS),
         json.loads(json.dumps(fields_of(record), default=str)),
         record.pathname,
         record.lineno,
