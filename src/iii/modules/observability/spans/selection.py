@@ -26,7 +26,7 @@ _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 
 _MS = 1_000_000
 
 
-class AskedSpans(Protocol):
+class Spans(Protocol):
     """What can be asked."""
 
     @property
@@ -88,7 +88,7 @@ class Selection:
         )
 
 
-def select(spans: AskedSpans, selection: Selection) -> Steps[Selected]:
+def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     """The page of a list and its total."""
     spans.facets.settle()
     if selection.traces is not None:
@@ -104,7 +104,7 @@ def select(spans: AskedSpans, selection: Selection) -> Steps[Selected]:
     return (yield from _looked_at(spans, selection, chunks))
 
 
-def _sources(spans: AskedSpans, selection: Selection) -> Steps[list[Ordered]]:
+def _sources(spans: Spans, selection: Selection) -> Steps[list[Ordered]]:
     """Where the rows are."""
     sources = list[Ordered]()
     facets = list(spans.facets.all())
@@ -130,7 +130,7 @@ def _counted(selection: Selection, ordered: list[Ordered]) -> Selected:
     return Selected(list(islice(merged, selection.offset, selection.offset + selection.limit)), total)
 
 
-def _of_traces(spans: AskedSpans, selection: Selection) -> Iterator[list[Row]]:
+def _of_traces(spans: Spans, selection: Selection) -> Iterator[list[Row]]:
     for chunk in _rows_of(spans, selection.traces or ()):
         yield [
             row
@@ -139,7 +139,7 @@ def _of_traces(spans: AskedSpans, selection: Selection) -> Iterator[list[Row]]:
         ]
 
 
-def _rows_of(spans: AskedSpans, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
+def _rows_of(spans: Spans, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
     """All rows of some traces, a few at a time."""
     for trace_id in dict.fromkeys(trace_ids):
         trace = spans.traces.get(trace_id)
@@ -147,7 +147,7 @@ def _rows_of(spans: AskedSpans, trace_ids: Iterable[str]) -> Iterator[list[Row]]
         yield from (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
 
 
-def _looked_at(spans: AskedSpans, selection: Selection, chunks: Iterable[list[Row]]) -> Steps[Selected]:
+def _looked_at(spans: Spans, selection: Selection, chunks: Iterable[list[Row]]) -> Steps[Selected]:
     """Each of them, a few in a step."""
     checks = selection.checks
     if selection.everywhere and selection.name:
@@ -179,7 +179,7 @@ def _looked_at(spans: AskedSpans, selection: Selection, chunks: Iterable[list[Ro
 
 
 def _trace_level(
-    spans: AskedSpans, selection: Selection, facets: Callable[[Common], bool] | None, matches: Wanted | None
+    spans: Spans, selection: Selection, facets: Callable[[Common], bool] | None, matches: Wanted | None
 ) -> Steps[Wanted]:
     """Whether any span of a row's trace matches: by what it has in common with others, or by itself."""
     found = set[str]()
