@@ -18,6 +18,7 @@ from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
 from iii.server.document import Document, FilePosition, Form, ListedModule, quoted, shown, suggestion
 from iii.server.expansion import expand
+from iii.server.observability_block import decode_observability
 from iii.server.variables import Variables
 
 DEFAULT_PATH = "config.yaml"
@@ -188,7 +189,7 @@ def _resolve(
     _refuse_both_names(read.entries or (), source)
     listed = _listed(read, source)
     entries = [
-        _module_entry(instance, known, entry, warnings)
+        _module_entry(instance, known, entry, environment, warnings)
         for instance, (known, entry) in zip(_instances(listed), listed, strict=True)
     ]
     if read.port is not None:
@@ -272,7 +273,9 @@ def _instances(listed: Iterable[tuple[KnownModule, ListedModule]]) -> list[str]:
     return names
 
 
-def _module_entry(instance: str, known: KnownModule, entry: ListedModule, warnings: list[str]) -> ModuleEntry:
+def _module_entry(
+    instance: str, known: KnownModule, entry: ListedModule, environment: Mapping[str, str], warnings: list[str]
+) -> ModuleEntry:
     form = None if entry.origin == IMPLIED else entry.form
     declared = known.config_type()
     for key in entry.stray:
@@ -286,7 +289,11 @@ def _module_entry(instance: str, known: KnownModule, entry: ListedModule, warnin
             raise StartFailure(f"{entry.place.at(key)}: unknown key {quoted(key)}, did you mean 'config'?")
         hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
         warnings.append(f"{entry.place.at(key)}: unknown key {quoted(key)} is ignored{hint}")
-    config = decode_block(entry.block, declared, entry.place, strict=form == "name", warnings=warnings)
+    strict = form == "name"
+    if known is OBSERVABILITY:
+        config: Struct = decode_observability(entry.block, entry.place, environment, strict=strict, warnings=warnings)
+    else:
+        config = decode_block(entry.block, declared, entry.place, strict=strict, warnings=warnings)
     return ModuleEntry(instance, known, config, entry.place, form)
 
 

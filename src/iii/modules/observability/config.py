@@ -32,7 +32,7 @@ class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
-    enabled: Annotated[bool, Meta(description="Whether metrics of workers are accepted.")] = True
+    enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken.")] = True
     service_name: Annotated[str, Meta(description="Name of the engine in health checks.")] = "iii"
     service_version: Annotated[str | None, _TRACES] = None
     service_namespace: Annotated[str | None, _TRACES] = None
@@ -73,7 +73,10 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     logs_batch_size: Annotated[int | None, _LOGS] = None
     logs_flush_interval_ms: Annotated[int | None, _LOGS] = None
     logs_sampling_ratio: Annotated[
-        Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
+        Ratio,
+        Meta(
+            description="Share of `engine::log::*` calls that are logged, and of workers' log records that are taken, 0 to 1."
+        ),
     ] = 1.0
     logs_console_output: Annotated[bool, _LOGS] = True
     alerts: Annotated[list[dict[str, Any]] | None, without_effect("set alerts on the `event` of log lines")] = None

@@ -1,13 +1,13 @@
 """Log records out of a frame (06 §2.9)."""
 
 from iii.modules.observability.ingest.origin import Origin
-from iii.modules.observability.ingest.values import Drops, Unreadable, members_of, signed, text_of, unsigned
+from iii.modules.observability.ingest.values import Drops, MeansNothing, members_of, signed, text_of, unsigned
 from iii.modules.observability.ingest.wire import WireLog
 from iii.modules.observability.records import LogRecord
 
 
 def log_of(log: WireLog, origin: Origin, drops: Drops) -> LogRecord:
-    """Raises Unreadable if its times mean nothing."""
+    """Raises MeansNothing if its times mean nothing."""
     return LogRecord(
         unsigned(log.time_unix_nano),
         unsigned(log.observed_time_unix_nano),
@@ -29,7 +29,7 @@ def _severity(number: int | str | None, drops: Drops) -> int:
         return 0
     try:
         return signed(number)
-    except Unreadable:
+    except MeansNothing:
         drops.items += 1
         return 0
 

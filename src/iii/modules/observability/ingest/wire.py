@@ -11,7 +11,7 @@ Integer: TypeAlias = int | str | None
 Number: TypeAlias = float | str | None
 
 
-class Wire(Struct, rename="camel", gc=False):
+class FramePart(Struct, rename="camel", gc=False):
     """Part of a frame.
 
     Attributes:
@@ -21,7 +21,7 @@ class Wire(Struct, rename="camel", gc=False):
     spoiling: ClassVar[frozenset[str]] = frozenset()
 
 
-class AnyValue(Wire):
+class AnyValue(FramePart):
     """The first that is present counts; none of them is an empty value."""
 
     spoiling = frozenset(("string_value", "int_value", "double_value", "bool_value"))
@@ -34,18 +34,18 @@ class AnyValue(Wire):
     array_value: Any = None
 
 
-class KeyValue(Wire):
+class KeyValue(FramePart):
     spoiling = frozenset(("key", "value"))
 
     key: str
     value: AnyValue | None = None
 
 
-class WireResource(Wire):
+class WireResource(FramePart):
     attributes: list[KeyValue] | None = None
 
 
-class Scope(Wire):
+class Scope(FramePart):
     name: str | None = None
     version: str | None = None
 
@@ -53,13 +53,13 @@ class Scope(Wire):
 # -- spans --------------------------------------------------------------------------------------------------------
 
 
-class WireEvent(Wire):
+class WireEvent(FramePart):
     name: str | None = None
     time_unix_nano: Integer = None
     attributes: list[KeyValue] | None = None
 
 
-class WireLink(Wire):
+class WireLink(FramePart):
     spoiling = frozenset(("trace_id", "span_id"))
 
     trace_id: str
@@ -68,12 +68,12 @@ class WireLink(Wire):
     attributes: list[KeyValue] | None = None
 
 
-class WireStatus(Wire):
+class WireStatus(FramePart):
     code: Integer = None
     message: str | None = None
 
 
-class WireSpan(Wire):
+class WireSpan(FramePart):
     spoiling = frozenset(("trace_id", "span_id", "name", "start_time_unix_nano", "end_time_unix_nano"))
 
     trace_id: str
@@ -91,24 +91,24 @@ class WireSpan(Wire):
     trace_state: str | None = None
 
 
-class ScopeSpans(Wire, rename={"items": "spans"}):
+class ScopeSpans(FramePart, rename={"items": "spans"}):
     scope: Scope | None = None
     items: list[WireSpan] | None = None
 
 
-class ResourceSpans(Wire, rename={"scopes": "scopeSpans"}):
+class ResourceSpans(FramePart, rename={"scopes": "scopeSpans"}):
     resource: WireResource | None = None
     scopes: list[ScopeSpans] | None = None
 
 
-class SpanFrame(Wire, rename={"resources": "resourceSpans"}):
+class SpanFrame(FramePart, rename={"resources": "resourceSpans"}):
     resources: list[ResourceSpans] | None = None
 
 
 # -- logs ---------------------------------------------------------------------------------------------------------
 
 
-class WireLog(Wire):
+class WireLog(FramePart):
     spoiling = frozenset(("time_unix_nano", "observed_time_unix_nano"))
 
     time_unix_nano: Integer = None
@@ -121,24 +121,24 @@ class WireLog(Wire):
     span_id: str | None = None
 
 
-class ScopeLogs(Wire, rename={"items": "logRecords"}):
+class ScopeLogs(FramePart, rename={"items": "logRecords"}):
     scope: Scope | None = None
     items: list[WireLog] | None = None
 
 
-class ResourceLogs(Wire, rename={"scopes": "scopeLogs"}):
+class ResourceLogs(FramePart, rename={"scopes": "scopeLogs"}):
     resource: WireResource | None = None
     scopes: list[ScopeLogs] | None = None
 
 
-class LogFrame(Wire, rename={"resources": "resourceLogs"}):
+class LogFrame(FramePart, rename={"resources": "resourceLogs"}):
     resources: list[ResourceLogs] | None = None
 
 
 # -- metrics ------------------------------------------------------------------------------------------------------
 
 
-class WireNumberPoint(Wire):
+class WireNumberPoint(FramePart):
     spoiling = frozenset(("as_double", "as_int", "time_unix_nano"))
 
     as_double: Number = None
@@ -147,7 +147,7 @@ class WireNumberPoint(Wire):
     time_unix_nano: Integer = None
 
 
-class WireHistogramPoint(Wire):
+class WireHistogramPoint(FramePart):
     spoiling = frozenset(("count", "sum", "bucket_counts", "explicit_bounds", "min", "max", "time_unix_nano"))
 
     count: Integer = None
@@ -160,20 +160,20 @@ class WireHistogramPoint(Wire):
     time_unix_nano: Integer = None
 
 
-class Gauge(Wire):
+class Gauge(FramePart):
     data_points: list[WireNumberPoint] | None = None
 
 
-class Sum(Wire):
+class Sum(FramePart):
     data_points: list[WireNumberPoint] | None = None
     is_monotonic: bool | None = None
 
 
-class Histogram(Wire):
+class Histogram(FramePart):
     data_points: list[WireHistogramPoint] | None = None
 
 
-class WireMetric(Wire):
+class WireMetric(FramePart):
     name: str | None = None
     description: str | None = None
     unit: str | None = None
@@ -182,17 +182,17 @@ class WireMetric(Wire):
     histogram: Histogram | None = None
 
 
-class ScopeMetrics(Wire, rename={"items": "metrics"}):
+class ScopeMetrics(FramePart, rename={"items": "metrics"}):
     scope: Scope | None = None
     items: list[WireMetric] | None = None
 
 
-class ResourceMetrics(Wire, rename={"scopes": "scopeMetrics"}):
+class ResourceMetrics(FramePart, rename={"scopes": "scopeMetrics"}):
     resource: WireResource | None = None
     scopes: list[ScopeMetrics] | None = None
 
 
-class MetricFrame(Wire, rename={"resources": "resourceMetrics"}):
+class MetricFrame(FramePart, rename={"resources": "resourceMetrics"}):
     resources: list[ResourceMetrics] | None = None
 
 
