@@ -59,7 +59,7 @@ class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
-    enabled: Annotated[bool, Meta(description="Whether metrics of workers are accepted.")] = True
+    enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken.")] = True
     service_name: Annotated[str, Meta(description="Name of the engine in health checks.")] = "iii"
     service_version: Annotated[
         str | None, Meta(description="Version of the engine's service in what it exports; default: that of iii.")
@@ -126,7 +126,10 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         int | None, Meta(description="How long fewer log records wait to be exported; default 5000.")
     ] = None
     logs_sampling_ratio: Annotated[
-        Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
+        Ratio,
+        Meta(
+            description="Share of `engine::log::*` calls that are logged, and of workers' log records that are taken, 0 to 1."
+        ),
     ] = 1.0
     logs_console_output: Annotated[
         bool, Meta(description="Whether log records that workers send are printed in the engine's log, too.")

@@ -69,13 +69,6 @@ def completed(
         warn: told the key of the block, or None, and what is the matter with it.
     """
     whole = dict(block)
-    for key, (variable, parse) in VARIABLES.items():
-        text = environ.get(variable, "")
-        if text and whole.get(key) is None:
-            try:
-                whole[key] = parse(text)
-            except ValueError as error:
-                warn(None, f"{variable} is ignored: it should be {error}")
     for key in _COUNTS:
         if whole.get(key) == 0 and type(whole[key]) is int:
             del whole[key]
@@ -90,4 +83,11 @@ def completed(
         if isinstance(value, int) and not least <= value <= most:
             del whole[key]
             warn(key, f"{value} is not between {least} and {most}; the default is used")
+    for key, (variable, parse) in VARIABLES.items():
+        text = environ.get(variable, "")
+        if text and whole.get(key) is None:
+            try:
+                whole[key] = parse(text)
+            except ValueError as error:
+                warn(None, f"{variable} is ignored: it should be {error}")
     return whole
