@@ -17,6 +17,7 @@ COMMANDS = {
     "worker": "iii.cli.worker",
     "function": "iii.cli.function",
     "routes": "iii.cli.routes",
+    "logs": "iii.cli.logs",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
     "cron": "iii.cli.cron",

@@ -27,6 +27,18 @@ BUILTIN_REQUEST_BYTES = 512 * KIB
 MENDED_BYTES = 8 * MIB
 # Longest result of a job that a queue keeps; a longer one is dropped. (13 §3)
 JOB_RESULT_BYTES = 256 * KIB
+# Most bytes of the log records that the engine keeps, beside `logs_max_count`. (06 §10.1)
+LOG_STORE_BYTES = 64 * MIB
+# Longest log record that is kept whole, as JSON; of a longer one the attributes are left out, or the body is cut. (06 §10.1)
+LOG_RECORD_BYTES = 256 * KIB
+# Most bytes of log records in one answer of `engine::logs::list`; `total` counts the others. (06 §10.4)
+LISTED_LOG_BYTES = 8 * MIB
+# Rate at which one `log` trigger calls its function, after the first thousand records. (06 §12.1)
+LOG_DELIVERIES_PER_S = 200
+# Most records that a `log` trigger delivers at once.
+LOG_DELIVERIES = 1000
+# Most bytes of log records that wait to be delivered.
+LOG_DELIVERY_BYTES = 16 * MIB
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 
