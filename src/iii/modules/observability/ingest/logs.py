@@ -1,14 +1,14 @@
 """Log records out of a frame (06 §2.9)."""
 
 from iii.modules.observability.ingest.origin import Origin
-from iii.modules.observability.ingest.values import Drops, MeansNothing, members_of, signed, text_of, unsigned
+from iii.modules.observability.ingest.values import Drops, NotOtlp, members_of, signed, text_of, unsigned
 from iii.modules.observability.ingest.wire import WireLog
 from iii.modules.observability.log_text import complete
 from iii.modules.observability.records import LogRecord
 
 
 def log_of(log: WireLog, origin: Origin, drops: Drops) -> LogRecord:
-    """Raises MeansNothing if its times mean nothing."""
+    """Raises NotOtlp if its times mean nothing."""
     record = LogRecord(
         unsigned(log.time_unix_nano),
         unsigned(log.observed_time_unix_nano),
@@ -32,6 +32,6 @@ def _severity(number: int | str | None, drops: Drops) -> int:
         return 0
     try:
         return signed(number)
-    except MeansNothing:
+    except NotOtlp:
         drops.items += 1
         return 0

@@ -11,7 +11,7 @@ Integer: TypeAlias = int | str | None
 Number: TypeAlias = float | str | None
 
 
-class FramePart(Struct, rename="camel", gc=False):
+class OtlpObject(Struct, rename="camel", gc=False):
     """Part of a frame.
 
     Attributes:
@@ -21,7 +21,7 @@ class FramePart(Struct, rename="camel", gc=False):
     spoiling: ClassVar[frozenset[str]] = frozenset()
 
 
-class AnyValue(FramePart):
+class AnyValue(OtlpObject):
     """The first that is present counts; none of them is an empty value."""
 
     spoiling = frozenset(("string_value", "int_value", "double_value", "bool_value"))
@@ -34,18 +34,18 @@ class AnyValue(FramePart):
     array_value: Any = None
 
 
-class KeyValue(FramePart):
+class KeyValue(OtlpObject):
     spoiling = frozenset(("key", "value"))
 
     key: str
     value: AnyValue | None = None
 
 
-class WireResource(FramePart):
+class WireResource(OtlpObject):
     attributes: list[KeyValue] | None = None
 
 
-class Scope(FramePart):
+class Scope(OtlpObject):
     name: str | None = None
     version: str | None = None
 
@@ -53,13 +53,13 @@ class Scope(FramePart):
 # -- spans --------------------------------------------------------------------------------------------------------
 
 
-class WireEvent(FramePart):
+class WireEvent(OtlpObject):
     name: str | None = None
     time_unix_nano: Integer = None
     attributes: list[KeyValue] | None = None
 
 
-class WireLink(FramePart):
+class WireLink(OtlpObject):
     spoiling = frozenset(("trace_id", "span_id"))
 
     trace_id: str
@@ -68,12 +68,12 @@ class WireLink(FramePart):
     attributes: list[KeyValue] | None = None
 
 
-class WireStatus(FramePart):
+class WireStatus(OtlpObject):
     code: Integer = None
     message: str | None = None
 
 
-class WireSpan(FramePart):
+class WireSpan(OtlpObject):
     spoiling = frozenset(("trace_id", "span_id", "name", "start_time_unix_nano", "end_time_unix_nano"))
 
     trace_id: str
@@ -91,24 +91,24 @@ class WireSpan(FramePart):
     trace_state: str | None = None
 
 
-class ScopeSpans(FramePart, rename={"items": "spans"}):
+class ScopeSpans(OtlpObject, rename={"items": "spans"}):
     scope: Scope | None = None
     items: list[WireSpan] | None = None
 
 
-class ResourceSpans(FramePart, rename={"scopes": "scopeSpans"}):
+class ResourceSpans(OtlpObject, rename={"scopes": "scopeSpans"}):
     resource: WireResource | None = None
     scopes: list[ScopeSpans] | None = None
 
 
-class SpanFrame(FramePart, rename={"resources": "resourceSpans"}):
+class SpanFrame(OtlpObject, rename={"resources": "resourceSpans"}):
     resources: list[ResourceSpans] | None = None
 
 
 # -- logs ---------------------------------------------------------------------------------------------------------
 
 
-class WireLog(FramePart):
+class WireLog(OtlpObject):
     spoiling = frozenset(("time_unix_nano", "observed_time_unix_nano"))
 
     time_unix_nano: Integer = None
@@ -121,24 +121,24 @@ class WireLog(FramePart):
     span_id: str | None = None
 
 
-class ScopeLogs(FramePart, rename={"items": "logRecords"}):
+class ScopeLogs(OtlpObject, rename={"items": "logRecords"}):
     scope: Scope | None = None
     items: list[WireLog] | None = None
 
 
-class ResourceLogs(FramePart, rename={"scopes": "scopeLogs"}):
+class ResourceLogs(OtlpObject, rename={"scopes": "scopeLogs"}):
     resource: WireResource | None = None
     scopes: list[ScopeLogs] | None = None
 
 
-class LogFrame(FramePart, rename={"resources": "resourceLogs"}):
+class LogFrame(OtlpObject, rename={"resources": "resourceLogs"}):
     resources: list[ResourceLogs] | None = None
 
 
 # -- metrics ------------------------------------------------------------------------------------------------------
 
 
-class WireNumberPoint(FramePart):
+class WireNumberPoint(OtlpObject):
     spoiling = frozenset(("as_double", "as_int", "time_unix_nano"))
 
     as_double: Number = None
@@ -147,7 +147,7 @@ class WireNumberPoint(FramePart):
     time_unix_nano: Integer = None
 
 
-class WireHistogramPoint(FramePart):
+class WireHistogramPoint(OtlpObject):
     spoiling = frozenset(("count", "sum", "bucket_counts", "explicit_bounds", "min", "max", "time_unix_nano"))
 
     count: Integer = None
@@ -160,20 +160,20 @@ class WireHistogramPoint(FramePart):
     time_unix_nano: Integer = None
 
 
-class Gauge(FramePart):
+class Gauge(OtlpObject):
     data_points: list[WireNumberPoint] | None = None
 
 
-class Sum(FramePart):
+class Sum(OtlpObject):
     data_points: list[WireNumberPoint] | None = None
     is_monotonic: bool | None = None
 
 
-class Histogram(FramePart):
+class Histogram(OtlpObject):
     data_points: list[WireHistogramPoint] | None = None
 
 
-class WireMetric(FramePart):
+class WireMetric(OtlpObject):
     name: str | None = None
     description: str | None = None
     unit: str | None = None
@@ -182,17 +182,17 @@ class WireMetric(FramePart):
     histogram: Histogram | None = None
 
 
-class ScopeMetrics(FramePart, rename={"items": "metrics"}):
+class ScopeMetrics(OtlpObject, rename={"items": "metrics"}):
     scope: Scope | None = None
     items: list[WireMetric] | None = None
 
 
-class ResourceMetrics(FramePart, rename={"scopes": "scopeMetrics"}):
+class ResourceMetrics(OtlpObject, rename={"scopes": "scopeMetrics"}):
     resource: WireResource | None = None
     scopes: list[ScopeMetrics] | None = None
 
 
-class MetricFrame(FramePart, rename={"resources": "resourceMetrics"}):
+class MetricFrame(OtlpObject, rename={"resources": "resourceMetrics"}):
     resources: list[ResourceMetrics] | None = None
 
 
