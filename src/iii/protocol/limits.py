@@ -30,6 +30,12 @@ JOB_RESULT_BYTES = 256 * KIB
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 
+# -- Counting
+# Most functions whose calls are counted each for itself; calls of further ones are counted together, as `other`.
+TALLIED_FUNCTIONS = 10_000
+# Most error codes of one function that are counted each for itself.
+TALLIED_CODES = 32
+
 # -- Queues
 # When more bytes wait for a worker connection, the connections that send to it are read slowly. (P5)
 OUTBOUND_HIGH_BYTES = 8 * MIB
