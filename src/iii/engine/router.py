@@ -26,7 +26,9 @@ CALL_DROPPED = LogEvent(
 class Router:
     """Finds the function of a call, or keeps the call if its target is about to be registered (N2)."""
 
-    def __init__(self, functions: FunctionRegistry, expected: Expectations, deadlines: Deadlines, tallies: Tallies) -> None:
+    def __init__(
+        self, functions: FunctionRegistry, expected: Expectations, deadlines: Deadlines, tallies: Tallies
+    ) -> None:
         self.functions = functions
         self.deadlines = deadlines
         self.tallies = tallies

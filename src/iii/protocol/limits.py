@@ -35,6 +35,14 @@ NESTING_LEVELS = 500
 TALLIED_FUNCTIONS = 10_000
 # Most error codes of one function that are counted each for itself.
 TALLIED_CODES = 32
+# Longest metric of a worker that is kept, as JSON with its points; longer ones are dropped and counted.
+METRIC_BYTES = 1 * MIB
+# About the most bytes of metrics that are kept; the oldest make room.
+METRIC_STORE_BYTES = 32 * MIB
+# Most names of metrics that are kept at once; metrics of further names are dropped and counted. (06 §8.2)
+METRIC_NAMES = 10_000
+# Most rollups that are kept of one level; the oldest make room. (06 §8.4)
+ROLLUPS = 50_000
 
 # -- Queues
 # When more bytes wait for a worker connection, the connections that send to it are read slowly. (P5)

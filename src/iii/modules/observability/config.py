@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from iii.modules.observability.metrics.alert_rule import AlertRule
 from iii.protocol.without_effect import without_effect
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
@@ -16,9 +17,7 @@ Count = Annotated[int, Meta(ge=1)]
 Exporter = Literal["memory", "otlp", "both"]
 
 _TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
-_METRICS = without_effect(
-    "the engine neither keeps nor exports metrics; `engine::workers::list` shows those of workers"
-)
+_METRICS = without_effect("the engine does not export metrics; `engine::metrics::list` shows them")
 _LOGS = without_effect("the log goes to standard error and is not kept; collect it from there")
 
 
@@ -62,8 +61,12 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     metrics_enabled: Annotated[bool | None, _METRICS] = None
     metrics_exporter: Annotated[str | None, _METRICS] = None
     prometheus_port: Annotated[int | None, _METRICS] = None
-    metrics_retention_seconds: Annotated[Count | None, _METRICS] = None
-    metrics_max_count: Annotated[Count | None, _METRICS] = None
+    metrics_retention_seconds: Annotated[
+        Count, Meta(description="Age in seconds at which metrics of workers are forgotten.")
+    ] = 3_600
+    metrics_max_count: Annotated[
+        Count, Meta(description="Most metrics of workers that are kept in memory; the oldest make room.")
+    ] = 10_000
     logs_enabled: Annotated[
         bool, Meta(description="Whether `engine::log::*` write to the log; false: the calls have no effect.")
     ] = True
@@ -76,7 +79,7 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
     ] = 1.0
     logs_console_output: Annotated[bool, _LOGS] = True
-    alerts: Annotated[list[dict[str, Any]] | None, without_effect("set alerts on the `event` of log lines")] = None
+    alerts: Annotated[tuple[AlertRule, ...], Meta(description="What is done when a metric is beyond a threshold.")] = ()
     level: Annotated[
         str,
         Meta(

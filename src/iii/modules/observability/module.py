@@ -12,6 +12,9 @@ from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.metrics.alerts import Alerts
+from iii.modules.observability.metrics.functions import MetricFunctions
+from iii.modules.observability.metrics.room import MetricRoom
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
@@ -87,21 +90,30 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions,)
+    parts = (TraceFunctions, MetricFunctions, Alerts)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self.config = config or ObservabilityConfig()
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
+        self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
         if self.config.enabled:
             engine.telemetry.subscribe(self._telemetry_arrived)
 
     def part(self, kind: Callable[..., object]) -> object:
+        if kind is MetricFunctions:
+            return self.metrics.functions
+        if kind is Alerts:
+            return self.metrics.alerts
         return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
+
+    async def start(self) -> None:
+        self.metrics.start()
 
     async def stop(self) -> None:
         self.spans.stop()
+        await self.metrics.stop()
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:
@@ -114,7 +126,7 @@ class Observability(Module):
             status="healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
-                "metrics": disabled,
+                "metrics": ComponentHealth("healthy", {"stored_metrics": self.metrics.stored}),
                 "logs": disabled,
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
             },

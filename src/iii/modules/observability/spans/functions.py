@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from iii.engine.builtin import BUILTIN_FAILED, LATER, Later, builtin
+from iii.engine.builtin import Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.modules.observability.spans.codes import MEMORY_EXPORTER_NOT_ENABLED
@@ -26,11 +26,11 @@ from iii.modules.observability.spans.requests import (
     TracesTreeResult,
 )
 from iii.modules.observability.spans.row import Row
-from iii.modules.observability.spans.selection import Selection, Steps, select
+from iii.modules.observability.spans.selection import Selection, select
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import Collapse, tree
-from iii.protocol.errors import InvocationError
+from iii.modules.observability.steps import Steps, answer_in_steps
 
 _encode = msgspec.json.Encoder().encode
 _MS = 1_000_000
@@ -47,14 +47,14 @@ class TraceFunctions:
     def list(self, request: TracesListInput, invocation: Invocation) -> TracesListResult | Later:
         """List spans: roots, or all that match."""
         selection = Selection(request, self._now())
-        return self._answer(invocation, _list(self._kept(), selection, self._spans.storage()))
+        return answer_in_steps(self._engine, invocation, _list(self._kept(), selection, self._spans.storage()))
 
     @builtin("engine::traces::tree", spec="06 §7.4")
     def tree(self, request: TracesTreeInput, invocation: Invocation) -> TracesTreeResult | Later:
         """Show one trace as a tree of spans."""
         trace = self._kept().traces.get(request.trace_id)
         rows = [] if trace is None else list(trace.rows.values())
-        return self._answer(invocation, _tree(rows, self._spans.collapse, self._spans.storage()))
+        return answer_in_steps(self._engine, invocation, _tree(rows, self._spans.collapse, self._spans.storage()))
 
     @builtin("engine::traces::clear", spec="06 §7.4")
     def clear(self, request: TracesClearInput) -> TracesClearResult:
@@ -68,7 +68,7 @@ class TraceFunctions:
         store = self._kept()
         store.facets.settle()
         chunks = chain.from_iterable(facet.chunks() for facet in list(store.facets.all()))
-        return self._answer(invocation, _groups(chunks, request, self._now(), self._spans.storage()))
+        return answer_in_steps(self._engine, invocation, _groups(chunks, request, self._now(), self._spans.storage()))
 
     def _kept(self) -> SpanStore:
         store = self._spans.store
@@ -80,19 +80,6 @@ class TraceFunctions:
 
     def _now(self) -> int:
         return self._engine.clock.time_ms() * _MS
-
-    def _answer(self, invocation: Invocation, steps: Steps[bytes]) -> Later:
-        self._engine.turns.go(_answered(invocation, steps))
-        return LATER
-
-
-def _answered(invocation: Invocation, steps: Steps[bytes]) -> Steps[None]:
-    try:
-        invocation.complete((yield from steps))
-    except Exception as error:
-        BUILTIN_FAILED(error, function=invocation.function_id)
-        text = f"internal error in {invocation.function_id}; the engine's log has it"
-        invocation.refuse(InvocationError(message=text))
 
 
 def _list(store: SpanStore, selection: Selection, storage: TraceStorage) -> Steps[bytes]:

@@ -1,0 +1,31 @@
+"""Answers that are made a piece in each turn of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from iii.engine.builtin import BUILTIN_FAILED, LATER, Later
+from iii.protocol.errors import InvocationError
+
+if TYPE_CHECKING:
+    from iii.engine.engine import Engine
+    from iii.engine.invocation import Invocation
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[None, None, T]
+
+
+def answer_in_steps(engine: Engine, invocation: Invocation, steps: Steps[bytes]) -> Later:
+    """Answer with the JSON that the steps come to; at once if that is not much work."""
+    engine.turns.go(_answered(invocation, steps))
+    return LATER
+
+
+def _answered(invocation: Invocation, steps: Steps[bytes]) -> Steps[None]:
+    try:
+        invocation.complete((yield from steps))
+    except Exception as error:
+        BUILTIN_FAILED(error, function=invocation.function_id)
+        text = f"internal error in {invocation.function_id}; the engine's log has it"
+        invocation.refuse(InvocationError(message=text))
