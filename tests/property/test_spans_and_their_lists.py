@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from iii.modules.observability.records import Span
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TracesGroupByInput, TracesListInput
-from iii.modules.observability.spans.selection import Selection, Steps, select
+from iii.modules.observability.spans.selection import Selection, select
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import Collapse, tree
+from iii.modules.observability.steps import Steps
 
 MS = 1_000_000
 NOW = 100 * MS
