@@ -12,6 +12,7 @@ from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.deadlines import Deadlines
 from iii.engine.dialect import Discovery
 from iii.engine.listeners import Listeners
+from iii.engine.readiness import Readiness
 from iii.engine.registry import Registry
 from iii.engine.roster import Roster
 from iii.engine.router import Router
@@ -68,6 +69,7 @@ class Engine:
         self.channels = Channels(clock, self.options.channel_ttl_s)
         self.telemetry: Listeners[[TelemetryKind, bytes]] = Listeners()  # called with each telemetry frame
         self.modules: list[Installed] = []
+        self.readiness = Readiness(self.modules)
 
     def add_module(self, module: Installed) -> None:
         """Register what a module serves; live from now on."""

@@ -60,7 +60,13 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     metrics_enabled: Annotated[bool | None, _METRICS] = None
     metrics_exporter: Annotated[str | None, _METRICS] = None
-    prometheus_port: Annotated[int | None, _METRICS] = None
+    prometheus_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65_535)] | None,
+        Meta(
+            description="Port on 127.0.0.1 with `/metrics` for Prometheus, `/healthz` and `/readyz`; 0 lets the system choose "
+            "one. Default: none."
+        ),
+    ] = None
     metrics_retention_seconds: Annotated[
         Count, Meta(description="Age in seconds at which metrics of workers are forgotten.")
     ] = 3_600

@@ -109,7 +109,7 @@ class Observability(Module):
         return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
 
     async def start(self) -> None:
-        self.metrics.start()
+        await self.metrics.start()
 
     async def stop(self) -> None:
         self.spans.stop()

@@ -16,7 +16,7 @@ def engine_with(*rules: dict[str, Any], **config: Any) -> EngineWithMetrics:
     """Its alerts are looked at when a test says so, or every 10 s."""
     given = msgspec.convert([{"threshold": 10, **rule} for rule in rules], tuple[AlertRule, ...])
     engine = EngineWithMetrics(alerts=given, **config)
-    engine.module.metrics.start()
+    engine.module.metrics.alerts.apply(given)
     return engine
 
 
