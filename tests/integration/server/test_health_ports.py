@@ -103,7 +103,7 @@ workers:
 WRITES = {
     "iii-state": ("state::set", {"scope": "s", "key": "k", "value": 1}),
     "iii-stream": ("stream::set", {"stream_name": "s", "group_id": "g", "item_id": "i", "data": 1}),
-    "iii-queue": ("queue::define", {"queue": "q"}),
+    "iii-queue": ("iii::durable::publish", {"topic": "t", "data": 1}),
 }
 
 
