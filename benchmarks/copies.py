@@ -33,6 +33,7 @@ POLICIES = ("round_robin", "least_busy")
 # load.py says no marks, so the engine's rules say them
 RULES = "replicas: [" + ", ".join(f'{{match: "{policy}::*", policy: {policy}}}' for policy in POLICIES) + "]"
 BURN_S = 0.005
+ALONE = {"role": "alone", "port": 0, "number": 0, "burn_s": BURN_S}
 SPREAD_CALLS = 10_000
 FULL, QUICK = Rates(calls=200, requests=400, jobs=200), Rates(calls=50, requests=100, jobs=50)
 LONGEST_S = 0.5
@@ -87,6 +88,7 @@ class Scaling(NamedTuple):
     """What four processes do beside one."""
 
     speed_up: float
+    without_engine: float  # the same of processes that compute and are called by nobody
     spread: float  # of round robin: the largest distance of a copy's share from a quarter, of a quarter
 
 
@@ -104,18 +106,31 @@ def scaling(rounds: int, seconds: float, spread_calls: int) -> Scaling:
             task = {"role": "caller", "port": server.port, "number": 0, "burn_s": 0}
             callers[count] = stack.enter_context(Talker(sys.executable, "copies_load.py", task))
             callers[count].hear()
+        alone = [stack.enter_context(Talker(sys.executable, "copies_load.py", ALONE)) for _ in range(COPIES)]
+        for each in alone:
+            each.hear()
+        limits = []
         for _ in range(rounds):
             for count, caller in callers.items():
                 caller.say({"function": "copies::burn", "seconds": seconds, "window": 16})
                 answer = caller.hear()
                 rates[count].append(sum(answer["served"].values()) / answer["seconds"])
+            limits.append(computed(alone, seconds) / computed(alone[:1], seconds))
         callers[COPIES].say({"function": "copies::who", "calls": spread_calls, "window": WINDOW})
         served = callers[COPIES].hear()["served"]
     speed_up = median(four / one for one, four in zip(rates[1], rates[COPIES], strict=True))
     print(f"\n5 ms of CPU a call: 1 copy {median(rates[1]):,.0f} calls/s, {COPIES} copies {median(rates[COPIES]):,.0f}")
+    print(f"without an engine {COPIES} processes do {median(limits):.2f} of what one does")
     print(f"{spread_calls:,} calls over {COPIES} copies: {dict(sorted(served.items()))}")
     share = spread_calls / COPIES
-    return Scaling(speed_up, max(abs(count - share) for count in served.values()) / share)
+    return Scaling(speed_up, median(limits), max(abs(count - share) for count in served.values()) / share)
+
+
+def computed(processes: list[Talker], seconds: float) -> float:
+    """A second, all of them together."""
+    for each in processes:
+        each.say({"seconds": seconds})
+    return float(sum(each.hear() for each in processes))
 
 
 class Killed(NamedTuple):

@@ -1,6 +1,7 @@
-"""One process of copies: a worker that serves with others, or a caller that counts who answered.
+"""One process of copies: a worker that serves with others, a caller that counts who answered, or one that only computes.
 
-Says `{"ready": true}`. A caller then runs `{"function": id, "window": n}` for so many `seconds`, or so many `calls`.
+Says `{"ready": true}`. A caller then runs `{"function": id, "window": n}` for so many `seconds`, or so many `calls`; one
+that only computes does so for as many `seconds`.
 """
 
 import asyncio
@@ -13,12 +14,16 @@ from typing import Any
 import iii
 
 
+def compute(burn_s: float) -> None:
+    until = time.thread_time() + burn_s
+    while time.thread_time() < until:
+        pass
+
+
 def serve(worker: iii.Worker, number: int, burn_s: float) -> None:
     @worker.function("copies::burn")
     async def burn(_: Any) -> int:
-        until = time.thread_time() + burn_s
-        while time.thread_time() < until:
-            pass
+        compute(burn_s)
         return number
 
     @worker.function("copies::who")
@@ -42,7 +47,21 @@ async def call(worker: iii.Worker, task: dict[str, Any]) -> dict[str, Any]:
     return {"served": served, "seconds": time.perf_counter() - began}
 
 
+def alone(burn_s: float) -> None:
+    """What the machine can do without an engine."""
+    print('{"ready": true}', flush=True)
+    for line in sys.stdin:
+        began, times = time.perf_counter(), 0
+        while time.perf_counter() < began + json.loads(line)["seconds"]:
+            compute(burn_s)
+            times += 1
+        print(json.dumps(times / (time.perf_counter() - began)), flush=True)
+
+
 def main(role: str, port: int, number: int, burn_s: float) -> None:
+    if role == "alone":
+        alone(burn_s)
+        return
     options = iii.InitOptions(
         worker_name=role, replicas="round_robin", enable_metrics_reporting=False, otel={"enabled": False}
     )

@@ -1,4 +1,4 @@
-"""What an idle engine costs: seconds to its first handshake, memory, memory per idle worker.
+"""What an idle engine costs: seconds to its first handshake, memory, memory per idle worker; and what a declared app does.
 
 python benchmarks/footprint.py [--quick] [--json FILE]
 """
@@ -7,12 +7,17 @@ import argparse
 import asyncio
 import json
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+
+import msgspec
+
+import iii
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
 sys.path.remove(str(Path(__file__).parent))  # where http.py would hide the library of that name
@@ -57,6 +62,29 @@ async def kb_per_worker(server: Server, workers: int) -> float:
     return (server.rss_kb() - before_kb) / workers
 
 
+_DECLARING = """
+import sys
+sys.path += {folders!r}
+import time
+before = time.process_time()
+import benchmarks.declared_app
+print(time.process_time() - before)
+"""
+
+
+def declaring_ms(folder: str) -> float:
+    """CPU time of `import iii` and an app with 50 functions, with nothing installed but the SDK, and all of it compiled."""
+    for package in (iii, msgspec):
+        where = Path(str(package.__file__)).parent
+        (Path(folder) / where.name).symlink_to(where)
+    program = _DECLARING.format(folders=[folder, str(Path(__file__).parents[1])])
+    command = [sys.executable, "-I", "-S", "-X", f"pycache_prefix={folder}/compiled", "-c", program]
+    _compiling, *others = (
+        float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) * 1000 for _ in range(10)
+    )
+    return min(others)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Start time and memory of an idle engine.")
     parser.add_argument("--quick", action="store_true", help="two starts, 200 workers")
@@ -65,6 +93,7 @@ def main() -> int:
     starts: list[float] = []
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
+        declared_ms = declaring_ms(folder)
         for _ in range(2 if options.quick else 5):
             with engine(folder, free_port(), free_port()) as server:
                 starts.append(seconds_to_handshake(server))
@@ -78,6 +107,7 @@ def main() -> int:
         Bar(f"exec to first handshake, s (median of {len(starts)})", median(starts), 0.5, 0.3),
         Bar("idle RSS, MB", idle_mb, 60, 40),
         Bar(f"RSS per idle worker, KB ({workers} workers)", growth_kb, 40, 15),
+        Bar("import iii and an App with 50 functions, CPU ms", declared_ms, 60, 30),
     ]
     show(bars)
     if options.json:

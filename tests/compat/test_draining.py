@@ -126,43 +126,81 @@ class Traffic(threading.Thread):
         self.join()
 
 
-@pytest.mark.parametrize("client", parameters(Client("node", "0.22.1"), Client("python", "0.25.0")))
+class Deployment:
+    """Copies of a program, by the rule of the worker manager, under traffic."""
+
+    def __init__(self, stack: ExitStack, client: Client, folder: Path) -> None:
+        self.engine = stack.enter_context(EngineProcess(folder, config=CONFIG))
+        self.copies: list[Driver] = []
+        self._stack = stack
+        self._client = client
+        self._caller = stack.enter_context(Driver(OURS))
+        self._caller.connect(self.engine.url, "caller")
+        self.begin()
+        self.begin()
+        self.traffic = Traffic(self._caller)
+
+    def begin(self) -> None:
+        self.copies.append(self._stack.enter_context(Driver(self._client)))
+        joined(self.engine, self.copies[-1], f"shop {len(self.copies)}")
+
+    def stats(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._caller.call("engine::queue::topic_stats", {"topic": "orders"})
+        return found
+
+    def failures(self) -> list[BaseException]:
+        """Of calls, when all have ended and no job is left."""
+        self.traffic.stop()
+        found = [future.exception(20) for future in self.traffic.begun]
+        eventually(lambda: self.stats()["depth"] == 0, 30)
+        return [error for error in found if error is not None]
+
+    def jobs(self) -> Counter[int]:
+        """How often each was begun."""
+        return Counter(
+            event["payload"]["job"]
+            for copy in self.copies
+            for event in copy.events
+            if event["event"] == "handled" and "job" in event["payload"]
+        )
+
+
+COPIES = parameters(Client("node", "0.22.1"), Client("python", "0.25.0"))
+
+
+@pytest.mark.parametrize("client", COPIES)
 def test_09_check_30_copies_of_published_clients_are_replaced_under_traffic(
     client: Client, tmp_path: Path, environments: None
 ) -> None:
     require(client)
     with ExitStack() as stack:
-        engine = stack.enter_context(EngineProcess(tmp_path / "engine", config=CONFIG))
-        caller = stack.enter_context(Driver(OURS))
-        caller.connect(engine.url, "caller")
-        copies: list[Driver] = []
-
-        def begin() -> None:
-            copies.append(stack.enter_context(Driver(client)))
-            joined(engine, copies[-1], f"shop {len(copies)}")
-
-        begin()
-        begin()
-        traffic = Traffic(caller)
+        shop = Deployment(stack, client, tmp_path / "engine")
         for replaced in range(1, 4):
-            begin()
-            done = drain(engine, f"shop {replaced}")
+            shop.begin()
+            done = drain(shop.engine, f"shop {replaced}")
             said, complaints = done.communicate(timeout=60)
             assert (done.returncode, complaints) == (0, ""), said
-            copies[replaced - 1].kill()
-        traffic.stop()
-        assert [future.exception(20) for future in traffic.begun if future.exception(20) is not None] == []
+            shop.copies[replaced - 1].kill()
+        assert shop.failures() == []
+        assert (shop.stats()["failed"], shop.stats()["dlq_depth"]) == (0, 0)
+        assert shop.jobs() == dict.fromkeys(range(shop.traffic.jobs), 1)
 
-        def stats() -> dict[str, Any]:
-            found: dict[str, Any] = caller.call("engine::queue::topic_stats", {"topic": "orders"})
-            return found
 
-        eventually(lambda: stats()["depth"] == 0, 30)
-        assert (stats()["failed"], stats()["dlq_depth"]) == (0, 0)
-        jobs = Counter(
-            event["payload"]["job"]
-            for copy in copies
-            for event in copy.events
-            if event["event"] == "handled" and "job" in event["payload"]
-        )
-        assert jobs == dict.fromkeys(range(traffic.jobs), 1)
+@pytest.mark.parametrize("client", COPIES)
+def test_09_check_2_a_killed_copy_of_a_published_client_fails_what_it_ran_and_no_other(
+    client: Client, tmp_path: Path, environments: None
+) -> None:
+    require(client)
+    with ExitStack() as stack:
+        shop = Deployment(stack, client, tmp_path / "engine")
+        for victim in range(2):
+            shop.begin()
+            shop.copies[victim].handled("shop::slow")
+            before = len(shop.traffic.begun)
+            eventually(lambda before=before: len(shop.traffic.begun) > before + 20)  # type: ignore[misc]
+            shop.copies[victim].kill()
+        failures = shop.failures()
+        assert failures, "nothing ran at the killed ones"
+        assert [each for each in failures if getattr(each, "code", "") != "invocation_stopped"] == []
+        assert shop.stats()["dlq_depth"] == 0
+        assert shop.jobs().keys() == set(range(shop.traffic.jobs))  # begun again where they were cut off

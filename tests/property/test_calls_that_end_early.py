@@ -114,7 +114,9 @@ class Calls(RuleBasedStateMachine):
                     assert running.waiter is not None
                     assert isinstance(running.caller, Session)
                     calling = running.caller.calling
-                    assert calling.calls[running.call_id] is running or running in calling.same_id
+                    assert calling.calls[running.call_id] is running or running in calling.same_id.get(
+                        running.call_id, ()
+                    )
 
     @invariant()
     def only_who_understands_it_is_told_and_nobody_twice(self) -> None:

@@ -23,7 +23,7 @@ from iii.protocol.errors import ErrorBody
 from iii.protocol.messages import InvocationResult, InvokeFunction, RegisterTrigger, TriggerRegistrationResult
 from iii.sdk.annotations import Hints
 from iii.sdk.calls import BlockedThread, PendingCalls
-from iii.sdk.channels import ChannelOpener
+from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.executor import Executor
 from iii.sdk.handlers import Handler
 from iii.sdk.inbound import Inbound

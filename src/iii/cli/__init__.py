@@ -19,6 +19,7 @@ COMMANDS = {
     "routes": "iii.cli.routes",
     "health": "iii.cli.health",
     "metrics": "iii.cli.metrics",
+    "logs": "iii.cli.logs",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
     "cron": "iii.cli.cron",

@@ -1,4 +1,4 @@
-"""`iii metrics`: what an engine counts, and what workers measure (issue 15; 06 §8.3)."""
+"""`iii metrics`: what an engine counts, and what workers measure (issue 15; 16 §3)."""
 
 from typing import Any
 

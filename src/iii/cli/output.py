@@ -21,7 +21,15 @@ _NUMBERS = frozenset(
 
 def json_text(value: Any, *, sort_keys: bool = True) -> str:
     """Pretty JSON; characters that a terminal would act on are escaped, which changes nothing for a reader of JSON."""
-    text = json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False)
+    return _unharmful(json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False))
+
+
+def json_line(value: Any) -> str:
+    """The same on one line."""
+    return _unharmful(json.dumps(value, ensure_ascii=False))
+
+
+def _unharmful(text: str) -> str:
     return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -7,6 +7,7 @@ import logging
 import types
 import typing
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -78,38 +79,59 @@ def builtin(
     return declare
 
 
+class _Form(msgspec.Struct, frozen=True):
+    """What the declaration and the signature of a method say."""
+
+    description: str
+    documented_request: Any
+    response: Any
+    takes_invocation: bool
+    is_async: bool
+    decode: Callable[[bytes | Raw | memoryview], Any]
+
+
+@cache  # the builtins of a second engine in the process are those of the first
+def _form_of(function: types.FunctionType) -> _Form:
+    declaration: Declaration = function.__builtin__  # type: ignore[attr-defined] # by the decorator
+    hints = typing.get_type_hints(function)
+    _, request, *others = inspect.signature(function).parameters
+    documented = declaration.request or hints[request]
+    return _Form(
+        (inspect.getdoc(function) or "").partition("\n")[0],
+        documented,
+        declared_result(hints["return"]),
+        bool(others),
+        inspect.iscoroutinefunction(function),
+        RequestDecoder(declaration.function_id, hints[request], documented, declaration.aliases).decode,
+    )
+
+
 class Builtin:
     """A bound method as the core calls it: decodes, runs, encodes, answers."""
 
     def __init__(
         self,
-        method: Callable[..., Any],
+        method: types.MethodType,
         declaration: Declaration,
         spawn: Callable[[Coroutine[Any, Any, None]], object] | None,
     ) -> None:
-        hints = typing.get_type_hints(method)
-        parameters = list(inspect.signature(method).parameters)
+        form = self._form = _form_of(method.__func__)
         self.function_id = declaration.function_id
-        self.description = (inspect.getdoc(method) or "").partition("\n")[0]
+        self.description = form.description
         self._method = method
-        self._request = hints[parameters[0]]
-        self._documented_request = declaration.request or self._request
-        self._response = declared_result(hints["return"])
-        self._takes_invocation = len(parameters) > 1
+        self._takes_invocation = form.takes_invocation
         self._waits = declaration.waits_for_registrations
-        self._decode = RequestDecoder(
-            self.function_id, self._request, self._documented_request, declaration.aliases
-        ).decode
-        self._spawn = spawn if inspect.iscoroutinefunction(method) else None
+        self._decode = form.decode
+        self._spawn = spawn if form.is_async else None
 
     @property
     def request_schema(self) -> bytes:
-        return json_schema(self._documented_request)
+        return json_schema(self._form.documented_request)
 
     @property
     def response_schema(self) -> bytes:
         """`null` for one that answers with whatever it has."""
-        return b"null" if self._response is Later else json_schema(self._response)
+        return b"null" if self._form.response is Later else json_schema(self._form.response)
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         """Answer one invocation; whatever happens inside is answered too."""

@@ -17,5 +17,8 @@ class Clock(Protocol):
     def time_ms(self) -> int:
         """Unix milliseconds, for what people and clients see."""
 
+    def time_ns(self) -> int:
+        """The same in nanoseconds, as telemetry counts."""
+
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call once, at `when` seconds of `now()` or as soon after as possible."""

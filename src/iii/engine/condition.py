@@ -73,12 +73,12 @@ class Decision:
             baggage=trace.baggage,
         )
 
-    def withdraw(self) -> None:
+    def withdraw(self, cancels: bool = False) -> None:
         """Nobody wants to know any more: the reply is not told."""
         self._reply = None
         self._timer.cancel()
         if self._invocation is not None:
-            self._invocation.withdraw()
+            self._invocation.withdraw(cancels)
 
     def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
         reply = self._reply
@@ -89,6 +89,6 @@ class Decision:
 
     def _overdue(self) -> None:
         reply = self._reply
-        self.withdraw()
+        self.withdraw(cancels=True)
         if reply is not None:
             reply(None, ConditionTimeout(self._condition.function_id, self._limit_s))

@@ -17,6 +17,7 @@ from iii.protocol.limits import DRAIN_LOOK_S, DRAIN_MS, LONGEST_DRAIN_S
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import DrainWorker
 from iii.protocol.names import DEFAULT_NAMESPACE, DRAIN_FEATURE, DRAIN_WORKER
+from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
     from iii.engine.clock import Timer
@@ -38,6 +39,7 @@ DRAIN_CUT_OFF = LogEvent(
 )  # fmt: skip
 
 _NAMED = 10  # workers, in one error
+_LOOKED_AT = 100  # callers of one drain: fewer need no look at who gave up
 
 
 class DrainRequest(Struct, kw_only=True):
@@ -85,7 +87,7 @@ class WorkerDraining:
             drain.begin(request.timeout_ms / 1000)
         else:
             drain.end_within(request.timeout_ms / 1000)
-        drain.invocations.append(invocation)
+        drain.wait(invocation)
         return LATER
 
     def _worker_event(self, event: str, peer: Peer) -> None:
@@ -99,21 +101,23 @@ class WorkerDraining:
         if request.worker_id is not None:
             found = self._engine.roster.connections.get(request.worker_id)
             if found is None or found.ended or not found.is_worker:
-                raise ItemNotFound(f"Worker '{request.worker_id}' is not connected.{self._hint(request.worker_id)}")
+                raise ItemNotFound(
+                    f"Worker '{shortened(request.worker_id)}' is not connected.{self._hint(request.worker_id)}"
+                )
             return found
         named = [
             peer
             for peer in self._engine.roster.workers()
             if not peer.ended and peer.info.name == request.name and request.namespace in (None, peer.namespace)
         ]
-        several = [peer for peer in named if not peer.draining] or named
+        several, name = [peer for peer in named if not peer.draining] or named, request.name or ""
         if not several:
-            raise ItemNotFound(f"Worker '{request.name}' is not connected.{self._hint(request.name or '')}")
+            raise ItemNotFound(f"Worker '{shortened(name)}' is not connected.{self._hint(name)}")
         if len(several) > 1:
             told = ", ".join(_told(peer) for peer in several[:_NAMED])
             more = f" and {len(several) - _NAMED} more" if len(several) > _NAMED else ""
             raise InvalidArguments(
-                f"{len(several)} workers are called '{request.name}'; give the worker_id of one: {told}{more}"
+                f"{len(several)} workers are called '{shortened(name)}'; give the worker_id of one: {told}{more}"
             )
         return several[0]
 
@@ -131,7 +135,8 @@ class _Drain:
         self._over = over
         self._ends_at = 0.0
         self._timer: Timer | None = None
-        self.invocations: list[Invocation] = []
+        self._invocations: list[Invocation] = []
+        self._most = _LOOKED_AT
 
     def begin(self, limit_s: float) -> None:
         engine, peer = self._engine, self._peer
@@ -145,6 +150,13 @@ class _Drain:
     def end_within(self, limit_s: float) -> None:
         """Somebody else drains it too: the shorter limit counts."""
         self._ends_at = min(self._ends_at, self._engine.clock.now() + limit_s)
+
+    def wait(self, invocation: Invocation) -> None:
+        """Answer it in the end. Those that gave up are dropped now and then, so that they do not pile up."""
+        if len(self._invocations) >= self._most:
+            self._invocations = [each for each in self._invocations if each.waiter is not None]
+            self._most = 2 * len(self._invocations) + _LOOKED_AT
+        self._invocations.append(invocation)
 
     def _withdrawn(self) -> None:
         """No call reaches it any more; those before are on their way to it, in front of this message."""
@@ -192,7 +204,7 @@ class _Drain:
             reconnects=not self._leaves_by_itself,
         )
         result = msgspec.json.encode(drained)
-        for invocation in self.invocations:
+        for invocation in self._invocations:
             invocation.complete(result)
 
 

@@ -25,6 +25,7 @@ from iii.protocol.telemetry import TelemetryKind
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
     from iii.engine.link import Link
+    from iii.engine.log_lines import LogLine
     from iii.engine.registry import Installed
 
 
@@ -68,6 +69,7 @@ class Engine:
         self.roster = Roster(clock, self.functions)
         self.channels = Channels(clock, self.options.channel_ttl_s)
         self.telemetry: Listeners[[TelemetryKind, bytes]] = Listeners()  # called with each telemetry frame
+        self.log_lines: Listeners[[LogLine]] = Listeners()  # called with each line of the log, on the thread that logs
         self.modules: list[Installed] = []
         self.readiness = Readiness(self.modules)
 

@@ -1,4 +1,4 @@
-"""What became of the calls of each function, and how long they took (06 §8.1)."""
+"""What became of the calls of each function, and how long they took (16 §1)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from iii.protocol.json_text import BAD_JSON, mend_json, nests_deeper_than
+from iii.protocol.json_text import BAD_JSON, PLAIN_BYTES, mend_json, nests_deeper_than
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.log_event import LogEvent
 from iii.protocol.message_names import Named, names_of
@@ -47,8 +47,6 @@ class Undecodable(Exception):
 
 
 _DETAIL_CHARACTERS = 300  # the decoder quotes what it was sent
-
-PLAIN_BYTES = 2 * NESTING_LEVELS  # no text that short nests deeper
 
 
 @cache

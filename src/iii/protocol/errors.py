@@ -170,7 +170,7 @@ class InvalidRequest(InvocationError):
 
 
 class InvalidResult(InvocationError):
-    """The function ran, but its result is not of the type that the caller named with `returns`.
+    """The function ran, but its result is not of the type that the caller named with `returns`, or has a number that Python cannot hold.
 
     Do: correct the type or the function; the message names the path of the value.
     Retry: no.
@@ -184,6 +184,7 @@ class InvalidResult(InvocationError):
             function_id=function_id,
             invocation_id=invocation_id,
         )
+        self.detail = detail
 
 
 class PayloadTooLarge(InvocationError):

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from iii.protocol.limits import MENDED_BYTES, MIB
+from iii.protocol.limits import MENDED_BYTES, MIB, NESTING_LEVELS
 
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for a text from outside: no JSON, not what was declared, no UTF-8, nested too deeply."""
 
+PLAIN_BYTES = 2 * NESTING_LEVELS  # no text that short nests deeper
 _PIECE_BYTES = 1 * MIB
 _BRACKETS = bytes.maketrans(b"{}", b"[]")  # which kind is the decoder's business
 _OTHERS = bytes(set(range(256)) - set(b'[]{}"'))

@@ -27,6 +27,18 @@ BUILTIN_REQUEST_BYTES = 512 * KIB
 MENDED_BYTES = 8 * MIB
 # Longest result of a job that a queue keeps; a longer one is dropped. (13 §3)
 JOB_RESULT_BYTES = 256 * KIB
+# Most bytes of the log records that the engine keeps, beside `logs_max_count`. (06 §10.1)
+LOG_STORE_BYTES = 64 * MIB
+# Longest log record that is kept whole, as JSON; of a longer one the attributes are left out, or the body is cut. (06 §10.1)
+LOG_RECORD_BYTES = 256 * KIB
+# Most bytes of log records in one answer of `engine::logs::list`; `total` counts the others. (06 §10.4)
+LISTED_LOG_BYTES = 8 * MIB
+# Rate at which one `log` trigger calls its function, after the first thousand records. (06 §12.1)
+LOG_DELIVERIES_PER_S = 200
+# Most records that a `log` trigger delivers at once.
+LOG_DELIVERIES = 1000
+# Most bytes of log records that wait to be delivered.
+LOG_DELIVERY_BYTES = 16 * MIB
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 
@@ -39,9 +51,9 @@ TALLIED_CODES = 32
 METRIC_BYTES = 1 * MIB
 # About the most bytes of metrics that are kept; the oldest make room.
 METRIC_STORE_BYTES = 32 * MIB
-# Most names of metrics that are kept at once; metrics of further names are dropped and counted. (06 §8.2)
+# Most names of metrics that are kept at once; metrics of further names are dropped and counted. (16 §2)
 METRIC_NAMES = 10_000
-# Most rollups that are kept of one level; the oldest make room. (06 §8.4)
+# Most rollups that are kept of one level; the oldest make room. (16 §4)
 ROLLUPS = 50_000
 
 # -- Queues
@@ -85,6 +97,9 @@ HELD_CALLS_BYTES = 64 * MIB
 HELD_CALLS = 10_000
 # Most registrations of one connection before its namespace is known. (N2)
 BUFFERED_REGISTRATIONS = 100_000
+
+# When more bytes of telemetry of workers wait to be read, further frames are dropped and counted. (06 §2.11)
+TELEMETRY_WAITING_BYTES = 128 * MIB
 
 # -- Connections
 # Longest time from accepting a connection to its complete request head; set with `handshake_timeout_ms`. (01 §1.1)

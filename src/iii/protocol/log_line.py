@@ -3,6 +3,9 @@
 import logging
 import time
 
+WORKER_LOG = "iii.worker"  # lines of workers
+ACCESS_LOG = "iii.modules.http.access_log"  # lines of HTTP requests: one each, as many as there are
+
 _NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 
 

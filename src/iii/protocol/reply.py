@@ -19,8 +19,12 @@ class Reply(Protocol[_T_contra, _E_contra]):
 class Withdrawable(Protocol):
     """Something begun whose reply may lose its taker."""
 
-    def withdraw(self) -> None:
-        """Nobody waits for the reply any more: it is not told."""
+    def withdraw(self, cancels: bool = False) -> None:
+        """Nobody waits for the reply any more: it is not told.
+
+        Args:
+            cancels: the worker that works on it is told to stop (P11).
+        """
 
 
 async def reply_of(begin: Callable[[Reply[Any, Any]], Withdrawable | None], limit_s: float | None = None) -> Any:
@@ -41,9 +45,10 @@ async def reply_of(begin: Callable[[Reply[Any, Any]], Withdrawable | None], limi
             future.set_exception(error)
 
     begun = begin(reply)
+    limit = asyncio.timeout(limit_s)
     try:
-        async with asyncio.timeout(limit_s):
+        async with limit:
             return await future
     finally:
         if begun is not None:
-            begun.withdraw()
+            begun.withdraw(cancels=limit.expired())  # of time, not by the taker: whoever works on it is told (P7)

@@ -75,6 +75,9 @@ class Signature:
             return Any
 
     def _resolved(self, annotation: Any) -> Any:
+        if isinstance(annotation, type):  # nothing in it is left to be looked up
+            return annotation
+
         def holder() -> None: ...
 
         holder.__annotations__ = {"hint": annotation}

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import cache
 from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType, structs
@@ -30,6 +31,7 @@ class Announcement(Struct):
     description: str | UnsetType = UNSET
 
 
+@cache  # it is read from a file
 def package_version() -> str:
     """Version of this distribution, `unknown` when it runs from a bare source tree."""
     from importlib.metadata import PackageNotFoundError, version  # slow to import

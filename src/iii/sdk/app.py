@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast, overload
 
@@ -15,16 +13,18 @@ from iii.sdk.app_declarations import AppDeclarations
 from iii.sdk.decorator_form import without_parentheses
 from iii.sdk.dependency import Dependency, Hook
 from iii.sdk.function_declaration import FunctionDeclaration
-from iii.sdk.options import InitOptions, engine_url, own_name
+from iii.sdk.options import InitOptions, own_name
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerTypeInput
-from iii.sdk.state import ConnectionState
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 from iii.sdk.worker import Worker
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from iii.sdk.core import WorkerCore
+    from iii.sdk.state import ConnectionState
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
@@ -184,10 +184,12 @@ class App(Worker):
                 their names and config; or the address is not one of a WebSocket.
             RuntimeError: in a running event loop, which takes `connect`; or the app is connected already.
         """
-        from iii.sdk.app_process import serve_until_told
+        from iii.sdk.app_process import (
+            serve_until_told,  # with asyncio, which an app that is only declared does without
+        )
 
         self.ran = True
-        serve_until_told(self.name, address, self._running)
+        serve_until_told(self, address)
 
     def connect(self, address: str | None = None) -> AbstractAsyncContextManager[Self]:
         """Connect, start and serve on the running event loop: ``async with app.connect(): ...``
@@ -203,27 +205,9 @@ class App(Worker):
                 as `register_worker`. RuntimeError: the app is connected already.
             ValueError: the address is not a WebSocket URL.
         """
-        return self._entered(engine_url(address))
+        from iii.sdk.app_life import entered  # as in `run`
 
-    @asynccontextmanager
-    async def _entered(self, url: str) -> AsyncIterator[Self]:
-        from iii.sdk.process_end import end_by_sigterm
-
-        core = self._new_core(url)
-        end_by_sigterm(core)
-        async with self.serving(core, self.options.connect_timeout_ms / 1000):
-            yield self
-
-    @asynccontextmanager
-    async def _running(self, url: str) -> AsyncIterator[WorkerCore]:
-        core = self._new_core(url)
-        async with self.serving(core, None):
-            yield core
-
-    def _new_core(self, url: str) -> WorkerCore:
-        from iii.sdk.core import WorkerCore
-
-        return WorkerCore(url, self.worker_options(), asyncio.get_running_loop())
+        return entered(self, address)
 
     def get_connection_state(self) -> ConnectionState:
         """As a worker's; `disconnected` also before it connects."""
@@ -251,16 +235,12 @@ class App(Worker):
         named = (self.options.worker_name or "").strip()
         return self.options if named else replace(self.options, worker_name=own_name(self.name))
 
-    def serving(self, core: WorkerCore, wait_s: float | None) -> AbstractAsyncContextManager[None]:
-        """Its whole life at one connection, as `living` has it."""
-        from iii.sdk.app_life import living
-
-        return living(self.members(), core, wait_s)
-
     def attach(self, core: WorkerCore) -> None:
         if self._connected:
             raise RuntimeError(f"app '{self.name}' is connected already")
         self._core, self._connected = core, True
+        if self.options.replicas is not None or self.declared.replicated:
+            core.registrar.will_be_replicated()  # for the announcement, which comes before the functions
 
     def register(self) -> None:
         self.declared.register(self._core.registrar, self.options.replicas)

@@ -1,16 +1,20 @@
 """What one app declares: kept for every connection, and registered at the present one (11 §1)."""
 
+from __future__ import annotations
+
 import threading
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.function_declaration import FunctionDeclaration
+from iii.sdk.function_declaration import FunctionDeclaration, id_taken
 from iii.sdk.refs import FunctionRef, Trigger
-from iii.sdk.registrar import Registrar, id_taken
 from iii.sdk.requests import required
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
+
+if TYPE_CHECKING:
+    from iii.sdk.registrar import Registrar
 
 
 class AppDeclarations:
@@ -29,6 +33,12 @@ class AppDeclarations:
         self._replicas: ReplicaPolicy | None = None
         self._registered: dict[object, FunctionRef | Trigger] = {}  # by declaration, at the present connection
         self._lock = threading.RLock()
+
+    @property
+    def replicated(self) -> bool:
+        """Whether any function has the mark of replicas by itself (P8)."""
+        with self._lock:
+            return any(each.replicated for each in self.functions.values())
 
     def add_function(self, declared: FunctionDeclaration) -> FunctionRef:
         """Raises ValueError: the id is taken."""

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol, TypeVar
 
 from iii.protocol.log_event import LogEvent
 from iii.sdk.acceptance import accepted
 from iii.sdk.core import WorkerCore
-from iii.sdk.dependency import Dependency, Hook, called
+from iii.sdk.dependency import Dependency, Hook
+from iii.sdk.engine_address import engine_url
 from iii.sdk.failures import log_failure
+from iii.sdk.hooks import called, made
+from iii.sdk.options import InitOptions
+from iii.sdk.process_end import end_by_sigterm
 from iii.sdk.refusals import raise_if_refused
 
 SERVING = LogEvent(
@@ -44,6 +48,43 @@ class Member(Protocol):
         """It is not connected any more."""
 
 
+class RunnableApp(Member, Protocol):
+    """The one that runs."""
+
+    options: InitOptions
+
+    def members(self) -> Sequence[Member]:
+        """In the order of their start, itself last."""
+
+    def worker_options(self) -> InitOptions:
+        """The options of one worker."""
+
+
+A = TypeVar("A", bound=RunnableApp)
+
+
+def entered(app: A, address: str | None) -> AbstractAsyncContextManager[A]:
+    """Serve on the running event loop as long as the block runs. Raises as `App.connect`."""
+    return _entered(app, engine_url(address))
+
+
+@asynccontextmanager
+async def _entered(app: A, url: str) -> AsyncIterator[A]:
+    async with connected(app, url, app.options.connect_timeout_ms / 1000, end_by_sigterm):
+        yield app
+
+
+@asynccontextmanager
+async def connected(
+    app: RunnableApp, url: str, wait_s: float | None, made: Callable[[WorkerCore], object] = lambda _: None
+) -> AsyncIterator[WorkerCore]:
+    """Its whole life at one engine, as `living` has it; `made` hears of the core before anything connects."""
+    core = WorkerCore(url, app.worker_options(), asyncio.get_running_loop())
+    made(core)
+    async with living(app.members(), core, wait_s):
+        yield core
+
+
 @asynccontextmanager
 async def living(members: Sequence[Member], core: WorkerCore, wait_s: float | None) -> AsyncIterator[None]:
     """Serve as long as the block runs. On the core's loop.
@@ -68,9 +109,11 @@ async def living(members: Sequence[Member], core: WorkerCore, wait_s: float | No
         for member in members:
             for dependency in member.dependencies:
                 await end.enter_async_context(_kept(dependency))
+                _raise_if_cancelled()
         for member in members:
             for hook in member.start_hooks:
                 await called(hook)
+                _raise_if_cancelled()
             end.push_async_callback(_stop, member.stop_hooks)
         end.push_async_callback(core.finish)
         for member in members:
@@ -80,15 +123,22 @@ async def living(members: Sequence[Member], core: WorkerCore, wait_s: float | No
         yield
 
 
+def _raise_if_cancelled() -> None:
+    """Whatever took the cancel of this start for an error of its own: it is not to serve."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @asynccontextmanager
 async def _kept(dependency: Dependency[Any]) -> AsyncIterator[None]:
     """Whatever its end raises is logged: the others have to end, too."""
-    made = dependency.made()
-    await made.__aenter__()
+    making = made(dependency)
+    await making.__aenter__()
     try:
         yield
     finally:
-        await _ended(dependency.__name__, lambda: made.__aexit__(None, None, None))
+        await _ended(dependency.__name__, lambda: making.__aexit__(None, None, None))
 
 
 async def _stop(hooks: Sequence[Hook]) -> None:

@@ -1,33 +1,36 @@
 """A process that is one app: it serves until a signal, and fails with one line (11 §4)."""
 
 import asyncio
+import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.errors import ClientShutdown
+from iii.protocol.log_event import LogEvent
 from iii.sdk import log_output
+from iii.sdk.app_life import RunnableApp, connected
 from iii.sdk.core import WorkerCore
+from iii.sdk.engine_address import engine_url
 from iii.sdk.event_loop import new_loop
-from iii.sdk.options import engine_url
 from iii.sdk.rejection import DeclarationRefused, RegistrationRejected
 
+START_GOES_ON = LogEvent(
+    "iii.sdk", "sdk.start_goes_on", logging.WARNING, "App has not ended: its start goes on although it was cancelled; a second signal ends it",
+    means="SIGTERM or Ctrl-C came while a start hook or a dependency ran, which has caught `asyncio.CancelledError` or hangs while it cleans up.",
+    do="Let `CancelledError` pass, or catch `Exception` instead of `BaseException`.",
+)  # fmt: skip
+
+START_ENDS_S = 10.0  # after a signal, until the log says that a start goes on
 _UNHANDLED = (signal.SIG_DFL, signal.default_int_handler)
 
 
-Connection = Callable[[str], AbstractAsyncContextManager[WorkerCore]]
-
-
-def serve_until_told(app: str, address: str | None, connection: Connection) -> None:
+def serve_until_told(app: RunnableApp, address: str | None) -> None:
     """Serve on an event loop of this thread until a signal or a shutdown.
-
-    Args:
-        connection: the app's whole life at the engine with this URL.
 
     Raises:
         SystemExit: with what the engine said, or the address that cannot be one. RuntimeError: a loop runs here already.
@@ -37,11 +40,11 @@ def serve_until_told(app: str, address: str | None, connection: Connection) -> N
     except RuntimeError:
         pass
     else:
-        raise RuntimeError(f"app '{app}' cannot run in a running event loop: use `async with app.connect():`")
+        raise RuntimeError(f"app '{app.name}' cannot run in a running event loop: use `async with app.connect():`")
     log_output.show_life()
     with _Signals() as signals, asyncio.Runner(loop_factory=new_loop) as runner:
         try:
-            runner.run(_serve(connection(_checked(address)), signals))
+            runner.run(_serve(connected(app, _checked(address), None), signals))
         except (DeclarationRefused, RegistrationRejected, ConnectionError) as error:
             raise SystemExit(f"Error: {error}") from None
 
@@ -57,6 +60,7 @@ async def _serve(connection: AbstractAsyncContextManager[WorkerCore], signals: "
     signals.cancel(asyncio.current_task())
     try:
         async with connection as core:
+            signals.serving = True
             await _ended(core)
             with suppress(ClientShutdown):
                 core.raise_if_refused()
@@ -85,6 +89,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.came = False
+        self.serving = False
         self._before: dict[signal.Signals, Any] = {}
         self._task: asyncio.Task[Any] | None = None
 
@@ -92,7 +97,7 @@ class _Signals:
         """The task that a signal ends, also one that came before."""
         self._task = task
         if self.came and task is not None:
-            task.cancel()
+            self._end(task)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -124,7 +129,16 @@ class _Signals:
         end_at_once(*self._before)
         if self._task is not None:
             with suppress(RuntimeError):  # the loop is closed
-                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+                self._task.get_loop().call_soon_threadsafe(self._end, self._task)
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        if not self.serving:
+            task.get_loop().call_later(START_ENDS_S, self._late, task)
+
+    def _late(self, task: asyncio.Task[Any]) -> None:
+        if not task.done():
+            START_GOES_ON(waited_s=START_ENDS_S)
 
 
 _present: list[_Signals] = []

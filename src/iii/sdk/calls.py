@@ -9,6 +9,7 @@ from typing import Protocol
 
 from iii.protocol.errors import InvocationTimeout
 from iii.protocol.ids import Counted
+from iii.protocol.limits import LONGEST_TIMEOUT_MS
 from iii.protocol.messages import InvocationResult
 
 Outcome = InvocationResult | BaseException
@@ -48,7 +49,7 @@ class BlockedThread:
         return self._outcome
 
 
-LONGEST_WAIT_S = 365 * 24 * 3600.0  # a thread cannot wait without end for a lock with a timeout
+LONGEST_WAIT_S = LONGEST_TIMEOUT_MS / 1000  # a thread cannot wait without end for a lock with a timeout
 ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
 
 

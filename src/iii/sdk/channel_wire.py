@@ -3,8 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 
 from iii.net.connection import Connection, ConnectionHandler
+from iii.net.frames import BINARY, TEXT
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
 from iii.sdk.in_process import ChannelConnection
 from iii.sdk.outbox import DirectOutbox
@@ -60,6 +62,24 @@ class ChannelWire(ConnectionHandler[DirectOutbox]):
             self._reads = True
             self.connection.inbox.resume()
         return item
+
+    async def sent(self, data: bytes, *, is_text: bool) -> bool:
+        """Send one message, as soon as the other end has room for it. False: it is over."""
+        outbox = self.connection.outbox
+        while outbox.paused and not self.over:
+            await self.wait()
+        if self.over:
+            return False
+        outbox.write(data, TEXT if is_text else BINARY)
+        return True
+
+    async def finishes_within(self, limit_s: float) -> bool:
+        """Whether the connection has ended by then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not self.finished:
+                    await self.wait()
+        return self.finished
 
     async def wait(self) -> None:
         await self.changed.wait()

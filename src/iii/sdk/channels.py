@@ -5,92 +5,49 @@ An end connects when it is first used, and belongs to the event loop on which th
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from iii.net.frames import BINARY, TEXT
-from iii.protocol.address import without_secrets
+from msgspec import Struct
+
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.log_event import LogEvent
-from iii.sdk.failures import log_failure
-from iii.sdk.in_process import engine_at
 from iii.sdk.refs import StreamChannelRef
 
 if TYPE_CHECKING:
-    from iii.sdk.channel_wire import ChannelWire
+    import asyncio
 
-LISTENER_FAILED = LogEvent(
-    "iii.sdk", "sdk.channel_listener_failed", logging.ERROR, "Listener of a channel raised",
-    means="The other listeners get the message, and the channel goes on.",
-    do="Read the stack trace.",
-)  # fmt: skip
+    from iii.sdk.channel_wire import ChannelWire
 
 FRAME_BYTES = 65_536  # what is written is cut into frames of at most so much
 CLOSE_S = 10.0  # Longest wait for the engine to take everything that was written before a channel is closed.
-
-
-_GONE = "; the engine does not know the channel, or it expired or finished"
 
 
 class ChannelError(ConnectionError):
     """A channel that cannot be opened, that the other end left, or that ended before its end."""
 
 
-class ChannelOpener:
-    """Opens ends at one engine."""
+class Opener(Protocol):
+    """What opens ends at one engine; apart from them, since a hint of a handler names only the ends."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._engine_url = url
-        self._url = urlsplit(url)
-        self._headers = headers
-
-    def end(self, ref: StreamChannelRef) -> ChannelReader | ChannelWriter:
-        """The end that a reference names; nothing connects yet."""
-        return ChannelReader(self, ref) if ref.direction == "read" else ChannelWriter(self, ref)
-
-    def address(self, ref: StreamChannelRef) -> str:
-        scheme, netloc, path, query, _ = self._url
-        own = f"key={quote(ref.access_key)}&dir={ref.direction}"
-        place = f"{path.removesuffix('/')}/ws/channels/{ref.channel_id}"
-        return urlunsplit((scheme, netloc, place, f"{query}&{own}" if query else own, ""))
+    def end(self, ref: StreamChannelRef) -> ChannelReader | ChannelWriter: ...
 
     async def connect(self, ref: StreamChannelRef) -> ChannelWire:
         """Raises ChannelError."""
-        from iii.sdk.channel_wire import (
-            ChannelWire,
-        )  # with the library of the wire, which declaring an app does not need
 
-        wire = ChannelWire()
-        here = engine_at(self._engine_url)
-        if here is not None:
-            found = await here.open_channel(ref.channel_id, ref.access_key, ref.direction, wire)
-            if found is None:
-                raise ChannelError(f"cannot open channel {ref.channel_id}{_GONE}")
-            wire.connection = found
-            return wire
-        address = self.address(ref)
-        try:
-            await wire.open(address, self._headers)
-        except Exception as error:
-            gone = _GONE if "404" in str(error) else ""
-            reason = without_secrets(str(error) or type(error).__name__, address, self._headers)
-            raise ChannelError(f"cannot open channel {ref.channel_id}: {reason}{gone}") from None
-        return wire
+    def new_lock(self) -> asyncio.Lock: ...
+
+    def tell(self, listeners: list[Callable[[str], object]], text: str, channel_id: str) -> None: ...
 
 
 class ChannelEnd:
     """What both ends have."""
 
-    def __init__(self, opener: ChannelOpener, ref: StreamChannelRef) -> None:
+    def __init__(self, opener: Opener, ref: StreamChannelRef) -> None:
         self.ref = ref
         self._opener = opener
         self._wire: ChannelWire | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Lock | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -116,6 +73,8 @@ class ChannelEnd:
     async def _open(self) -> ChannelWire:
         if self._closed:
             raise ChannelError(f"channel {self.ref.channel_id} was closed by this worker")
+        if self._connecting is None:
+            self._connecting = self._opener.new_lock()
         async with self._connecting:
             if self._wire is None:
                 self._wire = await self._opener.connect(self.ref)
@@ -128,7 +87,7 @@ class ChannelWriter(ChannelEnd):
     async def write(self, data: bytes) -> None:
         """Append bytes to the stream; waits while the reader is too far behind. Raises ChannelError."""
         for start in range(0, len(data) or 1, FRAME_BYTES):
-            await self._send(BINARY, data[start : start + FRAME_BYTES])
+            await self._send(data[start : start + FRAME_BYTES], is_text=False)
 
     @property
     def broken(self) -> bool:
@@ -138,7 +97,7 @@ class ChannelWriter(ChannelEnd):
 
     async def send_message(self, text: str) -> None:
         """Send a text beside the stream, in order with it. Raises ChannelError."""
-        await self._send(TEXT, text.encode())
+        await self._send(text.encode(), is_text=True)
 
     async def close(self) -> None:
         """End the stream, after everything that was written; a second call does nothing. Raises ChannelError."""
@@ -149,30 +108,22 @@ class ChannelWriter(ChannelEnd):
         if wire.finished:
             return
         wire.connection.close(CloseCode.NORMAL, "stream_complete", 2 * CLOSE_S)
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                while not wire.finished:
-                    await wire.wait()
-        except TimeoutError:
+        if not await wire.finishes_within(CLOSE_S):
             wire.connection.abort()
             raise ChannelError(
                 f"channel {self.ref.channel_id}: the reader did not read everything within {CLOSE_S:g} s"
-            ) from None
+            )
 
-    async def _send(self, opcode: int, data: bytes) -> None:
+    async def _send(self, data: bytes, *, is_text: bool) -> None:
         wire = await self._open()
-        outbox = wire.connection.outbox
-        while outbox.paused and not wire.over:
-            await wire.wait()
-        if wire.over:
+        if not await wire.sent(data, is_text=is_text):
             raise ChannelError(f"channel {self.ref.channel_id}: {_why(wire)}")
-        outbox.write(data, opcode)
 
 
 class ChannelReader(ChannelEnd):
     """The reading end: ``async for chunk in reader`` gives the stream's bytes as they were written."""
 
-    def __init__(self, opener: ChannelOpener, ref: StreamChannelRef) -> None:
+    def __init__(self, opener: Opener, ref: StreamChannelRef) -> None:
         super().__init__(opener, ref)
         self._listeners: list[Callable[[str], object]] = []
 
@@ -187,7 +138,7 @@ class ChannelReader(ChannelEnd):
             while wire.items:
                 is_text, data = wire.take()
                 if is_text:
-                    self._tell(data.decode("utf-8", "replace"))
+                    self._opener.tell(self._listeners, data.decode("utf-8", "replace"), self.ref.channel_id)
                 else:
                     yield data
             if wire.over:
@@ -206,30 +157,14 @@ class ChannelReader(ChannelEnd):
         if self._wire is not None and not self._wire.over:
             self._wire.connection.leave(CloseCode.NORMAL, CLOSE_S)
 
-    def _tell(self, text: str) -> None:
-        for listener in self._listeners:
-            try:
-                listener(text)
-            except BaseException as error:
-                log_failure(LISTENER_FAILED, error, channel=self.ref.channel_id)
 
-
-@dataclass(frozen=True)
-class Channel:
+class Channel(Struct, frozen=True):
     """Both ends of a new channel: to use here, or as references to pass on in payloads."""
 
     writer: ChannelWriter
     reader: ChannelReader
     writer_ref: StreamChannelRef
     reader_ref: StreamChannelRef
-
-    @classmethod
-    def from_reply(cls, reply: Mapping[str, Mapping[str, str]], opener: ChannelOpener) -> Channel:
-        writer_ref, reader_ref = (
-            StreamChannelRef(end["channel_id"], end["access_key"], end["direction"])
-            for end in (reply["writer"], reply["reader"])
-        )
-        return cls(ChannelWriter(opener, writer_ref), ChannelReader(opener, reader_ref), writer_ref, reader_ref)
 
 
 def _why(wire: ChannelWire) -> str:
@@ -248,7 +183,7 @@ def reference_of(value: Any) -> StreamChannelRef | None:
     return None
 
 
-def materialized(value: Any, opener: ChannelOpener) -> Any:
+def materialized(value: Any, opener: Opener) -> Any:
     """The value with an end in the place of every reference in it (08 §14.4)."""
     if (reference := reference_of(value)) is not None:
         return opener.end(reference)

@@ -12,8 +12,9 @@ from iii.protocol.log_event import LogEvent
 from iii.sdk import forks
 from iii.sdk.acceptance import CONNECT_OVERDUE, accepted
 from iii.sdk.core import WorkerCore
+from iii.sdk.engine_address import engine_url
 from iii.sdk.event_loop import new_loop
-from iii.sdk.options import InitOptions, engine_url
+from iii.sdk.options import InitOptions
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
 from iii.sdk.worker import Worker
 

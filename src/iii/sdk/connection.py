@@ -57,7 +57,7 @@ TELEMETRY_DROPPED = LogEvent(
     do="Look for what slows the engine down, or send less telemetry.",
 )  # fmt: skip
 
-REFUSED_PAUSE_S = 5.0  # at most, between attempts that the engine refuses for now
+REFUSED_PAUSE_S = 0.5  # at most, between attempts that the engine refuses for now: an owner that drains leaves its functions to nobody meanwhile
 
 
 class ConnectionUser(Protocol):

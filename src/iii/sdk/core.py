@@ -22,14 +22,17 @@ from iii.sdk import forks
 from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement, of_copy
 from iii.sdk.calls import Outcome, Refusal
-from iii.sdk.channels import ChannelOpener
+from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.connection import EngineConnection
+from iii.sdk.departure import Departure
+from iii.sdk.discovery import Discovery
 from iii.sdk.draining import Draining
 from iii.sdk.encoding import encode_outgoing
+from iii.sdk.engine_address import handshake_headers
 from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.loop_watch import LoopWatch
-from iii.sdk.options import InitOptions, ReconnectionConfig, handshake_headers
+from iii.sdk.options import InitOptions, ReconnectionConfig
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
@@ -53,6 +56,9 @@ REJECTED = LogEvent(
     means="The worker is in the state `failed`.",
     do="Correct what the reason names.",
 )  # fmt: skip
+
+
+_NAME_TOLD_EVERY_S = 10.0  # in the log, while attempts follow each other faster
 
 
 class WorkerCore:
@@ -79,6 +85,7 @@ class WorkerCore:
         self.process_id = os.getpid()
         self.rejected: RegistrationRejected | None = None
         self._taken_since: float | None = None
+        self._name_told_s: float | None = None  # that were left when the log said so
         self._registered: WorkerRegistered | None = None
         namespace = self.namespace = options.effective_namespace
         reconnection = options.reconnection_config or ReconnectionConfig()
@@ -92,6 +99,8 @@ class WorkerCore:
         spans = self.reporting.telemetry.spans if self.reporting.telemetry is not None else None
         call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
+        self.discovery = Discovery(self.caller)
+        self.departure = Departure(self)
         self.registrar = Registrar(
             self.connection, namespace, self.channels, options.replicas, lambda: self._watch.begin()
         )
@@ -275,7 +284,7 @@ class WorkerCore:
                 return
         elif outcome.result is not NULL and read_plain(outcome.result) == {"success": False}:
             return  # the reason came before
-        self.rejected = self._taken_since = None
+        self.rejected = self._taken_since = self._name_told_s = None
         self.connection.accepted()
 
     def _on_rejected(self, message: Rejection) -> None:
@@ -290,7 +299,9 @@ class WorkerCore:
             self._refuse_for_good(rejected)
             return
         # The other one may be dead without the engine's knowledge, or about to leave
-        NAME_IN_USE(reason=str(rejected), retry_for_s=int(left_s))
+        if self._name_told_s is None or self._name_told_s - left_s >= _NAME_TOLD_EVERY_S:
+            self._name_told_s = left_s
+            NAME_IN_USE(reason=str(rejected), retry_for_s=int(left_s))
         self.rejected = rejected
         self.connection.refuse()
 

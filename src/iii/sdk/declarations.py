@@ -89,12 +89,12 @@ class Declarations(ABC):
             function_id: under which other workers can call it; ``http::POST /users/:id`` unless given.
             condition: id of a function that is asked first; ``false`` refuses the request with 422.
             middleware: ids of functions that are called before, in order; each may answer instead.
-            cancel_on_disconnect: cancel the function when its client has left (seen within a second), or has got a 504.
+            cancel_on_disconnect: cancel the function when its client has left (seen within a second).
 
         Raises:
             TypeError: the source of a parameter is ambiguous. ValueError: the id is taken, or no route can have the method or path.
         """
-        check_route(method, path)
+        check_route(method, path, cancel_on_disconnect)
 
         def register(handler: F) -> F:
             endpoint = HttpHandler(handler, path)

@@ -9,8 +9,10 @@ from iii.protocol.suggestion import did_you_mean
 _SHOWN = 200  # characters of a value in an error
 
 
-def check_route(method: str, path: str) -> None:
-    """Raises ValueError: no route can have the method, or the path."""
+def check_route(method: str, path: str, cancel_on_disconnect: bool = False) -> None:
+    """Raises ValueError: no route can have the method, or the path. TypeError: the last is neither True nor False."""
+    if type(cancel_on_disconnect) is not bool:
+        raise TypeError(f"cancel_on_disconnect must be True or False, got {cancel_on_disconnect!r}")
     if method.upper() not in METHODS:
         raise _unsupported(method)
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from iii.protocol.ids import new_id
@@ -55,6 +56,7 @@ class Draining:
         self._task: asyncio.Task[bool] | None = None
         self._unreached = False  # by calls, from now on
         self._asked_on: ClientLink | None = None
+        self._heard = asyncio.Event()
 
     @property
     def begun(self) -> bool:
@@ -73,6 +75,7 @@ class Draining:
     def no_more_calls(self) -> None:
         """The engine has said so; those that it sent before are here."""
         self._unreached = True
+        self._heard.set()
 
     async def _finish(self, limit_s: float) -> bool:
         DRAINING(worker=self._name, limit_s=limit_s)
@@ -82,13 +85,20 @@ class Draining:
         while now() < until:
             if self._is_alone(answer_until) and not self._executor.busy:
                 break
-            await asyncio.sleep(LOOK_S)
+            await self._next_look()
         if asked is not None:
             self._pending.forget(asked)
         if self._executor.busy:
             HANDLERS_CUT_OFF(worker=self._name, waited_s=limit_s)
             return False
         return True
+
+    async def _next_look(self) -> None:
+        """What handlers do tells nobody; what the engine says comes at once."""
+        self._heard.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._heard.wait()
 
     def _ask(self, limit_s: float) -> str | None:
         """Let the engine take the functions away. None: there is nothing to take, or no engine."""
@@ -113,6 +123,7 @@ class Draining:
             self._unreached = True
         else:
             self._unregister()
+        self._heard.set()
 
     def _is_alone(self, answer_until: float) -> bool:
         """Whether no call can come any more."""

@@ -18,9 +18,8 @@ from uuid import UUID
 
 import msgspec
 
-from iii.protocol.codec import PLAIN_BYTES
 from iii.protocol.errors import InvalidRequest, PayloadTooLarge
-from iii.protocol.json_text import nests_deeper_than
+from iii.protocol.json_text import PLAIN_BYTES, nests_deeper_than
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, NESTING_LEVELS
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.channels import ChannelEnd

@@ -1,15 +1,16 @@
 """A function as its author wrote it, before any connection: everything wrong with it is raised here (08 §7.1, §9.2)."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from iii.protocol.messages import NULL, HttpInvocation, RegisterFunction
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.annotations import Hints
-from iii.sdk.channels import ChannelOpener
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.handlers import Handler, check_readable
 from iii.sdk.place import place_of_the_user
@@ -18,6 +19,9 @@ from iii.sdk.replicas import check_replicas, is_marked, with_mark
 from iii.sdk.requests import FunctionInput, required, warn_of_unknown_keys
 from iii.sdk.schema import Schema, schema
 from iii.sdk.typed import typed
+
+if TYPE_CHECKING:
+    from iii.sdk.channel_opener import ChannelOpener
 
 _FUNCTION_KEYS = frozenset(FunctionInput.__annotations__)
 
@@ -52,6 +56,11 @@ class FunctionDeclaration:
                 "handler_or_invocation must be callable or HttpInvocationConfig, got " + type(handler).__name__
             )
         self._described = isinstance(given, Mapping)
+
+    @property
+    def replicated(self) -> bool:
+        """Whether it is, wherever it is registered."""
+        return self._replicas is not None or is_marked(self._message.metadata)
 
     def function(self, replicas: ReplicaPolicy | None, channels: ChannelOpener) -> Function:
         """As one worker registers it.
@@ -147,3 +156,8 @@ def _first_line(handler: Callable[..., Any]) -> str | None:
         return None
     text = inspect.getdoc(handler)
     return text.strip().partition("\n")[0] or None if text else None
+
+
+def id_taken(function_id: str, place: str) -> ValueError:
+    """Two functions of one client have this id; the first is declared there."""
+    return ValueError(f"function id '{function_id}' already registered: at {place}")

@@ -1,16 +1,22 @@
 """A handler as the worker calls it: payload read, metadata passed, result ready to be sent (08 §7.2)."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Raw
 
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk.annotations import NOTHING, Hints, read_plain
-from iii.sdk.channels import ChannelEnd, ChannelOpener, materialized, reference_of
+from iii.sdk.channels import ChannelEnd, materialized, reference_of
 from iii.sdk.typed import declares_more_than_json, payload_reader
+
+if TYPE_CHECKING:
+    from iii.sdk.channel_opener import ChannelOpener
 
 
 class Handler:
@@ -64,6 +70,8 @@ class Handler:
             return self._read_metadata(raw)
         except InvalidRequest as error:
             raise InvalidRequest(f"metadata: {error.message}") from None
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"metadata: {error}") from None
 
 
 def check_readable(hints: Hints) -> None:
@@ -96,7 +104,10 @@ def plain_with_channels(opener: ChannelOpener) -> Callable[[bytes], Any]:
     """Plain values, with an end of a channel for every reference to one."""
 
     def read(raw: bytes) -> Any:
-        value = read_plain(raw)
+        try:
+            value = read_plain(raw)
+        except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
+            raise InvalidRequest(str(error)) from None
         references = bytes(raw).count(b'"channel_id"')
         if not references:
             return value

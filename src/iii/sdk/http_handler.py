@@ -11,7 +11,6 @@ import msgspec
 
 from iii.protocol.errors import InvalidRequest
 from iii.sdk.annotations import NOTHING, Signature
-from iii.sdk.awaited import in_thread
 from iii.sdk.channels import ChannelError, ChannelWriter
 from iii.sdk.encoding import encode_declared
 from iii.sdk.http_messages import HttpRequest, HttpResponse, StreamResponse
@@ -104,6 +103,8 @@ class HttpHandler:
 
     async def _looked_at(self, request: HttpRequest, response: StreamResponse) -> Any:
         """A request with a body that is null, or nothing that could be read: only the loop can look which."""
+        from iii.sdk.awaited import in_thread  # with asyncio, which a route that is only declared does without
+
         try:
             await refuse_unreadable_body(request)
             positional, named = values(self._parameters, request, {ParameterSource.REQUEST: request})

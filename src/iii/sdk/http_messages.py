@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+
+from msgspec import Struct
 
 from iii.sdk.channels import ChannelError, ChannelReader, ChannelWriter
 from iii.sdk.encoding import encode_value
@@ -18,8 +18,7 @@ _BYTES = {"content-type": "application/octet-stream"}
 _EVENTS = {"content-type": "text/event-stream", "cache-control": "no-cache"}
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True):
     """One request, whole.
 
     Attributes:
@@ -49,7 +48,7 @@ class HttpRequest:
         return cls(
             payload["method"],
             payload["path"],
-            {name: unquote(value) for name, value in payload["path_params"].items()},
+            {name: _decoded(value) for name, value in payload["path_params"].items()},
             payload["query_params"],
             payload["headers"],
             payload["body"],
@@ -57,8 +56,7 @@ class HttpRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(Struct, frozen=True):
     """What a handler returns that means more than 200 and a JSON body.
 
     Attributes:
@@ -73,10 +71,19 @@ class HttpResponse:
 
     status_code: int = 200
     body: Any = None
-    headers: HeaderValues = field(default_factory=dict)
+    headers: HeaderValues = {}
 
     def __post_init__(self) -> None:
         _check_head(self.status_code, self.headers)
+
+
+def _decoded(value: str) -> str:
+    """A part of a path, percent-decoded."""
+    if "%" not in value:  # nearly all
+        return value
+    from urllib.parse import unquote  # as much to import as all the rest of this file
+
+    return unquote(value)
 
 
 class StreamResponse:

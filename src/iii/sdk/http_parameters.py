@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -34,22 +33,19 @@ _ONE_TEXT = "a query parameter is a single text: use str, and split ?name=a,b at
 _SHOWN = 80  # characters of a value in an error
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """``Annotated[str, Header()]``: from the header of the parameter's name with hyphens, or of the name given."""
 
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """``Annotated[str, Query("from")]``: from the query, where the name there is no name in Python."""
 
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """``Annotated[list[str], Body()]``: from the JSON body, where the type alone leaves a doubt."""
 
 
@@ -65,8 +61,7 @@ class ParameterSource(Enum):
     RESPONSE = ("response", "response")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """One parameter of a handler.
 
     Attributes:

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from iii.protocol.codec import PLAIN_BYTES, Undecodable, engine_message_decoder
+from iii.protocol.codec import Undecodable, engine_message_decoder
 from iii.protocol.errors import ErrorBody, InvalidRequest, InvocationError, TriggerRegistrationFailed
+from iii.protocol.json_text import PLAIN_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     NULL,

@@ -1,10 +1,15 @@
 """The invocation that running code belongs to: its ids, how long its caller waits, whether it still does (P7, P11)."""
 
-import asyncio
+from __future__ import annotations
+
 import time
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Invocation(Struct, eq=False, gc=False):

@@ -9,17 +9,14 @@ from random import SystemRandom, random
 from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING, Any
 
-from iii.protocol.address import fault_of, masked
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS, LONGEST_DRAIN_S
 from iii.protocol.names import is_blank
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.in_process import SCHEME, engine_at
 from iii.sdk.replicas import check_replicas
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
 DEFAULT_SERVICE_NAME = "iii-python-sdk"
 _SWITCHED_OFF = frozenset({"false", "0", "no", "off"})
 
@@ -199,32 +196,6 @@ def checked_limit_s(name: str, limit_s: object) -> None:
     """Raises ValueError."""
     if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 <= limit_s <= LONGEST_DRAIN_S:
         raise ValueError(f"{name} must be a number of seconds from 0 to {LONGEST_DRAIN_S}, got {limit_s!r}")
-
-
-def engine_url(address: str | None) -> str:
-    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent.
-
-    Raises:
-        ValueError: it is not the address of a WebSocket, so that no attempt could succeed; nor of an engine of `iii.testing`.
-    """
-    url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
-    if url.startswith(SCHEME):
-        if engine_at(url) is None:
-            raise ValueError(f"no test engine of this process has the address {url!r}, or it has ended")
-        return url
-    fault = fault_of(url)
-    if fault is not None:
-        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {masked(url)!r}{fault}")
-    return url
-
-
-def handshake_headers(explicit: Mapping[str, str] | None) -> dict[str, str]:
-    """Handshake headers with the bearer token of `III_TOKEN`, unless the caller authorises otherwise (08 §4.9)."""
-    headers = dict(explicit or {})
-    token = os.environ.get("III_TOKEN", "").strip()
-    if token and not any(name.lower() == "authorization" for name in headers):
-        headers["Authorization"] = f"Bearer {token}"
-    return headers
 
 
 def _names_of_fields(options: "type[DataclassInstance]") -> set[str]:

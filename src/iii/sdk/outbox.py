@@ -18,7 +18,7 @@ from iii.protocol.limits import UNREAD_DEAF_BYTES
 from iii.sdk.backlog import Backlog
 from iii.sdk.open_sockets import open_sockets
 
-EARLY_MESSAGES = 16  # so many are written before the turn ends: the engine works on them meanwhile
+EARLY_MESSAGES = 32  # so many are written before the turn ends: the engine works on them meanwhile, and each write costs as much as a call
 PIECE_BYTES = 262_144  # written at a time: what the transport took cannot be sent on another connection
 REST_OF_FRAME = 0x10  # not an opcode of WebSocket: what a full socket cut off a frame
 

@@ -6,9 +6,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from iii.protocol.errors import ConnectionClosing, InvocationCancelled, InvocationTimeout
+from iii.protocol.errors import ConnectionClosing, InvalidResult, InvocationCancelled, InvocationTimeout
 from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
 from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.protocol.wire_errors import error_from_wire
@@ -20,7 +21,8 @@ from iii.sdk.encoding import encode_outgoing
 from iii.sdk.invocation import Invocation, running
 from iii.sdk.receipt import receipt
 from iii.sdk.requests import TriggerRequest, action_of, required, target_namespace, timeout_of, warn_of_unknown_keys
-from iii.sdk.result_type import result_type
+from iii.sdk.result_type import READABLE, result_type
+from iii.sdk.rows import WorkerStatistics
 from iii.sdk.spans import CallSpan
 from iii.sdk.started_call import Call
 from iii.sdk.trace_context import current_trace
@@ -69,6 +71,13 @@ class OutgoingCalls:
         self._namespace = namespace
         self._home = Home(loop, self.pending.time_out)
         self._abroad: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Abroad] = weakref.WeakKeyDictionary()
+
+    def statistics(self) -> WorkerStatistics:
+        """From any thread."""
+        connection = self._connection
+        return WorkerStatistics(
+            pending_calls=len(self.pending), unsent_bytes=connection.backlog.held_bytes + connection.offline.held_bytes
+        )
 
     def prepare(self, request: TriggerRequest, returns: Any) -> Prepared:
         """Raises whatever is wrong with the request, before anything is sent."""
@@ -292,9 +301,16 @@ def error_of(answer: Outcome, prepared: Prepared) -> BaseException | None:
     """What a call failed with; an error that is falsy in JavaScript is none (08 §8)."""
     if isinstance(answer, BaseException):
         return answer
-    if answer.error is not NULL and (error := read_plain(answer.error)):
-        return error_from_wire(error, prepared.function_id, prepared.invocation_id)
+    try:
+        if answer.error is not NULL and (error := read_plain(answer.error)):
+            return error_from_wire(error, prepared.function_id, prepared.invocation_id)
+    except msgspec.DecodeError as error:
+        return _unreadable(prepared, error)
     return None
+
+
+def _unreadable(prepared: Prepared, error: Exception) -> InvalidResult:
+    return InvalidResult(prepared.function_id, READABLE, str(error), prepared.invocation_id)
 
 
 def result_of(answer: Outcome, prepared: Prepared) -> Any:
@@ -305,4 +321,7 @@ def result_of(answer: Outcome, prepared: Prepared) -> Any:
         raise error
     if prepared.receive is not None:
         return prepared.receive(answer.result, prepared.function_id, prepared.invocation_id)
-    return None if answer.result is NULL else read_plain(answer.result)
+    try:
+        return None if answer.result is NULL else read_plain(answer.result)
+    except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
+        raise _unreadable(prepared, error) from None

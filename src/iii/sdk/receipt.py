@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import msgspec
 from msgspec import Struct
 
-from iii.protocol.errors import ErrorCode, InvocationError
-from iii.sdk.requests import TriggerRequest
-from iii.sdk.result_type import result_type
+from iii.protocol.errors import ErrorCode, InvalidResult, InvocationError
+from iii.sdk.requests import TriggerRequest, check_wait_s
+from iii.sdk.result_type import READABLE, result_type
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, TypeVar  # part of every type checker
@@ -104,11 +106,13 @@ class EnqueueResult(dict[str, str]):
         Raises:
             InvocationError: code ``job_not_found``: it is done, and its queue keeps no results, or it was removed.
         """
-        return _status(self._caller.call(_asking("engine::queue::job", self.id)))
+        with _naming(self.id):
+            return _status(self._caller.call(_asking("engine::queue::job", self.id)))
 
     async def status_async(self) -> JobStatus:
         """As `status`."""
-        return _status(await self._caller.call_async(_asking("engine::queue::job", self.id)))
+        with _naming(self.id):
+            return _status(await self._caller.call_async(_asking("engine::queue::job", self.id)))
 
     def cancel(self) -> bool:
         """Remove the job if it waits, stop it if it is being handled. False: it has ended already.
@@ -138,7 +142,8 @@ class EnqueueResult(dict[str, str]):
         wait = _Wait(self.id, timeout_s, returns)
         while True:
             try:
-                status = _status(self._caller.call(wait.request()))
+                with _naming(self.id):
+                    status = _status(self._caller.call(wait.request()))
             except InvocationError as error:
                 time.sleep(wait.pause_s(error))
                 continue
@@ -151,7 +156,8 @@ class EnqueueResult(dict[str, str]):
         wait = _Wait(self.id, timeout_s, returns)
         while True:
             try:
-                status = _status(await self._caller.call_async(wait.request()))
+                with _naming(self.id):
+                    status = _status(await self._caller.call_async(wait.request()))
             except InvocationError as error:
                 await asyncio.sleep(wait.pause_s(error))
                 continue
@@ -164,8 +170,7 @@ class _Wait:
     """One wait, as calls that each end soon."""
 
     def __init__(self, job_id: str, timeout_s: float, returns: Any) -> None:
-        if timeout_s < 0:
-            raise ValueError(f"timeout_s must not be negative, got {timeout_s!r}")
+        check_wait_s(timeout_s)
         self._type = result_type(returns)
         self._job_id = job_id
         self._timeout_s = timeout_s
@@ -194,6 +199,15 @@ class _Wait:
         if self._type is None:
             return result
         return self._type.read(msgspec.json.encode(result), status.function_id or status.queue, status.id)
+
+
+@contextmanager
+def _naming(job_id: str) -> Iterator[None]:
+    """Results with numbers that Python cannot hold are not those of the function that was asked about the job."""
+    try:
+        yield
+    except InvalidResult as error:
+        raise InvalidResult(f"job {job_id}", READABLE, error.detail, error.invocation_id) from None
 
 
 def _asking(function_id: str, job_id: str, **more: int) -> TriggerRequest:

@@ -1,14 +1,14 @@
 """What registering gives back: a handle with `unregister()`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from iii.sdk.requests import TriggerInput
 
 
-@dataclass(frozen=True)
-class FunctionRef:
+class FunctionRef(Struct, frozen=True):
     """A function that this worker serves."""
 
     id: str
@@ -16,8 +16,7 @@ class FunctionRef:
     """Stop serving it; calls that run go on. A second call does nothing."""
 
 
-@dataclass(frozen=True)
-class Trigger:
+class Trigger(Struct, frozen=True):
     """A trigger that this worker registered."""
 
     id: str
@@ -59,8 +58,7 @@ class TriggerTypeRef:
         self._worker.unregister_trigger_type(self.id)
 
 
-@dataclass(frozen=True)
-class StreamChannelRef:
+class StreamChannelRef(Struct, frozen=True):
     """One end of a channel, as it travels inside payloads; `direction` is `read` or `write`."""
 
     channel_id: str

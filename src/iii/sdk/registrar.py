@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import Message, UnregisterFunction, UnregisterTrigger, UnregisterTriggerType
+from iii.protocol.names import ENGINE_PREFIX, is_builtin_id
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.channels import ChannelOpener
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.function_declaration import FunctionDeclaration
+from iii.sdk.function_declaration import FunctionDeclaration, id_taken
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.registrations import Registrations
 from iii.sdk.requests import FunctionInput
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 if TYPE_CHECKING:
+    from iii.sdk.channel_opener import ChannelOpener
     from iii.sdk.connection import EngineConnection
+
+
+BUILTIN_ID = LogEvent(
+    "iii.sdk", "sdk.builtin_id", logging.WARNING, "Function has an id of the engine's modules: it takes the place of a builtin of that id for all workers",
+    means="The id is one that modules of the engine use; if the module runs, all its calls in the worker's namespace go to this worker, as long as it is connected.",
+    do="Nothing, if that is meant; else give the function another id.",
+)  # fmt: skip
 
 
 class Registrar:
@@ -38,11 +48,20 @@ class Registrar:
         self._namespace = namespace
         self._replicas = replicas
         self._has_async = has_async
+        self._to_be_replicated = False
+
+    def will_be_replicated(self) -> None:
+        """Functions with the mark of replicas come later."""
+        self._to_be_replicated = True
 
     @property
     def replicated(self) -> bool:
         """Whether other workers serve with this one, or may, what it has registered so far (P8)."""
-        return self._replicas is not None or any(each.replicated for each in self.registrations.functions.values())
+        return (
+            self._to_be_replicated
+            or self._replicas is not None
+            or any(each.replicated for each in self.registrations.functions.values())
+        )
 
     def function(self, given: str | FunctionInput, options: Mapping[str, Any], handler: object) -> FunctionRef:
         """Serve a handler or an HTTP invocation. Raises as `FunctionDeclaration`, and ValueError: the id is taken here."""
@@ -56,6 +75,8 @@ class Registrar:
         """
         function_id = declared.id
         self._check_free(function_id)
+        if is_builtin_id(function_id) and not function_id.startswith(ENGINE_PREFIX):  # those are refused
+            BUILTIN_ID(function=function_id, at=declared.place)
         function = declared.function(replicas or self._replicas, self._channels)
         with self._connection.lock:
             self._check_free(function_id)
@@ -108,8 +129,3 @@ class Registrar:
 
 def _encode(message: Message) -> bytes:
     return encode_outgoing(message)
-
-
-def id_taken(function_id: str, place: str) -> ValueError:
-    """Two functions of one client have this id; the first is declared there."""
-    return ValueError(f"function id '{function_id}' already registered: at {place}")

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from iii.sdk.calls import Refusal
 from iii.sdk.connection import EngineConnection
+from iii.sdk.engine_address import engine_url, handshake_headers
 from iii.sdk.in_process import engine_at
-from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, engine_url, handshake_headers
+from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig
 from iii.sdk.telemetry_resource import resource_attributes
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, Required, TypedDict
 
+from iii.protocol.limits import LONGEST_TIMEOUT_MS
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import Enqueue, Void
 from iii.protocol.names import DEFAULT_NAMESPACE, is_blank
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk.calls import LONGEST_WAIT_S
 
 KEY_IGNORED = LogEvent(
     "iii.sdk", "sdk.key_ignored", logging.WARNING, "Unknown key ignored",
@@ -148,7 +148,15 @@ def timeout_of(wanted: object, default_ms: int) -> int:
         raise ValueError(f"timeout_ms must not be negative, got {wanted!r}")
     if 0 < wanted < 1:
         raise ValueError(f"timeout_ms must be at least 1, or 0 for the default, got {wanted!r}")
-    return math.ceil(min(wanted, LONGEST_WAIT_S * 1000)) or default_ms
+    return math.ceil(min(wanted, LONGEST_TIMEOUT_MS)) or default_ms
+
+
+def check_wait_s(wanted: float) -> None:
+    """Raises TypeError: it is no number of seconds. ValueError: it is negative, or no number at all (nan)."""
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+        raise TypeError(f"timeout_s must be a number of seconds, got {wanted!r}")
+    if not wanted >= 0:
+        raise ValueError(f"timeout_s must not be negative, got {wanted!r}")
 
 
 _warned: set[tuple[str, object]] = set()  # of this process: a misspelt key is one mistake, however many workers make it

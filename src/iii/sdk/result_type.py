@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from iii.protocol.errors import InvalidRequest, InvalidResult
 from iii.sdk.typed import payload_reader
 
+READABLE = "readable by Python"  # what a result is not that has a number beyond its own
 _NOTHING = (Any, object)  # hints that say nothing about a value
 
 

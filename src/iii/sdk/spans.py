@@ -39,7 +39,7 @@ class RequestSpan(Protocol):
     def end(self) -> None: ...
 
 
-class Spans(Protocol):
+class SpanMaker(Protocol):
     """Makes the spans of one worker."""
 
     def call_span(self, function_id: str) -> CallSpan:

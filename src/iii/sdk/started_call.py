@@ -6,7 +6,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from iii.sdk.calls import Outcome
+from iii.sdk.calls import LONGEST_WAIT_S, Outcome
+from iii.sdk.requests import check_wait_s
 
 Result = TypeVar("Result")
 
@@ -47,11 +48,14 @@ class Call(Generic[Result]):
 
         Raises:
             InvocationError: it failed, as `trigger` raises it; `InvocationCancelled` after `cancel()`.
-            TimeoutError: it has not ended within `timeout_s`, and goes on.
+            TimeoutError: it has not ended within `timeout_s`, and goes on. ValueError: that is negative.
             RuntimeError: this is the event loop's thread, which must not wait; use ``await``.
         """
         if self._on_loop() and not self._future.done():
             raise RuntimeError("Cannot wait for a call on the event loop's thread. Use `await call` instead.")
+        if timeout_s is not None:
+            check_wait_s(timeout_s)
+            timeout_s = min(timeout_s, LONGEST_WAIT_S)
         return self._read(self._future.result(timeout_s))
 
     def cancel(self) -> bool:

@@ -1,7 +1,6 @@
 """Streams whose items a worker keeps itself: five functions that the engine calls instead of its store (08 §9.4)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -59,9 +58,3 @@ class Stream(ABC):
     @abstractmethod
     async def list_groups(self, request: StreamListGroupsInput) -> Any:
         """The ids of all groups."""
-
-
-def stream_functions(stream_name: str, stream: Stream) -> dict[str, Callable[[Any], Any]]:
-    """The five functions by id."""
-    methods = (stream.get, stream.set, stream.delete, stream.list, stream.list_groups)
-    return {f"stream::{method.__name__}({stream_name})": method for method in methods}

@@ -15,7 +15,7 @@ from iii.sdk.options import OtelConfig
 from iii.sdk.span_frames import FrameSink
 from iii.sdk.span_parent import active_span_ids
 from iii.sdk.span_recorder import SpanRecorder
-from iii.sdk.spans import Spans
+from iii.sdk.spans import SpanMaker
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
@@ -89,7 +89,9 @@ class WorkerTelemetry:
             self.logs.end_after_fork()
 
 
-def _spans(config: OtelConfig, attributes: dict[str, str], sink: FrameSink, loop: asyncio.AbstractEventLoop) -> Spans:
+def _spans(
+    config: OtelConfig, attributes: dict[str, str], sink: FrameSink, loop: asyncio.AbstractEventLoop
+) -> SpanMaker:
     """Through the application's own tracer provider, where it has set one."""
     interval_ms = _interval_ms(config.spans_flush_interval_ms, "OTEL_SPANS_FLUSH_INTERVAL_MS")
     if "opentelemetry.sdk.trace" in sys.modules:

@@ -7,6 +7,7 @@ import importlib
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -48,6 +49,15 @@ def typed(hint: Any) -> Typed | None:
     """
     if hint is NOTHING or hint is Any or hint is object:
         return None
+    return _of_class(hint) if isinstance(hint, type) else _of_hint(hint)
+
+
+@lru_cache(maxsize=1024)  # many functions take the same few classes, and each worker of a process asks again
+def _of_class(cls: type) -> Typed:
+    return _of_hint(cls)
+
+
+def _of_hint(hint: Any) -> Typed:
     parts = parts_of(hint)
     new, old = parts & (Parts.MODEL | Parts.PYDANTIC), parts & (Parts.MODEL_1 | Parts.PYDANTIC_1)
     if (new or old) and not (new and old) and Parts.MSGSPEC not in parts:

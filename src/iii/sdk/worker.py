@@ -9,29 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from iii.protocol.errors import FunctionNotFound
 from iii.protocol.messages import HttpInvocation
-from iii.protocol.names import CREATE_CHANNEL, LIST_FUNCTIONS, LIST_WORKERS
+from iii.protocol.names import CREATE_CHANNEL
 from iii.protocol.replicas import ReplicaPolicy
-from iii.sdk import discovery
 from iii.sdk.call_methods import CallMethods
-from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
 from iii.sdk.event_declarations import EventDeclarations
 from iii.sdk.leaving import Leaving
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
-from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
 from iii.sdk.shared_data import StateScope, StreamGroup
-from iii.sdk.state import ConnectionState, ConnectionStateListener
-from iii.sdk.streams import Stream, stream_functions
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
+    from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
     from iii.sdk.core import WorkerCore
+    from iii.sdk.discovery import FunctionsListener, FunctionsWatch
     from iii.sdk.registrar import Registrar
+    from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
+    from iii.sdk.state import ConnectionState, ConnectionStateListener
+    from iii.sdk.streams import Stream
 
 
 class Worker(CallMethods, EventDeclarations, Leaving):
@@ -39,10 +38,7 @@ class Worker(CallMethods, EventDeclarations, Leaving):
 
     def __init__(self, core: WorkerCore) -> None:
         self._core = core
-        self._watch = discovery.FunctionsWatch(
-            lambda function_id, handler: self.register_function({"id": function_id}, handler),
-            lambda kind, function_id: self.register_trigger({"type": kind, "function_id": function_id, "config": {}}),
-        )
+        self._watch: FunctionsWatch | None = None
 
     @property
     def _registrar(self) -> Registrar:
@@ -124,42 +120,33 @@ class Worker(CallMethods, EventDeclarations, Leaving):
 
     def list_functions(self, include_internal: bool = False) -> list[FunctionInfo]:
         """All functions that can be called; the engine's own only if asked for."""
-        return discovery.function_rows(self.trigger(discovery.list_request(LIST_FUNCTIONS, include_internal)))
+        return self._core.discovery.functions(include_internal)
 
     async def list_functions_async(self, include_internal: bool = False) -> list[FunctionInfo]:
         """As `list_functions`."""
-        request = discovery.list_request(LIST_FUNCTIONS, include_internal)
-        return discovery.function_rows(await self.trigger_async(request))
+        return await self._core.discovery.functions_async(include_internal)
 
     def list_workers(self, include_internal: bool = False) -> list[WorkerInfo]:
         """All connected workers; the engine's modules only if asked for."""
-        return discovery.worker_rows(self.trigger(discovery.list_request(LIST_WORKERS, include_internal)))
+        return self._core.discovery.workers(include_internal)
 
     async def list_workers_async(self, include_internal: bool = False) -> list[WorkerInfo]:
         """As `list_workers`."""
-        request = discovery.list_request(LIST_WORKERS, include_internal)
-        return discovery.worker_rows(await self.trigger_async(request))
+        return await self._core.discovery.workers_async(include_internal)
 
     def list_triggers(self, include_internal: bool = False) -> list[TriggerInfo]:
         """All registered triggers."""
-        try:
-            reply = self.trigger(discovery.list_request(discovery.TRIGGERS, include_internal))
-        except FunctionNotFound:
-            reply = self.trigger(discovery.list_request(discovery.TRIGGERS_OF_OLD_ENGINES, include_internal))
-        return discovery.trigger_rows(reply)
+        return self._core.discovery.triggers(include_internal)
 
     async def list_triggers_async(self, include_internal: bool = False) -> list[TriggerInfo]:
         """As `list_triggers`."""
-        try:
-            reply = await self.trigger_async(discovery.list_request(discovery.TRIGGERS, include_internal))
-        except FunctionNotFound:
-            request = discovery.list_request(discovery.TRIGGERS_OF_OLD_ENGINES, include_internal)
-            reply = await self.trigger_async(request)
-        return discovery.trigger_rows(reply)
+        return await self._core.discovery.triggers_async(include_internal)
 
-    def on_functions_available(self, callback: discovery.FunctionsListener) -> Callable[[], None]:
+    def on_functions_available(self, callback: FunctionsListener) -> Callable[[], None]:
         """Call it, on the loop, with all functions whenever they change; returns how to stop that."""
         self._core.caller.pending.raise_if_ended()
+        if self._watch is None:
+            self._watch = self._core.discovery.watch(self)
         return self._watch.listen(callback)
 
     # -- state and streams ----------------------------------------------------------------------------------------
@@ -177,12 +164,12 @@ class Worker(CallMethods, EventDeclarations, Leaving):
     def create_channel(self, buffer_size: int | None = None) -> Channel:
         """A new channel of so many messages (64); its ends, or their refs, travel in payloads."""
         reply = self.trigger({"function_id": CREATE_CHANNEL, "payload": {"buffer_size": buffer_size}})
-        return Channel.from_reply(reply, self._core.channels)
+        return self._core.channels.both_ends(reply)
 
     async def create_channel_async(self, buffer_size: int | None = None) -> Channel:
         """As `create_channel`."""
         request: TriggerRequest = {"function_id": CREATE_CHANNEL, "payload": {"buffer_size": buffer_size}}
-        return Channel.from_reply(await self.trigger_async(request), self._core.channels)
+        return self._core.channels.both_ends(await self.trigger_async(request))
 
     def open_channel(self, ref: StreamChannelRef | Mapping[str, str]) -> ChannelReader | ChannelWriter:
         """The end that a reference names; it connects when it is first used.
@@ -195,8 +182,8 @@ class Worker(CallMethods, EventDeclarations, Leaving):
 
     def create_stream(self, stream_name: str, stream: Stream) -> None:
         """Keep the items of a stream in this worker."""
-        for function_id, method in stream_functions(stream_name, stream).items():
-            self.register_function({"id": function_id}, method)
+        for method in (stream.get, stream.set, stream.delete, stream.list, stream.list_groups):
+            self.register_function({"id": f"stream::{method.__name__}({stream_name})"}, method)
 
     # -- the connection -------------------------------------------------------------------------------------------
 
@@ -215,11 +202,7 @@ class Worker(CallMethods, EventDeclarations, Leaving):
 
     def statistics(self) -> WorkerStatistics:
         """Its open calls, and what waits to be sent; from any thread."""
-        connection = self._core.connection
-        return WorkerStatistics(
-            pending_calls=len(self._core.caller.pending),
-            unsent_bytes=connection.backlog.held_bytes + connection.offline.held_bytes,
-        )
+        return self._core.caller.statistics()
 
     def add_connection_state_listener(self, handler: ConnectionStateListener) -> Callable[[], None]:
         """Call it with the present state now, and on the loop with each new one; returns how to stop that."""

@@ -10,6 +10,7 @@ class LoopClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = loop.time
+        self.time_ns = time.time_ns
         self._call_at = loop.call_at
 
     def time_ms(self) -> int:

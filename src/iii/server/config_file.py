@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from iii.modules.observability.config import ObservabilityConfig
+from iii.protocol import log_level
 from iii.protocol.limits import MIB, NAMESPACE_GRACE_MS
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.suggestion import did_you_mean, nearest
@@ -295,11 +296,11 @@ def _log_level(entry: ModuleEntry, warnings: list[str]) -> str:
     config: ObservabilityConfig = entry.config  # type: ignore[assignment]
     key, level = ("log_level", config.log_level) if config.log_level else ("level", config.level)
     warnings.extend(
-        f"{entry.place.at('config', key)}: {key}: unknown level {shown(part)}, expected one of {', '.join(log.LEVELS)}; "
+        f"{entry.place.at('config', key)}: {key}: unknown level {shown(part)}, expected one of {', '.join(log_level.LEVELS)}; "
         "it is ignored"
-        for part in log.parse_level(level)[2]
+        for part in log_level.parse_level(level)[2]
     )
-    return log.level_in_force(level)
+    return log_level.level_in_force(level)
 
 
 def _log_format(entry: ModuleEntry, warnings: list[str]) -> str:

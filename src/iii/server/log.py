@@ -9,22 +9,24 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
+from iii.engine.log_lines import LogLine
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent, LogText
-from iii.protocol.log_line import level_name, moment, one_line
+from iii.protocol.log_level import apply_level
+from iii.protocol.log_line import ACCESS_LOG, WORKER_LOG, level_name, moment, one_line
+from iii.protocol.quoted import QUOTED_CHARACTERS, shortened
 from iii.protocol.secrets import without_secrets
 from iii.protocol.traceback_text import cut_middle, traceback_text
+from iii.server.access_line import access_line
 from iii.server.log_bounds import (
     LINE_CHARACTERS,
     RECORD_CHARACTERS,
     TEXT_CHARACTERS,
     TRACEBACK_CHARACTERS,
-    VALUE_CHARACTERS,
     bounded,
-    cut,
     cut_arguments,
 )
 from iii.server.log_flood import FloodGate
@@ -40,20 +42,10 @@ RECORD_FAILED = LogEvent(
     do="Report it with the fields.",
 )  # fmt: skip
 
-LEVELS = {
-    "trace": 5,
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warn": logging.WARNING,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "off": logging.CRITICAL + 10,
-}
 FORMATS = ("default", "json")
 BACKLOG_LINES = 10_000  # Most log lines that wait to be written; further lines are dropped and counted.
 BACKLOG_CHARACTERS = 16 * MIB
 FLUSH_S = 1.0  # longest wait at the end of the process
-WORKER_LOG = "iii.worker"  # lines of workers: the function that logs stands where others have the module (06 §11)
 
 _TRACE = "stacktrace"  # the field of what a worker sent with its error
 
@@ -80,6 +72,7 @@ class LogWriter(logging.Handler):
         self.flush_s = flush_s
         self._most_characters = backlog_characters
         self.dropped = 0
+        self.told: Callable[[LogLine], None] | None = None  # hears of each line, on the thread that logs
         self._lines: queue.Queue[str | None] = queue.Queue(backlog_lines)
         self._taken = self._written = 0  # characters; each has one thread that adds to it
         threading.Thread(target=self._write_all, name="iii-log", daemon=True).start()
@@ -88,6 +81,8 @@ class LogWriter(logging.Handler):
         try:
             cut_arguments(record)
             line = self.format(record)
+            if self.told is not None:
+                self.told(_line_of(record))
         except Exception as error:  # a bad log call is not worth an engine
             line = self.format(RECORD_FAILED.record(source=record.name, error=type(error).__name__))
         if self._taken - self._written > self._most_characters:
@@ -142,14 +137,15 @@ class TextFormatter(logging.Formatter):
         self.colors = colors
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.name == ACCESS_LOG:
+            return access_line(record.created, fields_of(record))
         level = level_name(record.levelno)
         shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
         fields = fields_of(record)
-        by_worker = record.name == WORKER_LOG
-        name = fields.pop("function", record.name) if by_worker else getattr(record, "event", record.name)
+        name = _who_logged(fields, record.name) if record.name == WORKER_LOG else getattr(record, "event", record.name)
         lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(name))} {one_line(_message(record))}"]
         lines.extend(_tree(fields, "    "))
-        told = cut("\n".join(cut(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
+        told = shortened("\n".join(shortened(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
         trace = "\n".join(f"    {one_line(line)}" for line in trace_of(record).splitlines())
         return f"{told}\n{cut_middle(trace, RECORD_CHARACTERS)}" if trace else told
 
@@ -160,7 +156,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {"message": None}  # its place is the first
         fields.update((key.replace(" ", "_"), value) for key, value in fields_of(record).items())
-        fields["message"] = cut(_message(record), TEXT_CHARACTERS)
+        fields["message"] = shortened(_message(record), TEXT_CHARACTERS)
         if trace := trace_of(record):
             fields[_TRACE] = trace
         seconds, microseconds = divmod(int(record.created * 1_000_000), 1_000_000)
@@ -176,7 +172,7 @@ class JsonFormatter(logging.Formatter):
         if len(line) > RECORD_CHARACTERS:
             kept = {"message": fields["message"]}
             if trace:
-                kept[_TRACE] = cut_middle(trace, VALUE_CHARACTERS)
+                kept[_TRACE] = cut_middle(trace, QUOTED_CHARACTERS)
             line = json.dumps({**shown, "fields": {**kept, "left_out": len(fields) - len(kept)}})
         return line
 
@@ -191,7 +187,6 @@ def configure(level: str, log_format: str, writer: LogWriter | None = None) -> L
     writer = writer or LogWriter(sys.stderr)
     writer.addFilter(FloodGate())
     writer.setFormatter(JsonFormatter() if is_json(log_format) else TextFormatter(colors=writer.stream.isatty()))
-    logging.addLevelName(LEVELS["trace"], "TRACE")
     root = logging.getLogger()
     root.handlers[:] = [writer]
     apply_level(level)
@@ -202,37 +197,6 @@ def configure(level: str, log_format: str, writer: LogWriter | None = None) -> L
 def is_json(log_format: str) -> bool:
     """Whether the setting asks for JSON; anything else comes to the default format."""
     return log_format.strip().lower() == "json"
-
-
-def apply_level(level: str) -> None:
-    """Set the level of everything and of the sources named."""
-    default, by_source, _ = parse_level(level)
-    logging.root.setLevel(default)
-    for name, number in by_source.items():
-        logging.getLogger(name).setLevel(number)
-
-
-def parse_level(level: str) -> tuple[int, dict[str, int], list[str]]:
-    """Level of everything, levels by source (also written with `::`), and the parts that make no sense."""
-    default, by_source, senseless = logging.INFO, dict[str, int](), list[str]()
-    for part in filter(None, (part.strip() for part in level.split(","))):
-        source, mark, name = part.rpartition("=")
-        number = LEVELS.get(name.strip().lower())
-        if number is None or (mark and not source.strip()):
-            senseless.append(part)
-        elif mark:
-            by_source[source.strip().replace("::", ".")] = number
-        else:
-            default = number
-    return default, by_source, senseless
-
-
-def level_in_force(level: str) -> str:
-    """What a level setting comes to, as it is reported: without the parts that make no sense."""
-    default, by_source, _ = parse_level(level)
-    return ",".join(
-        [level_name(default).lower(), *(f"{name}={level_name(at).lower()}" for name, at in by_source.items())]
-    )
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -256,6 +220,21 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
     return shown
 
 
+def _line_of(record: logging.LogRecord) -> LogLine:
+    """What those hear who keep lines: as much as is written."""
+    return LogLine(
+        int(record.created * 1_000_000) * 1000,
+        record.levelno,
+        record.name,
+        event_of(record),
+        shortened(_message(record), TEXT_CHARACTERS),
+        json.loads(json.dumps(fields_of(record), default=str)),
+        record.pathname,
+        record.lineno,
+        trace_of(record),
+    )
+
+
 def trace_of(record: logging.LogRecord) -> str:
     """The stack trace of the error that it tells of, cut in its middle: of our own, or in the field `stacktrace`; or empty."""
     error = record.exc_info[1] if record.exc_info else None
@@ -264,6 +243,14 @@ def trace_of(record: logging.LogRecord) -> str:
     fields = getattr(record, "fields", None)
     sent = fields.get(_TRACE) if isinstance(fields, Mapping) else None
     return cut_middle(sent, TRACEBACK_CHARACTERS) if isinstance(sent, str) else ""
+
+
+def _who_logged(fields: dict[str, object], otherwise: str) -> object:
+    """Of a line of a worker: its function, or its service and what the service calls the part that logged."""
+    if "function_name" not in fields:
+        return fields.pop("function", otherwise)
+    names = fields.pop("service", ""), fields.pop("function_name")
+    return " ".join(str(name) for name in names if name) or otherwise
 
 
 def _tree(fields: Mapping[str, object], indent: str) -> list[str]:

@@ -4,18 +4,14 @@ import logging
 from collections.abc import Mapping
 from math import isfinite
 
-VALUE_CHARACTERS = 200  # of one thing that a message of ours quotes, or of one field
+from iii.protocol.quoted import QUOTED_CHARACTERS, shortened
+
 TEXT_CHARACTERS = 2_000  # of what a worker logs itself
 LINE_CHARACTERS = 4_000  # Longest line of the log.
 TRACEBACK_CHARACTERS = 6_000  # with what a worker sent as its own
 RECORD_CHARACTERS = 16_000  # Longest text of one log record, with its stack trace.
 _ITEMS = 20  # of a field that has members
 _LEVELS = 3
-
-
-def cut(text: str, characters: int) -> str:
-    """The text, or its beginning and how long it is."""
-    return text if len(text) <= characters else f"{text[:characters]}… ({len(text)} characters)"
 
 
 def _text(value: object) -> str:
@@ -28,9 +24,9 @@ def _text(value: object) -> str:
 def cut_arguments(record: logging.LogRecord) -> None:
     """Cut what the record's message quotes, in place."""
     own_words = record.name == "iii.worker"
-    limit = TEXT_CHARACTERS if own_words else VALUE_CHARACTERS
+    limit = TEXT_CHARACTERS if own_words else QUOTED_CHARACTERS
     if isinstance(record.msg, str):
-        record.msg = cut(record.msg, TEXT_CHARACTERS)
+        record.msg = shortened(record.msg, TEXT_CHARACTERS)
     if isinstance(record.args, tuple):
         record.args = tuple(_cut_argument(value, limit) for value in record.args)
 
@@ -40,16 +36,16 @@ def _cut_argument(value: object, characters: int) -> object:
         return value
     if isinstance(value, (str, BaseException)):
         text = _text(value)
-        return text if len(text) <= characters else cut(text, characters)
+        return text if len(text) <= characters else shortened(text, characters)
     return bounded(value)
 
 
 def bounded(value: object, levels: int = _LEVELS) -> object:
     """A copy of JSON-like data of a size that can be written."""
     if isinstance(value, str):
-        return cut(value, VALUE_CHARACTERS)
+        return shortened(value, QUOTED_CHARACTERS)
     if isinstance(value, bytes):
-        return value[:VALUE_CHARACTERS]
+        return value[:QUOTED_CHARACTERS]
     if isinstance(value, float) and not isfinite(value):
         return str(value)  # JSON has no such numbers
     if isinstance(value, Mapping):

@@ -20,6 +20,7 @@ from iii.engine.module import Module
 from iii.net.descriptors import HOW_TO_RAISE, LEAST, limit, raise_limit, shortage
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.log_event import LogEvent
+from iii.protocol.log_level import level_in_force
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
 from iii.protocol.versions import PACKAGE_VERSION
@@ -101,7 +102,7 @@ def _run(config: ServerConfig) -> int:
     signals = EndSignals(writer.flush)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            clean = runner.run(serve(config, signals))
+            clean = runner.run(serve(config, signals, writer))
             if not clean:
                 writer.flush()
                 os._exit(NOT_STOPPED)  # at once: what did not stop by now would keep the process
@@ -152,10 +153,11 @@ class EndSignals:
         os._exit(NOT_STOPPED)
 
 
-async def serve(config: ServerConfig, signals: EndSignals) -> bool:
+async def serve(config: ServerConfig, signals: EndSignals, writer: log.LogWriter) -> bool:
     """Boot, wait for a signal, stop. False: a module failed to stop, or was late."""
     signals.listen()
     server = EngineServer(config)
+    writer.told = server.engine.log_lines
     clean = False
     try:
         if await _started(server, signals.stopping):
@@ -225,7 +227,7 @@ class EngineServer:
         ENGINE_READY(
             version=PACKAGE_VERSION,
             configuration=self._config.source,
-            log_level=self._config.variables.hidden(log.level_in_force(self._config.log_level)),
+            log_level=self._config.variables.hidden(level_in_force(self._config.log_level)),
             log_format="json" if log.is_json(self._config.log_format) else "default",
             open_files_limit=limit(),
             workers_connect_to=addresses,

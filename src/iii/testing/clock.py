@@ -45,6 +45,10 @@ class FakeClock:
         """Unix milliseconds, as somebody has set them."""
         return 1_760_000_000_000 + int((self._now + self._wall_s) * 1000)
 
+    def time_ns(self) -> int:
+        """The same in nanoseconds."""
+        return self.time_ms() * 1_000_000
+
     def call_at(self, when: float, callback: Callable[[], None]) -> FakeTimer:
         """Call back when time has come to `when`, as `now` counts."""
         timer = FakeTimer(self, callback)

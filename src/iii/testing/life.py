@@ -19,6 +19,8 @@ class Life:
 
     def __init__(self, apps: Sequence[Connectable], settings: EngineSettings) -> None:
         for app in apps:
+            if isinstance(app, type):
+                raise TypeError(f"TestEngine takes apps, got the class {app.__name__}; write {app.__name__}(…)")
             if not callable(getattr(app, "connect", None)):
                 raise TypeError(f"TestEngine takes apps, got {type(app).__name__}; has it a method connect(address)?")
         self._apps = apps

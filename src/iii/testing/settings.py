@@ -42,7 +42,7 @@ class EngineSettings:
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
-        if self.deadline_s <= 0:
+        if not self.deadline_s > 0:
             raise ValueError(f"deadline_s must be positive, got {self.deadline_s!r}")
 
 

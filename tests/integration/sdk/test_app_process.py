@@ -186,6 +186,76 @@ def test_an_error_of_the_program_is_told_as_such(engine: FakeEngine, start: Star
     assert complaints.endswith("ZeroDivisionError: division by zero\n")
 
 
+def test_09_check_28_handlers_have_as_long_as_the_options_of_the_app_say(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        engine.url,
+        """
+        app = iii.App("brief", options=iii.InitOptions(drain_timeout_s=0.2, enable_metrics_reporting=False))
+        @app.function("stuck")
+        def stuck(data: object) -> None:
+            print("begun", flush=True)
+            threading.Event().wait()
+        """,
+    )
+    connection = engine.connection()
+    connection.message("registerfunction", id="stuck")
+    connection.send({"type": "invokefunction", "function_id": "stuck", "data": None, "invocation_id": "i"})
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["run\n", "begun\n"]
+    process.terminate()
+    code, printed, complaints = ended(process)
+    assert (code, printed) == (0, "over\n")
+    assert "Worker stops while handlers run; their calls fail" in complaints
+
+
+@pytest.mark.parametrize("hook", ["app.on_start(hook)", "app.dependency(hook)"])
+def test_11_s4_a_start_that_catches_its_cancel_does_not_serve(engine: FakeEngine, start: Start, hook: str) -> None:
+    process = start(
+        engine.url,
+        f"""
+        async def hook() -> None:
+            print("starting", flush=True)
+            try:
+                await asyncio.sleep(60)
+            except BaseException:
+                pass
+
+        {hook}
+        """,
+    )
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["run\n", "starting\n"]
+    process.terminate()
+    code, printed, complaints = ended(process)
+    assert (code, printed.endswith("over\n"), complaints) == (0, True, "")
+
+
+def test_11_s4_a_start_that_goes_on_after_a_signal_is_told_of(engine: FakeEngine, start: Start) -> None:
+    process = start(
+        engine.url,
+        """
+        import iii.sdk.app_process
+        iii.sdk.app_process.START_ENDS_S = 0.05
+        @app.on_start
+        async def hook() -> None:
+            print("starting", flush=True)
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    pass
+        """,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["run\n", "starting\n"]
+    process.terminate()
+    told = next(line for line in process.stderr if "[WARN" in line)
+    assert "App has not ended: its start goes on although it was cancelled; a second signal ends it" in told
+    process.terminate()
+    assert process.wait(DEADLINE_S) == -signal.SIGTERM
+
+
 def test_a_shutdown_ends_it(engine: FakeEngine, start: Start) -> None:
     process = start(
         engine.url,

@@ -295,6 +295,55 @@ def test_what_strict_json_forbids_is_mended(engine: FakeEngine, worker: iii.Work
     assert worker.trigger({"function_id": "echo", "payload": "\ud83d\ude00 \U0001f600"}) is not None
 
 
+@pytest.mark.parametrize(
+    "answer", [b'"result":{"b":1e400}', b'"result":[%b]' % (b"9" * 5000), b'"error":{"code":"x","n":1e400}']
+)
+def test_12_1_a_number_that_python_cannot_hold_is_an_error_of_that_call(
+    engine: FakeEngine, worker: iii.Worker, answer: bytes
+) -> None:
+    """Valid JSON, which any other client may send."""
+    calls = [worker.start({"function_id": "f"}), worker.start({"function_id": "f"}, returns=dict[str, float])]
+    for call in calls:
+        id_ = call.invocation_id.encode()
+        engine.connection().send(
+            b'{"type":"invocationresult","invocation_id":"%b","function_id":"f",%b}' % (id_, answer)
+        )
+    with pytest.raises(
+        iii.InvalidResult, match=r"the result of f is not readable by Python: .* out of range"
+    ) as raised:
+        calls[0].result(10)
+    assert (raised.value.function_id, raised.value.invocation_id) == ("f", calls[0].invocation_id)
+    with pytest.raises(iii.InvalidResult, match="the result of f is not "):
+        calls[1].result(10)
+
+
+@pytest.mark.parametrize("ask", [iii.EnqueueResult.status, iii.EnqueueResult.wait])
+def test_13_8_of_a_job_it_names_the_job(engine: FakeEngine, worker: iii.Worker, ask: Any) -> None:
+    engine.answers["f"] = {"messageReceiptId": "r1"}
+    receipt = worker.trigger({"function_id": "f", "action": iii.TriggerAction.Enqueue(queue="default")})
+    errors: list[BaseException] = []
+
+    def asked() -> None:
+        try:
+            ask(receipt)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=asked, daemon=True)
+    thread.start()
+    connection = engine.connection()
+    asking = "engine::queue::job" if ask is iii.EnqueueResult.status else "engine::queue::wait"
+    call_id = connection.message("invokefunction", function_id=asking)["invocation_id"].encode()
+    status = b'{"id":"r1","state":"done","queue":"q","created_at":1,"result":1e400}'
+    connection.send(
+        b'{"type":"invocationresult","invocation_id":"%b","function_id":"x","result":%b}' % (call_id, status)
+    )
+    thread.join(10)
+    assert [str(each) for each in errors] == [
+        "invalid_result: the result of job r1 is not readable by Python: Number out of range - at `$[...]`"
+    ]
+
+
 def test_a_payload_without_json_form_raises_here(worker: iii.Worker) -> None:
     with pytest.raises(TypeError, match="Object of type object is not JSON serializable"):
         worker.trigger({"function_id": "f", "payload": object()})

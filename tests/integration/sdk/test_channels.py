@@ -15,7 +15,8 @@ import iii
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.net.frames import PING, control_frame
-from iii.sdk.channels import ChannelOpener, materialized
+from iii.sdk.channel_opener import ChannelOpener
+from iii.sdk.channels import materialized
 from iii.sdk.handlers import plain_with_channels
 from iii.sdk.refs import StreamChannelRef
 from iii.server.clock import LoopClock

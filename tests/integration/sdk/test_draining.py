@@ -52,6 +52,17 @@ class Drain(threading.Thread):
         return self.ended_in_time
 
 
+def test_P12_a_worker_that_runs_nothing_leaves_with_the_answer(
+    engine: FakeEngine, worker: iii.Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "LOOK_S", DEADLINE_S)
+    worker.register_function("f", lambda data: data)
+    connection = engine.connection()
+    drain = Drain(worker)
+    connection.message("invokefunction", function_id=DRAIN)
+    assert drain.result() is True
+
+
 def test_P12_handlers_end_and_are_answered_before_the_worker_leaves(engine: FakeEngine, worker: iii.Worker) -> None:
     slow = Slow(worker)
     connection = engine.connection()
@@ -74,7 +85,7 @@ def test_P12_calls_that_came_before_are_not_refused(engine: FakeEngine, worker: 
     worker.register_function("f", lambda data: data)
     connection = engine.connection()
     engine.drains = False
-    engine.answers[DRAIN] = None  # it is slow
+    engine.answers[DRAIN] = lambda call: None  # it is slow
     drain = Drain(worker)
     connection.message("invokefunction", function_id=DRAIN)
     assert connection.invoke("f", 5)["result"] == 5

@@ -1,6 +1,7 @@
 """Callers that give up, and handlers that hear of it, through a real engine (P7, P11; 10 §4)."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -110,8 +111,15 @@ async def test_P11_a_call_is_started_and_cancelled_from_threads(house: House, sl
         call = caller.start(request())
         with pytest.raises(TimeoutError):
             call.result(0.001)
+        for wrong in (-1, math.nan):
+            with pytest.raises(ValueError, match=f"timeout_s must not be negative, got {wrong}"):
+                call.result(wrong)
+        with pytest.raises(TypeError, match="timeout_s must be a number of seconds, got '1'"):
+            call.result("1")  # type: ignore[arg-type]
         assert not call.done()
         assert call.cancel()
+        with pytest.raises(iii.InvocationCancelled):
+            call.result(1e300)
         with pytest.raises(iii.InvocationCancelled):
             call.result()
 

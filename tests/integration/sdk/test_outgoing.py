@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 import iii
-from iii.sdk.channels import ChannelOpener
+from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.open_sockets import open_sockets
 from iii.sdk.outgoing import connect_socket
 from tests.integration.sdk.connecting import Connect

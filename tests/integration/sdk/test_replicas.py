@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 import iii
+from iii.protocol.names import LIST_TRIGGERS
 from tests.integration.sdk.connecting import FAST, Connect
 from tests.integration.sdk.fake_engine import FakeEngine
 from tests.processes import EngineProcess, free_port
@@ -70,6 +71,20 @@ def test_P10_a_marked_function_is_announced_with_the_next_connection(engine: Fak
     worker.register_function("b", lambda data: data, metadata={"iii.replicas": None})
     engine.connection(2).drop()
     assert "replica.v1" not in engine.connection(3).announced()["features"]
+
+
+@pytest.mark.parametrize("how", ["decorator", "metadata", "included"])
+async def test_P10_an_app_whose_replicas_stand_on_decorators_announces_them(engine: FakeEngine, how: str) -> None:
+    """Else a second copy of the same name would be refused before its functions are there."""
+    engine.answers[LIST_TRIGGERS] = {"triggers": []}
+    app, other = iii.App("orders"), iii.App("other")
+    if how == "metadata":
+        app.function("a", metadata=MARK)(lambda data: data)
+    else:
+        (other if how == "included" else app).function("a", replicas="round_robin")(lambda data: data)
+    app.include(other)
+    async with app.connect(engine.url):
+        assert "replica.v1" in engine.connection().announced()["features"]
 
 
 def test_P9_each_replica_of_a_subscription(engine: FakeEngine, worker: iii.Worker) -> None:

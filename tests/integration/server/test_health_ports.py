@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics` of a running engine (06 §8.5, 06 §13)."""
+"""`/healthz`, `/readyz` and `/metrics` of a running engine (16 §5, 06 §13)."""
 
 import json
 import os

@@ -1,5 +1,6 @@
 """What `iii codegen` writes, from schemas as strangers register them (12 §2)."""
 
+import json
 import random
 import re
 import subprocess
@@ -8,11 +9,13 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from iii.cli.codegen import schemas
 from iii.cli.codegen.command import generated
 from iii.sdk.result_type import result_type
 from tests.random_schemas import Schemas
@@ -219,6 +222,34 @@ def test_12_s2_a_schema_that_doubles_with_each_level_is_written_in_little_time(
     if language == "python":
         with imported(text):
             pass
+
+
+def test_12_s2_each_of_many_definitions_is_looked_at_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many others lead to it."""
+    looked_at = list[object]()
+
+    def dumps(schema: object, **options: Any) -> str:
+        looked_at.append(schema)
+        return json.dumps(schema, **options)
+
+    monkeypatch.setattr(schemas, "json", SimpleNamespace(dumps=dumps))
+    defs = {
+        f"D{index}": {"properties": {f"p{other}": {"$ref": f"#/$defs/D{(index + other) % 100}"} for other in range(10)}}
+        for index in range(100)
+    }
+    text = generated("python", HEAD, "default", [row(gives={"$ref": "#/$defs/D0", "$defs": defs})])
+    assert len(re.findall("^class D", text, re.MULTILINE)) > 50
+    assert len(looked_at) < 3 * 100
+
+
+def test_12_s2_definitions_that_differ_where_they_lead_are_two() -> None:
+    def leading_to(kind: str, levels: int) -> dict[str, Any]:
+        defs = {f"L{level}": {"properties": {"next": {"$ref": f"#/$defs/L{level + 1}"}}} for level in range(levels)}
+        return {"$ref": "#/$defs/L0", "$defs": defs | {f"L{levels}": {"properties": {"end": {"type": kind}}}}}
+
+    same, other = leading_to("string", 20), leading_to("integer", 20)
+    text = python(row("a", gives=same), row("b", gives=dict(same)), row("c", gives=other))
+    assert re.findall("^class (L0.*)\\(msg", text, re.MULTILINE) == ["L0", "L0_2"]
 
 
 def test_12_s2_a_pointer_with_an_index_of_thousands_of_digits_names_nothing() -> None:

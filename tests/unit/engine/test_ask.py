@@ -37,3 +37,10 @@ async def test_a_late_answer_is_dropped(engine: MemoryEngine) -> None:
         await ask(engine.core.router, "svc::f", DEFAULT_NAMESPACE, b"{}", limit_s=0)
     assert worker.session.status == "available"  # it is not held against the worker
     worker.answer(worker.invocations()[0], 1)
+
+
+async def test_P7_a_worker_that_takes_too_long_is_told_to_stop(engine: MemoryEngine) -> None:
+    worker = engine.connect(functions=["svc::f"], features=["cancel.v1"])
+    with pytest.raises(TimeoutError):
+        await ask(engine.core.router, "svc::f", DEFAULT_NAMESPACE, b"{}", limit_s=0)
+    assert len(worker.heard("cancelinvocation")) == 1

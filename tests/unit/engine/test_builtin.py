@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import json
 import typing
 from collections.abc import Coroutine
@@ -17,7 +18,7 @@ from iii.engine.module import Module
 from iii.protocol.errors import InvalidArguments, InvocationError
 from iii.protocol.limits import BUILTIN_REQUEST_BYTES, BUILTIN_VALUE_BYTES
 from iii.server.catalogue import CATALOGUE
-from iii.testing import MemoryEngine, MemoryWorker
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
@@ -120,6 +121,17 @@ class Desk(Module):
             case "break":
                 raise KeyError("secret of the house")
         return Total(7)
+
+
+def test_a_second_engine_of_the_process_looks_at_no_signature_again(
+    desk: "Desk", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's test suite makes an engine for each test."""
+    monkeypatch.delattr(inspect, "signature")
+    monkeypatch.delattr(typing, "get_type_hints")
+    another = MemoryEngine(FakeClock())
+    another.core.add_module(Desk(another.core))
+    assert {"desk::add", "desk::file"} <= {each.id for each in another.core.functions}
 
 
 @pytest.fixture

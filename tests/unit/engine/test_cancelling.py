@@ -274,5 +274,20 @@ def test_P11_of_two_calls_with_one_id_the_first_is_cancelled(executor: MemoryWor
     assert not executor.session.handling
 
 
+def test_P11_calls_with_one_id_are_cancelled_one_after_the_other(
+    engine: MemoryEngine, executor: MemoryWorker, caller: MemoryWorker
+) -> None:
+    call = str(uuid.uuid4())
+    for number in range(3):
+        caller.say({"type": "invokefunction", "invocation_id": call, "function_id": "svc::f", "data": number})
+    assert [cancel(caller, call) for _ in range(4)] == [{"cancelled": True}] * 3 + [UNKNOWN]
+    own = {each["invocation_id"]: each["data"] for each in executor.invocations()}
+    assert [own[each["invocation_id"]] for each in executor.heard("cancelinvocation")] == [0, 1, 2]
+    assert [each["error"] for each in caller.heard("invocationresult") if each["invocation_id"] == call] == [
+        CANCELLED
+    ] * 3
+    assert not executor.session.handling
+
+
 def test_P11_needs_an_id(caller: MemoryWorker) -> None:
     assert caller.call(CANCEL, {})["error"]["code"] == "deserialization_error"

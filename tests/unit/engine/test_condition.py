@@ -62,6 +62,17 @@ def test_T7_silence_is_an_error_and_a_late_answer_is_dropped(
     ]
 
 
+def test_P7_a_condition_that_takes_too_long_is_told_to_stop(engine: MemoryEngine, clock: FakeClock) -> None:
+    judge = engine.connect(functions=["is::cold"], features=["cancel.v1"])
+    condition = Condition(engine.core.router, engine.clock, "is::cold", DEFAULT_NAMESPACE)
+    condition.decide(b"{}", Replies(), limit_s=5)
+    condition.decide(b"{}", Replies()).withdraw()
+    assert judge.heard("cancelinvocation") == []
+    clock.advance(5)
+    asked = judge.invocations()[0]["invocation_id"]
+    assert [each["invocation_id"] for each in judge.heard("cancelinvocation")] == [asked]
+
+
 def test_nothing_is_told_after_a_withdrawal(condition: Condition, judge: MemoryWorker, clock: FakeClock) -> None:
     replies = Replies()
     decision = condition.decide(b"{}", replies)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from iii.engine.invocation import Invocation
 from iii.engine.roster import STAYS_OUT
 from iii.engine.session.peer import Ending
 from iii.protocol.limits import DRAIN_LOOK_S, DRAINED_S
@@ -316,6 +317,8 @@ def test_P12_whom_to_drain_is_told_clearly(engine: MemoryEngine) -> None:
     assert error_of(caller, name="nobody") == ("NOT_FOUND", "Worker 'nobody' is not connected.")
     assert error_of(caller, worker_id="x") == ("NOT_FOUND", "Worker 'x' is not connected.")
     assert error_of(caller, name="iii-engine-functions")[1].endswith("It is a module of the engine.")
+    for wanted in ({"name": "x" * 100_000}, {"worker_id": "x" * 100_000}):
+        assert error_of(caller, **wanted)[1] == f"Worker '{'x' * 200}… (100000 characters)' is not connected."
     code, message = error_of(caller, name="twin")
     assert code == "INVALID_ARGUMENTS"
     told = f"give the worker_id of one: {twins[0].id} (pid 7), {twins[1].id} (pid 8)"
@@ -331,6 +334,32 @@ def test_P12_a_limit_that_makes_no_sense_is_refused(engine: MemoryEngine, timeou
     answer = caller.call(DRAIN, {"worker_id": caller.id, "timeout_ms": timeout_ms})
     assert "timeout_ms" in answer["error"]["message"]
     assert not caller.session.draining
+
+
+def test_P12_callers_that_gave_up_do_not_pile_up(
+    engine: MemoryEngine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that asks with a short time, again and again, while the drain takes a day."""
+    kept: list[Invocation] = []
+    complete = Invocation.complete
+
+    def completed(invocation: Invocation, result: bytes | memoryview | None) -> None:
+        if invocation.function_id == DRAIN:
+            kept.append(invocation)
+        complete(invocation, result)
+
+    monkeypatch.setattr(Invocation, "complete", completed)
+    caller, worker = engine.connect(name="caller"), engine.connect(name="w", functions=["svc::f"])
+    caller.start_call("svc::f")
+    stay = [caller.start_call(DRAIN, {"worker_id": worker.id}) for _ in range(150)]
+    for _ in range(20):
+        for _ in range(100):
+            caller.start_call(DRAIN, {"worker_id": worker.id}, timeout_ms=1)
+        clock.advance(0.01)
+    worker.answer(worker.invocations()[0])
+    clock.advance(DRAIN_LOOK_S)
+    assert [caller.answer_to(call) is not None for call in stay] == [True] * 150
+    assert len(kept) < 600
 
 
 def test_P12_a_drain_that_ends_with_its_worker_leaves_nothing(engine: MemoryEngine, clock: FakeClock) -> None:

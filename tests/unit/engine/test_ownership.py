@@ -1,8 +1,26 @@
 """Who serves a function id, and who takes over (N4, N6, 01 §6.3, checks 11–21)."""
 
 import pytest
+from msgspec import Struct
 
+from iii.engine.builtin import builtin
+from iii.engine.module import Module
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
+
+
+class EchoInput(Struct):
+    """Anything."""
+
+
+class Echo(Module):
+    """With a function whose id is not the engine's own."""
+
+    name = "iii-echo"
+    description = "Echoes."
+
+    @builtin("echo::say", spec="02 §9")
+    def say(self, request: EchoInput) -> None:
+        """Says nothing."""
 
 
 def served_by(caller: MemoryWorker, function_id: str, workers: dict[str, MemoryWorker], **members: str) -> str:
@@ -99,6 +117,16 @@ def test_01_check_20_a_builtin_survives_a_worker_that_wants_its_id(engine: Memor
     assert rejected["owner_worker_id"] == ""
     worker.drop()
     assert engine.connect().result_of("engine::workers::list")["workers"]
+
+
+def test_02_s9_a_worker_that_takes_the_place_of_a_builtin_is_named(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.core.add_module(Echo(engine.core))
+    worker = engine.connect(name="greedy", functions=["echo::say", "own::f"])
+    assert caplog.text.count("Function takes the place of a builtin") == 1
+    assert f"function=echo::say, worker={worker.session.label}" in caplog.text
+    assert served_by(engine.connect(), "echo::say", {"greedy": worker}) == "greedy"
 
 
 def test_02_check_48_new_engine_ids_are_accepted_in_default(engine: MemoryEngine) -> None:

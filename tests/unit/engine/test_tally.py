@@ -1,4 +1,4 @@
-"""Calls are counted by function, to their end (06 §8.1)."""
+"""Calls are counted by function, to their end (16 §1)."""
 
 import pytest
 

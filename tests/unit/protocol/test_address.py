@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import iii
 from iii.protocol.address import masked, without_secrets
-from iii.sdk.options import engine_url
+from iii.sdk.engine_address import engine_url
 
 
 @pytest.mark.parametrize(

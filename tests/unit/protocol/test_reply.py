@@ -14,14 +14,14 @@ class Question:
 
     def __init__(self) -> None:
         self.reply: Reply[int, Exception] | None = None
-        self.withdrawn = False
+        self.withdrawn: list[bool] = []
 
     def ask(self, reply: Reply[int, Exception]) -> Question:
         self.reply = reply
         return self
 
-    def withdraw(self) -> None:
-        self.withdrawn = True
+    def withdraw(self, cancels: bool = False) -> None:
+        self.withdrawn.append(cancels)
 
 
 async def test_a_value_may_come_at_once_or_later() -> None:
@@ -44,7 +44,7 @@ async def test_one_that_nobody_waits_for_is_withdrawn() -> None:
     question = Question()
     with pytest.raises(TimeoutError):
         await reply_of(question.ask, 0)
-    assert question.withdrawn
+    assert question.withdrawn == [True]  # whoever works on it is to stop (P7)
 
     question = Question()
     waiting = asyncio.create_task(reply_of(question.ask))
@@ -52,4 +52,4 @@ async def test_one_that_nobody_waits_for_is_withdrawn() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert question.withdrawn
+    assert question.withdrawn == [False]

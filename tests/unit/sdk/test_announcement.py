@@ -32,4 +32,8 @@ def test_a_source_tree_without_package_has_no_version(monkeypatch: pytest.Monkey
 
     assert package_version()[0].isdigit()
     monkeypatch.setattr(metadata, "version", missing)
-    assert package_version() == "unknown"
+    package_version.cache_clear()
+    try:
+        assert package_version() == "unknown"
+    finally:
+        package_version.cache_clear()

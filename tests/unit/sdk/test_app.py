@@ -12,14 +12,9 @@ from typing import Any
 import pytest
 
 import iii
+from iii.sdk.hooks import made
 
-
-def test_11_check_1_declaring_needs_no_engine_and_starts_nothing() -> None:
-    program = """
-import socket, sys, threading
-made = []
-real = socket.socket.__init__
-socket.socket.__init__ = lambda self, *given, **named: (made.append(self), real(self, *given, **named))[1]
+_DECLARED = """
 import iii
 
 app = iii.App("orders", replicas="round_robin")
@@ -47,13 +42,35 @@ def begin() -> None: raise SystemExit("nothing starts")
 
 @app.dependency
 def pool() -> object: raise SystemExit("nothing is made")
-
-print(made, threading.enumerate() == [threading.main_thread()], app, place.__name__)
-heavy = ("aiohttp", "granian", "iii.sdk.core", "opentelemetry", "picows", "psutil", "pydantic", "rich", "uvloop")
-print([name for name in heavy if name in sys.modules])  # what costs the start of each program
 """
+_LOOKING = """
+import socket, sys, threading
+made = []
+real = socket.socket.__init__
+socket.socket.__init__ = lambda self, *given, **named: (made.append(self), real(self, *given, **named))[1]
+"""
+
+
+def _printed(program: str) -> str:
     ran = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60)
-    assert (ran.stdout, ran.stderr) == ("[] True <App 'orders' disconnected> place\n[]\n", "")
+    assert ran.stderr == ""
+    return ran.stdout
+
+
+def test_11_check_1_declaring_needs_no_engine_and_starts_nothing() -> None:
+    found = "print(made, threading.enumerate() == [threading.main_thread()], app, place.__name__)"
+    assert _printed(_LOOKING + _DECLARED + found) == "[] True <App 'orders' disconnected> place\n"
+
+
+def test_11_check_1_declaring_imports_nothing_that_runs_an_app() -> None:
+    """What costs the start of each program, and the collection of each test."""
+    running = (
+        "asyncio", "concurrent.futures", "iii.net", "iii.sdk.core", "iii.sdk.process_end", "selectors", "socket", "ssl",
+        "subprocess", "urllib.parse", "aiohttp", "granian", "opentelemetry", "picows", "psutil", "pydantic", "rich", "uvloop",
+    )  # fmt: skip
+    found = f"import sys; print([name for name in {running} if name in sys.modules])"
+    assert _printed("import iii; app = iii.App('empty')\n" + found) == "[]\n"
+    assert _printed(_DECLARED + found) == "[]\n"
 
 
 @pytest.fixture
@@ -114,6 +131,11 @@ def unreadable(order: Unreadable) -> None:
         (lambda app: app.http("GTE", "/a"), ValueError, "unsupported HTTP method 'GTE' (did you mean 'GET'?)"),
         (lambda app: app.http("GET", "/a/:/b"), ValueError, "invalid api_path '/a/:/b': a parameter has no name"),
         (lambda app: app.http("GET", "/:a/:a"), ValueError, "parameter 'a' appears twice"),
+        (
+            lambda app: app.http("GET", "/a", cancel_on_disconnect="yes"),
+            TypeError,
+            "cancel_on_disconnect must be True or False, got 'yes'",
+        ),
         (lambda app: app.http("GET", "/a/*/b"), ValueError, "a wildcard must be the last segment"),
         (lambda app: app.cron("99 * * * *"), ValueError, "invalid cron expression"),
         (lambda app: app.cron("@daily", timezone="Mars/X"), ValueError, "unknown time zone"),
@@ -251,7 +273,7 @@ async def test_dependencies_of_every_make(app: iii.App) -> None:
         told.append("async generator closed")
 
     for each in app.dependencies:
-        async with each.made():
+        async with made(each):
             told.append(each())
         with pytest.raises(RuntimeError, match="exists while"):
             each()
@@ -271,5 +293,22 @@ async def test_a_dependency_that_yields_nothing_is_named(app: iii.App) -> None:
 
     for each in app.dependencies:
         with pytest.raises(RuntimeError, match=f"dependency '{each.__name__}' of app 'orders' yields nothing"):
-            async with each.made():
+            async with made(each):
+                pass
+
+
+async def test_a_dependency_that_yields_twice_is_named_at_its_end(app: iii.App) -> None:
+    @app.dependency
+    def twice() -> Any:
+        yield 1
+        yield 2
+
+    @app.dependency
+    async def async_twice() -> Any:
+        yield 1
+        yield 2
+
+    for each in app.dependencies:
+        with pytest.raises(RuntimeError, match=f"dependency '{each.__name__}' of app 'orders' yields twice"):
+            async with made(each):
                 pass

@@ -69,3 +69,16 @@ def test_a_class_and_a_callable_of_the_interpreter_are_handlers() -> None:
     app.register_function("item", operator.itemgetter("a"))
     with TestEngine(app) as engine:
         assert engine.call("item", {"a": 7}) == 7
+
+
+def test_02_s9_a_function_with_the_id_of_a_builtin_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    app = iii.App("orders")
+    app.function("state::set")(lambda data: "mine")
+    app.function("orders::set")(lambda data: "mine")
+    with TestEngine(app) as engine:
+        assert engine.call("state::set", {"scope": "s", "key": "k", "value": 1}) == "mine"
+    assert caplog.text.count("Function has an id of the engine's modules") == 1
+    assert "function=state::set, at=" in caplog.text
+    assert (
+        "Function takes the place of a builtin: all calls go to the worker (function=state::set, worker=" in caplog.text
+    )

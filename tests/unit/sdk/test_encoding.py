@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iii.protocol.codec import PLAIN_BYTES
 from iii.protocol.errors import InvalidRequest
+from iii.protocol.json_text import PLAIN_BYTES
 from iii.protocol.limits import NESTING_LEVELS
 from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.sdk.encoding import encode_outgoing, encode_value

@@ -15,7 +15,7 @@ import pytest
 from iii.protocol.messages import InvokeFunction
 from iii.sdk import executor as executors
 from iii.sdk.annotations import Hints
-from iii.sdk.channels import ChannelOpener
+from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import Executor
 from iii.sdk.handlers import Handler

@@ -10,7 +10,7 @@ import iii
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.annotations import Hints
-from iii.sdk.channels import ChannelOpener
+from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.handlers import Handler
 
 DOOR = ChannelOpener("ws://127.0.0.1:1", {})
@@ -42,3 +42,15 @@ def test_metadata_is_read_as_its_hint_says() -> None:
     assert call(take, 1) == (1, None)
     with pytest.raises(InvalidRequest, match="metadata: "):
         call(take, 1, {"a": "x"})
+
+
+def test_a_number_that_python_cannot_hold_is_an_error_of_the_caller() -> None:
+    """Valid JSON, which any other client may send."""
+
+    def take(payload: Any, metadata: Any = None) -> None: ...
+
+    handler = Handler(take, Hints(take), DOOR)
+    with pytest.raises(InvalidRequest, match=r"^invalid_request: Number out of range"):
+        handler.call(InvokeFunction("f", Raw(b'{"a":1e400}')))
+    with pytest.raises(InvalidRequest, match="metadata: Number out of range"):
+        handler.call(InvokeFunction("f", Raw(b"1"), metadata=Raw(b'{"a":1e400}')))

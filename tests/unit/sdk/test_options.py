@@ -6,7 +6,7 @@ import re
 import pytest
 
 import iii
-from iii.sdk.options import engine_url, handshake_headers
+from iii.sdk.engine_address import engine_url, handshake_headers
 
 
 def test_08_check_02_empty_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from iii.sdk.calls import LONGEST_WAIT_S
+from iii.protocol.limits import LONGEST_TIMEOUT_MS
 from iii.sdk.requests import action_of, required, target_namespace, timeout_of
 
 
 @pytest.mark.parametrize(
     ("wanted", "timeout_ms"),
-    [(None, 30), (0, 30), (0.0, 30), (1, 1), (2.5, 3), (5e3, 5000), (10**400, LONGEST_WAIT_S * 1000)],
+    [(None, 30), (0, 30), (0.0, 30), (1, 1), (2.5, 3), (5e3, 5000), (10**400, LONGEST_TIMEOUT_MS)],
 )
 def test_core_19_a_timeout_is_whole_milliseconds(wanted: Any, timeout_ms: int) -> None:
     found = timeout_of(wanted, 30)

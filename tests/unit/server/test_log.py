@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from iii.protocol import log_level
+from iii.protocol.log_line import WORKER_LOG
 from iii.protocol.secrets import without_secrets
 from iii.server import log
 
@@ -30,7 +32,7 @@ def configure() -> Iterator[Configure]:
     ) -> io.StringIO:
         stream = io.StringIO() if stream is None else stream
         writers.append(log.configure(level, log_format, log.LogWriter(stream, **bounds)))
-        named.update(log.parse_level(level)[1])
+        named.update(log_level.parse_level(level)[1])
         return stream
 
     yield configure
@@ -131,7 +133,7 @@ def test_06_s11_levels_by_source(configure: Configure) -> None:
     stream = configure("warn,iii::engine=trace, iii.engine.router = off")
     logging.getLogger("iii.server").info("hidden")
     logging.getLogger("iii.server").warning("shown 1")
-    logging.getLogger("iii.engine.session").log(log.LEVELS["trace"], "shown 2")
+    logging.getLogger("iii.engine.session").log(log_level.LEVELS["trace"], "shown 2")
     logging.getLogger("iii.engine.router").error("hidden")
     assert [line.partition("shown")[2] for line in written(stream).splitlines()] == [" 1", " 2"]
     assert "[TRACE] iii.engine.session" in written(stream)
@@ -143,7 +145,7 @@ def test_06_s11_levels_by_source(configure: Configure) -> None:
 def test_06_s11_a_bad_level_is_reported_and_stops_nothing(
     level: str, senseless: list[str], configure: Configure
 ) -> None:
-    assert log.parse_level(level)[2] == senseless
+    assert log_level.parse_level(level)[2] == senseless
     configure(level)
     assert logging.getLogger().level in (logging.INFO, logging.ERROR)
 
@@ -153,7 +155,7 @@ def test_06_s11_a_bad_level_is_reported_and_stops_nothing(
     [("verbose", "info"), ("warning", "warn"), ("debug,iii::engine=trace,a=loud", "debug,iii.engine=trace")],
 )
 def test_06_s5_3_the_level_reported_is_the_one_in_force(level: str, in_force: str) -> None:
-    assert log.level_in_force(level) == in_force
+    assert log_level.level_in_force(level) == in_force
 
 
 def test_06_s11_a_json_line_names_its_event(configure: Configure) -> None:
@@ -161,7 +163,7 @@ def test_06_s11_a_json_line_names_its_event(configure: Configure) -> None:
     stream = configure(log_format="json")
     logging.getLogger("aiohttp.access").info("Answered %s", "x", extra={"fields": {"log level": "info"}})
     logging.getLogger("iii.x").info("Job %s", "x", extra={"event": "queue.job_unreadable"})
-    logging.getLogger(log.WORKER_LOG).info("Anything %s", "a worker says")
+    logging.getLogger(WORKER_LOG).info("Anything %s", "a worker says")
     lines = [json.loads(line) for line in written(stream).splitlines()]
     assert [line["event"] for line in lines] == ["library_log", "queue.job_unreadable", "worker_log"]
     assert lines[0]["fields"]["log_level"] == "info"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -261,6 +262,17 @@ def test_an_engine_that_does_not_run_says_so() -> None:
 def test_what_is_no_app_is_refused_at_once(wrong: Any) -> None:
     with pytest.raises(TypeError, match="TestEngine takes apps, got"):
         TestEngine(wrong)
+
+
+def test_so_is_the_class_of_apps() -> None:
+    with pytest.raises(TypeError, match=r"TestEngine takes apps, got the class App; write App\(…\)"):
+        TestEngine(iii.App)  # type: ignore[arg-type]  # what users do
+
+
+@pytest.mark.parametrize("wrong", [0, -1, math.nan])
+def test_a_deadline_that_is_none_is_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match="deadline_s must be positive, got"):
+        TestEngine(deadline_s=wrong)
 
 
 # -- triggers ---------------------------------------------------------------------------------------------------------

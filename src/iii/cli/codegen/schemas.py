@@ -47,7 +47,9 @@ class SchemaReader:
         """`reserved` are names that no declaration may have."""
         self.declarations: dict[str, Declaration] = {}
         self._taken = set(reserved)
-        self._known: dict[tuple[str, str], str] = {}  # name of the declaration, by wanted name and text of the schema
+        self._known: dict[
+            tuple[str, int], str
+        ] = {}  # name of the declaration, by wanted name and identity of the schema
 
     def function(self, row: dict[str, Any]) -> FunctionShape:
         """One row of `engine::functions::list`."""
@@ -63,11 +65,11 @@ class SchemaReader:
         shape = _Document(self, schema).shape(schema, wanted, 0)
         if not isinstance(shape, OneOf | Choice):
             return shape
-        name, _ = self.name_for(wanted, "")
+        name, _ = self.name_for(wanted, 0)
         self.declarations[name] = Alias(name, shape)
         return Declared(name)
 
-    def name_for(self, wanted: str, identity: str) -> tuple[str, bool]:
+    def name_for(self, wanted: str, identity: int) -> tuple[str, bool]:
         """The name under which a schema is declared, and whether it is new."""
         key = wanted, identity
         if key in self._known:
@@ -84,6 +86,7 @@ class _Document:
         self._reader = reader
         self._root = root
         self._named: dict[str, str] = {}  # declared, by reference
+        self._meanings: dict[str, int] | None = None  # by reference
 
     def shape(self, schema: object, wanted: str, depth: int) -> Shape:
         """`wanted` is the name of an object that has none of its own."""
@@ -202,17 +205,31 @@ class _Document:
             self._reader.declarations[name] = Alias(name, shape, _described(target))
         return Declared(name)
 
-    def _identity(self, schema: Schema) -> str:
-        """Of equal schemas, with everything that they refer to, equal."""
-        texts = {"": _text(schema)}
-        rest: list[object] = [schema]
+    def _identity(self, schema: Schema) -> int:
+        """Of equal schemas, with everything that they refer to as deep as it is read, equal."""
+        if self._meanings is None:
+            self._meanings = self._all_meanings()
+        return hash((_text(schema), *(self._meanings.get(each) for each in _references(schema))))
+
+    def _all_meanings(self) -> dict[str, int]:
+        """Of every reference: equal for equal targets. In each round of what its targets' references mean one level less deep."""
+        refers: dict[str, list[str]] = {}
+        texts: dict[str, str] = {}
+        rest = list(_references(self._root))
         while rest:
-            for reference in _references(rest.pop()):
-                if reference not in texts:
-                    target = self._target(reference)
-                    texts[reference] = _text(target)
-                    rest.append(target)
-        return json.dumps(texts, sort_keys=True)
+            reference = rest.pop()
+            if reference not in refers:
+                target = self._target(reference)
+                texts[reference] = _text(target)
+                refers[reference] = list(dict.fromkeys(_references(target)))
+                rest += refers[reference]
+        meanings = {reference: hash(text) for reference, text in texts.items()}
+        for _ in range(_DEPTH):
+            meanings = {
+                reference: hash((meanings[reference], *(meanings[each] for each in inner)))
+                for reference, inner in refers.items()
+            }
+        return meanings
 
     def _resolved(self, schema: object) -> Schema:
         for _ in range(_DEPTH):

@@ -23,6 +23,7 @@ from iii.engine.discovery.triggers import all_bindings, binding_id, instance_cou
 from iii.engine.invocation import Invocation
 from iii.protocol.errors import ItemNotFound
 from iii.protocol.names import LIST_REGISTERED_TRIGGERS
+from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
@@ -85,7 +86,7 @@ class RegisteredTriggerDiscovery:
         engine = self._engine
         binding = engine.bindings.get(request.id)
         if binding is None:
-            raise ItemNotFound(f"Registered trigger '{request.id}' was not found.")
+            raise ItemNotFound(f"Registered trigger '{shortened(request.id)}' was not found.")
         provider = binding.provider
         target = engine.functions.find(binding.function_id, binding.namespace)
         return RegisteredTriggerDetail(

@@ -31,6 +31,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.trigger_types import TriggerType
 from iii.protocol.errors import ItemNotFound
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, LIST_TRIGGERS
+from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -129,7 +130,9 @@ class TriggerDiscovery:
         namespace = request.namespace if request.namespace is not None else DEFAULT_NAMESPACE
         trigger_type = self._engine.trigger_types.get((namespace, request.id))
         if trigger_type is None:
-            raise ItemNotFound(f"Trigger type '{request.id}' is not registered in namespace '{namespace}'.")
+            raise ItemNotFound(
+                f"Trigger type '{shortened(request.id)}' is not registered in namespace '{shortened(namespace)}'."
+            )
         return trigger_type_detail(trigger_type, instance_count(self._engine, request.id))
 
     @builtin(LIST_TRIGGER_TYPES, spec="02 §5.8", waits_for_registrations=True)

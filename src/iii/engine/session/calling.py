@@ -50,7 +50,7 @@ class Calling:
 
     Attributes:
         calls: those that wait, by the id that the worker gave them.
-        same_id: those whose id an earlier one has, which waits still.
+        same_id: those whose id an earlier one has or had, by that id, in the order in which they came.
         cancels_any_call: whether the worker may cancel calls of others (P11).
     """
 
@@ -65,7 +65,7 @@ class Calling:
         self._router = router
         self._limit = Dialect().receive_limit_bytes
         self.calls: dict[str, Invocation] = {}
-        self.same_id: set[Invocation] = set()
+        self.same_id: dict[str, dict[Invocation, None]] = {}
         self._deadlines = router.deadlines
         self._longest_ms = limits.invocation_ms
         self.cancels_any_call = limits.cancels_any_call
@@ -103,7 +103,7 @@ class Calling:
         )
         if call_id is not None:
             if self.calls.setdefault(call_id, invocation) is not invocation:
-                self.same_id.add(invocation)
+                self.same_id.setdefault(call_id, {})[invocation] = None
             timeout_ms = message.timeout_ms
             if (timeout_ms is not None or self._longest_ms is not None) and not self._limit_time(
                 invocation, timeout_ms
@@ -149,7 +149,7 @@ class Calling:
     def withdrawing(self) -> Iterator[None]:
         """The worker left: nobody waits for its calls any more. One a step."""
         while self.calls or self.same_id:
-            call = self.calls.popitem()[1] if self.calls else self.same_id.pop()
+            call = self.calls.popitem()[1] if self.calls else self._pop_second()
             call.withdraw()
             if call.timeout_ms is not None:
                 self._deadlines.settled()
@@ -157,7 +157,7 @@ class Calling:
 
     def cancel(self, call_id: str) -> bool:
         """End a call of its own, the first of those that have this id; False: none has (P11)."""
-        invocation = self.calls.get(call_id)
+        invocation = self.calls.get(call_id) or next(iter(self.same_id.get(call_id, ())), None)
         if invocation is None:
             return False
         invocation.cancel(InvocationCancelled())
@@ -181,10 +181,21 @@ class Calling:
             self._deadlines.settled()
 
     def _settle_second(self, invocation: Invocation, first: Invocation | None) -> None:
-        """It has the id of an earlier call, which goes on."""
+        """It has the id of an earlier call, which goes on or has ended."""
+        call_id = invocation.call_id or ""
         if first is not None:
-            self.calls[first.call_id or ""] = first
-        self.same_id.discard(invocation)
+            self.calls[call_id] = first
+        alike = self.same_id[call_id]
+        del alike[invocation]
+        if not alike:
+            del self.same_id[call_id]
+
+    def _pop_second(self) -> Invocation:
+        call_id, alike = next(iter(self.same_id.items()))
+        call, _ = alike.popitem()
+        if not alike:
+            del self.same_id[call_id]
+        return call
 
     def _answered_large(self, invocation: Invocation, call_id: str, result: bytes | memoryview) -> None:
         parts = result_parts(invocation, call_id, result)

@@ -51,6 +51,11 @@ STANDBY = LogEvent(
     means="Two workers registered the same id in one namespace; the newer one takes over when `owner` leaves.",
     do="Nothing, if that is meant; else give one of them another id or namespace.",
 )  # fmt: skip
+BUILTIN_REPLACED = LogEvent(
+    __name__, "function.builtin_replaced", logging.WARNING, "Function takes the place of a builtin: all calls go to the worker",
+    means="A worker registered the id of a function of a module; calls in its namespace reach the worker until it leaves, then the builtin again.",
+    do="Nothing, if that is meant; else give the worker's function another id.",
+)  # fmt: skip
 TYPE_WITHOUT_NAMESPACE = LogEvent(
     __name__, "trigger_type.blank_namespace", logging.ERROR, "Trigger type not registered: its namespace is blank",
     means="A worker named a namespace and left it empty.",
@@ -132,6 +137,8 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
     function = Function.from_message(message, namespace, peer, deliver, _policy(registry, peer, message))
     incumbent = registry.functions.register(function, takes_over=peer.dialect.newcomer_takes_id)
     registry.binding_owners.claimed(peer, function.key)
+    if registry.functions.is_builtin(message.id):
+        BUILTIN_REPLACED(function=message.id, worker=peer.label, worker_id=peer.worker_id, namespace=namespace)
     if incumbent is not None:
         owner = incumbent.owner
         holder = owner.display_name or owner.worker_id

@@ -19,7 +19,8 @@ from iii.engine.session.serving import Serving
 from iii.engine.session.undecodable import answer_undecodable
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
 from iii.protocol.close_codes import CloseCode
-from iii.protocol.codec import PLAIN_BYTES, Undecodable, worker_message_decoder
+from iii.protocol.codec import Undecodable, worker_message_decoder
+from iii.protocol.json_text import PLAIN_BYTES
 from iii.protocol.limits import LARGE_MESSAGE_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (

@@ -224,7 +224,7 @@ class CronJob:
         timeout_s = (self._config.timeout_ms or 0) / 1000
         JOB_TIMED_OUT(job=self.binding.id, function=self.binding.function_id, limit_s=timeout_s)
         if self._call is not None:
-            self._call.withdraw()
+            self._call.withdraw(cancels=True)
         self._end_tick()
 
     def _end_tick(self) -> None:

@@ -191,6 +191,13 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
             extra={"form": "printable ASCII text"},
         ),
     ] = "iii"
+    access_log: Annotated[
+        bool,
+        Meta(
+            description="Whether the engine's log has a line for each request: in the combined format, with the duration in "
+            "milliseconds, the function and the trace at its end; with `format: json` an object."
+        ),
+    ] = False
     openapi: Annotated[bool, Meta(description="Whether `GET /openapi.json` serves a description of all routes.")] = (
         False
     )

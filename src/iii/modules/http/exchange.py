@@ -86,6 +86,7 @@ class Exchange:
                     return Answer(200, [JSON_TYPE], b"{}")
                 in_time = await self._until(handler, handler.streams)
             if not in_time:
+                handler.give_up()
                 return body_too_late() if handler.awaits_client else too_late()
             return self._response_of(handler)
         finally:
@@ -96,7 +97,7 @@ class Exchange:
         await (self._client.drain() if self._handler is None else self._handler.drain())
 
     def close(self) -> None:
-        """Let go of everything; the function runs on, unless its route cancels it."""
+        """Let go of everything; the function runs on, unless its time is over or its route cancels it."""
         if self._handler is not None:
             self._handler.close()
         if self._held_bytes:

@@ -110,6 +110,10 @@ class RunningHandler:
         if self._task is None and self._content is not None:
             self._task = self._loop.create_task(self._watch())
 
+    def give_up(self) -> None:
+        """Its time is over: it is cancelled when it is closed (P7)."""
+        self._cancels = True
+
     def leave_running(self, failed: Callable[[InvocationError], object]) -> None:
         """The response is complete; a failure of the function would still be one, though no client can be told."""
         self._call, self._content, self._failed_late = None, b"", failed
@@ -128,7 +132,7 @@ class RunningHandler:
             pass
 
     def close(self) -> None:
-        """Let go of the call, the channels and the client; the function runs on, unless its route says otherwise (P11)."""
+        """Let go of the call, the channels and the client; it runs on unless its time is over or its route cancels it (P11)."""
         if self._task is not None:
             self._task.cancel()
         if self._call is not None:

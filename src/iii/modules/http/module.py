@@ -12,6 +12,7 @@ from iii.engine.engine import Engine
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
+from iii.modules.http.access_log import LoggedApplication
 from iii.modules.http.application import ANSWER_S, HttpApplication
 from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
@@ -62,7 +63,8 @@ class Http(Module):
         self.port = self.config.port  # once started, the one that the system chose for 0
         self.routes: RouteTable[Endpoint] = RouteTable(self.config.ignore_trailing_slash)
         self.away = AwayRoutes(self.config.route_grace_ms / 1000, engine.clock.now, self.config.ignore_trailing_slash)
-        self.application = HttpApplication(engine, self.routes, self.away, Settings(self.config))
+        application = LoggedApplication if self.config.access_log else HttpApplication
+        self.application = application(engine, self.routes, self.away, Settings(self.config))
         self._remembered = RememberedRoutes(self.config.file_path, lambda: [*self.routes.names, *self.away.names])
         self._servers: list[HttpServer] = []
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from iii.engine.bindings import Binding
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.http_methods import METHODS, Method
+from iii.protocol.quoted import shortened
 
 
 class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
@@ -22,7 +23,7 @@ class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Functions called before the handler, in this order.")
     ] = ()
     cancel_on_disconnect: Annotated[
-        bool, Meta(description="Whether the function is cancelled when its client left or was answered with 504.")
+        bool, Meta(description="Whether the function is cancelled when its client leaves before the response.")
     ] = False
 
 
@@ -73,7 +74,7 @@ _decode = msgspec.json.Decoder(_Sent).decode
 
 
 def read_trigger_config(config: bytes) -> HttpTriggerConfig:
-    """Leniently: what has the wrong type counts as absent. Raises TriggerRegistrationFailed."""
+    """Leniently: what has the wrong type counts as absent, where old clients send it. Raises TriggerRegistrationFailed."""
     try:
         sent = _decode(config)
     except msgspec.DecodeError:
@@ -83,7 +84,11 @@ def read_trigger_config(config: bytes) -> HttpTriggerConfig:
     given = sent.http_method.upper() if isinstance(sent.http_method, str) else "GET"
     method = next((method for method in METHODS if method == given), None)
     if method is None:
-        raise TriggerRegistrationFailed(f"unsupported http_method '{sent.http_method}'")
+        raise TriggerRegistrationFailed(f"unsupported http_method '{shortened(str(sent.http_method))}'")
+    cancels = sent.cancel_on_disconnect
+    if cancels is not None and type(cancels) is not bool:
+        shown = shortened(msgspec.json.encode(cancels).decode())
+        raise TriggerRegistrationFailed(f"cancel_on_disconnect must be true or false, got {shown}")
     condition = sent.condition_function_id if sent.condition_function_id is not None else sent.old_condition
     middleware = sent.middleware_function_ids if isinstance(sent.middleware_function_ids, list) else []
     return HttpTriggerConfig(
@@ -91,5 +96,5 @@ def read_trigger_config(config: bytes) -> HttpTriggerConfig:
         http_method=method,
         condition_function_id=condition if isinstance(condition, str) else None,
         middleware_function_ids=tuple(each for each in middleware if isinstance(each, str)),
-        cancel_on_disconnect=sent.cancel_on_disconnect is True,
+        cancel_on_disconnect=cancels is True,
     )

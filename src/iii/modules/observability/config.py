@@ -18,7 +18,7 @@ Exporter = Literal["memory", "otlp", "both"]
 
 _TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
 _METRICS = without_effect("the engine does not export metrics; `engine::metrics::list` shows them")
-_LOGS = without_effect("the log goes to standard error and is not kept; collect it from there")
+_LOGS = without_effect("log records are not exported; collect the log from standard error")
 
 
 class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +27,33 @@ class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Pattern of the span's name: `*` is any run, `?` one character.")]
     service: Annotated[
         str | None, Meta(description="Pattern of the service's name; without it, spans of all services.")
+    ] = None
+
+
+class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Spans on disk (06 §7.5)."""
+
+    enabled: Annotated[bool, Meta(description="Whether spans are kept on disk.")] = True
+    directory: Annotated[
+        str, Meta(description="Folder of the store, of one engine alone; empty means the default.")
+    ] = "./data/observability/traces"
+    max_disk_bytes: Annotated[
+        int, Meta(ge=67_108_864, description="Size of the file above which the oldest traces are removed.")
+    ] = 1_073_741_824
+    retention_seconds: Annotated[
+        int, Meta(ge=0, description="Age in seconds at which a trace is removed; 0: no limit.")
+    ] = 2_592_000
+    memory_max_bytes: Annotated[
+        Annotated[int, Meta(ge=16_777_216)] | None,
+        Meta(description="As `memory_max_bytes` of the module, which it overrides."),
+    ] = None
+    memory_low_watermark_ratio: Annotated[
+        float,
+        Meta(ge=0.5, le=0.95, description="Share of the bytes down to which spans leave the memory once it is full."),
+    ] = 0.75
+    pending_max_age_seconds: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="As `pending_max_age_seconds` of the module, which it overrides."),
     ] = None
 
 
@@ -53,7 +80,9 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0)] | None,
         Meta(description="Seconds after which a span without an end is dropped; default 3600, 0: never."),
     ] = None
-    trace_storage: Annotated[dict[str, Any] | None, _TRACES] = None
+    trace_storage: Annotated[
+        TraceStorageConfig | None, Meta(description="Spans on disk; default: in memory alone.")
+    ] = None
     live_spans: Annotated[
         bool | None,
         Meta(description="Whether spans are shown before they end; default: true if `exporter` is `memory`."),
@@ -74,17 +103,24 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         Count, Meta(description="Most metrics of workers that are kept in memory; the oldest make room.")
     ] = 10_000
     logs_enabled: Annotated[
-        bool, Meta(description="Whether `engine::log::*` write to the log; false: the calls have no effect.")
+        bool,
+        Meta(description="Whether log records are taken, printed and kept; false: `engine::log::*` have no effect."),
     ] = True
     logs_exporter: Annotated[str | None, _LOGS] = None
-    logs_max_count: Annotated[Count | None, _LOGS] = None
-    logs_retention_seconds: Annotated[Count | None, _LOGS] = None
+    logs_max_count: Annotated[
+        Count, Meta(description="Most log records that are kept in memory; the oldest make room.")
+    ] = 1000
+    logs_retention_seconds: Annotated[
+        Count | None, Meta(description="Age in seconds at which log records are forgotten; null: never.")
+    ] = 3600
     logs_batch_size: Annotated[int | None, _LOGS] = None
     logs_flush_interval_ms: Annotated[int | None, _LOGS] = None
     logs_sampling_ratio: Annotated[
         Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
     ] = 1.0
-    logs_console_output: Annotated[bool, _LOGS] = True
+    logs_console_output: Annotated[
+        bool, Meta(description="Whether log records that workers send are printed in the engine's log, too.")
+    ] = True
     alerts: Annotated[tuple[AlertRule, ...], Meta(description="What is done when a metric is beyond a threshold.")] = ()
     level: Annotated[
         str,

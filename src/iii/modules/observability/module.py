@@ -1,42 +1,38 @@
 """`iii-observability`: health, the baggage of a call, log lines of workers, gauges of workers (06)."""
 
+import asyncio
 import logging
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
 
+from iii.engine.bindings import Binding
 from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
+from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.ingest.ingest import Ingest
+from iii.modules.observability.ingest.worker_gauges import WorkerGauges
+from iii.modules.observability.logs.room import LogRoom
 from iii.modules.observability.metrics.alerts import Alerts
 from iii.modules.observability.metrics.functions import MetricFunctions
 from iii.modules.observability.metrics.room import MetricRoom
+from iii.modules.observability.nothing import Nothing
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
-from iii.modules.observability.worker_gauges import BadTelemetry, read_gauges
 from iii.protocol.log_event import LogEvent
-from iii.protocol.names import without_control_characters
-from iii.protocol.telemetry import TelemetryKind
+from iii.protocol.log_level import LEVELS, apply_level, parse_level
 from iii.protocol.tracecontext import baggage_values
 
-METRICS_REFUSED = LogEvent(
-    __name__, "observability.metrics_refused", logging.WARNING, "Metrics ingestion error",
-    means="A worker sent a metrics frame that cannot be read; the frame is dropped.",
-    do="Look at the telemetry of the worker: it does not send OTLP JSON.",
+LEVEL_NOT_APPLIED = LogEvent(
+    __name__, "observability.level_not_applied", logging.WARNING, "log level not applied; keeping current level",
+    means="A new `level` of the log makes no sense; the one before stays in force.",
+    do="Correct `level`: `known` has the names, and `source=level` sets one source.",
 )  # fmt: skip
-worker_log = logging.getLogger("iii.worker")
-
-TRACE = 5  # the level below DEBUG
-_MESSAGE_CHARACTERS = 2_000  # of a worker's log line that are written
-
-
-class Nothing(Struct):
-    """No input."""
 
 
 class BaggageKey(Struct):
@@ -61,16 +57,6 @@ class BaggageEntries(Struct):
     baggage: dict[str, str]
 
 
-class LogRequest(Struct):
-    """One log line of a worker (06 §10.3)."""
-
-    message: str
-    data: Any = None
-    service_name: str | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-
-
 class ComponentHealth(Struct):
     """`healthy` with details, or `disabled` with null."""
 
@@ -90,30 +76,69 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions, MetricFunctions, Alerts)
+    parts = (TraceFunctions, LogRoom, MetricFunctions, Alerts)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self.config = config or ObservabilityConfig()
+        self._level = self.config.log_level or self.config.level  # in force
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
+        self.logs = LogRoom(engine, self.config, self.signals)
         self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
-        if self.config.enabled:
-            engine.telemetry.subscribe(self._telemetry_arrived)
+        WorkerGauges(engine, self.signals)
+        self.ingest = Ingest(engine, self.config, self.signals)
 
     def part(self, kind: Callable[..., object]) -> object:
+        """The rooms are there already."""
+        if kind is TraceFunctions:
+            return kind(self.engine, self.spans)
         if kind is MetricFunctions:
             return self.metrics.functions
         if kind is Alerts:
             return self.metrics.alerts
-        return kind(self.engine, self.spans) if kind is TraceFunctions else super().part(kind)
+        return self.logs if kind is LogRoom else super().part(kind)
 
     async def start(self) -> None:
+        """Keep the engine's own log lines and look at alerts from now on, and open the archive of spans."""
+        self.logs.start(asyncio.get_running_loop().call_soon_threadsafe)
+        await self.spans.start()
         await self.metrics.start()
 
     async def stop(self) -> None:
-        self.spans.stop()
+        """No more of that."""
+        self.ingest.stop()
+        self.logs.stop()
+        await self.spans.stop()
         await self.metrics.stop()
+
+    def apply(self, config: ObservabilityConfig) -> None:
+        """New settings while the engine runs."""
+        self._apply_level(config.log_level or config.level)
+        self.config = config
+        self.logs.apply(config)
+        self.metrics.apply(config)
+
+    def _apply_level(self, level: str) -> None:
+        """The level of the log; one that makes no sense changes nothing."""
+        senseless = parse_level(level)[2]
+        if senseless:
+            LEVEL_NOT_APPLIED(level=level, senseless=", ".join(senseless), known=", ".join(LEVELS))
+        elif level != self._level:
+            apply_level(level, self._level)
+            self._level = level
+
+    def trigger_types(self) -> Iterator[TriggerType]:
+        """`log`."""
+        yield self.logs.triggers.trigger_type(self)
+
+    def bind(self, binding: Binding) -> None:
+        """Raises TriggerRegistrationFailed."""
+        self.logs.triggers.bind(binding)
+
+    def unbind(self, binding: Binding) -> None:
+        """Nothing more for it."""
+        self.logs.triggers.unbind(binding)
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:
@@ -123,12 +148,13 @@ class Observability(Module):
         disabled = ComponentHealth("disabled")
         spans = self.spans.health()
         return Health(
-            status="healthy",
+            status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
                 "metrics": ComponentHealth("healthy", {"stored_metrics": self.metrics.stored}),
-                "logs": disabled,
+                "logs": ComponentHealth("healthy", {"stored_logs": self.logs.stored}),
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
+                "ingest": ComponentHealth("healthy", self.ingest.health()) if enabled else disabled,
             },
             timestamp=self.engine.clock.time_ms(),
             version=self.engine.options.version,
@@ -149,54 +175,3 @@ class Observability(Module):
     def baggage_get_all(self, request: Nothing, invocation: Invocation) -> BaggageEntries:
         """Read the baggage that this call carries."""
         return BaggageEntries(baggage_values(invocation.baggage))
-
-    @builtin("engine::log::trace", spec="06 §10.3")
-    def log_trace(self, request: LogRequest) -> None:
-        """Write a line at level TRACE to the engine's log."""
-        self._log(TRACE, request)
-
-    @builtin("engine::log::debug", spec="06 §10.3")
-    def log_debug(self, request: LogRequest) -> None:
-        """Write a line at level DEBUG to the engine's log."""
-        self._log(logging.DEBUG, request)
-
-    @builtin("engine::log::info", spec="06 §10.3")
-    def log_info(self, request: LogRequest) -> None:
-        """Write a line at level INFO to the engine's log."""
-        self._log(logging.INFO, request)
-
-    @builtin("engine::log::warn", spec="06 §10.3")
-    def log_warn(self, request: LogRequest) -> None:
-        """Write a line at level WARN to the engine's log."""
-        self._log(logging.WARNING, request)
-
-    @builtin("engine::log::error", spec="06 §10.3")
-    def log_error(self, request: LogRequest) -> None:
-        """Write a line at level ERROR to the engine's log."""
-        self._log(logging.ERROR, request)
-
-    def _log(self, level: int, request: LogRequest) -> None:
-        if not self.config.logs_enabled or random.random() >= self.config.logs_sampling_ratio:
-            return
-        fields = {
-            "service": request.service_name or "unknown",
-            "trace_id": request.trace_id,
-            "span_id": request.span_id,
-            "data": request.data,
-        }
-        message = without_control_characters(request.message[:_MESSAGE_CHARACTERS])
-        present = {key: value for key, value in fields.items() if value is not None}
-        worker_log.log(level, "%s", message, extra={"fields": present})
-
-    def _telemetry_arrived(self, kind: TelemetryKind, payload: bytes) -> None:
-        """Gauges are read; spans and logs have no store yet and are dropped."""
-        if kind is not TelemetryKind.METRICS:
-            return
-        now = self.engine.clock.now()
-        try:
-            for point in read_gauges(payload):
-                session = self.engine.roster.connections.get(point.worker_id)
-                if session is not None:
-                    session.gauges.record(point.metric, point.value, point.time_ms, now)
-        except BadTelemetry as error:
-            METRICS_REFUSED(reason=str(error))

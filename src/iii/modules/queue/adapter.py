@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from iii.engine.invocation import Invocation
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.options import NamedQueue
@@ -133,5 +134,5 @@ class QueueAdapter(Protocol):
         False: it has ended already. None: it is not known. Raises StoreError, and TimeoutError if the store hangs.
         """
 
-    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
-        """`done` gets where it stands once it has ended, or the time is over; without a value if it is not known."""
+    def wait(self, job_id: str, timeout_ms: int, asking: Invocation, done: Reply[JobStatus, StoreError]) -> None:
+        """`done`, which answers `asking`, gets where it stands once it has ended, or the time is over; without a value if it is not known."""

@@ -18,11 +18,11 @@ from iii.modules.queue.codes import (
     NOT_SUPPORTED,
     RESULTS_NOT_KEPT,
 )
-from iii.modules.queue.jobs.job import shortened
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
 from iii.modules.queue.requests import CancelInput, CancelResult, JobInput, JobStatus, WaitInput
 from iii.protocol.errors import ErrorCode, InvocationError
 from iii.protocol.log_event import LogEvent
+from iii.protocol.quoted import shortened
 from iii.storage.items import StoreError
 
 CANCELLED = LogEvent(
@@ -61,7 +61,7 @@ class Jobs:
         def told(found: JobStatus | None, error: StoreError | None) -> None:
             reply(found, None if error is None else _refusal(error, code, text))
 
-        self._adapter.wait(request.id, request.timeout_ms, told)
+        self._adapter.wait(request.id, request.timeout_ms, invocation, told)
         return LATER
 
     @builtin("engine::queue::cancel", spec="13 §6", aliases={"topic": "queue"})

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from iii.engine.builtin import builtin
 from iii.modules.queue.adapter import NotSupported, QueueAdapter, UnknownQueue
 from iii.modules.queue.codes import NOT_SUPPORTED, PAUSE_FAILED, PURGE_FAILED, QUEUE_NOT_FOUND, RESUME_FAILED
-from iii.modules.queue.jobs.job import shortened
 from iii.modules.queue.names import Names
 from iii.modules.queue.options import NAME_CHARACTERS, NamedQueue
 from iii.modules.queue.requests import PauseResult, PurgeResult, QueueInput
 from iii.protocol.errors import ErrorCode
 from iii.protocol.log_event import LogEvent
+from iii.protocol.quoted import shortened
 from iii.protocol.suggestion import did_you_mean
 from iii.storage.items import StoreError
 

@@ -26,7 +26,7 @@ from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.enqueueing import new_job
 from iii.modules.queue.introspection import Introspection
 from iii.modules.queue.job_functions import Jobs
-from iii.modules.queue.jobs.job import NewJob, shortened
+from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
@@ -52,6 +52,7 @@ from iii.protocol.errors import PUBLISH_FAILED, TOPIC_NOT_SET, EnqueueFailed
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
+from iii.protocol.quoted import shortened
 from iii.protocol.start_failure import StartFailure
 from iii.storage.adapter import AdapterConfig, RedisConfig
 from iii.storage.items import StoreError

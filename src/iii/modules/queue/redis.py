@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
+from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueOrTopic, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
@@ -128,7 +129,7 @@ class RedisAdapter:
     async def cancel(self, job_id: str, queue: str | None) -> bool | None:
         raise NotSupported(_NO_QUEUES)
 
-    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+    def wait(self, job_id: str, timeout_ms: int, asking: Invocation, done: Reply[JobStatus, StoreError]) -> None:
         done(None, NotSupported(_NO_QUEUES))
 
 

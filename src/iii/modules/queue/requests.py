@@ -146,7 +146,10 @@ class Stats(Struct, kw_only=True):
     ] = []
     delivered: Annotated[int, Meta(description="Attempts since the engine started.")] = 0
     failed: Annotated[int, Meta(description="Attempts that failed since the engine started.")] = 0
-    paused: Annotated[bool, Meta(description="Whether jobs begin only once it is resumed.")] = False
+    paused: Annotated[
+        bool,
+        Meta(description="Whether no jobs begin: until it is resumed, or since `concurrency` of its triggers is 0."),
+    ] = False
     unreadable: Annotated[int, Meta(description="Jobs that are skipped because the store is damaged.")] = 0
 
 

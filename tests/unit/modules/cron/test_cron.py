@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from iii.engine.engine_functions import EngineFunctions
 from iii.modules.cron.config import CronConfig
 from iii.modules.cron.locks import KvLocks, Tick
 from iii.modules.cron.module import Cron
@@ -318,6 +319,22 @@ def test_a_call_may_have_a_limit(worker: MemoryWorker, clock: WallClock) -> None
     assert len(calls(worker)) == 1
     clock.advance(1)
     assert len(calls(worker)) == 2
+
+
+def test_P7_a_worker_that_takes_too_long_is_told_to_stop(
+    engine: MemoryEngine, worker: MemoryWorker, clock: WallClock
+) -> None:
+    engine.core.add_module(EngineFunctions(engine.core))  # takes announcements, and their features with them
+    modern = engine.connect(name="modern", functions=["modern"], features=["cancel.v1"])
+    trigger = {"type": "registertrigger", "id": "m", "trigger_type": "cron", "function_id": "modern"}
+    modern.say({**trigger, "config": {"expression": "* * * * * *", "timeout_ms": 1500}})
+    clock.advance(1)
+    clock.advance(1.4)
+    assert modern.heard("cancelinvocation") == []
+    clock.advance(0.2)
+    assert [each["invocation_id"] for each in modern.heard("cancelinvocation")] == [
+        calls(modern, "modern")[0]["invocation_id"]
+    ]
 
 
 def test_clock_set_forwards_fires_at_most_late(worker: MemoryWorker, clock: WallClock) -> None:

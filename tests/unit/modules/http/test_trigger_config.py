@@ -35,6 +35,23 @@ def test_03_A3_methods_that_no_route_has(method: str) -> None:
     assert refusal({"api_path": "/a", "http_method": method}) == f"unsupported http_method '{method}'"
 
 
+def test_03_A3_an_endless_method_is_shortened() -> None:
+    assert refusal({"api_path": "/a", "http_method": "x" * 1000}).endswith("xxx… (1000 characters)'")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shown"), [("yes", '"yes"'), (1, "1"), ([], "[]"), ("x" * 300, f'"{"x" * 199}… (302 characters)')]
+)
+def test_P11_cancel_on_disconnect_is_true_or_false(wrong: Any, shown: str) -> None:
+    text = f"cancel_on_disconnect must be true or false, got {shown}"
+    assert refusal({"api_path": "/a", "cancel_on_disconnect": wrong}) == text
+
+
+@pytest.mark.parametrize("given", [True, False, None])
+def test_P11_without_cancel_on_disconnect_nothing_is_cancelled(given: bool | None) -> None:
+    assert read({"api_path": "/a", "cancel_on_disconnect": given}).cancel_on_disconnect is (given is True)
+
+
 def test_03_A3_what_has_the_wrong_type_counts_as_absent() -> None:
     config = read(
         {

@@ -188,6 +188,75 @@ async def test_13_4_those_who_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert house.adapter.store.endings.count == 0
 
 
+async def test_13_4_so_are_those_of_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "MOST_OF_ONE", 2)
+    house = await opened()
+    receipt = house.enqueue("nowhere", 7, "kept")
+    waiting = [Waiting(house, receipt) for _ in range(3)]
+    assert [each.answer is None for each in waiting] == [True, True, False]
+    assert waiting[2].answer is not None
+    text = f"Failed to wait for job '{receipt}': this connection waits for 2 jobs already; retry later"
+    assert waiting[2].answer["error"]["message"] == text
+    other = house.engine.connect(name="other")
+    assert other.answer_to(other.start_call("engine::queue::wait", {"id": receipt})) is None
+
+
+@pytest.mark.parametrize("bound", ["MOST", "MOST_OF_ONE"])
+async def test_13_4_those_that_gave_up_leave_their_places(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    """They may have asked for 10 minutes, left, been cancelled, or have a deadline (P7)."""
+    monkeypatch.setattr(waits, bound, 4)
+    house = await opened()
+    receipt = house.enqueue("nowhere", 7, "kept")
+    wait = {"id": receipt, "timeout_ms": 600_000}
+    leaver = house.engine.connect(name="leaver")
+    leaver.start_call("engine::queue::wait", wait)
+    leaver.drop()
+    for _ in range(2):
+        house.caller.start_call("engine::queue::wait", wait, timeout_ms=10)
+    cancelled = house.caller.start_call("engine::queue::wait", wait)
+    assert house.call("engine::invocations::cancel", invocation_id=cancelled) == {"cancelled": True}
+    house.clock.advance(0.01)
+    waiting = [Waiting(house, receipt) for _ in range(4)]
+    assert [each.answer for each in waiting] == [None] * 4
+    assert house.adapter.store.endings.count <= 5  # the one who left may have its place until somebody needs it
+    assert Waiting(house, receipt).answer is not None
+    house.clock.advance(31)
+    assert [each.result["state"] for each in waiting] == ["waiting"] * 4
+
+
+async def test_13_4_a_look_for_those_that_gave_up_is_not_made_for_every_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waits, "MOST", 2)
+    house = await opened()
+    receipt = house.enqueue("nowhere", 7, "kept")
+    held = [house.caller.start_call("engine::queue::wait", {"id": receipt}) for _ in range(2)]
+    assert Waiting(house, receipt).answer is not None
+    house.call("engine::invocations::cancel", invocation_id=held[0])
+    assert Waiting(house, receipt).answer is not None
+    house.clock.advance(waits.SWEEP_S)
+    assert Waiting(house, receipt).answer is None
+
+
+async def test_13_4_thousands_whose_time_is_over_are_answered_in_turns() -> None:
+    house = await opened()
+    receipt = house.enqueue("nowhere", 7, "kept")
+    waiting = [Waiting(house, receipt, timeout_ms=1000) for _ in range(2000)]
+    clock, told = house.clock, list[int]()
+
+    def look() -> None:
+        told.append(sum(each.answer is not None for each in waiting))
+        if len(told) < 2:
+            clock.call_at(clock.now(), look)
+
+    clock.call_at(clock.now() + 1, look)  # behind their timers
+    clock.advance(1)
+    assert told[0] <= told[1] <= STEPS
+    assert told[1] > 0
+    assert [each.result["state"] for each in waiting] == ["waiting"] * 2000
+    assert house.adapter.store.endings.count == 0
+
+
 async def test_13_4_thousands_who_wait_are_told_in_turns() -> None:
     house = await opened()
     log = Log(house, "f")

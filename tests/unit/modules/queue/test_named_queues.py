@@ -293,7 +293,7 @@ async def test_connected_provider_gets_the_request(house: House) -> None:
 async def test_slot_is_free_after_the_dispatch_timeout() -> None:
     """04 check 22, I6."""
     house = await opened(work={"timeout_ms": 500, "concurrency": 1, "max_retries": 2, "backoff_ms": 100})
-    worker = house.worker("f")
+    worker = house.worker("f", features=["cancel.v1"])
     house.enqueue("f", "hangs", "work")
     house.enqueue("f", "next", "work")
     house.clock.advance(0.499)
@@ -301,6 +301,8 @@ async def test_slot_is_free_after_the_dispatch_timeout() -> None:
     house.clock.advance(0.002)
     assert payloads(worker) == ["hangs", "next"]
     hung, following = worker.invocations()
+    stopped = [each["invocation_id"] for each in worker.heard("cancelinvocation")]
+    assert stopped == [hung["invocation_id"]]  # P7: nobody waits for it any more
     worker.answer(hung, "too late")
     worker.answer(following)
     house.clock.advance(0.2)

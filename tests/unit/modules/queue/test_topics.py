@@ -221,8 +221,10 @@ async def test_concurrency_of_triggers_adds_up_and_zero_pauses(house: House) -> 
     for number in range(5):
         house.publish("t", number)
     assert log.seen == []
+    assert house.stats("t")["paused"] is True
     log.worker.bind("2", "durable:subscriber", "f", {"topic": "t", "queue_config": {"concurrency": 2}})
     assert log.seen == [0, 1]
+    assert house.stats("t")["paused"] is False
     log.worker.bind("3", "durable:subscriber", "f", {"topic": "t", "queue_config": {"concurrency": 1}})
     assert log.seen == [0, 1, 2]
 

@@ -1,4 +1,4 @@
-"""The numbers of metrics, summed up by spans of time (06 §8.3)."""
+"""The numbers of metrics, summed up by spans of time (16 §3)."""
 
 from __future__ import annotations
 

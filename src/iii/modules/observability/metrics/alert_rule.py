@@ -1,4 +1,4 @@
-"""The rules of alerts, as the config has them (06 §9)."""
+"""The rules of alerts, as the config has them (16 §6)."""
 
 from __future__ import annotations
 

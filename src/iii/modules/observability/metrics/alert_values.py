@@ -1,4 +1,4 @@
-"""The value that an alert compares (06 §9)."""
+"""The value that an alert compares (16 §6)."""
 
 from __future__ import annotations
 

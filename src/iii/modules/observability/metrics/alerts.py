@@ -1,4 +1,4 @@
-"""Alerts: rules that are looked at every ten seconds, and what they do (06 §9)."""
+"""Alerts: rules that are looked at every ten seconds, and what they do (16 §6)."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Alerts:
             self._timer.cancel()
         self._watched = []
 
-    @builtin("engine::alerts::list", spec="06 §9")
+    @builtin("engine::alerts::list", spec="16 §6")
     def alerts(self, request: NoRequest) -> AlertsList:
         """List the rules of alerts, and how they stand."""
         states = [each.state for each in self._watched if each.state is not None]
@@ -119,7 +119,7 @@ class Alerts:
         firing = sum(state.firing for state in states)
         return AlertsList(states, rules, firing, self._engine.clock.time_ms())
 
-    @builtin("engine::alerts::evaluate", spec="06 §9")
+    @builtin("engine::alerts::evaluate", spec="16 §6")
     def evaluate(self, request: NoRequest) -> AlertsEvaluated:
         """Look at all rules now, and do what is to be done."""
         return AlertsEvaluated(True, self._evaluate(), self._engine.clock.time_ms())

@@ -1,4 +1,4 @@
-"""What the engine knows of itself: calls, workers, durations of spans (06 §8.1, §8.3)."""
+"""What the engine knows of itself: calls, workers, durations of spans (16 §1, §3)."""
 
 from __future__ import annotations
 

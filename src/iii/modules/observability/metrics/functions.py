@@ -1,4 +1,4 @@
-"""`engine::metrics::list` and `engine::rollups::list` (06 §8.3, §8.4)."""
+"""`engine::metrics::list` and `engine::rollups::list` (16 §3, §4)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MetricFunctions:
         self._rollups = rollups
         self._durations = durations
 
-    @builtin("engine::metrics::list", spec="06 §8.3")
+    @builtin("engine::metrics::list", spec="16 §3")
     def list(self, request: MetricsListInput, invocation: Invocation) -> MetricsList | Later:
         """List what the engine counts, and the metrics that workers sent."""
         interval = request.aggregate_interval
@@ -66,7 +66,7 @@ class MetricFunctions:
             interval_ns = _nanoseconds("aggregate_interval", interval, SECOND_NS)
         return answer_in_steps(self._engine, invocation, self._listed(request, times, interval_ns))
 
-    @builtin("engine::rollups::list", spec="06 §8.4")
+    @builtin("engine::rollups::list", spec="16 §4")
     def rollups(self, request: RollupsListInput, invocation: Invocation) -> RollupsList | Later:
         """List metrics of workers, summed up by minute, five minutes or hour."""
         now = self._engine.clock.time_ms()

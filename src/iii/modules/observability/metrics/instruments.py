@@ -1,4 +1,4 @@
-"""What the engine counts, as metrics with the names of OpenTelemetry (06 §8.1)."""
+"""What the engine counts, as metrics with the names of OpenTelemetry (16 §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the metric and alert functions take and answer (06 §8.3, §8.4, §9)."""
+"""What the metric and alert functions take and answer (16 §3, §4, §6)."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Metrics summed up by minute, five minutes and hour (06 §8.4)."""
+"""Metrics summed up by minute, five minutes and hour (16 §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine keeps of metrics, and who may ask (06 §8, §9)."""
+"""What the engine keeps of metrics, and who may ask (16)."""
 
 from __future__ import annotations
 

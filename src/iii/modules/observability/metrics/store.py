@@ -1,4 +1,4 @@
-"""The metrics that workers sent lately, by arrival and by name (06 §8.2)."""
+"""The metrics that workers sent lately, by arrival and by name (16 §2)."""
 
 from __future__ import annotations
 

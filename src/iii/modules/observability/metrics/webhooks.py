@@ -1,4 +1,4 @@
-"""Alerts as HTTP requests, in the background (06 §9)."""
+"""Alerts as HTTP requests, in the background (16 §6)."""
 
 from __future__ import annotations
 

@@ -7,3 +7,9 @@ MEMORY_EXPORTER_NOT_ENABLED = ErrorCode(
     means="The engine keeps no spans: `iii-observability` is not enabled.",
     do="Set `enabled: true` in the block of `iii-observability`.",
 )
+TRACE_STORAGE_CLEAR_FAILED = ErrorCode(
+    "trace_storage_clear_failed",
+    means="Spans on disk were not removed.",
+    do="See the log for `store.*` events.",
+    retry="later",
+)

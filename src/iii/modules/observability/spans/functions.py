@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
-from iii.engine.builtin import Later, builtin
+from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
-from iii.modules.observability.spans.codes import MEMORY_EXPORTER_NOT_ENABLED
+from iii.modules.observability.spans.archive.questions import Questions, SpanPage
+from iii.modules.observability.spans.codes import MEMORY_EXPORTER_NOT_ENABLED, TRACE_STORAGE_CLEAR_FAILED
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.kept import KeptSpans
 from iii.modules.observability.spans.requests import (
+    TraceGroup,
     TracesClearInput,
     TracesClearResult,
     TracesGroupByInput,
     TracesGroupByResult,
     TracesListInput,
     TracesListResult,
-    TraceStorage,
     TracesTreeInput,
     TracesTreeResult,
 )
@@ -29,46 +29,83 @@ from iii.modules.observability.spans.row import Row
 from iii.modules.observability.spans.selection import Selection, select
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
-from iii.modules.observability.spans.tree import Collapse, tree
-from iii.modules.observability.steps import Steps, answer_in_steps
+from iii.modules.observability.spans.tree import tree
+from iii.modules.observability.steps import Steps, answered
+from iii.storage.items import StoreError
+from iii.storage.transactions import Connection
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _MS = 1_000_000
 
 
 class TraceFunctions:
-    """Answers are made a piece in each turn of the loop; those from a small store at once."""
+    """Answers are made a piece in each turn of the loop; those from a small store at once. What is on disk is read on a thread."""
 
     def __init__(self, engine: Engine, spans: KeptSpans) -> None:
         self._engine = engine
         self._spans = spans
 
-    @builtin("engine::traces::list", spec="06 §7.4")
+    @builtin("engine::traces::list", spec="06 §7.4, §7.5")
     def list(self, request: TracesListInput, invocation: Invocation) -> TracesListResult | Later:
         """List spans: roots, or all that match."""
-        selection = Selection(request, self._now())
-        return answer_in_steps(self._engine, invocation, _list(self._kept(), selection, self._spans.storage()))
+        store, selection = self._kept(), Selection(request, self._now())
 
-    @builtin("engine::traces::tree", spec="06 §7.4")
+        def answer(page: SpanPage) -> bytes:
+            rest: dict[str, Any] = {
+                "total": page.total,
+                "offset": selection.offset,
+                "limit": selection.limit,
+                "storage": self._spans.storage(),
+            }
+            return b'{"spans":[%b],%b' % (b",".join(page.spans), _encode(rest)[1:])
+
+        return self._ask(
+            invocation, _list(store, selection), lambda disk: disk.listed(selection), selection.traces or (), answer
+        )
+
+    @builtin("engine::traces::tree", spec="06 §7.4, §7.5")
     def tree(self, request: TracesTreeInput, invocation: Invocation) -> TracesTreeResult | Later:
         """Show one trace as a tree of spans."""
-        trace = self._kept().traces.get(request.trace_id)
+        trace_id, collapse = request.trace_id, self._spans.collapse
+        trace = self._kept().traces.get(trace_id)
         rows = [] if trace is None else list(trace.rows.values())
-        return answer_in_steps(self._engine, invocation, _tree(rows, self._spans.collapse, self._spans.storage()))
 
-    @builtin("engine::traces::clear", spec="06 §7.4")
-    def clear(self, request: TracesClearInput) -> TracesClearResult:
+        def answer(roots: bytes) -> bytes:
+            return b'{"roots":%b,"storage":%b}' % (roots, _encode(self._spans.storage()))
+
+        return self._ask(
+            invocation, tree(rows, collapse), lambda disk: disk.tree(trace_id, collapse), (trace_id,), answer
+        )
+
+    @builtin("engine::traces::clear", spec="06 §7.4, §7.5")
+    def clear(self, request: TracesClearInput, invocation: Invocation) -> TracesClearResult | Later:
         """Remove all spans."""
         self._engine.turns.go(self._kept().clear())
-        return TracesClearResult(success=True)
+        archive = self._spans.archive
+        if archive is None or not archive.opened:
+            return TracesClearResult(success=True)
 
-    @builtin("engine::traces::group_by", spec="06 §7.4")
+        def done(error: StoreError | None) -> None:
+            if error is None:
+                invocation.complete(_encode(TracesClearResult(success=True)))
+            else:
+                invocation.refuse(TRACE_STORAGE_CLEAR_FAILED(f"could not clear durable trace storage: {error}"))
+
+        archive.clear(done)
+        return LATER
+
+    @builtin("engine::traces::group_by", spec="06 §7.4, §7.5")
     def group_by(self, request: TracesGroupByInput, invocation: Invocation) -> TracesGroupByResult | Later:
         """Group spans by the value of an attribute."""
-        store = self._kept()
-        store.facets.settle()
-        chunks = chain.from_iterable(facet.chunks() for facet in list(store.facets.all()))
-        return answer_in_steps(self._engine, invocation, _groups(chunks, request, self._now(), self._spans.storage()))
+        store, now = self._kept(), self._now()
+
+        def answer(groups: list[TraceGroup]) -> bytes:
+            return _encode(TracesGroupByResult(groups, self._spans.storage()))
+
+        steps = group(_chunks(store), request, now)
+        return self._ask(invocation, steps, lambda disk: disk.groups(request, now), (), answer)
 
     def _kept(self) -> SpanStore:
         store = self._spans.store
@@ -81,30 +118,56 @@ class TraceFunctions:
     def _now(self) -> int:
         return self._engine.clock.time_ms() * _MS
 
+    def _ask(
+        self,
+        invocation: Invocation,
+        in_memory: Steps[T],
+        on_disk: Callable[[Questions], T],
+        traces: Iterable[str],
+        answer: Callable[[T], bytes],
+    ) -> Later:
+        """Answer from the disk and of the given traces in memory, if there is a disk, else from memory alone."""
+        archive = self._spans.archive
+        if archive is None or not archive.opened:
+            self._engine.turns.go(answered(invocation, in_memory, answer))
+            return LATER
+        copies = self._kept().copies(archive.unwritten(), traces)
+        memory: list[Row] = []
 
-def _list(store: SpanStore, selection: Selection, storage: TraceStorage) -> Steps[bytes]:
+        def gathered() -> Steps[None]:
+            memory.extend((yield from copies))
+            archive.read(work, done)
+
+        def work(connection: Connection) -> tuple[T, str | None]:
+            questions = Questions(connection, memory)
+            return on_disk(questions), questions.damaged
+
+        def done(result: tuple[T, str | None] | None, error: StoreError | None) -> None:
+            if result is None:
+                if archive.opened:
+                    archive.fail(str(error))
+                self._engine.turns.go(answered(invocation, in_memory, answer))
+                return
+            found, damaged = result
+            if damaged is not None:
+                archive.fail(damaged)
+            invocation.complete(answer(found))
+
+        self._engine.turns.go(gathered())
+        return LATER
+
+
+def _list(store: SpanStore, selection: Selection) -> Steps[SpanPage]:
     rows, total = yield from select(store, selection)
     tags = TraceTags(store)
     pieces = list[bytes]()
     for row in rows:
-        found = yield from tags.of(row.trace_id)
-        span = _encode(row.span())
-        pieces.append(span if found is None else b'%b,"trace_tags":%b}' % (span[:-1], _encode(found)))
+        pieces.append(row.answer((yield from tags.of(row.trace_id))))
         yield
-    rest: dict[str, Any] = {
-        "total": total,
-        "offset": selection.offset,
-        "limit": selection.limit,
-        "storage": storage,
-    }
-    return b'{"spans":[%b],%b' % (b",".join(pieces), _encode(rest)[1:])
+    return SpanPage(pieces, total)
 
 
-def _tree(rows: list[Row], collapse: Collapse, storage: TraceStorage) -> Steps[bytes]:
-    roots = yield from tree(rows, collapse)
-    return b'{"roots":%b,"storage":%b}' % (roots, _encode(storage))
-
-
-def _groups(chunks: Iterable[list[Row]], request: TracesGroupByInput, now: int, storage: TraceStorage) -> Steps[bytes]:
-    groups = yield from group(chunks, request, now)
-    return _encode(TracesGroupByResult(groups, storage))
+def _chunks(store: SpanStore) -> Iterator[list[Row]]:
+    store.facets.settle()
+    for facet in list(store.facets.all()):
+        yield from facet.chunks()

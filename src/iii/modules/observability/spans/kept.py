@@ -9,9 +9,10 @@ import msgspec
 
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source
+from iii.modules.observability.spans.archive.archive import SpanArchive
 from iii.modules.observability.spans.requests import TraceStorage
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tree import Collapse
@@ -28,15 +29,19 @@ class KeptSpans:
 
     Attributes:
         store: None: `enabled` is false.
+        archive: None: spans are in memory alone.
         collapse: which spans a tree leaves out.
     """
 
     def __init__(self, engine: Engine, config: ObservabilityConfig, signals: Signals) -> None:
         self.store: SpanStore | None = None
+        self.archive: SpanArchive | None = None
         self.collapse = Collapse(config.collapse_spans or ())
         self._engine = engine
         self._timer: Timer | None = None
-        age_s = PENDING_AGE_S if config.pending_max_age_seconds is None else config.pending_max_age_seconds
+        disk = config.trace_storage or TraceStorageConfig(enabled=False)
+        ages_s = disk.pending_max_age_seconds, config.pending_max_age_seconds, PENDING_AGE_S
+        age_s = next(age for age in ages_s if age is not None)
         self._pending_age_ns = age_s * 1_000_000_000
         exporter = config.exporter or ("memory" if config.endpoint is None else "both")
         self._engines_too = exporter != "otlp"
@@ -44,18 +49,29 @@ class KeptSpans:
             live = exporter == "memory" if config.live_spans is None else config.live_spans
             self.store = SpanStore(
                 config.memory_max_spans or SPANS,
-                config.memory_max_bytes or SPANS_BYTES,
+                disk.memory_max_bytes or config.memory_max_bytes or SPANS_BYTES,
+                disk.memory_low_watermark_ratio,
                 live=live and exporter != "otlp",
             )
+            if disk.enabled:
+                self.archive = SpanArchive(self.store, engine.clock, disk)
             signals.spans.subscribe(self._arrived)
 
-    def stop(self) -> None:
+    async def start(self) -> None:
+        """Open what is on disk."""
+        if self.archive is not None:
+            await self.archive.open()
+
+    async def stop(self) -> None:
+        """Write what is not on disk yet."""
         if self._timer is not None:
             self._timer.cancel()
+        if self.archive is not None:
+            await self.archive.close()
 
     def storage(self) -> TraceStorage:
         """How well spans are kept on disk."""
-        return TraceStorage()
+        return TraceStorage() if self.archive is None else self.archive.storage()
 
     def health(self) -> dict[str, Any] | None:
         """Details for the health check; None: no spans are kept."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from iii.modules.observability.records import Attributes, Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 from iii.modules.observability.spans.redaction import (
@@ -38,7 +39,8 @@ class Packed(Struct, array_like=True, gc=False):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Packed).decode
+unpack = msgspec.msgpack.Decoder(Packed).decode
+_to_json = msgspec.json.Encoder().encode
 _resource = msgspec.msgpack.Decoder(Resource).decode
 
 
@@ -85,15 +87,24 @@ class Row(Struct, gc=False, eq=False):
         return len(self.packed) + len(self.common.name) + ROW_BYTES
 
     def unpacked(self) -> Packed:
-        return _unpack(self.packed)
+        return unpack(self.packed)
+
+    def apart(self) -> Row:
+        """A copy that is in no store."""
+        return replace(self, root=True, placed=False, kept=True)
 
     def duration(self, now: int) -> int:
         """Nanoseconds; a pending span ends now."""
         return max((now if self.pending else self.end) - self.start, 0)
 
+    def answer(self, tags: dict[str, str] | None) -> bytes:
+        """As it is listed: JSON."""
+        span = _to_json(self.span())
+        return span if tags is None else b'%b,"trace_tags":%b}' % (span[:-1], _to_json(tags))
+
     def span(self) -> Span:
         """As it is answered."""
-        packed, common = _unpack(self.packed), self.common
+        packed, common = unpack(self.packed), self.common
         return Span(
             self.trace_id,
             self.span_id,

@@ -6,12 +6,13 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.requests import Pairs, TracesListInput
-from iii.modules.observability.spans.row import Common, Row, place_of
-from iii.modules.observability.spans.store import SpanStore
+from iii.modules.observability.spans.row import Common, Row, place_of, unpack
+from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.steps import Steps
 
 Wanted: TypeAlias = Callable[[Row], bool]
@@ -22,6 +23,16 @@ _SORTED = 500  # rows of one run
 _MERGED = 10
 _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
 _MS = 1_000_000
+
+
+class Spans(Protocol):
+    """What can be asked."""
+
+    @property
+    def facets(self) -> Facets: ...
+
+    @property
+    def traces(self) -> Traces: ...
 
 
 class Selected(NamedTuple):
@@ -45,15 +56,21 @@ class Selection:
         self.until = None if request.end_time is None else request.end_time * _MS
         self.name = (request.name or "").lower()
         self.pairs = _pairs(request.attributes)
-        self.by_start = request.sort_by not in _KEYS
+        self.excluded = _pairs(request.exclude_attributes)
+        self.shortest = None if request.min_duration_ms is None else request.min_duration_ms * _MS
+        self.longest = None if request.max_duration_ms is None else request.max_duration_ms * _MS
+        self.sort_by = request.sort_by
         self.key = _KEYS.get(request.sort_by, _by_start)(now)
         self.descending = request.sort_order is not None and request.sort_order.lower() != "asc"
         self._internal = bool(request.include_internal)
         self._service = (request.service_name or "").lower()
         self._status = (request.status or "").lower()
-        self.checks = list(_checks(request, now))
-        if self.pairs and not self.everywhere:
-            self.checks.append(_having(self.pairs))
+        self.checks = list(_checks(self, now))
+
+    @property
+    def by_facet(self) -> bool:
+        """Whether what spans have in common tells which are listed, but for their times."""
+        return not (self.checks or (self.everywhere and (self.name or self.pairs)))
 
     def wants(self, common: Common) -> bool:
         """Whether spans with these common parts may be listed."""
@@ -70,27 +87,26 @@ class Selection:
         )
 
 
-def select(store: SpanStore, selection: Selection) -> Steps[Selected]:
+def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     """The page of a list and its total."""
-    store.facets.settle()
+    spans.facets.settle()
     if selection.traces is not None:
-        return (yield from _looked_at(store, selection, _of_traces(store, selection)))
-    ordered = yield from _sources(store, selection)
+        return (yield from _looked_at(spans, selection, _of_traces(spans, selection)))
+    ordered = yield from _sources(spans, selection)
     if (
-        selection.by_start
-        and not selection.checks
-        and not (selection.everywhere and (selection.name or selection.pairs))
+        selection.by_facet
+        and selection.sort_by not in _KEYS
         and len(ordered) + selection.offset + selection.limit <= _AT_ONCE
     ):
         return _counted(selection, ordered)
     chunks = chain.from_iterable(each.chunks(selection.since, selection.until) for each in ordered)
-    return (yield from _looked_at(store, selection, chunks))
+    return (yield from _looked_at(spans, selection, chunks))
 
 
-def _sources(store: SpanStore, selection: Selection) -> Steps[list[Ordered]]:
+def _sources(spans: Spans, selection: Selection) -> Steps[list[Ordered]]:
     """Where the rows are."""
     sources = list[Ordered]()
-    facets = list(store.facets.all())
+    facets = list(spans.facets.all())
     for start in range(0, len(facets), _FACETS):
         if start >= _AT_ONCE:
             yield
@@ -113,8 +129,8 @@ def _counted(selection: Selection, ordered: list[Ordered]) -> Selected:
     return Selected(list(islice(merged, selection.offset, selection.offset + selection.limit)), total)
 
 
-def _of_traces(store: SpanStore, selection: Selection) -> Iterator[list[Row]]:
-    for chunk in _rows_of(store, selection.traces or ()):
+def _of_traces(spans: Spans, selection: Selection) -> Iterator[list[Row]]:
+    for chunk in _rows_of(spans, selection.traces or ()):
         yield [
             row
             for row in chunk
@@ -122,21 +138,21 @@ def _of_traces(store: SpanStore, selection: Selection) -> Iterator[list[Row]]:
         ]
 
 
-def _rows_of(store: SpanStore, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
+def _rows_of(spans: Spans, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
     """All rows of some traces, a few at a time."""
     for trace_id in dict.fromkeys(trace_ids):
-        trace = store.traces.get(trace_id)
+        trace = spans.traces.get(trace_id)
         rows = [] if trace is None else list(trace.rows.values())
         yield from (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
 
 
-def _looked_at(store: SpanStore, selection: Selection, chunks: Iterable[list[Row]]) -> Steps[Selected]:
+def _looked_at(spans: Spans, selection: Selection, chunks: Iterable[list[Row]]) -> Steps[Selected]:
     """Each of them, a few in a step."""
     checks = selection.checks
     if selection.everywhere and selection.name:
-        checks = [*checks, (yield from _trace_level(store, selection, _named(selection.name), None))]
+        checks = [*checks, (yield from _trace_level(spans, selection, _named(selection.name), None))]
     if selection.everywhere and selection.pairs:
-        checks = [*checks, (yield from _trace_level(store, selection, None, _having(selection.pairs)))]
+        checks = [*checks, (yield from _trace_level(spans, selection, None, _with(having(selection.pairs))))]
     runs, kept, total = list[list[Row]](), list[Row](), 0
     for some in chunks:
         for check in checks:
@@ -162,17 +178,17 @@ def _looked_at(store: SpanStore, selection: Selection, chunks: Iterable[list[Row
 
 
 def _trace_level(
-    store: SpanStore, selection: Selection, facets: Callable[[Common], bool] | None, matches: Wanted | None
+    spans: Spans, selection: Selection, facets: Callable[[Common], bool] | None, matches: Wanted | None
 ) -> Steps[Wanted]:
     """Whether any span of a row's trace matches: by what it has in common with others, or by itself."""
     found = set[str]()
     if selection.traces is not None:
-        for chunk in _rows_of(store, selection.traces):
+        for chunk in _rows_of(spans, selection.traces):
             some = [row for row in chunk if facets is None or facets(row.common)]
             found.update(map(_trace_of, filter(matches, some)))
             yield
     else:
-        for facet in list(store.facets.all()):
+        for facet in list(spans.facets.all()):
             if facets is None or facets(facet.common):
                 for chunk in facet.chunks():
                     found.update(map(_trace_of, filter(matches, chunk)))
@@ -188,32 +204,39 @@ def _named(text: str) -> Callable[[Common], bool]:
     return lambda common: text in common.name.lower()
 
 
-def _having(pairs: list[tuple[str, str]]) -> Wanted:
-    """Whether all pairs are among the attributes of a row."""
+def having(pairs: list[tuple[str, str]]) -> Callable[[bytes], bool]:
+    """Whether all pairs are among the attributes of what is packed."""
     texts = [part.encode() for pair in pairs for part in pair]
 
-    def having(row: Row) -> bool:
-        packed = row.packed
+    def check(packed: bytes) -> bool:
         for text in texts:
             if text not in packed:
                 return False  # nearly always: nothing is unpacked
-        attributes = row.unpacked().attributes
+        attributes = unpack(packed).attributes
         return all(pair in attributes for pair in pairs)
 
-    return having
+    return check
 
 
-def _checks(request: TracesListInput, now: int) -> Iterator[Wanted]:
+def _checks(selection: Selection, now: int) -> Iterator[Wanted]:
     """What can be told only by a look at a row."""
-    if request.min_duration_ms is not None:
-        shortest = request.min_duration_ms * _MS
+    shortest, longest = selection.shortest, selection.longest
+    if shortest is not None:
         yield lambda row: row.duration(now) >= shortest
-    if request.max_duration_ms is not None:
-        longest = request.max_duration_ms * _MS
+    if longest is not None:
         yield lambda row: row.duration(now) <= longest
-    for pair in _pairs(request.exclude_attributes):
-        having = _having([pair])
-        yield lambda row, having=having: not having(row)  # type: ignore[misc]
+    for pair in selection.excluded:
+        yield _without(having([pair]))
+    if selection.pairs and not selection.everywhere:
+        yield _with(having(selection.pairs))
+
+
+def _with(has: Callable[[bytes], bool]) -> Wanted:
+    return lambda row: has(row.packed)
+
+
+def _without(has: Callable[[bytes], bool]) -> Wanted:
+    return lambda row: not has(row.packed)
 
 
 def _by_start(now: int) -> Callable[[Row], Any]:

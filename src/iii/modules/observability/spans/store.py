@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from iii.modules.observability.records import Span
@@ -12,10 +12,11 @@ from iii.modules.observability.spans.row import Packer, Row
 from iii.modules.observability.spans.traces import Traces
 
 _PLACED_AT_ONCE = 256
+_COPIED = 20  # in one step
 _EVICTED_PER_SPAN = 3  # while the store shrinks to its low watermark: nobody waits for the whole of it
 
 
-class Archive(Protocol):
+class FinishedSpans(Protocol):
     """What survives the end of the process."""
 
     def expect(self, row: Row) -> None:
@@ -38,7 +39,7 @@ class SpanStore:
 
     def __init__(self, max_spans: int, max_bytes: int, low_ratio: float = 0.75, live: bool = True) -> None:
         self.live = live
-        self.archive: Archive | None = None
+        self.archive: FinishedSpans | None = None
         self.bytes = 0
         self.dropped = 0
         self._max_spans = max_spans
@@ -64,6 +65,26 @@ class SpanStore:
     @property
     def pending(self) -> Collection[Row]:
         return self._pending
+
+    def copies(self, rows: Sequence[Row], trace_ids: Iterable[str]) -> Generator[None, None, list[Row]]:
+        """Copies of all spans of some traces, and of the traces of some rows, for another thread; in steps."""
+        wanted = dict.fromkeys(trace_ids)
+        for start in range(0, len(rows), _COPIED):
+            wanted.update((row.trace_id, None) for row in rows[start : start + _COPIED])
+            yield
+        copies = list[Row]()
+        for trace_id in wanted:
+            trace = self.traces.get(trace_id)
+            found = [] if trace is None else list(trace.rows.values())
+            for start in range(0, len(found), _COPIED):
+                copies += [row.apart() for row in found[start : start + _COPIED]]
+                yield
+        return copies
+
+    def finished(self) -> Iterator[Row]:
+        """Those that have ended, the oldest first."""
+        for rows in (self._held, self._rows):
+            yield from (row for row in rows if row.kept and not row.pending)
 
     def add(self, spans: Iterable[Span]) -> None:
         """Take spans as they are made or arrive."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from iii.modules.observability.spans.redaction import is_tag
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.store import SpanStore
+from iii.modules.observability.spans.selection import Spans
 from iii.modules.observability.steps import Steps
 
 
@@ -23,7 +23,7 @@ def tags_of(rows: Iterable[Row]) -> Steps[dict[str, str] | None]:
 class TraceTags:
     """Looked up once for each trace of a page."""
 
-    def __init__(self, store: SpanStore) -> None:
+    def __init__(self, store: Spans) -> None:
         self._store = store
         self._known: dict[str, dict[str, str] | None] = {}
 

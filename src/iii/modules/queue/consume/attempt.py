@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from iii.engine.condition import Condition, ConditionTimeout
-from iii.engine.invocation import Invocation, Trace
+from iii.engine.invocation import Trace
 from iii.modules.queue.codes import DAMAGED
 from iii.modules.queue.jobs.job import Failure
 from iii.protocol.json_text import is_json
@@ -100,19 +100,15 @@ class Attempt:
         else:
             self._ask(self._target.condition, data)
 
-    def withdraw(self) -> None:
-        """Whatever is answered from now on is ignored."""
+    def withdraw(self, cancels: bool = False) -> None:
+        """Whatever is answered from now on is ignored.
+
+        Args:
+            cancels: the worker that runs it is told to stop (P11).
+        """
         self._done = None
         if self._begun is not None:
-            self._begun.withdraw()
-
-    def cancel(self) -> None:
-        """As `withdraw`; the worker that runs it is told to stop (P11)."""
-        self._done = None
-        if isinstance(self._begun, Invocation):
-            self._begun.withdraw(cancels=True)
-        elif self._begun is not None:
-            self._begun.withdraw()
+            self._begun.withdraw(cancels)
 
     def _call(self, data: bytes) -> None:
         target = self._target

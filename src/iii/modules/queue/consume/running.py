@@ -90,7 +90,7 @@ class Running:
     def cancel(self, seq: int) -> Job:
         """End the attempt of a job that runs."""
         job, attempt, _ = self.jobs.pop(seq)
-        attempt.cancel()
+        attempt.withdraw(cancels=True)
         return job
 
     def withdraw(self) -> None:
@@ -127,7 +127,7 @@ class Running:
         now = self._clock.now()
         for job, attempt, limit_ms in list(self.jobs.values()):
             if attempt.deadline <= now:
-                attempt.withdraw()
+                attempt.withdraw(cancels=True)
                 self._over(job, Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
         if self.jobs:
             self.deadline.at(min(attempt.deadline for _, attempt, _ in self.jobs.values()))

@@ -6,6 +6,7 @@ import asyncio
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
+from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import QueueOrTopic, UnknownQueue
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
@@ -83,7 +84,8 @@ class BuiltinAdapter:
             delivered=sum(consumer.running.begun for consumer in consumers),
             failed=sum(consumer.failed for consumer in consumers),
             waiting_for=[name for consumer in consumers for name in consumer.missing.names],
-            paused=any(self.store.pauses.has(place) for place in places),
+            paused=any(self.store.pauses.has(place) for place in places)
+            or any(consumer.options.concurrency == 0 for consumer in consumers),
             unreadable=sum(len(consumer.unreadable.rows) for consumer in consumers),
         )
 
@@ -133,8 +135,8 @@ class BuiltinAdapter:
     async def cancel(self, job_id: str, queue: str | None) -> bool | None:
         return await self._control.cancel(job_id, queue)
 
-    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
-        self._control.wait(job_id, timeout_ms, done)
+    def wait(self, job_id: str, timeout_ms: int, asking: Invocation, done: Reply[JobStatus, StoreError]) -> None:
+        self._control.wait(job_id, timeout_ms, asking, done)
 
     def _known(self, source: QueueOrTopic) -> list[Place]:
         """Raises UnknownQueue."""

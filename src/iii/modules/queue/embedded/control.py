@@ -9,6 +9,7 @@ from typing import NamedTuple
 from msgspec import UNSET, Raw
 
 from iii.engine.clock import Clock
+from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import ResultsNotKept
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.embedded.waits import Waits
@@ -43,7 +44,7 @@ class Control:
         located = self._locate(job_id)
         return None if located is None else _status(job_id, located)
 
-    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+    def wait(self, job_id: str, timeout_ms: int, asking: Invocation, done: Reply[JobStatus, StoreError]) -> None:
         try:
             located = self._locate(job_id)
         except StoreError as error:
@@ -55,7 +56,7 @@ class Control:
         elif located.consumer is None or not located.consumer.options.keep_results_ms:
             done(None, ResultsNotKept(located.place.name))
         else:
-            self._waits.begin(job_id, timeout_ms / 1000, lambda: self.job(job_id), done)
+            self._waits.begin(job_id, timeout_ms / 1000, asking, lambda: self.job(job_id), done)
 
     async def cancel(self, job_id: str, queue: str | None) -> bool | None:
         located = self._locate(job_id)

@@ -11,10 +11,14 @@ Told: TypeAlias = Callable[[], None]
 
 
 class Endings:
-    """Told of jobs of queues that keep results, and of removed ones; each is to look for itself, in turns."""
+    """Told of jobs of queues that keep results, and of removed ones; each is to look for itself, in turns.
+
+    Attributes:
+        turns: for work on those who wait.
+    """
 
     def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+        self.turns = turns
         self._waiting: dict[str, dict[Told, None]] = {}
         self.count = 0
 
@@ -33,12 +37,12 @@ class Endings:
     def tell(self, job_id: str) -> None:
         """Its end is in the store."""
         if job_id in self._waiting:
-            self._turns.go(self._tell([job_id]))
+            self.turns.go(self._tell([job_id]))
 
     def tell_all(self) -> None:
         """Any of them may be gone."""
         if self._waiting:
-            self._turns.go(self._tell(list(self._waiting)))
+            self.turns.go(self._tell(list(self._waiting)))
 
     def _tell(self, job_ids: Iterable[str]) -> Iterator[None]:
         for job_id in job_ids:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.quoted import shortened
 
 TargetKey: TypeAlias = tuple[str, str] | None
 """Namespace and function of a job's target; None where the queue has one target."""
@@ -122,11 +123,6 @@ class Failure(NamedTuple):
             message=shortened(self.message, _MESSAGE_CHARACTERS),
             stacktrace=stacktrace,
         )
-
-
-def shortened(text: str, characters: int) -> str:
-    """With a sign where something was cut off."""
-    return text if len(text) <= characters else f"{text[:characters]}… ({len(text)} characters)"
 
 
 def retry_delay_ms(backoff_ms: int, attempts: int, jitter: float = 0.0) -> int:

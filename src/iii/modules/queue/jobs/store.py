@@ -13,12 +13,13 @@ import msgspec
 from iii.engine.turns import Turns
 from iii.modules.queue.jobs.deduplication import Deduplication
 from iii.modules.queue.jobs.endings import Endings
-from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, MAX_DELAY_MS, Failure, Job, NewJob, numbered_ids, shortened
+from iii.modules.queue.jobs.job import LONGEST_DELAY_MS, MAX_DELAY_MS, Failure, Job, NewJob, numbered_ids
 from iii.modules.queue.jobs.pauses import Pauses
 from iii.modules.queue.jobs.places import Place, Places
 from iii.modules.queue.jobs.results import Results
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.waiting import INLINE_BYTES, JOB, Waiting
+from iii.protocol.quoted import shortened
 from iii.protocol.reply import reply_of
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError

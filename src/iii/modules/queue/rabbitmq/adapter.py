@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from iii.engine.engine import Engine
+from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueOrTopic
 from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.jobs.letters import Page
@@ -101,7 +102,7 @@ class RabbitmqAdapter:
     async def cancel(self, job_id: str, queue: str | None) -> bool | None:
         raise NotSupported(_NO_LOOKUP)
 
-    def wait(self, job_id: str, timeout_ms: int, done: Reply[JobStatus, StoreError]) -> None:
+    def wait(self, job_id: str, timeout_ms: int, asking: Invocation, done: Reply[JobStatus, StoreError]) -> None:
         done(None, NotSupported(_NO_LOOKUP))
 
     def _sources(self, source: QueueOrTopic) -> list[QueueNames | TopicNames]:

@@ -99,7 +99,7 @@ class Runs:
             self.settle(delivery, ended(failure))
 
         def overdue() -> None:
-            attempt.withdraw()
+            attempt.withdraw(cancels=True)
             done(Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
 
         def lost() -> None:

@@ -1,4 +1,4 @@
-"""Alerts (06 §9)."""
+"""Alerts (16 §6)."""
 
 import logging
 from typing import Any

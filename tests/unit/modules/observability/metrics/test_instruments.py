@@ -1,4 +1,4 @@
-"""What the engine counts, as metrics of OpenTelemetry and for Prometheus (06 §8.1)."""
+"""What the engine counts, as metrics of OpenTelemetry and for Prometheus (16 §1)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`engine::metrics::list`: what the engine counts, and what workers send (06 §8)."""
+"""`engine::metrics::list`: what the engine counts, and what workers send (16 §3)."""
 
 from typing import Any
 

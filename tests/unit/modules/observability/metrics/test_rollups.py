@@ -1,4 +1,4 @@
-"""`engine::rollups::list`: metrics of workers summed up (06 §8.4)."""
+"""`engine::rollups::list`: metrics of workers summed up (16 §4)."""
 
 import pytest
 

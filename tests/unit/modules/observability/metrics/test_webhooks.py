@@ -1,4 +1,4 @@
-"""Alerts as HTTP requests (06 §9)."""
+"""Alerts as HTTP requests (16 §6)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 
+from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.records import Span, SpanEvent, SpanLink
 from iii.modules.observability.signals import Source
 from iii.modules.observability.spans.store import SpanStore
@@ -32,6 +33,22 @@ def test_06_check_21_the_last_spans_are_kept_and_a_smaller_store_takes_effect_at
     assert store.count == 1
     assert ids(store, "t4") == ["s4"]
     assert len(store.traces) == 1
+
+
+def test_06_5_1_the_options_of_spans_are_read() -> None:
+    block = {
+        "exporter": "both", "live_spans": True, "memory_max_spans": 5, "pending_max_age_seconds": 0,
+        "collapse_spans": [{"name": "trigger *", "service": None}],
+        "trace_storage": {
+            "enabled": True, "directory": "", "max_disk_bytes": 67108864, "retention_seconds": 0,
+            "memory_max_bytes": 16777216, "memory_low_watermark_ratio": 0.5, "pending_max_age_seconds": 0,
+        },
+    }  # fmt: skip
+    config = msgspec.convert(block, ObservabilityConfig)
+    assert config.trace_storage is not None
+    assert config.trace_storage.memory_max_bytes == 16777216
+    with pytest.raises(msgspec.ValidationError, match="max_disk_bytes"):
+        msgspec.convert({"trace_storage": {"max_disk_bytes": 5}}, ObservabilityConfig)
 
 
 def test_C15_ten_thousand_spans_are_kept_by_default() -> None:
@@ -219,6 +236,24 @@ def test_a_listener_that_exports_sees_what_was_sent() -> None:
     sent = span("a", attributes=[("password", "x")])
     world.take(sent)
     assert sent.attributes == [("password", "x")]
+
+
+def test_06_7_5_copies_for_the_disk_are_made_in_steps_whatever_leaves_meanwhile() -> None:
+    store = SpanStore(2_000, 10**9)
+    store.add([span(f"s{number}", trace=f"t{number % 3}") for number in range(2_000)])
+    rows = list(store.finished())
+    steps, copies = 0, store.copies(rows, ["unknown"])
+    while True:
+        try:
+            next(copies)
+        except StopIteration as ended:
+            copied = ended.value
+            break
+        steps += 1
+        store.add([span(f"n{steps}")])  # the oldest leaves
+    assert steps >= 2_000 / 20
+    assert {row.span_id for row in copied} >= {f"s{number}" for number in range(500, 2_000)}
+    assert all(row.kept and not row.placed for row in copied)
 
 
 def test_memory_is_given_back_when_spans_leave() -> None:

@@ -1,0 +1,163 @@
+"""`iii logs`: log records of workers and of the engine, as they are or as they come (06 §10.4)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+from typing import Any
+
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.parser import Parser, fail
+
+PROGRAM = "iii logs"
+_DESCRIPTION = """\
+Prints the log records that the engine keeps, of workers and of its own, oldest first: time, severity, service, text, attributes."""
+_EXAMPLES = f"""\
+examples:
+  {PROGRAM}
+  {PROGRAM} -f --level warn
+  {PROGRAM} --worker orders --limit 20
+  {PROGRAM} --trace 0af7651916cd43dd8448eb211c80319c
+  {PROGRAM} -f --json | jq .body
+
+{ENVIRONMENT}"""
+LEVELS = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17, "fatal": 21}
+_LIST = "engine::logs::list"
+_LIMIT = 100
+_MOST = 1_000_000
+_POLL_S = 0.5
+_AT_ONCE = 1_000  # records of one answer while following
+_OF_THE_ENGINE = (
+    "file",
+    "line",
+    "target",
+    "event",
+    "stacktrace",
+)  # attributes that only --json shows, or as lines below
+
+
+def build_parser() -> Parser:
+    """All options of the command."""
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} [-f] [options]", _EXAMPLES)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with each record that comes, until Ctrl-C")
+    parser.add_argument("--level", metavar="LEVEL", help=f"only records of this severity or above: {', '.join(LEVELS)}")
+    parser.add_argument("--worker", metavar="NAME", help="only records whose service name contains NAME")
+    parser.add_argument("--trace", metavar="ID", help="only records of one trace")
+    parser.add_argument(
+        "--limit", type=int, default=_LIMIT, metavar="N", help=f"the newest N of those there are (default: {_LIMIT})"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print each record as one line of JSON, with all that it has"
+    )
+    add_address_options(parser)
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii logs …`"""
+    parser = build_parser()
+    options = parser.parse(arguments)
+    if not 0 <= options.limit <= _MOST:
+        parser.error(f"--limit: expected a whole number from 0 to {_MOST}, got {options.limit}")
+    asked = _asked(options, parser)
+    address = address_of(options, parser)
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.protocol.errors import InvocationError
+
+    try:
+        answer = ask(address, "logs", _LIST, {**asked, "limit": options.limit}).result
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    for record in reversed(answer["logs"]):
+        _show(record, options.json)
+    return asyncio.run(_follow(address, asked, answer["cursor"], options.json)) if options.follow else 0
+
+
+def _asked(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
+    asked: dict[str, Any] = {}
+    if options.level is not None:
+        if options.level.lower() not in LEVELS:
+            parser.error(f"--level: expected one of {', '.join(LEVELS)}, got '{options.level}'")
+        asked["severity_min"] = LEVELS[options.level.lower()]
+    if options.worker is not None:
+        asked["service_name"] = options.worker
+    if options.trace is not None:
+        asked["trace_id"] = options.trace.strip().lower()
+    return asked
+
+
+async def _follow(address: Address, asked: dict[str, Any], cursor: int, as_json: bool) -> int:
+    """Each record once, whatever its time says; an engine that is away is waited for."""
+    from iii import InitOptions, InvocationError, InvocationTimeout, RegistrationRejected, connect_worker
+    from iii.protocol.address import masked
+
+    options = InitOptions(
+        worker_name=f"iii-cli:logs:{platform.node()}:{os.getpid()}",
+        connect_timeout_ms=address.timeout_ms,
+        enable_metrics_reporting=False,
+        otel={"enabled": False},
+    )
+    try:
+        async with connect_worker(address.url, options) as worker:
+            worker.add_connection_state_listener(_tell)
+            while True:
+                await asyncio.sleep(_POLL_S)
+                request = {**asked, "after": cursor, "limit": _AT_ONCE}
+                try:
+                    answer = await worker.trigger_async(
+                        {"function_id": _LIST, "payload": request, "timeout_ms": address.timeout_ms}
+                    )
+                except InvocationTimeout:  # it is asked again
+                    continue
+                cursor = answer["cursor"]
+                if answer["missed"]:
+                    _say(f"{answer['missed']} records were forgotten before they could be read")
+                for record in answer["logs"]:
+                    _show(record, as_json)
+    except RegistrationRejected as error:
+        return fail(f"the engine at {masked(address.url)} refused this command: {error}")
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+
+
+def _tell(state: str) -> None:
+    if state == "reconnecting":
+        _say("the engine is away; waiting for it")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _show(record: dict[str, Any], as_json: bool) -> None:
+    from iii.cli.output import json_line
+
+    print(json_line(record) if as_json else line(record), flush=True)
+
+
+def line(record: dict[str, Any]) -> str:
+    """One record for people; a stack trace stands below it."""
+    from iii.protocol.log_line import moment, one_line
+
+    attributes = dict(record["attributes"])
+    at = moment((record["timestamp_unix_nano"] or record["observed_timestamp_unix_nano"]) / 1e9)
+    part = attributes.pop("service.name", None)
+    names = " ".join(str(name) for name in (record["service_name"], part) if name)
+    trace = str(attributes.get("stacktrace", ""))
+    own = record.get("instrumentation_scope_name") == "tracing"
+    shown = [
+        f"{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in attributes.items()
+        if not (own and key in _OF_THE_ENGINE)
+    ]
+    values = f" ({', '.join(shown)})" if shown else ""
+    text = one_line(f"[{at}] [{record['severity_text']}] {names} {record['body']}{values}")
+    below = [f"    {one_line(each)}" for each in trace.splitlines()] if own else []
+    return "\n".join([text, *below])

@@ -1,0 +1,1 @@
+"""Telemetry frames of workers become records (06 §2)."""

@@ -1,0 +1,223 @@
+"""Telemetry frames as they arrive: each is read soon, in order, and never so much at once that a call waits (06 §2.11)."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.ingest.frames import ITEMS, BadFrame, cut_logs, cut_metrics, cut_spans, frame_of
+from iii.modules.observability.ingest.logs import log_of
+from iii.modules.observability.ingest.metrics import metric_of
+from iii.modules.observability.ingest.origin import Origin, origin_of
+from iii.modules.observability.ingest.spans import span_of
+from iii.modules.observability.ingest.values import Drops, NotOtlp
+from iii.modules.observability.records import LogRecord, Metric, Span
+from iii.modules.observability.signals import Signals, Source
+from iii.net.decoding import DecodingProcesses
+from iii.protocol.limits import KIB, TELEMETRY_WAITING_BYTES
+from iii.protocol.log_event import LogEvent
+from iii.protocol.telemetry import TelemetryKind
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Timer
+    from iii.engine.engine import Engine
+
+SPANS_REFUSED = LogEvent(
+    __name__, "observability.spans_refused", logging.WARNING, "OTLP ingestion error",
+    means="A worker sent a frame of spans that cannot be read; the frame is dropped.",
+    do="Look at the telemetry of the worker: it does not send OTLP JSON.",
+)  # fmt: skip
+METRICS_REFUSED = LogEvent(
+    __name__, "observability.metrics_refused", logging.WARNING, "Metrics ingestion error",
+    means="A worker sent a metrics frame that cannot be read; the frame is dropped.",
+    do="Look at the telemetry of the worker: it does not send OTLP JSON.",
+)  # fmt: skip
+LOGS_REFUSED = LogEvent(
+    __name__, "observability.logs_refused", logging.WARNING, "Logs ingestion error",
+    means="A worker sent a frame of log records that cannot be read; the frame is dropped.",
+    do="Look at the telemetry of the worker: it does not send OTLP JSON.",
+)  # fmt: skip
+FRAME_DROPPED = LogEvent(
+    __name__, "observability.frame_dropped", logging.WARNING, "Telemetry frame dropped: too many bytes of telemetry are waiting",
+    means="Workers send telemetry faster than the engine reads it; calls go first.",
+    do="Let workers sample their spans, or raise their flush intervals. The health check counts `dropped_frames`.",
+)  # fmt: skip
+
+SMALL_BYTES = 16 * KIB  # read at once if none waits; larger ones wait for a turn of their own
+LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process
+TURN_S = 0.004  # of one turn; the piece that is being read is read to its end
+
+_REFUSED = {
+    TelemetryKind.SPANS: SPANS_REFUSED,
+    TelemetryKind.METRICS: METRICS_REFUSED,
+    TelemetryKind.LOGS: LOGS_REFUSED,
+}
+_CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
+
+
+class Ingest:
+    """One queue for all connections, so that the frames of each are read in the order in which they came."""
+
+    def __init__(self, engine: Engine, config: ObservabilityConfig, signals: Signals) -> None:
+        self.drops = Drops()
+        self._clock = engine.clock
+        self._signals = signals
+        self._config = config
+        self._waiting: deque[tuple[TelemetryKind, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._reading: Iterator[None] = iter(())
+        self._turn_due: Timer | None = None
+        self._decoding: DecodingProcesses | None = None
+        self._elsewhere = False  # the first frame is being cut
+        self._stopped = False
+        self._tell: dict[TelemetryKind, Callable[[TelemetryKind, bytes], Iterator[None]]] = {
+            TelemetryKind.SPANS: self._spans,
+            TelemetryKind.METRICS: self._metrics,
+            TelemetryKind.LOGS: self._logs,
+        }
+        if config.enabled:
+            engine.telemetry.subscribe(self._arrived)
+
+    def apply(self, config: ObservabilityConfig) -> None:
+        """New settings; whether telemetry is taken at all is decided when the engine starts."""
+        self._config = config
+
+    def health(self) -> dict[str, Any]:
+        """Details for the health check."""
+        return {"dropped_frames": self.drops.frames, "dropped_items": self.drops.items}
+
+    def stop(self) -> None:
+        """What waits is forgotten."""
+        self._stopped = True
+        self._waiting.clear()
+        if self._turn_due is not None:
+            self._turn_due.cancel()
+        if self._decoding is not None:
+            self._decoding.close()
+
+    # -- the queue ------------------------------------------------------------------------------------------------
+
+    def _arrived(self, kind: TelemetryKind, payload: bytes) -> None:
+        if self._stopped or (kind is TelemetryKind.LOGS and not self._config.logs_enabled):
+            return
+        idle = self._turn_due is None and not self._elsewhere
+        if idle and len(payload) <= SMALL_BYTES:
+            for _ in self._read(kind, payload):
+                pass
+        elif self._waiting and self._waiting_bytes + len(payload) > TELEMETRY_WAITING_BYTES:
+            self.drops.frames += 1
+            FRAME_DROPPED(bytes=len(payload), waiting_bytes=self._waiting_bytes)
+        else:
+            self._waiting.append((kind, payload))
+            self._waiting_bytes += len(payload)
+            if idle:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        self._turn_due = self._clock.call_at(self._clock.now(), self._turn)
+
+    def _turn(self) -> None:
+        """Read on for a while; others have their turn before the next one."""
+        self._turn_due = None
+        until = self._clock.now() + TURN_S
+        while not self._elsewhere:
+            for _ in self._reading:
+                if self._clock.now() >= until:
+                    self._go_on()
+                    return
+            if not self._waiting:
+                return
+            kind, payload = self._waiting.popleft()
+            self._waiting_bytes -= len(payload)
+            if len(payload) > LARGE_BYTES:
+                self._cut(kind, payload)
+            else:
+                self._reading = self._read(kind, payload)
+
+    def _cut(self, kind: TelemetryKind, payload: bytes) -> None:
+        if self._decoding is None:
+            self._decoding = DecodingProcesses()
+        self._elsewhere = True
+        self._decoding.do(_CUT[kind], payload, partial(self._was_cut, kind), refuse=_refused)
+
+    def _was_cut(self, kind: TelemetryKind, parts: Sequence[bytes]) -> None:
+        if self._stopped:
+            return
+        self._elsewhere = False
+        left_out: int | str = msgspec.json.decode(parts[0])
+        if isinstance(left_out, str):
+            self._refuse(kind, left_out)
+        else:
+            self.drops.items += left_out
+            self._reading = (slice_ for part in parts[1:] for slice_ in self._read(kind, part))
+        self._go_on()
+
+    # -- one frame ------------------------------------------------------------------------------------------------
+
+    def _read(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
+        """Tell what is in a frame, a slice a step."""
+        try:
+            yield from self._tell[kind](kind, payload)
+        except BadFrame as error:
+            self._refuse(kind, str(error))
+
+    def _refuse(self, kind: TelemetryKind, reason: str) -> None:
+        self.drops.frames += 1
+        _REFUSED[kind](reason=reason)
+
+    def _spans(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
+        drops = self.drops
+        for items, origin in self._slices(kind, payload):
+            spans: list[Span] = []
+            for item in items:
+                try:
+                    spans.append(span_of(item, origin, drops))
+                except NotOtlp:
+                    drops.items += 1
+            self._signals.spans(spans, Source.WORKER)
+            yield
+
+    def _logs(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
+        drops, ratio = self.drops, self._config.logs_sampling_ratio
+        for items, origin in self._slices(kind, payload):
+            logs: list[LogRecord] = []
+            for item in items:
+                if ratio < 1 and random.random() >= ratio:
+                    continue
+                try:
+                    logs.append(log_of(item, origin, drops))
+                except NotOtlp:
+                    drops.items += 1
+            self._signals.logs(logs, Source.WORKER)
+            yield
+
+    def _metrics(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
+        drops, now_ns = self.drops, self._clock.time_ms() * 1_000_000
+        for items, origin in self._slices(kind, payload):
+            metrics: list[Metric] = []
+            for item in items:
+                try:
+                    metrics.append(metric_of(item, origin, drops, now_ns))
+                except NotOtlp:
+                    drops.items += 1
+            self._signals.metrics(metrics, Source.WORKER)
+            yield
+
+    def _slices(self, kind: TelemetryKind, payload: bytes) -> Iterator[tuple[list[Any], Origin]]:
+        for resource in frame_of(kind, payload, self.drops).resources or ():
+            about = origin_of(resource.resource, self.drops)
+            for scope in resource.scopes or ():
+                origin, items = about.scoped(scope.scope), scope.items or []
+                for start in range(0, len(items), ITEMS):
+                    yield items[start : start + ITEMS], origin
+
+
+def _refused(why: str) -> list[bytes]:
+    return [msgspec.json.encode(why)]

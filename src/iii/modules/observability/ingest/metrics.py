@@ -1,0 +1,73 @@
+"""Metrics out of a frame (06 §2.9)."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from iii.modules.observability.ingest.origin import Origin
+from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, finite, signed, unsigned
+from iii.modules.observability.ingest.wire import WireHistogramPoint, WireMetric, WireNumberPoint
+from iii.modules.observability.records import HistogramPoint, Metric, MetricType, NumberPoint
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> Metric:
+    """Raises NotOtlp without a gauge, a sum or a histogram."""
+    kind: MetricType
+    points: list[NumberPoint] | list[HistogramPoint]
+    if metric.gauge is not None:
+        kind, points = "gauge", _points(metric.gauge.data_points, _number_point, drops)
+    elif metric.sum is not None:
+        kind = "counter" if metric.sum.is_monotonic else "updowncounter"
+        points = _points(metric.sum.data_points, _number_point, drops)
+    elif metric.histogram is not None:
+        kind, points = "histogram", _points(metric.histogram.data_points, _histogram_point, drops)
+    else:
+        raise NotOtlp
+    return Metric(
+        metric.name or "",
+        metric.description or "",
+        metric.unit or "",
+        kind,
+        points,
+        origin.service or "",
+        now_ns,
+        origin.scope_name,
+        origin.scope_version,
+        origin.resource,
+    )
+
+
+def _points(points: list[P] | None, read: Callable[[P, Drops], R], drops: Drops) -> list[R]:
+    found = []
+    for point in points or ():
+        try:
+            found.append(read(point, drops))
+        except NotOtlp:
+            drops.items += 1
+    return found
+
+
+def _number_point(point: WireNumberPoint, drops: Drops) -> NumberPoint:
+    """One without a number is none: NaN has become null, and OTLP marks gaps so."""
+    if point.as_double is not None:
+        value = finite(point.as_double)
+    elif point.as_int is not None:
+        value = float(signed(point.as_int))
+    else:
+        raise NotOtlp
+    return NumberPoint(value, attributes_of(point.attributes, drops), unsigned(point.time_unix_nano))
+
+
+def _histogram_point(point: WireHistogramPoint, drops: Drops) -> HistogramPoint:
+    return HistogramPoint(
+        unsigned(point.count),
+        0.0 if point.sum is None else finite(point.sum),
+        [unsigned(count) for count in point.bucket_counts or ()],
+        [finite(bound) for bound in point.explicit_bounds or ()],
+        None if point.min is None else finite(point.min),
+        None if point.max is None else finite(point.max),
+        attributes_of(point.attributes, drops),
+        unsigned(point.time_unix_nano),
+    )

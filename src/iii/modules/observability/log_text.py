@@ -1,0 +1,68 @@
+"""What a log record must be before anyone hears of it, whoever made it (06 §10.1)."""
+
+import re
+from typing import Any
+
+from iii.modules.observability.records import LogRecord
+
+REDACTED = "[REDACTED]"
+_SECRETS = frozenset(
+    {
+        "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "api_key", "access_token",
+        "refresh_token", "password", "secret", "credential",
+    }
+)  # fmt: skip
+_LONGEST = max(map(len, _SECRETS))
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
+_LEVELS = 20  # of members within members that are looked at
+
+
+def complete(record: LogRecord) -> None:
+    """Give it the name of its severity, take escapes of terminals and values of secret names from it; in place."""
+    if not record.severity_text:
+        record.severity_text = severity_name(record.severity_number)
+    if "\x1b" in record.body:
+        record.body = _ANSI.sub("", record.body)
+    _clean_members(record.attributes, _LEVELS)
+    if record.trace_id is not None:
+        record.trace_id = _id(record.trace_id)
+    if record.span_id is not None:
+        record.span_id = _id(record.span_id)
+
+
+def severity_name(number: int) -> str:
+    """`ERROR` for 17 to 20 and so on; empty for a number that none has."""
+    return _SEVERITIES[(number - 1) // 4] if 1 <= number <= 24 else ""
+
+
+def _clean_members(members: dict[str, Any], levels: int) -> None:
+    for key, value in members.items():
+        if _is_secret(key):
+            members[key] = REDACTED
+        elif type(value) is str:
+            if "\x1b" in value:
+                members[key] = _ANSI.sub("", value)
+        elif levels and (type(value) is dict or type(value) is list):
+            _clean_inside(value, levels - 1)
+
+
+def _clean_inside(value: dict[str, Any] | list[Any], levels: int) -> None:
+    if isinstance(value, dict):
+        _clean_members(value, levels)
+        return
+    for index, item in enumerate(value):
+        if type(item) is str:
+            if "\x1b" in item:
+                value[index] = _ANSI.sub("", item)
+        elif levels and (type(item) is dict or type(item) is list):
+            _clean_inside(item, levels - 1)
+
+
+def _is_secret(key: str) -> bool:
+    return len(key) <= _LONGEST and key.lower() in _SECRETS
+
+
+def _id(text: str) -> str | None:
+    """Empty and all zeros mean that there is none."""
+    return text if text.strip("0") else None

@@ -1,0 +1,286 @@
+"""Lists, trees and groups over disk and memory together; on the thread that reads (06 §7.5).
+
+Traces of which the memory has what the disk has not are looked at as a whole, outside of the database; all others by it.
+"""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from iii.modules.observability.spans.facets import Facets
+from iii.modules.observability.spans.groups import group
+from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
+from iii.modules.observability.spans.row import Common, Row
+from iii.modules.observability.spans.selection import Selection, having, select
+from iii.modules.observability.spans.tags import tags_of
+from iii.modules.observability.spans.traces import Traces
+from iii.modules.observability.spans.tree import Collapse, tree
+from iii.modules.observability.steps import Steps
+from iii.storage.transactions import Connection
+
+T = TypeVar("T")
+
+_ROWS = 64
+_SHARE = 50  # a facet of less than such a part of all spans is looked up by itself
+_COLUMNS = (
+    "t.trace_id, s.span_id, s.parent, s.start, s.end, s.facet, r.packed AS resource, s.packed, s.tagged, s.root > 0"
+)
+_JOINED = "CROSS JOIN traces t ON t.id = s.trace CROSS JOIN resources r ON r.id = s.resource"
+_LARGEST = 2**63 - 1
+_ORDERS = {
+    "duration": "max(s.end - s.start, 0)",
+    "duration_ms": "max(s.end - s.start, 0)",
+    "service_name": "f.service",
+    "name": "f.name",
+}
+
+
+class Union:
+    """Spans of some traces, of which one place may not have all; the first one that is added counts."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.facets = Facets()
+        self.traces = Traces(self.facets.turn)
+        self.add(rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if self.traces.row(row.trace_id, row.span_id) is None:
+                self.traces.add(row)
+                self.facets.expect(row)
+        self.facets.settle()
+
+    @property
+    def count(self) -> int:
+        return sum(facet.count for facet in self.facets.all())
+
+    def rows(self, trace_id: str) -> list[Row]:
+        trace = self.traces.get(trace_id)
+        return [] if trace is None else list(trace.rows.values())
+
+
+class SpanPage(NamedTuple):
+    spans: list[bytes]
+    total: int
+
+
+class Questions:
+    """What is asked of one state of the disk.
+
+    Args:
+        memory: copies of all rows in memory of traces that are not on disk as they are.
+    """
+
+    def __init__(self, connection: Connection, memory: Sequence[Row]) -> None:
+        self._execute = connection.execute
+        self._connection = connection
+        self._union = Union(row for row in memory if not row.pending)
+        self._pending = [row for row in memory if row.pending]
+        self._apart = json.dumps(list({row.trace_id: None for row in memory}))
+        rows = self._execute("SELECT id, service, name, status, internal, kind, roots, others FROM facets").fetchall()
+        self._commons = {row[0]: Common(row[1], row[2], row[3], bool(row[4]), row[5]) for row in rows}
+        self._counts = {row[0]: (row[6], row[7]) for row in rows}
+        self.damaged: str | None = None
+
+    def listed(self, selection: Selection) -> SpanPage:
+        """A page as JSON, with tags, and the total."""
+        self._unite(selection.traces or ())
+        if selection.traces is not None:
+            rows, total = made(select(self._union, selection))
+        else:
+            apart = copy.copy(selection)
+            apart.offset, apart.limit = 0, selection.offset + selection.limit
+            rows, total = made(select(self._union, apart))
+            found, more = self._selected(selection, apart.limit)
+            merged = heapq.merge(rows, found, key=selection.key, reverse=selection.descending)
+            rows, total = list(islice(merged, selection.offset, apart.limit)), total + more
+        return SpanPage(list(self._answered(rows)), total)
+
+    def tree(self, trace_id: str, collapse: Collapse) -> bytes:
+        self._unite((trace_id,))
+        return made(tree(self._whole(self._union.rows(trace_id)), collapse))
+
+    def groups(self, request: TracesGroupByInput, now: int) -> list[TraceGroup]:
+        self._unite(())
+        return made(group(self._chunks(request), request, now))
+
+    def _unite(self, trace_ids: Iterable[str]) -> None:
+        """The traces of which the memory has something, and these. What is finished on disk is not pending in memory."""
+        apart = json.loads(self._apart)
+        self._union.add(self._rows_of([*apart, *trace_ids]))
+        self._union.add(self._pending)
+
+    # -- rows -----------------------------------------------------------------------------------------------------
+
+    def _rows_of(self, trace_ids: Sequence[str]) -> Iterator[Row]:
+        query = f"SELECT {_COLUMNS} FROM traces t CROSS JOIN spans s ON s.trace = t.id CROSS JOIN resources r ON r.id = s.resource"
+        return map(
+            self._row,
+            self._execute(f"{query} WHERE t.trace_id IN (SELECT value FROM json_each(?))", (json.dumps(trace_ids),)),
+        )
+
+    def _row(self, columns: Any) -> Row:
+        trace_id, span_id, parent, start, end, facet, resource, packed, tagged, _ = columns
+        common = self._commons[facet]
+        return Row(trace_id, span_id, parent, start, end, common, packed, resource, False, bool(tagged), archived=True)
+
+    def _whole(self, rows: Iterable[Row]) -> list[Row]:
+        """Those that can be unpacked."""
+        return [row for row in rows if self._is_whole(row)]
+
+    def _is_whole(self, row: Row) -> bool:
+        try:
+            row.span()
+        except (msgspec.MsgspecError, ValueError) as error:
+            self.damaged = f"corrupt trace payload skipped: span {row.span_id} of trace {row.trace_id}: {error}"
+            return False
+        return True
+
+    def _chunks(self, request: TracesGroupByInput) -> Iterator[list[Row]]:
+        for facet in self._union.facets.all():
+            for chunk in facet.chunks():
+                yield self._whole(chunk)
+        rows = self._execute(
+            f"SELECT {_COLUMNS} FROM spans s {_JOINED} WHERE instr(s.packed, CAST(? AS BLOB)) AND {_NOT_APART}",
+            (request.attribute, self._apart),
+        )
+        while chunk := rows.fetchmany(_ROWS):
+            yield self._whole(map(self._row, chunk))
+
+    def _answered(self, rows: Sequence[Row]) -> Iterator[bytes]:
+        tags = dict[str, dict[str, str] | None]()
+        for row in rows:
+            if not self._is_whole(row):
+                continue
+            trace_id = row.trace_id
+            if trace_id not in tags:
+                if self._union.traces.get(trace_id) is None:
+                    self._union.add(self._rows_of([trace_id]))
+                tags[trace_id] = made(tags_of(filter(self._is_whole, self._tagged(trace_id))))
+            yield row.answer(tags[trace_id])
+
+    def _tagged(self, trace_id: str) -> list[Row]:
+        return [row for row in self._union.rows(trace_id) if row.tagged]
+
+    # -- by the database ------------------------------------------------------------------------------------------
+
+    def _selected(self, selection: Selection, limit: int) -> tuple[list[Row], int]:
+        """The first rows of traces that the disk has as they are, and how many there are."""
+        facets = [facet for facet, common in self._commons.items() if selection.wants(common)]
+        conditions, values = self._conditions(selection)
+        roots = not selection.everywhere
+        counts = [self._counts[facet] for facet in facets]
+        held = sum(root if roots else root + other for root, other in counts)
+        if not held:
+            return [], 0
+        scarce = held * _SHARE < sum(root + other for root, other in self._counts.values())
+        index = f"{'roots' if roots else 'spans'}_by_{'facet' if scarce else 'start'}"
+        if roots:
+            conditions.append("s.root > 0")
+        if scarce and selection.by_facet and selection.sort_by not in _ORDERS:
+            conditions.append(f"s.start {'>=' if selection.descending else '<='} ?")
+            values.append(self._last_start(selection, facets, index, limit))
+        total = self._total(selection, held, facets, index)
+        if len(facets) < len(self._commons) or scarce:
+            conditions.append("s.facet IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(facets))
+        direction = "DESC" if selection.descending else "ASC"
+        columns = _ORDERS.get(selection.sort_by or "", "s.start"), "t.trace_id", "s.span_id"
+        order = ", ".join(f"{column} {direction}" for column in columns)
+        joined = f"{_JOINED} CROSS JOIN facets f ON f.id = s.facet" if "f." in order else _JOINED
+        query = f"""
+            SELECT {_COLUMNS} FROM spans s INDEXED BY {index} {joined}
+            WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ?"""
+        rows = self._execute(query, (*values, self._apart, min(limit, _LARGEST)))
+        return [self._row(columns) for columns in rows], total
+
+    def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
+        """How many spans of the facets the selection has; `held` is how many there are."""
+        conditions, values = self._conditions(selection)
+        conditions.append("s.facet IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(facets))
+        if not selection.everywhere:
+            conditions.append("s.root > 0")
+        where = " AND ".join(conditions)
+        if selection.by_facet and selection.since is None and selection.until is None:
+            query = f"""
+                SELECT count(*) FROM traces t CROSS JOIN spans s ON s.trace = t.id
+                WHERE {where} AND t.trace_id IN (SELECT value FROM json_each(?))"""
+            return held - int(self._execute(query, (*values, self._apart)).fetchone()[0])
+        query = f"SELECT count(*) FROM spans s INDEXED BY {index} WHERE {where} AND {_NOT_APART}"
+        return int(self._execute(query, (*values, self._apart)).fetchone()[0])
+
+    def _last_start(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
+        """That of the last span of a page, or one beyond: the others of scarce facets need not be sorted."""
+        conditions, values = self._conditions(selection)
+        if not selection.everywhere:
+            conditions.append("s.root > 0")
+        where = " AND ".join(["s.facet = ?", *conditions])
+        direction = "DESC" if selection.descending else "ASC"
+        query = f"SELECT s.start FROM spans s INDEXED BY {index} WHERE {where} ORDER BY s.start {direction} LIMIT ?"
+        limit = min(limit + self._union.count, _LARGEST)
+        starts = [start for facet in facets for (start,) in self._execute(query, (facet, *values, limit))]
+        starts.sort(reverse=selection.descending)
+        return starts[min(limit, len(starts)) - 1] if starts and limit else 0
+
+    def _conditions(self, selection: Selection) -> tuple[list[str], list[Any]]:
+        conditions, values = list[str](), list[Any]()
+
+        def add(condition: str, *bound: Any) -> None:
+            conditions.append(condition)
+            values.extend(bound)
+
+        if selection.since is not None:
+            add("s.end >= ?", min(selection.since, _LARGEST))
+        if selection.until is not None:
+            add("s.start <= ?", min(selection.until, _LARGEST))
+        if selection.shortest is not None:
+            add("max(s.end - s.start, 0) >= ?", selection.shortest)
+        if selection.longest is not None:
+            add("max(s.end - s.start, 0) <= ?", selection.longest)
+        for number, pair in enumerate(selection.excluded):
+            add(f"NOT {self._having(f'excluded_{number}', [pair])}")
+        if selection.pairs:
+            has = self._having("wanted", selection.pairs)
+            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})")
+        if selection.everywhere and selection.name:
+            named = [facet for facet, common in self._commons.items() if selection.name in common.name.lower()]
+            add(
+                "s.trace IN (SELECT trace FROM spans WHERE facet IN (SELECT value FROM json_each(?)))",
+                json.dumps(named),
+            )
+        return conditions, values
+
+    def _having(self, name: str, pairs: list[tuple[str, str]]) -> str:
+        """A condition that all pairs are among the attributes of a span."""
+        has = having(pairs)
+
+        def check(packed: bytes) -> bool:
+            try:
+                return has(packed)
+            except (msgspec.MsgspecError, ValueError):
+                return False
+
+        self._connection.create_function(name, 1, check)
+        return f"{name}(s.packed)"
+
+
+_APART = "(SELECT id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?)))"
+_NOT_APART = f"s.trace NOT IN {_APART}"
+
+
+def made(steps: Steps[T]) -> T:
+    """All of it at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result

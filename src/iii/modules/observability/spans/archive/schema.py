@@ -1,0 +1,75 @@
+"""The tables of spans on disk. Counts by facet are kept by the database itself, so that a total needs no look at spans."""
+
+FACETS = "service, name, status, internal, kind"
+
+_TRIGGERS = (
+    """
+    CREATE TRIGGER spans_added AFTER INSERT ON spans BEGIN
+        UPDATE facets SET roots = roots + (NEW.root > 0), others = others + (NEW.root = 0) WHERE id = NEW.facet;
+        UPDATE spans SET root = 0 WHERE trace = NEW.trace AND parent = NEW.span_id AND root = 1;
+    END
+    """,
+    """
+    CREATE TRIGGER spans_changed AFTER UPDATE OF facet, root ON spans BEGIN
+        UPDATE facets SET roots = roots - (OLD.root > 0), others = others - (OLD.root = 0) WHERE id = OLD.facet;
+        UPDATE facets SET roots = roots + (NEW.root > 0), others = others + (NEW.root = 0) WHERE id = NEW.facet;
+    END
+    """,
+    """
+    CREATE TRIGGER spans_removed AFTER DELETE ON spans BEGIN
+        UPDATE facets SET roots = roots - (OLD.root > 0), others = others - (OLD.root = 0) WHERE id = OLD.facet;
+    END
+    """,
+)
+
+# Of `root`: 0 no, 1 yes, 2 the earliest of spans that are each other's parents.
+MIGRATIONS = (
+    f"""
+    CREATE TABLE marks (closed INTEGER NOT NULL);
+    INSERT INTO marks VALUES (1);
+    CREATE TABLE traces (id INTEGER PRIMARY KEY, trace_id TEXT NOT NULL UNIQUE, last_ms INTEGER NOT NULL);
+    CREATE INDEX traces_by_age ON traces (last_ms);
+    CREATE TABLE facets (
+        id INTEGER PRIMARY KEY, service TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, internal INTEGER NOT NULL,
+        kind TEXT NOT NULL, roots INTEGER NOT NULL DEFAULT 0, others INTEGER NOT NULL DEFAULT 0, UNIQUE ({FACETS})
+    );
+    CREATE TABLE resources (id INTEGER PRIMARY KEY, packed BLOB NOT NULL UNIQUE);
+    CREATE TABLE spans (
+        id INTEGER PRIMARY KEY, trace INTEGER NOT NULL, span_id TEXT NOT NULL, parent TEXT, start INTEGER NOT NULL,
+        end INTEGER NOT NULL, facet INTEGER NOT NULL, root INTEGER NOT NULL, tagged INTEGER NOT NULL,
+        resource INTEGER NOT NULL, packed BLOB NOT NULL, UNIQUE (trace, span_id)
+    );
+    CREATE INDEX spans_by_parent ON spans (trace, parent);
+    CREATE INDEX spans_by_start ON spans (start, facet, end, trace);
+    CREATE INDEX roots_by_start ON spans (start, facet, end, trace) WHERE root > 0;
+    CREATE INDEX spans_by_facet ON spans (facet, start, end, trace);
+    CREATE INDEX roots_by_facet ON spans (facet, start, end, trace) WHERE root > 0;
+    {";".join(_TRIGGERS)};
+    """,
+)
+
+ADD_TRACE = """
+    INSERT INTO traces (trace_id, last_ms) VALUES (?, ?)
+    ON CONFLICT (trace_id) DO UPDATE SET last_ms = excluded.last_ms RETURNING id"""
+ADD_SPAN = """
+    INSERT INTO spans (trace, span_id, parent, start, end, facet, root, tagged, resource, packed)
+    VALUES (
+        ?1, ?2, ?3, ?4, ?5, ?6,
+        CASE WHEN ?7 THEN 2 WHEN ?3 IS NULL THEN 1
+            ELSE NOT EXISTS (SELECT 1 FROM spans WHERE trace = ?1 AND span_id = ?3) END,
+        ?8, ?9, ?10)
+    ON CONFLICT (trace, span_id) DO UPDATE SET
+        parent = excluded.parent, start = excluded.start, end = excluded.end, facet = excluded.facet,
+        root = excluded.root, tagged = excluded.tagged, resource = excluded.resource, packed = excluded.packed"""
+CLEAR = (
+    "DROP TRIGGER spans_removed",  # without it all rows go at once
+    "DELETE FROM spans",
+    "DELETE FROM traces",
+    "DELETE FROM facets",
+    "DELETE FROM resources",
+    _TRIGGERS[2],
+)
+COUNT = """
+    UPDATE facets SET
+        roots = (SELECT count(*) FROM spans WHERE facet = facets.id AND root > 0),
+        others = (SELECT count(*) FROM spans WHERE facet = facets.id AND root = 0)"""

@@ -1,0 +1,35 @@
+"""Where the engine is, and what a worker shows at its door (08 §4.1, §4.9)."""
+
+import os
+from collections.abc import Mapping
+
+from iii.protocol.address import fault_of, masked
+from iii.sdk.in_process import SCHEME, engine_at
+
+DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
+
+
+def engine_url(address: str | None) -> str:
+    """The engine to connect to: the argument, `III_URL`, or the loopback default; empty counts as absent.
+
+    Raises:
+        ValueError: it is not the address of a WebSocket, so that no attempt could succeed; nor of an engine of `iii.testing`.
+    """
+    url = address or os.environ.get("III_URL") or DEFAULT_ENGINE_URL
+    if url.startswith(SCHEME):
+        if engine_at(url) is None:
+            raise ValueError(f"no test engine of this process has the address {url!r}, or it has ended")
+        return url
+    fault = fault_of(url)
+    if fault is not None:
+        raise ValueError(f"the engine's address must be ws://HOST:PORT or wss://HOST, got {masked(url)!r}{fault}")
+    return url
+
+
+def handshake_headers(explicit: Mapping[str, str] | None) -> dict[str, str]:
+    """Handshake headers with the bearer token of `III_TOKEN`, unless the caller authorises otherwise (08 §4.9)."""
+    headers = dict(explicit or {})
+    token = os.environ.get("III_TOKEN", "").strip()
+    if token and not any(name.lower() == "authorization" for name in headers):
+        headers["Authorization"] = f"Bearer {token}"
+    return headers

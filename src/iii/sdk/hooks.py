@@ -1,0 +1,91 @@
+"""Hooks of an app, and its dependencies being made and closed, on its event loop (11 §2)."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from iii.sdk.awaited import awaited
+from iii.sdk.dependency import Dependency
+
+T = TypeVar("T")
+
+_NOTHING: Any = object()
+
+
+@asynccontextmanager
+async def made(dependency: Dependency[Any]) -> AsyncIterator[None]:
+    """Make it, and close it in the end: what stands behind the `yield` of a generator. Raises what either raises."""
+    if dependency.overridden:
+        yield
+        return
+    returned = await called(dependency.make)
+    dependency.made(await _first(dependency, returned))
+    try:
+        yield
+    finally:
+        dependency.closed()
+        if inspect.isasyncgen(returned):
+            second = await anext(returned, _NOTHING)
+        elif inspect.isgenerator(returned):
+            second = await called(lambda: next(returned, _NOTHING))
+        else:
+            second = _NOTHING
+        if second is not _NOTHING:
+            raise RuntimeError(
+                f"dependency '{dependency.__name__}' of app '{dependency.app}' yields twice; what closes it stands behind its one yield"
+            )
+
+
+async def _first(dependency: Dependency[Any], returned: Any) -> Any:
+    if inspect.isasyncgen(returned):
+        first: Any = await anext(returned, _NOTHING)
+    elif inspect.isgenerator(returned):
+        first = await called(lambda: next(returned, _NOTHING))
+    else:
+        first = returned
+    if first is _NOTHING:
+        raise RuntimeError(f"dependency '{dependency.__name__}' of app '{dependency.app}' yields nothing")
+    return first
+
+
+async def called(function: Callable[[], Any]) -> Any:
+    """The result of a hook: one that is async runs on the loop, any other in a thread of its own, since it may block.
+
+    The thread is a daemon, so that one that never ends keeps neither the loop nor the process from ending. Raises what
+    the hook raises.
+    """
+    if inspect.iscoroutinefunction(function):
+        return await awaited(function())
+    if inspect.isasyncgenfunction(function):
+        return function()
+    result = await _in_own_thread(function)
+    return await awaited(result) if inspect.isawaitable(result) else result
+
+
+async def _in_own_thread(function: Callable[[], Any]) -> Any:
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not outcome.done():  # by a cancel
+            outcome.set_result((result, error))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = context.run(function)
+        except BaseException as error:  # as a value: a future does not carry StopIteration
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    context = copy_context()
+    threading.Thread(target=run, name="iii hook", daemon=True).start()
+    result, error = await outcome
+    if error is not None:
+        raise error
+    return result

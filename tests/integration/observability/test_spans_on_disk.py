@@ -1,0 +1,234 @@
+"""Spans on disk: what survives, what stays within bounds, and what a broken disk costs (06 §7.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig
+from iii.modules.observability.module import Observability
+from iii.modules.observability.records import Span
+from iii.modules.observability.signals import Source
+from iii.protocol.reply import reply_of
+from iii.storage.transactions import Connection, Work
+from tests.integration.own_engine import OwnEngine
+
+MS = 1_000_000
+
+
+def span(trace: str, span_id: str, parent: str | None = None, start: int = 1000, **members: Any) -> Span:
+    """Of 1 ms."""
+    given = {
+        "name": "work",
+        "status": "ok",
+        "attributes": [],
+        "service_name": "shop",
+        "events": [],
+        "links": [],
+        **members,
+    }
+    return Span(
+        trace_id=trace, span_id=span_id, parent_span_id=parent, start_time_unix_nano=start * MS,
+        end_time_unix_nano=(start + 1) * MS, **given,
+    )  # fmt: skip
+
+
+class Traced(OwnEngine[Observability]):
+    def take(self, *spans: Span) -> None:
+        self.module.signals.spans(list(spans), Source.WORKER)
+
+    async def ask(self, function: str, **request: Any) -> Any:
+        return await self.worker.trigger_async({"function_id": f"engine::traces::{function}", "payload": request})
+
+    async def listed(self, **request: Any) -> list[str]:
+        return [each["span_id"] for each in (await self.ask("list", **request))["spans"]]
+
+    async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(self.deadline_s):
+            while not await true():  # noqa: ASYNC110 - it asks the engine
+                await asyncio.sleep(0.01)
+
+    async def write(self, work: Work) -> None:
+        """Something else than spans."""
+        archive = self.module.spans.archive
+        assert archive is not None
+        await reply_of(partial(archive.write, work))
+
+    async def pages(self, at_most: Callable[[int], int]) -> None:
+        """Bound the file, as a disk does."""
+
+        def work(connection: Connection) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {at_most(pages)}")
+
+        await self.write(work)
+
+    async def health(self) -> Any:
+        return await self.worker.trigger_async({"function_id": "engine::health::check", "payload": {}})
+
+    async def written(self) -> None:
+        """All that is finished is on disk."""
+        store = self.module.spans.store
+        assert store is not None
+
+        async def done() -> bool:
+            return all(row.archived for row in store.finished())
+
+        await self.until(done)
+
+
+@asynccontextmanager
+async def traced(folder: Path, memory_max_spans: int = 10_000, **more: Any) -> AsyncIterator[Traced]:
+    storage = TraceStorageConfig(directory=str(folder), **more)
+    config = ObservabilityConfig(trace_storage=storage, memory_max_spans=memory_max_spans)
+    own = await Traced.opened(lambda engine: Observability(engine, config))
+    try:
+        yield own
+    finally:
+        for worker in own.workers:
+            await worker.shutdown_async()
+        await own.listener.close()
+        await own.module.stop()
+
+
+async def test_06_check_66_spans_survive_a_restart(tmp_path: Path) -> None:
+    async with traced(tmp_path / "traces", memory_max_spans=2) as own:
+        own.take(span("t1", "a"), span("t1", "b", "a"), span("t2", "c"), span("t3", "pending", pending=True))
+        assert set(await own.listed()) == {"a", "c", "pending"}
+        await own.written()
+        own.take(*(span("t4", f"d{number}", start=2000 + number) for number in range(5)))
+        assert set(await own.listed(limit=3)) == {"a", "c", "pending"}  # evicted, or not written yet: no difference
+        assert (await own.ask("list", trace_id="t1", search_all_spans=True))["total"] == 2
+        storage = (await own.ask("list"))["storage"]
+        assert (storage["archive"], storage["completeness"], storage["last_error"]) == ("healthy", "complete", None)
+    async with traced(tmp_path / "traces") as own:
+        answer = await own.ask("list", sort_order="desc")
+        assert [each["span_id"] for each in answer["spans"]] == [
+            "d4",
+            "d3",
+            "d2",
+            "d1",
+            "d0",
+            "c",
+            "a",
+        ]  # not the pending one
+        assert answer["total"] == 7
+        assert answer["storage"]["completeness"] == "complete"
+        assert answer["storage"]["physical_bytes"] > 0
+        (root,) = (await own.ask("tree", trace_id="t1"))["roots"]
+        assert [child["span_id"] for child in root["children"]] == ["b"]
+        details = (await own.health())["components"]["spans"]["details"]
+        assert (details["stored_spans"], details["hot_bytes"]) == (0, 0)
+        assert await own.ask("clear") == {"success": True}
+        assert (await own.ask("list"))["total"] == 0
+        own.take(span("t9", "new"))
+        await own.written()
+        assert await own.listed() == ["new"]
+
+
+async def test_06_7_5_the_files_are_their_owners_alone(tmp_path: Path) -> None:
+    async with traced(tmp_path / "deep" / "traces"):
+        folder = tmp_path / "deep" / "traces"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("broken", ["a file", "not a database", "newer"])
+async def test_06_check_67_what_cannot_be_opened_is_left_alone(tmp_path: Path, broken: str) -> None:
+    folder = tmp_path / "traces"
+    if broken == "a file":
+        folder.write_bytes(b"x")
+        file = folder
+    else:
+        async with traced(folder) as own:
+            own.take(span("t0", "old"))
+            await own.written()
+        file = folder / "store.db"
+        content = bytearray(file.read_bytes())
+        if broken == "newer":
+            content[60:64] = (99).to_bytes(4, "big")  # user_version
+        else:
+            content[:] = b"garbage" * 5_000
+        file.write_bytes(content)
+    before = file.read_bytes()
+    async with traced(folder) as own:
+        own.take(span("t1", "a"), span("t1", "b", "a"))
+        answer = await own.ask("list")
+        assert [each["span_id"] for each in answer["spans"]] == ["a"]
+        storage = answer["storage"]
+        assert (storage["archive"], storage["completeness"]) == ("degraded", "unknown")
+        assert storage["last_error"].startswith(f"trace storage initialization failed for '{folder}': ")
+        health = await own.health()
+        assert health["status"] == "degraded"
+        assert health["components"]["spans"]["details"]["archive"] == storage
+        assert (await own.ask("clear")) == {"success": True}
+    assert file.read_bytes() == before
+
+
+async def test_06_7_5_on_a_full_disk_spans_stay_in_memory_until_there_is_space(
+    tmp_path: Path, engine_log: pytest.LogCaptureFixture
+) -> None:
+    engine_log.set_level(logging.INFO, "iii")
+    async with traced(tmp_path / "traces", memory_max_spans=2) as own:
+        await own.pages(lambda pages: pages)
+        own.take(*(span(f"t{number}", f"s{number}", attributes=[("text", "x" * 20_000)]) for number in range(5)))
+
+        async def degraded() -> bool:
+            return bool((await own.ask("list"))["storage"]["archive"] == "degraded")
+
+        await own.until(degraded)
+        answer = await own.ask("list")
+        assert answer["total"] == 5  # not evicted: they are nowhere else
+        assert "full" in answer["storage"]["last_error"]
+        assert answer["storage"]["completeness"] == "complete"
+        await own.pages(lambda pages: pages * 1_000)
+        await own.written()
+        answer = await own.ask("list")
+        assert (answer["storage"]["archive"], answer["total"]) == ("healthy", 5)
+    events = [getattr(record, "event", None) for record in engine_log.records]
+    assert events.count("traces.archive_degraded") == events.count("traces.archive_recovered") == 1
+
+
+async def test_06_7_5_a_corrupt_row_is_skipped(tmp_path: Path) -> None:
+    async with traced(tmp_path / "traces", memory_max_spans=1) as own:
+        own.take(span("t1", "good"), span("t1", "bad", "good"), span("t2", "also bad"))
+        await own.written()
+        own.take(span("t3", "new"))
+        await own.written()
+        await own.write(
+            lambda connection: (
+                connection.execute("UPDATE spans SET packed = x'ff00' WHERE span_id LIKE '%bad'").rowcount
+            )
+        )
+        answer = await own.ask("list", search_all_spans=True)
+        assert [each["span_id"] for each in answer["spans"]] == ["good", "new"]
+        assert answer["storage"]["archive"] == "degraded"
+        assert answer["storage"]["last_error"].startswith("corrupt trace payload skipped: ")
+        (root,) = (await own.ask("tree", trace_id="t1"))["roots"]
+        assert (root["span_id"], root["children"]) == ("good", [])
+
+
+async def test_06_7_5_spans_that_arrived_before_the_disk_was_opened_are_written(tmp_path: Path) -> None:
+    config = ObservabilityConfig(trace_storage=TraceStorageConfig(directory=str(tmp_path)))
+    modules: list[Observability] = []
+
+    def make(engine: Any) -> Observability:
+        modules.append(Observability(engine, config))
+        modules[0].signals.spans([span("t", "early")], Source.ENGINE)
+        return modules[0]
+
+    own = await Traced.opened(make)
+    await own.written()
+    for worker in own.workers:
+        await worker.shutdown_async()
+    await own.listener.close()
+    await own.module.stop()
+    async with traced(tmp_path) as again:
+        assert await again.listed() == ["early"]
