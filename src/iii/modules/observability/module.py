@@ -147,6 +147,8 @@ class Observability(Module):
         details = {"enabled": True, "service_name": self.config.service_name, "exporter": "memory"}
         disabled = ComponentHealth("disabled")
         spans = self.spans.health()
+        ingest = self.ingest.health()
+        ingest["dropped_items"] += self.metrics.dropped
         return Health(
             status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
             components={
@@ -154,7 +156,7 @@ class Observability(Module):
                 "metrics": ComponentHealth("healthy", {"stored_metrics": self.metrics.stored}),
                 "logs": ComponentHealth("healthy", {"stored_logs": self.logs.stored}),
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
-                "ingest": ComponentHealth("healthy", self.ingest.health()) if enabled else disabled,
+                "ingest": ComponentHealth("healthy", ingest) if enabled else disabled,
             },
             timestamp=self.engine.clock.time_ms(),
             version=self.engine.options.version,

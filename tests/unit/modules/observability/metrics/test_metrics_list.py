@@ -1,5 +1,6 @@
 """`engine::metrics::list`: what the engine counts, and what workers send (16 §3)."""
 
+import json
 from typing import Any
 
 import pytest
@@ -151,7 +152,7 @@ def test_06_check_45_names_beyond_10000_are_dropped_and_that_is_said_once(
     engine = EngineWithMetrics(metrics_max_count=20_000)
     engine.take(*(engine.metric(f"m{each}", 1) for each in range(METRIC_NAMES + 2)))
     assert engine.module.metrics.stored == METRIC_NAMES
-    assert engine.module.metrics.dropped == 2
+    assert engine.ask("health::check")["components"]["ingest"]["details"]["dropped_items"] == 2
     assert len([each for each in caplog.records if "too many names" in each.getMessage()]) == 1
     engine.take(engine.metric("m0", 2))
     assert engine.module.metrics.stored == METRIC_NAMES + 1
@@ -167,3 +168,19 @@ def test_bytes_are_bounded() -> None:
         store.add(engine.metric("m", 1, description="x" * large))
     assert len(store) < METRIC_STORE_BYTES // large
     assert len(store.select("m")) == len(store)
+
+
+def test_what_a_worker_sends_is_listed_and_watched() -> None:
+    engine = EngineWithMetrics()
+    point = {"asInt": "3", "timeUnixNano": "5", "attributes": [{"key": "a", "value": {"stringValue": "b"}}]}
+    metric = {"name": "orders", "unit": "1", "sum": {"isMonotonic": True, "dataPoints": [point]}}
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+    frame = {
+        "resourceMetrics": [{"resource": resource, "scopeMetrics": [{"scope": {"name": "m"}, "metrics": [metric]}]}]
+    }
+    engine.worker.session.receive_binary(b"MTRC" + json.dumps(frame).encode())
+    engine.clock.advance(0)
+    (listed,) = engine.ask("metrics::list", metric_name="orders")["sdk_metrics"]
+    assert (listed["metric_type"], listed["service_name"]) == ("counter", "shop")
+    assert listed["data_points"] == [{"value": 3.0, "attributes": [["a", "b"]], "timestamp_unix_nano": 5}]
+    assert [each["sum"] for each in engine.ask("rollups::list")["rollups"]] == [3.0]
