@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
-from iii.modules.observability.spans.selection import Steps
+from iii.modules.observability.steps import Steps
 
 MS = 1_000_000
 NOW = 100 * MS

@@ -17,6 +17,8 @@ COMMANDS = {
     "worker": "iii.cli.worker",
     "function": "iii.cli.function",
     "routes": "iii.cli.routes",
+    "health": "iii.cli.health",
+    "metrics": "iii.cli.metrics",
     "logs": "iii.cli.logs",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",

@@ -19,6 +19,8 @@ commands:
   worker list     list connected workers
   function list   list functions
   routes          list HTTP routes
+  health          tell whether the engine is well
+  metrics         show calls by function, and metrics of workers
   state           read and write shared state
   queue           list queues, topics and dead letters; retry dead letters
   cron list       list schedules and their next times

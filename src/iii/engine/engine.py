@@ -12,10 +12,12 @@ from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.deadlines import Deadlines
 from iii.engine.dialect import Discovery
 from iii.engine.listeners import Listeners
+from iii.engine.readiness import Readiness
 from iii.engine.registry import Registry
 from iii.engine.roster import Roster
 from iii.engine.router import Router
 from iii.engine.session.session import Session
+from iii.engine.tally import Tallies
 from iii.engine.turns import Turns
 from iii.protocol.limits import CHANNEL_TTL_S, NAMESPACE_GRACE_MS
 from iii.protocol.telemetry import TelemetryKind
@@ -63,12 +65,13 @@ class Engine:
         self.functions = self.registry.functions
         self.trigger_types = self.registry.trigger_types
         self.bindings = self.registry.bindings
-        self.router = Router(self.functions, self.registry.expected, Deadlines(clock))
+        self.router = Router(self.functions, self.registry.expected, Deadlines(clock), Tallies(clock))
         self.roster = Roster(clock, self.functions)
         self.channels = Channels(clock, self.options.channel_ttl_s)
         self.telemetry: Listeners[[TelemetryKind, bytes]] = Listeners()  # called with each telemetry frame
         self.log_lines: Listeners[[LogLine]] = Listeners()  # called with each line of the log, on the thread that logs
         self.modules: list[Installed] = []
+        self.readiness = Readiness(self.modules)
 
     def add_module(self, module: Installed) -> None:
         """Register what a module serves; live from now on."""

@@ -5,16 +5,20 @@ So the core knows that id, and no module: whoever holds it provides the queue.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from iii.engine.functions import FunctionRegistry
 from iii.engine.invocation import Callback, Invocation
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL, Enqueue
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.tracecontext import baggage_for_target
+
+if TYPE_CHECKING:
+    from iii.engine.router import Router
 
 
 class EnqueueRequest(Struct, rename="camel", gc=False):
@@ -33,13 +37,13 @@ class EnqueueRequest(Struct, rename="camel", gc=False):
     priority: int | UnsetType | None = UNSET
 
 
-def enqueue(functions: FunctionRegistry, invocation: Invocation, action: Enqueue) -> None:
+def enqueue(router: Router, invocation: Invocation, action: Enqueue) -> None:
     """Hand a call to the queue provider; the caller's answer is a receipt (01 §8.4, I4).
 
     It is the engine's own, whatever a worker that provides the queue answers; the module of this process may answer
     with that of an earlier job, which has the same deduplication id.
     """
-    provider = functions.find(ENQUEUE_PROVIDER, None)
+    provider = router.functions.find(ENQUEUE_PROVIDER, None)
     if provider is None:
         invocation.refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
         return
@@ -73,7 +77,7 @@ def enqueue(functions: FunctionRegistry, invocation: Invocation, action: Enqueue
         inner = Invocation(ENQUEUE_PROVIDER, None, NULL, waiter, request=request)
     else:
         inner = Invocation(ENQUEUE_PROVIDER, None, msgspec.json.encode(request), waiter)
-    provider.deliver(inner, provider)
+    router.hand_over(inner, provider)
 
 
 def _enqueue_failure(error: InvocationError) -> str:

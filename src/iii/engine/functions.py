@@ -15,6 +15,7 @@ from iii.protocol.replicas import ReplicaPolicy
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
+    from iii.engine.tally import Tally
 
 
 _REFUSED = 100  # registrations whose reason is remembered
@@ -40,11 +41,12 @@ class Function:
     Attributes:
         replicas: how calls are spread over it and its copies; None: it serves alone (P8).
         copies: the registrations that serve together, of what looks like the first of them; else empty.
+        tally: counts its calls, from the first one on.
     """
 
     __slots__ = (
         "call_members", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace", "owner",
-        "replicas", "request_format", "response_format",
+        "replicas", "request_format", "response_format", "tally",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +79,7 @@ class Function:
         self.invocation = invocation
         self.replicas = replicas
         self.copies = copies
+        self.tally: Tally | None = None
 
     @property
     def shared(self) -> bool:

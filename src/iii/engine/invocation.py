@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
+    from iii.engine.tally import Tally
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
     from iii.protocol.reply import Reply
@@ -116,15 +117,24 @@ class Invocation(Struct, eq=False, gc=False):
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
     timeout_ms: int | None = None  # after which it is cancelled, from when it was asked for (P7)
+    tally: Tally | None = None  # of its function, from when it was handed over to its end
+    began: float = 0.0  # then
 
     def complete(self, result: bytes | memoryview | None) -> None:
         """Success. JSON, or None for no result."""
+        tally = self.tally
+        if tally is not None:
+            self.tally = None
+            tally.took(tally.now() - self.began)
         waiter, self.waiter = self.waiter, None
         if waiter is not None:
             waiter.answered(self, result)
 
     def fail(self, error: bytes) -> None:
         """Failure, with an error object as JSON."""
+        tally, self.tally = self.tally, None
+        if tally is not None:
+            tally.failed(self.began, error)
         waiter, self.waiter = self.waiter, None
         if waiter is not None:
             waiter.failed(self, error)
@@ -140,16 +150,22 @@ class Invocation(Struct, eq=False, gc=False):
             cancels: the worker that runs it is told to stop (P11); a caller that only left does not want that (01 §8.6).
         """
         self.waiter = None
+        tally, self.tally = self.tally, None
+        if tally is not None:
+            tally.withdrawn += 1
         runner, self.runner = self.runner, None
         if runner is not None and self.id is not None:
             runner.let_go(self.id, cancels)
 
     def cancel(self, error: InvocationError) -> None:
         """It is over for its caller, who gets this error; the worker that runs it is told to stop (P7, P11)."""
-        waiter = self.waiter
+        waiter, text = self.waiter, error.encode()
+        tally, self.tally = self.tally, None
+        if tally is not None:
+            tally.failed(self.began, text)
         self.withdraw(cancels=True)
         if waiter is not None:
-            waiter.failed(self, error.encode())
+            waiter.failed(self, text)
 
 
 class Callback:

@@ -42,6 +42,11 @@ class Module:
     def display_name(self) -> str:
         return self.name
 
+    @property
+    def unwell(self) -> bool:
+        """Whether it cannot do what it is for, such as write to its store."""
+        return False
+
     def takes_calls(self) -> bool:
         """Always."""
         return True

@@ -25,6 +25,10 @@ class Installed(Owner, Protocol):
     instance: str
     connected_at_ms: int
 
+    @property
+    def unwell(self) -> bool:
+        """Whether it cannot do what it is for, such as write."""
+
     def functions(self) -> Iterator[Function]:
         """What it serves."""
 

@@ -49,6 +49,8 @@ class Roster:
         connections: by worker id, silent ones too.
         names: by namespace and name, who has it.
         drained: the processes that were taken out of service.
+        spawns: workers that there ever were.
+        deaths: those of them that left.
         events: `worker_connected`, `worker_metadata_updated` and `worker_disconnected`, each when the lists show it.
     """
 
@@ -59,6 +61,8 @@ class Roster:
         self.connections: dict[str, Peer] = {}
         self.names: dict[tuple[str, str], Peer] = {}
         self.drained = DrainedProcesses(clock)
+        self.spawns = 0
+        self.deaths = 0
         self._claimed: dict[Peer, tuple[str, str]] = {}
         functions.changes.subscribe(self.departures.owner_changed)
 
@@ -74,6 +78,7 @@ class Roster:
 
     def spoke(self, peer: Peer) -> None:
         """It said its first word: it is a worker."""
+        self.spawns += 1
         self.events("worker_connected", peer)
 
     def announced(self, peer: Peer) -> None:
@@ -92,6 +97,7 @@ class Roster:
             self.drained.left(peer)
         self.departures.ended(peer, ending, calls)
         if peer.is_worker:
+            self.deaths += 1
             self.events("worker_disconnected", peer)
 
     # -- those that come again --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from iii.engine.deadlines import Deadlines
 from iii.engine.expectations import Expectations
 from iii.engine.functions import Function, FunctionRegistry
 from iii.engine.invocation import Callback, Invocation, Waiter
+from iii.engine.tally import TIDY_EVERY, Tallies
 from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.log_event import LogEvent
@@ -25,15 +26,26 @@ CALL_DROPPED = LogEvent(
 class Router:
     """Finds the function of a call, or keeps the call if its target is about to be registered (N2)."""
 
-    def __init__(self, functions: FunctionRegistry, expected: Expectations, deadlines: Deadlines) -> None:
+    def __init__(
+        self, functions: FunctionRegistry, expected: Expectations, deadlines: Deadlines, tallies: Tallies
+    ) -> None:
         self.functions = functions
         self.deadlines = deadlines
+        self.tallies = tallies
         self._expected = expected
 
     def invoke(self, invocation: Invocation) -> None:
         """Hand a call to whoever serves it; every failure is answered through the invocation."""
         function = self.functions.find(invocation.function_id, invocation.namespace)
         if function is not None:
+            tally = function.tally
+            if tally is None:
+                tally = function.tally = self.tallies.of(function)
+            begun = tally.begun = tally.begun + 1
+            if not begun % TIDY_EVERY:
+                tally.tidy()
+            invocation.tally = tally
+            invocation.began = tally.now()
             deliver = function.deliver
             deliver(invocation, function)
         elif not self._expected.hold(invocation, self.invoke):
@@ -65,11 +77,24 @@ class Router:
         if own is None:
             self.invoke(invocation)
         else:
-            own.deliver(invocation, own)
+            self.hand_over(invocation, own)
         return invocation
+
+    def hand_over(self, invocation: Invocation, function: Function) -> None:
+        """Have a call run by one function, and counted; `invoke` does so by itself, to save the call of this."""
+        tally = function.tally
+        if tally is None:
+            tally = function.tally = self.tallies.of(function)
+        begun = tally.begun = tally.begun + 1
+        if not begun % TIDY_EVERY:
+            tally.tidy()
+        invocation.tally = tally
+        invocation.began = tally.now()
+        function.deliver(invocation, function)
 
     def refuse_unknown(self, invocation: Invocation) -> None:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""
+        self.tallies.not_found += 1
         namespace = invocation.namespace or DEFAULT_NAMESPACE
         if invocation.waiter is None:
             CALL_DROPPED(function=invocation.function_id, namespace=namespace)

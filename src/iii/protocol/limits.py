@@ -42,6 +42,20 @@ LOG_DELIVERY_BYTES = 16 * MIB
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 
+# -- Counting
+# Most functions whose calls are counted each for itself; calls of further ones are counted together, as `other`.
+TALLIED_FUNCTIONS = 10_000
+# Most error codes of one function that are counted each for itself.
+TALLIED_CODES = 32
+# Longest metric of a worker that is kept, as JSON with its points; longer ones are dropped and counted.
+METRIC_BYTES = 1 * MIB
+# About the most bytes of metrics that are kept; the oldest make room.
+METRIC_STORE_BYTES = 32 * MIB
+# Most names of metrics that are kept at once; metrics of further names are dropped and counted. (16 §2)
+METRIC_NAMES = 10_000
+# Most rollups that are kept of one level; the oldest make room. (16 §4)
+ROLLUPS = 50_000
+
 # -- Queues
 # When more bytes wait for a worker connection, the connections that send to it are read slowly. (P5)
 OUTBOUND_HIGH_BYTES = 8 * MIB

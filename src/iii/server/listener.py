@@ -15,6 +15,8 @@ from iii.server.large_messages import LargeMessages
 from iii.server.telemetry_endpoint import TelemetryEndpoint
 from iii.server.worker_endpoint import WorkerEndpoint
 
+_NOT_READY = HTTPStatus.SERVICE_UNAVAILABLE
+
 
 class Listener(Acceptor):
     """Where workers connect."""
@@ -40,5 +42,10 @@ class Listener(Acceptor):
                 return lambda: WorkerEndpoint(self.engine, self.connections, self._large, self._limits)
             case "/otel":
                 return lambda: TelemetryEndpoint(self.engine)
+            case "/healthz":
+                return PlainResponse(HTTPStatus.OK, "ok")
+            case "/readyz":
+                why = self.engine.readiness.why_not()
+                return PlainResponse(HTTPStatus.OK, "ok") if why is None else PlainResponse(_NOT_READY, why)
             case _:
                 return PlainResponse(HTTPStatus.NOT_FOUND, "Not Found")

@@ -222,6 +222,7 @@ class EngineServer:
                 await module.start()
         if (short := shortage()) is not None:
             raise StartFailure(short)
+        self.engine.readiness.started = True
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
         ENGINE_READY(
             version=PACKAGE_VERSION,
@@ -238,6 +239,7 @@ class EngineServer:
         Each step has its limit, and the modules of a step stop side by side: none can keep another from it. False: one
         failed, or was late.
         """
+        self.engine.readiness.stopping = True
         for manager in self._managers():
             manager.listener.stop_accepting()
         begun, workers = self._begun, self._managers()

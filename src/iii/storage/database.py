@@ -148,6 +148,11 @@ class Database:
             why = getattr(error, "strerror", None) or error
             raise StartFailure(f"cannot use {files.path} as a store: {why}") from None
 
+    @property
+    def lost(self) -> bool:
+        """Whether it refuses all writes until the engine is restarted."""
+        return self.disk.lost is not None
+
     def refused(self, error: sqlite3.Error) -> StartFailure:
         """Why the engine cannot start with this store."""
         return self._files.refused(error)

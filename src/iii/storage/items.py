@@ -61,6 +61,10 @@ def values(entries: list[Entry]) -> bytes:
 class Items(Protocol):
     """One store."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether it refuses all writes until the engine is restarted."""
+
     async def open(self) -> None:
         """Raises StartFailure."""
 

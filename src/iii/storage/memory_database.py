@@ -22,6 +22,8 @@ FAILED = LogEvent(
 class MemoryDatabase:
     """Does at once what it is asked for, on the loop."""
 
+    lost = False
+
     def __init__(self, migrations: Sequence[str]) -> None:
         self._migrations = migrations
         self.closed = True

@@ -9,6 +9,8 @@ from iii.storage.items import KEEP, Changed, Entry, Group, How, StoreError
 class MemoryItems:
     """Dicts; their order is that of insertion."""
 
+    lost = False
+
     def __init__(self) -> None:
         self._groups: dict[Group, dict[str, bytes]] = {}
 

@@ -45,6 +45,8 @@ class RedisItems:
         parts: how many names a group has: 1 for scopes, 2 for stream and group, joined by a colon.
     """
 
+    lost = False
+
     def __init__(self, url: str, prefix: str, parts: int) -> None:
         self._url = url
         self._prefix = prefix

@@ -109,6 +109,11 @@ class SqliteItems:
         self._cache_bytes = limits.cache_bytes
         self.cached_bytes = 0
 
+    @property
+    def lost(self) -> bool:
+        """Whether it refuses all writes until the engine is restarted."""
+        return self.database.lost
+
     async def open(self) -> None:
         await self.database.open()
         try:

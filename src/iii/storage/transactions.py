@@ -28,6 +28,10 @@ class Transactions(Protocol):
     @property
     def closed(self) -> bool: ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether it refuses all writes until the engine is restarted."""
+
     async def open(self) -> None:
         """Raises StartFailure."""
 

@@ -51,7 +51,7 @@ class JobRouter(Router):
     """The router as the queue sees it: calls of jobs wait until they are released."""
 
     def __init__(self, engine: Engine, traffic: Traffic, holds: bool) -> None:
-        super().__init__(engine.functions, engine.registry.expected, engine.router.deadlines)
+        super().__init__(engine.functions, engine.registry.expected, engine.router.deadlines, engine.router.tallies)
         self._traffic = traffic
         self._releases = 0 if holds else 1
         self._refuses = False

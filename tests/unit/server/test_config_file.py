@@ -233,6 +233,17 @@ def test_C4_the_old_form_warns_and_ignores(load: Load) -> None:
     )
 
 
+def test_06_check_58_a_wrong_member_of_an_alert_is_named(load: Load) -> None:
+    alert = "{name: a, metric: m, threshold: 1, treshold: 2}"
+    place = "unknown key 'alerts[0].treshold' (2), did you mean 'threshold'?"
+    text = f"workers: [{{name: iii-observability, config: {{alerts: [{alert}]}}}}]"
+    assert mistake(load, text) == f"config.yaml:1: workers[0] (iii-observability): {place}"
+    old = load(f"modules: [{{class: 'modules::observability::OtelModule', config: {{alerts: [{alert}]}}}}]")
+    assert old.warnings == (f"config.yaml:1: modules[0] (modules::observability::OtelModule): {place}; it is ignored",)
+    without = text.replace("treshold: 2", "operator: '>'").replace("threshold: 1, ", "")
+    assert "threshold" in mistake(load, without)
+
+
 def test_06_s5_1_log_level_is_an_older_name_of_level(load: Load) -> None:
     assert load("workers: [{name: iii-observability, config: {log_level: debug}}]").log_level == "debug"
 

@@ -55,14 +55,14 @@ class Calling:
     """
 
     __slots__ = (
-        "_deadlines", "_functions", "_invoke", "_limit", "_link", "_longest_ms", "_send", "calls", "cancels_any_call", "same_id",
+        "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_router", "_send", "calls", "cancels_any_call", "same_id",
     )  # fmt: skip
 
     def __init__(self, link: Link, router: Router, limits: ConnectionLimits) -> None:
         self._link = link
         self._send = link.send
         self._invoke = router.invoke
-        self._functions = router.functions
+        self._router = router
         self._limit = Dialect().receive_limit_bytes
         self.calls: dict[str, Invocation] = {}
         self.same_id: dict[str, dict[Invocation, None]] = {}
@@ -110,7 +110,7 @@ class Calling:
             ):
                 return
         if type(action) is Enqueue:
-            enqueue(self._functions, invocation, action)
+            enqueue(self._router, invocation, action)
         else:
             invoke = self._invoke
             invoke(invocation)

@@ -8,8 +8,8 @@ from fnmatch import translate
 
 from yarl import URL
 
-from iii.modules.http_functions.addresses import NoAddress, is_blocked, literal_address
 from iii.modules.http_functions.config import SecurityConfig
+from iii.net.addresses import NoAddress, is_blocked, literal_address
 from iii.protocol.errors import InvocationError
 
 _SCHEMES = ("http", "https")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from iii.modules.observability.metrics.alert_rule import AlertRule
 from iii.protocol.without_effect import without_effect
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
@@ -16,9 +17,7 @@ Count = Annotated[int, Meta(ge=1)]
 Exporter = Literal["memory", "otlp", "both"]
 
 _TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
-_METRICS = without_effect(
-    "the engine neither keeps nor exports metrics; `engine::workers::list` shows those of workers"
-)
+_METRICS = without_effect("the engine does not export metrics; `engine::metrics::list` shows them")
 _LOGS = without_effect("log records are not exported; collect the log from standard error")
 
 
@@ -102,9 +101,19 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
             description="`otlp`: metrics of workers and of the engine go to `endpoint`. Default: `memory`, they do not."
         ),
     ] = None
-    prometheus_port: Annotated[int | None, _METRICS] = None
-    metrics_retention_seconds: Annotated[Count | None, _METRICS] = None
-    metrics_max_count: Annotated[Count | None, _METRICS] = None
+    prometheus_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65_535)] | None,
+        Meta(
+            description="Port on 127.0.0.1 with `/metrics` for Prometheus, `/healthz` and `/readyz`; 0 lets the system choose "
+            "one. Default: none."
+        ),
+    ] = None
+    metrics_retention_seconds: Annotated[
+        Count, Meta(description="Age in seconds at which metrics of workers are forgotten.")
+    ] = 3_600
+    metrics_max_count: Annotated[
+        Count, Meta(description="Most metrics of workers that are kept in memory; the oldest make room.")
+    ] = 10_000
     logs_enabled: Annotated[
         bool,
         Meta(description="Whether log records are taken, printed and kept; false: `engine::log::*` have no effect."),
@@ -134,7 +143,7 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     logs_console_output: Annotated[
         bool, Meta(description="Whether log records that workers send are printed in the engine's log, too.")
     ] = True
-    alerts: Annotated[list[dict[str, Any]] | None, without_effect("set alerts on the `event` of log lines")] = None
+    alerts: Annotated[tuple[AlertRule, ...], Meta(description="What is done when a metric is beyond a threshold.")] = ()
     level: Annotated[
         str,
         Meta(

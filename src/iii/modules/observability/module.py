@@ -20,6 +20,9 @@ from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
 from iii.modules.observability.ingest.worker_gauges import WorkerGauges
 from iii.modules.observability.logs.room import LogRoom
+from iii.modules.observability.metrics.alerts import Alerts
+from iii.modules.observability.metrics.functions import MetricFunctions
+from iii.modules.observability.metrics.room import MetricRoom
 from iii.modules.observability.nothing import Nothing
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
@@ -76,7 +79,7 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions, LogRoom)
+    parts = (TraceFunctions, LogRoom, MetricFunctions, Alerts)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
@@ -84,6 +87,7 @@ class Observability(Module):
         self._level = self.config.log_level or self.config.level  # in force
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
+        self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
         WorkerGauges(engine, self.signals)
         self.logs = LogRoom(engine, self.config, self.signals)
         self.ingest = Ingest(engine, self.config, self.signals)
@@ -93,15 +97,20 @@ class Observability(Module):
         """The rooms are there already."""
         if kind is TraceFunctions:
             return kind(self.engine, self.spans)
+        if kind is MetricFunctions:
+            return self.metrics.functions
+        if kind is Alerts:
+            return self.metrics.alerts
         return self.logs if kind is LogRoom else super().part(kind)
 
     async def start(self) -> None:
-        """Keep the engine's own log lines from now on, open the archive of spans, export what is to be exported."""
+        """Keep the engine's own log lines, look at alerts, open the archive of spans, export what is to be exported."""
         self.logs.start(asyncio.get_running_loop().call_soon_threadsafe)
         await self.spans.start()
+        await self.metrics.start()
         settings = export_settings(self.config, self.engine.options.version, os.environ)
         if settings is not None:
-            self.export = Export(settings, self.signals, lambda span: True, lambda: ())
+            self.export = Export(settings, self.signals, lambda span: True, self.metrics.instruments)
             self.export.start()
 
     async def stop(self) -> None:
@@ -111,6 +120,7 @@ class Observability(Module):
         if self.export is not None:
             await self.export.stop()
         await self.spans.stop()
+        await self.metrics.stop()
 
     def apply(self, config: ObservabilityConfig) -> None:
         """New settings while the engine runs."""
@@ -118,6 +128,7 @@ class Observability(Module):
         self.config = config
         self.logs.apply(config)
         self.ingest.apply(config)
+        self.metrics.apply(config)
 
     def _apply_level(self, level: str) -> None:
         """The level of the log; one that makes no sense changes nothing."""
@@ -155,7 +166,7 @@ class Observability(Module):
             status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
-                "metrics": disabled,
+                "metrics": ComponentHealth("healthy", {"stored_metrics": self.metrics.stored}),
                 "logs": ComponentHealth("healthy", {"stored_logs": self.logs.stored}),
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
                 "ingest": ComponentHealth("healthy", self._ingest_health()) if enabled else disabled,
@@ -166,7 +177,9 @@ class Observability(Module):
 
     def _ingest_health(self) -> dict[str, int]:
         """What was dropped on the way in and on the way out."""
-        return self.ingest.health() | {"export_dropped": 0 if self.export is None else self.export.dropped}
+        dropped = self.ingest.health()
+        dropped["dropped_items"] += self.metrics.dropped
+        return dropped | {"export_dropped": 0 if self.export is None else self.export.dropped}
 
     @builtin("engine::baggage::get", spec="06 §13")
     def baggage_get(self, request: BaggageKey, invocation: Invocation) -> BaggageValue:

@@ -87,6 +87,10 @@ class QueueAdapter(Protocol):
     broker_type: str
 
     @property
+    def lost(self) -> bool:
+        """Whether it refuses all writes until the engine is restarted."""
+
+    @property
     def queues(self) -> Queues: ...
 
     @property

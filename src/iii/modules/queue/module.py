@@ -105,6 +105,10 @@ class Queue(Module):
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.adapter, self.queues)
 
+    @property
+    def unwell(self) -> bool:
+        return self.adapter.lost
+
     async def start(self) -> None:
         """Open the store and begin with what is there. Raises StartFailure."""
         await self.adapter.open()

@@ -85,6 +85,7 @@ class RedisAdapter:
     """Every trigger of every engine gets each message once, and tries it once."""
 
     broker_type = "redis"
+    lost = False
     queues = _NoQueues()
 
     def __init__(self, engine: Engine, url: str) -> None:

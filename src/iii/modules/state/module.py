@@ -85,6 +85,10 @@ class State(Module):
         self._bindings = StateBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self._pages = Pages(engine.clock)
 
+    @property
+    def unwell(self) -> bool:
+        return self.items.lost
+
     async def start(self) -> None:
         """Open the store. Raises StartFailure."""
         await self.items.open()

@@ -126,6 +126,10 @@ class Streams(Module):
         )
         self.server = StreamServer(self.config, shared)
 
+    @property
+    def unwell(self) -> bool:
+        return self.items.lost
+
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
         await self.items.open()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iii.modules.http_functions.addresses import NoAddress, is_blocked, literal_address
 from iii.modules.http_functions.config import SecurityConfig
 from iii.modules.http_functions.url_rules import UrlRefused, UrlRules
+from iii.net.addresses import NoAddress, is_blocked, literal_address
 
 OPEN = SecurityConfig(block_private_ips=False, require_https=False)
 

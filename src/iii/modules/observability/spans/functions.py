@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from iii.engine.builtin import BUILTIN_FAILED, LATER, Later, builtin
+from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.modules.observability.spans.archive.questions import Questions, SpanPage
@@ -26,11 +26,11 @@ from iii.modules.observability.spans.requests import (
     TracesTreeResult,
 )
 from iii.modules.observability.spans.row import Row
-from iii.modules.observability.spans.selection import Selection, Steps, select
+from iii.modules.observability.spans.selection import Selection, select
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import tree
-from iii.protocol.errors import InvocationError
+from iii.modules.observability.steps import Steps, answered
 from iii.storage.items import StoreError
 from iii.storage.transactions import Connection
 
@@ -129,7 +129,7 @@ class TraceFunctions:
         """Answer from the disk and of the given traces in memory, if there is a disk, else from memory alone."""
         archive = self._spans.archive
         if archive is None or not archive.opened:
-            self._engine.turns.go(_answered(invocation, in_memory, answer))
+            self._engine.turns.go(answered(invocation, in_memory, answer))
             return LATER
         copies = self._kept().copies(archive.unwritten(), traces)
         memory: list[Row] = []
@@ -146,7 +146,7 @@ class TraceFunctions:
             if result is None:
                 if archive.opened:
                     archive.fail(str(error))
-                self._engine.turns.go(_answered(invocation, in_memory, answer))
+                self._engine.turns.go(answered(invocation, in_memory, answer))
                 return
             found, damaged = result
             if damaged is not None:
@@ -155,15 +155,6 @@ class TraceFunctions:
 
         self._engine.turns.go(gathered())
         return LATER
-
-
-def _answered(invocation: Invocation, steps: Steps[T], answer: Callable[[T], bytes]) -> Steps[None]:
-    try:
-        invocation.complete(answer((yield from steps)))
-    except Exception as error:
-        BUILTIN_FAILED(error, function=invocation.function_id)
-        text = f"internal error in {invocation.function_id}; the engine's log has it"
-        invocation.refuse(InvocationError(message=text))
 
 
 def _list(store: SpanStore, selection: Selection) -> Steps[SpanPage]:

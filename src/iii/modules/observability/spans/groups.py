@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Row
-from iii.modules.observability.spans.selection import Steps
+from iii.modules.observability.steps import Steps
 
 _MS = 1_000_000
 _LONGEST_MS = 4_294_967_295

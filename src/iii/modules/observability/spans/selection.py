@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.ordered import Ordered
 from iii.modules.observability.spans.requests import Pairs, TracesListInput
 from iii.modules.observability.spans.row import Common, Row, place_of, unpack
 from iii.modules.observability.spans.traces import Traces
+from iii.modules.observability.steps import Steps
 
-T = TypeVar("T")
-Steps: TypeAlias = Generator[None, None, T]  # of a turn of the loop
 Wanted: TypeAlias = Callable[[Row], bool]
 
 _ROWS = 64  # looked at in one step: some 10 us

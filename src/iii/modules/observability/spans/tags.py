@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from iii.modules.observability.spans.redaction import is_tag
 from iii.modules.observability.spans.row import Row, place_of
-from iii.modules.observability.spans.selection import Spans, Steps
+from iii.modules.observability.spans.selection import Spans
+from iii.modules.observability.steps import Steps
 
 
 def tags_of(rows: Iterable[Row]) -> Steps[dict[str, str] | None]:

@@ -9,7 +9,7 @@ import msgspec
 
 from iii.modules.observability.config import CollapseRule
 from iii.modules.observability.spans.row import Row
-from iii.modules.observability.spans.selection import Steps
+from iii.modules.observability.steps import Steps
 
 _WRAPPERS = frozenset(("state_triggers", "stream_triggers", "configuration_triggers"))
 _ROWS = 4  # encoded in one step

@@ -40,6 +40,11 @@ class BuiltinAdapter:
         self._letters = Letters(store)
         self._control = Control(engine.clock, store, self._consumer_of)
 
+    @property
+    def lost(self) -> bool:
+        """Whether it refuses all writes until the engine is restarted."""
+        return self.store.database.lost
+
     async def open(self) -> None:
         await self.store.open()
         self.topics.open()

@@ -27,6 +27,7 @@ class RabbitmqAdapter:
     """Named queues, topics and dead letters at one broker."""
 
     broker_type = "rabbitmq"
+    lost = False
 
     def __init__(self, engine: Engine, config: RabbitmqConfig) -> None:
         self.broker = Broker(config.amqp_url)

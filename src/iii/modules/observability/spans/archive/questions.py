@@ -18,10 +18,11 @@ from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
-from iii.modules.observability.spans.selection import Selection, Steps, having, select
+from iii.modules.observability.spans.selection import Selection, having, select
 from iii.modules.observability.spans.tags import tags_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.spans.tree import Collapse, tree
+from iii.modules.observability.steps import Steps
 from iii.storage.transactions import Connection
 
 T = TypeVar("T")

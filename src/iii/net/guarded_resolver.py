@@ -7,7 +7,7 @@ import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from iii.modules.http_functions.addresses import is_blocked, parsed
+from iii.net.addresses import is_blocked, parsed
 
 
 class AddressRefused(OSError):

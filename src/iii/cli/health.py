@@ -1,0 +1,46 @@
+"""`iii health`: whether an engine is well, for people and for scripts (issue 15; 06 §13)."""
+
+from iii.cli.address import ENVIRONMENT, add_address_options, address_of
+from iii.cli.output import json_text
+from iii.cli.parser import Parser, fail
+from iii.protocol.names import HEALTH_CHECK
+
+PROGRAM = "iii health"
+_DESCRIPTION = """\
+Tells whether an engine is well, and its parts.
+
+exit codes: 0 healthy, 1 degraded or not reached, 2 wrong usage"""
+
+
+def build_parser() -> Parser:
+    """All options of the command."""
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} [options]", f"examples:\n  {PROGRAM} --json\n\n{ENVIRONMENT}")
+    parser.add_argument("--json", action="store_true", help="print what `engine::health::check` answers")
+    add_address_options(parser)
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """`iii health …`"""
+    parser = build_parser()
+    options = parser.parse(arguments)
+    address = address_of(options, parser)
+
+    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.protocol.errors import InvocationError
+
+    try:
+        health = ask(address, "health", HEALTH_CHECK, {}).result
+    except InvocationError as error:
+        return fail(f"{error.code}: {error.message}")
+    except (EngineUnreachable, EngineSilent) as error:
+        return fail(str(error))
+    if options.json:
+        print(json_text(health))
+    else:
+        print(f"{health['status']}: iii {health['version']}")
+        for name, part in sorted(health["components"].items()):
+            details = part["details"] or {}
+            shown = ", ".join(f"{key} {value}" for key, value in details.items() if not isinstance(value, dict))
+            print(f"  {name}: {part['status']}{f' ({shown})' if shown else ''}")
+    return 0 if health["status"] == "healthy" else 1

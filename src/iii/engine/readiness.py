@@ -1,0 +1,30 @@
+"""Whether the engine does what it is for: what load balancers and supervisors ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from iii.engine.registry import Installed
+
+
+class Readiness:
+    """Attributes:
+    started: all modules run.
+    stopping: an orderly stop has begun.
+    """
+
+    def __init__(self, modules: Iterable[Installed]) -> None:
+        self._modules = modules
+        self.started = False
+        self.stopping = False
+
+    def why_not(self) -> str | None:
+        """Names no path, no setting and no data: anybody may read it. None: the engine is ready."""
+        if self.stopping:
+            return "stopping"
+        if not self.started:
+            return "starting"
+        unwell = [module.instance for module in self._modules if module.unwell]
+        return f"not well: {', '.join(unwell)}" if unwell else None

@@ -1,0 +1,178 @@
+"""Alerts: rules that are looked at every ten seconds, and what they do (16 §6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from iii.engine.builtin import builtin
+from iii.modules.observability.metrics.alert_rule import SHOWN, AlertRule
+from iii.modules.observability.metrics.alert_values import AlertValue
+from iii.protocol.log_event import LogEvent
+from iii.protocol.names import is_builtin_id
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Timer
+    from iii.engine.engine import Engine
+    from iii.modules.observability.metrics.store import MetricStore
+    from iii.modules.observability.metrics.webhooks import Webhooks
+
+ALERT_TRIGGERED = LogEvent(
+    __name__, "alert.triggered", logging.WARNING, "Alert triggered",
+    means="A metric is beyond the threshold of a rule in `alerts` of `iii-observability`.",
+    do="What the rule was made for.",
+)  # fmt: skip
+FUNCTION_REFUSED = LogEvent(
+    __name__, "alert.function_refused", logging.WARNING,
+    "alert function target rejected; built-in/internal function ids cannot be invoked as alert actions",
+    means="The `path` of an alert's action is a function of the engine.",
+    do="Name a function of a worker, which may call the engine's.",
+)  # fmt: skip
+
+EVERY_S = 10.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AlertState(Struct):
+    """A rule as it was last looked at."""
+
+    name: str
+    firing: bool
+    last_evaluated: Annotated[int, Meta(description="Unix milliseconds.")]
+    last_triggered: Annotated[int | None, Meta(description="Unix milliseconds.")]
+    current_value: float
+    threshold: float
+    operator: str
+
+
+class TriggeredAlert(Struct):
+    name: str
+    metric: str
+    value: float
+    threshold: float
+    operator: str
+    firing: bool
+    timestamp: int
+
+
+class NoRequest(Struct):
+    """No input."""
+
+
+class AlertsList(Struct):
+    alerts: list[AlertState]
+    rules: list[dict[str, Any]]
+    firing_count: int
+    timestamp: Annotated[int, Meta(description="Unix milliseconds.")]
+
+
+class AlertsEvaluated(Struct):
+    evaluated: bool
+    triggered_alerts: list[TriggeredAlert]
+    timestamp: Annotated[int, Meta(description="Unix milliseconds.")]
+
+
+class _Watched:
+    """A rule, its value and its state."""
+
+    def __init__(self, rule: AlertRule, value: AlertValue, state: AlertState | None) -> None:
+        self.rule = rule
+        self.value = value
+        self.state = state
+
+
+class Alerts:
+    """The rules of one engine."""
+
+    def __init__(self, engine: Engine, store: MetricStore, webhooks: Webhooks) -> None:
+        self._engine = engine
+        self._store = store
+        self._webhooks = webhooks
+        self._watched: list[_Watched] = []
+        self._timer: Timer | None = None
+
+    def apply(self, rules: Sequence[AlertRule]) -> None:
+        """Rules from now on; those of known names keep their state."""
+        states = {each.rule.name: each.state for each in self._watched}
+        self._watched = [
+            _Watched(rule, AlertValue(rule, self._engine, self._store), states.get(rule.name)) for rule in rules
+        ]
+        if rules and self._timer is None:
+            self._timer = self._engine.clock.call_at(self._engine.clock.now(), self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._watched = []
+
+    @builtin("engine::alerts::list", spec="16 §6")
+    def alerts(self, request: NoRequest) -> AlertsList:
+        """List the rules of alerts, and how they stand."""
+        states = [each.state for each in self._watched if each.state is not None]
+        rules = [_row(each.rule) for each in self._watched]
+        firing = sum(state.firing for state in states)
+        return AlertsList(states, rules, firing, self._engine.clock.time_ms())
+
+    @builtin("engine::alerts::evaluate", spec="16 §6")
+    def evaluate(self, request: NoRequest) -> AlertsEvaluated:
+        """Look at all rules now, and do what is to be done."""
+        return AlertsEvaluated(True, self._evaluate(), self._engine.clock.time_ms())
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._watched:
+            self._timer = self._engine.clock.call_at(self._engine.clock.now() + EVERY_S, self._look)
+            self._evaluate()
+
+    def _evaluate(self) -> list[TriggeredAlert]:
+        triggered = (self._judge(each) for each in self._watched if each.rule.enabled)
+        return [alert for alert in triggered if alert is not None]
+
+    def _judge(self, watched: _Watched) -> TriggeredAlert | None:
+        rule, value = watched.rule, watched.value.now()
+        if value is None:
+            return None
+        now = self._engine.clock.time_ms()
+        earlier = watched.state
+        last = earlier.last_triggered if earlier is not None else None
+        firing = rule.fires(value)
+        triggers = firing and (last is None or now - last >= rule.cooldown_seconds * 1000)
+        shown = SHOWN[rule.compares]
+        watched.state = AlertState(rule.name, firing, now, now if triggers else last, value, rule.threshold, shown)
+        if not triggers:
+            return None
+        alert = TriggeredAlert(rule.name, rule.metric, value, rule.threshold, shown, True, now)
+        self._act(rule, alert)
+        return alert
+
+    def _act(self, rule: AlertRule, alert: TriggeredAlert) -> None:
+        action = rule.action
+        if action.type == "log":
+            ALERT_TRIGGERED(
+                alert_name=alert.name, metric=alert.metric, value=alert.value, threshold=alert.threshold, operator=alert.operator,
+            )  # fmt: skip
+            return
+        body: dict[str, Any] = {
+            "alert": alert.name,
+            "metric": alert.metric,
+            "value": alert.value,
+            "threshold": alert.threshold,
+            "operator": alert.operator,
+            "timestamp": alert.timestamp,
+        }
+        if action.type == "webhook":
+            self._webhooks.send(alert.name, action.url or "", _encode(body), action.allow_private_hosts)
+        elif is_builtin_id(action.path or ""):
+            FUNCTION_REFUSED(alert=alert.name, function=action.path)
+        else:
+            self._engine.router.call(action.path or "", None, _encode({**body, "firing": True}))
+
+
+def _row(rule: AlertRule) -> dict[str, Any]:
+    return {**msgspec.to_builtins(rule), "operator": rule.compares}

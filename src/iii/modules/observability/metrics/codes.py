@@ -1,0 +1,14 @@
+"""The codes of the metric functions."""
+
+from iii.protocol.errors import ErrorCode
+
+TIME_VALUE_OVERFLOW = ErrorCode(
+    "time_value_overflow",
+    means="A time of the request is beyond 64 bits of nanoseconds.",
+    do="Send Unix milliseconds, and seconds for `aggregate_interval`.",
+)
+INVALID_AGGREGATE_INTERVAL = ErrorCode(
+    "invalid_aggregate_interval",
+    means="`aggregate_interval` is 0.",
+    do="Send seconds, 1 or more.",
+)

@@ -1,0 +1,138 @@
+"""Alerts as HTTP requests, in the background (16 §6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import aiohttp
+from yarl import URL
+
+from iii.net.addresses import NoAddress, is_blocked, literal_address
+from iii.net.guarded_resolver import AddressRefused, GuardedResolver
+from iii.protocol.log_event import LogEvent
+from iii.protocol.task_set import TaskSet
+
+WEBHOOK_REFUSED = LogEvent(
+    __name__, "alert.webhook_refused", logging.WARNING,
+    "alert webhook target rejected (SSRF guard); not sending",
+    means="The URL of an alert's webhook is not http or https, or leads into a private network or to this host.",
+    do="Correct the URL, or set `allow_private_hosts` in the action.",
+)  # fmt: skip
+WEBHOOK_FAILED = LogEvent(
+    __name__, "alert.webhook_failed", logging.WARNING, "Alert not delivered: its webhook failed",
+    means="Three attempts at the webhook failed; this alert is not sent again.",
+    do="Look at the server that `url` names.",
+)  # fmt: skip
+WEBHOOK_BUSY = LogEvent(
+    __name__, "alert.webhook_busy", logging.WARNING, "Alert not delivered: an earlier one of its rule is still being sent",
+    means="The webhook answers more slowly than alerts are triggered.",
+    do="Look at the server that `url` names, or make `cooldown_seconds` longer.",
+)  # fmt: skip
+WORK_FAILED = LogEvent(
+    __name__, "alert.delivery_failed", logging.ERROR, "Delivery of an alert failed inside the engine",
+    means="The engine itself raised.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
+
+TIMEOUT_S = 30.0  # Time-out of one attempt at the webhook of an alert.
+PAUSES_S = (1.0, 2.0)  # between attempts
+
+
+class Refused(Exception):
+    """The URL may not be called; the text says why."""
+
+
+class Webhooks:
+    """At most one request of a rule at a time."""
+
+    def __init__(self, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
+        self._pauses_s = pauses_s
+        self._tasks = TaskSet(WORK_FAILED)
+        self._busy: set[str] = set()
+
+    async def settled(self) -> None:
+        """Until nothing is being sent."""
+        await self._tasks.wait()
+
+    async def stop(self) -> None:
+        """Send nothing more."""
+        self._tasks.cancel()
+        await self.settled()
+
+    def send(self, alert: str, text: str, body: bytes, allow_private_hosts: bool) -> None:
+        """POST a body of JSON, later."""
+        try:
+            url = checked(text, allow_private_hosts)
+        except Refused as refused:
+            WEBHOOK_REFUSED(alert=alert, reason=str(refused))
+            return
+        if alert in self._busy:
+            WEBHOOK_BUSY(alert=alert, url=_shown(url))
+            return
+        self._busy.add(alert)
+        self._tasks.spawn(self._deliver(alert, url, body, allow_private_hosts))
+
+    async def _deliver(self, alert: str, url: URL, body: bytes, allow_private_hosts: bool) -> None:
+        reason = ""
+        try:
+            for pause_s in (*self._pauses_s, None):
+                try:
+                    reason = await _post(url, body, allow_private_hosts)
+                except AddressRefused as refused:
+                    WEBHOOK_REFUSED(alert=alert, reason=str(refused))
+                    return
+                if not reason:
+                    return
+                if pause_s is not None:
+                    await asyncio.sleep(pause_s)
+            WEBHOOK_FAILED(alert=alert, url=_shown(url), reason=reason)
+        finally:
+            self._busy.discard(alert)
+
+
+def checked(text: str, allow_private_hosts: bool) -> URL:
+    """The URL, as far as it can be judged without the network. Raises Refused."""
+    try:
+        url = URL(text)
+        host = url.host
+    except (ValueError, IndexError):
+        raise Refused("not a URL") from None
+    if url.scheme not in ("http", "https"):
+        raise Refused(f"unsupported scheme '{url.scheme}' (only http/https)")
+    if not host:
+        raise Refused("no host")
+    try:
+        address = literal_address(host)
+    except NoAddress:
+        raise Refused("not an address") from None
+    if address is None:
+        return url
+    if not allow_private_hosts and is_blocked(address):
+        raise Refused("Private IP blocked")
+    return url.with_host(str(address))
+
+
+async def _post(url: URL, body: bytes, allow_private_hosts: bool) -> str:
+    """Why it failed; empty: it did not. Raises AddressRefused."""
+    connector = aiohttp.TCPConnector(resolver=GuardedResolver(not allow_private_hosts), use_dns_cache=False)
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.post(
+                url, data=body, headers={"Content-Type": "application/json"}, allow_redirects=False
+            ) as response,
+        ):
+            return "" if 200 <= response.status < 300 else f"HTTP {response.status}"
+    except TimeoutError:
+        return f"no answer within {TIMEOUT_S:.0f} s"
+    except (aiohttp.ClientError, ValueError, OSError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
+            raise error.os_error from None
+        return type(error).__name__
+
+
+def _shown(url: URL) -> str:
+    """Without what may be secret."""
+    return str(url.origin())

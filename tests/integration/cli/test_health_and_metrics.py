@@ -1,0 +1,44 @@
+"""`iii health` and `iii metrics` against a running engine (issue 15)."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.cli.running import Iii, RunningEngine, running_engine
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    with running_engine(tmp_path_factory.mktemp("engine"), "- {name: iii-state}") as running:
+        yield running
+
+
+def test_health_for_people_and_for_scripts(iii: Iii, engine: RunningEngine) -> None:
+    done = iii("health", "--url", engine.url())
+    first, *parts = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert first.startswith("healthy: iii ")
+    assert "  metrics: healthy (stored_metrics 0)" in parts
+    assert json.loads(iii("health", "--json", "--url", engine.url()).stdout)["status"] == "healthy"
+
+
+def test_an_engine_that_is_not_reached_is_not_well(iii: Iii) -> None:
+    for command in ("health", "metrics"):
+        done = iii(command, "--port", "1")
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: ")
+
+
+def test_metrics_as_tables_and_as_json(iii: Iii, engine: RunningEngine) -> None:
+    for _ in range(3):
+        assert iii("trigger", "nobody::has", "--url", engine.url()).returncode == 1
+    done = iii("metrics", "--url", engine.url())
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0][1:3] == ["calls:", str(int(lines[0][0]) - 3)]
+    assert lines[0][-2:] == ["3", "failed"]
+    assert ["FUNCTION", "CALLS"] in lines
+    assert "engine::workers::register" in [line[0] for line in lines if line]
+    found = json.loads(iii("metrics", "--json", "--search", "WORKERS::REG", "--url", engine.url()).stdout)
+    assert list(found["engine_metrics"]["invocations"]["by_function"]) == ["engine::workers::register"]

@@ -1,0 +1,178 @@
+"""Alerts (16 §6)."""
+
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+
+from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.metrics.alert_rule import AlertRule
+from iii.modules.observability.metrics.alert_values import Growth
+from tests.unit.modules.observability.metrics.engine_with_metrics import EngineWithMetrics
+
+
+def engine_with(*rules: dict[str, Any], **config: Any) -> EngineWithMetrics:
+    """Its alerts are looked at when a test says so, or every 10 s."""
+    given = msgspec.convert([{"threshold": 10, **rule} for rule in rules], tuple[AlertRule, ...])
+    engine = EngineWithMetrics(alerts=given, **config)
+    engine.module.metrics.alerts.apply(given)
+    return engine
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(record).get("fields", {}) for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_06_check_54_an_alert_has_a_state_and_a_cooldown() -> None:
+    engine = engine_with({"name": "busy", "metric": "iii.invocations.total"})
+    for _ in range(11):
+        engine.worker.call("nobody::has")
+    (alert,) = engine.ask("alerts::evaluate")["triggered_alerts"]
+    now = engine.clock.time_ms()
+    assert alert["value"] >= 11
+    assert {key: alert[key] for key in ("name", "metric", "threshold", "operator", "firing", "timestamp")} == {
+        "name": "busy", "metric": "iii.invocations.total", "threshold": 10.0, "operator": "GreaterThan", "firing": True,
+        "timestamp": now,
+    }  # fmt: skip
+    second = engine.ask("alerts::evaluate")
+    assert (second["evaluated"], second["triggered_alerts"]) == (True, [])
+    listed = engine.ask("alerts::list")
+    (state,) = listed["alerts"]
+    assert (state["firing"], state["last_triggered"], state["last_evaluated"]) == (True, now, now)
+    assert listed["firing_count"] == 1
+    assert listed["rules"] == [
+        {
+            "name": "busy", "metric": "iii.invocations.total", "threshold": 10.0, "operator": "greaterthan",
+            "window_seconds": 60, "windowed": False, "cooldown_seconds": 60, "enabled": True, "action": {"type": "log"},
+        }
+    ]  # fmt: skip
+    engine.clock.advance(60)
+    assert engine.ask("alerts::list")["alerts"][0]["last_triggered"] > now  # looked at every 10 s
+    engine.module.metrics.apply(ObservabilityConfig())
+    assert engine.ask("alerts::list")["alerts"] == []
+
+
+@pytest.mark.parametrize(("kind", "value"), [("gauge", 20.0), ("counter", 60.0), ("updowncounter", 60.0)])
+def test_06_check_55_a_gauge_is_a_mean_and_a_counter_a_sum(kind: Any, value: float) -> None:
+    engine = engine_with({"name": "a", "metric": "m"})
+    assert engine.ask("alerts::evaluate")["triggered_alerts"] == []
+    assert engine.ask("alerts::list")["alerts"] == []
+    engine.take(engine.metric("m", 1000, kind=kind))
+    engine.clock.advance(61)
+    engine.take(engine.metric("m", 10, 20, kind=kind), engine.metric("m", 30, kind=kind))
+    engine.ask("alerts::evaluate")
+    assert engine.ask("alerts::list")["alerts"][0]["current_value"] == value
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ({"type": "webhook", "url": "http://127.0.0.1/x"}, "Private IP blocked"),
+        ({"type": "webhook", "url": "http://0x7f.1/x"}, "Private IP blocked"),
+        ({"type": "webhook", "url": "http://169.254.169.254/"}, "Private IP blocked"),
+        ({"type": "webhook", "url": "http://[::1]/"}, "Private IP blocked"),
+        ({"type": "webhook", "url": "file:///x"}, "unsupported scheme 'file' (only http/https)"),
+        ({"type": "webhook", "url": "http://"}, "no host"),
+        ({"type": "webhook", "url": "http://[::"}, "not a URL"),
+        ({"type": "function", "path": "engine::traces::clear"}, None),
+    ],
+)
+def test_06_check_56_what_leads_inside_is_refused_and_counts_as_triggered(
+    action: dict[str, Any], reason: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = engine_with({"name": "a", "metric": "m", "action": action})
+    engine.take(engine.metric("m", 11))
+    assert len(engine.ask("alerts::evaluate")["triggered_alerts"]) == 1
+    assert engine.ask("alerts::evaluate")["triggered_alerts"] == []
+    assert engine.ask("alerts::list")["alerts"][0]["last_triggered"] == engine.clock.time_ms()
+    messages = [record.getMessage() for record in caplog.records]
+    assert len([each for each in messages if "target rejected" in each and (reason or action["path"]) in each]) == 1
+
+
+def test_06_check_57_a_function_gets_seven_keys() -> None:
+    engine = engine_with({"name": "a", "metric": "m", "action": {"type": "function", "path": "ops::page"}})
+    pager = engine.engine.connect(functions=["ops::page"])
+    engine.take(engine.metric("m", 11))
+    engine.ask("alerts::evaluate")
+    (call,) = pager.invocations()
+    assert call["data"] == {
+        "alert": "a", "metric": "m", "value": 11.0, "threshold": 10.0, "operator": "GreaterThan",
+        "timestamp": engine.clock.time_ms(), "firing": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sign", "word", "fires"),
+    [
+        (">", "greaterthan", [11]),
+        (">=", "greaterthanorequal", [10, 11]),
+        ("<", "lessthan", [9]),
+        ("<=", "lessthanorequal", [9, 10]),
+        ("==", "equal", [10]),
+        ("!=", "notequal", [9, 11]),
+    ],
+)
+def test_06_check_58_signs_and_words_are_the_same(sign: str, word: str, fires: list[int]) -> None:
+    for text in (sign, word):
+        rule = msgspec.convert({"name": "a", "metric": "m", "threshold": 10, "operator": text}, AlertRule)
+        assert rule.compares == word
+        assert [value for value in (9, 10, 11) if rule.fires(value)] == fires
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ({"operator": "bigger"}, "operator"),
+        ({"window_seconds": 0}, "window_seconds"),
+        ({"action": {"type": "webhook"}}, "an action of type webhook needs url"),
+        ({"action": {"type": "function"}}, "an action of type function needs path"),
+        ({"action": {"type": "mail"}}, "mail"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(members: dict[str, Any], problem: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=problem):
+        msgspec.convert({"name": "a", "metric": "m", "threshold": 1, **members}, AlertRule)
+
+
+def test_a_rule_that_is_not_enabled_is_listed_only() -> None:
+    engine = engine_with({"name": "a", "metric": "iii.workers.active", "threshold": 0, "enabled": False})
+    assert engine.ask("alerts::evaluate")["triggered_alerts"] == []
+    listed = engine.ask("alerts::list")
+    assert (len(listed["rules"]), listed["alerts"]) == (1, [])
+
+
+def test_states_are_in_the_order_of_the_rules() -> None:
+    rules = [{"name": name, "metric": "iii.workers.active"} for name in ("z", "a", "m")]
+    engine = engine_with(*rules)
+    engine.ask("alerts::evaluate")
+    assert [each["name"] for each in engine.ask("alerts::list")["alerts"]] == ["z", "a", "m"]
+
+
+def test_a_line_in_the_log_names_alert_and_value(caplog: pytest.LogCaptureFixture) -> None:
+    engine = engine_with({"name": "a", "metric": "m"})
+    engine.take(engine.metric("m", 11))
+    engine.clock.advance(0)  # the first look is right after the start
+    assert any(
+        "alert_name=a" in record.getMessage() and "value=11.0" in record.getMessage() for record in caplog.records
+    )
+
+
+def test_errors_of_workers_within_a_window() -> None:
+    engine = engine_with(
+        {"name": "a", "metric": "iii.invocations.error", "threshold": 0, "windowed": True, "cooldown_seconds": 1}
+    )
+    callee = engine.engine.connect(functions=["f"])
+    engine.ask("alerts::evaluate")
+    engine.worker.start_call("f")
+    callee.answer(callee.invocations()[0], error={"code": "x", "message": "no"})
+    assert [each["value"] for each in engine.ask("alerts::evaluate")["triggered_alerts"]] == [1.0]
+    engine.clock.advance(75)
+    assert engine.ask("alerts::evaluate")["triggered_alerts"] == []
+
+
+def test_growth_remembers_only_what_its_window_needs() -> None:
+    growth = Growth(60)
+    grown = [growth.of(float(second), float(second)) for second in range(600)]
+    assert grown[:3] == [0.0, 1.0, 2.0]
+    assert all(60 <= each <= 61 for each in grown[100:])

@@ -1,0 +1,79 @@
+"""What the engine counts, as metrics of OpenTelemetry and for Prometheus (16 §1)."""
+
+from typing import Any
+
+import pytest
+
+from iii.modules.observability.metrics import instruments as room
+from iii.modules.observability.metrics.exposition import exposition
+from iii.modules.observability.metrics.instruments import SERIES, instruments
+from tests.unit.modules.observability.metrics.engine_with_metrics import EngineWithMetrics
+
+
+def points(engine: EngineWithMetrics, name: str) -> dict[tuple[str, ...], Any]:
+    """By the values of their attributes."""
+    metric = next(each for each in instruments(engine.engine.core, "iii") if each.name == name)
+    return {tuple(value for _, value in point.attributes): point for point in metric.data_points}
+
+
+@pytest.fixture
+def engine() -> EngineWithMetrics:
+    """Of three calls of `f` one succeeded after 20 ms, one failed, and one is running."""
+    engine = EngineWithMetrics()
+    callee = engine.engine.connect(functions=["f"])
+    for _ in range(3):
+        engine.worker.start_call("f")
+    first, second, _ = callee.invocations()
+    engine.clock.advance(0.02)
+    callee.answer(first, 1)
+    callee.answer(second, error={"code": 'shop "closed"\n', "message": "no"})
+    engine.worker.call("nobody::has")
+    return engine
+
+
+def test_calls_by_outcome_with_durations_and_codes(engine: EngineWithMetrics) -> None:
+    calls = points(engine, "iii.invocations.total")
+    assert calls["f", "ok"].value == calls["f", "error"].value == calls["", "error"].value == 1.0
+    assert points(engine, "iii.invocations.running")["f",].value == 1.0
+    durations = points(engine, "iii.invocation.duration")["f",]
+    assert (durations.count, durations.sum) == (2, pytest.approx(0.04))
+    assert durations.bucket_counts[durations.explicit_bounds.index(0.025)] == 2
+    assert points(engine, "iii.invocation.errors.total")["f", 'shop "closed"\n'].value == 1.0
+
+
+def test_workers_by_status(engine: EngineWithMetrics) -> None:
+    status = {key[0]: point.value for key, point in points(engine, "iii.workers.by_status").items()}
+    assert status == {"connected": 0.0, "available": 1.0, "busy": 1.0, "disconnected": 0.0}
+    assert points(engine, "iii.workers.active")[()].value == 2.0
+    assert points(engine, "iii.connections")[()].value == 2.0
+
+
+def test_the_text_has_names_by_convention(engine: EngineWithMetrics) -> None:
+    lines = exposition(instruments(engine.engine.core, "iii")).decode().splitlines()
+    for line in (
+        "# TYPE iii_invocations_total counter",
+        'iii_invocations_total{function_id="f",status="ok"} 1.0',
+        "# TYPE iii_invocation_duration_seconds histogram",
+        'iii_invocation_duration_seconds_bucket{function_id="f",le="0.01"} 0.0',
+        'iii_invocation_duration_seconds_bucket{function_id="f",le="+Inf"} 2.0',
+        'iii_invocation_errors_total{error_code="shop \\"closed\\"\\n",function_id="f"} 1.0',
+        'iii_workers_by_status{status="busy"} 1.0',
+        "iii_workers_active 2.0",
+    ):
+        assert line in lines
+
+
+def test_series_are_bounded(engine: EngineWithMetrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    tallies = engine.engine.core.router.tallies
+    for number in range(1_000):
+        engine.engine.connect(functions=[f"g{number}"])
+    for number in range(1_000):
+        engine.worker.start_call(f"g{number}")
+    text = exposition(instruments(engine.engine.core, "iii"))
+    series = [line for line in text.splitlines() if not line.startswith(b"#")]
+    assert len(series) <= SERIES
+    calls = points(engine, "iii.invocations.running")
+    assert calls["other",].value > 600
+    assert sum(point.value for point in calls.values()) == sum(each.running for each in tallies)
+    monkeypatch.setattr(room, "_CODES", 0)
+    assert points(engine, "iii.invocation.errors.total")["f", "other"].value == 1.0
