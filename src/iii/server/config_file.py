@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.environment import completed
 from iii.protocol import log_level
 from iii.protocol.limits import MIB, NAMESPACE_GRACE_MS
 from iii.protocol.start_failure import StartFailure
@@ -189,7 +190,7 @@ def _resolve(
     _refuse_both_names(read.entries or (), source)
     listed = _listed(read, source)
     entries = [
-        _module_entry(instance, known, entry, warnings)
+        _module_entry(instance, known, entry, environment, warnings)
         for instance, (known, entry) in zip(_instances(listed), listed, strict=True)
     ]
     if read.port is not None:
@@ -273,7 +274,9 @@ def _instances(listed: Iterable[tuple[KnownModule, ListedModule]]) -> list[str]:
     return names
 
 
-def _module_entry(instance: str, known: KnownModule, entry: ListedModule, warnings: list[str]) -> ModuleEntry:
+def _module_entry(
+    instance: str, known: KnownModule, entry: ListedModule, environment: Mapping[str, str], warnings: list[str]
+) -> ModuleEntry:
     form = None if entry.origin == IMPLIED else entry.form
     declared = known.config_type()
     for key in entry.stray:
@@ -287,7 +290,14 @@ def _module_entry(instance: str, known: KnownModule, entry: ListedModule, warnin
             raise StartFailure(f"{entry.place.at(key)}: unknown key {quoted(key)}, did you mean 'config'?")
         hint = suggestion(key, document.ENTRY_KEYS, "; settings of the module belong under 'config:'")
         warnings.append(f"{entry.place.at(key)}: unknown key {quoted(key)} is ignored{hint}")
-    config = decode_block(entry.block, declared, entry.place, strict=form == "name", warnings=warnings)
+    block = entry.block
+    if known is OBSERVABILITY and (block is None or isinstance(block, dict)):
+
+        def warn(key: str | None, problem: str) -> None:
+            warnings.append(f"{entry.place.at('config', key)}: {key}: {problem}" if key else problem)
+
+        block = completed(block or {}, environment, warn)
+    config = decode_block(block, declared, entry.place, strict=form == "name", warnings=warnings)
     return ModuleEntry(instance, known, config, entry.place, form)
 
 

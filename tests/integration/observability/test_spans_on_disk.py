@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import iii
 from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig
 from iii.modules.observability.module import Observability
 from iii.modules.observability.records import Span
@@ -194,6 +195,18 @@ async def test_06_7_5_on_a_full_disk_spans_stay_in_memory_until_there_is_space(
         assert (answer["storage"]["archive"], answer["total"]) == ("healthy", 5)
     events = [getattr(record, "event", None) for record in engine_log.records]
     assert events.count("traces.archive_degraded") == events.count("traces.archive_recovered") == 1
+
+
+async def test_06_7_5_a_disk_that_cannot_be_cleared_is_said(tmp_path: Path) -> None:
+    async with traced(tmp_path / "traces") as own:
+        own.take(span("t1", "a"))
+        await own.written()
+        await own.write(lambda connection: connection.execute("DROP TRIGGER spans_removed").rowcount)
+        with pytest.raises(iii.InvocationError) as failed:
+            await own.ask("clear")
+        assert failed.value.code == "trace_storage_clear_failed"
+        assert "could not clear durable trace storage: " in str(failed.value)
+        assert await own.listed() == ["a"]  # nothing is half removed
 
 
 async def test_06_7_5_a_corrupt_row_is_skipped(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.module import Queue
@@ -421,10 +422,7 @@ def test_P4_the_home_folder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_bugs_17_keys_of_published_files_are_accepted(load: Load) -> None:
     text = "workers: [{name: iii-observability, config: {metrics_exporter: memory, logs_console_output: true}}]"
-    (warning,) = load(text).warnings
-    assert warning.startswith(
-        'config.yaml:1: workers[0] (iii-observability): metrics_exporter ("memory") has no effect: '
-    )
+    assert load(text).warnings == ()
 
 
 # -- the file -------------------------------------------------------------------------------------------------------
@@ -507,3 +505,27 @@ def test_05_check_66_old_classes_of_state_and_streams_load(load: Load) -> None:
 @pytest.mark.parametrize("entry", ["{name: state, config: {ttl: 1}}", "{name: iii-stream, config: {hots: x}}"])
 def test_05_check_63_an_unknown_key_ends_the_start(entry: str, load: Load) -> None:
     assert "unknown key" in mistake(load, f"workers: [{entry}]")
+
+
+def test_06_5_1_the_environment_counts_with_and_without_a_block_and_bounds_are_kept(tmp_path: Path) -> None:
+    """06 check 58: of an unknown key the name is an error in the new form and a warning in the old one."""
+    path = tmp_path / "config.yaml"
+
+    def read(text: str) -> tuple[ObservabilityConfig, tuple[str, ...]]:
+        path.write_text(text)
+        config = config_file.load(path, environment={"OTEL_EXPORTER_TYPE": "BOTH", "OTEL_MEMORY_MAX_SPANS": "77"})
+        entry = next(entry for entry in config.entries if entry.instance == "iii-observability")
+        assert isinstance(entry.config, ObservabilityConfig)
+        return entry.config, config.warnings
+
+    without, _ = read("workers: []")
+    assert (without.exporter, without.memory_max_spans) == ("both", 77)
+    block, warnings = read(
+        "workers: [{name: iii-observability, config: {memory_max_spans: 0, sampling_ratio: 7, exporter: memory}}]"
+    )
+    assert (block.exporter, block.memory_max_spans, block.sampling_ratio) == ("memory", 77, 1.0)
+    assert sum("memory_max_spans: 0 counts as not given" in line for line in warnings) == 1
+    with pytest.raises(StartFailure, match="bogus"):
+        read("workers: [{name: iii-observability, config: {bogus: 1}}]")
+    _, warnings = read("modules: [{class: 'modules::observability::OtelModule', config: {bogus: 1}}]")
+    assert sum("'bogus'" in line and "ignored" in line for line in warnings) == 1

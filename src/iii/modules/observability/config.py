@@ -17,8 +17,6 @@ Count = Annotated[int, Meta(ge=1)]
 Exporter = Literal["memory", "otlp", "both"]
 
 _TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
-_METRICS = without_effect("the engine does not export metrics; `engine::metrics::list` shows them")
-_LOGS = without_effect("log records are not exported; collect the log from standard error")
 
 
 class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +56,14 @@ class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
-    enabled: Annotated[bool, Meta(description="Whether metrics of workers are accepted.")] = True
+    enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken.")] = True
     service_name: Annotated[str, Meta(description="Name of the engine in health checks.")] = "iii"
-    service_version: Annotated[str | None, _TRACES] = None
-    service_namespace: Annotated[str | None, _TRACES] = None
+    service_version: Annotated[
+        str | None, Meta(description="Version of the engine's service in what it exports; default: that of iii.")
+    ] = None
+    service_namespace: Annotated[
+        str | None, Meta(description="Namespace of the engine's service in what it exports.")
+    ] = None
     exporter: Annotated[
         Exporter | None,
         Meta(
@@ -69,7 +71,10 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
             "Default: `memory` without `endpoint`, else `both`."
         ),
     ] = None
-    endpoint: Annotated[str | None, _TRACES] = None
+    endpoint: Annotated[
+        str | None,
+        Meta(description="Address of an OpenTelemetry collector; default `http://localhost:4317`."),
+    ] = None
     sampling_ratio: Annotated[Ratio, _TRACES] = 1.0
     sampling: Annotated[dict[str, Any] | None, _TRACES] = None
     memory_max_spans: Annotated[Count | None, Meta(description="Spans that are kept in memory; default 10000.")] = None
@@ -87,8 +92,13 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         bool | None,
         Meta(description="Whether spans are shown before they end; default: true if `exporter` is `memory`."),
     ] = None
-    metrics_enabled: Annotated[bool | None, _METRICS] = None
-    metrics_exporter: Annotated[str | None, _METRICS] = None
+    metrics_enabled: Annotated[bool | None, Meta(description="false: metrics are not exported.")] = None
+    metrics_exporter: Annotated[
+        Literal["memory", "otlp"] | None,
+        Meta(
+            description="`otlp`: metrics of workers and of the engine go to `endpoint`. Default: `memory`, they do not."
+        ),
+    ] = None
     prometheus_port: Annotated[
         Annotated[int, Meta(ge=0, le=65_535)] | None,
         Meta(
@@ -106,17 +116,27 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether log records are taken, printed and kept; false: `engine::log::*` have no effect."),
     ] = True
-    logs_exporter: Annotated[str | None, _LOGS] = None
+    logs_exporter: Annotated[
+        Exporter | None,
+        Meta(description="`otlp` or `both`: log records go to `endpoint`, too. Default: `memory`, they do not."),
+    ] = None
     logs_max_count: Annotated[
         Count, Meta(description="Most log records that are kept in memory; the oldest make room.")
     ] = 1000
     logs_retention_seconds: Annotated[
         Count | None, Meta(description="Age in seconds at which log records are forgotten; null: never.")
     ] = 3600
-    logs_batch_size: Annotated[int | None, _LOGS] = None
-    logs_flush_interval_ms: Annotated[int | None, _LOGS] = None
+    logs_batch_size: Annotated[
+        int | None, Meta(description="Log records that are exported without waiting; default 100.")
+    ] = None
+    logs_flush_interval_ms: Annotated[
+        int | None, Meta(description="How long fewer log records wait to be exported; default 5000.")
+    ] = None
     logs_sampling_ratio: Annotated[
-        Ratio, Meta(description="Share of `engine::log::*` calls that are logged, 0 to 1.")
+        Ratio,
+        Meta(
+            description="Share of `engine::log::*` calls that are logged, and of workers' log records that are taken, 0 to 1."
+        ),
     ] = 1.0
     logs_console_output: Annotated[
         bool, Meta(description="Whether log records that workers send are printed in the engine's log, too.")
@@ -136,3 +156,8 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     collapse_spans: Annotated[
         list[CollapseRule] | None, Meta(description="Spans that `engine::traces::tree` leaves out.")
     ] = None
+
+
+def effective_exporter(config: ObservabilityConfig) -> Exporter:
+    """Where spans go: with an `endpoint` to the collector, too, unless something else is said."""
+    return config.exporter or ("memory" if config.endpoint is None else "both")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -13,7 +14,9 @@ from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.trigger_types import TriggerType
-from iii.modules.observability.config import ObservabilityConfig
+from iii.modules.observability.config import ObservabilityConfig, effective_exporter
+from iii.modules.observability.export.export import Export
+from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
 from iii.modules.observability.ingest.worker_gauges import WorkerGauges
 from iii.modules.observability.logs.room import LogRoom
@@ -84,10 +87,11 @@ class Observability(Module):
         self._level = self.config.log_level or self.config.level  # in force
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
-        self.logs = LogRoom(engine, self.config, self.signals)
         self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
         WorkerGauges(engine, self.signals)
+        self.logs = LogRoom(engine, self.config, self.signals)
         self.ingest = Ingest(engine, self.config, self.signals)
+        self.export: Export | None = None
 
     def part(self, kind: Callable[..., object]) -> object:
         """The rooms are there already."""
@@ -100,15 +104,21 @@ class Observability(Module):
         return self.logs if kind is LogRoom else super().part(kind)
 
     async def start(self) -> None:
-        """Keep the engine's own log lines and look at alerts from now on, and open the archive of spans."""
+        """Keep the engine's own log lines, look at alerts, open the archive of spans, export what is to be exported."""
         self.logs.start(asyncio.get_running_loop().call_soon_threadsafe)
         await self.spans.start()
         await self.metrics.start()
+        settings = export_settings(self.config, self.engine.options.version, os.environ)
+        if settings is not None:
+            self.export = Export(settings, self.signals, lambda span: True, self.metrics.instruments)
+            self.export.start()
 
     async def stop(self) -> None:
         """No more of that."""
         self.ingest.stop()
         self.logs.stop()
+        if self.export is not None:
+            await self.export.stop()
         await self.spans.stop()
         await self.metrics.stop()
 
@@ -117,6 +127,7 @@ class Observability(Module):
         self._apply_level(config.log_level or config.level)
         self.config = config
         self.logs.apply(config)
+        self.ingest.apply(config)
         self.metrics.apply(config)
 
     def _apply_level(self, level: str) -> None:
@@ -144,11 +155,13 @@ class Observability(Module):
     def health(self, request: Nothing) -> Health:
         """Tell whether the engine and its parts are well."""
         enabled = self.config.enabled
-        details = {"enabled": True, "service_name": self.config.service_name, "exporter": "memory"}
+        details = {
+            "enabled": True,
+            "service_name": self.config.service_name,
+            "exporter": effective_exporter(self.config),
+        }
         disabled = ComponentHealth("disabled")
         spans = self.spans.health()
-        ingest = self.ingest.health()
-        ingest["dropped_items"] += self.metrics.dropped
         return Health(
             status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
             components={
@@ -156,11 +169,17 @@ class Observability(Module):
                 "metrics": ComponentHealth("healthy", {"stored_metrics": self.metrics.stored}),
                 "logs": ComponentHealth("healthy", {"stored_logs": self.logs.stored}),
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
-                "ingest": ComponentHealth("healthy", ingest) if enabled else disabled,
+                "ingest": ComponentHealth("healthy", self._ingest_health()) if enabled else disabled,
             },
             timestamp=self.engine.clock.time_ms(),
             version=self.engine.options.version,
         )
+
+    def _ingest_health(self) -> dict[str, int]:
+        """What was dropped on the way in and on the way out."""
+        dropped = self.ingest.health()
+        dropped["dropped_items"] += self.metrics.dropped
+        return dropped | {"export_dropped": 0 if self.export is None else self.export.dropped}
 
     @builtin("engine::baggage::get", spec="06 §13")
     def baggage_get(self, request: BaggageKey, invocation: Invocation) -> BaggageValue:

@@ -185,6 +185,8 @@ def test_06_10_1_without_a_retention_nothing_is_swept_until_there_is_one() -> No
 def test_records_of_workers_are_printed_but_not_kept_again(setting: Setting, caplog: pytest.LogCaptureFixture) -> None:
     setting.told("shipped", severity_number=21, attributes={"service.name": "checkout", "log.data": {"id": 7}})
     setting.told("hidden", severity_number=1)
+    assert caplog.records == []  # not before the frames that have come are read
+    setting.clock.advance(0)
     (line,) = [line for line in caplog.records if line.name == "iii.worker"]
     assert (line.levelname, line.getMessage()) == ("ERROR", "shipped")
     assert line.fields == {"service": "orders", "function_name": "checkout", "data": {"log.data": {"id": 7}}}  # type: ignore[attr-defined]
@@ -192,6 +194,7 @@ def test_records_of_workers_are_printed_but_not_kept_again(setting: Setting, cap
     caplog.clear()
     setting.observability.apply(ObservabilityConfig(logs_console_output=False))
     setting.told("silent", severity_number=17)
+    setting.clock.advance(0)
     assert caplog.records == []
     assert setting.bodies(severity_text="error") == ["silent"]
 

@@ -178,3 +178,27 @@ def test_what_is_remembered_of_deliveries_is_bounded(setting: Setting) -> None:
     last = setting.calls()[-1]["traceparent"].split("-")[1]
     setting.told("its own", trace_id=last)
     assert "its own" not in setting.bodies()
+
+
+def test_06_checks_18_19_20_51_a_frame_of_a_worker_reaches_the_function(setting: Setting) -> None:
+    """As Node sends it: without the name of the severity."""
+    setting.worker.bind("e", "log", "f", {"level": "error"})
+    attributes = [{"key": "Authorization", "value": {"stringValue": "Bearer x"}}]
+    sent = {
+        "severityNumber": 17,
+        "body": {"stringValue": "\x1b[31mred\x1b[0m"},
+        "attributes": attributes,
+        "traceId": "0" * 32,
+    }
+    frame = b"LOGS" + json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [sent]}]}]}).encode()
+    setting.worker.session.receive_binary(frame)
+    assert setting.bodies() == ["red"]
+    data = setting.calls()[0]["data"]
+    assert (data["severity_text"], data["trace_id"], data["service_name"]) == ("ERROR", None, "unknown")
+    assert data["attributes"] == {"Authorization": "[REDACTED]"}
+    setting.observability.apply(ObservabilityConfig(logs_enabled=False))
+    setting.worker.session.receive_binary(frame)
+    assert setting.bodies() == ["red"]
+    setting.observability.apply(ObservabilityConfig())
+    setting.worker.session.receive_binary(frame)
+    assert setting.bodies() == ["red", "red"]

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from iii.modules.observability.ingest.lenient import mended
 from iii.modules.observability.ingest.values import Drops
-from iii.modules.observability.ingest.wire import Frame, LogFrame, MetricFrame, OtlpObject, SpanFrame
+from iii.modules.observability.ingest.wire import Frame, FramePart, LogFrame, MetricFrame, SpanFrame
 from iii.protocol.json_text import BAD_JSON, holds_more_than, mend_json
 from iii.protocol.limits import KIB
 from iii.protocol.telemetry import TelemetryKind
@@ -91,7 +91,7 @@ def _pieces(frame: Frame, drops: Drops) -> Iterator[bytes]:
                 yield _encode({members[2]: [{"resource": resource.resource, members[1]: [scoped]}]})
 
 
-def _grouped(items: Sequence[OtlpObject], drops: Drops) -> Iterator[list[Raw]]:
+def _grouped(items: Sequence[FramePart], drops: Drops) -> Iterator[list[Raw]]:
     group: list[Raw] = []
     size = 0
     for item in items:
@@ -109,5 +109,5 @@ def _grouped(items: Sequence[OtlpObject], drops: Drops) -> Iterator[list[Raw]]:
 
 
 @cache
-def _keys(kind: type[OtlpObject]) -> dict[str, str]:
+def _keys(kind: type[FramePart]) -> dict[str, str]:
     return {field.name: field.encode_name for field in msgspec.structs.fields(kind)}

@@ -17,7 +17,7 @@ from iii.modules.observability.ingest.logs import log_of
 from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
 from iii.modules.observability.ingest.spans import span_of
-from iii.modules.observability.ingest.values import Drops, NotOtlp
+from iii.modules.observability.ingest.values import Drops, MeansNothing
 from iii.modules.observability.records import LogRecord, Metric, Span
 from iii.modules.observability.signals import Signals, Source
 from iii.net.decoding import DecodingProcesses
@@ -179,7 +179,7 @@ class Ingest:
             for item in items:
                 try:
                     spans.append(span_of(item, origin, drops))
-                except NotOtlp:
+                except MeansNothing:
                     drops.items += 1
             self._signals.spans(spans, Source.WORKER)
             yield
@@ -193,7 +193,7 @@ class Ingest:
                     continue
                 try:
                     logs.append(log_of(item, origin, drops))
-                except NotOtlp:
+                except MeansNothing:
                     drops.items += 1
             self._signals.logs(logs, Source.WORKER)
             yield
@@ -205,7 +205,7 @@ class Ingest:
             for item in items:
                 try:
                     metrics.append(metric_of(item, origin, drops, now_ns))
-                except NotOtlp:
+                except MeansNothing:
                     drops.items += 1
             self._signals.metrics(metrics, Source.WORKER)
             yield

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 import msgspec
 
 from iii.modules.observability.ingest.values import Drops
-from iii.modules.observability.ingest.wire import OtlpObject
+from iii.modules.observability.ingest.wire import FramePart
 
-W = TypeVar("W", bound=OtlpObject)
+W = TypeVar("W", bound=FramePart)
 _REFUSED = (msgspec.ValidationError, OverflowError, RecursionError)
 
 
@@ -19,8 +19,8 @@ class _Member(NamedTuple):
     key: str
     required: bool
     declared: Any
-    items: type[OtlpObject] | None
-    part: type[OtlpObject] | None
+    items: type[FramePart] | None
+    part: type[FramePart] | None
 
 
 def mended(value: Any, kind: type[W], drops: Drops) -> W | None:
@@ -63,7 +63,7 @@ def _read(value: Any, member: _Member, drops: Drops) -> tuple[bool, Any]:
 
 
 @cache
-def _members(kind: type[OtlpObject]) -> list[_Member]:
+def _members(kind: type[FramePart]) -> list[_Member]:
     return [
         _Member(
             field.name,
@@ -71,7 +71,7 @@ def _members(kind: type[OtlpObject]) -> list[_Member]:
             field.required,
             field.type,
             next((get_args(one)[0] for one in get_args(field.type) if get_origin(one) is list and _is_part(one)), None),
-            next((one for one in get_args(field.type) if isinstance(one, type) and issubclass(one, OtlpObject)), None),
+            next((one for one in get_args(field.type) if isinstance(one, type) and issubclass(one, FramePart)), None),
         )
         for field in msgspec.structs.fields(kind)
     ]
@@ -79,4 +79,4 @@ def _members(kind: type[OtlpObject]) -> list[_Member]:
 
 def _is_part(listed: Any) -> bool:
     item = get_args(listed)[0]
-    return isinstance(item, type) and issubclass(item, OtlpObject)
+    return isinstance(item, type) and issubclass(item, FramePart)

@@ -1,14 +1,14 @@
 """Log records out of a frame (06 §2.9)."""
 
 from iii.modules.observability.ingest.origin import Origin
-from iii.modules.observability.ingest.values import Drops, NotOtlp, members_of, signed, text_of, unsigned
+from iii.modules.observability.ingest.values import Drops, MeansNothing, members_of, signed, text_of, unsigned
 from iii.modules.observability.ingest.wire import WireLog
 from iii.modules.observability.log_text import complete
 from iii.modules.observability.records import LogRecord
 
 
 def log_of(log: WireLog, origin: Origin, drops: Drops) -> LogRecord:
-    """Raises NotOtlp if its times mean nothing."""
+    """Raises MeansNothing if its times mean nothing."""
     record = LogRecord(
         unsigned(log.time_unix_nano),
         unsigned(log.observed_time_unix_nano),
@@ -16,8 +16,8 @@ def log_of(log: WireLog, origin: Origin, drops: Drops) -> LogRecord:
         log.severity_text or "",
         "" if log.body is None else text_of(log.body),
         members_of(log.attributes, drops),
-        _id(log.trace_id),
-        _id(log.span_id),
+        log.trace_id or None,
+        log.span_id or None,
         origin.resource,
         origin.service or "unknown",
         origin.scope_name,
@@ -32,10 +32,6 @@ def _severity(number: int | str | None, drops: Drops) -> int:
         return 0
     try:
         return signed(number)
-    except NotOtlp:
+    except MeansNothing:
         drops.items += 1
         return 0
-
-
-def _id(text: str | None) -> str | None:
-    return text if text and text.strip("0") else None

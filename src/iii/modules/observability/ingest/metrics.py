@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from iii.modules.observability.ingest.origin import Origin
-from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, finite, signed, unsigned
+from iii.modules.observability.ingest.values import Drops, MeansNothing, attributes_of, finite, signed, unsigned
 from iii.modules.observability.ingest.wire import WireHistogramPoint, WireMetric, WireNumberPoint
 from iii.modules.observability.records import HistogramPoint, Metric, MetricType, NumberPoint
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> Metric:
-    """Raises NotOtlp without a gauge, a sum or a histogram."""
+    """Raises MeansNothing without a gauge, a sum or a histogram."""
     kind: MetricType
     points: list[NumberPoint] | list[HistogramPoint]
     if metric.gauge is not None:
@@ -24,7 +24,7 @@ def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> 
     elif metric.histogram is not None:
         kind, points = "histogram", _points(metric.histogram.data_points, _histogram_point, drops)
     else:
-        raise NotOtlp
+        raise MeansNothing
     return Metric(
         metric.name or "",
         metric.description or "",
@@ -44,7 +44,7 @@ def _points(points: list[P] | None, read: Callable[[P, Drops], R], drops: Drops)
     for point in points or ():
         try:
             found.append(read(point, drops))
-        except NotOtlp:
+        except MeansNothing:
             drops.items += 1
     return found
 
@@ -56,7 +56,7 @@ def _number_point(point: WireNumberPoint, drops: Drops) -> NumberPoint:
     elif point.as_int is not None:
         value = float(signed(point.as_int))
     else:
-        raise NotOtlp
+        raise MeansNothing
     return NumberPoint(value, attributes_of(point.attributes, drops), unsigned(point.time_unix_nano))
 
 

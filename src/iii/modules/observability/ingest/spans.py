@@ -1,7 +1,7 @@
 """Spans out of a frame (06 §7.1)."""
 
 from iii.modules.observability.ingest.origin import Origin
-from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, signed, unsigned
+from iii.modules.observability.ingest.values import Drops, MeansNothing, attributes_of, signed, unsigned
 from iii.modules.observability.ingest.wire import Integer, WireEvent, WireLink, WireSpan
 from iii.modules.observability.records import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 
@@ -11,7 +11,7 @@ _FLAGS = 2**32
 
 
 def span_of(span: WireSpan, origin: Origin, drops: Drops) -> Span:
-    """Raises NotOtlp if its times mean nothing."""
+    """Raises MeansNothing if its times mean nothing."""
     parent = span.parent_span_id
     end = unsigned(span.end_time_unix_nano)
     status = span.status
@@ -57,7 +57,7 @@ def _kind(kind: int | str, offset: int) -> SpanKind:
 def _flags(flags: int | str, drops: Drops) -> int | None:
     try:
         number = signed(flags)
-    except NotOtlp:
+    except MeansNothing:
         number = -1
     if 0 <= number < _FLAGS:
         return number
@@ -73,7 +73,7 @@ def _time(value: Integer, drops: Drops) -> int:
     """Of an event: a bad one costs only itself."""
     try:
         return unsigned(value)
-    except NotOtlp:
+    except MeansNothing:
         drops.items += 1
         return 0
 

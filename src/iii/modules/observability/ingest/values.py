@@ -15,7 +15,7 @@ _DIGITS = 24  # of a number of 64 bits, with room for zeros in front
 _LEVELS = 64  # of lists and objects within each other; deeper ones are left out
 
 
-class NotOtlp(Exception):
+class MeansNothing(Exception):
     """A value that means nothing; its attribute, data point or record is left out."""
 
 
@@ -28,36 +28,36 @@ class Drops:
 
 
 def unsigned(value: Integer) -> int:
-    """Missing is 0. Raises NotOtlp on a negative number, or one above 64 bits."""
+    """Missing is 0. Raises MeansNothing on a negative number, or one above 64 bits."""
     if type(value) is str and value.isdecimal() and len(value) <= _DIGITS:  # nearly always
         value = int(value)
     elif value is None:
         return 0
     if type(value) is int and 0 <= value < _UNSIGNED:
         return value
-    raise NotOtlp
+    raise MeansNothing
 
 
 def signed(value: int | str) -> int:
-    """Raises NotOtlp outside 64 bits."""
+    """Raises MeansNothing outside 64 bits."""
     if type(value) is str:
         if len(value) > _DIGITS or not value.removeprefix("-").isdecimal():
-            raise NotOtlp
+            raise MeansNothing
         value = int(value)
     if type(value) is int and -_SIGNED <= value < _SIGNED:
         return value
-    raise NotOtlp
+    raise MeansNothing
 
 
 def finite(value: Number) -> float:
-    """Raises NotOtlp on anything else."""
+    """Raises MeansNothing on anything else."""
     try:
         number = float(value)  # type: ignore[arg-type]  # None is a TypeError
     except (TypeError, ValueError, OverflowError):
-        raise NotOtlp from None
+        raise MeansNothing from None
     if math.isfinite(number):
         return number
-    raise NotOtlp
+    raise MeansNothing
 
 
 def double_text(value: float) -> str:
@@ -111,7 +111,7 @@ def attributes_of(pairs: list[KeyValue] | None, drops: Drops) -> Attributes:
         if text is None:
             try:
                 text = text_of(value)
-            except NotOtlp:
+            except MeansNothing:
                 drops.items += 1
                 continue
         found.append((pair.key, text))
@@ -125,7 +125,7 @@ def members_of(pairs: list[KeyValue] | None, drops: Drops) -> dict[str, Any]:
         if pair.value is not None:
             try:
                 found[pair.key] = json_of(pair.value)
-            except NotOtlp:
+            except MeansNothing:
                 drops.items += 1
     return found
 
@@ -134,7 +134,7 @@ def _double(value: float | str) -> float:
     try:
         return float(value)
     except (ValueError, OverflowError):
-        raise NotOtlp from None
+        raise MeansNothing from None
 
 
 def _inner(value: Any, levels: int) -> Any:
@@ -149,14 +149,14 @@ def _inner(value: Any, levels: int) -> Any:
     try:
         return json_of(msgspec.convert(value, AnyValue))
     except msgspec.ValidationError:
-        raise NotOtlp from None
+        raise MeansNothing from None
 
 
 def _object(value: Any, levels: int) -> dict[str, Any]:
     found = {}
     for pair in _members(value, levels):
         if type(pair) is not dict or type(key := pair.get("key")) is not str:
-            raise NotOtlp
+            raise MeansNothing
         found[key] = _inner(pair.get("value") or {}, levels)
     return found
 
@@ -170,5 +170,5 @@ def _members(value: Any, levels: int) -> list[Any]:
     if members is None:
         return []
     if type(members) is not list or not levels:
-        raise NotOtlp
+        raise MeansNothing
     return members

@@ -11,7 +11,7 @@ Integer: TypeAlias = int | str | None
 Number: TypeAlias = float | str | None
 
 
-class OtlpObject(Struct, rename="camel", gc=False):
+class FramePart(Struct, rename="camel", gc=False):
     """Part of a frame.
 
     Attributes:
@@ -21,7 +21,7 @@ class OtlpObject(Struct, rename="camel", gc=False):
     spoiling: ClassVar[frozenset[str]] = frozenset()
 
 
-class AnyValue(OtlpObject):
+class AnyValue(FramePart):
     """The first that is present counts; none of them is an empty value."""
 
     spoiling = frozenset(("string_value", "int_value", "double_value", "bool_value"))
@@ -34,18 +34,18 @@ class AnyValue(OtlpObject):
     array_value: Any = None
 
 
-class KeyValue(OtlpObject):
+class KeyValue(FramePart):
     spoiling = frozenset(("key", "value"))
 
     key: str
     value: AnyValue | None = None
 
 
-class WireResource(OtlpObject):
+class WireResource(FramePart):
     attributes: list[KeyValue] | None = None
 
 
-class Scope(OtlpObject):
+class Scope(FramePart):
     name: str | None = None
     version: str | None = None
 
@@ -53,13 +53,13 @@ class Scope(OtlpObject):
 # -- spans --------------------------------------------------------------------------------------------------------
 
 
-class WireEvent(OtlpObject):
+class WireEvent(FramePart):
     name: str | None = None
     time_unix_nano: Integer = None
     attributes: list[KeyValue] | None = None
 
 
-class WireLink(OtlpObject):
+class WireLink(FramePart):
     spoiling = frozenset(("trace_id", "span_id"))
 
     trace_id: str
@@ -68,12 +68,12 @@ class WireLink(OtlpObject):
     attributes: list[KeyValue] | None = None
 
 
-class WireStatus(OtlpObject):
+class WireStatus(FramePart):
     code: Integer = None
     message: str | None = None
 
 
-class WireSpan(OtlpObject):
+class WireSpan(FramePart):
     spoiling = frozenset(("trace_id", "span_id", "name", "start_time_unix_nano", "end_time_unix_nano"))
 
     trace_id: str
@@ -91,24 +91,24 @@ class WireSpan(OtlpObject):
     trace_state: str | None = None
 
 
-class ScopeSpans(OtlpObject, rename={"items": "spans"}):
+class ScopeSpans(FramePart, rename={"items": "spans"}):
     scope: Scope | None = None
     items: list[WireSpan] | None = None
 
 
-class ResourceSpans(OtlpObject, rename={"scopes": "scopeSpans"}):
+class ResourceSpans(FramePart, rename={"scopes": "scopeSpans"}):
     resource: WireResource | None = None
     scopes: list[ScopeSpans] | None = None
 
 
-class SpanFrame(OtlpObject, rename={"resources": "resourceSpans"}):
+class SpanFrame(FramePart, rename={"resources": "resourceSpans"}):
     resources: list[ResourceSpans] | None = None
 
 
 # -- logs ---------------------------------------------------------------------------------------------------------
 
 
-class WireLog(OtlpObject):
+class WireLog(FramePart):
     spoiling = frozenset(("time_unix_nano", "observed_time_unix_nano"))
 
     time_unix_nano: Integer = None
@@ -121,24 +121,24 @@ class WireLog(OtlpObject):
     span_id: str | None = None
 
 
-class ScopeLogs(OtlpObject, rename={"items": "logRecords"}):
+class ScopeLogs(FramePart, rename={"items": "logRecords"}):
     scope: Scope | None = None
     items: list[WireLog] | None = None
 
 
-class ResourceLogs(OtlpObject, rename={"scopes": "scopeLogs"}):
+class ResourceLogs(FramePart, rename={"scopes": "scopeLogs"}):
     resource: WireResource | None = None
     scopes: list[ScopeLogs] | None = None
 
 
-class LogFrame(OtlpObject, rename={"resources": "resourceLogs"}):
+class LogFrame(FramePart, rename={"resources": "resourceLogs"}):
     resources: list[ResourceLogs] | None = None
 
 
 # -- metrics ------------------------------------------------------------------------------------------------------
 
 
-class WireNumberPoint(OtlpObject):
+class WireNumberPoint(FramePart):
     spoiling = frozenset(("as_double", "as_int", "time_unix_nano"))
 
     as_double: Number = None
@@ -147,7 +147,7 @@ class WireNumberPoint(OtlpObject):
     time_unix_nano: Integer = None
 
 
-class WireHistogramPoint(OtlpObject):
+class WireHistogramPoint(FramePart):
     spoiling = frozenset(("count", "sum", "bucket_counts", "explicit_bounds", "min", "max", "time_unix_nano"))
 
     count: Integer = None
@@ -160,20 +160,20 @@ class WireHistogramPoint(OtlpObject):
     time_unix_nano: Integer = None
 
 
-class Gauge(OtlpObject):
+class Gauge(FramePart):
     data_points: list[WireNumberPoint] | None = None
 
 
-class Sum(OtlpObject):
+class Sum(FramePart):
     data_points: list[WireNumberPoint] | None = None
     is_monotonic: bool | None = None
 
 
-class Histogram(OtlpObject):
+class Histogram(FramePart):
     data_points: list[WireHistogramPoint] | None = None
 
 
-class WireMetric(OtlpObject):
+class WireMetric(FramePart):
     name: str | None = None
     description: str | None = None
     unit: str | None = None
@@ -182,17 +182,17 @@ class WireMetric(OtlpObject):
     histogram: Histogram | None = None
 
 
-class ScopeMetrics(OtlpObject, rename={"items": "metrics"}):
+class ScopeMetrics(FramePart, rename={"items": "metrics"}):
     scope: Scope | None = None
     items: list[WireMetric] | None = None
 
 
-class ResourceMetrics(OtlpObject, rename={"scopes": "scopeMetrics"}):
+class ResourceMetrics(FramePart, rename={"scopes": "scopeMetrics"}):
     resource: WireResource | None = None
     scopes: list[ScopeMetrics] | None = None
 
 
-class MetricFrame(OtlpObject, rename={"resources": "resourceMetrics"}):
+class MetricFrame(FramePart, rename={"resources": "resourceMetrics"}):
     resources: list[ResourceMetrics] | None = None
 
 

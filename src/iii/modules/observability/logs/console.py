@@ -50,7 +50,11 @@ class LogConsole:
         if self._dropped and not self._reporting:
             self._report()
         if idle and self._waiting:
-            self._engine.turns.go(self._printing())
+            clock = self._engine.clock
+            clock.call_at(clock.now(), self._begin)  # not within the reading of frames, of which many come at once
+
+    def _begin(self) -> None:
+        self._engine.turns.go(self._printing())
 
     def _printing(self) -> Iterator[None]:
         while self._waiting:

@@ -9,7 +9,7 @@ import msgspec
 
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig
+from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig, effective_exporter
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.spans.archive.archive import SpanArchive
@@ -43,7 +43,7 @@ class KeptSpans:
         ages_s = disk.pending_max_age_seconds, config.pending_max_age_seconds, PENDING_AGE_S
         age_s = next(age for age in ages_s if age is not None)
         self._pending_age_ns = age_s * 1_000_000_000
-        exporter = config.exporter or ("memory" if config.endpoint is None else "both")
+        exporter = effective_exporter(config)
         self._engines_too = exporter != "otlp"
         if config.enabled:
             live = exporter == "memory" if config.live_spans is None else config.live_spans

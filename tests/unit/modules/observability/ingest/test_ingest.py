@@ -70,7 +70,7 @@ def test_06_2_9_a_span_of_python_has_all_its_parts(ear: Ear) -> None:
     assert (found.flags, found.trace_state, found.pending) == (1, "c=d", False)
     assert (found.service_name, found.instrumentation_scope_name) == ("orders", "iii-python-sdk")
     assert found.resource["telemetry.sdk.name"] == "iii-python-sdk"
-    assert ear.dropped == {"dropped_frames": 0, "dropped_items": 0}
+    assert ear.dropped == {"dropped_frames": 0, "dropped_items": 0, "export_dropped": 0}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_06_check_10_times_are_numbers_or_texts_and_never_negative(ear: Ear) -> 
 def test_06_check_10a_a_bad_value_costs_only_itself(ear: Ear, bad: dict[str, Any], kept: bool, left_out: int) -> None:
     ear.say("OTLP", spans(span(name="good"), {**span(name="odd"), **bad}))
     assert [found.name for found in ear.spans] == ["good", "odd"][: 1 + kept]
-    assert ear.dropped == {"dropped_frames": 0, "dropped_items": left_out}
+    assert ear.dropped == {"dropped_frames": 0, "dropped_items": left_out, "export_dropped": 0}
     if kept and "b" in str(bad.get("attributes")):
         assert ("b", "2") in ear.spans[1].attributes
 
@@ -318,7 +318,7 @@ def test_06_check_02_a_bad_frame_is_logged_and_counted(
 ) -> None:
     ear.say(kind, payload)
     ear.say("OTLP", spans(span()))
-    assert ear.dropped == {"dropped_frames": 1, "dropped_items": 0}
+    assert ear.dropped == {"dropped_frames": 1, "dropped_items": 0, "export_dropped": 0}
     assert len(ear.spans) == 1
     assert sum("ingestion error" in line for line in engine_log.messages) == 1
 

@@ -1,0 +1,1 @@
+"""Telemetry on its way to an OpenTelemetry collector (14 §1)."""
