@@ -17,8 +17,6 @@ Count = Annotated[int, Meta(ge=1)]
 Exporter = Literal["memory", "otlp", "both"]
 
 _TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
-_METRICS = without_effect("the engine does not export metrics; `engine::metrics::list` shows them")
-_LOGS = without_effect("log records are not exported; collect the log from standard error")
 
 
 class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
