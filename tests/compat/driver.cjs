@@ -139,6 +139,11 @@ const commands = {
     else load('iii-sdk/helpers').createStream(client, stream_name, shelf)
     return null
   },
+  log({ message, data }) {
+    const Logger = sdk.Logger ?? load('@iii-dev/helpers/observability').Logger
+    new Logger().info(message, data)
+    return null
+  },
   register_service({ service }) {
     client.registerService(service)
     return null

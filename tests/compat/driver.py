@@ -148,6 +148,9 @@ class Driver:
             return {"state": handle.state, "reason": handle.reason, "error": describe(error)}
         return {"state": handle.state, "reason": None, "error": None}
 
+    def log(self, message: str, data: Any) -> None:
+        named("Logger", "iii", "iii_helpers.observability")().info(message, data)
+
     def state(self) -> dict[str, Any]:
         return {"state": str(self.client.get_connection_state()), "worker_id": self.client.worker_id}
 

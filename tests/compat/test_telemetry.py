@@ -1,4 +1,4 @@
-"""Spans of published clients arrive whole, whatever their generation calls things (06 checks 6, 7, 9 and 9a)."""
+"""Spans and log records of published clients arrive whole, whatever their generation calls things (06 checks 6, 7, 9 and 9a)."""
 
 from typing import Any
 
@@ -91,3 +91,26 @@ def test_06_check_9a_the_span_of_a_failure_has_the_real_exception_first(
         first = next(dict(event["attributes"]) for event in span["events"] if event["name"] == "exception")
         assert first["exception.message"] == "boom"
         assert first["exception.type"] == ("ValueError" if client.language == "python" else "Error")
+
+
+@pytest.mark.parametrize("client", parameters(*CLIENTS))
+def test_06_check_9_log_records_arrive_with_a_level_and_their_data(client: Client, own_engine: EngineProcess) -> None:
+    """06 §10.1: Node sends numbers of severities alone."""
+    require(client)
+    with Driver(client, telemetry_url=own_engine.url) as worker, Driver(OURS) as watcher:
+        watcher.connect(own_engine.url, "watcher")
+        worker.connect(own_engine.url, "logging", otel={"enabled": True})
+        worker.register("logging::echo", "echo", sync=True)
+        worker.discover("functions")
+        worker.ask("log", message="hello from far", data={"x": 1, "password": "y"})
+
+        def arrived() -> Any:
+            logs = watcher.call("engine::logs::list", {"severity_text": "info"})["logs"]
+            return [log for log in logs if log["body"] == "hello from far"]
+
+        (log,) = eventually(arrived, FLUSHED_S)
+        assert (log["severity_text"], log["severity_number"]) == ("INFO", 9)
+        data = log["attributes"].get("log.data", log["attributes"])
+        assert data["x"] == 1
+        assert data["password"] == "[REDACTED]"
+        assert log["service_name"].startswith("iii-")
