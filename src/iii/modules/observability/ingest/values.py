@@ -29,12 +29,14 @@ class Drops:
 
 def unsigned(value: Integer) -> int:
     """Missing is 0. Raises NotOtlp on a negative number, or one above 64 bits."""
-    if type(value) is str and value.isdecimal() and len(value) <= _DIGITS:  # nearly always
-        value = int(value)
-    elif value is None:
+    if value is None:
         return 0
-    if type(value) is int and 0 <= value < _UNSIGNED:
-        return value
+    try:
+        number = int(value)
+    except ValueError:
+        raise NotOtlp from None
+    if 0 <= number < _UNSIGNED:
+        return number
     raise NotOtlp
 
 
