@@ -17,14 +17,17 @@ It reads config.yaml in the current directory, which is created when missing, an
 commands:
   trigger         call a function and print its result
   worker list     list connected workers
+  worker drain    let a worker end its calls and leave
   function list   list functions
   routes          list HTTP routes
   health          tell whether the engine is well
+  logs            show log records of workers and of the engine
   metrics         show calls by function, and metrics of workers
   state           read and write shared state
   queue           list queues, topics and dead letters; retry dead letters
   cron list       list schedules and their next times
   stream tail     follow the events of a group
+  codegen         write a client for the functions of other workers
   store           check the files of an embedded store for damage, salvage damaged ones; without an engine
   dev             run an app, and restart it when its source changes
   update          show how to upgrade this installation

@@ -185,6 +185,7 @@ class WorkerCore:
     async def _stop(self, caller: asyncio.Task[Any] | None) -> None:
         self._threads.close()
         self._watch.stop()
+        self._draining.cut_short()
         async with AsyncExitStack() as leaving:  # a cancel ends the wait of one step, and leaves no step out
             leaving.push_async_callback(self.reporting.stop)
             leaving.push_async_callback(self.connection.stop)

@@ -23,7 +23,7 @@ def with_parentheses(takes: str, example: str) -> Callable[[D], D]:
     def apply(method: D) -> D:
         @wraps(method)
         def checked(self: object, *given: Any, **options: Any) -> Any:
-            written = f"@{type(self).__name__.lower()}.{method.__name__}"
+            written = f"@{_holder(self)}.{method.__name__}"
             if given and callable(given[0]):
                 raise TypeError(f"{written} takes {takes}, in parentheses: {written}({example})")
             parameters = inspect.signature(method).parameters
@@ -46,7 +46,7 @@ def without_parentheses(method: D) -> D:
 
     @wraps(method)
     def checked(self: object, *given: Any, **options: Any) -> Any:
-        written = f"@{type(self).__name__.lower()}.{method.__name__}"
+        written = f"@{_holder(self)}.{method.__name__}"
         if options or len(given) != 1:
             raise TypeError(f"{written} takes no arguments: write {written} without parentheses")
         if not callable(given[0]):
@@ -54,6 +54,11 @@ def without_parentheses(method: D) -> D:
         return method(self, *given)
 
     return cast(D, checked)
+
+
+def _holder(of: object) -> str:
+    """As a program would name it: `worker`, `app`."""
+    return next(kind.__name__ for kind in type(of).__mro__ if not kind.__name__.startswith("_")).lower()
 
 
 def _listed(parameters: Iterable[str]) -> str:

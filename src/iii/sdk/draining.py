@@ -57,6 +57,7 @@ class Draining:
         self._unreached = False  # by calls, from now on
         self._asked_on: ClientLink | None = None
         self._heard = asyncio.Event()
+        self._cut_short = False
 
     @property
     def begun(self) -> bool:
@@ -72,6 +73,11 @@ class Draining:
             self._task = self._loop.create_task(self._finish(limit_s), name="iii drain")
         return await asyncio.shield(self._task)
 
+    def cut_short(self) -> None:
+        """The worker stops now: whoever waits for the handlers is told at once."""
+        self._cut_short = True
+        self._heard.set()
+
     def no_more_calls(self) -> None:
         """The engine has said so; those that it sent before are here."""
         self._unreached = True
@@ -82,19 +88,22 @@ class Draining:
         now = self._loop.time
         until, answer_until = now() + limit_s, now() + min(limit_s, ANSWER_S)
         asked = None if self._unreached else self._ask(limit_s)
-        while now() < until:
+        began = now()
+        while now() < until and not self._cut_short:
             if self._is_alone(answer_until) and not self._executor.busy:
                 break
             await self._next_look()
         if asked is not None:
             self._pending.forget(asked)
         if self._executor.busy:
-            HANDLERS_CUT_OFF(worker=self._name, waited_s=limit_s)
+            HANDLERS_CUT_OFF(worker=self._name, waited_s=round(now() - began, 1))
             return False
         return True
 
     async def _next_look(self) -> None:
         """What handlers do tells nobody; what the engine says comes at once."""
+        if self._cut_short:
+            return
         self._heard.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from iii.protocol.errors import InvocationError
+from iii.protocol.traceback_text import shown
 from iii.testing.traffic import Fate, Traffic
 
 __tracebackhide__ = True  # of pytest: a failed test shows its own lines
@@ -19,7 +20,9 @@ class Orders(ABC):
         """Let the next call of the function have this fate."""
 
     def fail(self, function_id: str, error: InvocationError) -> None:
-        """The next call of the function fails so, and its handler is not called."""
+        """The next call of the function fails so, and its handler is not called. Raises TypeError for another exception."""
+        if not isinstance(error, InvocationError):
+            raise TypeError(f"fail() takes an iii.InvocationError, which callers get as it is; got {shown(error)}")
         self._plan(function_id, lambda traffic: traffic.fail(error))
 
     def time_out(self, function_id: str) -> None:

@@ -38,7 +38,7 @@ class Drain(threading.Thread):
     """`worker.drain()` on a thread."""
 
     def __init__(self, worker: iii.Worker, timeout_s: float = DEADLINE_S) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # one that waits for ever fails its test, and holds up no other
         self._worker = worker
         self._timeout_s = timeout_s
         self.ended_in_time: bool | None = None
@@ -125,6 +125,18 @@ def test_P12_what_does_not_end_in_time_is_cut_off(
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert any("Worker stops while handlers run" in text for text in told)
     engine.wait(lambda: engine.connection().close_code == 1000)
+
+
+def test_P12_a_shutdown_meanwhile_ends_the_wait(engine: FakeEngine, worker: iii.Worker) -> None:
+    slow = Slow(worker)
+    connection = engine.connection()
+    connection.message("registerfunction")
+    slow.call(connection)
+    drain = Drain(worker, timeout_s=600)
+    connection.message("invokefunction", function_id=DRAIN)
+    worker.shutdown()
+    assert drain.result() is False
+    slow.may_end.set()
 
 
 def test_P12_an_engine_without_the_function_is_told_by_the_old_messages(engine: FakeEngine, worker: iii.Worker) -> None:

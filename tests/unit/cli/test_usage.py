@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from iii.cli import main
+from iii.cli import COMMANDS, main
+from iii.cli.serve import build_parser
 from iii.protocol.versions import PACKAGE_VERSION
 
 
@@ -223,3 +224,10 @@ def test_output_that_cannot_be_written_is_one_line(line: str) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-m", "iii.cli", line], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "Error: cannot write the output: No space left on device\n")
+
+
+def test_every_command_stands_in_the_help_of_the_engine() -> None:
+    listed = {
+        line.split()[0] for line in build_parser().format_help().splitlines() if line.startswith("  ") and line.split()
+    }
+    assert {name for name in COMMANDS if len(name) > 1} <= listed

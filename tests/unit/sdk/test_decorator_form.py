@@ -77,8 +77,13 @@ def test_11_check_11_a_wrong_option_or_argument_names_the_decorator(
         write(app)
 
 
-def test_11_check_11_a_worker_is_named_as_one() -> None:
-    worker: Any = Worker.__new__(Worker)
+class _OfAKind(Worker):
+    """As `register_worker` makes them."""
+
+
+@pytest.mark.parametrize("kind", [Worker, _OfAKind])
+def test_11_check_11_a_worker_is_named_as_one(kind: type[Worker]) -> None:
+    worker: Any = kind.__new__(kind)
     with pytest.raises(TypeError, match=r'^@worker\.function .* @worker\.function\("orders::hello"\)$'):
         worker.function(handler)
 
