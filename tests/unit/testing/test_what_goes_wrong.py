@@ -201,5 +201,8 @@ def test_time_does_not_pass_for_ever(by: float | timedelta) -> None:
 
 def test_what_is_no_error_of_a_call_is_refused_where_it_is_ordered() -> None:
     error: Any = ValueError("x")
-    with TestEngine(iii.App("shop")) as engine, pytest.raises(TypeError, match=r"fail\(\) takes an iii.InvocationError, .*; got "):
+    with (
+        TestEngine(iii.App("shop")) as engine,
+        pytest.raises(TypeError, match=r"fail\(\) takes an iii.InvocationError, .*; got "),
+    ):
         engine.fail("shop::charge", error)
