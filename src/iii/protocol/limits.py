@@ -39,6 +39,8 @@ LOG_DELIVERIES_PER_S = 200
 LOG_DELIVERIES = 1000
 # Most bytes of log records that wait to be delivered.
 LOG_DELIVERY_BYTES = 16 * MIB
+# Longest `baggage` whose entries are read and handed on; a longer one counts as empty, as W3C allows. (06 §3)
+BAGGAGE_CHARACTERS = 8192
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 

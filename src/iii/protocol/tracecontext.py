@@ -4,6 +4,8 @@ import re
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from iii.protocol.limits import BAGGAGE_CHARACTERS
+
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _FUNCTION_ENTRY = "iii.function.id"
 
@@ -14,8 +16,10 @@ def valid_traceparent(text: str | None) -> str | None:
 
 
 def _entries(baggage: str) -> list[tuple[str, str]]:
-    """Key and raw member of each well-formed entry; properties after `;` stay in the member."""
-    entries = []
+    """Key and raw member of each well-formed entry; properties after `;` stay in the member. None of what is too long."""
+    entries: list[tuple[str, str]] = []
+    if len(baggage) > BAGGAGE_CHARACTERS:
+        return entries
     for member in baggage.split(","):
         key, equals, _ = member.partition("=")
         if equals and key.strip():

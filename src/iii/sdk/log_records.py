@@ -31,11 +31,11 @@ class LogRecords:
         self._span_ids = span_ids
         self._records: list[bytes] = []
         self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log while its thread is in here
 
     def end_after_fork(self) -> None:
         """In a forked child: the lock may be held by a thread that stayed behind."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._records = []
 
     def export(self, entry: LogEntry) -> bool:

@@ -4,6 +4,7 @@ Imported only there: the API costs more to import than all of this SDK.
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from opentelemetry import baggage, context, trace
@@ -16,6 +17,7 @@ from iii.sdk.span import ERROR, OK, ActiveSpan
 from iii.sdk.trace_context import TraceContext
 
 _propagator = W3CBaggagePropagator()
+_BAGGAGE_ENTRIES = 180  # as many as its propagator hands on; each costs a copy of those before
 _CODES = {StatusCode.OK: OK, StatusCode.ERROR: ERROR}
 
 
@@ -69,7 +71,7 @@ class JoinedSpan(Span):
 def make_current(span: ActiveSpan) -> None:
     """In the context of a handler, which nobody else has and which ends with it."""
     joined = trace.set_span_in_context(JoinedSpan(span))
-    for key, value in baggage_values(span.inherited).items():
+    for key, value in islice(baggage_values(span.inherited).items(), _BAGGAGE_ENTRIES):
         joined = baggage.set_baggage(key, value, joined)
     context.attach(joined)
 

@@ -26,6 +26,7 @@ SPANS_DROPPED = LogEvent(
 )  # fmt: skip
 
 BATCH_SPANS = 512  # so many leave without waiting for the interval
+BATCH_BYTES = MIB // 16  # of payloads, unless one span has more: secrets are looked for in each
 WAITING_SPANS = 8_192
 WAITING_BYTES = 32 * MIB  # of payloads
 
@@ -135,7 +136,7 @@ class SpanRecorder:
 
     def _send(self) -> None:
         """One batch; others of the loop come between two."""
-        batch = self._ended[:BATCH_SPANS]
+        batch = self._ended[: self._fitting()]
         del self._ended[: len(batch)]
         self._waiting_bytes = sum(span.size for span in self._ended)
         for frame in self._envelope.frames(encoded_spans(batch, self._limit_bytes)):
@@ -146,6 +147,15 @@ class SpanRecorder:
             self._loop.call_soon(self._send)
         else:
             self._dropping = False
+
+    def _fitting(self) -> int:
+        """How many spans one turn of the loop has time for; at least one."""
+        size = 0
+        for number, span in enumerate(self._ended[:BATCH_SPANS]):
+            size += span.size
+            if size > BATCH_BYTES and number:
+                return number
+        return BATCH_SPANS
 
     def flush(self) -> None:
         """Send all that has ended."""

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iii.protocol.limits import BAGGAGE_CHARACTERS
 from iii.protocol.names import clean_name, first_segment, is_blank, is_builtin_id, without_control_characters
 from iii.protocol.telemetry import TelemetryKind, telemetry_kind
 from iii.protocol.tracecontext import baggage_for_target, baggage_values, valid_traceparent
@@ -90,6 +91,13 @@ def test_01_check_40_baggage_names_the_target_once() -> None:
     baggage = "iii.session.id=s-1, iii.function.id=a::b ,iii.function.id=c;p=1,broken,=x"
     assert baggage_for_target(baggage, "child::fn") == "iii.session.id=s-1,iii.function.id=child::fn"
     assert baggage_for_target(None, "f") == "iii.function.id=f"
+
+
+def test_06_3_baggage_that_is_too_long_has_no_entries() -> None:
+    longest = "a=" + "b" * (BAGGAGE_CHARACTERS - 2)
+    assert baggage_for_target(longest, "f") == f"{longest},iii.function.id=f"
+    assert baggage_for_target(f"{longest}b", "f") == "iii.function.id=f"
+    assert baggage_values(f"{longest}b") == {}
 
 
 def test_baggage_values_are_decoded() -> None:

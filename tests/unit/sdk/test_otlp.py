@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import enum
+import threading
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from iii.sdk.payload_text import redact_and_truncate
 from iii.sdk.reporting import telemetry_url
 from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, begin
 from iii.sdk.span_frames import encoded_spans
-from iii.sdk.span_recorder import SpanRecorder
+from iii.sdk.span_recorder import BATCH_BYTES, SpanRecorder
 from iii.sdk.trace_context import TraceContext
 from tests.hostile import VALUES, DumpRaises, explode
 
@@ -187,3 +188,49 @@ def test_core_20_a_log_record_that_cannot_be_sent_goes_to_logging(monkeypatch: p
     (frame,) = sent
     found = msgspec.json.decode(frame[4:])["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     assert [each["body"]["stringValue"] for each in found] == ["lone ?", "last"]
+
+
+def test_what_logs_while_a_record_is_sent_does_not_wait_for_itself() -> None:
+    """A signal handler runs on the thread that it interrupts, wherever that is."""
+    sent: list[bytes] = []
+    records: LogRecords
+
+    def sink(frame: bytes) -> None:
+        sent.append(frame)
+        if len(sent) == 1:
+            records.export(LogEntry(INFO, "of a signal handler", []))
+
+    records = LogRecords(sink, {}, 60, 1, lambda: (None, None))
+    thread = threading.Thread(target=records.export, args=(LogEntry(INFO, "first", []),), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(sent) == 2
+
+
+async def test_large_payloads_do_not_hold_the_loop_all_at_once() -> None:
+    """Secrets are looked for in each payload, in turns."""
+    loop = asyncio.get_running_loop()
+    turns: list[int] = []
+    turn = 0
+    every: asyncio.Event = asyncio.Event()
+
+    def sink(frame: bytes) -> None:
+        turns.append(turn)
+        if len(turns) == 4:
+            every.set()
+
+    recorder = SpanRecorder(sink, {}, 0.001, loop)
+    payload = msgspec.Raw(msgspec.json.encode("x" * BATCH_BYTES))
+    for _ in range(4):
+        recorder.handler_span(InvokeFunction(function_id="f", invocation_id="i", data=payload)).succeeded(None)
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if not every.is_set():
+            loop.call_soon(count)
+
+    count()
+    await asyncio.wait_for(every.wait(), 10)
+    assert len(set(turns)) == 4
