@@ -79,7 +79,7 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _run(options: list[str], command: str, arguments: list[str]) -> int:
-    from iii.cli.parser import suggestion, usage_error
+    from iii.cli.parser import CommandFailed, fail, suggestion, usage_error
 
     for name in (option.partition("=")[0] for option in options if option.startswith("-")):
         if name not in _OPTIONS and name[:2] not in _OPTIONS:  # `-cFILE` too
@@ -95,7 +95,10 @@ def _run(options: list[str], command: str, arguments: list[str]) -> int:
         return usage_error("iii", f"'{wrong[0]}' is for running the engine, not for 'iii {command}'")
     if not all(map(_is_text, arguments)):
         return usage_error(f"iii {command}", "the arguments are not UTF-8 text")
-    return _command(COMMANDS[command])(arguments)
+    try:
+        return _command(COMMANDS[command])(arguments)
+    except CommandFailed as error:
+        return fail(str(error))
 
 
 def _is_text(argument: str) -> bool:

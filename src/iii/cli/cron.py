@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
-from iii.cli.parser import USAGE_ERROR, Parser, fail
+from iii.cli.parser import USAGE_ERROR, Parser
 from iii.protocol.names import LIST_TRIGGERS
 
 PROGRAM = "iii cron"
@@ -45,17 +45,11 @@ def run(arguments: list[str]) -> int:
         parser.refuse_command(options.words[0], ["list"])
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.engine_call import asked
     from iii.cli.output import json_text, print_table
-    from iii.protocol.errors import InvocationError
 
     request = {"dialect": "legacy", "include_internal": True}
-    try:
-        triggers = ask(address, "cron", LIST_TRIGGERS, request).result["triggers"]
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
+    triggers = asked(address, "cron", LIST_TRIGGERS, request).result["triggers"]
     schedules = _schedules(triggers, datetime.now(UTC), quartz=options.quartz)
     if options.json:
         print(json_text(schedules))

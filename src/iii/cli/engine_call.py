@@ -10,17 +10,18 @@ from typing import Any
 
 from iii import InitOptions, ReconnectionConfig, RegistrationRejected, TriggerRequest, connect_worker
 from iii.cli.address import Address
+from iii.cli.parser import CommandFailed
 from iii.protocol.address import masked
-from iii.protocol.errors import InvocationTimeout
+from iii.protocol.errors import InvocationError, InvocationTimeout
 
 WHERE = "Is the engine running at the given address and port?"
 
 
-class EngineUnreachable(Exception):
+class EngineUnreachable(CommandFailed):
     """There is nobody, or nobody who lets us in, or the connection broke; text for people."""
 
 
-class EngineSilent(Exception):
+class EngineSilent(CommandFailed):
     """No answer within the wait; text for people, its first sentence promised (07 §8.2)."""
 
     def __init__(self, explanation: str) -> None:
@@ -40,6 +41,14 @@ Following = Callable[[Any], object | None]
 
 def _nothing(result: Any) -> None:
     return None
+
+
+def asked(address: Address, command: str, function_id: str, payload: object) -> CallResult:
+    """As `ask`, where an error of the function is the end of the command. Raises CommandFailed."""
+    try:
+        return ask(address, command, function_id, payload)
+    except InvocationError as error:
+        raise CommandFailed(f"{error.code}: {error.message}") from None
 
 
 def ask(

@@ -2,7 +2,7 @@
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.output import json_text
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import Parser
 from iii.protocol.names import HEALTH_CHECK
 
 PROGRAM = "iii health"
@@ -26,15 +26,9 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.protocol.errors import InvocationError
+    from iii.cli.engine_call import asked
 
-    try:
-        health = ask(address, "health", HEALTH_CHECK, {}).result
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
+    health = asked(address, "health", HEALTH_CHECK, {}).result
     if options.json:
         print(json_text(health))
     else:

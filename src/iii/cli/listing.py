@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.output import json_text, print_table
-from iii.cli.parser import Parser, fail, suggestion, usage_error
+from iii.cli.parser import Parser, suggestion, usage_error
 
 Row = dict[str, Any]
 
@@ -85,17 +85,11 @@ def build_parser(listing: Listing, program: str) -> Parser:
 def _list(listing: Listing, options: argparse.Namespace, parser: Parser) -> int:
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.protocol.errors import InvocationError
+    from iii.cli.engine_call import asked
 
     request = {"include_internal": options.all, "dialect": "legacy", **listing.request}
     request |= {} if options.all else listing.without_all
-    try:
-        answer = ask(address, listing.noun, listing.function_id, request)
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
+    answer = asked(address, listing.noun, listing.function_id, request)
     rows = [row for row in answer.result[listing.member] if row.get("id") != answer.worker_id]
     if options.search:
         rows = [row for row in rows if _contains(row, options.search.lower())]

@@ -63,24 +63,18 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     if not 0 <= options.limit <= _MOST:
         parser.error(f"--limit: expected a whole number from 0 to {_MOST}, got {options.limit}")
-    asked = _asked(options, parser)
+    wanted = _wanted(options, parser)
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.protocol.errors import InvocationError
+    from iii.cli.engine_call import asked
 
-    try:
-        answer = ask(address, "logs", _LIST, {**asked, "limit": options.limit}).result
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
+    answer = asked(address, "logs", _LIST, {**wanted, "limit": options.limit}).result
     for record in reversed(answer["logs"]):
         _show(record, options.json)
-    return asyncio.run(_follow(address, asked, answer["cursor"], options.json)) if options.follow else 0
+    return asyncio.run(_follow(address, wanted, answer["cursor"], options.json)) if options.follow else 0
 
 
-def _asked(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
+def _wanted(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     if options.level is not None:
         if options.level.lower() not in LEVELS:

@@ -4,7 +4,7 @@ from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.output import json_text, print_table
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import Parser
 from iii.protocol.names import LIST_METRICS
 
 PROGRAM = "iii metrics"
@@ -36,15 +36,9 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.protocol.errors import InvocationError
+    from iii.cli.engine_call import asked
 
-    try:
-        found = ask(address, "metrics", LIST_METRICS, {}).result
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
+    found = asked(address, "metrics", LIST_METRICS, {}).result
     if options.json:
         print(json_text(_having(options.search, found)))
     else:

@@ -73,6 +73,10 @@ def suggestion(wrong: str, known: Collection[str]) -> str:
     return f", did you mean '{names[near]}'?" if near else ""
 
 
+class CommandFailed(Exception):
+    """What ends a command with exit code 1; text for people."""
+
+
 def fail(message: str) -> int:
     """Tell what went wrong; exit code 1."""
     print(f"Error: {message}", file=sys.stderr)

@@ -75,7 +75,6 @@ def run(arguments: list[str]) -> int:
             parser.error(f"--{name}: expected a whole number from 0 to {_MOST}, got {getattr(options, name)}")
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable
     from iii.protocol.errors import FunctionNotFound, InvocationError
 
     try:
@@ -113,8 +112,6 @@ def run(arguments: list[str]) -> int:
         return fail("this engine does not run the module iii-queue; add `- name: iii-queue` to its configuration")
     except InvocationError as error:
         return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent, _Unknown) as error:
-        return fail(str(error))
     return 0
 
 
@@ -124,20 +121,16 @@ def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:
     return ask(address, "queue", function_id, payload).result
 
 
-class _Unknown(Exception):
-    """No queue or topic has that name; the text says so."""
-
-
 def _known(address: Address, name: str) -> None:
-    """A misspelt name must not look as if all were well. Raises _Unknown."""
+    """A misspelt name must not look as if all were well. Raises CommandFailed."""
     from iii.cli.known import QUEUES, known
-    from iii.cli.parser import suggestion
+    from iii.cli.parser import CommandFailed, suggestion
 
     names = known(address, "queue", QUEUES)
     if name.removeprefix("__fn_queue::") in names:
         return
     hint = suggestion(name, names) or f"; '{PROGRAM} list' shows all"
-    raise _Unknown(f"unknown queue or topic '{name}'{hint}")
+    raise CommandFailed(f"unknown queue or topic '{name}'{hint}")
 
 
 def _list(address: Address, as_json: bool) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.output import json_text, print_table
-from iii.cli.parser import Parser, fail
+from iii.cli.parser import Parser
 from iii.protocol.names import LIST_FUNCTIONS, LIST_TRIGGERS
 
 PROGRAM = "iii routes"
@@ -34,17 +34,11 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.protocol.errors import InvocationError
+    from iii.cli.engine_call import asked
 
     request = {"dialect": "legacy", "include_internal": True}
-    try:
-        triggers = ask(address, "routes", LIST_TRIGGERS, request).result["triggers"]
-        functions = ask(address, "routes", LIST_FUNCTIONS, request).result["functions"]
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
+    triggers = asked(address, "routes", LIST_TRIGGERS, request).result["triggers"]
+    functions = asked(address, "routes", LIST_FUNCTIONS, request).result["functions"]
     routes = _routes(triggers, {row["function_id"]: row.get("worker_name") for row in functions})
     if options.search:
         text = options.search.lower()

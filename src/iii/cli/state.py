@@ -49,7 +49,6 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable
     from iii.protocol.errors import FunctionNotFound, InvocationError
 
     try:
@@ -78,8 +77,6 @@ def run(arguments: list[str]) -> int:
     except InvocationError as error:
         hint = f"; for the keys alone: {PROGRAM} list SCOPE --keys" if error.code == "SNAPSHOT_CAPACITY" else ""
         return fail(f"{error.code}: {error.message}{hint}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
     return 0
 
 

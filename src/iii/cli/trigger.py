@@ -84,7 +84,7 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
     except PayloadMistake as error:
         return fail(str(error))
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.engine_call import ask
     from iii.cli.known import FUNCTIONS, meant
     from iii.cli.output import json_text as as_json
     from iii.protocol.errors import FunctionNotFound, InvocationError
@@ -97,8 +97,6 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
         if error.stacktrace is not None:
             body["stacktrace"] = error.stacktrace
         return fail(as_json(body, sort_keys=False))
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
     if answer.result is not None:
         print(as_json(answer.result))
     return 0

@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     named = {"worker_id" if _is_id(options.worker) else "name": options.worker}
     request = {**named, "namespace": options.namespace, "timeout_ms": limit_ms}
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
+    from iii.cli.engine_call import ask
     from iii.cli.known import worker_meant
     from iii.protocol.errors import FunctionNotFound, InvocationError
 
@@ -64,8 +64,6 @@ def run(arguments: list[str]) -> int:
     except InvocationError as error:
         near = worker_meant(address, "worker", options.worker) if error.code == "NOT_FOUND" else ""
         return fail(f"{error.code}: {error.message}{near.replace(', did', ' Did')}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
     return _tell(answer.result, as_json=options.json)
 
 

@@ -43,16 +43,10 @@ def run(arguments: list[str]) -> int:
         parser.error("--namespace: expected a name, got nothing")
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.protocol.errors import InvocationError
+    from iii.cli.engine_call import asked
 
     request = {"include_internal": options.all, "of_workers": not options.all, "dialect": "legacy"}
-    try:
-        rows = ask(address, "codegen", LIST_FUNCTIONS, request).result["functions"]
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except (EngineUnreachable, EngineSilent) as error:
-        return fail(str(error))
+    rows = asked(address, "codegen", LIST_FUNCTIONS, request).result["functions"]
     if options.match is None:
         rows = [row for row in rows if not str(row["function_id"]).startswith(_OF_TRIGGERS)]
     patterns = options.match or ["*"]
