@@ -139,8 +139,7 @@ class SpanRecorder:
         batch = self._ended[: self._fitting()]
         del self._ended[: len(batch)]
         self._waiting_bytes = sum(span.size for span in self._ended)
-        for frame in self._envelope.frames(encoded_spans(batch, self._limit_bytes)):
-            self._sink(frame)
+        self._hand_on(batch)
         self._due = self._urgent = False  # before the look: a thread that adds one now tells by itself
         if self._ended:
             self._due = self._urgent = True
@@ -160,7 +159,10 @@ class SpanRecorder:
     def flush(self) -> None:
         """Send all that has ended."""
         ended, self._ended, self._waiting_bytes = self._ended, [], 0
-        for frame in self._envelope.frames(encoded_spans(ended, self._limit_bytes)):
+        self._hand_on(ended)
+
+    def _hand_on(self, spans: list[ActiveSpan]) -> None:
+        for frame in self._envelope.frames(encoded_spans(spans, self._limit_bytes)):
             self._sink(frame)
 
     def end_after_fork(self) -> None:

@@ -1,1 +1,1 @@
-"""Health, baggage, log lines and worker gauges (06)."""
+"""Telemetry of workers and of the engine: what comes in, is kept, counted, watched and exported (06, 14, 16)."""

@@ -1,7 +1,6 @@
 """The `iii-observability` block (06 §5.1).
 
-All documented keys are accepted, since published configs have them. Traces, stored logs, metrics, alerts and export are
-not part of this engine yet.
+All documented keys are accepted, since published configs have them.
 """
 
 from typing import Annotated, Any, Literal
@@ -16,7 +15,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Exporter = Literal["memory", "otlp", "both"]
 
-_TRACES = without_effect("the engine neither keeps nor exports traces; workers can export theirs")
+_SAMPLING = without_effect("the engine samples nothing; workers sample their spans themselves")
 
 
 class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +74,8 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Address of an OpenTelemetry collector; default `http://localhost:4317`."),
     ] = None
-    sampling_ratio: Annotated[Ratio, _TRACES] = 1.0
-    sampling: Annotated[dict[str, Any] | None, _TRACES] = None
+    sampling_ratio: Annotated[Ratio, _SAMPLING] = 1.0
+    sampling: Annotated[dict[str, Any] | None, _SAMPLING] = None
     memory_max_spans: Annotated[Count | None, Meta(description="Spans that are kept in memory; default 10000.")] = None
     memory_max_bytes: Annotated[
         Count | None, Meta(description="Bytes of spans that are kept in memory; default 268435456.")

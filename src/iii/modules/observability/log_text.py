@@ -4,15 +4,9 @@ import re
 from typing import Any
 
 from iii.modules.observability.records import LogRecord
+from iii.modules.observability.secret_keys import REDACTED, SECRET_KEYS
 
-REDACTED = "[REDACTED]"
-_SECRETS = frozenset(
-    {
-        "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "api_key", "access_token",
-        "refresh_token", "password", "secret", "credential",
-    }
-)  # fmt: skip
-_LONGEST = max(map(len, _SECRETS))
+_LONGEST = max(map(len, SECRET_KEYS))
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
 _LEVELS = 20  # of members within members that are looked at
@@ -60,7 +54,7 @@ def _clean_inside(value: dict[str, Any] | list[Any], levels: int) -> None:
 
 
 def _is_secret(key: str) -> bool:
-    return len(key) <= _LONGEST and key.lower() in _SECRETS
+    return len(key) <= _LONGEST and key.lower() in SECRET_KEYS
 
 
 def _id(text: str) -> str | None:

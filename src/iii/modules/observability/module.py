@@ -1,4 +1,4 @@
-"""`iii-observability`: health, the baggage of a call, log lines of workers, gauges of workers (06)."""
+"""`iii-observability`: composes the rooms of spans, logs, metrics and export; health, the baggage of a call (06)."""
 
 import asyncio
 import logging

@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,7 +18,6 @@ from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
 from iii.modules.observability.ingest.spans import span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
-from iii.modules.observability.records import LogRecord, Metric, Span
 from iii.modules.observability.signals import Signals, Source
 from iii.net.decoding import DecodingProcesses
 from iii.protocol.limits import KIB, TELEMETRY_WAITING_BYTES
@@ -60,6 +59,8 @@ _REFUSED = {
     TelemetryKind.LOGS: LOGS_REFUSED,
 }
 _CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
+
+R = TypeVar("R")
 
 
 class Ingest:
@@ -173,41 +174,35 @@ class Ingest:
         _REFUSED[kind](reason=reason)
 
     def _spans(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
-        drops = self.drops
-        for items, origin in self._slices(kind, payload):
-            spans: list[Span] = []
-            for item in items:
-                try:
-                    spans.append(span_of(item, origin, drops))
-                except NotOtlp:
-                    drops.items += 1
-            self._signals.spans(spans, Source.WORKER)
-            yield
+        return self._converted(kind, payload, span_of, self._signals.spans)
 
     def _logs(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
-        drops, ratio = self.drops, self._config.logs_sampling_ratio
+        return self._converted(kind, payload, log_of, self._signals.logs, self._config.logs_sampling_ratio)
+
+    def _metrics(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
+        convert = partial(metric_of, now_ns=self._clock.time_ms() * 1_000_000)
+        return self._converted(kind, payload, convert, self._signals.metrics)
+
+    def _converted(
+        self,
+        kind: TelemetryKind,
+        payload: bytes,
+        convert: Callable[[Any, Origin, Drops], R],
+        tell: Callable[[Sequence[R], Source], None],
+        ratio: float = 1.0,
+    ) -> Iterator[None]:
+        """Tell all items of a frame, or a share of them, but those that mean nothing."""
+        drops = self.drops
         for items, origin in self._slices(kind, payload):
-            logs: list[LogRecord] = []
+            records: list[R] = []
             for item in items:
                 if ratio < 1 and random.random() >= ratio:
                     continue
                 try:
-                    logs.append(log_of(item, origin, drops))
+                    records.append(convert(item, origin, drops))
                 except NotOtlp:
                     drops.items += 1
-            self._signals.logs(logs, Source.WORKER)
-            yield
-
-    def _metrics(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
-        drops, now_ns = self.drops, self._clock.time_ms() * 1_000_000
-        for items, origin in self._slices(kind, payload):
-            metrics: list[Metric] = []
-            for item in items:
-                try:
-                    metrics.append(metric_of(item, origin, drops, now_ns))
-                except NotOtlp:
-                    drops.items += 1
-            self._signals.metrics(metrics, Source.WORKER)
+            tell(records, Source.WORKER)
             yield
 
     def _slices(self, kind: TelemetryKind, payload: bytes) -> Iterator[tuple[list[Any], Origin]]:

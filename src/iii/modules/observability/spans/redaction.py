@@ -6,28 +6,11 @@ from typing import Any
 import msgspec
 
 from iii.modules.observability.records import Attributes, SpanEvent, SpanLink
+from iii.modules.observability.secret_keys import REDACTED, SECRET_KEYS
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB
 from iii.protocol.secrets import is_secret, without_secrets
 
-REDACTED = "[REDACTED]"
-
-_SECRETS = frozenset(
-    (
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "set-cookie",
-        "x-api-key",
-        "api-key",
-        "api_key",
-        "access_token",
-        "refresh_token",
-        "password",
-        "secret",
-        "credential",
-    )
-)
 _QUERIES = frozenset(("url.full", "url.query", "http.url", "http.target"))
 _TAGS = frozenset(("iii.session.id", "iii.session.name", "iii.message.id"))
 TAG_PREFIX = "iii.tag."
@@ -112,7 +95,7 @@ def is_tag(key: str) -> bool:
 def _mark(key: str) -> int:
     lowered = key.lower()
     mark = PLAIN
-    if lowered in _SECRETS:
+    if lowered in SECRET_KEYS:
         mark |= _SECRET
     elif lowered in _QUERIES:
         mark |= _QUERY
