@@ -1,13 +1,12 @@
 """What a log record must be before anyone hears of it, whoever made it (06 §10.1)."""
 
-import re
 from typing import Any
 
 from iii.modules.observability.records import LogRecord
 from iii.modules.observability.secret_keys import REDACTED, SECRET_KEYS
+from iii.protocol.log_line import without_escapes
 
 _LONGEST = max(map(len, SECRET_KEYS))
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
 _LEVELS = 20  # of members within members that are looked at
 
@@ -16,8 +15,7 @@ def complete(record: LogRecord) -> None:
     """Give it the name of its severity, take escapes of terminals and values of secret names from it; in place."""
     if not record.severity_text:
         record.severity_text = severity_name(record.severity_number)
-    if "\x1b" in record.body:
-        record.body = _ANSI.sub("", record.body)
+    record.body = without_escapes(record.body)
     _clean_members(record.attributes, _LEVELS)
     if record.trace_id is not None:
         record.trace_id = _id(record.trace_id)
@@ -36,7 +34,7 @@ def _clean_members(members: dict[str, Any], levels: int) -> None:
             members[key] = REDACTED
         elif type(value) is str:
             if "\x1b" in value:
-                members[key] = _ANSI.sub("", value)
+                members[key] = without_escapes(value)
         elif levels and (type(value) is dict or type(value) is list):
             _clean_inside(value, levels - 1)
 
@@ -48,7 +46,7 @@ def _clean_inside(value: dict[str, Any] | list[Any], levels: int) -> None:
     for index, item in enumerate(value):
         if type(item) is str:
             if "\x1b" in item:
-                value[index] = _ANSI.sub("", item)
+                value[index] = without_escapes(item)
         elif levels and (type(item) is dict or type(item) is list):
             _clean_inside(item, levels - 1)
 
