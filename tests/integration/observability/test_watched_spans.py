@@ -1,4 +1,4 @@
-"""Spans as they come, from a worker of our SDK to a function and to a client of the stream port (06 §12.2, §12.3)."""
+"""Spans as they come, from a worker of our SDK to a function and to a client of the stream port (19 §1, §2)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_06_check_53_a_trigger_hears_of_calls_but_never_of_its_own(watched
     assert set(seen) <= {"execute shop::buy", "call engine::functions::list"}
 
 
-async def test_06_12_3_a_client_of_the_stream_port_sees_spans_as_they_end(watched: Watched) -> None:
+async def test_19_2_a_client_of_the_stream_port_sees_spans_as_they_end(watched: Watched) -> None:
     await watched.traced()
     client = await watched.client()
     await client.join("all", stream="iii:devtools:trace-rows")

@@ -261,7 +261,7 @@ class Streams(Module):
             self._hub.publish(event)
 
     def _followed(self, group: Group, followed: bool) -> None:
-        """The engine makes its own streams only for those who follow them (06 §12.3)."""
+        """The engine makes its own streams only for those who follow them (19 §2)."""
         if group[0].startswith(FEED):
             payload = {"stream_name": group[0], "group_id": group[1], "followed": followed}
             self.engine.router.call("engine::traces::follow", None, msgspec.json.encode(payload))

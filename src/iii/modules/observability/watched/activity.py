@@ -1,4 +1,4 @@
-"""Which spans have come or changed since the last tick; nothing is noted while nobody wants to know (06 §12.2)."""
+"""Which spans have come or changed since the last tick; nothing is noted while nobody wants to know (19 §1)."""
 
 from __future__ import annotations
 

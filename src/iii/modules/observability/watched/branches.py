@@ -1,4 +1,4 @@
-"""What the tree of a trace shows of some of its spans (06 §12.3)."""
+"""What the tree of a trace shows of some of its spans (19 §2)."""
 
 from __future__ import annotations
 

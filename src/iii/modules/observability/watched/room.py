@@ -1,4 +1,4 @@
-"""Who watches spans as they come, and how the engine learns of it (06 §12.2, §12.3)."""
+"""Who watches spans as they come, and how the engine learns of it (19 §1, §2)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WatchedSpans:
         """Nobody is told any more."""
         self._activity.stop()
 
-    @builtin("engine::traces::follow", spec="06 §12.3")
+    @builtin("engine::traces::follow", spec="19 §2")
     def follow(self, request: FollowInput) -> None:
         """Feed a group of a live stream, or no longer; the stream port says so of its subscribers."""
         self._streams.follow(request.stream_name, request.group_id, request.followed)

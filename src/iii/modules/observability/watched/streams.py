@@ -1,4 +1,4 @@
-"""The live streams `iii:devtools:…`: spans as they come, for those who follow them on the stream port (06 §12.3)."""
+"""The live streams `iii:devtools:…`: spans as they come, for those who follow them on the stream port (19 §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which spans are those of a function, and below them, by what they say themselves (06 §12.2)."""
+"""Which spans are those of a function, and below them, by what they say themselves (19 §1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OBSERVING = (
     "engine::traces::", "engine::logs::", "engine::log::", "engine::metrics::", "engine::baggage::", "engine::sampling::",
     "engine::health::", "engine::alerts::", "engine::rollups::", "iii-observability::",
 )  # fmt: skip
-"""What the ids of observability built-ins begin with (06 §4.1)."""
+"""What the ids of observability built-ins begin with."""
 
 _NAMING = ("function_id", "iii.function.id")  # attributes
 _PACKED = tuple(key.encode() for key in _NAMING)

@@ -1,4 +1,4 @@
-"""The trigger type `trace`: functions that are called with the ids of traces in which spans came or ended (06 §12.2)."""
+"""The trigger type `trace`: functions that are called with the ids of traces in which spans came or ended (19 §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live streams (06 §12.3)."""
+"""The live streams (19 §2)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def setting() -> Iterator[Setting]:
     setting.engine.drop_all_workers()
 
 
-def test_06_12_3_nothing_is_sent_that_has_no_subscribers(setting: Setting) -> None:
+def test_19_2_nothing_is_sent_that_has_no_subscribers(setting: Setting) -> None:
     setting.take(span("a"))
     assert setting.sent() == []
     store = setting.module.spans.store
@@ -66,7 +66,7 @@ def test_06_12_3_nothing_is_sent_that_has_no_subscribers(setting: Setting) -> No
     assert store.watch is None
 
 
-def test_06_12_3_rows_are_roots_that_are_not_internal_and_all_spans_are_all(setting: Setting) -> None:
+def test_19_2_rows_are_roots_that_are_not_internal_and_all_spans_are_all(setting: Setting) -> None:
     internal = span("i", trace="u", attributes=[("iii.function.kind", "internal")])
     for stream in (TRACE_ROWS, ALL_SPANS):
         setting.follow(stream)
@@ -77,7 +77,7 @@ def test_06_12_3_rows_are_roots_that_are_not_internal_and_all_spans_are_all(sett
     assert setting.sent()[2:] == [(ALL_SPANS, "all", ["d"])]
 
 
-def test_06_12_3_a_trace_has_what_arrived_and_what_is_above_it_as_its_tree_shows_it() -> None:
+def test_19_2_a_trace_has_what_arrived_and_what_is_above_it_as_its_tree_shows_it() -> None:
     setting = Setting(collapse_spans=[CollapseRule(name="trigger *")])
     setting.follow(TRACE_SPANS, "t")
     setting.take(span("root"), span("other", "root"), span("idle", "root", name="state_triggers"))
@@ -90,7 +90,7 @@ def test_06_12_3_a_trace_has_what_arrived_and_what_is_above_it_as_its_tree_shows
     setting.engine.drop_all_workers()
 
 
-def test_06_12_3_values_of_secret_names_are_not_sent(setting: Setting) -> None:
+def test_19_2_values_of_secret_names_are_not_sent(setting: Setting) -> None:
     setting.follow(ALL_SPANS)
     setting.take(span("a", attributes=[("password", "hunter2")]))
     setting.sent()

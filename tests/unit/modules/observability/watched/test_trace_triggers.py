@@ -1,4 +1,4 @@
-"""The trigger type `trace` (06 §12.2, check 53)."""
+"""The trigger type `trace` (19 §1; 06 check 53)."""
 
 from __future__ import annotations
 
