@@ -58,8 +58,13 @@ class WatchedSpans:
         self._streams.follow(request.stream_name, request.group_id, request.followed)
         self._wanted()
 
+    @property
+    def active(self) -> bool:
+        """Whether anybody wants to know of spans as they come."""
+        return bool(len(self._triggers) or len(self._streams))
+
     def _wanted(self) -> None:
-        self._activity.want(bool(len(self._triggers) or len(self._streams)))
+        self._activity.want(self.active)
 
     def _look(self, rows: Sequence[Row]) -> Steps[None]:
         if self._store is not None:

@@ -132,5 +132,5 @@ class TraceTriggers:
             del self._deliveries[next(iter(self._deliveries))]
         self._deliveries[trace_id] = None
         payload = _encode(TraceTriggerCall(trace_ids=sorted(trace_ids)))
-        trace = Trace(f"00-{trace_id}-{secrets.token_hex(8)}-01")
+        trace = Trace(f"00-{trace_id}-{secrets.token_hex(8)}-00")  # not sampled: it need not be kept either
         fire_if(self._engine.router, self._engine.clock, binding, payload, trace)
