@@ -16,7 +16,7 @@ examples:
 
 {ENVIRONMENT}
 
-exit codes: 0 published, whoever subscribes; 1 the call failed, or the data is not valid, 2 wrong usage"""
+exit codes: 0 published, with or without subscribers; 1 the call failed, or the data is not valid, 2 wrong usage"""
 
 
 def build_parser() -> Parser:
