@@ -82,7 +82,12 @@ CATALOGUE = (
         mandatory=True,
         implementation="iii.modules.telemetry.module:Telemetry",
     ),
-    KnownModule("configuration", mandatory=True),
+    KnownModule(
+        "configuration",
+        mandatory=True,
+        implementation="iii.modules.configuration.module:Configuration",
+        config="iii.modules.configuration.config:ConfigurationConfig",
+    ),
     KnownModule(
         "iii-http",
         "http",

@@ -7,8 +7,10 @@ from typing import Any, NoReturn
 import yaml
 
 try:
+    from yaml import CSafeDumper as _SafeDumper
     from yaml import CSafeLoader as _SafeLoader
 except ImportError:  # PyYAML built without libyaml: slower, otherwise the same
+    from yaml import SafeDumper as _SafeDumper  # type: ignore[assignment]
     from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
 
 _LEVELS = 100  # of one value in another
@@ -130,3 +132,21 @@ def construct(node: yaml.Node) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+class _Dumper(_SafeDumper):
+    """Quotes every text that one version of YAML or the other would read as something else."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*_SafeDumper.yaml_implicit_resolvers.get(first, []), *YamlLoader.yaml_implicit_resolvers.get(first, [])]
+    for first in {*_SafeDumper.yaml_implicit_resolvers, *YamlLoader.yaml_implicit_resolvers}
+}
+
+
+def dump(value: object) -> str:
+    """YAML for people: block style, keys in their order."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
+    )
+    return text

@@ -19,7 +19,7 @@ from iii.testing import FakeClock, MemoryEngine
 
 Load = Callable[..., ServerConfig]
 
-MANDATORY = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
+MANDATORY = {"configuration", "iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
 DEFAULT_SET = {"iii-cron", "iii-http", "iii-pubsub", "iii-queue", "iii-state", "iii-stream"}
 
 
@@ -156,7 +156,7 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
 
 
 AVAILABLE = (
-    "Available: iii-cron, iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
+    "Available: configuration, iii-cron, iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
     "iii-state, iii-stream, iii-telemetry, iii-worker-manager"
 )
 
