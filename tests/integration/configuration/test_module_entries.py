@@ -12,7 +12,7 @@ class Lamp:
     """The settings of some module."""
 
     id = "iii-lamp"
-    aliases = ("lamp",)
+    aliases: tuple[str, ...] = ("lamp",)
     name = "Lamp"
     description = "A lamp."
     schema = b'{"type":"object"}'
