@@ -16,6 +16,7 @@ from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.spans.archive.archive import SpanArchive
 from iii.modules.observability.spans.arrivals import Arrivals
 from iii.modules.observability.spans.requests import TraceStorage
+from iii.modules.observability.spans.row import Row
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tree import Collapse
 from iii.protocol.limits import MIB
@@ -44,6 +45,7 @@ class KeptSpans:
         self._arrivals: Arrivals | None = None
         self._sweeper: Timer | None = None
         self._writer: Timer | None = None
+        self._watching: Callable[[Row], None] | None = None
         self._tending = False
         self._sweep_due = False
         disk = config.trace_storage or TraceStorageConfig(enabled=False)
@@ -87,6 +89,17 @@ class KeptSpans:
         """Steps after which the store has all that arrived before."""
         return iter(()) if self._arrivals is None else self._arrivals.settled()
 
+    def watch(self, told: Callable[[Row], None] | None) -> None:
+        """Tell of each span that arrives or changes from now on; None: no longer."""
+        if self.store is not None and told != self._watching:
+            self.store.watch, self._watching = None, told
+            self._engine.turns.go(self._watched())
+
+    def _watched(self) -> Iterator[None]:
+        yield from self.settled()
+        if self.store is not None:
+            self.store.watch = self._watching
+
     def clear(self) -> Iterator[None]:
         """Keep nothing of what arrived before; the steps give the memory back."""
         if self.store is None or self._arrivals is None:
@@ -118,7 +131,7 @@ class KeptSpans:
     def _arrived(self, spans: Sequence[Span], source: Source) -> None:
         arrivals = self._arrivals
         if arrivals is not None and (self._engines_too or source is not Source.ENGINE):
-            if arrivals.add(spans):
+            if arrivals.add(spans) or (self.store is not None and self.store.watch is not None):
                 self._tend()
             if self._sweeper is None and self._pending_age_ns:
                 self._sweeper = self._later(_SWEEP_S, self._sweep)

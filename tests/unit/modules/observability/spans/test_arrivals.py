@@ -126,3 +126,18 @@ def test_06_7_4_clear_forgets_what_waits_too() -> None:
     world.take(span("a"))
     assert world.ask("clear") == {"success": True}
     assert world.listed() == []
+
+
+def test_19_1_spans_that_wait_when_somebody_begins_to_watch_are_not_told() -> None:
+    world, told = EngineWithSpans(), list[str]()
+    world.take(*(span(f"old{number}") for number in range(5_000)))
+    world.module.spans.watch(lambda row: told.append(row.span_id))
+    world.take(span("new"))
+    for _ in range(20):
+        world.clock.advance(0)
+    world.take(span("newer"))
+    assert told == ["new", "newer"]
+    world.module.spans.watch(None)
+    world.take(span("unseen"))
+    assert world.listed(sort_order="desc", limit=1) == ["unseen"]
+    assert told == ["new", "newer"]
