@@ -31,6 +31,7 @@ commands:
   codegen         write a client for the functions of other workers
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
   dev             run an app, and restart it when its source changes
+  completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
 
