@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from iii.engine.tally import BOUNDS_S, OTHER
+from iii.engine.tally import BOUNDS_S
 from iii.modules.observability.records import Attributes, HistogramPoint, Metric, MetricType, NumberPoint
+from iii.protocol.measurement import OTHER, Distribution, Measurement
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.engine.tally import Tally
 
-SERIES = 10_000  # Most series of the engine's own metrics; functions beyond them are shown together, as `other`.
+SERIES = 10_000  # Most series of functions in metrics; functions beyond them are shown together, as `other`.
 _CODES = 8  # of one function that are shown
 _OF_FUNCTION = 30  # series of one: a histogram of 17, outcomes, running calls, codes
 _SCOPE = "iii"
 
 
-def instruments(engine: Engine, service: str) -> list[Metric]:
-    """All of them, as they are now."""
+def instruments(engine: Engine, service: str, measured: Iterable[Measurement] = ()) -> list[Metric]:
+    """All of them, as they are now; those of one name that several modules have `measured` are one."""
+    return [*_of_calls(engine, service), *_of_modules(engine, service, measured)]
+
+
+def _of_calls(engine: Engine, service: str) -> list[Metric]:
     now = engine.clock.time_ms() * 1_000_000
     functions = _by_function(engine.router.tallies)
 
@@ -62,11 +67,25 @@ def instruments(engine: Engine, service: str) -> list[Metric]:
             "iii.workers.by_status", "{worker}", "gauge", "Workers by status.",
             [number(count, ("status", name)) for name, count in workers.items()],
         ),
-        metric(
-            "iii.connections", "{connection}", "gauge", "Connections on worker ports, telemetry included.",
-            [number(len(engine.roster.connections))],
-        ),
     ]  # fmt: skip
+
+
+def _of_modules(engine: Engine, service: str, measured: Iterable[Measurement]) -> Iterable[Metric]:
+    now = engine.clock.time_ms() * 1_000_000
+    metrics: dict[str, Metric] = {}
+    for each in measured:
+        metric = metrics.get(each.name)
+        if metric is None:
+            metric = metrics[each.name] = Metric(
+                each.name, each.description, each.unit, each.kind, [], service, now, _SCOPE, engine.options.version
+            )
+        points: list[Any] = metric.data_points
+        for labels, value in each.points:
+            if isinstance(value, Distribution):
+                points.append(_histogram(value.buckets, value.sum, value.bounds, list(labels), now))
+            else:
+                points.append(NumberPoint(float(value), list(labels), now))
+    return metrics.values()
 
 
 def _by_function(tallies: Iterable[Tally]) -> list[tuple[str, list[Tally]]]:
@@ -104,4 +123,10 @@ def _durations(tallies: Iterable[Tally], attributes: Attributes, now: int) -> Hi
         known = tally.durations
         buckets = [a + b for a, b in zip(buckets, known.buckets, strict=True)]
         sum_s += known.sum_s
-    return HistogramPoint(sum(buckets), sum_s, buckets, list(BOUNDS_S), None, None, attributes, now)
+    return _histogram(buckets, sum_s, BOUNDS_S, attributes, now)
+
+
+def _histogram(
+    buckets: Sequence[int], total: float, bounds: Sequence[float], attributes: Attributes, now: int
+) -> HistogramPoint:
+    return HistogramPoint(sum(buckets), total, list(buckets), list(bounds), None, None, attributes, now)

@@ -45,7 +45,6 @@ def test_workers_by_status(engine: EngineWithMetrics) -> None:
     status = {key[0]: point.value for key, point in points(engine, "iii.workers.by_status").items()}
     assert status == {"connected": 0.0, "available": 1.0, "busy": 1.0, "disconnected": 0.0}
     assert points(engine, "iii.workers.active")[()].value == 2.0
-    assert points(engine, "iii.connections")[()].value == 2.0
 
 
 def test_the_text_has_names_by_convention(engine: EngineWithMetrics) -> None:
