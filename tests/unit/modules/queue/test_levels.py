@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iii.modules.queue import levels as room
-from iii.modules.queue.embedded.census import Census, Counted
+from iii.modules.queue.embedded.census import Census, PlaceCounts
 from iii.modules.queue.levels import QueueLevel, measured
 from iii.protocol.measurement import Measurement
 from iii.storage.items import StoreError
@@ -72,10 +72,10 @@ async def test_each_destination_of_a_topic_has_its_own(house: House) -> None:
 
 
 async def test_without_the_store_what_is_counted_here_remains(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuses() -> dict[int, Counted]:
+    async def refuses(census: Census) -> dict[int, PlaceCounts]:
         raise StoreError("the disk")
 
-    monkeypatch.setattr(house.adapter._census, "counted", refuses)
+    monkeypatch.setattr(Census, "counted", refuses)
     assert await values(house, "default") == {
         "running": 0, "attempts.total": 0, "retries.total": 0, "dead_letters.total": 0
     }  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from iii.modules.observability.metrics.alerts import Alerts
+from iii.modules.observability.metrics.function_sums import function_sums
 from iii.modules.observability.metrics.functions import Durations, MetricFunctions
 from iii.modules.observability.metrics.instruments import instruments
 from iii.modules.observability.metrics.loop_lag import LoopLag
@@ -16,6 +17,7 @@ from iii.modules.observability.metrics.store import MetricStore
 from iii.modules.observability.metrics.webhooks import Webhooks
 from iii.modules.observability.metrics.worker_series import WorkerSeries
 from iii.modules.observability.records import Scraped
+from iii.modules.observability.steps import each_in_its_turn
 from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ class MetricRoom:
         """What the engine itself counts, as it is now."""
         self._lag.start()
         measured = [self._lag.measured(), *await self._measuring.measured()]
-        return instruments(self._engine, self._config.service_name, measured)
+        sums = await each_in_its_turn(function_sums(self._engine.router.tallies))
+        return instruments(self._engine, self._config.service_name, sums, measured)
 
     async def _scraped(self) -> Scraped:
         series = self._worker_series

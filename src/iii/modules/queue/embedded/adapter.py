@@ -12,7 +12,7 @@ from iii.modules.queue.adapter import QueueOrTopic, UnknownQueue
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
-from iii.modules.queue.embedded.census import Census, Counted
+from iii.modules.queue.embedded.census import Census, PlaceCounts
 from iii.modules.queue.embedded.control import Control
 from iii.modules.queue.embedded.queues import NamedQueues
 from iii.modules.queue.embedded.retention import Retention
@@ -100,7 +100,7 @@ class BuiltinAdapter:
         except StoreError:  # which its log tells of; what is counted here remains
             return [_level(place, self._consumer_of(place), None) for place in self.store.places]
         return [
-            _level(place, self._consumer_of(place), counted.get(place.id, Counted())) for place in self.store.places
+            _level(place, self._consumer_of(place), counted.get(place.id, PlaceCounts())) for place in self.store.places
         ]
 
     def measure_store(self, store: str) -> Sequence[Measurement]:
@@ -190,7 +190,7 @@ class BuiltinAdapter:
         return filled
 
 
-def _level(place: Place, consumer: Consumer | None, counted: Counted | None) -> QueueLevel:
+def _level(place: Place, consumer: Consumer | None, counted: PlaceCounts | None) -> QueueLevel:
     level = QueueLevel(name=place.name, function_id=place.function_id)
     running = 0
     if consumer is not None:

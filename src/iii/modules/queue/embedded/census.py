@@ -24,7 +24,7 @@ _ACCEPTED: Final = "SELECT queue, created_at FROM jobs WHERE seq IN (SELECT valu
 _REST = 10  # times as long as the last count took: a large store is not kept busy with it
 
 
-class Counted(Struct):
+class PlaceCounts(Struct):
     """Attributes:
     waiting: those that run too.
     oldest_ms: when the first of these was accepted.
@@ -42,38 +42,38 @@ class Census:
     def __init__(self, store: JobStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._counting: asyncio.Task[Mapping[int, Counted]] | None = None
+        self._counting: asyncio.Task[Mapping[int, PlaceCounts]] | None = None
         self._good_until = 0.0
 
-    async def counted(self) -> Mapping[int, Counted]:
+    async def counted(self) -> Mapping[int, PlaceCounts]:
         """By the number of the place. Raises StoreError."""
         counting = self._counting
         if counting is None or (counting.done() and self._clock.now() >= self._good_until):
             counting = self._counting = asyncio.create_task(self._count(), name="iii queue census")
         return await asyncio.shield(counting)  # whoever gives up leaves it to the next
 
-    async def _count(self) -> Mapping[int, Counted]:
+    async def _count(self) -> Mapping[int, PlaceCounts]:
         began = self._clock.now()
         try:
-            found: Mapping[int, Counted] = await reply_of(partial(self._store.database.read, _count))
+            found: Mapping[int, PlaceCounts] = await reply_of(partial(self._store.database.read, _count))
             return found
         finally:
             now = self._clock.now()
             self._good_until = now + _REST * (now - began)
 
 
-def _count(connection: Connection) -> Mapping[int, Counted]:
-    found: dict[int, Counted] = {}
+def _count(connection: Connection) -> Mapping[int, PlaceCounts]:
+    found: dict[int, PlaceCounts] = {}
     connection.execute("BEGIN")  # of one moment: a job that moves is counted once
     try:
         oldest = []
         for place, waiting, first in connection.execute(_WAITING):
-            found[place] = Counted(waiting)
+            found[place] = PlaceCounts(waiting)
             oldest.append(first)
         for place, delayed in connection.execute(_DELAYED):
-            found.setdefault(place, Counted()).delayed = delayed
+            found.setdefault(place, PlaceCounts()).delayed = delayed
         for place, dead in connection.execute(_DEAD):
-            found.setdefault(place, Counted()).dead = dead
+            found.setdefault(place, PlaceCounts()).dead = dead
         for place, created_at in connection.execute(_ACCEPTED, (json.dumps(oldest),)):
             found[place].oldest_ms = created_at
     finally:

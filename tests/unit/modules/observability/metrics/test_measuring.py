@@ -40,7 +40,7 @@ async def test_a_module_that_fails_or_hangs_costs_its_own_metrics_only(
     modules = [Hanging(core, "hangs"), Measured(core, "a"), Failing(core, "fails"), Measured(core, "b")]
     measured = await Measuring(modules).measured()
     assert len(measured) == 2
-    (metric,) = [each for each in instruments(core, "iii", measured) if each.name == "iii.x"]
+    (metric,) = [each for each in instruments(core, "iii", (), measured) if each.name == "iii.x"]
     assert [(point.attributes, getattr(point, "value", None)) for point in metric.data_points] == [
         ([("part", "a")], 3.0), ([("part", "b")], 3.0)
     ]  # fmt: skip

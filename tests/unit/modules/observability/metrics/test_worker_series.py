@@ -8,6 +8,7 @@ from iii.modules.observability.metrics import worker_series as room
 from iii.modules.observability.metrics.exposition import exposition
 from iii.modules.observability.metrics.worker_series import WorkerSeries
 from iii.modules.observability.records import Attributes, HistogramPoint, Metric, MetricType, NumberPoint
+from iii.protocol.limits import WORKER_LABEL_CHARACTERS, WORKER_SERIES_S
 from iii.testing import FakeClock
 
 
@@ -81,11 +82,11 @@ def test_the_newest_point_counts_and_differences_are_summed_up(scrape: Scrape) -
 
 def test_a_silent_series_is_shown_no_more(scrape: Scrape) -> None:
     scrape.send("depth", 1, attributes=[("id", "old")])
-    scrape.clock.advance(room.WORKER_SERIES_S - 1)
+    scrape.clock.advance(WORKER_SERIES_S - 1)
     scrape.send("depth", 2, attributes=[("id", "new")])
     scrape.clock.advance(2)
     assert scrape.lines() == ['depth_ratio{id="new",service_name="shop"} 2.0']
-    scrape.clock.advance(room.WORKER_SERIES_S)
+    scrape.clock.advance(WORKER_SERIES_S)
     assert scrape.lines() == []
 
 
@@ -101,8 +102,8 @@ def test_series_and_labels_are_bounded(
     assert 'depth_ratio{id="0",service_name="shop"} 7.0' in scrape.lines()
     assert scrape.series.dropped == 190
     assert [record.getMessage() for record in caplog.records].count(caplog.records[0].getMessage()) == 1
-    scrape.clock.advance(room.WORKER_SERIES_S + 1)
-    scrape.send("depth", 1, attributes=[("id", "x" * room.WORKER_LABEL_CHARACTERS)])
+    scrape.clock.advance(WORKER_SERIES_S + 1)
+    scrape.send("depth", 1, attributes=[("id", "x" * WORKER_LABEL_CHARACTERS)])
     assert scrape.lines() == []
     scrape.send("depth", 1)
     assert len(scrape.lines()) == 1
