@@ -52,10 +52,10 @@ class MetricRoom:
         self._worker_series: WorkerSeries | None = None  # with that port
         signals.metrics.subscribe(self._arrived)
 
-    @property
-    def stored(self) -> int:
-        """Metrics that are kept."""
-        return len(self._store)
+    def health(self) -> dict[str, int]:
+        """Metrics that are kept, and points that `/metrics` does not show."""
+        series = self._worker_series
+        return {"stored_metrics": len(self._store), "points_not_shown": 0 if series is None else series.dropped}
 
     @property
     def dropped(self) -> int:
@@ -67,7 +67,7 @@ class MetricRoom:
         self._lag.start()
         measured = [self._lag.measured(), *await self._measuring.measured()]
         sums = await each_in_its_turn(function_sums(self._engine.router.tallies))
-        return instruments(self._engine, self._config.service_name, sums, measured)
+        return instruments(self._engine, self._config.service, sums, measured)
 
     async def _scraped(self) -> Scraped:
         series = self._worker_series
