@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from math import inf
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -105,15 +106,14 @@ def _labels(attributes: Attributes) -> dict[str, str]:
 
 
 def _add_histogram(family: Family, labels: dict[str, str], point: HistogramPoint) -> None:
-    bounds = [*map(_bound, point.explicit_bounds), "+Inf"]
-    for bound, count in zip(bounds, accumulate(point.bucket_counts), strict=False):
-        family.add_sample(f"{family.name}_bucket", {**labels, "le": bound}, count)
+    bounds = point.explicit_bounds
+    ascending = all(low < high for low, high in pairwise((-inf, *bounds, inf)))
+    if ascending and len(point.bucket_counts) == len(bounds) + 1:
+        for bound, count in zip(bounds, accumulate(point.bucket_counts), strict=False):
+            family.add_sample(f"{family.name}_bucket", {**labels, "le": str(float(bound))}, count)
+    family.add_sample(f"{family.name}_bucket", {**labels, "le": "+Inf"}, point.count)
     family.add_sample(f"{family.name}_count", labels, point.count)
     family.add_sample(f"{family.name}_sum", labels, point.sum)
-
-
-def _bound(value: float) -> str:
-    return str(float(value))
 
 
 def _text(text: str) -> str:

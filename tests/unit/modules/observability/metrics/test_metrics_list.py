@@ -68,7 +68,7 @@ def test_06_check_42_a_time_beyond_64_bits_is_an_error_if_it_counts() -> None:
     assert engine.call("rollups::list", {"end_time": LARGEST})["error"]["code"] == "time_value_overflow"
 
 
-def test_an_interval_of_nothing_is_refused_at_once() -> None:
+def test_06_check_42a_an_interval_of_nothing_is_refused_at_once() -> None:
     engine = EngineWithMetrics()
     for request in ({"aggregate_interval": 0}, {"aggregate_interval": 0, "start_time": 0, "end_time": 9**15}):
         assert engine.call("metrics::list", request)["error"]["code"] == "invalid_aggregate_interval"

@@ -3,6 +3,9 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from iii.modules.observability.metrics import worker_series as room
 from iii.modules.observability.metrics.exposition import exposition
@@ -30,9 +33,10 @@ class Scrape:
 
 
 def metric(name: str, points: list[Any], kind: MetricType, unit: str = "1", **more: Any) -> Metric:
+    members = {"description": "", "resource": {"service.name": "shop", "host": "h"}, **more}
     return Metric(
-        name, "", unit, kind, points, "shop", 7, **{"resource": {"service.name": "shop", "host": "h"}, **more}
-    )
+        name=name, unit=unit, metric_type=kind, data_points=points, service_name="shop", timestamp_unix_nano=7, **members
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -123,6 +127,7 @@ def test_the_engines_own_metric_stands_and_no_series_comes_twice(scrape: Scrape)
     names = [line.partition("{")[0].partition(" ")[0] for line in scrape.lines()]
     assert sorted(set(names)) == [
         "a_b_ratio",
+        "h_bucket",
         "h_count",
         "h_sum",
         "half_ratio",
@@ -132,3 +137,28 @@ def test_the_engines_own_metric_stands_and_no_series_comes_twice(scrape: Scrape)
     ]
     assert names.count("a_b_ratio") == names.count("iii_workers_active") == names.count("h_count") == 1
     assert "iii_workers_active 1.0" in scrape.lines()
+
+
+NAMES = st.text(max_size=12) | st.sampled_from(
+    ["a.b", "a_b", "a_b_total", "a.b.total", "a.b.count", "iii.workers.active", "le"]
+)
+KINDS = st.sampled_from(["gauge", "counter", "updowncounter", "histogram"])
+ATTRIBUTES = st.lists(st.tuples(NAMES, st.text(max_size=8)), max_size=3)
+COUNTS = st.lists(st.integers(0, 2**64 - 1), max_size=4)
+BOUNDS = st.lists(st.floats(allow_nan=False), max_size=4)
+
+
+@given(st.lists(st.tuples(NAMES, st.text(max_size=3), KINDS, ATTRIBUTES, COUNTS, BOUNDS, st.booleans()), max_size=8))
+def test_06_check_45_whatever_workers_send_a_scrape_can_be_read(sent: list[Any]) -> None:
+    scrape = Scrape()
+    scrape.own = [metric("iii.workers.active", [NumberPoint(1.0, [], 5)], "gauge", "{worker}")]
+    for name, unit, kind, attributes, counts, bounds, delta in sent:
+        point: Any = NumberPoint(float(sum(counts)), attributes, 5)
+        if kind == "histogram":
+            point = HistogramPoint(sum(counts), 0.5, counts, bounds, None, None, attributes, 5)
+        scrape.series.take(metric(name, [point, point], kind, unit, delta=delta, description=name))
+    text = exposition(scrape.own, scrape.series.metrics()).decode()
+    families = list(text_string_to_metric_families(text))
+    series = [(sample.name, tuple(sorted(sample.labels.items()))) for each in families for sample in each.samples]
+    assert len(series) == len(set(series))
+    assert ("iii_workers_active", ()) in series
