@@ -27,7 +27,7 @@ from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS
 from iii.server.clock import LoopClock
-from iii.server.config_file import ModuleEntry, ServerConfig, refuse_one_port_twice
+from iii.server.config_file import DEFAULT_PORT, ModuleEntry, ServerConfig, refuse_one_port_twice
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.worker_manager import WorkerManager
 
@@ -43,6 +43,12 @@ ENGINE_READY = LogEvent(
     "Engine ready",
     means="All modules run and all ports are open; shows version and settings.",
 )
+PORT_NOT_DEFAULT = LogEvent(
+    __name__, "worker_port.not_default", logging.INFO,
+    "Worker port is not the default one: Python SDKs before 0.24 send telemetry to port 49134 unless III_URL says otherwise",
+    means="Such workers are connected and work, but the engine gets no traces, metrics and logs of them.",
+    do="Set `III_URL` to the address of the engine for workers with a Python SDK before 0.24, or upgrade them.",
+)  # fmt: skip
 ENGINE_STOPPING = LogEvent(
     __name__, "engine.stopping", logging.INFO, "Engine stopping", means="A signal asked for an orderly stop."
 )
@@ -232,6 +238,8 @@ class EngineServer:
             open_files_limit=limit(),
             workers_connect_to=addresses,
         )
+        if all(manager.listener.port != DEFAULT_PORT for manager in self._managers()):
+            PORT_NOT_DEFAULT(workers_connect_to=addresses)
 
     async def stop(self) -> bool:
         """Close the ports, let what is at work end, then stop what has begun to start, connections of workers last (L4).
