@@ -176,7 +176,9 @@ def test_06_7_4_a_prefix_finds_traces_of_which_only_the_beginning_is_known(world
     assert world.listed(trace_prefix="0af") == ["a", "b"]
     assert world.listed(trace_prefix="0af7") == ["a"]
     assert world.listed(trace_prefix="f") == []
-    assert world.listed(trace_prefix="f", trace_id="1af7") == world.listed(trace_prefix="f", trace_ids=["1af7"]) == ["c"]
+    assert (
+        world.listed(trace_prefix="f", trace_id="1af7") == world.listed(trace_prefix="f", trace_ids=["1af7"]) == ["c"]
+    )
 
 
 def test_a_prefix_of_many_traces_finds_a_thousand(world: EngineWithSpans) -> None:
