@@ -22,7 +22,6 @@ COMMANDS = {
     "logs": "iii.cli.logs",
     "traces": "iii.cli.traces",
     "trace": "iii.cli.trace",
-    "top": "iii.cli.top",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
     "cron": "iii.cli.cron",

@@ -21,6 +21,11 @@ T = TypeVar("T")
 WHERE = "Is the engine running at the given address and port?"
 
 
+_OTHER_PORT = (
+    "If something else answers there, such as its stream port: commands and workers connect to the worker port."
+)
+
+
 class EngineUnreachable(CommandFailed):
     """There is nobody, or nobody who lets us in, or the connection broke; text for people."""
 
@@ -135,7 +140,7 @@ async def _converse(address: Address, options: InitOptions, talk: Callable[[Aski
     try:
         async with connect_worker(address.url, options) as worker:
             if worker.get_connection_state() != "connected":
-                raise EngineSilent(WHERE)
+                raise EngineSilent(f"{WHERE} {_OTHER_PORT}")
             asking = Asking(worker, max(1, int((deadline - loop.time()) * 1000)))
             return await talk(asking)
     except InvocationTimeout:

@@ -129,4 +129,4 @@ def _nothing(options: argparse.Namespace) -> str:
     chosen = options.errors or options.slow or options.worker or options.name or options.attribute or options.since
     if chosen:
         return "No traces match; 'iii traces' lists all."
-    return "No traces yet. Workers send spans if they have OpenTelemetry: see 'Find out what happened in a call' in docs/how-to/traces.md."
+    return "No traces are kept. Workers send spans if they have OpenTelemetry: see 'Find out what happened in a call' in docs/how-to/traces.md."
