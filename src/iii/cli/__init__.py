@@ -24,6 +24,7 @@ COMMANDS = {
     "trace": "iii.cli.trace",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
+    "publish": "iii.cli.publish",
     "cron": "iii.cli.cron",
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
