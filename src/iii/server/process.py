@@ -228,7 +228,7 @@ class EngineServer:
                 await module.start()
         if (short := shortage()) is not None:
             raise StartFailure(short)
-        self.engine.readiness.started = True
+        self.engine.readiness.begin()
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
         ENGINE_READY(
             version=PACKAGE_VERSION,

@@ -111,7 +111,7 @@ class Observability(Module):
 
     async def start(self) -> None:
         """Keep the engine's own log lines, look at alerts, open the archive of spans, export what is to be exported."""
-        log_settings(self.config)
+        self.engine.readiness.begun.subscribe(lambda: log_settings(self.config))
         self.logs.start(asyncio.get_running_loop().call_soon_threadsafe)
         await self.spans.start()
         await self.metrics.start()
