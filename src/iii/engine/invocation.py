@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
+    from iii.engine.tallied_span import TalliedSpan
     from iii.engine.tally import Tally
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
@@ -117,7 +118,7 @@ class Invocation(Struct, eq=False, gc=False):
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
     timeout_ms: int | None = None  # after which it is cancelled, from when it was asked for (P7)
-    tally: Tally | None = None  # of its function, from when it was handed over to its end
+    tally: Tally | TalliedSpan | None = None  # of its function, from when it was handed over to its end; and its span
     began: float = 0.0  # then
 
     def complete(self, result: bytes | memoryview | None) -> None:
@@ -152,7 +153,7 @@ class Invocation(Struct, eq=False, gc=False):
         self.waiter = None
         tally, self.tally = self.tally, None
         if tally is not None:
-            tally.withdrawn += 1
+            tally.withdrew()
         runner, self.runner = self.runner, None
         if runner is not None and self.id is not None:
             runner.let_go(self.id, cancels)

@@ -1,6 +1,9 @@
 """The one way in: every call, whoever makes it, is looked up and handed on here (01 §8, 00 §1)."""
 
+from __future__ import annotations
+
 import logging
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
@@ -16,6 +19,9 @@ from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import Reply
 
+if TYPE_CHECKING:
+    from iii.engine.tracing import Tracer
+
 CALL_DROPPED = LogEvent(
     __name__, "call.dropped", logging.WARNING, "Call without an answer dropped: its function is unknown",
     means="No worker has the function in that namespace. The call was void or made by a trigger, so that no caller learns of it.",
@@ -24,7 +30,11 @@ CALL_DROPPED = LogEvent(
 
 
 class Router:
-    """Finds the function of a call, or keeps the call if its target is about to be registered (N2)."""
+    """Finds the function of a call, or keeps the call if its target is about to be registered (N2).
+
+    Attributes:
+        tracer: makes the engine's own spans; None: nobody keeps any.
+    """
 
     def __init__(
         self, functions: FunctionRegistry, expected: Expectations, deadlines: Deadlines, tallies: Tallies
@@ -32,6 +42,7 @@ class Router:
         self.functions = functions
         self.deadlines = deadlines
         self.tallies = tallies
+        self.tracer: Tracer | None = None
         self._expected = expected
 
     def invoke(self, invocation: Invocation) -> None:
@@ -46,6 +57,9 @@ class Router:
                 tally.tidy()
             invocation.tally = tally
             invocation.began = tally.now()
+            tracer = self.tracer
+            if tracer is not None:
+                tracer.call(invocation, function)
             deliver = function.deliver
             deliver(invocation, function)
         elif not self._expected.hold(invocation, self.invoke):
@@ -90,6 +104,8 @@ class Router:
             tally.tidy()
         invocation.tally = tally
         invocation.began = tally.now()
+        if self.tracer is not None:
+            self.tracer.call(invocation, function)
         function.deliver(invocation, function)
 
     def refuse_unknown(self, invocation: Invocation) -> None:

@@ -82,6 +82,10 @@ class Tally:
             code = OTHER
         self.codes[code] = self.codes.get(code, 0) + 1
 
+    def withdrew(self) -> None:
+        """Nobody waits for a call of it any more."""
+        self.withdrawn += 1
+
     @property
     def total(self) -> int:
         """Calls that are over, or that a worker has got."""
