@@ -65,13 +65,9 @@ def with_deadline(end: bytes, timeout_ms: int) -> bytes:
 
 
 def _sidecars(invocation: Invocation, target: str) -> Parts:
-    """Trace context and metadata as further members; in a worker's call the baggage names its function (06 §3 rule 3)."""
+    """Trace context and metadata as further members; baggage names a worker's function (06 §3)."""
     baggage = invocation.baggage
-    if (
-        (baggage is not None or invocation.traceparent is not None)
-        and invocation.caller is not None
-        and not is_builtin_id(target)
-    ):
+    if (baggage is not None or invocation.traceparent is not None) and not is_builtin_id(target):
         baggage = baggage_for_target(baggage, target)
     members = trace_members(invocation.traceparent, baggage)
     metadata = memoryview(invocation.metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
@@ -33,7 +33,14 @@ NO_TRACE = Trace()
 
 
 class Waiter(Protocol):
-    """Whoever wants the answer. Told exactly once, unless it withdrew."""
+    """Whoever wants the answer. Told exactly once, unless it withdrew.
+
+    Attributes:
+        wants_answers: False: it only looks on, and the call is void for all others.
+    """
+
+    @property
+    def wants_answers(self) -> bool: ...
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
         """It succeeded; JSON, or None for no result (I2). A view is large and came from a worker."""
@@ -121,6 +128,12 @@ class Invocation(Struct, eq=False, gc=False):
     tally: Tally | TalliedSpan | None = None  # of its function, from when it was handed over to its end; and its span
     began: float = 0.0  # then
 
+    @property
+    def is_void(self) -> bool:
+        """Nobody gets the answer, so that what keeps it from being run is to be logged."""
+        waiter = self.waiter
+        return waiter is None or not waiter.wants_answers
+
     def complete(self, result: bytes | memoryview | None) -> None:
         """Success. JSON, or None for no result."""
         tally = self.tally
@@ -173,6 +186,8 @@ class Callback:
     """A waiter made of one reply."""
 
     __slots__ = ("_reply",)
+
+    wants_answers: ClassVar[bool] = True
 
     def __init__(self, reply: Reply[bytes, InvocationError]) -> None:
         self._reply = reply

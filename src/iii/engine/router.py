@@ -76,12 +76,13 @@ class Router:
         traceparent: str | None = None,
         baggage: str | None = None,
         own: Function | None = None,
+        onlooker: Waiter | None = None,
     ) -> Invocation:
-        """A call that the engine itself makes; without a `reply` nobody gets its outcome.
+        """A call that the engine itself makes; without a `reply` nobody gets its outcome, but an `onlooker` may see it.
 
         `own` is one owner's registration, which runs it whoever serves the function for others (P9).
         """
-        waiter: Waiter | None = Callback(reply) if reply is not None else None
+        waiter: Waiter | None = Callback(reply) if reply is not None else onlooker
         payload: bytes | Raw | memoryview = data
         if type(data) is bytes and len(data) > FRAGMENT_BYTES:
             payload = memoryview(data)  # handed on without a copy
@@ -112,9 +113,10 @@ class Router:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""
         self.tallies.not_found += 1
         namespace = invocation.namespace or DEFAULT_NAMESPACE
-        if invocation.waiter is None:
+        if invocation.is_void:
             CALL_DROPPED(function=invocation.function_id, namespace=namespace)
-            return
+            if invocation.waiter is None:
+                return
         if invocation.caller is None:  # engine-made calls: without period and hint (I8)
             error = FunctionNotFound(invocation.function_id, namespace)
             error.message = error.message.removesuffix(".")

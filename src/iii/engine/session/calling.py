@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from math import ceil, inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
@@ -53,6 +53,8 @@ class Calling:
         same_id: those whose id an earlier one has or had, by that id, in the order in which they came.
         cancels_any_call: whether the worker may cancel calls of others (P11).
     """
+
+    wants_answers: ClassVar[bool] = True
 
     __slots__ = (
         "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_router", "_send", "calls", "cancels_any_call", "same_id",

@@ -32,9 +32,10 @@ class Client:
     Attributes:
         body_ended: all of the request's body was read.
         head_sent: the response has begun.
+        status: of the response, 0 until it has begun.
     """
 
-    __slots__ = ("_limit_bytes", "_read_bytes", "_receive", "_send", "body_ended", "head_sent")
+    __slots__ = ("_limit_bytes", "_read_bytes", "_receive", "_send", "body_ended", "head_sent", "status")
 
     def __init__(self, receive: Receive, send: Send, limit_bytes: int | None) -> None:
         self._receive = receive
@@ -43,6 +44,7 @@ class Client:
         self._read_bytes = 0
         self.body_ended = False
         self.head_sent = False
+        self.status = 0
 
     async def read(self) -> bytes | None:
         """The next bytes of the body, None at its end. Raises ClientGone, BodyTooLarge."""
@@ -83,6 +85,7 @@ class Client:
         # as `begin`, without a coroutine of its own: nearly every response comes through here
         await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         self.head_sent = True
+        self.status = answer.status
         await self._send({"type": "http.response.body", "body": answer.body})
 
     async def _answer_in_pieces(self, answer: Answer) -> None:
@@ -98,6 +101,7 @@ class Client:
         """The head of a response; its body follows in pieces."""
         await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         self.head_sent = True
+        self.status = answer.status
 
     async def write(self, piece: bytes) -> None:
         """A piece of the body, flushed; waits while the client does not read."""

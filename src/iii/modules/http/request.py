@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.modules.http.headers import header_map
 from iii.protocol.tracecontext import valid_traceparent
+
+if TYPE_CHECKING:
+    from iii.engine.tracing import OpenSpan
 
 # RFC 3986 without the comma, which stands between the values of repeated headers
 _HOST = re.compile(r"([A-Za-z0-9.\-_~%!$&'()*+;=]*|\[[0-9A-Za-z:.%_\-]+\])(:[0-9]{0,5})?", re.ASCII)
@@ -15,9 +18,16 @@ _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class Request:
-    """`headers` by lower-case name, repeated ones joined; path and query as they were sent. Never raises."""
+    """`headers` by lower-case name, repeated ones joined; path and query as they were sent. Never raises.
 
-    __slots__ = ("baggage", "content_length", "has_body", "headers", "method", "path", "query", "traceparent")
+    Attributes:
+        traceparent: what the functions that it calls get: the client's, or that of its span.
+        failed: a function that it called failed, or its response was broken off.
+    """
+
+    __slots__ = (
+        "baggage", "content_length", "failed", "has_body", "headers", "method", "path", "query", "span", "traceparent",
+    )  # fmt: skip
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
         self.method: str = scope["method"]
@@ -29,6 +39,8 @@ class Request:
         self.has_body = self.content_length > 0 or "transfer-encoding" in headers
         self.traceparent = valid_traceparent(headers.get("traceparent"))
         self.baggage = headers.get("baggage")
+        self.span: OpenSpan | None = None
+        self.failed = False
 
     @property
     def has_valid_host(self) -> bool:

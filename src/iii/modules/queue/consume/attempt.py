@@ -19,6 +19,8 @@ from iii.protocol.tracecontext import baggage_without
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.engine.tracing import OpenSpan
+    from iii.modules.queue.consume.delivery_span import BeginSpan
     from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Withdrawable
 
@@ -58,6 +60,7 @@ class Attempt:
         "_begun",
         "_done",
         "_engine",
+        "_span",
         "_target",
         "_traceparent",
         "deadline",
@@ -81,6 +84,7 @@ class Attempt:
         self._target = target
         self._traceparent = traceparent
         self._baggage = None if baggage is None else baggage_without(baggage, _OF_THE_PUBLISHER)
+        self._span: OpenSpan | None = None
         self._done: Callable[[Failure | None], None] | None = done
         self._begun: Withdrawable | None = None
 
@@ -88,6 +92,13 @@ class Attempt:
     def wanted(self) -> bool:
         """Neither over nor withdrawn."""
         return self._done is not None
+
+    def record(self, begin: BeginSpan) -> None:
+        """If the engine makes spans: this one begins now, ends with the attempt, and is what the functions belong to."""
+        tracer = self._engine.router.tracer
+        if tracer is not None:
+            self._span = begin(tracer, Trace(self._traceparent, self._baggage))
+            self._traceparent = self._span.trace.traceparent
 
     def run(self, data: bytes) -> None:
         """Deliver the job's data."""
@@ -107,8 +118,16 @@ class Attempt:
             cancels: the worker that runs it is told to stop (P11).
         """
         self._done = None
+        if self._span is not None:
+            self._span.end("unset")
         if self._begun is not None:
             self._begun.withdraw(cancels)
+
+    def fail(self, failure: Failure) -> None:
+        """It has failed without an answer; a worker that runs it is told to stop."""
+        if self._begun is not None:
+            self._begun.withdraw(cancels=True)
+        self._over(failure)
 
     def _call(self, data: bytes) -> None:
         target = self._target
@@ -131,8 +150,15 @@ class Attempt:
     def _over(self, failure: Failure | None) -> None:
         self._begun = None
         done, self._done = self._done, None
-        if done is not None:
-            done(None if failure is None else failure.shortened())
+        if done is None:
+            return
+        failure = None if failure is None else failure.shortened()
+        if self._span is not None:
+            if failure is None:
+                self._span.end()
+            else:
+                self._span.fail(failure.encode())
+        done(failure)
 
     def _ask(self, condition: str, data: bytes) -> None:
         def decided(goes_on: bool | None, error: InvocationError | None) -> None:

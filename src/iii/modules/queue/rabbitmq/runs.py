@@ -13,6 +13,7 @@ from iii.engine.functions import Function
 from iii.modules.queue.codes import DISPATCH_TIMEOUT
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.consume.consumer import STOP_OVERDUE, STOP_S
+from iii.modules.queue.consume.delivery_span import BeginSpan
 from iii.modules.queue.jobs.job import Failure
 from iii.modules.queue.rabbitmq.broker import Delivery
 from iii.protocol.log_event import LogEvent
@@ -82,6 +83,7 @@ class Runs:
         data: bytes,
         limit_ms: int,
         ended: Ended,
+        begin_span: BeginSpan,
         begin_again: Callable[[], None] | None = None,
     ) -> None:
         """One attempt; `ended` settles it, or it may `begin_again`: its target left while its condition was asked (P12)."""
@@ -99,8 +101,7 @@ class Runs:
             self.settle(delivery, ended(failure))
 
         def overdue() -> None:
-            attempt.withdraw(cancels=True)
-            done(Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
+            attempt.fail(Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
 
         def lost() -> None:
             attempt.withdraw()
@@ -121,6 +122,7 @@ class Runs:
         self._running[attempt] = name
         delivery.on_lost = lost
         self.delivered[name] += 1
+        attempt.record(begin_span)
         attempt.run(data)
 
     def hold(self, delivery: Delivery, present: Callable[[], bool], resume: Callable[[], None]) -> None:
