@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Trace(NamedTuple):
-    """What a call hands on of the trace that it belongs to."""
+    """What a call hands on of the trace that it belongs to; as a caller `sent` it, neither need be valid."""
 
     traceparent: str | None = None
     baggage: str | None = None
@@ -121,6 +121,7 @@ class Invocation(Struct, eq=False, gc=False):
     metadata: bytes | Raw | memoryview = NULL
     traceparent: str | None = None  # valid or None
     baggage: str | None = None
+    sent: Trace | None = None  # what the caller sent, as it did: its answer has that (06 §3); None: neither
     id: str | None = None  # the runner's id of the call (N9)
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that

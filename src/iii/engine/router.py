@@ -58,7 +58,9 @@ class Router:
             invocation.tally = tally
             invocation.began = tally.now()
             tracer = self.tracer
-            if tracer is not None:
+            if tracer is not None and (
+                invocation.traceparent is not None or function.owner.begins_traces or tracer.eager
+            ):
                 tracer.call(invocation, function)
             deliver = function.deliver
             deliver(invocation, function)
@@ -105,8 +107,9 @@ class Router:
             tally.tidy()
         invocation.tally = tally
         invocation.began = tally.now()
-        if self.tracer is not None:
-            self.tracer.call(invocation, function)
+        tracer = self.tracer
+        if tracer is not None and (invocation.traceparent is not None or function.owner.begins_traces or tracer.eager):
+            tracer.call(invocation, function)
         function.deliver(invocation, function)
 
     def refuse_unknown(self, invocation: Invocation) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from iii.engine.tally import Tally
     from iii.engine.tracing import OpenSpan
 
@@ -14,9 +16,9 @@ class TalliedSpan:
 
     __slots__ = ("_tally", "now", "span")
 
-    def __init__(self, tally: Tally, span: OpenSpan) -> None:
+    def __init__(self, tally: Tally | TalliedSpan, span: OpenSpan) -> None:
         self._tally = tally
-        self.now = tally.now
+        self.now: Callable[[], float] = tally.now
         self.span = span
 
     def took(self, seconds: float) -> None:

@@ -51,7 +51,13 @@ class OpenSpan(Protocol):
 
 
 class Tracer(Protocol):
-    """Makes spans. Never raises."""
+    """Makes spans. Never raises.
+
+    Attributes:
+        eager: whether calls of builtins have spans without trace context, too.
+    """
+
+    eager: bool
 
     def begin(
         self, name: str, kind: SpanKind, parent: Trace = NO_TRACE, attributes: Notes = (), trace_state: str = ""
@@ -66,7 +72,8 @@ class Tracer(Protocol):
     def call(self, invocation: Invocation, function: Function) -> None:
         """A call is about to be handed to a function: if it is to have a span, begin that, and let the call end it.
 
-        The call then hands on the trace of its span.
+        The call then hands on the trace of its span. Asked for calls with trace context, for functions of an owner that
+        `begins_traces`, and for all if `eager`.
         """
 
 

@@ -16,14 +16,14 @@ def valid_traceparent(text: str | None) -> str | None:
 
 
 def _entries(baggage: str) -> list[tuple[str, str]]:
-    """Key and raw member of each well-formed entry; properties after `;` stay in the member. None of what is too long."""
+    """Key and raw value of each well-formed entry, without its properties. None of what is too long."""
     entries: list[tuple[str, str]] = []
     if len(baggage) > BAGGAGE_CHARACTERS:
         return entries
     for member in baggage.split(","):
-        key, equals, _ = member.partition("=")
+        key, equals, value = member.partition("=")
         if equals and key.strip():
-            entries.append((key.strip(), member.strip()))
+            entries.append((key.strip(), value.partition(";")[0].strip()))
     return entries
 
 
@@ -36,7 +36,7 @@ def baggage_for_target(baggage: str | None, function_id: str, *, escaped: bool =
     entry = f"{_FUNCTION_ENTRY}={_quoted(function_id) if escaped else _encode(function_id)}"
     if not baggage:
         return entry
-    kept = [member for key, member in _entries(baggage) if key != _FUNCTION_ENTRY]
+    kept = [f"{key}={value}" for key, value in _entries(baggage) if key != _FUNCTION_ENTRY]
     return ",".join([*kept, entry])
 
 
@@ -44,15 +44,12 @@ def baggage_without(baggage: str, keys: frozenset[str]) -> str | None:
     """The header without these entries, otherwise as it is; None if nothing is left."""
     if not any(key in baggage for key in keys):
         return baggage
-    return ",".join(member for key, member in _entries(baggage) if key not in keys) or None
+    return ",".join(f"{key}={value}" for key, value in _entries(baggage) if key not in keys) or None
 
 
 def baggage_values(baggage: str | None) -> dict[str, str]:
     """Percent-decoded entries; of repeated keys the last counts (06 §13)."""
-    values = {}
-    for key, member in _entries(baggage or ""):
-        values[key] = unquote(member.partition("=")[2].partition(";")[0].strip())
-    return values
+    return {key: unquote(value) for key, value in _entries(baggage or "")}
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
-from iii.engine.invocation import Invocation
+from iii.engine.invocation import NO_TRACE, Invocation, Trace
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.errors import (
     BlankNamespace,
@@ -92,6 +92,10 @@ class Calling:
             else:
                 caller.complain(NAMESPACE_BLANK, function=message.function_id)
             return
+        traceparent, baggage, sent = message.traceparent, message.baggage, None
+        if traceparent is not None or baggage is not None:
+            sent = Trace(traceparent, baggage)
+            traceparent, baggage = valid_traceparent(traceparent), baggage or None
         invocation = Invocation(
             message.function_id,
             namespace,
@@ -100,8 +104,9 @@ class Calling:
             caller,
             call_id,
             message.metadata,
-            valid_traceparent(message.traceparent) if message.traceparent else None,
-            message.baggage or None,
+            traceparent,
+            baggage,
+            sent,
         )
         if call_id is not None:
             if self.calls.setdefault(call_id, invocation) is not invocation:
@@ -137,7 +142,7 @@ class Calling:
     def failed(self, invocation: Invocation, error: bytes) -> None:
         assert invocation.call_id is not None
         self._settle(invocation, invocation.call_id)
-        trace = trace_members(invocation.traceparent, invocation.baggage)
+        trace = trace_members(*(invocation.sent or NO_TRACE))
         frame = error_frame(invocation.call_id, invocation.function_id, error, trace)
         if len(frame) > self._limit:
             self.refuse(invocation.call_id, invocation.function_id, PayloadTooLarge(len(frame), self._limit))

@@ -27,6 +27,7 @@ from iii.modules.observability.nothing import Nothing
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
+from iii.modules.observability.tracing.tracing import Tracing
 from iii.protocol.log_event import LogEvent
 from iii.protocol.log_level import LEVELS, apply_level, parse_level
 from iii.protocol.tracecontext import baggage_values
@@ -79,7 +80,7 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions, LogRoom, MetricFunctions, Alerts)
+    parts = (TraceFunctions, LogRoom, MetricFunctions, Alerts, Tracing)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
@@ -92,6 +93,7 @@ class Observability(Module):
         self.logs = LogRoom(engine, self.config, self.signals)
         self.ingest = Ingest(engine, self.config, self.signals)
         self.export: Export | None = None
+        self.tracing = Tracing(engine, self.config, self.signals, os.environ)
 
     def part(self, kind: Callable[..., object]) -> object:
         """The rooms are there already."""
@@ -101,6 +103,8 @@ class Observability(Module):
             return self.metrics.functions
         if kind is Alerts:
             return self.metrics.alerts
+        if kind is Tracing:
+            return self.tracing
         return self.logs if kind is LogRoom else super().part(kind)
 
     async def start(self) -> None:
@@ -110,12 +114,13 @@ class Observability(Module):
         await self.metrics.start()
         settings = export_settings(self.config, self.engine.options.version, os.environ)
         if settings is not None:
-            self.export = Export(settings, self.signals, lambda span: True, self.metrics.instruments)
+            self.export = Export(settings, self.signals, self.tracing.forwards, self.metrics.instruments)
             self.export.start()
 
     async def stop(self) -> None:
         """No more of that."""
         self.ingest.stop()
+        self.tracing.stop()
         self.logs.stop()
         if self.export is not None:
             await self.export.stop()
@@ -129,6 +134,7 @@ class Observability(Module):
         self.logs.apply(config)
         self.ingest.apply(config)
         self.metrics.apply(config)
+        self.tracing.apply(config)
 
     def _apply_level(self, level: str) -> None:
         """The level of the log; one that makes no sense changes nothing."""

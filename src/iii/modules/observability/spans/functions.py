@@ -108,6 +108,7 @@ class TraceFunctions:
         return self._ask(invocation, steps, lambda disk: disk.groups(request, now), (), answer)
 
     def _kept(self) -> SpanStore:
+        self._spans.signals.looking()
         store = self._spans.store
         if store is None:
             raise MEMORY_EXPORTER_NOT_ENABLED(

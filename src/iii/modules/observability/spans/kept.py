@@ -9,7 +9,7 @@ import msgspec
 
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig, effective_exporter
+from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig, effective_exporter, shows_pending
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.spans.archive.archive import SpanArchive
@@ -28,6 +28,7 @@ class KeptSpans:
     """What the trace functions ask.
 
     Attributes:
+        signals: where spans come from; whoever asks the store says `looking` first.
         store: None: `enabled` is false.
         archive: None: spans are in memory alone.
         collapse: which spans a tree leaves out.
@@ -37,6 +38,7 @@ class KeptSpans:
         self.store: SpanStore | None = None
         self.archive: SpanArchive | None = None
         self.collapse = Collapse(config.collapse_spans or ())
+        self.signals = signals
         self._engine = engine
         self._timer: Timer | None = None
         disk = config.trace_storage or TraceStorageConfig(enabled=False)
@@ -46,12 +48,11 @@ class KeptSpans:
         exporter = effective_exporter(config)
         self._engines_too = exporter != "otlp"
         if config.enabled:
-            live = exporter == "memory" if config.live_spans is None else config.live_spans
             self.store = SpanStore(
                 config.memory_max_spans or SPANS,
                 disk.memory_max_bytes or config.memory_max_bytes or SPANS_BYTES,
                 disk.memory_low_watermark_ratio,
-                live=live and exporter != "otlp",
+                live=shows_pending(config),
             )
             if disk.enabled:
                 self.archive = SpanArchive(self.store, engine.clock, disk)
@@ -77,11 +78,13 @@ class KeptSpans:
         """Details for the health check; None: no spans are kept."""
         if self.store is None:
             return None
+        self.signals.looking()
         archive = msgspec.to_builtins(self.storage())
         return {"stored_spans": self.store.count, "hot_bytes": self.store.bytes, "archive": archive}
 
     def durations(self) -> Iterator[list[int]]:
         """Of the finished spans, in nanoseconds, a few at a time."""
+        self.signals.looking()
         if self.store is not None:
             self.store.facets.settle()
             for facet in list(self.store.facets.all()):
