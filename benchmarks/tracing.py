@@ -1,6 +1,6 @@
 """What spans of the engine cost a call: engines without and with `iii-observability`, the same raw load, in alternating rounds.
 
-    python benchmarks/tracing.py [--quick]
+python benchmarks/tracing.py [--quick]
 """
 
 import argparse

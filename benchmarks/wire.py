@@ -78,7 +78,10 @@ class WebSocketWire:
     """A worker connection of the iii engine."""
 
     action = b""  # further members of each call
-    client: Mapping[str, str] = {"runtime": "python", "version": "0.25.0"}  # which records the calls that it runs itself
+    client: Mapping[str, str] = {
+        "runtime": "python",
+        "version": "0.25.0",
+    }  # which records the calls that it runs itself
 
     def __init__(self, name: str, size: int) -> None:
         self.size = size

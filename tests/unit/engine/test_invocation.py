@@ -215,7 +215,6 @@ def test_01_check_40_trace_context_passes_through(engine: MemoryEngine, caller: 
     assert (answer["traceparent"], answer["baggage"]) == (TRACEPARENT, baggage)
 
 
-
 @pytest.mark.parametrize(
     ("traceparent", "baggage", "arriving"),
     [

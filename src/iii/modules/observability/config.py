@@ -52,7 +52,7 @@ class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplingRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A share for some spans; the first rule that matches counts (06 §5.2)."""
+    """A share for some spans; the first rule that matches counts."""
 
     operation: Annotated[
         str | None, Meta(description="Pattern of the span's name: `*` is any run, `?` one character; without it, all.")

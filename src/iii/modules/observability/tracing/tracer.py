@@ -50,7 +50,9 @@ class EngineTracer:
         eager: whether calls of builtins have spans without trace context.
     """
 
-    def __init__(self, clock: Clock, signals: Signals, sampler: TraceSampler, service: str, live: bool, eager: bool) -> None:
+    def __init__(
+        self, clock: Clock, signals: Signals, sampler: TraceSampler, service: str, live: bool, eager: bool
+    ) -> None:
         self.sampler = sampler
         self.eager = eager
         self.time_ns = clock.time_ns

@@ -91,7 +91,9 @@ def test_06_check_37_a_builtin_without_a_trace_has_a_span_if_the_environment_say
     assert [span["name"] for span in world.spans()].count("call state::peek") == spans
 
 
-@pytest.mark.parametrize("function", ["traces::list", "logs::list", "health::check", "sampling::rules", "baggage::get_all"])
+@pytest.mark.parametrize(
+    "function", ["traces::list", "logs::list", "health::check", "sampling::rules", "baggage::get_all"]
+)
 def test_06_check_37_functions_of_observability_never_have_spans(
     monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
@@ -205,7 +207,12 @@ def test_17_2_of_many_open_calls_the_oldest_are_seen_first_and_the_others_at_the
     world.engine.connect(functions=["t::f"], **OLD)
     for _ in range(600):
         world.worker.start_call("t::f")
-    assert [world.ask("traces::list", limit=0, search_all_spans=True)["total"] for _ in range(4)] == [256, 512, 600, 600]
+    assert [world.ask("traces::list", limit=0, search_all_spans=True)["total"] for _ in range(4)] == [
+        256,
+        512,
+        600,
+        600,
+    ]
 
 
 def test_17_3_an_unsampled_call_hands_on_that_it_is_and_is_not_kept() -> None:

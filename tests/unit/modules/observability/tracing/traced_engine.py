@@ -43,9 +43,9 @@ class TracedEngine(ObservedEngine):
 
     def spans(self, **request: Any) -> list[dict[str, Any]]:
         """All that are kept, by their start."""
-        spans: list[dict[str, Any]] = self.ask(
-            "traces::list", search_all_spans=True, include_internal=True, **request
-        )["spans"]
+        spans: list[dict[str, Any]] = self.ask("traces::list", search_all_spans=True, include_internal=True, **request)[
+            "spans"
+        ]
         return spans
 
     def span(self) -> dict[str, Any]:
