@@ -71,7 +71,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Which traces are recorded (06 §5.2)."""
+    """Which traces are recorded (17 §4)."""
 
     default: Annotated[
         Ratio | None, Meta(description="Share of the traces that no rule is for; default: `sampling_ratio`.")

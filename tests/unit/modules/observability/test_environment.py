@@ -8,6 +8,7 @@ import pytest
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.environment import VARIABLES, completed
 from iii.modules.observability.export.settings import export_settings
+from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import load, without_file
 
 
@@ -95,7 +96,7 @@ def test_14_4_old_shares_within_sampling_start_with_a_warning_that_names_them(tm
         ("{rate_limit: {}}", "max_traces_per_second"), ("{rate_limit: {max_traces_per_second: 0}}", "max_traces_per_second"),
     ],
 )  # fmt: skip
-def test_06_5_1_what_sampling_does_not_know_stops_the_start_and_is_named(
+def test_17_4_what_sampling_does_not_know_stops_the_start_and_is_named(
     sampling: str, named: str, tmp_path: Path
 ) -> None:
     with pytest.raises(StartFailure, match=named):

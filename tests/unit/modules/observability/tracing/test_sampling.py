@@ -1,4 +1,4 @@
-"""Which traces are recorded, and which spans of workers are exported (17 §4, 06 §5.2)."""
+"""Which traces are recorded, and which spans of workers are exported (17 §4)."""
 
 import random
 from typing import Any
@@ -48,12 +48,12 @@ def test_06_check_65_a_rule_drops_what_its_pattern_matches_as_a_whole() -> None:
         ("!x", "!x", True), ("[!a]*", "[!a]b", True), ("a]", "a]", True),
     ],
 )  # fmt: skip
-def test_06_5_2_patterns(pattern: str, text: str, matches: bool) -> None:
+def test_17_4_patterns(pattern: str, text: str, matches: bool) -> None:
     assert bool(wildcard(pattern)(text)) is matches
 
 
 @given(st.text("ab*?.[]", max_size=6), st.text("ab.[]", max_size=6))
-def test_06_5_2_a_pattern_matches_what_its_letters_say(pattern: str, text: str) -> None:
+def test_17_4_a_pattern_matches_what_its_letters_say(pattern: str, text: str) -> None:
     def said(left: str, rest: str) -> bool:
         if not left:
             return not rest
@@ -64,7 +64,7 @@ def test_06_5_2_a_pattern_matches_what_its_letters_say(pattern: str, text: str) 
     assert bool(wildcard(pattern)(text)) == said(pattern, text)
 
 
-def test_06_5_2_a_pattern_of_many_stars_is_no_slower_than_its_text_is_long() -> None:
+def test_17_4_a_pattern_of_many_stars_is_no_slower_than_its_text_is_long() -> None:
     assert not wildcard("*a" * 20 + "*b")("a" * 5_000)
 
 
@@ -82,7 +82,7 @@ def test_06_5_2_a_pattern_of_many_stars_is_no_slower_than_its_text_is_long() -> 
         ({"service_name": "", "sampling": sampling({"service": "*", "rate": 0.0})}, True, True),
     ],
 )
-def test_06_5_2_the_first_rule_that_matches_else_the_default_else_the_ratio(
+def test_17_4_the_first_rule_that_matches_else_the_default_else_the_ratio(
     config: dict[str, Any], low: bool, high: bool
 ) -> None:
     decides = sampler(**config)
@@ -92,7 +92,7 @@ def test_06_5_2_the_first_rule_that_matches_else_the_default_else_the_ratio(
 @pytest.mark.parametrize(
     ("config", "parent", "recorded"),
     [
-        ({"sampling_ratio": 0.0}, TRACEPARENT, True),  # 06 §18.15: parent-based unless something else is said
+        ({"sampling_ratio": 0.0}, TRACEPARENT, True),  # 17 §4: parent-based unless something else is said
         ({}, UNSAMPLED, False),
         ({"sampling": sampling(parent_based=False)}, UNSAMPLED, True),
         ({"sampling_ratio": 0.0, "sampling": sampling(parent_based=False)}, TRACEPARENT, False),
@@ -100,13 +100,13 @@ def test_06_5_2_the_first_rule_that_matches_else_the_default_else_the_ratio(
         ({"sampling": sampling(rate_limit=RateLimit(max_traces_per_second=1), parent_based=False)}, UNSAMPLED, False),
     ],
 )
-def test_06_5_2_a_span_follows_its_parent(config: dict[str, Any], parent: str, recorded: bool) -> None:
+def test_17_4_a_span_follows_its_parent(config: dict[str, Any], parent: str, recorded: bool) -> None:
     world = TracedEngine(**config)
     assert is_recorded(world, "n", Trace(parent)) is recorded
     assert len(world.spans()) == recorded
 
 
-def test_06_18_16_the_rate_limit_counts_only_traces_that_a_rule_has_let_through(
+def test_17_4_the_rate_limit_counts_only_traces_that_a_rule_has_let_through(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     limit = RateLimit(max_traces_per_second=2)
@@ -121,7 +121,7 @@ def test_06_18_16_the_rate_limit_counts_only_traces_that_a_rule_has_let_through(
     assert len([each for each in caplog.records if "rate limit" in each.getMessage()]) == 1
 
 
-def test_06_18_25_spans_of_a_worker_are_judged_by_their_own_service_and_take_one_token_a_trace() -> None:
+def test_17_4_spans_of_a_worker_are_judged_by_their_own_service_and_take_one_token_a_trace() -> None:
     config = sampling({"service": "shop", "rate": 1.0}, default=0.0, rate_limit=RateLimit(max_traces_per_second=1))
     decides = sampler(sampling=config)
     shop = [span(str(number), trace=HIGH) for number in range(3)]
@@ -135,18 +135,18 @@ def test_17_4_an_id_that_is_not_hexadecimal_is_below_no_share() -> None:
 
 
 @given(st.floats(0, 1), st.integers(0, 2**32))
-def test_06_5_2_a_decision_depends_on_the_trace_and_the_share_alone(ratio: float, seed: int) -> None:
+def test_17_4_a_decision_depends_on_the_trace_and_the_share_alone(ratio: float, seed: int) -> None:
     trace_id = random.Random(seed).randbytes(16).hex()
     one, other = sampler(sampling_ratio=ratio), sampler(sampling=sampling(default=ratio))
     assert one.begins("a", trace_id) == other.begins("b", trace_id) == (int(trace_id[16:], 16) < ratio * 2**64)
 
 
-def test_06_5_2_a_share_of_the_traces_is_recorded() -> None:
+def test_17_4_a_share_of_the_traces_is_recorded() -> None:
     world = TracedEngine(sampling_ratio=0.25)
     assert 150 < sum(is_recorded(world, "n") for _ in range(1_000)) < 350
 
 
-def test_06_5_2_what_an_unrecorded_span_causes_is_unsampled_and_below_the_nearest_span() -> None:
+def test_17_4_what_an_unrecorded_span_causes_is_unsampled_and_below_the_nearest_span() -> None:
     world = TracedEngine(sampling_ratio=0.0)
     tracer = world.engine.core.router.tracer
     assert tracer is not None
@@ -178,7 +178,7 @@ def test_06_13_sampling_rules_of_the_default() -> None:
     assert TracedEngine().ask("sampling::rules")["traces"] == {"default_ratio": 1.0, "rules": [], "parent_based": True}
 
 
-def test_06_5_3_sampling_and_enabled_change_at_run_time() -> None:
+def test_17_4_sampling_and_enabled_change_at_run_time() -> None:
     world = TracedEngine()
     world.module.apply(ObservabilityConfig(sampling_ratio=0.0))
     assert not is_recorded(world, "n")
