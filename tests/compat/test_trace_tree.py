@@ -1,5 +1,7 @@
 """One trace through everything: our client, the engine, a published Node client, a queue, and our client again (06 §3 rules 2 and 7)."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,21 @@ WAY = [  # from the root down; what clients add between is their own
 ]
 
 
+CONFIG = """\
+workers:
+  - name: iii-worker-manager
+    config: {host: 127.0.0.1, port: {port}}
+  - name: iii-queue
+    config: {adapter: {name: builtin, config: {store_method: in_memory}}}
+"""
+
+
+@pytest.fixture
+def engine_with_queue(tmp_path: Path, environments: None) -> Iterator[EngineProcess]:
+    with EngineProcess(tmp_path / "engine", config=CONFIG) as engine:
+        yield engine
+
+
 def names_above(spans: list[dict[str, Any]], name: str) -> list[str]:
     """The names of a span and of all above it, from the root; empty if there is none."""
     by_id = {span["span_id"]: span for span in spans}
@@ -35,17 +52,21 @@ def names_above(spans: list[dict[str, Any]], name: str) -> list[str]:
 
 @pytest.mark.parametrize("client", parameters(Client("node", "0.22.1")))
 def test_06_s3_rules_2_and_7_a_trace_over_python_node_and_a_queue_is_one_tree(
-    client: Client, own_engine: EngineProcess
+    client: Client, engine_with_queue: EngineProcess
 ) -> None:
     require(client)
-    ours, theirs = Driver(OURS, telemetry_url=own_engine.url), Driver(client, telemetry_url=own_engine.url)
-    with ours, theirs, Driver(OURS) as watcher:
-        watcher.connect(own_engine.url, "watcher")
-        ours.connect(own_engine.url, "shop", otel={"enabled": True})
+    url = engine_with_queue.url
+    with (
+        Driver(OURS, telemetry_url=url) as ours,
+        Driver(client, telemetry_url=url) as theirs,
+        Driver(OURS) as watcher,
+    ):
+        watcher.connect(url, "watcher")
+        ours.connect(url, "shop", otel={"enabled": True})
         ours.register("shop::order", "relay")
         ours.register("shop::mail", "echo")
         ours.discover("functions")
-        theirs.connect(own_engine.url, "stock", otel={"enabled": True})
+        theirs.connect(url, "stock", otel={"enabled": True})
         theirs.register("stock::reserve", "relay")
         theirs.discover("functions")
 

@@ -31,7 +31,7 @@ class TracedSite:
 
     async def spans(self) -> list[dict[str, Any]]:
         request = {"search_all_spans": True, "include_internal": True}
-        call = {"function_id": "engine::traces::list", "payload": request}
+        call: Any = {"function_id": "engine::traces::list", "payload": request}
         spans: list[dict[str, Any]] = (await self.site.worker.trigger_async(call))["spans"]
         return [span for span in spans if span["kind"] == "server"]
 
@@ -165,7 +165,7 @@ async def test_03_sA13_middleware_and_condition_belong_to_the_span(traced: Trace
         )
         await until(lambda: len(site.http.routes))
         asking = asyncio.ensure_future(site.get("/f", headers={"traceparent": TRACEPARENT}))
-        seen = []
+        seen: list[tuple[str, str]] = []
         while len(seen) < 3:
             if (call := await worker.json())["type"] == "invokefunction":
                 seen.append((call["function_id"], call["traceparent"]))

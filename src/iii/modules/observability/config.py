@@ -52,7 +52,7 @@ class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplingRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A share for some spans; the first rule that matches counts (06 §5.2)."""
+    """A share for some spans; the first rule that matches counts."""
 
     operation: Annotated[
         str | None, Meta(description="Pattern of the span's name: `*` is any run, `?` one character; without it, all.")
@@ -71,7 +71,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Which traces are recorded (06 §5.2)."""
+    """Which traces are recorded (17 §4)."""
 
     default: Annotated[
         Ratio | None, Meta(description="Share of the traces that no rule is for; default: `sampling_ratio`.")

@@ -20,6 +20,7 @@ class Signals:
     A listener must return soon: what takes long it does later, with a bound, and counts what it drops.
 
     Attributes:
+        watched: whether somebody wants to know of spans as they come, open ones too.
         looking: called by whoever is about to look at spans: what makes them tells of those that it has held back, open ones too.
     """
 
@@ -28,3 +29,4 @@ class Signals:
         self.logs: Listeners[[Sequence[LogRecord], Source]] = Listeners()
         self.metrics: Listeners[[Sequence[Metric], Source]] = Listeners()
         self.looking: Listeners[[]] = Listeners()
+        self.watched = False

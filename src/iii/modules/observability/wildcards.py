@@ -1,4 +1,4 @@
-"""Patterns of names in the configuration: `*` is any run, `?` one character, the rest literal (06 §5.2)."""
+"""Patterns of names in the configuration: `*` is any run, `?` one character, the rest literal (17 §4)."""
 
 import re
 from collections.abc import Callable

@@ -93,6 +93,8 @@ class EngineTracer:
         )  # fmt: skip
         if self._live:
             self._open[span_id] = span
+            if self._signals.watched:
+                self._tell_later()
         return span
 
     def call(self, invocation: Invocation, function: Function) -> None:
@@ -123,8 +125,8 @@ class EngineTracer:
         ended.append(span)
         if len(ended) >= TOLD_AT_ONCE:
             self.tell()
-        elif self._timer is None:
-            self._timer = self._clock.call_at(self._clock.now() + TOLD_AFTER_S, self._overdue)
+        else:
+            self._tell_later()
 
     def tell(self) -> None:
         """Tell of those that have ended."""
@@ -148,9 +150,18 @@ class EngineTracer:
             self._timer.cancel()
         self.tell()
 
+    def _tell_later(self) -> None:
+        if self._timer is None:
+            self._timer = self._clock.call_at(self._clock.now() + TOLD_AFTER_S, self._overdue)
+
     def _overdue(self) -> None:
         self._timer = None
-        self.tell()
+        if self._signals.watched:
+            self.show()
+            if self._open:
+                self._tell_later()
+        else:
+            self.tell()
 
     def _meet(self, function_id: str) -> _Called | None:
         """What is known of a function that is called for the first time."""

@@ -1,4 +1,4 @@
-"""Spans of calls: which calls have one, what is in it, and how it ends (17 §2, 06 §4.1)."""
+"""Spans of calls: which calls have one, what is in it, and how it ends (17 §2)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.unit.modules.observability.tracing.traced_engine import (
     attributes,
 )
 
-OLD = {"runtime": "python", "version": "0.11.6"}
+OLD: dict[str, Any] = {"runtime": "python", "version": "0.11.6"}
 
 
 def test_06_check_6_a_call_of_a_client_without_spans_of_its_own_has_one_of_the_engine() -> None:
