@@ -61,20 +61,7 @@ def enqueue(router: Router, invocation: Invocation, action: Enqueue) -> None:
         refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
         return
     receipt = new_id()
-    namespace, metadata = invocation.namespace, invocation.metadata
-    request = EnqueueRequest(
-        action.queue,
-        invocation.function_id,
-        Raw(invocation.data),
-        receipt,
-        trace.traceparent,  # null is said
-        baggage,
-        UNSET if namespace is None or namespace == DEFAULT_NAMESPACE else namespace,
-        UNSET if metadata is NULL or bytes(metadata) == b"null" else Raw(metadata),
-        UNSET if action.delay_ms is None else action.delay_ms,
-        UNSET if action.deduplication_id is None else action.deduplication_id,
-        UNSET if action.priority is None else action.priority,
-    )
+    request = _request(invocation, action, receipt, trace)
     in_process = provider.owner.in_process
 
     def accepted(result: bytes | None, error: InvocationError | None) -> None:
@@ -94,6 +81,23 @@ def enqueue(router: Router, invocation: Invocation, action: Enqueue) -> None:
     else:
         inner = Invocation(ENQUEUE_PROVIDER, None, msgspec.json.encode(request), waiter)
     router.hand_over(inner, provider)
+
+
+def _request(invocation: Invocation, action: Enqueue, receipt: str, trace: Trace) -> EnqueueRequest:
+    namespace, metadata = invocation.namespace, invocation.metadata
+    return EnqueueRequest(
+        action.queue,
+        invocation.function_id,
+        Raw(invocation.data),
+        receipt,
+        trace.traceparent,  # null is said
+        trace.baggage,
+        UNSET if namespace is None or namespace == DEFAULT_NAMESPACE else namespace,
+        UNSET if metadata is NULL or bytes(metadata) == b"null" else Raw(metadata),
+        UNSET if action.delay_ms is None else action.delay_ms,
+        UNSET if action.deduplication_id is None else action.deduplication_id,
+        UNSET if action.priority is None else action.priority,
+    )
 
 
 def _begin_span(tracer: Tracer, function_id: str, queue: str, parent: Trace) -> OpenSpan:
