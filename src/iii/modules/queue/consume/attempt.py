@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
@@ -19,8 +19,7 @@ from iii.protocol.tracecontext import baggage_without
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
-    from iii.engine.tracing import OpenSpan
-    from iii.modules.queue.consume.delivery_span import BeginSpan
+    from iii.engine.tracing import OpenSpan, Tracer
     from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Withdrawable
 
@@ -36,6 +35,10 @@ JOB_EXHAUSTED = LogEvent(
 )  # fmt: skip
 
 _OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.hidden"})  # say what its span is
+
+
+BeginSpan: TypeAlias = "Callable[[Tracer, Trace], OpenSpan]"
+"""Begins the span of a delivery within the trace of its publisher."""
 
 
 class Target(NamedTuple):

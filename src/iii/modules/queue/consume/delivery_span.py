@@ -1,9 +1,8 @@
-"""The span of one delivery: of a queue's job to its function, or of a topic's message to one subscriber (17 §7)."""
+"""The span of one delivery: of a queue's job to its function, or of a topic's message to one subscriber (17 §7, 04 §3.6)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.quoted import shortened
@@ -12,9 +11,6 @@ if TYPE_CHECKING:
     from iii.engine.invocation import Trace
     from iii.engine.tracing import OpenSpan, Tracer
     from iii.modules.queue.consume.attempt import Target
-
-BeginSpan: TypeAlias = "Callable[[Tracer, Trace], OpenSpan]"
-"""Begins it within the trace of the publisher."""
 
 _OF_ALL = (("messaging.system", "iii-queue"), ("messaging.operation.type", "process"))
 

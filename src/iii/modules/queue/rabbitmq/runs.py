@@ -11,9 +11,8 @@ from typing import Any
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.modules.queue.codes import DISPATCH_TIMEOUT
-from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.attempt import Attempt, BeginSpan, Target
 from iii.modules.queue.consume.consumer import STOP_OVERDUE, STOP_S
-from iii.modules.queue.consume.delivery_span import BeginSpan
 from iii.modules.queue.jobs.job import Failure
 from iii.modules.queue.rabbitmq.broker import Delivery
 from iii.protocol.log_event import LogEvent

@@ -1,4 +1,4 @@
-"""Spans of jobs and messages: into a queue, out of it, over a restart (17 §7, 04 §10.4)."""
+"""Spans of jobs and messages: into a queue, out of it, over a restart (17 §7, 04 §3.6)."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ async def test_06_s4_a_job_that_takes_too_long_is_an_error(house: TracedHouse) -
     assert (span["status"], span["end_time_unix_nano"] - span["start_time_unix_nano"]) == ("error", 100_000_000)
 
 
-async def test_04_s12_5_the_context_of_a_job_outlives_the_engine(house: TracedHouse) -> None:
+async def test_17_s7_the_context_of_a_job_outlives_the_engine(house: TracedHouse) -> None:
     house.worker("f")
     house.enqueue("f", 1, "mail", traceparent=TRACEPARENT, baggage=BAGGAGE)
     entered = house.span("enqueue f → mail")
@@ -132,7 +132,7 @@ async def test_04_s12_5_the_context_of_a_job_outlives_the_engine(house: TracedHo
     assert (delivered["trace_id"], delivered["parent_span_id"]) == (TRACE_ID, entered["span_id"])
 
 
-async def test_06_s18_28_a_job_that_is_refused_is_an_error(house: TracedHouse) -> None:
+async def test_17_s7_a_job_that_is_refused_is_an_error(house: TracedHouse) -> None:
     house.refused("f", 1, "none")
     span = house.span("enqueue f → none")
     assert (span["status"], attributes(span)["error.type"]) == ("error", "enqueue_error")
