@@ -150,7 +150,14 @@ CATALOGUE = (
         implementation="iii.modules.exec.module:Exec",
         config="iii.modules.exec.config:ExecConfig",
     ),
-    KnownModule("iii-bridge", classes=("modules::bridge_client::BridgeClientModule",), repeatable=True),
+    KnownModule(
+        "iii-bridge",
+        classes=("modules::bridge_client::BridgeClientModule",),
+        after_listeners=True,
+        repeatable=True,
+        implementation="iii.modules.bridge.module:Bridge",
+        config="iii.modules.bridge.config:BridgeConfig",
+    ),
 )
 
 _BY_NAME = {name: row for row in CATALOGUE for name in (row.name, row.alias) if name is not None}
