@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
-    from iii.engine.tallied_span import TalliedSpan
-    from iii.engine.tally import Tally
+    from iii.engine.tally import Counts
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
     from iii.protocol.reply import Reply
 
 
 class Trace(NamedTuple):
-    """What a call hands on of the trace that it belongs to; as a caller `sent` it, neither need be valid."""
+    """What a call hands on of the trace that it belongs to."""
 
     traceparent: str | None = None
     baggage: str | None = None
@@ -121,12 +120,14 @@ class Invocation(Struct, eq=False, gc=False):
     metadata: bytes | Raw | memoryview = NULL
     traceparent: str | None = None  # valid or None
     baggage: str | None = None
-    sent: Trace | None = None  # what the caller sent, as it did: its answer has that (06 §3); None: neither
+    echo: bytes = b""  # trace context as its caller sent it, valid or not: members of the answer (17 §3)
     id: str | None = None  # the runner's id of the call (N9)
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
     timeout_ms: int | None = None  # after which it is cancelled, from when it was asked for (P7)
-    tally: Tally | TalliedSpan | None = None  # of its function, from when it was handed over to its end; and its span
+    tally: Counts | None = (
+        None  # of its function, from when it was handed over to its end; or its span, which counts too
+    )
     began: float = 0.0  # then
 
     @property

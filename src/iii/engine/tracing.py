@@ -11,10 +11,10 @@ if tracer is not None:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from iii.engine.invocation import NO_TRACE
-from iii.engine.tallied_span import TalliedSpan
+from iii.engine.tally import Counts, Tally
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
@@ -50,6 +50,10 @@ class OpenSpan(Protocol):
         """It is over, with an error object as JSON, as `Invocation.fail` takes it: `error.*` and an event say which."""
 
 
+class CallSpan(OpenSpan, Counts, Protocol):
+    """The span of a call, which stands where the call's `Tally` stands else: so calls without a span cost nothing more."""
+
+
 class Tracer(Protocol):
     """Makes spans. Never raises.
 
@@ -79,5 +83,5 @@ class Tracer(Protocol):
 
 def span_of(invocation: Invocation) -> OpenSpan | None:
     """The span `call <function>` of a call that runs, for a builtin with something to note in it."""
-    tally = invocation.tally
-    return tally.span if isinstance(tally, TalliedSpan) else None
+    counts = invocation.tally
+    return None if counts is None or isinstance(counts, Tally) else cast("CallSpan", counts)

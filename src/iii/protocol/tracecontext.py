@@ -6,13 +6,13 @@ from urllib.parse import quote, unquote
 
 from iii.protocol.limits import BAGGAGE_CHARACTERS
 
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_is_traceparent = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _FUNCTION_ENTRY = "iii.function.id"
 
 
 def valid_traceparent(text: str | None) -> str | None:
     """The header itself, or None when it is absent, empty or malformed (06 §3)."""
-    return text if text and _TRACEPARENT.fullmatch(text) else None
+    return text if text and _is_traceparent(text) else None
 
 
 def _entries(baggage: str) -> list[tuple[str, str]]:
@@ -33,7 +33,7 @@ def baggage_for_target(baggage: str | None, function_id: str, *, escaped: bool =
     Args:
         escaped: in the form that queue providers get, with `%3A` for a colon (04 §3.4).
     """
-    entry = f"{_FUNCTION_ENTRY}={_quoted(function_id) if escaped else _encode(function_id)}"
+    entry = _entry_of(function_id, escaped)
     if not baggage:
         return entry
     kept = [f"{key}={value}" for key, value in _entries(baggage) if key != _FUNCTION_ENTRY]
@@ -53,8 +53,8 @@ def baggage_values(baggage: str | None) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def _quoted(value: str) -> str:
-    return quote(value, safe="")
+def _entry_of(function_id: str, escaped: bool) -> str:
+    return f"{_FUNCTION_ENTRY}={quote(function_id, safe='') if escaped else _encode(function_id)}"
 
 
 _UNSAFE = re.compile(r"[^!#-+\--:<-\[\]-~]|%")  # outside baggage-octet of the W3C grammar, and the escape itself

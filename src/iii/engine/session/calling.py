@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
-from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.invocation import Invocation
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.errors import (
     BlankNamespace,
@@ -92,9 +92,9 @@ class Calling:
             else:
                 caller.complain(NAMESPACE_BLANK, function=message.function_id)
             return
-        traceparent, baggage, sent = message.traceparent, message.baggage, None
+        traceparent, baggage, echo = message.traceparent, message.baggage, b""
         if traceparent is not None or baggage is not None:
-            sent = Trace(traceparent, baggage)
+            echo = trace_members(traceparent, baggage)
             traceparent, baggage = valid_traceparent(traceparent), baggage or None
         invocation = Invocation(
             message.function_id,
@@ -106,7 +106,7 @@ class Calling:
             message.metadata,
             traceparent,
             baggage,
-            sent,
+            echo,
         )
         if call_id is not None:
             if self.calls.setdefault(call_id, invocation) is not invocation:
@@ -142,8 +142,7 @@ class Calling:
     def failed(self, invocation: Invocation, error: bytes) -> None:
         assert invocation.call_id is not None
         self._settle(invocation, invocation.call_id)
-        trace = trace_members(*(invocation.sent or NO_TRACE))
-        frame = error_frame(invocation.call_id, invocation.function_id, error, trace)
+        frame = error_frame(invocation.call_id, invocation.function_id, error, invocation.echo)
         if len(frame) > self._limit:
             self.refuse(invocation.call_id, invocation.function_id, PayloadTooLarge(len(frame), self._limit))
             return

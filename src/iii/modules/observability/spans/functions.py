@@ -113,7 +113,6 @@ class TraceFunctions:
         )
 
     def _kept(self) -> SpanStore:
-        self._spans.signals.looking()
         store = self._spans.store
         if store is None:
             raise MEMORY_EXPORTER_NOT_ENABLED(

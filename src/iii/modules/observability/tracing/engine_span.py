@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import msgspec
 from msgspec import Struct
 
-from iii.engine.invocation import NO_TRACE, Trace
+from iii.engine.invocation import Trace
 from iii.modules.observability.records import Span, SpanEvent
 from iii.protocol.limits import KIB
 from iii.protocol.traceback_text import cut_middle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from iii.engine.tally import Counts
     from iii.engine.tracing import Notes, SpanOutcome
 
 _ERROR_BYTES = 64 * KIB  # of an error object that is looked into
@@ -41,18 +44,21 @@ class Keeper(Protocol):
 
 
 class EngineSpan(Span, gc=False):
-    """An open span, and the record of it.
+    """An open span, and the record of it. Its lists may be those of others: they are replaced, never changed.
 
     Attributes:
-        trace: what it hands on.
+        traceparent, baggage: what it hands on.
         keeper: None once it has ended.
-        shown: somebody has seen it pending.
     """
 
-    trace: Trace = NO_TRACE
+    traceparent: str = ""
+    baggage: str | None = None
     keeper: Keeper | None = None
-    shown: bool = False
     sampled: ClassVar[bool] = True
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(self.traceparent, self.baggage)
 
     def note(self, attributes: Notes) -> None:
         if self.keeper is not None:
@@ -80,6 +86,27 @@ class EngineSpan(Span, gc=False):
             self.events = [*self.events, SpanEvent("exception", keeper.time_ns(), event)]
             self.status_description = message
             self.end("error")
+
+
+class RecordedCall(EngineSpan, gc=False):
+    """The span of a call, which also counts how that ends."""
+
+    tally: Counts = None  # type: ignore[assignment]  # always given: a member after others with defaults needs one
+    now: Callable[[], float] = None  # type: ignore[assignment]
+
+    def took(self, seconds: float) -> None:
+        """It succeeded. The loop's clock, which measured that, has milliseconds only: too coarse for a span."""
+        self.tally.took(seconds)
+        self.end()
+
+    def failed(self, began: float, error: bytes) -> None:
+        self.tally.failed(began, error)
+        self.fail(error)
+
+    def withdrew(self) -> None:
+        self.tally.withdrew()
+        self.note((("iii.call.withdrawn", "true"),))
+        self.end("unset")
 
 
 class UnsampledSpan(Struct, gc=False):

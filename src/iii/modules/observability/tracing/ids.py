@@ -1,29 +1,30 @@
 """Random ids of traces and spans, as W3C has them."""
 
 import os
-from collections.abc import Iterator
 
 _AT_ONCE = 256
-_ZERO = "0" * 16
 
 
-def _halves() -> Iterator[str]:
-    """64 bits as hexadecimal; many at once, since each draw from the system costs more than all the rest."""
-    while True:
-        digits = os.urandom(8 * _AT_ONCE).hex()
-        for at in range(0, len(digits), 16):
-            half = digits[at : at + 16]
-            if half != _ZERO:
-                yield half
+class RandomIds:
+    """Hexadecimal digits, of many ids at once: each draw from the system costs more than all the rest."""
+
+    __slots__ = ("_digits", "_left", "_none")
+
+    def __init__(self, digits: int) -> None:
+        self._digits = digits
+        self._none = "0" * digits  # is no id
+        self._left: list[str] = []
+
+    def next(self) -> str:
+        """Of one thread at a time: the event loop's."""
+        left = self._left
+        if not left:
+            digits, text = self._digits, os.urandom(self._digits * _AT_ONCE // 2).hex()
+            left += [
+                text[at : at + digits] for at in range(0, len(text), digits) if text[at : at + digits] != self._none
+            ]
+        return left.pop()
 
 
-_next = _halves()
-
-
-def new_span_id() -> str:
-    """Of one thread at a time: the event loop's."""
-    return next(_next)
-
-
-def new_trace_id() -> str:
-    return next(_next) + next(_next)
+new_trace_id = RandomIds(32).next
+new_span_id = RandomIds(16).next

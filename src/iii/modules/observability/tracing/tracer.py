@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iii.engine.invocation import NO_TRACE, Trace
-from iii.engine.tallied_span import TalliedSpan
 from iii.modules.observability.signals import Signals, Source
-from iii.modules.observability.tracing.engine_span import EngineSpan, UnsampledSpan
+from iii.modules.observability.tracing.engine_span import EngineSpan, RecordedCall, UnsampledSpan
 from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
 from iii.protocol.names import is_builtin_id
 from iii.protocol.tracecontext import baggage_values
@@ -19,12 +18,15 @@ if TYPE_CHECKING:
     from iii.engine.functions import Function
     from iii.engine.invocation import Invocation
     from iii.engine.tracing import Notes, OpenSpan, SpanKind
-    from iii.modules.observability.records import Attributes
+    from iii.modules.observability.records import Attributes, Resource
     from iii.modules.observability.tracing.sampler import TraceSampler
 
 TOLD_AT_ONCE = 128  # ended spans
 TOLD_AFTER_S = 0.1  # if fewer have ended
 SHOWN_AT_ONCE = 256  # open spans, when somebody looks
+_SAMPLED = "13579bdf"  # last digit of the flags
+_NONE: list[Any] = []  # events and links of spans that have none
+_OWN: Resource = {}
 _FUNCTIONS = 10_000  # whose calls are known
 _UNOBSERVED = (
     "engine::traces::", "engine::logs::", "engine::log::", "engine::metrics::", "engine::baggage::",
@@ -56,6 +58,7 @@ class EngineTracer:
         self.sampler = sampler
         self.eager = eager
         self.time_ns = clock.time_ns
+        self._now = clock.now
         self._clock = clock
         self._signals = signals
         self._service = service
@@ -77,10 +80,7 @@ class EngineTracer:
             sampled = sampler.everything or sampler.begins(name, trace_id)
         else:
             trace_id, above = traceparent[3:35], traceparent[36:52]
-            if sampler.parent_based:
-                sampled = traceparent[54] in "13579bdf"
-            else:
-                sampled = sampler.begins(name, trace_id)
+            sampled = traceparent[54] in _SAMPLED if sampler.parent_based else sampler.begins(name, trace_id)
         if not sampled:
             return UnsampledSpan(Trace(f"00-{trace_id}-{above or new_span_id()}-00", baggage))
         span_id = new_span_id()
@@ -88,13 +88,11 @@ class EngineTracer:
         if baggage:
             notes += _notes_of(baggage)
         span = EngineSpan(
-            trace_id, span_id, above, name, self.time_ns(), 0, "unset", notes, self._service, [], [], "", "", "", 1,
-            trace_state, True, kind, {}, Trace(f"00-{trace_id}-{span_id}-01", baggage), self,
+            trace_id, span_id, above, name, self.time_ns(), 0, "unset", notes, self._service, _NONE, _NONE, "", "", "",
+            1, trace_state, True, kind, _OWN, f"00-{trace_id}-{span_id}-01", baggage, self,
         )  # fmt: skip
         if self._live:
-            self._open[span_id] = span
-            if self._signals.watched:
-                self._tell_later()
+            self._opened(span)
         return span
 
     def call(self, invocation: Invocation, function: Function) -> None:
@@ -105,17 +103,38 @@ class EngineTracer:
             called = self._meet(function.id)
         if called is None:
             return
-        traceparent = invocation.traceparent
+        traceparent, counts = invocation.traceparent, invocation.tally
+        if counts is None:
+            return
         if called.is_builtin:
             if traceparent is None and not self.eager:
                 return
         elif not function.owner.begins_traces and function.invocation is None:
             return
-        span = self.begin(called.name, "server", Trace(traceparent, invocation.baggage), called.attributes)
-        invocation.traceparent = span.trace.traceparent
-        tally = invocation.tally
-        if span.sampled and tally is not None:
-            invocation.tally = TalliedSpan(tally, span)
+        baggage, sampler = invocation.baggage, self.sampler
+        if traceparent is None:
+            trace_id, above = new_trace_id(), None
+            sampled = sampler.everything or sampler.begins(called.name, trace_id)
+        else:
+            trace_id, above = traceparent[3:35], traceparent[36:52]
+            sampled = traceparent[54] in _SAMPLED if sampler.parent_based else sampler.begins(called.name, trace_id)
+        if not sampled:
+            invocation.traceparent = f"00-{trace_id}-{above or new_span_id()}-00"
+            return
+        span_id = new_span_id()
+        invocation.traceparent = own = f"00-{trace_id}-{span_id}-01"
+        attributes = called.attributes if not baggage else [*called.attributes, *_notes_of(baggage)]
+        invocation.tally = span = RecordedCall(
+            trace_id, span_id, above, called.name, self.time_ns(), 0, "unset", attributes, self._service, _NONE, _NONE,
+            "", "", "", 1, "", True, "server", _OWN, own, baggage, self, counts, self._now,
+        )  # fmt: skip
+        if self._live:
+            self._opened(span)
+
+    def _opened(self, span: EngineSpan) -> None:
+        self._open[span.span_id] = span
+        if self._signals.watched:
+            self._tell_later()
 
     def ended(self, span: EngineSpan) -> None:
         """One of its spans does not change any more."""

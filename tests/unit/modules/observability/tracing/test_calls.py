@@ -202,6 +202,18 @@ def test_17_2_without_live_spans_only_finished_calls_are_seen(config: dict[str, 
     assert world.span()["status"] == "ok"
 
 
+def test_17_2_a_span_is_as_long_as_the_time_of_day_says_and_never_negative() -> None:
+    """The loop's clock has milliseconds only, so a call would end before what it caused."""
+    world = TracedEngine()
+    worker = world.engine.connect(functions=["t::f"], **OLD)
+    for seconds in (0.25, -10.0):
+        world.worker.start_call("t::f")
+        world.clock.set_wall_clock(seconds)
+        worker.answer(worker.invocations()[-1])
+    spans = world.spans()
+    assert sorted(each["end_time_unix_nano"] - each["start_time_unix_nano"] for each in spans) == [0, 250_000_000]
+
+
 def test_17_2_of_many_open_calls_the_oldest_are_seen_first_and_the_others_at_the_next_looks() -> None:
     world = TracedEngine()
     world.engine.connect(functions=["t::f"], **OLD)

@@ -37,7 +37,7 @@ def is_recorded(world: TracedEngine, name: str, parent: Trace = NO_TRACE) -> boo
 def test_06_check_65_a_rule_drops_what_its_pattern_matches_as_a_whole() -> None:
     world = TracedEngine(sampling=sampling({"operation": "health.*", "rate": 0.0}))
     assert [is_recorded(world, name) for name in ("health.check", "health", "a.health.check")] == [False, True, True]
-    assert [each["name"] for each in world.spans()] == ["health", "a.health.check"]
+    assert {each["name"] for each in world.spans()} == {"health", "a.health.check"}
 
 
 @pytest.mark.parametrize(
