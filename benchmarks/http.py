@@ -1,4 +1,4 @@
-"""HTTP through a worker: beside bare in-memory handlers, and beside our own calls without HTTP.
+"""HTTP through a worker: beside bare in-memory handlers, beside our own calls without HTTP, and without spans.
 
     python benchmarks/http.py [--quick] [--json FILE]
 
@@ -31,6 +31,7 @@ from iii.modules.http.routes import Route, RouteTable
 
 INSTALL = Path(__file__).parents[1] / ".ci" / "install"
 CONNECTIONS = 64
+WITHOUT_SPANS = "  - name: iii-observability\n    config: {enabled: false}\n"
 _PIECE = 1 << 20
 _LATENCY = re.compile(r"(50|99)%\s+([\d.]+)(us|ms|s)")
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -135,8 +136,13 @@ def main() -> int:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         http_port = free_port()
         ours = stack.enter_context(engine(folder, free_port(), http_port)).wait_until_listening()
+        quiet_port = free_port()
+        quiet = stack.enter_context(
+            engine(stack.enter_context(tempfile.TemporaryDirectory()), free_port(), quiet_port, more=WITHOUT_SPANS)
+        ).wait_until_listening()
         servers = {
             "iii, through a worker": (ours, http_port),
+            "iii, the same without spans": (quiet, quiet_port),
             "granian, bare handler": (
                 server := stack.enter_context(bare("granian")).wait_until_listening(),
                 server.port,
@@ -146,7 +152,8 @@ def main() -> int:
                 server.port,
             ),
         }
-        stack.enter_context(Talker(sys.executable, "http_worker.py", ours.port)).hear()
+        for each in (ours, quiet):
+            stack.enter_context(Talker(sys.executable, "http_worker.py", each.port)).hear()
         calls = stack.enter_context(routing.Load(routing.CASES[1], "iii", ours))
         seen: dict[str, list[Figures]] = {name: [] for name in servers}
         called: list[routing.Figures] = []
@@ -171,6 +178,7 @@ def main() -> int:
     bars = [
         Bar("engine CPU per request / per call without HTTP", iii / rpc_us, 3.4, 2.6),
         Bar("engine CPU per request / aiohttp's bare handler", iii / results["aiohttp, bare handler"].cpu_us, 1.3, 1.0),
+        Bar("with spans / without", iii / results["iii, the same without spans"].cpu_us, 1.5, 1.25),
         Bar("MB of growth while 1 GB is streamed", max(down_mb, up_mb), 20, 8),
         Bar("lookup among 10,000 routes / among 10", many / few, 1.5, 1.1),
     ]

@@ -17,7 +17,20 @@ from typing import Any, Literal, TypedDict, cast
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
-from benchmarks.wire import CALLS_PREPARED, EnqueueWire, NatsWire, StateWire, WebSocketWire, Wire
+from benchmarks.wire import (
+    CALLS_PREPARED,
+    ContextWire,
+    EnqueueWire,
+    NatsWire,
+    StateWire,
+    UnrecordedWire,
+    WebSocketWire,
+    Wire,
+)
+
+KINDS: dict[str, type[WebSocketWire]] = {
+    "state": StateWire, "queue": EnqueueWire, "context": ContextWire, "unrecorded": UnrecordedWire,
+}  # fmt: skip
 
 System = Literal["iii", "nats"]
 Writes = Literal["each", "joined"]
@@ -30,7 +43,7 @@ class Task(TypedDict):
     system: System
     port: int
     name: str
-    functions: list[str]  # to call, in turn; or the one to serve. `state::…` and `queue::…` have loads of their own
+    functions: list[str]  # to call, in turn; or the one to serve. The first segment may mean one of `KINDS`
     payload_bytes: int
     window: int  # calls in flight
     writes: Writes  # a write for each message, or one for all that are due together
@@ -154,8 +167,7 @@ def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 async def run(task: Task) -> None:
     wire: Wire
     if task["system"] == "iii":
-        kinds = {"state": StateWire, "queue": EnqueueWire}
-        kind = kinds.get(task["functions"][0].partition("::")[0], WebSocketWire)
+        kind = KINDS.get(task["functions"][0].partition("::")[0], WebSocketWire)
         wire = kind(task["name"], task["payload_bytes"])
     else:
         wire = NatsWire(task["name"], task["payload_bytes"])

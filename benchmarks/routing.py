@@ -53,10 +53,10 @@ class Figures(NamedTuple):
 class Load(ExitStack):
     """The callers and workers of one case on one server."""
 
-    def __init__(self, case: Case, system: System, server: Server) -> None:
+    def __init__(self, case: Case, system: System, server: Server, kind: str = "bench") -> None:
         super().__init__()
         self._server = server
-        functions = [f"bench{'::' if system == 'iii' else '.'}f{number}" for number in range(case.pairs)]
+        functions = [f"{kind}{'::' if system == 'iii' else '.'}f{number}" for number in range(case.pairs)]
 
         def start(role: Literal["caller", "worker"], name: str, called: list[str]) -> Talker:
             task = Task(

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 CALLS_PREPARED = 4096  # per caller; far more than are ever in flight, so that an id is never used twice at a time
@@ -78,6 +78,10 @@ class WebSocketWire:
     """A worker connection of the iii engine."""
 
     action = b""  # further members of each call
+    client: Mapping[str, str] = {
+        "runtime": "python",
+        "version": "0.25.0",
+    }  # which records the calls that it runs itself
 
     def __init__(self, name: str, size: int) -> None:
         self.size = size
@@ -127,7 +131,7 @@ class WebSocketWire:
         return messages
 
     def introduction(self, function: str | None) -> bytes:
-        announcement = {"runtime": "benchmark", "version": "1.0.0", "name": self._name, "os": "any", "pid": os.getpid()}
+        announcement = {**self.client, "name": self._name, "os": "any", "pid": os.getpid()}
         messages: list[dict[str, object]] = []
         if function is not None:
             self._answer_prefix, self._answer_suffix = self._answer_parts(function)
@@ -183,6 +187,18 @@ class StateWire(WebSocketWire):
 
     def data(self, number: int) -> bytes:
         return b'{"scope":"bench","key":"key%d","value":"%s"}' % (number % 1000, b"x" * self.size)
+
+
+class ContextWire(WebSocketWire):
+    """Calls with a `traceparent`, of a client that records its calls itself: the engine hands it on."""
+
+    action = b',"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"'
+
+
+class UnrecordedWire(WebSocketWire):
+    """Calls without trace context, of a client that records nothing: the engine does."""
+
+    client: Mapping[str, str] = {"runtime": "go", "version": "0.25.0"}
 
 
 class EnqueueWire(WebSocketWire):

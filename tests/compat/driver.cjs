@@ -32,7 +32,7 @@ const kinds = {
   null: () => null,
   big: ({ size }) => 'x'.repeat(size),
   slow: async ({ seconds }) => { await wait(seconds); return 'late' },
-  relay: ({ to, payload }) => client.trigger({ function_id: to, payload }),
+  relay: ({ to, payload, queue }) => commands.call({ function_id: to, payload, action: queue && { queue } }),
 }
 
 const bytesOf = async (reader) => {

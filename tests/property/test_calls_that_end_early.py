@@ -114,7 +114,7 @@ class Calls(RuleBasedStateMachine):
                     assert running.waiter is not None
                     assert isinstance(running.caller, Session)
                     calling = running.caller.calling
-                    assert calling.calls[running.call_id] is running or running in calling.same_id.get(
+                    assert calling.calls.get(running.call_id) is running or running in calling.same_id.get(
                         running.call_id, ()
                     )
 

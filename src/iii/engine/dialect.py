@@ -12,6 +12,7 @@ Discovery = Literal["legacy", "modern"]
 
 _PUBLISHED_RUNTIMES = frozenset({"python", "node", "rust", "go", "browser"})
 _LEGACY_RUNTIMES = frozenset({"python", "node", "rust"})
+_RECORDING_RUNTIMES = frozenset({"python", "node", "rust"})
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -27,6 +28,9 @@ class Dialect(Struct, frozen=True, kw_only=True):
     object_trigger_metadata_only: bool = False  # Python providers (W5)
     understands_cancelling: bool = False  # clients that say so; others run on, and get no deadlines (P7, P11)
     status_always_connected: bool = False  # Go: its published test wants it (W1)
+    records_calls: bool = (
+        False  # since 0.19 a client makes a span of each call that it runs, so the engine makes none (O1)
+    )
 
 
 def choose_dialect(runtime: str | None, version: str | None, name: str | None, features: list[str] | None) -> Dialect:
@@ -45,6 +49,7 @@ def choose_dialect(runtime: str | None, version: str | None, name: str | None, f
         object_trigger_metadata_only=python,
         understands_cancelling=CANCEL_FEATURE in (features or ()),
         status_always_connected=runtime == "go",
+        records_calls=runtime in _RECORDING_RUNTIMES and known is not None and known >= (0, 19, 0),
     )
 
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from iii.engine.invocation import Callback, Invocation
+from iii.engine.invocation import Callback, Invocation, Trace
 from iii.protocol.errors import NO_QUEUE_PROVIDER, EnqueueFailed, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.messages import NULL, Enqueue
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
+from iii.protocol.quoted import shortened
 from iii.protocol.tracecontext import baggage_for_target
 
 if TYPE_CHECKING:
     from iii.engine.router import Router
+    from iii.engine.tracing import OpenSpan, Tracer
 
 
 class EnqueueRequest(Struct, rename="camel", gc=False):
@@ -43,31 +45,32 @@ def enqueue(router: Router, invocation: Invocation, action: Enqueue) -> None:
     It is the engine's own, whatever a worker that provides the queue answers; the module of this process may answer
     with that of an earlier job, which has the same deduplication id.
     """
+    baggage = baggage_for_target(invocation.baggage, invocation.function_id, escaped=True)
+    trace, span = Trace(invocation.traceparent, baggage), None
+    if router.tracer is not None:
+        span = _begin_span(router.tracer, invocation.function_id, action.queue, trace)
+        trace = span.trace
+
+    def refuse(error: EnqueueFailed) -> None:
+        if span is not None:
+            span.fail(error.encode())
+        invocation.refuse(error)
+
     provider = router.functions.find(ENQUEUE_PROVIDER, None)
     if provider is None:
-        invocation.refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
+        refuse(EnqueueFailed(NO_QUEUE_PROVIDER))
         return
     receipt = new_id()
-    namespace, metadata = invocation.namespace, invocation.metadata
-    request = EnqueueRequest(
-        action.queue,
-        invocation.function_id,
-        Raw(invocation.data),
-        receipt,
-        invocation.traceparent,  # null is said
-        baggage_for_target(invocation.baggage, invocation.function_id, escaped=True),
-        UNSET if namespace is None or namespace == DEFAULT_NAMESPACE else namespace,
-        UNSET if metadata is NULL or bytes(metadata) == b"null" else Raw(metadata),
-        UNSET if action.delay_ms is None else action.delay_ms,
-        UNSET if action.deduplication_id is None else action.deduplication_id,
-        UNSET if action.priority is None else action.priority,
-    )
+    request = _request(invocation, action, receipt, trace)
     in_process = provider.owner.in_process
 
     def accepted(result: bytes | None, error: InvocationError | None) -> None:
         if error is not None:
-            invocation.refuse(EnqueueFailed(_enqueue_failure(error)))
-        elif in_process and result is not None:
+            refuse(EnqueueFailed(_enqueue_failure(error)))
+            return
+        if span is not None:
+            span.end()
+        if in_process and result is not None:
             invocation.complete(result)
         else:
             invocation.complete(b'{"messageReceiptId":"%b"}' % receipt.encode())
@@ -78,6 +81,30 @@ def enqueue(router: Router, invocation: Invocation, action: Enqueue) -> None:
     else:
         inner = Invocation(ENQUEUE_PROVIDER, None, msgspec.json.encode(request), waiter)
     router.hand_over(inner, provider)
+
+
+def _request(invocation: Invocation, action: Enqueue, receipt: str, trace: Trace) -> EnqueueRequest:
+    namespace, metadata = invocation.namespace, invocation.metadata
+    return EnqueueRequest(
+        action.queue,
+        invocation.function_id,
+        Raw(invocation.data),
+        receipt,
+        trace.traceparent,  # null is said
+        trace.baggage,
+        UNSET if namespace is None or namespace == DEFAULT_NAMESPACE else namespace,
+        UNSET if metadata is NULL or bytes(metadata) == b"null" else Raw(metadata),
+        UNSET if action.delay_ms is None else action.delay_ms,
+        UNSET if action.deduplication_id is None else action.deduplication_id,
+        UNSET if action.priority is None else action.priority,
+    )
+
+
+def _begin_span(tracer: Tracer, function_id: str, queue: str, parent: Trace) -> OpenSpan:
+    """Of the way into a queue; neither name need be of something that exists."""
+    function_id, queue = shortened(function_id), shortened(queue)
+    attributes = (("function_id", function_id), ("queue", queue))
+    return tracer.begin(f"enqueue {function_id} → {queue}", "internal", parent, attributes)
 
 
 def _enqueue_failure(error: InvocationError) -> str:

@@ -13,6 +13,7 @@ from iii.protocol.log_event import LogEvent
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
     from iii.engine.clock import Clock
+    from iii.engine.fan_out import FanOut
     from iii.engine.router import Router
     from iii.protocol.errors import InvocationError
 
@@ -23,8 +24,10 @@ CONDITION_FAILED = LogEvent(
 )  # fmt: skip
 
 
-def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE) -> None:
-    """Call the target, fire and forget, with the binding's metadata beside the payload."""
+def fire(
+    router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRACE, fan_out: FanOut | None = None
+) -> None:
+    """Call the target, fire and forget, with the binding's metadata beside the payload; a `fan_out` is told how it ends."""
     owner = binding.owner if binding.to_owner else None
     router.call(
         binding.function_id,
@@ -34,6 +37,7 @@ def fire(router: Router, binding: Binding, payload: bytes, trace: Trace = NO_TRA
         traceparent=trace.traceparent,
         baggage=trace.baggage,
         own=None if owner is None else router.functions.ownership.claim_of(owner, binding.target),
+        onlooker=fan_out,
     )
 
 
@@ -44,6 +48,7 @@ def fire_if(
     payload: bytes,
     trace: Trace = NO_TRACE,
     then: Callable[[], None] = lambda: None,
+    fan_out: FanOut | None = None,
 ) -> None:
     """As `fire`, for trigger types with conditions: only a no and an error keep the target from being called (T7).
 
@@ -51,7 +56,7 @@ def fire_if(
     """
     condition = binding.condition
     if condition is None:
-        fire(router, binding, payload, trace)
+        fire(router, binding, payload, trace, fan_out)
         then()
         return
 
@@ -59,7 +64,9 @@ def fire_if(
         if error is not None:
             CONDITION_FAILED(trigger=binding.id, condition=condition, reason=str(error))
         elif met:
-            fire(router, binding, payload, trace)
+            fire(router, binding, payload, trace, fan_out)
+        if fan_out is not None and not met:
+            fan_out.end(failed=error is not None)
         then()
 
     Condition(router, clock, condition, binding.namespace).decide(payload, decided, trace)

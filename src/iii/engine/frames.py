@@ -37,8 +37,12 @@ def invocation_frame(invocation: Invocation, invocation_id: str, function: Funct
             end = b""
     else:
         end = b""
-    if invocation.metadata is NULL and invocation.traceparent is None and invocation.baggage is None:
-        return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, b"}"))
+    traceparent = invocation.traceparent
+    if invocation.metadata is NULL and invocation.baggage is None and not invocation.echo:
+        if traceparent is None:
+            return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, b"}"))
+        end += b',"traceparent":'
+        return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, _json(traceparent), b"}"))
     sidecars = _sidecars(invocation, function.id)
     return b"".join((_CALL, invocation_id.encode(), function.call_members, data, end, *sidecars, b"}"))
 
@@ -65,20 +69,20 @@ def with_deadline(end: bytes, timeout_ms: int) -> bytes:
 
 
 def _sidecars(invocation: Invocation, target: str) -> Parts:
-    """Trace context and metadata as further members; baggage names a worker's function (06 §3)."""
+    """Trace context and metadata as further members; baggage names the function if a worker's call had any (17 §3)."""
     baggage = invocation.baggage
-    if (baggage is not None or invocation.traceparent is not None) and not is_builtin_id(target):
+    if invocation.echo and not is_builtin_id(target):
         baggage = baggage_for_target(baggage, target)
     members = trace_members(invocation.traceparent, baggage)
+    if invocation.metadata is NULL:
+        return [members]
     metadata = memoryview(invocation.metadata)
     return [members] if bytes(metadata[:5]) == b"null" else [members, b',"metadata":', metadata]
 
 
 def result_frame(invocation: Invocation, call_id: str, result: bytes | memoryview | None) -> bytes:
     """`invocationresult` of a success; without a result the member is left out (I2)."""
-    end = b"}"
-    if invocation.traceparent is not None or invocation.baggage is not None:
-        end = trace_members(invocation.traceparent, invocation.baggage) + end
+    end = invocation.echo + b"}"
     function_id = _json(invocation.function_id)
     if result is None:
         return b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, function_id, end))
@@ -88,7 +92,7 @@ def result_frame(invocation: Invocation, call_id: str, result: bytes | memoryvie
 def result_parts(invocation: Invocation, call_id: str, result: bytes | memoryview) -> Parts:
     """The same in pieces, for a large result."""
     head = b"".join((_RESULT, call_id.encode(), _FUNCTION_ID, _json(invocation.function_id), b',"result":'))
-    return [head, memoryview(result), trace_members(invocation.traceparent, invocation.baggage) + b"}"]
+    return [head, memoryview(result), invocation.echo + b"}"]
 
 
 def error_frame(call_id: str, function_id: str, error: bytes, trace: bytes = b"") -> bytes:
@@ -103,9 +107,8 @@ def error_frame(call_id: str, function_id: str, error: bytes, trace: bytes = b""
 
 def trace_members(traceparent: str | None, baggage: str | None) -> bytes:
     """The trace context as further members of a message."""
-    members = b""
-    if traceparent is not None:
-        members += b',"traceparent":"%b"' % traceparent.encode()
-    if baggage is not None:
-        members += b',"baggage":' + _json(baggage)
-    return members
+    if baggage is None:
+        return b"" if traceparent is None else b',"traceparent":' + _json(traceparent)
+    if traceparent is None:
+        return b',"baggage":' + _json(baggage)
+    return b"".join((b',"traceparent":', _json(traceparent), b',"baggage":', _json(baggage)))

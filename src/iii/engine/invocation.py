@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
-    from iii.engine.tally import Tally
+    from iii.engine.tally import Counts
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
     from iii.protocol.reply import Reply
@@ -32,7 +32,14 @@ NO_TRACE = Trace()
 
 
 class Waiter(Protocol):
-    """Whoever wants the answer. Told exactly once, unless it withdrew."""
+    """Whoever wants the answer. Told exactly once, unless it withdrew.
+
+    Attributes:
+        wants_answers: False: it only looks on, and the call is void for all others.
+    """
+
+    @property
+    def wants_answers(self) -> bool: ...
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
         """It succeeded; JSON, or None for no result (I2). A view is large and came from a worker."""
@@ -113,12 +120,21 @@ class Invocation(Struct, eq=False, gc=False):
     metadata: bytes | Raw | memoryview = NULL
     traceparent: str | None = None  # valid or None
     baggage: str | None = None
+    echo: bytes = b""  # trace context as its caller sent it, valid or not: members of the answer (17 §3)
     id: str | None = None  # the runner's id of the call (N9)
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
     timeout_ms: int | None = None  # after which it is cancelled, from when it was asked for (P7)
-    tally: Tally | None = None  # of its function, from when it was handed over to its end
+    tally: Counts | None = (
+        None  # of its function, from when it was handed over to its end; or its span, which counts too
+    )
     began: float = 0.0  # then
+
+    @property
+    def is_void(self) -> bool:
+        """Nobody gets the answer, so that what keeps it from being run is to be logged."""
+        waiter = self.waiter
+        return waiter is None or not waiter.wants_answers
 
     def complete(self, result: bytes | memoryview | None) -> None:
         """Success. JSON, or None for no result."""
@@ -152,7 +168,7 @@ class Invocation(Struct, eq=False, gc=False):
         self.waiter = None
         tally, self.tally = self.tally, None
         if tally is not None:
-            tally.withdrawn += 1
+            tally.withdrew()
         runner, self.runner = self.runner, None
         if runner is not None and self.id is not None:
             runner.let_go(self.id, cancels)
@@ -172,6 +188,8 @@ class Callback:
     """A waiter made of one reply."""
 
     __slots__ = ("_reply",)
+
+    wants_answers: ClassVar[bool] = True
 
     def __init__(self, reply: Reply[bytes, InvocationError]) -> None:
         self._reply = reply

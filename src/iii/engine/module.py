@@ -31,6 +31,7 @@ class Module:
     worker_id = ""
     in_process = True
     ended = False
+    begins_traces = False
     passed_over = False
     handling = ()
 

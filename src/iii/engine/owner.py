@@ -15,9 +15,11 @@ class Owner(Protocol):
     Owners are compared by identity.
 
     Attributes:
+        begins_traces: whether its calls have spans of the engine even without trace context: nobody else records them (O1).
         passed_over: whether copies beside it had better get the calls, as far as is known; `takes_calls` looks again.
     """
 
+    begins_traces: bool
     passed_over: bool
 
     @property

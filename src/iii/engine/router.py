@@ -1,6 +1,9 @@
 """The one way in: every call, whoever makes it, is looked up and handed on here (01 §8, 00 §1)."""
 
+from __future__ import annotations
+
 import logging
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
@@ -16,6 +19,9 @@ from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import Reply
 
+if TYPE_CHECKING:
+    from iii.engine.tracing import Tracer
+
 CALL_DROPPED = LogEvent(
     __name__, "call.dropped", logging.WARNING, "Call without an answer dropped: its function is unknown",
     means="No worker has the function in that namespace. The call was void or made by a trigger, so that no caller learns of it.",
@@ -24,7 +30,11 @@ CALL_DROPPED = LogEvent(
 
 
 class Router:
-    """Finds the function of a call, or keeps the call if its target is about to be registered (N2)."""
+    """Finds the function of a call, or keeps the call if its target is about to be registered (N2).
+
+    Attributes:
+        tracer: makes the engine's own spans; None: nobody keeps any.
+    """
 
     def __init__(
         self, functions: FunctionRegistry, expected: Expectations, deadlines: Deadlines, tallies: Tallies
@@ -32,6 +42,7 @@ class Router:
         self.functions = functions
         self.deadlines = deadlines
         self.tallies = tallies
+        self.tracer: Tracer | None = None
         self._expected = expected
 
     def invoke(self, invocation: Invocation) -> None:
@@ -46,6 +57,11 @@ class Router:
                 tally.tidy()
             invocation.tally = tally
             invocation.began = tally.now()
+            tracer = self.tracer
+            if tracer is not None and (
+                invocation.traceparent is not None or function.owner.begins_traces or tracer.eager
+            ):
+                tracer.call(invocation, function)
             deliver = function.deliver
             deliver(invocation, function)
         elif not self._expected.hold(invocation, self.invoke):
@@ -62,12 +78,13 @@ class Router:
         traceparent: str | None = None,
         baggage: str | None = None,
         own: Function | None = None,
+        onlooker: Waiter | None = None,
     ) -> Invocation:
-        """A call that the engine itself makes; without a `reply` nobody gets its outcome.
+        """A call that the engine itself makes; without a `reply` nobody gets its outcome, but an `onlooker` may see it.
 
         `own` is one owner's registration, which runs it whoever serves the function for others (P9).
         """
-        waiter: Waiter | None = Callback(reply) if reply is not None else None
+        waiter: Waiter | None = Callback(reply) if reply is not None else onlooker
         payload: bytes | Raw | memoryview = data
         if type(data) is bytes and len(data) > FRAGMENT_BYTES:
             payload = memoryview(data)  # handed on without a copy
@@ -90,15 +107,19 @@ class Router:
             tally.tidy()
         invocation.tally = tally
         invocation.began = tally.now()
+        tracer = self.tracer
+        if tracer is not None and (invocation.traceparent is not None or function.owner.begins_traces or tracer.eager):
+            tracer.call(invocation, function)
         function.deliver(invocation, function)
 
     def refuse_unknown(self, invocation: Invocation) -> None:
         """`function_not_found`, with the namespaces that do have the id (01 §8.3)."""
         self.tallies.not_found += 1
         namespace = invocation.namespace or DEFAULT_NAMESPACE
-        if invocation.waiter is None:
+        if invocation.is_void:
             CALL_DROPPED(function=invocation.function_id, namespace=namespace)
-            return
+            if invocation.waiter is None:
+                return
         if invocation.caller is None:  # engine-made calls: without period and hint (I8)
             error = FunctionNotFound(invocation.function_id, namespace)
             error.message = error.message.removesuffix(".")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -41,6 +41,23 @@ class Durations(NamedTuple):
     sum_s: float
 
 
+class Counts(Protocol):
+    """Counts how a call ends."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock, at hand."""
+
+    def took(self, seconds: float, /) -> None:
+        """It succeeded, so long after its beginning."""
+
+    def failed(self, began: float, error: bytes) -> None:
+        """A call that began then has failed just now, with an error object as JSON."""
+
+    def withdrew(self) -> None:
+        """Nobody waits for it any more."""
+
+
 class Tally:
     """The calls of one function, or of all `other` ones.
 
@@ -74,13 +91,17 @@ class Tally:
         self.error = 0
 
     def failed(self, began: float, error: bytes) -> None:
-        """A call that began then has failed just now, with an error object as JSON."""
+        """As `Counts` says."""
         self.took(self.now() - began)
         self.error += 1
         code = _code_of(error)
         if code not in self.codes and len(self.codes) >= TALLIED_CODES:
             code = OTHER
         self.codes[code] = self.codes.get(code, 0) + 1
+
+    def withdrew(self) -> None:
+        """As `Counts` says."""
+        self.withdrawn += 1
 
     @property
     def total(self) -> int:

@@ -6,24 +6,24 @@ from urllib.parse import quote, unquote
 
 from iii.protocol.limits import BAGGAGE_CHARACTERS
 
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_is_traceparent = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _FUNCTION_ENTRY = "iii.function.id"
 
 
 def valid_traceparent(text: str | None) -> str | None:
     """The header itself, or None when it is absent, empty or malformed (06 §3)."""
-    return text if text and _TRACEPARENT.fullmatch(text) else None
+    return text if text and _is_traceparent(text) else None
 
 
 def _entries(baggage: str) -> list[tuple[str, str]]:
-    """Key and raw member of each well-formed entry; properties after `;` stay in the member. None of what is too long."""
+    """Key and raw value of each well-formed entry, without its properties. None of what is too long."""
     entries: list[tuple[str, str]] = []
     if len(baggage) > BAGGAGE_CHARACTERS:
         return entries
     for member in baggage.split(","):
-        key, equals, _ = member.partition("=")
+        key, equals, value = member.partition("=")
         if equals and key.strip():
-            entries.append((key.strip(), member.strip()))
+            entries.append((key.strip(), value.partition(";")[0].strip()))
     return entries
 
 
@@ -33,10 +33,10 @@ def baggage_for_target(baggage: str | None, function_id: str, *, escaped: bool =
     Args:
         escaped: in the form that queue providers get, with `%3A` for a colon (04 §3.4).
     """
-    entry = f"{_FUNCTION_ENTRY}={_quoted(function_id) if escaped else _encode(function_id)}"
+    entry = _entry_of(function_id, escaped)
     if not baggage:
         return entry
-    kept = [member for key, member in _entries(baggage) if key != _FUNCTION_ENTRY]
+    kept = [f"{key}={value}" for key, value in _entries(baggage) if key != _FUNCTION_ENTRY]
     return ",".join([*kept, entry])
 
 
@@ -44,20 +44,17 @@ def baggage_without(baggage: str, keys: frozenset[str]) -> str | None:
     """The header without these entries, otherwise as it is; None if nothing is left."""
     if not any(key in baggage for key in keys):
         return baggage
-    return ",".join(member for key, member in _entries(baggage) if key not in keys) or None
+    return ",".join(f"{key}={value}" for key, value in _entries(baggage) if key not in keys) or None
 
 
 def baggage_values(baggage: str | None) -> dict[str, str]:
     """Percent-decoded entries; of repeated keys the last counts (06 §13)."""
-    values = {}
-    for key, member in _entries(baggage or ""):
-        values[key] = unquote(member.partition("=")[2].partition(";")[0].strip())
-    return values
+    return {key: unquote(value) for key, value in _entries(baggage or "")}
 
 
 @lru_cache(maxsize=4096)
-def _quoted(value: str) -> str:
-    return quote(value, safe="")
+def _entry_of(function_id: str, escaped: bool) -> str:
+    return f"{_FUNCTION_ENTRY}={quote(function_id, safe='') if escaped else _encode(function_id)}"
 
 
 _UNSAFE = re.compile(r"[^!#-+\--:<-\[\]-~]|%")  # outside baggage-octet of the W3C grammar, and the escape itself

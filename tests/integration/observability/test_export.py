@@ -18,6 +18,7 @@ from iii.modules.observability.export.collector_address import Signal
 from iii.modules.observability.export.export import Export, ExportSettings
 from iii.modules.observability.records import LogRecord, Metric, NumberPoint, Span
 from iii.modules.observability.signals import Signals, Source
+from iii.sdk import announcement
 from tests.integration.observability.collector import DEADLINE_S, Collector, grpc_collector, http_collector
 from tests.processes import EngineProcess
 
@@ -253,13 +254,7 @@ async def test_06_check_63_what_a_worker_sends_the_engine_reaches_the_collector(
         with EngineProcess(tmp_path, config=config, env=HTTP) as engine:
             await asyncio.to_thread(_work_with, engine.url)
             engine.stop()
-        spans = {
-            (resource.resource.attributes[0].value.string_value, each.name)
-            for signal, _, message in receiver.requests
-            if signal == "traces"
-            for resource in message.resource_spans
-            for each in resource.scope_spans[0].spans
-        }
+        spans = _exported(receiver)
         bodies = {
             each["body"]["stringValue"]
             for signal, _, message in receiver.requests
@@ -270,6 +265,33 @@ async def test_06_check_63_what_a_worker_sends_the_engine_reaches_the_collector(
         }
     assert {("shop", "execute shop::price"), ("shop", "call shop::price")} <= spans
     assert "priced" in bodies
+
+
+async def test_06_check_65_rules_decide_what_of_workers_and_engine_reaches_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that says it is of an older client has its calls recorded by the engine."""
+    monkeypatch.setattr(announcement, "COMPATIBILITY_LEVEL", "0.18.0")
+    sampling = (
+        '{rules: [{operation: "execute *", service: "sh?p", rate: 0}, {operation: "*", service: other, rate: 0}]}'
+    )
+    with http_collector() as receiver:
+        config = CONFIG.replace("COLLECTOR", receiver.url).replace("edge", f"edge, sampling: {sampling}")
+        with EngineProcess(tmp_path, config=config, env=HTTP) as engine:
+            await asyncio.to_thread(_work_with, engine.url)
+            engine.stop()
+    assert _exported(receiver) == {("shop", "call shop::price"), ("edge", "call shop::price")}
+
+
+def _exported(receiver: Collector) -> set[tuple[str, str]]:
+    """Service and name of each span."""
+    return {
+        (resource.resource.attributes[0].value.string_value, each.name)
+        for signal, _, message in receiver.requests
+        if signal == "traces"
+        for resource in message.resource_spans
+        for each in resource.scope_spans[0].spans
+    }
 
 
 def _work_with(url: str) -> None:

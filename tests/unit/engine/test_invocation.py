@@ -214,10 +214,35 @@ def test_01_check_40_trace_context_passes_through(engine: MemoryEngine, caller: 
     answer = answer_of(caller, call)
     assert (answer["traceparent"], answer["baggage"]) == (TRACEPARENT, baggage)
 
-    call = caller.start_call("child::fn", baggage="", traceparent="garbage")
-    assert {"traceparent", "baggage"}.isdisjoint(child.invocations()[-1])
-    child.answer(child.invocations()[-1], error={"code": "E", "message": "m"})
-    assert {"traceparent", "baggage"}.isdisjoint(answer_of(caller, call))
+
+@pytest.mark.parametrize(
+    ("traceparent", "baggage", "arriving"),
+    [
+        ('"garbage"', "a=b", "a=b,iii.function.id=svc::f"),
+        ("", "", "iii.function.id=svc::f"),
+        ("00-0-0-01", None, "iii.function.id=svc::f"),
+        (None, "a=b%20c;p=1, x=y,iii.function.id=other", "a=b%20c,x=y,iii.function.id=svc::f"),
+    ],
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_06_check_35_a_caller_gets_back_what_it_sent_and_its_target_what_is_valid(
+    worker: MemoryWorker, caller: MemoryWorker, traceparent: str | None, baggage: str | None, arriving: str, fails: bool
+) -> None:
+    """06 checks 33, 35a."""
+    members = {key: value for key, value in (("traceparent", traceparent), ("baggage", baggage)) if value is not None}
+    call = caller.start_call("svc::f", **members)
+    arrived = only(worker.invocations())
+    assert "traceparent" not in arrived
+    assert arrived["baggage"] == arriving
+    worker.answer(arrived, **({"error": {"code": "E", "message": "m"}} if fails else {}), traceparent=TRACEPARENT)
+    answer = answer_of(caller, call)
+    assert {key: answer[key] for key in ("traceparent", "baggage") if key in answer} == members
+
+
+def test_06_check_35b_a_call_of_the_engine_itself_names_no_function(engine: MemoryEngine, worker: MemoryWorker) -> None:
+    engine.core.router.call("svc::f", None, b"1", traceparent=TRACEPARENT, baggage="k=v")
+    arrived = only(worker.invocations())
+    assert (arrived["traceparent"], arrived["baggage"]) == (TRACEPARENT, "k=v")
 
 
 def test_06_check_34_a_call_without_trace_context_arrives_without(worker: MemoryWorker, caller: MemoryWorker) -> None:

@@ -21,9 +21,10 @@ def worker() -> MemoryWorker:
 def test_04_s13_3_the_trace_of_the_publisher_goes_on(worker: MemoryWorker) -> None:
     """I9: beside the message, as the binding's metadata."""
     worker.bind("t", "subscribe", "hear", {"topic": "t"}, metadata={"m": 1})
-    worker.call("publish", {"topic": "t", "data": 1}, traceparent=TRACEPARENT)
+    worker.call("publish", {"topic": "t", "data": 1}, traceparent=TRACEPARENT, baggage="k=v")
     (heard,) = worker.invocations()
     assert (heard["data"], heard["metadata"], heard["traceparent"]) == (1, {"m": 1}, TRACEPARENT)
+    assert heard["baggage"] == "k=v"  # 06 check 35b: no `iii.function.id`, which is for calls
 
 
 def test_04_s13_2_a_subscription_waits_for_its_condition_with_a_bound(

@@ -11,9 +11,10 @@ from iii.engine.discovery.function_rows import FunctionRow, function_row
 from iii.engine.discovery.long_list import encoded, in_order, in_turns
 from iii.engine.discovery.selection import owner_name
 from iii.engine.discovery.shape import Shape, shape_for_all
+from iii.engine.fan_out import of_binding
 from iii.engine.firing import fire_if
 from iii.engine.frames import invocation_frame
-from iii.engine.invocation import Invocation
+from iii.engine.invocation import NO_TRACE, Invocation
 from iii.engine.session.peer import Peer
 from iii.protocol.limits import FUNCTIONS_LATEST_S, FUNCTIONS_QUIET_S
 from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE
@@ -167,8 +168,14 @@ class FunctionsAvailable:
                 if room is None or len(payload) <= room:
                     break
             if binding in self._engine.bindings.of(KEY):  # still
-                fire_if(self._engine.router, self._engine.clock, binding, payload)
+                self._fire_for(binding, payload)
             yield
+
+    def _fire_for(self, binding: Binding, payload: bytes) -> None:
+        router = self._engine.router
+        fan_out = None if router.tracer is None else of_binding(router.tracer, binding)
+        trace = NO_TRACE if fan_out is None else fan_out.trace
+        fire_if(router, self._engine.clock, binding, payload, trace, fan_out=fan_out)
 
     def _receiver(self, binding: Binding) -> tuple[Shape, int | None]:
         """How the worker that gets the event wants its rows, and how many bytes of payload it takes.

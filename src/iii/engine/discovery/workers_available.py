@@ -30,7 +30,7 @@ class WorkersAvailable:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._firing = OrderedFiring(engine.router, engine.clock, engine.turns)
+        self._firing = OrderedFiring(engine.router, engine.clock, engine.turns, each_traced=True)
         engine.roster.events.subscribe(self._worker_event)
 
     def _worker_event(self, event: str, session: Peer) -> None:

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from math import ceil, inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
@@ -54,6 +54,8 @@ class Calling:
         cancels_any_call: whether the worker may cancel calls of others (P11).
     """
 
+    wants_answers: ClassVar[bool] = True
+
     __slots__ = (
         "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_router", "_send", "calls", "cancels_any_call", "same_id",
     )  # fmt: skip
@@ -90,6 +92,10 @@ class Calling:
             else:
                 caller.complain(NAMESPACE_BLANK, function=message.function_id)
             return
+        traceparent, baggage, echo = message.traceparent, message.baggage, b""
+        if traceparent is not None or baggage is not None:
+            echo = trace_members(traceparent, baggage)
+            traceparent, baggage = valid_traceparent(traceparent), baggage or None
         invocation = Invocation(
             message.function_id,
             namespace,
@@ -98,8 +104,9 @@ class Calling:
             caller,
             call_id,
             message.metadata,
-            valid_traceparent(message.traceparent) if message.traceparent else None,
-            message.baggage or None,
+            traceparent,
+            baggage,
+            echo,
         )
         if call_id is not None:
             if self.calls.setdefault(call_id, invocation) is not invocation:
@@ -135,8 +142,7 @@ class Calling:
     def failed(self, invocation: Invocation, error: bytes) -> None:
         assert invocation.call_id is not None
         self._settle(invocation, invocation.call_id)
-        trace = trace_members(invocation.traceparent, invocation.baggage)
-        frame = error_frame(invocation.call_id, invocation.function_id, error, trace)
+        frame = error_frame(invocation.call_id, invocation.function_id, error, invocation.echo)
         if len(frame) > self._limit:
             self.refuse(invocation.call_id, invocation.function_id, PayloadTooLarge(len(frame), self._limit))
             return

@@ -60,6 +60,7 @@ class Peer(ABC):
     """An owner at the other end of a link.
 
     Attributes:
+        begins_traces: until its client says that it records its calls itself (O1).
         calling: the calls that it makes.
         calls_failed: how many it was running when its connection ended.
         deliver: sends it a call.
@@ -70,8 +71,8 @@ class Peer(ABC):
     """
 
     __slots__ = (
-        "__weakref__", "announced", "caller_member", "calling", "calls_failed", "connected_at_ms", "deliver",
-        "dialect", "draining", "ended", "gauges", "handling", "info", "is_worker", "link", "namespace", "passed_over",
+        "__weakref__", "announced", "begins_traces", "caller_member", "calling", "calls_failed", "connected_at_ms",
+        "deliver", "dialect", "draining", "ended", "gauges", "handling", "info", "is_worker", "link", "namespace", "passed_over",
         "reattach_token", "worker_id",
     )  # fmt: skip
 
@@ -96,6 +97,7 @@ class Peer(ABC):
         self.announced = False
         self.draining = False
         self.ended = False
+        self.begins_traces = True
         self.passed_over = False
         self.calls_failed = 0
 

@@ -77,7 +77,7 @@ class Serving:
             size = len(frame)
         limit = self._limit
         if size > limit:
-            if invocation.waiter is None:
+            if invocation.is_void:
                 label = function.owner.display_name or function.owner.worker_id
                 CALL_NOT_SENT(function=function.id, worker=label, bytes=size, limit_bytes=limit)
             invocation.refuse(PayloadTooLarge(size, limit))

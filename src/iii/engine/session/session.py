@@ -265,6 +265,7 @@ class Session(Peer):
             if declared is not None and declared != namespace:
                 NAMESPACE_TOO_LATE(worker=self.label, declared=declared, namespace=namespace)
             self.info, self.dialect, self.announced = info, dialect, True
+            self.begins_traces = not dialect.records_calls
             self.calling.adapt(dialect)
             self._serving.adapt(dialect)
             moves, self.namespace = namespace != self.namespace, namespace

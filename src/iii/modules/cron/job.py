@@ -15,10 +15,12 @@ from iii.engine.condition import Condition, Decision
 from iii.engine.engine import Engine
 from iii.modules.cron.locks import Locks, Tick
 from iii.protocol.cron_expression import Expression
+from iii.protocol.errors import InvocationTimeout
 from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
+    from iii.engine.tracing import OpenSpan
     from iii.protocol.errors import InvocationError
 
 logger = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ class CronJob:
         self._limit: Timer | None = None
         self._decision: Decision | None = None
         self._call: Invocation | None = None
+        self._span: OpenSpan | None = None  # of the call
         self.stopped = False
         self._locked = False
         self._seen = (0.0, 0)  # both clocks at the last look
@@ -125,6 +128,8 @@ class CronJob:
         for asked in (self._decision, self._call):
             if asked is not None:
                 asked.withdraw()
+        if self._span is not None:
+            self._span.end("unset")
         if self._locked:
             self._locks.release(self.binding.id)
 
@@ -212,23 +217,44 @@ class CronJob:
         def done(result: bytes | None, error: InvocationError | None) -> None:
             if error is not None:
                 JOB_FAILED(job=binding.id, function=binding.function_id, reason=str(error), error_id=error.error_id)
+                if self._span is not None:
+                    self._span.fail(error.encode())
             self._end_tick()
 
         if timeout_ms is not None:
             self._limit = engine.clock.call_at(engine.clock.now() + timeout_ms / 1000, self._overdue)
+        self._begin_span()
         self._call = engine.router.call(
-            binding.function_id, binding.namespace, payload, done, metadata=binding.metadata
+            binding.function_id,
+            binding.namespace,
+            payload,
+            done,
+            metadata=binding.metadata,
+            traceparent=None if self._span is None else self._span.trace.traceparent,
         )
+
+    def _begin_span(self) -> None:
+        tracer, binding = self._engine.router.tracer, self.binding
+        if tracer is not None:
+            attributes = (
+                ("job_id", binding.id), ("function_id", binding.function_id), ("faas.trigger", "timer"),
+            )  # fmt: skip
+            self._span = tracer.begin(f"call {binding.function_id}", "producer", attributes=attributes)
 
     def _overdue(self) -> None:
         timeout_s = (self._config.timeout_ms or 0) / 1000
         JOB_TIMED_OUT(job=self.binding.id, function=self.binding.function_id, limit_s=timeout_s)
         if self._call is not None:
             self._call.withdraw(cancels=True)
+        if self._span is not None:
+            self._span.fail(InvocationTimeout(self._config.timeout_ms or 0).encode())
         self._end_tick()
 
     def _end_tick(self) -> None:
         """Ticks that passed meanwhile are skipped."""
+        if self._span is not None:
+            self._span.end()
+            self._span = None
         if self.stopped:
             return
         if self._limit is not None:

@@ -25,6 +25,7 @@ from iii.modules.http.exchange import Exchange
 from iii.modules.http.failure import internal_error
 from iii.modules.http.openapi import PATH, openapi_document
 from iii.modules.http.request import Request
+from iii.modules.http.request_span import begin_span, end_span
 from iii.modules.http.routes import NoRoute, RouteTable
 from iii.modules.http.streamed import StreamCut, StreamedResponse
 from iii.modules.http.trigger_config import Endpoint
@@ -88,6 +89,8 @@ class HttpApplication:
         finally:
             del self._at_work[task]
             self._answered.discard(task)
+            if request.span is not None:
+                end_span(request, request.span, client.status)
             self._over(request, client, time.perf_counter() - began, scope)
 
     @property
@@ -142,9 +145,12 @@ class HttpApplication:
                 return
             await client.answer(self._completed(response, request))
             if request.has_body and not client.body_ended:
+                if request.span is not None:  # what is still read of the body is no part of it
+                    end_span(request, request.span, client.status)
                 self._answered.add(task)
                 await (client.drain() if exchange is None else exchange.drain())
         except asyncio.CancelledError:  # the engine stops
+            request.failed = True
             if client.head_sent:
                 raise
             await client.answer(self._completed(unavailable("The server is shutting down"), request))
@@ -152,6 +158,7 @@ class HttpApplication:
             raise
         except Exception as error:
             REQUEST_FAILED(error)
+            request.failed = True
             if client.head_sent:
                 raise StreamCut from None
             await client.answer(self._completed(internal_error("see above"), request))
@@ -185,6 +192,9 @@ class HttpApplication:
         if not isinstance(found, NoRoute):
             endpoint = request.endpoint = found.route.target
             request.route = endpoint.api_path
+            tracer = self._engine.router.tracer
+            if tracer is not None:
+                begin_span(tracer, request, endpoint, self._settings.trusts_proxy)
             return endpoint, found.path_params
         allow = (b"allow", ",".join(found.allowed).encode())
         if request.method == "OPTIONS":

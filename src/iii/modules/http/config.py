@@ -4,8 +4,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from iii.protocol.without_effect import without_effect
-
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 §5.6.2
 _SERVERS_OWN = "connection|content-length|content-type|date|host|keep-alive|server|te|trailer|transfer-encoding|upgrade"
 _HeaderName = Annotated[str, Meta(pattern=rf"^{_TOKEN}\Z")]
@@ -164,9 +162,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
     ] = None
     trust_proxy: Annotated[
         bool,
-        without_effect(
-            "no rule depends on `x-forwarded-proto` and `x-forwarded-for`; functions find them in `headers` as they were sent, and "
-            "a client can send them too, so let the proxy replace them"
+        Meta(
+            description="Whether spans of requests take `url.scheme` from `x-forwarded-proto` and `client.address` from "
+            "`x-forwarded-for`; a client can send them too, so let the proxy replace them. Functions find them in `headers` as they "
+            "were sent, in any case."
         ),
     ] = False
     request_id_header: Annotated[

@@ -234,4 +234,4 @@ class Exchange:
         request_id = None if name is None else self._request.headers.get(name)
         binding = self._endpoint.binding
         owner = None if binding is None else binding.owner
-        return Failures(self._settings.expose_errors, request_id, owner)
+        return Failures(self._settings.expose_errors, self._request, request_id, owner)

@@ -19,6 +19,7 @@ from iii.protocol.log_event import LogEvent
 
 if TYPE_CHECKING:
     from iii.engine.owner import Owner
+    from iii.modules.http.request import Request
 
 HANDLER_FAILED = LogEvent(
     __name__, "http.handler_failed", logging.ERROR, "HTTP handler failed",
@@ -55,19 +56,22 @@ class Failures:
 
     Args:
         exposed: tell clients the texts of unexpected errors; those that a handler raises on purpose always are.
+        request: is told that it failed.
         request_id: what the log says of the request.
         owner: of the route; its functions may leave with it while a request waits (P13).
     """
 
-    __slots__ = ("_exposed", "_owner", "_request_id")
+    __slots__ = ("_exposed", "_owner", "_request", "_request_id")
 
-    def __init__(self, exposed: bool, request_id: str | None, owner: Owner | None) -> None:
+    def __init__(self, exposed: bool, request: Request, request_id: str | None, owner: Owner | None) -> None:
         self._exposed = exposed
+        self._request = request
         self._request_id = request_id
         self._owner = owner
 
     def of_function(self, function_id: str, error: InvocationError, event: LogEvent) -> Answer:
         """A function's own error, logged as `event` under the same id, with the stack trace that no client gets."""
+        self._request.failed = True
         error_id = error.error_id or _new_error_id()
         event(function=function_id, reason=error.message, error_id=error_id, **self._more(error))
         if error.code in UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
@@ -83,6 +87,7 @@ class Failures:
 
     def of_stream(self, function_id: str, why: str, error: InvocationError | None) -> None:
         """A response that had begun and was cut: the client can only notice, the log says why."""
+        self._request.failed = True
         error_id = (None if error is None else error.error_id) or _new_error_id()
         RESPONSE_CUT(function=function_id, reason=why, error_id=error_id, **self._more(error))
 

@@ -10,6 +10,7 @@ from iii.modules.http.headers import header_map
 from iii.protocol.tracecontext import valid_traceparent
 
 if TYPE_CHECKING:
+    from iii.engine.tracing import OpenSpan
     from iii.modules.http.trigger_config import Endpoint
 
 # RFC 3986 without the comma, which stands between the values of repeated headers
@@ -21,12 +22,15 @@ class Request:
     """`headers` by lower-case name, repeated ones joined; path and query as they were sent. Never raises.
 
     Attributes:
+        traceparent: what the functions that it calls get: the client's, or that of its span.
+        failed: a function that it called failed, or its response was broken off.
         endpoint: where it leads, once that was found.
         route: the path of that as it was registered; empty if none matched.
     """
 
     __slots__ = (
-        "baggage", "content_length", "endpoint", "has_body", "headers", "method", "path", "query", "route", "traceparent",
+        "baggage", "content_length", "endpoint", "failed", "has_body", "headers", "method", "path", "query", "route", "span",
+        "traceparent",
     )  # fmt: skip
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
@@ -39,6 +43,8 @@ class Request:
         self.has_body = self.content_length > 0 or "transfer-encoding" in headers
         self.traceparent = valid_traceparent(headers.get("traceparent"))
         self.baggage = headers.get("baggage")
+        self.span: OpenSpan | None = None
+        self.failed = False
         self.endpoint: Endpoint | None = None
         self.route = ""
 

@@ -32,7 +32,7 @@ class Settings:
 
     __slots__ = (
         "bodies", "body_limit_bytes", "cors", "expose_errors", "json_limit_bytes", "middleware", "not_found_function", "openapi",
-        "request_id_header", "server", "slots", "timeout_s",
+        "request_id_header", "server", "slots", "timeout_s", "trusts_proxy",
     )  # fmt: skip
 
     def __init__(self, config: HttpConfig) -> None:
@@ -50,6 +50,7 @@ class Settings:
         self.middleware = _middleware(config)
         self.not_found_function = config.not_found_function
         self.openapi = config.openapi
+        self.trusts_proxy = config.trust_proxy
         if config.concurrency_request_limit == 0:
             NO_CONCURRENCY()
         self.slots = Slots(config.concurrency_request_limit or 1)

@@ -17,7 +17,7 @@ from iii.protocol.caller_id import sign
 from iii.protocol.errors import InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.json_text import BAD_JSON, is_json
-from iii.protocol.limits import KIB
+from iii.protocol.limits import BAGGAGE_CHARACTERS, KIB
 from iii.protocol.messages import NULL, ApiKeyAuth, HttpInvocation
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -78,8 +78,9 @@ def headers_of(invocation: Invocation, function: Function, body: bytes, now_s: i
     if invocation.traceparent is not None:
         headers["x-iii-Trace-ID"] = invocation.traceparent.split("-")[1]
         headers["traceparent"] = invocation.traceparent
-    if invocation.baggage:
-        headers["baggage"] = invocation.baggage
+    baggage = invocation.baggage
+    if baggage and len(baggage) <= BAGGAGE_CHARACTERS and _VALUE.fullmatch(baggage):  # a worker may have sent anything
+        headers["baggage"] = baggage
     if target.auth is not None:
         _put(headers, *secrets.auth_header(target.auth, body, timestamp))
     return headers

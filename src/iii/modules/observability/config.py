@@ -3,20 +3,17 @@
 All documented keys are accepted, since published configs have them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from iii.modules.observability.metrics.alert_rule import AlertRule
 from iii.protocol.quoted import shortened
-from iii.protocol.without_effect import without_effect
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Exporter = Literal["memory", "otlp", "both"]
-
-_SAMPLING = without_effect("the engine samples nothing; workers sample their spans themselves")
 
 
 class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +52,43 @@ class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class SamplingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A share for some spans; the first rule that matches counts."""
+
+    operation: Annotated[
+        str | None, Meta(description="Pattern of the span's name: `*` is any run, `?` one character; without it, all.")
+    ] = None
+    service: Annotated[
+        str | None,
+        Meta(
+            description="Pattern of the service: that of the engine, or of a worker's span that is exported; without it, all."
+        ),
+    ] = None
+    rate: Annotated[Ratio, Meta(description="Share of the traces, 0 to 1.")]
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    max_traces_per_second: Annotated[Count, Meta(description="Most traces that are recorded in one second.")]
+
+
+class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Which traces are recorded (17 §4)."""
+
+    default: Annotated[
+        Ratio | None, Meta(description="Share of the traces that no rule is for; default: `sampling_ratio`.")
+    ] = None
+    parent_based: Annotated[
+        bool | None,
+        Meta(
+            description="Whether a span is recorded if its parent is; default: true. false has no effect beside `rules` or `rate_limit`."
+        ),
+    ] = None
+    rules: Annotated[
+        tuple[SamplingRule, ...], Meta(description="Shares by name and service; the first that matches counts.")
+    ] = ()
+    rate_limit: Annotated[RateLimit | None, Meta(description="Limit of new traces; default: none.")] = None
+
+
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken.")] = True
     service_name: Annotated[
@@ -77,8 +111,13 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Address of an OpenTelemetry collector; default `http://localhost:4317`."),
     ] = None
-    sampling_ratio: Annotated[Ratio, _SAMPLING] = 1.0
-    sampling: Annotated[dict[str, Any] | None, _SAMPLING] = None
+    sampling_ratio: Annotated[
+        Ratio, Meta(description="Share of the traces that are recorded, 0 to 1, where `sampling` says nothing else.")
+    ] = 1.0
+    sampling: Annotated[
+        SamplingConfig | None,
+        Meta(description="Which traces the engine records, and which spans of workers it exports, by name."),
+    ] = None
     memory_max_spans: Annotated[Count | None, Meta(description="Spans that are kept in memory; default 10000.")] = None
     memory_max_bytes: Annotated[
         Count | None, Meta(description="Bytes of spans that are kept in memory; default 268435456.")
@@ -176,3 +215,9 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
 def effective_exporter(config: ObservabilityConfig) -> Exporter:
     """Where spans go: with an `endpoint` to the collector, too, unless something else is said."""
     return config.exporter or ("memory" if config.endpoint is None else "both")
+
+
+def shows_pending(config: ObservabilityConfig) -> bool:
+    """Whether spans are kept before they end (06 §7.3)."""
+    exporter = effective_exporter(config)
+    return exporter != "otlp" and (exporter == "memory" if config.live_spans is None else config.live_spans)

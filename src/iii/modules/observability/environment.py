@@ -1,7 +1,7 @@
 """What OpenTelemetry's variables say where the block of the configuration is silent, and values that old files have (14 §4)."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Parse = Callable[[str], Any]
@@ -32,6 +32,8 @@ def _one_of(*names: str, otherwise: str) -> Parse:
     return lambda text: text.strip().lower() if text.strip().lower() in names else otherwise
 
 
+Warn = Callable[[str | None, str], None]
+
 VARIABLES: Mapping[str, tuple[str, Parse]] = {
     "enabled": ("OTEL_ENABLED", _flag),
     "service_name": ("OTEL_SERVICE_NAME", str),
@@ -60,9 +62,27 @@ _COUNTS = (
 _RANGES = {"logs_batch_size": (1, 10_000), "logs_flush_interval_ms": (100, 3_600_000)}
 
 
-def completed(
-    block: Mapping[str, Any], environ: Mapping[str, str], warn: Callable[[str | None, str], None]
-) -> dict[str, Any]:
+def _clamp(block: dict[str, Any], keys: Iterable[str], warn: Warn, within: str = "") -> None:
+    """Put ratios right. `within`: how the keys of the block begin, for the warning."""
+    for key in keys:
+        value = block.get(key)
+        if isinstance(value, (int, float)) and not 0 <= value <= 1:
+            block[key] = 1.0 if not math.isfinite(value) or value > 1 else 0.0
+            warn(within + key, f"{value} is not between 0 and 1; {block[key]:g} is used")
+
+
+def _sampling(block: Mapping[str, Any], warn: Warn) -> dict[str, Any]:
+    whole = dict(block)
+    _clamp(whole, ("default",), warn, "sampling.")
+    if isinstance(whole.get("rules"), list):
+        whole["rules"] = [dict(rule) if isinstance(rule, dict) else rule for rule in whole["rules"]]
+        for number, rule in enumerate(whole["rules"]):
+            if isinstance(rule, dict):
+                _clamp(rule, ("rate",), warn, f"sampling.rules[{number}].")
+    return whole
+
+
+def completed(block: Mapping[str, Any], environ: Mapping[str, str], warn: Warn) -> dict[str, Any]:
     """The block with what it leaves out, and with what old files say wrongly put right.
 
     Args:
@@ -73,11 +93,9 @@ def completed(
         if whole.get(key) == 0 and type(whole[key]) is int:
             del whole[key]
             warn(key, "0 counts as not given; the default is used")
-    for key in _RATIOS:
-        value = whole.get(key)
-        if isinstance(value, (int, float)) and not 0 <= value <= 1:
-            whole[key] = 1.0 if not math.isfinite(value) or value > 1 else 0.0
-            warn(key, f"{value} is not between 0 and 1; {whole[key]:g} is used")
+    _clamp(whole, _RATIOS, warn)
+    if isinstance(whole.get("sampling"), dict):
+        whole["sampling"] = _sampling(whole["sampling"], warn)
     for key, (least, most) in _RANGES.items():
         value = whole.get(key)
         if isinstance(value, int) and not least <= value <= most:

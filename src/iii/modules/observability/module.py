@@ -29,6 +29,7 @@ from iii.modules.observability.settings_line import log_settings
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
+from iii.modules.observability.tracing.tracing import Tracing
 from iii.modules.observability.watched.room import WatchedSpans
 from iii.protocol.log_event import LogEvent
 from iii.protocol.log_level import LEVELS, apply_level, parse_level
@@ -82,7 +83,7 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions, WatchedSpans, LogRoom, MetricFunctions, Alerts)
+    parts = (TraceFunctions, WatchedSpans, LogRoom, MetricFunctions, Alerts, Tracing)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
@@ -96,6 +97,7 @@ class Observability(Module):
         self.logs = LogRoom(engine, self.config, self.signals)
         self.ingest = Ingest(engine, self.config, self.signals)
         self.export: Export | None = None
+        self.tracing = Tracing(engine, self.config, self.signals, os.environ)
 
     def part(self, kind: Callable[..., object]) -> object:
         """The rooms are there already."""
@@ -107,6 +109,8 @@ class Observability(Module):
             return self.metrics.functions
         if kind is Alerts:
             return self.metrics.alerts
+        if kind is Tracing:
+            return self.tracing
         return self.logs if kind is LogRoom else super().part(kind)
 
     async def start(self) -> None:
@@ -117,12 +121,13 @@ class Observability(Module):
         await self.metrics.start()
         settings = export_settings(self.config, self.engine.options.version, os.environ)
         if settings is not None:
-            self.export = Export(settings, self.signals, lambda span: True, self.metrics.instruments)
+            self.export = Export(settings, self.signals, self.tracing.forwards, self.metrics.instruments)
             self.export.start()
 
     async def stop(self) -> None:
         """No more of that."""
         self.ingest.stop()
+        self.tracing.stop()
         self.logs.stop()
         if self.export is not None:
             await self.export.stop()
@@ -137,6 +142,7 @@ class Observability(Module):
         self.logs.apply(config)
         self.ingest.apply(config)
         self.metrics.apply(config)
+        self.tracing.apply(config)
 
     def _apply_level(self, level: str) -> None:
         """The level of the log; one that makes no sense changes nothing."""

@@ -18,6 +18,7 @@ from iii.engine.enqueue import EnqueueRequest
 from iii.engine.invocation import Invocation
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
+from iii.engine.tracing import Notes, span_of
 from iii.engine.trigger_types import TriggerType
 from iii.modules.queue.adapter import QueueAdapter, UnsupportedSettings
 from iii.modules.queue.codes import DEFINE_FAILED
@@ -176,6 +177,9 @@ class Queue(Module):
             baggage=invocation.baggage,
             numbered=True,
         )
+        span = span_of(invocation)
+        if span is not None:
+            span.note(_published(request.topic))
         text = f"Topic '{request.topic}' cannot take the message"
         self.adapter.topics.publish(request.topic, job, answer(invocation, PUBLISH_FAILED, text, lambda receipt: None))
         return LATER
@@ -231,6 +235,11 @@ class Queue(Module):
         subscription = self._subscriptions.pop(binding.id, None)
         if subscription is not None:
             self.adapter.topics.unsubscribe(subscription, for_good=not binding.orphaned)
+
+
+def _published(topic: str) -> Notes:
+    """What the span of a publisher's call says (17 §7)."""
+    return (("messaging.destination.name", topic), ("baggage.topic", topic), ("messaging.operation.type", "publish"))
 
 
 def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:

@@ -13,6 +13,7 @@ from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueOrTopic, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.delivery_span import message_span
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
 from iii.modules.queue.levels import QueueLevel
@@ -215,4 +216,6 @@ class RedisTopics:
 
         target = Target(subscription.function_id, subscription.namespace, subscription.metadata, subscription.condition)
         traceparent = valid_traceparent(trace.traceparent)
-        Attempt(self._engine, target, traceparent, trace.baggage, done).run(data)
+        attempt = Attempt(self._engine, target, traceparent, trace.baggage, done)
+        attempt.record(lambda tracer, publisher: message_span(tracer, subscription.topic, target, None, publisher))
+        attempt.run(data)

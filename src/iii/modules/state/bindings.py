@@ -55,4 +55,5 @@ class StateBindings:
         payload = b'{"type":"state","event_type":"%s","scope":%s,"key":%s,"old_value":%s,"new_value":%s}' % (
             event_type.encode(), _encode(scope), _encode(key), changed.old or b"null", changed.new or b"null",
         )  # fmt: skip
-        self._firing.fire(matching, payload, Trace(cause.traceparent, cause.baggage), cause.caller)
+        trace = Trace(cause.traceparent, cause.baggage)
+        self._firing.fire(matching, payload, trace, cause.caller, "state_triggers")

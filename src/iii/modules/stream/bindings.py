@@ -52,14 +52,16 @@ class ChangeBindings:
         bound_here = self._by_stream.get(stream)
         if bound_here is None:
             return
-        trace = NO_TRACE if stream.startswith(FEED) else Trace(cause.traceparent, cause.baggage)
+        is_feed = stream.startswith(FEED)
+        trace = NO_TRACE if is_feed else Trace(cause.traceparent, cause.baggage)
         matching = [
             bound.binding
             for bound in bound_here.values()
             if bound.group_id in (None, group_id) and bound.item_id in (None, event.item_id)
         ]
         if matching:
-            self._firing.fire(matching, event.envelope, trace, cause.caller)
+            span = None if is_feed else "stream_triggers"
+            self._firing.fire(matching, event.envelope, trace, cause.caller, span)
 
 
 class JoinBindings:

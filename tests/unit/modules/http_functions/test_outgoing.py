@@ -48,6 +48,12 @@ def test_03_B3_the_headers() -> None:
     assert len(plain["x-iii-Invocation-ID"]) == 36
 
 
+@pytest.mark.parametrize("baggage", ["a=b\r\nx: y", "a=\x00", f"a={'b' * 9000}"])
+def test_06_s3_rule_9_baggage_that_is_no_header_is_left_out(baggage: str) -> None:
+    call = Invocation("external::f", None, b"{}", baggage=baggage)
+    assert "baggage" not in headers_of(call, function(), b"{}", 1, SECRETS)
+
+
 @pytest.mark.parametrize("headers", [{"a b": "x"}, {"": "x"}, {"a": "x\r\ny: z"}, {"a": "\x00"}])
 def test_03_B2_headers_that_http_has_not(headers: dict[str, str]) -> None:
     with pytest.raises(InvocationError, match="is not valid"):

@@ -8,6 +8,7 @@ import pytest
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.environment import VARIABLES, completed
 from iii.modules.observability.export.settings import export_settings
+from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import load, without_file
 
 
@@ -77,6 +78,29 @@ def test_14_4_old_values_of_the_file_start_with_a_warning_that_names_them(tmp_pa
     assert config.logs_batch_size is None
     for key in ("memory_max_spans", "sampling_ratio", "logs_sampling_ratio", "logs_batch_size"):
         assert f" {key}: " in warnings
+
+
+def test_14_4_old_shares_within_sampling_start_with_a_warning_that_names_them(tmp_path: Path) -> None:
+    rules = "[{operation: a, rate: 7}, {service: b, rate: -1}, {rate: 0.5}]"
+    config, warnings = config_of(f"{{sampling: {{default: .inf, rules: {rules}}}}}", tmp_path)
+    assert config.sampling is not None
+    assert (config.sampling.default, [rule.rate for rule in config.sampling.rules]) == (1.0, [1.0, 0.0, 0.5])
+    for key in ("sampling.default", "sampling.rules[0].rate", "sampling.rules[1].rate"):
+        assert f" {key}: " in warnings
+
+
+@pytest.mark.parametrize(
+    ("sampling", "named"),
+    [
+        ("{bogus: 1}", "bogus"), ("{rules: [{operation: a}]}", "rate"), ("{rules: [{rate: 1, name: x}]}", "name"),
+        ("{rate_limit: {}}", "max_traces_per_second"), ("{rate_limit: {max_traces_per_second: 0}}", "max_traces_per_second"),
+    ],
+)  # fmt: skip
+def test_17_4_what_sampling_does_not_know_stops_the_start_and_is_named(
+    sampling: str, named: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StartFailure, match=named):
+        config_of(f"{{sampling: {sampling}}}", tmp_path)
 
 
 def test_every_variable_belongs_to_a_key_of_the_block() -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig, effective_exporter
+from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig, effective_exporter, shows_pending
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.spans.archive.archive import SpanArchive
@@ -32,6 +32,7 @@ class KeptSpans:
     """What the trace functions ask.
 
     Attributes:
+        signals: where spans come from.
         store: None: `enabled` is false.
         archive: None: spans are in memory alone.
         collapse: which spans a tree leaves out.
@@ -41,6 +42,7 @@ class KeptSpans:
         self.store: SpanStore | None = None
         self.archive: SpanArchive | None = None
         self.collapse = Collapse(config.collapse_spans or ())
+        self.signals = signals
         self._engine = engine
         self._arrivals: Arrivals | None = None
         self._sweeper: Timer | None = None
@@ -55,12 +57,11 @@ class KeptSpans:
         exporter = effective_exporter(config)
         self._engines_too = exporter != "otlp"
         if config.enabled:
-            live = exporter == "memory" if config.live_spans is None else config.live_spans
             self.store = SpanStore(
                 config.memory_max_spans or SPANS,
                 disk.memory_max_bytes or config.memory_max_bytes or SPANS_BYTES,
                 disk.memory_low_watermark_ratio,
-                live=live and exporter != "otlp",
+                live=shows_pending(config),
             )
             self._arrivals = Arrivals(self.store)
             if disk.enabled:
@@ -87,7 +88,10 @@ class KeptSpans:
 
     def settled(self) -> Iterator[None]:
         """Steps after which the store has all that arrived before."""
-        return iter(()) if self._arrivals is None else self._arrivals.settled()
+        if self._arrivals is None:
+            return iter(())
+        self.signals.looking()
+        return self._arrivals.settled()
 
     def watch(self, told: Callable[[Row], None] | None) -> None:
         """Tell of each span that arrives or changes from now on; None: no longer."""
@@ -104,6 +108,7 @@ class KeptSpans:
         """Keep nothing of what arrived before; the steps give the memory back."""
         if self.store is None or self._arrivals is None:
             return iter(())
+        self.signals.looking()
         self._arrivals.clear()
         return self.store.clear()
 
@@ -112,6 +117,7 @@ class KeptSpans:
         store, arrivals = self.store, self._arrivals
         if store is None or arrivals is None:
             return None
+        self.signals.looking()
         count = store.count + len(arrivals)
         if store.archive is None:
             count = min(count, store.max_spans)  # the others leave before anyone sees them

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from iii.modules.observability.config import CollapseRule
 from iii.modules.observability.spans.row import Row
 from iii.modules.observability.steps import Steps
+from iii.modules.observability.wildcards import wildcard
 
 _WRAPPERS = frozenset(("state_triggers", "stream_triggers", "configuration_triggers"))
 _ROWS = 4  # encoded in one step
@@ -19,16 +19,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Collapse:
-    """Which spans disappear: `*` is any run, `?` one character, the rest literal (06 §7.4)."""
+    """Which spans disappear (06 §7.4)."""
 
     def __init__(self, rules: Sequence[CollapseRule]) -> None:
         self._rules = [
-            (_pattern(rule.name), None if rule.service is None else _pattern(rule.service)) for rule in rules
+            (wildcard(rule.name), None if rule.service is None else wildcard(rule.service)) for rule in rules
         ]
 
     def __call__(self, row: Row) -> bool:
         return any(
-            name.fullmatch(row.common.name) and (service is None or service.fullmatch(row.common.service_name))
+            name(row.common.name) and (service is None or service(row.common.service_name))
             for name, service in self._rules
         )
 
@@ -166,8 +166,3 @@ def _push(todo: list[Row | bytes], rows: list[Row]) -> None:
 
 def _start(row: Row) -> tuple[int, str]:
     return row.start, row.span_id
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(each) or re.escape(each) for each in text), re.DOTALL)

@@ -33,6 +33,7 @@ class WatchedSpans:
 
     def __init__(self, engine: Engine, kept: KeptSpans) -> None:
         self._store = kept.store
+        self._signals = kept.signals
         self._triggers = TraceTriggers(engine)
         self._streams = LiveStreams(engine, kept.collapse)
         self._activity = SpanActivity(engine, kept, self._look)
@@ -65,6 +66,7 @@ class WatchedSpans:
 
     def _wanted(self) -> None:
         self._activity.want(self.active)
+        self._signals.watched = self.active
 
     def _look(self, rows: Sequence[Row]) -> Steps[None]:
         if self._store is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from iii.engine.condition import Condition, ConditionTimeout
 from iii.engine.invocation import Trace
@@ -19,6 +19,7 @@ from iii.protocol.tracecontext import baggage_without
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.engine.tracing import OpenSpan, Tracer
     from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Withdrawable
 
@@ -34,6 +35,10 @@ JOB_EXHAUSTED = LogEvent(
 )  # fmt: skip
 
 _OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.hidden"})  # say what its span is
+
+
+BeginSpan: TypeAlias = "Callable[[Tracer, Trace], OpenSpan]"
+"""Begins the span of a delivery within the trace of its publisher."""
 
 
 class Target(NamedTuple):
@@ -58,6 +63,7 @@ class Attempt:
         "_begun",
         "_done",
         "_engine",
+        "_span",
         "_target",
         "_traceparent",
         "deadline",
@@ -81,6 +87,7 @@ class Attempt:
         self._target = target
         self._traceparent = traceparent
         self._baggage = None if baggage is None else baggage_without(baggage, _OF_THE_PUBLISHER)
+        self._span: OpenSpan | None = None
         self._done: Callable[[Failure | None], None] | None = done
         self._begun: Withdrawable | None = None
 
@@ -88,6 +95,13 @@ class Attempt:
     def wanted(self) -> bool:
         """Neither over nor withdrawn."""
         return self._done is not None
+
+    def record(self, begin: BeginSpan) -> None:
+        """If the engine makes spans: this one begins now, ends with the attempt, and is what the functions belong to."""
+        tracer = self._engine.router.tracer
+        if tracer is not None:
+            self._span = begin(tracer, Trace(self._traceparent, self._baggage))
+            self._traceparent = self._span.trace.traceparent
 
     def run(self, data: bytes) -> None:
         """Deliver the job's data."""
@@ -107,8 +121,16 @@ class Attempt:
             cancels: the worker that runs it is told to stop (P11).
         """
         self._done = None
+        if self._span is not None:
+            self._span.end("unset")
         if self._begun is not None:
             self._begun.withdraw(cancels)
+
+    def fail(self, failure: Failure) -> None:
+        """It has failed without an answer; a worker that runs it is told to stop."""
+        if self._begun is not None:
+            self._begun.withdraw(cancels=True)
+        self._over(failure)
 
     def _call(self, data: bytes) -> None:
         target = self._target
@@ -131,8 +153,15 @@ class Attempt:
     def _over(self, failure: Failure | None) -> None:
         self._begun = None
         done, self._done = self._done, None
-        if done is not None:
-            done(None if failure is None else failure.shortened())
+        if done is None:
+            return
+        failure = None if failure is None else failure.shortened()
+        if self._span is not None:
+            if failure is None:
+                self._span.end()
+            else:
+                self._span.fail(failure.encode())
+        done(failure)
 
     def _ask(self, condition: str, data: bytes) -> None:
         def decided(goes_on: bool | None, error: InvocationError | None) -> None:

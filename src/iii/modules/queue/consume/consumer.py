@@ -79,7 +79,7 @@ class Consumer:
         self.settlement = Settlement(store, place, timers, self._settled, self._lost, self._stalled)
         self.unreadable = Unreadable(store, place)
         self.head = self._new_head()
-        self.running = Running(engine, store, targets, timers, self._finished, self._not_loaded)
+        self.running = Running(engine, store, place, targets, timers, self._finished, self._not_loaded)
         self._pumping = False
         self._idle = asyncio.Event()
 

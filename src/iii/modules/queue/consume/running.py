@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from iii.modules.queue.codes import DISPATCH_TIMEOUT
 from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.delivery_span import job_span, message_span
 from iii.modules.queue.consume.timers import Timers
 from iii.modules.queue.jobs.job import Failure, Job
+from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.options import QueueOptions
 from iii.protocol.errors import FunctionNotFound
@@ -17,6 +19,8 @@ from iii.storage.items import StoreError
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.engine.invocation import Trace
+    from iii.engine.tracing import OpenSpan, Tracer
 
 
 class Targets(Protocol):
@@ -39,6 +43,7 @@ class Running:
         self,
         engine: Engine,
         store: JobStore,
+        place: Place,
         targets: Targets,
         timers: Timers,
         finished: Callable[[Job, Failure | None, bytes | None], None],
@@ -55,6 +60,7 @@ class Running:
         self._engine = engine
         self._clock = engine.clock
         self._store = store
+        self._place = place
         self._targets = targets
         self._finished = finished
         self._not_loaded = not_loaded
@@ -68,16 +74,24 @@ class Running:
         )
         if target.condition is not None and options.hold:
             attempt.taken_back = lambda: self._taken_back(job, attempt, target)
+        if self._engine.router.tracer is not None:
+            attempt.record(lambda tracer, publisher: self._span(tracer, job, target, publisher))
         self.jobs[job.seq] = job, attempt, options.timeout_ms
         self.deadline.at(deadline)
         self.begun += 1
         if not self._targets.present(job):
             error = FunctionNotFound(target.function_id, target.namespace or DEFAULT_NAMESPACE)
-            self._over(job, Failure(error.code, error.message))
+            attempt.fail(Failure(error.code, error.message))
         elif job.data is not None:
             attempt.run(job.data)
         else:
             self._store.data_of(job, lambda data, error: self._loaded(job, attempt, options.hold, data, error))
+
+    def _span(self, tracer: Tracer, job: Job, target: Target, publisher: Trace) -> OpenSpan:
+        place = self._place
+        if place.kind == "queue":
+            return job_span(tracer, place.name, target, job.id, job.attempts + 1, publisher)
+        return message_span(tracer, place.name, target, job.id, publisher)
 
     def started_at(self, seq: int) -> int | None:
         """When the attempt of a job began, Unix milliseconds; None if none runs."""
@@ -125,9 +139,8 @@ class Running:
 
     def _look_at_deadlines(self) -> None:
         now = self._clock.now()
-        for job, attempt, limit_ms in list(self.jobs.values()):
+        for _, attempt, limit_ms in list(self.jobs.values()):
             if attempt.deadline <= now:
-                attempt.withdraw(cancels=True)
-                self._over(job, Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
+                attempt.fail(Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
         if self.jobs:
             self.deadline.at(min(attempt.deadline for _, attempt, _ in self.jobs.values()))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from iii.protocol.errors import InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.quoted import shortened
@@ -114,6 +115,10 @@ class Failure(NamedTuple):
     def text(self) -> str:
         """As dead letters show it (04 §8.1)."""
         return f"{self.code}: {self.message}"
+
+    def encode(self) -> bytes:
+        """The error object as JSON."""
+        return InvocationError(self.code, self.message, stacktrace=self.stacktrace).encode()
 
     def shortened(self) -> Failure:
         """Workers may fail with megabytes."""

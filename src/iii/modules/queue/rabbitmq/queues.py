@@ -12,6 +12,7 @@ import msgspec
 from iii.engine.engine import Engine
 from iii.modules.queue.adapter import UnsupportedSettings
 from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
+from iii.modules.queue.consume.delivery_span import job_span
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.rabbitmq.attempts import Attempts
@@ -198,6 +199,9 @@ class NamedQueues:
             body,
             config.attempt_ms,
             lambda failure: self._ended(name, delivery, failure),
+            lambda tracer, publisher: job_span(
+                tracer, name, target, delivery.message.message_id or "", _failures(delivery) + 1, publisher
+            ),
         )
 
     def _hold(self, name: str, delivery: Delivery, function_id: str, namespace: str | None) -> None:
@@ -221,7 +225,7 @@ class NamedQueues:
             await delivery.ack()
             return
         message, config, names = delivery.message, self._queues[name].config, QueueNames(name)
-        function, attempts = message.headers.get("function_id"), number_of(message.headers.get("x-attempt")) + 1
+        function, attempts = message.headers.get("function_id"), _failures(delivery) + 1
         if attempts > config.max_retries:
             self._runs.dead_letters[name] += 1
             JOB_EXHAUSTED(
@@ -269,6 +273,11 @@ async def move(broker: Broker, delivery: Delivery, exchange: str, routing_key: s
         await delivery.give_back()
     else:
         await delivery.ack()
+
+
+def _failures(delivery: Delivery) -> int:
+    """Attempts of a job that have failed."""
+    return number_of(delivery.message.headers.get("x-attempt"))
 
 
 def _prefetch(config: NamedQueueConfig) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.modules.queue.codes import DISPATCH_TIMEOUT
-from iii.modules.queue.consume.attempt import Attempt, Target
+from iii.modules.queue.consume.attempt import Attempt, BeginSpan, Target
 from iii.modules.queue.consume.consumer import STOP_OVERDUE, STOP_S
 from iii.modules.queue.jobs.job import Failure
 from iii.modules.queue.rabbitmq.broker import Delivery
@@ -84,6 +84,7 @@ class Runs:
         data: bytes,
         limit_ms: int,
         ended: Ended,
+        begin_span: BeginSpan,
         begin_again: Callable[[], None] | None = None,
     ) -> None:
         """One attempt; `ended` settles it, or it may `begin_again`: its target left while its condition was asked (P12)."""
@@ -101,8 +102,7 @@ class Runs:
             self.settle(delivery, ended(failure))
 
         def overdue() -> None:
-            attempt.withdraw(cancels=True)
-            done(Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
+            attempt.fail(Failure(DISPATCH_TIMEOUT.code, f"no result within {limit_ms} ms"))
 
         def lost() -> None:
             attempt.withdraw()
@@ -123,6 +123,7 @@ class Runs:
         self._running[attempt] = name
         delivery.on_lost = lost
         self.delivered[name] += 1
+        attempt.record(begin_span)
         attempt.run(data)
 
     def hold(self, delivery: Delivery, present: Callable[[], bool], resume: Callable[[], None]) -> None:

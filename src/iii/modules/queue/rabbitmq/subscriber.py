@@ -9,6 +9,7 @@ import msgspec
 
 from iii.engine.engine import Engine
 from iii.modules.queue.consume.attempt import JOB_EXHAUSTED, JOB_FAILED, Target
+from iii.modules.queue.consume.delivery_span import message_span
 from iii.modules.queue.jobs.job import Failure
 from iii.modules.queue.options import QueueOptions
 from iii.modules.queue.rabbitmq.broker import Broker, Delivery
@@ -72,6 +73,7 @@ class Subscriber:
             self._runs.run(
                 self.topic, self._target, (job.traceparent, job.baggage), delivery, bytes(job.data),
                 self._options.timeout_ms, lambda failure: self._ended(delivery, job, failure),
+                lambda tracer, publisher: message_span(tracer, self.topic, self._target, job.id, publisher),
                 (lambda: self._arrived(delivery)) if self._options.hold else None,
             )  # fmt: skip
 
