@@ -153,11 +153,15 @@ async def test_06_7_5_the_files_are_their_owners_alone(tmp_path: Path) -> None:
     assert modes == dict.fromkeys(["traces.sqlite3", "traces.sqlite3-wal", "traces.sqlite3-shm", "lock"], 0o600)
 
 
-async def test_06_7_5_the_store_can_be_checked_and_salvaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_06_7_5_the_store_can_be_backed_up_checked_and_salvaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "data" / "observability" / "traces"
     async with traced(folder) as own:
         own.take(*(span("t", f"s{number}", "s0" if number else None, start=number) for number in range(50)))
         await own.written()
+        assert store_command.run(["backup", str(tmp_path / "data"), str(tmp_path / "backup")]) == 0
+    assert store_command.run(["restore", str(tmp_path / "backup"), str(tmp_path / "data")]) == 0
     assert store_command.run(["check", str(tmp_path / "data")]) == 0
     assert "traces.sqlite3: no damage found" in capsys.readouterr().out
     assert store_command.run(["salvage", str(folder), str(tmp_path / "new")]) == 0
