@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "iii store"
 _DESCRIPTION = """\
-Backs up embedded stores (state, streams, queues, spans), checks them for damage, and copies what can be read of damaged
-ones.
+Backs up embedded stores (state, streams, queues, spans), checks them for damage, and copies what can be read of damaged ones.
 
   backup PATH NEW        copy the stores as they are at this moment into the folder NEW; the engine may run
   restore BACKUP PATH    put a backup in the place of the stores, which are moved aside; stop the engine first
@@ -33,8 +32,8 @@ examples:
 
 exit codes: 0 done, no damage, no loss, 1 damage, loss, or the store cannot be opened, 2 wrong usage
 docs: docs/how-to/operate.md, docs/how-to/repair-a-store.md"""
-_USAGE = {"backup": "PATH NEW", "restore": "BACKUP PATH", "check": "PATH", "salvage": "PATH NEW"}
 _NAMES = ("store.db", "traces.sqlite3")
+_USAGE = {"backup": "PATH NEW", "restore": "BACKUP PATH", "check": "PATH", "salvage": "PATH NEW"}
 
 
 def build_parser() -> Parser:
@@ -83,13 +82,10 @@ def _each(path: Path, new: Path | None) -> int:
         return fail(f"{new} exists and is not an empty folder; name a new folder")
     worst = 0
     for store in stores:
-        folder = store.parent
-        files = StoreFolder(folder, store.name)
+        files = StoreFolder(store.parent, store.name)
         try:
             files.take(to_look=True)
-            worst |= (
-                _check(files) if new is None else _salvage(files, new if path in (store, folder) else new / folder.name)
-            )
+            worst |= _check(files) if new is None else _salvage(files, _target(path, store, new))
         except (StartFailure, OSError) as error:
             worst |= fail(str(error))
         finally:
@@ -109,15 +105,13 @@ def _copy(path: Path, place: Path, *, restoring: bool) -> int:
         return fail(f"{place} exists and is not an empty folder; name a new folder")
     failed = 0
     for store in stores:
-        source = StoreFolder(store.parent, store.name)
-        target = place if path == store else place / store.parent.relative_to(path)
+        folder, target = store.parent, _target(path, store, place)
         try:
             if restoring:
-                moved = restore(source, target)
-                aside = f"; what was there is now {moved}" if moved else ""
-                print(f"{target}: restored from {store.parent}{aside}")
+                moved = restore(StoreFolder(folder, store.name), target)
+                print(f"{target}: restored from {folder}{f'; what was there is now {moved}' if moved else ''}")
             else:
-                print(f"{target / store.name}: {back_up(source, target)} bytes, from {store.parent}")
+                print(f"{target / store.name}: {back_up(StoreFolder(folder, store.name), target)} bytes, from {folder}")
         except (NoBackup, StartFailure) as error:
             failed = fail(str(error))
         except OSError as error:
@@ -137,6 +131,11 @@ def _stores(path: Path) -> list[Path]:
         return []
     below = (folder for depth in ("*/", "*/*/") for folder in path.glob(depth))
     return of(path) or sorted(store for folder in below for store in of(folder))
+
+
+def _target(path: Path, store: Path, new: Path) -> Path:
+    """Where below `new` a store is copied to that was found below `path`."""
+    return new if path in (store, store.parent) else new / store.parent.relative_to(path)
 
 
 def _check(files: StoreFolder) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from iii.protocol.start_failure import StartFailure
 from iii.storage.folder import StoreFolder, looking_at, sync_folder
 
-_PARTIAL = ".partial"  # behind the name until it is whole and on disk
+_PARTIAL = ".partial"  # the name's end until it is whole and on disk
 
 
 class NoBackup(Exception):
@@ -29,8 +29,7 @@ def back_up(source: StoreFolder, new: Path) -> int:
         OSError: the copy cannot be written.
     """
     new.mkdir(mode=0o700, parents=True, exist_ok=True)
-    copy = new / source.database.name
-    partial = new / f"{copy.name}{_PARTIAL}"
+    partial, copy = new / f"{source.database.name}{_PARTIAL}", new / source.database.name
     partial.unlink(missing_ok=True)
     try:
         with closing(looking_at(source.database, log=source.wal.exists())) as reading:
@@ -60,7 +59,7 @@ def restore(backup: StoreFolder, place: Path) -> Path | None:
         StartFailure: an engine has the store, or the backup is damaged.
         NoBackup, OSError.
     """
-    present = StoreFolder(place)
+    present = StoreFolder(place, backup.database.name)
     present.take(to_look=True)
     try:
         incoming = place.with_name(f"{place.name}.restoring")

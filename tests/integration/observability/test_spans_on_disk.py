@@ -155,11 +155,15 @@ async def test_06_7_5_the_files_are_their_owners_alone(tmp_path: Path) -> None:
     assert modes == dict.fromkeys(["traces.sqlite3", "traces.sqlite3-wal", "traces.sqlite3-shm", "lock"], 0o600)
 
 
-async def test_06_7_5_the_store_can_be_checked_and_salvaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_06_7_5_the_store_can_be_backed_up_checked_and_salvaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "data" / "observability" / "traces"
     async with traced(folder) as own:
         own.take(*(span("t", f"s{number}", "s0" if number else None, start=number) for number in range(50)))
         await own.written()
+        assert store_command.run(["backup", str(tmp_path / "data"), str(tmp_path / "backup")]) == 0
+    assert store_command.run(["restore", str(tmp_path / "backup"), str(tmp_path / "data")]) == 0
     assert store_command.run(["check", str(tmp_path / "data")]) == 0
     assert "traces.sqlite3: no damage found" in capsys.readouterr().out
     assert store_command.run(["salvage", str(folder), str(tmp_path / "new")]) == 0
@@ -273,3 +277,50 @@ async def test_06_7_5_spans_that_arrived_before_the_disk_was_opened_are_written(
     await own.module.stop()
     async with traced(tmp_path) as again:
         assert await again.listed() == ["early"]
+
+
+async def test_06_7_5_a_store_that_is_enabled_or_moved_gets_what_the_memory_has(tmp_path: Path) -> None:
+    def config(folder: str | None, **more: Any) -> ObservabilityConfig:
+        storage = None if folder is None else TraceStorageConfig(directory=str(tmp_path / folder), **more)
+        return ObservabilityConfig(trace_storage=storage)
+
+    async def opened(own: Traced, wanted: bool) -> None:
+        async def done() -> bool:
+            archive = own.module.spans.archive
+            return (archive is not None and archive.opened) is wanted
+
+        await own.until(done)
+
+    own = await Traced.opened(lambda engine: Observability(engine, config(None)))
+    own.take(span("t1", "a"), span("t1", "pending", "a", pending=True))
+    assert (await own.ask("list"))["storage"]["archive"] == "disabled"
+    own.module.apply(config("first"))
+    await opened(own, True)
+    own.take(span("t2", "b"))
+    await own.written()
+    first = own.module.spans.archive
+    own.module.apply(config("first", retention_seconds=1_000, max_disk_bytes=67_108_864))
+    assert (await own.ask("list"))["storage"]["max_disk_bytes"] == 67_108_864
+    assert own.module.spans.archive is first  # limits alone open nothing again
+    own.module.apply(config("other"))
+    own.module.apply(config("second"))  # of several changes the last one counts
+    await own.until(lambda: is_in(own, tmp_path / "second"))
+    await own.written()
+    assert await own.listed() == ["a", "b"]
+    own.module.apply(config(None))
+    await opened(own, False)
+    assert await own.listed() == ["a", "b"]
+    for worker in own.workers:
+        await worker.shutdown_async()
+    await own.listener.close()
+    await own.module.stop()
+    for folder in ("first", "second"):
+        async with traced(tmp_path / folder) as again:
+            answer = await again.ask("list")
+            assert [each["span_id"] for each in answer["spans"]] == ["a", "b"]
+            assert answer["storage"]["completeness"] == "complete"
+
+
+async def is_in(own: Traced, folder: Path) -> bool:
+    archive = own.module.spans.archive
+    return archive is not None and archive.opened and archive.folder == folder

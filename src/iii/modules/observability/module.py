@@ -140,6 +140,7 @@ class Observability(Module):
         self._apply_level(config.log_level or config.level)
         self.config = config
         self.logs.apply(config)
+        self.spans.apply(config)
         self.ingest.apply(config)
         self.metrics.apply(config)
         self.tracing.apply(config)

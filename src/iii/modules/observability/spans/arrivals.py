@@ -40,11 +40,15 @@ class Arrivals:
         self._repeats = 0  # of them, that may replace others
         self._number = 0
         self._resource: tuple[Resource, int] = ({}, 0)
-        self._most_spans = min(WAITING_SPANS, store.max_spans)
-        self._most_bytes = min(WAITING_BYTES, store.max_bytes // _SLACK)
+        self.limit()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._packing)
+
+    def limit(self) -> None:
+        """As the store is limited now."""
+        self._most_spans = min(WAITING_SPANS, self._store.max_spans)
+        self._most_bytes = min(WAITING_BYTES, self._store.max_bytes // _SLACK)
 
     def add(self, spans: Sequence[Span]) -> bool:
         """Take spans; whether some should be packed soon.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,11 +9,12 @@ import msgspec
 
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig, effective_exporter, shows_pending
+from iii.modules.observability.config import ObservabilityConfig, effective_exporter, shows_pending
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.spans.archive.archive import SpanArchive
 from iii.modules.observability.spans.arrivals import Arrivals
+from iii.modules.observability.spans.disk import OFF, SpanDisk
 from iii.modules.observability.spans.requests import TraceStorage
 from iii.modules.observability.spans.row import Row
 from iii.modules.observability.spans.store import SpanStore
@@ -34,13 +34,11 @@ class KeptSpans:
     Attributes:
         signals: where spans come from.
         store: None: `enabled` is false.
-        archive: None: spans are in memory alone.
         collapse: which spans a tree leaves out.
     """
 
     def __init__(self, engine: Engine, config: ObservabilityConfig, signals: Signals) -> None:
         self.store: SpanStore | None = None
-        self.archive: SpanArchive | None = None
         self.collapse = Collapse(config.collapse_spans or ())
         self.signals = signals
         self._engine = engine
@@ -50,37 +48,54 @@ class KeptSpans:
         self._watching: Callable[[Row], None] | None = None
         self._tending = False
         self._sweep_due = False
-        disk = config.trace_storage or TraceStorageConfig(enabled=False)
-        ages_s = disk.pending_max_age_seconds, config.pending_max_age_seconds, PENDING_AGE_S
-        age_s = next(age for age in ages_s if age is not None)
-        self._pending_age_ns = age_s * 1_000_000_000
-        exporter = effective_exporter(config)
-        self._engines_too = exporter != "otlp"
+        self._disk: SpanDisk | None = None
+        self._storage = OFF
+        self._pending_age_ns = 0
+        self._engines_too = False
         if config.enabled:
-            self.store = SpanStore(
-                config.memory_max_spans or SPANS,
-                disk.memory_max_bytes or config.memory_max_bytes or SPANS_BYTES,
-                disk.memory_low_watermark_ratio,
-                live=shows_pending(config),
-            )
+            self.store = SpanStore(SPANS, SPANS_BYTES)
             self._arrivals = Arrivals(self.store)
-            if disk.enabled:
-                self.archive = SpanArchive(self.store, engine.clock, disk)
+            self._disk = SpanDisk(engine, self.store, self.settled)
+            self._set(config)
             signals.spans.subscribe(self._arrived)
+
+    @property
+    def archive(self) -> SpanArchive | None:
+        """None: spans are in memory alone."""
+        return None if self._disk is None else self._disk.archive
 
     async def start(self) -> None:
         """Open what is on disk."""
-        if self.archive is not None:
-            await self.archive.open()
+        if self._disk is not None:
+            await self._disk.start(self._storage)
 
     async def stop(self) -> None:
         """Write what is not on disk yet."""
         for timer in (self._sweeper, self._writer):
             if timer is not None:
                 timer.cancel()
-        if self.archive is not None:
-            deque(self.settled(), 0)
-            await self.archive.close()
+        if self._disk is not None:
+            await self._disk.stop()
+
+    def apply(self, config: ObservabilityConfig) -> None:
+        """New settings while the engine runs; whether spans are kept at all is decided when it starts."""
+        if self._disk is not None and self._arrivals is not None:
+            self._set(config)
+            self._arrivals.limit()
+            self._tend()
+            self._disk.apply(self._storage)
+
+    def _set(self, config: ObservabilityConfig) -> None:
+        self._storage = disk = config.trace_storage or OFF
+        ages_s = disk.pending_max_age_seconds, config.pending_max_age_seconds, PENDING_AGE_S
+        self._pending_age_ns = next(age for age in ages_s if age is not None) * 1_000_000_000
+        self.collapse.apply(config.collapse_spans or ())
+        self._engines_too = effective_exporter(config) != "otlp"
+        if self.store is not None:
+            self.store.live = shows_pending(config)
+            self.store.max_spans = config.memory_max_spans or SPANS
+            bytes_ = disk.memory_max_bytes or config.memory_max_bytes or SPANS_BYTES
+            self.store.limit(bytes_, disk.memory_low_watermark_ratio)
 
     def storage(self) -> TraceStorage:
         """How well spans are kept on disk."""

@@ -46,8 +46,7 @@ class SpanStore:
         self.bytes = 0
         self.dropped = 0
         self.max_spans = max_spans
-        self.max_bytes = max_bytes
-        self._low_bytes = int(max_bytes * low_ratio)
+        self.limit(max_bytes, low_ratio)
         self._lowering = False
         self._packer = Packer()
         self._begin()
@@ -113,6 +112,11 @@ class SpanStore:
         """Steps until no more than that are kept."""
         self.max_spans = max_spans
         return self.leave_room(0)
+
+    def limit(self, max_bytes: int, low_ratio: float) -> None:
+        """With the next spans so many bytes are kept."""
+        self.max_bytes = max_bytes
+        self._low_bytes = int(max_bytes * low_ratio)
 
     def leave_room(self, others: int) -> Iterator[None]:
         """Steps until no more than `max_spans` are kept together with so many others."""

@@ -22,6 +22,10 @@ class Collapse:
     """Which spans disappear (06 §7.4)."""
 
     def __init__(self, rules: Sequence[CollapseRule]) -> None:
+        self.apply(rules)
+
+    def apply(self, rules: Sequence[CollapseRule]) -> None:
+        """These from now on."""
         self._rules = [
             (wildcard(rule.name), None if rule.service is None else wildcard(rule.service)) for rule in rules
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -42,16 +43,20 @@ _SWEEP_S = 60.0
 
 
 class SpanArchive:
-    """The disk's share of a store of spans."""
+    """The disk's share of a store of spans.
+
+    Attributes:
+        opened: it takes spans and answers.
+    """
 
     def __init__(self, store: SpanStore, clock: Clock, config: TraceStorageConfig) -> None:
         self._store = store
         self._clock = clock
         self._config = config
         self._tables = Tables(config.max_disk_bytes)
-        self._folder = Path(config.directory or TraceStorageConfig().directory)
-        self._database = Database(self._folder, MIGRATIONS, rolled_back=self._tables.forget, name=DATABASE)
-        self._waiting: dict[Row, None] = {}
+        self.folder = folder_of(config)
+        self._database = Database(self.folder, MIGRATIONS, rolled_back=self._tables.forget, name=DATABASE)
+        self._waiting: OrderedDict[Row, None] = OrderedDict()  # a dict is slow to give its first ones
         self._writing: list[Row] = []
         self._timer: Timer | None = None
         self._sweeper: Timer | None = None
@@ -67,7 +72,7 @@ class SpanArchive:
             await self._database.open()
         except StartFailure as failure:
             self._completeness = "unknown"
-            self.fail(f"trace storage initialization failed for '{self._folder}': {failure}")
+            self.fail(f"trace storage initialization failed for '{self.folder}': {failure}")
             return
         try:
             closed, self._physical_bytes = await reply_of(partial(self._database.write, Tables.begin, slow=True))
@@ -80,8 +85,6 @@ class SpanArchive:
             self._completeness = "unknown"
         self.opened = True
         self._store.archive = self
-        for row in self._store.finished():
-            self.expect(row)
         self._sweep_later()
 
     async def close(self) -> None:
@@ -97,6 +100,13 @@ class SpanArchive:
             self._database.write(self._work(rows), _ignored, slow=True)
         self._database.write(Tables.end, _ignored, slow=True)
         await self._database.close()
+
+    def limit(self, config: TraceStorageConfig) -> None:
+        """Other limits in the same folder."""
+        self._config = config
+        self._tables.max_bytes = config.max_disk_bytes
+        if self._sweeper is None and self.opened:
+            self._sweep_later()
 
     def expect(self, row: Row) -> None:
         self._waiting[row] = None
@@ -137,7 +147,7 @@ class SpanArchive:
     def fail(self, why: str) -> None:
         """Something of the disk failed."""
         if self._error is None:
-            DEGRADED(directory=str(self._folder), reason=why)
+            DEGRADED(directory=str(self.folder), reason=why)
         self._error = why
 
     # -- writing --------------------------------------------------------------------------------------------------
@@ -161,9 +171,7 @@ class SpanArchive:
     def _first(self) -> Sequence[Row]:
         rows = list[Row]()
         while self._waiting and len(rows) < _BATCH_SPANS:
-            row = next(iter(self._waiting))
-            del self._waiting[row]
-            rows.append(row)
+            rows.append(self._waiting.popitem(last=False)[0])
         return rows
 
     def _work(self, rows: Sequence[Row]) -> Work:
@@ -178,7 +186,7 @@ class SpanArchive:
             self._failures = 0
             if self._error is not None:
                 self._error = None
-                RECOVERED(directory=str(self._folder))
+                RECOVERED(directory=str(self.folder))
             for row, version in zip(rows, versions, strict=True):
                 self._store.archived(row, version)
             if len(self._waiting) >= _BATCH_SPANS:
@@ -187,7 +195,9 @@ class SpanArchive:
                 self._write_later(_BATCH_S)
             return
         self.fail(str(error))
-        self._waiting = dict.fromkeys(rows) | self._waiting
+        for row in reversed(rows):
+            self._waiting[row] = None
+            self._waiting.move_to_end(row, last=False)
         if self._timer is not None:
             self._timer.cancel()
         if self.opened:
@@ -201,6 +211,7 @@ class SpanArchive:
             self._sweeper = self._clock.call_at(self._clock.now() + _SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
+        self._sweeper = None
         before = self._clock.time_ms() - self._config.retention_seconds * 1_000
 
         def done(removed: Any, error: StoreError | None) -> None:
@@ -209,6 +220,10 @@ class SpanArchive:
 
         self.write(lambda connection: self._tables.expire(connection, before), done)
         self._sweep_later()
+
+
+def folder_of(config: TraceStorageConfig) -> Path:
+    return Path(config.directory or TraceStorageConfig().directory)
 
 
 def _batches(rows: list[Row]) -> Any:

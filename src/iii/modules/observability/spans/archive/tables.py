@@ -55,7 +55,7 @@ class Tables:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._facets: dict[Common, int] = {}
         self._resources: dict[bytes, int] = {}
 
@@ -125,16 +125,16 @@ class Tables:
 
     def _make_room(self, connection: Connection) -> None:
         used = self._used(connection)
-        if used <= self._max_bytes * _HIGH:
+        if used <= self.max_bytes * _HIGH:
             return
         for _ in range(_REMOVED_AT_ONCE):
             oldest = connection.execute("SELECT id FROM traces ORDER BY last_ms, id LIMIT 1").fetchall()
             self._remove(connection, oldest)
             used = self._used(connection)
-            if not oldest or used <= self._max_bytes * _LOW:
+            if not oldest or used <= self.max_bytes * _LOW:
                 break
-        if used > self._max_bytes + max(self._max_bytes // 100, 8 * MIB):
-            raise ValueError(f"trace storage limit reached: {used} of {self._max_bytes} bytes")
+        if used > self.max_bytes + max(self.max_bytes // 100, 8 * MIB):
+            raise ValueError(f"trace storage limit reached: {used} of {self.max_bytes} bytes")
 
     @staticmethod
     def _used(connection: Connection) -> int:
