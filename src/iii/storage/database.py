@@ -63,6 +63,7 @@ class Database:
     reader: sqlite3.Connection
     writer: StoreWriter
     disk: Disk
+    on_loop = False
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ class MemoryDatabase:
     """Does at once what it is asked for, on the loop."""
 
     lost = False
+    on_loop = True
 
     def __init__(self, migrations: Sequence[str]) -> None:
         self._migrations = migrations

@@ -26,6 +26,9 @@ class Transactions(Protocol):
     reader: Connection
     """For what is quick, on the loop: sees everything whose write was told."""
 
+    on_loop: bool
+    """Whether `read` works on the loop, so that it should be short."""
+
     @property
     def closed(self) -> bool: ...
 

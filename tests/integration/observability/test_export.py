@@ -310,3 +310,31 @@ def _work_with(url: str) -> None:
     while probe.trigger({"function_id": "engine::traces::list", "payload": {"search_all_spans": True}})["total"] < 2:
         assert time.monotonic() < deadline
     probe.shutdown()
+
+
+OWN_METRICS = """
+workers:
+  - {name: iii-worker-manager, config: {port: {port}}}
+  - {name: iii-queue, config: {adapter: {name: builtin, config: {store_method: file_based, file_path: data}}}}
+  - {name: iii-observability, config: {exporter: memory, metrics_exporter: otlp, endpoint: "COLLECTOR"}}
+"""
+
+
+def test_06_check_64a_all_that_modules_measure_reaches_the_collector(tmp_path: Path) -> None:
+    environ = HTTP | {"OTEL_METRIC_EXPORT_INTERVAL": "50"}
+    with http_collector() as receiver:
+        config = OWN_METRICS.replace("COLLECTOR", receiver.url)
+        with EngineProcess(tmp_path, config=config, env=environ) as engine:
+            receiver.wait(2)
+            engine.stop()
+            assert "left out" not in engine.log()
+        names = {
+            metric.name
+            for _, _, message in receiver.requests
+            for resource in message.resource_metrics
+            for metric in resource.scope_metrics[0].metrics
+        }
+    assert {
+        "iii.invocations.total", "iii.workers.active", "iii.queue.jobs", "iii.queue.oldest_job.age", "iii.connections",
+        "iii.connection.io", "iii.store.operation.duration", "iii.event_loop.lag",
+    } <= names  # fmt: skip

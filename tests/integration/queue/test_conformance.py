@@ -401,3 +401,39 @@ async def test_options_of_the_embedded_queue(
 
         await eventually(done)
         assert calls.seen == [0]
+
+
+async def test_how_full_a_queue_is_and_what_became_of_its_jobs(
+    adapter: dict[str, Any], keeper: str, open_house: Open, name: Name
+) -> None:
+    """16 §1: the broker does not tell the age of a job."""
+    house = await open_house(adapter, queue_configs={name("work"): {"max_retries": 2, "backoff_ms": 10}})
+    let_go = asyncio.Event()
+    failing = Calls(house.worker, "bad", fails)
+    waiting = Calls(house.worker, "slow", lambda data: let_go.wait())
+
+    async def level() -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for measurement in await house.module.measurements():
+            for labels, value in measurement.points:
+                named = dict(labels)
+                if named.get("queue") == name("work"):
+                    found[named.get("state", measurement.name.removeprefix("iii.queue."))] = value
+        return found
+
+    await house.enqueue("bad", 1, name("work"))
+    await house.dead(name("work"), 1)
+    attempts = 3 if keeper == "rabbitmq" else 2
+    await failing.count(attempts)
+    await house.enqueue("slow", 1, name("work"))
+    await waiting.count(1)
+    found = await level()
+    assert ("oldest_job.age" in found) == (keeper != "rabbitmq")
+    found.pop("oldest_job.age", None)
+    assert found == {
+        "waiting": 0, "running": 1, "delayed": 0, "dead": 1, "attempts.total": attempts + 1, "retries.total": attempts - 1,
+        "dead_letters.total": 1,
+    }  # fmt: skip
+    let_go.set()
+    await house.empty(name("work"))
+    assert (await level())["running"] == 0

@@ -14,6 +14,7 @@ from iii.protocol.quoted import shortened
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Exporter = Literal["memory", "otlp", "both"]
+DEFAULT_SERVICE_NAME = "iii"
 
 
 class CollapseRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +92,9 @@ class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken.")] = True
-    service_name: Annotated[
-        str | None, Meta(description="Name of the engine in telemetry and health checks; default `iii`.")
-    ] = None
+    service_name: Annotated[str, Meta(description="Name of the engine in telemetry and health checks.")] = (
+        DEFAULT_SERVICE_NAME
+    )
     service_version: Annotated[
         str | None, Meta(description="Version of the engine's service in what it exports; default: that of iii.")
     ] = None
@@ -197,11 +198,6 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     collapse_spans: Annotated[
         list[CollapseRule] | None, Meta(description="Spans that `engine::traces::tree` leaves out.")
     ] = None
-
-    @property
-    def service(self) -> str:
-        """Name of the engine."""
-        return self.service_name or "iii"
 
     def __post_init__(self) -> None:
         names = [rule.name for rule in self.alerts]

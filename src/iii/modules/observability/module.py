@@ -176,7 +176,7 @@ class Observability(Module):
         enabled = self.config.enabled
         details = {
             "enabled": True,
-            "service_name": self.config.service,
+            "service_name": self.config.service_name,
             "exporter": effective_exporter(self.config),
         }
         disabled = ComponentHealth("disabled")

@@ -35,7 +35,7 @@ def log_settings(config: ObservabilityConfig) -> None:
         metrics_exporter=config.metrics_exporter or "memory",
         logs_exporter=config.logs_exporter or "memory",
         memory_max_spans=config.memory_max_spans or SPANS,
-        service_name=config.service,
+        service_name=config.service_name,
         sampling_ratio=config.sampling_ratio,
     )
 

@@ -19,7 +19,8 @@ class QueueLevel(Struct, kw_only=True):
     Attributes:
         name: of the queue or the topic.
         function_id: of a destination, else empty.
-        oldest_ms: when the oldest job that waits or runs was accepted, Unix milliseconds.
+        dated: whether ages are known.
+        oldest_ms: when the oldest job that waits or runs was accepted, Unix milliseconds; None without any.
         attempts, retries, dead_letters: since the engine's start.
     """
 
@@ -29,6 +30,7 @@ class QueueLevel(Struct, kw_only=True):
     running: int | None = None
     delayed: int | None = None
     dead: int | None = None
+    dated: bool = False
     oldest_ms: int | None = None
     attempts: int = 0
     retries: int = 0
@@ -40,6 +42,7 @@ class QueueLevel(Struct, kw_only=True):
             value = getattr(other, field)
             if value is not None:
                 setattr(self, field, (getattr(self, field) or 0) + value)
+        self.dated = self.dated or other.dated
         if other.oldest_ms is not None:
             self.oldest_ms = min(other.oldest_ms, self.oldest_ms or other.oldest_ms)
 
@@ -69,7 +72,7 @@ def measured(levels: Iterable[QueueLevel], now_ms: int) -> Sequence[Measurement]
         Measurement("iii.queue.jobs", "{job}", "gauge", "Jobs by state; `dead`: in the dead-letter queue.", states),
         metric(
             "iii.queue.oldest_job.age", "s", "gauge", "Age of the oldest job that waits or runs, 0 without any.",
-            lambda row: None if row.waiting is None else _age_s(row.oldest_ms, now_ms),
+            lambda row: _age_s(row.oldest_ms, now_ms) if row.dated else None,
         ),
         metric("iii.queue.attempts.total", "{attempt}", "counter", "Attempts of jobs.", lambda row: row.attempts),
         metric(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iii.modules.queue import levels as room
+from iii.modules.queue.embedded import census
 from iii.modules.queue.embedded.census import Census, PlaceCounts
 from iii.modules.queue.levels import QueueLevel, measured
 from iii.protocol.measurement import Measurement
@@ -72,7 +73,7 @@ async def test_each_destination_of_a_topic_has_its_own(house: House) -> None:
 
 
 async def test_without_the_store_what_is_counted_here_remains(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuses(census: Census) -> dict[int, PlaceCounts]:
+    async def refuses(_: Census) -> dict[int, PlaceCounts]:
         raise StoreError("the disk")
 
     monkeypatch.setattr(Census, "counted", refuses)
@@ -83,9 +84,29 @@ async def test_without_the_store_what_is_counted_here_remains(house: House, monk
 
 def test_queues_beyond_the_bound_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "MEASURED_QUEUES", 2)
-    levels = [QueueLevel(name=f"q{number}", waiting=number, oldest_ms=5_000 - number, retries=1) for number in range(5)]
+    levels = [
+        QueueLevel(name=f"q{number}", waiting=number, dated=True, oldest_ms=5_000 - number, retries=1)
+        for number in range(5)
+    ]
     found = measured(levels, 10_000)
     assert {dict(labels)["queue"] for each in found for labels, _ in each.points} == {"q0", "q1", "other"}
     assert _of(found, "other") == {
         "waiting": 2 + 3 + 4, "oldest_job.age": 5.004, "attempts.total": 0, "retries.total": 3, "dead_letters.total": 0
     }  # fmt: skip
+
+
+async def test_a_large_store_in_memory_is_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them short: 1,000,000 jobs at once would hold the loop for 0.3 s."""
+    monkeypatch.setattr(census, "_AT_ONCE", 3)
+    house = House(queue_configs={"work": {"max_retries": 1}, "later": {}})
+    await house.start()
+    Log(house, "bad").answers = lambda data: RuntimeError("it broke")
+    for _ in range(4):
+        house.enqueue("bad", 1, "work")
+    for number in range(5):
+        house.enqueue("nobody::has", number, "work")
+        house.enqueue("nobody::has", number, "later", delay_ms=60_000)
+    house.clock.advance(3)
+    found = await values(house, "work")
+    assert (found["waiting"], found["dead"], found["oldest_job.age"]) == (5, 4, 3.0)
+    assert (await values(house, "later"))["delayed"] == 5

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from iii.engine.builtin import builtin
 from iii.engine.invocation import Invocation
+from iii.modules.observability.config import DEFAULT_SERVICE_NAME
 from iii.modules.observability.log_text import complete, severity_name
 from iii.modules.observability.logs.capture import LogCapture
 from iii.modules.observability.logs.console import LogConsole, write
@@ -34,7 +35,7 @@ _NUMBERS = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17}
 def log_resource(config: ObservabilityConfig, environ: Mapping[str, str]) -> Resource:
     """Of the records of `engine::log::*`: what was said of the engine's service, by the block or by variables."""
     said = {
-        "service.name": config.service_name,
+        "service.name": None if config.service_name == DEFAULT_SERVICE_NAME else config.service_name,
         "service.namespace": config.service_namespace,
         "service.version": config.service_version,
         "deployment.environment": environ.get("DEPLOYMENT_ENVIRONMENT"),
@@ -71,7 +72,7 @@ class LogRoom:
 
     def start(self, soon: Callable[[Callable[[], None]], object]) -> None:
         """Keep the engine's own lines from now on; `soon` runs something on this thread, from any thread."""
-        self._capture = LogCapture(self._config.service, soon, lambda: self.triggers.context, self._lines_written)
+        self._capture = LogCapture(self._config.service_name, soon, lambda: self.triggers.context, self._lines_written)
         self._engine.log_lines.subscribe(self._capture)
 
     def stop(self) -> None:

@@ -67,7 +67,7 @@ class MetricRoom:
         self._lag.start()
         measured = [self._lag.measured(), *await self._measuring.measured()]
         sums = await each_in_its_turn(function_sums(self._engine.router.tallies))
-        return instruments(self._engine, self._config.service, sums, measured)
+        return instruments(self._engine, self._config.service_name, sums, measured)
 
     async def _scraped(self) -> Scraped:
         series = self._worker_series

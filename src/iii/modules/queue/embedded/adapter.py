@@ -199,5 +199,6 @@ def _level(place: Place, consumer: Consumer | None, counted: PlaceCounts | None)
         level.retries, level.dead_letters = consumer.settlement.retries, consumer.settlement.dead_letters
     if counted is not None:
         level.waiting = max(counted.waiting - running, 0)
-        level.delayed, level.dead, level.oldest_ms = counted.delayed, counted.dead, counted.oldest_ms
+        level.delayed, level.dead = counted.delayed, counted.dead
+        level.dated, level.oldest_ms = True, counted.oldest_ms
     return level

@@ -111,6 +111,19 @@ def test_14_a_parent_that_is_no_id_is_none_and_flags_are_sampled_unless_known() 
     assert (got.parent_span_id, got.flags) == (b"", 1)
 
 
+@pytest.mark.parametrize("delta", [False, True])
+def test_14_differences_leave_as_differences(delta: bool) -> None:
+    histogram = HistogramPoint(1, 0.5, [1], [], None, None, [], 9)
+    sent = [
+        Metric("m", "", "", "counter", [NumberPoint(2.5, [], 9)], "shop", 1, delta=delta),
+        Metric("h", "", "", "histogram", [histogram], "shop", 1, delta=delta),
+    ]
+    (resource,) = ExportMetricsServiceRequest.FromString(metrics_request(sent, ENGINE)).resource_metrics
+    counter, took = resource.scope_metrics[0].metrics
+    expected = 1 if delta else 2  # of OTLP
+    assert counter.sum.aggregation_temporality == took.histogram.aggregation_temporality == expected
+
+
 @pytest.mark.parametrize("kind", ["gauge", "counter", "updowncounter"])
 def test_14_numbers_arrive(kind: MetricType) -> None:
     metric = Metric(

@@ -329,6 +329,14 @@ def test_06_check_03_a_frame_on_the_main_socket_and_then_a_call(ear: Ear) -> Non
     assert len(ear.spans) == 1
 
 
+def test_06_2_9_differences_are_told_apart_from_sums(ear: Ear) -> None:
+    temporality: Any
+    for temporality in (1, "AGGREGATION_TEMPORALITY_DELTA", 2, None, "odd", {}):
+        body: dict[str, Any] = {"aggregationTemporality": temporality, "dataPoints": []}
+        ear.say("MTRC", metrics({"name": "s", "sum": body}, {"name": "h", "histogram": body}))
+    assert [each.delta for each in ear.metrics] == [True] * 4 + [False] * 8
+
+
 def test_06_2_11_gates(engine: MemoryEngine) -> None:
     random.seed(3)
     off = Ear(engine, ObservabilityConfig(enabled=False))
