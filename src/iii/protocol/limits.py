@@ -49,6 +49,16 @@ LIVE_EVENT_BYTES = 256 * KIB
 FOLLOWED_GROUPS = 1000
 # Longest `baggage` whose entries are read and handed on; a longer one counts as empty, as W3C allows. (06 §3)
 BAGGAGE_CHARACTERS = 8192
+# Longest value of a configuration entry, as JSON; its schema and its metadata are limited to the same. (18 §2.5)
+CONFIGURATION_VALUE_BYTES = 256 * KIB
+# Most lists, objects and members in a value of a configuration entry, in its schema and in its metadata. (18 §2.5)
+CONFIGURATION_VALUES = 20_000
+# Longest file of a configuration entry; a longer one is not read. (18 §2.5)
+CONFIGURATION_FILE_BYTES = 4 * MIB
+# Most configuration entries; further ones are refused. (18 §2.5)
+CONFIGURATION_ENTRIES = 1000
+# Most bytes of all configuration entries together; what exceeds them is refused. (18 §2.5)
+CONFIGURATION_BYTES = 64 * MIB
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 
