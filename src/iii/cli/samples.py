@@ -78,7 +78,7 @@ class FunctionActivity(NamedTuple):
         return [self.function_id, *rates, str(self.running), *times, str(self.calls), str(self.errors or "")]
 
 
-class Activity:
+class EngineActivity:
     """
     Args:
         every: whether functions of the engine itself are shown.

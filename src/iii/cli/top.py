@@ -14,7 +14,7 @@ from iii.cli.parser import Parser
 
 if TYPE_CHECKING:
     from iii.cli.engine_call import Asking
-    from iii.cli.samples import Activity
+    from iii.cli.samples import EngineActivity
 
 PROGRAM = "iii top"
 _DESCRIPTION = """\
@@ -85,11 +85,11 @@ def run(arguments: list[str]) -> int:
 
 async def _once(ask: Asking, options: argparse.Namespace, address: Address) -> int:
     from iii.cli.output import json_text
-    from iii.cli.samples import Activity, sampled
+    from iii.cli.samples import EngineActivity, sampled
 
     before = await sampled(ask, every=options.all)
     await asyncio.sleep(options.interval)
-    activity = Activity(before, await sampled(ask, every=options.all), every=options.all)
+    activity = EngineActivity(before, await sampled(ask, every=options.all), every=options.all)
     if options.json:
         print(json_text(activity.as_json(options.sort), sort_keys=False))
     else:
@@ -98,7 +98,7 @@ async def _once(ask: Asking, options: argparse.Namespace, address: Address) -> i
 
 
 async def _live(ask: Asking, options: argparse.Namespace, address: Address) -> int:
-    from iii.cli.samples import Activity, sampled
+    from iii.cli.samples import EngineActivity, sampled
     from iii.cli.screen import Screen
 
     before = await sampled(ask, every=options.all)
@@ -107,11 +107,11 @@ async def _live(ask: Asking, options: argparse.Namespace, address: Address) -> i
         while True:
             await asyncio.sleep(options.interval)
             now = await sampled(ask, every=options.all)
-            screen.show(_screen(Activity(before, now, every=options.all), options, address, screen.width))
+            screen.show(_screen(EngineActivity(before, now, every=options.all), options, address, screen.width))
             before = now
 
 
-def _screen(activity: Activity, options: argparse.Namespace, address: Address, width: int | None) -> list[str]:
+def _screen(activity: EngineActivity, options: argparse.Namespace, address: Address, width: int | None) -> list[str]:
     """All lines; of a terminal those that fit are shown."""
     from iii.cli.output import table_lines
     from iii.protocol.address import masked

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from iii.cli.samples import Activity, Sample, percentile
+from iii.cli.samples import EngineActivity, Sample, percentile
 
 BOUNDS = [0.005, 0.01, 0.1]
 
@@ -27,22 +27,22 @@ def test_19_5_a_percentile_is_the_bound_of_its_bucket(counts: list[int], share: 
 
 
 def test_19_5_rates_and_times_are_those_of_the_interval() -> None:
-    activity = Activity(sample(10, [90, 0, 0, 0]), sample(12, [91, 2, 1, 0], error=1), every=False)
+    activity = EngineActivity(sample(10, [90, 0, 0, 0]), sample(12, [91, 2, 1, 0], error=1), every=False)
     (row,) = activity.functions
     assert (row.calls_per_s, row.errors_per_s, row.running, row.calls, row.errors) == (2.0, 0.5, 2, 94, 1)
     assert (row.p50, row.p95) == (0.01, 0.1)
     assert row.cells == ["f", "2.0", "0.5", "2", "≤ 10.0 ms", "≤ 100 ms", "≤ 100 ms", "94", "1"]
     assert activity.summary() == "0 workers, 2.0 calls/s, 25 % failed, over 2.0 s"
-    assert len(Activity(sample(10, [0] * 4), sample(12, [0] * 4), every=True).functions) == 2
+    assert len(EngineActivity(sample(10, [0] * 4), sample(12, [0] * 4), every=True).functions) == 2
 
 
 def test_19_5_an_engine_that_was_started_again_counts_from_zero() -> None:
-    (row,) = Activity(sample(10, [90, 0, 0, 0]), sample(11, [0, 0, 0, 3]), every=False).functions
+    (row,) = EngineActivity(sample(10, [90, 0, 0, 0]), sample(11, [0, 0, 0, 3]), every=False).functions
     assert (row.calls_per_s, row.p50) == (3.0, math.inf)
     assert row.cells[4] == "more"
     assert (
-        Activity(sample(10, [90, 0, 0, 0]), sample(11, [0, 0, 0, 3]), every=False).as_json("rate")["functions"][0][
-            "p50"
-        ]
+        EngineActivity(sample(10, [90, 0, 0, 0]), sample(11, [0, 0, 0, 3]), every=False).as_json("rate")["functions"][
+            0
+        ]["p50"]
         is None
     )
