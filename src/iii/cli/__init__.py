@@ -22,6 +22,7 @@ COMMANDS = {
     "logs": "iii.cli.logs",
     "traces": "iii.cli.traces",
     "trace": "iii.cli.trace",
+    "top": "iii.cli.top",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
     "publish": "iii.cli.publish",

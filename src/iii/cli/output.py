@@ -15,7 +15,7 @@ _UNESCAPED = re.compile(
 _NUMBERS = frozenset(
     {
         "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD", "ATTEMPTS", "ROWS",
-        "DURATION", "ERRORS",
+        "DURATION", "ERRORS", "CALLS/S", "ERRORS/S", "CALLS", "P50", "P95", "P99",
     }
 )  # fmt: skip
 
@@ -43,6 +43,11 @@ def _unharmful(text: str) -> str:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns under their names, never cut."""
+    print("\n".join(table_lines(head, rows)))
+
+
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool = False) -> list[str]:
+    """The same, to be put together with others; `plain` without bold, so that it may be cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -52,7 +57,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(name, justify="right" if name in _NUMBERS else "left")
     for row in rows:
         table.add_row(*(Text(without_control_characters(cell)) for cell in row))
-    console = Console(width=WIDTH, highlight=False)
+    console = Console(width=WIDTH, highlight=False, force_terminal=False if plain else None)
     with console.capture() as captured:
         console.print(table)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    return [line.rstrip() for line in captured.get().splitlines()]

@@ -21,6 +21,7 @@ commands:
   function list   list functions
   routes          list HTTP routes
   health          tell whether the engine is well
+  top             show what happens right now: calls, workers, queues
   traces          list traces: what calls caused, the slowest or those that failed
   trace           show one trace as a waterfall
   logs            show log records of workers and of the engine

@@ -24,14 +24,14 @@ def run(arguments: list[str]) -> int:
         all_help="also the modules that run inside the engine",
         function_id=LIST_WORKERS,
         member="workers",
-        table=_table,
+        table=workers_table,
         empty="No workers.",
         others={"drain": ("drain ID|NAME [options]", "Takes a worker out of service; what it runs may end.")},
     )
     return run_listing(listing, arguments)
 
 
-def _table(rows: list[Row], now_ms: int) -> Table:
+def workers_table(rows: list[Row], now_ms: int) -> Table:
     rows.sort(key=lambda row: (row.get("internal") is True, str(row.get("name") or ""), row["connected_at_ms"]))
     head = ["NAME", "STATUS", "RUNTIME", "VERSION", "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "ID"]
     return with_namespace(rows, Table(head, [_cells(row, now_ms) for row in rows]))

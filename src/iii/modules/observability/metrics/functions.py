@@ -10,6 +10,7 @@ import msgspec
 from iii.engine.builtin import Later, builtin
 from iii.engine.invocation import Invocation
 from iii.modules.observability.metrics.aggregation import aggregated
+from iii.modules.observability.metrics.by_function import figures_of
 from iii.modules.observability.metrics.codes import INVALID_AGGREGATE_INTERVAL, TIME_VALUE_OVERFLOW
 from iii.modules.observability.metrics.figures import calls, performance, workers
 from iii.modules.observability.metrics.requests import (
@@ -90,6 +91,8 @@ class MetricFunctions:
         start, end, interval = request.start_time, request.end_time, request.aggregate_interval
         if not start is end is interval is None:
             rest["query"] = MetricsQuery(start, end, request.metric_name, interval)
+        if request.include_functions:
+            rest["functions"] = yield from figures_of(list(engine.router.tallies))
         metrics = b",".join([metric.text for metric in found])
         return b'{"engine_metrics":%b,"sdk_metrics":[%b],%b' % (_encode(figures), metrics, _encode(rest)[1:])
 

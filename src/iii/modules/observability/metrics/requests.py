@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from iii.modules.observability.metrics.by_function import FunctionFigures
+
 Milliseconds = Annotated[int, Meta(ge=0)]
 
 
@@ -17,6 +19,9 @@ class MetricsListInput(Struct):
     aggregate_interval: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(description="Seconds: sum up numbers by such spans of time; has an effect with both times only."),
+    ] = None
+    include_functions: Annotated[
+        bool | None, Meta(description="Answer `functions` too: calls and durations of each.")
     ] = None
 
 
@@ -106,6 +111,7 @@ class MetricsList(Struct):
     timestamp: Annotated[int, Meta(description="Unix milliseconds.")]
     aggregated_metrics: list[Aggregated] | UnsetType = UNSET
     query: MetricsQuery | UnsetType = UNSET
+    functions: list[FunctionFigures] | UnsetType = UNSET
 
 
 class RollupsListInput(Struct):

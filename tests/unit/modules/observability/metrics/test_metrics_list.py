@@ -187,3 +187,13 @@ def test_what_a_worker_sends_is_listed_and_watched() -> None:
     assert (listed["metric_type"], listed["service_name"]) == ("counter", "shop")
     assert listed["data_points"] == [{"value": 3.0, "attributes": [["a", "b"]], "timestamp_unix_nano": 5}]
     assert [each["sum"] for each in engine.ask("rollups::list")["rollups"]] == [3.0]
+
+
+def test_16_3_functions_have_their_calls_and_durations_if_asked_for() -> None:
+    world = EngineWithMetrics()
+    assert "functions" not in world.ask("metrics::list")
+    rows = {row["function_id"]: row for row in world.ask("metrics::list", include_functions=True)["functions"]}
+    row = rows["engine::metrics::list"]
+    assert (row["calls"], row["error"], row["running"], row["withdrawn"]) == (2, 0, 1, 0)
+    assert len(row["bucket_counts"]) == len(row["bounds_s"]) + 1
+    assert sum(row["bucket_counts"]) == 1
