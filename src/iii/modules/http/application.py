@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from iii.modules.http.answer import (
 from iii.modules.http.away_routes import AwayRoutes
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.codes import METHOD_NOT_ALLOWED, NO_ROUTE, NOT_IMPLEMENTED
+from iii.modules.http.durations import CLIENT_LEFT, RequestDurations
 from iii.modules.http.exchange import Exchange
 from iii.modules.http.failure import internal_error
 from iii.modules.http.openapi import PATH, openapi_document
@@ -62,6 +64,7 @@ class HttpApplication:
         self._away = away
         self._settings = settings
         self._engine = engine
+        self.durations = RequestDurations()
         self._decoding = DecodingProcesses()
         self._at_work: dict[asyncio.Task[Any], Any] = {}  # with the address and port of its client
         self._answered: set[asyncio.Task[Any]] = set()  # of them; what they still read is of no use
@@ -73,6 +76,7 @@ class HttpApplication:
         self._at_work[task] = scope.get("client")
         client = Client(receive, send, self._settings.body_limit_bytes)
         request = Request(scope)
+        began = time.perf_counter()
         try:
             await self._serve(request, client, task)
         except ClientGone:
@@ -87,6 +91,7 @@ class HttpApplication:
             self._answered.discard(task)
             if request.span is not None:
                 end_span(request, request.span, client.status)
+            self._over(request, client, time.perf_counter() - began, scope)
 
     @property
     def open_requests(self) -> int:
@@ -114,6 +119,10 @@ class HttpApplication:
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=ANSWER_S)
+
+    def _over(self, request: Request, client: Client, seconds: float, scope: dict[str, Any]) -> None:
+        """A request has had its response, or its client has left."""
+        self.durations.took(request.method, request.route, client.status or CLIENT_LEFT, seconds)
 
     async def _serve(self, request: Request, client: Client, task: asyncio.Task[Any]) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
@@ -181,7 +190,8 @@ class HttpApplication:
         """Where the request leads, with its path parameters. Raises Answered where there is no route."""
         found = self._routes.match(request.method, request.path)
         if not isinstance(found, NoRoute):
-            endpoint = found.route.target
+            endpoint = request.endpoint = found.route.target
+            request.route = endpoint.api_path
             tracer = self._engine.router.tracer
             if tracer is not None:
                 begin_span(tracer, request, endpoint, self._settings.trusts_proxy)
@@ -202,7 +212,8 @@ class HttpApplication:
             answer.headers.append(allow)
             raise Answered(answer)
         if (function_id := self._settings.not_found_function) is not None:
-            return Endpoint(function_id, DEFAULT_NAMESPACE, request.path), {}
+            request.endpoint = Endpoint(function_id, DEFAULT_NAMESPACE, request.path)
+            return request.endpoint, {}
         raise Answered(refusal(NO_ROUTE, "Not Found"))
 
     def _completed(self, answer: Answer, request: Request) -> Answer:

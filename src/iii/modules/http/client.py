@@ -33,9 +33,12 @@ class Client:
         body_ended: all of the request's body was read.
         head_sent: the response has begun.
         status: of the response, 0 until it has begun.
+        sent_bytes: of its body.
     """
 
-    __slots__ = ("_limit_bytes", "_read_bytes", "_receive", "_send", "body_ended", "head_sent", "status")
+    __slots__ = (
+        "_limit_bytes", "_read_bytes", "_receive", "_send", "body_ended", "head_sent", "sent_bytes", "status",
+    )  # fmt: skip
 
     def __init__(self, receive: Receive, send: Send, limit_bytes: int | None) -> None:
         self._receive = receive
@@ -45,6 +48,7 @@ class Client:
         self.body_ended = False
         self.head_sent = False
         self.status = 0
+        self.sent_bytes = 0
 
     async def read(self) -> bytes | None:
         """The next bytes of the body, None at its end. Raises ClientGone, BodyTooLarge."""
@@ -87,6 +91,7 @@ class Client:
         self.head_sent = True
         self.status = answer.status
         await self._send({"type": "http.response.body", "body": answer.body})
+        self.sent_bytes = len(answer.body)
 
     async def _answer_in_pieces(self, answer: Answer) -> None:
         """Many MiB: the server copies what it gets, and all others wait meanwhile."""
@@ -106,6 +111,7 @@ class Client:
     async def write(self, piece: bytes) -> None:
         """A piece of the body, flushed; waits while the client does not read."""
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self.sent_bytes += len(piece)
 
     async def end(self) -> None:
         """The response is complete."""

@@ -11,6 +11,7 @@ from iii.protocol.tracecontext import valid_traceparent
 
 if TYPE_CHECKING:
     from iii.engine.tracing import OpenSpan
+    from iii.modules.http.trigger_config import Endpoint
 
 # RFC 3986 without the comma, which stands between the values of repeated headers
 _HOST = re.compile(r"([A-Za-z0-9.\-_~%!$&'()*+;=]*|\[[0-9A-Za-z:.%_\-]+\])(:[0-9]{0,5})?", re.ASCII)
@@ -23,10 +24,13 @@ class Request:
     Attributes:
         traceparent: what the functions that it calls get: the client's, or that of its span.
         failed: a function that it called failed, or its response was broken off.
+        endpoint: where it leads, once that was found.
+        route: the path of that as it was registered; empty if none matched.
     """
 
     __slots__ = (
-        "baggage", "content_length", "failed", "has_body", "headers", "method", "path", "query", "span", "traceparent",
+        "baggage", "content_length", "endpoint", "failed", "has_body", "headers", "method", "path", "query", "route", "span",
+        "traceparent",
     )  # fmt: skip
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
@@ -41,6 +45,8 @@ class Request:
         self.baggage = headers.get("baggage")
         self.span: OpenSpan | None = None
         self.failed = False
+        self.endpoint: Endpoint | None = None
+        self.route = ""
 
     @property
     def has_valid_host(self) -> bool:
