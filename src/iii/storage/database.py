@@ -18,6 +18,7 @@ from typing import Any
 
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
 from iii.storage.connections import StoreConnections
 from iii.storage.damage import is_damage
@@ -155,6 +156,10 @@ class Database:
     def lost(self) -> bool:
         """Whether it refuses all writes until the engine is restarted."""
         return self.disk.lost is not None
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        """How long its steps take."""
+        return () if self.closed else self.writer.durations.measured(store)
 
     def refused(self, error: sqlite3.Error) -> StartFailure:
         """Why the engine cannot start with this store."""

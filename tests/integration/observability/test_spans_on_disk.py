@@ -112,6 +112,8 @@ async def test_06_check_66_spans_survive_a_restart(tmp_path: Path) -> None:
         own.take(*(span("t4", f"d{number}", start=2000 + number) for number in range(5)))
         assert set(await own.listed(limit=3)) == {"a", "c", "pending"}  # evicted, or not written yet: no difference
         assert (await own.ask("list", trace_id="t1", search_all_spans=True))["total"] == 2
+        assert await own.listed(trace_prefix="t1") == ["a"]  # on disk alone
+        assert set(await own.listed(trace_prefix="t")) == {"a", "c", "pending", *(f"d{number}" for number in range(5))}
         storage = (await own.ask("list"))["storage"]
         assert (storage["archive"], storage["completeness"], storage["last_error"]) == ("healthy", "complete", None)
     async with traced(tmp_path / "traces") as own:
