@@ -14,7 +14,10 @@ CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
 
-FRAMED_BYTES = 65_536  # larger messages of a client are masked by picows, whose vector code wins from about here
+FRAMED_BYTES = 65_536  # larger messages of a client are not masked here
+MASKED_TOGETHER_BYTES = (
+    8_192  # larger ones are masked by picows, whose vector code is worth a write of its own from about here
+)
 
 _FINAL = 0x80
 _MASKED = 0x80

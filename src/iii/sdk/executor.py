@@ -23,6 +23,7 @@ from iii.sdk.encoding import encode_outgoing
 from iii.sdk.failures import UNTELLABLE, error_body, failed_call, log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.invocation import Invocation, running
+from iii.sdk.payload_text import payload_json
 from iii.sdk.registrations import Function
 from iii.sdk.running_invocations import RunningInvocations
 from iii.sdk.spans import HandlerSpan
@@ -269,18 +270,23 @@ class Executor:
     def _success(
         self, handler: Handler, message: InvokeFunction, result: Any, span: HandlerSpan | None
     ) -> bytes | None:
-        traceparent = self._ended(span.succeeded, result, message) if span is not None else None
         if message.invocation_id is None:
+            if span is not None:
+                self._ended(span.succeeded, payload_json(result), message)
             return None
         answer = InvocationResult(message.invocation_id, message.function_id, result)
-        if traceparent is not None:
-            answer.traceparent = traceparent
+        undeclared = None if handler.declares_result else result
         try:
-            return encode_outgoing(answer, None if handler.declares_result else result)
+            if span is not None:
+                body = encode_outgoing(result, undeclared)
+                answer.result, undeclared = msgspec.Raw(body), None
+                answer.traceparent = self._ended(span.succeeded, body, message)
+                span = None
+            return encode_outgoing(answer, undeclared)
         except InvalidRequest as error:  # the request was right
-            return self._failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), None)
+            return self._failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), span)
         except BaseException as error:  # no JSON form, too large, or whatever a model raises while it is dumped
-            return self._failure(message, error, None)
+            return self._failure(message, error, span)
 
     def _failure(self, message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
         traceparent = self._ended(span.failed, error, message) if span is not None else None

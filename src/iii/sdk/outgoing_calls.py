@@ -97,7 +97,7 @@ class OutgoingCalls:
         payload, metadata = request.get("payload"), request.get("metadata")
         namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
         span = self._new_span(function_id) if self._new_span is not None else None
-        trace = span.trace if span is not None else current_trace.get()
+        trace = span if span is not None else current_trace.get()
         message = InvokeFunction(
             function_id,
             NULL if payload is None else payload,

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from iii.protocol.limits import SHOWN_PAYLOAD_BYTES as MOST
 from iii.protocol.secrets import without_secrets
-from iii.sdk.payload_text import MARKER, REDACTED, payload_limit_bytes, redact_and_truncate
+from iii.sdk.payload_text import MARKER, payload_limit_bytes, redact_and_truncate
+from iii.sdk.redacted_text import REDACTED
 
 
 def test_08_check_62_secrets_are_removed_and_the_text_is_cut() -> None:
@@ -41,8 +43,9 @@ def test_short_and_strange_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "limit"), [("", None), ("unlimited", None), ("0", None), ("-5", None), ("x", None), (" 100 ", 100)]
+    ("value", "limit"),
+    [("", MOST), ("unlimited", MOST), ("0", MOST), ("-5", MOST), ("x", MOST), (" 100 ", 100), ("999999999", MOST)],
 )
-def test_the_limit_of_the_environment(monkeypatch: pytest.MonkeyPatch, value: str, limit: int | None) -> None:
+def test_the_limit_of_the_environment(monkeypatch: pytest.MonkeyPatch, value: str, limit: int) -> None:
     monkeypatch.setenv("III_TRACE_PAYLOAD_MAX_BYTES", value)
     assert payload_limit_bytes() == limit
