@@ -1,4 +1,4 @@
-"""Attributes and events of a span as OTLP JSON, each of a bounded size (08 §17.5).
+"""Attributes and events of a span as OTLP JSON, each of a bounded size (08 §17.4).
 
 They become text at once: whoever has the value may change it later, and it must not be held as long as the span.
 """

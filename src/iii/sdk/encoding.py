@@ -7,6 +7,7 @@ their receiver would get a text or an array that nothing tells apart from one.
 """
 
 import gc
+import inspect
 import json
 import sys
 from datetime import date, time, timedelta
@@ -60,7 +61,8 @@ def to_plain(value: Any) -> Any:
 
 
 def not_serializable(value: object, path: str = "") -> TypeError:
-    return TypeError(f"Object of type {type(value).__name__} is not JSON serializable{path}")
+    remedy = "; `await` it first" if inspect.isawaitable(value) else ""
+    return TypeError(f"Object of type {type(value).__name__} is not JSON serializable{path}{remedy}")
 
 
 _encode = msgspec.json.Encoder(enc_hook=to_plain).encode

@@ -64,6 +64,8 @@ class ActiveSpan(Struct, gc=False):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Never raises; without effect on a span that has ended."""
+        if self.end_ns:
+            return
         if self.attributes is None:
             self.attributes = {}
         text, of_before = attribute_text(key, value), self.attributes.get(key, "")
@@ -75,6 +77,8 @@ class ActiveSpan(Struct, gc=False):
 
     def add_event(self, name: str, attributes: dict[str, Any], time_ns: int | None = None) -> None:
         """Never raises; without effect on a span that has ended."""
+        if self.end_ns:
+            return
         if self.events is None:
             self.events = []
         if len(self.events) < SPAN_EVENTS:
@@ -86,7 +90,7 @@ class ActiveSpan(Struct, gc=False):
 
     def _holds(self, characters: int) -> bool:
         """Whether there is room for so many more; they count from now on."""
-        if self.end_ns or self.characters + characters > SPAN_CHARACTERS:
+        if self.characters + characters > SPAN_CHARACTERS:
             return False
         self.characters += characters
         return True

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from iii.protocol.json_text import nests_deeper_than
+from iii.protocol.limits import SPAN_ATTRIBUTES, SPAN_CHARACTERS, SPAN_EVENTS, SPAN_VALUE_CHARACTERS
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.log_entry import INFO, LogEntry
 from iii.sdk.log_records import LogRecords
@@ -132,6 +133,60 @@ def test_08_check_60_payloads_are_shown_without_secrets_and_cut(limit: int) -> N
     assert came["iii.payload.json"] == {"stringValue": whole} or cut
     assert came["iii.payload.truncated"] == {"boolValue": cut}
     assert found["status"] == {"code": 2, "message": 'bo"om'}
+
+
+def test_08_17_4_what_a_span_holds_is_bounded() -> None:
+    """G5: a handler that writes to its span for hours must not fill the memory."""
+    made = begin(ActiveSpan, lambda span, size: None, "a", CLIENT, None, None, None)
+    for number in range(SPAN_ATTRIBUTES + 7):
+        made.set_attribute(f"k{number}", "x" * (SPAN_VALUE_CHARACTERS + 1) if number == 0 else number)
+    made.set_attribute("k1", [1, 2])
+    for number in range(SPAN_EVENTS + 9):
+        made.add_event(f"e{number}", {str(each): each for each in range(SPAN_ATTRIBUTES + 1)})
+    made.note(ValueError("why"))
+    made.end()
+    made.set_attribute("late", 1)
+    made.add_event("late", {})
+    (item,) = encoded_spans([made])
+    found = msgspec.json.decode(item)
+    values = {each["key"]: each["value"] for each in found["attributes"]}
+    assert len(values) == SPAN_ATTRIBUTES
+    assert values["k0"] == {"stringValue": "x" * SPAN_VALUE_CHARACTERS}
+    assert values["k1"] == {"arrayValue": {"values": [{"intValue": 1}, {"intValue": 2}]}}
+    assert found["droppedAttributesCount"] == 7
+    assert len(found["events"]) + found["droppedEventsCount"] == SPAN_EVENTS + 9 + 1
+    assert found["events"][-1]["name"] == "exception"
+    assert {len(event["attributes"]) for event in found["events"][:-1]} == {SPAN_ATTRIBUTES}
+
+
+def test_08_17_4_all_attributes_and_events_of_a_span_share_a_mebibyte() -> None:
+    sizes: list[int] = []
+    made = begin(ActiveSpan, lambda span, size: sizes.append(size), "a", CLIENT, None, None, None)
+    for number in range(100):
+        made.set_attribute(f"k{number}", {"x": ["y" * SPAN_VALUE_CHARACTERS]})
+        made.add_event("e", {"x": "y" * SPAN_VALUE_CHARACTERS})
+    made.end()
+    assert SPAN_CHARACTERS - 2 * SPAN_VALUE_CHARACTERS < sizes[0] <= SPAN_CHARACTERS
+    assert sum(made.dropped) > 100
+    made = begin(ActiveSpan, lambda span, size: None, "a", CLIENT, None, None, None)
+    for _ in range(1000):
+        made.set_attribute("again", "x" * SPAN_VALUE_CHARACTERS)
+    assert made.dropped == (0, 0)
+
+
+def test_payloads_of_a_batch_are_not_mixed_up() -> None:
+    """They are searched for secrets together."""
+    spans: list[ActiveSpan] = []
+    for number in range(4):
+        made = begin(RecordedHandler, lambda span, size: None, "f", INTERNAL, "f", None, None)
+        made.shown_bytes, made.came = 100, b'{"token":%d}' % number if number == 2 else b"%d" % number
+        made.succeeded(b'"%d"' % number)
+        spans += [made, span("call")]
+    shown = [
+        [event["attributes"][0]["value"]["stringValue"] for event in msgspec.json.decode(item).get("events", [])]
+        for item in encoded_spans(spans)
+    ]
+    assert shown == [["0", '"0"'], [], ["1", '"1"'], [], ['{"token":"[REDACTED]"}', '"2"'], [], ["3", '"3"'], []]
 
 
 def test_more_spans_than_can_be_sent_are_dropped_with_one_line(
