@@ -22,6 +22,7 @@ COMMANDS = {
     "logs": "iii.cli.logs",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
+    "publish": "iii.cli.publish",
     "cron": "iii.cli.cron",
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",

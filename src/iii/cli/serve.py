@@ -25,8 +25,9 @@ commands:
   metrics         show calls by function, and metrics of workers
   state           read and write shared state
   queue           list queues, topics and dead letters; retry dead letters
-  cron list       list schedules and their next times
-  stream tail     follow the events of a group
+  publish         publish an event to a topic
+  cron            list schedules, next times of an expression, run one now
+  stream          read and write streams, follow the events of a group
   codegen         write a client for the functions of other workers
   store           check the files of an embedded store for damage, salvage damaged ones; without an engine
   dev             run an app, and restart it when its source changes

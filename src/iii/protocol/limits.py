@@ -39,6 +39,14 @@ LOG_DELIVERIES_PER_S = 200
 LOG_DELIVERIES = 1000
 # Most bytes of log records that wait to be delivered.
 LOG_DELIVERY_BYTES = 16 * MIB
+# Most spans of 300 ms that `trace` triggers and live streams look at. (19 §1)
+WATCHED_SPANS = 10_000
+# Most bytes of attributes and events of these spans.
+WATCHED_SPAN_BYTES = 32 * MIB
+# Most bytes of spans in one event of a live stream, unless one span alone has more. (19 §2)
+LIVE_EVENT_BYTES = 256 * KIB
+# Most groups of live streams that are fed.
+FOLLOWED_GROUPS = 1000
 # Longest `baggage` whose entries are read and handed on; a longer one counts as empty, as W3C allows. (06 §3)
 BAGGAGE_CHARACTERS = 8192
 # Most attributes of a span that a worker makes, and of each of its events; further ones are dropped and counted. (08 §17.4)

@@ -16,6 +16,7 @@ class KnownModule(NamedTuple):
         mandatory: runs even if the file does not list it.
         in_default_set: runs if the file has no list of modules (C1).
         listens: its config has `host` and `port`.
+        after_listeners: it starts when workers can connect (L3).
         repeatable: several entries are several instances; otherwise a second entry is a mistake.
         implementation: `module:Class`, imported only when it runs; None if this build has none.
         config: `module:Struct` of its block; None if it is the class's attribute `Config`.
@@ -27,6 +28,7 @@ class KnownModule(NamedTuple):
     mandatory: bool = False
     in_default_set: bool = False
     listens: bool = False
+    after_listeners: bool = False
     repeatable: bool = False
     implementation: str | None = None
     config: str | None = None
@@ -140,8 +142,22 @@ CATALOGUE = (
         config="iii.modules.http_functions.config:HttpFunctionsConfig",
     ),
     WORKER_MANAGER,
-    KnownModule("iii-exec", classes=("modules::shell::ExecModule",), repeatable=True),
-    KnownModule("iii-bridge", classes=("modules::bridge_client::BridgeClientModule",), repeatable=True),
+    KnownModule(
+        "iii-exec",
+        classes=("modules::shell::ExecModule",),
+        after_listeners=True,
+        repeatable=True,
+        implementation="iii.modules.exec.module:Exec",
+        config="iii.modules.exec.config:ExecConfig",
+    ),
+    KnownModule(
+        "iii-bridge",
+        classes=("modules::bridge_client::BridgeClientModule",),
+        after_listeners=True,
+        repeatable=True,
+        implementation="iii.modules.bridge.module:Bridge",
+        config="iii.modules.bridge.config:BridgeConfig",
+    ),
 )
 
 _BY_NAME = {name: row for row in CATALOGUE for name in (row.name, row.alias) if name is not None}

@@ -94,7 +94,7 @@ class ServerConfig(NamedTuple):
     Attributes:
         source: the file as the user named it, for messages.
         path: absolute; None without a file.
-        entries: in start order; worker listeners last (L3).
+        entries: in start order (L3).
         grace_ms: longest wait for a worker's announcement (N2).
         log_level, log_format: from the block of `iii-observability` (06 §11).
         warnings: what was accepted, but probably not meant.
@@ -196,7 +196,8 @@ def _resolve(
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
     entries = _with_host(entries, *_host_for_all(host, environment))
-    entries.sort(key=lambda entry: entry.known is WORKER_MANAGER)  # stable: listeners last, all else as listed
+    # stable: listeners after all that workers may ask for, then what needs them, all else as listed
+    entries.sort(key=lambda entry: (entry.known.after_listeners, entry.known is WORKER_MANAGER))
     log_entry = next(entry for entry in entries if entry.known is OBSERVABILITY)
     level = _log_level(log_entry, warnings)
     return ServerConfig(

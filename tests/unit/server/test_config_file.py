@@ -156,7 +156,7 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
 
 
 AVAILABLE = (
-    "Available: iii-cron, iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
+    "Available: iii-bridge, iii-cron, iii-engine-functions, iii-exec, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
     "iii-state, iii-stream, iii-telemetry, iii-worker-manager"
 )
 
@@ -169,10 +169,9 @@ AVAILABLE = (
             "{name: iii-observabilty}",
             f"Unknown worker 'iii-observabilty', did you mean 'iii-observability'? {AVAILABLE}",
         ),
-        ("{name: iii-bridge}", f"Unknown worker 'iii-bridge': this version of iii does not provide it. {AVAILABLE}"),
         (
-            "{class: 'modules::shell::ExecModule'}",
-            f"Unknown worker 'modules::shell::ExecModule': this version of iii does not provide it. {AVAILABLE}",
+            "{name: configuration}",
+            f"Unknown worker 'configuration': this version of iii does not provide it. {AVAILABLE}",
         ),
         ("{name: 'foo#1'}", f"Unknown worker 'foo#1'. {AVAILABLE}"),
     ],

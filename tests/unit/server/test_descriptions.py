@@ -34,6 +34,6 @@ def test_T8_the_trigger_types_of_all_modules() -> None:
     engine = Engine(FakeClock())
     modules = [row.load()(engine) for row in CATALOGUE if row.provided and row is not WORKER_MANAGER]
     assert {each.id for module in modules for each in module.trigger_types()} == {
-        "http", "cron", "durable:subscriber", "queue", "subscribe", "state", "stream", "stream:join", "stream:leave", "log",
+        "http", "cron", "durable:subscriber", "queue", "subscribe", "state", "stream", "stream:join", "stream:leave", "log", "trace",
         "engine::functions-available", "engine::workers-available",
     }  # fmt: skip

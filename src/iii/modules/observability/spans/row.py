@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from iii.modules.observability.records import Attributes, Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
-from iii.modules.observability.spans.redaction import (
+from iii.modules.observability.redaction import (
     FUNCTION,
     FUNCTION_ID,
     FUNCTION_KIND,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from iii.modules.observability.records import Span
@@ -33,6 +33,7 @@ class SpanStore:
 
     Attributes:
         archive: while there is one, what is pending or not on disk yet stays.
+        watch: told of each span that is new or has changed; None: nobody wants to know.
         bytes: about what all of them take.
         dropped: spans that had to leave before they were on disk.
     """
@@ -40,6 +41,7 @@ class SpanStore:
     def __init__(self, max_spans: int, max_bytes: int, low_ratio: float = 0.75, live: bool = True) -> None:
         self.live = live
         self.archive: FinishedSpans | None = None
+        self.watch: Callable[[Row], None] | None = None
         self.bytes = 0
         self.dropped = 0
         self._max_spans = max_spans
@@ -142,6 +144,8 @@ class SpanStore:
             self._pending[row] = None
         elif self.archive is not None:
             self.archive.expect(row)
+        if self.watch is not None:
+            self.watch(row)
 
     def _leave(self, row: Row) -> None:
         """It is not kept any more; the caller knows about its place."""
