@@ -278,6 +278,11 @@ def test_a_deadline_that_is_none_is_refused(wrong: float) -> None:
 # -- triggers ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_misspelt_argument_is_answered_with_the_right_one() -> None:
+    with pytest.raises(TypeError, match="TestEngine has no option 'queus': did you mean 'queues'"):
+        TestEngine(queus={})  # type: ignore[call-arg]
+
+
 def test_publish_returns_when_subscribers_have_ended_and_what_they_called() -> None:
     heard: list[Any] = []
 
