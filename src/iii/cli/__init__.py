@@ -28,6 +28,7 @@ COMMANDS = {
     "stream": "iii.cli.stream",
     "store": "iii.cli.store",
     "dev": "iii.cli.dev",
+    "completion": "iii.cli.completion",
     "update": "iii.cli.update",
 }
 _STARTING = ("start", "run", "serve")  # what people try who want the engine

@@ -29,8 +29,9 @@ commands:
   cron            list schedules, next times of an expression, run one now
   stream          read and write streams, follow the events of a group
   codegen         write a client for the functions of other workers
-  store           check the files of an embedded store for damage, salvage damaged ones; without an engine
+  store           back up and restore embedded stores, check them for damage, salvage damaged ones
   dev             run an app, and restart it when its source changes
+  completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
 

@@ -59,6 +59,16 @@ SPAN_VALUE_CHARACTERS = 16_384
 SPAN_CHARACTERS = 1 * MIB
 # Longest payload that a worker shows in a span, whatever `III_TRACE_PAYLOAD_MAX_BYTES` says; longer ones are cut. (08 §7.4)
 SHOWN_PAYLOAD_BYTES = 128 * KIB
+# Longest value of a configuration entry, as JSON; its schema and its metadata are limited to the same. (18 §2.5)
+CONFIGURATION_VALUE_BYTES = 256 * KIB
+# Most lists, objects and members in a value of a configuration entry, in its schema and in its metadata. (18 §2.5)
+CONFIGURATION_VALUES = 20_000
+# Longest file of a configuration entry; a longer one is not read. (18 §2.5)
+CONFIGURATION_FILE_BYTES = 4 * MIB
+# Most configuration entries; further ones are refused. (18 §2.5)
+CONFIGURATION_ENTRIES = 1000
+# Most bytes of all configuration entries together; what exceeds them is refused. (18 §2.5)
+CONFIGURATION_BYTES = 64 * MIB
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 

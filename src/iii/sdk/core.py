@@ -191,7 +191,6 @@ class WorkerCore:
             leaving.push_async_callback(self.connection.stop)
             leaving.callback(self.caller.pending.end, ClientShutdown)
             leaving.push_async_callback(self._inbound.stop)
-            leaving.push_async_callback(self._draining.ended)
             await self._executor.stop(caller)
 
     def break_off(self) -> None:

@@ -78,11 +78,6 @@ class Draining:
         self._cut_short = True
         self._heard.set()
 
-    async def ended(self) -> None:
-        """Wait for a draining that was cut short: the loop may end with the worker."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
     def no_more_calls(self) -> None:
         """The engine has said so; those that it sent before are here."""
         self._unreached = True

@@ -236,7 +236,7 @@ def _listed(read: Document, source: str) -> list[tuple[KnownModule, ListedModule
     present = {known for known, _ in listed}
     for known in CATALOGUE:
         wanted = known.mandatory or (known.in_default_set and read.entries is None)
-        if wanted and known.provided and known not in present:
+        if wanted and known not in present:
             place = FilePosition(source, f"{IMPLIED} ({known.name})")
             listed.append((known, ListedModule(IMPLIED, "name", known.name, place=place)))
     return listed
@@ -253,10 +253,6 @@ def _known(entry: ListedModule) -> KnownModule:
         raise StartFailure(
             f"{entry.place.at('image')}: Worker '{entry.name}' is a built-in worker and cannot have an 'image' field. "
             "Remove 'image' or use a different name."
-        )
-    if not known.provided:
-        raise StartFailure(
-            f"{place}: Unknown worker '{entry.name}': this version of iii does not provide it. {available}"
         )
     return known
 
