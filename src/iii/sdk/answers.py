@@ -13,7 +13,7 @@ from iii.protocol.errors import ErrorBody, ErrorCode, FunctionNotFound, InvalidR
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.protocol.traceback_text import shown
-from iii.sdk.encoding import encode_outgoing
+from iii.sdk.encoding import encode_answer, encode_outgoing
 from iii.sdk.failures import UNTELLABLE, error_body, failed_call, log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.payload_text import payload_json
@@ -61,9 +61,10 @@ def success(handler: Handler, message: InvokeFunction, result: Any, span: Handle
     try:
         if span is not None:
             body = encode_outgoing(result, undeclared)
-            answer.result, undeclared = msgspec.Raw(body), None
+            answer.result = msgspec.Raw(body)
             answer.traceparent = end_span(span.succeeded, body, message)
             span = None
+            return encode_answer(answer)
         return encode_outgoing(answer, undeclared)
     except InvalidRequest as error:  # the request was right
         return failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), span)

@@ -84,13 +84,10 @@ class Executor:
             invocation = Invocation(message.function_id, message.invocation_id)
             if message.timeout_ms is not None:
                 invocation.deadline = time.monotonic() + message.timeout_ms / 1000
-            context = copy_context()
-            context.run(running.set, invocation)
-            if self._new_span is None and (message.traceparent or message.baggage):
-                context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
             if handler.is_async:
-                self._start(self._finish(handler, None, message, invocation, None), context, invocation)
+                self._start(self._finish(handler, None, message, invocation, None), None, invocation)
             else:
+                context = copy_context()
                 self._running.add(invocation)
                 self._threads.run(lambda: self._on_thread(handler, message, invocation, context))
         except BaseException as error:  # the system has no more threads, or memory
@@ -118,7 +115,8 @@ class Executor:
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
-    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context, invocation: Invocation) -> None:
+    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context | None, invocation: Invocation) -> None:
+        """In a copy of the present context, or in the one where it has begun."""
         task = HandlerTask(coroutine, loop=self._loop, context=context)
         if not task.done():
             self._running.add(invocation, task)
@@ -143,7 +141,7 @@ class Executor:
     def _run_sync(
         self, handler: Handler, message: InvokeFunction, invocation: Invocation
     ) -> Coroutine[Any, Any, None] | None:
-        span = self._begun_span(message) if self._new_span is not None else None
+        span = self._entered(message, invocation)
         trace = gettrace()
         try:
             result = handler.call(message)
@@ -169,8 +167,8 @@ class Executor:
         span: HandlerSpan | None,
     ) -> None:
         """The rest of a run, as a task: of what a thread has begun, or all of it."""
-        if begun is None and self._new_span is not None:
-            span = self._begun_span(message)
+        if begun is None:
+            span = self._entered(message, invocation)
         trace = gettrace()
         try:
             try:
@@ -193,7 +191,8 @@ class Executor:
                 else:
                     answer = failure(message, error, span)
             else:
-                self._over(trace)
+                if gettrace() is not trace or forks.generation != self._born:
+                    self._over(trace)
                 answer = success(handler, message, result, span)
             if answer is not None and not invocation.cancelled:
                 self._send(answer)
@@ -212,10 +211,15 @@ class Executor:
         if forks.generation != self._born:
             forks.end_child(error)
 
-    def _begun_span(self, message: InvokeFunction) -> HandlerSpan | None:
-        """Whatever happens to the span, the call is answered."""
+    def _entered(self, message: InvokeFunction, invocation: Invocation) -> HandlerSpan | None:
+        """The context is that of the invocation from now on. Its span: whatever happens to it, the call is answered."""
+        running.set(invocation)
+        if self._new_span is None:
+            if message.traceparent or message.baggage:
+                current_trace.set(TraceContext(message.traceparent, message.baggage))
+            return None
         try:
-            return self._new_span(message) if self._new_span is not None else None
+            return self._new_span(message)
         except BaseException as error:
             log_failure(SPAN_FAILED, error, function=message.function_id, step="start")
             current_trace.set(TraceContext(message.traceparent, message.baggage))

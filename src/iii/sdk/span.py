@@ -179,12 +179,13 @@ class Sampler:
         name = os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
         self.keeps_to_parent = not name or name.startswith("parentbased_")
         self._ratio = {"always_off": 0.0, "traceidratio": _ratio()}.get(name.removeprefix("parentbased_"), 1.0)
+        self._all = self._ratio >= 1
 
     def wants(self, parent: str | None) -> bool:
         """`parent` is a `traceparent`."""
         if parent and self.keeps_to_parent and len(parent) == 55:  # a valid one
             return parent[54] in "13579bdf"
-        return self._ratio >= 1 or random.random() < self._ratio
+        return self._all or random.random() < self._ratio
 
 
 def _ratio() -> float:

@@ -100,13 +100,13 @@ class SpanRecorder:
         if not self._sampler.wants(traceparent):
             current_trace.set(TraceContext(traceparent, baggage))
             return Unrecorded(traceparent, baggage)
-        function_id = message.function_id
-        span = begin(
-            RecordedHandler, self._gather, f"execute {function_id}", INTERNAL, function_id, traceparent, baggage
-        )
-        if self._shown_bytes:
-            span.shown_bytes = self._shown_bytes
-            span.came = beginning(bytes(message.data), self._shown_bytes)
+        function_id, shown_bytes = message.function_id, self._shown_bytes
+        name = f"execute {function_id}"
+        span = begin(RecordedHandler, self._gather, name, INTERNAL, function_id, traceparent, baggage)
+        if shown_bytes:
+            came = bytes(message.data)
+            span.shown_bytes = shown_bytes
+            span.came = came if len(came) <= shown_bytes else beginning(came, shown_bytes)
         current_trace.set(TraceContext(span.traceparent, baggage))
         if "opentelemetry.context" in sys.modules:
             from iii.sdk.otel_span import make_current
@@ -123,7 +123,8 @@ class SpanRecorder:
                 SPANS_DROPPED()
             return
         ended.append((span, size))
-        self._waiting_bytes += size
+        if size:
+            self._waiting_bytes += size
         if not self._due:
             self._due = True
             self._tell(self._wait)
