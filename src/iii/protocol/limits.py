@@ -49,6 +49,16 @@ LIVE_EVENT_BYTES = 256 * KIB
 FOLLOWED_GROUPS = 1000
 # Longest `baggage` whose entries are read and handed on; a longer one counts as empty, as W3C allows. (06 §3)
 BAGGAGE_CHARACTERS = 8192
+# Most attributes of a span that a worker makes, and of each of its events; further ones are dropped and counted. (08 §17.4)
+SPAN_ATTRIBUTES = 128
+# Most events of a span that a worker makes; further ones are dropped and counted. (08 §17.4)
+SPAN_EVENTS = 128
+# Longest value of an attribute of such a span, in characters; longer ones are cut. (08 §17.4)
+SPAN_VALUE_CHARACTERS = 16_384
+# About the most characters of all attributes and events of such a span, as JSON; further ones are dropped and counted. (08 §17.4)
+SPAN_CHARACTERS = 1 * MIB
+# Longest payload that a worker shows in a span, whatever `III_TRACE_PAYLOAD_MAX_BYTES` says; longer ones are cut. (08 §7.4)
+SHOWN_PAYLOAD_BYTES = 128 * KIB
 # Longest value of a configuration entry, as JSON; its schema and its metadata are limited to the same. (18 §2.5)
 CONFIGURATION_VALUE_BYTES = 256 * KIB
 # Most lists, objects and members in a value of a configuration entry, in its schema and in its metadata. (18 §2.5)

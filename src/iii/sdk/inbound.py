@@ -17,7 +17,6 @@ from iii.protocol.messages import (
     NULL,
     CancelInvocation,
     DrainWorker,
-    EngineMessage,
     InvocationResult,
     InvokeFunction,
     RegisterTrigger,
@@ -119,7 +118,13 @@ class Inbound:
     def receive(self, data: bytes) -> None:
         """One message; never raises."""
         try:
-            message = self._decode(data)
+            if len(data) <= PLAIN_BYTES and data.isascii():
+                try:
+                    message = self._decoder.decode_plain(data)
+                except (msgspec.MsgspecError, RecursionError):  # perhaps it can be mended
+                    message = self._decoder.decode(data)
+            else:
+                message = self._decoder.decode(data)
             if type(message) is InvocationResult:  # first: nearly all traffic
                 if not self._pending.complete(message.invocation_id, message):
                     RESULT_LATE(invocation_id=message.invocation_id)
@@ -149,15 +154,6 @@ class Inbound:
                 log_failure(MESSAGE_FAILED, error)
         except BaseException as error:
             log_failure(MESSAGE_FAILED, error)
-
-    def _decode(self, data: bytes) -> EngineMessage:
-        """Raises Undecodable."""
-        if len(data) <= PLAIN_BYTES and data.isascii():
-            try:
-                return self._decoder.decode_plain(data)
-            except (msgspec.MsgspecError, RecursionError):
-                pass  # perhaps it can be mended
-        return self._decoder.decode(data)
 
     async def stop(self) -> None:
         """Cancel providers that are still at it."""
