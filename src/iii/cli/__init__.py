@@ -25,6 +25,7 @@ COMMANDS = {
     "cron": "iii.cli.cron",
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
+    "config": "iii.cli.config",
     "store": "iii.cli.store",
     "dev": "iii.cli.dev",
     "update": "iii.cli.update",

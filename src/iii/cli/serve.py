@@ -28,6 +28,7 @@ commands:
   cron list       list schedules and their next times
   stream tail     follow the events of a group
   codegen         write a client for the functions of other workers
+  config          check a configuration file, show what it means; without an engine
   store           check the files of an embedded store for damage, salvage damaged ones; without an engine
   dev             run an app, and restart it when its source changes
   update          show how to upgrade this installation
@@ -111,7 +112,7 @@ def _create(path: Path) -> bool:
     is asked then, and an engine with other settings than the meant ones loses what it is given.
     """
     from iii.protocol.start_failure import StartFailure
-    from iii.server import config_file
+    from iii.server import config_text
 
     folder = path.absolute().parent
     if sys.stdin.isatty() and sys.stderr.isatty():
@@ -126,7 +127,7 @@ def _create(path: Path) -> bool:
             return False
     elif near := _nearest_file(path):
         raise StartFailure(f"Config file not found: '{path}', did you mean '{near}'? To create it: touch {path}")
-    config_file.create(path)
+    config_text.create(path)
     print(f"Created {path}, which lists the modules that run. Restart iii after changing it.", file=sys.stderr)
     return True
 

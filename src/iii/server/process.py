@@ -27,7 +27,7 @@ from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS
 from iii.server.clock import LoopClock
-from iii.server.config_file import ModuleEntry, ServerConfig, refuse_one_port_twice
+from iii.server.config_file import ModuleEntry, ServerConfig
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.worker_manager import WorkerManager
 
@@ -90,7 +90,6 @@ def run(config: ServerConfig) -> int:
 
 
 def _run(config: ServerConfig) -> int:
-    refuse_one_port_twice(config.entries)
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
         CONFIGURATION_QUESTIONABLE(warning=warning)
