@@ -70,16 +70,20 @@ def run(arguments: list[str]) -> int:
     from iii.server import config_file
 
     try:
+        path = Path(files[0])
+
+        def read() -> config_file.ServerConfig:
+            return config_file.load(path, host=options.host)
+
         if options.use_default_config:
-            config = config_file.without_file(host=options.host)
+            config, load = config_file.without_file(host=options.host), None
         else:
-            path = Path(files[0])
             if not os.path.exists(path) and not _create(path):
                 return 1
-            config = config_file.load(path, host=options.host)
+            config, load = read(), read
         from iii.server import process
 
-        return process.run(config)
+        return process.run(config, load, strict=options.reload_strict)
     except StartFailure as error:
         return fail(str(error))
 
@@ -97,6 +101,11 @@ def build_parser() -> Parser:
     )
     parser.add_argument(
         "--host", help="address that all listeners bind to; overrides the file (default: 127.0.0.1, this machine only)"
+    )
+    parser.add_argument(
+        "--reload-strict",
+        action="store_true",
+        help="exit when the changed file has a mistake, instead of running on with the old settings",
     )
     parser.add_argument("-v", "--version", action="store_true", help="print the version")
     parser.add_argument(
@@ -128,7 +137,9 @@ def _create(path: Path) -> bool:
     elif near := _nearest_file(path):
         raise StartFailure(f"Config file not found: '{path}', did you mean '{near}'? To create it: touch {path}")
     config_text.create(path)
-    print(f"Created {path}, which lists the modules that run. Restart iii after changing it.", file=sys.stderr)
+    print(
+        f"Created {path}, which lists the modules that run. iii applies changes of it while it runs.", file=sys.stderr
+    )
     return True
 
 

@@ -58,6 +58,10 @@ class Acceptor:
         """Accepted connections, WebSocket or not yet."""
         return len(self.connections) + len(self._pending) + len(self._accepting)
 
+    def wait_for_heads(self, limit_s: float) -> None:
+        """How long further connections may take for their request."""
+        self._handshake_timeout_s = limit_s
+
     async def open(self) -> None:
         """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""
         self._loop = asyncio.get_running_loop()

@@ -49,7 +49,7 @@ def test_18_s4_1_all_mistakes_are_told_at_once_each_with_its_line(capsys: pytest
         "max_age",
         "default_timeout",
         "mails.concurrency",
-        "other.type",
+        "other.max_retries",
         "'kw' not found",
     ):
         assert part in text

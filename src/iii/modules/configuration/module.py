@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import builtin
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -90,6 +91,12 @@ class Configuration(Module):
         """Read what is stored."""
         await self.edits.read_all()
         self._tasks.spawn(self.edits.watch())
+
+    async def adjust(self, config: ConfigurationConfig) -> Adjusted:
+        """All but the folder."""
+        moved = config.adapter != self.config.adapter
+        self.config = msgspec.structs.replace(config, adapter=self.config.adapter)
+        return Adjusted.ENGINE if moved else Adjusted.NOW
 
     async def stop(self) -> None:
         """Complete the change at work."""

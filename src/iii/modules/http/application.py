@@ -85,6 +85,10 @@ class HttpApplication:
             del self._at_work[task]
             self._answered.discard(task)
 
+    def adjust(self, settings: Settings) -> None:
+        """Requests that begin from now on have other settings."""
+        self._settings = settings
+
     @property
     def open_requests(self) -> int:
         """How many have not had their whole answer yet."""
