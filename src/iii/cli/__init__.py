@@ -22,12 +22,14 @@ COMMANDS = {
     "logs": "iii.cli.logs",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
+    "publish": "iii.cli.publish",
     "cron": "iii.cli.cron",
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
     "config": "iii.cli.config",
     "store": "iii.cli.store",
     "dev": "iii.cli.dev",
+    "completion": "iii.cli.completion",
     "update": "iii.cli.update",
 }
 _STARTING = ("start", "run", "serve")  # what people try who want the engine

@@ -13,8 +13,8 @@ from iii.protocol.log_event import LogEvent
 if TYPE_CHECKING:
     from iii.engine.clock import Timer
     from iii.engine.engine import Engine
+    from iii.modules.observability.spans.kept import KeptSpans
     from iii.modules.observability.spans.row import Row
-    from iii.modules.observability.spans.store import SpanStore
 
 SPANS_CUT = LogEvent(
     __name__, "trace.activity_cut", logging.WARNING, "Spans not shown to trace triggers and live streams: they come too fast",
@@ -34,9 +34,9 @@ class SpanActivity:
     The ticks are those of a clock that began with the engine, but one without spans does not happen.
     """
 
-    def __init__(self, engine: Engine, store: SpanStore | None, look: Look) -> None:
+    def __init__(self, engine: Engine, kept: KeptSpans, look: Look) -> None:
         self._engine = engine
-        self._store = store
+        self._kept = kept
         self._look = look
         self._began = engine.clock.now()
         self._rows: dict[Row, None] = {}
@@ -48,8 +48,7 @@ class SpanActivity:
 
     def want(self, wanted: bool) -> None:
         """Whether anybody wants to know."""
-        if self._store is not None:
-            self._store.watch = self._noted if wanted else None
+        self._kept.watch(self._noted if wanted else None)
 
     def stop(self) -> None:
         """No tick any more."""

@@ -35,7 +35,7 @@ class WatchedSpans:
         self._store = kept.store
         self._triggers = TraceTriggers(engine)
         self._streams = LiveStreams(engine, kept.collapse)
-        self._activity = SpanActivity(engine, kept.store, self._look)
+        self._activity = SpanActivity(engine, kept, self._look)
         self.trigger_type = self._triggers.trigger_type
 
     def bind(self, binding: Binding) -> None:
