@@ -25,7 +25,7 @@ examples:
 
 exit codes: 0 the file is right, 1 it has mistakes, 2 wrong usage
 docs: docs/how-to/configure.md, docs/reference/configuration.md"""
-_VERBS = ("check", "show")
+_USAGE = {"check": "[FILE]", "show": "[FILE]"}
 
 
 def build_parser() -> Parser:
@@ -45,8 +45,8 @@ def run(arguments: list[str]) -> int:
         case []:
             parser.print_help()
             return USAGE_ERROR
-        case [verb, *_] if verb not in _VERBS:
-            parser.refuse_command(verb, _VERBS)
+        case [verb, *_] if verb not in _USAGE:
+            parser.refuse_command(verb, _USAGE)
         case [_, _, other, *_]:
             parser.error(f"unexpected argument '{other}'")
         case [verb, *file]:
