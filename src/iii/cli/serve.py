@@ -70,22 +70,25 @@ def run(arguments: list[str]) -> int:
 
     from iii.protocol.start_failure import StartFailure
     from iii.server import config_file
+    from iii.server.stored_settings import Stored
 
     try:
         path = Path(files[0])
 
-        def read() -> config_file.ServerConfig:
-            return config_file.load(path, host=options.host)
+        def read(stored: Stored | None = None) -> config_file.ServerConfig:
+            if options.use_default_config:
+                return config_file.without_file(host=options.host, stored=stored)
+            return config_file.load(path, host=options.host, stored=stored)
 
         if options.use_default_config:
-            config, load = config_file.without_file(host=options.host), None
+            config = read()
         else:
             if not os.path.exists(path) and not _create(path):
                 return 1
-            config, load = read(), read
+            config = read()
         from iii.server import process
 
-        return process.run(config, load, strict=options.reload_strict)
+        return process.run(config, read, strict=options.reload_strict)
     except StartFailure as error:
         return fail(str(error))
 

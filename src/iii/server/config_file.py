@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from iii.modules.configuration.config import ConfigurationConfig
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.environment import completed
 from iii.protocol import log_level
@@ -21,6 +22,7 @@ from iii.server.config_text import DEFAULT_PORT, read_text
 from iii.server.document import Document, FilePosition, Form, ListedModule, quoted, shown, suggestion
 from iii.server.expansion import expand
 from iii.server.mistakes import Mistakes
+from iii.server.stored_settings import Stored, StoredValue, on_disk
 from iii.server.variables import Variables
 
 IMPLIED = "not listed, always on"
@@ -36,6 +38,9 @@ class ModuleEntry(NamedTuple):
         place: where it is listed, for messages.
         form: how it was listed; None if the file does not list it.
         host_from: `--host` or `III_HOST`, if its host is from there.
+        block: as the file has it, placeholders filled.
+        fallback: what the file says, where a stored value hides it.
+        stored_in: the file of that value.
     """
 
     instance: str
@@ -44,6 +49,9 @@ class ModuleEntry(NamedTuple):
     place: FilePosition
     form: Form | None
     host_from: str | None = None
+    block: object = None
+    fallback: Struct | None = None
+    stored_in: str | None = None
 
 
 class ServerConfig(NamedTuple):
@@ -69,23 +77,35 @@ class ServerConfig(NamedTuple):
     variables: Variables = Variables()
 
 
-def load(path: Path, *, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
-    """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure with all mistakes."""
+def load(
+    path: Path,
+    *,
+    host: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+    stored: Stored | None = None,
+) -> ServerConfig:
+    """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure with all mistakes.
+
+    Args:
+        stored: values of modules' entries, which hide blocks of the file; None: those on disk.
+    """
     source = str(path)
     expanded = expand(read_text(path), environment, source)
     variables = Variables(expanded.values)
     try:
         mistakes = Mistakes()
         read = document.parse(expanded.text, source, mistakes)
-        config = _resolve(read, source, path.absolute(), host, environment, mistakes, expanded.warnings)
+        config = _resolve(read, source, path.absolute(), host, environment, mistakes, stored, expanded.warnings)
     except StartFailure as error:
         raise StartFailure(variables.hidden(str(error))) from None
     return config._replace(warnings=tuple(map(variables.hidden, config.warnings)), variables=variables)
 
 
-def without_file(*, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
+def without_file(
+    *, host: str | None = None, environment: Mapping[str, str] = os.environ, stored: Stored | None = None
+) -> ServerConfig:
     """What runs with `--use-default-config`: the mandatory modules and the default set (C1)."""
-    return _resolve(Document(), "default configuration", None, host, environment, Mistakes())
+    return _resolve(Document(), "default configuration", None, host, environment, Mistakes(), stored)
 
 
 def _resolve(
@@ -95,6 +115,7 @@ def _resolve(
     host: str | None,
     environment: Mapping[str, str],
     mistakes: Mistakes,
+    stored: Stored | None,
     warned: Iterable[str] = (),
 ) -> ServerConfig:
     warnings = list(warned)
@@ -110,6 +131,11 @@ def _resolve(
             entries.append(_module_entry(instance, known, entry, environment, warnings))
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
+    values = _stored(entries, environment) if stored is None else stored
+    entries = [
+        _hidden_by(values[entry.known.name], entry, environment, warnings) if entry.known.name in values else entry
+        for entry in entries
+    ]
     entries = _with_host(entries, *_host_for_all(host, environment))
     with mistakes.noted():
         _refuse_one_port_twice(entries)
@@ -219,7 +245,39 @@ def _module_entry(
 
         block = completed(block or {}, environment, warn)
     config = decode_block(block, declared, entry.place, strict=form == "name", warnings=warnings)
-    return ModuleEntry(instance, known, config, entry.place, form)
+    return ModuleEntry(instance, known, config, entry.place, form, block=entry.block)
+
+
+def settings_of(known: KnownModule, value: object, source: str = "", warnings: list[str] | None = None) -> Struct:
+    """A value of a module's configuration entry, decoded like a block. Raises StartFailure."""
+    place = FilePosition(source, known.name if source else "")
+    return decode_block(value, known.config_type(), place, strict=True, warnings=[] if warnings is None else warnings)
+
+
+def _stored(entries: Iterable[ModuleEntry], environment: Mapping[str, str]) -> Stored:
+    for entry in entries:
+        if isinstance(entry.config, ConfigurationConfig):
+            return on_disk(entry.config, environment)
+    return {}  # its block is wrong
+
+
+def _hidden_by(
+    value: StoredValue, entry: ModuleEntry, environment: Mapping[str, str], warnings: list[str]
+) -> ModuleEntry:
+    """The entry with the value that is set (C7); one that the module cannot have leaves it on its block (P20)."""
+    given = value.value
+    if entry.known is OBSERVABILITY and isinstance(given, dict):
+        given = completed(given, environment, lambda key, problem: warnings.append(f"{value.source}: {key}: {problem}"))
+    try:
+        config = settings_of(entry.known, given, value.source, warnings)
+    except StartFailure as error:
+        warnings.append(f"{error}; the settings of the configuration file are used")
+        return entry
+    if isinstance(given, dict) and "adapter" not in given and hasattr(config, "adapter"):
+        config = msgspec.structs.replace(config, adapter=entry.config.adapter)  # type: ignore[attr-defined]
+    if entry.block:
+        warnings.append(f"{entry.place}: hidden by {value.source}; configuration::delete takes that back")
+    return entry._replace(config=config, fallback=entry.config, stored_in=value.source)
 
 
 def _log_level(entry: ModuleEntry, warnings: list[str]) -> str:

@@ -40,6 +40,8 @@ def _values(entry: ModuleEntry) -> Iterator[EffectiveValue]:
     defaults = dict(_leaves(_default(entry), ()))
     for path, value in _leaves(msgspec.to_builtins(entry.config), ()):
         origin = entry.place.line_of("config", *path)
+        if entry.stored_in is not None:
+            origin = entry.stored_in if defaults.get(path) != value else "default"
         if path == ("host",) and entry.host_from is not None:
             origin = entry.host_from
         elif origin is None:

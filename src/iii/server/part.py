@@ -37,6 +37,13 @@ MODULE_START_FAILED = LogEvent(
 )  # fmt: skip
 
 
+STORED_NOT_USED = LogEvent(
+    __name__, "module.stored_settings_not_used", logging.ERROR, "Stored settings of a module not used: it cannot start with them; the configuration file counts",
+    means="The value of the module's configuration entry names a port, a store or a server that cannot be had.",
+    do="Correct it with `configuration::set`, or take it back with `configuration::delete`.",
+)  # fmt: skip
+
+
 class Part:
     """Made, then started, then stopped. Raises StartFailure with the place of the entry.
 
@@ -53,6 +60,28 @@ class Part:
         self.begun = True
         with placed(self.entry):
             await self.module.start()
+
+    @classmethod
+    def made(cls, engine: Engine, entry: ModuleEntry) -> Part:
+        """With its stored settings, or else with those of the file."""
+        try:
+            return cls(engine, entry)
+        except StartFailure as error:
+            if entry.fallback is None:
+                raise
+            return cls(engine, cls._on_its_block(entry, error))
+
+    def without_stored(self, engine: Engine, error: StartFailure) -> Part:
+        """The same on the block of the file, after a start that failed. Raises that failure where it was on it."""
+        if self.entry.fallback is None:
+            raise error
+        return type(self)(engine, self._on_its_block(self.entry, error))
+
+    @staticmethod
+    def _on_its_block(entry: ModuleEntry, error: StartFailure) -> ModuleEntry:
+        STORED_NOT_USED(module=entry.instance, file=entry.stored_in, reason=str(error))
+        assert entry.fallback is not None
+        return entry._replace(config=entry.fallback, fallback=None, stored_in=None)
 
     @property
     def in_force(self) -> Struct:

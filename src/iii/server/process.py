@@ -25,7 +25,7 @@ from iii.server.clock import LoopClock
 from iii.server.config_file import ServerConfig
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.part import Part, all_done
-from iii.server.reload import Reload
+from iii.server.reload import Load, Reload
 from iii.server.worker_manager import WorkerManager
 
 CONFIGURATION_QUESTIONABLE = LogEvent(
@@ -61,9 +61,6 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Calls make objects by the thousand and no cycles, and connections that end leave none: with the default of 700 the
 # collector would run all the time and find nothing.
 _GC_NEW_OBJECTS = 10_000
-
-
-Load = Callable[[], ServerConfig]
 
 
 def run(config: ServerConfig, load: Load | None = None, *, strict: bool = False) -> int:
@@ -156,7 +153,8 @@ async def serve(
         failures.append(failure)
         signals.stopping.set()
 
-    reload = Reload(server.engine, server.parts, config, load or (lambda: config), end if strict else None)
+    reload = Reload(server.engine, server.parts, config, load or (lambda stored: config), end if strict else None)
+    reload.attach()
     try:
         if await _started(server, signals.stopping):
             _calm_collector()
@@ -209,7 +207,7 @@ class EngineServer:
         self._loop = asyncio.get_running_loop()
         self._tasks = TaskSet(BUILTIN_FAILED)
         self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._tasks.spawn)
-        self.parts = [Part(self.engine, entry) for entry in config.entries]
+        self.parts = [Part.made(self.engine, entry) for entry in config.entries]
 
     async def start(self) -> None:
         """Register what all modules serve, then start them; listeners last, so that nobody comes too early (L3).
@@ -218,8 +216,15 @@ class EngineServer:
         """
         for part in self.parts:
             self.engine.add_module(part.module)
-        for part in self.parts:
-            await part.start()
+        for place, part in enumerate(self.parts):
+            try:
+                await part.start()
+            except StartFailure as error:
+                self.parts[place] = again = part.without_stored(self.engine, error)
+                await part.done("stop", MODULES_STOP_S)
+                self.engine.remove_module(part.module)
+                self.engine.add_module(again.module)
+                await again.start()
         if (short := shortage()) is not None:
             raise StartFailure(short)
         self.engine.readiness.started = True

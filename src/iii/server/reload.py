@@ -7,15 +7,18 @@ import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from iii.engine.engine import Engine
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
+from iii.server import module_entries
 from iii.server.commit import Commit
 from iii.server.config_file import ServerConfig
 from iii.server.part import Part
 from iii.server.plan import plan
+from iii.server.stored_settings import Stored
 
 WATCHING = LogEvent(
     __name__, "reload.watching", logging.DEBUG, "Configuration file is watched for changes",
@@ -54,6 +57,9 @@ LOOK_S = 0.25  # between two looks at the file
 SETTLED_S = 0.5  # from the first change until it is read: an editor may write twice
 
 
+Load: TypeAlias = Callable[[Stored], ServerConfig]
+
+
 class Reload:
     """Of one engine process.
 
@@ -68,7 +74,7 @@ class Reload:
         engine: Engine,
         parts: list[Part],
         config: ServerConfig,
-        load: Callable[[], ServerConfig],
+        load: Load,
         strict: Callable[[StartFailure], None] | None = None,
     ) -> None:
         self._engine = engine
@@ -79,6 +85,10 @@ class Reload:
         self._seen = None if config.path is None else _signature(config.path)  # a change while the engine starts counts
         self._lock = asyncio.Lock()
         self._tasks = TaskSet(RELOAD_FAILED)
+
+    def attach(self) -> None:
+        """Modules have configuration entries from now on; before they start, so that theirs are known by any name."""
+        module_entries.attach(self._parts, self.soon)
 
     def start(self) -> None:
         """From now on changes of the file and SIGHUP count."""
@@ -107,7 +117,7 @@ class Reload:
         """Read the file and apply it. False: nothing has changed, and the log says why."""
         async with self._lock:
             try:
-                config = await asyncio.to_thread(self._read)
+                config = await asyncio.to_thread(self._read, module_entries.stored(self._parts))
                 for warning in config.warnings:
                     WARNED(warning=warning)
                 await self._apply(config)
@@ -124,12 +134,12 @@ class Reload:
             self._config = config
             return True
 
-    def _read(self) -> ServerConfig:
+    def _read(self, stored: Stored) -> ServerConfig:
         path = self._config.path
         try:
             if path is not None and not path.read_bytes().strip():
                 raise StartFailure(f"{self._config.source}: the file is empty; at a reload that counts as half written")
-            return self._load()
+            return self._load(stored)
         except OSError as error:
             raise StartFailure(f"parse failed: cannot read {self._config.source}: {error.strerror}") from None
         except StartFailure as error:
@@ -140,6 +150,7 @@ class Reload:
         todo = plan(self._parts, config.entries)
         commit = Commit(self._engine, self._parts)
         await commit.run(todo)
+        module_entries.attach(self._parts, self.soon)
         later = [*commit.later, *_of_the_process(self._config, config)]
         if later:
             RESTART_NEEDED(settings=", ".join(later))

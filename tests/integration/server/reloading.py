@@ -14,6 +14,7 @@ from iii.engine.module import Module
 from iii.server import config_file
 from iii.server.process import EngineServer
 from iii.server.reload import Reload
+from iii.server.stored_settings import Stored
 
 Run: TypeAlias = "Callable[[str], Coroutine[Any, Any, Reloading]]"
 
@@ -30,10 +31,11 @@ class Reloading:
         self.worker: iii.Worker
         self._workers: list[iii.Worker] = []
 
-    def load(self) -> config_file.ServerConfig:
-        return config_file.load(self.path, environment={})
+    def load(self, stored: Stored | None = None) -> config_file.ServerConfig:
+        return config_file.load(self.path, environment={}, stored=stored)
 
     async def start(self) -> None:
+        self.reload.attach()
         await self.server.start()
         self.worker = await self.connect()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -83,9 +83,9 @@ class Configuration(Module):
         self._expiring: dict[str, Timer] = {}
         self._tasks = TaskSet(WATCH_FAILED)
 
-    def attach(self, settings: ModuleSettings) -> None:
-        """The entry of a module of the engine."""
-        self.entries.attach(settings)
+    def attach_all(self, settings: Sequence[ModuleSettings]) -> None:
+        """The entries of the modules of the engine, from now on."""
+        self.entries.attach_all(settings)
 
     async def start(self) -> None:
         """Read what is stored."""
