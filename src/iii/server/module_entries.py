@@ -51,7 +51,7 @@ class ModuleEntrySettings:
         try:
             settings_of(self._known, settings)
         except StartFailure as error:
-            return "; ".join(str(error).splitlines())
+            return "; ".join(line.removeprefix(": ") for line in str(error).splitlines())
         return None
 
 

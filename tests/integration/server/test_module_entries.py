@@ -106,6 +106,8 @@ async def test_18_s3_3_what_the_module_cannot_have_is_refused(engines: list[Relo
     with pytest.raises(iii.InvocationError) as refused:
         await set_to(engine, "iii-http", value)
     assert refused.value.code == "SCHEMA_INVALID"
+    assert refused.value.message.startswith("schema validation failed: ")
+    assert ": :" not in refused.value.message
     assert not written()
 
 
