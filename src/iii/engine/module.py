@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.protocol.measurement import Measurement
 
 
 class Adjusted(Enum):
@@ -60,6 +61,10 @@ class Module:
     def takes_calls(self) -> bool:
         """Always."""
         return True
+
+    async def measurements(self) -> Sequence[Measurement]:
+        """What it counts beside its calls, as that is now; asked at each scrape, so that it should be cheap (16 §1)."""
+        return ()
 
     async def start(self) -> None:
         """Open what the module needs; functions and trigger types of all modules are registered by then (L3)."""

@@ -1,6 +1,7 @@
 """`iii-worker-manager`: the module behind a worker listener (07 §3.1)."""
 
 import logging
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
@@ -12,6 +13,7 @@ from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.server.listener import Listener
 
 PORT_IS_OPEN = LogEvent(
@@ -91,6 +93,9 @@ class WorkerManager(Module):
     def _warn_if_open(self) -> None:
         if not is_loopback(self.listener.host):
             PORT_IS_OPEN(address=self.listener.address)
+
+    async def measurements(self) -> Sequence[Measurement]:
+        return self.listener.measure(self.instance)
 
     async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
         """Limits count for further connections; to another port workers have to come again. Raises StartFailure."""

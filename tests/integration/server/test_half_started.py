@@ -36,6 +36,7 @@ BLOCKS = {
     "iii-queue": ["", f"queue_configs: {{q: {{}}}}, {BUILTIN}", REDIS, f"queue_configs: {{q: {{}}}}, {RABBITMQ}"],
     "iii-pubsub": ["", REDIS],
     "iii-cron": ["", REDIS],
+    "iii-exec": ["exec: [sleep 9]"],
 }
 CASES = [(known.name, block) for known in CATALOGUE for block in BLOCKS.get(known.name, [""])]
 one_loop = pytest.mark.asyncio(loop_factories=["asyncio"])
