@@ -31,7 +31,7 @@ commands:
   cron            list schedules, next times of an expression, run one now
   stream          read and write streams, follow the events of a group
   codegen         write a client for the functions of other workers
-  config          check a configuration file, show what it means; without an engine
+  config          check a configuration file, show what it means, compare it with a running engine
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
   dev             run an app, and restart it when its source changes
   completion      print a script with which a shell completes commands

@@ -1,12 +1,12 @@
 """What modules run with, value by value, and where each comes from (18 §4.2)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from iii.protocol.secrets import HIDDEN, without_secrets
-from iii.server.config_file import ModuleEntry, ServerConfig
+from iii.server.config_file import ModuleEntry
 from iii.server.document import value_of
 
 
@@ -31,9 +31,9 @@ class EffectiveValue(NamedTuple):
         return without_secrets(self.value)
 
 
-def effective(config: ServerConfig) -> dict[str, list[EffectiveValue]]:
+def effective(entries: Iterable[ModuleEntry]) -> dict[str, list[EffectiveValue]]:
     """By instance, in start order."""
-    return {entry.instance: list(_values(entry)) for entry in config.entries}
+    return {entry.instance: list(_values(entry)) for entry in entries}
 
 
 def _values(entry: ModuleEntry) -> Iterator[EffectiveValue]:

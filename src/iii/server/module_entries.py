@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import msgspec
+from msgspec import Raw
 
 from iii.modules.configuration.entry import NULL
 from iii.modules.configuration.module import Configuration
+from iii.modules.configuration.requests import RunningOption
 from iii.protocol.start_failure import StartFailure
 from iii.server import catalogue
 from iii.server.catalogue import KnownModule
 from iii.server.config_file import settings_of
+from iii.server.effective import effective
 from iii.server.part import Part
 from iii.server.stored_settings import Stored, StoredValue, schema_of
 
@@ -58,7 +61,16 @@ class ModuleEntrySettings:
 def attach(parts: Sequence[Part], changed: Callable[[], None]) -> None:
     """The modules that run now have entries, others have none."""
     wanted = [part.entry.known for part in parts if part.entry.known.has_entry]
-    configuration(parts).attach_all([ModuleEntrySettings(known, parts, changed) for known in wanted])
+    module = configuration(parts)
+    module.running = lambda: _running(parts)
+    module.attach_all([ModuleEntrySettings(known, parts, changed) for known in wanted])
+
+
+def _running(parts: Sequence[Part]) -> Iterator[RunningOption]:
+    entries = [part.entry._replace(config=part.in_force) for part in parts]
+    for instance, values in effective(entries).items():
+        for value in values:
+            yield RunningOption(instance, value.key, Raw(msgspec.json.encode(value.public)), value.origin)
 
 
 def stored(parts: Sequence[Part]) -> Stored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,6 +39,8 @@ from iii.modules.configuration.requests import (
     ConfigurationTriggerConfig,
     ConfigurationValue,
     RegisterConfigurationInput,
+    RunningOption,
+    RunningSettings,
 )
 from iii.protocol.errors import InvocationError, ItemNotFound
 from iii.protocol.log_event import LogEvent
@@ -80,6 +82,7 @@ class Configuration(Module):
         self.entries = ConfigurationEntries(folder, self._tell, environment)
         self.edits = Edits(self.entries)
         self._bindings = ConfigurationBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
+        self.running: Callable[[], Iterable[RunningOption]] = tuple  # whoever runs the modules knows
         self._expiring: dict[str, Timer] = {}
         self._tasks = TaskSet(WATCH_FAILED)
 
@@ -153,6 +156,11 @@ class Configuration(Module):
     def schema(self, request: ConfigurationIdInput) -> ConfigurationSchema:
         """Get the JSON Schema of a configuration entry"""
         return self.entries.get(request.id).listed()
+
+    @builtin("configuration::running", spec="18 §4.3")
+    def running_settings(self, request: ConfigurationListInput) -> RunningSettings:
+        """List every option that the modules of the engine run with, and where each comes from; secrets are hidden"""
+        return RunningSettings([*self.running()])
 
     # -- triggers -------------------------------------------------------------------------------------------------
 
