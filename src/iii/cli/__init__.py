@@ -29,6 +29,7 @@ COMMANDS = {
     "cron": "iii.cli.cron",
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
+    "config": "iii.cli.config",
     "store": "iii.cli.store",
     "dev": "iii.cli.dev",
     "completion": "iii.cli.completion",
@@ -39,7 +40,12 @@ USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _OPTIONS_WITH_VALUE = frozenset({"-c", "--config", "--host"})
-_OPTIONS = (*_OPTIONS_WITH_VALUE, "--use-default-config", "--no-update-check")  # --help and --version went before
+_OPTIONS = (
+    *_OPTIONS_WITH_VALUE,
+    "--use-default-config",
+    "--no-update-check",
+    "--reload-strict",
+)  # --help and --version went before
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -20,7 +20,7 @@ from iii.engine.discovery.workers import WorkerDiscovery
 from iii.engine.discovery.workers_available import WorkerChanged, WorkersAvailable
 from iii.engine.draining import WorkerDraining
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.engine.worker_info import read_announcement
@@ -64,6 +64,10 @@ class EngineFunctions(Module):
         super().__init__(engine, instance)
         self._functions_available = FunctionsAvailable(engine)
         self._workers_available = WorkersAvailable(engine)
+
+    async def adjust(self, config: Any) -> Adjusted:
+        """They are the core's."""
+        return Adjusted.ENGINE
 
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(

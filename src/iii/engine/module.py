@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import Builtin, Declaration
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from iii.protocol.measurement import Measurement
 
 
+class Adjusted(Enum):
+    """How far new settings count."""
+
+    NOW = "at once"
+    MODULE = "when the module is started again"
+    ENGINE = "when the engine is started again"
+
+
 class Module:
     """Base of all modules; listed as a runtime worker (02 §3.4).
 
@@ -26,6 +35,7 @@ class Module:
     name: ClassVar[str]  # canonical (00 §6)
     description: ClassVar[str]
     mandatory: ClassVar[bool] = False
+    removable: ClassVar[bool] = True  # while the engine runs
     parts: ClassVar[tuple[Callable[..., object], ...]] = ()  # classes with more `@builtin` methods
 
     worker_id = ""
@@ -59,6 +69,13 @@ class Module:
 
     async def start(self) -> None:
         """Open what the module needs; functions and trigger types of all modules are registered by then (L3)."""
+
+    async def adjust(self, config: Any) -> Adjusted:
+        """Run with other settings from now on, as far as that is possible; for MODULE nothing changes (18 §3.2).
+
+        Raises StartFailure: they cannot be had, such as a port that is in use; nothing has changed.
+        """
+        return Adjusted.MODULE
 
     async def quiet(self) -> None:
         """Begin nothing more of one's own accord, and let what was begun end; all modules at once, before any stops (L4)."""

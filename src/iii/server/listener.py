@@ -29,6 +29,11 @@ class Listener(Acceptor):
         self._limits = limits
         self._large = LargeMessages()
 
+    def adjust(self, handshake_timeout_ms: int, limits: ConnectionLimits) -> None:
+        """For connections that come from now on."""
+        self._limits = limits
+        self.wait_for_heads(handshake_timeout_ms / 1000)
+
     async def close(self) -> None:
         await super().close()
         self._large.close()

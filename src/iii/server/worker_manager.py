@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
@@ -80,25 +80,57 @@ class WorkerManager(Module):
     def __init__(self, engine: Engine, config: WorkerManagerConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self.config = config = config or WorkerManagerConfig()
-        limits = ConnectionLimits(
-            registration_bytes=config.max_registration_bytes,
-            registrations_bytes=config.max_registrations_bytes,
-            waiting_bytes=config.max_waiting_bytes,
-            invocation_ms=config.max_invocation_ms,
-            cancels_any_call=config.cancel_any_call,
-        )
-        self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms, limits)
+        self.listener = self._listener(config)
+
+    def _listener(self, config: WorkerManagerConfig) -> Listener:
+        return Listener(self.engine, config.host, config.port, config.handshake_timeout_ms, _limits(config))
 
     async def start(self) -> None:
         self.engine.functions.replica_rules += self.config.replicas
         await self.listener.open()
+        self._warn_if_open()
+
+    def _warn_if_open(self) -> None:
         if not is_loopback(self.listener.host):
             PORT_IS_OPEN(address=self.listener.address)
 
     async def measurements(self) -> Sequence[Measurement]:
         return self.listener.measure(self.instance)
 
+    async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
+        """Limits count for further connections; to another port workers have to come again. Raises StartFailure."""
+        old, moved = self.config, config.port != self.config.port
+        if not moved and config.host != old.host:
+            return Adjusted.MODULE
+        left = self.listener
+        if moved:
+            listener = self._listener(config)
+            await listener.open()
+            self.listener = listener
+            self._warn_if_open()
+        else:
+            left.adjust(config.handshake_timeout_ms, _limits(config))
+        self._forget_replicas()
+        self.config = config
+        self.engine.functions.replica_rules += config.replicas
+        if moved:
+            await left.close()
+        return Adjusted.NOW
+
     async def stop(self) -> None:
         await self.listener.close()
+        self._forget_replicas()
+
+    def _forget_replicas(self) -> None:
         functions, own = self.engine.functions, self.config.replicas
         functions.replica_rules = [rule for rule in functions.replica_rules if not any(rule is each for each in own)]
+
+
+def _limits(config: WorkerManagerConfig) -> ConnectionLimits:
+    return ConnectionLimits(
+        registration_bytes=config.max_registration_bytes,
+        registrations_bytes=config.max_registrations_bytes,
+        waiting_bytes=config.max_waiting_bytes,
+        invocation_ms=config.max_invocation_ms,
+        cancels_any_call=config.cancel_any_call,
+    )
