@@ -110,7 +110,7 @@ class Roster:
             return False
         drained = self.drained.was(previous_id, token)
         if previous is not None:
-            if token != previous.reattach_token:
+            if token != previous.reattach_token or newcomer.identity != previous.identity:
                 newcomer.complain(REATTACH_IGNORED, previous_worker_id=previous_id)
                 return False
             previous.link.abort()

@@ -42,12 +42,27 @@ class RegistrationBuffer:
     """Holds a connection's registrations until its announcement, 50 silent ms or the grace, whichever comes first.
 
     `apply(registration)` and `withdrawing()`, one a step, act on the registry for the connection, which says nothing more
-    meanwhile. `expected` knows the functions that wait here.
+    meanwhile. `expected` knows the functions that wait here, by what `stored_id` makes of their ids. `applied` runs an action
+    once what was applied counts: a hook may have to decide about it.
     """
 
     __slots__ = (
-        "_apply", "_clock", "_expected", "_grace_s", "_grace_timer", "_idle_timer", "_last_frame_at", "_link",
-        "_registrations", "_releasing", "_turns", "_waiting", "_withdrawing", "phase",
+        "_applied",
+        "_apply",
+        "_clock",
+        "_expected",
+        "_grace_s",
+        "_grace_timer",
+        "_idle_timer",
+        "_last_frame_at",
+        "_link",
+        "_registrations",
+        "_releasing",
+        "_stored_id",
+        "_turns",
+        "_waiting",
+        "_withdrawing",
+        "phase",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +74,8 @@ class RegistrationBuffer:
         expected: Expectations,
         apply: Callable[[Registration], None],
         withdrawing: Callable[[], Iterator[None]],
+        stored_id: Callable[[str], str] | None = None,
+        applied: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -66,6 +83,8 @@ class RegistrationBuffer:
         self._grace_s = grace_s
         self._apply = apply
         self._withdrawing = withdrawing
+        self._stored_id = stored_id
+        self._applied = applied
         self._expected = expected
         self._releasing = False
         self.phase = Phase.BUFFERING
@@ -104,13 +123,14 @@ class RegistrationBuffer:
                 self._apply(registration)
             else:
                 if isinstance(registration, RegisterFunction):
-                    self._expected.expect(registration.id, self)
+                    function_id = registration.id if self._stored_id is None else self._stored_id(registration.id)
+                    self._expected.expect(function_id, self)
                 self._arm_idle_timer()
 
     def when_released(self, action: Callable[[], None]) -> bool:
         """Run `action` once the registrations apply, or will never. False: too many wait already."""
         if self.phase is not Phase.BUFFERING and not self._releasing:
-            action()
+            self._tell(action)
             return True
         if len(self._waiting) >= HELD_CALLS:
             return False
@@ -138,6 +158,7 @@ class RegistrationBuffer:
         self._cancel_timers()
         self._registrations.clear()
         self._turns.go_paused(self._link, self._telling_released())
+        self._applied = self._stored_id = None
         del self._apply, self._withdrawing  # methods of the session: it is freed without the collector
 
     def _settle(self) -> list[Registration]:
@@ -173,9 +194,15 @@ class RegistrationBuffer:
         forgetting = self._expected.met(self)
         waiting, self._waiting = self._waiting, []
         for action in waiting:
-            action()
+            self._tell(action)
             yield
         yield from forgetting
+
+    def _tell(self, action: Callable[[], None]) -> None:
+        if self._applied is None or self.phase is Phase.ENDED:
+            action()
+        else:
+            self._applied(action)
 
     def _arm_idle_timer(self) -> None:
         if self._idle_timer is None:

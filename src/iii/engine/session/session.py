@@ -37,6 +37,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, REPLICA
 from iii.protocol.telemetry import TelemetryKind, telemetry_kind
 
 if TYPE_CHECKING:
+    from iii.engine.access.guard import Guard
     from iii.engine.clock import Clock
     from iii.engine.link import Link
     from iii.engine.registry import Registry
@@ -81,11 +82,13 @@ class Session(Peer):
         telemetry: Callable[[TelemetryKind, bytes], None],
         grace_s: float,
         limits: ConnectionLimits,
+        guard: Guard | None = None,
     ) -> None:
         self._serving = Serving(link)
-        super().__init__(
-            link, clock.time_ms(), self._serving.deliver, self._serving.handling, Calling(link, router, limits)
-        )
+        calling = Calling(link, router, limits)
+        super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling, calling, guard)
+        if guard is not None:
+            calling.judge = guard.judge
         self._invoke = self.calling.invoke  # bound once: nearly all traffic
         self._result = self._serving.result
         self._clock = clock
@@ -100,8 +103,10 @@ class Session(Peer):
         self._decode = decoder.decode
         self._decode_plain = decoder.decode_plain
         self._buffer = RegistrationBuffer(
-            link, clock, turns, grace_s, registry.expected, self._apply, self._withdrawing
-        )
+            link, clock, turns, grace_s, registry.expected, self._apply, self._withdrawing,
+            None if guard is None else guard.registering.stored_function,
+            None if guard is None else guard.when_idle,
+        )  # fmt: skip
         self._undecided: RegistrationBuffer | None = self._buffer  # None once the namespace is fixed
 
     @property
@@ -218,8 +223,12 @@ class Session(Peer):
             self._undecided.add(message)
 
     def _apply(self, message: Registration) -> None:
-        if not self.draining:
+        if self.draining:
+            return
+        if self.guard is None:
             apply_registration(self._registry, self, message)
+        else:
+            self.guard.registering.apply(self, message)
 
     def _withdrawing(self) -> Iterator[None]:
         return self._registry.withdrawing(self)
@@ -245,7 +254,12 @@ class Session(Peer):
 
         `done` is told when all registrations so far are applied, or False: the name is another worker's, and this
         connection ends (N8). That takes up to 2 s if the other one does not answer a ping (P10).
+
+        Raises:
+            InvocationForbidden: it may not be in that namespace.
         """
+        if self.guard is not None:
+            self.guard.check_namespace(announcement.namespace)
         info = merge(self.info, announcement.info)
         dialect = choose_dialect(info.runtime, info.version, info.name, info.features)
         declared = announcement.namespace
@@ -253,6 +267,12 @@ class Session(Peer):
 
         def decide(living: Peer | None = None) -> None:
             holder = self._roster.names.get((namespace, info.name or ""))
+            if holder is not None and holder.identity != self.identity:
+                if self.identity is None:  # names belong to trusted workers (19 §5)
+                    self._roster.release_name(holder)
+                    holder = None
+                else:
+                    living = holder
             if holder is None or holder is self or not unique or _shares_name(self._registry, holder, holder.info):
                 accept()
             elif holder is living:
@@ -299,6 +319,9 @@ class Session(Peer):
         self.ended = self.passed_over = True
         self._serving.end()
         self._buffer.end()
+        if self.guard is not None:
+            self.calling.judge = None
+            self.guard.end()
         self._undecided = None
         self._roster.release_name(self)
         calls = self.calls_failed = len(self.handling)
