@@ -12,12 +12,14 @@ from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
+from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
+from iii.server.listener_access import admission_of
 
 PORT_IS_OPEN = LogEvent(
     __name__, "worker_port.open", logging.WARNING, "Worker port has no access control and is open to other machines",
     means="Every client that reaches the port can call every function.",
-    do="Set `host: 127.0.0.1`, or restrict access with a firewall.",
+    do="Set `host: 127.0.0.1`, give the listener tokens (`rbac.tokens`), or restrict access with a firewall.",
 )  # fmt: skip
 
 
@@ -53,6 +55,18 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    rbac: Annotated[
+        RbacConfig | None,
+        Meta(description="Who may connect, and do what; absent: every client that reaches the port may do everything."),
+    ] = None
+    middleware_function_id: Annotated[
+        str | None,
+        Meta(
+            min_length=1,
+            description="Function that gets the calls of this listener's clients instead of their targets; calls of the "
+            "engine's own functions excepted.",
+        ),
+    ] = None
     replicas: Annotated[
         tuple[ReplicaRule, ...],
         Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
@@ -85,12 +99,16 @@ class WorkerManager(Module):
             invocation_ms=config.max_invocation_ms,
             cancels_any_call=config.cancel_any_call,
         )
-        self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms, limits)
+        admission = admission_of(engine, self.instance, config.rbac, config.middleware_function_id)
+        by_address = config.rbac is not None and config.rbac.allow_telemetry_same_ip
+        self.listener = Listener(
+            engine, config.host, config.port, config.handshake_timeout_ms, limits, admission, by_address
+        )
 
     async def start(self) -> None:
         self.engine.functions.replica_rules += self.config.replicas
         await self.listener.open()
-        if not is_loopback(self.listener.host):
+        if self.config.rbac is None and not is_loopback(self.listener.host):
             PORT_IS_OPEN(address=self.listener.address)
 
     async def stop(self) -> None:

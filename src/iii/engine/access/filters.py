@@ -28,16 +28,16 @@ class FunctionFilter(Struct, frozen=True):
     Attributes:
         pattern: of the id; None: `metadata` decides.
         metadata: every key must be there with that value, or with a text that the patterns have.
-        namespace: that calls must be addressed to.
+        namespace: that calls must be addressed to; None: any.
     """
 
     pattern: Patterns | None
     metadata: tuple[tuple[str, Any], ...] = ()
-    namespace: str = DEFAULT_NAMESPACE
+    namespace: str | None = DEFAULT_NAMESPACE
 
     def fits(self, function_id: str, namespace: str, metadata: bytes | None) -> bool:
         """Whether it lets a call through. `metadata` is that of the function as JSON; None: there is no such function."""
-        if namespace != self.namespace:
+        if self.namespace is not None and namespace != self.namespace:
             return False
         if self.pattern is not None:
             return function_id in self.pattern
