@@ -1,4 +1,4 @@
-"""The `rbac` block of a worker listener (07 §3.1, 19)."""
+"""The `rbac` block of a worker listener (19)."""
 
 from typing import Annotated, Any
 
@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from iii.protocol.limits import AUTH_S, HOOK_S
 
 Filter = str | dict[str, Any]
+_Text = Annotated[str, Meta(min_length=1)]
 _Milliseconds = Annotated[int, Meta(ge=1)]
 
 
@@ -52,9 +53,9 @@ class TokenConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         tuple[Filter, ...],
         Meta(description="Functions that lists show its bearers beside those which they may call; form as in `allow`."),
     ] = ()
-    prefix: Annotated[
-        str | None, Meta(min_length=1, description="Text before the ids of functions that its bearers register.")
-    ] = None
+    prefix: Annotated[_Text | None, Meta(description="Text before the ids of functions that its bearers register.")] = (
+        None
+    )
 
 
 class RbacConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,11 +63,13 @@ class RbacConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     tokens: Annotated[
         tuple[TokenConfig, ...] | None,
-        Meta(description="Tokens that let clients in; an empty list lets in nobody, absent: none is asked for."),
+        Meta(
+            description="Tokens that let clients in; absent: not asked for, an empty list: no client is let in by token."
+        ),
     ] = None
     auth_function_id: Annotated[
-        str | None,
-        Meta(min_length=1, description="Function that is called once for each connection and returns its rights."),
+        _Text | None,
+        Meta(description="Function that is called once for each connection and returns its rights."),
     ] = None
     expose_functions: Annotated[
         tuple[Filter, ...],
@@ -76,13 +79,13 @@ class RbacConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = ()
     on_function_registration_function_id: Annotated[
-        str | None, Meta(min_length=1, description="Hook that is asked before a function is registered.")
+        _Text | None, Meta(description="Hook that is asked before a function is registered.")
     ] = None
     on_trigger_registration_function_id: Annotated[
-        str | None, Meta(min_length=1, description="Hook that is asked before a trigger is registered.")
+        _Text | None, Meta(description="Hook that is asked before a trigger is registered.")
     ] = None
     on_trigger_type_registration_function_id: Annotated[
-        str | None, Meta(min_length=1, description="Hook that is asked before a trigger type is registered.")
+        _Text | None, Meta(description="Hook that is asked before a trigger type is registered.")
     ] = None
     auth_timeout_ms: Annotated[
         _Milliseconds, Meta(description="Longest wait for the auth function, in milliseconds; then the login fails.")

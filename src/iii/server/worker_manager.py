@@ -22,6 +22,8 @@ PORT_IS_OPEN = LogEvent(
     do="Set `host: 127.0.0.1`, give the listener tokens (`rbac.tokens`), or restrict access with a firewall.",
 )  # fmt: skip
 
+_Text = Annotated[str, Meta(min_length=1)]
+
 
 class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
     """One worker listener."""
@@ -60,9 +62,8 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
         Meta(description="Who may connect, and do what; absent: every client that reaches the port may do everything."),
     ] = None
     middleware_function_id: Annotated[
-        str | None,
+        _Text | None,
         Meta(
-            min_length=1,
             description="Function that gets the calls of this listener's clients instead of their targets; calls of the "
             "engine's own functions excepted.",
         ),

@@ -1,4 +1,4 @@
-"""Who is let in at a listener: by token, by its auth function, or anybody (07 §3.4, 19 §1)."""
+"""Who is let in at a listener: by token, by its auth function, or anybody (19 §1)."""
 
 from __future__ import annotations
 
@@ -178,7 +178,8 @@ class Login:
         admission, ip_address = self._admission, self._approach.ip_address
         admission.failed_logins.succeeded(ip_address)
         if admission.rules.exposed is not None:
-            GRANTED(listener=admission.rules.listener, who=rights.who, ip_address=ip_address)
+            context = rights.context.decode()
+            GRANTED(listener=admission.rules.listener, who=rights.who, ip_address=ip_address, context=context)
         forbidden = [each for each in sorted(INFRASTRUCTURE) if each in rights.forbidden]
         if forbidden:
             FORBIDDEN_INFRASTRUCTURE(who=rights.who, functions=forbidden)

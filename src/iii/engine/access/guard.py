@@ -1,4 +1,4 @@
-"""What one session may do: every call and registration of it is judged here, and nowhere else (07 §3.6, 19)."""
+"""What one session may do: every call and registration of it is judged here, and nowhere else (19)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from iii.engine.access.audit import DENIED
 from iii.engine.access.decision import refusal
 from iii.engine.access.forwarded import forwarded_target
-from iii.engine.access.gate import Gate
+from iii.engine.access.hook_gate import HookGate
 from iii.engine.access.middleware import Middleware
 from iii.engine.access.registering import Registering
 from iii.engine.enqueue import enqueue
@@ -63,7 +63,7 @@ class Guard:
         self._router = router
         self._registry = registry
         self._ip_address = ip_address
-        self._gate = Gate(clock)
+        self._gate = HookGate(clock)
         self.identity = None if rules.exposed is None else rights.identity
         self._middleware = (
             None if rules.middleware is None else Middleware(router, rules.middleware, rights.context, ip_address)

@@ -1,4 +1,4 @@
-"""Patterns of ids: `*` stands for any characters, `::` included (07 §3.5)."""
+"""Patterns of ids: `*` stands for any characters, `::` included (19 §7)."""
 
 from __future__ import annotations
 

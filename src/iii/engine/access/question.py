@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iii.protocol.errors import InvocationError
+from iii.protocol.errors import InvocationTimeout
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
     from iii.engine.invocation import Invocation
     from iii.engine.router import Router
+    from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Reply
-
-
-class AnswerOverdue(InvocationError):
-    """An auth function or a hook did not answer in time.
-
-    Do: see the log of the worker that runs the function.
-    Retry: later.
-    """
-
-    code = "TIMEOUT"
-
-    def __init__(self, function_id: str, limit_s: float) -> None:
-        super().__init__(message=f"{function_id} did not answer within {limit_s:g} s")
 
 
 class Question:
@@ -64,4 +52,4 @@ class Question:
         reply = self._reply
         self.withdraw()
         if reply is not None:
-            reply(None, AnswerOverdue(self._function_id, self._limit_s))
+            reply(None, InvocationTimeout(int(self._limit_s * 1000), self._function_id))

@@ -1,4 +1,4 @@
-"""What a session registers: gates, hooks, prefix, and whose ids it may not take (07 §3.8, 19 §3, §5)."""
+"""What a session registers: gates, hooks, prefix, and whose ids it may not take (19 §3, 19 §5)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from iii.protocol.messages import (
 from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, SEPARATOR
 
 if TYPE_CHECKING:
-    from iii.engine.access.gate import Gate
     from iii.engine.access.guard import Guard
+    from iii.engine.access.hook_gate import HookGate
     from iii.engine.clock import Clock
     from iii.engine.connection_limits import Registration
     from iii.engine.ownership import Key
@@ -44,7 +44,7 @@ _AS_SENT = Replacements({})
 class Registering:
     """Of one session."""
 
-    def __init__(self, guard: Guard, gate: Gate, router: Router, registry: Registry, clock: Clock) -> None:
+    def __init__(self, guard: Guard, gate: HookGate, router: Router, registry: Registry, clock: Clock) -> None:
         self._guard = guard
         self._gate = gate
         self._router = router

@@ -1,4 +1,4 @@
-"""What one session may do: from the result of an auth function, a token, or the defaults of its listener (07 §3.3, §3.4)."""
+"""What one session may do: from the result of an auth function, a token, or the defaults of its listener (19 §1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.access.filters import FunctionFilter
 from iii.engine.access.pattern import NO_PATTERNS, Patterns, unwrapped
@@ -65,7 +65,7 @@ class _AuthResult(Struct, kw_only=True):
     allow_trigger_type_registration: bool | None = None
     allow_function_registration: bool | None = None
     allow_http_functions: bool | None = None
-    context: Raw | None = None
+    context: Raw | UnsetType = UNSET  # `Raw | None` would refuse objects
     function_registration_prefix: str | None = None
 
 
@@ -81,7 +81,8 @@ def read_auth_result(result: bytes, listener: str) -> Rights:
     prefix = found.function_registration_prefix
     if prefix is not None and not prefix.strip(":").strip():
         raise BadAuthResult("auth function returned a blank `function_registration_prefix`")
-    context = NO_CONTEXT if found.context is None else bytes(found.context)
+    context = b"null" if found.context is UNSET else bytes(found.context)
+    context = NO_CONTEXT if context == b"null" else context
     types = found.allowed_trigger_types
     return Rights(
         who="auth function",

@@ -1,4 +1,4 @@
-"""What a session with access rules sees of functions, workers and triggers (07 §3.8.4, 19 §6)."""
+"""What a session with access rules sees of functions, workers and triggers (19 §6)."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from iii.protocol.messages import RegisterFunction
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
+    from iii.engine.access.guard import Guard
     from iii.engine.clock import Clock, Timer
     from iii.engine.connection_limits import Registration
     from iii.engine.expectations import Expectations
@@ -42,27 +43,12 @@ class RegistrationBuffer:
     """Holds a connection's registrations until its announcement, 50 silent ms or the grace, whichever comes first.
 
     `apply(registration)` and `withdrawing()`, one a step, act on the registry for the connection, which says nothing more
-    meanwhile. `expected` knows the functions that wait here, by what `stored_id` makes of their ids. `applied` runs an action
-    once what was applied counts: a hook may have to decide about it.
+    meanwhile. `expected` knows the functions that wait here.
     """
 
     __slots__ = (
-        "_applied",
-        "_apply",
-        "_clock",
-        "_expected",
-        "_grace_s",
-        "_grace_timer",
-        "_idle_timer",
-        "_last_frame_at",
-        "_link",
-        "_registrations",
-        "_releasing",
-        "_stored_id",
-        "_turns",
-        "_waiting",
-        "_withdrawing",
-        "phase",
+        "_apply", "_clock", "_expected", "_grace_s", "_grace_timer", "_guard", "_idle_timer", "_last_frame_at", "_link",
+        "_registrations", "_releasing", "_turns", "_waiting", "_withdrawing", "phase",
     )  # fmt: skip
 
     def __init__(
@@ -74,8 +60,7 @@ class RegistrationBuffer:
         expected: Expectations,
         apply: Callable[[Registration], None],
         withdrawing: Callable[[], Iterator[None]],
-        stored_id: Callable[[str], str] | None = None,
-        applied: Callable[[Callable[[], None]], None] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -83,8 +68,7 @@ class RegistrationBuffer:
         self._grace_s = grace_s
         self._apply = apply
         self._withdrawing = withdrawing
-        self._stored_id = stored_id
-        self._applied = applied
+        self._guard = guard
         self._expected = expected
         self._releasing = False
         self.phase = Phase.BUFFERING
@@ -123,7 +107,7 @@ class RegistrationBuffer:
                 self._apply(registration)
             else:
                 if isinstance(registration, RegisterFunction):
-                    function_id = registration.id if self._stored_id is None else self._stored_id(registration.id)
+                    function_id = self._stored_id(registration.id)
                     self._expected.expect(function_id, self)
                 self._arm_idle_timer()
 
@@ -158,7 +142,6 @@ class RegistrationBuffer:
         self._cancel_timers()
         self._registrations.clear()
         self._turns.go_paused(self._link, self._telling_released())
-        self._applied = self._stored_id = None
         del self._apply, self._withdrawing  # methods of the session: it is freed without the collector
 
     def _settle(self) -> list[Registration]:
@@ -199,10 +182,13 @@ class RegistrationBuffer:
         yield from forgetting
 
     def _tell(self, action: Callable[[], None]) -> None:
-        if self._applied is None or self.phase is Phase.ENDED:
+        if self._guard is None or self.phase is Phase.ENDED:
             action()
         else:
-            self._applied(action)
+            self._guard.when_idle(action)  # a hook may have to decide about what was applied
+
+    def _stored_id(self, function_id: str) -> str:
+        return function_id if self._guard is None else self._guard.registering.stored_function(function_id)
 
     def _arm_idle_timer(self) -> None:
         if self._idle_timer is None:

@@ -91,6 +91,8 @@ class Peer(ABC):
         guard: Guard | None,
     ) -> None:
         self.guard = guard
+        if guard is not None:
+            calling.judge = guard.judge
         self.worker_id = new_id()
         self.reattach_token = new_id()
         self.caller_member = caller_member(self.worker_id)
@@ -145,6 +147,12 @@ class Peer(ABC):
     def complain(self, event: LogEvent, **fields: object) -> None:
         """Log that this worker did something wrong."""
         event(worker=self.label, **fields)
+
+    def unguard(self) -> None:
+        """Its connection has ended: nothing more is judged."""
+        if self.guard is not None:
+            self.calling.judge = None
+            self.guard.end()
 
     def evicted(self, key: Key) -> None:
         """A trusted owner has taken an id that it had."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,6 @@ class Session(Peer):
         self._serving = Serving(link)
         calling = Calling(link, router, limits)
         super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling, calling, guard)
-        if guard is not None:
-            calling.judge = guard.judge
         self._invoke = self.calling.invoke  # bound once: nearly all traffic
         self._result = self._serving.result
         self._clock = clock
@@ -103,10 +102,8 @@ class Session(Peer):
         self._decode = decoder.decode
         self._decode_plain = decoder.decode_plain
         self._buffer = RegistrationBuffer(
-            link, clock, turns, grace_s, registry.expected, self._apply, self._withdrawing,
-            None if guard is None else guard.registering.stored_function,
-            None if guard is None else guard.when_idle,
-        )  # fmt: skip
+            link, clock, turns, grace_s, registry.expected, self._apply, partial(registry.withdrawing, self), guard
+        )
         self._undecided: RegistrationBuffer | None = self._buffer  # None once the namespace is fixed
 
     @property
@@ -230,13 +227,10 @@ class Session(Peer):
         else:
             self.guard.registering.apply(self, message)
 
-    def _withdrawing(self) -> Iterator[None]:
-        return self._registry.withdrawing(self)
-
     def _stay_out(self) -> None:
         """Its program was drained: it serves nothing (P12)."""
         self.draining = True
-        self._turns.go(self._withdrawing())
+        self._turns.go(self._registry.withdrawing(self))
 
     @property
     def expects_announcement(self) -> bool:
@@ -254,28 +248,17 @@ class Session(Peer):
 
         `done` is told when all registrations so far are applied, or False: the name is another worker's, and this
         connection ends (N8). That takes up to 2 s if the other one does not answer a ping (P10).
-
-        Raises:
-            InvocationForbidden: it may not be in that namespace.
         """
-        if self.guard is not None:
-            self.guard.check_namespace(announcement.namespace)
         info = merge(self.info, announcement.info)
         dialect = choose_dialect(info.runtime, info.version, info.name, info.features)
         declared = announcement.namespace
         namespace = self.namespace if self._buffer.fixed else declared or DEFAULT_NAMESPACE
 
         def decide(living: Peer | None = None) -> None:
-            holder = self._roster.names.get((namespace, info.name or ""))
-            if holder is not None and holder.identity != self.identity:
-                if self.identity is None:  # names belong to trusted workers (19 §5)
-                    self._roster.release_name(holder)
-                    holder = None
-                else:
-                    living = holder
+            holder = self._roster.contender(self, namespace, info.name)
             if holder is None or holder is self or not unique or _shares_name(self._registry, holder, holder.info):
                 accept()
-            elif holder is living:
+            elif holder is living or holder.identity != self.identity:
                 self._reject_name(namespace, info, holder)
                 done(False)
             else:
@@ -319,10 +302,8 @@ class Session(Peer):
         self.ended = self.passed_over = True
         self._serving.end()
         self._buffer.end()
-        if self.guard is not None:
-            self.calling.judge = None
-            self.guard.end()
         self._undecided = None
+        self.unguard()
         self._roster.release_name(self)
         calls = self.calls_failed = len(self.handling)
         calls_of_it = chain(self.calling.withdrawing(), self._serving.stopping())

@@ -1,4 +1,4 @@
-"""What a connection does, in its order, while a hook decides about one of its registrations (07 §3.8)."""
+"""What a connection does, in its order, while a hook decides about one of its registrations (19 §3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Step: TypeAlias = "Callable[[Callable[[], None]], None]"
 _AT_ONCE = 100  # steps in one turn of the event loop
 
 
-class Gate:
+class HookGate:
     """Steps one after another; what the connection's results are for goes on meanwhile, so that a hook may be its own."""
 
     __slots__ = ("_clock", "_ended", "_looping", "_steps", "_waiting")
