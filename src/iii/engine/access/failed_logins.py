@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from iii.engine.clock import Clock
 
 _FIRST_DELAY_S = 0.1
+_LONGEST_WAIT_S = 2 * LOGIN_DELAY_S
 _FORGOTTEN_S = 60.0  # without a failure
 
 
@@ -30,7 +31,7 @@ class FailedLogins:
             return 0.0
         now = self._clock.now()
         due = max(now, found.next_at)
-        if due - now > LOGIN_DELAY_S or found.waiting >= WAITING_LOGINS:
+        if due - now > _LONGEST_WAIT_S or found.waiting >= WAITING_LOGINS:
             return None
         found.next_at = due + found.delay_s
         return due - now

@@ -79,7 +79,7 @@ def read_auth_result(result: bytes, listener: str) -> Rights:
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadAuthResult(f"auth function returned an unusable result: {error}") from None
     prefix = found.function_registration_prefix
-    if prefix is not None and not prefix.strip(":").strip():
+    if prefix is not None and not prefix.replace(":", "").strip():
         raise BadAuthResult("auth function returned a blank `function_registration_prefix`")
     context = b"null" if found.context is UNSET else bytes(found.context)
     context = NO_CONTEXT if context == b"null" else context
