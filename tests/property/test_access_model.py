@@ -160,7 +160,9 @@ def test_calls_and_lists(filters: list[Any], result: dict[str, Any], metadata: d
     RESULTS,
     METADATA,
     st.lists(st.sampled_from(OWN_IDS), max_size=3, unique=True),
-    st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from((*IDS, *OWN_IDS)), st.sampled_from(NAMESPACES)), max_size=5),
+    st.lists(
+        st.tuples(st.sampled_from(TYPES), st.sampled_from((*IDS, *OWN_IDS)), st.sampled_from(NAMESPACES)), max_size=5
+    ),
 )
 def test_registrations(
     filters: list[Any],

@@ -26,6 +26,7 @@ COMMANDS = {
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
     "store": "iii.cli.store",
+    "token": "iii.cli.token",
     "dev": "iii.cli.dev",
     "update": "iii.cli.update",
 }

@@ -154,7 +154,11 @@ def test_19_1_without_auth_function_and_tokens_everybody_is_let_in(engine: Memor
 
 @pytest.mark.parametrize(
     ("headers", "query"),
-    [((("authorization", f"Bearer {TOKEN}"),), ""), ((("authorization", f"bearer  {TOKEN}"),), ""), ((), f"token={TOKEN}")],
+    [
+        ((("authorization", f"Bearer {TOKEN}"),), ""),
+        ((("authorization", f"bearer  {TOKEN}"),), ""),
+        ((), f"token={TOKEN}"),
+    ],
 )
 def test_19_2_a_token(engine: MemoryEngine, headers: tuple[tuple[str, str], ...], query: str) -> None:
     door = Door(engine, OneToken(), auth=None)

@@ -128,7 +128,8 @@ def test_19_5_sessions_of_one_identity_are_copies_and_standbys(engine: MemoryEng
 
 
 @pytest.mark.parametrize(
-    "function_id", ["engine::functions::list", "engine::log::info", "engine::queue::enqueue", "state::set", "stream::get(chat)"]
+    "function_id",
+    ["engine::functions::list", "engine::log::info", "engine::queue::enqueue", "state::set", "stream::get(chat)"],
 )
 def test_N4_sessions_cannot_be_the_engine(engine: MemoryEngine, function_id: str) -> None:
     guest = engine.connect(access=access('match("*")', namespaces={"orders": Patterns()}), announce=False)

@@ -21,9 +21,7 @@ def guest(engine: MemoryEngine) -> MemoryWorker:
     app.bind("t-private", "mail", "app::private")
     app.bind("t-secret", "secret", "api::a")
     engine.connect(name="hidden", functions=["app::other"])
-    return engine.connect(
-        name="guest", functions=["own::f"], access=access(*LISTS, trigger_types=frozenset({"mail"}))
-    )
+    return engine.connect(name="guest", functions=["own::f"], access=access(*LISTS, trigger_types=frozenset({"mail"})))
 
 
 def test_07_check_27_functions(engine: MemoryEngine, guest: MemoryWorker) -> None:
