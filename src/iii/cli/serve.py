@@ -30,6 +30,7 @@ commands:
   codegen         write a client for the functions of other workers
   store           check the files of an embedded store for damage, salvage damaged ones; without an engine
   dev             run an app, and restart it when its source changes
+  token           make access tokens and their hashes
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
 
