@@ -209,13 +209,13 @@ async def test_O14_telemetry_logs_in_or_has_the_address_of_a_session(
     await worker.shutdown_async()
 
 
-async def test_L8_ten_thousand_failed_logins_do_not_slow_others(
+async def test_L8_a_thousand_failed_logins_do_not_slow_others(
     engine: Engine, guarded: OpenGuarded, open_listener: Open
 ) -> None:
     """Each is an upgrade, an error and a Close; a worker beside them is answered as ever."""
     trusted, listener = await open_listener(), await guarded(RbacConfig(tokens=(CI,)))
     app = await iii.connect_worker(f"ws://127.0.0.1:{trusted.port}", iii.InitOptions(**OPTIONS))
-    slowest, left = 0.0, 10_000
+    slowest, left = 0.0, 1_000
 
     async def fail() -> None:
         nonlocal left
