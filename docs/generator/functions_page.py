@@ -22,8 +22,6 @@ def functions_page() -> str:
         "request, and may be absent from a result.\n"
     )
     for row in CATALOGUE:
-        if row.implementation is None:
-            continue
         module = row.load()
         objects: dict[str, Schema] = {}
         functions = sorted(_declared_functions(module), key=lambda found: found[0].function_id)

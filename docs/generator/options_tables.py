@@ -26,7 +26,7 @@ from iii.server.catalogue import CATALOGUE
 from iii.storage.adapter import Adapters
 
 BLOCK = re.compile(r"^<!-- (?P<kind>options|modules|adapters)(?: (?P<struct>\w+))? -->\n.*?^<!-- end -->$", re.M | re.S)
-MODULES = [row for row in CATALOGUE if row.provided]
+MODULES = list(CATALOGUE)
 _TECHNICAL = 2**31 - 1  # an upper bound from here on is the width of a number, not a choice
 _WORDS = {bool: "boolean", int: "integer", float: "number", str: "text", dict: "mapping", Any: "anything"}
 

@@ -74,8 +74,8 @@ class Model:
                 self.spans.append(span)
             elif self.spans[same[0]].pending or not span.pending:
                 self.spans[same[0]] = span
-        while len(self.spans) > self.max_spans:
-            del self.spans[0]
+            while len(self.spans) > self.max_spans:
+                del self.spans[0]
 
     def trace(self, trace_id: str) -> list[Span]:
         return [span for span in self.spans if span.trace_id == trace_id]

@@ -1,4 +1,4 @@
-"""Random rules and operations: what the engine allows is what a small model of the specification allows (19 §3, 19 §8)."""
+"""Random rules and operations: what the engine allows is what a small model of the specification allows (20 §3, 20 §8)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Model:
     def registers(self, own_id: str) -> bool:
         taken = ("default", self.stored(own_id)) in self.metadata
         reserved = self.stored(own_id).startswith(("engine::", "state::"))
-        return self.member("allow_function_registration", True) and self.declares and not taken and not reserved
+        return bool(self.member("allow_function_registration", True)) and self.declares and not taken and not reserved
 
     @property
     def declares(self) -> bool:

@@ -22,12 +22,14 @@ COMMANDS = {
     "logs": "iii.cli.logs",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
+    "publish": "iii.cli.publish",
     "cron": "iii.cli.cron",
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
     "store": "iii.cli.store",
     "token": "iii.cli.token",
     "dev": "iii.cli.dev",
+    "completion": "iii.cli.completion",
     "update": "iii.cli.update",
 }
 _STARTING = ("start", "run", "serve")  # what people try who want the engine

@@ -1,31 +1,48 @@
-"""`iii cron list`: schedules and when they are due (issue 6; 04 §12)."""
+"""`iii cron`: schedules, when they are due, and a run before that (04 §12)."""
 
 from __future__ import annotations
 
+import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from iii.cli.address import ENVIRONMENT, add_address_options, address_of
-from iii.cli.parser import USAGE_ERROR, Parser
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.parser import USAGE_ERROR, Parser, fail
 from iii.protocol.names import LIST_TRIGGERS
 
 PROGRAM = "iii cron"
 _DESCRIPTION = """\
-Lists the schedules that are registered, the next one first.
+Lists schedules, works out when an expression is due, and runs what a schedule calls before it is due.
 
-columns:
+  list               list the schedules that are registered, the next one first
+  next EXPRESSION    print the next times of an expression; without an engine
+  fire FUNCTION      call the function of a schedule now, as if it were due; prints its result
+
+columns of list:
   NEXT (UTC)   the next three times; - if it is never due again, or the expression is not a cron expression
   EXPRESSION   cron expression, as registered
   TIMEZONE     time zone of the expression
   FUNCTION     function called"""
 _NEXT = 3
+_MOST = 1000
+_RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
+_USAGE = {"list": "", "next": " EXPRESSION", "fire": " FUNCTION"}
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    examples = f"examples:\n  {PROGRAM} list\n  {PROGRAM} list --json"
-    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} list [options]", f"{examples}\n\n{ENVIRONMENT}")
-    parser.add_argument("words", nargs="*", help="subcommand: list")
+    examples = f"examples:\n  {PROGRAM} list\n  {PROGRAM} next '0 9 * * mon-fri' --timezone Europe/Berlin\n  {PROGRAM} fire reports::nightly"
+    parser = Parser(
+        PROGRAM,
+        _DESCRIPTION,
+        f"{PROGRAM} list|next|fire [EXPRESSION|FUNCTION] [options]",
+        f"{examples}\n\n{ENVIRONMENT}",
+    )
+    parser.add_argument("words", nargs="*", help="subcommand and its argument")
+    parser.add_argument(
+        "--timezone", metavar="ZONE", default="UTC", help="next: IANA time zone of the expression (default: UTC)"
+    )
+    parser.add_argument("--count", metavar="N", type=_count, default=5, help="next: how many times (default: 5)")
     parser.add_argument(
         "--quartz", action="store_true", help="count days of the week from 1 (Sunday), as `day_of_week: quartz`"
     )
@@ -38,20 +55,80 @@ def run(arguments: list[str]) -> int:
     """`iii cron …`"""
     parser = build_parser()
     options = parser.parse(arguments)
-    if options.words == []:
-        parser.print_help()
-        return USAGE_ERROR
-    if options.words != ["list"]:
-        parser.refuse_command(options.words[0], ["list"])
-    address = address_of(options, parser)
+    match options.words:
+        case []:
+            parser.print_help()
+            return USAGE_ERROR
+        case ["list"]:
+            _list(address_of(options, parser), as_json=options.json, quartz=options.quartz)
+        case ["next", expression]:
+            return _print_next(expression, options)
+        case ["fire", function_id]:
+            return _fire(address_of(options, parser), function_id)
+        case [verb, *_] if verb in _USAGE:
+            parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb}{_USAGE[verb]}")
+        case [verb, *_]:
+            parser.refuse_command(verb, _USAGE)
+    return 0
 
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {_MOST}, got '{text}'")
+    return int(text)
+
+
+def _print_next(text: str, options: argparse.Namespace) -> int:
+    from zoneinfo import ZoneInfo
+
+    from iii.cli.output import json_text
+    from iii.protocol.cron_expression import Expression, InvalidExpression
+
+    try:
+        zone = ZoneInfo(options.timezone)
+    except (KeyError, ValueError, OSError):
+        return fail(f"--timezone: unknown time zone '{options.timezone}'; name one like Europe/Berlin or UTC")
+    try:
+        expression = Expression(text, zone, "quartz" if options.quartz else "documented")
+    except InvalidExpression as error:
+        return fail(f"'{text}': {error}")
+    times = list(expression.upcoming(datetime.now(UTC), options.count))
+    if options.json:
+        print(json_text([each.strftime(_RFC_3339) for each in times]))
+    elif times:
+        print("\n".join(each.astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z") for each in times))
+    else:
+        print("Never.")
+    return 0
+
+
+def _fire(address: Address, function_id: str) -> int:
+    """What the schedule itself would send, but for its id: nobody is to take the run for one that was due."""
+    from iii.cli.engine_call import ask
+    from iii.cli.known import FUNCTIONS, meant
+    from iii.cli.output import json_text
+    from iii.protocol.errors import InvocationError
+
+    now = datetime.now(UTC).isoformat()
+    event = {"trigger": "cron", "job_id": "iii-cli", "scheduled_time": now, "actual_time": now}
+    try:
+        result = ask(address, "cron", function_id, event).result
+    except InvocationError as error:
+        near = meant(address, "cron", function_id, FUNCTIONS) if error.code == "function_not_found" else ""
+        return fail(f"{error.code}: {error.message}{near}")
+    if result is not None:
+        print(json_text(result))
+    return 0
+
+
+def _list(address: Address, *, as_json: bool, quartz: bool) -> None:
     from iii.cli.engine_call import asked
     from iii.cli.output import json_text, print_table
 
     request = {"dialect": "legacy", "include_internal": True}
     triggers = asked(address, "cron", LIST_TRIGGERS, request).result["triggers"]
-    schedules = _schedules(triggers, datetime.now(UTC), quartz=options.quartz)
-    if options.json:
+    schedules = _schedules(triggers, datetime.now(UTC), quartz=quartz)
+    if as_json:
         print(json_text(schedules))
     elif schedules:
         print_table(
@@ -63,7 +140,6 @@ def run(arguments: list[str]) -> int:
         )
     else:
         print("No schedules.")
-    return 0
 
 
 def _schedules(triggers: list[dict[str, Any]], now: datetime, *, quartz: bool) -> list[dict[str, Any]]:
@@ -94,7 +170,7 @@ def _next(expression: str, zone: str, now: datetime, quartz: bool) -> list[str]:
         parsed = Expression(expression, ZoneInfo(zone), "quartz" if quartz else "documented")
     except (InvalidExpression, KeyError, ValueError, OSError):
         return []
-    return [each.strftime("%Y-%m-%dT%H:%M:%SZ") for each in parsed.upcoming(now, _NEXT)]
+    return [each.strftime(_RFC_3339) for each in parsed.upcoming(now, _NEXT)]
 
 
 def _shown(time: str) -> str:

@@ -25,12 +25,14 @@ commands:
   metrics         show calls by function, and metrics of workers
   state           read and write shared state
   queue           list queues, topics and dead letters; retry dead letters
-  cron list       list schedules and their next times
-  stream tail     follow the events of a group
+  publish         publish an event to a topic
+  cron            list schedules, next times of an expression, run one now
+  stream          read and write streams, follow the events of a group
   codegen         write a client for the functions of other workers
-  store           check the files of an embedded store for damage, salvage damaged ones; without an engine
+  store           back up and restore embedded stores, check them for damage, salvage damaged ones
   dev             run an app, and restart it when its source changes
   token           make access tokens and their hashes
+  completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
 

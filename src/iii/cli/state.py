@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
@@ -17,26 +18,38 @@ Reads and writes the values that workers share.
   set SCOPE KEY VALUE    set a value; VALUE is read as JSON if it is valid JSON (2, true, null, '{"a": 1}'), else as text
   delete SCOPE KEY       remove a key; succeeds for an unknown key too
   list                   print all scopes
-  list SCOPE             print all keys of a scope with their values, a line each"""
+  list SCOPE             print all keys of a scope with their values, a line each
+  watch SCOPE [KEY]      print a line for each change, until Ctrl-C: time, what happened, key, new value"""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM} set orders status open
   {PROGRAM} get orders status
   {PROGRAM} list orders --json
   {PROGRAM} list orders --keys
+  {PROGRAM} watch orders
 
 {ENVIRONMENT}
 
 exit codes: 0 done, 1 unknown key or the call failed, 2 wrong usage"""
-_USAGE = {"get": "SCOPE KEY", "set": "SCOPE KEY VALUE", "delete": "SCOPE KEY", "list": "[SCOPE]"}
+_USAGE = {
+    "get": "SCOPE KEY",
+    "set": "SCOPE KEY VALUE",
+    "delete": "SCOPE KEY",
+    "list": "[SCOPE]",
+    "watch": "SCOPE [KEY]",
+}
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} get|set|delete|list [SCOPE [KEY [VALUE]]] [options]", _EXAMPLES)
+    parser = Parser(
+        PROGRAM, _DESCRIPTION, f"{PROGRAM} get|set|delete|list|watch [SCOPE [KEY [VALUE]]] [options]", _EXAMPLES
+    )
     parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     parser.add_argument(
-        "--json", action="store_true", help="list: print a JSON object of keys and values, or a JSON list"
+        "--json",
+        action="store_true",
+        help="list: print a JSON object of keys and values, or a JSON list; watch: print changes as lines of JSON",
     )
     parser.add_argument("--keys", action="store_true", help="list SCOPE: print only the keys, of a scope of any size")
     add_address_options(parser)
@@ -65,6 +78,8 @@ def run(arguments: list[str]) -> int:
                 return _keys(address, scope, options.json)
             case ["list", scope]:
                 return _entries(address, scope, options.json)
+            case ["watch", scope, *keys] if len(keys) <= 1:
+                return _watch(address, scope, keys[0] if keys else None, options.json)
             case []:
                 parser.print_help()
                 return USAGE_ERROR
@@ -175,3 +190,25 @@ def _entries(address: Address, scope: str, as_json: bool) -> int:
     else:
         print(f"No keys in scope '{scope}'{_meant(address, scope) or '.'}")
     return 0
+
+
+def _watch(address: Address, scope: str, key: str | None, as_json: bool) -> int:
+    from iii.cli.following import Followed, follow
+
+    def show(event: Any) -> None:
+        print(json.dumps(event) if as_json else _line(event), flush=True)
+
+    config = {"scope": scope} | ({} if key is None else {"key": key})
+    follow(address, Followed("state", "state", config, show))
+    return 0
+
+
+def _line(event: dict[str, Any]) -> str:
+    from iii.protocol.names import without_control_characters
+
+    kind = str(event["event_type"]).rpartition(":")[2]
+    value = event["old_value"] if kind == "deleted" else event["new_value"]
+    text = "  ".join(
+        [time.strftime("%H:%M:%S%z"), f"{kind:7}", str(event["key"]), json.dumps(value, ensure_ascii=False)]
+    )
+    return without_control_characters(text)

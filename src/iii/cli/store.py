@@ -1,4 +1,4 @@
-"""`iii store …`: look at an embedded store while no engine runs, and save what can be read of a damaged one (P16)."""
+"""`iii store …`: back up an embedded store, put it back, look for damage, and save what can be read (P16)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,35 @@ if TYPE_CHECKING:
 
 PROGRAM = "iii store"
 _DESCRIPTION = """\
-Checks embedded stores (state, streams, queues) for damage, and copies what can be read of damaged ones.
-Stop the engine that uses them first. Nothing in PATH is changed.
+Backs up embedded stores (state, streams, queues), checks them for damage, and copies what can be read of damaged ones.
 
-  check PATH          report damage
-  salvage PATH NEW    copy every row that can be read into a store in the folder NEW, and report what was lost
+  backup PATH NEW        copy the stores as they are at this moment into the folder NEW; the engine may run
+  restore BACKUP PATH    put a backup in the place of the stores, which are moved aside; stop the engine first
+  check PATH             report damage; stop the engine first
+  salvage PATH NEW       copy every row that can be read into a store in the folder NEW, and report what was lost; stop the
+                         engine first
 
 PATH is the folder of a store, its store.db, or a folder with several (`file_path` in the configuration)."""
 _EXAMPLES = f"""\
 examples:
+  {PROGRAM} backup data backups/$(date +%F)
+  {PROGRAM} restore backups/2026-11-29 data
   {PROGRAM} check data
   {PROGRAM} salvage data/queue data/queue-saved
 
-exit codes: 0 no damage, no loss, 1 damage, loss, or the store cannot be opened, 2 wrong usage
-docs: docs/how-to/repair-a-store.md"""
-_USAGE = {"check": "PATH", "salvage": "PATH NEW"}
+exit codes: 0 done, no damage, no loss, 1 damage, loss, or the store cannot be opened, 2 wrong usage
+docs: docs/how-to/operate.md, docs/how-to/repair-a-store.md"""
+_USAGE = {"backup": "PATH NEW", "restore": "BACKUP PATH", "check": "PATH", "salvage": "PATH NEW"}
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} check PATH | salvage PATH NEW", _EXAMPLES)
+    parser = Parser(
+        PROGRAM,
+        _DESCRIPTION,
+        f"{PROGRAM} backup PATH NEW | restore BACKUP PATH | check PATH | salvage PATH NEW",
+        _EXAMPLES,
+    )
     parser.add_argument("words", nargs="*", help="subcommand and its arguments")
     return parser
 
@@ -43,6 +52,10 @@ def run(arguments: list[str]) -> int:
     parser = build_parser()
     words = parser.parse(arguments).words
     match words:
+        case ["backup", path, new]:
+            return _copy(Path(path), Path(new), restoring=False)
+        case ["restore", backup, path]:
+            return _copy(Path(backup), Path(path), restoring=True)
         case ["check", path]:
             return _each(Path(path), None)
         case ["salvage", path, new]:
@@ -77,6 +90,32 @@ def _each(path: Path, new: Path | None) -> int:
         finally:
             files.release()
     return worst
+
+
+def _copy(path: Path, place: Path, *, restoring: bool) -> int:
+    from iii.protocol.start_failure import StartFailure
+    from iii.storage.backup import NoBackup, back_up, restore
+    from iii.storage.folder import StoreFolder
+
+    folders = _stores(path)
+    if not folders:
+        return fail(f"no store in {path}: expected a folder with the file store.db")
+    if not restoring and place.exists() and (not place.is_dir() or any(place.iterdir())):
+        return fail(f"{place} exists and is not an empty folder; name a new folder")
+    failed = 0
+    for folder in folders:
+        target = place if folders == [path] else place / folder.name
+        try:
+            if restoring:
+                moved = restore(StoreFolder(folder), target)
+                print(f"{target}: restored from {folder}{f'; what was there is now {moved}' if moved else ''}")
+            else:
+                print(f"{target / 'store.db'}: {back_up(StoreFolder(folder), target)} bytes, from {folder}")
+        except (NoBackup, StartFailure) as error:
+            failed = fail(str(error))
+        except OSError as error:
+            failed = fail(f"{target} cannot be written: {error.strerror or error}")
+    return failed
 
 
 def _stores(path: Path) -> list[Path]:

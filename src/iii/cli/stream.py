@@ -1,40 +1,54 @@
-"""`iii stream tail`: the events of a group as they happen (issue 5; 05 §5.1)."""
+"""`iii stream`: items of streams, and their events as they happen (05 §4, §5.1)."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import platform
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.parser import USAGE_ERROR, Parser, fail, suggestion
+from iii.cli.payload import value_of
 
 if TYPE_CHECKING:
     from iii import TriggerRequest, Worker
 
 PROGRAM = "iii stream"
 _DESCRIPTION = """\
-Follows a group of a stream: prints a line for each event, until Ctrl-C.
+Reads and writes the items of streams, and follows their events.
 
-  tail NAME GROUP    events of one group: time, type (create, update, delete, or a custom type), item, data
-  tail NAME          events of all groups"""
+  list                          print all streams and their groups
+  list NAME GROUP               print the items of a group as a JSON list
+  get NAME GROUP ITEM           print an item as JSON; exit code 1 if it is unknown
+  set NAME GROUP ITEM VALUE     set an item; VALUE is read as JSON if it is valid JSON, else as text
+  delete NAME GROUP ITEM        remove an item; succeeds for an unknown item too
+  send NAME GROUP TYPE [VALUE]  send an event that is not stored to all who follow the group
+  tail NAME [GROUP]             print a line for each event, until Ctrl-C: time, type (create, update, delete, or a custom
+                                type), item, data"""
 _EXAMPLES = f"""\
 examples:
+  {PROGRAM} list chat room-1
+  {PROGRAM} set chat room-1 m1 '{{"text": "hello"}}'
   {PROGRAM} tail chat room-1
   {PROGRAM} tail chat --json | jq .event
 
-{ENVIRONMENT}"""
+{ENVIRONMENT}
+
+exit codes: 0 done, 1 unknown item or the call failed, 2 wrong usage"""
+_USAGE = {
+    "list": "[NAME GROUP]", "get": "NAME GROUP ITEM", "set": "NAME GROUP ITEM VALUE", "delete": "NAME GROUP ITEM",
+    "send": "NAME GROUP TYPE [VALUE]", "tail": "NAME [GROUP]",
+}  # fmt: skip
 
 
 def build_parser() -> Parser:
     """All options and arguments of the command."""
-    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} tail NAME [GROUP] [options]", _EXAMPLES)
+    parser = Parser(PROGRAM, _DESCRIPTION, f"{PROGRAM} {'|'.join(_USAGE)} [NAME [GROUP …]] [options]", _EXAMPLES)
     parser.add_argument("words", nargs="*", help="subcommand and its arguments")
-    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="tail: print each event as one line of JSON; list: print a JSON list"
+    )
     add_address_options(parser)
     return parser
 
@@ -46,53 +60,75 @@ def run(arguments: list[str]) -> int:
     address = address_of(options, parser)
     match options.words:
         case ["tail", name, *groups] if len(groups) <= 1:
-            return asyncio.run(_tail(address, name, groups[0] if groups else None, options.json))
+            _tail(address, name, groups[0] if groups else None, options.json)
+        case ["list"]:
+            _streams(address, options.json)
+        case ["list", name, group]:
+            _print(_ask(address, "stream::list", name, group))
+        case ["get", name, group, item]:
+            return _get(address, name, group, item)
+        case ["set", name, group, item, value]:
+            _ask(address, "stream::set", name, group, item_id=item, data=value_of(value))
+        case ["delete", name, group, item]:
+            _ask(address, "stream::delete", name, group, item_id=item)
+        case ["send", name, group, kind, *values] if len(values) <= 1:
+            data = value_of(values[0]) if values else None
+            _ask(address, "stream::send", name, group, type=kind, data=data)
         case []:
             parser.print_help()
             return USAGE_ERROR
-        case ["tail", *_]:
-            parser.error(f"wrong number of arguments; usage: {PROGRAM} tail NAME [GROUP]")
+        case [verb, *_] if verb in _USAGE:
+            parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}")
         case [verb, *_]:
-            parser.refuse_command(verb, ["tail"])
+            parser.refuse_command(verb, _USAGE)
     return 0
 
 
-async def _tail(address: Address, name: str, group: str | None, as_json: bool) -> int:
-    from iii import InitOptions, InvocationError, RegistrationRejected, connect_worker
-    from iii.cli.engine_call import WHERE
-    from iii.protocol.address import masked
+def _ask(address: Address, function_id: str, name: str, group: str, **more: Any) -> Any:
+    from iii.cli.engine_call import asked
 
-    os.environ.pop("III_WORKER_NAME", None)  # meant for a worker
-    os.environ.pop("III_NAMESPACE", None)
-    options = InitOptions(
-        worker_name=f"iii-cli:stream:{platform.node()}:{os.getpid()}",
-        connect_timeout_ms=address.timeout_ms,
-        enable_metrics_reporting=False,
-        otel={"enabled": False},
-    )
-    try:
-        async with connect_worker(address.url, options) as worker:
-            if worker.get_connection_state() != "connected":
-                return fail(f"cannot connect to {masked(address.url)}. {WHERE}")
-            request: TriggerRequest = {"function_id": "stream::list_groups", "payload": {"stream_name": name}}
-            if not await worker.trigger_async(request):
-                await _tell_that_it_is_empty(worker, name)
-            function_id = f"iii-cli::stream-tail::{os.getpid()}"
+    return asked(address, "stream", function_id, {"stream_name": name, "group_id": group, **more}).result
 
-            async def show(event: Any) -> None:
-                print(json.dumps(event) if as_json else line(event, with_group=group is None), flush=True)
 
-            worker.register_function(function_id, show, metadata={"internal": True})
-            config = {"stream_name": name, "group_id": group}
-            worker.register_trigger({"type": "stream", "function_id": function_id, "config": config})
-            await asyncio.Event().wait()
-    except RegistrationRejected as error:
-        return fail(f"the engine at {masked(address.url)} refused this command: {error}")
-    except InvocationError as error:
-        return fail(f"{error.code}: {error.message}")
-    except ConnectionError as error:
-        return fail(f"cannot connect to {masked(address.url)}: {error}. {WHERE}")
+def _print(value: Any) -> None:
+    from iii.cli.output import json_text
+
+    print(json_text(value))
+
+
+def _get(address: Address, name: str, group: str, item: str) -> int:
+    value = _ask(address, "stream::get", name, group, item_id=item)
+    if value is None:
+        return fail(f"unknown item '{item}' in group '{group}' of stream '{name}'")
+    _print(value)
     return 0
+
+
+def _streams(address: Address, as_json: bool) -> None:
+    from iii.cli.engine_call import asked
+    from iii.cli.output import print_table
+
+    rows = asked(address, "stream", "stream::list_all", {}).result["stream"]
+    if as_json:
+        _print(rows)
+    elif rows:
+        print_table(["STREAM", "GROUP"], [[row["id"], group] for row in rows for group in row["groups"]])
+    else:
+        print("No streams.")
+
+
+def _tail(address: Address, name: str, group: str | None, as_json: bool) -> None:
+    from iii.cli.following import Followed, follow
+
+    def show(event: Any) -> None:
+        print(json.dumps(event) if as_json else line(event, with_group=group is None), flush=True)
+
+    async def tell(worker: Worker) -> None:
+        request: TriggerRequest = {"function_id": "stream::list_groups", "payload": {"stream_name": name}}
+        if not await worker.trigger_async(request):
+            await _tell_that_it_is_empty(worker, name)
+
+    follow(address, Followed("stream", "stream", {"stream_name": name, "group_id": group}, show, tell))
 
 
 async def _tell_that_it_is_empty(worker: Worker, name: str) -> None:

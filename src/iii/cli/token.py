@@ -1,4 +1,4 @@
-"""`iii token …`: make access tokens for worker listeners, and their hashes (19 §2)."""
+"""`iii token …`: make access tokens for worker listeners, and their hashes (20 §2)."""
 
 from __future__ import annotations
 

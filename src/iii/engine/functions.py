@@ -82,7 +82,7 @@ class Function:
         self.tally: Tally | None = None
 
     def known_as(self, own_id: str) -> None:
-        """Its worker calls it by another id (19 §3)."""
+        """Its worker calls it by another id (20 §3)."""
         self.call_members = b'","function_id":%b,"data":' % msgspec.json.encode(own_id)
 
     @property

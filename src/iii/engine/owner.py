@@ -23,7 +23,7 @@ class Owner(Protocol):
 
     @property
     def identity(self) -> str | None:
-        """None: it is trusted. Others share ids with those of the same identity only (19 §5)."""
+        """None: it is trusted. Others share ids with those of the same identity only (20 §5)."""
 
     @property
     def worker_id(self) -> str:
@@ -59,7 +59,7 @@ class Owner(Protocol):
         """As a provider: stop serving it. Raises UnregisterFailed if that fails."""
 
     def evicted(self, key: Key) -> None:
-        """A trusted owner has taken an id that it had (19 §5)."""
+        """A trusted owner has taken an id that it had (20 §5)."""
 
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """As an owner of a binding, by the id that it gave: its provider said no; `error` is the error object."""

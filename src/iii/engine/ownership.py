@@ -64,7 +64,7 @@ class Ownership(Generic[C]):
         return owner in self._by_owner
 
     def strangers(self, key: Key, owner: Owner) -> list[C]:
-        """Claims of those that do not share ids with an owner (19 §5)."""
+        """Claims of those that do not share ids with an owner (20 §5)."""
         return [claim for claim in self._stacks.get(key, ()) if claim.owner.identity != owner.identity]
 
     def claim_of(self, owner: Owner, key: Key) -> C | None:

@@ -57,7 +57,7 @@ class Registry:
             self.trigger_types.register(trigger_type)
 
     def evict_from_function(self, key: Key, owner: Owner) -> None:
-        """Ids belong to trusted owners: one takes a function from sessions that have it (19 §5)."""
+        """Ids belong to trusted owners: one takes a function from sessions that have it (20 §5)."""
         for claim in self.functions.ownership.strangers(key, owner):
             self.functions.ownership.release(key, claim.owner)
             self.binding_owners.disclaimed(claim.owner, key)

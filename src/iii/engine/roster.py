@@ -141,7 +141,7 @@ class Roster:
             self._claimed[peer] = wanted
 
     def contender(self, newcomer: Peer, namespace: str, name: str | None) -> Peer | None:
-        """Who has the name that a newcomer wants. A trusted one takes it from sessions with access rules (19 §5)."""
+        """Who has the name that a newcomer wants. A trusted one takes it from sessions with access rules (20 §5)."""
         holder = self.names.get((namespace, name or ""))
         if holder is not None and newcomer.identity is None and holder.identity is not None:
             self.release_name(holder)

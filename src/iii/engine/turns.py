@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from iii.engine.link import Link
 
 STEPS = 500  # of one turn
-TURN_S = 0.010  # whatever comes first
+TURN_S = 0.004  # whatever comes first
 SHARE = 50  # steps of one work until the next has its own: a small one does not wait for a large one
 
 

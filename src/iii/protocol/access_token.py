@@ -1,4 +1,4 @@
-"""Access tokens: made at random, kept as hashes (19 §2)."""
+"""Access tokens: made at random, kept as hashes (20 §2)."""
 
 import re
 import secrets

@@ -112,6 +112,25 @@ def is_json(text: bytes) -> bool:
     return True
 
 
+def has_number_beyond_double(text: bytes) -> bool:
+    """Whether a number of the JSON text is larger than any double, so that most programs cannot read the text.
+
+    True also for a text of more than a MiB in which only a string looks like one.
+    """
+    if _LARGE_NUMBER.search(text) is None:
+        return False
+    if len(text) > MIB:
+        return True
+    try:
+        msgspec.json.decode(text)
+    except BAD_JSON:
+        return True
+    return False
+
+
+_LARGE_NUMBER = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+
+
 # -- repairs ------------------------------------------------------------------------------------------------------
 
 _STRINGS_LOOKED_AT = 100_000  # some 20 ms

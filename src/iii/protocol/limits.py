@@ -39,8 +39,26 @@ LOG_DELIVERIES_PER_S = 200
 LOG_DELIVERIES = 1000
 # Most bytes of log records that wait to be delivered.
 LOG_DELIVERY_BYTES = 16 * MIB
+# Most spans of 300 ms that `trace` triggers and live streams look at. (19 §1)
+WATCHED_SPANS = 10_000
+# Most bytes of attributes and events of these spans.
+WATCHED_SPAN_BYTES = 32 * MIB
+# Most bytes of spans in one event of a live stream, unless one span alone has more. (19 §2)
+LIVE_EVENT_BYTES = 256 * KIB
+# Most groups of live streams that are fed.
+FOLLOWED_GROUPS = 1000
 # Longest `baggage` whose entries are read and handed on; a longer one counts as empty, as W3C allows. (06 §3)
 BAGGAGE_CHARACTERS = 8192
+# Longest value of a configuration entry, as JSON; its schema and its metadata are limited to the same. (18 §2.5)
+CONFIGURATION_VALUE_BYTES = 256 * KIB
+# Most lists, objects and members in a value of a configuration entry, in its schema and in its metadata. (18 §2.5)
+CONFIGURATION_VALUES = 20_000
+# Longest file of a configuration entry; a longer one is not read. (18 §2.5)
+CONFIGURATION_FILE_BYTES = 4 * MIB
+# Most configuration entries; further ones are refused. (18 §2.5)
+CONFIGURATION_ENTRIES = 1000
+# Most bytes of all configuration entries together; what exceeds them is refused. (18 §2.5)
+CONFIGURATION_BYTES = 64 * MIB
 # Deepest JSON that is accepted, in levels; Python clients fail on deeper JSON, up to 0.23 silently. (01 §12.1)
 NESTING_LEVELS = 500
 
@@ -97,7 +115,7 @@ REGISTRATIONS_BYTES = 64 * MIB
 HELD_CALLS_BYTES = 64 * MIB
 # Most calls of one connection that wait for registrations. (N2)
 HELD_CALLS = 10_000
-# Most registrations and calls of one connection that wait for a registration hook. (19 §3)
+# Most registrations and calls of one connection that wait for a registration hook. (20 §3)
 GATED_STEPS = 10_000
 # Most addresses whose failed logins are remembered. (L8)
 LOGIN_ADDRESSES = 10_000
@@ -144,9 +162,9 @@ DRAINED_WORKERS = 10_000
 PROVIDER_ACK_S = 10.0
 # Longest wait for the answer of a condition function. (T7, I6)
 CONDITION_TIMEOUT_S = 30.0
-# Longest wait for the answer of an auth function; set with `rbac.auth_timeout_ms`. (19 §1)
+# Longest wait for the answer of an auth function; set with `rbac.auth_timeout_ms`. (20 §1)
 AUTH_S = 10.0
-# Longest wait for the answer of a registration hook; set with `rbac.hook_timeout_ms`. (19 §3)
+# Longest wait for the answer of a registration hook; set with `rbac.hook_timeout_ms`. (20 §3)
 HOOK_S = 30.0
 # Longest time for which a failed login delays the next one of its address; the delay begins with 0.1 s and doubles. (L8)
 LOGIN_DELAY_S = 5.0

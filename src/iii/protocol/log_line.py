@@ -1,11 +1,14 @@
 """How a line of the log begins, in the engine and in a program that has set up no logging (06 §11)."""
 
 import logging
+import re
 import time
 
 WORKER_LOG = "iii.worker"  # lines of workers
+PROCESS_LOG = "iii.process"  # lines of commands that the engine runs, with the field `process`
 ACCESS_LOG = "iii.modules.http.access_log"  # lines of HTTP requests: one each, as many as there are
 
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _NAMES = {5: "TRACE", logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 
 
@@ -17,6 +20,11 @@ def moment(seconds: float) -> str:
 def level_name(number: int) -> str:
     """The name of a level as it is printed."""
     return _NAMES.get(number) or logging.getLevelName(number)
+
+
+def without_escapes(text: str) -> str:
+    """The text without what steers a terminal: colours, movements of the cursor."""
+    return _ESCAPE.sub("", text) if "\x1b" in text else text
 
 
 def one_line(text: str) -> str:

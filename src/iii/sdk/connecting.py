@@ -15,6 +15,7 @@ from iii.sdk.core import WorkerCore
 from iii.sdk.engine_address import engine_url
 from iii.sdk.event_loop import new_loop
 from iii.sdk.options import InitOptions
+from iii.sdk.other_loop import run_there
 from iii.sdk.process_end import end_by_sigterm, leave, serve_on_after_main, told_to_end
 from iii.sdk.worker import Worker
 
@@ -133,7 +134,7 @@ class _ThreadedWorker(Worker):
         loop = self._core.loop
         if loop.is_running():
             with suppress(TimeoutError):  # something blocks the loop
-                asyncio.run_coroutine_threadsafe(self._core.finish(), loop).result(self._core.drain_s + JOIN_S)
+                run_there(self._core.finish(), loop, self._core.drain_s + JOIN_S)
         self.shutdown()
 
     def join(self) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from iii.sdk.calls import ON_LOOP
 from iii.sdk.invocation import running
 from iii.sdk.options import checked_limit_s
+from iii.sdk.other_loop import await_there, run_there
 
 SHUTDOWN_S = 10.0  # Longest time of `shutdown()`.
 _IN_HANDLER = "drain() in a handler would wait for that handler: {} drains when the handler has ended"
@@ -52,7 +53,7 @@ class Departure:
         if core.in_handler_thread:
             raise RuntimeError(_IN_HANDLER.format("threading.Thread(target=worker.drain).start()"))
         try:
-            return asyncio.run_coroutine_threadsafe(core.finish(timeout_s), core.loop).result(timeout_s + SHUTDOWN_S)
+            return run_there(core.finish(timeout_s), core.loop, timeout_s + SHUTDOWN_S)
         except TimeoutError:  # something blocks the loop
             return False
 
@@ -68,7 +69,7 @@ class Departure:
                 raise RuntimeError(_IN_HANDLER.format("asyncio.create_task(worker.drain_async())"))
             return await core.finish(timeout_s)
         if core.loop.is_running():
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(core.finish(timeout_s), core.loop))
+            return await await_there(core.finish(timeout_s), core.loop)
         return None
 
     def stopped(self) -> None:
@@ -77,7 +78,7 @@ class Departure:
         if core.loop.is_running():
             if core.connection.on_loop():
                 raise RuntimeError(ON_LOOP)
-            asyncio.run_coroutine_threadsafe(core.stop(), core.loop).result(SHUTDOWN_S)
+            run_there(core.stop(), core.loop, SHUTDOWN_S)
 
     async def stopped_async(self) -> None:
         """As `stopped`."""
@@ -86,4 +87,4 @@ class Departure:
         if asyncio.get_running_loop() is core.loop:
             await core.stop()
         elif core.loop.is_running():
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(core.stop(), core.loop))
+            await await_there(core.stop(), core.loop)

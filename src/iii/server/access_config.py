@@ -1,4 +1,4 @@
-"""The `rbac` block of a worker listener (19)."""
+"""The `rbac` block of a worker listener (20)."""
 
 from typing import Annotated, Any
 

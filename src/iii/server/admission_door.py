@@ -1,4 +1,4 @@
-"""A connection that waits to be let in: nothing of what it says is looked at before (19 §1)."""
+"""A connection that waits to be let in: nothing of what it says is looked at before (20 §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which modules there are: names, old classes, what runs by default, what this build provides (00 §6 as data)."""
+"""Which modules there are: names, old classes, what runs by default, what implements it (00 §6 as data)."""
 
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -16,28 +16,25 @@ class KnownModule(NamedTuple):
         mandatory: runs even if the file does not list it.
         in_default_set: runs if the file has no list of modules (C1).
         listens: its config has `host` and `port`.
+        after_listeners: it starts when workers can connect (L3).
         repeatable: several entries are several instances; otherwise a second entry is a mistake.
-        implementation: `module:Class`, imported only when it runs; None if this build has none.
+        implementation: `module:Class`, imported only when it runs.
         config: `module:Struct` of its block; None if it is the class's attribute `Config`.
     """
 
     name: str
+    implementation: str
     alias: str | None = None
     classes: tuple[str, ...] = ()
     mandatory: bool = False
     in_default_set: bool = False
     listens: bool = False
+    after_listeners: bool = False
     repeatable: bool = False
-    implementation: str | None = None
     config: str | None = None
-
-    @property
-    def provided(self) -> bool:
-        return self.implementation is not None
 
     def load(self) -> Any:
         """The module class."""
-        assert self.implementation is not None
         return _imported(self.implementation)
 
     def config_type(self) -> type[Struct]:
@@ -53,24 +50,24 @@ def _imported(reference: str) -> Any:
 
 WORKER_MANAGER = KnownModule(
     "iii-worker-manager",
+    "iii.server.worker_manager:WorkerManager",
     classes=("modules::worker::WorkerModule",),
     mandatory=True,
     listens=True,
     repeatable=True,
-    implementation="iii.server.worker_manager:WorkerManager",
 )
 ENGINE_FUNCTIONS = KnownModule(
     "iii-engine-functions",
+    "iii.engine.engine_functions:EngineFunctions",
     classes=("modules::engine_fn::EngineFunctionsModule",),
     mandatory=True,
-    implementation="iii.engine.engine_functions:EngineFunctions",
     config="iii.server.engine_functions_config:EngineFunctionsConfig",
 )
 OBSERVABILITY = KnownModule(
     "iii-observability",
+    "iii.modules.observability.module:Observability",
     classes=("modules::observability::OtelModule",),
     mandatory=True,
-    implementation="iii.modules.observability.module:Observability",
 )
 
 CATALOGUE = (
@@ -78,70 +75,89 @@ CATALOGUE = (
     OBSERVABILITY,
     KnownModule(
         "iii-telemetry",
+        "iii.modules.telemetry.module:Telemetry",
         classes=("modules::telemetry::TelemetryModule",),
         mandatory=True,
-        implementation="iii.modules.telemetry.module:Telemetry",
     ),
-    KnownModule("configuration", mandatory=True),
+    KnownModule(
+        "configuration",
+        "iii.modules.configuration.module:Configuration",
+        mandatory=True,
+        config="iii.modules.configuration.config:ConfigurationConfig",
+    ),
     KnownModule(
         "iii-http",
+        "iii.modules.http.module:Http",
         "http",
         ("modules::api::RestApiModule",),
         in_default_set=True,
         listens=True,
-        implementation="iii.modules.http.module:Http",
         config="iii.modules.http.config:HttpConfig",
     ),
     KnownModule(
         "iii-stream",
+        "iii.modules.stream.module:Streams",
         None,
         ("modules::stream::StreamModule",),
         in_default_set=True,
         listens=True,
-        implementation="iii.modules.stream.module:Streams",
         config="iii.modules.stream.config:StreamConfig",
     ),
     KnownModule(
         "iii-state",
+        "iii.modules.state.module:State",
         "state",
         ("modules::state::StateModule",),
         in_default_set=True,
-        implementation="iii.modules.state.module:State",
         config="iii.modules.state.config:StateConfig",
     ),
     KnownModule(
         "iii-queue",
+        "iii.modules.queue.module:Queue",
         "queue",
         ("modules::queue::QueueModule", "workers::queue::QueueModule"),
         in_default_set=True,
-        implementation="iii.modules.queue.module:Queue",
         config="iii.modules.queue.config:QueueConfig",
     ),
     KnownModule(
         "iii-pubsub",
+        "iii.modules.pubsub.module:PubSub",
         "pubsub",
         ("modules::pubsub::PubSubModule",),
         in_default_set=True,
-        implementation="iii.modules.pubsub.module:PubSub",
         config="iii.modules.pubsub.config:PubSubConfig",
     ),
     KnownModule(
         "iii-cron",
+        "iii.modules.cron.module:Cron",
         "cron",
         ("modules::cron::CronModule",),
         in_default_set=True,
-        implementation="iii.modules.cron.module:Cron",
         config="iii.modules.cron.config:CronConfig",
     ),
     KnownModule(
         "iii-http-functions",
+        "iii.modules.http_functions.module:HttpFunctions",
         classes=("modules::http_functions::HttpFunctionsModule",),
-        implementation="iii.modules.http_functions.module:HttpFunctions",
         config="iii.modules.http_functions.config:HttpFunctionsConfig",
     ),
     WORKER_MANAGER,
-    KnownModule("iii-exec", classes=("modules::shell::ExecModule",), repeatable=True),
-    KnownModule("iii-bridge", classes=("modules::bridge_client::BridgeClientModule",), repeatable=True),
+    KnownModule(
+        "iii-exec",
+        "iii.modules.exec.module:Exec",
+        classes=("modules::shell::ExecModule",),
+        after_listeners=True,
+        repeatable=True,
+        config="iii.modules.exec.config:ExecConfig",
+    ),
+    KnownModule(
+        "iii-bridge",
+        "iii.modules.bridge.module:Bridge",
+        classes=("modules::bridge_client::BridgeClientModule",),
+        after_listeners=True,
+        repeatable=True,
+        config="iii.modules.bridge.config:BridgeConfig",
+    ),
 )
 
 _BY_NAME = {name: row for row in CATALOGUE for name in (row.name, row.alias) if name is not None}
@@ -159,5 +175,5 @@ def by_class(name: str) -> KnownModule | None:
 
 
 def available() -> tuple[str, ...]:
-    """Canonical names of what this build provides, for messages."""
-    return tuple(sorted(row.name for row in CATALOGUE if row.provided))
+    """Canonical names, for messages."""
+    return tuple(sorted(row.name for row in CATALOGUE))

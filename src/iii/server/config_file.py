@@ -94,7 +94,7 @@ class ServerConfig(NamedTuple):
     Attributes:
         source: the file as the user named it, for messages.
         path: absolute; None without a file.
-        entries: in start order; worker listeners last (L3).
+        entries: in start order (L3).
         grace_ms: longest wait for a worker's announcement (N2).
         log_level, log_format: from the block of `iii-observability` (06 §11).
         warnings: what was accepted, but probably not meant.
@@ -196,7 +196,8 @@ def _resolve(
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
     entries = _with_host(entries, *_host_for_all(host, environment))
-    entries.sort(key=lambda entry: entry.known is WORKER_MANAGER)  # stable: listeners last, all else as listed
+    # stable: listeners after all that workers may ask for, then what needs them, all else as listed
+    entries.sort(key=lambda entry: (entry.known.after_listeners, entry.known is WORKER_MANAGER))
     log_entry = next(entry for entry in entries if entry.known is OBSERVABILITY)
     level = _log_level(log_entry, warnings)
     return ServerConfig(
@@ -235,7 +236,7 @@ def _listed(read: Document, source: str) -> list[tuple[KnownModule, ListedModule
     present = {known for known, _ in listed}
     for known in CATALOGUE:
         wanted = known.mandatory or (known.in_default_set and read.entries is None)
-        if wanted and known.provided and known not in present:
+        if wanted and known not in present:
             place = FilePosition(source, f"{IMPLIED} ({known.name})")
             listed.append((known, ListedModule(IMPLIED, "name", known.name, place=place)))
     return listed
@@ -252,10 +253,6 @@ def _known(entry: ListedModule) -> KnownModule:
         raise StartFailure(
             f"{entry.place.at('image')}: Worker '{entry.name}' is a built-in worker and cannot have an 'image' field. "
             "Remove 'image' or use a different name."
-        )
-    if not known.provided:
-        raise StartFailure(
-            f"{place}: Unknown worker '{entry.name}': this version of iii does not provide it. {available}"
         )
     return known
 

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import yaml
 
+from iii.protocol.placeholders import ENGINE_VERSION_DEFAULT, PLACEHOLDER
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.versions import PACKAGE_VERSION
-from iii.server.document import compose, shown
+from iii.server.document import shown
+from iii.storage.yaml_text import compose
 
-ENGINE_VERSION_DEFAULT = "__III_ENGINE_VERSION__"  # as a default, it stands for the version of this engine
-
-_REFERENCE = re.compile(r"\$\{([^}:]+)(?::([^}]*))?\}")
 _NUMBER = re.compile(r"-[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
 _TOKEN = re.compile(r"IIIx\d+x")
 _INERT = re.compile(r"(?:[\w/][\w./+=@-]*)?", re.ASCII)  # cannot mean more to YAML than one scalar
@@ -91,7 +90,7 @@ def _replace(
     lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
         if "${" in line and not line.lstrip().startswith("#"):
-            lines[number - 1] = _REFERENCE.sub(replace, line)
+            lines[number - 1] = PLACEHOLDER.sub(replace, line)
     return "\n".join(lines)
 
 
@@ -122,7 +121,7 @@ def _warnings(text: str, environment: Mapping[str, str], source: str) -> Iterato
     for number, line in enumerate(text.split("\n"), start=1):
         if "${" not in line or line.lstrip().startswith("#"):
             continue
-        for match in _REFERENCE.finditer(line):
+        for match in PLACEHOLDER.finditer(line):
             name, default = match.groups()
             place = f"{source}:{number}: {match[0]}"
             if default is None:

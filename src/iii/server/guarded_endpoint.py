@@ -1,4 +1,4 @@
-"""Connections to a listener with access control: workers and telemetry, once they are let in (19 §1, O14)."""
+"""Connections to a listener with access control: workers and telemetry, once they are let in (20 §1, O14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the configuration of a listener to its access rules (19 §1)."""
+"""From the configuration of a listener to its access rules (20 §1)."""
 
 from __future__ import annotations
 

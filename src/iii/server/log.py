@@ -16,7 +16,7 @@ from iii.engine.log_lines import LogLine
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent, LogText
 from iii.protocol.log_level import apply_level
-from iii.protocol.log_line import ACCESS_LOG, WORKER_LOG, level_name, moment, one_line
+from iii.protocol.log_line import ACCESS_LOG, PROCESS_LOG, WORKER_LOG, level_name, moment, one_line
 from iii.protocol.quoted import QUOTED_CHARACTERS, shortened
 from iii.protocol.secrets import without_secrets
 from iii.protocol.traceback_text import cut_middle, traceback_text
@@ -49,6 +49,7 @@ FLUSH_S = 1.0  # longest wait at the end of the process
 
 _TRACE = "stacktrace"  # the field of what a worker sent with its error
 
+_SPOKEN = {WORKER_LOG: "worker_log", PROCESS_LOG: "process_log"}  # events of those who choose their words
 _COLORS = {"TRACE": "35", "DEBUG": "32", "INFO": "34", "WARN": "33", "ERROR": "31"}
 
 
@@ -142,7 +143,12 @@ class TextFormatter(logging.Formatter):
         level = level_name(record.levelno)
         shown_level = f"\033[{_COLORS[level]}m[{level}]\033[0m" if self.colors else f"[{level}]"
         fields = fields_of(record)
-        name = _who_logged(fields, record.name) if record.name == WORKER_LOG else getattr(record, "event", record.name)
+        if record.name == PROCESS_LOG:
+            name = fields.pop("process", record.name)
+        elif record.name == WORKER_LOG:
+            name = _who_logged(fields, record.name)
+        else:
+            name = getattr(record, "event", record.name)
         lines = [f"[{moment(record.created)}] {shown_level} {one_line(str(name))} {one_line(_message(record))}"]
         lines.extend(_tree(fields, "    "))
         told = shortened("\n".join(shortened(line, LINE_CHARACTERS) for line in lines), RECORD_CHARACTERS)
@@ -206,8 +212,8 @@ def _message(record: logging.LogRecord) -> str:
 
 def event_of(record: logging.LogRecord) -> str:
     """The same for all lines of one kind; what workers and libraries say in their own words has one event each."""
-    event: str = "worker_log" if record.name == WORKER_LOG else getattr(record, "event", "library_log")
-    return event
+    event: str = getattr(record, "event", "library_log")
+    return _SPOKEN.get(record.name, event)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

@@ -2,12 +2,13 @@
 
 import logging
 
-from iii.protocol.log_line import ACCESS_LOG, WORKER_LOG
+from iii.protocol.log_line import ACCESS_LOG, PROCESS_LOG, WORKER_LOG
 
 BURST_LINES = 20  # warnings and errors of one event, or of one place in the code
 BURST_INFO_LINES = 200  # and others: many workers may well come at once
 WINDOW_S = 10.0
-_FREE = (WORKER_LOG, ACCESS_LOG)  # what workers themselves log, which is theirs to judge; what somebody asked for
+# what workers and commands themselves log, which is theirs to judge; what somebody asked for
+_FREE = (WORKER_LOG, PROCESS_LOG, ACCESS_LOG)
 
 
 class FloodGate(logging.Filter):

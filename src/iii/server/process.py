@@ -69,10 +69,10 @@ MODULE_START_FAILED = LogEvent(
 
 NOT_STOPPED = 3  # exit code of a stop in which a module failed or was late (L4)
 STOP_S = 15.0  # Longest time of an orderly stop of the engine. (L4)
-QUIET_S = 6.8  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
-PORTS_STOP_S = 3.8  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
-MODULES_STOP_S = 2.4  # then for stores and connections of all other modules
-WORKERS_STOP_S = 1.9  # at last for workers to answer Close, up to 1.5 s
+QUIET_S = 6.4  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
+PORTS_STOP_S = 3.6  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
+MODULES_STOP_S = 3.6  # then for stores, connections and commands of all other modules; those have 3 s after SIGTERM
+WORKERS_STOP_S = 1.7  # at last for workers to answer Close, up to 1.5 s
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""The tokens of a listener: found in constant time, files read again when they change (19 §2)."""
+"""The tokens of a listener: found in constant time, files read again when they change (20 §2)."""
 
 from __future__ import annotations
 

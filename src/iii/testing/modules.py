@@ -13,6 +13,8 @@ from iii.engine.engine import Engine, EngineOptions
 from iii.engine.engine_functions import EngineFunctions
 from iii.engine.invocation import Invocation
 from iii.engine.router import Router
+from iii.modules.configuration.folder import ConfigurationFolder, Signature
+from iii.modules.configuration.module import Configuration
 from iii.modules.cron.module import Cron
 from iii.modules.http.away_routes import RememberedRoutes
 from iii.modules.http.config import HttpConfig
@@ -108,6 +110,26 @@ class _Http(Http):
 
     async def quiet(self) -> None:
         await self.application.finish(FINISH_S)
+
+
+class _NoFolder(ConfigurationFolder):
+    def write(self, name: str, content: bytes) -> Signature:
+        """Entries are kept in memory alone."""
+        return (0, 0, len(content), 0)
+
+    def remove(self, name: str) -> None:
+        """There is no file."""
+
+
+class _Configuration(Configuration):
+    """Without files."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.entries.folder = _NoFolder(self.entries.folder.path)
+
+    async def start(self) -> None:
+        """Nothing is stored."""
 
 
 class _State(State):
@@ -206,7 +228,8 @@ class Modules:
                 for kind, engine in ((_State, self.engine), (_Streams, self.engine), (_Queue, engine_of_queue))
             ]
         others = [kind(self.engine, configs.get(kind.name)) for kind in (Observability, PubSub, Cron)]
-        self._modules = [EngineFunctions(self.engine), *others, *self._stores, self.http]
+        modules = (EngineFunctions(self.engine), _Configuration(self.engine), *others)
+        self._modules = [*modules, *self._stores, self.http]
 
     async def start(self) -> None:
         for module in self._modules:

@@ -90,9 +90,9 @@ def test_a_large_scope_is_listed_whole(iii: Iii, engine: RunningEngine) -> None:
     ("arguments", "text"),
     [
         (["state", "get", "s"], "wrong number of arguments; usage: iii state get SCOPE KEY"),
-        (["state", "drop"], "unknown command 'drop' (expected get, set, delete or list)"),
+        (["state", "drop"], "unknown command 'drop' (expected get, set, delete, list or watch)"),
         (["stream", "tail"], "wrong number of arguments; usage: iii stream tail NAME"),
-        (["stream", "head"], "unknown command 'head' (expected tail)"),
+        (["stream", "head"], "unknown command 'head' (expected list, get, set, delete, send or tail)"),
     ],
 )
 def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:
@@ -103,7 +103,7 @@ def test_wrong_usage(iii: Iii, arguments: list[str], text: str) -> None:
 
 def test_no_engine_and_no_arguments(iii: Iii) -> None:
     assert "get SCOPE KEY" in iii("state").stdout
-    assert "tail NAME GROUP" in iii("stream").stdout
+    assert "tail NAME [GROUP]" in iii("stream").stdout
     assert [iii(noun).returncode for noun in ("state", "stream", "queue", "cron", "store", "worker")] == [2] * 6
     for arguments in (("state", "list"), ("stream", "tail", "chat")):
         done = iii(*arguments, "--port", "1", "--timeout-ms", "2000")
@@ -160,3 +160,53 @@ def test_a_group_is_followed(engine: RunningEngine, as_json: bool) -> None:
             ["create", "m1", '{"text":', '"h\\u001b[31mi"}'], ["typing", "-", '"Ada"'],
             ["delete", "m1", '{"text":', '"h\\u001b[31mi"}'],
         ]  # fmt: skip
+
+
+def test_items_of_streams_are_read_and_written(iii: Iii, engine: RunningEngine) -> None:
+    def stream(*arguments: str) -> tuple[int, str, str]:
+        done = iii("stream", *arguments, "--url", engine.url())
+        return done.returncode, done.stdout, done.stderr
+
+    assert stream("set", "board", "g1", "i1", '{"n": 1}') == (0, "", "")
+    assert stream("set", "board", "g1", "i2", "text") == (0, "", "")
+    assert json.loads(stream("get", "board", "g1", "i1")[1]) == {"n": 1}
+    assert json.loads(stream("list", "board", "g1")[1]) == [{"n": 1}, "text"]
+    assert ["board", "g1"] in [line.split() for line in stream("list")[1].splitlines()]
+    assert {"id": "board", "groups": ["g1"]} in json.loads(stream("list", "--json")[1])
+    assert stream("delete", "board", "g1", "i1") == (0, "", "")
+    assert stream("get", "board", "g1", "i1") == (1, "", "Error: unknown item 'i1' in group 'g1' of stream 'board'\n")
+    assert stream("send", "board", "g1", "typing", '"Ada"') == (0, "", "")
+    assert stream("send", "board", "g1", "typing") == (0, "", "")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_changes_of_a_scope_are_followed(engine: RunningEngine, as_json: bool) -> None:
+    command = [sys.executable, "-m", "iii.cli", "state", "watch", "watched", "--url", engine.url()]
+    command += ["--json"] if as_json else []
+    worker = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="setter", otel={"enabled": False}))
+    watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    try:
+        while not any(trigger.trigger_type == "state" for trigger in worker.list_triggers(include_internal=True)):
+            assert watch.poll() is None
+        scope = worker.state("watched")
+        scope.set("k", 1)
+        worker.state("other").set("k", 1)
+        scope.set("k", 2)
+        scope.delete("k")
+        assert watch.stdout is not None
+        lines = [watch.stdout.readline() for _ in range(3)]
+        os.kill(watch.pid, signal.SIGINT)
+        assert watch.wait(20) == 130
+    finally:
+        watch.kill()
+        watch.communicate()
+        worker.shutdown()
+    if as_json:
+        told = [json.loads(line)["event_type"] for line in lines]
+        assert told == ["state:created", "state:updated", "state:deleted"]
+    else:
+        assert [line.split()[1:] for line in lines] == [
+            ["created", "k", "1"],
+            ["updated", "k", "2"],
+            ["deleted", "k", "2"],
+        ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import stat
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -79,6 +80,7 @@ class Traced(OwnEngine[Observability]):
         """All that is finished is on disk."""
         store = self.module.spans.store
         assert store is not None
+        deque(self.module.spans.settled(), 0)
 
         async def done() -> bool:
             return all(row.archived for row in store.finished())

@@ -1,4 +1,4 @@
-"""Listeners with access control, on real sockets (19 §1, L8, O14, 07 check 14)."""
+"""Listeners with access control, on real sockets (20 §1, L8, O14, 07 check 14)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_07_check_18_who_is_not_let_in_gets_an_error_and_a_close(
     assert engine.functions.find("evil::f", None) is None
 
 
-async def test_19_1_what_was_said_before_the_login_is_applied_after_it_in_order(
+async def test_20_1_what_was_said_before_the_login_is_applied_after_it_in_order(
     engine: Engine, guarded: OpenGuarded, open_listener: Open
 ) -> None:
     trusted = await open_listener()
@@ -105,7 +105,7 @@ async def test_19_1_what_was_said_before_the_login_is_applied_after_it_in_order(
     await auth.shutdown_async()
 
 
-async def test_19_1_a_client_that_leaves_during_its_login_leaves_nothing(
+async def test_20_1_a_client_that_leaves_during_its_login_leaves_nothing(
     engine: Engine, guarded: OpenGuarded, open_listener: Open
 ) -> None:
     trusted = await open_listener()
@@ -131,7 +131,7 @@ async def test_19_1_a_client_that_leaves_during_its_login_leaves_nothing(
     await auth.shutdown_async()
 
 
-async def test_19_2_our_sdk_with_a_token(engine: Engine, guarded: OpenGuarded, open_listener: Open) -> None:
+async def test_20_2_our_sdk_with_a_token(engine: Engine, guarded: OpenGuarded, open_listener: Open) -> None:
     trusted = await open_listener()
     app = await iii.connect_worker(f"ws://127.0.0.1:{trusted.port}", iii.InitOptions(**OPTIONS))
     app.register_function("api::echo", lambda data: data["n"])
@@ -154,7 +154,7 @@ async def test_19_2_our_sdk_with_a_token(engine: Engine, guarded: OpenGuarded, o
     await app.shutdown_async()
 
 
-async def test_19_2_a_token_file_that_changes_disconnects_no_worker(
+async def test_20_2_a_token_file_that_changes_disconnects_no_worker(
     engine: Engine, guarded: OpenGuarded, tmp_path: Path
 ) -> None:
     old, new, file = new_token(), new_token(), tmp_path / "token"

@@ -37,7 +37,7 @@ BLOCKS = {
     "iii-pubsub": ["", REDIS],
     "iii-cron": ["", REDIS],
 }
-CASES = [(known.name, block) for known in CATALOGUE if known.provided for block in BLOCKS.get(known.name, [""])]
+CASES = [(known.name, block) for known in CATALOGUE for block in BLOCKS.get(known.name, [""])]
 one_loop = pytest.mark.asyncio(loop_factories=["asyncio"])
 
 

@@ -1,4 +1,4 @@
-"""`iii token` (19 §2)."""
+"""`iii token` (20 §2)."""
 
 import io
 import stat
@@ -10,14 +10,14 @@ from iii.cli.token import run
 from iii.protocol.access_token import hash_of
 
 
-def test_19_2_create_prints_a_token_and_its_hash(capsys: pytest.CaptureFixture[str]) -> None:
+def test_20_2_create_prints_a_token_and_its_hash(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["create"]) == 0
 
     lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
     assert hash_of(lines["token"].strip()) == lines["hash"].strip()
 
 
-def test_19_2_create_writes_a_new_file_for_its_user_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_20_2_create_writes_a_new_file_for_its_user_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "token"
 
     assert run(["create", "--output", str(file)]) == 0
@@ -30,7 +30,7 @@ def test_19_2_create_writes_a_new_file_for_its_user_only(tmp_path: Path, capsys:
     assert file.read_text().strip() == token
 
 
-def test_19_2_hash_reads_the_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_20_2_hash_reads_the_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     token = "iii_" + "x" * 40
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{token}\n"))
 
@@ -38,7 +38,7 @@ def test_19_2_hash_reads_the_token(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().out == f"{hash_of(token)}\n"
 
 
-def test_19_2_hash_refuses_what_could_be_guessed(
+def test_20_2_hash_refuses_what_could_be_guessed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("hunter2"))

@@ -15,7 +15,7 @@ DENIED = re.compile(
     r"(?:this version|this engine) (?:has|have|provides|knows) (?:no|not)\b|\bnot yet\b|\bno\b[^.;:]*\byet\b",
     re.IGNORECASE,
 )
-NAMES = {row.name for row in CATALOGUE if row.provided}
+NAMES = {row.name for row in CATALOGUE}
 NOUNS = {
     *NAMES,
     *(name.removeprefix("iii-") for name in NAMES),

@@ -1,5 +1,7 @@
 """Why nothing is found: reasons of refused registrations, for callers (newcomer M9)."""
 
+import pytest
+
 from iii.engine.functions import FunctionRegistry
 from iii.testing import MemoryEngine
 
@@ -24,3 +26,25 @@ def test_newcomer_M9_only_the_latest_reasons_are_remembered() -> None:
     registry.refuse(("default", "f60"), "again")
     assert len(registry.refused) == 100
     assert list(registry.refused)[-1] == ("default", "f60")
+
+
+@pytest.mark.parametrize("member", ["request_format", "response_format", "metadata"])
+def test_a_schema_that_nobody_could_read_is_refused_and_spoils_no_list(engine: MemoryEngine, member: str) -> None:
+    worker = engine.connect(functions=["svc::good"])
+    worker.announce(name="w", version="0.25.0", runtime="python")
+    worker.say(b'{"type":"registerfunction","id":"svc::bad","%b":{"maximum":1e400}}' % member.encode())
+    assert [message["function_id"] for message in worker.heard("registrationrejected")] == ["svc::bad"]
+    listed = engine.connect().call("engine::functions::list")["result"]["functions"]
+    assert "svc::good" in {row["function_id"] for row in listed}
+    assert "svc::bad" not in {row["function_id"] for row in listed}
+
+
+@pytest.mark.parametrize("member", ["config", "metadata"])
+def test_nor_is_such_a_trigger_taken(engine: MemoryEngine, member: str) -> None:
+    worker = engine.connect(functions=["svc::f"])
+    worker.say(
+        b'{"type":"registertrigger","id":"t","trigger_type":"mail","function_id":"svc::f","%b":[1e400]}'
+        % member.encode()
+    )
+    [refusal] = worker.heard("triggerregistrationresult")
+    assert f"{member} has a number that is too large" in refusal["error"]["message"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from iii.protocol import json_text
 from iii.protocol.codec import Undecodable, worker_message_decoder
-from iii.protocol.json_text import holds_more_than, mend_json, nests_deeper_than
+from iii.protocol.json_text import has_number_beyond_double, holds_more_than, mend_json, nests_deeper_than
 from iii.protocol.limits import MENDED_BYTES, MIB
 
 TOKENS = st.lists(
@@ -140,3 +140,15 @@ def test_F3_values_are_counted_outside_strings(value: object) -> None:
     counted = max(weight(value), strings)
     assert not holds_more_than(text, counted)
     assert counted == 0 or holds_more_than(text, counted - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "beyond"),
+    [
+        (b"1e400", True), (b'{"a":[1,-1E+999]}', True), (b"1" + b"0" * 400, False), (b"-" + b"9" * 300 + b"e12", True),
+        (b"1e308", False), (b"1e-999", False), (b'"1e400"', False), (b'{"e1000":1}', False), (b"123456789012345678901", False),
+        (b'"' + b"7" * 400 + b'"', False), (b"null", False),
+    ],
+)  # fmt: skip
+def test_a_number_that_no_double_holds_is_found(text: bytes, beyond: bool) -> None:
+    assert has_number_beyond_double(text) is beyond

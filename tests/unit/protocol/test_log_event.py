@@ -13,7 +13,8 @@ from iii.protocol.log_event import LogEvent, LogText, declared
 
 SOURCE = Path(iii.__file__).parent
 SAYING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
-OTHERS_WORDS = {"modules/observability/logs/console.py", "sdk/logger.py"}  # lines that workers write, not we
+# Lines that workers and commands write, not we
+OTHERS_WORDS = {"modules/exec/output.py", "modules/observability/logs/console.py", "sdk/logger.py"}
 
 SAID = LogEvent("test_log_event", "test.said", logging.WARNING, "Said {times} times", means="A test said it.")
 HAPPENED = LogEvent("iii.test_log_event", "test.happened", logging.WARNING, "Test happened", means="A test ran.")

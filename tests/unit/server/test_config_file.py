@@ -19,7 +19,7 @@ from iii.testing import FakeClock, MemoryEngine
 
 Load = Callable[..., ServerConfig]
 
-MANDATORY = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
+MANDATORY = {"configuration", "iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
 DEFAULT_SET = {"iii-cron", "iii-http", "iii-pubsub", "iii-queue", "iii-state", "iii-stream"}
 
 
@@ -156,7 +156,7 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
 
 
 AVAILABLE = (
-    "Available: iii-cron, iii-engine-functions, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
+    "Available: configuration, iii-bridge, iii-cron, iii-engine-functions, iii-exec, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
     "iii-state, iii-stream, iii-telemetry, iii-worker-manager"
 )
 
@@ -168,11 +168,6 @@ AVAILABLE = (
         (
             "{name: iii-observabilty}",
             f"Unknown worker 'iii-observabilty', did you mean 'iii-observability'? {AVAILABLE}",
-        ),
-        ("{name: iii-bridge}", f"Unknown worker 'iii-bridge': this version of iii does not provide it. {AVAILABLE}"),
-        (
-            "{class: 'modules::shell::ExecModule'}",
-            f"Unknown worker 'modules::shell::ExecModule': this version of iii does not provide it. {AVAILABLE}",
         ),
         ("{name: 'foo#1'}", f"Unknown worker 'foo#1'. {AVAILABLE}"),
     ],
@@ -196,7 +191,7 @@ def test_every_row_of_the_catalogue_can_be_found() -> None:
         assert all(catalogue.by_class(name) is row for name in row.classes)
 
 
-@pytest.mark.parametrize("row", [row for row in catalogue.CATALOGUE if row.provided], ids=lambda row: str(row.name))
+@pytest.mark.parametrize("row", catalogue.CATALOGUE, ids=lambda row: str(row.name))
 def test_what_is_provided_can_be_loaded_and_agrees(row: catalogue.KnownModule) -> None:
     module = row.load()
     assert (module.name, module.mandatory) == (row.name, row.mandatory)

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from iii.protocol.start_failure import StartFailure
-from iii.server.document import Document, FilePosition, ListedModule, YamlLoader, parse, shown
+from iii.server.document import Document, FilePosition, ListedModule, parse, shown
+from iii.storage.yaml_text import YamlLoader
 
 NOWHERE = FilePosition("")
 

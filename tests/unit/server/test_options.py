@@ -25,7 +25,7 @@ from iii.server.document import FilePosition
 from iii.storage.adapter import Adapters
 
 SOURCE = Path(iii.__file__).parent
-MODULES = [row for row in CATALOGUE if row.provided]
+MODULES = list(CATALOGUE)
 
 
 class Member(NamedTuple):

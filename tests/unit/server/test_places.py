@@ -50,7 +50,7 @@ def keys_of(module: str, hint: Any, path: tuple[Step, ...], adapter: str | None 
             yield from keys_of(module, part, path, adapter)
 
 
-KEYS = [key for row in CATALOGUE if row.provided for key in keys_of(row.name, row.config_type(), ())]
+KEYS = [key for row in CATALOGUE for key in keys_of(row.name, row.config_type(), ())]
 
 
 def at(path: tuple[Step, ...], value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Tokens of the configuration (19 §2)."""
+"""Tokens of the configuration (20 §2)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def may(found: Rights, function_id: str, namespace: str | None = None) -> bool:
     return refusal(RULES, found, function_id, namespace, b"null") is None
 
 
-def test_19_2_a_new_token_is_one() -> None:
+def test_20_2_a_new_token_is_one() -> None:
     tokens = {new_token() for _ in range(100)}
 
     assert len(tokens) == 100
@@ -48,14 +48,14 @@ def test_19_2_a_new_token_is_one() -> None:
         ("é" * 40, "ASCII"),
     ],
 )
-def test_19_2_what_is_not_a_token(token: str, fault: str) -> None:
+def test_20_2_what_is_not_a_token(token: str, fault: str) -> None:
     told = fault_of_token(token) or ""
 
     assert fault in told
     assert token not in told
 
 
-def test_19_2_each_way_to_give_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_20_2_each_way_to_give_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI_TOKEN", f" {TOKEN}e ")
     (tmp_path / "token").write_text(f"{TOKEN}f\n")
     tokens = ListenerTokens(
@@ -73,7 +73,7 @@ def test_19_2_each_way_to_give_a_token(tmp_path: Path, monkeypatch: pytest.Monke
     assert tokens.find("\ud800") is None
 
 
-def test_19_2_a_file_is_read_again_when_it_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_20_2_a_file_is_read_again_when_it_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN)
     tokens = ListenerTokens((TokenConfig(name="t", token_file=str(file)),), "rbac")
@@ -104,19 +104,19 @@ def test_19_2_a_file_is_read_again_when_it_changes(tmp_path: Path, caplog: pytes
         ({"hash": hash_of(TOKEN), "namespaces": (" ",)}, "a namespace is blank", ("namespaces", 0)),
     ],
 )
-def test_19_2_mistakes_stop_the_start(members: dict[str, Any], told: str, key: tuple[str | int, ...]) -> None:
+def test_20_2_mistakes_stop_the_start(members: dict[str, Any], told: str, key: tuple[str | int, ...]) -> None:
     with pytest.raises(StartFailure, match=told) as failed:
         ListenerTokens((TokenConfig(name="t", **members),), "rbac")
 
     assert failed.value.key == ("rbac", "tokens", 0, *key)
 
 
-def test_19_2_two_tokens_of_one_name() -> None:
+def test_20_2_two_tokens_of_one_name() -> None:
     with pytest.raises(StartFailure, match="two tokens are called 't'"):
         ListenerTokens((TokenConfig(name="t", hash=hash_of(TOKEN)),) * 2, "rbac")
 
 
-def test_19_2_observer() -> None:
+def test_20_2_observer() -> None:
     observer = rights(allow=("observer",))
 
     assert may(observer, "engine::functions::list")
@@ -128,7 +128,7 @@ def test_19_2_observer() -> None:
     assert observer.seen
 
 
-def test_19_2_worker() -> None:
+def test_20_2_worker() -> None:
     worker = rights(allow=("worker", 'match("pay::*")', {"match": "x", "namespace": "other"}))
 
     assert all(may(worker, each) for each in ("state::set", "publish", "pay::f", "engine::invocations::cancel"))
@@ -142,7 +142,7 @@ def test_19_2_worker() -> None:
     assert (worker.may_declare("default"), worker.may_declare("orders"), worker.calls_urls) == (True, False, False)
 
 
-def test_19_2_operator_and_admin() -> None:
+def test_20_2_operator_and_admin() -> None:
     operator, admin = rights(allow=("operator",)), rights(allow=("admin",))
 
     assert all(
@@ -155,7 +155,7 @@ def test_19_2_operator_and_admin() -> None:
     assert admin.may_declare("anywhere")
 
 
-def test_19_2_namespaces_are_what_a_token_is_about() -> None:
+def test_20_2_namespaces_are_what_a_token_is_about() -> None:
     found = rights(allow=("admin", 'match("a")'), namespaces=("orders",))
 
     assert may(found, "a", "orders")
@@ -163,7 +163,7 @@ def test_19_2_namespaces_are_what_a_token_is_about() -> None:
     assert (found.may_declare("orders"), found.may_declare("default")) == (True, False)
 
 
-def test_19_2_register_and_trigger_types() -> None:
+def test_20_2_register_and_trigger_types() -> None:
     found = rights(register=('match("a::*")',), trigger_types=("cron",), prefix="p")
 
     assert (found.registers, found.trigger_types, found.prefix) == (Patterns(["a::*"]), frozenset({"cron"}), "p")

@@ -8,6 +8,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,15 @@ def app_with(**functions: Any) -> iii.App:
 def test_a_function_is_called_and_its_result_comes_back() -> None:
     with TestEngine(app_with(add=lambda data: data["a"] + data["b"])) as engine:
         assert engine.call("shop::add", {"a": 1, "b": 2}) == 3
+
+
+def test_15_1_configuration_entries_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with TestEngine() as engine:
+        entry = {"id": "svc", "name": "S", "description": "", "schema": {"type": "integer"}, "initial_value": 1}
+        engine.call("configuration::register", entry)
+        assert engine.call("configuration::set", {"id": "svc", "value": 2}) == {"old_value": 1, "new_value": 2}
+    assert not list(tmp_path.iterdir())
 
 
 async def test_the_same_in_a_running_event_loop_which_it_does_not_block() -> None:

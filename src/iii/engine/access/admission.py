@@ -1,4 +1,4 @@
-"""Who is let in at a listener: by token, by its auth function, or anybody (19 §1)."""
+"""Who is let in at a listener: by token, by its auth function, or anybody (20 §1)."""
 
 from __future__ import annotations
 

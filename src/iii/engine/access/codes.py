@@ -1,4 +1,4 @@
-"""Codes of refusals at the door (19 §1)."""
+"""Codes of refusals at the door (20 §1)."""
 
 from iii.protocol.errors import ErrorCode
 

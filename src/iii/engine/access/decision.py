@@ -1,4 +1,4 @@
-"""Whether a session may call a function: the one answer for calls, triggers and lists (19 §8)."""
+"""Whether a session may call a function: the one answer for calls, triggers and lists (20 §8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `expose_functions` and `allow` consist of: patterns of ids, or conditions on a function's metadata (19 §7)."""
+"""What `expose_functions` and `allow` consist of: patterns of ids, or conditions on a function's metadata (20 §7)."""
 
 from __future__ import annotations
 

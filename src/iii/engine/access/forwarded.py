@@ -1,4 +1,4 @@
-"""Functions that are named inside payloads and configs, and would be called with the engine's rights (19 §4)."""
+"""Functions that are named inside payloads and configs, and would be called with the engine's rights (20 §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ids that a client gave, and those that the engine knows what it registered by: prefixes and hooks change them (19 §3)."""
+"""The ids that a client gave, and those that the engine knows what it registered by: prefixes and hooks change them (20 §3)."""
 
 from __future__ import annotations
 

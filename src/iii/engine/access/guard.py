@@ -1,4 +1,4 @@
-"""What one session may do: every call and registration of it is judged here, and nowhere else (19)."""
+"""What one session may do: every call and registration of it is judged here, and nowhere else (20)."""
 
 from __future__ import annotations
 

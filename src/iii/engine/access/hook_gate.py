@@ -1,4 +1,4 @@
-"""What a connection does, in its order, while a hook decides about one of its registrations (19 §3)."""
+"""What a connection does, in its order, while a hook decides about one of its registrations (20 §3)."""
 
 from __future__ import annotations
 

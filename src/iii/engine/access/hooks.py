@@ -1,4 +1,4 @@
-"""Hooks: functions that are asked about each registration, and may change it (19 §3)."""
+"""Hooks: functions that are asked about each registration, and may change it (20 §3)."""
 
 from __future__ import annotations
 

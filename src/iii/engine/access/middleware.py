@@ -1,4 +1,4 @@
-"""Calls that a middleware function gets instead of their targets (19 §9)."""
+"""Calls that a middleware function gets instead of their targets (20 §9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns of ids: `*` stands for any characters, `::` included (19 §7)."""
+"""Patterns of ids: `*` stands for any characters, `::` included (20 §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session registers: gates, hooks, prefix, and whose ids it may not take (19 §3, 19 §5)."""
+"""What a session registers: gates, hooks, prefix, and whose ids it may not take (20 §3, 20 §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one session may do: from the result of an auth function, a token, or the defaults of its listener (19 §1)."""
+"""What one session may do: from the result of an auth function, a token, or the defaults of its listener (20 §1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Rights(Struct, frozen=True, kw_only=True):
 
     Attributes:
         who: for the log: the name of a token, or how the session was let in.
-        identity: sessions with the same one share functions and names; others keep theirs (19 §5).
+        identity: sessions with the same one share functions and names; others keep theirs (20 §5).
         exposed: functions that it may call beside those which its listener exposes.
         allowed, forbidden: ids that it may call in `default`, and ids that it may call nowhere.
         namespaces: ids that it may call, by namespace; it may declare these namespaces and no others, unless empty.

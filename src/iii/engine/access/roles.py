@@ -1,4 +1,4 @@
-"""Ready-made rights for tokens: what most people who connect are (19 §2)."""
+"""Ready-made rights for tokens: what most people who connect are (20 §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The access rules of one listener (19 §1)."""
+"""The access rules of one listener (20 §1)."""
 
 from __future__ import annotations
 

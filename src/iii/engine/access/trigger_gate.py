@@ -1,4 +1,4 @@
-"""What a trigger of a session may lead to: its target, and every function that its config names (19 §3, 19 §4)."""
+"""What a trigger of a session may lead to: its target, and every function that its config names (20 §3, 20 §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session with access rules sees of functions, workers and triggers (19 §6)."""
+"""What a session with access rules sees of functions, workers and triggers (20 §6)."""
 
 from __future__ import annotations
 

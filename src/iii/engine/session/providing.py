@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, get_args
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from iii.engine.bindings import Binding
 from iii.engine.functions import Function, UrlCaller
@@ -13,6 +13,7 @@ from iii.engine.replicas import UnknownPolicy, policy_of
 from iii.engine.session.codes import FUNCTION_NAMESPACE_CONFLICT
 from iii.engine.trigger_types import TriggerType
 from iii.protocol.errors import BlankNamespace, InvocationError, TriggerRegistrationFailed, UnregisterFailed
+from iii.protocol.json_text import has_number_beyond_double
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import (
     RegisterFunction,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 REGISTRATION_REFUSED = LogEvent(
     __name__, "worker.registration_refused", logging.WARNING, "Registration refused: it exceeds a limit",
-    means="One registration, or all of one connection together, are larger than the engine keeps.",
-    do="Register less, with smaller schemas and metadata.",
+    means="One registration, or all of one connection together, are larger than the engine keeps, or have a number that no client can read.",
+    do="Register less, with smaller schemas and metadata; `reason` says what is wrong.",
 )  # fmt: skip
 URL_REFUSED = LogEvent(
     __name__, "http_function.refused", logging.ERROR, "HTTP function of a worker not registered",
@@ -89,6 +90,11 @@ REPLICAS_UNKNOWN = LogEvent(
 )  # fmt: skip
 
 
+_SHOWN = (  # members that discovery answers as they were sent
+    "request_format", "response_format", "metadata", "config", "trigger_request_format", "call_request_format",
+)  # fmt: skip
+
+
 def apply_registration(registry: Registry, peer: Peer, message: Registration) -> None:
     """Make one registration, or its withdrawal, take effect; refusals are told to the worker or logged."""
     match message:
@@ -108,8 +114,17 @@ def apply_registration(registry: Registry, peer: Peer, message: Registration) ->
             _unregister_trigger(registry, peer, message)
 
 
+def unreadable_member(message: Registration) -> str | None:
+    """What of it would spoil every list that shows it: a number beyond a double, which most programs cannot read."""
+    for name in _SHOWN:
+        value = getattr(message, name, UNSET)
+        if isinstance(value, Raw) and has_number_beyond_double(bytes(value)):
+            return f"{name} has a number that is too large to be read by clients; send it as a string"
+    return None
+
+
 def refuse_registration(peer: Peer, message: Registration, why: str) -> None:
-    """Tell a worker that a registration is past a limit (P6)."""
+    """Tell a worker that a registration is not taken: it is past a limit (P6), or would spoil every list that shows it."""
     peer.complain(REGISTRATION_REFUSED, id=message.id[:100], reason=why)
     if isinstance(message, RegisterTrigger):
         peer.refuse_trigger(message, message.id, TriggerRegistrationFailed(why).encode())

@@ -15,7 +15,7 @@ from iii.engine.dialect import choose_dialect
 from iii.engine.session.buffer import Phase, RegistrationBuffer
 from iii.engine.session.calling import Calling
 from iii.engine.session.peer import Ending, Peer
-from iii.engine.session.providing import apply_registration, refuse_registration
+from iii.engine.session.providing import apply_registration, refuse_registration, unreadable_member
 from iii.engine.session.serving import Serving
 from iii.engine.session.undecodable import answer_undecodable
 from iii.engine.worker_info import Announcement, WorkerInfo, merge
@@ -211,9 +211,9 @@ class Session(Peer):
         self._registrations += 1
         if not self._registrations % _REGISTRATIONS_AT_ONCE:
             self.link.let_others_in()
-        excess = self._registered.excess(message, self.namespace)
-        if excess is not None:
-            refuse_registration(self, message, excess)
+        refusal = unreadable_member(message) or self._registered.excess(message, self.namespace)
+        if refusal is not None:
+            refuse_registration(self, message, refusal)
         elif self._undecided is None:
             self._apply(message)
         else:

@@ -1,15 +1,13 @@
 """What a log record must be before anyone hears of it, whoever made it (06 §10.1)."""
 
-import re
 from typing import Any
 
 from iii.modules.observability.records import LogRecord
-from iii.modules.observability.secret_keys import REDACTED, SECRET_KEYS
+from iii.modules.observability.redaction import REDACTED, redacted_value
+from iii.protocol.log_line import without_escapes
 
-_LONGEST = max(map(len, SECRET_KEYS))
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
-_LEVELS = 20  # of members within members that are looked at
+_LEVELS = 64  # of members within members that are looked at; whatever is below is not kept
 
 
 def complete(record: LogRecord) -> None:
@@ -17,7 +15,7 @@ def complete(record: LogRecord) -> None:
     if not record.severity_text:
         record.severity_text = severity_name(record.severity_number)
     if "\x1b" in record.body:
-        record.body = _ANSI.sub("", record.body)
+        record.body = without_escapes(record.body)
     _clean_members(record.attributes, _LEVELS)
     if record.trace_id is not None:
         record.trace_id = _id(record.trace_id)
@@ -32,13 +30,17 @@ def severity_name(number: int) -> str:
 
 def _clean_members(members: dict[str, Any], levels: int) -> None:
     for key, value in members.items():
-        if _is_secret(key):
-            members[key] = REDACTED
+        kept = redacted_value(key, value)
+        if kept is not value:
+            members[key] = kept
         elif type(value) is str:
             if "\x1b" in value:
-                members[key] = _ANSI.sub("", value)
-        elif levels and (type(value) is dict or type(value) is list):
-            _clean_inside(value, levels - 1)
+                members[key] = without_escapes(value)
+        elif type(value) is dict or type(value) is list:
+            if levels:
+                _clean_inside(value, levels - 1)
+            else:
+                members[key] = REDACTED
 
 
 def _clean_inside(value: dict[str, Any] | list[Any], levels: int) -> None:
@@ -48,13 +50,12 @@ def _clean_inside(value: dict[str, Any] | list[Any], levels: int) -> None:
     for index, item in enumerate(value):
         if type(item) is str:
             if "\x1b" in item:
-                value[index] = _ANSI.sub("", item)
-        elif levels and (type(item) is dict or type(item) is list):
-            _clean_inside(item, levels - 1)
-
-
-def _is_secret(key: str) -> bool:
-    return len(key) <= _LONGEST and key.lower() in SECRET_KEYS
+                value[index] = without_escapes(item)
+        elif type(item) is dict or type(item) is list:
+            if levels:
+                _clean_inside(item, levels - 1)
+            else:
+                value[index] = REDACTED
 
 
 def _id(text: str) -> str | None:

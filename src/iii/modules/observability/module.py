@@ -20,6 +20,7 @@ from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
 from iii.modules.observability.ingest.worker_gauges import WorkerGauges
 from iii.modules.observability.logs.room import LogRoom
+from iii.modules.observability.logs.triggers import LogTriggers
 from iii.modules.observability.metrics.alerts import Alerts
 from iii.modules.observability.metrics.functions import MetricFunctions
 from iii.modules.observability.metrics.room import MetricRoom
@@ -27,6 +28,7 @@ from iii.modules.observability.nothing import Nothing
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
+from iii.modules.observability.watched.room import WatchedSpans
 from iii.protocol.log_event import LogEvent
 from iii.protocol.log_level import LEVELS, apply_level, parse_level
 from iii.protocol.tracecontext import baggage_values
@@ -79,7 +81,7 @@ class Observability(Module):
     description = "OpenTelemetry-based traces, metrics, logs, alerts, and sampling."
     mandatory = True
     Config: ClassVar = ObservabilityConfig
-    parts = (TraceFunctions, LogRoom, MetricFunctions, Alerts)
+    parts = (TraceFunctions, WatchedSpans, LogRoom, MetricFunctions, Alerts)
 
     def __init__(self, engine: Engine, config: ObservabilityConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
@@ -87,6 +89,7 @@ class Observability(Module):
         self._level = self.config.log_level or self.config.level  # in force
         self.signals = Signals()
         self.spans = KeptSpans(engine, self.config, self.signals)
+        self.watched = WatchedSpans(engine, self.spans)
         self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
         WorkerGauges(engine, self.signals)
         self.logs = LogRoom(engine, self.config, self.signals)
@@ -97,6 +100,8 @@ class Observability(Module):
         """The rooms are there already."""
         if kind is TraceFunctions:
             return kind(self.engine, self.spans)
+        if kind is WatchedSpans:
+            return self.watched
         if kind is MetricFunctions:
             return self.metrics.functions
         if kind is Alerts:
@@ -119,6 +124,7 @@ class Observability(Module):
         self.logs.stop()
         if self.export is not None:
             await self.export.stop()
+        self.watched.stop()
         await self.spans.stop()
         await self.metrics.stop()
 
@@ -140,16 +146,20 @@ class Observability(Module):
             self._level = level
 
     def trigger_types(self) -> Iterator[TriggerType]:
-        """`log`."""
+        """`log` and `trace`."""
         yield self.logs.triggers.trigger_type(self)
+        yield self.watched.trigger_type(self)
 
     def bind(self, binding: Binding) -> None:
         """Raises TriggerRegistrationFailed."""
-        self.logs.triggers.bind(binding)
+        self._watching(binding).bind(binding)
 
     def unbind(self, binding: Binding) -> None:
         """Nothing more for it."""
-        self.logs.triggers.unbind(binding)
+        self._watching(binding).unbind(binding)
+
+    def _watching(self, binding: Binding) -> LogTriggers | WatchedSpans:
+        return self.watched if binding.trigger_type == "trace" else self.logs.triggers
 
     @builtin("engine::health::check", spec="06 §13, 02 §5.12")
     def health(self, request: Nothing) -> Health:

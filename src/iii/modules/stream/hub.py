@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from iii.modules.stream.events import Event
@@ -17,14 +18,24 @@ class GroupSubscriber(Protocol):
 
 
 class Hub:
-    """Subscribers by group."""
+    """Subscribers by group.
 
-    def __init__(self) -> None:
+    Args:
+        followed: told of a group that has its first subscriber, or lost its last one.
+    """
+
+    def __init__(self, followed: Callable[[Group, bool], None] = lambda group, followed: None) -> None:
         self._by_group: dict[Group, dict[GroupSubscriber, None]] = {}
+        self._followed = followed
 
     def add(self, group: Group, subscriber: GroupSubscriber) -> None:
         """A second time does nothing."""
-        self._by_group.setdefault(group, {})[subscriber] = None
+        subscribers = self._by_group.get(group)
+        if subscribers is None:
+            self._by_group[group] = {subscriber: None}
+            self._followed(group, True)
+        else:
+            subscribers[subscriber] = None
 
     def remove(self, group: Group, subscriber: GroupSubscriber) -> None:
         subscribers = self._by_group.get(group)
@@ -32,6 +43,7 @@ class Hub:
             subscribers.pop(subscriber, None)
             if not subscribers:
                 del self._by_group[group]
+                self._followed(group, False)
 
     def __len__(self) -> int:
         return len(self._by_group)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from msgspec import Raw
 
 from iii.engine.answer import answer
@@ -17,7 +18,7 @@ from iii.engine.module import Module
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
-from iii.modules.stream.bindings import ChangeBindings, JoinBindings
+from iii.modules.stream.bindings import FEED, ChangeBindings, JoinBindings
 from iii.modules.stream.client_context import ClientContext
 from iii.modules.stream.codes import (
     STREAM_DELETE_ERROR,
@@ -108,7 +109,7 @@ class Streams(Module):
             channel_size = kv.channel_size
         self._source = ItemSource(engine, self.items)
         self._timestamps = Timestamps(engine.clock)
-        self._hub = Hub()
+        self._hub = Hub(self._followed)
         self._gate = AccessGate(engine, self.config)
         self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self._bindings: dict[str, ChangeBindings | JoinBindings] = {
@@ -258,6 +259,12 @@ class Streams(Module):
             MESSAGE_IGNORED(channel=channel)
         else:
             self._hub.publish(event)
+
+    def _followed(self, group: Group, followed: bool) -> None:
+        """The engine makes its own streams only for those who follow them (19 §2)."""
+        if group[0].startswith(FEED):
+            payload = {"stream_name": group[0], "group_id": group[1], "followed": followed}
+            self.engine.router.call("engine::traces::follow", None, msgspec.json.encode(payload))
 
     # -- triggers -------------------------------------------------------------------------------------------------
 

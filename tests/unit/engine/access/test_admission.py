@@ -1,4 +1,4 @@
-"""Who is let in (19 §1)."""
+"""Who is let in (20 §1)."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def test_07_check_19_an_auth_function_that_returns_nothing(engine: MemoryEngine)
     assert door.denied == ["AUTH_ERROR: auth function returned no result"]
 
 
-def test_19_1_a_missing_auth_function(engine: MemoryEngine) -> None:
+def test_20_1_a_missing_auth_function(engine: MemoryEngine) -> None:
     door = Door(engine)
     door.knock()
 
     assert door.denied == ["AUTH_ERROR: Function app::auth not found in namespace default"]
 
 
-def test_19_1_an_auth_function_that_never_answers(engine: MemoryEngine) -> None:
+def test_20_1_an_auth_function_that_never_answers(engine: MemoryEngine) -> None:
     engine.connect(functions=["app::auth"])
     door = Door(engine)
     door.knock()
@@ -93,7 +93,7 @@ def test_19_1_an_auth_function_that_never_answers(engine: MemoryEngine) -> None:
     assert door.denied == ["AUTH_ERROR: invocation timed out after 10000ms"]
 
 
-def test_19_1_a_client_that_leaves_is_not_decided_about(engine: MemoryEngine) -> None:
+def test_20_1_a_client_that_leaves_is_not_decided_about(engine: MemoryEngine) -> None:
     worker, door = engine.connect(functions=["app::auth"]), Door(engine)
     login = door.knock()
     login.withdraw()
@@ -103,17 +103,17 @@ def test_19_1_a_client_that_leaves_is_not_decided_about(engine: MemoryEngine) ->
 
 
 @pytest.mark.parametrize("result", ["text", 7, True, [], {"allowed_functions": "a"}, {"namespaces": {"a": 1}}])
-def test_19_1_an_unusable_result_lets_nobody_in(result: Any) -> None:
+def test_20_1_an_unusable_result_lets_nobody_in(result: Any) -> None:
     with pytest.raises(BadAuthResult, match="unusable result"):
         read_auth_result(json.dumps(result).encode(), "rbac")
 
 
-def test_19_1_a_blank_prefix_is_unusable() -> None:
+def test_20_1_a_blank_prefix_is_unusable() -> None:
     with pytest.raises(BadAuthResult, match="blank"):
         read_auth_result(b'{"function_registration_prefix": " :: "}', "rbac")
 
 
-def test_19_1_null_is_absent_and_unknown_members_are_ignored() -> None:
+def test_20_1_null_is_absent_and_unknown_members_are_ignored() -> None:
     names = (
         "allowed_functions", "forbidden_functions", "namespaces", "allowed_trigger_types", "context",
         "allow_trigger_type_registration", "allow_function_registration", "function_registration_prefix",
@@ -125,7 +125,7 @@ def test_19_1_null_is_absent_and_unknown_members_are_ignored() -> None:
     assert (empty.context, empty.prefix, empty.calls_urls) == (b"{}", None, False)
 
 
-def test_19_1_everything_that_a_result_may_say() -> None:
+def test_20_1_everything_that_a_result_may_say() -> None:
     said = {
         "allowed_functions": ["a", 'match("b::*")'], "forbidden_functions": ["c"], "namespaces": {"n": ["svc::*"]},
         "allowed_trigger_types": ["cron"], "allow_trigger_type_registration": True, "allow_function_registration": False,
@@ -145,7 +145,7 @@ def test_07_check_32_query_parameters(engine: MemoryEngine) -> None:
     assert parameters == {"a": ["1", "2"], "b": [""], "c": [""], "d": ["%20e"]}
 
 
-def test_19_1_without_auth_function_and_tokens_everybody_is_let_in(engine: MemoryEngine) -> None:
+def test_20_1_without_auth_function_and_tokens_everybody_is_let_in(engine: MemoryEngine) -> None:
     door = Door(engine, auth=None)
     door.knock()
 
@@ -160,14 +160,14 @@ def test_19_1_without_auth_function_and_tokens_everybody_is_let_in(engine: Memor
         ((), f"token={TOKEN}"),
     ],
 )
-def test_19_2_a_token(engine: MemoryEngine, headers: tuple[tuple[str, str], ...], query: str) -> None:
+def test_20_2_a_token(engine: MemoryEngine, headers: tuple[tuple[str, str], ...], query: str) -> None:
     door = Door(engine, OneToken(), auth=None)
     door.knock(*headers, query=query)
 
     assert [each.rights.who for each in door.granted] == ["ci"]
 
 
-def test_19_2_no_token_and_a_wrong_one(engine: MemoryEngine) -> None:
+def test_20_2_no_token_and_a_wrong_one(engine: MemoryEngine) -> None:
     door = Door(engine, OneToken(), auth=None)
     door.knock()
     door.knock(query="token=wrong", ip_address="10.0.0.2")
@@ -175,7 +175,7 @@ def test_19_2_no_token_and_a_wrong_one(engine: MemoryEngine) -> None:
     assert door.denied == ["AUTH_ERROR: a token is required", "AUTH_ERROR: the token is unknown"]
 
 
-def test_19_2_beside_tokens_the_auth_function_decides_about_others(engine: MemoryEngine) -> None:
+def test_20_2_beside_tokens_the_auth_function_decides_about_others(engine: MemoryEngine) -> None:
     worker, door = auth(engine, {}), Door(engine, OneToken())
     door.knock(query="token=other")
     door.knock(query=f"token={TOKEN}")

@@ -1,4 +1,4 @@
-"""Who may call what (19 §8)."""
+"""Who may call what (20 §8)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_07_3_6_an_enqueued_call_is_judged_by_its_target(engine: MemoryEngine) -
     assert "messageReceiptId" in guest.result_of("api::a", action=action)
 
 
-def test_19_4_the_queue_calls_nothing_that_its_caller_may_not(engine: MemoryEngine) -> None:
+def test_20_4_the_queue_calls_nothing_that_its_caller_may_not(engine: MemoryEngine) -> None:
     queue = engine.connect(functions=["engine::queue::enqueue"])
     queue.serve(lambda data: {})
     guest = engine.connect(access=access('match("api::*")', 'match("engine::queue::enqueue")'))

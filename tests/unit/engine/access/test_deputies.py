@@ -1,4 +1,4 @@
-"""Nobody does for a session what it may not do itself, and nobody loses an id to it (19 §4, 19 §5)."""
+"""Nobody does for a session what it may not do itself, and nobody loses an id to it (20 §4, 20 §5)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORBIDDEN = ("FORBIDDEN", "function 'app::private' not allowed in namespace 'def
         {"function_id": "app::private"},
     ],
 )
-def test_19_4_functions_in_the_config_of_a_trigger(engine: MemoryEngine, config: dict[str, Any]) -> None:
+def test_20_4_functions_in_the_config_of_a_trigger(engine: MemoryEngine, config: dict[str, Any]) -> None:
     engine.connect().provide("mail")
     guest = engine.connect(access=access('match("api::*")'))
 
@@ -34,7 +34,7 @@ def test_19_4_functions_in_the_config_of_a_trigger(engine: MemoryEngine, config:
     assert refused_triggers(guest) == {"t1": FORBIDDEN}
 
 
-def test_19_4_escapes_hide_no_function() -> None:
+def test_20_4_escapes_hide_no_function() -> None:
     escaped = b'{"condition_functi\\u006fn_id": "app::private"}'
 
     assert list(functions_in(escaped)) == ["app::private"]
@@ -42,7 +42,7 @@ def test_19_4_escapes_hide_no_function() -> None:
     assert list(functions_in(b"null")) == []
 
 
-def test_19_4_own_functions_may_be_conditions(engine: MemoryEngine) -> None:
+def test_20_4_own_functions_may_be_conditions(engine: MemoryEngine) -> None:
     engine.connect().provide("mail")
     guest = engine.connect(functions=["f", "own::condition"], access=access())
 
@@ -52,7 +52,7 @@ def test_19_4_own_functions_may_be_conditions(engine: MemoryEngine) -> None:
 
 
 @pytest.mark.parametrize("lost", ["f", "own::condition"])
-def test_19_4_a_trigger_goes_with_the_function_that_it_was_allowed_for(engine: MemoryEngine, lost: str) -> None:
+def test_20_4_a_trigger_goes_with_the_function_that_it_was_allowed_for(engine: MemoryEngine, lost: str) -> None:
     """Else it would call what somebody else registers under that id."""
     engine.connect().provide("mail")
     guest = engine.connect(functions=["f", "own::condition"], access=access())
@@ -63,7 +63,7 @@ def test_19_4_a_trigger_goes_with_the_function_that_it_was_allowed_for(engine: M
     assert engine.core.bindings.get("t1") is None
 
 
-def test_19_4_a_trigger_goes_when_a_trusted_worker_takes_the_function(engine: MemoryEngine) -> None:
+def test_20_4_a_trigger_goes_when_a_trusted_worker_takes_the_function(engine: MemoryEngine) -> None:
     engine.connect().provide("mail")
     guest = engine.connect(functions=["f"], access=access())
     guest.bind("t1", "mail", "f")
@@ -116,7 +116,7 @@ def test_P8_a_trusted_worker_shares_nothing_with_sessions_that_came_first(engine
     assert guest.invocations() == []
 
 
-def test_19_5_sessions_of_one_identity_are_copies_and_standbys(engine: MemoryEngine) -> None:
+def test_20_5_sessions_of_one_identity_are_copies_and_standbys(engine: MemoryEngine) -> None:
     first, second = (engine.connect(functions=["svc::f"], access=access()) for _ in range(2))
     other = engine.connect(functions=["svc::f"], access=access(identity="other"))
     echoes(second)
@@ -154,7 +154,7 @@ def test_N7_a_session_takes_no_trigger_type(engine: MemoryEngine) -> None:
     assert {found.owner for found in engine.core.trigger_types if found.id == "mail"} == {provider.session}
 
 
-def test_19_5_a_trusted_provider_takes_its_type_for_good(engine: MemoryEngine) -> None:
+def test_20_5_a_trusted_provider_takes_its_type_for_good(engine: MemoryEngine) -> None:
     engine.connect(access=access()).provide("mail")
     trusted = engine.connect()
     trusted.provide("mail")
@@ -214,7 +214,7 @@ def test_P11_a_session_cancels_its_own_calls_only(engine: MemoryEngine) -> None:
     assert guest.result_of("engine::invocations::cancel", {"invocation_id": call}) == {"cancelled": False}
 
 
-def test_19_5_a_stolen_reattach_token_ends_no_trusted_connection(engine: MemoryEngine) -> None:
+def test_20_5_a_stolen_reattach_token_ends_no_trusted_connection(engine: MemoryEngine) -> None:
     trusted = engine.connect()
     guest = engine.connect(access=access('match("*")'))
 
@@ -227,7 +227,7 @@ def test_19_5_a_stolen_reattach_token_ends_no_trusted_connection(engine: MemoryE
     assert trusted.connected
 
 
-def test_19_5_names_belong_to_trusted_workers(engine: MemoryEngine) -> None:
+def test_20_5_names_belong_to_trusted_workers(engine: MemoryEngine) -> None:
     guest = engine.connect(name="payments", access=access())
     trusted = engine.connect(name="payments")
     late = engine.connect(name="payments", access=access())
@@ -237,7 +237,7 @@ def test_19_5_names_belong_to_trusted_workers(engine: MemoryEngine) -> None:
     assert guest.connected
 
 
-def test_19_5_a_silent_trusted_worker_is_not_dropped_for_a_session(engine: MemoryEngine) -> None:
+def test_20_5_a_silent_trusted_worker_is_not_dropped_for_a_session(engine: MemoryEngine) -> None:
     trusted = engine.connect(name="payments")
     trusted.link.lives = False
 
@@ -248,7 +248,7 @@ def test_19_5_a_silent_trusted_worker_is_not_dropped_for_a_session(engine: Memor
     assert trusted.link.pings == 0
 
 
-def test_19_4_events_tell_what_lists_would(engine: MemoryEngine) -> None:
+def test_20_4_events_tell_what_lists_would(engine: MemoryEngine) -> None:
     guest = engine.connect(functions=["f"], access=access())
 
     guest.bind("t1", "engine::functions-available", "f")
@@ -258,7 +258,7 @@ def test_19_4_events_tell_what_lists_would(engine: MemoryEngine) -> None:
     assert set(refused_triggers(guest)) == {"t1", "t2"}
 
 
-def test_19_6_the_event_of_functions_shows_a_session_what_it_sees(engine: MemoryEngine) -> None:
+def test_20_6_the_event_of_functions_shows_a_session_what_it_sees(engine: MemoryEngine) -> None:
     guest = engine.connect(functions=["f"], access=access('match("engine::functions::list")', 'match("api::*")'))
     guest.bind("t1", "engine::functions-available", "f")
     engine.connect(functions=["api::a", "app::private"])
@@ -270,14 +270,14 @@ def test_19_6_the_event_of_functions_shows_a_session_what_it_sees(engine: Memory
     assert not shown & {"app::private", "f", "engine::register_trigger"}
 
 
-def test_19_8_a_function_of_its_own_is_no_exception(engine: MemoryEngine) -> None:
+def test_20_8_a_function_of_its_own_is_no_exception(engine: MemoryEngine) -> None:
     guest = engine.connect(functions=["f"], access=access())
 
     assert error_of(guest, "f")[0] == "FORBIDDEN"
 
 
 def test_P12_a_drained_session_keeps_no_trusted_program_out(engine: MemoryEngine) -> None:
-    who = {"name": "payments-x", "version": "0.10.0", "pid": 77}
+    who: dict[str, Any] = {"name": "payments-x", "version": "0.10.0", "pid": 77}
     guest = engine.connect(**who, access=access())
     operator = engine.connect()
     operator.start_call("engine::workers::drain", {"worker_id": guest.id, "timeout_ms": 0})

@@ -1,4 +1,4 @@
-"""Filters of functions: syntax and matching (19 §7)."""
+"""Filters of functions: syntax and matching (20 §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Middleware: a function that gets the calls of a listener's sessions (19 §9)."""
+"""Middleware: a function that gets the calls of a listener's sessions (20 §9)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_07_check_30_functions_of_the_engine_bypass_middleware(engine: MemoryEng
     assert guest.result_of("engine::custom::probe") == "from middleware"
 
 
-def test_19_9_a_missing_middleware_is_not_found_in_the_namespace_of_the_call(engine: MemoryEngine) -> None:
+def test_20_9_a_missing_middleware_is_not_found_in_the_namespace_of_the_call(engine: MemoryEngine) -> None:
     guest = engine.connect(access=access({"match": "*", "namespace": "other"}, middleware=MIDDLEWARE))
 
     assert error_of(guest, "a::b", namespace="other") == (
@@ -81,7 +81,7 @@ def test_19_9_a_missing_middleware_is_not_found_in_the_namespace_of_the_call(eng
     )
 
 
-def test_19_9_actions_are_the_middlewares_affair(engine: MemoryEngine) -> None:
+def test_20_9_actions_are_the_middlewares_affair(engine: MemoryEngine) -> None:
     worker = middleware(engine)
     guest = engine.connect(access=access('match("*")', middleware=MIDDLEWARE))
     action = {"type": "enqueue", "queue": "q"}
@@ -94,7 +94,7 @@ def test_19_9_actions_are_the_middlewares_affair(engine: MemoryEngine) -> None:
     assert guest.heard("invocationresult") == []  # I3
 
 
-def test_19_9_forbidden_calls_never_reach_the_middleware(engine: MemoryEngine) -> None:
+def test_20_9_forbidden_calls_never_reach_the_middleware(engine: MemoryEngine) -> None:
     worker = middleware(engine)
     guest = engine.connect(access=access('match("api::*")', middleware=MIDDLEWARE))
     worker.forget()
@@ -103,14 +103,14 @@ def test_19_9_forbidden_calls_never_reach_the_middleware(engine: MemoryEngine) -
     assert worker.invocations() == []
 
 
-def test_19_9_the_worker_that_is_the_middleware_calls_directly(engine: MemoryEngine) -> None:
+def test_20_9_the_worker_that_is_the_middleware_calls_directly(engine: MemoryEngine) -> None:
     echoes(engine.connect(functions=["api::echo"]))
     guest = engine.connect(functions=[MIDDLEWARE], access=access('match("*")', middleware=MIDDLEWARE))
 
     assert guest.result_of("api::echo", {"n": 1}) == {"n": 1}
 
 
-def test_19_9_a_call_whose_time_is_over_cancels_the_middlewares(engine: MemoryEngine) -> None:
+def test_20_9_a_call_whose_time_is_over_cancels_the_middlewares(engine: MemoryEngine) -> None:
     worker = engine.connect(functions=[MIDDLEWARE], features=["cancel.v1"])
     guest = engine.connect(access=access('match("*")', middleware=MIDDLEWARE))
     call = guest.start_call("a::b", timeout_ms=100)
@@ -122,7 +122,7 @@ def test_19_9_a_call_whose_time_is_over_cancels_the_middlewares(engine: MemoryEn
     assert not worker.session.handling
 
 
-def test_19_9_a_caller_that_leaves_lets_go_of_the_middleware(engine: MemoryEngine) -> None:
+def test_20_9_a_caller_that_leaves_lets_go_of_the_middleware(engine: MemoryEngine) -> None:
     worker = engine.connect(functions=[MIDDLEWARE])
     guest = engine.connect(access=access('match("*")', middleware=MIDDLEWARE))
     guest.start_call("a::b")
@@ -132,7 +132,7 @@ def test_19_9_a_caller_that_leaves_lets_go_of_the_middleware(engine: MemoryEngin
     assert not worker.session.handling
 
 
-def test_19_9_a_large_payload_arrives_whole(engine: MemoryEngine) -> None:
+def test_20_9_a_large_payload_arrives_whole(engine: MemoryEngine) -> None:
     worker = middleware(engine)
     guest = engine.connect(access=access('match("*")', middleware=MIDDLEWARE))
 

@@ -1,4 +1,4 @@
-"""What sessions register: gates, hooks, prefix (19 §3)."""
+"""What sessions register: gates, hooks, prefix (20 §3)."""
 
 from __future__ import annotations
 
@@ -108,13 +108,13 @@ def test_07_check_22_only_an_object_allows(engine: MemoryEngine, verdict: Any, a
     assert ("t1" in refused_triggers(guest)) is not allowed
 
 
-def test_19_3_a_missing_hook_denies(engine: MemoryEngine) -> None:
+def test_20_3_a_missing_hook_denies(engine: MemoryEngine) -> None:
     engine.connect(functions=["f"], access=access(hooks=HOOKS))
 
     assert engine.core.functions.find("f", None) is None
 
 
-def test_19_3_a_slow_hook_delays_what_follows_and_in_the_end_denies(engine: MemoryEngine) -> None:
+def test_20_3_a_slow_hook_delays_what_follows_and_in_the_end_denies(engine: MemoryEngine) -> None:
     hook = engine.connect(functions=["hook::f"])
     echoes(engine.connect(functions=["api::a"]))
     guest = engine.connect(access=access('match("api::*")', hooks=Hooks(function="hook::f")))
@@ -144,7 +144,7 @@ def test_07_check_22_a_hook_on_the_sessions_own_connection_works(engine: MemoryE
     assert (guest.answer_to(call) or {})["result"] == {"n": 1}
 
 
-def test_19_3_the_announcement_is_answered_after_the_hooks(engine: MemoryEngine) -> None:
+def test_20_3_the_announcement_is_answered_after_the_hooks(engine: MemoryEngine) -> None:
     hook = engine.connect(functions=["hook::f"])
     guest = engine.connect(functions=["f", "g"], announce=False, access=access(hooks=Hooks(function="hook::f")))
     call = guest.start_call("engine::workers::register", {"name": "g", "version": "0.25.0"})
@@ -157,7 +157,7 @@ def test_19_3_the_announcement_is_answered_after_the_hooks(engine: MemoryEngine)
     assert [engine.core.functions.find(each, None) is not None for each in "fg"] == [True, True]
 
 
-def test_19_3_a_session_that_leaves_leaves_nothing_behind(engine: MemoryEngine) -> None:
+def test_20_3_a_session_that_leaves_leaves_nothing_behind(engine: MemoryEngine) -> None:
     hook = engine.connect(functions=["hook::f"])
     guest = engine.connect(functions=["f", "g"], access=access(hooks=Hooks(function="hook::f")))
     guest.drop()
@@ -185,14 +185,14 @@ def test_07_check_25_allowed_trigger_types(engine: MemoryEngine) -> None:
     assert refused_triggers(guest)["t1"] == ("FORBIDDEN", "Trigger type 'http' is not allowed for this session.")
 
 
-def test_19_3_function_registration_may_be_denied_or_limited(engine: MemoryEngine) -> None:
+def test_20_3_function_registration_may_be_denied_or_limited(engine: MemoryEngine) -> None:
     engine.connect(functions=["a::f"], access=access(registers=NO_PATTERNS))
     engine.connect(functions=["b::f", "c::f"], access=access(registers=Patterns(["b::*"])))
 
     assert [engine.core.functions.find(f"{each}::f", None) is not None for each in "abc"] == [False, True, False]
 
 
-def test_19_3_functions_that_are_urls_need_a_right(engine: MemoryEngine) -> None:
+def test_20_3_functions_that_are_urls_need_a_right(engine: MemoryEngine) -> None:
     """The engine would send the secrets that they name to any address."""
 
     class Caller:
@@ -228,7 +228,7 @@ def test_07_check_34_the_target_of_a_trigger(engine: MemoryEngine) -> None:
     }
 
 
-def test_19_3_the_prefix_is_part_of_a_triggers_target(engine: MemoryEngine) -> None:
+def test_20_3_the_prefix_is_part_of_a_triggers_target(engine: MemoryEngine) -> None:
     engine.connect().provide("mail")
     guest = engine.connect(functions=["f"], access=access(prefix="p"))
 
@@ -239,7 +239,7 @@ def test_19_3_the_prefix_is_part_of_a_triggers_target(engine: MemoryEngine) -> N
     assert binding.function_id == "p::f"
 
 
-def test_19_3_triggers_by_call_are_judged_too(engine: MemoryEngine) -> None:
+def test_20_3_triggers_by_call_are_judged_too(engine: MemoryEngine) -> None:
     engine.connect().provide("mail")
     exposed = ('match("engine::register_trigger")', 'match("p::api::*")')
     guest = engine.connect(

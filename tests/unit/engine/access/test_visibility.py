@@ -1,4 +1,4 @@
-"""What lists show a session (19 §6)."""
+"""What lists show a session (20 §6)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_07_check_27_functions_that_one_session_may_call(engine: MemoryEngine, g
     assert restricted.result_of("engine::functions::list")["functions"] == []
 
 
-def test_19_6_a_description_of_what_is_hidden_is_forbidden(guest: MemoryWorker) -> None:
+def test_20_6_a_description_of_what_is_hidden_is_forbidden(guest: MemoryWorker) -> None:
     info = "engine::functions::info"
     told = "Function '{}' is not visible to this session."
 
@@ -53,7 +53,7 @@ def test_19_6_a_description_of_what_is_hidden_is_forbidden(guest: MemoryWorker) 
     assert [each["id"] for each in batch[0]["registered_triggers"]] == ["t-public"]
 
 
-def test_19_6_workers(guest: MemoryWorker) -> None:
+def test_20_6_workers(guest: MemoryWorker) -> None:
     rows = {row["name"]: row for row in guest.result_of("engine::workers::list")["workers"]}
 
     assert set(rows) == {"app", "guest", "iii-engine-functions"}
@@ -65,7 +65,7 @@ def test_19_6_workers(guest: MemoryWorker) -> None:
     assert ids_of(detail["trigger_types"], "id") == {"mail"}
 
 
-def test_19_6_triggers(guest: MemoryWorker) -> None:
+def test_20_6_triggers(guest: MemoryWorker) -> None:
     rows = guest.result_of("engine::registered-triggers::list")["registered_triggers"]
     assert ids_of(rows, "id") == {"t-public"}
     assert error_of(guest, "engine::registered-triggers::info", {"id": "t-private"})[0] == "NOT_FOUND"
@@ -73,7 +73,7 @@ def test_19_6_triggers(guest: MemoryWorker) -> None:
     assert ids_of(instances, "id") == {"t-public"}
 
 
-def test_19_6_trigger_types(guest: MemoryWorker) -> None:
+def test_20_6_trigger_types(guest: MemoryWorker) -> None:
     types = guest.result_of("engine::triggers::list", {"kind": "types"})["triggers"]
     assert ids_of(types, "id") == {"mail"}
     assert ids_of(guest.result_of("engine::trigger-types::list")["trigger_types"], "id") == {"mail"}
@@ -81,7 +81,7 @@ def test_19_6_trigger_types(guest: MemoryWorker) -> None:
     assert error_of(guest, "engine::triggers::info", {"id": "secret"})[0] == "NOT_FOUND"
 
 
-def test_19_6_a_session_may_see_more_than_it_may_call(engine: MemoryEngine, guest: MemoryWorker) -> None:
+def test_20_6_a_session_may_see_more_than_it_may_call(engine: MemoryEngine, guest: MemoryWorker) -> None:
     seen = read_filters(['match("app::*")'])
     observer = engine.connect(access=access(*LISTS, seen=seen, forbidden=Patterns(["app::other"])))
 
@@ -89,7 +89,7 @@ def test_19_6_a_session_may_see_more_than_it_may_call(engine: MemoryEngine, gues
     assert error_of(observer, "app::private")[0] == "FORBIDDEN"
 
 
-def test_19_6_a_trusted_caller_sees_everything(engine: MemoryEngine, guest: MemoryWorker) -> None:
+def test_20_6_a_trusted_caller_sees_everything(engine: MemoryEngine, guest: MemoryWorker) -> None:
     listed = ids_of(engine.connect().result_of("engine::functions::list")["functions"])
 
     assert listed == {"api::a", "app::private", "app::other", "own::f"}

@@ -20,6 +20,7 @@ from iii.modules.observability.records import (
     Span,
     SpanKind,
 )
+from iii.modules.observability.redaction import redacted
 
 _KINDS: dict[SpanKind, int] = {"": 1, "internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _STATUS = {"unset": 0, "ok": 1, "error": 2}
@@ -79,12 +80,12 @@ def _span(span: Span) -> trace_pb2.Span:
         kind=_kind(span),  # type: ignore[arg-type]  # an enumeration that is a number
         start_time_unix_nano=_u64(span.start_time_unix_nano),
         end_time_unix_nano=_u64(span.end_time_unix_nano),
-        attributes=_pairs(span.attributes),
+        attributes=_pairs(redacted(span.attributes)),
         events=[
             trace_pb2.Span.Event(
                 name=_utf8(event.name),
                 time_unix_nano=_u64(event.timestamp_unix_nano),
-                attributes=_pairs(event.attributes),
+                attributes=_pairs(redacted(event.attributes)),
             )
             for event in span.events
         ],
@@ -93,7 +94,7 @@ def _span(span: Span) -> trace_pb2.Span:
                 trace_id=bytes.fromhex(link.trace_id),
                 span_id=bytes.fromhex(link.span_id),
                 trace_state=_utf8(link.trace_state or ""),
-                attributes=_pairs(link.attributes),
+                attributes=_pairs(redacted(link.attributes)),
             )
             for link in span.links
             if _is_id(link.trace_id, 32) and _is_id(link.span_id, 16)

@@ -8,6 +8,7 @@ import msgspec
 
 from iii.modules.observability.ingest.wire import AnyValue, Integer, KeyValue, Number
 from iii.modules.observability.records import Attributes
+from iii.modules.observability.redaction import redact_inside
 
 _UNSIGNED = 2**64
 _SIGNED = 2**63
@@ -83,7 +84,7 @@ def text_of(value: AnyValue) -> str:
     if value.bool_value is not None:
         return "true" if value.bool_value else "false"
     json = json_of(value)
-    return "" if json is None else msgspec.json.encode(json).decode()
+    return "" if json is None else msgspec.json.encode(redact_inside(json)).decode()
 
 
 def json_of(value: AnyValue) -> Any:

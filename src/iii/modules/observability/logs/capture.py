@@ -11,7 +11,7 @@ from typing import Any
 from iii.engine.log_lines import LogLine
 from iii.modules.observability.log_text import complete
 from iii.modules.observability.records import LogRecord
-from iii.protocol.log_line import ACCESS_LOG, WORKER_LOG, level_name
+from iii.protocol.log_line import ACCESS_LOG, PROCESS_LOG, WORKER_LOG, level_name
 
 _NOT_KEPT = (WORKER_LOG, ACCESS_LOG)  # kept already; one for each request, which would leave no room
 SCOPE = "tracing"
@@ -68,6 +68,7 @@ class LogCapture:
         level = level_name(line.level)
         attributes: dict[str, Any] = {key: value for key, value in line.fields.items() if value is not None}
         trace_id, span_id = context or (_text(attributes, "trace_id"), _text(attributes, "span_id"))
+        service = attributes.pop("process", self._service) if line.source == PROCESS_LOG else self._service
         attributes |= {"event": line.event, "target": line.source, "file": line.file, "line": line.line}
         if line.stacktrace:
             attributes["stacktrace"] = line.stacktrace
@@ -80,8 +81,8 @@ class LogCapture:
             attributes,
             trace_id,
             span_id,
-            {"service.name": self._service},
-            self._service,
+            {"service.name": service},
+            service,
             SCOPE,
         )
         complete(record)

@@ -29,7 +29,7 @@ from iii.modules.observability.spans.row import Row
 from iii.modules.observability.spans.selection import Selection, select
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
-from iii.modules.observability.spans.tree import tree
+from iii.modules.observability.spans.tree import Collapse, tree
 from iii.modules.observability.steps import Steps, answered
 from iii.storage.items import StoreError
 from iii.storage.transactions import Connection
@@ -62,27 +62,31 @@ class TraceFunctions:
             return b'{"spans":[%b],%b' % (b",".join(page.spans), _encode(rest)[1:])
 
         return self._ask(
-            invocation, _list(store, selection), lambda disk: disk.listed(selection), selection.traces or (), answer
+            invocation, listing(store, selection), lambda disk: disk.listed(selection), selection.traces or (), answer
         )
 
     @builtin("engine::traces::tree", spec="06 §7.4, §7.5")
     def tree(self, request: TracesTreeInput, invocation: Invocation) -> TracesTreeResult | Later:
         """Show one trace as a tree of spans."""
         trace_id, collapse = request.trace_id, self._spans.collapse
-        trace = self._kept().traces.get(trace_id)
-        rows = [] if trace is None else list(trace.rows.values())
+        store = self._kept()
 
         def answer(roots: bytes) -> bytes:
             return b'{"roots":%b,"storage":%b}' % (roots, _encode(self._spans.storage()))
 
         return self._ask(
-            invocation, tree(rows, collapse), lambda disk: disk.tree(trace_id, collapse), (trace_id,), answer
+            invocation,
+            _tree(store, trace_id, collapse),
+            lambda disk: disk.tree(trace_id, collapse),
+            (trace_id,),
+            answer,
         )
 
     @builtin("engine::traces::clear", spec="06 §7.4, §7.5")
     def clear(self, request: TracesClearInput, invocation: Invocation) -> TracesClearResult | Later:
         """Remove all spans."""
-        self._engine.turns.go(self._kept().clear())
+        self._kept()
+        self._engine.turns.go(self._spans.clear())
         archive = self._spans.archive
         if archive is None or not archive.opened:
             return TracesClearResult(success=True)
@@ -104,8 +108,9 @@ class TraceFunctions:
         def answer(groups: list[TraceGroup]) -> bytes:
             return _encode(TracesGroupByResult(groups, self._spans.storage()))
 
-        steps = group(_chunks(store), request, now)
-        return self._ask(invocation, steps, lambda disk: disk.groups(request, now), (), answer)
+        return self._ask(
+            invocation, group(_chunks(store), request, now), lambda disk: disk.groups(request, now), (), answer
+        )
 
     def _kept(self) -> SpanStore:
         store = self._spans.store
@@ -129,13 +134,13 @@ class TraceFunctions:
         """Answer from the disk and of the given traces in memory, if there is a disk, else from memory alone."""
         archive = self._spans.archive
         if archive is None or not archive.opened:
-            self._engine.turns.go(answered(invocation, in_memory, answer))
+            self._engine.turns.go(answered(invocation, self._settled(in_memory), answer))
             return LATER
-        copies = self._kept().copies(archive.unwritten(), traces)
-        memory: list[Row] = []
+        store, memory = self._kept(), list[Row]()
 
         def gathered() -> Steps[None]:
-            memory.extend((yield from copies))
+            yield from self._spans.settled()
+            memory.extend((yield from store.copies(archive.unwritten(), traces)))
             archive.read(work, done)
 
         def work(connection: Connection) -> tuple[T, str | None]:
@@ -156,8 +161,14 @@ class TraceFunctions:
         self._engine.turns.go(gathered())
         return LATER
 
+    def _settled(self, in_memory: Steps[T]) -> Steps[T]:
+        """Over all that has arrived."""
+        yield from self._spans.settled()
+        return (yield from in_memory)
 
-def _list(store: SpanStore, selection: Selection) -> Steps[SpanPage]:
+
+def listing(store: SpanStore, selection: Selection) -> Steps[SpanPage]:
+    """A page of a list from memory."""
     rows, total = yield from select(store, selection)
     tags = TraceTags(store)
     pieces = list[bytes]()
@@ -165,6 +176,11 @@ def _list(store: SpanStore, selection: Selection) -> Steps[SpanPage]:
         pieces.append(row.answer((yield from tags.of(row.trace_id))))
         yield
     return SpanPage(pieces, total)
+
+
+def _tree(store: SpanStore, trace_id: str, collapse: Collapse) -> Steps[bytes]:
+    trace = store.traces.get(trace_id)
+    return (yield from tree([] if trace is None else list(trace.rows.values()), collapse))
 
 
 def _chunks(store: SpanStore) -> Iterator[list[Row]]:

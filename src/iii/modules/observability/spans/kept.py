@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +14,9 @@ from iii.modules.observability.config import ObservabilityConfig, TraceStorageCo
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.spans.archive.archive import SpanArchive
+from iii.modules.observability.spans.arrivals import Arrivals
 from iii.modules.observability.spans.requests import TraceStorage
+from iii.modules.observability.spans.row import Row
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tree import Collapse
 from iii.protocol.limits import MIB
@@ -22,6 +25,7 @@ SPANS = 10_000  # Spans in memory if `memory_max_spans` is not set (C15).
 SPANS_BYTES = 256 * MIB  # About the most bytes of spans in memory if `memory_max_bytes` is not set.
 PENDING_AGE_S = 3_600  # Age at which a span without an end is dropped, if `pending_max_age_seconds` is not set.
 _SWEEP_S = 60.0
+_ARCHIVED_S = 0.05  # until what arrived is packed for the disk
 
 
 class KeptSpans:
@@ -38,7 +42,12 @@ class KeptSpans:
         self.archive: SpanArchive | None = None
         self.collapse = Collapse(config.collapse_spans or ())
         self._engine = engine
-        self._timer: Timer | None = None
+        self._arrivals: Arrivals | None = None
+        self._sweeper: Timer | None = None
+        self._writer: Timer | None = None
+        self._watching: Callable[[Row], None] | None = None
+        self._tending = False
+        self._sweep_due = False
         disk = config.trace_storage or TraceStorageConfig(enabled=False)
         ages_s = disk.pending_max_age_seconds, config.pending_max_age_seconds, PENDING_AGE_S
         age_s = next(age for age in ages_s if age is not None)
@@ -53,6 +62,7 @@ class KeptSpans:
                 disk.memory_low_watermark_ratio,
                 live=live and exporter != "otlp",
             )
+            self._arrivals = Arrivals(self.store)
             if disk.enabled:
                 self.archive = SpanArchive(self.store, engine.clock, disk)
             signals.spans.subscribe(self._arrived)
@@ -64,24 +74,54 @@ class KeptSpans:
 
     async def stop(self) -> None:
         """Write what is not on disk yet."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._sweeper, self._writer):
+            if timer is not None:
+                timer.cancel()
         if self.archive is not None:
+            deque(self.settled(), 0)
             await self.archive.close()
 
     def storage(self) -> TraceStorage:
         """How well spans are kept on disk."""
         return TraceStorage() if self.archive is None else self.archive.storage()
 
+    def settled(self) -> Iterator[None]:
+        """Steps after which the store has all that arrived before."""
+        return iter(()) if self._arrivals is None else self._arrivals.settled()
+
+    def watch(self, told: Callable[[Row], None] | None) -> None:
+        """Tell of each span that arrives or changes from now on; None: no longer."""
+        if self.store is not None and told != self._watching:
+            self.store.watch, self._watching = None, told
+            self._engine.turns.go(self._watched())
+
+    def _watched(self) -> Iterator[None]:
+        yield from self.settled()
+        if self.store is not None:
+            self.store.watch = self._watching
+
+    def clear(self) -> Iterator[None]:
+        """Keep nothing of what arrived before; the steps give the memory back."""
+        if self.store is None or self._arrivals is None:
+            return iter(())
+        self._arrivals.clear()
+        return self.store.clear()
+
     def health(self) -> dict[str, Any] | None:
         """Details for the health check; None: no spans are kept."""
-        if self.store is None:
+        store, arrivals = self.store, self._arrivals
+        if store is None or arrivals is None:
             return None
+        count = store.count + len(arrivals)
+        if store.archive is None:
+            count = min(count, store.max_spans)  # the others leave before anyone sees them
         archive = msgspec.to_builtins(self.storage())
-        return {"stored_spans": self.store.count, "hot_bytes": self.store.bytes, "archive": archive}
+        return {"stored_spans": count, "hot_bytes": store.bytes + arrivals.bytes, "archive": archive}
 
     def durations(self) -> Iterator[list[int]]:
         """Of the finished spans, in nanoseconds, a few at a time."""
+        for _ in self.settled():
+            yield []
         if self.store is not None:
             self.store.facets.settle()
             for facet in list(self.store.facets.all()):
@@ -89,18 +129,46 @@ class KeptSpans:
                     yield [row.duration(0) for row in rows if not row.pending]
 
     def _arrived(self, spans: Sequence[Span], source: Source) -> None:
-        store = self.store
-        if store is not None and (self._engines_too or source is not Source.ENGINE):
-            store.add(spans)
-            if store.pending and self._timer is None and self._pending_age_ns:
-                self._sweep_later()
+        arrivals = self._arrivals
+        if arrivals is not None and (self._engines_too or source is not Source.ENGINE):
+            if arrivals.add(spans) or (self.store is not None and self.store.watch is not None):
+                self._tend()
+            if self._sweeper is None and self._pending_age_ns:
+                self._sweeper = self._later(_SWEEP_S, self._sweep)
+            if self._writer is None and self.archive is not None and self.archive.opened:
+                self._writer = self._later(_ARCHIVED_S, self._write)
 
-    def _sweep_later(self) -> None:
-        self._timer = self._engine.clock.call_at(self._engine.clock.now() + _SWEEP_S, self._sweep)
+    # -- what is done later ---------------------------------------------------------------------------------------
+
+    def _later(self, seconds: float, do: Callable[[], None]) -> Timer:
+        return self._engine.clock.call_at(self._engine.clock.now() + seconds, do)
+
+    def _write(self) -> None:
+        self._writer = None
+        self._tend()
 
     def _sweep(self) -> None:
-        self._timer = None
-        if self.store is not None and self.store.pending:
-            before = self._engine.clock.time_ms() * 1_000_000 - self._pending_age_ns
-            self._engine.turns.go(self.store.expire(before))
-            self._sweep_later()
+        self._sweeper = None
+        self._tend(sweep=True)
+
+    def _tend(self, sweep: bool = False) -> None:
+        self._sweep_due = self._sweep_due or sweep
+        if not self._tending:
+            self._tending = True
+            self._engine.turns.go(self._tended())
+
+    def _tended(self) -> Iterator[None]:
+        try:
+            yield from self._packed()
+        finally:
+            self._sweep_due = self._tending = False
+
+    def _packed(self) -> Iterator[None]:
+        store, arrivals = self.store, self._arrivals
+        if store is None or arrivals is None:
+            return
+        yield from arrivals.settled()
+        yield from store.leave_room(len(arrivals))
+        if self._sweep_due and store.pending:
+            self._sweeper = self._sweeper or self._later(_SWEEP_S, self._sweep)
+            yield from store.expire(self._engine.clock.time_ms() * 1_000_000 - self._pending_age_ns)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from iii.modules.observability.records import Attributes, Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
-from iii.modules.observability.spans.redaction import (
+from iii.modules.observability.redaction import (
     FUNCTION,
     FUNCTION_ID,
     FUNCTION_KIND,
@@ -21,8 +21,11 @@ from iii.modules.observability.spans.redaction import (
     redacted_events,
     redacted_links,
 )
+from iii.protocol.limits import KIB
 
 ROW_BYTES = 400  # about, of a span beside what is packed
+SHARED_BYTES = KIB  # of a resource that many spans share; a larger one counts for each of them
+_NAME_CHARACTERS = 256  # of a name that many spans share
 
 
 class Packed(Struct, array_like=True, gc=False):
@@ -63,6 +66,7 @@ class Row(Struct, gc=False, eq=False):
         root: no parent, or none among those that are kept.
         placed: it is among those of its facet.
         tagged: it has attributes that are its trace's.
+        size: bytes of memory, about.
         archived: it is on disk.
     """
 
@@ -76,15 +80,11 @@ class Row(Struct, gc=False, eq=False):
     resource: bytes
     pending: bool
     tagged: bool
+    size: int
     root: bool = True
     archived: bool = False
     kept: bool = True
     placed: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory, about."""
-        return len(self.packed) + len(self.common.name) + ROW_BYTES
 
     def unpacked(self) -> Packed:
         return unpack(self.packed)
@@ -146,7 +146,7 @@ def _pack(span: Span, attributes: Attributes, events: list[SpanEvent], links: li
 class Packer:
     """Makes rows. What is equal is one object: common parts and resources."""
 
-    _KNOWN = 10_000
+    _KNOWN = 1_000
 
     def __init__(self) -> None:
         self._commons: dict[tuple[Any, ...], Common] = {}
@@ -168,6 +168,8 @@ class Packer:
             span.kind,
         )
         last, resource = self._last
+        if span.resource is not last:
+            resource = self._shared(span.resource)
         return Row(
             span.trace_id,
             span.span_id,
@@ -176,24 +178,34 @@ class Packer:
             0 if span.pending else span.end_time_unix_nano,
             self._commons.get(key) or self._common(key),
             packed,
-            resource if span.resource is last else self._shared(span.resource),
+            resource,
             span.pending,
             bool(marks & TAG),
+            size_of(span.trace_id, span.span_id, span.name, packed, resource),
         )
 
     def _common(self, key: tuple[Any, ...]) -> Common:
-        if len(self._commons) >= self._KNOWN:
-            self._commons.clear()
-        common = self._commons[key] = Common(*key)
+        common = Common(*key)
+        if len(common.name) + len(common.service_name) <= _NAME_CHARACTERS:
+            if len(self._commons) >= self._KNOWN:
+                self._commons.clear()
+            self._commons[key] = common
         return common
 
     def _shared(self, resource: Resource) -> bytes:
         packed = _encode(resource)
-        if len(self._resources) >= self._KNOWN:
-            self._resources.clear()
-        packed = self._resources.setdefault(packed, packed)
+        if len(packed) <= SHARED_BYTES:
+            if len(self._resources) >= self._KNOWN:
+                self._resources.clear()
+            packed = self._resources.setdefault(packed, packed)
         self._last = (resource, packed)
         return packed
+
+
+def size_of(trace_id: str, span_id: str, name: str, packed: bytes, resource: bytes) -> int:
+    """Bytes of memory of a row, about."""
+    size = ROW_BYTES + len(trace_id) + len(span_id) + len(name) + len(packed)
+    return size if len(resource) <= SHARED_BYTES else size + len(resource)
 
 
 def _is_internal(attributes: Attributes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from iii.modules.observability.records import Span
@@ -32,7 +32,9 @@ class SpanStore:
         live: whether pending spans are kept.
 
     Attributes:
+        max_spans, max_bytes: as given.
         archive: while there is one, what is pending or not on disk yet stays.
+        watch: told of each span that is new or has changed; None: nobody wants to know.
         bytes: about what all of them take.
         dropped: spans that had to leave before they were on disk.
     """
@@ -40,10 +42,11 @@ class SpanStore:
     def __init__(self, max_spans: int, max_bytes: int, low_ratio: float = 0.75, live: bool = True) -> None:
         self.live = live
         self.archive: FinishedSpans | None = None
+        self.watch: Callable[[Row], None] | None = None
         self.bytes = 0
         self.dropped = 0
-        self._max_spans = max_spans
-        self._max_bytes = max_bytes
+        self.max_spans = max_spans
+        self.max_bytes = max_bytes
         self._low_bytes = int(max_bytes * low_ratio)
         self._lowering = False
         self._packer = Packer()
@@ -98,6 +101,8 @@ class SpanStore:
                 row = self._packer.row(span)
                 self._rows.append(row)
                 self._put(row)
+                while self.count > self.max_spans and self._evict():
+                    pass
             elif old.pending or not span.pending:
                 self._replace(old, self._packer.row(span))
         if self.facets.unsettled >= _PLACED_AT_ONCE:
@@ -106,8 +111,12 @@ class SpanStore:
 
     def resize(self, max_spans: int) -> Iterator[None]:
         """Steps until no more than that are kept."""
-        self._max_spans = max_spans
-        while self.count > max_spans and self._evict():
+        self.max_spans = max_spans
+        return self.leave_room(0)
+
+    def leave_room(self, others: int) -> Iterator[None]:
+        """Steps until no more than `max_spans` are kept together with so many others."""
+        while self.count > max(self.max_spans - others, 0) and self._evict():
             yield
 
     def expire(self, before: int) -> Iterator[None]:
@@ -142,6 +151,8 @@ class SpanStore:
             self._pending[row] = None
         elif self.archive is not None:
             self.archive.expect(row)
+        if self.watch is not None:
+            self.watch(row)
 
     def _leave(self, row: Row) -> None:
         """It is not kept any more; the caller knows about its place."""
@@ -155,7 +166,7 @@ class SpanStore:
     def _replace(self, row: Row, new: Row) -> None:
         """In its place."""
         self._leave(row)
-        for name in ("parent_span_id", "start", "end", "common", "packed", "resource", "pending", "tagged"):
+        for name in ("parent_span_id", "start", "end", "common", "packed", "resource", "pending", "tagged", "size"):
             setattr(row, name, getattr(new, name))
         row.root = row.kept = True
         row.archived = False
@@ -164,9 +175,9 @@ class SpanStore:
     # -- room -----------------------------------------------------------------------------------------------------
 
     def _make_room(self, taken: int) -> None:
-        if self.bytes > self._max_bytes:
+        if self.bytes > self.max_bytes:
             self._lowering = True
-        while (self.count > self._max_spans or self.bytes > self._max_bytes) and self._evict():
+        while self.bytes > self.max_bytes and self._evict():
             pass
         if self._lowering:
             steps = _EVICTED_PER_SPAN * taken
@@ -188,7 +199,7 @@ class SpanStore:
                     return True
             else:
                 held.append(row)
-        while held and self.bytes > self._max_bytes:  # the disk is full or slow: memory has an end
+        while held and self.bytes > self.max_bytes:  # the disk is full or slow: memory has an end
             row = held.popleft()
             self.dropped += row.kept and not row.pending
             if self._drop(row):

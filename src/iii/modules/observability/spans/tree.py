@@ -35,8 +35,8 @@ class Collapse:
 
 def tree(rows: Sequence[Row], collapse: Collapse) -> Steps[bytes]:
     """The roots as JSON, each with its children. Of any depth: nothing here calls itself."""
-    kept = yield from _without_wrappers({row.span_id: row for row in rows})
-    parents = yield from _parents(kept, collapse)
+    kept = yield from without_wrappers({row.span_id: row for row in rows})
+    parents = yield from shown_parents(kept, collapse)
     children = dict[str, list[Row]]()
     roots = list[Row]()
     for span_id, parent in parents.items():
@@ -50,7 +50,7 @@ def tree(rows: Sequence[Row], collapse: Collapse) -> Steps[bytes]:
     return (yield from _encoded(roots, parents, children))
 
 
-def _without_wrappers(rows: dict[str, Row]) -> Steps[dict[str, Row]]:
+def without_wrappers(rows: dict[str, Row]) -> Steps[dict[str, Row]]:
     """Trigger spans that nothing came of are left out, and what held only such."""
     held = dict[str, int]()
     for row in rows.values():
@@ -69,7 +69,7 @@ def _without_wrappers(rows: dict[str, Row]) -> Steps[dict[str, Row]]:
     return rows
 
 
-def _parents(rows: dict[str, Row], collapse: Collapse) -> Steps[dict[str, str | None]]:
+def shown_parents(rows: dict[str, Row], collapse: Collapse) -> Steps[dict[str, str | None]]:
     """The nearest parent that is shown, by span that is shown."""
     hidden = dict[str, str | None]()  # where the children of a hidden span go
     for at, row in enumerate(rows.values()):

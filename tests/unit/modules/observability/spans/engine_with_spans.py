@@ -39,6 +39,13 @@ class EngineWithSpans(ObservedEngine):
         """As one frame."""
         self.module.signals.spans(list(spans), source)
 
+    @property
+    def kept(self) -> int:
+        """How many spans the health check counts."""
+        details: dict[str, Any] = self.worker.result_of("engine::health::check")["components"]["spans"]["details"]
+        stored: int = details["stored_spans"]
+        return stored
+
     def listed(self, **request: Any) -> list[str]:
         """Ids of the spans of a list."""
         return [each["span_id"] for each in self.ask("list", **request)["spans"]]

@@ -129,7 +129,9 @@ class Questions:
     def _row(self, columns: Any) -> Row:
         trace_id, span_id, parent, start, end, facet, resource, packed, tagged, _ = columns
         common = self._commons[facet]
-        return Row(trace_id, span_id, parent, start, end, common, packed, resource, False, bool(tagged), archived=True)
+        return Row(
+            trace_id, span_id, parent, start, end, common, packed, resource, False, bool(tagged), 0, archived=True
+        )
 
     def _whole(self, rows: Iterable[Row]) -> list[Row]:
         """Those that can be unpacked."""

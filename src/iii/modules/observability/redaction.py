@@ -1,16 +1,24 @@
-"""What of a span's attributes is not kept, and which attributes mean something to the store (06 §7.1)."""
+"""What of attributes is not kept, of spans and log records alike, and which keys mean something to the store of spans (06 §7.1)."""
 
 import re
+from itertools import chain
 from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 
 from iii.modules.observability.records import Attributes, SpanEvent, SpanLink
-from iii.modules.observability.secret_keys import REDACTED, SECRET_KEYS
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.limits import KIB
 from iii.protocol.secrets import is_secret, without_secrets
 
+REDACTED = "[REDACTED]"
+_SECRETS = frozenset(
+    {
+        "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "api_key", "access_token",
+        "refresh_token", "password", "secret", "credential",
+    }
+)  # fmt: skip
 _QUERIES = frozenset(("url.full", "url.query", "http.url", "http.target"))
 _TAGS = frozenset(("iii.session.id", "iii.session.name", "iii.message.id"))
 TAG_PREFIX = "iii.tag."
@@ -20,18 +28,17 @@ PAYLOAD = "iii.payload.json"
 
 _KEYS_KNOWN = 4_096
 _KEY_CHARACTERS = 64  # of a key that is remembered: the memory is bounded in bytes too
-_PAYLOAD_CHARACTERS = 256 * KIB  # of a payload that is looked through
+_PAYLOAD_CHARACTERS = 128 * KIB  # of a payload that is looked through
+_CUT_CHARACTERS = 64 * KIB  # of one that was cut short: a look at each of its texts is slower
+_LEVELS = 64  # of members within members that are looked at; whatever is below is not kept
 _PARAMETER = re.compile(r"([^?&;#=\s]+)=([^&;#\s]*)")
+_NAME = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"(\s*+:)?)?', re.DOTALL)  # a text, and whether it names a member
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SUSPECT = (
-    b"pass",
-    b"secret",
-    b"token",
-    b"credential",
-    b"auth",
-    b"bearer",
-    b"key",
-    b"cookie",
-)  # in all names of secrets
+    b"pass", b"secret", b"token", b"credent", b"auth", b"bearer", b"key", b"cook",  # in all names of secrets
+    b"\\u", b"%",  # a name can be written so that no part of it shows,
+    "\u017f".encode(), "\u212a".encode(),  # or with a letter that counts as `s` or `k`
+)  # fmt: skip
 
 
 # What a key means, as bits: plain numbers, since each key of each span is looked up
@@ -87,6 +94,31 @@ def redacted_links(links: list[SpanLink]) -> list[SpanLink]:
     return [SpanLink(link.trace_id, link.span_id, link.trace_state, redacted(link.attributes)) for link in links]
 
 
+def redacted_value(key: str, value: Any) -> Any:
+    """An attribute's JSON; the same value if nothing has to go."""
+    mark = _marks.get(key) or _mark(key)
+    if not mark & _TO_REDACT:
+        return value
+    if mark & _SECRET:
+        return REDACTED
+    return _kept(mark, value) if type(value) is str else value
+
+
+def redact_inside(value: Any, levels: int = _LEVELS) -> Any:
+    """Values of secret keys within JSON, at any depth, in place; what stands in its place if it is too deep."""
+    if not levels:
+        return REDACTED
+    if type(value) is dict:
+        for key, item in value.items():
+            kept = redacted_value(key, item)
+            value[key] = redact_inside(kept, levels - 1) if type(kept) in (dict, list) else kept
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            if type(item) in (dict, list):
+                value[index] = redact_inside(item, levels - 1)
+    return value
+
+
 def is_tag(key: str) -> bool:
     """Whether an attribute of a span is one of its whole trace (06 §7.4)."""
     return bool((_marks.get(key) or _mark(key)) & TAG)
@@ -95,7 +127,7 @@ def is_tag(key: str) -> bool:
 def _mark(key: str) -> int:
     lowered = key.lower()
     mark = PLAIN
-    if lowered in SECRET_KEYS:
+    if lowered in _SECRETS:
         mark |= _SECRET
     elif lowered in _QUERIES:
         mark |= _QUERY
@@ -120,25 +152,27 @@ def _kept(mark: int, value: str) -> str:
 
 
 def _parameter(found: "re.Match[str]") -> str:
-    return f"{found[1]}={REDACTED}" if is_secret(found[1]) else found[0]
+    return f"{found[1]}={REDACTED}" if is_secret(unquote_plus(found[1])) else found[0]
 
 
 def _payload(text: str) -> str:
     """JSON text without the values of secret names; what cannot be looked through is not kept at all."""
-    if not is_suspect(text.encode()):
+    if not is_suspect(text.encode(errors="replace")):
         return text
     if len(text) > _PAYLOAD_CHARACTERS:
         return REDACTED
-    try:
-        value: Any = msgspec.json.decode(text)
-        without = without_secrets(value, REDACTED)
-        return text if without == value else msgspec.json.encode(without).decode()
-    except (*BAD_JSON, OverflowError):  # cut short by its maker, for example
-        return REDACTED if _names_secret(text) else text
-
-
-_NAME = re.compile(r'"([^"\\]{1,200})"\s*:')
+    try:  # encoded again even if nothing has to go: of two members with one name only the last one was looked at
+        return msgspec.json.encode(without_secrets(msgspec.json.decode(text), REDACTED)).decode()
+    except (*BAD_JSON, UnicodeEncodeError, OverflowError):  # cut short by its maker, for example
+        return REDACTED if len(text) > _CUT_CHARACTERS or _names_secret(text) else text
 
 
 def _names_secret(text: str) -> bool:
-    return any(is_secret(found[1]) for found in _NAME.finditer(text))
+    """Whether a member's name is secret in a text that is no JSON; it may begin within a name."""
+    found = chain(_NAME.findall(text), _NAME.findall('"' + text))
+    names = {name for name, colon in found if colon}
+    return any(is_secret(_ESCAPE.sub(_character, name)) for name in names)
+
+
+def _character(found: "re.Match[str]") -> str:
+    return chr(int(found[1], 16))

@@ -1,0 +1,135 @@
+"""Spans and log records: what keeping them costs, what lists of many cost, and what another client feels.
+
+    python benchmarks/traces.py [--quick] [--only NAME]
+
+Bars: 12 us of CPU a span that arrives (512 a frame); 1.5 KB of memory for a span of 1 KB; lists over 1,000,000 spans, in
+memory or on disk, within 20 ms; 50 ms for another client while 100,000 spans a second arrive; 50 ms for a list over
+100,000 log records. It needs Linux.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
+sys.path.remove(str(Path(__file__).parent))  # where http.py would hide the library of that name
+import argparse
+import gc
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.traces_load import MS, NOW_NS, Load, call_span, frame, worked
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "newest": {"sort_order": "desc"},
+    "oldest, page 100": {"offset": 10_000},
+    "service": {"service_name": "service-3", "sort_order": "desc"},
+    "name": {"name": "orders/7", "sort_order": "desc"},
+    "errors": {"status": "error", "search_all_spans": True, "sort_order": "desc"},
+    "end_time": {"end_time": NOW_NS // MS + 40_000, "sort_order": "desc"},
+    "end_time and service": {"end_time": NOW_NS // MS + 40_000, "service_name": "service-3", "sort_order": "desc"},
+    "start_time": {"start_time": NOW_NS // MS + 60_000},
+    "long ones": {"min_duration_ms": 95},
+    "longest": {"sort_by": "duration", "sort_order": "desc"},
+    "by name": {"sort_by": "name"},
+    "attributes": {"attributes": [["customer", "10"]], "sort_order": "desc"},
+    "attributes anywhere": {"attributes": [["customer", "7"]], "search_all_spans": True, "sort_order": "desc"},
+    "names anywhere": {"name": "orders/7/3", "search_all_spans": True, "sort_order": "desc"},
+    "traces": {"trace_ids": [f"{number:032x}" for number in range(100)], "search_all_spans": True},
+}
+
+
+def observed(**config: Any) -> Any:
+    from tests.unit.modules.observability.observed_engine import ObservedEngine
+
+    return ObservedEngine(**config)
+
+
+def rss_kb() -> int:
+    return int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0])
+
+
+def cpu_us(count: int, work: Callable[[], None]) -> float:
+    before = time.process_time()
+    work()
+    return (time.process_time() - before) / count * 1e6
+
+
+# -- each in a process of its own ---------------------------------------------------------------------------------
+
+
+def kept(quick: bool) -> dict[str, float]:
+    """CPU of a span, as the engine makes them and as they arrive."""
+    from iii.modules.observability.signals import Source
+    from iii.protocol.telemetry import TelemetryKind
+
+    count = 50_000 if quick else 300_000
+    own = observed()
+    tell = own.module.signals.spans
+    spans = [call_span(number) for number in range(count)]
+
+    def engine_spans() -> None:
+        for at in range(count):
+            tell((spans[at],), Source.ENGINE)
+            if at % 1000 == 0:
+                own.clock.advance(0)
+
+    found = {"one traced call": cpu_us(count, engine_spans)}
+    frames = [frame(512)[4:] for _ in range(count // 512)]
+    arrived = own.engine.core.telemetry
+
+    def arriving() -> None:
+        for each in frames:
+            arrived(TelemetryKind.SPANS, each)
+            own.clock.advance(0)
+
+    found["one span that arrives"] = cpu_us(512 * len(frames), arriving)
+    return found
+
+
+def remembered(quick: bool) -> dict[str, float]:
+    """Bytes of a span in memory, and lists over many."""
+    import msgspec
+
+    from iii.modules.observability.spans.functions import listing
+    from iii.modules.observability.spans.requests import TracesListInput
+    from iii.modules.observability.spans.selection import Selection
+    from iii.modules.observability.spans.store import SpanStore
+
+    count = 100_000 if quick else 1_000_000
+    store, load = SpanStore(count, 10**11), Load()
+    sizes = len(msgspec.json.encode(load.span(12345)))
+    before = rss_kb()
+    for spans in load.spans(0, count):
+        store.add(spans)
+    gc.collect()
+    found = {f"KB of a span of {sizes} bytes": (rss_kb() - before) / count}
+    gc.freeze()
+    for name, request in REQUESTS.items():
+        selection = Selection(msgspec.convert(request, TracesListInput), NOW_NS + 10**12)
+        times = [worked(listing(store, selection)) for _ in range(3)]
+        found[f"memory: {name}"] = min(each.all_ms for each in times)
+        found[f"memory: {name}, longest step"] = min(each.step_ms for each in times)
+    return found
+
+
+SECTIONS = {"kept": kept, "remembered": remembered}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--section", default="", help="in this process")
+    asked = parser.parse_args()
+    for name, section in SECTIONS.items():
+        if asked.section == name:
+            for what, value in section(asked.quick).items():
+                print(f"{what:60} {value:10.2f}", flush=True)
+        elif not asked.section and asked.only in name:
+            subprocess.run([sys.executable, *sys.argv, "--section", name], check=True)
+
+
+if __name__ == "__main__":
+    main()

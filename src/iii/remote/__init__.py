@@ -1,0 +1,1 @@
+"""Another engine, as a part of this one sees it that is its client."""

@@ -1,0 +1,132 @@
+"""A connection to another engine: calls go there and functions are offered there, as JSON that nobody looks at."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from msgspec import Raw
+
+from iii.engine.invocation import NO_TRACE, Trace
+from iii.protocol.address import masked
+from iii.protocol.errors import ClientShutdown, InvocationError, InvocationTimeout
+from iii.protocol.messages import NULL
+from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.sdk.core import WorkerCore
+from iii.sdk.options import InitOptions
+from iii.sdk.requests import TriggerAction
+from iii.sdk.trace_context import TraceContext, current_trace
+from iii.sdk.worker import Worker
+
+CALL_TIMEOUT_MS = 30_000  # Time-out of a call to another engine that names none. (07 §6.2)
+_LEAVE_S = 5.0  # for handlers that another engine has called
+
+Handler: TypeAlias = Callable[[bytes, Trace], Awaitable[bytes]]
+
+
+class LinkFailed(Exception):
+    """The other engine did not answer in time, or the connection to it is over; the text says which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options(InitOptions):
+    """Of a part of the engine: names that a starter gave to a worker through the environment are not its own."""
+
+    def name_of_a_worker(self) -> str:
+        return self.worker_name or ""
+
+
+class RemoteEngine:
+    """Connects in the background and comes back as every worker does; calls wait for it meanwhile.
+
+    Args:
+        url: its WebSocket address.
+        worker_name: how it lists this engine.
+        description: one line about what for.
+    """
+
+    def __init__(self, url: str, worker_name: str, description: str) -> None:
+        self.address = masked(url)
+        options = _Options(
+            worker_name=worker_name, worker_description=description, namespace=DEFAULT_NAMESPACE,
+            enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S,
+        )  # fmt: skip
+        self._core = WorkerCore(url, options, asyncio.get_running_loop())
+        self._worker = Worker(self._core)
+
+    def open(self) -> None:
+        """Begin to connect."""
+        self._core.start()
+
+    async def finish(self) -> None:
+        """Be called no more, and let what runs end, for a while."""
+        await self._core.finish()
+
+    async def close(self) -> None:
+        """Leave; every call fails that waits."""
+        await self._core.stop()
+
+    def offer(self, function_id: str, handler: Handler, description: str) -> None:
+        """Register a function there. The handler raises InvocationError as it is to arrive."""
+
+        async def run(data: Raw) -> Raw:
+            return Raw(await handler(bytes(data), _trace()))
+
+        self._worker.register_function(function_id, run, description=description)
+
+    async def call(
+        self,
+        function_id: str,
+        data: bytes | Raw,
+        *,
+        timeout_ms: int = CALL_TIMEOUT_MS,
+        metadata: bytes | Raw = NULL,
+        trace: Trace = NO_TRACE,
+    ) -> bytes:
+        """The result as JSON, `null` for none. A caller that is cancelled cancels the call.
+
+        Raises:
+            InvocationError: the function failed, there is none, or the other engine refused the call.
+            LinkFailed: no answer came.
+        """
+        current_trace.set(TraceContext(trace.traceparent, trace.baggage))  # of this task
+        try:
+            result = await self._worker.trigger_async(
+                {
+                    "function_id": function_id, "payload": Raw(data), "namespace": DEFAULT_NAMESPACE,
+                    "timeout_ms": timeout_ms, "metadata": None if metadata is NULL else Raw(metadata),
+                },
+                returns=Raw,
+            )  # fmt: skip
+        except InvocationTimeout:
+            raise LinkFailed("invocation timed out") from None
+        except ClientShutdown:
+            raise LinkFailed("the connection is being closed") from None
+        return bytes(result)
+
+    async def tell(self, function_id: str, data: bytes | Raw, trace: Trace = NO_TRACE) -> None:
+        """Call a function without an answer. Raises LinkFailed: the other engine takes nothing more."""
+        current_trace.set(TraceContext(trace.traceparent, trace.baggage))
+        try:
+            await self._worker.trigger_async(
+                {
+                    "function_id": function_id, "payload": Raw(data), "namespace": DEFAULT_NAMESPACE,
+                    "action": TriggerAction.Void(),
+                }
+            )  # fmt: skip
+        except InvocationError as error:
+            raise LinkFailed(error.message) from None
+
+
+def _trace() -> Trace:
+    current = current_trace.get()
+    return NO_TRACE if current is None else Trace(current.traceparent, current.baggage)
+
+
+def name_on_remote(part: str) -> str:
+    """The name of this engine's part over there: no other engine's."""
+    return f"{part}:{platform.node()}:{os.getpid()}"

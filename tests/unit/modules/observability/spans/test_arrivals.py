@@ -1,0 +1,143 @@
+"""Spans that wait to be packed: nobody sees a difference, and neither count nor bytes grow without a bound (06 §7.2)."""
+
+from collections import deque
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iii.modules.observability.records import Span
+from iii.modules.observability.spans.arrivals import WAITING_BYTES, WAITING_SPANS, Arrivals
+from iii.modules.observability.spans.store import SpanStore
+from tests.property.span_model import FRAMES
+from tests.unit.modules.observability.spans.engine_with_spans import MS, EngineWithSpans, span
+
+
+def settle(arrivals: Arrivals) -> None:
+    deque(arrivals.settled(), 0)
+
+
+def leaving(store: SpanStore) -> list[Span]:
+    """All spans, in the order in which they leave."""
+    spans, left = list[Span](), kept(store)
+    for size in range(store.count - 1, -1, -1):
+        deque(store.resize(size), 0)
+        before, left = left, kept(store)
+        spans += [span for key, span in before.items() if key not in left]
+    return spans
+
+
+def kept(store: SpanStore) -> dict[tuple[str, str], Span]:
+    rows = [row for trace_id in store.traces for row in getattr(store.traces.get(trace_id), "rows", {}).values()]
+    return {(row.trace_id, row.span_id): row.span() for row in rows}
+
+
+@settings(max_examples=100, deadline=None)
+@given(FRAMES, st.integers(1, 12), st.sets(st.integers(0, 6)))
+def test_06_7_2_the_store_is_as_if_each_span_had_been_packed_at_once(
+    frames: list[list[Span]], max_spans: int, settled: set[int]
+) -> None:
+    exact, lazy = SpanStore(max_spans, 10**9), SpanStore(max_spans, 10**9)
+    arrivals = Arrivals(lazy)
+    for at, frame in enumerate(frames):
+        exact.add(frame)
+        arrivals.add(frame)
+        if at in settled:
+            settle(arrivals)
+    settle(arrivals)
+    assert lazy.bytes == exact.bytes
+    assert leaving(lazy) == leaving(exact)
+    assert len(arrivals) == arrivals.bytes == 0
+
+
+def test_06_7_2_where_newer_spans_fill_the_store_the_oldest_leave_unpacked() -> None:
+    store = SpanStore(100, 10**9)
+    arrivals = Arrivals(store)
+    for number in range(10_000):
+        arrivals.add((span(f"s{number}"),))
+        assert len(arrivals) < 250
+    assert store.count == 0
+    settle(arrivals)
+    assert [each.span_id for each in leaving(store)] == [f"s{number}" for number in range(9_900, 10_000)]
+
+
+def test_06_7_2_what_waits_is_bounded_though_nothing_packs_it() -> None:
+    store = SpanStore(10**6, 10**9)
+    arrivals = Arrivals(store)
+    for number in range(30_000):
+        arrivals.add((span(f"s{number}"),))
+    assert len(arrivals) <= 2 * WAITING_SPANS
+    assert store.count + len(arrivals) == 30_000
+    large = Arrivals(SpanStore(10**6, 10**9))
+    for number in range(100):
+        many = large.add((span(f"s{number}", attributes=[("text", "x" * 1_000_000)]),))
+        assert many is (large.bytes > WAITING_BYTES)
+        assert large.bytes <= 2 * WAITING_BYTES + 1_001_000
+
+
+def test_06_7_2_all_texts_of_a_span_weigh() -> None:
+    long = "x" * 100_000
+    for member in (
+        {"name": long}, {"status_description": long}, {"trace_state": long}, {"attributes": [(long, "")]},
+        {"resource": {"a": long}}, {"trace": long},
+    ):  # fmt: skip
+        store = SpanStore(10, 10**9)
+        arrivals = Arrivals(store)
+        arrivals.add((span("s", **member),))
+        assert arrivals.bytes > 100_000, member
+        settle(arrivals)
+        assert store.bytes > 100_000, member
+
+
+def test_06_7_3_a_live_span_that_ends_while_it_waits_is_one_span() -> None:
+    world = EngineWithSpans()
+    live = span("live", end=0, pending=True, status="unset")
+    world.take(live)
+    live.pending, live.end_time_unix_nano, live.status = False, 1005 * MS, "ok"
+    world.take(live)
+    assert world.kept == 1
+    (shown,) = world.ask("list")["spans"]
+    assert (shown["end_time_unix_nano"], shown["status"], "pending" in shown) == (1005 * MS, "ok", False)
+
+
+def test_06_7_3_a_live_span_that_was_shown_and_ends_is_one_span() -> None:
+    world = EngineWithSpans()
+    live = span("live", end=0, pending=True, status="unset")
+    world.take(live, span("other"))
+    assert world.ask("list")["spans"][0]["pending"]
+    live.pending, live.end_time_unix_nano = False, 1005 * MS
+    world.take(live)
+    assert world.listed() == ["live", "other"]
+    assert "pending" not in world.ask("list")["spans"][0]
+
+
+def test_06_7_2_many_that_wait_are_packed_in_turns() -> None:
+    world = EngineWithSpans(memory_max_spans=100_000)
+    world.take(*(span(f"s{number}") for number in range(WAITING_SPANS + 1)))
+    store = world.module.spans.store
+    assert store is not None
+    assert store.count < WAITING_SPANS
+    for _ in range(WAITING_SPANS // 100):
+        world.clock.advance(0)
+    assert store.count == WAITING_SPANS + 1
+
+
+def test_06_7_4_clear_forgets_what_waits_too() -> None:
+    world = EngineWithSpans()
+    world.take(span("a"))
+    assert world.ask("clear") == {"success": True}
+    assert world.listed() == []
+
+
+def test_19_1_spans_that_wait_when_somebody_begins_to_watch_are_not_told() -> None:
+    world, told = EngineWithSpans(), list[str]()
+    world.take(*(span(f"old{number}") for number in range(5_000)))
+    world.module.spans.watch(lambda row: told.append(row.span_id))
+    world.take(span("new"))
+    for _ in range(20):
+        world.clock.advance(0)
+    world.take(span("newer"))
+    assert told == ["new", "newer"]
+    world.module.spans.watch(None)
+    world.take(span("unseen"))
+    assert world.listed(sort_order="desc", limit=1) == ["unseen"]
+    assert told == ["new", "newer"]
