@@ -88,7 +88,8 @@ class Model:
     def registers(self, own_id: str) -> bool:
         taken = ("default", self.stored(own_id)) in self.metadata
         reserved = self.stored(own_id).startswith(("engine::", "state::"))
-        return bool(self.member("allow_function_registration", True)) and self.declares and not taken and not reserved
+        may = bool(self.member("allow_function_registration", True))
+        return bool(may and self.declares and not taken and not reserved)
 
     @property
     def declares(self) -> bool:

@@ -50,9 +50,7 @@ def run(arguments: list[str]) -> int:
             return USAGE_ERROR
         case [verb] if verb not in _VERBS:
             parser.refuse_command(verb, _VERBS)
-        case _:
-            parser.error(f"wrong number of arguments; usage: {PROGRAM} create | hash")
-    return 0
+    parser.error(f"wrong number of arguments; usage: {PROGRAM} create | hash")
 
 
 def _create(output: str | None) -> int:
