@@ -93,7 +93,7 @@ class Model:
 
     @property
     def declares(self) -> bool:
-        return "default" in self.member("namespaces", {"default": []}) or not self.member("namespaces", {})
+        return "default" in (self.member("namespaces", {}) or {"default": []})
 
     def binds(self, trigger_type: str, own_id: str, namespace: str, own: set[str]) -> bool:
         types = self.result.get("allowed_trigger_types")
@@ -131,7 +131,7 @@ class World:
 
     def calls(self, function_id: str, namespace: str | None, **members: Any) -> bool:
         error = self.guest.call(function_id, namespace=namespace, **members).get("error", {})
-        return error.get("code") != "FORBIDDEN"
+        return bool(error.get("code") != "FORBIDDEN")
 
     def lists(self) -> set[tuple[str, str]]:
         answer = self.guest.call("engine::functions::list", {"include_internal": True})

@@ -20,6 +20,8 @@ COMMANDS = {
     "health": "iii.cli.health",
     "metrics": "iii.cli.metrics",
     "logs": "iii.cli.logs",
+    "traces": "iii.cli.traces",
+    "trace": "iii.cli.trace",
     "state": "iii.cli.state",
     "queue": "iii.cli.queue",
     "publish": "iii.cli.publish",

@@ -1,20 +1,29 @@
-"""One call to a running engine: connect as a worker, ask, leave (07 §8.2)."""
+"""Calls to a running engine: connect as a worker, ask, leave (07 §8.2)."""
+
+from __future__ import annotations
 
 import asyncio
 import logging
 import os
 import platform
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
-from iii import InitOptions, ReconnectionConfig, RegistrationRejected, TriggerRequest, connect_worker
+from iii import InitOptions, ReconnectionConfig, RegistrationRejected, TriggerRequest, Worker, connect_worker
 from iii.cli.address import Address
 from iii.cli.parser import CommandFailed
 from iii.protocol.address import masked
 from iii.protocol.errors import InvocationError, InvocationTimeout
 
+T = TypeVar("T")
+
 WHERE = "Is the engine running at the given address and port?"
+
+
+_OTHER_PORT = (
+    "If something else answers there, such as its stream port: commands and workers connect to the worker port."
+)
 
 
 class EngineUnreachable(CommandFailed):
@@ -66,46 +75,84 @@ def ask(
 
     Raises EngineUnreachable, EngineSilent, or the InvocationError that the call ended with.
     """
+
+    async def talk(asking: Asking) -> CallResult:
+        result = await asking(function_id, payload, namespace)
+        while (again := following(result)) is not None:
+            result = await asking(function_id, again, namespace)
+        return CallResult(result, asking.worker_id)
+
+    return asyncio.run(_converse(address, _options(address, command), talk))
+
+
+def _options(address: Address, command: str) -> InitOptions:
     # What a starter gave to a worker in the same environment is not this command's
     os.environ.pop("III_WORKER_NAME", None)
     os.environ.pop("III_NAMESPACE", None)
     # Unique, as the engine turns away a second worker of the same name; `iii-cli:` is known to it (W3, N8)
-    options = InitOptions(
+    return InitOptions(
         worker_name=f"iii-cli:{command}:{platform.node()}:{os.getpid()}",
         reconnection_config=ReconnectionConfig(max_retries=0),
         connect_timeout_ms=address.timeout_ms,
         enable_metrics_reporting=False,
         otel={"enabled": False},
     )
-    request: TriggerRequest = {"function_id": function_id, "payload": payload, "namespace": namespace}
-    return asyncio.run(_ask(address, options, request, following))
 
 
-async def _ask(address: Address, options: InitOptions, request: TriggerRequest, following: Following) -> CallResult:
+def asked_several(address: Address, command: str, talk: Callable[[Asking], Awaitable[T]]) -> T:
+    """What a conversation of several calls over one connection comes to. Raises CommandFailed."""
+    try:
+        return asyncio.run(_converse(address, _options(address, command), talk))
+    except InvocationError as error:
+        raise CommandFailed(f"{error.code}: {error.message}") from None
+
+
+class Asking:
+    """One connection, for as long as a command needs it.
+
+    Attributes:
+        asked: the function that was called last.
+    """
+
+    def __init__(self, worker: Worker, timeout_ms: int) -> None:
+        self.asked = ""
+        self._worker = worker
+        self._timeout_ms = timeout_ms
+
+    @property
+    def worker_id(self) -> str | None:
+        """Who this command is."""
+        return self._worker.worker_id
+
+    async def __call__(self, function_id: str, payload: object, namespace: str | None = None) -> Any:
+        """The result. Raises InvocationError."""
+        self.asked = function_id
+        request: TriggerRequest = {"function_id": function_id, "payload": payload, "namespace": namespace}
+        return await self._worker.trigger_async({**request, "timeout_ms": self._timeout_ms})
+
+
+async def _converse(address: Address, options: InitOptions, talk: Callable[[Asking], Awaitable[T]]) -> T:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + address.timeout_ms / 1000
     remark = _FirstRemark()
     shown = masked(address.url)
-    connected = False
+    asking: Asking | None = None
     try:
         async with connect_worker(address.url, options) as worker:
             if worker.get_connection_state() != "connected":
-                raise EngineSilent(WHERE)
-            connected = True
-            request["timeout_ms"] = max(1, int((deadline - loop.time()) * 1000))
-            result = await worker.trigger_async(request)
-            while (payload := following(result)) is not None:
-                result = await worker.trigger_async({**request, "payload": payload})
-            return CallResult(result, worker.worker_id)
+                raise EngineSilent(f"{WHERE} {_OTHER_PORT}")
+            asking = Asking(worker, max(1, int((deadline - loop.time()) * 1000)))
+            return await talk(asking)
     except InvocationTimeout:
+        assert asking is not None  # it was asked
         raise EngineSilent(
-            f"{request['function_id']} did not answer within {address.timeout_ms} ms and may still be running; "
+            f"{asking.asked} did not answer within {address.timeout_ms} ms and may still be running; "
             "wait longer with --timeout-ms"
         ) from None
     except RegistrationRejected as error:
         raise EngineUnreachable(f"the engine at {shown} refused this command: {error}") from None
     except ConnectionError:
-        if connected:
+        if asking is not None:
             raise EngineUnreachable(f"lost the connection to {shown}; the function may still be running") from None
         raise EngineUnreachable(f"cannot connect to {shown}{remark}. {WHERE}") from None
 

@@ -8,10 +8,15 @@ import json
 import os
 import platform
 import sys
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.parser import Parser, fail
+from iii.cli.trace_ids import NoSuchTrace, trace_id_of, typed_trace_id
+
+if TYPE_CHECKING:
+    from iii.cli.engine_call import Asking
 
 PROGRAM = "iii logs"
 _DESCRIPTION = """\
@@ -21,7 +26,7 @@ examples:
   {PROGRAM}
   {PROGRAM} -f --level warn
   {PROGRAM} --worker orders --limit 20
-  {PROGRAM} --trace 0af7651916cd43dd8448eb211c80319c
+  {PROGRAM} --trace 0af76519
   {PROGRAM} -f --json | jq .body
 
 {ENVIRONMENT}"""
@@ -46,7 +51,7 @@ def build_parser() -> Parser:
     parser.add_argument("-f", "--follow", action="store_true", help="go on with each record that comes, until Ctrl-C")
     parser.add_argument("--level", metavar="LEVEL", help=f"only records of this severity or above: {', '.join(LEVELS)}")
     parser.add_argument("--worker", metavar="NAME", help="only records whose service name contains NAME")
-    parser.add_argument("--trace", metavar="ID", help="only records of one trace")
+    parser.add_argument("--trace", metavar="ID", help="only records of one trace: its id, or the beginning of it")
     parser.add_argument(
         "--limit", type=int, default=_LIMIT, metavar="N", help=f"the newest N of those there are (default: {_LIMIT})"
     )
@@ -66,9 +71,9 @@ def run(arguments: list[str]) -> int:
     wanted = _wanted(options, parser)
     address = address_of(options, parser)
 
-    from iii.cli.engine_call import asked
+    from iii.cli.engine_call import asked_several
 
-    answer = asked(address, "logs", _LIST, {**wanted, "limit": options.limit}).result
+    answer = asked_several(address, "logs", partial(_there, wanted=wanted, options=options))
     for record in reversed(answer["logs"]):
         _show(record, options.json)
     return asyncio.run(_follow(address, wanted, answer["cursor"], options.json)) if options.follow else 0
@@ -83,8 +88,30 @@ def _wanted(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
     if options.worker is not None:
         asked["service_name"] = options.worker
     if options.trace is not None:
-        asked["trace_id"] = options.trace.strip().lower()
+        asked["trace_id"] = typed_trace_id(options.trace) or options.trace.strip().lower()
     return asked
+
+
+async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The records that are there; of a trace of which only the beginning was typed, `wanted` gets the whole id."""
+    answer: dict[str, Any] = await ask(_LIST, {**wanted, "limit": options.limit})
+    if options.trace is None or answer["total"]:
+        return answer
+    all_of_trace = await ask(_LIST, {"trace_id": wanted["trace_id"], "limit": 0})
+    if not all_of_trace["total"]:
+        try:
+            trace_id = await trace_id_of(ask, wanted["trace_id"])
+        except NoSuchTrace as unknown:
+            if not options.follow:
+                raise
+            _say(f"{unknown}; waiting for its records")
+            return answer
+        if trace_id != wanted["trace_id"]:
+            wanted["trace_id"] = trace_id
+            answer = await ask(_LIST, {**wanted, "limit": options.limit})
+    if not answer["total"]:
+        _say(f"trace {wanted['trace_id']} has no log records{' that match' if len(wanted) > 1 else ''}")
+    return answer
 
 
 async def _follow(address: Address, asked: dict[str, Any], cursor: int, as_json: bool) -> int:

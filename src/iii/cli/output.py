@@ -15,8 +15,16 @@ _UNESCAPED = re.compile(
 _NUMBERS = frozenset(
     {
         "FUNCTIONS", "ACTIVE", "CPU", "MEMORY", "CONNECTED", "CONSUMERS", "JOBS", "RUNNING", "DELAYED", "DEAD", "ATTEMPTS", "ROWS",
+        "DURATION", "ERRORS",
     }
 )  # fmt: skip
+
+
+def one_text(text: str) -> str:
+    """Text of others on one line that cannot steer a terminal."""
+    from iii.protocol.log_line import one_line
+
+    return one_line(text)
 
 
 def json_text(value: Any, *, sort_keys: bool = True) -> str:

@@ -38,11 +38,21 @@ def payload_of(pairs: Sequence[str], json: str | None, flag: str = "--json") -> 
 def _pair(word: str) -> tuple[str, Raw]:
     key, mark, text = word.partition("=")
     if not mark:
-        hint = "; pass a JSON payload with --json" if word[:1] in ("{", "[") else ""
-        raise PayloadMistake(f"expected key=value, got '{word}'{hint}")
+        raise PayloadMistake(f"expected key=value, got '{word}'{_how_to_pass(word)}")
     if not key:
         raise PayloadMistake(f"payload key must not be empty (got '{word}')")
     return key, value_of(text)
+
+
+def _how_to_pass(word: str) -> str:
+    """What may have been meant."""
+    if word[:1] in ("{", "["):
+        return "; pass a JSON payload with --json"
+    try:
+        _raw(word)
+    except ValueError:
+        return f"; give the value a name, as in name={word}"
+    return f"; give the value a name, as in value={word}, or make it the whole payload: --json {word}"
 
 
 def value_of(text: str) -> Raw:

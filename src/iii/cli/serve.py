@@ -21,6 +21,8 @@ commands:
   function list   list functions
   routes          list HTTP routes
   health          tell whether the engine is well
+  traces          list traces: what calls caused, the slowest or those that failed
+  trace           show one trace as a waterfall
   logs            show log records of workers and of the engine
   metrics         show calls by function, and metrics of workers
   state           read and write shared state

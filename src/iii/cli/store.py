@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 PROGRAM = "iii store"
 _DESCRIPTION = """\
-Backs up embedded stores (state, streams, queues), checks them for damage, and copies what can be read of damaged ones.
+Backs up embedded stores (state, streams, queues, spans), checks them for damage, and copies what can be read of damaged
+ones.
 
   backup PATH NEW        copy the stores as they are at this moment into the folder NEW; the engine may run
   restore BACKUP PATH    put a backup in the place of the stores, which are moved aside; stop the engine first
@@ -22,7 +23,7 @@ Backs up embedded stores (state, streams, queues), checks them for damage, and c
   salvage PATH NEW       copy every row that can be read into a store in the folder NEW, and report what was lost; stop the
                          engine first
 
-PATH is the folder of a store, its store.db, or a folder with several (`file_path` in the configuration)."""
+PATH is the folder of a store, its database, or a folder with several (`file_path` in the configuration)."""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM} backup data backups/$(date +%F)
@@ -33,6 +34,7 @@ examples:
 exit codes: 0 done, no damage, no loss, 1 damage, loss, or the store cannot be opened, 2 wrong usage
 docs: docs/how-to/operate.md, docs/how-to/repair-a-store.md"""
 _USAGE = {"backup": "PATH NEW", "restore": "BACKUP PATH", "check": "PATH", "salvage": "PATH NEW"}
+_NAMES = ("store.db", "traces.sqlite3")
 
 
 def build_parser() -> Parser:
@@ -74,17 +76,20 @@ def _each(path: Path, new: Path | None) -> int:
     from iii.protocol.start_failure import StartFailure
     from iii.storage.folder import StoreFolder
 
-    folders = _stores(path)
-    if not folders:
-        return fail(f"no store in {path}: expected a folder with the file store.db")
+    stores = _stores(path)
+    if not stores:
+        return fail(f"no store in {path}: expected a folder with the file {' or '.join(_NAMES)}")
     if new is not None and new.exists() and (not new.is_dir() or any(new.iterdir())):
         return fail(f"{new} exists and is not an empty folder; name a new folder")
     worst = 0
-    for folder in folders:
-        files = StoreFolder(folder)
+    for store in stores:
+        folder = store.parent
+        files = StoreFolder(folder, store.name)
         try:
             files.take(to_look=True)
-            worst |= _check(files) if new is None else _salvage(files, new if folders == [path] else new / folder.name)
+            worst |= (
+                _check(files) if new is None else _salvage(files, new if path in (store, folder) else new / folder.name)
+            )
         except (StartFailure, OSError) as error:
             worst |= fail(str(error))
         finally:
@@ -97,20 +102,22 @@ def _copy(path: Path, place: Path, *, restoring: bool) -> int:
     from iii.storage.backup import NoBackup, back_up, restore
     from iii.storage.folder import StoreFolder
 
-    folders = _stores(path)
-    if not folders:
-        return fail(f"no store in {path}: expected a folder with the file store.db")
+    stores = _stores(path)
+    if not stores:
+        return fail(f"no store in {path}: expected a folder with the file {' or '.join(_NAMES)}")
     if not restoring and place.exists() and (not place.is_dir() or any(place.iterdir())):
         return fail(f"{place} exists and is not an empty folder; name a new folder")
     failed = 0
-    for folder in folders:
-        target = place if folders == [path] else place / folder.name
+    for store in stores:
+        source = StoreFolder(store.parent, store.name)
+        target = place if path == store else place / store.parent.relative_to(path)
         try:
             if restoring:
-                moved = restore(StoreFolder(folder), target)
-                print(f"{target}: restored from {folder}{f'; what was there is now {moved}' if moved else ''}")
+                moved = restore(source, target)
+                aside = f"; what was there is now {moved}" if moved else ""
+                print(f"{target}: restored from {store.parent}{aside}")
             else:
-                print(f"{target / 'store.db'}: {back_up(StoreFolder(folder), target)} bytes, from {folder}")
+                print(f"{target / store.name}: {back_up(source, target)} bytes, from {store.parent}")
         except (NoBackup, StartFailure) as error:
             failed = fail(str(error))
         except OSError as error:
@@ -119,16 +126,17 @@ def _copy(path: Path, place: Path, *, restoring: bool) -> int:
 
 
 def _stores(path: Path) -> list[Path]:
-    """Folders that have a store, or its log."""
+    """Databases, of which only the log may be there."""
 
-    def has_one(folder: Path) -> bool:
-        return any((folder / name).is_file() for name in ("store.db", "store.db-wal"))
+    def of(folder: Path) -> list[Path]:
+        return [folder / name for name in _NAMES if (folder / name).is_file() or (folder / f"{name}-wal").is_file()]
 
-    if path.name == "store.db":
-        path = path.parent
-    if has_one(path) or not path.is_dir():
-        return [path] if has_one(path) else []
-    return sorted(folder for folder in path.iterdir() if has_one(folder))
+    if path.name in _NAMES:
+        return [store for store in of(path.parent) if store == path]
+    if not path.is_dir():
+        return []
+    below = (folder for depth in ("*/", "*/*/") for folder in path.glob(depth))
+    return of(path) or sorted(store for folder in below for store in of(folder))
 
 
 def _check(files: StoreFolder) -> int:
@@ -155,8 +163,8 @@ def _salvage(files: StoreFolder, new: Path) -> int:
     except NotSalvageable as error:
         return fail(f"{files.database}: nothing can be salvaged: {error}; restore a backup")
     except sqlite3.Error as error:
-        return fail(f"{new / 'store.db'} cannot be written: {error}")
-    print(f"{new / 'store.db'}, from {files.database}:")
+        return fail(f"{new / files.database.name} cannot be written: {error}")
+    print(f"{new / files.database.name}, from {files.database}:")
     print_table(
         ["TABLE", "ROWS", "LOST"],
         [[table.name, str(table.rows), "; ".join(_lost(table))] for table in done.tables],

@@ -1,6 +1,7 @@
 """`iii trigger`: call a function and print its result (07 §8.2)."""
 
 import argparse
+import sys
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.parser import Parser, fail
@@ -93,10 +94,23 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
         answer = ask(address, "trigger", function_id, payload, options.namespace)
     except InvocationError as error:
         near = meant(address, "trigger", function_id, FUNCTIONS) if error.code == FunctionNotFound.code else ""
-        body = {"code": error.code, "message": error.message + near.replace(", did", " Did")}
+        message = error.message + near.replace(", did", " Did")
+        if sys.stderr.isatty():
+            return fail(_for_people(error.code, message, error.stacktrace))
+        body = {"code": error.code, "message": message}
         if error.stacktrace is not None:
             body["stacktrace"] = error.stacktrace
         return fail(as_json(body, sort_keys=False))
     if answer.result is not None:
         print(as_json(answer.result))
     return 0
+
+
+def _for_people(code: str, message: str, stacktrace: str | None) -> str:
+    """Message first; the stack trace of the worker below, line by line."""
+    from iii.cli.output import one_text
+
+    lines = [f"{one_text(code)}: {one_text(message)}"]
+    if stacktrace:
+        lines += ["", "in the worker:", *(f"  {one_text(line)}" for line in stacktrace.rstrip().splitlines())]
+    return "\n".join(lines)

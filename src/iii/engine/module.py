@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from iii.engine.bindings import Binding
@@ -14,6 +14,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.engine.ownership import Key
+    from iii.protocol.measurement import Measurement
 
 
 class Module:
@@ -52,6 +53,10 @@ class Module:
     def takes_calls(self) -> bool:
         """Always."""
         return True
+
+    async def measurements(self) -> Sequence[Measurement]:
+        """What it counts beside its calls, as that is now; asked at each scrape, so that it should be cheap (16 §1)."""
+        return ()
 
     async def start(self) -> None:
         """Open what the module needs; functions and trigger types of all modules are registered by then (L3)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from iii.engine.listeners import Listeners
+
 if TYPE_CHECKING:
     from iii.engine.registry import Installed
 
@@ -12,13 +14,20 @@ if TYPE_CHECKING:
 class Readiness:
     """Attributes:
     started: all modules run.
+    begun: told when that is so.
     stopping: an orderly stop has begun.
     """
 
     def __init__(self, modules: Iterable[Installed]) -> None:
         self._modules = modules
         self.started = False
+        self.begun: Listeners[[]] = Listeners()
         self.stopping = False
+
+    def begin(self) -> None:
+        """All modules run now."""
+        self.started = True
+        self.begun()
 
     def why_not(self) -> str | None:
         """Names no path, no setting and no data: anybody may read it. None: the engine is ready."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from iii.engine.binding_owners import BindingOwners
@@ -15,6 +15,7 @@ from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
 if TYPE_CHECKING:
     from iii.engine.ownership import Key
     from iii.engine.turns import Turns
+    from iii.protocol.measurement import Measurement
 
 
 class Installed(Owner, Protocol):
@@ -29,6 +30,9 @@ class Installed(Owner, Protocol):
     @property
     def unwell(self) -> bool:
         """Whether it cannot do what it is for, such as write."""
+
+    async def measurements(self) -> Sequence[Measurement]:
+        """What it counts beside its calls."""
 
     def functions(self) -> Iterator[Function]:
         """What it serves."""

@@ -10,14 +10,14 @@ import msgspec
 from msgspec import Struct
 
 from iii.protocol.limits import KIB, TALLIED_CODES, TALLIED_FUNCTIONS
+from iii.protocol.measurement import OTHER, SECONDS
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
     from iii.engine.functions import Function
 
-BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+BOUNDS_S = SECONDS
 TIDY_EVERY = 1000  # calls
-OTHER = "other"  # functions and error codes beyond those that are told apart
 
 _CODE_BYTES = 64 * KIB  # of an error that is looked at for its code
 _CODE_CHARACTERS = 100

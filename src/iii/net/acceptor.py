@@ -13,6 +13,7 @@ from iii.net.keepalive import Connections
 from iii.net.listening import in_url, listen, port_of
 from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 
 NOT_ACCEPTED = LogEvent(
     __name__, "connection.not_accepted", logging.WARNING, "Connections not accepted for now",
@@ -57,6 +58,23 @@ class Acceptor:
     def open_sockets(self) -> int:
         """Accepted connections, WebSocket or not yet."""
         return len(self.connections) + len(self._pending) + len(self._accepting)
+
+    def measure(self, listener: str) -> list[Measurement]:
+        """Its connections, and the bytes on those that are WebSockets, under that name."""
+        if not self._bound:
+            return []
+        name, connections = ("listener", listener), self.connections
+        directions = {"in": connections.read_turns.read_bytes, "out": connections.sent_bytes}
+        return [
+            Measurement(
+                "iii.connections", "{connection}", "gauge", "Connections of a port, workers or not.",
+                [((name,), self.open_sockets)],
+            ),
+            Measurement(
+                "iii.connection.io", "By", "counter", "Bytes of WebSockets, frames included.",
+                [((name, ("direction", direction)), count) for direction, count in directions.items()],
+            ),
+        ]  # fmt: skip
 
     async def open(self) -> None:
         """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""

@@ -47,6 +47,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._open: set[Accepted] = set()
+        self._sent_before = 0  # bytes, to those that have ended
         self._none_left: asyncio.Event | None = None  # while all are being ended
         self._sweeps = 0
         self._pinged_at = -inf  # all of them, for the last time
@@ -66,6 +67,11 @@ class Connections:
     def __iter__(self) -> Iterator[Accepted]:
         return iter(list(self._open))
 
+    @property
+    def sent_bytes(self) -> int:
+        """Handed to the operating system so far, or about to be."""
+        return self._sent_before + sum(connection.outbox.handed_over for connection in self._open)
+
     def admit(
         self, transport: asyncio.Transport, key: str, received: bytes, handler: ConnectionHandler[Outbox]
     ) -> None:
@@ -80,6 +86,7 @@ class Connections:
 
     def _remove(self, connection: Accepted) -> None:
         self._open.discard(connection)
+        self._sent_before += connection.outbox.handed_over
         if self._none_left is not None and not self._open:
             self._none_left.set()
 

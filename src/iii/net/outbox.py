@@ -69,11 +69,14 @@ class Outbox:
     """Never blocks and never raises. Senders learn when much waits; a slow reader is no reason to end a connection.
 
     What the transport cannot take stays here: its own queue pays for each write, however small.
+
+    Attributes:
+        handed_over: bytes given to the transport so far.
     """
 
     __slots__ = (
-        "_chunks", "_flusher", "_handed_over", "_moved_at", "_next_at", "_paced", "_queued", "_room", "_stalled_since", "_taken",
-        "_transport", "_write", "paused",
+        "_chunks", "_flusher", "_moved_at", "_next_at", "_paced", "_queued", "_room", "_stalled_since", "_taken",
+        "_transport", "_write", "handed_over", "paused",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, flusher: Flusher) -> None:
@@ -84,7 +87,7 @@ class Outbox:
         self._queued = 0  # bytes in `_chunks`
         self._room = OUTBOUND_HIGH_BYTES  # `_queued` above it is told to senders; below 0: closed
         self.paused = False  # the transport has enough for now
-        self._handed_over = 0  # bytes given to the transport so far
+        self.handed_over = 0
         self._taken = 0  # of them, how many the operating system had taken at the last look
         self._stalled_since: float | None = None
         self._paced = 0  # as `_taken`, when a sender was last told to wait
@@ -148,7 +151,7 @@ class Outbox:
         The more waits, the slower it goes, whoever and however many send: so a peer that reads at all gets everything. One that
         takes nothing would not be helped; what else its senders have to say is only kept back for as long as it must be.
         """
-        taken = self._handed_over - self._transport.get_write_buffer_size()
+        taken = self.handed_over - self._transport.get_write_buffer_size()
         if taken != self._paced:
             self._paced, self._moved_at = taken, now
         if now - self._moved_at > DEAF_S:
@@ -220,7 +223,7 @@ class Outbox:
     def is_stalled(self, now: float) -> bool:
         """Whether, by all looks since 60 s, bytes are waiting and none of them leaves."""
         waiting = self._transport.get_write_buffer_size()
-        taken = self._handed_over - waiting
+        taken = self.handed_over - waiting
         if not waiting or taken != self._taken or self._stalled_since is None:
             self._taken = taken
             self._stalled_since = now if waiting else None
@@ -234,7 +237,7 @@ class Outbox:
         data = b"".join(chunks)
         chunks.clear()
         self._queued = 0
-        self._handed_over += len(data)
+        self.handed_over += len(data)
         self._write(data)
 
     def _hand_over_in_parts(self) -> None:
@@ -249,7 +252,7 @@ class Outbox:
             part = chunks[begin:end]
             begin = end
             self._queued -= _taking(part)
-            self._handed_over += size
+            self.handed_over += size
             self._write(b"".join(part))
         del chunks[:begin]
 

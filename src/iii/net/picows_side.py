@@ -128,7 +128,9 @@ def _shaken_hands(
         READ_BUFFER_BYTES,
     )
     protocol.connection_made(transport)
-    _feed(protocol, _REQUEST % key.encode())
+    request = _REQUEST % key.encode()
+    _feed(protocol, request)
+    terms.read_turns.read_bytes -= len(request)  # which nobody sent
     return protocol
 
 
@@ -186,6 +188,7 @@ class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
         return room if len(room) <= allowed else room[:allowed]
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._read_turns.read_bytes += nbytes
         if nbytes < CROWDED_READ_BYTES:
             _buffer_updated(self, nbytes)
             return

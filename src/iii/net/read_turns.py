@@ -19,12 +19,14 @@ class ReadTurns:
 
     Attributes:
         is_turning: somebody has read in this turn, so that there may be less to read for others.
+        read_bytes: by all connections so far.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time.perf_counter) -> None:
         self._call_soon = loop.call_soon
         self._now = now
         self.is_turning = False
+        self.read_bytes = 0
         self._began_at = 0.0  # the turn, if anybody has read in it
         self._waiting: deque[Callable[[], None]] = deque()
 

@@ -69,3 +69,18 @@ def _secrets(url: str, headers: Mapping[str, str]) -> Iterator[str]:
         if name.lower() in ("authorization", "cookie"):
             yield value
             yield value.partition(" ")[2]
+
+
+_HTTP_ANSWERED = re.compile(r"status 101 .*received (2\d\d|400|404|405|426)\b")
+
+
+def why_not_connected(error: Exception) -> str:
+    """What an attempt to connect ended with; of an HTTP server that is no engine's worker port, what it may be."""
+    said = str(error) or type(error).__name__
+    answered = _HTTP_ANSWERED.search(said)
+    if answered is None:
+        return said
+    return (
+        f"an HTTP server answered with status {answered[1]}, not the worker port of an engine, which is 49134 by default; "
+        "this may be the engine's HTTP port"
+    )

@@ -67,6 +67,16 @@ NESTING_LEVELS = 500
 TALLIED_FUNCTIONS = 10_000
 # Most error codes of one function that are counted each for itself.
 TALLIED_CODES = 32
+# Most combinations of method, route and status of HTTP requests that are measured each for itself; further ones are `other`.
+HTTP_HISTOGRAMS = 300
+# Most queues and destinations of topics that are shown each for itself in metrics; further ones are `other`.
+MEASURED_QUEUES = 250
+# Most samples of workers' metrics on `/metrics`; points of further series are left out there. (16 §5)
+WORKER_SAMPLES = 10_000
+# Longest attributes of a worker's metric on `/metrics`, in characters of keys and values together.
+WORKER_LABEL_CHARACTERS = 2_000
+# Time without a new point after which a series of a worker is shown no more on `/metrics`.
+WORKER_SERIES_S = 300.0
 # Longest metric of a worker that is kept, as JSON with its points; longer ones are dropped and counted.
 METRIC_BYTES = 1 * MIB
 # About the most bytes of metrics that are kept; the oldest make room.

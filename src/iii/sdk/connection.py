@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Literal, Protocol
 
 from iii.net.frames import BINARY, TEXT
-from iii.protocol.address import masked, without_secrets
+from iii.protocol.address import masked, why_not_connected, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import ACCEPTANCE_S
 from iii.protocol.log_event import LogEvent
@@ -291,7 +291,7 @@ class EngineConnection:
             link.abandon()
             if isinstance(error, ConnectionRefusedError):
                 return "connection refused"
-            return without_secrets(str(error) or type(error).__name__, self._url, self._headers)
+            return without_secrets(why_not_connected(error), self._url, self._headers)
         except asyncio.CancelledError:
             link.abandon()
             raise

@@ -28,6 +28,7 @@ from iii.protocol.messages import (
 from iii.protocol.messages import (
     RegistrationRejected as Rejection,
 )
+from iii.protocol.names import ENGINE_PREFIX
 from iii.protocol.traceback_text import shown
 from iii.protocol.wire_errors import UNKNOWN, error_from_wire
 from iii.sdk.annotations import read_plain
@@ -64,8 +65,13 @@ RESULT_LATE = LogEvent(
 )  # fmt: skip
 FUNCTION_IN_USE = LogEvent(
     "iii.sdk", "sdk.function_in_use", logging.WARNING, "Function id in use by another owner; this worker is its standby",
-    means="The calls go to the owner; this worker takes over when the owner leaves. The owner `engine` never does.",
+    means="The calls go to the owner; this worker takes over when the owner leaves.",
     do="Nothing, if the other one is a replica; else choose another id.",
+)  # fmt: skip
+FUNCTION_REFUSED = LogEvent(
+    "iii.sdk", "sdk.function_refused", logging.ERROR, "Function refused by the engine; calls do not reach it",
+    means="Its id is that of a function of the engine itself, or its registration is larger than the engine keeps.",
+    do="Choose an id that does not begin with `engine::`, such as `orders::create`; or register smaller schemas and metadata.",
 )  # fmt: skip
 TRIGGER_FAILED = LogEvent(
     "iii.sdk", "sdk.trigger_failed", logging.ERROR,
@@ -186,13 +192,15 @@ class Inbound:
             self._rejected(message)
             return
         function_id = message.function_id or ""
-        if not message.owner_worker_id and function_id in self._registrations.functions:
-            self._registrations.refused[function_id] = (
-                "its id is one of the engine's own, or the registration is too large"
-            )
-        FUNCTION_IN_USE(
-            function=message.function_id, namespace=message.namespace, owner=message.owner_worker_id or "engine"
-        )
+        if message.owner_worker_id:
+            FUNCTION_IN_USE(function=function_id, namespace=message.namespace, owner=message.owner_worker_id)
+            return
+        why = "the registration is too large; the engine's log has more"
+        if function_id.startswith(ENGINE_PREFIX):
+            why = f"the id is the engine's own; choose one that does not begin with '{ENGINE_PREFIX}'"
+        if function_id in self._registrations.functions:
+            self._registrations.refused[function_id] = why
+        FUNCTION_REFUSED(function=function_id, namespace=message.namespace, reason=why)
 
     def _trigger_refused(self, message: TriggerRegistrationResult) -> None:
         if message.error is NULL:

@@ -27,7 +27,7 @@ from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
 from iii.server.catalogue import ENGINE_FUNCTIONS
 from iii.server.clock import LoopClock
-from iii.server.config_file import ModuleEntry, ServerConfig, refuse_one_port_twice
+from iii.server.config_file import DEFAULT_PORT, ModuleEntry, ServerConfig, refuse_one_port_twice
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.worker_manager import WorkerManager
 
@@ -43,6 +43,12 @@ ENGINE_READY = LogEvent(
     "Engine ready",
     means="All modules run and all ports are open; shows version and settings.",
 )
+PORT_NOT_DEFAULT = LogEvent(
+    __name__, "worker_port.not_default", logging.INFO,
+    "Worker port is not the default one: Python SDKs before 0.24 send telemetry to port 49134 unless III_URL says otherwise",
+    means="Such workers are connected and work, but the engine gets no traces, metrics and logs of them.",
+    do="Set `III_URL` to the address of the engine for workers with a Python SDK before 0.24, or upgrade them.",
+)  # fmt: skip
 ENGINE_STOPPING = LogEvent(
     __name__, "engine.stopping", logging.INFO, "Engine stopping", means="A signal asked for an orderly stop."
 )
@@ -69,9 +75,9 @@ MODULE_START_FAILED = LogEvent(
 
 NOT_STOPPED = 3  # exit code of a stop in which a module failed or was late (L4)
 STOP_S = 15.0  # Longest time of an orderly stop of the engine. (L4)
-QUIET_S = 6.4  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
+QUIET_S = 6.2  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
 PORTS_STOP_S = 3.6  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
-MODULES_STOP_S = 3.6  # then for stores, connections and commands of all other modules; those have 3 s after SIGTERM
+MODULES_STOP_S = 3.4  # then for stores, connections and commands of all other modules; those have 3 s after SIGTERM
 WORKERS_STOP_S = 1.7  # at last for workers to answer Close, up to 1.5 s
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -222,7 +228,7 @@ class EngineServer:
                 await module.start()
         if (short := shortage()) is not None:
             raise StartFailure(short)
-        self.engine.readiness.started = True
+        self.engine.readiness.begin()
         addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
         ENGINE_READY(
             version=PACKAGE_VERSION,
@@ -232,6 +238,8 @@ class EngineServer:
             open_files_limit=limit(),
             workers_connect_to=addresses,
         )
+        if all(manager.listener.port != DEFAULT_PORT for manager in self._managers()):
+            PORT_NOT_DEFAULT(workers_connect_to=addresses)
 
     async def stop(self) -> bool:
         """Close the ports, let what is at work end, then stop what has begun to start, connections of workers last (L4).

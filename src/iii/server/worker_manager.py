@@ -1,6 +1,7 @@
 """`iii-worker-manager`: the module behind a worker listener (07 §3.1)."""
 
 import logging
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
@@ -12,6 +13,7 @@ from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
 from iii.server.listener_access import admission_of
@@ -111,6 +113,9 @@ class WorkerManager(Module):
         await self.listener.open()
         if self.config.rbac is None and not is_loopback(self.listener.host):
             PORT_IS_OPEN(address=self.listener.address)
+
+    async def measurements(self) -> Sequence[Measurement]:
+        return self.listener.measure(self.instance)
 
     async def stop(self) -> None:
         await self.listener.close()

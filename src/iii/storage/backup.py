@@ -11,7 +11,7 @@ from pathlib import Path
 from iii.protocol.start_failure import StartFailure
 from iii.storage.folder import StoreFolder, looking_at, sync_folder
 
-_PARTIAL = "store.db.partial"  # under that name until it is whole and on disk
+_PARTIAL = ".partial"  # behind the name until it is whole and on disk
 
 
 class NoBackup(Exception):
@@ -29,7 +29,8 @@ def back_up(source: StoreFolder, new: Path) -> int:
         OSError: the copy cannot be written.
     """
     new.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial, copy = new / _PARTIAL, new / "store.db"
+    copy = new / source.database.name
+    partial = new / f"{copy.name}{_PARTIAL}"
     partial.unlink(missing_ok=True)
     try:
         with closing(looking_at(source.database, log=source.wal.exists())) as reading:

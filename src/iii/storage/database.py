@@ -18,11 +18,12 @@ from typing import Any
 
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
 from iii.storage.connections import StoreConnections
 from iii.storage.damage import is_damage
 from iii.storage.disk import Disk, Durability
-from iii.storage.folder import StoreFolder, sync_folder
+from iii.storage.folder import STORE, StoreFolder, sync_folder
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.kernel_sync import KernelSync
 from iii.storage.limits import STORE_LIMITS, StoreLimits
@@ -52,6 +53,7 @@ class Database:
         durability: `full` acknowledges a write when it is on disk; `relaxed` when the system has it, which survives the
             end of the process but not that of the machine: the disk has it within `sync_s`.
         rolled_back: called when what earlier writes of a batch did is undone.
+        name: of the file.
 
     Attributes:
         connections, reader, writer, disk: once it was opened.
@@ -70,8 +72,9 @@ class Database:
         sync_s: float = 5.0,
         rolled_back: Callable[[], None] = lambda: None,
         limits: StoreLimits = STORE_LIMITS,
+        name: str = STORE,
     ) -> None:
-        self._files = StoreFolder(folder)
+        self._files = StoreFolder(folder, name)
         self.path = self._files.database
         self._migrations = migrations
         self._durability = durability
@@ -124,6 +127,7 @@ class Database:
                 files.make()
                 files.take()
                 files.judge(len(self._migrations))
+                files.protect()
                 self.connections = StoreConnections(files, self._migrations)
                 opened.callback(self.connections.close)
                 self.reader = self.connections.reader
@@ -152,6 +156,10 @@ class Database:
     def lost(self) -> bool:
         """Whether it refuses all writes until the engine is restarted."""
         return self.disk.lost is not None
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        """How long its steps take."""
+        return () if self.closed else self.writer.durations.measured(store)
 
     def refused(self, error: sqlite3.Error) -> StartFailure:
         """Why the engine cannot start with this store."""

@@ -8,6 +8,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, TypeAlias
@@ -83,6 +84,7 @@ class Disk:
         self.kernel_syncs = True
         self.kernel_sync: KernelSync | None = None
         self._in_kernel = False
+        self._asked_at = 0.0  # the kernel, to sync
         self._orders: queue.SimpleQueue[tuple[list[Write], bool] | None] = queue.SimpleQueue()
         self._moved_pages = 0  # of the WAL, at the last checkpoint
         self._checkpoint_fails = False
@@ -150,6 +152,7 @@ class Disk:
                 return True
             if self.kernel_sync is None:
                 self.kernel_sync = KernelSync(self._files.wal)
+            self._asked_at = time.perf_counter()
             self.kernel_sync.start(partial(self._synced, batch, index))
         except Exception as error:
             self._give_up_kernel(error)
@@ -169,6 +172,7 @@ class Disk:
             self._lose(f"fsync failed: {error}")
         if not late:
             self._in_kernel = False
+            self._writer.durations.fsync.observe(time.perf_counter() - self._asked_at)
             if error is None:
                 self._files.mark(index)
             self._over(batch)
@@ -235,7 +239,9 @@ class Disk:
         """With a batch nothing else writes meanwhile, so that a checkpoint reaches all pages. Without one: sync."""
         index, settled = self._log.settled_index()
         if self._durability == "full" or not batch:
+            began = time.perf_counter()
             (os.fdatasync if batch else os.fsync)(self._log.descriptor)  # once in seconds it may write metadata too
+            self._writer.durations.fsync.observe(time.perf_counter() - began)
             if settled:  # else the loop writes just now
                 self._files.mark(index)
         if batch and self._checkpoint_is_due(index) and not self._checkpoint():
@@ -251,6 +257,7 @@ class Disk:
 
     def _checkpoint(self) -> bool:
         """Whether it could be done."""
+        began = time.perf_counter()
         try:
             _, self._moved_pages, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
@@ -258,6 +265,8 @@ class Disk:
                 self._checkpoint_fails = True  # once
                 CHECKPOINT_FAILED(store=str(self._files.database), reason=str(error))
             return False
+        finally:
+            self._writer.durations.checkpoint.observe(time.perf_counter() - began)
         if self._checkpoint_fails:
             self._checkpoint_fails = False
             CHECKPOINTED(store=str(self._files.database))

@@ -32,19 +32,25 @@ _LAST_FRAME_AT = 16  # in the WAL index (`mxFrame`, sqlite.org/walformat.html)
 _OTHERS = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_NOMEM")
 
 
+STORE = "store.db"  # unless a store has another name
+
+
 class StoreFolder:
     """Taken by one process at a time.
+
+    Args:
+        name: of the database in it.
 
     Attributes:
         path: of the folder.
         database, wal, wal_index: its files.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = STORE) -> None:
         self.path = path
-        self.database = path / "store.db"
-        self.wal = path / "store.db-wal"
-        self.wal_index = path / "store.db-shm"
+        self.database = path / name
+        self.wal = path / f"{name}-wal"
+        self.wal_index = path / f"{name}-shm"
         self._lock: int | None = None
         self._opened: list[tuple[Path, tuple[int, int]]] = []
 
@@ -77,6 +83,11 @@ class StoreFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def protect(self) -> None:
+        """Nobody but its owner reads a new file, nor its log, which gets the same rights. Raises OSError."""
+        if not self.database.exists():
+            os.close(os.open(self.database, os.O_CLOEXEC | os.O_CREAT | os.O_WRONLY, 0o600))
 
     # -- how far the log is on disk -------------------------------------------------------------------------------
 
@@ -130,7 +141,10 @@ class StoreFolder:
                 return self._look(file_bytes, wal)
             # SQLite would begin a new file, and overwrite the log of the old one
             if wal is not None and not wal.empty:
-                return 0, f"store.db is {'missing' if file_bytes is None else 'empty'}, but its write-ahead log is not"
+                return (
+                    0,
+                    f"{self.database.name} is {'missing' if file_bytes is None else 'empty'}, but its write-ahead log is not",
+                )
             if file_bytes is not None:
                 EMPTY(store=str(self.database))
             return 0, None
@@ -156,7 +170,7 @@ class StoreFolder:
         if mark is not None and mark.frames:
             LOG_MISSING(store=str(self.database), pages=mark.frames)
         short = file_bytes < pages * page_bytes
-        return version, f"store.db has {file_bytes} of {pages * page_bytes} bytes" if short else None
+        return version, f"{self.database.name} has {file_bytes} of {pages * page_bytes} bytes" if short else None
 
     def refused(self, error: sqlite3.Error) -> StartFailure:
         """Why the engine cannot start with this store."""
@@ -165,16 +179,16 @@ class StoreFolder:
         return self._damaged(str(error))
 
     def _damaged(self, why: str) -> StartFailure:
-        kept = "; store.db-wal.damaged is a copy of its write-ahead log" if self._copy_log() else ""
+        kept = f"; {self.wal.name}.damaged is a copy of its write-ahead log" if self._copy_log() else ""
         return StartFailure(
             f"the store {self.database} is damaged ({why}). Nothing was changed{kept}. Restore a backup, or move the "
-            "store away to start with an empty one; store.db, store.db-wal and store.db-shm belong together. "
+            f"store away to start with an empty one; {self.database.name}, {self.wal.name} and {self.wal_index.name} belong together. "
             f"`iii store check {self.path}` lists the damage, `iii store salvage {self.path} NEW` copies what can be read"
         )
 
     def _copy_log(self) -> bool:
-        """Once: whoever opens store.db with other tools overwrites the log."""
-        copy = self.wal.with_name("store.db-wal.damaged")
+        """Once: whoever opens the file with other tools overwrites the log."""
+        copy = self.wal.with_name(f"{self.wal.name}.damaged")
         try:
             if copy.exists() or not self.wal.exists() or not self.wal.stat().st_size:
                 return copy.exists()

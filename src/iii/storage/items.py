@@ -5,10 +5,11 @@ What a store answers comes through replies, on the loop: at once where it can, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 
 Group: TypeAlias = tuple[str, str]
@@ -64,6 +65,9 @@ class Items(Protocol):
     @property
     def lost(self) -> bool:
         """Whether it refuses all writes until the engine is restarted."""
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        """How long its steps take, under that name; nothing where there is no disk of ours."""
 
     async def open(self) -> None:
         """Raises StartFailure."""

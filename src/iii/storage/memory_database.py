@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.transactions import Done, Together, Work
@@ -34,6 +35,9 @@ class MemoryDatabase:
         for migration in self._migrations:
             self.reader.executescript(migration)
         self.closed = False
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        return ()
 
     def refused(self, error: sqlite3.Error) -> StartFailure:
         return StartFailure(f"the store in memory cannot be used: {error}")

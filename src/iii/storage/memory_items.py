@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.storage.items import KEEP, Changed, Entry, Group, How, StoreError
 
@@ -13,6 +16,9 @@ class MemoryItems:
 
     def __init__(self) -> None:
         self._groups: dict[Group, dict[str, bytes]] = {}
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        return ()
 
     async def open(self) -> None:
         """Nothing to open."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.protocol.task_set import TaskSet
 from iii.storage.items import KEEP, Changed, Entry, Group, How, StoreError
@@ -58,6 +59,9 @@ class RedisItems:
         """Raises StartFailure."""
         self._redis = await connected(self._url)
         self._swap = self._redis.register_script(_SWAP)
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        return ()
 
     async def close(self) -> None:
         await self._tasks.wait()

@@ -20,7 +20,8 @@ from iii.storage.wal import Frame, Mark, Wal
 _PROBES = 100_000  # of one table: row ids that are tried one by one in what cannot be read
 _LINES = 100  # of what a check tells
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
-_TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes}  # that columns are declared with
+# What columns are declared with
+_TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes, "MSGPACK": bytes}
 
 
 class NotSalvageable(Exception):
@@ -109,7 +110,7 @@ def salvage(files: StoreFolder, new: Path, references: Sequence[Reference]) -> S
     Raises OSError and sqlite3.Error if that cannot be written, and NotSalvageable.
     """
     new.mkdir(mode=0o700, parents=True, exist_ok=True)
-    image, copy = new / "salvage.tmp", new / "store.db"
+    image, copy = new / "salvage.tmp", new / files.database.name
     try:
         lost_pages = _write_image(files, image)
         tables, adopted = _copy(image, copy, references)
@@ -229,7 +230,7 @@ def _adopt(target: sqlite3.Connection, references: Sequence[Reference]) -> dict[
 def _copy_table(
     source: sqlite3.Connection, target: sqlite3.Connection, name: str, unknown: Mapping[str, object]
 ) -> CopiedTable:
-    types = [_TYPES[row[2]] for row in target.execute(f'PRAGMA table_info("{name}")')]
+    types = [row[2] for row in target.execute(f'PRAGMA table_info("{name}")')]
     marks = ", ".join("?" * len(types))
     gaps: list[tuple[int, int]] = []
     rows = refused = 0
@@ -247,10 +248,10 @@ def _copy_table(
     return CopiedTable(name, rows, gaps, refused)
 
 
-def _fits(values: Sequence[object], types: Sequence[type]) -> bool:
+def _fits(values: Sequence[object], types: Sequence[str]) -> bool:
     """A page of another table gives rows too: items would become names of scopes. All BLOBs are JSON."""
     return all(
-        value is None or (type(value) is kind and (not isinstance(value, bytes) or is_json(value)))
+        value is None or (type(value) is _TYPES[kind] and (kind != "BLOB" or is_json(value)))  # type: ignore[arg-type]
         for value, kind in zip(values, types, strict=True)
     )
 
@@ -267,7 +268,7 @@ def _from_indices(
     keys = [column for _, column, kind, _, _, key in info if key and kind == "INTEGER"]
     if len(keys) != 1:
         return 0, gaps
-    types = {column: _TYPES[kind] for _, column, kind, *_ in info}
+    types = {column: kind for _, column, kind, *_ in info}
     needed = {column for _, column, _, must, _, key in info if must and not key} - unknown.keys()
     rows = 0
     for _, index, _, _, partial in target.execute(f'PRAGMA index_list("{name}")').fetchall():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply, reply_of
 from iii.protocol.start_failure import StartFailure
 from iii.storage.database import Database
@@ -113,6 +114,9 @@ class SqliteItems:
     def lost(self) -> bool:
         """Whether it refuses all writes until the engine is restarted."""
         return self.database.lost
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        return self.database.measure(store)
 
     async def open(self) -> None:
         await self.database.open()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from iii.protocol.measurement import Measurement
 from iii.protocol.start_failure import StartFailure
 from iii.storage.items import StoreError
 
@@ -34,6 +35,9 @@ class Transactions(Protocol):
 
     async def open(self) -> None:
         """Raises StartFailure."""
+
+    def measure(self, store: str) -> Sequence[Measurement]:
+        """How long its steps take, under that name; nothing where there is no disk."""
 
     def refused(self, error: ReadError) -> StartFailure:
         """Why the engine cannot start with what is there."""

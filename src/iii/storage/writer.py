@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from iii.protocol.log_event import LogEvent
 from iii.storage.damage import is_damage, rebuild_indices
+from iii.storage.durations import StoreDurations
 from iii.storage.items import StoreError
 from iii.storage.transactions import Done, Together, Work
 
@@ -77,6 +79,7 @@ class StoreWriter:
     Attributes:
         suspect: damage was met, which may be that of an index: `mend` is to be called, on a thread that may take seconds.
         rebuilt: whether all indexes are new since then; None: not tried yet.
+        durations: of its batches, and of what `Disk` does with them.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, rolled_back: Callable[[], None]) -> None:
@@ -86,9 +89,11 @@ class StoreWriter:
         self._failing = False
         self.suspect = False
         self.rebuilt: bool | None = None
+        self.durations = StoreDurations()
 
     def write(self, batch: list[Write]) -> None:
         """Each has its result or its error then. Raises nothing."""
+        began = time.perf_counter()
         try:
             if not self._try(batch):
                 for write in batch:
@@ -98,6 +103,7 @@ class StoreWriter:
             BATCH_FAILED(error, store=str(self._path))
             for write in batch:
                 write.fail(StoreError(f"unexpected {type(error).__name__}: {error}"))
+        self.durations.write.observe(time.perf_counter() - began)
 
     def met_damage(self) -> None:
         """A write or a read did; indexes are built again only once."""

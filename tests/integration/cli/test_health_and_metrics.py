@@ -19,7 +19,7 @@ def test_health_for_people_and_for_scripts(iii: Iii, engine: RunningEngine) -> N
     first, *parts = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert first.startswith("healthy: iii ")
-    assert "  metrics: healthy (stored_metrics 0)" in parts
+    assert "  metrics: healthy (stored_metrics 0, points_not_shown 0)" in parts
     assert json.loads(iii("health", "--json", "--url", engine.url()).stdout)["status"] == "healthy"
 
 

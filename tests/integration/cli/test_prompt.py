@@ -2,11 +2,11 @@
 
 import os
 import pty
-import select
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.integration.cli.terminal import read_until
 from tests.processes import environment
 
 
@@ -44,12 +44,3 @@ def test_07_s4_1_enter_creates_the_file_and_starts(tmp_path: Path) -> None:
     os.close(ours)
     assert "Created sub/my.yaml, which lists" in told
     assert "\x1b[34m[INFO]\x1b[0m" in told, "colours on a terminal"
-
-
-def read_until(terminal: int, text: str) -> str:
-    """What the terminal shows, up to and with the text; within 20 s."""
-    shown = ""
-    while text not in shown:
-        assert select.select([terminal], [], [], 20)[0], f"only {shown!r}"
-        shown += os.read(terminal, 4096).decode()
-    return shown

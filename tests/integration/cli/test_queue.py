@@ -14,7 +14,7 @@ import pytest
 import iii as sdk
 from tests.compat.drivers import eventually
 from tests.integration.cli.running import Iii, RunningEngine, running_engine
-from tests.integration.cli.test_prompt import read_until
+from tests.integration.cli.terminal import read_until
 from tests.processes import environment
 
 CONFIG = """\

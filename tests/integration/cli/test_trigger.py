@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pty
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import pytest
 
 import iii as sdk
 from tests.integration.cli.running import Iii, RunningEngine
+from tests.integration.cli.terminal import read_until
 from tests.processes import EngineProcess, environment
 
 ENTERED = threading.Event()
@@ -34,6 +37,9 @@ def worker(engine: RunningEngine) -> Iterator[sdk.Worker]:
         """Adds two numbers."""
         return payload["a"] + payload["b"]
 
+    def raising(payload: object) -> None:
+        raise ValueError("no")
+
     def fail(payload: object) -> None:
         raise sdk.InvocationError("NOT_TODAY", "come back tomorrow")
 
@@ -49,6 +55,7 @@ def worker(engine: RunningEngine) -> Iterator[sdk.Worker]:
     worker.register_function("t::echo", lambda payload: payload, request_format=None)
     worker.register_function("t::none", lambda payload: None)
     worker.register_function("t::fail", fail)
+    worker.register_function("t::raise", raising)
     worker.register_function("t::slow", lambda payload: time.sleep(1))
     worker.register_function("t::forever", forever)
     elsewhere = sdk.register_worker(engine.url(), sdk.InitOptions(worker_name="other", namespace="elsewhere"))
@@ -226,3 +233,16 @@ def test_a_port_that_is_no_engine_is_told(iii: Iii) -> None:
     assert done.stderr.startswith(
         "Error: Timed out waiting for the engine (no response within the timeout). Is the engine"
     )
+
+
+def test_07_s8_2_on_a_terminal_the_message_of_an_error_comes_first(engine: RunningEngine) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "iii.cli", "trigger", "t::raise", "--url", engine.url()]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        told = read_until(ours, "\n  ValueError: no\r\n").splitlines()
+        assert process.wait(20) == 1
+    os.close(ours)
+    assert told[0] == "Error: invocation_failed: ValueError: no"
+    assert told[1:4] == ["", "in the worker:", "  Traceback (most recent call last):"]
+    assert told[-1] == "  ValueError: no"

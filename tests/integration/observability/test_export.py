@@ -69,7 +69,11 @@ async def exporting(
     options = ExportSettings(
         signals=frozenset(signals), endpoint=url, resource={"service.name": "iii"}, environ=environ, **settings
     )
-    running = Export(options, told, forwarded, lambda: own or [])
+
+    async def own_metrics() -> list[Metric]:
+        return own or []
+
+    running = Export(options, told, forwarded, own_metrics)
     running.start()
     try:
         yield told, running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import stat
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import iii
+from iii.cli import store as store_command
 from iii.modules.observability.config import ObservabilityConfig, TraceStorageConfig
 from iii.modules.observability.module import Observability
 from iii.modules.observability.records import Span
@@ -110,6 +112,8 @@ async def test_06_check_66_spans_survive_a_restart(tmp_path: Path) -> None:
         own.take(*(span("t4", f"d{number}", start=2000 + number) for number in range(5)))
         assert set(await own.listed(limit=3)) == {"a", "c", "pending"}  # evicted, or not written yet: no difference
         assert (await own.ask("list", trace_id="t1", search_all_spans=True))["total"] == 2
+        assert await own.listed(trace_prefix="t1") == ["a"]  # on disk alone
+        assert set(await own.listed(trace_prefix="t")) == {"a", "c", "pending", *(f"d{number}" for number in range(5))}
         storage = (await own.ask("list"))["storage"]
         assert (storage["archive"], storage["completeness"], storage["last_error"]) == ("healthy", "complete", None)
     async with traced(tmp_path / "traces") as own:
@@ -138,9 +142,31 @@ async def test_06_check_66_spans_survive_a_restart(tmp_path: Path) -> None:
 
 
 async def test_06_7_5_the_files_are_their_owners_alone(tmp_path: Path) -> None:
-    async with traced(tmp_path / "deep" / "traces"):
-        folder = tmp_path / "deep" / "traces"
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    before = os.umask(0)
+    try:
+        async with traced(tmp_path / "deep" / "traces") as own:
+            own.take(span("t0", "a"))
+            await own.written()
+            folder = tmp_path / "deep" / "traces"
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["traces.sqlite3", "traces.sqlite3-wal", "traces.sqlite3-shm", "lock"], 0o600)
+
+
+async def test_06_7_5_the_store_can_be_checked_and_salvaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data" / "observability" / "traces"
+    async with traced(folder) as own:
+        own.take(*(span("t", f"s{number}", "s0" if number else None, start=number) for number in range(50)))
+        await own.written()
+    assert store_command.run(["check", str(tmp_path / "data")]) == 0
+    assert "traces.sqlite3: no damage found" in capsys.readouterr().out
+    assert store_command.run(["salvage", str(folder), str(tmp_path / "new")]) == 0
+    async with traced(tmp_path / "new") as again:
+        answer = await again.ask("list", search_all_spans=True)
+        assert (answer["total"], answer["storage"]["archive"]) == (50, "healthy")
+        assert await again.listed() == ["s0"]
 
 
 @pytest.mark.parametrize("broken", ["a file", "not a database", "newer"])
@@ -153,7 +179,7 @@ async def test_06_check_67_what_cannot_be_opened_is_left_alone(tmp_path: Path, b
         async with traced(folder) as own:
             own.take(span("t0", "old"))
             await own.written()
-        file = folder / "store.db"
+        file = folder / "traces.sqlite3"
         content = bytearray(file.read_bytes())
         if broken == "newer":
             content[60:64] = (99).to_bytes(4, "big")  # user_version

@@ -62,7 +62,7 @@ async def test_fifo_retries_in_place(adapter: dict[str, Any], open_house: Open, 
     for seq in range(3):
         await house.enqueue("f", {"group": 1, "seq": seq}, name("work"))
     await house.dead(name("work"), 1)
-    await house.empty(name("work"))
+    await until(lambda: sum(data["seq"] == 2 for data in calls.seen) == 2)  # a broker does not count what is on its way
     order = [data["seq"] for data in calls.seen]
     assert order == sorted(order)
     assert order[:2] == [0, 0]

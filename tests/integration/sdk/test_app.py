@@ -164,7 +164,7 @@ async def test_11_check_7_what_the_engine_refuses_ends_the_start(app: iii.App, h
     with pytest.raises(iii.DeclarationRefused) as refused:
         async with app.connect(address(house)):
             raise AssertionError("it started")
-    engines = "its id is one of the engine's own, or the registration is too large"
+    engines = "the id is the engine's own; choose one that does not begin with 'engine::'"
     assert sorted(refused.value.reasons) == [
         "function 'bill': Function 'bill' is not registered. Its registration was refused: "
         "the iii-http-functions module is not loaded",

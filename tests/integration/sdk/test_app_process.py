@@ -152,7 +152,7 @@ def test_11_check_10_what_the_engine_refuses_is_told_in_lines_and_a_code(start: 
         code, printed, complaints = ended(process)
     assert (code, printed) == (1, "run\nstopped\n")
     told = complaints[complaints.index("Error:") :]
-    refusal = "its id is one of the engine's own, or the registration is too large"
+    refusal = "the id is the engine's own; choose one that does not begin with 'engine::'"
     assert told == (
         "Error: the engine refuses what app 'orders' declares:\n"
         f"  function 'engine::functions::list': {refusal}\n"

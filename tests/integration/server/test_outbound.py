@@ -125,6 +125,7 @@ async def test_L7_silence_of_60_s_ends_a_connection_unless_it_handles_a_call(
 
 
 async def test_L7_pings_go_to_all_and_a_pong_is_a_sign_of_life(listener: Listener) -> None:
+    """06 check 9: a telemetry socket lasts longer than 60 s, though nothing but answers to pings comes on it."""
     async with (
         await RawSocket.greeted(listener.port) as worker,
         await RawSocket.upgraded(listener.port, "/otel") as telemetry,

@@ -54,7 +54,8 @@ async def test_L3_all_modules_serve_before_the_first_listener_opens(
 
     monkeypatch.setattr(Listener, "open", opened)
     await server.start()
-    every = {"iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager", "iii-worker-manager#1"}
+    every = {"configuration", "iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
+    every |= {"iii-worker-manager#1"}
     assert served == [every, every]
 
 

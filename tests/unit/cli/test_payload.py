@@ -33,7 +33,12 @@ def test_07_s8_2_payload_rules(pairs: list[str], json: str | None, payload: str)
     ("pairs", "json", "text"),
     [
         (["a=1"], "[1]", "--json must be an object when combined with kv pairs"),
-        (["word"], None, "expected key=value, got 'word'"),
+        (["word"], None, "expected key=value, got 'word'; give the value a name, as in name=word"),
+        (
+            ["0.1"],
+            None,
+            "expected key=value, got '0.1'; give the value a name, as in value=0.1, or make it the whole payload: --json 0.1",
+        ),
         (['{"a":1}'], None, "expected key=value, got '{\"a\":1}'; pass a JSON payload with --json"),
         (["=v"], None, "payload key must not be empty (got '=v')"),
         ([], "{", "--json: invalid JSON: unexpected end"),

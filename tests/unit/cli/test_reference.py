@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iii.cli import listing, logs, serve, trigger
+from iii.cli import listing, logs, serve, trace, traces, trigger
 from iii.cli.codegen import command as codegen
 from iii.cli.parser import Parser
 
@@ -13,7 +13,7 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 
 @pytest.mark.parametrize(
     "parser",
-    [serve.build_parser(), trigger.build_parser(), codegen.build_parser(), logs.build_parser()],
+    [module.build_parser() for module in (serve, trigger, codegen, logs, traces, trace)],
     ids=lambda parser: str(parser.prog),
 )
 def test_every_option_is_documented(parser: Parser) -> None:

@@ -24,7 +24,7 @@ def test_it_is_ready_from_the_start_of_all_modules_to_the_stop(monkeypatch: pyte
     core = MemoryEngine(FakeClock(), modules=[Store]).core
     readiness = core.readiness
     assert readiness.why_not() == "starting"
-    readiness.started = True
+    readiness.begin()
     assert readiness.why_not() is None
     monkeypatch.setattr(Store, "broken", True)
     assert readiness.why_not() == "not well: store"

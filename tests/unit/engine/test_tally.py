@@ -3,8 +3,9 @@
 import pytest
 
 from iii.engine.engine_functions import EngineFunctions
-from iii.engine.tally import BOUNDS_S, OTHER, TIDY_EVERY, Tally
+from iii.engine.tally import BOUNDS_S, TIDY_EVERY, Tally
 from iii.protocol import limits
+from iii.protocol.measurement import OTHER
 from iii.testing import FakeClock, MemoryEngine
 
 

@@ -11,6 +11,7 @@ from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.module import Observability
 from iii.modules.telemetry.module import Telemetry, TelemetryConfig
+from iii.protocol.limits import LOG_RECORD_BYTES
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -151,6 +152,13 @@ def test_06_check_17_disabled_telemetry_is_dropped(clock: FakeClock) -> None:
     assert health["components"]["otel"] == {"status": "disabled", "details": None}
 
 
+def test_06_13_health_counts_records_that_were_cut(engine: MemoryEngine) -> None:
+    worker = engine.connect(name="w")
+    worker.call("engine::log::info", {"message": "x" * LOG_RECORD_BYTES})
+    details = worker.result_of("engine::health::check")["components"]["logs"]["details"]
+    assert details == {"stored_logs": 1, "cut_logs": 1, "dropped_lines": 0}
+
+
 def test_02_check_49_health_has_its_components(engine: MemoryEngine) -> None:
     """I12: the name of the exporter is in lower case."""
     health = engine.connect(name="w").result_of("engine::health::check")
@@ -158,6 +166,8 @@ def test_02_check_49_health_has_its_components(engine: MemoryEngine) -> None:
     assert set(health["components"]) == {"otel", "metrics", "logs", "spans", "ingest"}
     details = {"enabled": True, "service_name": "iii", "exporter": "memory"}
     assert health["components"]["otel"] == {"status": "healthy", "details": details}
+    assert health["components"]["metrics"]["details"] == {"stored_metrics": 0, "points_not_shown": 0}
+    assert health["components"]["logs"]["details"] == {"stored_logs": 0, "cut_logs": 0, "dropped_lines": 0}
     assert isinstance(health["timestamp"], int)
     assert isinstance(health["version"], str)
 

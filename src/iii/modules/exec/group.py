@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from iii.modules.exec.output import Output
 
 STOP_S = 3.0  # Time that a command of iii-exec has to end after SIGTERM. (07 §6.1)
-_KILLED_S = 0.5  # for the system to end what was killed
+_KILLED_S = 0.3  # for the system to end what was killed
 
 # Beside the command, in its group, a process waits for the end of the engine, however that comes: the standard input of
 # this script is a pipe that only the engine holds. It also keeps the number of the group from being given to others.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from iii.modules.http.answer import (
 from iii.modules.http.away_routes import AwayRoutes
 from iii.modules.http.client import Client, ClientGone, Receive, Send
 from iii.modules.http.codes import METHOD_NOT_ALLOWED, NO_ROUTE, NOT_IMPLEMENTED
+from iii.modules.http.durations import CLIENT_LEFT, RequestDurations
 from iii.modules.http.exchange import Exchange
 from iii.modules.http.failure import internal_error
 from iii.modules.http.openapi import PATH, openapi_document
@@ -61,6 +63,7 @@ class HttpApplication:
         self._away = away
         self._settings = settings
         self._engine = engine
+        self.durations = RequestDurations()
         self._decoding = DecodingProcesses()
         self._at_work: dict[asyncio.Task[Any], Any] = {}  # with the address and port of its client
         self._answered: set[asyncio.Task[Any]] = set()  # of them; what they still read is of no use
@@ -72,6 +75,7 @@ class HttpApplication:
         self._at_work[task] = scope.get("client")
         client = Client(receive, send, self._settings.body_limit_bytes)
         request = Request(scope)
+        began = time.perf_counter()
         try:
             await self._serve(request, client, task)
         except ClientGone:
@@ -84,6 +88,7 @@ class HttpApplication:
         finally:
             del self._at_work[task]
             self._answered.discard(task)
+            self._over(request, client, time.perf_counter() - began, scope)
 
     @property
     def open_requests(self) -> int:
@@ -111,6 +116,10 @@ class HttpApplication:
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=ANSWER_S)
+
+    def _over(self, request: Request, client: Client, seconds: float, scope: dict[str, Any]) -> None:
+        """A request has had its response, or its client has left."""
+        self.durations.took(request.method, request.route, client.status or CLIENT_LEFT, seconds)
 
     async def _serve(self, request: Request, client: Client, task: asyncio.Task[Any]) -> None:
         """Raises ClientGone, and StreamCut once a response cannot be completed: its connection is aborted."""
@@ -174,7 +183,9 @@ class HttpApplication:
         """Where the request leads, with its path parameters. Raises Answered where there is no route."""
         found = self._routes.match(request.method, request.path)
         if not isinstance(found, NoRoute):
-            return found.route.target, found.path_params
+            endpoint = request.endpoint = found.route.target
+            request.route = endpoint.api_path
+            return endpoint, found.path_params
         allow = (b"allow", ",".join(found.allowed).encode())
         if request.method == "OPTIONS":
             answer = self._settings.cors.preflight(request.headers.get("origin"))
@@ -191,7 +202,8 @@ class HttpApplication:
             answer.headers.append(allow)
             raise Answered(answer)
         if (function_id := self._settings.not_found_function) is not None:
-            return Endpoint(function_id, DEFAULT_NAMESPACE, request.path), {}
+            request.endpoint = Endpoint(function_id, DEFAULT_NAMESPACE, request.path)
+            return request.endpoint, {}
         raise Answered(refusal(NO_ROUTE, "Not Found"))
 
     def _completed(self, answer: Answer, request: Request) -> Answer:

@@ -32,9 +32,13 @@ class Client:
     Attributes:
         body_ended: all of the request's body was read.
         head_sent: the response has begun.
+        status: of the response, 0 until it has begun.
+        sent_bytes: of its body.
     """
 
-    __slots__ = ("_limit_bytes", "_read_bytes", "_receive", "_send", "body_ended", "head_sent")
+    __slots__ = (
+        "_limit_bytes", "_read_bytes", "_receive", "_send", "body_ended", "head_sent", "sent_bytes", "status",
+    )  # fmt: skip
 
     def __init__(self, receive: Receive, send: Send, limit_bytes: int | None) -> None:
         self._receive = receive
@@ -43,6 +47,8 @@ class Client:
         self._read_bytes = 0
         self.body_ended = False
         self.head_sent = False
+        self.status = 0
+        self.sent_bytes = 0
 
     async def read(self) -> bytes | None:
         """The next bytes of the body, None at its end. Raises ClientGone, BodyTooLarge."""
@@ -83,7 +89,9 @@ class Client:
         # as `begin`, without a coroutine of its own: nearly every response comes through here
         await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         self.head_sent = True
+        self.status = answer.status
         await self._send({"type": "http.response.body", "body": answer.body})
+        self.sent_bytes = len(answer.body)
 
     async def _answer_in_pieces(self, answer: Answer) -> None:
         """Many MiB: the server copies what it gets, and all others wait meanwhile."""
@@ -98,10 +106,12 @@ class Client:
         """The head of a response; its body follows in pieces."""
         await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         self.head_sent = True
+        self.status = answer.status
 
     async def write(self, piece: bytes) -> None:
         """A piece of the body, flushed; waits while the client does not read."""
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self.sent_bytes += len(piece)
 
     async def end(self) -> None:
         """The response is complete."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from iii.engine.bindings import Binding
@@ -24,6 +24,7 @@ from iii.net.descriptors import http_connections
 from iii.net.listening import in_url, is_loopback, listen, port_of
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.route_path import InvalidPath
 
@@ -71,6 +72,13 @@ class Http(Module):
     @property
     def address(self) -> str:
         return f"{in_url(self.config.host)}:{self.port}"
+
+    async def measurements(self) -> Sequence[Measurement]:
+        active = Measurement(
+            "http.server.active_requests", "{request}", "gauge", "HTTP requests at work.",
+            [((), self.application.open_requests)],
+        )  # fmt: skip
+        return [*self.application.durations.measured(), active]
 
     async def start(self) -> None:
         """Bind and serve. Raises StartFailure."""

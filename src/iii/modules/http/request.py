@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.modules.http.headers import header_map
 from iii.protocol.tracecontext import valid_traceparent
+
+if TYPE_CHECKING:
+    from iii.modules.http.trigger_config import Endpoint
 
 # RFC 3986 without the comma, which stands between the values of repeated headers
 _HOST = re.compile(r"([A-Za-z0-9.\-_~%!$&'()*+;=]*|\[[0-9A-Za-z:.%_\-]+\])(:[0-9]{0,5})?", re.ASCII)
@@ -15,9 +18,16 @@ _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class Request:
-    """`headers` by lower-case name, repeated ones joined; path and query as they were sent. Never raises."""
+    """`headers` by lower-case name, repeated ones joined; path and query as they were sent. Never raises.
 
-    __slots__ = ("baggage", "content_length", "has_body", "headers", "method", "path", "query", "traceparent")
+    Attributes:
+        endpoint: where it leads, once that was found.
+        route: the path of that as it was registered; empty if none matched.
+    """
+
+    __slots__ = (
+        "baggage", "content_length", "endpoint", "has_body", "headers", "method", "path", "query", "route", "traceparent",
+    )  # fmt: skip
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
         self.method: str = scope["method"]
@@ -29,6 +39,8 @@ class Request:
         self.has_body = self.content_length > 0 or "transfer-encoding" in headers
         self.traceparent = valid_traceparent(headers.get("traceparent"))
         self.baggage = headers.get("baggage")
+        self.endpoint: Endpoint | None = None
+        self.route = ""
 
     @property
     def has_valid_host(self) -> bool:

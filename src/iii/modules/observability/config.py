@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from iii.modules.observability.metrics.alert_rule import AlertRule
+from iii.protocol.quoted import shortened
 from iii.protocol.without_effect import without_effect
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
@@ -56,7 +57,9 @@ class TraceStorageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Whether telemetry of workers is taken.")] = True
-    service_name: Annotated[str, Meta(description="Name of the engine in health checks.")] = "iii"
+    service_name: Annotated[
+        str | None, Meta(description="Name of the engine in telemetry and health checks; default `iii`.")
+    ] = None
     service_version: Annotated[
         str | None, Meta(description="Version of the engine's service in what it exports; default: that of iii.")
     ] = None
@@ -155,6 +158,19 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     collapse_spans: Annotated[
         list[CollapseRule] | None, Meta(description="Spans that `engine::traces::tree` leaves out.")
     ] = None
+
+    @property
+    def service(self) -> str:
+        """Name of the engine."""
+        return self.service_name or "iii"
+
+    def __post_init__(self) -> None:
+        names = [rule.name for rule in self.alerts]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"two rules of `alerts` are named '{shortened(name, 100)}'; give each a name of its own"
+                )
 
 
 def effective_exporter(config: ObservabilityConfig) -> Exporter:

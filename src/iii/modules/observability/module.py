@@ -25,6 +25,7 @@ from iii.modules.observability.metrics.alerts import Alerts
 from iii.modules.observability.metrics.functions import MetricFunctions
 from iii.modules.observability.metrics.room import MetricRoom
 from iii.modules.observability.nothing import Nothing
+from iii.modules.observability.settings_line import log_settings
 from iii.modules.observability.signals import Signals
 from iii.modules.observability.spans.functions import TraceFunctions
 from iii.modules.observability.spans.kept import KeptSpans
@@ -110,6 +111,7 @@ class Observability(Module):
 
     async def start(self) -> None:
         """Keep the engine's own log lines, look at alerts, open the archive of spans, export what is to be exported."""
+        self.engine.readiness.begun.subscribe(lambda: log_settings(self.config))
         self.logs.start(asyncio.get_running_loop().call_soon_threadsafe)
         await self.spans.start()
         await self.metrics.start()
@@ -167,7 +169,7 @@ class Observability(Module):
         enabled = self.config.enabled
         details = {
             "enabled": True,
-            "service_name": self.config.service_name,
+            "service_name": self.config.service,
             "exporter": effective_exporter(self.config),
         }
         disabled = ComponentHealth("disabled")
@@ -176,8 +178,8 @@ class Observability(Module):
             status="degraded" if self.spans.storage().archive == "degraded" else "healthy",
             components={
                 "otel": ComponentHealth("healthy", details) if enabled else disabled,
-                "metrics": ComponentHealth("healthy", {"stored_metrics": self.metrics.stored}),
-                "logs": ComponentHealth("healthy", {"stored_logs": self.logs.stored}),
+                "metrics": ComponentHealth("healthy", self.metrics.health()),
+                "logs": ComponentHealth("healthy", self.logs.health()),
                 "spans": disabled if spans is None else ComponentHealth("healthy", spans),
                 "ingest": ComponentHealth("healthy", self._ingest_health()) if enabled else disabled,
             },

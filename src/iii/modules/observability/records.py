@@ -3,7 +3,7 @@
 Encoded as they are: members without a value that the shape leaves out have a default here.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -98,7 +98,8 @@ class Metric(Struct, omit_defaults=True, gc=False):
 
     Attributes:
         timestamp_unix_nano: when it arrived, by the engine's clock.
-        resource: of the process that sent it; for export only.
+        resource: of the process that sent it; for export and scrapes only, as is `delta`.
+        delta: its numbers are what came since the one before.
     """
 
     name: str
@@ -111,3 +112,11 @@ class Metric(Struct, omit_defaults=True, gc=False):
     instrumentation_scope_name: str = ""
     instrumentation_scope_version: str = ""
     resource: Resource = {}
+    delta: bool = False
+
+
+class Scraped(NamedTuple):
+    """What Prometheus is told."""
+
+    own: list[Metric]
+    of_workers: list[Metric]

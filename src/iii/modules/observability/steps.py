@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -20,6 +21,17 @@ def answer_in_steps(engine: Engine, invocation: Invocation, steps: Steps[bytes])
     """Answer with the JSON that the steps come to; at once if that is not much work."""
     engine.turns.go(answered(invocation, steps, bytes))
     return LATER
+
+
+async def each_in_its_turn(steps: Steps[T]) -> T:
+    """What the steps come to; others have a turn of the loop after each."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await asyncio.sleep(0)
 
 
 def answered(invocation: Invocation, steps: Steps[T], answer: Callable[[T], bytes]) -> Steps[None]:

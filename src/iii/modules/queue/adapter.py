@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from iii.engine.invocation import Invocation
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
+from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue
 from iii.modules.queue.requests import DestinationRow, JobStatus, Paused, Stats
 from iii.modules.queue.subscription import Subscription
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
@@ -106,6 +109,12 @@ class QueueAdapter(Protocol):
         """Accept no more jobs; after `quiet`."""
 
     async def stats(self, source: QueueOrTopic) -> Stats: ...
+
+    async def levels(self) -> list[QueueLevel]:
+        """Of all queues and destinations, as far as it can tell; a new one comes behind the others."""
+
+    def measure_store(self, store: str) -> Sequence[Measurement]:
+        """How long the steps of its store take, under that name, if it has one of ours."""
 
     async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         """Add them to the page, newest first, as long as they fit."""

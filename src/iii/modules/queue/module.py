@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +30,7 @@ from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.schema import MIGRATIONS
 from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
+from iii.modules.queue.levels import measured
 from iii.modules.queue.maintenance import Maintenance
 from iii.modules.queue.options import (
     DEFAULT_QUEUE,
@@ -51,6 +52,7 @@ from iii.modules.queue.subscription import DurableSubscriberTriggerConfig, Subsc
 from iii.protocol.errors import PUBLISH_FAILED, TOPIC_NOT_SET, EnqueueFailed
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.quoted import shortened
 from iii.protocol.start_failure import StartFailure
@@ -108,6 +110,10 @@ class Queue(Module):
     @property
     def unwell(self) -> bool:
         return self.adapter.lost
+
+    async def measurements(self) -> Sequence[Measurement]:
+        levels = await self.adapter.levels()
+        return [*measured(levels, self.engine.clock.time_ms()), *self.adapter.measure_store(self.instance)]
 
     async def start(self) -> None:
         """Open the store and begin with what is there. Raises StartFailure."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,11 +15,13 @@ from iii.modules.queue.adapter import NotSupported, QueueOrTopic, UnsupportedSet
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.jobs.job import Failure, NewJob
 from iii.modules.queue.jobs.letters import Page
+from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.options import NamedQueue, QueueOptions
 from iii.modules.queue.requests import DestinationRow, JobStatus, Paused, Stats
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.items import StoreError
@@ -104,6 +107,12 @@ class RedisAdapter:
 
     async def stats(self, source: QueueOrTopic) -> Stats:
         return Stats(depth=0, dlq_depth=0)
+
+    async def levels(self) -> list[QueueLevel]:
+        return []  # nothing is kept
+
+    def measure_store(self, store: str) -> Sequence[Measurement]:
+        return ()
 
     async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         raise StoreError(_NO_DEAD_LETTERS)

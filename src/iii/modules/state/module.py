@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -55,6 +55,7 @@ from iii.modules.state.requests import (
 from iii.protocol.errors import DeserializationFailed
 from iii.protocol.json_text import holds_more_than
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import RedisConfig, kv_items
 from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, values
@@ -88,6 +89,9 @@ class State(Module):
     @property
     def unwell(self) -> bool:
         return self.items.lost
+
+    async def measurements(self) -> Sequence[Measurement]:
+        return self.items.measure(self.instance)
 
     async def start(self) -> None:
         """Open the store. Raises StartFailure."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -57,6 +57,7 @@ from iii.modules.stream.server import StreamServer
 from iii.modules.stream.source import ItemSource, OnRead, Written
 from iii.net.listening import is_loopback
 from iii.protocol.log_event import LogEvent
+from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.storage.adapter import RedisConfig, kv_items
 from iii.storage.items import Changed, Group, Items
@@ -130,6 +131,9 @@ class Streams(Module):
     @property
     def unwell(self) -> bool:
         return self.items.lost
+
+    async def measurements(self) -> Sequence[Measurement]:
+        return [*self.items.measure(self.instance), *self.server.measure(self.instance)]
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""

@@ -15,6 +15,7 @@ from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import Endpoint, Made, PlainResponse
 from iii.protocol.ids import new_id
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
+from iii.protocol.measurement import Measurement
 
 LEAVE_S = 2.0  # for the handlers of `stream:leave` when the engine stops (L4)
 _PREFERRED = "authorization"  # with it browsers hand over a token
@@ -42,6 +43,10 @@ class StreamServer:
     def open_sockets(self) -> int:
         """Connections, clients or not yet."""
         return self._acceptor.open_sockets
+
+    def measure(self, listener: str) -> list[Measurement]:
+        """Its connections and their bytes."""
+        return self._acceptor.measure(listener)
 
     async def start(self) -> None:
         """Raises StartFailure."""

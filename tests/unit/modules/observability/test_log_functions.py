@@ -56,6 +56,22 @@ def test_06_check_46_a_record_is_kept_once(setting: Setting) -> None:
     assert (answer["total"], answer["timestamp"]) == (1, setting.clock.time_ms())
 
 
+def test_06_10_3_the_resource_is_what_was_said_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOYMENT_ENVIRONMENT", "staging")
+    config = ObservabilityConfig(service_name="gate", service_namespace="shop", service_version="7")
+    setting = Setting(config)
+    setting.worker.call("engine::log::info", {"message": "m"})
+    (kept,) = setting.listed()["logs"]
+    assert kept["resource"] == {
+        "service.name": "gate", "service.namespace": "shop", "service.version": "7", "deployment.environment": "staging"
+    }  # fmt: skip
+    assert kept["service_name"] == "unknown"
+    setting.observability.apply(ObservabilityConfig())
+    setting.clock.advance(1)
+    setting.worker.call("engine::log::info", {"message": "m"})
+    assert setting.listed()["logs"][0]["resource"] == {"deployment.environment": "staging"}
+
+
 @pytest.mark.parametrize(("name", "number"), [("trace", 1), ("debug", 5), ("info", 9), ("warn", 13), ("error", 17)])
 def test_06_10_3_each_level_has_its_number(setting: Setting, name: str, number: int) -> None:
     setting.worker.call(f"engine::log::{name}", {"message": "m", "data": [1]})
@@ -158,7 +174,10 @@ def test_06_check_50_sampling_changes_at_run_time() -> None:
 def test_06_s13_health_counts_what_is_kept(setting: Setting) -> None:
     setting.told("1", "2")
     health = setting.worker.result_of("engine::health::check")
-    assert health["components"]["logs"] == {"status": "healthy", "details": {"stored_logs": 2}}
+    assert health["components"]["logs"] == {
+        "status": "healthy",
+        "details": {"stored_logs": 2, "cut_logs": 0, "dropped_lines": 0},
+    }
 
 
 def test_06_10_1_old_records_are_swept(setting: Setting) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -56,7 +56,7 @@ class Export:
         settings: ExportSettings,
         signals: Signals,
         forwarded: Forwarded,
-        own_metrics: Callable[[], Sequence[Metric]],
+        own_metrics: Callable[[], Awaitable[Sequence[Metric]]],
     ) -> None:
         self._settings = settings
         self._signals = signals
@@ -93,7 +93,7 @@ class Export:
         if self._ticking is not None:
             self._ticking.cancel()
         if self._metrics is not None:
-            self._metrics.add(self._own_metrics())
+            self._metrics.add(await self._own_metrics())
         exporters = [each for each in (self._spans, self._metrics, self._logs) if each is not None]
         await asyncio.gather(*[each.stop() for each in exporters])
 
@@ -119,7 +119,7 @@ class Export:
         interval_s = _metrics_interval_ms(self._settings.environ) / 1000
         while True:
             await asyncio.sleep(interval_s)
-            metrics.add(self._own_metrics())
+            metrics.add(await self._own_metrics())
 
     def _span_kind(self) -> Signalled[Span]:
         resource = self._settings.resource

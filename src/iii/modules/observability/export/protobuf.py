@@ -121,14 +121,16 @@ def _metric(metric: Metric) -> metrics_pb2.Metric:
     described = metrics_pb2.Metric(
         name=_utf8(metric.name), description=_utf8(metric.description), unit=_utf8(metric.unit)
     )
-    cumulative = metrics_pb2.AGGREGATION_TEMPORALITY_CUMULATIVE
+    temporality = (
+        metrics_pb2.AGGREGATION_TEMPORALITY_DELTA if metric.delta else metrics_pb2.AGGREGATION_TEMPORALITY_CUMULATIVE
+    )
     if metric.metric_type == "gauge":
         described.gauge.data_points.extend(_numbers(metric))
     elif metric.metric_type == "histogram":
-        described.histogram.aggregation_temporality = cumulative
+        described.histogram.aggregation_temporality = temporality
         described.histogram.data_points.extend(_histograms(metric))
     else:
-        described.sum.aggregation_temporality = cumulative
+        described.sum.aggregation_temporality = temporality
         described.sum.is_monotonic = metric.metric_type == "counter"
         described.sum.data_points.extend(_numbers(metric))
     return described

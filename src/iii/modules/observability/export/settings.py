@@ -38,7 +38,7 @@ def export_settings(
 def _resource(config: ObservabilityConfig, engine_version: str) -> dict[str, str]:
     """Of the engine itself."""
     attributes = {
-        "service.name": config.service_name,
+        "service.name": config.service,
         "service.version": config.service_version or engine_version,
         "service.instance.id": str(uuid.uuid4()),
         "telemetry.sdk.name": "iii",

@@ -83,11 +83,10 @@ class Ingest:
             TelemetryKind.METRICS: self._metrics,
             TelemetryKind.LOGS: self._logs,
         }
-        if config.enabled:
-            engine.telemetry.subscribe(self._arrived)
+        engine.telemetry.subscribe(self._arrived)
 
     def apply(self, config: ObservabilityConfig) -> None:
-        """New settings; whether telemetry is taken at all is decided when the engine starts."""
+        """New settings, for frames that arrive from now on."""
         self._config = config
 
     def health(self) -> dict[str, Any]:
@@ -106,7 +105,8 @@ class Ingest:
     # -- the queue ------------------------------------------------------------------------------------------------
 
     def _arrived(self, kind: TelemetryKind, payload: bytes) -> None:
-        if self._stopped or (kind is TelemetryKind.LOGS and not self._config.logs_enabled):
+        config = self._config
+        if self._stopped or not config.enabled or (kind is TelemetryKind.LOGS and not config.logs_enabled):
             return
         idle = self._turn_due is None and not self._elsewhere
         if idle and len(payload) <= SMALL_BYTES:

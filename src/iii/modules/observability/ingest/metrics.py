@@ -11,18 +11,23 @@ from iii.modules.observability.records import HistogramPoint, Metric, MetricType
 P = TypeVar("P")
 R = TypeVar("R")
 
+_DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
+
 
 def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> Metric:
     """Raises NotOtlp without a gauge, a sum or a histogram."""
     kind: MetricType
     points: list[NumberPoint] | list[HistogramPoint]
+    temporality = None
     if metric.gauge is not None:
         kind, points = "gauge", _points(metric.gauge.data_points, _number_point, drops)
     elif metric.sum is not None:
         kind = "counter" if metric.sum.is_monotonic else "updowncounter"
         points = _points(metric.sum.data_points, _number_point, drops)
+        temporality = metric.sum.aggregation_temporality
     elif metric.histogram is not None:
         kind, points = "histogram", _points(metric.histogram.data_points, _histogram_point, drops)
+        temporality = metric.histogram.aggregation_temporality
     else:
         raise NotOtlp
     return Metric(
@@ -36,6 +41,7 @@ def metric_of(metric: WireMetric, origin: Origin, drops: Drops, now_ns: int) -> 
         origin.scope_name,
         origin.scope_version,
         origin.resource,
+        temporality in _DELTA,
     )
 
 

@@ -167,10 +167,12 @@ class Gauge(OtlpObject):
 class Sum(OtlpObject):
     data_points: list[WireNumberPoint] | None = None
     is_monotonic: bool | None = None
+    aggregation_temporality: Any = None
 
 
 class Histogram(OtlpObject):
     data_points: list[WireHistogramPoint] | None = None
+    aggregation_temporality: Any = None
 
 
 class WireMetric(OtlpObject):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -30,6 +31,17 @@ SWEEP_S = 60.0
 _NUMBERS = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17}
 
 
+def log_resource(config: ObservabilityConfig, environ: Mapping[str, str]) -> Resource:
+    """Of the records of `engine::log::*`: what was said of the engine's service, by the block or by variables."""
+    said = {
+        "service.name": config.service_name,
+        "service.namespace": config.service_namespace,
+        "service.version": config.service_version,
+        "deployment.environment": environ.get("DEPLOYMENT_ENVIRONMENT"),
+    }
+    return {key: value for key, value in said.items() if value}
+
+
 class LogRoom:
     """All that happens to log records."""
 
@@ -42,23 +54,24 @@ class LogRoom:
         self.triggers = LogTriggers(engine)
         self._capture: LogCapture | None = None
         self._sweep_due: Timer | None = None
-        self._resource: Resource = {}
+        self._resource = log_resource(config, os.environ)
         signals.logs.subscribe(self._told)
 
-    @property
-    def stored(self) -> int:
-        """Records that are kept."""
-        return len(self._store)
+    def health(self) -> dict[str, int]:
+        """Records that are kept; those that were cut, and lines of the engine that were not kept, since the start."""
+        dropped = 0 if self._capture is None else self._capture.dropped
+        return {"stored_logs": len(self._store), "cut_logs": self._store.cut, "dropped_lines": dropped}
 
     def apply(self, config: ObservabilityConfig) -> None:
         """New settings."""
         self._config = config
+        self._resource = log_resource(config, os.environ)
         self._store.limit(config.logs_max_count)
         self._sweep_later()
 
     def start(self, soon: Callable[[Callable[[], None]], object]) -> None:
         """Keep the engine's own lines from now on; `soon` runs something on this thread, from any thread."""
-        self._capture = LogCapture(self._config.service_name, soon, lambda: self.triggers.context, self._lines_written)
+        self._capture = LogCapture(self._config.service, soon, lambda: self.triggers.context, self._lines_written)
         self._engine.log_lines.subscribe(self._capture)
 
     def stop(self) -> None:

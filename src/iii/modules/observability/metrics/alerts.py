@@ -97,10 +97,11 @@ class Alerts:
         self._timer: Timer | None = None
 
     def apply(self, rules: Sequence[AlertRule]) -> None:
-        """Rules from now on; those of known names keep their state."""
+        """Rules from now on; those of known names keep their state, unless they are not enabled."""
         states = {each.rule.name: each.state for each in self._watched}
         self._watched = [
-            _Watched(rule, AlertValue(rule, self._engine, self._store), states.get(rule.name)) for rule in rules
+            _Watched(rule, AlertValue(rule, self._engine, self._store), states.get(rule.name) if rule.enabled else None)
+            for rule in rules
         ]
         if rules and self._timer is None:
             self._timer = self._engine.clock.call_at(self._engine.clock.now(), self._look)

@@ -4,57 +4,118 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from math import inf
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
-from iii.modules.observability.records import HistogramPoint, NumberPoint
+from iii.modules.observability.records import HistogramPoint
 
 if TYPE_CHECKING:
-    from prometheus_client import Metric as Family
+    from iii.modules.observability.records import Attributes, Metric
 
-    from iii.modules.observability.records import Metric
-
-_UNITS = {"s": "seconds", "By": "bytes", "%": "percent", "1": "ratio"}
+_UNITS = {
+    "s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "min": "minutes", "h": "hours", "d": "days",
+    "By": "bytes", "KiBy": "kibibytes", "MiBy": "mebibytes", "%": "percent", "1": "ratio",
+}  # fmt: skip
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]+")
+_KINDS = {"counter": "counter", "histogram": "histogram", "gauge": "gauge", "updowncounter": "gauge"}
+_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 
 
-class _Metrics(Collector):
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        self._metrics = metrics
+class _Families(Collector):
+    """Of one name those of the first kind; what would name the samples of another family is left out."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Family] = {}
+        self._samples: set[str] = set()  # names, each of one family
+        self._series: dict[str, set[tuple[tuple[str, str], ...]]] = {}  # by name of the family
 
     def collect(self) -> Iterator[Family]:
-        return map(_family, self._metrics)
+        return iter(self._families.values())
+
+    def add(self, metric: Metric) -> bool:
+        """False: its name is taken by something else."""
+        kind = _KINDS[metric.metric_type]
+        name = _name(metric, kind)
+        family = self._families.get(name)
+        if family is None:
+            names = {name, *(f"{name}{suffix}" for suffix in _SUFFIXES.get(kind, ()))}
+            if names & self._samples:
+                return False
+            self._samples |= names
+            family = self._families[name] = Family(name, _text(metric.description or metric.name), kind)
+        elif family.type != kind:
+            return False
+        series = self._series.setdefault(name, set())
+        for point in metric.data_points:
+            labels = _labels(point.attributes)
+            key = tuple(sorted(labels.items()))
+            if key in series:
+                continue  # of names that are the same in Prometheus
+            series.add(key)
+            if isinstance(point, HistogramPoint):
+                _add_histogram(family, labels, point)
+            else:
+                family.add_sample(f"{name}_total" if kind == "counter" else name, labels, point.value)
+        return True
 
 
-def exposition(metrics: Iterable[Metric]) -> bytes:
-    """The text of a scrape. All points of one metric have the same attributes."""
+_PROCESS = ProcessCollector(registry=None)  # of this process: CPU, memory, open files
+
+
+def exposition(own: Iterable[Metric], of_workers: Iterable[Metric] = ()) -> bytes:
+    """The text of a scrape. Where a worker's metric has the name of one of ours, ours is shown."""
+    families = _Families()
+    for metric in own:
+        families.add(metric)
+    taken = {family.name for family in families.collect()}
+    for metric in of_workers:
+        if _name(metric, _KINDS[metric.metric_type]) not in taken:
+            families.add(metric)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(metrics))
+    registry.register(_PROCESS)
+    registry.register(families)
     return generate_latest(registry)
 
 
-def _family(metric: Metric) -> Family:
-    name = _NO_NAME.sub("_", metric.name.removesuffix(".total"))
+def _name(metric: Metric, kind: str) -> str:
+    name = _NO_NAME.sub("_", metric.name.removesuffix(".total")).strip("_") or "_"
     unit = _UNITS.get(metric.unit, "")
+    if unit == "ratio" and kind != "gauge":
+        unit = ""  # of what is counted: a number
     if unit and not name.endswith(f"_{unit}"):
         name = f"{name}_{unit}"
-    points = metric.data_points
-    labels = [_NO_NAME.sub("_", key) for key, _ in points[0].attributes] if points else []
-    if metric.metric_type == "histogram":
-        histogram = HistogramMetricFamily(name, metric.description, labels=labels)
-        for point in points:
-            if type(point) is HistogramPoint:
-                bounds = [*map(str, point.explicit_bounds), "+Inf"]
-                buckets = list(zip(bounds, accumulate(point.bucket_counts), strict=True))
-                histogram.add_metric([value for _, value in point.attributes], buckets, point.sum)
-        return histogram
-    kind = CounterMetricFamily if metric.metric_type == "counter" else GaugeMetricFamily
-    family = kind(name, metric.description, labels=labels)
-    for point in points:
-        if type(point) is NumberPoint:
-            family.add_metric([value for _, value in point.attributes], point.value)
-    return family
+    name = name.removesuffix("_total") if kind == "counter" else name
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def _labels(attributes: Attributes) -> dict[str, str]:
+    """Two keys that become one have both values, as OpenTelemetry wants it."""
+    labels: dict[str, str] = {}
+    for key, value in attributes:
+        name = _NO_NAME.sub("_", key).lstrip("_") or "_"  # what begins with two underscores is Prometheus' own
+        if name[0].isdigit() or name == "le":
+            name = f"key_{name}"
+        text = _text(value)
+        labels[name] = f"{labels[name]};{text}" if name in labels else text
+    return labels
+
+
+def _add_histogram(family: Family, labels: dict[str, str], point: HistogramPoint) -> None:
+    bounds = point.explicit_bounds
+    ascending = all(low < high for low, high in pairwise((-inf, *bounds, inf)))
+    if ascending and len(point.bucket_counts) == len(bounds) + 1:
+        for bound, count in zip(bounds, accumulate(point.bucket_counts), strict=False):
+            family.add_sample(f"{family.name}_bucket", {**labels, "le": str(float(bound))}, count)
+    family.add_sample(f"{family.name}_bucket", {**labels, "le": "+Inf"}, point.count)
+    family.add_sample(f"{family.name}_count", labels, point.count)
+    family.add_sample(f"{family.name}_sum", labels, point.sum)
+
+
+def _text(text: str) -> str:
+    """Without the halves of characters that no text can hold."""
+    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from iii.engine.engine import Engine
 from iii.modules.observability.metrics.exposition import exposition
-from iii.modules.observability.records import Metric
+from iii.modules.observability.records import Scraped
 from iii.net.listening import listen, port_of
 from iii.protocol.start_failure import StartFailure
 
@@ -23,7 +23,7 @@ class PrometheusPort:
     port: once it is open.
     """
 
-    def __init__(self, engine: Engine, port: int, metrics: Callable[[], Sequence[Metric]]) -> None:
+    def __init__(self, engine: Engine, port: int, metrics: Callable[[], Awaitable[Scraped]]) -> None:
         self._engine = engine
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
@@ -52,7 +52,7 @@ class PrometheusPort:
 
     async def _scraped(self, _: web.Request) -> web.Response:
         async with self._one_at_a_time:
-            text = await asyncio.to_thread(exposition, self._metrics())
+            text = await asyncio.to_thread(exposition, *await self._metrics())
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def _alive(self, _: web.Request) -> web.Response:

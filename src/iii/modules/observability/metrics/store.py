@@ -134,6 +134,7 @@ class MetricStore:
 
 
 def _stored(metric: Metric) -> StoredMetric:
-    shown = msgspec.structs.replace(metric, resource={}) if metric.resource else metric
+    hidden = metric.resource or metric.delta
+    shown = msgspec.structs.replace(metric, resource={}, delta=False) if hidden else metric
     numbers = tuple(point.value for point in metric.data_points if type(point) is NumberPoint)
     return StoredMetric(metric.name, metric.timestamp_unix_nano, metric.metric_type, numbers, _encode(shown))

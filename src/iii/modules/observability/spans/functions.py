@@ -26,7 +26,7 @@ from iii.modules.observability.spans.requests import (
     TracesTreeResult,
 )
 from iii.modules.observability.spans.row import Row
-from iii.modules.observability.spans.selection import Selection, select
+from iii.modules.observability.spans.selection import Selection, select, with_prefix
 from iii.modules.observability.spans.store import SpanStore
 from iii.modules.observability.spans.tags import TraceTags
 from iii.modules.observability.spans.tree import Collapse, tree
@@ -61,9 +61,15 @@ class TraceFunctions:
             }
             return b'{"spans":[%b],%b' % (b",".join(page.spans), _encode(rest)[1:])
 
-        return self._ask(
-            invocation, listing(store, selection), lambda disk: disk.listed(selection), selection.traces or (), answer
-        )
+        def ask() -> None:
+            traces = selection.traces or ()
+            self._ask(invocation, listing(store, selection), lambda disk: disk.listed(selection), traces, answer)
+
+        if selection.prefix is None:
+            ask()
+        else:
+            self._engine.turns.go(self._settled(_found(store, selection)), ask)
+        return LATER
 
     @builtin("engine::traces::tree", spec="06 §7.4, §7.5")
     def tree(self, request: TracesTreeInput, invocation: Invocation) -> TracesTreeResult | Later:
@@ -165,6 +171,11 @@ class TraceFunctions:
         """Over all that has arrived."""
         yield from self._spans.settled()
         return (yield from in_memory)
+
+
+def _found(store: SpanStore, selection: Selection) -> Steps[None]:
+    """Which traces in memory begin with the prefix; the disk adds its own."""
+    selection.traces = yield from with_prefix(store.traces, selection.prefix or "")
 
 
 def listing(store: SpanStore, selection: Selection) -> Steps[SpanPage]:

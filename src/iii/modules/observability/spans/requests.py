@@ -30,6 +30,10 @@ class TracesListInput(Struct):
 
     trace_id: Annotated[str | None, Meta(description="Only this trace.")] = None
     trace_ids: Annotated[list[str] | None, Meta(description="Only these traces; ignored with `trace_id`.")] = None
+    trace_prefix: Annotated[
+        str | None,
+        Meta(description="Only traces whose id begins with this, 1,000 at most; ignored with the two above."),
+    ] = None
     offset: Annotated[Index | None, Meta(description="Spans that are skipped; default 0.")] = None
     limit: Annotated[Index | None, Meta(description="Spans that are answered at most; default 100.")] = None
     service_name: Annotated[str | None, Meta(description="Part of the service's name, in any case.")] = None

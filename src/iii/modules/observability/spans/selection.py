@@ -23,6 +23,7 @@ _SORTED = 500  # rows of one run
 _MERGED = 10
 _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
 _MS = 1_000_000
+TRACES_OF_PREFIX = 1_000  # that one request finds
 
 
 class Spans(Protocol):
@@ -51,6 +52,7 @@ class Selection:
         self.offset = 0 if request.offset is None else request.offset
         self.limit = 100 if request.limit is None else request.limit
         self.traces = request.trace_ids if request.trace_id is None else [request.trace_id]
+        self.prefix = request.trace_prefix if self.traces is None else None
         self.everywhere = bool(request.search_all_spans)
         self.since = None if request.start_time is None else request.start_time * _MS
         self.until = None if request.end_time is None else request.end_time * _MS
@@ -85,6 +87,17 @@ class Selection:
         return (self.since is None or row.pending or row.end >= self.since) and (
             self.until is None or row.start <= self.until
         )
+
+
+def with_prefix(traces: Traces, prefix: str) -> Steps[list[str]]:
+    """Ids of the traces in memory that begin with it."""
+    known, found = list(traces), list[str]()
+    for start in range(0, len(known), _AT_ONCE):
+        found += [each for each in known[start : start + _AT_ONCE] if each.startswith(prefix)]
+        if len(found) >= TRACES_OF_PREFIX:
+            break
+        yield
+    return found[:TRACES_OF_PREFIX]
 
 
 def select(spans: Spans, selection: Selection) -> Steps[Selected]:

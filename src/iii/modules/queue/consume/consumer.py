@@ -76,7 +76,7 @@ class Consumer:
         self._reopen_later = timers.of(self._rest)
         self._delays = Delays(store, place, timers, self._due)
         self.missing = Missing(store.time, place, timers, self._hold_expired)
-        self._settlement = Settlement(store, place, timers, self._settled, self._lost, self._stalled)
+        self.settlement = Settlement(store, place, timers, self._settled, self._lost, self._stalled)
         self.unreadable = Unreadable(store, place)
         self.head = self._new_head()
         self.running = Running(engine, store, targets, timers, self._finished, self._not_loaded)
@@ -87,7 +87,7 @@ class Consumer:
         """Deliver from now on."""
         self._open_head()
         self._delays.start()
-        self._settlement.start()
+        self.settlement.start()
         self.pump()
 
     async def stop(self) -> None:
@@ -95,7 +95,7 @@ class Consumer:
         self.state = ConsumerState.STOPPING
         self._timers.stop_all_but(self.running.deadline)
         self._turns.forget(self.pump)
-        if self.running.jobs or self._settlement.unsettled:
+        if self.running.jobs or self.settlement.unsettled:
             try:
                 async with asyncio.timeout(STOP_S):
                     await self._idle.wait()
@@ -136,7 +136,7 @@ class Consumer:
 
     def cancel(self, seq: int, told: Callable[[], None]) -> None:
         """End a job that runs; `told` when that is in the store."""
-        self._settlement.cancelled(self.running.cancel(seq), self.options, told)
+        self.settlement.cancelled(self.running.cancel(seq), self.options, told)
         self.pump()
 
     def read_again(self) -> None:
@@ -228,10 +228,10 @@ class Consumer:
 
     def _finished(self, job: Job, failure: Failure | None, result: bytes | None) -> None:
         if failure is None:
-            self._settlement.succeeded(job, result, self.options)
+            self.settlement.succeeded(job, result, self.options)
         else:
             self.failed += 1
-            self._settlement.failed(job, failure, self.options, self._delays.note)
+            self.settlement.failed(job, failure, self.options, self._delays.note)
         self.pump()
 
     def _settled(self, job: Job, again: bool) -> None:
@@ -265,7 +265,7 @@ class Consumer:
 
     def _rest(self) -> None:
         """Do what was to be done once nothing is on its way."""
-        if self.running.jobs or self._settlement.unsettled:
+        if self.running.jobs or self.settlement.unsettled:
             return
         if self.state is ConsumerState.STOPPING:
             self._idle.set()

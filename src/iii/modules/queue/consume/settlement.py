@@ -25,7 +25,12 @@ NOT_STORED = LogEvent(
 
 
 class Settlement:
-    """Settles the jobs of one place."""
+    """Settles the jobs of one place.
+
+    Attributes:
+        retries: attempts that failed and are followed by another one.
+        dead_letters: jobs whose last attempt failed.
+    """
 
     def __init__(
         self,
@@ -45,6 +50,8 @@ class Settlement:
                 begin, as all of it would run again.
         """
         self.unsettled = 0
+        self.retries = 0
+        self.dead_letters = 0
         self._store = store
         self._place = place
         self._timers = timers
@@ -96,9 +103,15 @@ class Settlement:
             queue=queue, function=function, job=job.id, attempts=attempts, max_attempts=max_attempts,
             retry_in_s=pause_ms / 1000, reason=failure.text, error_id=failure.error_id,
         )  # fmt: skip
-        self._write(job, True, partial(self._store.postpone, job, failure, failed_at, ready_at), lambda: then(ready_at))
+
+        def waits() -> None:
+            self.retries += 1
+            then(ready_at)
+
+        self._write(job, True, partial(self._store.postpone, job, failure, failed_at, ready_at), waits)
 
     def _dead(self, job: Job, failure: Failure, queue: str, function: str, attempts: int) -> None:
+        self.dead_letters += 1
         JOB_EXHAUSTED(
             queue=queue,
             function=function,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
@@ -11,6 +12,7 @@ from iii.modules.queue.adapter import QueueOrTopic, UnknownQueue
 from iii.modules.queue.config import BuiltinConfig, QueueConfig
 from iii.modules.queue.consume.consumer import Consumer
 from iii.modules.queue.consume.page_turns import PageTurns
+from iii.modules.queue.embedded.census import Census, PlaceCounts
 from iii.modules.queue.embedded.control import Control
 from iii.modules.queue.embedded.queues import NamedQueues
 from iii.modules.queue.embedded.retention import Retention
@@ -20,7 +22,9 @@ from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.purging import Purge
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.jobs.waiting import Key
+from iii.modules.queue.levels import QueueLevel
 from iii.modules.queue.requests import JobStatus, Paused, Stats
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
@@ -38,6 +42,7 @@ class BuiltinAdapter:
         self.topics = Topics(engine, store, turns, config, block.options)
         self._retention = Retention(engine, store, self.topics, config.topic_configs)
         self._letters = Letters(store)
+        self._census = Census(store, engine.clock)
         self._control = Control(engine.clock, store, self._consumer_of)
 
     @property
@@ -88,6 +93,18 @@ class BuiltinAdapter:
             or any(consumer.options.concurrency == 0 for consumer in consumers),
             unreadable=sum(len(consumer.unreadable.rows) for consumer in consumers),
         )
+
+    async def levels(self) -> list[QueueLevel]:
+        try:
+            counted = await self._census.counted()
+        except StoreError:  # which its log tells of; what is counted here remains
+            return [_level(place, self._consumer_of(place), None) for place in self.store.places]
+        return [
+            _level(place, self._consumer_of(place), counted.get(place.id, PlaceCounts())) for place in self.store.places
+        ]
+
+    def measure_store(self, store: str) -> Sequence[Measurement]:
+        return self.store.database.measure(store)
 
     async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         await self._letters.browse(self._places(source), offset, limit, page)
@@ -171,3 +188,16 @@ class BuiltinAdapter:
                 consumer.filled(first)
 
         return filled
+
+
+def _level(place: Place, consumer: Consumer | None, counted: PlaceCounts | None) -> QueueLevel:
+    level = QueueLevel(name=place.name, function_id=place.function_id)
+    running = 0
+    if consumer is not None:
+        running = level.running = len(consumer.running.jobs)
+        level.attempts = consumer.running.begun
+        level.retries, level.dead_letters = consumer.settlement.retries, consumer.settlement.dead_letters
+    if counted is not None:
+        level.waiting = max(counted.waiting - running, 0)
+        level.delayed, level.dead, level.oldest_ms = counted.delayed, counted.dead, counted.oldest_ms
+    return level

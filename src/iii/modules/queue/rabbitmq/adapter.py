@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.modules.queue.adapter import NotSupported, QueueOrTopic
 from iii.modules.queue.config import RabbitmqConfig
 from iii.modules.queue.jobs.letters import Page
+from iii.modules.queue.levels import QueueLevel
+from iii.modules.queue.options import NamedQueue, NamedQueueConfig
 from iii.modules.queue.rabbitmq.broker import Broker
 from iii.modules.queue.rabbitmq.dead_letters import DeadLetters
 from iii.modules.queue.rabbitmq.messages import QueueNames, TopicNames
@@ -17,6 +20,8 @@ from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.rabbitmq.topics import Topics
 from iii.modules.queue.requests import JobStatus, Paused, Stats
+from iii.protocol.limits import MEASURED_QUEUES
+from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.storage.items import StoreError
 
@@ -77,6 +82,32 @@ class RabbitmqAdapter:
             delivered=sum(self._runs.delivered[name] for name in names if name is not None),
             failed=sum(self._runs.failed[name] for name in names if name is not None),
         )
+
+    async def levels(self) -> list[QueueLevel]:
+        """The broker does not tell the age of a job."""
+        runs = self._runs
+        levels = []
+        for name in dict.fromkeys((*self.queues.names, *self.topics.triggers())):
+            level = QueueLevel(
+                name=name, running=runs.in_flight(name), attempts=runs.delivered[name], retries=runs.retries[name],
+                dead_letters=runs.dead_letters[name],
+            )  # fmt: skip
+            levels.append(level)
+            if len(levels) <= MEASURED_QUEUES:  # others would take long
+                await self._count(level)
+        return levels
+
+    async def _count(self, level: QueueLevel) -> None:
+        queue = NamedQueue(level.name, NamedQueueConfig()) if level.name in self.queues.names else None
+        try:
+            stats = await self.stats(QueueOrTopic(queue, level.name))
+        except StoreError:
+            return  # the broker is away, which the log says
+        level.delayed, level.dead = stats.delayed, stats.dlq_depth
+        level.waiting = max(stats.depth - stats.delayed - stats.in_flight, 0)
+
+    def measure_store(self, store: str) -> Sequence[Measurement]:
+        return ()
 
     async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
         await self._dead.browse(self._sources(source), offset, limit, page)

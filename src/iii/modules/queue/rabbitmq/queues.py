@@ -65,6 +65,11 @@ class NamedQueues:
     def taps(self) -> list[Tap]:
         return list(self._taps.values())
 
+    @property
+    def names(self) -> list[str]:
+        """Of the queues that this engine serves."""
+        return list(self._queues)
+
     def waiting_here(self, name: str) -> int:
         """Delivered to this engine and not done."""
         tap = self._taps.get(name)
@@ -218,6 +223,7 @@ class NamedQueues:
         message, config, names = delivery.message, self._queues[name].config, QueueNames(name)
         function, attempts = message.headers.get("function_id"), number_of(message.headers.get("x-attempt")) + 1
         if attempts > config.max_retries:
+            self._runs.dead_letters[name] += 1
             JOB_EXHAUSTED(
                 queue=name, function=function, job=message.message_id, attempts=attempts,
                 reason=failure.text, error_id=failure.error_id,
@@ -228,6 +234,7 @@ class NamedQueues:
             else:
                 await delivery.reject()
             return
+        self._runs.retries[name] += 1
         JOB_FAILED(
             queue=name, function=function, job=message.message_id, attempts=attempts, max_attempts=config.max_retries + 1,
             retry_in_s=config.backoff_ms / 1000, reason=failure.text, error_id=failure.error_id,

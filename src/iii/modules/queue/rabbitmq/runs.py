@@ -40,6 +40,8 @@ class Runs:
     def __init__(self, engine: Engine) -> None:
         self.delivered: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
+        self.dead_letters: Counter[str] = Counter()
         self.stopping = False
         self._engine = engine
         self._running: dict[Attempt, str] = {}

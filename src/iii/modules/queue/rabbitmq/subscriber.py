@@ -83,6 +83,7 @@ class Subscriber:
         allowed = self.subscription.wanted.get("max_attempts", job.max_attempts)
         function = self._target.function_id
         if job.attempts_made < allowed:
+            self._runs.retries[self.topic] += 1
             JOB_FAILED(
                 queue=self.topic, function=function, job=job.id, attempts=job.attempts_made, max_attempts=allowed,
                 retry_in_s=0, reason=failure.text, error_id=failure.error_id,
@@ -94,6 +95,7 @@ class Subscriber:
             else:
                 await move(self._broker, delivery, "", self.names.queue, again)
             return
+        self._runs.dead_letters[self.topic] += 1
         JOB_EXHAUSTED(
             queue=self.topic, function=function, job=job.id, attempts=job.attempts_made,
             reason=failure.text, error_id=failure.error_id,

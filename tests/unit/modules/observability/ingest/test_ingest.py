@@ -340,6 +340,12 @@ def test_06_2_11_gates(engine: MemoryEngine) -> None:
         "status": "disabled",
         "details": None,
     }
+    off.module.ingest.apply(ObservabilityConfig())
+    off.say("OTLP", spans(span()))
+    assert len(off.spans) == 1
+    off.module.ingest.apply(ObservabilityConfig(enabled=False))
+    off.say("OTLP", spans(span()))
+    assert len(off.spans) == 1
 
 
 def test_06_2_11_logs_can_be_switched_off_unread_and_sampled(

@@ -142,6 +142,31 @@ def test_a_rule_that_is_not_enabled_is_listed_only() -> None:
     assert (len(listed["rules"]), listed["alerts"]) == (1, [])
 
 
+def test_a_rule_that_is_disabled_while_it_fires_has_no_state_any_more() -> None:
+    engine = engine_with({"name": "a", "metric": "iii.workers.active", "threshold": 0})
+    assert len(engine.ask("alerts::evaluate")["triggered_alerts"]) == 1
+    rule = AlertRule(name="a", metric="iii.workers.active", threshold=0, enabled=False)
+    engine.module.metrics.apply(ObservabilityConfig(alerts=(rule,)))
+    listed = engine.ask("alerts::list")
+    assert (listed["alerts"], listed["firing_count"], len(listed["rules"])) == ([], 0, 1)
+
+
+def test_06_2_11_without_telemetry_rules_about_the_engine_go_on() -> None:
+    """`enabled: false` of the module is about telemetry of workers."""
+    rules: list[dict[str, Any]] = [
+        {"name": "own", "metric": "iii.workers.active", "threshold": 0},
+        {"name": "of workers", "metric": "m"},
+    ]
+    engine = engine_with(*rules, enabled=False)
+    assert [each["name"] for each in engine.ask("alerts::evaluate")["triggered_alerts"]] == ["own"]
+
+
+def test_two_rules_of_one_name_are_refused_by_name() -> None:
+    rules = [{"name": name, "metric": "m", "threshold": 1} for name in ("a", "calls fail", "calls fail")]
+    with pytest.raises(msgspec.ValidationError, match="two rules of `alerts` are named 'calls fail'"):
+        msgspec.convert({"alerts": rules}, ObservabilityConfig)
+
+
 def test_states_are_in_the_order_of_the_rules() -> None:
     rules = [{"name": name, "metric": "iii.workers.active"} for name in ("z", "a", "m")]
     engine = engine_with(*rules)

@@ -169,3 +169,18 @@ def test_a_list_over_many_spans_is_made_in_turns_and_holds_what_changes_meanwhil
     listed = [each["span_id"] for each in answer["result"]["spans"]]
     assert len(set(listed)) == len(listed) == answer["result"]["total"]
     assert set(listed) >= {f"s{number}" for number in range(501, 3_000, 2)}
+
+
+def test_06_7_4_a_prefix_finds_traces_of_which_only_the_beginning_is_known(world: EngineWithSpans) -> None:
+    world.take(span("a", trace="0af7"), span("b", trace="0af8"), span("c", trace="1af7"))
+    assert world.listed(trace_prefix="0af") == ["a", "b"]
+    assert world.listed(trace_prefix="0af7") == ["a"]
+    assert world.listed(trace_prefix="f") == []
+    assert (
+        world.listed(trace_prefix="f", trace_id="1af7") == world.listed(trace_prefix="f", trace_ids=["1af7"]) == ["c"]
+    )
+
+
+def test_a_prefix_of_many_traces_finds_a_thousand(world: EngineWithSpans) -> None:
+    world.take(*(span("s", trace=f"t{number}") for number in range(3_000)))
+    assert world.ask("list", trace_prefix="t", limit=5)["total"] == 1_000

@@ -33,6 +33,7 @@ RECOVERED = LogEvent(
     means="After `traces.archive_degraded`; what was kept in memory is written.",
 )  # fmt: skip
 
+DATABASE = "traces.sqlite3"
 _BATCH_SPANS = 512
 _BATCH_BYTES = 4 * MIB
 _BATCH_S = 0.25
@@ -49,7 +50,7 @@ class SpanArchive:
         self._config = config
         self._tables = Tables(config.max_disk_bytes)
         self._folder = Path(config.directory or TraceStorageConfig().directory)
-        self._database = Database(self._folder, MIGRATIONS, rolled_back=self._tables.forget)
+        self._database = Database(self._folder, MIGRATIONS, rolled_back=self._tables.forget, name=DATABASE)
         self._waiting: dict[Row, None] = {}
         self._writing: list[Row] = []
         self._timer: Timer | None = None

@@ -18,7 +18,7 @@ from iii.modules.observability.spans.facets import Facets
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
-from iii.modules.observability.spans.selection import Selection, having, select
+from iii.modules.observability.spans.selection import TRACES_OF_PREFIX, Selection, having, select
 from iii.modules.observability.spans.tags import tags_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.spans.tree import Collapse, tree
@@ -91,6 +91,8 @@ class Questions:
 
     def listed(self, selection: Selection) -> SpanPage:
         """A page as JSON, with tags, and the total."""
+        if selection.prefix is not None:
+            selection.traces = [*(selection.traces or ()), *self._beginning_with(selection.prefix)]
         self._unite(selection.traces or ())
         if selection.traces is not None:
             rows, total = made(select(self._union, selection))
@@ -116,6 +118,11 @@ class Questions:
         apart = json.loads(self._apart)
         self._union.add(self._rows_of([*apart, *trace_ids]))
         self._union.add(self._pending)
+
+    def _beginning_with(self, prefix: str) -> list[str]:
+        query = "SELECT trace_id FROM traces WHERE trace_id >= ? AND trace_id < ? LIMIT ?"
+        rows = self._execute(query, (prefix, f"{prefix}\U0010ffff", TRACES_OF_PREFIX))
+        return [trace_id for (trace_id,) in rows]
 
     # -- rows -----------------------------------------------------------------------------------------------------
 

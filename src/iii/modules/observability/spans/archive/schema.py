@@ -22,6 +22,7 @@ _TRIGGERS = (
     """,
 )
 
+# A MSGPACK is a BLOB; those of other stores are JSON, and their check looks at it.
 # Of `root`: 0 no, 1 yes, 2 the earliest of spans that are each other's parents.
 MIGRATIONS = (
     f"""
@@ -33,11 +34,11 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY, service TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, internal INTEGER NOT NULL,
         kind TEXT NOT NULL, roots INTEGER NOT NULL DEFAULT 0, others INTEGER NOT NULL DEFAULT 0, UNIQUE ({FACETS})
     );
-    CREATE TABLE resources (id INTEGER PRIMARY KEY, packed BLOB NOT NULL UNIQUE);
+    CREATE TABLE resources (id INTEGER PRIMARY KEY, packed MSGPACK NOT NULL UNIQUE);
     CREATE TABLE spans (
         id INTEGER PRIMARY KEY, trace INTEGER NOT NULL, span_id TEXT NOT NULL, parent TEXT, start INTEGER NOT NULL,
         end INTEGER NOT NULL, facet INTEGER NOT NULL, root INTEGER NOT NULL, tagged INTEGER NOT NULL,
-        resource INTEGER NOT NULL, packed BLOB NOT NULL, UNIQUE (trace, span_id)
+        resource INTEGER NOT NULL, packed MSGPACK NOT NULL, UNIQUE (trace, span_id)
     );
     CREATE INDEX spans_by_parent ON spans (trace, parent);
     CREATE INDEX spans_by_start ON spans (start, facet, end, trace);

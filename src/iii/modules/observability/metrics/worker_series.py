@@ -1,0 +1,126 @@
+"""The metrics of workers as they are now, for scrapes (16 §5)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from iii.modules.observability.records import Attributes, HistogramPoint, Metric, NumberPoint
+from iii.protocol.limits import WORKER_LABEL_CHARACTERS, WORKER_SAMPLES, WORKER_SERIES_S
+from iii.protocol.log_event import LogEvent
+
+if TYPE_CHECKING:
+    from iii.engine.clock import Clock
+
+NOT_SHOWN = LogEvent(
+    __name__, "metrics.not_shown", logging.WARNING, "Metrics of workers left out of /metrics: too many series",
+    means="Workers send more combinations of attributes than `/metrics` shows, or longer ones. Said once.",
+    do="Leave attributes out that have many values, such as ids of users.",
+)  # fmt: skip
+
+_OF_RESOURCE = ("service.name", "service.namespace", "service.instance.id")
+_Key = tuple[tuple[str, str], ...]
+
+
+class _Series(Struct, gc=False):
+    point: NumberPoint | HistogramPoint
+    seen: float
+
+
+class _Kept(Struct, gc=False):
+    """A metric without points, and its series."""
+
+    metric: Metric
+    series: dict[_Key, _Series]
+
+
+class WorkerSeries:
+    """The newest point of each series; one that is silent for a while is shown no more.
+
+    Attributes:
+        dropped: points that are not shown.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._metrics: dict[tuple[str, str, str], _Kept] = {}
+        self._samples = 0
+        self.dropped = 0
+
+    def take(self, metric: Metric) -> None:
+        """One that arrives now."""
+        key = (metric.name, metric.unit, metric.metric_type)
+        kept = self._metrics.get(key)
+        if kept is None:
+            kept = _Kept(msgspec.structs.replace(metric, data_points=[], resource={}), {})
+        resource = [(name, metric.resource[name]) for name in _OF_RESOURCE if name in metric.resource]
+        for point in metric.data_points:
+            self._take(kept, metric, resource, point)
+        if kept.series:
+            self._metrics[key] = kept
+
+    def metrics(self) -> list[Metric]:
+        """Those of the last minutes, by name."""
+        self._forget()
+        return [
+            msgspec.structs.replace(kept.metric, data_points=[each.point for each in kept.series.values()])
+            for _, kept in sorted(self._metrics.items())
+        ]
+
+    def _take(self, kept: _Kept, metric: Metric, resource: Attributes, point: NumberPoint | HistogramPoint) -> None:
+        attributes = [*resource, *point.attributes]
+        key = tuple(attributes)
+        known = kept.series.get(key)
+        if known is None:
+            if not self._has_room(attributes, _samples(point)):
+                return
+        else:
+            self._samples -= _samples(known.point)
+        shown = msgspec.structs.replace(point, attributes=attributes)
+        if metric.delta and known is not None:
+            _add(shown, known.point)
+        kept.series[key] = _Series(shown, self._clock.now())
+        self._samples += _samples(shown)
+
+    def _has_room(self, attributes: Attributes, samples: int) -> bool:
+        if self._samples + samples > WORKER_SAMPLES:
+            self._forget()
+        full = self._samples + samples > WORKER_SAMPLES
+        if full or sum(len(key) + len(value) for key, value in attributes) > WORKER_LABEL_CHARACTERS:
+            if not self.dropped:
+                NOT_SHOWN(limit=WORKER_SAMPLES, longest=WORKER_LABEL_CHARACTERS)
+            self.dropped += 1
+            return False
+        return True
+
+    def _forget(self) -> None:
+        before = self._clock.now() - WORKER_SERIES_S
+        for name, kept in list(self._metrics.items()):
+            for key, series in list(kept.series.items()):
+                if series.seen < before:
+                    self._samples -= _samples(series.point)
+                    del kept.series[key]
+            if not kept.series:
+                del self._metrics[name]
+
+
+def _samples(point: NumberPoint | HistogramPoint) -> int:
+    return 1 if isinstance(point, NumberPoint) else len(point.bucket_counts) + 2
+
+
+def _add(point: NumberPoint | HistogramPoint, earlier: NumberPoint | HistogramPoint) -> None:
+    """Some clients send what came since the last time; Prometheus wants the whole."""
+    if isinstance(point, NumberPoint) and isinstance(earlier, NumberPoint):
+        point.value += earlier.value
+    elif (
+        isinstance(point, HistogramPoint)
+        and isinstance(earlier, HistogramPoint)
+        and point.explicit_bounds == earlier.explicit_bounds
+        and len(point.bucket_counts) == len(earlier.bucket_counts)
+    ):
+        point.bucket_counts = [a + b for a, b in zip(point.bucket_counts, earlier.bucket_counts, strict=True)]
+        point.count += earlier.count
+        point.sum += earlier.sum

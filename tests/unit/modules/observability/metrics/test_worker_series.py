@@ -1,0 +1,164 @@
+"""The metrics of workers on `/metrics`, by OpenTelemetry's conventions and within bounds (16 §5)."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from iii.modules.observability.metrics import worker_series as room
+from iii.modules.observability.metrics.exposition import exposition
+from iii.modules.observability.metrics.worker_series import WorkerSeries
+from iii.modules.observability.records import Attributes, HistogramPoint, Metric, MetricType, NumberPoint
+from iii.protocol.limits import WORKER_LABEL_CHARACTERS, WORKER_SERIES_S
+from iii.testing import FakeClock
+
+
+class Scrape:
+    """What workers send, and what Prometheus gets of it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.series = WorkerSeries(self.clock)
+        self.own: list[Metric] = []
+
+    def send(self, name: str, value: float, kind: MetricType = "gauge", unit: str = "1", **more: Any) -> None:
+        attributes: Attributes = more.pop("attributes", [("worker.id", "w")])
+        self.series.take(metric(name, [NumberPoint(value, attributes, 5)], kind, unit, **more))
+
+    def lines(self) -> list[str]:
+        text = exposition(self.own, self.series.metrics()).decode()
+        return [line for line in text.splitlines() if not line.startswith(("#", "process_"))]
+
+
+def metric(name: str, points: list[Any], kind: MetricType, unit: str = "1", **more: Any) -> Metric:
+    members = {"description": "", "resource": {"service.name": "shop", "host": "h"}, **more}
+    return Metric(
+        name=name, unit=unit, metric_type=kind, data_points=points, service_name="shop", timestamp_unix_nano=7, **members
+    )  # fmt: skip
+
+
+@pytest.fixture
+def scrape() -> Scrape:
+    return Scrape()
+
+
+def test_names_units_and_labels_follow_the_conventions(scrape: Scrape) -> None:
+    scrape.send("iii.worker.memory.rss", 5, unit="By")
+    scrape.send(
+        "orders.total", 3, "counter", "{order}", attributes=[("2nd", "x"), ("le", "y"), ("a.b", "1"), ("a_b", "2")]
+    )
+    scrape.send("queue.depth", -1, "updowncounter", "ms")
+    assert scrape.lines() == [
+        'iii_worker_memory_rss_bytes{service_name="shop",worker_id="w"} 5.0',
+        'orders_total{a_b="1;2",key_2nd="x",key_le="y",service_name="shop"} 3.0',
+        'queue_depth_milliseconds{service_name="shop",worker_id="w"} -1.0',
+    ]
+
+
+def test_a_histogram_has_its_buckets(scrape: Scrape) -> None:
+    point = HistogramPoint(6, 12.5, [1, 2, 3], [0.5, 1.0], None, None, [], 5)
+    scrape.series.take(metric("took", [point], "histogram", "s"))
+    assert scrape.lines() == [
+        'took_seconds_bucket{le="0.5",service_name="shop"} 1.0',
+        'took_seconds_bucket{le="1.0",service_name="shop"} 3.0',
+        'took_seconds_bucket{le="+Inf",service_name="shop"} 6.0',
+        'took_seconds_count{service_name="shop"} 6.0',
+        'took_seconds_sum{service_name="shop"} 12.5',
+    ]
+
+
+def test_the_newest_point_counts_and_differences_are_summed_up(scrape: Scrape) -> None:
+    scrape.send("depth", 1)
+    scrape.send("depth", 2)
+    scrape.send("sent", 1, "counter", delta=True)
+    scrape.send("sent", 2, "counter", delta=True)
+    for _ in range(2):
+        point = HistogramPoint(3, 1.5, [1, 2], [0.5], None, None, [], 5)
+        scrape.series.take(metric("took", [point], "histogram", delta=True))
+    lines = scrape.lines()
+    assert 'depth_ratio{service_name="shop",worker_id="w"} 2.0' in lines
+    assert 'sent_total{service_name="shop",worker_id="w"} 3.0' in lines
+    assert 'took_count{service_name="shop"} 6.0' in lines
+    assert 'took_bucket{le="+Inf",service_name="shop"} 6.0' in lines
+
+
+def test_a_silent_series_is_shown_no_more(scrape: Scrape) -> None:
+    scrape.send("depth", 1, attributes=[("id", "old")])
+    scrape.clock.advance(WORKER_SERIES_S - 1)
+    scrape.send("depth", 2, attributes=[("id", "new")])
+    scrape.clock.advance(2)
+    assert scrape.lines() == ['depth_ratio{id="new",service_name="shop"} 2.0']
+    scrape.clock.advance(WORKER_SERIES_S)
+    assert scrape.lines() == []
+
+
+def test_series_and_labels_are_bounded(
+    scrape: Scrape, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(room, "WORKER_SAMPLES", 10)
+    for number in range(100):
+        scrape.send("depth", number, attributes=[("id", str(number))])
+        scrape.send(f"depth{number}", number)
+    scrape.send("depth", 7, attributes=[("id", "0")])  # a known one goes on
+    assert len(scrape.lines()) == 10
+    assert 'depth_ratio{id="0",service_name="shop"} 7.0' in scrape.lines()
+    assert scrape.series.dropped == 190
+    assert [record.getMessage() for record in caplog.records].count(caplog.records[0].getMessage()) == 1
+    scrape.clock.advance(WORKER_SERIES_S + 1)
+    scrape.send("depth", 1, attributes=[("id", "x" * WORKER_LABEL_CHARACTERS)])
+    assert scrape.lines() == []
+    scrape.send("depth", 1)
+    assert len(scrape.lines()) == 1
+
+
+def test_the_engines_own_metric_stands_and_no_series_comes_twice(scrape: Scrape) -> None:
+    scrape.own = [metric("iii.workers.active", [NumberPoint(1.0, [], 5)], "gauge", "{worker}")]
+    scrape.send("iii.workers.active", 77, unit="{worker}")
+    scrape.send("a.b", 1)
+    scrape.send("a_b", 2)
+    scrape.send("took", 1, "counter")
+    scrape.send("took_total", 9)
+    point = HistogramPoint(0, 0.0, [], [], None, None, [], 5)
+    scrape.series.take(metric("h", [point], "histogram"))
+    scrape.send("h.count", 9, unit="")
+    scrape.send("half \ud800 \n", 1, attributes=[("k", "\ud800")])
+    names = [line.partition("{")[0].partition(" ")[0] for line in scrape.lines()]
+    assert sorted(set(names)) == [
+        "a_b_ratio",
+        "h_bucket",
+        "h_count",
+        "h_sum",
+        "half_ratio",
+        "iii_workers_active",
+        "took_total",
+        "took_total_ratio",
+    ]
+    assert names.count("a_b_ratio") == names.count("iii_workers_active") == names.count("h_count") == 1
+    assert "iii_workers_active 1.0" in scrape.lines()
+
+
+NAMES = st.text(max_size=12) | st.sampled_from(
+    ["a.b", "a_b", "a_b_total", "a.b.total", "a.b.count", "iii.workers.active", "le"]
+)
+KINDS = st.sampled_from(["gauge", "counter", "updowncounter", "histogram"])
+ATTRIBUTES = st.lists(st.tuples(NAMES, st.text(max_size=8)), max_size=3)
+COUNTS = st.lists(st.integers(0, 2**64 - 1), max_size=4)
+BOUNDS = st.lists(st.floats(allow_nan=False), max_size=4)
+
+
+@given(st.lists(st.tuples(NAMES, st.text(max_size=3), KINDS, ATTRIBUTES, COUNTS, BOUNDS, st.booleans()), max_size=8))
+def test_06_check_45_whatever_workers_send_a_scrape_can_be_read(sent: list[Any]) -> None:
+    scrape = Scrape()
+    scrape.own = [metric("iii.workers.active", [NumberPoint(1.0, [], 5)], "gauge", "{worker}")]
+    for name, unit, kind, attributes, counts, bounds, delta in sent:
+        point: Any = NumberPoint(float(sum(counts)), attributes, 5)
+        if kind == "histogram":
+            point = HistogramPoint(sum(counts), 0.5, counts, bounds, None, None, attributes, 5)
+        scrape.series.take(metric(name, [point, point], kind, unit, delta=delta, description=name))
+    text = exposition(scrape.own, scrape.series.metrics()).decode()
+    families = list(text_string_to_metric_families(text))
+    series = [(sample.name, tuple(sorted(sample.labels.items()))) for each in families for sample in each.samples]
+    assert len(series) == len(set(series))
+    assert ("iii_workers_active", ()) in series
