@@ -11,7 +11,7 @@ from iii.protocol.names import FUNCTIONS_AVAILABLE, WORKERS_AVAILABLE
 _READS = (
     "engine::functions::*", "engine::workers::list", "engine::workers::info", "engine::triggers::*", "engine::trigger-types::*",
     "engine::registered-triggers::*", "engine::metrics::*", "engine::rollups::list", "engine::alerts::list", "engine::health::*",
-    "engine::logs::list", "engine::traces::list", "engine::traces::tree", "engine::traces::group_by", "engine::queue::list_topics",
+    "engine::logs::list", "engine::traces::list", "engine::traces::tree", "engine::traces::group_by", "engine::traces::follow", "engine::queue::list_topics",
     "engine::queue::topic_stats", "engine::queue::dlq_topics", "engine::queue::job",
 )  # fmt: skip
 _WORKS = (
