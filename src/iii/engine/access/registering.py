@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from iii.engine.access.audit import DENIED
+from iii.engine.access.borrowed_triggers import BorrowedTriggers
 from iii.engine.access.given_ids import GivenIds
 from iii.engine.access.hooks import HookCall, Replacements, function_input, trigger_input, type_input
 from iii.engine.access.trigger_gate import check_target
@@ -54,7 +55,7 @@ class Registering:
         self.functions = GivenIds()
         self.triggers = GivenIds()
         self.types = GivenIds()
-        self._by_ownership: dict[Key, set[str]] = {}  # triggers that are allowed since it has the function itself
+        self._borrowed = BorrowedTriggers()
 
     def apply(self, peer: Peer, message: Registration) -> None:
         """Judge one, in its order."""
@@ -74,19 +75,18 @@ class Registering:
 
     def lost(self, peer: Peer, key: Key) -> None:
         """It has a function no more: triggers that were allowed for that reason go too."""
-        for trigger_id in self._by_ownership.pop(key, ()):
+        for trigger_id in self._borrowed.lost(key):
             if trigger_id in self._registry.binding_owners.of(peer):
-                self._registry.binding_owners.unregister(peer, trigger_id)
-                peer.complain(
-                    DENIED, operation="trigger", id=trigger_id, reason="its function is no longer the session's own"
-                )
+                apply_registration(self._registry, peer, UnregisterTrigger(trigger_id))
+                reason = "its function is no longer the session's own"
+                peer.complain(DENIED, operation="trigger", id=trigger_id, reason=reason)
 
     def end(self) -> None:
         """The connection is gone."""
         if self._asking is not None:
             self._asking.withdraw()
         self._asking = None
-        self._by_ownership.clear()
+        self._borrowed.clear()
         del self._guard  # which leads here: both are freed without the collector
 
     # -- judging ------------------------------------------------------------------------------------------------------
@@ -236,9 +236,8 @@ class Registering:
             return
         earlier = self.triggers.put(message.id, changed.id)
         if earlier is not None and earlier in self._registry.binding_owners.of(peer):
-            self._registry.binding_owners.unregister(peer, earlier)
-        for key in own:
-            self._by_ownership.setdefault(key, set()).add(changed.id)
+            apply_registration(self._registry, peer, UnregisterTrigger(earlier))
+        self._borrowed.put(changed.id, own)
         apply_registration(self._registry, peer, changed)
 
     def _unregister_function(self, peer: Peer, message: UnregisterFunction) -> None:
@@ -256,8 +255,7 @@ class Registering:
         if not owned and self._guard.identity is not None:
             self._deny(peer, message, "the trigger is not the session's own")
             return
-        for own in self._by_ownership.values():
-            own.discard(stored)
+        self._borrowed.take(stored)
         apply_registration(self._registry, peer, msgspec.structs.replace(message, id=stored))
 
     def _is_claimed(self, peer: Peer, key: Key) -> bool:

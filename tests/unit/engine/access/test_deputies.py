@@ -63,6 +63,18 @@ def test_20_4_a_trigger_goes_with_the_function_that_it_was_allowed_for(engine: M
     assert engine.core.bindings.get("t1") is None
 
 
+def test_20_4_a_trigger_that_has_another_function_by_now_stays(engine: MemoryEngine) -> None:
+    engine.connect().provide("mail")
+    guest = engine.connect(functions=["f", "g"], access=access())
+    guest.bind("t1", "mail", "f")
+    guest.bind("t1", "mail", "g")
+
+    guest.unregister("f")
+    assert engine.core.bindings.get("t1") is not None
+    guest.unregister("g")
+    assert engine.core.bindings.get("t1") is None
+
+
 def test_20_4_a_trigger_goes_when_a_trusted_worker_takes_the_function(engine: MemoryEngine) -> None:
     engine.connect().provide("mail")
     guest = engine.connect(functions=["f"], access=access())
