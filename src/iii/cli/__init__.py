@@ -31,6 +31,7 @@ COMMANDS = {
     "stream": "iii.cli.stream",
     "config": "iii.cli.config",
     "store": "iii.cli.store",
+    "token": "iii.cli.token",
     "dev": "iii.cli.dev",
     "completion": "iii.cli.completion",
     "update": "iii.cli.update",

@@ -12,8 +12,9 @@ DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 49_134
 ENVIRONMENT = """\
 environment:
-  III_URL      URL of the engine, if neither --url, --address nor --port is given
-  III_TOKEN    sent as 'Authorization: Bearer …', for listeners with access control"""
+  III_URL         URL of the engine, if neither --url, --address nor --port is given
+  III_TOKEN       sent as 'Authorization: Bearer …', for listeners with access control
+  III_TOKEN_FILE  file with the token, if III_TOKEN is not set"""
 
 
 class Address(NamedTuple):

@@ -35,6 +35,7 @@ commands:
   config          check a configuration file, show what it means, compare it with a running engine
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
   dev             run an app, and restart it when its source changes
+  token           make access tokens and their hashes
   completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""

@@ -104,7 +104,10 @@ class EngineFunctions(Module):
         def done(accepted: bool) -> None:
             invocation.complete(msgspec.json.encode(AnnouncementResult(accepted)))
 
-        invocation.caller.announce(read_announcement(bytes(request)), done)
+        announcement = read_announcement(bytes(request))
+        if invocation.caller.guard is not None:
+            invocation.caller.guard.check_namespace(announcement.namespace)
+        invocation.caller.announce(announcement, done)
         return LATER
 
     @builtin(CREATE_CHANNEL, spec="07 §2.1, 02 §5.1")

@@ -14,6 +14,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.engine.ownership import Key
     from iii.protocol.measurement import Measurement
 
 
@@ -39,6 +40,7 @@ class Module:
     parts: ClassVar[tuple[Callable[..., object], ...]] = ()  # classes with more `@builtin` methods
 
     worker_id = ""
+    identity = None
     in_process = True
     ended = False
     begins_traces = False
@@ -108,6 +110,9 @@ class Module:
 
     def unbind(self, binding: Binding) -> None:
         """A binding is gone."""
+
+    def evicted(self, key: Key) -> None:
+        """Modules are trusted."""
 
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """Modules own no bindings."""

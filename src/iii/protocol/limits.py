@@ -135,6 +135,12 @@ REGISTRATIONS_BYTES = 64 * MIB
 HELD_CALLS_BYTES = 64 * MIB
 # Most calls of one connection that wait for registrations. (N2)
 HELD_CALLS = 10_000
+# Most registrations and calls of one connection that wait for a registration hook. (20 §3)
+GATED_STEPS = 10_000
+# Most addresses whose failed logins are remembered. (L8)
+LOGIN_ADDRESSES = 10_000
+# Most connections of one address that wait for their login; further ones are refused at once. (L8)
+WAITING_LOGINS = 100
 # Most registrations of one connection before its namespace is known. (N2)
 BUFFERED_REGISTRATIONS = 100_000
 
@@ -176,6 +182,12 @@ DRAINED_WORKERS = 10_000
 PROVIDER_ACK_S = 10.0
 # Longest wait for the answer of a condition function. (T7, I6)
 CONDITION_TIMEOUT_S = 30.0
+# Longest wait for the answer of an auth function; set with `rbac.auth_timeout_ms`. (20 §1)
+AUTH_S = 10.0
+# Longest wait for the answer of a registration hook; set with `rbac.hook_timeout_ms`. (20 §3)
+HOOK_S = 30.0
+# Longest time for which a failed login delays the next one of its address; the delay begins with 0.1 s and doubles. (L8)
+LOGIN_DELAY_S = 5.0
 
 # -- Texts
 # Longest name and longest description of a worker, in code points. (01 §6.1)

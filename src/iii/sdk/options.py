@@ -126,7 +126,7 @@ class InitOptions:
         invocation_timeout_ms: longest wait for an answer, where a call names none.
         reconnection_config: how a lost connection comes back.
         otel: an `OtelConfig`, or a dict of its fields.
-        headers: of the WebSocket handshake; `III_TOKEN` adds `Authorization: Bearer …` unless one is here.
+        headers: of the WebSocket handshake; `III_TOKEN`, or the file `III_TOKEN_FILE`, adds `Authorization: Bearer …` unless one is here.
         telemetry: about the project.
         connect_timeout_ms: how long `register_worker` waits to be accepted before it goes on without.
         replicas: all workers with the same function serve it together, "round_robin" or "least_busy"; for every function

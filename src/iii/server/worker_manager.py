@@ -14,13 +14,17 @@ from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
+from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
+from iii.server.listener_access import admission_of
 
 PORT_IS_OPEN = LogEvent(
     __name__, "worker_port.open", logging.WARNING, "Worker port has no access control and is open to other machines",
     means="Every client that reaches the port can call every function.",
-    do="Set `host: 127.0.0.1`, or restrict access with a firewall.",
+    do="Set `host: 127.0.0.1`, give the listener tokens (`rbac.tokens`), or restrict access with a firewall.",
 )  # fmt: skip
+
+_Text = Annotated[str, Meta(min_length=1)]
 
 
 class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
@@ -55,6 +59,17 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    rbac: Annotated[
+        RbacConfig | None,
+        Meta(description="Who may connect, and do what; absent: every client that reaches the port may do everything."),
+    ] = None
+    middleware_function_id: Annotated[
+        _Text | None,
+        Meta(
+            description="Function that gets the calls of this listener's clients instead of their targets; calls of the "
+            "engine's own functions excepted.",
+        ),
+    ] = None
     replicas: Annotated[
         tuple[ReplicaRule, ...],
         Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
@@ -83,7 +98,15 @@ class WorkerManager(Module):
         self.listener = self._listener(config)
 
     def _listener(self, config: WorkerManagerConfig) -> Listener:
-        return Listener(self.engine, config.host, config.port, config.handshake_timeout_ms, _limits(config))
+        return Listener(
+            self.engine,
+            config.host,
+            config.port,
+            config.handshake_timeout_ms,
+            _limits(config),
+            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id),
+            config.rbac is not None and config.rbac.allow_telemetry_same_ip,
+        )
 
     async def start(self) -> None:
         self.engine.functions.replica_rules += self.config.replicas
@@ -91,29 +114,33 @@ class WorkerManager(Module):
         self._warn_if_open()
 
     def _warn_if_open(self) -> None:
-        if not is_loopback(self.listener.host):
+        if self.config.rbac is None and not is_loopback(self.listener.host):
             PORT_IS_OPEN(address=self.listener.address)
 
     async def measurements(self) -> Sequence[Measurement]:
         return self.listener.measure(self.instance)
 
     async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
-        """Limits count for further connections; to another port workers have to come again. Raises StartFailure."""
+        """Limits count for further connections; to another port, and for other rights, workers have to come again.
+
+        Raises StartFailure.
+        """
         old, moved = self.config, config.port != self.config.port
-        if not moved and config.host != old.host:
+        rights = (config.rbac, config.middleware_function_id) != (old.rbac, old.middleware_function_id)
+        if not moved and (rights or config.host != old.host):
             return Adjusted.MODULE
         left = self.listener
         if moved:
             listener = self._listener(config)
             await listener.open()
             self.listener = listener
-            self._warn_if_open()
         else:
             left.adjust(config.handshake_timeout_ms, _limits(config))
         self._forget_replicas()
         self.config = config
         self.engine.functions.replica_rules += config.replicas
         if moved:
+            self._warn_if_open()
             await left.close()
         return Adjusted.NOW
 
