@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from iii.cli import main
 from iii.cli.token import run
 from iii.protocol.access_token import hash_of
 
@@ -56,3 +57,13 @@ def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
 
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_08_4_9_a_token_file_that_cannot_be_read_ends_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("III_TOKEN", raising=False)
+    monkeypatch.setenv("III_TOKEN_FILE", "/nix/da")
+
+    assert main(["worker", "list"]) == 1
+    assert capsys.readouterr().err == "Error: III_TOKEN_FILE: cannot read /nix/da: No such file or directory\n"
