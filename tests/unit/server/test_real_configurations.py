@@ -101,8 +101,12 @@ def test_bugs_what_cannot_run_is_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(StartFailure) as failure:
-        config = config_file.load(Path("config.yaml"), environment={})
-        [entry] = [entry for entry in config.entries if entry.known.name == "iii-exec"]
-        entry.known.load()(Engine(FakeClock()), entry.config, entry.instance)
+        make_exec()
     assert told in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+def make_exec() -> None:
+    config = config_file.load(Path("config.yaml"), environment={})
+    [entry] = [entry for entry in config.entries if entry.known.name == "iii-exec"]
+    entry.known.load()(Engine(FakeClock()), entry.config, entry.instance)
