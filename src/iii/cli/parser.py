@@ -78,6 +78,8 @@ class CommandFailed(Exception):
 
 
 def fail(message: str) -> int:
-    """Tell what went wrong; exit code 1."""
-    print(f"Error: {message}", file=sys.stderr)
+    """Tell what went wrong, which may be in the words of others; exit code 1."""
+    from iii.cli.output import one_text
+
+    print("\n".join(map(one_text, f"Error: {message}".split("\n"))), file=sys.stderr)
     return 1

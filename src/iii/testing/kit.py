@@ -66,6 +66,8 @@ class TestEngine(Life, Orders):
         config: Mapping[str, Mapping[str, Any]] | None = None,
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
+        if not isinstance(begins, datetime):
+            raise TypeError(f"begins takes a datetime, got {begins!r}")
         kept = None if folder is None else Path(folder)
         super().__init__(
             apps, EngineSettings(begins, deadline_s, queues or {}, hold_jobs, module_configs(config or {}), kept)
@@ -261,8 +263,10 @@ def _job(function_id: str, payload: Any, queue: str, delay_ms: int | None) -> Tr
 
 
 def _seconds(by: float | timedelta) -> float:
-    """Raises ValueError: time does not go back, or so far."""
-    seconds = by.total_seconds() if isinstance(by, timedelta) else float(by)
+    """Raises ValueError: time does not go back, or so far. TypeError: this is no time."""
+    if not isinstance(by, int | float | timedelta):
+        raise TypeError(f"advance() takes seconds or a timedelta, got {by!r}")
+    seconds = by.total_seconds() if isinstance(by, timedelta) else by
     if not seconds >= 0:
         raise ValueError(f"time does not go back: advance() takes seconds from 0 on, got {by!r}")
     if seconds > _LONGEST_S:

@@ -81,6 +81,10 @@ class Patience:
         text = f"{what[0].upper()}{what[1:]} did not end within {self._deadline_s:g} s"
         if running := self._traffic.running:
             text += f"; still running: {', '.join(each.function_id for each in running[:_SHOWN])}"
+        if hanging := self._traffic.hanging:
+            text += (
+                f"; hang() leaves {', '.join(hanging[:_SHOWN])} unanswered: a caller gives up if it sets `timeout_ms`"
+            )
         if not self._entrance.is_complete:
             text += "; a worker is not connected again"
         return Unfinished(f"{text}. A handler that needs longer: TestEngine(deadline_s=…)")

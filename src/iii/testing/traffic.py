@@ -98,7 +98,7 @@ class Traffic:
         self._running: dict[str, tuple[CallRecord, EngineEnd]] = {}
         self._fates: dict[str, deque[Fate]] = {}
         self._last_words: set[str] = set()  # calls whose worker dies instead of answering
-        self._hanging: dict[str, EngineEnd] = {}  # calls that nobody answers
+        self._hanging: dict[str, tuple[str, EngineEnd]] = {}  # functions of calls that nobody answers
 
     @property
     def running(self) -> list[CallRecord]:
@@ -106,9 +106,9 @@ class Traffic:
         return [call for call, _ in list(self._running.values())]
 
     @property
-    def hangs(self) -> bool:
-        """Whether somebody perhaps waits for an answer that will not come."""
-        return bool(self._hanging)
+    def hanging(self) -> list[str]:
+        """Functions of calls whose callers perhaps wait for an answer that will not come."""
+        return sorted({function_id for function_id, _ in self._hanging.values()})
 
     def since(self, begun: int) -> list[CallRecord]:
         """The calls after the first `begun` ones."""
@@ -161,7 +161,7 @@ class Traffic:
         """What runs there will not answer."""
         self.away += returns
         self.changed.set()
-        self._hanging = {key: runs_at for key, runs_at in self._hanging.items() if runs_at is not end}
+        self._hanging = {key: call for key, call in self._hanging.items() if call[1] is not end}
         for invocation_id in [key for key, (_, runs_at) in self._running.items() if runs_at is end]:
             del self._running[invocation_id]
 
@@ -196,7 +196,7 @@ class Traffic:
 
     def hang(self, end: EngineEnd, invocation_id: str, frame: bytes) -> bool:
         """The worker has it and never answers."""
-        self._hanging[invocation_id] = end
+        self._hanging[invocation_id] = _called.decode(frame).function_id, end
         return False
 
     def repeat(self, end: EngineEnd, invocation_id: str, frame: bytes) -> bool:

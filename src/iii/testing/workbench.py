@@ -203,7 +203,7 @@ class Workbench:
         begun = self.traffic.begun
         with self.modules.jobs.released():
             await self._patience.settle()
-            while await self._jobs.are_delayed() or self.traffic.hangs:
+            while await self._jobs.are_delayed() or self.traffic.hanging:
                 if not self._pass_time():
                     break
                 await self._patience.settle()
@@ -238,7 +238,7 @@ class Workbench:
             while not task.done():
                 begun = self.traffic.begun
                 await asyncio.wait((task,), timeout=LOOK_S)
-                if self.traffic.hangs and self.traffic.begun == begun and not task.done():
+                if self.traffic.hanging and self.traffic.begun == begun and not task.done():
                     self._pass_time()
             return task.result()
         finally:

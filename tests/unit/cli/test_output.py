@@ -6,6 +6,7 @@ import pytest
 
 from iii.cli.engine_call import reason
 from iii.cli.output import json_text, print_table
+from iii.cli.parser import fail
 from iii.cli.worker import age
 
 
@@ -47,3 +48,8 @@ def test_an_age_is_in_its_largest_unit(milliseconds: int, text: str) -> None:
 )
 def test_07_check_64_a_connection_error_reads_well(error: str, text: str) -> None:
     assert reason(error) == text
+
+
+def test_an_error_in_the_words_of_others_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail("worker '\x1b]0;own\x07\u202e' is\nnot here") == 1
+    assert capsys.readouterr().err == "Error: worker '\\x1b]0;own\\x07\\u202e' is\nnot here\n"

@@ -558,6 +558,17 @@ def test_time_lets_delayed_jobs_run() -> None:
         assert sent == [1]
 
 
+@pytest.mark.parametrize("wrong", ["soon", "3", None])
+def test_what_is_no_time_is_named(wrong: Any) -> None:
+    with (
+        TestEngine() as engine,
+        pytest.raises(TypeError, match=rf"advance\(\) takes seconds or a timedelta, got {wrong!r}"),
+    ):
+        engine.advance(wrong)
+    with pytest.raises(TypeError, match=f"begins takes a datetime, got {wrong!r}"):
+        TestEngine(begins=wrong)
+
+
 @pytest.mark.parametrize("wrong", [-1, float("nan"), timedelta(seconds=-1)])
 def test_time_does_not_go_back(wrong: Any) -> None:
     with TestEngine() as engine, pytest.raises(ValueError, match="time does not go back"):
