@@ -39,9 +39,7 @@ class Disk:
 
     def write(self) -> None:
         rows = [row for row in self.waiting if row.kept and not row.pending]
-        self.tables.add(
-            self.connection, [ArchivedSpan.of(row, self.store.traces.begins_circle(row)) for row in rows], 1
-        )
+        self.tables.add(self.connection, list(map(ArchivedSpan.of, rows)), 1)
         for row in rows:
             self.store.archived(row, row.packed)
         self.waiting.clear()
@@ -69,20 +67,9 @@ def filled(connection: Any, frames: list[tuple[list[Span], bool]], max_spans: in
     return disk, model
 
 
-def without_circle(span: Span) -> Span:
-    """A circle is recognised while all of it is in memory, which a store of few spans does not promise."""
-    if span.parent_span_id is not None and span.parent_span_id >= span.span_id:
-        span.parent_span_id = None
-    return span
-
-
-WRITTEN_FRAMES = (
-    FRAMES.map(lambda frames: [list(map(without_circle, frame)) for frame in frames])
-    .flatmap(
-        lambda frames: st.tuples(st.just(frames), st.lists(st.booleans(), min_size=len(frames), max_size=len(frames)))
-    )
-    .map(lambda both: list(zip(*both, strict=True)))
-)
+WRITTEN_FRAMES = FRAMES.flatmap(
+    lambda frames: st.tuples(st.just(frames), st.lists(st.booleans(), min_size=len(frames), max_size=len(frames)))
+).map(lambda both: list(zip(*both, strict=True)))
 
 
 @settings(max_examples=150, deadline=None)

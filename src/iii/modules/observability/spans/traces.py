@@ -56,11 +56,6 @@ class Traces:
         trace = self._traces.get(trace_id)
         return None if trace is None else trace.rows.get(span_id)
 
-    def begins_circle(self, row: Row) -> bool:
-        """Whether it is a root although its parent is there."""
-        trace = self._traces.get(row.trace_id)
-        return row.root and trace is not None and row.parent_span_id in trace.rows
-
     def add(self, row: Row) -> None:
         """One that is not there yet."""
         trace = self._traces.get(row.trace_id)

@@ -29,8 +29,8 @@ def test_06_check_68_the_oldest_traces_leave_when_the_share_of_the_disk_is_used(
             for each in range(20)
         ]
         connection.execute("BEGIN")
-        tables.add(connection, [ArchivedSpan.of(row, False) for row in rows], number)
-        tables.add(connection, [ArchivedSpan.of(row, False) for row in rows[:5]], number)  # again
+        tables.add(connection, [ArchivedSpan.of(row) for row in rows], number)
+        tables.add(connection, [ArchivedSpan.of(row) for row in rows[:5]], number)  # again
         connection.execute("COMMIT")
         assert tables.size(connection) <= 2_000_000
     kept = [trace for (trace,) in connection.execute("SELECT trace_id FROM traces ORDER BY id")]
@@ -44,9 +44,7 @@ def test_06_check_68_the_oldest_traces_leave_when_the_share_of_the_disk_is_used(
 def test_06_7_5_old_traces_are_removed(connection: sqlite3.Connection) -> None:
     tables = Tables(10**9)
     for number in range(300):
-        tables.add(
-            connection, [ArchivedSpan.of(PACKER.row(span("s", trace=f"t{number}", name=f"n{number}")), False)], number
-        )
+        tables.add(connection, [ArchivedSpan.of(PACKER.row(span("s", trace=f"t{number}", name=f"n{number}")))], number)
     assert tables.expire(connection, 250) == 200
     assert tables.expire(connection, 250) == 50
     assert tables.expire(connection, 250) == 0
@@ -58,15 +56,15 @@ def test_06_7_5_a_file_that_cannot_shrink_takes_no_more(connection: sqlite3.Conn
     tables = Tables(1)  # and the 8 MiB beyond
     rows = [PACKER.row(span(f"s{number}", attributes=[("text", "x" * 1_000_000)])) for number in range(9)]
     connection.execute("BEGIN")
-    tables.add(connection, [ArchivedSpan.of(row, False) for row in rows], 1)
+    tables.add(connection, [ArchivedSpan.of(row) for row in rows], 1)
     connection.execute("CREATE TABLE other AS SELECT * FROM spans")
     with pytest.raises(ValueError, match="trace storage limit reached: "):
-        tables.add(connection, [ArchivedSpan.of(rows[0], False)], 2)
+        tables.add(connection, [ArchivedSpan.of(rows[0])], 2)
 
 
 def test_06_7_5_times_beyond_64_bits_are_cut(connection: sqlite3.Connection) -> None:
     tables = Tables(10**9)
-    tables.add(connection, [ArchivedSpan.of(PACKER.row(span("s", start=2**64)), False)], 1)
+    tables.add(connection, [ArchivedSpan.of(PACKER.row(span("s", start=2**64)))], 1)
     assert connection.execute("SELECT start FROM spans").fetchone()[0] == 2**63 - 1
 
 
@@ -74,15 +72,15 @@ def test_06_check_29a_the_root_of_a_circle_stays_one(connection: sqlite3.Connect
     tables = Tables(10**9)
     rows = [PACKER.row(span("a", "b")), PACKER.row(span("b", "a", start=5))]
     for _ in range(2):
-        tables.add(connection, [ArchivedSpan.of(row, row is rows[0]) for row in rows], 1)
-    assert connection.execute("SELECT span_id FROM spans WHERE root > 0").fetchall() == [("a",)]
+        tables.add(connection, [ArchivedSpan.of(row) for row in rows], 1)
+    assert connection.execute("SELECT span_id FROM spans WHERE root > 0").fetchall() == [("b",)]
     assert connection.execute("SELECT roots, others FROM facets").fetchall() == [(1, 1)]
 
 
 def test_06_7_5_the_counts_of_a_salvaged_file_are_made_again(connection: sqlite3.Connection) -> None:
     tables = Tables(10**9)
     rows = [PACKER.row(span("a")), PACKER.row(span("b", "a")), PACKER.row(span("c", name="other"))]
-    tables.add(connection, [ArchivedSpan.of(row, False) for row in rows], 1)
+    tables.add(connection, [ArchivedSpan.of(row) for row in rows], 1)
     connection.execute("UPDATE facets SET roots = roots * 2")  # copied, and counted while spans were copied
     connection.execute("DELETE FROM marks")
     assert Tables.begin(connection)[0] is False

@@ -175,8 +175,7 @@ class SpanArchive:
         return rows
 
     def _work(self, rows: Sequence[Row]) -> Work:
-        traces = self._store.traces
-        entries = [ArchivedSpan.of(row, traces.begins_circle(row)) for row in rows]
+        entries = list(map(ArchivedSpan.of, rows))
         return lambda connection: self._tables.add(connection, entries, self._clock.time_ms())
 
     def _written(self, rows: list[Row], versions: list[bytes], size: Any, error: StoreError | None) -> None:

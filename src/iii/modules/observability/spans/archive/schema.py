@@ -41,6 +41,7 @@ MIGRATIONS = (
         resource INTEGER NOT NULL, packed MSGPACK NOT NULL, UNIQUE (trace, span_id)
     );
     CREATE INDEX spans_by_parent ON spans (trace, parent);
+    CREATE INDEX circles ON spans (trace) WHERE root = 2;
     CREATE INDEX spans_by_start ON spans (start, facet, end, trace);
     CREATE INDEX roots_by_start ON spans (start, facet, end, trace) WHERE root > 0;
     CREATE INDEX spans_by_facet ON spans (facet, start, end, trace);
@@ -56,12 +57,19 @@ ADD_SPAN = """
     INSERT INTO spans (trace, span_id, parent, start, end, facet, root, tagged, resource, packed)
     VALUES (
         ?1, ?2, ?3, ?4, ?5, ?6,
-        CASE WHEN ?7 THEN 2 WHEN ?3 IS NULL THEN 1
-            ELSE NOT EXISTS (SELECT 1 FROM spans WHERE trace = ?1 AND span_id = ?3) END,
-        ?8, ?9, ?10)
+        ?3 IS NULL OR NOT EXISTS (SELECT 1 FROM spans WHERE trace = ?1 AND span_id = ?3),
+        ?7, ?8, ?9)
     ON CONFLICT (trace, span_id) DO UPDATE SET
         parent = excluded.parent, start = excluded.start, end = excluded.end, facet = excluded.facet,
         root = excluded.root, tagged = excluded.tagged, resource = excluded.resource, packed = excluded.packed"""
+HAS_CHILD = "SELECT 1 FROM spans WHERE trace = ? AND parent = ? LIMIT 1"
+PARENT = "SELECT start, parent FROM spans WHERE trace = ? AND span_id = ?"
+CIRCLES = "SELECT span_id FROM spans INDEXED BY circles WHERE trace = ? AND root = 2"
+SET_PLAIN = """
+    UPDATE spans SET root = parent IS NULL OR NOT EXISTS
+        (SELECT 1 FROM spans above WHERE above.trace = spans.trace AND above.span_id = spans.parent)
+    WHERE trace = ? AND span_id = ?"""
+SET_ROOT = "UPDATE spans SET root = ?1 WHERE trace = ?2 AND span_id = ?3 AND root <> ?1"
 CLEAR = (
     "DROP TRIGGER spans_removed",  # without it all rows go at once
     "DELETE FROM spans",

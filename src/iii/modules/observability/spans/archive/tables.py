@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from iii.modules.observability.spans.archive.schema import ADD_SPAN, ADD_TRACE, CLEAR, COUNT, FACETS
+from iii.modules.observability.spans.archive.schema import (
+    ADD_SPAN,
+    ADD_TRACE,
+    CIRCLES,
+    CLEAR,
+    COUNT,
+    FACETS,
+    HAS_CHILD,
+    PARENT,
+    SET_PLAIN,
+    SET_ROOT,
+)
 from iii.modules.observability.spans.row import Common, Row
 from iii.protocol.limits import MIB
 from iii.storage.transactions import Connection
@@ -14,6 +25,7 @@ _HIGH, _LOW = 0.9, 0.8  # of the disk's share: above the first traces are remove
 _REMOVED_AT_ONCE = 200
 _LARGEST = 2**63 - 1
 _KNOWN = 10_000
+_CIRCLE = 1_000  # spans of a circle of parents that is recognised
 
 
 class ArchivedSpan(NamedTuple):
@@ -25,13 +37,12 @@ class ArchivedSpan(NamedTuple):
     start: int
     end: int
     common: Common
-    circle: bool
     tagged: bool
     resource: bytes
     packed: bytes
 
     @classmethod
-    def of(cls, row: Row, circle: bool) -> ArchivedSpan:
+    def of(cls, row: Row) -> ArchivedSpan:
         start, end = min(row.start, _LARGEST), min(row.end, _LARGEST)
         return cls(
             row.trace_id,
@@ -40,7 +51,6 @@ class ArchivedSpan(NamedTuple):
             start,
             end,
             row.common,
-            circle,
             row.tagged,
             row.resource,
             row.packed,
@@ -94,12 +104,17 @@ class Tables:
             [
                 (
                     traces[entry.trace_id], entry.span_id, entry.parent_span_id, entry.start, entry.end,
-                    self._facet(connection, entry.common), entry.circle, entry.tagged,
+                    self._facet(connection, entry.common), entry.tagged,
                     self._resource(connection, entry.resource), entry.packed,
                 )
                 for entry in entries
             ],
         )  # fmt: skip
+        for trace in traces.values():
+            _open_circles(connection, trace)
+        for entry in entries:
+            if entry.parent_span_id is not None:
+                _close_circle(connection, traces[entry.trace_id], entry.span_id)
         return self.size(connection)
 
     def expire(self, connection: Connection, before_ms: int) -> int:
@@ -168,3 +183,31 @@ class Tables:
             known = connection.execute("SELECT id FROM resources WHERE packed = ?", (packed,)).fetchone()[0]
             self._resources[packed] = known
         return known
+
+
+def _open_circles(connection: Connection, trace: int) -> None:
+    """A span that was replaced may have another parent: the root of its circle is one no more."""
+    for (root,) in connection.execute(CIRCLES, (trace,)).fetchall():
+        if _circle(connection, trace, root) is None:
+            connection.execute(SET_PLAIN, (trace, root))
+
+
+def _close_circle(connection: Connection, trace: int, span_id: str) -> None:
+    """The earliest span of a circle of parents is its root; most spans have no children yet, or no parent."""
+    if connection.execute(HAS_CHILD, (trace, span_id)).fetchone() is not None:
+        circle = _circle(connection, trace, span_id)
+        if circle is not None:
+            _, root = min(circle)
+            connection.executemany(SET_ROOT, [(2 if each == root else 0, trace, each) for _, each in circle])
+
+
+def _circle(connection: Connection, trace: int, span_id: str) -> list[tuple[int, str]] | None:
+    """Starts and ids of spans that are each other's parents; None: this one is in no circle, or in a very large one."""
+    circle = dict[str, int]()
+    above: str | None = span_id
+    while above is not None and above not in circle and len(circle) < _CIRCLE:
+        found = connection.execute(PARENT, (trace, above)).fetchone()
+        if found is None:
+            return None
+        circle[above], above = found
+    return [(start, each) for each, start in circle.items()] if above == span_id else None
