@@ -20,7 +20,7 @@ class RecordedCalls(Calls):
         super().__init__()
         self.workers: list[MemoryWorker] = []
         self.ended: list[Span] = []
-        self.module = Observability(self.engine.core, ObservabilityConfig(exporter="both"))  # no pending spans
+        self.module = Observability(self.engine.core, ObservabilityConfig(exporter="both", pending_max_age_seconds=0))
         self.engine.core.add_module(self.module)
         self.module.signals.spans.subscribe(self.told)
 
@@ -35,8 +35,6 @@ class RecordedCalls(Calls):
         self.workers.append(worker)
 
     def teardown(self) -> None:
-        self.module.tracing.stop()
-        self.clock.advance(0)
         super().teardown()
         self.module.signals.looking()
         ended = Counter(span.span_id for span in self.ended)

@@ -5,6 +5,7 @@ So the core knows that id, and no module: whoever holds it provides the queue.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +21,7 @@ from iii.protocol.tracecontext import baggage_for_target
 
 if TYPE_CHECKING:
     from iii.engine.router import Router
-    from iii.engine.tracing import OpenSpan, Tracer
+    from iii.engine.tracing import Notes, OpenSpan, Tracer
 
 
 class EnqueueRequest(Struct, rename="camel", gc=False):
@@ -102,9 +103,14 @@ def _request(invocation: Invocation, action: Enqueue, receipt: str, trace: Trace
 
 def _begin_span(tracer: Tracer, function_id: str, queue: str, parent: Trace) -> OpenSpan:
     """Of the way into a queue; neither name need be of something that exists."""
-    function_id, queue = shortened(function_id), shortened(queue)
-    attributes = (("function_id", function_id), ("queue", queue))
-    return tracer.begin(f"enqueue {function_id} → {queue}", "internal", parent, attributes)
+    name, attributes = _way(shortened(function_id), shortened(queue))
+    return tracer.begin(name, "internal", parent, attributes)
+
+
+@lru_cache(maxsize=1024)
+def _way(function_id: str, queue: str) -> tuple[str, Notes]:
+    """The name of a span, and its attributes: one object for all of them."""
+    return f"enqueue {function_id} → {queue}", (("function_id", function_id), ("queue", queue))
 
 
 def _enqueue_failure(error: InvocationError) -> str:

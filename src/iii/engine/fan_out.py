@@ -1,4 +1,4 @@
-"""The span of an event: around the conditions and targets of all its bindings (06 §4, 17 §6)."""
+"""The span of an event: around the conditions and targets of all its bindings (17 §6)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
-    from iii.engine.tally import Counts
+    from iii.engine.tally import CallEnds
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
     from iii.protocol.reply import Reply
@@ -125,7 +125,7 @@ class Invocation(Struct, eq=False, gc=False):
     runner: Runner | None = None  # once it was sent
     request: Struct | None = None  # instead of `data`, for a builtin that takes just that
     timeout_ms: int | None = None  # after which it is cancelled, from when it was asked for (P7)
-    tally: Counts | None = (
+    tally: CallEnds | None = (
         None  # of its function, from when it was handed over to its end; or its span, which counts too
     )
     began: float = 0.0  # then

@@ -41,8 +41,8 @@ class Durations(NamedTuple):
     sum_s: float
 
 
-class Counts(Protocol):
-    """Counts how a call ends."""
+class CallEnds(Protocol):
+    """CallEnds how a call ends."""
 
     @property
     def now(self) -> Callable[[], float]:
@@ -91,7 +91,7 @@ class Tally:
         self.error = 0
 
     def failed(self, began: float, error: bytes) -> None:
-        """As `Counts` says."""
+        """As `CallEnds` says."""
         self.took(self.now() - began)
         self.error += 1
         code = _code_of(error)
@@ -100,7 +100,7 @@ class Tally:
         self.codes[code] = self.codes.get(code, 0) + 1
 
     def withdrew(self) -> None:
-        """As `Counts` says."""
+        """As `CallEnds` says."""
         self.withdrawn += 1
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from iii.engine.invocation import NO_TRACE
-from iii.engine.tally import Counts, Tally
+from iii.engine.tally import CallEnds, Tally
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
@@ -50,7 +50,7 @@ class OpenSpan(Protocol):
         """It is over, with an error object as JSON, as `Invocation.fail` takes it: `error.*` and an event say which."""
 
 
-class CallSpan(OpenSpan, Counts, Protocol):
+class TalliedSpan(OpenSpan, CallEnds, Protocol):
     """The span of a call, which stands where the call's `Tally` stands else: so calls without a span cost nothing more."""
 
 
@@ -84,4 +84,4 @@ class Tracer(Protocol):
 def span_of(invocation: Invocation) -> OpenSpan | None:
     """The span `call <function>` of a call that runs, for a builtin with something to note in it."""
     counts = invocation.tally
-    return None if counts is None or isinstance(counts, Tally) else cast("CallSpan", counts)
+    return None if counts is None or isinstance(counts, Tally) else cast("TalliedSpan", counts)

@@ -1,4 +1,4 @@
-"""The span of each request that has a route (17 §5, 06 §4, 03 §A13)."""
+"""The span of each request that has a route (17 §5, 03 §A13)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_06_check_36_a_request_is_a_child_of_its_client(traced: TracedSite
     }  # fmt: skip
 
 
-async def test_06_s4_a_request_without_context_begins_a_trace(traced: TracedSite) -> None:
+async def test_17_s5_a_request_without_context_begins_a_trace(traced: TracedSite) -> None:
     await traced.site.route("GET /abs", answering(200))
     _, headers, _ = await traced.site.ask("/abs", headers={"tracestate": "vendor=x", "traceparent": "no"})
     span = await traced.ended()

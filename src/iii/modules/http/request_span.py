@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iii.engine.invocation import Trace
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 CLIENT_LEFT = 499  # as nginx writes it
 _VALUE_CHARACTERS = 2 * KIB  # of one attribute
 _SCHEMES = ("http", "https")
-_NO_BODY = "0"
+_NO_QUERY = ("url.query", "")
+_NO_BODY = ("http.request.body.size", "0")
 
 
 def begin_span(tracer: Tracer, request: Request, endpoint: Endpoint, trusts_proxy: bool) -> None:
@@ -35,7 +37,7 @@ def begin_span(tracer: Tracer, request: Request, endpoint: Endpoint, trusts_prox
 def end_span(request: Request, span: OpenSpan, status: int) -> None:
     """The response is complete, or nobody is there to get the rest of it; a status of 0: nothing of it was sent."""
     if span.sampled:
-        span.note((("http.response.status_code", str(status or CLIENT_LEFT)),))
+        span.note(_status(status or CLIENT_LEFT))
     if request.failed or status >= 500:
         span.end("error")
     else:
@@ -48,26 +50,51 @@ def _attributes(request: Request, endpoint: Endpoint, trusts_proxy: bool) -> lis
     host, scheme = header("host", ""), "http"
     if trusts_proxy and (told := _first(header("x-forwarded-proto", "")).lower()) in _SCHEMES:
         scheme = told
+    agent, content_type = header("user-agent"), header("content-type")
+    shared = _shared(
+        request.method,
+        endpoint.api_path,
+        endpoint.function_id.startswith("engine::"),
+        scheme,
+        host[:_VALUE_CHARACTERS],
+        None if agent is None else agent[:_VALUE_CHARACTERS],
+        None if content_type is None else content_type[:_VALUE_CHARACTERS],
+    )
+    url = f"{scheme}://{host}{path}?{query}" if query else f"{scheme}://{host}{path}"
     found = [
-        ("http.request.method", request.method),
-        ("http.route", endpoint.api_path),
-        ("url.path", path),
-        ("url.query", query),
-        ("url.scheme", scheme),
-        ("url.full", f"{scheme}://{host}{path}?{query}" if query else f"{scheme}://{host}{path}"),
-        ("server.address", host),
-        ("http.request.body.size", str(request.content_length) if request.content_length else _NO_BODY),
-        ("iii.function.kind", "internal" if endpoint.function_id.startswith("engine::") else "user"),
+        *shared,
+        ("url.path", path[:_VALUE_CHARACTERS]),
+        ("url.query", query[:_VALUE_CHARACTERS]) if query else _NO_QUERY,
+        ("url.full", url[:_VALUE_CHARACTERS]),
+        ("http.request.body.size", str(request.content_length)) if request.content_length else _NO_BODY,
     ]
-    if (agent := header("user-agent")) is not None:
-        found.append(("user_agent.original", agent))
-    if (content_type := header("content-type")) is not None:
-        found.append(("http.request.header.content_type", content_type))
     if trusts_proxy and (address := _first(header("x-forwarded-for", ""))):
-        found.append(("client.address", address))
-    if max([len(value) for _, value in found]) > _VALUE_CHARACTERS:
-        found = [(key, value[:_VALUE_CHARACTERS]) for key, value in found]
+        found.append(("client.address", address[:_VALUE_CHARACTERS]))
     return found
+
+
+@lru_cache(maxsize=256)
+def _shared(
+    method: str, route: str, is_internal: bool, scheme: str, host: str, agent: str | None, content_type: str | None
+) -> tuple[tuple[str, str], ...]:
+    """What many requests have in common, in one place for all of them: a store may hold thousands of their spans."""
+    found = [
+        ("http.request.method", method),
+        ("http.route", route),
+        ("iii.function.kind", "internal" if is_internal else "user"),
+        ("url.scheme", scheme),
+        ("server.address", host),
+    ]
+    if agent is not None:
+        found.append(("user_agent.original", agent))
+    if content_type is not None:
+        found.append(("http.request.header.content_type", content_type))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1000)
+def _status(status: int) -> tuple[tuple[str, str], ...]:
+    return (("http.response.status_code", str(status)),)
 
 
 def _first(listed: str) -> str:

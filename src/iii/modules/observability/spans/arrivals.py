@@ -16,6 +16,7 @@ WAITING_BYTES = 16 * MIB
 _SPAN_BYTES = 600  # of memory, about, beside texts
 _ID_CHARACTERS = 64
 _PAIR_BYTES = 150
+_SHARED_PAIR_BYTES = 20
 _AT_ONCE = 4  # packed in one step: some 30 us
 _TAKEN = 256  # a dict is slow to give its first ones
 _SLACK = 4  # a store may hold a part more than it keeps: then many leave in one go
@@ -123,7 +124,9 @@ class Arrivals:
             weight = sum([len(key) + len(value) for key, value in span.resource.items()])
             weight = weight if weight > SHARED_BYTES else 0
             self._resource = span.resource, weight
-        weight += _SPAN_BYTES + len(span.name) + _texts(span.attributes)
+        # of the engine itself, without a resource: keys and most pairs are one object for all its spans
+        pair_bytes = _PAIR_BYTES if span.resource else _SHARED_PAIR_BYTES
+        weight += _SPAN_BYTES + len(span.name) + _texts(span.attributes, pair_bytes)
         if span.events:
             weight += sum([_PAIR_BYTES + len(event.name) + _texts(event.attributes) for event in span.events])
         if span.links:
@@ -133,5 +136,5 @@ class Arrivals:
         return weight
 
 
-def _texts(attributes: Attributes) -> int:
-    return sum([len(key) + len(value) + _PAIR_BYTES for key, value in attributes])
+def _texts(attributes: Attributes, pair_bytes: int = _PAIR_BYTES) -> int:
+    return sum([len(key) + len(value) + pair_bytes for key, value in attributes])

@@ -15,7 +15,7 @@ from iii.protocol.traceback_text import cut_middle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from iii.engine.tally import Counts
+    from iii.engine.tally import CallEnds
     from iii.engine.tracing import Notes, SpanOutcome
 
 _ERROR_BYTES = 64 * KIB  # of an error object that is looked into
@@ -91,7 +91,7 @@ class EngineSpan(Span, gc=False):
 class RecordedCall(EngineSpan, gc=False):
     """The span of a call, which also counts how that ends."""
 
-    tally: Counts = None  # type: ignore[assignment]  # always given: a member after others with defaults needs one
+    tally: CallEnds = None  # type: ignore[assignment]  # always given: a member after others with defaults needs one
     now: Callable[[], float] = None  # type: ignore[assignment]
 
     def took(self, seconds: float) -> None:

@@ -80,13 +80,13 @@ async def test_06_s3_rule_7_a_job_belongs_to_the_trace_of_its_producer(house: Tr
     assert call["baggage"] == "k=v,iii.function.id=orders%3A%3Acharge"
 
 
-async def test_06_s4_the_caller_of_enqueue_gets_back_what_it_sent(house: TracedHouse) -> None:
+async def test_17_s7_the_caller_of_enqueue_gets_back_what_it_sent(house: TracedHouse) -> None:
     house.worker("f")
     answer = house.try_enqueue("f", 1, "mail", traceparent=TRACEPARENT, baggage=BAGGAGE)
     assert (answer["traceparent"], answer["baggage"]) == (TRACEPARENT, BAGGAGE)
 
 
-async def test_06_s4_each_attempt_has_a_span(house: TracedHouse) -> None:
+async def test_17_s7_each_attempt_has_a_span(house: TracedHouse) -> None:
     worker = Log(house, "f")
     worker.answers = lambda data: ValueError("broken")
     house.enqueue("f", 1, "mail")
@@ -102,7 +102,7 @@ async def test_06_s4_each_attempt_has_a_span(house: TracedHouse) -> None:
     assert [event["name"] for event in spans[0]["events"]] == ["exception"]
 
 
-async def test_06_s4_a_job_without_its_function_is_an_error(house: TracedHouse) -> None:
+async def test_17_s7_a_job_without_its_function_is_an_error(house: TracedHouse) -> None:
     house.call("queue::define", queue="strict", config={"missing_target": "fail", "max_retries": 1})
     house.enqueue("nobody::has", 1, "strict")
     house.clock.advance(1)
@@ -110,7 +110,7 @@ async def test_06_s4_a_job_without_its_function_is_an_error(house: TracedHouse) 
     assert (span["status"], attributes(span)["error.type"]) == ("error", "function_not_found")
 
 
-async def test_06_s4_a_job_that_takes_too_long_is_an_error(house: TracedHouse) -> None:
+async def test_17_s7_a_job_that_takes_too_long_is_an_error(house: TracedHouse) -> None:
     house.call("queue::define", queue="quick", config={"timeout_ms": 100, "max_retries": 1})
     worker = house.worker("f")
     house.enqueue("f", 1, "quick")
@@ -144,7 +144,7 @@ async def test_names_of_any_length_do_not_become_those_of_spans(house: TracedHou
     assert house.span(f"enqueue {shown[0]} → {shown[1]}")["status"] == "error"
 
 
-async def test_06_s4_a_job_that_is_not_sampled_makes_no_span(house: TracedHouse) -> None:
+async def test_17_s7_a_job_that_is_not_sampled_makes_no_span(house: TracedHouse) -> None:
     worker = house.worker("f")
     house.enqueue("f", 1, "mail", traceparent=UNSAMPLED)
     assert first_call(worker)["traceparent"] == UNSAMPLED
@@ -181,7 +181,7 @@ async def test_06_check_36a_a_message_belongs_to_the_span_that_published_it(hous
     assert (call["traceparent"], call["baggage"]) == (context(delivered), "k=v")  # 06 check 35b
 
 
-async def test_06_s4_a_message_without_context_begins_a_trace_when_it_is_delivered(house: TracedHouse) -> None:
+async def test_17_s7_a_message_without_context_begins_a_trace_when_it_is_delivered(house: TracedHouse) -> None:
     worker = await subscribed(house, "a@b\\c")
     house.publish("orders", 1)
     span = house.span("queue orders::a\\@b\\\\c@default")

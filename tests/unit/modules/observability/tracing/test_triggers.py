@@ -1,4 +1,4 @@
-"""Spans of what triggers call: state, streams, cron and the engine's own events (17 §6, 06 §4)."""
+"""Spans of what triggers call: state, streams, cron and the engine's own events (17 §6)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +77,7 @@ def test_06_s3_rule_8_targets_of_a_write_belong_to_one_span_within_the_writers_t
     assert ("pending" in ended, ended["status"]) == (False, "ok")
 
 
-def test_06_s4_a_write_without_context_begins_a_trace_with_its_triggers() -> None:
+def test_17_s6_a_write_without_context_begins_a_trace_with_its_triggers() -> None:
     world = with_state()
     world.target.bind("t", "state", "on::change")
     world.change()
@@ -177,7 +177,7 @@ def test_06_s3_rule_8_the_engines_own_streams_make_none() -> None:
     assert not world.named("stream_triggers")
 
 
-def test_06_s4_pubsub_hands_on_the_trace_without_a_span_of_its_own() -> None:
+def test_17_s6_pubsub_hands_on_the_trace_without_a_span_of_its_own() -> None:
     world = World(PubSub)
     world.target.bind("t", "subscribe", "on::change", {"topic": "news"})
     world.worker.call("publish", {"topic": "news", "data": 1}, traceparent=TRACEPARENT, baggage="k=v")
@@ -188,7 +188,7 @@ def test_06_s4_pubsub_hands_on_the_trace_without_a_span_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("event", ["engine::workers-available", "engine::functions-available"])
-def test_06_s4_each_firing_of_an_event_of_the_engine_has_a_span(event: str) -> None:
+def test_17_s6_each_firing_of_an_event_of_the_engine_has_a_span(event: str) -> None:
     world = with_state()
     world.target.bind("t", event, "on::change")
     world.target.bind("u", event, "on::second", {"condition_function_id": "may"})
@@ -232,7 +232,7 @@ def tick(world: World, **config: Any) -> dict[str, Any]:
     return call
 
 
-def test_06_s4_a_tick_begins_a_trace(cron: World) -> None:
+def test_17_s6_a_tick_begins_a_trace(cron: World) -> None:
     call = tick(cron)
     cron.target.answer(call)
     span = cron.spans()[0]
@@ -244,13 +244,13 @@ def test_06_s4_a_tick_begins_a_trace(cron: World) -> None:
     assert attributes(span) == {"job_id": "job", "function_id": "on::change", "faas.trigger": "timer"}
 
 
-def test_06_s4_a_tick_that_fails_is_an_error(cron: World) -> None:
+def test_17_s6_a_tick_that_fails_is_an_error(cron: World) -> None:
     cron.target.answer(tick(cron), error={"code": "boom", "message": "no"})
     span = cron.spans()[0]
     assert (span["status"], attributes(span)["error.type"]) == ("error", "boom")
 
 
-def test_06_s4_a_tick_that_takes_too_long_is_an_error(cron: World) -> None:
+def test_17_s6_a_tick_that_takes_too_long_is_an_error(cron: World) -> None:
     tick(cron, timeout_ms=100)
     span = cron.spans()[0]
     assert (span["status"], attributes(span)["error.type"]) == ("error", "TIMEOUT")
