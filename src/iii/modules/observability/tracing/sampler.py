@@ -86,7 +86,7 @@ class TraceSampler:
         self.default_ratio = config.sampling_ratio if default is None else default
         parent_based = None if sampling is None else sampling.parent_based
         self.parent_based = parent_based is not False or bool(rules) or limit is not None
-        self._service = config.service
+        self._service = config.service_name
         self._rules = [_Rule(rule.operation, rule.service, rule.rate) for rule in rules]
         self._tokens = None if limit is None else _Tokens(limit.max_traces_per_second, clock.now)
         self.everything = not rules and limit is None and self.default_ratio >= 1 and self.parent_based

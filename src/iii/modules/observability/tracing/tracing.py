@@ -46,7 +46,7 @@ class Tracing:
             engine.clock,
             signals,
             self._sampler,
-            config.service,
+            config.service_name,
             live=shows_pending(config),
             eager=environ.get("III_OTEL_TRACE_BUILTINS", "").lower() in ("1", "true"),
         )
