@@ -144,7 +144,7 @@ class EngineTracer:
         ended.append(span)
         if len(ended) >= TOLD_AT_ONCE:
             self.tell()
-        else:
+        elif self._timer is None:
             self._tell_later()
 
     def tell(self) -> None:
