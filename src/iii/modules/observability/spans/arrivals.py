@@ -126,7 +126,7 @@ class Arrivals:
         """Some of the oldest, which wait no more; none: there are none."""
         packing = self._packing
         while self._waiting and len(packing) < count:
-            for spans, weight in self._first(max(count, _TAKEN)):
+            for spans, weight in self._first(max(count, _TAKEN)) or self._first(self._count):
                 share, rest = divmod(weight, len(spans))
                 packing.extend([(span, share) for span in spans])
                 self.bytes -= rest
@@ -135,15 +135,13 @@ class Arrivals:
         return [span for span, _ in some]
 
     def _first(self, most: int) -> list[tuple[Sequence[Span], int]]:
-        """What waits longest, with weights: some whole entries of at most about so many spans."""
+        """What waits longest, with weights: some whole entries of no more spans than that."""
         waiting, keys, count = self._waiting, list[object](), 0
         for key, spans in waiting.items():
-            if keys and count + len(spans) > most:
+            if count + len(spans) > most:
                 break
             keys.append(key)
             count += len(spans)
-            if count >= most:
-                break
         self._count -= count
         if self._repeats:
             self._repeats -= sum([type(key) is tuple for key in keys])
@@ -158,12 +156,11 @@ class Arrivals:
             self._pack(2 * arrived)
 
     def _let_go(self, count: int) -> None:
-        """The oldest leave, at most so many."""
+        """The oldest leave, at most so many; a few that were told together stay or leave together."""
         while self._packing and count:
             self.bytes -= self._packing.popleft()[1]
             count -= 1
-        while count > 0:
-            left = self._first(min(count, _TAKEN))
+        while left := self._first(min(count, _TAKEN)):
             count -= sum([len(spans) for spans, _ in left])
             self.bytes -= sum([weight for _, weight in left])
 
