@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from iii.modules.observability.records import Attributes, Resource, Span
 from iii.modules.observability.spans.row import SHARED_BYTES
@@ -76,8 +75,9 @@ class Arrivals:
         """As `add`, of the engine itself: those that nobody has been told of have ids that are not known yet."""
         if not spans:
             return False
-        if any([span.pending for span in spans]):
-            self._shown.update([span.span_id for span in spans if span.pending])
+        pending = [span.span_id for span in spans if span.pending]
+        if pending:
+            self._shown.update(pending)
             return self.add(spans)
         if self._shown:
             ended = [span for span in spans if span.span_id in self._shown]

@@ -108,18 +108,24 @@ class Ordered:
 
     def chunks(self, since: int | None = None, until: int | None = None) -> Iterator[list[Row]]:
         """As `pieces`, a few at a time: whatever comes or leaves meanwhile, a row that stays is there once."""
-        place: tuple[int, str, str] | None = None
+        last: Row | None = None
+        place = (0, "", "")
+        at = row = 0
         while self._blocks:
-            at, row = (0, 0) if place is None else self._after(place)
+            at, row = (0, 0) if last is None else self._after(last, place, at, row)
             if at == len(self._blocks):
                 return
             block = self._blocks[at]
             if since is not None and block.latest_end < since:
-                place = place_of(block.rows[-1])
+                last = block.rows[-1]
+                place = place_of(last)
+                row = len(block.rows)
                 yield []
                 continue
             chunk = block.rows[row : row + _CHUNK]
-            place = place_of(chunk[-1])
+            last = chunk[-1]
+            place = place_of(last)  # it may have another start later
+            row += len(chunk)
             if until is not None and chunk[-1].start > until:
                 yield [
                     row for row in chunk if row.start <= until and (since is None or row.pending or row.end >= since)
@@ -127,11 +133,14 @@ class Ordered:
                 return
             yield chunk if since is None else [row for row in chunk if row.end >= since or row.pending]
 
-    def _after(self, place: tuple[int, str, str]) -> tuple[int, int]:
-        """The block and the index in it of what comes next; one behind the last block."""
-        at = max(bisect_right(self._blocks, place, key=_first) - 1, 0)
-        row = bisect_right(self._blocks[at].rows, place, key=place_of)
-        return (at, row) if row < len(self._blocks[at].rows) else (at + 1, 0)
+    def _after(self, last: Row, place: tuple[int, str, str], at: int, row: int) -> tuple[int, int]:
+        """The block and the index in it of what comes after a row, which stood before that index; one behind the last block."""
+        rows = self._blocks[at].rows if at < len(self._blocks) else []
+        if row > len(rows) or rows[row - 1] is not last:  # others came or left meanwhile
+            at = max(bisect_right(self._blocks, place, key=_first) - 1, 0)
+            rows = self._blocks[at].rows
+            row = bisect_right(rows, place, key=place_of)
+        return (at, row) if row < len(rows) else (at + 1, 0)
 
     def freed(self) -> Iterator[None]:
         """Steps that let go of all of them."""

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from iii.modules.observability.spans.facets import Facets
+from iii.modules.observability.spans.filters import having
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
-from iii.modules.observability.spans.selection import TRACES_OF_PREFIX, Selection, having, select
+from iii.modules.observability.spans.selection import TRACES_OF_PREFIX, Selection, select
 from iii.modules.observability.spans.tags import tags_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.spans.tree import Collapse, tree

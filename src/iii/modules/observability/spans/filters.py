@@ -1,0 +1,50 @@
+"""What can be told of a span only by a look at it, of many at once: a call for each would cost more than the look (06 §7.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from iii.modules.observability.spans.row import Row, unpack
+
+Pair: TypeAlias = tuple[str, str]
+Only: TypeAlias = Callable[[list[Row]], list[Row]]
+"""Those of some rows that are wanted."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
+    """Whether all pairs are among the attributes of what is packed."""
+    texts = [_encode(pair) for pair in pairs]  # as they stand there, unless another text has the same bytes
+
+    def check(packed: bytes) -> bool:
+        for text in texts:
+            if text not in packed:
+                return False  # nearly always: nothing is unpacked
+        attributes = unpack(packed).attributes
+        return all(pair in attributes for pair in pairs)
+
+    return check
+
+
+def having_all(pairs: list[Pair]) -> Only:
+    has, text = having(pairs), _encode(pairs[0])
+    return lambda rows: [row for row in rows if text in row.packed and has(row.packed)]
+
+
+def lacking(pair: Pair) -> Only:
+    has, text = having([pair]), _encode(pair)
+    return lambda rows: [row for row in rows if text not in row.packed or not has(row.packed)]
+
+
+def longer(rows: list[Row], shortest: float, now: int) -> list[Row]:
+    """Those that took so many nanoseconds, or more; `shortest` is above 0."""
+    return [row for row in rows if (now if row.pending else row.end) - row.start >= shortest]
+
+
+def shorter(rows: list[Row], longest: float, now: int) -> list[Row]:
+    """Those that took so many nanoseconds, or fewer; `longest` is at least 0."""
+    return [row for row in rows if (now if row.pending else row.end) - row.start <= longest]
