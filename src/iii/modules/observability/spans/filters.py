@@ -7,7 +7,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from iii.modules.observability.spans.ordered import Sieve
 from iii.modules.observability.spans.row import Row, unpack
+from iii.modules.observability.spans.signs import sign_of
 
 Pair: TypeAlias = tuple[str, str]
 Only: TypeAlias = Callable[[list[Row]], list[Row]]
@@ -38,6 +40,19 @@ def having_all(pairs: list[Pair]) -> Only:
 def lacking(pair: Pair) -> Only:
     has, text = having([pair]), _encode(pair)
     return lambda rows: [row for row in rows if text not in row.packed or not has(row.packed)]
+
+
+def signed(pairs: list[Pair]) -> Sieve:
+    """Those that may have all pairs."""
+    sign = sign_of(pairs)
+    return lambda rows, _, signs: [row for row, each in zip(rows, signs, strict=True) if each & sign == sign]
+
+
+def timed(shortest: float, longest: float) -> Sieve:
+    """Those that took so long, and pending ones."""
+    return lambda rows, took, _: [
+        row for row, each in zip(rows, took, strict=True) if shortest <= each <= longest or each < 0
+    ]
 
 
 def longer(rows: list[Row], shortest: float, now: int) -> list[Row]:

@@ -20,7 +20,7 @@ _SKIPPED = 64  # rows of an offset that are passed one by one
 _start = attrgetter("start")
 
 
-class Page(NamedTuple):
+class PageOfRows(NamedTuple):
     """Which rows are on it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Page(NamedTuple):
 class Best:
     """Those of any rows that may be on a page."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: PageOfRows) -> None:
         self._page = page
         self._rows: list[Row] = []
         self._runs: list[list[Row]] = []
@@ -56,6 +56,15 @@ class Best:
     def is_full(self) -> bool:
         """Whether there are enough for a page."""
         return self._count >= self._page.end
+
+    def sieve(self, rows: list[Row], took: Sequence[int], _: Sequence[int]) -> list[Row]:
+        """Those that may be on the page."""
+        last = self._last
+        if last is None:
+            return rows
+        if self._page.descending:
+            return [row for row, each in zip(rows, took, strict=True) if each >= last or each < 0]
+        return [row for row, each in zip(rows, took, strict=True) if each <= last]
 
     def add(self, rows: list[Row]) -> None:
         page = self._page
@@ -87,7 +96,7 @@ class Best:
         return (yield from merged(self._page, self._runs))
 
 
-def merged(page: Page, runs: Iterable[Iterable[Row]]) -> Steps[list[Row]]:
+def merged(page: PageOfRows, runs: Iterable[Iterable[Row]]) -> Steps[list[Row]]:
     """The page of sorted runs."""
     rows = heapq.merge(*runs, key=page.key, reverse=page.descending)
     left = page.offset
@@ -101,7 +110,7 @@ def merged(page: Page, runs: Iterable[Iterable[Row]]) -> Steps[list[Row]]:
     return found
 
 
-def in_order(page: Page, sources: Sequence[list[list[Row]]]) -> list[Row]:
+def in_order(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> list[Row]:
     """The page of what is sorted by its start already: of each source some pieces, one behind the other."""
     left = page.offset
     if left > _SKIPPED:
@@ -115,7 +124,7 @@ def in_order(page: Page, sources: Sequence[list[list[Row]]]) -> list[Row]:
     return list(islice(rows, left, left + page.limit))
 
 
-def _behind(page: Page, sources: Sequence[list[list[Row]]]) -> tuple[list[list[list[Row]]], int]:
+def _behind(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> tuple[list[list[list[Row]]], int]:
     """The sources without most of the offset, and what is left of that."""
     pieces = [piece for source in sources for piece in source]
     total = sum(map(len, pieces))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
+from math import inf
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from iii.modules.observability.spans.facets import Facets
-from iii.modules.observability.spans.filters import Only, having_all, lacking, longer, shorter
-from iii.modules.observability.spans.ordered import Ordered
-from iii.modules.observability.spans.page import Best, Page, in_order, merged
+from iii.modules.observability.spans.filters import Only, having_all, lacking, longer, shorter, signed, timed
+from iii.modules.observability.spans.ordered import Ordered, Sieve
+from iii.modules.observability.spans.page import Best, PageOfRows, in_order, merged
 from iii.modules.observability.spans.requests import Pairs, TracesListInput
 from iii.modules.observability.spans.row import Common, Row, place_of
 from iii.modules.observability.spans.traces import Traces
@@ -68,11 +69,12 @@ class Selection:
         self._service = (request.service_name or "").lower()
         self._status = (request.status or "").lower()
         self.filters = list(_filters(self, now))
+        self.sieve = _sieve(self)
 
     @property
-    def page(self) -> Page:
+    def page(self) -> PageOfRows:
         by_duration = self.sort_by in _DURATIONS
-        return Page(self.offset, self.limit, self.descending, self.key, by_duration, self.now)
+        return PageOfRows(self.offset, self.limit, self.descending, self.key, by_duration, self.now)
 
     @property
     def by_facet(self) -> bool:
@@ -122,8 +124,7 @@ def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     by_common = _COMMON_KEYS.get(selection.sort_by)
     if by_common and not filters and selection.since is None and selection.until is None:
         return (yield from _by_facets(selection, sources, by_common))
-    chunks = chain.from_iterable(source.chunks(selection.since, selection.until) for _, source in sources)
-    return (yield from _best(selection, filters, chunks))
+    return (yield from _sorted(selection, filters, [source for _, source in sources]))
 
 
 def _sources(spans: Spans, selection: Selection) -> Steps[list[tuple[Common, Ordered]]]:
@@ -146,7 +147,7 @@ def _in_order(selection: Selection, filters: Sequence[Only], sources: Iterable[O
     runs, total, needed = list[list[list[Row]]](), 0, selection.offset + selection.limit
     for source in sources:
         kept, count = list[Row](), 0
-        for some in source.chunks(selection.since, selection.until):
+        for some in source.chunks(selection.since, selection.until, selection.sieve):
             for only in filters:
                 some = only(some)
             count += len(some)
@@ -186,6 +187,23 @@ def _best(selection: Selection, filters: Sequence[Only], chunks: Iterable[list[R
         for only in filters:
             some = only(some)
         total += len(some)
+        if some:
+            best.add(some)
+        yield
+    return Selected((yield from best.page()), total)
+
+
+def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ordered]) -> Steps[Selected]:
+    """Like `_best`, of sources."""
+    best, total = Best(selection.page), 0
+    since, until, sieve = selection.since, selection.until, selection.sieve
+    is_counted = not filters and since is None and until is None
+    if is_counted:
+        total, sieve = sum(source.count for source in sources), best.sieve
+    for some in chain.from_iterable(source.chunks(since, until, sieve) for source in sources):
+        for only in filters:
+            some = only(some)
+        total += 0 if is_counted else len(some)
         if some:
             best.add(some)
         yield
@@ -240,7 +258,7 @@ def _trace_level(
     spans: Spans, selection: Selection, facets: Callable[[Common], bool] | None, only: Only | None
 ) -> Steps[Only]:
     """Of which traces any span matches: by what it has in common with others, or by itself."""
-    found = _TraceIds()
+    found, sieve = _TraceIds(), None if only is None else signed(selection.pairs)
     if selection.traces is not None:
         for chunk in _rows_of(spans, selection.traces):
             some = [row for row in chunk if facets is None or facets(row.common)]
@@ -249,7 +267,7 @@ def _trace_level(
     else:
         for facet in list(spans.facets.all()):
             if facets is None or facets(facet.common):
-                for chunk in facet.chunks():
+                for chunk in facet.chunks(sieve):
                     found.add_of(chunk if only is None else only(chunk))
                     yield
     return found.only
@@ -261,6 +279,16 @@ def _pairs(pairs: Pairs | None) -> list[tuple[str, str]]:
 
 def _named(text: str) -> Callable[[Common], bool]:
     return lambda common: text in common.name.lower()
+
+
+def _sieve(selection: Selection) -> Sieve | None:
+    """What nearly all those that the filters leave out do not pass."""
+    if selection.pairs and not selection.everywhere:
+        return signed(selection.pairs)
+    shortest, longest = selection.shortest, selection.longest
+    if shortest is None and longest is None:
+        return None
+    return timed(shortest or 0, inf if longest is None else longest)
 
 
 def _filters(selection: Selection, now: int) -> Iterator[Only]:
