@@ -15,12 +15,13 @@ Pair: TypeAlias = tuple[str, str]
 Only: TypeAlias = Callable[[list[Row]], list[Row]]
 """Those of some rows that are wanted."""
 
-_encode = msgspec.msgpack.Encoder().encode
+packed_pair = msgspec.msgpack.Encoder().encode
+"""A pair as it stands among the attributes of what is packed, unless another text there has the same bytes."""
 
 
 def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
     """Whether all pairs are among the attributes of what is packed."""
-    texts = [_encode(pair) for pair in pairs]  # as they stand there, unless another text has the same bytes
+    texts = [packed_pair(pair) for pair in pairs]
 
     def check(packed: bytes) -> bool:
         for text in texts:
@@ -33,12 +34,12 @@ def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
 
 
 def having_all(pairs: list[Pair]) -> Only:
-    has, text = having(pairs), _encode(pairs[0])
+    has, text = having(pairs), packed_pair(pairs[0])
     return lambda rows: [row for row in rows if text in row.packed and has(row.packed)]
 
 
 def lacking(pair: Pair) -> Only:
-    has, text = having([pair]), _encode(pair)
+    has, text = having([pair]), packed_pair(pair)
     return lambda rows: [row for row in rows if text not in row.packed or not has(row.packed)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain, groupby
 from math import inf
 from operator import attrgetter
@@ -22,6 +23,7 @@ _FACETS = 32
 _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
 _PIECES = 1_500  # of sorted rows, that are divided in one step: some 3 ms
 _SPARE = 500
+_SCARCE = 4  # if of no more than such a part of the traces something is listed, only those are looked at
 _MS = 1_000_000
 TRACES_OF_PREFIX = 1_000  # that one request finds
 
@@ -110,9 +112,12 @@ def with_prefix(traces: Traces, prefix: str) -> Steps[list[str]]:
 def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     """The page of a list and its total."""
     spans.facets.settle()
-    filters = [*selection.filters, *(yield from _trace_levels(spans, selection))]
+    levels = yield from _trace_levels(spans, selection)
+    filters = [*selection.filters, *(level.only for level in levels)]
     if selection.traces is not None:
-        return (yield from _best(selection, filters, _of_traces(spans, selection)))
+        return (yield from _best(selection, filters, _of_traces(spans, selection, dict.fromkeys(selection.traces))))
+    if levels and min(map(len, levels)) * _SCARCE <= len(spans.traces):
+        return (yield from _best(selection, filters, _of_traces(spans, selection, min(levels, key=len))))
     sources = yield from _sources(spans, selection)
     if selection.sort_by not in _KEYS:
         if not filters and len(sources) <= _AT_ONCE and selection.limit <= _AT_ONCE:
@@ -210,18 +215,15 @@ def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ord
     return Selected((yield from best.page()), total)
 
 
-def _of_traces(spans: Spans, selection: Selection) -> Iterator[list[Row]]:
-    for chunk in _rows_of(spans, selection.traces or ()):
-        yield [
-            row
-            for row in chunk
-            if (selection.everywhere or row.root) and selection.wants(row.common) and selection.wants_time(row)
-        ]
+def _of_traces(spans: Spans, selection: Selection, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
+    wants, everywhere = lru_cache(_AT_ONCE)(selection.wants), selection.everywhere
+    for chunk in _rows_of(spans, trace_ids):
+        yield [row for row in chunk if (everywhere or row.root) and wants(row.common) and selection.wants_time(row)]
 
 
 def _rows_of(spans: Spans, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
     """All rows of some traces, a few at a time."""
-    for trace_id in dict.fromkeys(trace_ids):
+    for trace_id in trace_ids:
         trace = spans.traces.get(trace_id)
         rows = [] if trace is None else list(trace.rows.values())
         yield from (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
@@ -235,6 +237,12 @@ class _TraceIds:
     def __init__(self) -> None:
         self._parts = [set[str]() for _ in range(self._PARTS)]
 
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._parts)
+
     def add_of(self, rows: Iterable[Row]) -> None:
         for row in rows:
             self._parts[hash(row.trace_id) % self._PARTS].add(row.trace_id)
@@ -244,9 +252,9 @@ class _TraceIds:
         return [row for row in rows if row.trace_id in parts[hash(row.trace_id) % count]]
 
 
-def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[Only]]:
+def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[_TraceIds]]:
     """With `search_all_spans`, name and attributes are those of any span of a trace."""
-    levels = list[Only]()
+    levels = list[_TraceIds]()
     if selection.everywhere and selection.name:
         levels.append((yield from _trace_level(spans, selection, _named(selection.name), None)))
     if selection.everywhere and selection.pairs:
@@ -256,11 +264,11 @@ def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[Only]]:
 
 def _trace_level(
     spans: Spans, selection: Selection, facets: Callable[[Common], bool] | None, only: Only | None
-) -> Steps[Only]:
+) -> Steps[_TraceIds]:
     """Of which traces any span matches: by what it has in common with others, or by itself."""
     found, sieve = _TraceIds(), None if only is None else signed(selection.pairs)
     if selection.traces is not None:
-        for chunk in _rows_of(spans, selection.traces):
+        for chunk in _rows_of(spans, dict.fromkeys(selection.traces)):
             some = [row for row in chunk if facets is None or facets(row.common)]
             found.add_of(some if only is None else only(some))
             yield
@@ -270,7 +278,7 @@ def _trace_level(
                 for chunk in facet.chunks(sieve):
                     found.add_of(chunk if only is None else only(chunk))
                     yield
-    return found.only
+    return found
 
 
 def _pairs(pairs: Pairs | None) -> list[tuple[str, str]]:

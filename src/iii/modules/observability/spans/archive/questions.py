@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from iii.modules.observability.spans.facets import Facets
-from iii.modules.observability.spans.filters import having
+from iii.modules.observability.spans.filters import having, packed_pair
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
@@ -251,15 +251,18 @@ class Questions:
             add("s.end >= ?", min(selection.since, _LARGEST))
         if selection.until is not None:
             add("s.start <= ?", min(selection.until, _LARGEST))
-        if selection.shortest is not None:
-            add("max(s.end - s.start, 0) >= ?", selection.shortest)
+        if selection.shortest is not None and selection.shortest > 0:
+            add("s.end - s.start >= ?", selection.shortest)
         if selection.longest is not None:
-            add("max(s.end - s.start, 0) <= ?", selection.longest)
+            add("s.end - s.start <= ?", selection.longest)
         for number, pair in enumerate(selection.excluded):
-            add(f"NOT {self._having(f'excluded_{number}', [pair])}")
+            has = self._having(f"excluded_{number}", [pair])
+            add(f"NOT (instr(s.packed, ?) AND {has})", packed_pair(pair))
         if selection.pairs:
-            has = self._having("wanted", selection.pairs)
-            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})")
+            # the database looks by itself at what is nearly always not there
+            has = f"instr(s.packed, ?) AND {self._having('wanted', selection.pairs)}"
+            pair = packed_pair(selection.pairs[0])
+            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})", pair)
         if selection.everywhere and selection.name:
             named = [facet for facet, common in self._commons.items() if selection.name in common.name.lower()]
             add(
