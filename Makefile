@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON_FOLDERS := src $(wildcard tests examples benchmarks docs .ci)
-BENCHMARKS := rpc footprint http state stream queue lag copies testing
+BENCHMARKS := rpc sdk footprint http state stream queue lag copies testing
 .DEFAULT_GOAL := help
 
 # A plain `pip install .` in there replaces the editable installation, and every target would run stale code

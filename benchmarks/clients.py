@@ -1,16 +1,16 @@
-"""Python clients on our engine: calls per second of ours and of the published one, in alternating rounds."""
+"""Python clients on our engine: ours with and without traces, and the published one, in alternating rounds."""
 
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from benchmarks.processes import Server, Talker
 
-Client = Literal["ours", "published"]
+Client = Literal["ours", "traced", "published"]
 Mode = Literal["async", "blocking"]
 PUBLISHED = "iii-sdk==0.25.0"
 WINDOW = 64
@@ -39,25 +39,62 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iii-bench"
 
 
-def compare(engines: dict[Client, Server], rounds: int, seconds: float) -> dict[Mode, dict[Client, float]]:
-    """Median calls per second; each client has an engine of its own, idle while the other's round runs."""
-    pythons: dict[Client, str] = {"ours": sys.executable, "published": published_python()}
-    seen: dict[tuple[Mode, Client], list[float]] = {}
+class Figures(NamedTuple):
+    """Of one client, medians of its rounds; CPU is of one call."""
+
+    calls_per_s: float
+    ends_us: float  # caller and worker
+    engine_us: float
+
+
+class Pair(AbstractContextManager["Pair"]):
+    """A caller and a worker of one client, with an engine of their own that is idle while others are measured."""
+
+    def __init__(self, client: Client, server: Server) -> None:
+        python = published_python() if client == "published" else sys.executable
+        self._server = server
+        self._ends: list[Talker] = []
+        self._stack = ExitStack()
+        for role in ("worker", "caller"):
+            task = {"role": role, "port": server.port, "traced": client == "traced"}
+            end = self._stack.enter_context(Talker(python, "sdk_load.py", task))
+            end.hear()
+            self._ends.append(end)
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def run(self, mode: Mode, seconds: float) -> Figures:
+        ends_s, engine_ns = self._cpu_s(), self._server.cpu_ns()
+        caller = self._ends[-1]
+        caller.say({"mode": mode, "seconds": seconds, "window": WINDOW})
+        answer = caller.hear()
+        ends_s, engine_ns = self._cpu_s() - ends_s, self._server.cpu_ns() - engine_ns
+        calls = answer["calls"]
+        return Figures(calls / answer["seconds"], 1e6 * ends_s / calls, engine_ns / 1e3 / calls)
+
+    def _cpu_s(self) -> float:
+        total = 0.0
+        for end in self._ends:
+            end.say({"mode": "cpu"})
+            total += end.hear()["cpu_s"]
+        return total
+
+
+def compare(engines: dict[Client, Server], rounds: int, seconds: float) -> dict[Mode, dict[Client, Figures]]:
+    """In alternating rounds."""
+    seen: dict[tuple[Mode, Client], list[Figures]] = {}
     modes: tuple[Mode, ...] = ("async", "blocking")
     with ExitStack() as stack:
-        callers: dict[Client, Talker] = {}
-        for client, python in pythons.items():
-            for role in ("worker", "caller"):
-                talker = stack.enter_context(
-                    Talker(python, "sdk_load.py", {"role": role, "port": engines[client].port})
-                )
-                talker.hear()
-                callers[client] = talker
+        pairs = {client: stack.enter_context(Pair(client, server)) for client, server in engines.items()}
         for number in range(rounds + 1):
             for mode in modes:
-                for client, caller in callers.items():
-                    caller.say({"mode": mode, "seconds": seconds if number else WARM_UP_S, "window": WINDOW})
-                    answer = caller.hear()
+                for client, pair in pairs.items():
+                    figures = pair.run(mode, seconds if number else WARM_UP_S)
                     if number:
-                        seen.setdefault((mode, client), []).append(answer["calls"] / answer["seconds"])
-    return {mode: {client: median(seen[mode, client]) for client in pythons} for mode in modes}
+                        seen.setdefault((mode, client), []).append(figures)
+    return {mode: {client: _median(seen[mode, client]) for client in engines} for mode in modes}
+
+
+def _median(rounds: list[Figures]) -> Figures:
+    return Figures(*map(median, zip(*rounds, strict=True)))

@@ -1,4 +1,4 @@
-"""Calls through the engine: beside nats-server with raw load, and with our Python client beside the published one.
+"""Calls through the engine, beside nats-server, with raw load.
 
     python benchmarks/rpc.py [--quick] [--json FILE]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a script
 sys.path.remove(str(Path(__file__).parent))  # where http.py would hide the library of that name
-from benchmarks import clients, routing
+from benchmarks import routing
 from benchmarks.bars import Bar, show
 from benchmarks.load import System
 from benchmarks.processes import ProcessFailed, Server, engine, free_port, nats_server
@@ -58,13 +58,6 @@ def main() -> int:
         nats = stack.enter_context(nats_server(free_port())).wait_until_listening()
         servers: dict[System, Server] = {"iii": our_engine(), "nats": nats}
         routed = measure_routing(servers, options.quick)
-        engines: dict[clients.Client, Server] = {"ours": our_engine(), "published": our_engine()}
-        sdk = clients.compare(engines, 1 if options.quick else 3, 0.5 if options.quick else 1.5)
-    print(f"\n{'Python clients on our engine, calls/s':40} {'ours':>9} {clients.PUBLISHED:>16} {'ratio':>6}")
-    for mode, rates in sdk.items():
-        title = f"{mode}, {clients.WINDOW if mode == 'async' else 1} in flight"
-        ratio = rates["ours"] / rates["published"]
-        print(f"{title:40} {rates['ours']:9,.0f} {rates['published']:16,.0f} {ratio:6.1f}")
     single, main_case = routed[routing.CASES[0]], routed[routing.CASES[1]]
     bars = [
         Bar(
@@ -74,8 +67,6 @@ def main() -> int:
             0.6,
         ),
         Bar("p50 at window 1 / nats-server's", single["iii"].p50_ms / single["nats"].p50_ms, 1.3, 1.0),
-        Bar("client calls/s, 64 in flight / published", sdk["async"]["ours"] / sdk["async"]["published"], 6, 10, True),
-        Bar("blocking calls/s / published", sdk["blocking"]["ours"] / sdk["blocking"]["published"], 2, 4, True),
     ]
     show(bars)
     if options.json:
@@ -84,7 +75,7 @@ def main() -> int:
             for case, figures in routed.items()
             for system, row in figures.items()
         ]
-        result = {"routing": rows, "clients": sdk, "bars": [{**bar._asdict(), "verdict": bar.verdict} for bar in bars]}
+        result = {"routing": rows, "bars": [{**bar._asdict(), "verdict": bar.verdict} for bar in bars]}
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
 

@@ -1,6 +1,7 @@
 """One process of a Python client, ours or the published one: the same script for both, so no annotation of either.
 
 Says `{"ready": true}`. A worker then serves until it is ended; a caller runs `{"mode": "async" | "blocking", "seconds": s}`.
+Both say on `{"mode": "cpu"}` how much of it they have had.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ async def echo(payload: Any) -> Any:
     return {"payload": payload["payload"]}
 
 
-def main(role: str, port: int) -> None:
-    options = iii.InitOptions(worker_name=f"bench-{role}", otel={"enabled": False})  # type: ignore[arg-type, unused-ignore]
+def main(role: str, port: int, traced: bool) -> None:
+    options = iii.InitOptions(worker_name=f"bench-{role}", otel={"enabled": traced})  # type: ignore[arg-type, unused-ignore]
     worker: Any = iii.register_worker(f"ws://127.0.0.1:{port}", options)
     request = {"function_id": FUNCTION, "payload": PAYLOAD}
     if role == "worker":
@@ -47,6 +48,9 @@ def main(role: str, port: int) -> None:
     for line in sys.stdin:
         task = json.loads(line)
         begin = time.perf_counter()
+        if task["mode"] == "cpu":
+            print(json.dumps({"cpu_s": time.process_time()}), flush=True)
+            continue
         if task["mode"] == "async":
             calls = worker.trigger({"function_id": "bench::drive", "payload": task})
         else:

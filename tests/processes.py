@@ -83,6 +83,7 @@ class EngineProcess:
         port: int | None = None,
         config: str | None = None,
         env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         """`config` is the whole text of the YAML file; `{port}` in it is replaced. `env` is added to the environment.
 
@@ -96,6 +97,7 @@ class EngineProcess:
         self.config_path.write_text((config or DEFAULT_CONFIG).replace("{port}", str(self.port)))
         self.log_path = self.folder / "engine.log"
         self._env = environment(env)
+        self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -127,7 +129,7 @@ class EngineProcess:
         assert not self.running, "it runs already"
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "iii.cli", "-c", str(self.config_path)],
+                [sys.executable, "-m", "iii.cli", "-c", str(self.config_path), *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

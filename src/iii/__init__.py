@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from iii import first_use
 from iii.installation import check_this
 
 check_this()
@@ -236,9 +237,7 @@ if not TYPE_CHECKING:  # a checker knows the names, and should say when one is n
         module = _MODULE_OF.get(name)
         if module is None:
             raise AttributeError(f"module 'iii' has no attribute {name!r}")
-        from importlib import import_module
-
-        value = globals()[name] = getattr(import_module(module), _OTHER_NAMES.get(name, name))
+        value = globals()[name] = first_use.attribute(module, _OTHER_NAMES.get(name, name))
         return value
 
 

@@ -192,6 +192,10 @@ def act(kind: str, payload: Any) -> Any:
     match kind:
         case "echo":
             return payload
+        case "auth":
+            if payload["headers"].get("x-test-token") != "valid":
+                raise ValueError("invalid token")
+            return {"context": {"user": "u"}, "function_registration_prefix": "guest"}
         case "add":
             return payload["a"] + payload["b"]
         case "fail":

@@ -29,7 +29,9 @@ COMMANDS = {
     "cron": "iii.cli.cron",
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
+    "config": "iii.cli.config",
     "store": "iii.cli.store",
+    "token": "iii.cli.token",
     "dev": "iii.cli.dev",
     "completion": "iii.cli.completion",
     "update": "iii.cli.update",
@@ -39,7 +41,12 @@ USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _OPTIONS_WITH_VALUE = frozenset({"-c", "--config", "--host"})
-_OPTIONS = (*_OPTIONS_WITH_VALUE, "--use-default-config", "--no-update-check")  # --help and --version went before
+_OPTIONS = (
+    *_OPTIONS_WITH_VALUE,
+    "--use-default-config",
+    "--no-update-check",
+    "--reload-strict",
+)  # --help and --version went before
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

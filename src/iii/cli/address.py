@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import NamedTuple
 
-from iii.cli.parser import Parser
+from iii.cli.parser import CommandFailed, Parser
 from iii.protocol.address import fault_of, masked
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
 
@@ -12,8 +12,9 @@ DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 49_134
 ENVIRONMENT = """\
 environment:
-  III_URL      URL of the engine, if neither --url, --address nor --port is given
-  III_TOKEN    sent as 'Authorization: Bearer …', for listeners with access control"""
+  III_URL         URL of the engine, if neither --url, --address nor --port is given
+  III_TOKEN       sent as 'Authorization: Bearer …', for listeners with access control
+  III_TOKEN_FILE  file with the token, if III_TOKEN is not set"""
 
 
 class Address(NamedTuple):
@@ -41,7 +42,12 @@ def add_address_options(parser: Parser) -> None:
 
 
 def address_of(options: argparse.Namespace, parser: Parser) -> Address:
-    """The engine that the options, or else III_URL, name. Wrong usage ends the process."""
+    """The engine that the options, or else III_URL, name. Wrong usage ends the process.
+
+    Raises:
+        CommandFailed: the file with the token cannot be read.
+    """
+    _check_token_file()
     named = options.address is not None or options.port is not None
     if options.url is not None and named:
         parser.error("--url and --address or --port are given; keep one")
@@ -57,6 +63,16 @@ def address_of(options: argparse.Namespace, parser: Parser) -> Address:
         host = f"[{host}]"  # an IPv6 address, or a port that belongs in --port
     port = DEFAULT_PORT if options.port is None else options.port
     return Address(_checked(f"ws://{host}:{port}", "--address", parser), options.timeout_ms)
+
+
+def _check_token_file() -> None:
+    if os.environ.get("III_TOKEN_FILE", "").strip():
+        from iii.sdk.engine_address import handshake_headers  # not loaded for `--help`
+
+        try:
+            handshake_headers(None)
+        except ValueError as error:
+            raise CommandFailed(str(error)) from None
 
 
 def _checked(url: str, place: str, parser: Parser) -> str:

@@ -32,8 +32,10 @@ commands:
   cron            list schedules, next times of an expression, run one now
   stream          read and write streams, follow the events of a group
   codegen         write a client for the functions of other workers
+  config          check a configuration file, show what it means, compare it with a running engine
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
   dev             run an app, and restart it when its source changes
+  token           make access tokens and their hashes
   completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""
@@ -72,18 +74,25 @@ def run(arguments: list[str]) -> int:
 
     from iii.protocol.start_failure import StartFailure
     from iii.server import config_file
+    from iii.server.stored_settings import Stored
 
     try:
+        path = Path(files[0])
+
+        def read(stored: Stored | None = None) -> config_file.ServerConfig:
+            if options.use_default_config:
+                return config_file.without_file(host=options.host, stored=stored)
+            return config_file.load(path, host=options.host, stored=stored)
+
         if options.use_default_config:
-            config = config_file.without_file(host=options.host)
+            config = read()
         else:
-            path = Path(files[0])
             if not os.path.exists(path) and not _create(path):
                 return 1
-            config = config_file.load(path, host=options.host)
+            config = read()
         from iii.server import process
 
-        return process.run(config)
+        return process.run(config, read, strict=options.reload_strict)
     except StartFailure as error:
         return fail(str(error))
 
@@ -102,6 +111,11 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--host", help="address that all listeners bind to; overrides the file (default: 127.0.0.1, this machine only)"
     )
+    parser.add_argument(
+        "--reload-strict",
+        action="store_true",
+        help="exit when the changed file has a mistake, instead of running on with the old settings",
+    )
     parser.add_argument("-v", "--version", action="store_true", help="print the version")
     parser.add_argument(
         "--no-update-check", action="store_true", help="accepted and ignored; iii never checks for updates"
@@ -116,7 +130,7 @@ def _create(path: Path) -> bool:
     is asked then, and an engine with other settings than the meant ones loses what it is given.
     """
     from iii.protocol.start_failure import StartFailure
-    from iii.server import config_file
+    from iii.server import config_text
 
     folder = path.absolute().parent
     if sys.stdin.isatty() and sys.stderr.isatty():
@@ -131,8 +145,10 @@ def _create(path: Path) -> bool:
             return False
     elif near := _nearest_file(path):
         raise StartFailure(f"Config file not found: '{path}', did you mean '{near}'? To create it: touch {path}")
-    config_file.create(path)
-    print(f"Created {path}, which lists the modules that run. Restart iii after changing it.", file=sys.stderr)
+    config_text.create(path)
+    print(
+        f"Created {path}, which lists the modules that run. iii applies changes of it while it runs.", file=sys.stderr
+    )
     return True
 
 

@@ -56,7 +56,7 @@ class BindingOwners:
         binding.to_owner = _is_for_each(binding)
         equality = self._equality(owner, binding)
         host = self._host(equality, share)
-        replaced = [each for each in self._registered_as(binding.id) if each is not host]
+        replaced = [each for each in self.registered_as(binding.id) if each is not host]
         if host is None:
             self._bindings.register(binding)
             self._link(binding)
@@ -146,7 +146,8 @@ class BindingOwners:
             return None
         return next(binding for binding in equal if not _has(binding, share.owner))
 
-    def _registered_as(self, registered_id: str) -> list[Binding]:
+    def registered_as(self, registered_id: str) -> list[Binding]:
+        """Those that somebody registered by an id."""
         known = self._bindings.get(registered_id)
         others = [each for each in self._shared_ids.get(registered_id, ()) if each is not known]
         return others if known is None else [known, *others]

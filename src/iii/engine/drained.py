@@ -20,6 +20,7 @@ class _Process(NamedTuple):
     name: str
     pid: int
     ip_address: str | None
+    identity: str | None  # of a session with access rules, which says nothing of others
 
 
 class DrainedProcesses:
@@ -78,4 +79,4 @@ def _process_of(peer: Peer) -> _Process | None:
     info = peer.info
     if info.name is None or info.pid is None or (info.pid == 1 and not info.name.endswith(":1")):
         return None
-    return _Process(peer.namespace, info.runtime, info.name, info.pid, peer.link.ip_address)
+    return _Process(peer.namespace, info.runtime, info.name, info.pid, peer.link.ip_address, peer.identity)

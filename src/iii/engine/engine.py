@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from iii.engine.access.guard import Guard
 from iii.engine.channels import Channels
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.deadlines import Deadlines
@@ -23,6 +24,7 @@ from iii.protocol.limits import CHANNEL_TTL_S, NAMESPACE_GRACE_MS
 from iii.protocol.telemetry import TelemetryKind
 
 if TYPE_CHECKING:
+    from iii.engine.access.guard import Access
     from iii.engine.clock import Clock
     from iii.engine.link import Link
     from iii.engine.log_lines import LogLine
@@ -84,8 +86,11 @@ class Engine:
         for _ in self.registry.withdrawing(module):
             pass
 
-    def connect(self, link: Link, limits: ConnectionLimits | None = None) -> Session:
-        """A socket was accepted on `/`: greet it (01 §3.1)."""
+    def connect(self, link: Link, limits: ConnectionLimits | None = None, access: Access | None = None) -> Session:
+        """A socket was accepted on `/`: greet it (01 §3.1). Without `access` it is trusted."""
+        guard = None
+        if access is not None:
+            guard = Guard(access, self.router, self.registry, self.clock, link.ip_address)
         session = Session(
             link,
             self.clock,
@@ -96,6 +101,7 @@ class Engine:
             self.telemetry,
             self.options.grace_ms / 1000,
             limits or ConnectionLimits(),
+            guard,
         )
         self.roster.join(session)
         session.greet()

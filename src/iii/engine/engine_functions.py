@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -20,7 +20,7 @@ from iii.engine.discovery.workers import WorkerDiscovery
 from iii.engine.discovery.workers_available import WorkerChanged, WorkersAvailable
 from iii.engine.draining import WorkerDraining
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.engine.worker_info import read_announcement
@@ -65,6 +65,10 @@ class EngineFunctions(Module):
         self._functions_available = FunctionsAvailable(engine)
         self._workers_available = WorkersAvailable(engine)
 
+    async def adjust(self, config: Any) -> Adjusted:
+        """They are the core's."""
+        return Adjusted.ENGINE
+
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(
             DEFAULT_NAMESPACE,
@@ -100,7 +104,10 @@ class EngineFunctions(Module):
         def done(accepted: bool) -> None:
             invocation.complete(msgspec.json.encode(AnnouncementResult(accepted)))
 
-        invocation.caller.announce(read_announcement(bytes(request)), done)
+        announcement = read_announcement(bytes(request))
+        if invocation.caller.guard is not None:
+            invocation.caller.guard.check_namespace(announcement.namespace)
+        invocation.caller.announce(announcement, done)
         return LATER
 
     @builtin(CREATE_CHANNEL, spec="07 §2.1, 02 §5.1")

@@ -81,6 +81,10 @@ class Function:
         self.copies = copies
         self.tally: Tally | None = None
 
+    def known_as(self, own_id: str) -> None:
+        """Its worker calls it by another id (20 §3)."""
+        self.call_members = b'","function_id":%b,"data":' % msgspec.json.encode(own_id)
+
     @property
     def shared(self) -> bool:
         return self.replicas is not None

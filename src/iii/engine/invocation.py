@@ -13,6 +13,7 @@ from iii.protocol.wire_errors import error_from_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from iii.engine.access.guard import Guard
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
     from iii.engine.tally import CallEnds
@@ -74,6 +75,7 @@ class Caller(Protocol):
     dialect: Dialect
     waiting: WaitingBytes
     caller_member: bytes
+    guard: Guard | None
 
     @property
     def calling(self) -> Calls: ...

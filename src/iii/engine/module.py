@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import Builtin, Declaration
@@ -13,7 +14,16 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.engine.ownership import Key
     from iii.protocol.measurement import Measurement
+
+
+class Adjusted(Enum):
+    """How far new settings count."""
+
+    NOW = "at once"
+    MODULE = "when the module is started again"
+    ENGINE = "when the engine is started again"
 
 
 class Module:
@@ -26,9 +36,11 @@ class Module:
     name: ClassVar[str]  # canonical (00 §6)
     description: ClassVar[str]
     mandatory: ClassVar[bool] = False
+    removable: ClassVar[bool] = True  # while the engine runs
     parts: ClassVar[tuple[Callable[..., object], ...]] = ()  # classes with more `@builtin` methods
 
     worker_id = ""
+    identity = None
     in_process = True
     ended = False
     begins_traces = False
@@ -59,6 +71,13 @@ class Module:
 
     async def start(self) -> None:
         """Open what the module needs; functions and trigger types of all modules are registered by then (L3)."""
+
+    async def adjust(self, config: Any) -> Adjusted:
+        """Run with other settings from now on, as far as that is possible; for MODULE nothing changes (18 §3.2).
+
+        Raises StartFailure: they cannot be had, such as a port that is in use; nothing has changed.
+        """
+        return Adjusted.MODULE
 
     async def quiet(self) -> None:
         """Begin nothing more of one's own accord, and let what was begun end; all modules at once, before any stops (L4)."""
@@ -91,6 +110,9 @@ class Module:
 
     def unbind(self, binding: Binding) -> None:
         """A binding is gone."""
+
+    def evicted(self, key: Key) -> None:
+        """Modules are trusted."""
 
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """Modules own no bindings."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
+    from iii.engine.ownership import Key
 
 
 class Owner(Protocol):
@@ -21,6 +22,10 @@ class Owner(Protocol):
 
     begins_traces: bool
     passed_over: bool
+
+    @property
+    def identity(self) -> str | None:
+        """None: it is trusted. Others share ids with those of the same identity only (20 §5)."""
 
     @property
     def worker_id(self) -> str:
@@ -54,6 +59,9 @@ class Owner(Protocol):
 
     def unbind(self, binding: Binding) -> None:
         """As a provider: stop serving it. Raises UnregisterFailed if that fails."""
+
+    def evicted(self, key: Key) -> None:
+        """A trusted owner has taken an id that it had (20 §5)."""
 
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """As an owner of a binding, by the id that it gave: its provider said no; `error` is the error object."""

@@ -63,6 +63,10 @@ class Ownership(Generic[C]):
     def holds(self, owner: Owner) -> bool:
         return owner in self._by_owner
 
+    def strangers(self, key: Key, owner: Owner) -> list[C]:
+        """Claims of those that do not share ids with an owner (20 §5)."""
+        return [claim for claim in self._stacks.get(key, ()) if claim.owner.identity != owner.identity]
+
     def claim_of(self, owner: Owner, key: Key) -> C | None:
         """One owner's claim, active or not."""
         return self._by_owner.get(owner, {}).get(key)

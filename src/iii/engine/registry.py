@@ -13,6 +13,7 @@ from iii.engine.owner import Owner
 from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
 
 if TYPE_CHECKING:
+    from iii.engine.ownership import Key
     from iii.engine.turns import Turns
     from iii.protocol.measurement import Measurement
 
@@ -53,9 +54,24 @@ class Registry:
     def install(self, module: Installed) -> None:
         """Register what a part of the engine serves and provides."""
         for function in module.functions():
+            self.evict_from_function(function.key, module)
             self.functions.add_builtin(function)
         for trigger_type in module.trigger_types():
+            self.evict_from_type(trigger_type.key, module)
             self.trigger_types.register(trigger_type)
+
+    def evict_from_function(self, key: Key, owner: Owner) -> None:
+        """Ids belong to trusted owners: one takes a function from sessions that have it (20 §5)."""
+        for claim in self.functions.ownership.strangers(key, owner):
+            self.functions.ownership.release(key, claim.owner)
+            self.binding_owners.disclaimed(claim.owner, key)
+            claim.owner.evicted(key)
+
+    def evict_from_type(self, key: Key, owner: Owner) -> None:
+        """The same for a trigger type."""
+        for claim in self.trigger_types.ownership.strangers(key, owner):
+            self.trigger_types.ownership.release(key, claim.owner)
+            claim.owner.evicted(key)
 
     def withdrawing(self, owner: Owner, calls: Iterable[None] = ()) -> Iterator[None]:
         """Take back everything that an owner registered, one a step (01 §9).

@@ -110,7 +110,7 @@ class Roster:
             return False
         drained = self.drained.was(previous_id, token)
         if previous is not None:
-            if token != previous.reattach_token:
+            if token != previous.reattach_token or newcomer.identity != previous.identity:
                 newcomer.complain(REATTACH_IGNORED, previous_worker_id=previous_id)
                 return False
             previous.link.abort()
@@ -139,6 +139,14 @@ class Roster:
         if name is not None and wanted not in self.names and not peer.draining:
             self.names[wanted] = peer
             self._claimed[peer] = wanted
+
+    def contender(self, newcomer: Peer, namespace: str, name: str | None) -> Peer | None:
+        """Who has the name that a newcomer wants. A trusted one takes it from sessions with access rules (20 §5)."""
+        holder = self.names.get((namespace, name or ""))
+        if holder is not None and newcomer.identity is None and holder.identity is not None:
+            self.release_name(holder)
+            return None
+        return holder
 
     def release_name(self, peer: Peer) -> None:
         claimed = self._claimed.pop(peer, None)

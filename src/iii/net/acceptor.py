@@ -59,6 +59,10 @@ class Acceptor:
         """Accepted connections, WebSocket or not yet."""
         return len(self.connections) + len(self._pending) + len(self._accepting)
 
+    def wait_for_heads(self, limit_s: float) -> None:
+        """How long further connections may take for their request."""
+        self._handshake_timeout_s = limit_s
+
     def measure(self, listener: str) -> list[Measurement]:
         """Its connections, and the bytes on those that are WebSockets, under that name."""
         if not self._bound:

@@ -49,6 +49,16 @@ LIVE_EVENT_BYTES = 256 * KIB
 FOLLOWED_GROUPS = 1000
 # Longest `baggage` whose entries are read and handed on; a longer one counts as empty, as W3C allows. (06 §3)
 BAGGAGE_CHARACTERS = 8192
+# Most attributes of a span that a worker makes, and of each of its events; further ones are dropped and counted. (08 §17.4)
+SPAN_ATTRIBUTES = 128
+# Most events of a span that a worker makes; further ones are dropped and counted. (08 §17.4)
+SPAN_EVENTS = 128
+# Longest value of an attribute of such a span, in characters; longer ones are cut. (08 §17.4)
+SPAN_VALUE_CHARACTERS = 16_384
+# About the most characters of all attributes and events of such a span, as JSON; further ones are dropped and counted. (08 §17.4)
+SPAN_CHARACTERS = 1 * MIB
+# Longest payload that a worker shows in a span, whatever `III_TRACE_PAYLOAD_MAX_BYTES` says; longer ones are cut. (08 §7.4)
+SHOWN_PAYLOAD_BYTES = 128 * KIB
 # Longest value of a configuration entry, as JSON; its schema and its metadata are limited to the same. (18 §2.5)
 CONFIGURATION_VALUE_BYTES = 256 * KIB
 # Most lists, objects and members in a value of a configuration entry, in its schema and in its metadata. (18 §2.5)
@@ -125,6 +135,12 @@ REGISTRATIONS_BYTES = 64 * MIB
 HELD_CALLS_BYTES = 64 * MIB
 # Most calls of one connection that wait for registrations. (N2)
 HELD_CALLS = 10_000
+# Most registrations and calls of one connection that wait for a registration hook. (20 §3)
+GATED_STEPS = 10_000
+# Most addresses whose failed logins are remembered. (L8)
+LOGIN_ADDRESSES = 10_000
+# Most connections of one address that wait for their login; further ones are refused at once. (L8)
+WAITING_LOGINS = 100
 # Most registrations of one connection before its namespace is known. (N2)
 BUFFERED_REGISTRATIONS = 100_000
 
@@ -166,6 +182,12 @@ DRAINED_WORKERS = 10_000
 PROVIDER_ACK_S = 10.0
 # Longest wait for the answer of a condition function. (T7, I6)
 CONDITION_TIMEOUT_S = 30.0
+# Longest wait for the answer of an auth function; set with `rbac.auth_timeout_ms`. (20 §1)
+AUTH_S = 10.0
+# Longest wait for the answer of a registration hook; set with `rbac.hook_timeout_ms`. (20 §3)
+HOOK_S = 30.0
+# Longest time for which a failed login delays the next one of its address; the delay begins with 0.1 s and doubles. (L8)
+LOGIN_DELAY_S = 5.0
 
 # -- Texts
 # Longest name and longest description of a worker, in code points. (01 §6.1)

@@ -138,15 +138,15 @@ class Hints:
         return len(positional) > 1 and positional[1].name == "metadata"
 
 
-_decode_plain = msgspec.json.Decoder().decode
+decode_plain = msgspec.json.Decoder().decode
 
 
 def read_plain(raw: bytes) -> Any:
     """JSON as plain values; what strict JSON forbids but clients send becomes null or U+FFFD (L14)."""
     try:
-        return _decode_plain(raw)
+        return decode_plain(raw)
     except msgspec.DecodeError:
-        return _decode_plain(mend_json(bytes(raw)))
+        return decode_plain(mend_json(bytes(raw)))
 
 
 def named_parameters(signature: Signature) -> list[inspect.Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast, overload
@@ -231,9 +232,11 @@ class App(Worker):
         return [*found, self]
 
     def worker_options(self) -> InitOptions:
-        """The options of one worker, with a name of its own."""
+        """The options of one worker, with a name of its own; telemetry is about the app, whatever its workers are called."""
         named = (self.options.worker_name or "").strip()
-        return self.options if named else replace(self.options, worker_name=own_name(self.name))
+        options = self.options if named else replace(self.options, worker_name=own_name(self.name))
+        service = options.otel_config.service_name or os.environ.get("OTEL_SERVICE_NAME") or self.name
+        return replace(options, otel=replace(options.otel_config, service_name=service))
 
     def attach(self, core: WorkerCore) -> None:
         if self._connected:

@@ -26,7 +26,7 @@ class Home:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Waiter, int], None]) -> None:
         self.loop = loop
-        self.deadlines = Deadlines(expire)
+        self.deadlines = Deadlines(loop, expire)
         self.waiter = LoopFuture
 
 
@@ -34,7 +34,7 @@ class Abroad:
     """Another loop: answers have to travel."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Waiter, int], None]) -> None:
-        self.deadlines = Deadlines(expire)
+        self.deadlines = Deadlines(loop, expire)
         self._mailbox = Mailbox(loop)
 
     def waiter(self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]") -> Waiter:

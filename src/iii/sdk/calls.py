@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import Struct
+
 from iii.protocol.errors import InvocationTimeout
 from iii.protocol.ids import Counted
 from iii.protocol.limits import LONGEST_TIMEOUT_MS
@@ -53,15 +55,12 @@ LONGEST_WAIT_S = LONGEST_TIMEOUT_MS / 1000  # a thread cannot wait without end f
 ON_LOOP = "Cannot call sync SDK methods from the event loop thread. Use async handler methods instead."
 
 
-class LoopFuture:
-    """A coroutine on the connection's own loop that waits for one answer."""
+class LoopFuture(Struct, eq=False):
+    """A coroutine on the connection's own loop that waits for one answer. A Struct, which is made in a third of the time."""
 
-    __slots__ = ("function_id", "future", "invocation_id")
-
-    def __init__(self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]") -> None:
-        self.function_id = function_id
-        self.invocation_id = invocation_id
-        self.future = future
+    function_id: str
+    invocation_id: str
+    future: "asyncio.Future[Outcome]"
 
     def complete(self, outcome: Outcome) -> None:
         # Errors too are results: a future complains of an exception that its waiter, cancelled meanwhile, never fetched
@@ -69,16 +68,10 @@ class LoopFuture:
             self.future.set_result(outcome)
 
 
-class ForeignFuture(LoopFuture):
+class ForeignFuture(LoopFuture, eq=False):
     """A coroutine on another loop; answers travel there in bundles, one wake-up a bundle."""
 
-    __slots__ = ("mailbox",)
-
-    def __init__(
-        self, function_id: str, invocation_id: str, future: "asyncio.Future[Outcome]", mailbox: "Mailbox"
-    ) -> None:
-        super().__init__(function_id, invocation_id, future)
-        self.mailbox = mailbox
+    mailbox: "Mailbox"
 
     def complete(self, outcome: Outcome) -> None:
         self.mailbox.put(lambda: LoopFuture.complete(self, outcome))

@@ -146,13 +146,14 @@ class EngineConnection:
             wanted: asked before a message that had to wait is sent late.
             urgent: somebody waits for just this one, so the calling thread may write it by itself.
         """
-        outgoing = Outgoing(message, wanted, opcode=opcode)
+        outgoing = Outgoing(message, wanted, True, opcode)
         with self.lock:
-            if self._outbox is None:
+            outbox = self._outbox
+            if outbox is None:
                 if not self._over:
                     self.offline.put(outgoing)
-            elif not (urgent and not self.on_loop() and self._outbox.send_now(outgoing)):
-                self._outbox.send(outgoing)
+            elif not (urgent and not self.on_loop() and outbox.send_now(outgoing)):
+                outbox.send(outgoing)
 
     def send_or_drop(self, message: bytes) -> None:
         """Send a binary message that is not worth a wait: telemetry."""

@@ -12,18 +12,18 @@ class Deadlines:
     `expire(waiter, timeout_ms)` is called for those whose time is over. Used on the loop only.
     """
 
-    def __init__(self, expire: Callable[[Waiter, int], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Waiter, int], None]) -> None:
+        self._now = loop.time
         self._expire = expire
         self._groups: dict[int, dict[Waiter, float]] = {}  # patience → waiter → its deadline, earliest first
 
     def watch(self, waiter: Waiter, timeout_ms: int) -> None:
         """From now on the waiter has so long."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_ms / 1000
+        deadline = self._now() + timeout_ms / 1000
         group = self._groups.get(timeout_ms)
         if group is None:
             group = self._groups[timeout_ms] = {}
-            loop.call_at(deadline, self._look, timeout_ms)
+            asyncio.get_running_loop().call_at(deadline, self._look, timeout_ms)
         group[waiter] = deadline
 
     def forget(self, waiter: Waiter, timeout_ms: int) -> None:

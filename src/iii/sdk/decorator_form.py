@@ -26,10 +26,7 @@ def with_parentheses(takes: str, example: str) -> Callable[[D], D]:
             written = f"@{_holder(self)}.{method.__name__}"
             if given and callable(given[0]):
                 raise TypeError(f"{written} takes {takes}, in parentheses: {written}({example})")
-            parameters = inspect.signature(method).parameters
-            for name in options.keys() - parameters:
-                hint = did_you_mean(name, parameters, "did you mean '{}'?", f"it has {_listed(parameters)}")
-                raise TypeError(f"{written} has no option '{name}': {hint}")
+            refuse_unknown(written, options, method)
             try:
                 inspect.signature(method).bind(self, *given, **options)
             except TypeError as error:
@@ -39,6 +36,26 @@ def with_parentheses(takes: str, example: str) -> Callable[[D], D]:
         return cast(D, checked)
 
     return apply
+
+
+def with_known_options(init: D) -> D:
+    """Of the constructor of a class: an option that it does not have is refused with the most similar one."""
+
+    @wraps(init)
+    def checked(self: object, *given: Any, **options: Any) -> None:
+        refuse_unknown(type(self).__name__, options, init)
+        init(self, *given, **options)
+
+    return cast(D, checked)
+
+
+def refuse_unknown(what: str, options: Iterable[str], function: Callable[..., Any]) -> None:
+    """Raises TypeError: the function has no parameter of the name of an option."""
+    parameters = inspect.signature(function).parameters
+    for name in options:
+        if name not in parameters:
+            hint = did_you_mean(name, parameters, "did you mean '{}'?", f"it has {_listed(parameters)}")
+            raise TypeError(f"{what} has no option '{name}': {hint}")
 
 
 def without_parentheses(method: D) -> D:

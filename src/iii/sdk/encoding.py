@@ -7,6 +7,7 @@ their receiver would get a text or an array that nothing tells apart from one.
 """
 
 import gc
+import inspect
 import json
 import sys
 from datetime import date, time, timedelta
@@ -21,7 +22,7 @@ import msgspec
 from iii.protocol.errors import InvalidRequest, PayloadTooLarge
 from iii.protocol.json_text import PLAIN_BYTES, nests_deeper_than
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES, NESTING_LEVELS
-from iii.protocol.messages import InvokeFunction
+from iii.protocol.messages import InvocationResult, InvokeFunction
 from iii.sdk.channels import ChannelEnd
 from iii.sdk.hint_parts import model_version
 
@@ -60,7 +61,8 @@ def to_plain(value: Any) -> Any:
 
 
 def not_serializable(value: object, path: str = "") -> TypeError:
-    return TypeError(f"Object of type {type(value).__name__} is not JSON serializable{path}")
+    remedy = "; `await` it first" if inspect.isawaitable(value) else ""
+    return TypeError(f"Object of type {type(value).__name__} is not JSON serializable{path}{remedy}")
 
 
 _encode = msgspec.json.Encoder(enc_hook=to_plain).encode
@@ -111,6 +113,12 @@ def encode_outgoing(message: Any, undeclared: Any = None) -> bytes:
             call.invocation_id if call is not None else None,
         )
     return encoded
+
+
+def encode_answer(answer: InvocationResult) -> bytes:
+    """One whose result has been encoded by itself. Raises as `encode_outgoing`."""
+    encoded = _encode(answer)
+    return encoded if len(encoded) <= PLAIN_BYTES else encode_outgoing(answer)
 
 
 def _too_deep() -> InvalidRequest:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from iii.protocol.address import fault_of, masked
 from iii.sdk.in_process import SCHEME, engine_at
+from iii.sdk.token_file import TokenFileHeaders
 
 DEFAULT_ENGINE_URL = "ws://127.0.0.1:49134"
 
@@ -26,10 +27,18 @@ def engine_url(address: str | None) -> str:
     return url
 
 
-def handshake_headers(explicit: Mapping[str, str] | None) -> dict[str, str]:
-    """Handshake headers with the bearer token of `III_TOKEN`, unless the caller authorises otherwise (08 §4.9)."""
+def handshake_headers(explicit: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Handshake headers with the bearer token of `III_TOKEN`, or of the file `III_TOKEN_FILE`, unless the caller authorises otherwise (08 §4.9).
+
+    Raises:
+        ValueError: the file has no token.
+    """
     headers = dict(explicit or {})
-    token = os.environ.get("III_TOKEN", "").strip()
-    if token and not any(name.lower() == "authorization" for name in headers):
+    if any(name.lower() == "authorization" for name in headers):
+        return headers
+    token, path = os.environ.get("III_TOKEN", "").strip(), os.environ.get("III_TOKEN_FILE", "").strip()
+    if token:
         headers["Authorization"] = f"Bearer {token}"
+    elif path:
+        return TokenFileHeaders(headers, path)
     return headers

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -11,16 +10,11 @@ from functools import partial
 from sys import gettrace, settrace
 from typing import Any
 
-import msgspec
-
-from iii.protocol.errors import ErrorBody, ErrorCode, FunctionNotFound, InvalidRequest, InvocationError, error_id_of
-from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import InvocationResult, InvokeFunction
-from iii.protocol.traceback_text import shown
+from iii.protocol.messages import InvokeFunction
 from iii.sdk import forks
+from iii.sdk.answers import SPAN_FAILED, answer_after_all, end_span, failure, refusal, success
 from iii.sdk.awaited import coroutine_of, rest_of
-from iii.sdk.encoding import encode_outgoing
-from iii.sdk.failures import UNTELLABLE, error_body, failed_call, log_failure
+from iii.sdk.failures import log_failure
 from iii.sdk.handlers import Handler
 from iii.sdk.invocation import Invocation, running
 from iii.sdk.registrations import Function
@@ -29,34 +23,6 @@ from iii.sdk.spans import HandlerSpan
 from iii.sdk.threads import HandlerThreads
 from iii.sdk.trace_context import TraceContext, current_trace
 
-CALL_REFUSED = LogEvent(
-    "iii.sdk", "sdk.call_refused", logging.WARNING, "Call without an answer refused",
-    means="The caller did not want an answer, so the refusal stands only here.",
-    do="Register the function, or correct its id where it is called.",
-)  # fmt: skip
-FUNCTION_FAILED = LogEvent(
-    "iii.sdk", "sdk.function_failed", logging.ERROR, "Function failed",
-    means="A handler raised; its caller got the error, if it waits for an answer. "
-    "`error_id` stands in the answer of an HTTP request, and in the engine's log if a request, job or schedule called.",
-    do="Read the stack trace. An error that callers are to expect is raised as `InvocationError`, which is not logged.",
-)  # fmt: skip
-CALL_NOT_CAUGHT = LogEvent(
-    "iii.sdk", "sdk.call_not_caught", logging.WARNING, "Function failed with the error of a call that it made and did not catch",
-    means="A `trigger` in a handler raised, and the handler let it pass, so its own caller got that error. "
-    "`called` and `code` say which call it was.",
-    do="Catch `InvocationError` where the call may fail, or correct what the reason names.",
-)  # fmt: skip
-SPAN_FAILED = LogEvent(
-    "iii.sdk", "sdk.span_failed", logging.ERROR, "Span of a function failed",
-    means="A span processor, sampler or propagator raised; the call is answered, but its span is missing.",
-    do="Correct the telemetry set-up of this program.",
-)  # fmt: skip
-
-NOT_INVOKABLE = ErrorCode(
-    "function_not_invokable",
-    means="The engine sent a worker a call of a function that is an HTTP endpoint.",
-    do="List `iii-http-functions` in the configuration of the engine.",
-)
 CANCEL_S = 2.0  # for handlers and providers to end when they are cancelled at shutdown
 
 if sys.version_info >= (3, 12):
@@ -74,8 +40,6 @@ else:
                 return True
             return super().cancel(msg)
 
-
-_LAST_TRIES = 10
 
 _PLAIN = frozenset((dict, list, str, int, float, bool, type(None)))  # of these none can be awaited, and asking is slow
 
@@ -114,22 +78,20 @@ class Executor:
             function = self._functions.get(message.function_id)
             handler = function.handler if function is not None else None
             if handler is None:
-                self._refuse(message, known=function is not None)
+                if (refused := refusal(message, known=function is not None)) is not None:
+                    self._send(refused)
                 return
             invocation = Invocation(message.function_id, message.invocation_id)
             if message.timeout_ms is not None:
                 invocation.deadline = time.monotonic() + message.timeout_ms / 1000
-            context = copy_context()
-            context.run(running.set, invocation)
-            if self._new_span is None and (message.traceparent or message.baggage):
-                context.run(current_trace.set, TraceContext(message.traceparent, message.baggage))
             if handler.is_async:
-                self._start(self._finish(handler, None, message, invocation, None), context, invocation)
+                self._start(self._finish(handler, None, message, invocation, None), None, invocation)
             else:
+                context = copy_context()
                 self._running.add(invocation)
                 self._threads.run(lambda: self._on_thread(handler, message, invocation, context))
         except BaseException as error:  # the system has no more threads, or memory
-            self._answer_after_all(message, error, self._send)
+            answer_after_all(message, error, self._send)
 
     @property
     def handlers(self) -> int:
@@ -153,7 +115,8 @@ class Executor:
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
-    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context, invocation: Invocation) -> None:
+    def _start(self, coroutine: Coroutine[Any, Any, None], context: Context | None, invocation: Invocation) -> None:
+        """In a copy of the present context, or in the one where it has begun."""
         task = HandlerTask(coroutine, loop=self._loop, context=context)
         if not task.done():
             self._running.add(invocation, task)
@@ -170,7 +133,7 @@ class Executor:
             except RuntimeError:  # the loop is closed: this worker is shut down
                 rest.close()
         except BaseException as error:
-            self._answer_after_all(message, error, self._send_urgent)
+            answer_after_all(message, error, self._send_urgent)
         finally:
             if rest is None:
                 self._running.remove(invocation)
@@ -178,7 +141,7 @@ class Executor:
     def _run_sync(
         self, handler: Handler, message: InvokeFunction, invocation: Invocation
     ) -> Coroutine[Any, Any, None] | None:
-        span = self._span(message) if self._new_span is not None else None
+        span = self._entered(message, invocation)
         trace = gettrace()
         try:
             result = handler.call(message)
@@ -187,10 +150,10 @@ class Executor:
                 return self._finish(handler, result, message, invocation, span)
         except BaseException as error:
             self._over(trace, error)
-            answer = self._failure(message, error, span)
+            answer = failure(message, error, span)
         else:
             self._over(trace)
-            answer = self._success(handler, message, result, span)
+            answer = success(handler, message, result, span)
         if answer is not None and not invocation.cancelled:
             self._send_urgent(answer)
         return None
@@ -204,8 +167,8 @@ class Executor:
         span: HandlerSpan | None,
     ) -> None:
         """The rest of a run, as a task: of what a thread has begun, or all of it."""
-        if begun is None and self._new_span is not None:
-            span = self._span(message)
+        if begun is None:
+            span = self._entered(message, invocation)
         trace = gettrace()
         try:
             try:
@@ -224,18 +187,19 @@ class Executor:
                 if invocation.cancelled and issubclass(type(error), asyncio.CancelledError):
                     answer = None
                     if span is not None:
-                        self._ended(span.failed, error, message)
+                        end_span(span.failed, error, message)
                 else:
-                    answer = self._failure(message, error, span)
+                    answer = failure(message, error, span)
             else:
-                self._over(trace)
-                answer = self._success(handler, message, result, span)
+                if gettrace() is not trace or forks.generation != self._born:
+                    self._over(trace)
+                answer = success(handler, message, result, span)
             if answer is not None and not invocation.cancelled:
                 self._send(answer)
         except BaseException as error:
             if self._stopping and issubclass(type(error), asyncio.CancelledError):
                 raise
-            self._answer_after_all(message, error, self._send)
+            answer_after_all(message, error, self._send)
         finally:  # by itself: a done callback would cost another turn of the loop
             self._running.remove(invocation)
 
@@ -247,93 +211,16 @@ class Executor:
         if forks.generation != self._born:
             forks.end_child(error)
 
-    # -- spans: whatever happens to one, the call is answered -----------------------------------------------------
-
-    def _span(self, message: InvokeFunction) -> HandlerSpan | None:
+    def _entered(self, message: InvokeFunction, invocation: Invocation) -> HandlerSpan | None:
+        """The context is that of the invocation from now on. Its span: whatever happens to it, the call is answered."""
+        running.set(invocation)
+        if self._new_span is None:
+            if message.traceparent or message.baggage:
+                current_trace.set(TraceContext(message.traceparent, message.baggage))
+            return None
         try:
-            return self._new_span(message) if self._new_span is not None else None
+            return self._new_span(message)
         except BaseException as error:
             log_failure(SPAN_FAILED, error, function=message.function_id, step="start")
             current_trace.set(TraceContext(message.traceparent, message.baggage))
             return None
-
-    def _ended(self, end: Callable[[Any], str], outcome: Any, message: InvokeFunction) -> str | None:
-        try:
-            return end(outcome)
-        except BaseException as error:
-            log_failure(SPAN_FAILED, error, function=message.function_id, step="end")
-            return None
-
-    # -- answers --------------------------------------------------------------------------------------------------
-
-    def _success(
-        self, handler: Handler, message: InvokeFunction, result: Any, span: HandlerSpan | None
-    ) -> bytes | None:
-        traceparent = self._ended(span.succeeded, result, message) if span is not None else None
-        if message.invocation_id is None:
-            return None
-        answer = InvocationResult(message.invocation_id, message.function_id, result)
-        if traceparent is not None:
-            answer.traceparent = traceparent
-        try:
-            return encode_outgoing(answer, None if handler.declares_result else result)
-        except InvalidRequest as error:  # the request was right
-            return self._failure(message, InvocationError(None, f"the result cannot be sent: {error.message}"), None)
-        except BaseException as error:  # no JSON form, too large, or whatever a model raises while it is dumped
-            return self._failure(message, error, None)
-
-    def _failure(self, message: InvokeFunction, error: BaseException, span: HandlerSpan | None) -> bytes | None:
-        traceparent = self._ended(span.failed, error, message) if span is not None else None
-        body = error_body(error)
-        if message.invocation_id is None or not issubclass(type(error), InvocationError):
-            log_failure(FUNCTION_FAILED, error, body.stacktrace or "", **_ids(message))
-        elif called := failed_call(error):
-            log_failure(CALL_NOT_CAUGHT, error, **_ids(message), **called)
-        if message.invocation_id is None:
-            return None
-        try:
-            return encode_outgoing(
-                InvocationResult(
-                    message.invocation_id,
-                    message.function_id,
-                    error=msgspec.Raw(msgspec.json.encode(body)),
-                    traceparent=traceparent,
-                )
-            )
-        except BaseException:  # of what error it may be, there is an answer that cannot fail
-            return encode_outgoing(
-                InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(UNTELLABLE))
-            )
-
-    def _answer_after_all(self, message: InvokeFunction, error: BaseException, send: Callable[[bytes], None]) -> None:
-        """The last line of defence: something raised where nothing should, perhaps a trace function of the user's."""
-        for _ in range(_LAST_TRIES):
-            try:
-                answer = self._failure(message, error, None)
-                if answer is not None:
-                    send(answer)
-                return
-            except BaseException as another:
-                error = another
-
-    def _refuse(self, message: InvokeFunction, known: bool) -> None:
-        error = (
-            NOT_INVOKABLE("Function is HTTP-invoked and cannot be invoked locally")
-            if known
-            else InvocationError(FunctionNotFound.code, f"Function '{message.function_id}' not found")
-        )
-        if message.invocation_id is None:
-            CALL_REFUSED(function=message.function_id, reason=error.message)
-            return
-        body = msgspec.json.encode(ErrorBody(error.code, shown(error.message)))
-        self._send(
-            encode_outgoing(InvocationResult(message.invocation_id, message.function_id, error=msgspec.Raw(body)))
-        )
-
-
-def _ids(message: InvokeFunction) -> dict[str, str]:
-    """As the engine's log and an HTTP response have them, too."""
-    called = {"function": message.function_id}
-    if message.invocation_id is not None:
-        called |= {"error_id": error_id_of(message.invocation_id), "invocation_id": message.invocation_id}
-    return called

@@ -82,6 +82,12 @@ class FunctionDeclaration:
 
 
 def _checked(function_id: str, handler: Callable[..., Any]) -> Hints:
+    if of_class := _class_of_method(handler):
+        raise TypeError(
+            f"the handler of '{function_id}' is a method of class {of_class} without an object: its `self` would be the "
+            f"payload. Write it outside of the class, or register the method of an object: "
+            f"register_function('{function_id}', {of_class}().{handler.__name__})"
+        )
     try:
         hints = Hints(handler)
         check_readable(hints)
@@ -94,6 +100,14 @@ def _checked(function_id: str, handler: Callable[..., Any]) -> Hints:
             "payload, and with `metadata` if it has a second parameter of that name"
         )
     return hints
+
+
+def _class_of_method(handler: Callable[..., Any]) -> str | None:
+    """The name of the class in whose body the function was written, if its first parameter is `self`."""
+    if not inspect.isfunction(handler) or next(iter(inspect.signature(handler).parameters), None) != "self":
+        return None
+    around = handler.__qualname__.rpartition(".")[0].rpartition(".")[2]
+    return around if around not in ("", "<locals>") else None
 
 
 def _message(

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from iii.protocol.errors import InvalidRequest
 from iii.protocol.messages import NULL, InvokeFunction
-from iii.sdk.annotations import NOTHING, Hints, read_plain
+from iii.sdk.annotations import NOTHING, Hints, decode_plain, read_plain
 from iii.sdk.channels import ChannelEnd, materialized, reference_of
 from iii.sdk.typed import declares_more_than_json, payload_reader
 
@@ -105,9 +105,12 @@ def plain_with_channels(opener: ChannelOpener) -> Callable[[bytes], Any]:
 
     def read(raw: bytes) -> Any:
         try:
-            value = read_plain(raw)
-        except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
-            raise InvalidRequest(str(error)) from None
+            value = decode_plain(raw)
+        except msgspec.DecodeError:
+            try:
+                value = read_plain(raw)
+            except msgspec.DecodeError as error:  # valid JSON all the same, such as 1e400
+                raise InvalidRequest(str(error)) from None
         references = bytes(raw).count(b'"channel_id"')
         if not references:
             return value

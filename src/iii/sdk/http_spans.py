@@ -51,7 +51,7 @@ class HttpSpans:
         method = request.get_method()
         span = self._new_span(f"{method} {url.path or '/'}")
         _describe(span, _of_request(request, method, url))
-        for name, value in (("traceparent", span.trace.traceparent), ("baggage", span.trace.baggage)):
+        for name, value in (("traceparent", span.traceparent), ("baggage", span.baggage)):
             if value:
                 request.add_unredirected_header(name, value)
         try:

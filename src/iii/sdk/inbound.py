@@ -17,7 +17,6 @@ from iii.protocol.messages import (
     NULL,
     CancelInvocation,
     DrainWorker,
-    EngineMessage,
     InvocationResult,
     InvokeFunction,
     RegisterTrigger,
@@ -119,7 +118,13 @@ class Inbound:
     def receive(self, data: bytes) -> None:
         """One message; never raises."""
         try:
-            message = self._decode(data)
+            if len(data) <= PLAIN_BYTES and data.isascii():
+                try:
+                    message = self._decoder.decode_plain(data)
+                except (msgspec.MsgspecError, RecursionError):  # perhaps it can be mended
+                    message = self._decoder.decode(data)
+            else:
+                message = self._decoder.decode(data)
             if type(message) is InvocationResult:  # first: nearly all traffic
                 if not self._pending.complete(message.invocation_id, message):
                     RESULT_LATE(invocation_id=message.invocation_id)
@@ -149,15 +154,6 @@ class Inbound:
                 log_failure(MESSAGE_FAILED, error)
         except BaseException as error:
             log_failure(MESSAGE_FAILED, error)
-
-    def _decode(self, data: bytes) -> EngineMessage:
-        """Raises Undecodable."""
-        if len(data) <= PLAIN_BYTES and data.isascii():
-            try:
-                return self._decoder.decode_plain(data)
-            except (msgspec.MsgspecError, RecursionError):
-                pass  # perhaps it can be mended
-        return self._decoder.decode(data)
 
     async def stop(self) -> None:
         """Cancel providers that are still at it."""
@@ -195,7 +191,7 @@ class Inbound:
         if message.owner_worker_id:
             FUNCTION_IN_USE(function=function_id, namespace=message.namespace, owner=message.owner_worker_id)
             return
-        why = "the registration is too large; the engine's log has more"
+        why = "the registration is too large, or has a number that is; the engine's log says which"
         if function_id.startswith(ENGINE_PREFIX):
             why = f"the id is the engine's own; choose one that does not begin with '{ENGINE_PREFIX}'"
         if function_id in self._registrations.functions:

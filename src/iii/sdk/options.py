@@ -68,8 +68,10 @@ class OtelConfig:
 
     Attributes:
         enabled: None reads `OTEL_ENABLED`; where that says nothing it is on if OpenTelemetry is installed (`otel` extra).
-        service_name, service_version, service_namespace, service_instance_id: resource attributes; None reads
-            `OTEL_SERVICE_NAME`, `SERVICE_VERSION`, `SERVICE_NAMESPACE`, `SERVICE_INSTANCE_ID`.
+        service_name: of spans, metrics and log records, as `iii logs --worker` looks for it; None reads `OTEL_SERVICE_NAME`,
+            else it is the app's name, else `worker_name`, else `iii-python-sdk`.
+        service_version, service_namespace, service_instance_id: resource attributes; None reads `SERVICE_VERSION`,
+            `SERVICE_NAMESPACE`, `SERVICE_INSTANCE_ID`.
         engine_ws_url: where telemetry goes; None is the worker's engine.
         engine_ws_headers: handshake headers there; None is the worker's, `{}` none.
         fetch_instrumentation_enabled: whether requests through `urllib.request`, anywhere in the process, become spans.
@@ -124,7 +126,7 @@ class InitOptions:
         invocation_timeout_ms: longest wait for an answer, where a call names none.
         reconnection_config: how a lost connection comes back.
         otel: an `OtelConfig`, or a dict of its fields.
-        headers: of the WebSocket handshake; `III_TOKEN` adds `Authorization: Bearer …` unless one is here.
+        headers: of the WebSocket handshake; `III_TOKEN`, or the file `III_TOKEN_FILE`, adds `Authorization: Bearer …` unless one is here.
         telemetry: about the project.
         connect_timeout_ms: how long `register_worker` waits to be accepted before it goes on without.
         replicas: all workers with the same function serve it together, "round_robin" or "least_busy"; for every function
@@ -179,12 +181,14 @@ class InitOptions:
             return self.namespace
         return os.environ.get("III_NAMESPACE", "").strip() or None
 
+    @property
+    def given_name(self) -> str | None:
+        """The worker's name, if it has one; a starter that names workers through the environment wins."""
+        return os.environ.get("III_WORKER_NAME", "").strip() or (self.worker_name or "").strip() or None
+
     def name_of_a_worker(self) -> str:
-        """The name that one worker announces; a starter that names workers through the environment wins."""
-        named = os.environ.get("III_WORKER_NAME", "").strip() or (self.worker_name or "").strip()
-        if named:
-            return named
-        return own_name(f"{platform.node()}:{os.getpid()}")
+        """The name that one worker announces."""
+        return self.given_name or own_name(f"{platform.node()}:{os.getpid()}")
 
 
 def own_name(prefix: str) -> str:

@@ -71,7 +71,7 @@ class JoinedSpan(Span):
 def make_current(span: ActiveSpan) -> None:
     """In the context of a handler, which nobody else has and which ends with it."""
     joined = trace.set_span_in_context(JoinedSpan(span))
-    for key, value in islice(baggage_values(span.inherited).items(), _BAGGAGE_ENTRIES):
+    for key, value in islice(baggage_values(span.baggage).items(), _BAGGAGE_ENTRIES):
         joined = baggage.set_baggage(key, value, joined)
     context.attach(joined)
 

@@ -12,7 +12,16 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from iii.net.frames import CLOSE, CONTROL_PAYLOAD_BYTES, FRAMED_BYTES, TEXT, Masking, client_frame, close_payload
+from iii.net.frames import (
+    CLOSE,
+    CONTROL_PAYLOAD_BYTES,
+    FRAMED_BYTES,
+    MASKED_TOGETHER_BYTES,
+    TEXT,
+    Masking,
+    client_frame,
+    close_payload,
+)
 from iii.net.picows_side import write_masked
 from iii.protocol.limits import UNREAD_DEAF_BYTES
 from iii.sdk.backlog import Backlog
@@ -144,7 +153,7 @@ class ThreadOutbox(DirectOutbox):
             taken_bytes += size
             if outgoing.opcode == REST_OF_FRAME:
                 frames.append(outgoing.message)
-            elif size <= FRAMED_BYTES:
+            elif size <= MASKED_TOGETHER_BYTES:
                 masking.add_frame(frames, outgoing.message, outgoing.opcode)
             else:
                 self._write(frames)

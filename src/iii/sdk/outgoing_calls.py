@@ -33,7 +33,7 @@ _KEYS = frozenset(TriggerRequest.__annotations__)
 Receive = Callable[[bytes, str, str | None], Any]  # of result, function_id and invocation_id
 
 
-class Prepared(Struct):
+class Prepared(Struct, gc=False):
     """One call, ready to be sent; no id: no answer is wanted."""
 
     function_id: str
@@ -84,12 +84,14 @@ class OutgoingCalls:
         self.pending.raise_if_ended()
         if not _KEYS.issuperset(request):
             warn_of_unknown_keys(request, _KEYS, "the request of trigger()")
-        function_id = required(request, "function_id", "the request of trigger()")
+        function_id = request.get("function_id") or required(request, "function_id", "the request of trigger()")
         if not isinstance(function_id, str):
             raise TypeError(f"function_id must be str, got {type(function_id).__name__}")
-        action = action_of(request.get("action"))
-        timeout_ms = timeout_of(wanted_ms := request.get("timeout_ms"), self._default_timeout_ms)
-        told_ms = timeout_ms if wanted_ms and action is None else None  # the engine, which ends the call then (P7)
+        action = None if (given := request.get("action")) is None else action_of(given)
+        timeout_ms, told_ms = self._default_timeout_ms, None
+        if (wanted_ms := request.get("timeout_ms")) is not None:
+            timeout_ms = timeout_of(wanted_ms, timeout_ms)
+            told_ms = timeout_ms if wanted_ms and action is None else None  # the engine, which ends the call then (P7)
         if not wanted_ms and action is None and (around := running.get()) is not None and around.deadline is not None:
             timeout_ms, told_ms = _within(around, timeout_ms, function_id)
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
@@ -97,7 +99,7 @@ class OutgoingCalls:
         payload, metadata = request.get("payload"), request.get("metadata")
         namespace = target_namespace(request.get("namespace"), function_id, self._namespace, "TriggerRequest.namespace")
         span = self._new_span(function_id) if self._new_span is not None else None
-        trace = span.trace if span is not None else current_trace.get()
+        trace = span if span is not None else current_trace.get()
         message = InvokeFunction(
             function_id,
             NULL if payload is None else payload,
@@ -180,19 +182,21 @@ class OutgoingCalls:
                 self.pending.add(waiter)
                 place.deadlines.watch(waiter, timeout_ms)
                 try:
-                    self._send(prepared, invocation_id)
+                    self._connection.send(prepared.message, lambda: self.pending.waits(invocation_id))
                     outcome = await future
-                except asyncio.CancelledError:
-                    self._tell_cancelled(invocation_id)
+                except BaseException as error:
+                    self.pending.forget(invocation_id)
+                    if isinstance(error, asyncio.CancelledError):
+                        self._tell_cancelled(invocation_id)
                     raise
                 finally:
                     place.deadlines.forget(waiter, timeout_ms)
-                    self.pending.forget(invocation_id)
                 result = result_of(outcome, prepared)
         except BaseException as error:
             prepared.ended(error)
             raise
-        prepared.ended(None)
+        if prepared.span is not None:
+            prepared.span.ended(None)
         return result
 
     def start(self, request: TriggerRequest, returns: Any = Any) -> Call[Any]:

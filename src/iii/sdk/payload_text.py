@@ -1,22 +1,22 @@
-"""Payloads as text for traces: secrets removed, cut to a size (08 §7.4, §17.4)."""
+"""Payloads as text for traces: cut to a size, secrets removed (08 §7.4, §17.4)."""
 
 import os
 from typing import Any
 
 import msgspec
 
-from iii.protocol.secrets import may_hold_secret, without_secrets
-from iii.sdk.annotations import read_plain
+from iii.protocol.limits import SHOWN_PAYLOAD_BYTES
+from iii.protocol.secrets import may_hold_secret
 from iii.sdk.encoding import to_plain
 from iii.sdk.process_end import ends_process
+from iii.sdk.redacted_text import redacted_text
 
-REDACTED = "[REDACTED]"
 MARKER = '..."[TRUNCATED]"'
 _NO_JSON = b'"[unserializable]"'
 
 
-def redact_and_truncate(value: Any, limit_bytes: int | None = None) -> tuple[str, bool]:
-    """JSON text of a value (or of JSON) without its secrets, at most `limit_bytes` of UTF-8 (None: no limit), and whether it was cut."""
+def redact_and_truncate(value: Any, limit_bytes: int = SHOWN_PAYLOAD_BYTES) -> tuple[str, bool]:
+    """JSON text of a value (or of JSON) without its secrets, at most `limit_bytes` of UTF-8, and whether it was cut."""
     return shown_payload(bytes(value) if isinstance(value, msgspec.Raw) else payload_json(value), limit_bytes)
 
 
@@ -30,28 +30,28 @@ def payload_json(value: Any) -> bytes:
         return _NO_JSON
 
 
-def shown_payload(json: bytes, limit_bytes: int | None) -> tuple[str, bool]:
-    """As `redact_and_truncate`, of JSON."""
-    text = json.decode(errors="replace")
+def shown_payload(json: bytes, limit_bytes: int) -> tuple[str, bool]:
+    """As `redact_and_truncate`, of JSON or of its beginning.
+
+    It is cut first: what is behind the cut is not looked at, so a payload of 64 MiB costs no more than its beginning.
+    """
+    cut = len(json) > limit_bytes
+    text = json[:limit_bytes].decode(errors="ignore") if cut else json.decode(errors="replace")
     if may_hold_secret(text):
-        try:
-            json = msgspec.json.encode(without_secrets(read_plain(msgspec.Raw(json)), REDACTED))
-        except Exception:  # nested too deeply, or not JSON after all
-            json = _NO_JSON
-        text = json.decode()
-    if limit_bytes is None or len(json) <= limit_bytes:
+        text = redacted_text(text)
+    if not cut and (len(text) * 4 <= limit_bytes or len(text.encode()) <= limit_bytes):
         return text, False
     marker = MARKER.encode()[:limit_bytes]
-    return json[: limit_bytes - len(marker)].decode(errors="ignore") + marker.decode(), True
+    return text.encode()[: limit_bytes - len(marker)].decode(errors="ignore") + marker.decode(), True
 
 
-def payload_limit_bytes() -> int | None:
-    """`III_TRACE_PAYLOAD_MAX_BYTES`; blank, `unlimited`, not positive or not a number is no limit."""
+def payload_limit_bytes() -> int:
+    """`III_TRACE_PAYLOAD_MAX_BYTES`; blank, `unlimited`, not positive or not a number is as much as may be."""
     try:
         limit = int(os.environ.get("III_TRACE_PAYLOAD_MAX_BYTES", ""))
     except ValueError:
-        return None
-    return limit if limit > 0 else None
+        return SHOWN_PAYLOAD_BYTES
+    return min(limit, SHOWN_PAYLOAD_BYTES) if limit > 0 else SHOWN_PAYLOAD_BYTES
 
 
 def payloads_wanted() -> bool:

@@ -87,7 +87,7 @@ class ProviderSpan:
         self._span = span
         carrier: dict[str, str] = {}
         _propagator.inject(carrier, own_context)
-        self.trace = TraceContext(carrier.get("traceparent"), carrier.get("baggage"))
+        self.traceparent, self.baggage = carrier.get("traceparent"), carrier.get("baggage")
 
     def set_attribute(self, key: str, value: str | int) -> None:
         self._span.set_attribute(key, value)
@@ -116,22 +116,22 @@ class ProviderHandlerSpan(ProviderSpan):
         super().__init__(span, own_context)
         self._limit_bytes = payload_limit_bytes()
         self._with_payloads = span.is_recording() and payloads_wanted()
-        current_trace.set(self.trace)
+        current_trace.set(TraceContext(self.traceparent, self.baggage))
         context.attach(own_context)
         if self._with_payloads:
             self._payload("iii.invocation.input", data)
 
-    def succeeded(self, result: Any) -> str:
+    def succeeded(self, result: bytes) -> str:
         if self._with_payloads:
-            self._payload("iii.invocation.output", result, ok=True)
+            self._payload("iii.invocation.output", Raw(result), ok=True)
         self.ended(None)
-        return self.trace.traceparent or ""
+        return self.traceparent or ""
 
     def failed(self, error: BaseException) -> str:
         if self._with_payloads:
             self._payload("iii.invocation.output", {"error": shown(error)}, ok=False)
         self.ended(error)
-        return self.trace.traceparent or ""
+        return self.traceparent or ""
 
     def _payload(self, name: str, payload: Any, *, ok: bool | None = None) -> None:
         text, cut = redact_and_truncate(payload, self._limit_bytes)

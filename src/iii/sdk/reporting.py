@@ -46,7 +46,7 @@ class Reporting:
         self._gauges: asyncio.Task[None] | None = None
         self._connection: EngineConnection | None = None
         config = options.otel_config
-        self._resource = resource_attributes(config)
+        self._resource = resource_attributes(config, options.given_name)
         self._to_nobody = engine_at(url) is not None  # an engine of a test, which keeps no figures
         if config.wanted and not self._to_nobody:
             self._set_up_telemetry(config, url)

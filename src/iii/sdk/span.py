@@ -12,70 +12,98 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
+from iii.protocol.ids import new_span_id, new_traceparent
+from iii.protocol.limits import SPAN_ATTRIBUTES, SPAN_CHARACTERS, SPAN_EVENTS
 from iii.protocol.traceback_text import shown
 from iii.protocol.tracecontext import valid_traceparent
+from iii.sdk.attribute_text import attribute_text, event_text
 from iii.sdk.failures import span_attributes
 from iii.sdk.payload_text import payload_json
-from iii.sdk.trace_context import TraceContext
 
 INTERNAL, CLIENT = 1, 3  # as OTLP numbers them
 UNSET, OK, ERROR = 0, 1, 2
-
-_bits = random.getrandbits
 
 
 class ActiveSpan(Struct, gc=False):
     """One span; it is sent once it has ended. A Struct, out of the collector's sight, because hundreds wait to be sent.
 
     Attributes:
-        gather: takes it when it has ended.
-        inherited: baggage that came with it; each entry is an attribute too (06 §2.7).
-        trace: what calls made inside it hand on.
+        gather: takes it when it has ended, with the bytes of its payloads, attributes and events.
         function_id: of the call or handler; an attribute that most spans have.
-        events: name, time and attributes.
+        parent: the parent's `traceparent`, if it has one.
+        traceparent, baggage: what calls made inside it hand on; each entry of the baggage is an attribute too (06 §2.7).
+        attributes, events: as JSON.
+        dropped: how many attributes, and how many events, had no room.
     """
 
-    gather: Callable[[ActiveSpan], None]
+    gather: Callable[[ActiveSpan, int], None]
     name: str
     kind: int
     function_id: str | None
-    trace_id: str
-    span_id: str
-    parent_id: str | None
-    inherited: str | None
-    trace: TraceContext
+    parent: str | None
+    traceparent: str
+    baggage: str | None
     start_ns: int
     end_ns: int = 0
     status: int = UNSET
     description: str = ""
-    attributes: dict[str, Any] | None = None
-    events: list[tuple[str, int, dict[str, Any]]] | None = None
+    attributes: dict[str, str] | None = None
+    events: list[str] | None = None
+    dropped: tuple[int, int] = (0, 0)
+    characters: int = 0
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent[3:35]
+
+    @property
+    def span_id(self) -> str:
+        return self.traceparent[36:52]
 
     def set_attribute(self, key: str, value: Any) -> None:
+        """Never raises; without effect on a span that has ended."""
+        if self.end_ns:
+            return
         if self.attributes is None:
             self.attributes = {}
-        self.attributes[key] = value
+        text, of_before = attribute_text(key, value), self.attributes.get(key, "")
+        full = len(self.attributes) >= SPAN_ATTRIBUTES and not of_before
+        if full or not self._holds(len(text) - len(of_before)):
+            self.dropped = (self.dropped[0] + 1, self.dropped[1])
+        else:
+            self.attributes[key] = text
 
     def add_event(self, name: str, attributes: dict[str, Any], time_ns: int | None = None) -> None:
+        """Never raises; without effect on a span that has ended."""
+        if self.end_ns:
+            return
         if self.events is None:
             self.events = []
-        self.events.append((name, time_ns or time.time_ns(), attributes))
+        if len(self.events) < SPAN_EVENTS:
+            text = event_text(name, time_ns or time.time_ns(), attributes)
+            if self._holds(len(text)):
+                self.events.append(text)
+                return
+        self.dropped = (self.dropped[0], self.dropped[1] + 1)
+
+    def _holds(self, characters: int) -> bool:
+        """Whether there is room for so many more; they count from now on."""
+        if self.characters + characters > SPAN_CHARACTERS:
+            return False
+        self.characters += characters
+        return True
 
     def note(self, error: BaseException) -> None:
         """It went wrong; it does not end yet."""
-        self.add_event("exception", span_attributes(error))
+        exception = event_text("exception", time.time_ns(), span_attributes(error))
+        self.events = [*(self.events or ()), exception]  # always: why it failed matters most
         self.status, self.description = ERROR, shown(error)
 
     def end(self) -> None:
         self.end_ns = time.time_ns()
-        self.gather(self)
-
-    @property
-    def size(self) -> int:
-        """Bytes of its payloads."""
-        return 0
+        self.gather(self, self.characters)
 
     def ended(self, error: BaseException | None) -> None:
         """What it is about has ended, with this error or well."""
@@ -83,38 +111,47 @@ class ActiveSpan(Struct, gc=False):
             self.status = OK
         else:
             self.note(error)
-        self.end()
+        self.end_ns = time.time_ns()
+        self.gather(self, self.characters)
 
 
 class RecordedHandler(ActiveSpan, gc=False):
     """The span of a handler, with what came in and went out.
 
     Attributes:
-        came: None if payloads are not wanted.
-        went: its result, or what was answered instead.
+        shown_bytes: of each payload, at most; 0 if payloads are not wanted.
+        came: None if they are not.
+        went: the result, or what was answered instead.
     """
 
-    came: Raw | None = None
-    went: bytes | None = None
+    shown_bytes: int = 0
+    came: bytes | None = None
+    went: bytes = b""
 
-    def succeeded(self, result: Any) -> str:
-        if self.came is not None:
-            self.went = payload_json(result)  # at once: whoever has the result may change it
+    def succeeded(self, result: bytes) -> str:
         self.status = OK
-        self.end()
-        return self.trace.traceparent or ""
+        self.end_ns = time.time_ns()
+        size = self.characters
+        if self.came is not None:
+            self.went = result if len(result) <= self.shown_bytes else beginning(result, self.shown_bytes)
+            size += len(self.came) + len(self.went)
+        self.gather(self, size)
+        return self.traceparent
 
     def failed(self, error: BaseException) -> str:
-        if self.came is not None:
-            self.went = payload_json({"error": shown(error)})
         self.note(error)
-        self.end()
-        return self.trace.traceparent or ""
+        self.end_ns = time.time_ns()
+        size = self.characters
+        if self.came is not None:
+            self.went = beginning(payload_json({"error": shown(error)}), self.shown_bytes)
+            size += len(self.came) + len(self.went)
+        self.gather(self, size)
+        return self.traceparent
 
-    @property
-    def size(self) -> int:
-        """Bytes of its payloads."""
-        return 0 if self.came is None else len(memoryview(self.came)) + len(self.went or b"")
+
+def beginning(payload: bytes, shown_bytes: int) -> bytes:
+    """The payload, or as much of it as is enough to show so many bytes of it and to tell that it is cut."""
+    return payload if len(payload) <= shown_bytes else payload[: shown_bytes + 1]
 
 
 S = TypeVar("S", bound=ActiveSpan)
@@ -122,23 +159,17 @@ S = TypeVar("S", bound=ActiveSpan)
 
 def begin(
     span: type[S],
-    gather: Callable[[ActiveSpan], None],
+    gather: Callable[[ActiveSpan, int], None],
     name: str,
     kind: int,
     function_id: str | None,
-    parent: TraceContext | None,
+    traceparent: str | None,
+    baggage: str | None,
 ) -> S:
     """A span that begins now, as child of a valid parent, or of nobody."""
-    span_id = f"{_bits(64):016x}"
-    inherited = traceparent = parent_id = None
-    if parent is not None:
-        inherited, traceparent = parent.baggage, valid_traceparent(parent.traceparent)
-    if traceparent is None:
-        trace_id = f"{_bits(128):032x}"
-    else:
-        trace_id, parent_id = traceparent[3:35], traceparent[36:52]
-    own = TraceContext(f"00-{trace_id}-{span_id}-01", inherited)
-    return span(gather, name, kind, function_id, trace_id, span_id, parent_id, inherited, own, time.time_ns())
+    parent = valid_traceparent(traceparent) if traceparent else None
+    own = new_traceparent() if parent is None else f"{parent[:36]}{new_span_id()}-01"
+    return span(gather, name, kind, function_id, parent, own, baggage, time.time_ns())
 
 
 class Sampler:
@@ -148,12 +179,13 @@ class Sampler:
         name = os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
         self.keeps_to_parent = not name or name.startswith("parentbased_")
         self._ratio = {"always_off": 0.0, "traceidratio": _ratio()}.get(name.removeprefix("parentbased_"), 1.0)
+        self._all = self._ratio >= 1
 
-    def wants(self, parent: TraceContext | None) -> bool:
-        traceparent = parent.traceparent if parent is not None else None
-        if traceparent and self.keeps_to_parent and len(traceparent) == 55:  # a valid one
-            return traceparent[54] in "13579bdf"
-        return self._ratio >= 1 or random.random() < self._ratio
+    def wants(self, parent: str | None) -> bool:
+        """`parent` is a `traceparent`."""
+        if parent and self.keeps_to_parent and len(parent) == 55:  # a valid one
+            return parent[54] in "13579bdf"
+        return self._all or random.random() < self._ratio
 
 
 def _ratio() -> float:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from msgspec import Struct
+
 from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.otlp import span_envelope
 from iii.sdk.payload_text import payload_limit_bytes, payloads_wanted
-from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, Sampler, begin
+from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, Sampler, begin, beginning
 from iii.sdk.span_frames import SCOPE, FrameSink, encoded_spans
 from iii.sdk.span_parent import parent_of_new_spans
 from iii.sdk.trace_context import TraceContext, current_trace
@@ -25,21 +27,19 @@ SPANS_DROPPED = LogEvent(
     do="Sample them, for instance with OTEL_TRACES_SAMPLER=parentbased_traceidratio and OTEL_TRACES_SAMPLER_ARG=0.1.",
 )  # fmt: skip
 
-BATCH_SPANS = 512  # so many leave without waiting for the interval
+BATCH_SPANS = (
+    128  # so many leave without waiting for the interval; what is larger than the caches costs half as much again
+)
 BATCH_BYTES = MIB // 16  # of payloads, unless one span has more: secrets are looked for in each
 WAITING_SPANS = 8_192
 WAITING_BYTES = 32 * MIB  # of payloads
 
-_NO_TRACE = TraceContext(None, None)
 
-
-class Unrecorded:
+class Unrecorded(Struct, gc=False):
     """The span that a caller or a sampler does not want: its trace goes on, and nothing is kept."""
 
-    __slots__ = ("trace",)
-
-    def __init__(self, parent: TraceContext | None) -> None:
-        self.trace = parent or _NO_TRACE
+    traceparent: str | None
+    baggage: str | None
 
     def set_attribute(self, key: str, value: Any) -> None: ...
 
@@ -49,11 +49,11 @@ class Unrecorded:
 
     def ended(self, error: BaseException | None) -> None: ...
 
-    def succeeded(self, result: Any) -> str:
-        return self.trace.traceparent or ""
+    def succeeded(self, result: bytes) -> str:
+        return self.traceparent or ""
 
     def failed(self, error: BaseException) -> str:
-        return self.trace.traceparent or ""
+        return self.traceparent or ""
 
 
 class SpanRecorder:
@@ -69,12 +69,11 @@ class SpanRecorder:
     ) -> None:
         self._sink = sink
         self._envelope = span_envelope(SCOPE, resource)
-        self._with_payloads = payloads_wanted()
-        self._limit_bytes = payload_limit_bytes()
+        self._shown_bytes = payload_limit_bytes() if payloads_wanted() else 0
         self._interval_s = interval_s
         self._loop = loop
         self._sampler = Sampler()
-        self._ended: list[ActiveSpan] = []
+        self._ended: list[tuple[ActiveSpan, int]] = []  # with the bytes that each holds
         self._waiting_bytes = 0
         self._due = False  # whether the loop knows that something waits
         self._urgent = False  # whether it knows that it need not wait for more
@@ -82,48 +81,54 @@ class SpanRecorder:
 
     def call_span(self, function_id: str) -> ActiveSpan | Unrecorded:
         """Around a call, as child of what runs."""
+        return self._client_span(f"call {function_id}", function_id)
+
+    def request_span(self, name: str) -> ActiveSpan | Unrecorded:
+        """Around a request to somebody else, as child of what runs."""
+        return self._client_span(name, None)
+
+    def _client_span(self, name: str, function_id: str | None) -> ActiveSpan | Unrecorded:
         parent = parent_of_new_spans()
-        if not self._sampler.wants(parent):
-            return Unrecorded(parent)
-        return begin(ActiveSpan, self._gather, f"call {function_id}", CLIENT, function_id, parent)
+        traceparent, baggage = (None, None) if parent is None else (parent.traceparent, parent.baggage)
+        if not self._sampler.wants(traceparent):
+            return Unrecorded(traceparent, baggage)
+        return begin(ActiveSpan, self._gather, name, CLIENT, function_id, traceparent, baggage)
 
     def handler_span(self, message: InvokeFunction) -> RecordedHandler | Unrecorded:
         """Around a handler, as child of the caller's span, and current from now on."""
-        parent = TraceContext(message.traceparent, message.baggage)
-        if not self._sampler.wants(parent):
-            current_trace.set(parent)
-            return Unrecorded(parent)
-        function_id = message.function_id
-        span = begin(RecordedHandler, self._gather, f"execute {function_id}", INTERNAL, function_id, parent)
-        if self._with_payloads:
-            span.came = message.data
-        current_trace.set(span.trace)
+        traceparent, baggage = message.traceparent, message.baggage
+        if not self._sampler.wants(traceparent):
+            current_trace.set(TraceContext(traceparent, baggage))
+            return Unrecorded(traceparent, baggage)
+        function_id, shown_bytes = message.function_id, self._shown_bytes
+        name = f"execute {function_id}"
+        span = begin(RecordedHandler, self._gather, name, INTERNAL, function_id, traceparent, baggage)
+        if shown_bytes:
+            came = bytes(message.data)
+            span.shown_bytes = shown_bytes
+            span.came = came if len(came) <= shown_bytes else beginning(came, shown_bytes)
+        current_trace.set(TraceContext(span.traceparent, baggage))
         if "opentelemetry.context" in sys.modules:
             from iii.sdk.otel_span import make_current
 
             make_current(span)
         return span
 
-    def request_span(self, name: str) -> ActiveSpan | Unrecorded:
-        """Around a request to somebody else, as child of what runs."""
-        parent = parent_of_new_spans()
-        if not self._sampler.wants(parent):
-            return Unrecorded(parent)
-        return begin(ActiveSpan, self._gather, name, CLIENT, None, parent)
-
-    def _gather(self, span: ActiveSpan) -> None:
+    def _gather(self, span: ActiveSpan, size: int) -> None:
         """It has ended; on the thread where it did."""
-        if len(self._ended) >= WAITING_SPANS or self._waiting_bytes > WAITING_BYTES:
+        ended = self._ended
+        if len(ended) >= WAITING_SPANS or self._waiting_bytes > WAITING_BYTES:
             if not self._dropping:
                 self._dropping = True
                 SPANS_DROPPED()
             return
-        self._ended.append(span)
-        self._waiting_bytes += span.size
+        ended.append((span, size))
+        if size:
+            self._waiting_bytes += size
         if not self._due:
             self._due = True
             self._tell(self._wait)
-        elif len(self._ended) >= BATCH_SPANS and not self._urgent:
+        elif len(ended) >= BATCH_SPANS and not self._urgent:
             self._urgent = True
             self._tell(self._send)
 
@@ -138,7 +143,7 @@ class SpanRecorder:
         """One batch; others of the loop come between two."""
         batch = self._ended[: self._fitting()]
         del self._ended[: len(batch)]
-        self._waiting_bytes = sum(span.size for span in self._ended)
+        self._waiting_bytes = sum([size for _, size in self._ended])
         self._hand_on(batch)
         self._due = self._urgent = False  # before the look: a thread that adds one now tells by itself
         if self._ended:
@@ -149,10 +154,10 @@ class SpanRecorder:
 
     def _fitting(self) -> int:
         """How many spans one turn of the loop has time for; at least one."""
-        size = 0
-        for number, span in enumerate(self._ended[:BATCH_SPANS]):
-            size += span.size
-            if size > BATCH_BYTES and number:
+        total = 0
+        for number, (_, size) in enumerate(self._ended[:BATCH_SPANS]):
+            total += size
+            if total > BATCH_BYTES and number:
                 return number
         return BATCH_SPANS
 
@@ -161,8 +166,8 @@ class SpanRecorder:
         ended, self._ended, self._waiting_bytes = self._ended, [], 0
         self._hand_on(ended)
 
-    def _hand_on(self, spans: list[ActiveSpan]) -> None:
-        for frame in self._envelope.frames(encoded_spans(spans, self._limit_bytes)):
+    def _hand_on(self, ended: list[tuple[ActiveSpan, int]]) -> None:
+        for frame in self._envelope.frames(encoded_spans([span for span, _ in ended])):
             self._sink(frame)
 
     def end_after_fork(self) -> None:

@@ -1,17 +1,22 @@
 """What a worker needs of whoever makes its spans: its own recorder, or an application's OpenTelemetry (08 §17)."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from iii.protocol.messages import InvokeFunction
-from iii.sdk.trace_context import TraceContext
 
 
-class CallSpan(Protocol):
-    """One call, watched by its caller."""
+class _WithTrace(Protocol):
+    @property
+    def traceparent(self) -> str | None:
+        """What it hands on."""
 
     @property
-    def trace(self) -> TraceContext:
-        """What it hands on."""
+    def baggage(self) -> str | None:
+        """As `traceparent`."""
+
+
+class CallSpan(_WithTrace, Protocol):
+    """One call, watched by its caller."""
 
     def ended(self, error: BaseException | None) -> None: ...
 
@@ -19,17 +24,14 @@ class CallSpan(Protocol):
 class HandlerSpan(Protocol):
     """One handler run, watched; made and ended in the context of the handler. Ending gives the answer's traceparent."""
 
-    def succeeded(self, result: Any) -> str: ...
+    def succeeded(self, result: bytes) -> str:
+        """`result` is JSON."""
 
     def failed(self, error: BaseException) -> str: ...
 
 
-class RequestSpan(Protocol):
+class RequestSpan(_WithTrace, Protocol):
     """One request to somebody else, watched."""
-
-    @property
-    def trace(self) -> TraceContext:
-        """What it hands on."""
 
     def set_attribute(self, key: str, value: str | int) -> None: ...
 

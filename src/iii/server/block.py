@@ -14,6 +14,7 @@ from iii.protocol.misfit import Misfit, misfit
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.without_effect import remark_of
 from iii.server.document import FilePosition, dotted, quoted, shown, suggestion, value_of
+from iii.server.mistakes import Mistakes
 from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
 
 C = TypeVar("C", bound=Struct)
@@ -80,19 +81,30 @@ class _Reading(NamedTuple):
     warnings: list[str]
 
     def decoded(self, block: dict[str, Any], declared: type[C], path: Path) -> C:
-        """One level of it; `path` is where it stands in the block."""
-        for inner, value, struct in _unknown_keys(block, declared, path):
-            self._judge(inner, value, struct)
+        """One level of it; `path` is where it stands in the block. Raises StartFailure with all mistakes."""
+        mistakes = Mistakes()
+        for inner, value, struct in list(_unknown_keys(block, declared, path)):
+            try:
+                self._judge(inner, value, struct)
+            except StartFailure as error:
+                mistakes.note(str(error))
+                block = _without_part(block, inner[len(path) :]) or {}
         block = _with_home(block)
         if not self.strict:
             block = self._without_unknown_method(block, declared, path)
-        try:
-            config = msgspec.convert(block, declared, strict=True)
-        except msgspec.ValidationError as error:
-            inner, problem = _explanation(misfit(error), block, declared)
-            raise StartFailure(
-                f"{self._at((*path, *inner))}: {dotted((*path, *inner)) or 'config'}: {problem}"
-            ) from None
+        config: C | None = None
+        while config is None:
+            try:
+                config = msgspec.convert(block, declared, strict=True)
+            except msgspec.ValidationError as error:
+                inner, problem = _explanation(misfit(error), block, declared)
+                mistakes.note(f"{self._at((*path, *inner))}: {dotted((*path, *inner)) or 'config'}: {problem}")
+                rest = _without_part(block, inner)
+                if rest is None:
+                    break
+                block = rest
+        mistakes.told()
+        assert config is not None  # nothing was wrong
         for inner, value, remark in _unread(config, path):
             self.warn_of_unread(inner, value, f"has no effect: {remark}")
         return config
@@ -123,6 +135,17 @@ class _Reading(NamedTuple):
             f"{' or '.join(get_args(StoreMethod))}; everything is kept in memory and lost when the engine exits"
         )
         return {key: value for key, value in block.items() if key != "store_method"}
+
+
+def _without_part(block: dict[Any, Any], path: Path) -> dict[Any, Any] | None:
+    """The block without what is wrong at the path, so that other mistakes show; None if that cannot be left out."""
+    if not path or path[0] not in block:
+        return None
+    key, *inner = path
+    part = block[key]
+    rest = _without_part(part, tuple(inner)) if isinstance(part, dict) else None
+    others = {other: value for other, value in block.items() if other != key}
+    return others if rest is None else {**others, key: rest}
 
 
 def _with_home(block: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class KnownModule(NamedTuple):
         in_default_set: runs if the file has no list of modules (C1).
         listens: its config has `host` and `port`.
         after_listeners: it starts when workers can connect (L3).
+        has_entry: its settings can be set while it runs (18 §3.3).
         repeatable: several entries are several instances; otherwise a second entry is a mistake.
         implementation: `module:Class`, imported only when it runs.
         config: `module:Struct` of its block; None if it is the class's attribute `Config`.
@@ -31,6 +32,7 @@ class KnownModule(NamedTuple):
     listens: bool = False
     after_listeners: bool = False
     repeatable: bool = False
+    has_entry: bool = False
     config: str | None = None
 
     def load(self) -> Any:
@@ -66,6 +68,7 @@ ENGINE_FUNCTIONS = KnownModule(
 OBSERVABILITY = KnownModule(
     "iii-observability",
     "iii.modules.observability.module:Observability",
+    has_entry=True,
     classes=("modules::observability::OtelModule",),
     mandatory=True,
 )
@@ -91,6 +94,7 @@ CATALOGUE = (
         "http",
         ("modules::api::RestApiModule",),
         in_default_set=True,
+        has_entry=True,
         listens=True,
         config="iii.modules.http.config:HttpConfig",
     ),
@@ -100,6 +104,7 @@ CATALOGUE = (
         None,
         ("modules::stream::StreamModule",),
         in_default_set=True,
+        has_entry=True,
         listens=True,
         config="iii.modules.stream.config:StreamConfig",
     ),
@@ -109,6 +114,7 @@ CATALOGUE = (
         "state",
         ("modules::state::StateModule",),
         in_default_set=True,
+        has_entry=True,
         config="iii.modules.state.config:StateConfig",
     ),
     KnownModule(
@@ -117,6 +123,7 @@ CATALOGUE = (
         "queue",
         ("modules::queue::QueueModule", "workers::queue::QueueModule"),
         in_default_set=True,
+        has_entry=True,
         config="iii.modules.queue.config:QueueConfig",
     ),
     KnownModule(
@@ -125,6 +132,7 @@ CATALOGUE = (
         "pubsub",
         ("modules::pubsub::PubSubModule",),
         in_default_set=True,
+        has_entry=True,
         config="iii.modules.pubsub.config:PubSubConfig",
     ),
     KnownModule(
@@ -133,6 +141,7 @@ CATALOGUE = (
         "cron",
         ("modules::cron::CronModule",),
         in_default_set=True,
+        has_entry=True,
         config="iii.modules.cron.config:CronConfig",
     ),
     KnownModule(

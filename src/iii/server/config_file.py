@@ -1,7 +1,6 @@
 """From a file, the environment and the command line to what the engine starts with (07 §4.4, C1–C6)."""
 
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,63 +8,24 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from iii.modules.configuration.config import ConfigurationConfig
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.environment import completed
 from iii.protocol import log_level
-from iii.protocol.limits import MIB, NAMESPACE_GRACE_MS
+from iii.protocol.limits import NAMESPACE_GRACE_MS
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.suggestion import did_you_mean, nearest
 from iii.server import catalogue, document, log
 from iii.server.block import decode_block, home_of
 from iii.server.catalogue import CATALOGUE, OBSERVABILITY, WORKER_MANAGER, KnownModule
+from iii.server.config_text import DEFAULT_PORT, read_text
 from iii.server.document import Document, FilePosition, Form, ListedModule, quoted, shown, suggestion
 from iii.server.expansion import expand
+from iii.server.mistakes import Mistakes
+from iii.server.stored_settings import Stored, StoredValue, on_disk
 from iii.server.variables import Variables
 
-DEFAULT_PATH = "config.yaml"
-DEFAULT_PORT = 49_134
-_FILE_BYTES = 16 * MIB
 IMPLIED = "not listed, always on"
-
-# Lists what exists by now (C2); comments tell a newcomer what to do next.
-NEW_FILE = f"""\
-# Configuration of the iii engine, read by `iii` in this directory (another file: `iii -c FILE`).
-# `workers` lists the modules that run. Text may contain ${{NAME}} or ${{NAME:default}}, filled from the environment.
-# All keys and their defaults: docs/reference/configuration.md
-workers:
-  - name: iii-worker-manager      # where workers connect
-    config:
-      host: 127.0.0.1             # this machine only; 0.0.0.0 lets every machine in
-      port: {DEFAULT_PORT}
-  - name: iii-http                # functions over HTTP: triggers of type `http`
-    config:
-      host: 127.0.0.1
-      port: 3111
-  - name: iii-state               # values that workers share
-    config:
-      adapter:
-        name: kv
-        config: {{store_method: file_based, file_path: ./data}}   # in_memory: lost when the engine exits
-  - name: iii-stream              # items whose changes reach browsers live
-    config:
-      host: 127.0.0.1
-      port: 3112
-      adapter:
-        name: kv
-        config: {{store_method: file_based, file_path: ./data}}
-  - name: iii-queue               # durable jobs: queues, topics, retries, dead letters
-    config:
-      adapter:
-        name: builtin
-        config: {{store_method: file_based, file_path: ./data}}
-      queue_configs:
-        default: {{concurrency: 10, max_retries: 3}}   # your own queues beside it; type: fifo keeps order
-  - name: iii-pubsub              # messages to all current subscribers
-  - name: iii-cron                # functions called on a schedule
-  - name: iii-observability       # log output of the engine
-    config:
-      level: info                 # trace, debug, info, warn, error; or a list such as info,iii.engine=debug
-"""
 
 
 class ModuleEntry(NamedTuple):
@@ -78,6 +38,9 @@ class ModuleEntry(NamedTuple):
         place: where it is listed, for messages.
         form: how it was listed; None if the file does not list it.
         host_from: `--host` or `III_HOST`, if its host is from there.
+        block: as the file has it, placeholders filled.
+        fallback: what the file says, where a stored value hides it.
+        stored_in: the file of that value.
     """
 
     instance: str
@@ -86,6 +49,9 @@ class ModuleEntry(NamedTuple):
     place: FilePosition
     form: Form | None
     host_from: str | None = None
+    block: object = None
+    fallback: Struct | None = None
+    stored_in: str | None = None
 
 
 class ServerConfig(NamedTuple):
@@ -111,68 +77,35 @@ class ServerConfig(NamedTuple):
     variables: Variables = Variables()
 
 
-def load(path: Path, *, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
-    """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure on any mistake."""
+def load(
+    path: Path,
+    *,
+    host: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+    stored: Stored | None = None,
+) -> ServerConfig:
+    """What the file says, with `host` (or III_HOST) for every listener. Raises StartFailure with all mistakes.
+
+    Args:
+        stored: values of modules' entries, which hide blocks of the file; None: those on disk.
+    """
     source = str(path)
-    expanded = expand(_read(path), environment, source)
+    expanded = expand(read_text(path), environment, source)
     variables = Variables(expanded.values)
     try:
-        read = document.parse(expanded.text, source)
-        config = _resolve(read, source, path.absolute(), host, environment, expanded.warnings)
+        mistakes = Mistakes()
+        read = document.parse(expanded.text, source, mistakes)
+        config = _resolve(read, source, path.absolute(), host, environment, mistakes, stored, expanded.warnings)
     except StartFailure as error:
         raise StartFailure(variables.hidden(str(error))) from None
     return config._replace(warnings=tuple(map(variables.hidden, config.warnings)), variables=variables)
 
 
-def without_file(*, host: str | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
+def without_file(
+    *, host: str | None = None, environment: Mapping[str, str] = os.environ, stored: Stored | None = None
+) -> ServerConfig:
     """What runs with `--use-default-config`: the mandatory modules and the default set (C1)."""
-    return _resolve(Document(), "default configuration", None, host, environment)
-
-
-def create(path: Path) -> None:
-    """Write a first configuration file where none is. Raises StartFailure if it cannot be written."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(NEW_FILE)
-    except FileExistsError:
-        raise StartFailure(f"{path} is a broken symbolic link; remove it, or create its target") from None
-    except OSError as error:
-        raise StartFailure(
-            f"cannot create {path}: {error.strerror}; create it yourself, or start with --use-default-config"
-        ) from None
-
-
-def _read(path: Path) -> str:
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise StartFailure(
-                    f"{path} is {_kind(status.st_mode)}, not a regular file; name a file: -c {DEFAULT_PATH}"
-                )
-            if status.st_size > _FILE_BYTES:
-                raise StartFailure(
-                    f"{path}: {status.st_size} bytes exceed the limit of {_FILE_BYTES} for a configuration file"
-                )
-            return file.read(_FILE_BYTES).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise StartFailure(f"Config file not found: '{path}'; create it, or pass --use-default-config") from None
-    except IsADirectoryError:
-        raise StartFailure(
-            f"{path} is a directory, not a configuration file; name the file: -c {path}/{DEFAULT_PATH}"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise StartFailure(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
-    except OSError as error:
-        raise StartFailure(f"cannot read {path}: {error.strerror}") from None
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would be waited for
-
-
-def _kind(mode: int) -> str:
-    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    return _resolve(Document(), "default configuration", None, host, environment, Mistakes(), stored)
 
 
 def _resolve(
@@ -181,21 +114,35 @@ def _resolve(
     path: Path | None,
     host: str | None,
     environment: Mapping[str, str],
+    mistakes: Mistakes,
+    stored: Stored | None,
     warned: Iterable[str] = (),
 ) -> ServerConfig:
     warnings = list(warned)
     if path is not None and read.entries is None and read.port is None:  # perhaps a file that lost its content (C1)
         modules = ", ".join(row.name for row in CATALOGUE if row.in_default_set)
         warnings.append(f"{source}: no 'workers:' list; running the default modules in memory: {modules}")
-    _refuse_both_names(read.entries or (), source)
-    listed = _listed(read, source)
-    entries = [
-        _module_entry(instance, known, entry, environment, warnings)
-        for instance, (known, entry) in zip(_instances(listed), listed, strict=True)
-    ]
+    with mistakes.noted():
+        _refuse_both_names(read.entries or (), source)
+    listed = _listed(read, source, mistakes)
+    entries: list[ModuleEntry] = []
+    for instance, (known, entry) in zip(_instances(listed), listed, strict=True):
+        with mistakes.noted():
+            entries.append(_module_entry(instance, known, entry, environment, warnings))
     if read.port is not None:
         entries = _with_port(entries, read.port, source, warnings)
+    values = _stored(entries, environment) if stored is None else stored
+    entries = [
+        _hidden_by(values[entry.known.name], entry, environment, warnings) if entry.known.name in values else entry
+        for entry in entries
+    ]
     entries = _with_host(entries, *_host_for_all(host, environment))
+    with mistakes.noted():
+        _refuse_one_port_twice(entries)
+    grace_ms = NAMESPACE_GRACE_MS
+    with mistakes.noted():
+        grace_ms = _grace_ms(read, environment)
+    mistakes.told()
     # stable: listeners after all that workers may ask for, then what needs them, all else as listed
     entries.sort(key=lambda entry: (entry.known.after_listeners, entry.known is WORKER_MANAGER))
     log_entry = next(entry for entry in entries if entry.known is OBSERVABILITY)
@@ -204,7 +151,7 @@ def _resolve(
         source=source,
         path=path,
         entries=tuple(entries),
-        grace_ms=_grace_ms(read, environment),
+        grace_ms=grace_ms,
         log_level=level,
         log_format=_log_format(log_entry, warnings),
         warnings=tuple(warnings),
@@ -224,15 +171,18 @@ def _refuse_both_names(entries: Iterable[ListedModule], source: str) -> None:
         raise StartFailure("\n".join(("Duplicate worker configurations:", *lines, f"(in {source})")))
 
 
-def _listed(read: Document, source: str) -> list[tuple[KnownModule, ListedModule]]:
+def _listed(read: Document, source: str, mistakes: Mistakes) -> list[tuple[KnownModule, ListedModule]]:
     """Every entry with its row; then the default set if there is no list, and what is mandatory (C1)."""
     listed: list[tuple[KnownModule, ListedModule]] = []
     for entry in read.entries or ():
-        known = _known(entry)
-        first = next((other for row, other in listed if row is known), None)
-        if first is not None and not known.repeatable:
-            raise StartFailure(f"{entry.place}: '{known.name}' is already listed at {first.origin}; keep one")
-        listed.append((known, entry))
+        with mistakes.noted():
+            known = _known(entry)
+            first = next((other for row, other in listed if row is known), None)
+            if first is not None and {first.name, entry.name} == {known.name, known.alias}:
+                continue  # told already
+            if first is not None and not known.repeatable:
+                raise StartFailure(f"{entry.place}: '{known.name}' is already listed at {first.origin}; keep one")
+            listed.append((known, entry))
     present = {known for known, _ in listed}
     for known in CATALOGUE:
         wanted = known.mandatory or (known.in_default_set and read.entries is None)
@@ -295,7 +245,39 @@ def _module_entry(
 
         block = completed(block or {}, environment, warn)
     config = decode_block(block, declared, entry.place, strict=form == "name", warnings=warnings)
-    return ModuleEntry(instance, known, config, entry.place, form)
+    return ModuleEntry(instance, known, config, entry.place, form, block=entry.block)
+
+
+def settings_of(known: KnownModule, value: object, source: str = "", warnings: list[str] | None = None) -> Struct:
+    """A value of a module's configuration entry, decoded like a block. Raises StartFailure."""
+    place = FilePosition(source, known.name if source else "")
+    return decode_block(value, known.config_type(), place, strict=True, warnings=[] if warnings is None else warnings)
+
+
+def _stored(entries: Iterable[ModuleEntry], environment: Mapping[str, str]) -> Stored:
+    for entry in entries:
+        if isinstance(entry.config, ConfigurationConfig):
+            return on_disk(entry.config, environment)
+    return {}  # its block is wrong
+
+
+def _hidden_by(
+    value: StoredValue, entry: ModuleEntry, environment: Mapping[str, str], warnings: list[str]
+) -> ModuleEntry:
+    """The entry with the value that is set (C7); one that the module cannot have leaves it on its block (P20)."""
+    given = value.value
+    if entry.known is OBSERVABILITY and isinstance(given, dict):
+        given = completed(given, environment, lambda key, problem: warnings.append(f"{value.source}: {key}: {problem}"))
+    try:
+        config = settings_of(entry.known, given, value.source, warnings)
+    except StartFailure as error:
+        warnings.append(f"{error}; the settings of the configuration file are used")
+        return entry
+    if isinstance(given, dict) and "adapter" not in given and hasattr(config, "adapter"):
+        config = msgspec.structs.replace(config, adapter=entry.config.adapter)  # type: ignore[attr-defined]
+    if entry.block:
+        warnings.append(f"{entry.place}: hidden by {value.source}; configuration::delete takes that back")
+    return entry._replace(config=config, fallback=entry.config, stored_in=value.source)
 
 
 def _log_level(entry: ModuleEntry, warnings: list[str]) -> str:
@@ -348,7 +330,7 @@ def _with_host(entries: list[ModuleEntry], host: str | None, given_by: str) -> l
     ]
 
 
-def refuse_one_port_twice(entries: Iterable[ModuleEntry]) -> None:
+def _refuse_one_port_twice(entries: Iterable[ModuleEntry]) -> None:
     """Raises StartFailure for two listeners at one address: the system would only say that the port is in use."""
     listening: list[ModuleEntry] = []
     for entry in entries:

@@ -8,6 +8,7 @@ import yaml
 from iii.protocol.secrets import HIDDEN, resembles_secret
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.suggestion import did_you_mean
+from iii.server.mistakes import Mistakes
 from iii.storage.yaml_text import compose, construct
 
 Form = Literal["name", "class"]
@@ -47,6 +48,17 @@ class FilePosition(NamedTuple):
             key, node = below
             line = key.start_mark.line + 1
         return ": ".join(filter(None, (f"{self.source}:{line}" if line else self.source, self.name)))
+
+    def line_of(self, *path: object) -> str | None:
+        """`config.yaml:12`, of the key at `path`; None if the file does not have it."""
+        node, line = self.node, None
+        for step in path:
+            below = _below(node, step)
+            if below is None:
+                return None
+            key, node = below
+            line = f"{self.source}:{key.start_mark.line + 1}"
+        return line
 
 
 def _below(node: yaml.Node | None, step: object) -> tuple[yaml.Node, yaml.Node] | None:
@@ -104,8 +116,11 @@ class Document(NamedTuple):
     grace_ms: int | None = None
 
 
-def parse(text: str, source: str) -> Document:
-    """Read expanded YAML text. Raises StartFailure naming `source`, the place and the remedy."""
+def parse(text: str, source: str, mistakes: Mistakes) -> Document:
+    """Read expanded YAML text. What is wrong in a part of it is noted, with `source`, the place and the remedy.
+
+    Raises StartFailure if it cannot be read at all.
+    """
     try:
         node = compose(text)
         content = None if node is None else construct(node)
@@ -117,32 +132,36 @@ def parse(text: str, source: str) -> Document:
         raise StartFailure(
             f"{source}: expected keys such as 'workers:' at the top level, got {shown(content)}; an empty file is valid"
         )
-    return _document(content, FilePosition(source, node=node))
+    return _document(content, FilePosition(source, node=node), mistakes)
 
 
-def _document(content: dict[Any, Any], place: FilePosition) -> Document:
+def _document(content: dict[Any, Any], place: FilePosition, mistakes: Mistakes) -> Document:
     for key, value in content.items():
         if key not in TOP_LEVEL_KEYS:
             hint = suggestion(key, TOP_LEVEL_KEYS)
-            raise StartFailure(f"{place.at(key)}: unknown top-level key {quoted(key)} ({value_of(key, value)}){hint}")
-    entries: tuple[ListedModule, ...] | None = None
+            mistakes.note(f"{place.at(key)}: unknown top-level key {quoted(key)} ({value_of(key, value)}){hint}")
+    entries: list[ListedModule] | None = None
     for list_name in LISTS:
         items = content.get(list_name)
         if items is None:
             continue
         if not isinstance(items, list):
-            raise StartFailure(f"{place.at(list_name)}: {list_name}: expected a list of modules, got {shown(items)}")
+            mistakes.note(f"{place.at(list_name)}: {list_name}: expected a list of modules, got {shown(items)}")
+            continue
         listed = _below(place.node, list_name)
         nodes = listed[1].value if listed is not None else ()
-        found = (
-            _entry(item, FilePosition(place.source, f"{list_name}[{index}]", node))
-            for index, (item, node) in enumerate(zip(items, nodes, strict=True))
-        )
-        entries = (*(entries or ()), *found)
+        entries = entries or []
+        for index, (item, node) in enumerate(zip(items, nodes, strict=True)):
+            with mistakes.noted():
+                entries.append(_entry(item, FilePosition(place.source, f"{list_name}[{index}]", node)))
+    numbers: dict[str, int | None] = {}
+    for key, maximum in (("port", MAX_PORT), ("registration_namespace_grace_ms", None)):
+        with mistakes.noted():
+            numbers[key] = _whole_number(content, key, maximum, place)
     return Document(
-        entries=entries,
-        port=_whole_number(content, "port", MAX_PORT, place),
-        grace_ms=_whole_number(content, "registration_namespace_grace_ms", None, place),
+        entries=None if entries is None else tuple(entries),
+        port=numbers.get("port"),
+        grace_ms=numbers.get("registration_namespace_grace_ms"),
     )
 
 

@@ -95,7 +95,7 @@ def _replace(
 
 
 def _refuse_missing(text: str, environment: Mapping[str, str], source: str, missing: list[_Substitution]) -> None:
-    """Raise StartFailure for the first reference without value that is not in a comment behind a value."""
+    """Raise StartFailure for all references without value that are not in a comment behind a value."""
     if not missing:
         return
     counter = iter(range(len(missing)))
@@ -104,12 +104,14 @@ def _refuse_missing(text: str, environment: Mapping[str, str], source: str, miss
         said = set(_TOKEN.findall("\n".join(_scalars(compose(marked)))))
     except yaml.YAMLError:
         said = set(_TOKEN.findall(marked))  # the file itself is broken, or a value breaks it; this comes first
-    for index, found in enumerate(missing):
-        if found.token(index) in said:
-            raise StartFailure(
-                f"{source}:{found.line}: Environment variable '{found.name}' not set and no default provided; "
-                f"set it, or write ${{{found.name}:DEFAULT}}"
-            )
+    lines = (
+        f"{source}:{found.line}: Environment variable '{found.name}' not set and no default provided; "
+        f"set it, or write ${{{found.name}:DEFAULT}}"
+        for index, found in enumerate(missing)
+        if found.token(index) in said
+    )
+    if text := "\n".join(dict.fromkeys(lines)):
+        raise StartFailure(text)
 
 
 def _scalars(root: yaml.Node | None) -> Iterator[str]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from iii.engine.access.admission import Admission
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
+from iii.net.connection import ConnectionHandler
 from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import Endpoint, PlainResponse
+from iii.net.outbox import Outbox
+from iii.server.admission_door import AdmissionDoor
 from iii.server.channel_ends import channel_end
 from iii.server.channel_request import channel_requested
+from iii.server.guarded_endpoint import GuardedEndpoint, GuardedTelemetryEndpoint
 from iii.server.large_messages import LargeMessages
 from iii.server.telemetry_endpoint import TelemetryEndpoint
 from iii.server.worker_endpoint import WorkerEndpoint
@@ -22,12 +27,26 @@ class Listener(Acceptor):
     """Where workers connect."""
 
     def __init__(
-        self, engine: Engine, host: str, port: int, handshake_timeout_ms: int, limits: ConnectionLimits | None = None
+        self,
+        engine: Engine,
+        host: str,
+        port: int,
+        handshake_timeout_ms: int,
+        limits: ConnectionLimits | None = None,
+        admission: Admission | None = None,
+        telemetry_by_address: bool = False,
     ) -> None:
         super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint)
         self.engine = engine
+        self.admission = admission
         self._limits = limits
+        self._telemetry_by_address = telemetry_by_address
         self._large = LargeMessages()
+
+    def adjust(self, handshake_timeout_ms: int, limits: ConnectionLimits) -> None:
+        """For connections that come from now on."""
+        self._limits = limits
+        self.wait_for_heads(handshake_timeout_ms / 1000)
 
     async def close(self) -> None:
         await super().close()
@@ -39,9 +58,9 @@ class Listener(Acceptor):
             return lambda: channel_end(self.engine, self.connections, channel)
         match request.path:
             case "/":
-                return lambda: WorkerEndpoint(self.engine, self.connections, self._large, self._limits)
+                return lambda: self._worker(request)
             case "/otel":
-                return lambda: TelemetryEndpoint(self.engine)
+                return lambda: self._telemetry(request)
             case "/healthz":
                 return PlainResponse(HTTPStatus.OK, "ok")
             case "/readyz":
@@ -49,3 +68,24 @@ class Listener(Acceptor):
                 return PlainResponse(HTTPStatus.OK, "ok") if why is None else PlainResponse(_NOT_READY, why)
             case _:
                 return PlainResponse(HTTPStatus.NOT_FOUND, "Not Found")
+
+    def _worker(self, request: RequestHead) -> WorkerEndpoint:
+        if self.admission is None:
+            return WorkerEndpoint(self.engine, self.connections, self._large, self._limits)
+        door = AdmissionDoor(self.admission, request)
+        return GuardedEndpoint(self.engine, self.connections, self._large, self._limits, door)
+
+    def _telemetry(self, request: RequestHead) -> ConnectionHandler[Outbox]:
+        if self.admission is None or self._is_known(request):
+            return TelemetryEndpoint(self.engine)
+        return GuardedTelemetryEndpoint(self.engine, AdmissionDoor(self.admission, request))
+
+    def _is_known(self, request: RequestHead) -> bool:
+        """Whether a session of this listener has the address of a client that cannot log in by itself (O14)."""
+        if not self._telemetry_by_address or self.admission is None:
+            return False
+        rules, address = self.admission.rules, request.peer.rpartition(":")[0].strip("[]")
+        return any(
+            peer.guard is not None and peer.guard.rules is rules and peer.link.ip_address == address
+            for peer in self.engine.roster.connections.values()
+        )

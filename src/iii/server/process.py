@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Literal
+from collections.abc import Callable
 
 from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.engine import Engine, EngineOptions
-from iii.engine.engine_functions import EngineFunctions
-from iii.engine.module import Module
 from iii.net.descriptors import HOW_TO_RAISE, LEAST, limit, raise_limit, shortage
 from iii.net.system_signals import end_at_once, end_by
 from iii.protocol.log_event import LogEvent
@@ -25,10 +20,13 @@ from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
 from iii.protocol.versions import PACKAGE_VERSION
 from iii.server import log
-from iii.server.catalogue import ENGINE_FUNCTIONS
+from iii.server.catalogue import WORKER_MANAGER
 from iii.server.clock import LoopClock
-from iii.server.config_file import DEFAULT_PORT, ModuleEntry, ServerConfig, refuse_one_port_twice
+from iii.server.config_file import ServerConfig
+from iii.server.config_text import DEFAULT_PORT
 from iii.server.engine_functions_config import EngineFunctionsConfig
+from iii.server.part import Part, all_done
+from iii.server.reload import Load, Reload
 from iii.server.worker_manager import WorkerManager
 
 CONFIGURATION_QUESTIONABLE = LogEvent(
@@ -58,21 +56,6 @@ ENGINE_STOP_OVERDUE = LogEvent(
     means="The event loop was not free before the limit was over.",
     do="Look for a module or a builtin function that blocks; what was acknowledged is on disk.",
 )  # fmt: skip
-MODULE_STOP_OVERDUE = LogEvent(
-    __name__, "module.stop_overdue", logging.ERROR, "Module not stopped in time; stopping goes on without it",
-    means="A module had work or connections left when its step of the stop was over; it is cancelled.",
-    do="If it happens again, look at what the module waits for: a slow function, or a server that does not answer.",
-)  # fmt: skip
-MODULE_STOP_FAILED = LogEvent(
-    __name__, "module.stop_failed", logging.ERROR, "Module failed to stop",
-    means="A module raised while it stopped; the other modules are stopped.",
-    do="Report it with its stack trace.",
-)  # fmt: skip
-MODULE_START_FAILED = LogEvent(
-    __name__, "module.start_failed", logging.DEBUG, "Module failed to start",
-    means="The stack trace behind the error with which the engine exits.",
-)  # fmt: skip
-
 NOT_STOPPED = 3  # exit code of a stop in which a module failed or was late (L4)
 STOP_S = 15.0  # Longest time of an orderly stop of the engine. (L4)
 QUIET_S = 6.2  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
@@ -87,16 +70,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GC_NEW_OBJECTS = 10_000
 
 
-def run(config: ServerConfig) -> int:
-    """Run the engine until SIGINT or SIGTERM; the exit code. Raises StartFailure if it cannot start."""
+def run(config: ServerConfig, load: Load | None = None, *, strict: bool = False) -> int:
+    """Run the engine until SIGINT or SIGTERM; the exit code. Raises StartFailure if it cannot start.
+
+    Args:
+        load: reads the configuration again while the engine runs.
+        strict: a reload that fails ends the engine, with StartFailure.
+    """
     try:
-        return _run(config)
+        return _run(config, load, strict)
     except StartFailure as error:
         raise StartFailure(config.variables.hidden(str(error))) from None
 
 
-def _run(config: ServerConfig) -> int:
-    refuse_one_port_twice(config.entries)
+def _run(config: ServerConfig, load: Load | None, strict: bool) -> int:
     writer = log.configure(config.log_level, config.log_format)
     for warning in config.warnings:
         CONFIGURATION_QUESTIONABLE(warning=warning)
@@ -108,7 +95,7 @@ def _run(config: ServerConfig) -> int:
     signals = EndSignals(writer.flush)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            clean = runner.run(serve(config, signals, writer))
+            clean = runner.run(serve(config, signals, writer, load, strict))
             if not clean:
                 writer.flush()
                 os._exit(NOT_STOPPED)  # at once: what did not stop by now would keep the process
@@ -159,19 +146,34 @@ class EndSignals:
         os._exit(NOT_STOPPED)
 
 
-async def serve(config: ServerConfig, signals: EndSignals, writer: log.LogWriter) -> bool:
-    """Boot, wait for a signal, stop. False: a module failed to stop, or was late."""
+async def serve(
+    config: ServerConfig, signals: EndSignals, writer: log.LogWriter, load: Load | None = None, strict: bool = False
+) -> bool:
+    """Boot, wait for a signal, stop. False: a module failed to stop, or was late. Raises StartFailure."""
     signals.listen()
     server = EngineServer(config)
     writer.told = server.engine.log_lines
     clean = False
+    failures: list[StartFailure] = []
+
+    def end(failure: StartFailure) -> None:
+        failures.append(failure)
+        signals.stopping.set()
+
+    reload = Reload(server.engine, server.parts, config, load or (lambda stored: config), end if strict else None)
+    reload.attach()
     try:
         if await _started(server, signals.stopping):
             _calm_collector()
+            if load is not None:
+                reload.start()
             await signals.stopping.wait()
     finally:
+        await reload.stop()
         clean = await server.stop()
     ENGINE_STOPPED()
+    if failures:
+        raise failures[0]
     return clean
 
 
@@ -212,20 +214,24 @@ class EngineServer:
         self._loop = asyncio.get_running_loop()
         self._tasks = TaskSet(BUILTIN_FAILED)
         self.engine = Engine(LoopClock(self._loop), _engine_options(config), self._tasks.spawn)
-        self.modules = [_create(self.engine, entry) for entry in config.entries]
-        self._begun: list[Module] = []  # to start; perhaps half
+        self.parts = [Part.made(self.engine, entry) for entry in config.entries]
 
     async def start(self) -> None:
         """Register what all modules serve, then start them; listeners last, so that nobody comes too early (L3).
 
         Raises StartFailure with the place of the entry that cannot start.
         """
-        for module in self.modules:
-            self.engine.add_module(module)
-        for module, entry in zip(self.modules, self._config.entries, strict=True):
-            self._begun.append(module)
-            with _placed(entry):
-                await module.start()
+        for part in self.parts:
+            self.engine.add_module(part.module)
+        for place, part in enumerate(self.parts):
+            try:
+                await part.start()
+            except StartFailure as error:
+                self.parts[place] = again = part.without_stored(self.engine, error)
+                await part.done("stop", MODULES_STOP_S)
+                self.engine.remove_module(part.module)
+                self.engine.add_module(again.module)
+                await again.start()
         if (short := shortage()) is not None:
             raise StartFailure(short)
         self.engine.readiness.begin()
@@ -250,61 +256,18 @@ class EngineServer:
         self.engine.readiness.stopping = True
         for manager in self._managers():
             manager.listener.stop_accepting()
-        begun, workers = self._begun, self._managers()
-        listens = {entry.instance for entry in self._config.entries if entry.known.listens}
-        ports = [module for module in begun if module.instance in listens and module not in workers]
-        others = [module for module in begun if module not in ports and module not in workers]
-        clean = await _all_done("quiet", QUIET_S, begun)
-        for limit_s, modules in ((PORTS_STOP_S, ports), (MODULES_STOP_S, others), (WORKERS_STOP_S, workers)):
-            clean &= await _all_done("stop", limit_s, modules)
+        begun = [part for part in self.parts if part.begun]
+        workers = [part for part in begun if part.entry.known is WORKER_MANAGER]
+        ports = [part for part in begun if part.entry.known.listens and part not in workers]
+        others = [part for part in begun if part not in ports and part not in workers]
+        clean = await all_done("quiet", QUIET_S, begun)
+        for limit_s, parts in ((PORTS_STOP_S, ports), (MODULES_STOP_S, others), (WORKERS_STOP_S, workers)):
+            clean &= await all_done("stop", limit_s, parts)
         self._tasks.cancel()
         return clean
 
     def _managers(self) -> list[WorkerManager]:
-        return [module for module in self._begun if isinstance(module, WorkerManager)]
-
-
-async def _all_done(step: Literal["quiet", "stop"], limit_s: float, modules: Sequence[Module]) -> bool:
-    """One step of the stop; a module that fails or takes too long does not keep the others."""
-    return all(await asyncio.gather(*(_done(module, step, limit_s) for module in modules)))
-
-
-async def _done(module: Module, step: Literal["quiet", "stop"], limit_s: float) -> bool:
-    task = asyncio.ensure_future(module.quiet() if step == "quiet" else module.stop())
-    await asyncio.wait((task,), timeout=limit_s)
-    if not task.done():
-        task.cancel()
-        MODULE_STOP_OVERDUE(module=module.instance, step=step, limit_s=limit_s)
-        return False
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        MODULE_STOP_FAILED(error, module=module.instance, step=step)
-    return error is None
-
-
-@contextmanager
-def _placed(entry: ModuleEntry) -> Iterator[None]:
-    """What keeps a module from running is one line that names its entry."""
-    try:
-        yield
-    except StartFailure as error:
-        place = str(entry.place.at("config", *error.key) if error.key else entry.place)
-        if error.key == ("host",) and entry.host_from is not None:
-            place = f"{entry.host_from}: {entry.place.name}"
-        text = str(error).removeprefix(f"{entry.known.name}: ")
-        if os.strerror(errno.EMFILE) in text:  # the reason of whatever could not be opened
-            text = f"{text}; {_more_files()}"
-        raise StartFailure(f"{place}: {text}") from None
-    except Exception as error:
-        MODULE_START_FAILED(error, module=entry.instance)
-        reason = error.strerror if isinstance(error, OSError) else None
-        if isinstance(error, OSError) and error.errno == errno.EMFILE:
-            reason = f"{reason}; {_more_files()}"
-        raise StartFailure(f"{entry.place}: cannot start: {reason or f'{type(error).__name__}: {error}'}") from None
-
-
-def _more_files() -> str:
-    return f"the limit is {limit()}, {HOW_TO_RAISE}"
+        return [part.module for part in self.parts if part.begun and isinstance(part.module, WorkerManager)]
 
 
 def _engine_options(config: ServerConfig) -> EngineOptions:
@@ -316,11 +279,3 @@ def _engine_options(config: ServerConfig) -> EngineOptions:
         discovery_dialect=functions.discovery_dialect,
         channel_ttl_s=functions.channel_ttl_seconds,
     )
-
-
-def _create(engine: Engine, entry: ModuleEntry) -> Module:
-    if entry.known is ENGINE_FUNCTIONS:  # its block is about the core itself
-        return EngineFunctions(engine, entry.instance)
-    with _placed(entry):
-        module: Module = entry.known.load()(engine, entry.config, entry.instance)
-    return module

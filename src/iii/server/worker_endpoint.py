@@ -58,13 +58,16 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
         return bool(self.session.handling)
 
     def opened(self, connection: Connection[Outbox]) -> None:
+        self._take(connection)
+        self.session = self._engine.connect(self, self._limits)
+        self.text, self.binary = self.session.receive, self.session.receive_binary
+
+    def _take(self, connection: Connection[Outbox]) -> None:
         self.connection = connection
         self.ip_address = connection.ip_address
         self.send, self.send_parts = connection.outbox.send, connection.outbox.send_parts
         inbox = connection.inbox
         self.pause_reading, self.resume_reading, self.slow_down = inbox.pause, inbox.resume, inbox.slow_down
-        self.session = self._engine.connect(self, self._limits)
-        self.text, self.binary = self.session.receive, self.session.receive_binary
 
     def silent(self) -> None:
         self.session.passed_over = True

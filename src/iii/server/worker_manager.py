@@ -8,19 +8,23 @@ from msgspec import Meta, Struct
 
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
+from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
+from iii.server.listener_access import admission_of
 
 PORT_IS_OPEN = LogEvent(
     __name__, "worker_port.open", logging.WARNING, "Worker port has no access control and is open to other machines",
     means="Every client that reaches the port can call every function.",
-    do="Set `host: 127.0.0.1`, or restrict access with a firewall.",
+    do="Set `host: 127.0.0.1`, give the listener tokens (`rbac.tokens`), or restrict access with a firewall.",
 )  # fmt: skip
+
+_Text = Annotated[str, Meta(min_length=1)]
 
 
 class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
@@ -55,6 +59,17 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    rbac: Annotated[
+        RbacConfig | None,
+        Meta(description="Who may connect, and do what; absent: every client that reaches the port may do everything."),
+    ] = None
+    middleware_function_id: Annotated[
+        _Text | None,
+        Meta(
+            description="Function that gets the calls of this listener's clients instead of their targets; calls of the "
+            "engine's own functions excepted.",
+        ),
+    ] = None
     replicas: Annotated[
         tuple[ReplicaRule, ...],
         Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
@@ -80,25 +95,69 @@ class WorkerManager(Module):
     def __init__(self, engine: Engine, config: WorkerManagerConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         self.config = config = config or WorkerManagerConfig()
-        limits = ConnectionLimits(
-            registration_bytes=config.max_registration_bytes,
-            registrations_bytes=config.max_registrations_bytes,
-            waiting_bytes=config.max_waiting_bytes,
-            invocation_ms=config.max_invocation_ms,
-            cancels_any_call=config.cancel_any_call,
+        self.listener = self._listener(config)
+
+    def _listener(self, config: WorkerManagerConfig) -> Listener:
+        return Listener(
+            self.engine,
+            config.host,
+            config.port,
+            config.handshake_timeout_ms,
+            _limits(config),
+            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id),
+            config.rbac is not None and config.rbac.allow_telemetry_same_ip,
         )
-        self.listener = Listener(engine, config.host, config.port, config.handshake_timeout_ms, limits)
 
     async def start(self) -> None:
         self.engine.functions.replica_rules += self.config.replicas
         await self.listener.open()
-        if not is_loopback(self.listener.host):
+        self._warn_if_open()
+
+    def _warn_if_open(self) -> None:
+        if self.config.rbac is None and not is_loopback(self.listener.host):
             PORT_IS_OPEN(address=self.listener.address)
 
     async def measurements(self) -> Sequence[Measurement]:
         return self.listener.measure(self.instance)
 
+    async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
+        """Limits count for further connections; to another port, and for other rights, workers have to come again.
+
+        Raises StartFailure.
+        """
+        old, moved = self.config, config.port != self.config.port
+        rights = (config.rbac, config.middleware_function_id) != (old.rbac, old.middleware_function_id)
+        if not moved and (rights or config.host != old.host):
+            return Adjusted.MODULE
+        left = self.listener
+        if moved:
+            listener = self._listener(config)
+            await listener.open()
+            self.listener = listener
+        else:
+            left.adjust(config.handshake_timeout_ms, _limits(config))
+        self._forget_replicas()
+        self.config = config
+        self.engine.functions.replica_rules += config.replicas
+        if moved:
+            self._warn_if_open()
+            await left.close()
+        return Adjusted.NOW
+
     async def stop(self) -> None:
         await self.listener.close()
+        self._forget_replicas()
+
+    def _forget_replicas(self) -> None:
         functions, own = self.engine.functions, self.config.replicas
         functions.replica_rules = [rule for rule in functions.replica_rules if not any(rule is each for each in own)]
+
+
+def _limits(config: WorkerManagerConfig) -> ConnectionLimits:
+    return ConnectionLimits(
+        registration_bytes=config.max_registration_bytes,
+        registrations_bytes=config.max_registrations_bytes,
+        waiting_bytes=config.max_waiting_bytes,
+        invocation_ms=config.max_invocation_ms,
+        cancels_any_call=config.cancel_any_call,
+    )

@@ -50,10 +50,10 @@ if not TYPE_CHECKING:  # a checker knows the names
         module = _MODULE_OF.get(name)
         if module is None:
             raise AttributeError(f"module 'iii.testing' has no attribute {name!r}")
-        from importlib import import_module
+        from iii import first_use
 
         try:
-            value = globals()[name] = getattr(import_module(f"iii.testing.{module}"), name)
+            value = globals()[name] = first_use.attribute(f"iii.testing.{module}", name)
         except ImportError:
             from iii.installation import without_engine
 

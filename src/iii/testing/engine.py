@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iii.engine.engine import Engine, EngineOptions
 from iii.engine.module import Module
 from iii.testing.clock import FakeClock
 from iii.testing.link import MemoryLink
 from iii.testing.worker import MemoryWorker
+
+if TYPE_CHECKING:
+    from iii.engine.access.guard import Access
 
 
 class MemoryEngine:
@@ -40,11 +43,12 @@ class MemoryEngine:
         namespace: str | None = None,
         functions: Iterable[str] = (),
         announce: bool = True,
+        access: Access | None = None,
         **metadata: Any,
     ) -> MemoryWorker:
-        """A worker; announced last, like published clients do, unless told otherwise."""
+        """A worker; announced last, like published clients do, unless told otherwise. Trusted without `access`."""
         link = MemoryLink()
-        worker = MemoryWorker(self.clock, link, self.core.connect(link))
+        worker = MemoryWorker(self.clock, link, self.core.connect(link, access=access))
         worker.register(*functions)
         if announce:
             members = {"name": name, "version": version, "runtime": runtime, "namespace": namespace, **metadata}

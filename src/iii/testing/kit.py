@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iii.protocol.messages import Enqueue
+from iii.sdk.decorator_form import with_known_options
 from iii.sdk.shared_data import StateScope, StreamGroup
 from iii.testing.http import HttpAnswer, TestRequest
 from iii.testing.life import Life
@@ -54,6 +55,7 @@ class TestEngine(Life, Orders):
 
     __test__ = False  # a name that pytest would collect
 
+    @with_known_options
     def __init__(
         self,
         *apps: Connectable,

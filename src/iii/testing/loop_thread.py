@@ -17,6 +17,7 @@ from iii.testing.failures import JobFailed, TriggerFailed, Unfinished
 
 T = TypeVar("T")
 GRACE_S = 2.0  # for a loop that is not blocked to have its next turn, and to end
+CANCEL_S = 1.0  # for tasks that are left when it ends
 _TOLD = (InvocationError, TriggerFailed, JobFailed, Unfinished)  # their texts say all
 _INSIDE = ("iii.", "asyncio.", "concurrent.", "contextlib.")
 _FRAMES = 6  # of what blocks it that are shown
@@ -141,6 +142,10 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        if left := asyncio.all_tasks(loop):  # of handlers, or of a worker whose end was given up: as `asyncio.run` does
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=CANCEL_S))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()

@@ -36,7 +36,7 @@ class Lamp:
 @pytest.fixture
 def lamp(office: Office) -> Lamp:
     lamp = Lamp()
-    office.module.attach(lamp)
+    office.module.attach_all([lamp])
     return lamp
 
 

@@ -435,3 +435,31 @@ def test_channels_and_telemetry_of_the_parent_lead_nowhere_in_the_child(engine: 
     assert done.returncode == 0, done.stderr
     frames = [each for socket in engine.telemetry_sockets for each in socket.binary]
     assert not [each for each in frames if b"child::" in each]
+
+
+def test_08_4_1_a_fork_waits_for_the_first_use_of_a_name_in_another_thread(engine: FakeEngine) -> None:
+    """G8: the child found the module locked by a thread that it does not have, and hung for ever."""
+    program = """
+    importing, forked = threading.Event(), threading.Event()
+
+    class SlowImport:
+        def find_spec(self, name, path=None, target=None):
+            if name == "iii.sdk.app":
+                importing.set()
+                forked.wait(0.5)
+
+    sys.meta_path.insert(0, SlowImport())
+    thread = threading.Thread(target=lambda: iii.App)
+    thread.start()
+    assert importing.wait(10)
+    child = os.fork()
+    if child == 0:
+        threading.Timer(8, os._exit, (3,)).start()
+        iii.App
+        os._exit(0)
+    forked.set()
+    thread.join()
+    assert status(child) == 0
+    assert os.fork() or os._exit(0)
+    """
+    run(program, engine, head=HEAD)

@@ -217,7 +217,7 @@ def test_08_check_60_spans_travel_as_frames_on_their_own_socket(
     assert (span["traceId"], span["parentSpanId"]) == ("a" * 32, "b" * 16)
     assert answer["traceparent"] == f"00-{'a' * 32}-{span['spanId']}-01"
     assert plain(span["attributes"]) == {"iii.function.id": "work", "iii.session.id": "s1"}
-    assert span["status"] == {"code": 1, "message": ""}
+    assert span["status"] == {"code": 1}
     assert int(span["endTimeUnixNano"]) >= int(span["startTimeUnixNano"]) > 0
     came, went = span["events"]
     assert came["name"] == "iii.invocation.input"

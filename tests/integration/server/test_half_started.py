@@ -36,6 +36,7 @@ BLOCKS = {
     "iii-queue": ["", f"queue_configs: {{q: {{}}}}, {BUILTIN}", REDIS, f"queue_configs: {{q: {{}}}}, {RABBITMQ}"],
     "iii-pubsub": ["", REDIS],
     "iii-cron": ["", REDIS],
+    "iii-exec": ["exec: []", "exec: ['sleep 600']"],
 }
 CASES = [(known.name, block) for known in CATALOGUE for block in BLOCKS.get(known.name, [""])]
 one_loop = pytest.mark.asyncio(loop_factories=["asyncio"])
@@ -90,7 +91,7 @@ async def test_durable_M3_bugs_13_whatever_step_of_a_start_fails_the_stop_is_cle
     while not last:
         step += 1
         server = server_of(name, block)
-        (module,) = (each for each in server.modules if each.name == name)
+        (module,) = (each for part in server.parts for each in [part.module] if each.name == name)
         start = type(module).start
         with failing(start, step) as calls:
             error = await asyncio.wait_for(_failure_of(server), 5)

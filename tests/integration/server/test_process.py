@@ -102,7 +102,7 @@ async def test_07_8_4_a_module_that_fails_to_stop_does_not_keep_the_others(
 async def test_L2_a_listener_that_cannot_bind_stops_the_start(
     server: EngineServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = (module for module in server.modules if isinstance(module, WorkerManager))
+    first, second = (part.module for part in server.parts if isinstance(part.module, WorkerManager))
     async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", second.listener.port):
         with pytest.raises(StartFailure, match="already in use"):
             await server.start()

@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +38,7 @@ def declared(schema: Any, language: str = "typescript") -> str:
     """The declarations that a result of this schema needs, and its type."""
     text = generated(language, HEAD, "default", [row(gives=schema)])
     if language == "python":
-        types = text.partition("import iii\n")[2].partition("class Client")[0].strip()
+        types = text.partition("import iii\n")[2].removeprefix("import msgspec\n").partition("class Client")[0].strip()
         result = re.search(r"\) -> (.*):\n", text.partition("class Client")[2].partition("def f(")[2])
         assert result is not None
         return f"{types}\n-> {result[1]}".strip()
@@ -286,7 +287,8 @@ def test_12_s2_names_of_methods() -> None:
     ],
     ids=str,
 )
-def test_12_s2_a_linter_of_python_finds_nothing(rows: list[dict[str, Any]]) -> None:
+def test_12_s2_a_linter_of_python_finds_nothing(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    """In a project of a user, where `iii` is a library."""
     command = [
         sys.executable,
         "-m",
@@ -299,5 +301,5 @@ def test_12_s2_a_linter_of_python_finds_nothing(rows: list[dict[str, Any]]) -> N
         "concise",
         "-",
     ]
-    done = subprocess.run(command, input=python(*rows), capture_output=True, text=True)
+    done = subprocess.run(command, input=python(*rows), capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "All checks passed!\n")

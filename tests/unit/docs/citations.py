@@ -10,7 +10,7 @@ import iii
 
 ROOT = Path(iii.__file__).parents[2]
 SPEC = ROOT / "docs" / "spec"
-CHAPTERS = {path.name[:2]: path for path in sorted(SPEC.glob("[01][0-9]-*.md"))}
+CHAPTERS = {path.name[:2]: path for path in sorted(SPEC.glob("[0-2][0-9]-*.md"))}
 FAULTS = SPEC / "faults.md"
 
 _NUMBER = r"[AB]?\d+(?:\.\d+)*"
@@ -19,7 +19,7 @@ _FAULT = r"(?:[CMS]?\d+[a-z]?|minor|(?<=newcomer )[a-h])"
 _TO = r"(?:–|-| to )"
 _CITATION = re.compile(
     rf"(?P<foreign>\bRFC \d+)"
-    rf"|(?P<chapter>\b[01]\d)(?= (?:§|checks? \d|weak \d|[LNWITCOP]\d))"
+    rf"|(?P<chapter>\b[0-2]\d)(?= (?:§|checks? \d|weak \d|[LNWITCOP]\d))"
     rf"|§ ?(?P<section>{_NUMBER})(?:{_TO}§?(?P<last_section>{_NUMBER}))?"
     rf"|\bchecks? (?P<checks>\d+[a-z]?\b(?:(?:, (?:and )?| and |{_TO})\d+[a-z]?\b(?! (?:§|check)))*)"
     rf"|\bweak (?P<weak>\d+)"
@@ -28,7 +28,7 @@ _CITATION = re.compile(
     rf"|(?P<letter>\bF[1-4]\b)"
 )
 _NAME = re.compile(
-    r"_(?:(?P<chapter>[01]\d)_(?:checks?_(?P<checks>\d+[a-z]?(?:_(?:and_)?\d{1,2}[a-z]?(?=_))*)|s?(?P<section>[AB]?\d+(?:_\d+)*))"
+    r"_(?:(?P<chapter>[0-2]\d)_(?:checks?_(?P<checks>\d+[a-z]?(?:_(?:and_)?\d{1,2}[a-z]?(?=_))*)|s?(?P<section>[AB]?\d+(?:_\d+)*))"
     r"|(?P<decision>[LNWITCOP]\d{1,2})"
     r"|(?P<review>core|http|durable|bugs|newcomer|attack|limits|kind)_(?P<faults>[CMScms]?\d+[a-z]?(?:_[1-9]\d*(?=_))*|minor|(?<=newcomer_)[b-h])"
     r"|(?P<letter>F[1-4]))(?=_|$)"

@@ -98,3 +98,30 @@ def test_what_is_written_in_its_form_works_by_keyword_too(app: Any) -> None:
 def test_a_place_is_outside_of_the_package() -> None:
     assert re.fullmatch(rf"{re.escape(__file__)}:\d+", place_of_the_user())
     assert eval("place()", {"__name__": "iii.sdk.inside", "place": place_of_the_user}).startswith(__file__)
+
+
+def test_08_s7_1_a_method_without_its_object_is_refused_where_it_is_declared() -> None:
+    app = iii.App("orders")
+
+    with pytest.raises(TypeError, match=r"method of class Orders without an object.*Orders\(\)\.create"):
+
+        class Orders:
+            @app.function("orders::create")
+            def create(self, data: dict[str, int]) -> None: ...
+
+    class Shop:
+        def sell(self, data: int) -> int:
+            return data + 1
+
+        @app.function("shop::free")
+        def free(data: int) -> int:  # type: ignore[misc]  # a function that only stands there
+            return data
+
+    app.register_function("shop::sell", Shop().sell)
+    with pytest.raises(TypeError, match=r"register_function\('shop::other', Shop\(\)\.sell\)"):
+        app.register_function("shop::other", Shop.sell)
+
+    def function(self: int) -> int:
+        return self
+
+    app.register_function("plain", function)

@@ -217,3 +217,14 @@ def test_bugs_6_a_model_of_pydantic_1_is_encoded_by_alias_as_version_2_is() -> N
         made: date = v1.Field(alias="madeOn")
 
     assert encode_value({"a": Old(madeOn=date(2026, 1, 2))}) == b'{"a":{"madeOn":"2026-01-02"}}'
+
+
+def test_a_forgotten_await_is_named() -> None:
+    async def forgotten() -> None: ...
+
+    made = forgotten()
+    with pytest.raises(
+        TypeError, match=r"Object of type coroutine is not JSON serializable; `await` it first - at `\$\.a`"
+    ):
+        encode_value({"a": made})
+    made.close()

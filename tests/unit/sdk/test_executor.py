@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from iii.protocol.messages import InvokeFunction
-from iii.sdk import executor as executors
+from iii.sdk import answers
 from iii.sdk.annotations import Hints
 from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.encoding import encode_outgoing
@@ -92,7 +92,7 @@ async def test_a_call_without_an_answer_ends_its_span_and_says_nothing() -> None
     ended: list[Any] = []
 
     class Counting:
-        def succeeded(self, result: Any) -> str:
+        def succeeded(self, result: bytes) -> str:
             ended.append(result)
             return "00-trace"
 
@@ -102,7 +102,7 @@ async def test_a_call_without_an_answer_ends_its_span_and_says_nothing() -> None
     assert await desk.answer() == {
         "type": "invocationresult", "invocation_id": "I", "function_id": "f", "result": 2, "traceparent": "00-trace",
     }  # fmt: skip
-    assert ended == [2, 2]
+    assert ended == [b"2", b"2"]
     assert desk.said.empty()
 
 
@@ -115,7 +115,7 @@ async def test_an_error_that_cannot_be_encoded_is_answered_with_one_that_can(mon
         return encode_outgoing(*arguments)
 
     def fail(number: int) -> None:
-        monkeypatch.setattr(executors, "encode_outgoing", once)
+        monkeypatch.setattr(answers, "encode_outgoing", once)
         raise KeyError("why")
 
     desk = Desk()

@@ -8,7 +8,7 @@ import pytest
 import iii
 from iii.protocol.errors import ErrorBody
 from iii.protocol.traceback_text import TRACEBACK_CHARACTERS, shown
-from iii.sdk.executor import FUNCTION_FAILED
+from iii.sdk.answers import FUNCTION_FAILED
 from iii.sdk.failures import error_body, log_failure, text_of
 from iii.sdk.payload_text import redact_and_truncate
 from tests.hostile import EXCEPTIONS, Code, EvilText, WithoutText

@@ -10,7 +10,7 @@ from tests.processes import environment, free_port
 
 MOMENT = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [+-]\d{4}\]"
 FAILS = """
-from iii.sdk.executor import FUNCTION_FAILED
+from iii.sdk.answers import FUNCTION_FAILED
 from iii.sdk.failures import log_failure
 logging.getLogger("iii.sdk").info("hidden")
 try:

@@ -7,6 +7,7 @@ import pytest
 
 import iii
 from iii.sdk.engine_address import engine_url, handshake_headers
+from iii.sdk.telemetry_resource import resource_attributes
 
 
 def test_08_check_02_empty_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,3 +81,23 @@ def test_a_reconnection_config_that_is_none_is_refused_at_once() -> None:
     """host13 F6: the worker died in silence at the first lost connection."""
     with pytest.raises(TypeError, match="reconnection_config must be a ReconnectionConfig, got dict"):
         iii.InitOptions(reconnection_config={"initial_delay_ms": 50})  # type: ignore[arg-type]
+
+
+def test_08_17_1_telemetry_is_about_the_app_or_the_named_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`iii logs --worker orders` finds the records of `App("orders")`."""
+    monkeypatch.delenv("III_WORKER_NAME", raising=False)
+    monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+
+    def service(options: iii.InitOptions) -> str:
+        return resource_attributes(options.otel_config, options.given_name)["service.name"]
+
+    named = iii.InitOptions(worker_name="orders-1", otel={"logs_enabled": False})
+    assert service(iii.InitOptions()) == "iii-python-sdk"
+    assert service(named) == "orders-1"
+    assert service(iii.App("orders").worker_options()) == "orders"
+    of_app = iii.App("orders", options=named).worker_options()
+    assert (service(of_app), of_app.worker_name, of_app.otel_config.logs_enabled) == ("orders", "orders-1", False)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    assert service(iii.App("orders", options=named).worker_options()) == service(named) == "shop"
+    said = iii.InitOptions(otel={"service_name": "said"})
+    assert service(iii.App("orders", options=said).worker_options()) == service(said) == "said"

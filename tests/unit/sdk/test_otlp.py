@@ -10,16 +10,16 @@ import msgspec
 import pytest
 
 from iii.protocol.json_text import nests_deeper_than
+from iii.protocol.limits import SPAN_ATTRIBUTES, SPAN_CHARACTERS, SPAN_EVENTS, SPAN_VALUE_CHARACTERS
 from iii.protocol.messages import InvokeFunction
 from iii.sdk.log_entry import INFO, LogEntry
 from iii.sdk.log_records import LogRecords
 from iii.sdk.otlp import any_value, encoded, span_envelope
 from iii.sdk.payload_text import redact_and_truncate
 from iii.sdk.reporting import telemetry_url
-from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, begin
+from iii.sdk.span import CLIENT, INTERNAL, ActiveSpan, RecordedHandler, begin, beginning
 from iii.sdk.span_frames import encoded_spans
 from iii.sdk.span_recorder import BATCH_BYTES, SpanRecorder
-from iii.sdk.trace_context import TraceContext
 from tests.hostile import VALUES, DumpRaises, explode
 
 
@@ -59,8 +59,9 @@ def test_the_telemetry_address(url: str, telemetry: str) -> None:
 
 def span(name: str, **attributes: Any) -> ActiveSpan:
     ended: list[ActiveSpan] = []
-    made = begin(ActiveSpan, ended.append, name, CLIENT, None, None)
-    made.attributes = attributes
+    made = begin(ActiveSpan, lambda span, size: ended.append(span), name, CLIENT, None, None, None)
+    for key, value in attributes.items():
+        made.set_attribute(key, value)
     made.end()
     return ended[0]
 
@@ -68,7 +69,7 @@ def span(name: str, **attributes: Any) -> ActiveSpan:
 def exported(*spans: ActiveSpan) -> list[list[str]]:
     """The names in each frame."""
     found = []
-    for frame in span_envelope("scope", {"service.name": "s"}).frames(encoded_spans(spans, None)):
+    for frame in span_envelope("scope", {"service.name": "s"}).frames(encoded_spans(spans)):
         assert frame[:4] == b"OTLP"
         (resource,) = msgspec.json.decode(frame[4:])["resourceSpans"]
         assert resource["resource"]["attributes"] == [{"key": "service.name", "value": {"stringValue": "s"}}]
@@ -79,13 +80,13 @@ def exported(*spans: ActiveSpan) -> list[list[str]]:
 
 
 def unreadable() -> ActiveSpan:
-    """One whose events cannot be looked at."""
+    """One whose description cannot be looked at."""
 
-    class Events(list[Any]):
-        __iter__ = explode
+    class Description(str):
+        __len__ = explode
 
     broken = span("b")
-    broken.events = Events()
+    broken.description = Description("x")
     return broken
 
 
@@ -103,21 +104,19 @@ def test_core_20_a_bad_span_costs_only_itself(
 
 
 def test_core_20_a_large_batch_leaves_in_several_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    (item,) = encoded_spans([span("a")], None)
+    (item,) = encoded_spans([span("a")])
     monkeypatch.setattr("iii.sdk.otlp.FRAME_BYTES", 2 * len(item))
     assert exported(*(span(name) for name in "abcde")) == [["a", "b"], ["c", "d"], ["e"]]
 
 
-@pytest.mark.parametrize("limit", [None, 4, 10_000])
-def test_08_check_60_payloads_are_shown_without_secrets_and_cut(limit: int | None) -> None:
+@pytest.mark.parametrize("limit", [4, 10_000])
+def test_08_check_60_payloads_are_shown_without_secrets_and_cut(limit: int) -> None:
     message = InvokeFunction("f", msgspec.Raw(b'{"pass\\u0077ord": "p", "n": "\xc3\xa9"}'))
-    made = begin(
-        RecordedHandler, lambda span: None, "execute f", INTERNAL, "f", TraceContext(None, "a=b,iii.function.id=f")
-    )
-    made.came = message.data
+    made = begin(RecordedHandler, lambda span, size: None, "execute f", INTERNAL, "f", None, "a=b,iii.function.id=f")
+    made.shown_bytes, made.came = limit, beginning(bytes(message.data), limit)
     made.add_event("own", {"number": 1, "on": True, "list": [1]})
     made.failed(ValueError('bo"om'))
-    (item,) = encoded_spans([made], limit)
+    (item,) = encoded_spans([made])
     found = msgspec.json.decode(item)
     assert [event["name"] for event in found["events"]] == [
         "iii.invocation.input", "own", "iii.invocation.output", "exception",
@@ -128,12 +127,66 @@ def test_08_check_60_payloads_are_shown_without_secrets_and_cut(limit: int | Non
         "iii.function.id": "f",
     }
     came = {each["key"]: each["value"] for each in found["events"][0]["attributes"]}
-    whole = '{"password":"[REDACTED]","n":"é"}'
-    cut = limit is not None and limit < len(whole)
+    whole = '{"pass\\u0077ord": "[REDACTED]", "n": "é"}'
+    cut = limit < len(whole)
     assert came["iii.payload.json"] == {"stringValue": redact_and_truncate(message.data, limit)[0]}
     assert came["iii.payload.json"] == {"stringValue": whole} or cut
     assert came["iii.payload.truncated"] == {"boolValue": cut}
     assert found["status"] == {"code": 2, "message": 'bo"om'}
+
+
+def test_08_17_4_what_a_span_holds_is_bounded() -> None:
+    """G5: a handler that writes to its span for hours must not fill the memory."""
+    made = begin(ActiveSpan, lambda span, size: None, "a", CLIENT, None, None, None)
+    for number in range(SPAN_ATTRIBUTES + 7):
+        made.set_attribute(f"k{number}", "x" * (SPAN_VALUE_CHARACTERS + 1) if number == 0 else number)
+    made.set_attribute("k1", [1, 2])
+    for number in range(SPAN_EVENTS + 9):
+        made.add_event(f"e{number}", {str(each): each for each in range(SPAN_ATTRIBUTES + 1)})
+    made.note(ValueError("why"))
+    made.end()
+    made.set_attribute("late", 1)
+    made.add_event("late", {})
+    (item,) = encoded_spans([made])
+    found = msgspec.json.decode(item)
+    values = {each["key"]: each["value"] for each in found["attributes"]}
+    assert len(values) == SPAN_ATTRIBUTES
+    assert values["k0"] == {"stringValue": "x" * SPAN_VALUE_CHARACTERS}
+    assert values["k1"] == {"arrayValue": {"values": [{"intValue": 1}, {"intValue": 2}]}}
+    assert found["droppedAttributesCount"] == 7
+    assert len(found["events"]) + found["droppedEventsCount"] == SPAN_EVENTS + 9 + 1
+    assert found["events"][-1]["name"] == "exception"
+    assert {len(event["attributes"]) for event in found["events"][:-1]} == {SPAN_ATTRIBUTES}
+
+
+def test_08_17_4_all_attributes_and_events_of_a_span_share_a_mebibyte() -> None:
+    sizes: list[int] = []
+    made = begin(ActiveSpan, lambda span, size: sizes.append(size), "a", CLIENT, None, None, None)
+    for number in range(100):
+        made.set_attribute(f"k{number}", {"x": ["y" * SPAN_VALUE_CHARACTERS]})
+        made.add_event("e", {"x": "y" * SPAN_VALUE_CHARACTERS})
+    made.end()
+    assert SPAN_CHARACTERS - 2 * SPAN_VALUE_CHARACTERS < sizes[0] <= SPAN_CHARACTERS
+    assert sum(made.dropped) > 100
+    made = begin(ActiveSpan, lambda span, size: None, "a", CLIENT, None, None, None)
+    for _ in range(1000):
+        made.set_attribute("again", "x" * SPAN_VALUE_CHARACTERS)
+    assert made.dropped == (0, 0)
+
+
+def test_payloads_of_a_batch_are_not_mixed_up() -> None:
+    """They are searched for secrets together."""
+    spans: list[ActiveSpan] = []
+    for number in range(4):
+        made = begin(RecordedHandler, lambda span, size: None, "f", INTERNAL, "f", None, None)
+        made.shown_bytes, made.came = 100, b'{"token":%d}' % number if number == 2 else b"%d" % number
+        made.succeeded(b'"%d"' % number)
+        spans += [made, span("call")]
+    shown = [
+        [event["attributes"][0]["value"]["stringValue"] for event in msgspec.json.decode(item).get("events", [])]
+        for item in encoded_spans(spans)
+    ]
+    assert shown == [["0", '"0"'], [], ["1", '"1"'], [], ['{"token":"[REDACTED]"}', '"2"'], [], ["3", '"3"'], []]
 
 
 def test_more_spans_than_can_be_sent_are_dropped_with_one_line(
@@ -223,7 +276,7 @@ async def test_large_payloads_do_not_hold_the_loop_all_at_once() -> None:
     recorder = SpanRecorder(sink, {}, 0.001, loop)
     payload = msgspec.Raw(msgspec.json.encode("x" * BATCH_BYTES))
     for _ in range(4):
-        recorder.handler_span(InvokeFunction(function_id="f", invocation_id="i", data=payload)).succeeded(None)
+        recorder.handler_span(InvokeFunction(function_id="f", invocation_id="i", data=payload)).succeeded(b"null")
 
     def count() -> None:
         nonlocal turn

@@ -13,7 +13,7 @@ from iii.modules.queue.config import QueueConfig
 from iii.modules.queue.embedded.adapter import BuiltinAdapter
 from iii.modules.queue.module import Queue
 from iii.protocol.start_failure import StartFailure
-from iii.server import catalogue, config_file
+from iii.server import catalogue, config_file, config_text
 from iii.server.config_file import ModuleEntry, ServerConfig
 from iii.testing import FakeClock, MemoryEngine
 
@@ -74,7 +74,9 @@ def test_C1_use_default_config_needs_no_file(load: Load) -> None:
 
 
 def test_L3_worker_listeners_are_last(load: Load) -> None:
-    config = load("workers: [{name: iii-worker-manager}, {name: iii-observability}, {name: iii-worker-manager}]")
+    config = load(
+        "workers: [{name: iii-worker-manager}, {name: iii-observability}, {name: iii-worker-manager, config: {port: 0}}]"
+    )
     assert instances(config)[0] == "iii-observability"
     assert instances(config)[-2:] == ["iii-worker-manager", "iii-worker-manager#1"]
 
@@ -270,7 +272,7 @@ def test_C1_07_s3_2_top_level_port(text: str, ports: list[int], warned: bool, lo
 
 
 def test_L1_host_once_for_all_listeners(load: Load) -> None:
-    text = "workers: [{name: iii-worker-manager, config: {host: 127.0.0.1}}, {name: iii-worker-manager}]"
+    text = "workers: [{name: iii-worker-manager, config: {host: 127.0.0.1, port: 0}}, {name: iii-worker-manager}]"
     assert {host for host, _ in listeners(load(text, host="0.0.0.0"))} == {"0.0.0.0"}
     assert {host for host, _ in listeners(load(text, III_HOST="10.0.0.1"))} == {"10.0.0.1"}
     assert {host for host, _ in listeners(load(text, host="::", III_HOST="10.0.0.1"))} == {"::"}
@@ -424,7 +426,7 @@ def test_bugs_17_keys_of_published_files_are_accepted(load: Load) -> None:
 
 
 def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
-    config_file.create(Path("config.yaml"))
+    config_text.create(Path("config.yaml"))
     text = Path("config.yaml").read_text()
     config = load(text)
     assert text.startswith("# Configuration of the iii engine")
@@ -452,7 +454,7 @@ def test_C2_the_created_file_lists_what_exists_and_loads(load: Load) -> None:
 def test_C2_a_link_to_nowhere_is_told(load: Load) -> None:
     Path("config.yaml").symlink_to("nowhere")
     with pytest.raises(StartFailure, match=r"^config.yaml is a broken symbolic link; remove it"):
-        config_file.create(Path("config.yaml"))
+        config_text.create(Path("config.yaml"))
 
 
 def test_an_unreadable_file_is_one_line(load: Load, tmp_path: Path) -> None:
@@ -470,7 +472,7 @@ def test_an_unreadable_file_is_one_line(load: Load, tmp_path: Path) -> None:
     Path("config.yaml").write_text("")
     assert failure(Path("config.yaml/x")) == "cannot read config.yaml/x: Not a directory"
     with pytest.raises(StartFailure, match=r"cannot create nowhere/config.yaml: No such file or directory"):
-        config_file.create(Path("nowhere/config.yaml"))
+        config_text.create(Path("nowhere/config.yaml"))
 
 
 def test_a_byte_order_mark_is_skipped(load: Load) -> None:

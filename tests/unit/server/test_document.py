@@ -5,25 +5,32 @@ import yaml
 
 from iii.protocol.start_failure import StartFailure
 from iii.server.document import Document, FilePosition, ListedModule, parse, shown
+from iii.server.mistakes import Mistakes
 from iii.storage.yaml_text import YamlLoader
 
 NOWHERE = FilePosition("")
 
 
+def read_whole(text: str) -> None:
+    mistakes = Mistakes()
+    parse(text, "config.yaml", mistakes)
+    mistakes.told()
+
+
 def mistake(text: str) -> str:
     with pytest.raises(StartFailure) as failure:
-        parse(text, "config.yaml")
+        read_whole(text)
     assert "\n" not in str(failure.value)
     return str(failure.value)
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment", "{}", "workers:", "workers: null\nmodules: null"])
 def test_07_check_37_a_document_without_modules_asks_for_the_default_set(text: str) -> None:
-    assert parse(text, "config.yaml").entries is None
+    assert parse(text, "config.yaml", Mistakes()).entries is None
 
 
 def test_C1_an_empty_list_is_a_list() -> None:
-    assert parse("workers: []", "config.yaml").entries == ()
+    assert parse("workers: []", "config.yaml", Mistakes()).entries == ()
 
 
 def test_07_check_36_both_grammars_and_both_lists() -> None:
@@ -31,6 +38,7 @@ def test_07_check_36_both_grammars_and_both_lists() -> None:
         "modules:\n- class: modules::api::RestApiModule\n  config: {port: 1}\nworkers:\n- name: iii-queue\nport: 0\n"
         "registration_namespace_grace_ms: 100",
         "config.yaml",
+        Mistakes(),
     )
     assert read.entries is not None
     assert [str(entry.place) for entry in read.entries] == [
@@ -56,7 +64,7 @@ def test_07_check_38_unknown_top_level_key_is_an_error_naming_the_file() -> None
 
 
 def test_07_check_38_unknown_entry_key_is_kept_for_the_reader_of_the_block() -> None:
-    read = parse("workers: [{name: iii-queue, confg: {}}]", "config.yaml")
+    read = parse("workers: [{name: iii-queue, confg: {}}]", "config.yaml", Mistakes())
     assert read.entries is not None
     assert [(entry.name, entry.stray) for entry in read.entries] == [("iii-queue", ("confg",))]
 

@@ -288,6 +288,23 @@ def test_a_deadline_that_is_none_is_refused(wrong: float) -> None:
 # -- triggers ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_task_that_a_handler_leaves_behind_ends_with_the_engine() -> None:
+    """Else asyncio complained of it when it was freed: "Task was destroyed but it is pending"."""
+    left: list[asyncio.Task[Any]] = []
+
+    async def leave(data: Any) -> None:
+        left.append(asyncio.create_task(asyncio.Event().wait()))
+
+    with TestEngine(app_with(leave=leave)) as engine:
+        engine.call("shop::leave")
+    assert left[0].cancelled()
+
+
+def test_a_misspelt_argument_is_answered_with_the_right_one() -> None:
+    with pytest.raises(TypeError, match="TestEngine has no option 'queus': did you mean 'queues'"):
+        TestEngine(queus={})  # type: ignore[call-arg]
+
+
 def test_publish_returns_when_subscribers_have_ended_and_what_they_called() -> None:
     heard: list[Any] = []
 

@@ -178,7 +178,7 @@ import sys
 
 def test_one():
     ours = {name for name in sys.modules if name.startswith("iii")}
-    assert ours <= {"iii", "iii.installation", "iii.testing", "iii.testing.plugin"}, ours
+    assert ours <= {"iii", "iii.first_use", "iii.installation", "iii.testing", "iii.testing.plugin"}, ours
     assert not {"msgspec", "picows", "granian", "uvloop"} & set(sys.modules)
 """
     done = run(tmp_path, tests, "-p", "no:asyncio", "-p", "no:hypothesispytest", ini="[pytest]\n")

@@ -52,8 +52,8 @@ def _imports(module: str) -> str:
     """Of each library what the module uses: a linter complains of the rest."""
     used = {node.id for node in ast.walk(ast.parse(module)) if isinstance(node, ast.Name)}
     typing = ", ".join(name for name in ("Any", "Literal", "TypeAlias") if name in used)
-    structs = "import msgspec\n\n" if "msgspec" in used else ""
-    return f"from __future__ import annotations\n\nfrom typing import {typing}\n\n{structs}import iii\n"
+    structs = "import msgspec\n" if "msgspec" in used else ""
+    return f"from __future__ import annotations\n\nfrom typing import {typing}\n\nimport iii\n{structs}"
 
 
 def _classes(types: PythonTypes, after: int = 0) -> Iterator[str]:

@@ -28,11 +28,13 @@ from iii.engine.discovery.selection import (
     wanted_dialect,
 )
 from iii.engine.discovery.shape import shape_for_call
+from iii.engine.discovery.visibility import View
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
-from iii.protocol.errors import InvalidArguments, ItemNotFound
+from iii.protocol.errors import InvalidArguments, InvocationForbidden, ItemNotFound
 from iii.protocol.limits import INFO_BATCH_IDS
 from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTION_INFO, LIST_FUNCTIONS, SEPARATOR
+from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -75,7 +77,7 @@ class FunctionNotListed(Struct):
     """In place of a detail in a batch."""
 
     function_id: str
-    error: Literal["not_found"]
+    error: Literal["not_found", "forbidden"]
 
 
 class FunctionBatch(Struct):
@@ -104,6 +106,8 @@ class FunctionDiscovery:
         if request.worker is not None:
             names.add(request.worker)
 
+        view = View(self._engine, invocation)
+
         def wanted(function: Function) -> bool:
             return (
                 (bool(request.include_internal) or not is_hidden(function))
@@ -111,6 +115,7 @@ class FunctionDiscovery:
                 and function.id.startswith(request.prefix or "")
                 and (not names or owner_name(function.owner, function.id) in names)
                 and mentions(request.search, function.id, function.description)
+                and view.function(function)
             )
 
         key = _by_rank(request.search) if request.search else _by_id
@@ -119,15 +124,13 @@ class FunctionDiscovery:
         return listing.answer(self._engine.turns, invocation, shape)
 
     @builtin(FUNCTION_INFO, spec="02 §5.3", waits_for_registrations=True)
-    def function_info(self, request: FunctionInfoRequest) -> FunctionDetail | FunctionBatch:
+    def function_info(self, request: FunctionInfoRequest, invocation: Invocation) -> FunctionDetail | FunctionBatch:
         """Describe one function, or several at once; without a namespace `default` first, then the only one that has it."""
+        view = View(self._engine, invocation)
         if request.function_id is not None and request.function_ids is not None:
             raise InvalidArguments("pass either `function_id` or `function_ids`, not both")
         if request.function_id is not None:
-            function = self._resolve(request.function_id, request.namespace)
-            if function is None:
-                raise ItemNotFound(self._why_not(request.function_id, request.namespace))
-            return self._details([function])[0]
+            return self._one(request.function_id, request.namespace, view)
         if request.function_ids is None:
             raise InvalidArguments("missing field `function_id` (or `function_ids` for a batch)")
         if not request.function_ids:
@@ -136,16 +139,26 @@ class FunctionDiscovery:
         if len(distinct) > INFO_BATCH_IDS:
             raise InvalidArguments(f"too many function_ids (max {INFO_BATCH_IDS})")
         found = {function_id: self._resolve(function_id, request.namespace) for function_id in distinct}
-        details = iter(self._details([function for function in found.values() if function is not None]))
+        shown = [function for function in found.values() if function is not None and view.function(function)]
+        details = {detail.function_id: detail for detail in self._details(shown, view)}
         return FunctionBatch(
             [
-                FunctionNotListed(function_id, "not_found") if function is None else next(details)
+                details.get(function_id)
+                or FunctionNotListed(function_id, "not_found" if function is None else "forbidden")
                 for function_id, function in found.items()
             ]
         )
 
-    def _details(self, functions: list[Function]) -> list[FunctionDetail]:
-        bound = bound_to(functions, self._engine.bindings)
+    def _one(self, function_id: str, namespace: str | None, view: View) -> FunctionDetail:
+        function = self._resolve(function_id, namespace)
+        if function is not None and view.function(function):
+            return self._details([function], view)[0]
+        if function is not None or not view.is_whole:  # whether there is one is not said either
+            raise InvocationForbidden(message=f"Function '{shortened(function_id)}' is not visible to this session.")
+        raise ItemNotFound(self._why_not(function_id, namespace))
+
+    def _details(self, functions: list[Function], view: View) -> list[FunctionDetail]:
+        bound = bound_to(functions, filter(view.trigger, self._engine.bindings))
         return [function_detail(function, bound[function.key]) for function in functions]
 
     def _resolve(self, function_id: str, namespace: str | None) -> Function | None:

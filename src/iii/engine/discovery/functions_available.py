@@ -11,6 +11,7 @@ from iii.engine.discovery.function_rows import FunctionRow, function_row
 from iii.engine.discovery.long_list import encoded, in_order, in_turns
 from iii.engine.discovery.selection import owner_name
 from iii.engine.discovery.shape import Shape, shape_for_all
+from iii.engine.discovery.visibility import seen_by_owner
 from iii.engine.fan_out import of_binding
 from iii.engine.firing import fire_if
 from iii.engine.frames import invocation_frame
@@ -160,11 +161,15 @@ class FunctionsAvailable:
         empty = FunctionsChanged("functions_changed", [])
         for binding in list(self._engine.bindings.of(KEY)):
             shape, room = self._receiver(binding)
+            seen = seen_by_owner(binding)
+            shown = ordered if seen is None else list(filter(seen, ordered))
             for reduced in shape.reductions():  # the fullest that has room, else the smallest
-                if reduced not in payloads:
-                    text = yield from encoded(empty, ordered, function_row, reduced, None)
-                    payloads[reduced] = text or b""
-                payload = payloads[reduced]
+                if seen is None and reduced in payloads:
+                    payload = payloads[reduced]
+                else:
+                    payload = (yield from encoded(empty, shown, function_row, reduced, None)) or b""
+                    if seen is None:
+                        payloads[reduced] = payload
                 if room is None or len(payload) <= room:
                     break
             if binding in self._engine.bindings.of(KEY):  # still

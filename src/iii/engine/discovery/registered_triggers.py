@@ -20,6 +20,7 @@ from iii.engine.discovery.trigger_rows import (
     trigger_type_detail,
 )
 from iii.engine.discovery.triggers import all_bindings, binding_id, instance_count, is_internal_target
+from iii.engine.discovery.visibility import View
 from iii.engine.invocation import Invocation
 from iii.protocol.errors import ItemNotFound
 from iii.protocol.names import LIST_REGISTERED_TRIGGERS
@@ -61,6 +62,7 @@ class RegisteredTriggerDiscovery:
     ) -> RegisteredTriggerList | Later:
         """List the registered triggers."""
         engine = self._engine
+        view = View(engine, invocation)
 
         def wanted(binding: Binding) -> bool:
             return (
@@ -69,6 +71,7 @@ class RegisteredTriggerDiscovery:
                 and (bool(request.include_internal) or not is_internal_target(binding))
                 and (request.worker is None or target_owner_name(binding, engine.functions) == request.worker)
                 and mentions(request.search, binding.id, binding.trigger_type, binding.function_id)
+                and view.trigger(binding)
             )
 
         def row(binding: Binding, shape: Shape) -> RegisteredTriggerRow:
@@ -81,14 +84,19 @@ class RegisteredTriggerDiscovery:
         )
 
     @builtin(REGISTERED_TRIGGER_INFO, spec="02 §5.10", waits_for_registrations=True)
-    def registered_trigger_info(self, request: RegisteredTriggerInfoRequest) -> RegisteredTriggerDetail:
+    def registered_trigger_info(
+        self, request: RegisteredTriggerInfoRequest, invocation: Invocation
+    ) -> RegisteredTriggerDetail:
         """Describe one trigger with its type and its target; also one that waits for its provider."""
         engine = self._engine
         binding = engine.bindings.get(request.id)
-        if binding is None:
+        view = View(engine, invocation)
+        if binding is None or not view.trigger(binding):
             raise ItemNotFound(f"Registered trigger '{shortened(request.id)}' was not found.")
         provider = binding.provider
         target = engine.functions.find(binding.function_id, binding.namespace)
+        if target is not None and not view.function(target):
+            target = None
         return RegisteredTriggerDetail(
             binding.id,
             binding.trigger_type,
@@ -96,8 +104,10 @@ class RegisteredTriggerDiscovery:
             binding.namespace,
             target_owner_name(binding, engine.functions),
             Raw(binding.config),
-            trigger_type_detail(provider, instance_count(engine, provider.id)) if provider is not None else None,
-            function_detail(target, bound_to([target], engine.bindings)[target.key]) if target is not None else None,
+            trigger_type_detail(provider, instance_count(engine, provider.id, view)) if provider is not None else None,
+            function_detail(target, bound_to([target], filter(view.trigger, engine.bindings))[target.key])
+            if target is not None
+            else None,
             unless_null(binding.metadata),
             state_of(binding),
         )

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from iii.engine.access.trigger_gate import check_durable
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
+from iii.engine.discovery.visibility import View
 from iii.engine.invocation import Invocation
 from iii.protocol.errors import BlankNamespace, InvocationError, InvocationForbidden, TriggerRegistrationFailed
 from iii.protocol.ids import new_id
@@ -59,11 +61,15 @@ class TriggerRegistration:
         if is_blank(request.trigger_namespace):
             raise BlankNamespace.of_field("trigger_namespace")
         engine = self._engine
+        function_id, config = request.function_id, _bytes(request.config)
+        guard = invocation.caller.guard if invocation.caller is not None else None
+        if guard is not None:
+            function_id = check_durable(guard, request.trigger_type, function_id, config)
         binding = Binding(
             new_id(),
             request.trigger_type,
-            request.function_id,
-            config=_bytes(request.config),
+            function_id,
+            config=config,
             metadata=_bytes(request.metadata),
             trigger_namespace=request.trigger_namespace,
         )
@@ -97,10 +103,12 @@ class TriggerRegistration:
             registry.binding_owners.unregister(caller, request.id)
             return TriggerRemoval(True)
         binding = registry.bindings.get(request.id)
-        if binding is not None and binding.owner is not None:
+        if binding is not None and not View(self._engine, invocation).trigger(binding):
+            binding = None  # whether there is one is not said
+        elif binding is not None and binding.owner is not None:
             # An answer, where the message of a worker gets a warning in the log only (P19)
             raise InvocationForbidden(message=f"Trigger '{request.id}' belongs to another worker.")
-        return TriggerRemoval(registry.bindings.unregister(request.id))
+        return TriggerRemoval(binding is not None and registry.bindings.unregister(request.id))
 
 
 def _bytes(json: Raw | UnsetType) -> bytes:

@@ -27,6 +27,7 @@ from iii.engine.discovery.trigger_rows import (
     trigger_type_detail,
     trigger_type_row,
 )
+from iii.engine.discovery.visibility import View
 from iii.engine.invocation import Invocation
 from iii.engine.trigger_types import TriggerType
 from iii.protocol.errors import ItemNotFound
@@ -102,6 +103,7 @@ class TriggerDiscovery:
         engine = self._engine
         dialect = wanted_dialect(request, request.prefix, request.worker, request.search)
         shape = shape_for_call(invocation, dialect, engine.options.discovery_dialect)
+        view = View(engine, invocation)
         if request.kind == "types" or (request.kind is None and not shape.legacy):
 
             def wanted(found: TriggerType) -> bool:
@@ -110,6 +112,7 @@ class TriggerDiscovery:
                     and found.id.startswith(request.prefix or "")
                     and (request.worker is None or owner_name(found.owner, found.id) == request.worker)
                     and mentions(request.search, found.id, found.description)
+                    and view.trigger_type(found)
                 )
 
             types = LongList(list(engine.trigger_types), wanted, type_key, type_row, TriggerTypeList([]))
@@ -117,7 +120,9 @@ class TriggerDiscovery:
         bindings = all_bindings(engine, include_pending=bool(request.include_pending))
         instances = LongList(
             bindings,
-            lambda binding: bool(request.include_internal) or not is_internal_target(binding),
+            lambda binding: (
+                (bool(request.include_internal) or not is_internal_target(binding)) and view.trigger(binding)
+            ),
             binding_id,
             trigger_instance,
             TriggerInstanceList([]),
@@ -125,23 +130,25 @@ class TriggerDiscovery:
         return instances.answer(engine.turns, invocation, shape)
 
     @builtin(TRIGGER_INFO, spec="02 §5.7", waits_for_registrations=True)
-    def trigger_info(self, request: TriggerInfoRequest) -> TriggerTypeDetail:
+    def trigger_info(self, request: TriggerInfoRequest, invocation: Invocation) -> TriggerTypeDetail:
         """Describe one trigger type, with its schemas."""
         namespace = request.namespace if request.namespace is not None else DEFAULT_NAMESPACE
         trigger_type = self._engine.trigger_types.get((namespace, request.id))
-        if trigger_type is None:
+        view = View(self._engine, invocation)
+        if trigger_type is None or not view.trigger_type(trigger_type):
             raise ItemNotFound(
                 f"Trigger type '{shortened(request.id)}' is not registered in namespace '{shortened(namespace)}'."
             )
-        return trigger_type_detail(trigger_type, instance_count(self._engine, request.id))
+        return trigger_type_detail(trigger_type, instance_count(self._engine, request.id, view))
 
     @builtin(LIST_TRIGGER_TYPES, spec="02 §5.8", waits_for_registrations=True)
     def list_trigger_types(self, request: SchemaListRequest, invocation: Invocation) -> TriggerTypeSchemaList | Later:
         """List the trigger types with their schemas, as clients of 0.11 and 0.12 ask for them."""
         engine = self._engine
+        view = View(engine, invocation)
         types = LongList(
             list(engine.trigger_types),
-            lambda found: bool(request.include_internal) or not is_internal(found.id),
+            lambda found: (bool(request.include_internal) or not is_internal(found.id)) and view.trigger_type(found),
             type_key,
             _schemas,
             TriggerTypeSchemaList([]),
@@ -170,9 +177,9 @@ def is_internal_target(binding: Binding) -> bool:
     return binding.function_id.startswith(ENGINE_PREFIX)
 
 
-def instance_count(engine: Engine, trigger_type: str) -> int:
+def instance_count(engine: Engine, trigger_type: str, view: View) -> int:
     """Live triggers of a type id, whatever the namespace of their provider (02 §5.7)."""
-    return sum(binding.trigger_type == trigger_type for binding in engine.bindings)
+    return sum(binding.trigger_type == trigger_type and view.trigger(binding) for binding in engine.bindings)
 
 
 def type_row(trigger_type: TriggerType, shape: Shape) -> TriggerTypeRow:

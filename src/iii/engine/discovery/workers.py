@@ -15,6 +15,7 @@ from iii.engine.discovery.selection import DialectRequest, mentions, wanted_dial
 from iii.engine.discovery.shape import Shape, shape_for_call
 from iii.engine.discovery.trigger_rows import RegisteredTriggerRow, TriggerTypeRow, registered_trigger_row
 from iii.engine.discovery.triggers import binding_id, type_key, type_row
+from iii.engine.discovery.visibility import View
 from iii.engine.discovery.worker_rows import (
     CONNECTED,
     ENGINE_RUNTIME,
@@ -108,7 +109,8 @@ class WorkerDiscovery:
         if modules_shown or request.worker_id is not None:
             everybody += engine.modules
 
-        selected = [found for found in everybody if _fits(found, request, go_caller=go_caller)]
+        view = View(engine, invocation)
+        selected = [found for found in everybody if _fits(found, request, go_caller=go_caller) and view.owner(found)]
         ids: dict[Listed, list[str]] = {}
 
         def row(found: Listed, shape: Shape) -> WorkerRow:
@@ -118,7 +120,7 @@ class WorkerDiscovery:
 
         def steps() -> Iterator[None]:
             for found in selected:
-                ids[found] = yield from self._served_ids(found)
+                ids[found] = yield from self._served_ids(found, view)
             yield from listing.steps(invocation, shape)
 
         things = len(selected) + sum(len(engine.functions.ownership.claims_of(found)) for found in selected)
@@ -129,7 +131,7 @@ class WorkerDiscovery:
     def worker_info(self, request: WorkerInfoRequest, invocation: Invocation) -> WorkerDetail | Later:
         """Describe one worker or module: what it is, serves and provides, and which triggers call it."""
         engine = self._engine
-        found = self._find(request)
+        found = self._find(request, View(engine, invocation))
         things = len(engine.functions.ownership.claims_of(found)) + len(engine.bindings.live)
         in_turns(engine.turns, things, self._detail(invocation, found))
         return LATER
@@ -137,20 +139,25 @@ class WorkerDiscovery:
     def _detail(self, invocation: Invocation, found: Listed) -> Iterator[None]:
         """Answers in the end. An owner may have 200,000 functions, each with a trigger."""
         engine = self._engine
+        view = View(engine, invocation)
         shape = Shape(legacy=False)
-        row = self._row(found, (yield from self._served_ids(found)), go_caller=_is_go(invocation))
+        row = self._row(found, (yield from self._served_ids(found, view)), go_caller=_is_go(invocation))
         if row.latest_metrics is None:
             row.latest_metrics = UNSET
 
         def is_target(binding: Binding) -> bool:
             target = engine.functions.exact(binding.function_id, binding.namespace)
-            return target is not None and any(copy.owner is found for copy in target.copies or (target,))
+            if target is None or not view.trigger(binding):
+                return False
+            return any(copy.owner is found for copy in target.copies or (target,))
 
         def trigger_row(binding: Binding, shape: Shape) -> RegisteredTriggerRow:
             return registered_trigger_row(binding, engine.functions, shape)
 
-        functions = yield from self._served(found)
-        types = yield from in_order(list(engine.trigger_types), lambda claim: claim.owner is found, type_key)
+        functions = yield from self._served(found, view)
+        types = yield from in_order(
+            list(engine.trigger_types), lambda claim: claim.owner is found and view.trigger_type(claim), type_key
+        )
         bound = yield from in_order(list(engine.bindings), is_target, binding_id)
         detail = _EncodedDetail(
             row,
@@ -160,17 +167,17 @@ class WorkerDiscovery:
         )
         invocation.complete(msgspec.json.encode(detail))
 
-    def _served(self, found: Listed) -> Steps[list[Function]]:
+    def _served(self, found: Listed, view: View) -> Steps[list[Function]]:
         """Its active functions, by id."""
         ownership = self._engine.functions.ownership
         return in_order(
             ownership.claims_of(found),
-            ownership.serves,
+            lambda function: ownership.serves(function) and view.function(function),
             lambda function: function.id,
         )
 
-    def _served_ids(self, found: Listed) -> Steps[list[str]]:
-        return [function.id for function in (yield from self._served(found))]
+    def _served_ids(self, found: Listed, view: View) -> Steps[list[str]]:
+        return [function.id for function in (yield from self._served(found, view))]
 
     def _row(self, found: Listed, ids: list[str], *, go_caller: bool) -> WorkerRow:
         if not isinstance(found, Peer):
@@ -180,27 +187,27 @@ class WorkerDiscovery:
     def _sessions(self) -> Iterator[Peer]:
         return (session for session in self._engine.roster.workers() if not session.ended)
 
-    def _everybody(self) -> Iterator[tuple[str, str, str | None, Listed]]:
+    def _everybody(self, view: View) -> Iterator[tuple[str, str, str | None, Listed]]:
         """Namespace, id and name of each; modules first, as in `default` their names win."""
-        for module in self._engine.modules:
+        for module in filter(view.owner, self._engine.modules):
             yield DEFAULT_NAMESPACE, module.instance, module.name, module
-        for session in self._sessions():
+        for session in filter(view.owner, self._sessions()):
             yield session.namespace, session.worker_id, session.info.name, session
 
-    def _find(self, request: WorkerInfoRequest) -> Listed:
+    def _find(self, request: WorkerInfoRequest, view: View) -> Listed:
         wanted_id = request.id if request.id is not None else request.worker_id
         if wanted_id is not None:
-            for _, worker_id, _, found in self._everybody():
+            for _, worker_id, _, found in self._everybody(view):
                 if worker_id == wanted_id:
                     return found
             raise ItemNotFound(f"Worker '{wanted_id}' is not connected.")
         if request.name is None:
             raise DeserializationFailed(WORKER_INFO, "missing field `name`")
-        return self._named(request.name, request.namespace)
+        return self._named(request.name, request.namespace, view)
 
-    def _named(self, wanted: str, chosen: str | None) -> Listed:
+    def _named(self, wanted: str, chosen: str | None, view: View) -> Listed:
         candidates: dict[str, Listed] = {}
-        for namespace, _, name, found in self._everybody():
+        for namespace, _, name, found in self._everybody(view):
             if name == wanted:
                 candidates.setdefault(namespace, found)
         if not candidates:

@@ -13,6 +13,7 @@ from iii.protocol.messages import RegisterFunction
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
+    from iii.engine.access.guard import Guard
     from iii.engine.clock import Clock, Timer
     from iii.engine.connection_limits import Registration
     from iii.engine.expectations import Expectations
@@ -46,7 +47,7 @@ class RegistrationBuffer:
     """
 
     __slots__ = (
-        "_apply", "_clock", "_expected", "_grace_s", "_grace_timer", "_idle_timer", "_last_frame_at", "_link",
+        "_apply", "_clock", "_expected", "_grace_s", "_grace_timer", "_guard", "_idle_timer", "_last_frame_at", "_link",
         "_registrations", "_releasing", "_turns", "_waiting", "_withdrawing", "phase",
     )  # fmt: skip
 
@@ -59,6 +60,7 @@ class RegistrationBuffer:
         expected: Expectations,
         apply: Callable[[Registration], None],
         withdrawing: Callable[[], Iterator[None]],
+        guard: Guard | None = None,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -66,6 +68,7 @@ class RegistrationBuffer:
         self._grace_s = grace_s
         self._apply = apply
         self._withdrawing = withdrawing
+        self._guard = guard
         self._expected = expected
         self._releasing = False
         self.phase = Phase.BUFFERING
@@ -104,13 +107,14 @@ class RegistrationBuffer:
                 self._apply(registration)
             else:
                 if isinstance(registration, RegisterFunction):
-                    self._expected.expect(registration.id, self)
+                    function_id = self._stored_id(registration.id)
+                    self._expected.expect(function_id, self)
                 self._arm_idle_timer()
 
     def when_released(self, action: Callable[[], None]) -> bool:
         """Run `action` once the registrations apply, or will never. False: too many wait already."""
         if self.phase is not Phase.BUFFERING and not self._releasing:
-            action()
+            self._tell(action)
             return True
         if len(self._waiting) >= HELD_CALLS:
             return False
@@ -173,9 +177,18 @@ class RegistrationBuffer:
         forgetting = self._expected.met(self)
         waiting, self._waiting = self._waiting, []
         for action in waiting:
-            action()
+            self._tell(action)
             yield
         yield from forgetting
+
+    def _tell(self, action: Callable[[], None]) -> None:
+        if self._guard is None or self.phase is Phase.ENDED:
+            action()
+        else:
+            self._guard.when_idle(action)  # a hook may have to decide about what was applied
+
+    def _stored_id(self, function_id: str) -> str:
+        return function_id if self._guard is None else self._guard.registering.stored_function(function_id)
 
     def _arm_idle_timer(self) -> None:
         if self._idle_timer is None:

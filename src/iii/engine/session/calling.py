@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil, inf
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,7 +23,7 @@ from iii.protocol.errors import (
 )
 from iii.protocol.limits import FRAGMENT_BYTES, LONGEST_TIMEOUT_MS, MIB, OUTBOUND_QUEUE_BYTES
 from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import Enqueue, InvokeFunction
+from iii.protocol.messages import Enqueue, InvokeFunction, Void
 from iii.protocol.names import is_blank
 from iii.protocol.tracecontext import valid_traceparent
 
@@ -51,13 +51,15 @@ class Calling:
     Attributes:
         calls: those that wait, by the id that the worker gave them.
         same_id: those whose id an earlier one has or had, by that id, in the order in which they came.
+        judge: decides about its calls and hands them on; None: they need not be judged.
         cancels_any_call: whether the worker may cancel calls of others (P11).
     """
 
     wants_answers: ClassVar[bool] = True
 
     __slots__ = (
-        "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_router", "_send", "calls", "cancels_any_call", "same_id",
+        "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_router", "_send", "calls",
+        "cancels_any_call", "judge", "same_id",
     )  # fmt: skip
 
     def __init__(self, link: Link, router: Router, limits: ConnectionLimits) -> None:
@@ -71,6 +73,7 @@ class Calling:
         self._deadlines = router.deadlines
         self._longest_ms = limits.invocation_ms
         self.cancels_any_call = limits.cancels_any_call
+        self.judge: Callable[[Invocation, Void | Enqueue | None], None] | None = None
 
     def adapt(self, dialect: Dialect) -> None:
         """The worker said what client it is."""
@@ -116,7 +119,10 @@ class Calling:
                 invocation, timeout_ms
             ):
                 return
-        if type(action) is Enqueue:
+        judge = self.judge
+        if judge is not None:
+            judge(invocation, action)
+        elif type(action) is Enqueue:
             enqueue(self._router, invocation, action)
         else:
             invoke = self._invoke

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from iii.engine.access.audit import EVICTED
 from iii.engine.dialect import Dialect
 from iii.engine.gauges import Gauges
 from iii.engine.session.codes import WORKER_NAMESPACE_CONFLICT
@@ -30,10 +31,12 @@ from iii.protocol.messages import (
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
+    from iii.engine.access.guard import Guard
     from iii.engine.bindings import Binding
     from iii.engine.functions import Deliver
     from iii.engine.invocation import Invocation
     from iii.engine.link import Link
+    from iii.engine.ownership import Key
     from iii.engine.session.calling import Calling
 
 NOT_SENT = LogEvent(
@@ -64,6 +67,7 @@ class Peer(ABC):
         calling: the calls that it makes.
         calls_failed: how many it was running when its connection ended.
         deliver: sends it a call.
+        guard: judges what it does; None: it is trusted.
         draining: whether it is taken out of service: it registers nothing, and has no name (P12).
         handling: calls that it runs, by the id that it knows; `busy` means not empty (W2).
         is_worker: from its first protocol message on (N1).
@@ -72,15 +76,25 @@ class Peer(ABC):
 
     __slots__ = (
         "__weakref__", "announced", "begins_traces", "caller_member", "calling", "calls_failed", "connected_at_ms",
-        "deliver", "dialect", "draining", "ended", "gauges", "handling", "info", "is_worker", "link", "namespace", "passed_over",
+        "deliver", "dialect", "draining", "ended", "gauges", "guard", "handling", "info", "is_worker", "link", "namespace",
+        "passed_over",
         "reattach_token", "worker_id",
     )  # fmt: skip
 
     in_process = False
 
     def __init__(
-        self, link: Link, connected_at_ms: int, deliver: Deliver, handling: dict[str, Invocation], calling: Calling
+        self,
+        link: Link,
+        connected_at_ms: int,
+        deliver: Deliver,
+        handling: dict[str, Invocation],
+        calling: Calling,
+        guard: Guard | None,
     ) -> None:
+        self.guard = guard
+        if guard is not None:
+            calling.judge = guard.judge
         self.worker_id = new_id()
         self.reattach_token = new_id()
         self.caller_member = caller_member(self.worker_id)
@@ -100,6 +114,11 @@ class Peer(ABC):
         self.begins_traces = True
         self.passed_over = False
         self.calls_failed = 0
+
+    @property
+    def identity(self) -> str | None:
+        """None: it is trusted."""
+        return None if self.guard is None else self.guard.identity
 
     @property
     def display_name(self) -> str | None:
@@ -131,6 +150,19 @@ class Peer(ABC):
     def complain(self, event: LogEvent, **fields: object) -> None:
         """Log that this worker did something wrong."""
         event(worker=self.label, **fields)
+
+    def unguard(self) -> None:
+        """Its connection has ended: nothing more is judged."""
+        if self.guard is not None:
+            self.calling.judge = None
+            self.guard.end()
+
+    def evicted(self, key: Key) -> None:
+        """A trusted owner has taken an id that it had."""
+        guard = self.guard
+        if guard is not None:
+            self.complain(EVICTED, id=key[1], namespace=key[0], **guard.origin)
+            guard.registering.lost(self, key)
 
     def slow_down(self, seconds: float) -> None:
         """It calls somebody who reads too slowly (P5)."""
@@ -187,6 +219,8 @@ class Peer(ABC):
 
     def binding_refused(self, binding: Binding, registered_id: str, error: bytes) -> None:
         """As an owner of triggers."""
+        if self.guard is not None:
+            registered_id = self.guard.registering.triggers.given(registered_id)
         self.refuse_trigger(binding, registered_id, error)
 
     def refuse_trigger(self, trigger: RegisterTrigger | Binding, registered_id: str, error: bytes) -> None:

@@ -129,7 +129,7 @@ def refuse_registration(peer: Peer, message: Registration, why: str) -> None:
     if isinstance(message, RegisterTrigger):
         peer.refuse_trigger(message, message.id, TriggerRegistrationFailed(why).encode())
     elif isinstance(message, RegisterFunction) and peer.dialect.understands_rejection:
-        _reject_function(peer, message.id, "")
+        reject_function(peer, message.id, "")
 
 
 def _register_function(registry: Registry, peer: Peer, message: RegisterFunction) -> None:
@@ -146,11 +146,18 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
     taken = registry.functions.is_builtin(message.id) and message.id != ENQUEUE_PROVIDER
     if message.id.startswith(ENGINE_PREFIX) and (taken or namespace != DEFAULT_NAMESPACE):
         ID_RESERVED(function=message.id, worker=peer.label)
-        _reject_function(peer, message.id, "")
+        reject_function(peer, message.id, "")
         return
     deliver = peer.deliver if url_caller is None else url_caller.deliver
     function = Function.from_message(message, namespace, peer, deliver, _policy(registry, peer, message))
-    incumbent = registry.functions.register(function, takes_over=peer.dialect.newcomer_takes_id)
+    guard, own_id = peer.guard, message.id
+    if guard is not None:
+        own_id = guard.registering.functions.given(message.id)
+        function.known_as(own_id)
+    registry.evict_from_function(function.key, peer)
+    incumbent = registry.functions.register(
+        function, takes_over=peer.identity is None and peer.dialect.newcomer_takes_id
+    )
     registry.binding_owners.claimed(peer, function.key)
     if registry.functions.is_builtin(message.id):
         BUILTIN_REPLACED(function=message.id, worker=peer.label, worker_id=peer.worker_id, namespace=namespace)
@@ -159,7 +166,7 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
         holder = owner.display_name or owner.worker_id
         STANDBY(function=message.id, namespace=namespace, worker=peer.label, owner=holder)
         if peer.dialect.understands_rejection:  # an older one would serve, were the others no replicas
-            _reject_function(peer, message.id, owner.worker_id)
+            reject_function(peer, own_id, owner.worker_id)
     elif url_caller is not None:
         _take_url(registry, peer, url_caller, function)
 
@@ -188,7 +195,8 @@ def _take_url(registry: Registry, peer: Peer, url_caller: UrlCaller, function: F
         registry.functions.refuse(function.key, why)
 
 
-def _reject_function(peer: Peer, function_id: str, owner_worker_id: str) -> None:
+def reject_function(peer: Peer, function_id: str, owner_worker_id: str) -> None:
+    """Tell a worker, which understands that, that the id is somebody else's (01 §6.3)."""
     peer.say(
         RegistrationRejected(
             code=FUNCTION_NAMESPACE_CONFLICT.code,
@@ -204,6 +212,7 @@ def _register_trigger_type(registry: Registry, peer: Peer, message: RegisterTrig
         TYPE_WITHOUT_NAMESPACE(trigger_type=message.id, worker=peer.label)
         return
     namespace = message.namespace or peer.namespace
+    registry.evict_from_type((namespace, message.id), peer)
     if not registry.trigger_types.register(TriggerType.from_message(message, namespace, peer)):
         TYPE_RESERVED(trigger_type=message.id, worker=peer.label)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, REPLICA
 from iii.protocol.telemetry import TelemetryKind, telemetry_kind
 
 if TYPE_CHECKING:
+    from iii.engine.access.guard import Guard
     from iii.engine.clock import Clock
     from iii.engine.link import Link
     from iii.engine.registry import Registry
@@ -81,11 +83,11 @@ class Session(Peer):
         telemetry: Callable[[TelemetryKind, bytes], None],
         grace_s: float,
         limits: ConnectionLimits,
+        guard: Guard | None = None,
     ) -> None:
         self._serving = Serving(link)
-        super().__init__(
-            link, clock.time_ms(), self._serving.deliver, self._serving.handling, Calling(link, router, limits)
-        )
+        calling = Calling(link, router, limits)
+        super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling, calling, guard)
         self._invoke = self.calling.invoke  # bound once: nearly all traffic
         self._result = self._serving.result
         self._clock = clock
@@ -100,7 +102,7 @@ class Session(Peer):
         self._decode = decoder.decode
         self._decode_plain = decoder.decode_plain
         self._buffer = RegistrationBuffer(
-            link, clock, turns, grace_s, registry.expected, self._apply, self._withdrawing
+            link, clock, turns, grace_s, registry.expected, self._apply, partial(registry.withdrawing, self), guard
         )
         self._undecided: RegistrationBuffer | None = self._buffer  # None once the namespace is fixed
 
@@ -218,16 +220,17 @@ class Session(Peer):
             self._undecided.add(message)
 
     def _apply(self, message: Registration) -> None:
-        if not self.draining:
+        if self.draining:
+            return
+        if self.guard is None:
             apply_registration(self._registry, self, message)
-
-    def _withdrawing(self) -> Iterator[None]:
-        return self._registry.withdrawing(self)
+        else:
+            self.guard.registering.apply(self, message)
 
     def _stay_out(self) -> None:
         """Its program was drained: it serves nothing (P12)."""
         self.draining = True
-        self._turns.go(self._withdrawing())
+        self._turns.go(self._registry.withdrawing(self))
 
     @property
     def expects_announcement(self) -> bool:
@@ -252,10 +255,10 @@ class Session(Peer):
         namespace = self.namespace if self._buffer.fixed else declared or DEFAULT_NAMESPACE
 
         def decide(living: Peer | None = None) -> None:
-            holder = self._roster.names.get((namespace, info.name or ""))
+            holder = self._roster.contender(self, namespace, info.name)
             if holder is None or holder is self or not unique or _shares_name(self._registry, holder, holder.info):
                 accept()
-            elif holder is living:
+            elif holder is living or holder.identity != self.identity:
                 self._reject_name(namespace, info, holder)
                 done(False)
             else:
@@ -301,6 +304,7 @@ class Session(Peer):
         self._serving.end()
         self._buffer.end()
         self._undecided = None
+        self.unguard()
         self._roster.release_name(self)
         calls = self.calls_failed = len(self.handling)
         calls_of_it = chain(self.calling.withdrawing(), self._serving.stopping())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -76,14 +76,10 @@ class ConfigurationEntries:
         self._aliases: dict[str, str] = {}
         self._waiting = 0
 
-    def attach(self, settings: ModuleSettings) -> None:
-        """The entry of a module is there from now on."""
-        self.modules[settings.id] = settings
-        self._aliases.update(dict.fromkeys(settings.aliases, settings.id))
-
-    def detach(self, settings: ModuleSettings) -> None:
-        """The module is not there any more."""
-        self.modules.pop(settings.id, None)
+    def attach_all(self, settings: Sequence[ModuleSettings]) -> None:
+        """The entries of these modules are there from now on, and of no others."""
+        self.modules = {each.id: each for each in settings}
+        self._aliases = {alias: each.id for each in settings for alias in each.aliases}
 
     def canonical(self, entry_id: str) -> str:
         """The id that an entry has, whatever it is called (C8)."""

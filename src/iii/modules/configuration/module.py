@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import builtin
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -38,6 +39,8 @@ from iii.modules.configuration.requests import (
     ConfigurationTriggerConfig,
     ConfigurationValue,
     RegisterConfigurationInput,
+    RunningOption,
+    RunningSettings,
 )
 from iii.protocol.errors import InvocationError, ItemNotFound
 from iii.protocol.log_event import LogEvent
@@ -79,17 +82,24 @@ class Configuration(Module):
         self.entries = ConfigurationEntries(folder, self._tell, environment)
         self.edits = Edits(self.entries)
         self._bindings = ConfigurationBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
+        self.running: Callable[[], Iterable[RunningOption]] = tuple  # whoever runs the modules knows
         self._expiring: dict[str, Timer] = {}
         self._tasks = TaskSet(WATCH_FAILED)
 
-    def attach(self, settings: ModuleSettings) -> None:
-        """The entry of a module of the engine."""
-        self.entries.attach(settings)
+    def attach_all(self, settings: Sequence[ModuleSettings]) -> None:
+        """The entries of the modules of the engine, from now on."""
+        self.entries.attach_all(settings)
 
     async def start(self) -> None:
         """Read what is stored."""
         await self.edits.read_all()
         self._tasks.spawn(self.edits.watch())
+
+    async def adjust(self, config: ConfigurationConfig) -> Adjusted:
+        """All but the folder."""
+        moved = config.adapter != self.config.adapter
+        self.config = msgspec.structs.replace(config, adapter=self.config.adapter)
+        return Adjusted.ENGINE if moved else Adjusted.NOW
 
     async def stop(self) -> None:
         """Complete the change at work."""
@@ -146,6 +156,11 @@ class Configuration(Module):
     def schema(self, request: ConfigurationIdInput) -> ConfigurationSchema:
         """Get the JSON Schema of a configuration entry"""
         return self.entries.get(request.id).listed()
+
+    @builtin("configuration::running", spec="18 §4.3")
+    def running_settings(self, request: ConfigurationListInput) -> RunningSettings:
+        """List every option that the modules of the engine run with, and where each comes from; secrets are hidden"""
+        return RunningSettings([*self.running()])
 
     # -- triggers -------------------------------------------------------------------------------------------------
 

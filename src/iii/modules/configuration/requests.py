@@ -98,6 +98,21 @@ class ConfigurationListing(Struct, frozen=True):
     configurations: list[ConfigurationSchema]
 
 
+class RunningOption(Struct, frozen=True):
+    """One option that a module runs with; its value is hidden where it may be a secret."""
+
+    module: str
+    key: str
+    value: Raw
+    origin: str
+
+
+class RunningSettings(Struct, frozen=True):
+    """Of all modules, in start order."""
+
+    options: list[RunningOption]
+
+
 class ConfigurationTriggerConfig(Struct, frozen=True, kw_only=True):
     """Which changes."""
 

@@ -93,6 +93,10 @@ class HttpApplication:
                 end_span(request, request.span, client.status)
             self._over(request, client, time.perf_counter() - began, scope)
 
+    def adjust(self, settings: Settings) -> None:
+        """Requests that begin from now on have other settings."""
+        self._settings = settings
+
     @property
     def open_requests(self) -> int:
         """How many have not had their whole answer yet."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from iii.engine.bindings import Binding
 from iii.engine.engine import Engine
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.http.access_log import LoggedApplication
@@ -44,6 +44,10 @@ ROUTE_NEVER_MATCHES = LogEvent(
     means="The API path of the trigger has a query, a space or a character beyond ASCII.",
     do="Correct the path; what is not ASCII is percent-encoded in requests.",
 )  # fmt: skip
+
+
+_AT_START = ("access_log", "file_path", "ignore_trailing_slash", "route_grace_ms")  # options that the whole is made of
+MOVED_S = 10.0  # for requests at work at a port that was left (18 §3.2)
 
 
 class Http(Module):
@@ -84,18 +88,37 @@ class Http(Module):
         """Bind and serve. Raises StartFailure."""
         for name in await self._remembered.read():
             self.away.add(name)
-        bound = await listen(self.config.host, self.config.port)
-        self.port = port_of(bound[0])
-        for each in bound:
-            share = max(1, http_connections() // len(bound))
-            server = HttpServer(
-                self.application, self.application.clients, each, self.config.idle_timeout, share, self._times
-            )
-            server.start()
-            self._servers.append(server)
+        self._servers = await self._opened(self.config)
         READY(routes_served_at=f"http://{self.address}")
         if not is_loopback(self.config.host):
             PORT_IS_OPEN(address=self.address)
+
+    async def _opened(self, config: HttpConfig) -> list[HttpServer]:
+        """Raises StartFailure."""
+        bound = await listen(config.host, config.port)
+        self.port = port_of(bound[0])
+        share = max(1, http_connections() // len(bound))
+        clients, idle_timeout = self.application.clients, config.idle_timeout
+        servers = [HttpServer(self.application, clients, each, idle_timeout, share, self._times) for each in bound]
+        for server in servers:
+            server.start()
+        return servers
+
+    async def adjust(self, config: HttpConfig) -> Adjusted:
+        """Bind another port before the old one closes, if it is another one. Raises StartFailure: it cannot be had."""
+        old, moved = self.config, config.port != self.config.port
+        if any(getattr(config, name) != getattr(old, name) for name in _AT_START) or (
+            not moved and (config.host, config.idle_timeout) != (old.host, old.idle_timeout)
+        ):
+            return Adjusted.MODULE
+        servers = await self._opened(config) if moved else self._servers
+        left, self._servers = self._servers, servers
+        self.config = config
+        self.application.adjust(Settings(config))
+        if moved:
+            READY(routes_served_at=f"http://{self.address}")
+            await asyncio.gather(*(server.stop(MOVED_S) for server in left))
+        return Adjusted.NOW
 
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `drain_s` and a little, whatever clients do."""

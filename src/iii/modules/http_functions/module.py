@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import aiohttp
 from yarl import URL
@@ -13,7 +13,7 @@ from yarl import URL
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.modules.http_functions.auth import Secrets
 from iii.modules.http_functions.codes import HTTP_REQUEST_FAILED, HTTP_RESPONSE_FAILED
 from iii.modules.http_functions.config import HttpFunctionsConfig
@@ -55,6 +55,7 @@ class HttpFunctions(Module):
     name = "iii-http-functions"
     description = "Expose external HTTP endpoints from config as callable functions."
     Config: ClassVar = HttpFunctionsConfig
+    removable: ClassVar = False  # functions that are URLs call it
 
     def __init__(self, engine: Engine, config: HttpFunctionsConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
@@ -78,6 +79,10 @@ class HttpFunctions(Module):
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
+
+    async def adjust(self, config: Any) -> Adjusted:
+        """Functions that are registered were checked by the old ones."""
+        return Adjusted.ENGINE
 
     async def quiet(self) -> None:
         if not await self._tasks.wait(STOP_S):

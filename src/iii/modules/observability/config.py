@@ -208,6 +208,13 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
                 )
 
 
+AT_ONCE = (
+    "alerts", "level", "log_level", "logs_console_output", "logs_enabled", "logs_max_count", "logs_retention_seconds",
+    "logs_sampling_ratio", "metrics_max_count", "metrics_retention_seconds",
+)  # fmt: skip
+"""Options that count while the engine runs (18 §3.2)."""
+
+
 def effective_exporter(config: ObservabilityConfig) -> Exporter:
     """Where spans go: with an `endpoint` to the collector, too, unless something else is said."""
     return config.exporter or ("memory" if config.endpoint is None else "both")

@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.bindings import Binding
 from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.trigger_types import TriggerType
-from iii.modules.observability.config import ObservabilityConfig, effective_exporter
+from iii.modules.observability.config import AT_ONCE, ObservabilityConfig, effective_exporter
 from iii.modules.observability.export.export import Export
 from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
@@ -134,6 +135,12 @@ class Observability(Module):
         self.watched.stop()
         await self.spans.stop()
         await self.metrics.stop()
+
+    async def adjust(self, config: ObservabilityConfig) -> Adjusted:
+        """Logs, levels and alerts at once; exporters, stores of spans and metrics, names of the service at the next start."""
+        applied = msgspec.structs.replace(self.config, **{name: getattr(config, name) for name in AT_ONCE})
+        self.apply(applied)
+        return Adjusted.NOW if applied == config else Adjusted.ENGINE
 
     def apply(self, config: ObservabilityConfig) -> None:
         """New settings while the engine runs."""

@@ -16,7 +16,7 @@ from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.enqueue import EnqueueRequest
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.schema import json_schema
 from iii.engine.tracing import Notes, span_of
 from iii.engine.trigger_types import TriggerType
@@ -133,6 +133,34 @@ class Queue(Module):
                 await self.adapter.queues.serve(queue)
             except StoreError as error:
                 raise StartFailure(f"{self.name}: {error}") from None
+
+    async def adjust(self, config: QueueConfig) -> Adjusted:
+        """Queues that are new or have other settings; a queue that `queue::define` changed keeps its own.
+
+        Raises StartFailure.
+        """
+        names = set(config.queue_configs)
+        same = msgspec.structs.replace(config, queue_configs=self.config.queue_configs) == self.config
+        if not same or not names >= set(self.config.queue_configs):
+            return Adjusted.MODULE
+        for name, settings in config.queue_configs.items():
+            if (wrong := problem(name, settings)) is not None:
+                raise StartFailure(f"{self.name}: {wrong[1]}", ("queue_configs", name, wrong[0]))
+        defined_ones = self.adapter.queues.definitions()
+        for name in sorted(names - set(defined_ones)):
+            settings = config.queue_configs[name]
+            if settings != self.config.queue_configs.get(name):
+                await self._serve(NamedQueue(name, settings))
+        self.config = config
+        return Adjusted.NOW
+
+    async def _serve(self, queue: NamedQueue) -> None:
+        """Raises StartFailure."""
+        try:
+            await self.adapter.queues.serve(queue)
+        except (StoreError, UnsupportedSettings) as error:
+            raise StartFailure(f"{self.name}: {error}", ("queue_configs", queue.name)) from None
+        self.queues[queue.name] = queue
 
     async def quiet(self) -> None:
         """Start no more jobs, and let those that run end; jobs are still accepted."""

@@ -15,7 +15,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -96,6 +96,13 @@ class State(Module):
     async def start(self) -> None:
         """Open the store. Raises StartFailure."""
         await self.items.open()
+
+    async def adjust(self, config: StateConfig) -> Adjusted:
+        """All but where values are."""
+        if (config.adapter, config.save_interval_ms) != (self.config.adapter, self.config.save_interval_ms):
+            return Adjusted.MODULE
+        self.config = config
+        return Adjusted.NOW
 
     async def stop(self) -> None:
         """Complete what was asked for, and close the store."""

@@ -85,6 +85,10 @@ class AccessGate:
         self._engine = engine
         self._config = config
 
+    def adjust(self, config: StreamConfig) -> None:
+        """Other settings count for what is decided from now on."""
+        self._config = config
+
     def check_origin(self, request: RequestHead) -> None:
         """Raises ClientRefused."""
         allowed, origin = self._config.allowed_origins, request.headers.get("origin")

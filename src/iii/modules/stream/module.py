@@ -14,7 +14,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -144,6 +144,16 @@ class Streams(Module):
         READY(clients_connect_to=f"ws://{self.server.address}")
         if not is_loopback(self.config.host) and self.config.auth_function is None:
             PORT_IS_OPEN(address=self.server.address)
+
+    async def adjust(self, config: StreamConfig) -> Adjusted:
+        """All but where items are. Raises StartFailure: the new port cannot be had."""
+        old = self.config
+        if config.adapter != old.adapter or (config.port == old.port and config.host != old.host):
+            return Adjusted.MODULE
+        await self.server.adjust(config)
+        self._gate.adjust(config)
+        self.config = config
+        return Adjusted.NOW
 
     async def stop(self) -> None:
         """Close the port, then the store."""

@@ -29,7 +29,7 @@ class StreamServer:
     def __init__(self, config: StreamConfig, shared: ClientContext) -> None:
         self._config = config
         self.shared = shared
-        self._acceptor = Acceptor(config.host, config.port, HANDSHAKE_TIMEOUT_MS / 1000, self._route, SHARE)
+        self._acceptor = self._acceptor_of(config)
 
     @property
     def port(self) -> int:
@@ -52,19 +52,34 @@ class StreamServer:
         """Raises StartFailure."""
         await self._acceptor.open()
 
+    def _acceptor_of(self, config: StreamConfig) -> Acceptor:
+        return Acceptor(config.host, config.port, HANDSHAKE_TIMEOUT_MS / 1000, self._route, SHARE)
+
+    async def adjust(self, config: StreamConfig) -> None:
+        """Other settings; to another port clients have to come again. Raises StartFailure: it cannot be had."""
+        old = self._acceptor
+        if (config.host, config.port) != (self._config.host, self._config.port):
+            acceptor = self._acceptor_of(config)
+            await acceptor.open()
+            self._acceptor = acceptor
+        self._config = config
+        if self._acceptor is not old:
+            await self._close(old)
+
     async def stop(self) -> None:
         """Tell of every subscription that it ends, for a while; then close."""
-        self._acceptor.stop_accepting()
-        shared = self.shared
-        leaving = [
-            shared.tasks.spawn(shared.gate.tell_left(call)) for client in self.clients for call in client.remaining()
-        ]
+        await self._close(self._acceptor)
+        self.shared.tasks.cancel()
+
+    async def _close(self, acceptor: Acceptor) -> None:
+        acceptor.stop_accepting()
+        shared, clients = self.shared, _clients(acceptor)
+        leaving = [shared.tasks.spawn(shared.gate.tell_left(call)) for client in clients for call in client.remaining()]
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVE_S)
-            for client in self.clients:
+            for client in clients:
                 client.forget_all()
-        await self._acceptor.close()
-        shared.tasks.cancel()
+        await acceptor.close()
 
     def restart_clients(self) -> None:
         """Events may have been missed: every client is to come back for a new snapshot."""
@@ -74,7 +89,7 @@ class StreamServer:
     @property
     def clients(self) -> list[StreamClient]:
         """Who is connected."""
-        return [each.handler for each in self._acceptor.connections if isinstance(each.handler, StreamClient)]
+        return _clients(self._acceptor)
 
     def _route(self, request: RequestHead) -> Endpoint | PlainResponse:
         if request.path == "/":
@@ -92,6 +107,10 @@ class StreamServer:
         except ClientRefused as refused:
             return refused.answer
         return StreamClient(self.shared, context, self._config.max_message_bytes, _subprotocol(request), first)
+
+
+def _clients(acceptor: Acceptor) -> list[StreamClient]:
+    return [each.handler for each in acceptor.connections if isinstance(each.handler, StreamClient)]
 
 
 def _subprotocol(request: RequestHead) -> str | None:

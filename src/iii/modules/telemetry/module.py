@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from iii.engine.engine import Engine
-from iii.engine.module import Module
+from iii.engine.module import Adjusted, Module
 from iii.protocol.without_effect import without_effect
 
 _NONE = without_effect("no product telemetry is ever sent")
@@ -27,3 +27,7 @@ class Telemetry(Module):
 
     def __init__(self, engine: Engine, config: TelemetryConfig | None = None, instance: str | None = None) -> None:
         super().__init__(engine, instance)
+
+    async def adjust(self, config: Any) -> Adjusted:
+        """None of them has an effect."""
+        return Adjusted.NOW

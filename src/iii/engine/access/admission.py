@@ -1,0 +1,196 @@
+"""Who is let in at a listener: by token, by its auth function, or anybody (20 §1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+
+from iii.engine.access.audit import DENIED, FORBIDDEN_INFRASTRUCTURE, GRANTED
+from iii.engine.access.codes import AUTH_ERROR
+from iii.engine.access.decision import INFRASTRUCTURE
+from iii.engine.access.failed_logins import FailedLogins
+from iii.engine.access.guard import Access
+from iii.engine.access.question import Question
+from iii.engine.access.rights import BadAuthResult, read_auth_result
+
+if TYPE_CHECKING:
+    from iii.engine.access.rights import Rights
+    from iii.engine.access.rules import ListenerRules
+    from iii.engine.clock import Clock, Timer
+    from iii.engine.router import Router
+    from iii.protocol.errors import InvocationError
+    from iii.protocol.reply import Reply
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Approach(NamedTuple):
+    """Who wants in.
+
+    Attributes:
+        lines: name, in lower case, and value of each header.
+        query: as in the URL, nothing decoded (L9).
+    """
+
+    lines: tuple[tuple[str, str], ...]
+    query: str
+    ip_address: str | None
+
+    @property
+    def token(self) -> str | None:
+        """Of `Authorization: Bearer`, else of `token` in the query, for browsers, which cannot send headers."""
+        for name, value in self.lines:
+            if name == "authorization" and value[:7].lower() == "bearer ":
+                return value[7:].strip()
+        values = self.query_parameters.get("token")
+        return values[0] if values else None
+
+    @property
+    def query_parameters(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for pair in self.query.split("&"):
+            key, _, value = pair.partition("=")
+            if key:
+                found.setdefault(key, []).append(value)
+        return found
+
+    def input(self) -> bytes:
+        """What an auth function gets; of a repeated header the last value, and none that is not ASCII."""
+        headers = {name: value for name, value in self.lines if value.isascii()}
+        return _encode({"headers": headers, "query_params": self.query_parameters, "ip_address": self.ip_address})
+
+
+class Tokens(Protocol):
+    """The tokens of a listener."""
+
+    def find(self, token: str) -> Rights | None:
+        """What the bearer of a token may do; None: it is unknown."""
+
+
+class Admission:
+    """Of one listener."""
+
+    def __init__(self, router: Router, clock: Clock, rules: ListenerRules, tokens: Tokens | None = None) -> None:
+        self.router = router
+        self.clock = clock
+        self.rules = rules
+        self.tokens = tokens
+        self.failed_logins = FailedLogins(clock)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody is let in."""
+        return self.rules.auth_function is None and self.tokens is None
+
+    def admit(self, approach: Approach, decided: Reply[Access, InvocationError]) -> Login:
+        """Decide; `decided` is told once, perhaps within, unless the login is withdrawn."""
+        login = Login(self, approach, decided)
+        login.begin()
+        return login
+
+
+class Login:
+    """One connection that wants in."""
+
+    __slots__ = ("_admission", "_approach", "_decided", "_question", "_timer", "_waits")
+
+    def __init__(self, admission: Admission, approach: Approach, decided: Reply[Access, InvocationError]) -> None:
+        self._admission = admission
+        self._approach = approach
+        self._decided: Reply[Access, InvocationError] | None = decided
+        self._question: Question | None = None
+        self._timer: Timer | None = None
+        self._waits = False
+
+    def begin(self) -> None:
+        """A known token is let in at once, whatever others of its address have done."""
+        admission, token = self._admission, self._approach.token
+        if admission.is_open:
+            self._grant(admission.rules.anonymous)
+            return
+        if admission.tokens is not None and token is not None:
+            rights = admission.tokens.find(token)
+            if rights is not None:
+                self._grant(rights)
+                return
+        failed_logins, ip_address = admission.failed_logins, self._approach.ip_address
+        wait_s = failed_logins.wait_s(ip_address)
+        if wait_s is None:
+            self._deny("too many failed logins from this address; try again later", counts=False)
+        elif wait_s == 0.0:
+            self._go_on()
+        else:
+            self._waits = True
+            failed_logins.waits(ip_address, +1)
+            self._timer = admission.clock.call_at(admission.clock.now() + wait_s, self._go_on)
+
+    @property
+    def pending(self) -> bool:
+        """Whether nothing is decided yet."""
+        return self._decided is not None
+
+    def withdraw(self) -> None:
+        """The connection is gone."""
+        self._decided = None
+        self._wait_no_more()
+        if self._question is not None:
+            self._question.withdraw()
+
+    def _wait_no_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waits:
+            self._waits = False
+            self._admission.failed_logins.waits(self._approach.ip_address, -1)
+
+    def _go_on(self) -> None:
+        self._wait_no_more()
+        admission = self._admission
+        auth = admission.rules.auth_function
+        if auth is None:
+            self._deny("a token is required" if self._approach.token is None else "the token is unknown")
+            return
+        payload = self._approach.input()
+        self._question = Question(
+            admission.router, admission.clock, auth, payload, admission.rules.auth_s, self._answered
+        )
+
+    def _answered(self, result: bytes | None, error: InvocationError | None) -> None:
+        self._question = None
+        if error is not None:
+            self._deny(error.message)
+        elif result is None or result.strip() == b"null":
+            self._deny("auth function returned no result")
+        else:
+            try:
+                rights = read_auth_result(result, self._admission.rules.listener)
+            except BadAuthResult as problem:
+                self._deny(str(problem))
+            else:
+                self._grant(rights)
+
+    def _grant(self, rights: Rights) -> None:
+        decided, self._decided = self._decided, None
+        if decided is None:
+            return
+        admission, ip_address = self._admission, self._approach.ip_address
+        admission.failed_logins.succeeded(ip_address)
+        if admission.rules.exposed is not None:
+            context = rights.context.decode()
+            GRANTED(listener=admission.rules.listener, who=rights.who, ip_address=ip_address, context=context)
+        forbidden = [each for each in sorted(INFRASTRUCTURE) if each in rights.forbidden]
+        if forbidden:
+            FORBIDDEN_INFRASTRUCTURE(who=rights.who, functions=forbidden)
+        decided(Access(admission.rules, rights), None)
+
+    def _deny(self, why: str, counts: bool = True) -> None:
+        decided, self._decided = self._decided, None
+        if decided is None:
+            return
+        admission, ip_address = self._admission, self._approach.ip_address
+        if counts:
+            admission.failed_logins.failed(ip_address)
+        DENIED(operation="connect", listener=admission.rules.listener, ip_address=ip_address, reason=why)
+        decided(None, AUTH_ERROR(why))

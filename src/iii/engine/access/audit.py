@@ -1,0 +1,27 @@
+"""What the log says of access: who asked for what, from where, and why not."""
+
+from __future__ import annotations
+
+import logging
+
+from iii.protocol.log_event import LogEvent
+
+GRANTED = LogEvent(
+    __name__, "access.granted", logging.INFO, "Access granted to a connection",
+    means="A connection to a listener with access control was let in; `who` is the token's name, or what let it in.",
+)  # fmt: skip
+DENIED = LogEvent(
+    __name__, "access.denied", logging.WARNING, "Access denied",
+    means="A connection, a call or a registration was refused by the access rules of its listener; `operation` says which, `reason` why.",
+    do="Nothing, if that is meant; else expose what `id` names, or correct the token or the auth function.",
+)  # fmt: skip
+EVICTED = LogEvent(
+    __name__, "access.evicted", logging.WARNING, "Registration of a session removed: a trusted worker has registered the same id",
+    means="What a listener with access control let in had the id first; ids belong to trusted workers.",
+    do="Give sessions of that listener a prefix (`function_registration_prefix`), or other ids.",
+)  # fmt: skip
+FORBIDDEN_INFRASTRUCTURE = LogEvent(
+    __name__, "access.infrastructure_forbidden", logging.WARNING, "Rights forbid a function that clients need",
+    means="`forbidden_functions` names a function that is allowed without exposure; clients may fail without it.",
+    do="Remove it from `forbidden_functions`, unless that is meant.",
+)  # fmt: skip

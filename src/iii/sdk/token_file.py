@@ -1,0 +1,46 @@
+"""Handshake headers with a token from a file, which may change while the worker lives (08 §4.9)."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+_READ_CHARACTERS = 4098
+
+
+class TokenFileHeaders(Mapping[str, str]):
+    """Headers, and `Authorization` with the token that the file has now; while it has none, with the last one.
+
+    Raises:
+        ValueError: it has none from the beginning.
+    """
+
+    def __init__(self, headers: Mapping[str, str], path: str) -> None:
+        self._headers = dict(headers)
+        self._path = os.path.expanduser(path)
+        try:
+            self._token = _read(self._path)
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text"
+            raise ValueError(f"III_TOKEN_FILE: cannot read {self._path}: {reason}") from None
+        if not self._token:
+            raise ValueError(f"III_TOKEN_FILE: {self._path} is empty; write the token into it")
+
+    def __getitem__(self, name: str) -> str:
+        return self._now()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    def _now(self) -> dict[str, str]:
+        try:
+            self._token = _read(self._path) or self._token
+        except (OSError, ValueError):  # being replaced, or gone: the engine will say what it thinks of the old one
+            pass
+        return {**self._headers, "Authorization": f"Bearer {self._token}"}
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read(_READ_CHARACTERS).strip()

@@ -1,0 +1,62 @@
+"""What modules run with, value by value, and where each comes from (18 §4.2)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from iii.protocol.secrets import HIDDEN, without_secrets
+from iii.server.config_file import ModuleEntry
+from iii.server.document import value_of
+
+
+class EffectiveValue(NamedTuple):
+    """One option of one module.
+
+    Attributes:
+        key: below `config`, such as `cors.allowed_origins`.
+        value: JSON-like.
+        origin: `default`, `config.yaml:12`, `--host`, `environment`.
+    """
+
+    key: str
+    value: Any
+    origin: str
+
+    @property
+    def public(self) -> Any:
+        """The value without what may be a secret."""
+        if self.value is not None and value_of(self.key.rpartition(".")[2], self.value) == HIDDEN:
+            return HIDDEN
+        return without_secrets(self.value)
+
+
+def effective(entries: Iterable[ModuleEntry]) -> dict[str, list[EffectiveValue]]:
+    """By instance, in start order."""
+    return {entry.instance: list(_values(entry)) for entry in entries}
+
+
+def _values(entry: ModuleEntry) -> Iterator[EffectiveValue]:
+    defaults = dict(_leaves(_default(entry), ()))
+    for path, value in _leaves(msgspec.to_builtins(entry.config), ()):
+        origin = entry.place.line_of("config", *path)
+        if entry.stored_in is not None:
+            origin = entry.stored_in if defaults.get(path) != value else "default"
+        if path == ("host",) and entry.host_from is not None:
+            origin = entry.host_from
+        elif origin is None:
+            origin = "default" if defaults.get(path) == value else "environment"
+        yield EffectiveValue(".".join(path), value, origin)
+
+
+def _default(entry: ModuleEntry) -> Any:
+    return msgspec.to_builtins(type(entry.config)())
+
+
+def _leaves(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Mappings are entered, lists are values."""
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _leaves(item, (*path, str(key)))
+        else:
+            yield (*path, str(key)), item

@@ -1,0 +1,88 @@
+"""The configuration entries of the modules that run (18 §3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+import msgspec
+from msgspec import Raw
+
+from iii.modules.configuration.entry import NULL
+from iii.modules.configuration.module import Configuration
+from iii.modules.configuration.requests import RunningOption
+from iii.protocol.start_failure import StartFailure
+from iii.server import catalogue
+from iii.server.catalogue import KnownModule
+from iii.server.config_file import settings_of
+from iii.server.effective import effective
+from iii.server.part import Part
+from iii.server.stored_settings import Stored, StoredValue, schema_of
+
+_schema_of = cache(schema_of)
+
+
+class ModuleEntrySettings:
+    """Of one module, whichever instance of it runs."""
+
+    def __init__(self, known: KnownModule, parts: Sequence[Part], changed: Callable[[], None]) -> None:
+        self.id = known.name
+        self.aliases: tuple[str, ...] = () if known.alias is None else (known.alias,)
+        self.name = known.name.removeprefix("iii-").capitalize()
+        self.description = known.load().description
+        self.schema = _schema_of(known)
+        self.changed = changed
+        self._known = known
+        self._parts = parts
+
+    @property
+    def _part(self) -> Part:
+        return next(part for part in self._parts if part.entry.known is self._known)
+
+    def block(self) -> bytes:
+        """Of the configuration file, or `{}`."""
+        return msgspec.json.encode(self._part.entry.block or {})
+
+    def live(self) -> bytes:
+        """With all defaults."""
+        return msgspec.json.encode(self._part.in_force)
+
+    def problem(self, value: bytes) -> str | None:
+        settings = msgspec.json.decode(value)
+        if settings is None:
+            return "expected a mapping, got nothing; configuration::delete takes stored settings back"
+        try:
+            settings_of(self._known, settings)
+        except StartFailure as error:
+            return "; ".join(line.removeprefix(": ") for line in str(error).splitlines())
+        return None
+
+
+def attach(parts: Sequence[Part], changed: Callable[[], None]) -> None:
+    """The modules that run now have entries, others have none."""
+    wanted = [part.entry.known for part in parts if part.entry.known.has_entry]
+    module = configuration(parts)
+    module.running = lambda: _running(parts)
+    module.attach_all([ModuleEntrySettings(known, parts, changed) for known in wanted])
+
+
+def _running(parts: Sequence[Part]) -> Iterator[RunningOption]:
+    entries = [part.entry._replace(config=part.in_force) for part in parts]
+    for instance, values in effective(entries).items():
+        for value in values:
+            yield RunningOption(instance, value.key, Raw(msgspec.json.encode(value.public)), value.origin)
+
+
+def stored(parts: Sequence[Part]) -> Stored:
+    """What is set; a value that needs a missing variable does not count."""
+    entries = configuration(parts).entries
+    found: dict[str, StoredValue] = {}
+    for entry_id, entry in entries.stored.items():
+        known, value = catalogue.by_name(entry_id), entries.filled(entry.value)
+        if known is not None and known.has_entry and not value.missing and value.value != NULL:
+            found[known.name] = StoredValue(msgspec.json.decode(value.value), str(entries.folder.path / entry.file))
+    return found
+
+
+def configuration(parts: Sequence[Part]) -> Configuration:
+    return next(part.module for part in parts if isinstance(part.module, Configuration))

@@ -1,0 +1,190 @@
+"""The configuration file is read again while the engine runs (18 §3, L11, P18)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from iii.engine.engine import Engine
+from iii.protocol.log_event import LogEvent
+from iii.protocol.start_failure import StartFailure
+from iii.protocol.task_set import TaskSet
+from iii.server import module_entries
+from iii.server.commit import Commit
+from iii.server.config_file import ServerConfig
+from iii.server.part import Part
+from iii.server.plan import plan
+from iii.server.stored_settings import Stored
+
+WATCHING = LogEvent(
+    __name__, "reload.watching", logging.DEBUG, "Configuration file is watched for changes",
+    means="A change of the file, and SIGHUP, have it read again.",
+)  # fmt: skip
+RELOADED = LogEvent(
+    __name__, "reload.done", logging.INFO, "Configuration reloaded",
+    means="The configuration file was read again; shows which modules were added, removed and changed.",
+)  # fmt: skip
+UNCHANGED = LogEvent(
+    __name__, "reload.unchanged", logging.INFO, "Configuration reloaded: no module has other settings",
+    means="The configuration file was written, or SIGHUP came, and it means what it meant before.",
+)  # fmt: skip
+REJECTED = LogEvent(
+    __name__, "reload.rejected", logging.ERROR, "Reload rejected; the engine runs on with the configuration that it had",
+    means="The configuration file has a mistake, or a module cannot have its new settings, such as a port that is in use.",
+    do="Correct what `reason` names; `iii config check` shows all mistakes of the file.",
+)  # fmt: skip
+RESTART_NEEDED = LogEvent(
+    __name__, "reload.restart_needed", logging.WARNING, "Settings changed that count at the next start of the engine",
+    means="What `settings` names is read only when the engine starts.",
+    do="Restart the engine when that suits.",
+)  # fmt: skip
+RELOAD_FAILED = LogEvent(
+    __name__, "reload.failed", logging.ERROR, "Reload failed inside the engine",
+    means="The engine itself raised while it applied a configuration.",
+    do="Report it with its stack trace, and restart the engine.",
+)  # fmt: skip
+WARNED = LogEvent(
+    __name__, "reload.questionable", logging.WARNING, "Configuration is probably not what was meant",
+    means="A part of the reloaded configuration was accepted with a doubt; `warning` names file, line and key.",
+    do="Correct that place of the file.",
+)  # fmt: skip
+
+LOOK_S = 0.25  # between two looks at the file
+SETTLED_S = 0.5  # from the first change until it is read: an editor may write twice
+
+
+Load: TypeAlias = Callable[[Stored], ServerConfig]
+
+
+class Reload:
+    """Of one engine process.
+
+    Args:
+        parts: what runs; changed in place.
+        load: reads the file again, on a thread.
+        strict: told why, where a failed reload is to end the engine.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        parts: list[Part],
+        config: ServerConfig,
+        load: Load,
+        strict: Callable[[StartFailure], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._parts = parts
+        self._config = config
+        self._load = load
+        self._strict = strict
+        self._seen = None if config.path is None else _signature(config.path)  # a change while the engine starts counts
+        self._lock = asyncio.Lock()
+        self._tasks = TaskSet(RELOAD_FAILED)
+
+    def attach(self) -> None:
+        """Modules have configuration entries from now on; before they start, so that theirs are known by any name."""
+        module_entries.attach(self._parts, self.soon)
+
+    def start(self) -> None:
+        """From now on changes of the file and SIGHUP count."""
+        path = self._config.path
+        if path is None:
+            return
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.soon)
+        self._tasks.spawn(self._watch(path))
+        WATCHING(file=str(path))
+
+    async def stop(self) -> None:
+        """A reload at work ends first; the modules are stopped by others."""
+        async with self._lock:
+            if self._config.path is not None and hasattr(signal, "SIGHUP"):
+                asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+            self._tasks.cancel()
+
+    def soon(self) -> None:
+        self._tasks.spawn(self._now())
+
+    async def _now(self) -> None:
+        await self.now()
+
+    async def now(self) -> bool:
+        """Read the file and apply it. False: nothing has changed, and the log says why."""
+        async with self._lock:
+            try:
+                config = await asyncio.to_thread(self._read, module_entries.stored(self._parts))
+                for warning in config.warnings:
+                    WARNED(warning=warning)
+                await self._apply(config)
+            except StartFailure as error:
+                reason = self._config.variables.hidden(str(error))
+                for line in reason.splitlines():
+                    REJECTED(reason=line)
+                if self._strict is not None:
+                    self._strict(StartFailure(f"reload: {reason}"))
+                return False
+            except Exception as error:  # a change of the file must find somebody who looks
+                RELOAD_FAILED(error)
+                return False
+            self._config = config
+            return True
+
+    def _read(self, stored: Stored) -> ServerConfig:
+        path = self._config.path
+        try:
+            if path is not None and not path.read_bytes().strip():
+                raise StartFailure(f"{self._config.source}: the file is empty; at a reload that counts as half written")
+            return self._load(stored)
+        except OSError as error:
+            raise StartFailure(f"parse failed: cannot read {self._config.source}: {error.strerror}") from None
+        except StartFailure as error:
+            raise StartFailure(f"parse failed: {error}") from None
+
+    async def _apply(self, config: ServerConfig) -> None:
+        """Raises StartFailure."""
+        todo = plan(self._parts, config.entries)
+        commit = Commit(self._engine, self._parts)
+        await commit.run(todo)
+        module_entries.attach(self._parts, self.soon)
+        later = [*commit.later, *_of_the_process(self._config, config)]
+        if later:
+            RESTART_NEEDED(settings=", ".join(later))
+        if todo.is_empty:
+            UNCHANGED(file=config.source)
+            return
+        RELOADED(
+            file=config.source,
+            added=[entry.instance for entry in todo.added],
+            removed=[part.entry.instance for part in todo.removed],
+            changed=[entry.instance for _, entry in todo.changed],
+            unchanged=len(todo.unchanged),
+        )
+
+    async def _watch(self, path: Path) -> None:
+        """Look at the file: what changes beside it does not matter, and links that are switched are seen."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if await asyncio.to_thread(_signature, path) == self._seen:
+                continue
+            await asyncio.sleep(SETTLED_S)
+            self._seen = await asyncio.to_thread(_signature, path)
+            await self.now()
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def _of_the_process(old: ServerConfig, new: ServerConfig) -> list[str]:
+    """What is no module's and has changed."""
+    names = {"registration_namespace_grace_ms": "grace_ms", "format of iii-observability": "log_format"}
+    return [name for name, field in names.items() if getattr(old, field) != getattr(new, field)]
