@@ -34,13 +34,13 @@ def having(pairs: list[Pair]) -> Callable[[bytes], bool]:
 
 
 def having_all(pairs: list[Pair]) -> Only:
-    has, text = having(pairs), packed_pair(pairs[0])
-    return lambda rows: [row for row in rows if text in row.packed and has(row.packed)]
+    has, sign = having(pairs), sign_of(pairs)
+    return lambda rows: [row for row in rows if row.sign & sign == sign and has(row.packed)]
 
 
 def lacking(pair: Pair) -> Only:
-    has, text = having([pair]), packed_pair(pair)
-    return lambda rows: [row for row in rows if text not in row.packed or not has(row.packed)]
+    has, sign = having([pair]), sign_of([pair])
+    return lambda rows: [row for row in rows if row.sign & sign != sign or not has(row.packed)]
 
 
 def signed(pairs: list[Pair]) -> Sieve:
