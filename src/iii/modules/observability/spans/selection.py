@@ -116,8 +116,9 @@ def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     filters = [*selection.filters, *(level.only for level in levels)]
     if selection.traces is not None:
         return (yield from _best(selection, filters, _of_traces(spans, selection, dict.fromkeys(selection.traces))))
-    if levels and min(map(len, levels)) * _SCARCE <= len(spans.traces):
-        return (yield from _best(selection, filters, _of_traces(spans, selection, min(levels, key=len))))
+    scarce = sorted(levels, key=len)[:1]
+    if scarce and len(scarce[0]) * _SCARCE <= len(spans.traces):
+        return (yield from _best(selection, filters, _of_traces(spans, selection, scarce[0])))
     sources = yield from _sources(spans, selection)
     if selection.sort_by not in _KEYS:
         if not filters and len(sources) <= _AT_ONCE and selection.limit <= _AT_ONCE:

@@ -261,8 +261,8 @@ class Questions:
         if selection.pairs:
             # the database looks by itself at what is nearly always not there
             has = f"instr(s.packed, ?) AND {self._having('wanted', selection.pairs)}"
-            pair = packed_pair(selection.pairs[0])
-            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})", pair)
+            first = packed_pair(selection.pairs[0])
+            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})", first)
         if selection.everywhere and selection.name:
             named = [facet for facet, common in self._commons.items() if selection.name in common.name.lower()]
             add(
