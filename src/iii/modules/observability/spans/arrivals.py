@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from iii.modules.observability.records import Attributes, Resource, Span
 from iii.modules.observability.spans.row import SHARED_BYTES
@@ -35,16 +34,18 @@ class Arrivals:
     def __init__(self, store: SpanStore) -> None:
         self.bytes = 0
         self._store = store
-        self._waiting: dict[object, Span] = {}  # by span id; those of the same id have keys of their own
-        self._weights: deque[int] = deque()
-        self._packing: deque[Span] = deque()  # older than those
+        self._waiting: dict[object, Sequence[Span]] = {}  # one by its id; several, by a number
+        self._weights: deque[int] = deque()  # of each of those
+        self._count = 0  # of spans in them
+        self._shown: set[str] = set()  # open spans of the engine that were told
+        self._packing: deque[tuple[Span, int]] = deque()  # with their weights; older than those
         self._repeats = 0  # of them, that may replace others
         self._number = 0
         self._resource: tuple[Resource, int] = ({}, 0)
         self.limit()
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._packing)
+        return self._count + len(self._packing)
 
     def limit(self) -> None:
         """As the store is limited now."""
@@ -62,20 +63,45 @@ class Arrivals:
                 continue
             key: object = span.span_id
             known = waiting.get(key)
-            if known is span:
+            if known is not None and known[0] is span:
                 continue
             if known is not None or store.traces.row(span.trace_id, span.span_id) is not None:
                 self._repeats += 1
-                self._number += 1
-                key = (key, self._number)
-            weight = self._weight(span)
-            waiting[key] = span
-            self._weights.append(weight)
-            self.bytes += weight
-        if len(waiting) <= self._most_spans and self.bytes <= self._most_bytes:
+                key = (key, self._next())
+            self._put(key, (span,), self._weight(span))
+        return self._bounded(len(spans))
+
+    def add_own(self, spans: Sequence[Span]) -> bool:
+        """As `add`, of the engine itself: those that nobody has been told of have ids that are not known yet."""
+        if not spans:
             return False
-        self._bound(len(spans))
-        return len(waiting) > WAITING_SPANS or self.bytes > self._most_bytes
+        pending = [span.span_id for span in spans if span.pending]
+        if pending:
+            self._shown.update(pending)
+            return self.add(spans)
+        if self._shown:
+            ended = [span for span in spans if span.span_id in self._shown]
+            if ended:
+                self._shown.difference_update([span.span_id for span in ended])
+                return self.add(spans)
+        self._put(self._next(), spans, _weight_of_own(spans))
+        return self._bounded(len(spans))
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _put(self, key: object, spans: Sequence[Span], weight: int) -> None:
+        self._waiting[key] = spans
+        self._weights.append(weight)
+        self._count += len(spans)
+        self.bytes += weight
+
+    def _bounded(self, arrived: int) -> bool:
+        if self._count <= self._most_spans and self.bytes <= self._most_bytes:
+            return False
+        self._bound(arrived)
+        return self._count > WAITING_SPANS or self.bytes > self._most_bytes
 
     def settled(self) -> Iterator[None]:
         """Steps that pack all that waits now."""
@@ -88,7 +114,7 @@ class Arrivals:
         self._waiting.clear()
         self._weights.clear()
         self._packing.clear()
-        self.bytes = self._repeats = 0
+        self.bytes = self._repeats = self._count = 0
 
     def _pack(self, count: int) -> int:
         """How many were packed."""
@@ -98,24 +124,45 @@ class Arrivals:
 
     def _taken(self, count: int) -> list[Span]:
         """Some of the oldest, which wait no more; none: there are none."""
-        packing, waiting, weights = self._packing, self._waiting, self._weights
-        if not packing:
-            keys = list(islice(waiting, max(count, _TAKEN)))
-            packing.extend([waiting.pop(key) for key in keys])
-            if self._repeats:
-                self._repeats -= sum([type(key) is tuple for key in keys])
+        packing = self._packing
+        while self._waiting and len(packing) < count:
+            for spans, weight in self._first(max(count, _TAKEN)) or self._first(self._count):
+                share, rest = divmod(weight, len(spans))
+                packing.extend([(span, share) for span in spans])
+                self.bytes -= rest
         some = [packing.popleft() for _ in range(min(count, len(packing)))]
-        self.bytes -= sum([weights.popleft() for _ in some])
-        return some
+        self.bytes -= sum([weight for _, weight in some])
+        return [span for span, _ in some]
+
+    def _first(self, most: int) -> list[tuple[Sequence[Span], int]]:
+        """What waits longest, with weights: some whole entries of no more spans than that."""
+        waiting, keys, count = self._waiting, list[object](), 0
+        for key, spans in waiting.items():
+            if count + len(spans) > most:
+                break
+            keys.append(key)
+            count += len(spans)
+        self._count -= count
+        if self._repeats:
+            self._repeats -= sum([type(key) is tuple for key in keys])
+        return [(waiting.pop(key), self._weights.popleft()) for key in keys]
 
     def _bound(self, arrived: int) -> None:
         """No more wait than twice what should."""
         store, over = self._store, len(self) - self._store.max_spans
         if store.archive is None and not self._repeats and over * _SLACK > store.max_spans:
-            while len(self) > store.max_spans:  # newer ones alone fill the store
-                self._taken(len(self) - store.max_spans)
+            self._let_go(over)  # newer ones alone fill the store
         elif len(self) > 2 * WAITING_SPANS or self.bytes > 2 * self._most_bytes:
             self._pack(2 * arrived)
+
+    def _let_go(self, count: int) -> None:
+        """The oldest leave, at most so many; a few that were told together stay or leave together."""
+        while self._packing and count:
+            self.bytes -= self._packing.popleft()[1]
+            count -= 1
+        while left := self._first(min(count, _TAKEN)):
+            count -= sum([len(spans) for spans, _ in left])
+            self.bytes -= sum([weight for _, weight in left])
 
     def _weight(self, span: Span) -> int:
         """Bytes of memory, about."""
@@ -127,13 +174,27 @@ class Arrivals:
         # of the engine itself, without a resource: keys and most pairs are one object for all its spans
         pair_bytes = _PAIR_BYTES if span.resource else _SHARED_PAIR_BYTES
         weight += _SPAN_BYTES + len(span.name) + _texts(span.attributes, pair_bytes)
-        if span.events:
-            weight += sum([_PAIR_BYTES + len(event.name) + _texts(event.attributes) for event in span.events])
-        if span.links:
-            weight += sum([_PAIR_BYTES + len(link.trace_state or "") + _texts(link.attributes) for link in span.links])
-        if span.status_description or span.trace_state or len(span.trace_id) > _ID_CHARACTERS:
-            weight += len(span.status_description) + len(span.trace_state) + len(span.trace_id)
-        return weight
+        return weight + _rare(span)
+
+
+def _weight_of_own(spans: Sequence[Span]) -> int:
+    """Of spans of the engine: what many share is one object, and weighs once."""
+    weight = _SPAN_BYTES * len(spans)
+    for span in {id(span.attributes): span for span in spans}.values():
+        weight += len(span.name) + _texts(span.attributes, _SHARED_PAIR_BYTES)
+    return weight + sum([_rare(span) for span in spans if span.events or span.links or span.trace_state])
+
+
+def _rare(span: Span) -> int:
+    """Of what most spans have not."""
+    weight = 0
+    if span.events:
+        weight += sum([_PAIR_BYTES + len(event.name) + _texts(event.attributes) for event in span.events])
+    if span.links:
+        weight += sum([_PAIR_BYTES + len(link.trace_state or "") + _texts(link.attributes) for link in span.links])
+    if span.status_description or span.trace_state or len(span.trace_id) > _ID_CHARACTERS:
+        weight += len(span.status_description) + len(span.trace_state) + len(span.trace_id)
+    return weight
 
 
 def _texts(attributes: Attributes, pair_bytes: int = _PAIR_BYTES) -> int:

@@ -152,7 +152,8 @@ class KeptSpans:
     def _arrived(self, spans: Sequence[Span], source: Source) -> None:
         arrivals = self._arrivals
         if arrivals is not None and (self._engines_too or source is not Source.ENGINE):
-            if arrivals.add(spans) or (self.store is not None and self.store.watch is not None):
+            many = arrivals.add_own(spans) if source is Source.ENGINE else arrivals.add(spans)
+            if many or (self.store is not None and self.store.watch is not None):
                 self._tend()
             if self._sweeper is None and self._pending_age_ns:
                 self._sweeper = self._later(_SWEEP_S, self._sweep)

@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from operator import attrgetter
+from typing import TypeAlias
 
 from iii.modules.observability.spans.row import Row, place_of
 
 _BLOCK = 256
 _CHUNK = 64  # looked at in one step: some 10 us
+_SIEVED = 256
 _FREED = 32  # in one step
 
 
+_LONGEST = 2**63 - 1
 _start = attrgetter("start")
+_sign = attrgetter("sign")
+
+Sieve: TypeAlias = Callable[[list[Row], Sequence[int], Sequence[int]], list[Row]]
+"""Of some rows, with what each took and its sign, those that may be wanted; -1 took a pending one."""
 
 
 class _Block:
-    __slots__ = ("latest_end", "rows")
+    """Some rows, and beside them what most are told apart by: to look at a row itself takes several times as long.
+
+    Attributes:
+        took: nanoseconds; -1: pending.
+        signs: of their attributes.
+    """
+
+    __slots__ = ("latest_end", "rows", "signs", "took")
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
+        self.took = array("q", map(_took, rows))
+        self.signs = array("Q", map(_sign, rows))
         self.latest_end: float = max(map(_end, rows))  # or later, when rows have left
+
+    def insert(self, at: int, row: Row) -> None:
+        self.rows.insert(at, row)
+        self.took.insert(at, _took(row))
+        self.signs.insert(at, row.sign)
+        self.latest_end = max(self.latest_end, _end(row))
+
+    def remove(self, first: int, last: int) -> None:
+        del self.rows[first:last], self.took[first:last], self.signs[first:last]
+
+
+def _took(row: Row) -> int:
+    return -1 if row.pending else min(row.duration(0), _LONGEST)
 
 
 def _end(row: Row) -> float:
@@ -55,18 +85,17 @@ class Ordered:
             if len(rows) >= _BLOCK:
                 blocks.append(_Block([row]))
                 return
-            rows.append(row)
+            block.insert(len(rows), row)
         else:
             place = place_of(row)
             if row.start <= rows[0].start:
                 at = max(bisect_right(blocks, place, key=_first) - 1, 0)
                 block = blocks[at]
                 rows = block.rows
-            rows.insert(bisect_right(rows, place, key=place_of), row)
+            block.insert(bisect_right(rows, place, key=place_of), row)
             if len(rows) > 2 * _BLOCK:
                 blocks.insert(at + 1, _Block(rows[_BLOCK:]))
-                del rows[_BLOCK:]
-        block.latest_end = max(block.latest_end, _end(row))
+                block.remove(_BLOCK, len(rows))
 
     def remove(self, row: Row) -> None:
         """One that is in it."""
@@ -75,12 +104,13 @@ class Ordered:
         at = 0
         rows = blocks[0].rows
         if rows[0] is row:
-            del rows[0]
+            blocks[0].remove(0, 1)
         else:
             place = place_of(row)
             at = bisect_right(blocks, place, key=_first) - 1
             rows = blocks[at].rows
-            del rows[bisect_left(rows, place, key=place_of)]
+            index = bisect_left(rows, place, key=place_of)
+            blocks[at].remove(index, index + 1)
         if not rows:
             del blocks[at]
 
@@ -106,39 +136,54 @@ class Ordered:
             if rows:
                 yield rows
 
-    def chunks(self, since: int | None = None, until: int | None = None) -> Iterator[list[Row]]:
+    def chunks(
+        self, since: int | None = None, until: int | None = None, sieve: Sieve | None = None
+    ) -> Iterator[list[Row]]:
         """As `pieces`, a few at a time: whatever comes or leaves meanwhile, a row that stays is there once."""
-        place: tuple[int, str, str] | None = None
+        last: Row | None = None
+        place = (0, "", "")
+        at = row = 0
         while self._blocks:
-            at, row = (0, 0) if place is None else self._after(place)
+            at, row = (0, 0) if last is None else self._after(last, place, at, row)
             if at == len(self._blocks):
                 return
             block = self._blocks[at]
             if since is not None and block.latest_end < since:
-                place = place_of(block.rows[-1])
+                last = block.rows[-1]
+                place = place_of(last)
+                row = len(block.rows)
                 yield []
                 continue
-            chunk = block.rows[row : row + _CHUNK]
-            place = place_of(chunk[-1])
-            if until is not None and chunk[-1].start > until:
+            first, size = row, _CHUNK if sieve is None else _SIEVED
+            chunk = block.rows[row : row + size]
+            last = chunk[-1]
+            place = place_of(last)  # it may have another start later
+            row += len(chunk)
+            is_last = until is not None and last.start > until
+            if sieve is not None:
+                chunk = sieve(chunk, block.took[first : first + size], block.signs[first : first + size])
+            if until is not None and is_last:
                 yield [
                     row for row in chunk if row.start <= until and (since is None or row.pending or row.end >= since)
                 ]
                 return
             yield chunk if since is None else [row for row in chunk if row.end >= since or row.pending]
 
-    def _after(self, place: tuple[int, str, str]) -> tuple[int, int]:
-        """The block and the index in it of what comes next; one behind the last block."""
-        at = max(bisect_right(self._blocks, place, key=_first) - 1, 0)
-        row = bisect_right(self._blocks[at].rows, place, key=place_of)
-        return (at, row) if row < len(self._blocks[at].rows) else (at + 1, 0)
+    def _after(self, last: Row, place: tuple[int, str, str], at: int, row: int) -> tuple[int, int]:
+        """The block and the index in it of what comes after a row, which stood before that index; one behind the last block."""
+        rows = self._blocks[at].rows if at < len(self._blocks) else []
+        if row > len(rows) or rows[row - 1] is not last:  # others came or left meanwhile
+            at = max(bisect_right(self._blocks, place, key=_first) - 1, 0)
+            rows = self._blocks[at].rows
+            row = bisect_right(rows, place, key=place_of)
+        return (at, row) if row < len(rows) else (at + 1, 0)
 
     def freed(self) -> Iterator[None]:
         """Steps that let go of all of them."""
         self.count = 0
         while self._blocks:
             rows = self._blocks[-1].rows
-            del rows[-_FREED:]
+            self._blocks[-1].remove(max(len(rows) - _FREED, 0), len(rows))
             if not rows:
                 self._blocks.pop()
             yield

@@ -21,9 +21,10 @@ from iii.modules.observability.redaction import (
     redacted_events,
     redacted_links,
 )
+from iii.modules.observability.spans.signs import ANY, sign_of
 from iii.protocol.limits import KIB
 
-ROW_BYTES = 400  # about, of a span beside what is packed
+ROW_BYTES = 450  # about, of a span beside what is packed
 SHARED_BYTES = KIB  # of a resource that many spans share; a larger one counts for each of them
 _NAME_CHARACTERS = 256  # of a name that many spans share
 
@@ -68,6 +69,7 @@ class Row(Struct, gc=False, eq=False):
         tagged: it has attributes that are its trace's.
         size: bytes of memory, about.
         archived: it is on disk.
+        sign: `sign_of` its attributes.
     """
 
     trace_id: str
@@ -85,6 +87,7 @@ class Row(Struct, gc=False, eq=False):
     archived: bool = False
     kept: bool = True
     placed: bool = False
+    sign: int = ANY
 
     def unpacked(self) -> Packed:
         return unpack(self.packed)
@@ -159,7 +162,8 @@ class Packer:
         marks = marks_of(attributes)
         packed = _pack(span, attributes, span.events, span.links)
         if is_suspect(packed):
-            packed = _pack(span, redacted(attributes), redacted_events(span.events), redacted_links(span.links))
+            attributes = redacted(attributes)
+            packed = _pack(span, attributes, redacted_events(span.events), redacted_links(span.links))
         key = (
             span.service_name,
             span.name,
@@ -182,6 +186,7 @@ class Packer:
             span.pending,
             bool(marks & TAG),
             size_of(span.trace_id, span.span_id, span.name, packed, resource),
+            sign=sign_of(attributes),
         )
 
     def _common(self, key: tuple[Any, ...]) -> Common:

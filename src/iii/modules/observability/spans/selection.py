@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, groupby
+from math import inf
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 from iii.modules.observability.spans.facets import Facets
-from iii.modules.observability.spans.ordered import Ordered
+from iii.modules.observability.spans.filters import Only, having_all, lacking, longer, shorter, signed, timed
+from iii.modules.observability.spans.ordered import Ordered, Sieve
+from iii.modules.observability.spans.page import Best, PageOfRows, in_order, merged
 from iii.modules.observability.spans.requests import Pairs, TracesListInput
-from iii.modules.observability.spans.row import Common, Row, place_of, unpack
+from iii.modules.observability.spans.row import Common, Row, place_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.steps import Steps
 
-Wanted: TypeAlias = Callable[[Row], bool]
-
 _ROWS = 64  # looked at in one step: some 10 us
 _FACETS = 32
-_SORTED = 500  # rows of one run
-_MERGED = 10
 _AT_ONCE = 1_000  # facets and rows of a page without a step between them: some 2 ms
+_PIECES = 1_500  # of sorted rows, that are divided in one step: some 3 ms
+_SPARE = 500
+_SCARCE = 4  # if of no more than such a part of the traces something is listed, only those are looked at
 _MS = 1_000_000
 TRACES_OF_PREFIX = 1_000  # that one request finds
 
@@ -61,18 +63,25 @@ class Selection:
         self.excluded = _pairs(request.exclude_attributes)
         self.shortest = None if request.min_duration_ms is None else request.min_duration_ms * _MS
         self.longest = None if request.max_duration_ms is None else request.max_duration_ms * _MS
+        self.now = now
         self.sort_by = request.sort_by
         self.key = _KEYS.get(request.sort_by, _by_start)(now)
         self.descending = request.sort_order is not None and request.sort_order.lower() != "asc"
         self._internal = bool(request.include_internal)
         self._service = (request.service_name or "").lower()
         self._status = (request.status or "").lower()
-        self.checks = list(_checks(self, now))
+        self.filters = list(_filters(self, now))
+        self.sieve = _sieve(self)
+
+    @property
+    def page(self) -> PageOfRows:
+        by_duration = self.sort_by in _DURATIONS
+        return PageOfRows(self.offset, self.limit, self.descending, self.key, by_duration, self.now)
 
     @property
     def by_facet(self) -> bool:
         """Whether what spans have in common tells which are listed, but for their times."""
-        return not (self.checks or (self.everywhere and (self.name or self.pairs)))
+        return not (self.filters or (self.everywhere and (self.name or self.pairs)))
 
     def wants(self, common: Common) -> bool:
         """Whether spans with these common parts may be listed."""
@@ -103,91 +112,122 @@ def with_prefix(traces: Traces, prefix: str) -> Steps[list[str]]:
 def select(spans: Spans, selection: Selection) -> Steps[Selected]:
     """The page of a list and its total."""
     spans.facets.settle()
+    levels = yield from _trace_levels(spans, selection)
+    filters = [*selection.filters, *(level.only for level in levels)]
     if selection.traces is not None:
-        return (yield from _looked_at(spans, selection, _of_traces(spans, selection)))
-    ordered = yield from _sources(spans, selection)
-    if (
-        selection.by_facet
-        and selection.sort_by not in _KEYS
-        and len(ordered) + selection.offset + selection.limit <= _AT_ONCE
-    ):
-        return _counted(selection, ordered)
-    chunks = chain.from_iterable(each.chunks(selection.since, selection.until) for each in ordered)
-    return (yield from _looked_at(spans, selection, chunks))
+        return (yield from _best(selection, filters, _of_traces(spans, selection, dict.fromkeys(selection.traces))))
+    scarce = sorted(levels, key=len)[:1]
+    if scarce and len(scarce[0]) * _SCARCE <= len(spans.traces):
+        return (yield from _best(selection, filters, _of_traces(spans, selection, scarce[0])))
+    sources = yield from _sources(spans, selection)
+    if selection.sort_by not in _KEYS:
+        if not filters and len(sources) <= _AT_ONCE and selection.limit <= _AT_ONCE:
+            pieces = [list(source.pieces(selection.since, selection.until)) for _, source in sources]
+            if sum(map(len, pieces)) <= _PIECES:
+                total = sum(len(piece) for each in pieces for piece in each)
+                return Selected(in_order(selection.page, pieces), total)
+        return (yield from _in_order(selection, filters, [source for _, source in sources]))
+    by_common = _COMMON_KEYS.get(selection.sort_by)
+    if by_common and not filters and selection.since is None and selection.until is None:
+        return (yield from _by_facets(selection, sources, by_common))
+    return (yield from _sorted(selection, filters, [source for _, source in sources]))
 
 
-def _sources(spans: Spans, selection: Selection) -> Steps[list[Ordered]]:
+def _sources(spans: Spans, selection: Selection) -> Steps[list[tuple[Common, Ordered]]]:
     """Where the rows are."""
-    sources = list[Ordered]()
+    sources = list[tuple[Common, Ordered]]()
     facets = list(spans.facets.all())
     for start in range(0, len(facets), _FACETS):
         if start >= _AT_ONCE:
             yield
         for facet in facets[start : start + _FACETS]:
             if selection.wants(facet.common):
-                sources += (facet.roots, facet.others) if selection.everywhere else (facet.roots,)
+                sources.append((facet.common, facet.roots))
+                if selection.everywhere:
+                    sources.append((facet.common, facet.others))
     return sources
 
 
-def _counted(selection: Selection, ordered: list[Ordered]) -> Selected:
-    """Without a look at each."""
-    sources = [list(each.pieces(selection.since, selection.until)) for each in ordered]
-    total = sum(len(piece) for pieces in sources for piece in pieces)
-    runs: Iterable[Iterator[Row]]
-    if selection.descending:
-        runs = [chain.from_iterable(map(reversed, reversed(pieces))) for pieces in sources]
-    else:
-        runs = [chain.from_iterable(pieces) for pieces in sources]
-    merged = heapq.merge(*runs, key=place_of, reverse=selection.descending)
-    return Selected(list(islice(merged, selection.offset, selection.offset + selection.limit)), total)
+def _in_order(selection: Selection, filters: Sequence[Only], sources: Iterable[Ordered]) -> Steps[Selected]:
+    """A look at each; of each source no more is kept than the page may need, in the order of the source."""
+    runs, total, needed = list[list[list[Row]]](), 0, selection.offset + selection.limit
+    for source in sources:
+        kept, count = list[Row](), 0
+        for some in source.chunks(selection.since, selection.until, selection.sieve):
+            for only in filters:
+                some = only(some)
+            count += len(some)
+            if selection.descending or len(kept) < needed:
+                kept += some
+            if selection.descending and len(kept) > 2 * needed + _SPARE:
+                del kept[: len(kept) - needed]
+            yield
+        total += count
+        if kept:
+            runs.append([kept[:needed] if not selection.descending else kept[max(len(kept) - needed, 0) :]])
+    if selection.limit <= _AT_ONCE:
+        return Selected(in_order(selection.page, runs), total)
+    return Selected((yield from merged(selection.page, [run for (run,) in runs])), total)
 
 
-def _of_traces(spans: Spans, selection: Selection) -> Iterator[list[Row]]:
-    for chunk in _rows_of(spans, selection.traces or ()):
-        yield [
-            row
-            for row in chunk
-            if (selection.everywhere or row.root) and selection.wants(row.common) and selection.wants_time(row)
-        ]
+def _by_facets(
+    selection: Selection, sources: Sequence[tuple[Common, Ordered]], key: Callable[[Common], str]
+) -> Steps[Selected]:
+    """In the order of something that facets have: those behind the page are counted alone."""
+    best, total = Best(selection.page), sum(source.count for _, source in sources)
+    ordered = sorted(sources, key=lambda each: key(each[0]), reverse=selection.descending)
+    for _, same in groupby(ordered, key=lambda each: key(each[0])):
+        if best.is_full:
+            break
+        for _, source in same:
+            for chunk in source.chunks():
+                best.add(chunk)
+                yield
+    return Selected((yield from best.page()), total)
+
+
+def _best(selection: Selection, filters: Sequence[Only], chunks: Iterable[list[Row]]) -> Steps[Selected]:
+    """A look at each of them, in any order."""
+    best, total = Best(selection.page), 0
+    for some in chunks:
+        for only in filters:
+            some = only(some)
+        total += len(some)
+        if some:
+            best.add(some)
+        yield
+    return Selected((yield from best.page()), total)
+
+
+def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ordered]) -> Steps[Selected]:
+    """Like `_best`, of sources."""
+    best, total = Best(selection.page), 0
+    since, until, sieve = selection.since, selection.until, selection.sieve
+    is_counted = not filters and since is None and until is None
+    if is_counted:
+        total, sieve = sum(source.count for source in sources), best.sieve
+    for some in chain.from_iterable(source.chunks(since, until, sieve) for source in sources):
+        for only in filters:
+            some = only(some)
+        total += 0 if is_counted else len(some)
+        if some:
+            best.add(some)
+        yield
+    return Selected((yield from best.page()), total)
+
+
+def _of_traces(spans: Spans, selection: Selection, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
+    wants, everywhere = lru_cache(_AT_ONCE)(selection.wants), selection.everywhere
+    for chunk in _rows_of(spans, trace_ids):
+        yield [row for row in chunk if (everywhere or row.root) and wants(row.common) and selection.wants_time(row)]
 
 
 def _rows_of(spans: Spans, trace_ids: Iterable[str]) -> Iterator[list[Row]]:
     """All rows of some traces, a few at a time."""
-    for trace_id in dict.fromkeys(trace_ids):
+    for trace_id in trace_ids:
         trace = spans.traces.get(trace_id)
         rows = [] if trace is None else list(trace.rows.values())
         yield from (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
-
-
-def _looked_at(spans: Spans, selection: Selection, chunks: Iterable[list[Row]]) -> Steps[Selected]:
-    """Each of them, a few in a step."""
-    checks = selection.checks
-    if selection.everywhere and selection.name:
-        checks = [*checks, (yield from _trace_level(spans, selection, _named(selection.name), None))]
-    if selection.everywhere and selection.pairs:
-        checks = [*checks, (yield from _trace_level(spans, selection, None, _with(having(selection.pairs))))]
-    runs, kept, total = list[list[Row]](), list[Row](), 0
-    for some in chunks:
-        for check in checks:
-            some = list(filter(check, some))
-        kept += some
-        if len(kept) >= _SORTED:
-            runs.append(sorted(kept, key=selection.key, reverse=selection.descending))
-            total += len(kept)
-            kept = []
-        yield
-    runs.append(sorted(kept, key=selection.key, reverse=selection.descending))
-    total += len(kept)
-    merged = heapq.merge(*runs, key=selection.key, reverse=selection.descending)
-    left = selection.offset
-    while left and (skipped := sum(1 for _ in islice(merged, min(left, _MERGED)))):
-        left -= skipped
-        yield
-    page = list[Row]()
-    while len(page) < selection.limit and (some := list(islice(merged, min(selection.limit - len(page), _MERGED)))):
-        page += some
-        yield
-    return Selected(page, total)
 
 
 class _TraceIds:
@@ -198,31 +238,48 @@ class _TraceIds:
     def __init__(self) -> None:
         self._parts = [set[str]() for _ in range(self._PARTS)]
 
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._parts)
+
     def add_of(self, rows: Iterable[Row]) -> None:
         for row in rows:
             self._parts[hash(row.trace_id) % self._PARTS].add(row.trace_id)
 
-    def has(self, row: Row) -> bool:
-        return row.trace_id in self._parts[hash(row.trace_id) % self._PARTS]
+    def only(self, rows: list[Row]) -> list[Row]:
+        parts, count = self._parts, self._PARTS
+        return [row for row in rows if row.trace_id in parts[hash(row.trace_id) % count]]
+
+
+def _trace_levels(spans: Spans, selection: Selection) -> Steps[list[_TraceIds]]:
+    """With `search_all_spans`, name and attributes are those of any span of a trace."""
+    levels = list[_TraceIds]()
+    if selection.everywhere and selection.name:
+        levels.append((yield from _trace_level(spans, selection, _named(selection.name), None)))
+    if selection.everywhere and selection.pairs:
+        levels.append((yield from _trace_level(spans, selection, None, having_all(selection.pairs))))
+    return levels
 
 
 def _trace_level(
-    spans: Spans, selection: Selection, facets: Callable[[Common], bool] | None, matches: Wanted | None
-) -> Steps[Wanted]:
-    """Whether any span of a row's trace matches: by what it has in common with others, or by itself."""
-    found = _TraceIds()
+    spans: Spans, selection: Selection, facets: Callable[[Common], bool] | None, only: Only | None
+) -> Steps[_TraceIds]:
+    """Of which traces any span matches: by what it has in common with others, or by itself."""
+    found, sieve = _TraceIds(), None if only is None else signed(selection.pairs)
     if selection.traces is not None:
-        for chunk in _rows_of(spans, selection.traces):
+        for chunk in _rows_of(spans, dict.fromkeys(selection.traces)):
             some = [row for row in chunk if facets is None or facets(row.common)]
-            found.add_of(filter(matches, some))
+            found.add_of(some if only is None else only(some))
             yield
     else:
         for facet in list(spans.facets.all()):
             if facets is None or facets(facet.common):
-                for chunk in facet.chunks():
-                    found.add_of(filter(matches, chunk))
+                for chunk in facet.chunks(sieve):
+                    found.add_of(chunk if only is None else only(chunk))
                     yield
-    return found.has
+    return found
 
 
 def _pairs(pairs: Pairs | None) -> list[tuple[str, str]]:
@@ -233,39 +290,27 @@ def _named(text: str) -> Callable[[Common], bool]:
     return lambda common: text in common.name.lower()
 
 
-def having(pairs: list[tuple[str, str]]) -> Callable[[bytes], bool]:
-    """Whether all pairs are among the attributes of what is packed."""
-    texts = [part.encode() for pair in pairs for part in pair]
-
-    def check(packed: bytes) -> bool:
-        for text in texts:
-            if text not in packed:
-                return False  # nearly always: nothing is unpacked
-        attributes = unpack(packed).attributes
-        return all(pair in attributes for pair in pairs)
-
-    return check
+def _sieve(selection: Selection) -> Sieve | None:
+    """What nearly all those that the filters leave out do not pass."""
+    if selection.pairs and not selection.everywhere:
+        return signed(selection.pairs)
+    shortest, longest = selection.shortest, selection.longest
+    if shortest is None and longest is None:
+        return None
+    return timed(shortest or 0, inf if longest is None else longest)
 
 
-def _checks(selection: Selection, now: int) -> Iterator[Wanted]:
+def _filters(selection: Selection, now: int) -> Iterator[Only]:
     """What can be told only by a look at a row."""
     shortest, longest = selection.shortest, selection.longest
-    if shortest is not None:
-        yield lambda row: row.duration(now) >= shortest
+    if shortest is not None and shortest > 0:
+        yield lambda rows: longer(rows, shortest, now)
     if longest is not None:
-        yield lambda row: row.duration(now) <= longest
+        yield lambda rows: shorter(rows, longest, now)
     for pair in selection.excluded:
-        yield _without(having([pair]))
+        yield lacking(pair)
     if selection.pairs and not selection.everywhere:
-        yield _with(having(selection.pairs))
-
-
-def _with(has: Callable[[bytes], bool]) -> Wanted:
-    return lambda row: has(row.packed)
-
-
-def _without(has: Callable[[bytes], bool]) -> Wanted:
-    return lambda row: not has(row.packed)
+        yield having_all(selection.pairs)
 
 
 def _by_start(now: int) -> Callable[[Row], Any]:
@@ -278,9 +323,13 @@ def _by_duration(now: int) -> Callable[[Row], Any]:
 
 _by_service = attrgetter("common.service_name", "trace_id", "span_id")
 _by_name = attrgetter("common.name", "trace_id", "span_id")
+_DURATIONS = ("duration", "duration_ms")
 _KEYS: dict[str | None, Callable[[int], Callable[[Row], Any]]] = {
-    "duration": _by_duration,
-    "duration_ms": _by_duration,
+    **dict.fromkeys(_DURATIONS, _by_duration),
     "service_name": lambda _: _by_service,
     "name": lambda _: _by_name,
+}
+_COMMON_KEYS: dict[str | None, Callable[[Common], str]] = {
+    "service_name": attrgetter("service_name"),
+    "name": attrgetter("name"),
 }

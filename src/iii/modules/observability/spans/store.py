@@ -170,7 +170,18 @@ class SpanStore:
     def _replace(self, row: Row, new: Row) -> None:
         """In its place."""
         self._leave(row)
-        for name in ("parent_span_id", "start", "end", "common", "packed", "resource", "pending", "tagged", "size"):
+        for name in (
+            "parent_span_id",
+            "start",
+            "end",
+            "common",
+            "packed",
+            "resource",
+            "pending",
+            "tagged",
+            "size",
+            "sign",
+        ):
             setattr(row, name, getattr(new, name))
         row.root = row.kept = True
         row.archived = False

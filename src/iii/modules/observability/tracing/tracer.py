@@ -92,7 +92,9 @@ class EngineTracer:
             1, trace_state, True, kind, _OWN, f"00-{trace_id}-{span_id}-01", baggage, self,
         )  # fmt: skip
         if self._live:
-            self._opened(span)
+            self._open[span_id] = span
+            if self._signals.watched:
+                self._tell_later()
         return span
 
     def call(self, invocation: Invocation, function: Function) -> None:
@@ -129,12 +131,9 @@ class EngineTracer:
             "", "", "", 1, "", True, "server", _OWN, own, baggage, self, counts, self._now,
         )  # fmt: skip
         if self._live:
-            self._opened(span)
-
-    def _opened(self, span: EngineSpan) -> None:
-        self._open[span.span_id] = span
-        if self._signals.watched:
-            self._tell_later()
+            self._open[span_id] = span
+            if self._signals.watched:
+                self._tell_later()
 
     def ended(self, span: EngineSpan) -> None:
         """One of its spans does not change any more."""
@@ -144,7 +143,7 @@ class EngineTracer:
         ended.append(span)
         if len(ended) >= TOLD_AT_ONCE:
             self.tell()
-        else:
+        elif self._timer is None:
             self._tell_later()
 
     def tell(self) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
+from iii.modules.observability.signals import Source
 from iii.modules.observability.spans.arrivals import WAITING_BYTES, WAITING_SPANS, Arrivals
 from iii.modules.observability.spans.store import SpanStore
 from tests.property.span_model import FRAMES
@@ -141,3 +142,56 @@ def test_19_1_spans_that_wait_when_somebody_begins_to_watch_are_not_told() -> No
     world.take(span("unseen"))
     assert world.listed(sort_order="desc", limit=1) == ["unseen"]
     assert told == ["new", "newer"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 9), max_size=12), st.integers(1, 12), st.sets(st.integers(0, 6)), st.booleans())
+def test_06_7_2_spans_of_the_engine_wait_together_and_the_store_is_the_same(
+    sizes: list[int], max_spans: int, settled: set[int], between: bool
+) -> None:
+    exact, lazy = SpanStore(max_spans, 10**9), SpanStore(max_spans, 10**9)
+    arrivals = Arrivals(lazy)
+    for at, size in enumerate(sizes):
+        own = [span(f"{at}-{number}") for number in range(size)]
+        exact.add(own)
+        arrivals.add_own(own)
+        if between:
+            exact.add((span("w"), span(f"w-{at}")))
+            arrivals.add((span("w"), span(f"w-{at}")))
+        if at in settled:
+            settle(arrivals)
+    settle(arrivals)
+    assert lazy.bytes == exact.bytes
+    assert leaving(lazy) == leaving(exact)
+    assert len(arrivals) == arrivals.bytes == 0
+
+
+def test_06_7_2_spans_of_the_engine_that_newer_ones_push_out_are_never_packed() -> None:
+    store = SpanStore(1000, 10**9)
+    arrivals = Arrivals(store)
+    for number in range(1000):
+        arrivals.add_own([span(f"{number}-{each}") for each in range(100)])
+        assert len(arrivals) <= 1350
+    assert store.count == 0
+    settle(arrivals)
+    assert leaving(store)[-1].span_id == "999-99"
+    assert store.count == 0
+    assert arrivals.bytes == 0
+
+
+def test_06_7_2_a_text_of_the_engines_spans_weighs_though_it_is_shared() -> None:
+    arrivals, shared = Arrivals(SpanStore(10, 10**9)), [("text", "x" * 100_000)]
+    arrivals.add_own([span(f"s{number}", attributes=shared) for number in range(10)])
+    assert 100_000 < arrivals.bytes < 200_000
+    arrivals.add_own([span("other", attributes=list(shared)), span("third", trace_state="x" * 100_000)])
+    assert 300_000 < arrivals.bytes < 400_000
+
+
+def test_06_7_3_an_open_span_of_the_engine_that_was_told_is_one_span() -> None:
+    world = EngineWithSpans()
+    live = span("live", end=0, pending=True, status="unset")
+    world.take(live, source=Source.ENGINE)
+    live.pending, live.end_time_unix_nano = False, 1005 * MS
+    world.take(live, span("new"), source=Source.ENGINE)
+    assert world.kept == 2
+    assert "pending" not in world.ask("list")["spans"][0]

@@ -1,12 +1,17 @@
 """`engine::traces::list` (06 §7.4)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from iii.modules.observability.records import Span
 from iii.modules.observability.spans.requests import TracesListInput
-from tests.unit.modules.observability.spans.engine_with_spans import EngineWithSpans, span
+from iii.modules.observability.spans.selection import Selection, select
+from iii.modules.observability.spans.store import SpanStore
+from tests.property.span_model import made
+from tests.unit.modules.observability.spans.engine_with_spans import MS, EngineWithSpans, span
 
 INTERNAL = [("iii.function.kind", "internal")]
 
@@ -184,3 +189,41 @@ def test_06_7_4_a_prefix_finds_traces_of_which_only_the_beginning_is_known(world
 def test_a_prefix_of_many_traces_finds_a_thousand(world: EngineWithSpans) -> None:
     world.take(*(span("s", trace=f"t{number}") for number in range(3_000)))
     assert world.ask("list", trace_prefix="t", limit=5)["total"] == 1_000
+
+
+SORTED: dict[str, Callable[[Span], tuple[Any, ...]]] = {
+    "start_time": lambda each: (each.start_time_unix_nano,),
+    "duration": lambda each: (each.end_time_unix_nano - each.start_time_unix_nano,),
+    "name": lambda each: (each.name,),
+}
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("sort_by", list(SORTED))
+@pytest.mark.parametrize("wanted", [{}, {"min_duration_ms": 3}, {"max_duration_ms": 6}, {"end_time": 4000}])
+def test_06_check_25_pages_of_many_spans_are_as_if_all_had_been_sorted(
+    sort_by: str, wanted: dict[str, Any], descending: bool
+) -> None:
+    spans = [
+        span(f"{number:05}", start=number * 7919 % 6000 // 3, name=f"n{number % 7}", trace=f"t{number}")
+        for number in range(6000)
+    ]
+    for number, each in enumerate(spans):
+        each.end_time_unix_nano = each.start_time_unix_nano + number * 31 % 11 * MS
+    store = SpanStore(10_000, 10**9)
+    store.add(spans)
+    key = SORTED[sort_by]
+    rows = [
+        each
+        for each in spans
+        if wanted.get("min_duration_ms", 0) * MS <= each.end_time_unix_nano - each.start_time_unix_nano
+        and each.end_time_unix_nano - each.start_time_unix_nano <= wanted.get("max_duration_ms", 1000) * MS
+        and each.start_time_unix_nano <= wanted.get("end_time", 10_000) * MS
+    ]
+    rows.sort(key=lambda each: (*key(each), each.trace_id, each.span_id), reverse=descending)
+    for offset, limit in ((0, 10), (63, 5), (65, 5), (500, 100), (999, 2), (2100, 50), (len(rows) - 3, 10), (9000, 5)):
+        asked = {"offset": offset, "limit": limit, "sort_by": sort_by, "sort_order": "desc" if descending else "asc"}
+        selection = Selection(msgspec.convert(asked | wanted, TracesListInput), 10**18)
+        found = made(select(store, selection))
+        assert [row.span_id for row in found.rows] == [each.span_id for each in rows[offset : offset + limit]], asked
+        assert found.total == len(rows)

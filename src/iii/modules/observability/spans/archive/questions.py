@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from iii.modules.observability.spans.facets import Facets
+from iii.modules.observability.spans.filters import having, packed_pair
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
-from iii.modules.observability.spans.selection import TRACES_OF_PREFIX, Selection, having, select
+from iii.modules.observability.spans.selection import TRACES_OF_PREFIX, Selection, select
 from iii.modules.observability.spans.tags import tags_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.spans.tree import Collapse, tree
@@ -250,15 +251,18 @@ class Questions:
             add("s.end >= ?", min(selection.since, _LARGEST))
         if selection.until is not None:
             add("s.start <= ?", min(selection.until, _LARGEST))
-        if selection.shortest is not None:
-            add("max(s.end - s.start, 0) >= ?", selection.shortest)
+        if selection.shortest is not None and selection.shortest > 0:
+            add("s.end - s.start >= ?", selection.shortest)
         if selection.longest is not None:
-            add("max(s.end - s.start, 0) <= ?", selection.longest)
+            add("s.end - s.start <= ?", selection.longest)
         for number, pair in enumerate(selection.excluded):
-            add(f"NOT {self._having(f'excluded_{number}', [pair])}")
+            has = self._having(f"excluded_{number}", [pair])
+            add(f"NOT (instr(s.packed, ?) AND {has})", packed_pair(pair))
         if selection.pairs:
-            has = self._having("wanted", selection.pairs)
-            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})")
+            # the database looks by itself at what is nearly always not there
+            has = f"instr(s.packed, ?) AND {self._having('wanted', selection.pairs)}"
+            first = packed_pair(selection.pairs[0])
+            add(has if not selection.everywhere else f"s.trace IN (SELECT s.trace FROM spans s WHERE {has})", first)
         if selection.everywhere and selection.name:
             named = [facet for facet, common in self._commons.items() if selection.name in common.name.lower()]
             add(

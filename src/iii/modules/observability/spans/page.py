@@ -1,0 +1,176 @@
+"""The rows of one page out of many, without sorting all of them (06 §7.4)."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from iii.modules.observability.spans.filters import longer, shorter
+from iii.modules.observability.spans.row import Row, place_of
+from iii.modules.observability.steps import Steps
+
+_SORTED = 500  # rows of one run
+_FEW = 1_000  # rows before the end of a page: no more are kept
+_MERGED = 10
+_SKIPPED = 64  # rows of an offset that are passed one by one
+_start = attrgetter("start")
+
+
+class PageOfRows(NamedTuple):
+    """Which rows are on it.
+
+    Attributes:
+        key: by what rows are sorted.
+        by_duration: whether that is their duration first.
+        now: when pending ones end.
+    """
+
+    offset: int
+    limit: int
+    descending: bool
+    key: Callable[[Row], Any]
+    by_duration: bool
+    now: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.limit
+
+
+class Best:
+    """Those of any rows that may be on a page."""
+
+    def __init__(self, page: PageOfRows) -> None:
+        self._page = page
+        self._rows: list[Row] = []
+        self._runs: list[list[Row]] = []
+        self._few = page.end <= _FEW
+        self._last: int | None = None  # the duration of the last row so far: what is beyond it is not on the page
+        self._count = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are enough for a page."""
+        return self._count >= self._page.end
+
+    def sieve(self, rows: list[Row], took: Sequence[int], _: Sequence[int]) -> list[Row]:
+        """Those that may be on the page."""
+        last = self._last
+        if last is None:
+            return rows
+        if self._page.descending:
+            return [row for row, each in zip(rows, took, strict=True) if each >= last or each < 0]
+        return [row for row, each in zip(rows, took, strict=True) if each <= last]
+
+    def add(self, rows: list[Row]) -> None:
+        page = self._page
+        self._count += len(rows)
+        if self._last is not None:
+            if not page.descending:
+                rows = shorter(rows, self._last, page.now)
+            elif self._last > 0:
+                rows = longer(rows, self._last, page.now)
+        self._rows += rows
+        if len(self._rows) >= _SORTED + (page.end if self._few else 0):
+            self._sort()
+
+    def _sort(self) -> None:
+        page = self._page
+        self._rows.sort(key=page.key, reverse=page.descending)
+        if self._few:
+            del self._rows[page.end :]
+            if page.by_duration and self._rows:
+                self._last = self._rows[-1].duration(page.now)
+        else:
+            self._runs.append(self._rows)
+            self._rows = []
+
+    def page(self) -> Steps[list[Row]]:
+        self._sort()
+        if self._few:
+            return self._rows[self._page.offset :]
+        return (yield from merged(self._page, self._runs))
+
+
+def merged(page: PageOfRows, runs: Iterable[Iterable[Row]]) -> Steps[list[Row]]:
+    """The page of sorted runs."""
+    rows = heapq.merge(*runs, key=page.key, reverse=page.descending)
+    left = page.offset
+    while left and (skipped := sum(1 for _ in islice(rows, min(left, _MERGED)))):
+        left -= skipped
+        yield
+    found = list[Row]()
+    while len(found) < page.limit and (some := list(islice(rows, min(page.limit - len(found), _MERGED)))):
+        found += some
+        yield
+    return found
+
+
+def in_order(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> list[Row]:
+    """The page of what is sorted by its start already: of each source some pieces, one behind the other."""
+    left = page.offset
+    if left > _SKIPPED:
+        sources, left = _behind(page, sources)
+    runs: Iterable[Iterator[Row]]
+    if page.descending:
+        runs = [chain.from_iterable(map(reversed, reversed(pieces))) for pieces in sources]
+    else:
+        runs = [chain.from_iterable(pieces) for pieces in sources]
+    rows = heapq.merge(*runs, key=place_of, reverse=page.descending)
+    return list(islice(rows, left, left + page.limit))
+
+
+def _behind(page: PageOfRows, sources: Sequence[list[list[Row]]]) -> tuple[list[list[list[Row]]], int]:
+    """The sources without most of the offset, and what is left of that."""
+    pieces = [piece for source in sources for piece in source]
+    total = sum(map(len, pieces))
+    if page.offset >= total:
+        return [], 0
+    place = total - 1 - page.offset if page.descending else page.offset
+    start, before = _start_of(pieces, place)
+    if not page.descending:
+        rest = [
+            [piece if _from(piece, start) == 0 else piece[_from(piece, start) :] for piece in source]
+            for source in sources
+        ]
+        return [[piece for piece in source if piece] for source in rest], place - before
+    rest = [[piece[: _until(piece, start)] for piece in source if piece[0].start <= start] for source in sources]
+    return rest, sum(len(piece) for source in rest for piece in source) - 1 - place
+
+
+def _from(piece: list[Row], start: int) -> int:
+    return 0 if piece[0].start >= start else bisect_left(piece, start, key=_start)
+
+
+def _until(piece: list[Row], start: int) -> int:
+    return len(piece) if piece[-1].start <= start else bisect_right(piece, start, key=_start)
+
+
+def _start_of(pieces: list[list[Row]], place: int) -> tuple[int, int]:
+    """The start of the row that has this place among all, and how many start before that."""
+    low, high, before = min(piece[0].start for piece in pieces), max(piece[-1].start for piece in pieces) + 1, 0
+    windows = [(piece, 0, len(piece)) for piece in pieces]
+    while high - low > 1:
+        middle, count = (low + high) // 2, 0
+        earlier, later = list[tuple[list[Row], int, int]](), list[tuple[list[Row], int, int]]()
+        for window in windows:
+            piece, first, last = window
+            if piece[last - 1].start < middle:
+                earlier.append(window)
+                count += last - first
+            elif piece[first].start >= middle:
+                later.append(window)
+            else:
+                at = bisect_left(piece, middle, first, last, key=_start)
+                earlier.append((piece, first, at))
+                later.append((piece, at, last))
+                count += at - first
+        if before + count <= place:
+            before, low, windows = before + count, middle, later
+        else:
+            high, windows = middle, earlier
+    return low, before
