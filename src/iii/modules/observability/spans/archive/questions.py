@@ -104,9 +104,10 @@ class Questions:
             apart = copy.copy(selection)
             apart.offset, apart.limit = 0, selection.offset + selection.limit
             rows, total = made(select(self._union, apart))
-            found, more = self._selected(selection, apart.limit)
+            skipped = max(selection.offset - len(rows), 0)  # of those on disk, whatever stands between them
+            found, more = self._selected(selection, apart.limit, skipped)
             merged = heapq.merge(rows, found, key=selection.key, reverse=selection.descending)
-            rows, total = list(islice(merged, selection.offset, apart.limit)), total + more
+            rows, total = list(islice(merged, selection.offset - skipped, apart.limit - skipped)), total + more
         return SpanPage(list(self._answered(rows)), total)
 
     def tree(self, trace_id: str, collapse: Collapse) -> bytes:
@@ -188,8 +189,8 @@ class Questions:
 
     # -- by the database ------------------------------------------------------------------------------------------
 
-    def _selected(self, selection: Selection, limit: int) -> tuple[list[Row], int]:
-        """The first rows of traces that the disk has as they are, and how many there are."""
+    def _selected(self, selection: Selection, limit: int, skipped: int) -> tuple[list[Row], int]:
+        """The first rows of traces that the disk has as they are, but for some, and how many there are."""
         facets = [facet for facet, common in self._commons.items() if selection.wants(common)]
         conditions, values = self._conditions(selection)
         is_plain = selection.by_facet and selection.since is None and selection.until is None
@@ -222,8 +223,10 @@ class Questions:
         joined = f"{_JOINED} CROSS JOIN facets f ON f.id = s.facet" if "f." in order else _JOINED
         query = f"""
             SELECT {_COLUMNS} FROM spans s INDEXED BY {index} {joined}
-            WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ?"""
-        rows = self._execute(query, (*values, self._apart, min(limit, _LARGEST)))
+            WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ? OFFSET ?"""
+        rows = self._execute(
+            query, (*values, self._apart, min(limit, _LARGEST) - min(skipped, _LARGEST), min(skipped, _LARGEST))
+        )
         return [self._row(columns) for columns in rows], total
 
     def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
