@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
@@ -208,7 +208,10 @@ class Questions:
             values.append(self._last_start(selection, facets, index, limit))
         total = self._total(selection, held, facets, index)
         if is_plain and selection.sort_by in _COMMON:
-            facets = self._first_facets(selection, facets, limit)
+            sizes = {facet: self._size(facet, roots) for facet in facets}
+            facets = _first_facets(
+                selection, {each: self._commons[each] for each in facets}, sizes, limit + self._union.count
+            )
             scarce = True
             index = f"{'roots' if roots else 'spans'}_by_facet"
         elif is_plain and selection.sort_by in _DURATIONS:
@@ -245,19 +248,8 @@ class Questions:
         query = f"SELECT count(*) FROM spans s INDEXED BY {index} WHERE {where} AND {_NOT_APART}"
         return int(self._execute(query, (*values, self._apart)).fetchone()[0])
 
-    def _first_facets(self, selection: Selection, facets: Sequence[int], limit: int) -> list[int]:
-        """Those with the spans of a page that is sorted by something they have in common, and of its last name all."""
-        place, found, count = _COMMON[selection.sort_by or ""], list[int](), 0
-        needed = limit + self._union.count
-        ordered = sorted(facets, key=lambda facet: place(self._commons[facet]), reverse=selection.descending)
-        for _, same in groupby(ordered, key=lambda facet: place(self._commons[facet])):
-            if count >= needed:
-                break
-            for facet in same:
-                roots, others = self._counts[facet]
-                found.append(facet)
-                count += roots + others if selection.everywhere else roots
-        return found
+    def _size(self, facet: int, roots: bool) -> int:
+        return self._counts[facet][0] if roots else sum(self._counts[facet])
 
     def _last_duration(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
         """That of the last span of a page, or one beyond: the others need not be read."""
@@ -327,6 +319,21 @@ class Questions:
 
         self._connection.create_function(name, 1, check)
         return f"{name}(s.packed)"
+
+
+def _first_facets(
+    selection: Selection, commons: Mapping[int, Common], sizes: Mapping[int, int], needed: int
+) -> list[int]:
+    """Those with the spans of a page that is sorted by something they have in common, and of its last name all."""
+    place, found, count = _COMMON[selection.sort_by or ""], list[int](), 0
+    ordered = sorted(commons, key=lambda facet: place(commons[facet]), reverse=selection.descending)
+    for _, same in groupby(ordered, key=lambda facet: place(commons[facet])):
+        if count >= needed:
+            break
+        for facet in same:
+            found.append(facet)
+            count += sizes[facet]
+    return found
 
 
 _APART = "(SELECT id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?)))"
