@@ -1,13 +1,17 @@
 """What the archive keeps within its bounds (06 §7.5)."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
+from iii.modules.observability.spans.archive.questions import Questions
 from iii.modules.observability.spans.archive.schema import MIGRATIONS
 from iii.modules.observability.spans.archive.tables import ArchivedSpan, Tables
+from iii.modules.observability.spans.requests import TracesListInput
 from iii.modules.observability.spans.row import Packer
+from iii.modules.observability.spans.selection import Selection
 from tests.unit.modules.observability.spans.engine_with_spans import span
 
 PACKER = Packer()
@@ -87,3 +91,28 @@ def test_06_7_5_the_counts_of_a_salvaged_file_are_made_again(connection: sqlite3
     assert connection.execute("SELECT roots, others FROM facets ORDER BY id").fetchall() == [(1, 1), (1, 0)]
     Tables.end(connection)
     assert Tables.begin(connection)[0] is True
+
+
+@pytest.mark.parametrize("sort_by", ["start_time", "duration", "name", "service_name"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_06_check_25_far_pages_on_disk_are_as_if_all_had_been_sorted(
+    connection: sqlite3.Connection, sort_by: str, order: str
+) -> None:
+    spans = [
+        span(
+            f"{number:03}", trace=f"t{number % 90}", name=f"n{number % 3}", start=number * 7 % 50, end=60 + number % 11
+        )
+        for number in range(400)
+    ]
+    rows = [PACKER.row(each) for each in spans]
+    Tables(10**9).add(connection, [ArchivedSpan.of(row) for row in rows], 1)
+    selection = Selection(TracesListInput(search_all_spans=True, sort_by=sort_by, sort_order=order), 10**18)
+    ordered = sorted(rows, key=selection.key, reverse=order == "desc")
+    selection.limit = 20
+    for traces in (frozenset[str](), {"t3", "t77"}):
+        for selection.offset in (0, 5, 150, 390, 500):
+            memory = [row.apart() for row in rows if row.trace_id in traces]
+            page = Questions(connection, memory).listed(selection)
+            assert page.total == 400
+            found = [json.loads(each)["span_id"] for each in page.spans]
+            assert found == [row.span_id for row in ordered[selection.offset :][:20]]

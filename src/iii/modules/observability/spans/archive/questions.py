@@ -8,8 +8,9 @@ from __future__ import annotations
 import copy
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -35,6 +36,8 @@ _COLUMNS = (
 )
 _JOINED = "CROSS JOIN traces t ON t.id = s.trace CROSS JOIN resources r ON r.id = s.resource"
 _LARGEST = 2**63 - 1
+_DURATIONS = ("duration", "duration_ms")
+_COMMON = {"service_name": attrgetter("service_name"), "name": attrgetter("name")}
 _ORDERS = {
     "duration": "max(s.end - s.start, 0)",
     "duration_ms": "max(s.end - s.start, 0)",
@@ -101,9 +104,10 @@ class Questions:
             apart = copy.copy(selection)
             apart.offset, apart.limit = 0, selection.offset + selection.limit
             rows, total = made(select(self._union, apart))
-            found, more = self._selected(selection, apart.limit)
+            skipped = max(selection.offset - len(rows), 0)  # of those on disk, whatever stands between them
+            found, more = self._selected(selection, apart.limit, skipped)
             merged = heapq.merge(rows, found, key=selection.key, reverse=selection.descending)
-            rows, total = list(islice(merged, selection.offset, apart.limit)), total + more
+            rows, total = list(islice(merged, selection.offset - skipped, apart.limit - skipped)), total + more
         return SpanPage(list(self._answered(rows)), total)
 
     def tree(self, trace_id: str, collapse: Collapse) -> bytes:
@@ -127,11 +131,13 @@ class Questions:
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
-    def _rows_of(self, trace_ids: Sequence[str]) -> Iterator[Row]:
+    def _rows_of(self, trace_ids: Sequence[str], condition: str = "") -> Iterator[Row]:
         query = f"SELECT {_COLUMNS} FROM traces t CROSS JOIN spans s ON s.trace = t.id CROSS JOIN resources r ON r.id = s.resource"
         return map(
             self._row,
-            self._execute(f"{query} WHERE t.trace_id IN (SELECT value FROM json_each(?))", (json.dumps(trace_ids),)),
+            self._execute(
+                f"{query} WHERE t.trace_id IN (SELECT value FROM json_each(?)) {condition}", (json.dumps(trace_ids),)
+            ),
         )
 
     def _row(self, columns: Any) -> Row:
@@ -166,13 +172,15 @@ class Questions:
 
     def _answered(self, rows: Sequence[Row]) -> Iterator[bytes]:
         tags = dict[str, dict[str, str] | None]()
+        unknown = [
+            trace_id for trace_id in {row.trace_id: None for row in rows} if self._union.traces.get(trace_id) is None
+        ]
+        self._union.add(self._rows_of(unknown, "AND s.tagged"))
         for row in rows:
             if not self._is_whole(row):
                 continue
             trace_id = row.trace_id
             if trace_id not in tags:
-                if self._union.traces.get(trace_id) is None:
-                    self._union.add(self._rows_of([trace_id]))
                 tags[trace_id] = made(tags_of(filter(self._is_whole, self._tagged(trace_id))))
             yield row.answer(tags[trace_id])
 
@@ -181,10 +189,11 @@ class Questions:
 
     # -- by the database ------------------------------------------------------------------------------------------
 
-    def _selected(self, selection: Selection, limit: int) -> tuple[list[Row], int]:
-        """The first rows of traces that the disk has as they are, and how many there are."""
+    def _selected(self, selection: Selection, limit: int, skipped: int) -> tuple[list[Row], int]:
+        """The first rows of traces that the disk has as they are, but for some, and how many there are."""
         facets = [facet for facet, common in self._commons.items() if selection.wants(common)]
         conditions, values = self._conditions(selection)
+        is_plain = selection.by_facet and selection.since is None and selection.until is None
         roots = not selection.everywhere
         counts = [self._counts[facet] for facet in facets]
         held = sum(root if roots else root + other for root, other in counts)
@@ -198,6 +207,16 @@ class Questions:
             conditions.append(f"s.start {'>=' if selection.descending else '<='} ?")
             values.append(self._last_start(selection, facets, index, limit))
         total = self._total(selection, held, facets, index)
+        if is_plain and selection.sort_by in _COMMON:
+            sizes = {facet: self._size(facet, roots) for facet in facets}
+            facets = _first_facets(
+                selection, {each: self._commons[each] for each in facets}, sizes, limit + self._union.count
+            )
+            scarce = True
+            index = f"{'roots' if roots else 'spans'}_by_facet"
+        elif is_plain and selection.sort_by in _DURATIONS:
+            conditions.append(f"{_ORDERS['duration']} {'>=' if selection.descending else '<='} ?")
+            values.append(self._last_duration(selection, facets, index, limit))
         if len(facets) < len(self._commons) or scarce:
             conditions.append("s.facet IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(facets))
@@ -207,8 +226,10 @@ class Questions:
         joined = f"{_JOINED} CROSS JOIN facets f ON f.id = s.facet" if "f." in order else _JOINED
         query = f"""
             SELECT {_COLUMNS} FROM spans s INDEXED BY {index} {joined}
-            WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ?"""
-        rows = self._execute(query, (*values, self._apart, min(limit, _LARGEST)))
+            WHERE {" AND ".join([*conditions, _NOT_APART])} ORDER BY {order} LIMIT ? OFFSET ?"""
+        rows = self._execute(
+            query, (*values, self._apart, min(limit, _LARGEST) - min(skipped, _LARGEST), min(skipped, _LARGEST))
+        )
         return [self._row(columns) for columns in rows], total
 
     def _total(self, selection: Selection, held: int, facets: Sequence[int], index: str) -> int:
@@ -226,6 +247,21 @@ class Questions:
             return held - int(self._execute(query, (*values, self._apart)).fetchone()[0])
         query = f"SELECT count(*) FROM spans s INDEXED BY {index} WHERE {where} AND {_NOT_APART}"
         return int(self._execute(query, (*values, self._apart)).fetchone()[0])
+
+    def _size(self, facet: int, roots: bool) -> int:
+        return self._counts[facet][0] if roots else sum(self._counts[facet])
+
+    def _last_duration(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
+        """That of the last span of a page, or one beyond: the others need not be read."""
+        direction, took = "DESC" if selection.descending else "ASC", _ORDERS["duration"]
+        wanted = "" if len(facets) == len(self._commons) else "s.facet IN (SELECT value FROM json_each(?)) AND "
+        roots = "" if selection.everywhere else "s.root > 0 AND "
+        query = f"""
+            SELECT {took} AS took FROM spans s INDEXED BY {index}
+            WHERE {wanted}{roots}{_NOT_APART} ORDER BY took {direction} LIMIT 1 OFFSET ?"""
+        values = [json.dumps(facets)] if wanted else []
+        found = self._execute(query, (*values, self._apart, min(max(limit - 1, 0), _LARGEST))).fetchone()
+        return int(found[0]) if found else (0 if selection.descending else _LARGEST)
 
     def _last_start(self, selection: Selection, facets: Sequence[int], index: str, limit: int) -> int:
         """That of the last span of a page, or one beyond: the others of scarce facets need not be sorted."""
@@ -283,6 +319,21 @@ class Questions:
 
         self._connection.create_function(name, 1, check)
         return f"{name}(s.packed)"
+
+
+def _first_facets(
+    selection: Selection, commons: Mapping[int, Common], sizes: Mapping[int, int], needed: int
+) -> list[int]:
+    """Those with the spans of a page that is sorted by something they have in common, and of its last name all."""
+    place, found, count = _COMMON[selection.sort_by or ""], list[int](), 0
+    ordered = sorted(commons, key=lambda facet: place(commons[facet]), reverse=selection.descending)
+    for _, same in groupby(ordered, key=lambda facet: place(commons[facet])):
+        if count >= needed:
+            break
+        for facet in same:
+            found.append(facet)
+            count += sizes[facet]
+    return found
 
 
 _APART = "(SELECT id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?)))"
