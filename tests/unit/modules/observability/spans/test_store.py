@@ -72,6 +72,17 @@ def test_06_7_2_bytes_are_bounded_and_the_oldest_leave() -> None:
     assert store.bytes == store.count == 0  # larger than all that is kept
 
 
+@pytest.mark.parametrize(
+    "members",
+    [{"name": "n" * 100_000}, {"instrumentation_scope_name": "s" * 100_000}, {"resource": {"service.name": "r" * 100_000}}],
+)  # fmt: skip
+def test_06_7_2_whatever_is_long_in_a_span_counts(members: dict[str, object]) -> None:
+    world = EngineWithSpans(memory_max_spans=1000, memory_max_bytes=1_000_000)
+    for number in range(100):
+        world.take(span(f"s{number}", **members))
+    assert 5 <= len(world.listed()) <= 20
+
+
 def test_06_7_2_above_the_cap_spans_leave_until_the_low_watermark() -> None:
     store = SpanStore(10**6, 100_000, low_ratio=0.5)
     frame = [span(f"s{number}", attributes=[("text", "x" * 500)]) for number in range(200)]
