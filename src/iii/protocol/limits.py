@@ -81,6 +81,10 @@ TALLIED_CODES = 32
 HTTP_HISTOGRAMS = 300
 # Most queues and destinations of topics that are shown each for itself in metrics; further ones are `other`.
 MEASURED_QUEUES = 250
+# Longest id of a trace or span in telemetry of workers; a span with a longer one is left out, a log record loses it. (06 §2.9)
+TELEMETRY_ID_CHARACTERS = 128
+# Most buckets of a histogram of a worker; a point with more is left out.
+HISTOGRAM_BUCKETS = 10_000
 # Most samples of workers' metrics on `/metrics`; points of further series are left out there. (16 §5)
 WORKER_SAMPLES = 10_000
 # Longest attributes of a worker's metric on `/metrics`, in characters of keys and values together.

@@ -31,7 +31,7 @@ _KEY_CHARACTERS = 64  # of a key that is remembered: the memory is bounded in by
 _PAYLOAD_CHARACTERS = 128 * KIB  # of a payload that is looked through
 _CUT_CHARACTERS = 64 * KIB  # of one that was cut short: a look at each of its texts is slower
 _LEVELS = 64  # of members within members that are looked at; whatever is below is not kept
-_PARAMETER = re.compile(r"([^?&;#=\s]+)=([^&;#\s]*)")
+_PARAMETER = re.compile(r"(?<![^?&;#=\s])([^?&;#=\s]++)=([^&;#\s]*)")  # a name is gone through once
 _NAME = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"(\s*+:)?)?', re.DOTALL)  # a text, and whether it names a member
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SUSPECT = (

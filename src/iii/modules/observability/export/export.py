@@ -13,7 +13,7 @@ from iii.modules.observability.export.collector_address import CollectorAddress,
 from iii.modules.observability.export.exporter import Exporter, Signalled
 from iii.modules.observability.export.log_json import logs_request
 from iii.modules.observability.export.transport import Transport, transport
-from iii.modules.observability.records import LogRecord, Metric, Resource, Span
+from iii.modules.observability.records import HistogramPoint, LogRecord, Metric, Resource, Span
 from iii.modules.observability.signals import Signals, Source
 
 BATCH_SPANS = 512
@@ -163,11 +163,15 @@ def span_bytes(span: Span) -> int:
     values = sum([len(key) + len(value) for key, value in span.attributes])
     for event in span.events:
         values += sum([len(key) + len(value) for key, value in event.attributes])
-    return _RECORD_BYTES + len(span.name) + values
+    for link in span.links:
+        values += _RECORD_BYTES + sum([len(key) + len(value) for key, value in link.attributes])
+    return _RECORD_BYTES + len(span.name) + len(span.status_description) + len(span.trace_state) + values
 
 
 def _metric_bytes(metric: Metric) -> int:
-    return _RECORD_BYTES * (1 + len(metric.data_points))
+    values = sum([len(key) + len(value) for point in metric.data_points for key, value in point.attributes])
+    values += sum([16 * len(point.bucket_counts) for point in metric.data_points if isinstance(point, HistogramPoint)])
+    return _RECORD_BYTES * (1 + len(metric.data_points)) + len(metric.name) + len(metric.description) + values
 
 
 def _log_bytes(record: LogRecord) -> int:

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from iii.modules.observability.config import ObservabilityConfig
-from iii.modules.observability.ingest.frames import ITEMS, BadFrame, cut_logs, cut_metrics, cut_spans, frame_of
+from iii.modules.observability.ingest.frames import (
+    ITEMS,
+    BadFrame,
+    cut_logs,
+    cut_metrics,
+    cut_spans,
+    frame_of,
+    tidy_frame,
+)
 from iii.modules.observability.ingest.logs import log_of
 from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
 from iii.modules.observability.ingest.spans import span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
+from iii.modules.observability.ingest.wire import Frame
 from iii.modules.observability.signals import Signals, Source
 from iii.net.decoding import DecodingProcesses
 from iii.protocol.limits import KIB, TELEMETRY_WAITING_BYTES
@@ -78,7 +87,7 @@ class Ingest:
         self._decoding: DecodingProcesses | None = None
         self._elsewhere = False  # the first frame is being cut
         self._stopped = False
-        self._tell: dict[TelemetryKind, Callable[[TelemetryKind, bytes], Iterator[None]]] = {
+        self._tell: dict[TelemetryKind, Callable[[Frame], Iterator[None]]] = {
             TelemetryKind.SPANS: self._spans,
             TelemetryKind.METRICS: self._metrics,
             TelemetryKind.LOGS: self._logs,
@@ -135,12 +144,19 @@ class Ingest:
                     return
             if not self._waiting:
                 return
-            kind, payload = self._waiting.popleft()
-            self._waiting_bytes -= len(payload)
-            if len(payload) > LARGE_BYTES:
-                self._cut(kind, payload)
-            else:
-                self._reading = self._read(kind, payload)
+            if self._clock.now() >= until:  # there was nothing in the last one
+                self._go_on()
+                return
+            self._begin(*self._waiting.popleft())
+
+    def _begin(self, kind: TelemetryKind, payload: bytes) -> None:
+        size = len(payload)
+        self._waiting_bytes -= size
+        frame = tidy_frame(kind, payload) if size <= LARGE_BYTES else None
+        if frame is None and size > SMALL_BYTES:
+            self._cut(kind, payload)
+        else:
+            self._reading = self._read(kind, payload, frame)
 
     def _cut(self, kind: TelemetryKind, payload: bytes) -> None:
         if self._decoding is None:
@@ -162,10 +178,10 @@ class Ingest:
 
     # -- one frame ------------------------------------------------------------------------------------------------
 
-    def _read(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
+    def _read(self, kind: TelemetryKind, payload: bytes, frame: Frame | None = None) -> Iterator[None]:
         """Tell what is in a frame, a slice a step."""
         try:
-            yield from self._tell[kind](kind, payload)
+            yield from self._tell[kind](frame or frame_of(kind, payload, self.drops))
         except BadFrame as error:
             self._refuse(kind, str(error))
 
@@ -173,27 +189,26 @@ class Ingest:
         self.drops.frames += 1
         _REFUSED[kind](reason=reason)
 
-    def _spans(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
-        return self._converted(kind, payload, span_of, self._signals.spans)
+    def _spans(self, frame: Frame) -> Iterator[None]:
+        return self._converted(frame, span_of, self._signals.spans)
 
-    def _logs(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
-        return self._converted(kind, payload, log_of, self._signals.logs, self._config.logs_sampling_ratio)
+    def _logs(self, frame: Frame) -> Iterator[None]:
+        return self._converted(frame, log_of, self._signals.logs, self._config.logs_sampling_ratio)
 
-    def _metrics(self, kind: TelemetryKind, payload: bytes) -> Iterator[None]:
+    def _metrics(self, frame: Frame) -> Iterator[None]:
         convert = partial(metric_of, now_ns=self._clock.time_ms() * 1_000_000)
-        return self._converted(kind, payload, convert, self._signals.metrics)
+        return self._converted(frame, convert, self._signals.metrics)
 
     def _converted(
         self,
-        kind: TelemetryKind,
-        payload: bytes,
+        frame: Frame,
         convert: Callable[[Any, Origin, Drops], R],
         tell: Callable[[Sequence[R], Source], None],
         ratio: float = 1.0,
     ) -> Iterator[None]:
         """Tell all items of a frame, or a share of them, but those that mean nothing."""
         drops = self.drops
-        for items, origin in self._slices(kind, payload):
+        for items, origin in self._slices(frame):
             records: list[R] = []
             for item in items:
                 if ratio < 1 and random.random() >= ratio:
@@ -202,14 +217,20 @@ class Ingest:
                     records.append(convert(item, origin, drops))
                 except NotOtlp:
                     drops.items += 1
-            tell(records, Source.WORKER)
+            if records:
+                tell(records, Source.WORKER)
             yield
 
-    def _slices(self, kind: TelemetryKind, payload: bytes) -> Iterator[tuple[list[Any], Origin]]:
-        for resource in frame_of(kind, payload, self.drops).resources or ():
+    def _slices(self, frame: Frame) -> Iterator[tuple[list[Any], Origin]]:
+        """Those without items, too: to pass over thousands of empty resources takes its time."""
+        for resource in frame.resources or ():
             about = origin_of(resource.resource, self.drops)
+            if not resource.scopes:
+                yield [], about
             for scope in resource.scopes or ():
                 origin, items = about.scoped(scope.scope), scope.items or []
+                if not items:
+                    yield [], origin
                 for start in range(0, len(items), ITEMS):
                     yield items[start : start + ITEMS], origin
 

@@ -1,7 +1,7 @@
 """Log records out of a frame (06 §2.9)."""
 
 from iii.modules.observability.ingest.origin import Origin
-from iii.modules.observability.ingest.values import Drops, NotOtlp, members_of, signed, text_of, unsigned
+from iii.modules.observability.ingest.values import Drops, NotOtlp, bounded_id, members_of, signed, text_of, unsigned
 from iii.modules.observability.ingest.wire import WireLog
 from iii.modules.observability.log_text import complete
 from iii.modules.observability.records import LogRecord
@@ -16,8 +16,8 @@ def log_of(log: WireLog, origin: Origin, drops: Drops) -> LogRecord:
         log.severity_text or "",
         "" if log.body is None else text_of(log.body),
         members_of(log.attributes, drops),
-        log.trace_id or None,
-        log.span_id or None,
+        _id(log.trace_id, drops),
+        _id(log.span_id, drops),
         origin.resource,
         origin.service or "unknown",
         origin.scope_name,
@@ -25,6 +25,14 @@ def log_of(log: WireLog, origin: Origin, drops: Drops) -> LogRecord:
     )
     complete(record)
     return record
+
+
+def _id(text: str | None, drops: Drops) -> str | None:
+    try:
+        return bounded_id(text or "") or None
+    except NotOtlp:
+        drops.items += 1
+        return None
 
 
 def _severity(number: int | str | None, drops: Drops) -> int:

@@ -7,6 +7,7 @@ from iii.modules.observability.ingest.origin import Origin
 from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, finite, signed, unsigned
 from iii.modules.observability.ingest.wire import WireHistogramPoint, WireMetric, WireNumberPoint
 from iii.modules.observability.records import HistogramPoint, Metric, MetricType, NumberPoint
+from iii.protocol.limits import HISTOGRAM_BUCKETS
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -67,6 +68,8 @@ def _number_point(point: WireNumberPoint, drops: Drops) -> NumberPoint:
 
 
 def _histogram_point(point: WireHistogramPoint, drops: Drops) -> HistogramPoint:
+    if max(len(point.bucket_counts or ()), len(point.explicit_bounds or ())) > HISTOGRAM_BUCKETS:
+        raise NotOtlp
     return HistogramPoint(
         unsigned(point.count),
         0.0 if point.sum is None else finite(point.sum),

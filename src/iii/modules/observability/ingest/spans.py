@@ -1,7 +1,7 @@
 """Spans out of a frame (06 §7.1)."""
 
 from iii.modules.observability.ingest.origin import Origin
-from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, signed, unsigned
+from iii.modules.observability.ingest.values import Drops, NotOtlp, attributes_of, bounded_id, signed, unsigned
 from iii.modules.observability.ingest.wire import Integer, WireEvent, WireLink, WireSpan
 from iii.modules.observability.records import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 
@@ -11,13 +11,13 @@ _FLAGS = 2**32
 
 
 def span_of(span: WireSpan, origin: Origin, drops: Drops) -> Span:
-    """Raises NotOtlp if its times mean nothing."""
-    parent = span.parent_span_id
+    """Raises NotOtlp if its times or ids mean nothing."""
+    parent = bounded_id(span.parent_span_id or "")
     end = unsigned(span.end_time_unix_nano)
     status = span.status
     return Span(
-        span.trace_id,
-        span.span_id,
+        bounded_id(span.trace_id),
+        bounded_id(span.span_id),
         parent if parent and parent.strip("0") else None,
         span.name,
         unsigned(span.start_time_unix_nano),
@@ -26,7 +26,7 @@ def span_of(span: WireSpan, origin: Origin, drops: Drops) -> Span:
         attributes_of(span.attributes, drops),
         origin.service or "unknown",
         [_event(event, drops) for event in span.events] if span.events else [],
-        [_link(link, drops) for link in span.links] if span.links else [],
+        _links(span.links, drops) if span.links else [],
         "" if status is None else status.message or "",
         origin.scope_name,
         origin.scope_version,
@@ -78,5 +78,13 @@ def _time(value: Integer, drops: Drops) -> int:
         return 0
 
 
-def _link(link: WireLink, drops: Drops) -> SpanLink:
-    return SpanLink(link.trace_id, link.span_id, link.trace_state, attributes_of(link.attributes, drops))
+def _links(links: list[WireLink], drops: Drops) -> list[SpanLink]:
+    found = []
+    for link in links:
+        try:
+            ids = bounded_id(link.trace_id), bounded_id(link.span_id)
+        except NotOtlp:
+            drops.items += 1
+            continue
+        found.append(SpanLink(*ids, link.trace_state, attributes_of(link.attributes, drops)))
+    return found

@@ -9,6 +9,7 @@ import msgspec
 from iii.modules.observability.ingest.wire import AnyValue, Integer, KeyValue, Number
 from iii.modules.observability.records import Attributes
 from iii.modules.observability.redaction import redact_inside
+from iii.protocol.limits import TELEMETRY_ID_CHARACTERS
 
 _UNSIGNED = 2**64
 _SIGNED = 2**63
@@ -18,6 +19,13 @@ _LEVELS = 64  # of lists and objects within each other; deeper ones are left out
 
 class NotOtlp(Exception):
     """A value that means nothing; its attribute, data point or record is left out."""
+
+
+def bounded_id(text: str) -> str:
+    """Raises NotOtlp if it is far longer than any id."""
+    if len(text) > TELEMETRY_ID_CHARACTERS:
+        raise NotOtlp
+    return text
 
 
 class Drops:

@@ -22,6 +22,7 @@ NOT_SHOWN = LogEvent(
 )  # fmt: skip
 
 _OF_RESOURCE = ("service.name", "service.namespace", "service.instance.id")
+_LOOK_S = 1.0  # a look goes through all series
 _Key = tuple[tuple[str, str], ...]
 
 
@@ -48,6 +49,7 @@ class WorkerSeries:
         self._clock = clock
         self._metrics: dict[tuple[str, str, str], _Kept] = {}
         self._samples = 0
+        self._look_again_at = 0.0  # for silent series, while it is full
         self.dropped = 0
 
     def take(self, metric: Metric) -> None:
@@ -86,7 +88,9 @@ class WorkerSeries:
         self._samples += _samples(shown)
 
     def _has_room(self, attributes: Attributes, samples: int) -> bool:
-        if self._samples + samples > WORKER_SAMPLES:
+        now = self._clock.now()
+        if self._samples + samples > WORKER_SAMPLES and now >= self._look_again_at:
+            self._look_again_at = now + _LOOK_S
             self._forget()
         full = self._samples + samples > WORKER_SAMPLES
         if full or sum(len(key) + len(value) for key, value in attributes) > WORKER_LABEL_CHARACTERS:

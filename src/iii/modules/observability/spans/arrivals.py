@@ -194,7 +194,8 @@ def _rare(span: Span) -> int:
         weight += sum([_PAIR_BYTES + len(link.trace_state or "") + _texts(link.attributes) for link in span.links])
     if span.status_description or span.trace_state or len(span.trace_id) > _ID_CHARACTERS:
         weight += len(span.status_description) + len(span.trace_state) + len(span.trace_id)
-    return weight
+    scope = len(span.instrumentation_scope_name) + len(span.instrumentation_scope_version)
+    return weight if scope <= _ID_CHARACTERS else weight + scope
 
 
 def _texts(attributes: Attributes, pair_bytes: int = _PAIR_BYTES) -> int:

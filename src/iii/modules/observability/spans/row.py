@@ -185,7 +185,7 @@ class Packer:
             resource,
             span.pending,
             bool(marks & TAG),
-            size_of(span.trace_id, span.span_id, span.name, packed, resource),
+            _size_of(span, packed, resource),
             sign=sign_of(attributes),
         )
 
@@ -207,9 +207,16 @@ class Packer:
         return packed
 
 
-def size_of(trace_id: str, span_id: str, name: str, packed: bytes, resource: bytes) -> int:
+def _size_of(span: Span, packed: bytes, resource: bytes) -> int:
     """Bytes of memory of a row, about."""
-    size = ROW_BYTES + len(trace_id) + len(span_id) + len(name) + len(packed)
+    name, service = span.name, span.service_name
+    size = ROW_BYTES + len(span.trace_id) + len(span.span_id) + len(name) + len(packed)
+    if not name.isascii():
+        size += 3 * len(name)  # a letter of it may have four bytes
+    if span.parent_span_id is not None:
+        size += len(span.parent_span_id)
+    if len(name) + len(service) > _NAME_CHARACTERS:  # shared with no other frame
+        size += 4 * len(service)
     return size if len(resource) <= SHARED_BYTES else size + len(resource)
 
 

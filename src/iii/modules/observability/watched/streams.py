@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from iii.modules.observability.watched.branches import branches
-from iii.protocol.limits import FOLLOWED_GROUPS, LIVE_EVENT_BYTES
+from iii.protocol.limits import FOLLOWED_GROUPS, LIVE_EVENT_BYTES, TELEMETRY_ID_CHARACTERS
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -47,7 +47,7 @@ class LiveStreams:
             return
         if not followed:
             groups.pop(group, None)
-        elif len(self) < FOLLOWED_GROUPS:
+        elif len(self) < FOLLOWED_GROUPS and len(group) <= TELEMETRY_ID_CHARACTERS:
             groups[group] = None
 
     def tell(self, rows: Sequence[Row], traces: Traces) -> Steps[None]:

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.ingest import ingest as ingest_file
-from iii.modules.observability.ingest.frames import ITEMS, cut_logs, cut_metrics, cut_spans
+from iii.modules.observability.ingest.frames import ITEMS, cut_logs, cut_metrics, cut_spans, tidy_frame
+from iii.modules.observability.ingest.wire import Frame
 from iii.modules.observability.records import HistogramPoint, NumberPoint
+from iii.protocol.limits import HISTOGRAM_BUCKETS, TELEMETRY_ID_CHARACTERS
+from iii.protocol.telemetry import TelemetryKind
 from iii.testing import FakeClock, MemoryEngine
 from tests.unit.modules.observability.ingest.frames_of_workers import (
     SPAN,
@@ -400,6 +403,58 @@ def test_06_2_11_what_waits_has_a_bound_in_bytes(
     ear.say("OTLP", frame)
     clock.advance(0)
     assert len(ear.spans) == 2
+
+
+def test_06_2_11_frames_without_items_are_not_all_read_in_one_turn(
+    ear: Ear, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There was no look at the clock between two of them: 128 MiB in one go."""
+    read: list[int] = []
+
+    def slow(kind: TelemetryKind, payload: bytes) -> Frame | None:
+        read[-1] += 1
+        later = clock.now() + ingest_file.TURN_S
+        monkeypatch.setattr(clock, "now", lambda: later)
+        return tidy_frame(kind, payload)
+
+    monkeypatch.setattr(ingest_file, "tidy_frame", slow)
+    turn = ear.module.ingest._turn
+    for _ in range(3):
+        ear.say("OTLP", {"resourceSpans": [], "padding": "x" * 20_000})
+    while ear.module.ingest._waiting:
+        read.append(0)
+        turn()
+    assert read == [1, 1, 1]
+
+
+def test_06_2_9_ids_are_bounded(ear: Ear) -> None:
+    """Ten thousand spans with ids of a megabyte took all memory there was."""
+    longest, beyond = "1" * TELEMETRY_ID_CHARACTERS, "1" * (TELEMETRY_ID_CHARACTERS + 1)
+    links = [
+        {"traceId": beyond, "spanId": SPAN},
+        {"traceId": TRACE, "spanId": beyond},
+        {"traceId": TRACE, "spanId": SPAN},
+    ]
+    ear.say(
+        "OTLP",
+        spans(
+            span(traceId=beyond), span(spanId=beyond), span(parentSpanId=beyond),
+            span(traceId=longest, spanId=longest, parentSpanId=longest, links=links),
+        ),
+    )  # fmt: skip
+    (kept,) = ear.spans
+    assert (kept.trace_id, kept.span_id, kept.parent_span_id, len(kept.links)) == (longest, longest, longest, 1)
+    ear.say("LOGS", logs({"traceId": beyond, "spanId": beyond, "body": {"stringValue": "b"}}))
+    assert (ear.logs[0].trace_id, ear.logs[0].span_id) == (None, None)
+    assert ear.dropped["dropped_items"] == 7
+
+
+def test_06_2_9_a_histogram_has_a_bounded_number_of_buckets(ear: Ear) -> None:
+    points = [{"count": 1, "bucketCounts": [1] * many} for many in (HISTOGRAM_BUCKETS, HISTOGRAM_BUCKETS + 1)]
+    ear.say("MTRC", metrics({"name": "h", "histogram": {"dataPoints": points}}))
+    ear.engine.clock.advance(0)
+    assert len(ear.metrics[0].data_points) == 1
+    assert ear.dropped["dropped_items"] == 1
 
 
 def test_nothing_is_told_after_the_end(ear: Ear, clock: FakeClock) -> None:

@@ -113,6 +113,20 @@ def test_series_and_labels_are_bounded(
     assert len(scrape.lines()) == 1
 
 
+def test_points_of_further_series_do_not_look_at_all_that_are_known(
+    scrape: Scrape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them did: a frame of 2,500 held the loop for seconds."""
+    looks: list[float] = []
+    monkeypatch.setattr(room, "WORKER_SAMPLES", 10)
+    monkeypatch.setattr(scrape.series, "_forget", lambda: looks.append(scrape.clock.now()))
+    for number in range(1_000):
+        scrape.send("depth", number, attributes=[("id", str(number))])
+    scrape.clock.advance(1)
+    scrape.send("depth", 1, attributes=[("id", "x")])
+    assert len(looks) == 2
+
+
 def test_the_engines_own_metric_stands_and_no_series_comes_twice(scrape: Scrape) -> None:
     scrape.own = [metric("iii.workers.active", [NumberPoint(1.0, [], 5)], "gauge", "{worker}")]
     scrape.send("iii.workers.active", 77, unit="{worker}")

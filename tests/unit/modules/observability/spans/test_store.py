@@ -1,6 +1,7 @@
 """Spans in memory: how many, how long, and what replaces what (06 §7.1, §7.2, §7.3)."""
 
 import json
+import time
 
 import msgspec
 import pytest
@@ -69,6 +70,17 @@ def test_06_7_2_bytes_are_bounded_and_the_oldest_leave() -> None:
     assert len(kept) > 60
     store.add([span("huge", attributes=[("text", "x" * 200_000)])])
     assert store.bytes == store.count == 0  # larger than all that is kept
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"name": "n" * 100_000}, {"instrumentation_scope_name": "s" * 100_000}, {"resource": {"service.name": "r" * 100_000}}],
+)  # fmt: skip
+def test_06_7_2_whatever_is_long_in_a_span_counts(members: dict[str, object]) -> None:
+    world = EngineWithSpans(memory_max_spans=1000, memory_max_bytes=1_000_000)
+    for number in range(100):
+        world.take(span(f"s{number}", **members))
+    assert 5 <= len(world.listed()) <= 20
 
 
 def test_06_7_2_above_the_cap_spans_leave_until_the_low_watermark() -> None:
@@ -227,6 +239,17 @@ def test_06_check_18_secrets_are_not_kept(key: str, value: str, kept: str) -> No
     assert [answered["attributes"], answered["events"][0]["attributes"], answered["links"][0]["attributes"]] == [
         wanted
     ] * 3
+
+
+@pytest.mark.parametrize("key", ["url.full", "url.query", "http.target"])
+def test_06_7_1_a_long_query_without_parameters_is_looked_through_once(key: str) -> None:
+    """Half a minute of the loop for 32 KiB before, from any client of HTTP."""
+    world = EngineWithSpans()
+    began = time.process_time()
+    world.take(span("a", attributes=[(key, "?token=x&" + "a" * 100_000)]))
+    (answered,) = world.ask("list")["spans"]
+    assert time.process_time() - began < 1  # some 5 ms
+    assert answered["attributes"] == [[key, "?token=[REDACTED]&" + "a" * 100_000]]
 
 
 def test_a_listener_that_exports_sees_what_was_sent() -> None:
