@@ -15,7 +15,7 @@ from iii.protocol.task_set import TaskSet
 
 WEBHOOK_REFUSED = LogEvent(
     __name__, "alert.webhook_refused", logging.WARNING,
-    "alert webhook target rejected (SSRF guard); not sending",
+    "alert webhook target rejected (SSRF guard); not sending. `allow_private_hosts: true` in its action allows private hosts",
     means="The URL of an alert's webhook leads into a private network or to this host.",
     do="Correct the URL, or set `allow_private_hosts` in the action.",
 )  # fmt: skip
@@ -109,7 +109,7 @@ def checked(text: str, allow_private_hosts: bool) -> URL:
     if address is None:
         return url
     if not allow_private_hosts and is_blocked(address):
-        raise Refused("Private IP blocked; `allow_private_hosts: true` of the action allows it")
+        raise Refused("Private IP blocked")
     return url.with_host(str(address))
 
 
