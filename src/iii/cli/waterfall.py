@@ -112,7 +112,7 @@ class Waterfall:
         length = max(min(round((end - started) * bar / whole), bar - at), 1)
         drawn = (" " * at + self._heavy * length).ljust(bar)
         took = f"{duration_text(end - started):>10}"
-        state = "  running" if span.get("pending") else "  failed" if span["status"] == "error" else ""
+        state = _state(span)
         text = f"{_cut(line.name, name)}  {_cut(one_text(span['service_name']), service)}  "
         return text + self._coloured(f"{drawn} {took}{state}".rstrip(), _RED if span["status"] == "error" else "")
 
@@ -174,3 +174,17 @@ def _record(record: Record) -> str:
 
 def _cut(text: str, width: int) -> str:
     return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+def _state(span: Span) -> str:
+    """How it ended, where that is not a success."""
+    if span.get("pending"):
+        return "  running"
+    if span["status"] == "error":
+        return "  failed"
+    if span["status"] != "unset":
+        return ""
+    attributes = dict(span["attributes"])
+    if attributes.get("http.response.status_code") == "499":
+        return "  client left"
+    return "  caller left" if attributes.get("iii.call.withdrawn") == "true" else ""

@@ -20,6 +20,7 @@ from iii.engine.invocation import Invocation
 from iii.engine.schema import json_schema
 from iii.protocol.errors import InvocationError, SerializationFailed
 from iii.protocol.log_event import LogEvent
+from iii.protocol.tracecontext import ids_of
 
 BUILTIN_FAILED = LogEvent(
     __name__, "engine.builtin_failed", logging.ERROR, "Builtin function failed",
@@ -189,7 +190,7 @@ class Builtin:
         invocation.complete(encoded)
 
     def _broken(self, invocation: Invocation, error: Exception) -> None:
-        BUILTIN_FAILED(error, function=self.function_id)
+        BUILTIN_FAILED(error, function=self.function_id, **ids_of(invocation.traceparent))
         invocation.refuse(InvocationError(message=f"internal error in {self.function_id}; the engine's log has it"))
 
 

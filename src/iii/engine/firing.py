@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from iii.engine.condition import Condition
 from iii.engine.invocation import NO_TRACE, Trace
 from iii.protocol.log_event import LogEvent
+from iii.protocol.tracecontext import ids_of
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Binding
@@ -62,7 +63,7 @@ def fire_if(
 
     def decided(met: bool | None, error: InvocationError | None) -> None:
         if error is not None:
-            CONDITION_FAILED(trigger=binding.id, condition=condition, reason=str(error))
+            CONDITION_FAILED(trigger=binding.id, condition=condition, reason=str(error), **ids_of(trace.traceparent))
         elif met:
             fire(router, binding, payload, trace, fan_out)
         if fan_out is not None and not met:

@@ -18,6 +18,7 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.reply import Reply
+from iii.protocol.tracecontext import ids_of
 
 if TYPE_CHECKING:
     from iii.engine.tracing import Tracer
@@ -117,7 +118,7 @@ class Router:
         self.tallies.not_found += 1
         namespace = invocation.namespace or DEFAULT_NAMESPACE
         if invocation.is_void:
-            CALL_DROPPED(function=invocation.function_id, namespace=namespace)
+            CALL_DROPPED(function=invocation.function_id, namespace=namespace, **ids_of(invocation.traceparent))
             if invocation.waiter is None:
                 return
         if invocation.caller is None:  # engine-made calls: without period and hint (I8)

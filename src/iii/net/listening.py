@@ -32,12 +32,15 @@ USER_TIMEOUT_S = 60.0  # sent bytes that nobody acknowledges for so long end the
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
-async def listen(host: str, port: int) -> list[socket.socket]:
+async def listen(host: str, port: int, key: str = "port") -> list[socket.socket]:
     """Bind every address of the host, not blocking; for a loopback host `::1` too, where possible.
 
     With port 0 the system chooses one, for one address only: another family would get another port. Accepted sockets
     have TCP keepalive and a limit on unacknowledged bytes. A port that the end of somebody's outgoing connection has is
     waited for, up to 70 s.
+
+    Args:
+        key: of the configuration, which says the port.
 
     Raises:
         StartFailure: `address HOST:PORT is already in use…` or `failed to bind to HOST:PORT: …`, with the key that is to blame.
@@ -51,12 +54,12 @@ async def listen(host: str, port: int) -> list[socket.socket]:
         for family, _, _, _, address in dict.fromkeys(found):
             if port == 0 and bound:
                 break
-            bound.append(await _bound(family, address, f"{in_url(host)}:{port}"))
+            bound.append(await _bound(family, address, f"{in_url(host)}:{port}", key))
     except BaseException as error:
         for each in bound:
             each.close()
         if isinstance(error, OSError | UnicodeError):
-            raise _bind_failure(host, port, error) from None
+            raise _bind_failure(host, port, key, error) from None
         raise
     if port != 0 and loopback:
         bound += _other_loopback(port)
@@ -94,7 +97,7 @@ def _other_loopback(port: int) -> list[socket.socket]:
         return []
 
 
-async def _bound(family: int, address: tuple[object, ...], configured: str) -> socket.socket:
+async def _bound(family: int, address: tuple[object, ...], configured: str, key: str) -> socket.socket:
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + OCCUPIED_S
     told = False
@@ -107,13 +110,13 @@ async def _bound(family: int, address: tuple[object, ...], configured: str) -> s
         shown = f"address {configured} is already in use"
         who = await port_holder(family, address)
         if who is not None:
-            remedy = "set another `port`" if who is OWN else "stop it, or set another `port`"
-            raise StartFailure(f"{shown}: {who}; {remedy}", ("port",))
+            remedy = f"set another `{key}`" if who is OWN else f"stop it, or set another `{key}`"
+            raise StartFailure(f"{shown}: {who}; {remedy}", (key,))
         if loop.time() >= give_up_at:
             raise StartFailure(
                 f"{shown}: no process listens there, but an outgoing connection has kept it for {OCCUPIED_S:g} s; "
-                f"set another `port`, or reserve this one: sysctl net.ipv4.ip_local_reserved_ports={address[1]}",
-                ("port",),
+                f"set another `{key}`, or reserve this one: sysctl net.ipv4.ip_local_reserved_ports={address[1]}",
+                (key,),
             )
         if not told:
             told = True
@@ -140,7 +143,7 @@ def _listening_socket(family: int, address: tuple[object, ...]) -> socket.socket
     return bound
 
 
-def _bind_failure(host: str, port: int, error: OSError | UnicodeError) -> StartFailure:
+def _bind_failure(host: str, port: int, key: str, error: OSError | UnicodeError) -> StartFailure:
     reason = error.strerror if isinstance(error, OSError) else None
     shown = f"failed to bind to {in_url(host)}:{port}: {reason or error}"
     if isinstance(error, UnicodeError | socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
@@ -149,6 +152,6 @@ def _bind_failure(host: str, port: int, error: OSError | UnicodeError) -> StartF
         )
     if error.errno == errno.EACCES:
         return StartFailure(
-            f"{shown}; set a `port` of 1024 or more, or grant the process CAP_NET_BIND_SERVICE", ("port",)
+            f"{shown}; set a `{key}` of 1024 or more, or grant the process CAP_NET_BIND_SERVICE", (key,)
         )
     return StartFailure(shown)

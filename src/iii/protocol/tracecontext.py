@@ -15,6 +15,11 @@ def valid_traceparent(text: str | None) -> str | None:
     return text if text and _is_traceparent(text) else None
 
 
+def ids_of(traceparent: str | None) -> dict[str, str]:
+    """The fields `trace_id` and `span_id` of a log line about it; none if there is no trace."""
+    return {} if traceparent is None else {"trace_id": traceparent[3:35], "span_id": traceparent[36:52]}
+
+
 def _entries(baggage: str) -> list[tuple[str, str]]:
     """Key and raw value of each well-formed entry, without its properties. None of what is too long."""
     entries: list[tuple[str, str]] = []

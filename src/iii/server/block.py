@@ -240,6 +240,8 @@ def _explanation(said: Misfit, block: dict[str, Any], declared: object) -> tuple
             what = f"expected {found_at.form}"
     else:
         what = said.text[:1].lower() + said.text[1:]
+        if isinstance(found_at.value, (dict, list)):
+            return found_at.path, what  # it says itself what is wrong there
     quotes = "; write it without quotes" if _fits_without_quotes(found_at) else ""
     return found_at.path, f"{what}, got {value_of(found_at.name, found_at.value)}{quotes}"
 

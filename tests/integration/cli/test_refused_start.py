@@ -103,6 +103,19 @@ def test_07_check_43_a_taken_port_is_named(iii: Iii, tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_16_s5_a_taken_port_for_prometheus_is_named_by_its_own_key(iii: Iii, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = f"workers:\n- {{name: iii-worker-manager, config: {{port: 0}}}}\n- name: iii-observability\n  config:\n    level: info\n    prometheus_port: {port}\n"
+        (tmp_path / "config.yaml").write_text(config)
+        done = iii()
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(
+        f"Error: config.yaml:6: workers[1] (iii-observability): address 127.0.0.1:{port} is already in use: "
+    )
+    assert last.endswith("set another `prometheus_port`")
+
+
 def test_unreadable_files_are_one_line(iii: Iii, tmp_path: Path) -> None:
     (tmp_path / "latin1.yaml").write_bytes(b"# \xfc")
     for arguments, words in (

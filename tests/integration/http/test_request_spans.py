@@ -136,6 +136,24 @@ async def test_06_check_36_a_handler_that_fails_is_an_error(traced: TracedSite) 
     assert shown(await traced.ended()) == ("error", "500")
 
 
+async def test_17_s5_the_error_id_of_a_response_leads_to_its_trace(
+    traced: TracedSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(request: Any) -> Any:
+        return {"status_code": 103} if request["query_params"] else 1 // 0
+
+    await traced.site.route("GET /f", handler)
+    for path, event in (("/f", "http.handler_failed"), ("/f?bad=1", "http.response_not_sent")):
+        status, answer = await traced.site.get(path)
+        assert status == 500
+        (span,) = [
+            span for span in await traced.spans() if attributes(span).get("iii.error_id") == answer["error"]["error_id"]
+        ]
+        (fields,) = [record.fields for record in caplog.records if getattr(record, "event", "") == event]  # type: ignore[attr-defined]
+        assert (fields["trace_id"], fields["span_id"]) == (span["trace_id"], span["span_id"])
+        assert fields["error_id"] == answer["error"]["error_id"]
+
+
 async def test_06_check_36_without_a_route_there_is_no_span(traced: TracedSite) -> None:
     await traced.site.route("GET /f", answering(200))
     for path, method in (("/nowhere", "GET"), ("/f", "POST"), ("/f", "OPTIONS")):

@@ -208,8 +208,10 @@ async def test_06_check_64_a_collector_that_is_away_costs_nothing_but_what_it_mi
     async with exporting(url, "traces", "logs", environ=HTTP, log_batch=1) as (signals, running):
         signals.spans([span()], Source.WORKER)
         signals.logs([record("a")], Source.WORKER)
-        await until(lambda: running.dropped == 2)
-    assert caplog.text.count("Collector takes no telemetry") == 2  # one a signal
+        await until(lambda: caplog.text.count("Collector takes no telemetry") == 2)  # one a signal
+        assert running.dropped == 0  # they wait for it
+    assert running.dropped == 2
+    assert caplog.text.count("Collector takes no telemetry") == 2
 
 
 async def test_14_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from iii.protocol.errors import (
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL, CancelInvocation, InvocationResult
+from iii.protocol.tracecontext import ids_of
 from iii.protocol.wire_errors import encode_error
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ class Serving:
         if size > limit:
             if invocation.is_void:
                 label = function.owner.display_name or function.owner.worker_id
-                CALL_NOT_SENT(function=function.id, worker=label, bytes=size, limit_bytes=limit)
+                CALL_NOT_SENT(
+                    function=function.id, worker=label, bytes=size, limit_bytes=limit, **ids_of(invocation.traceparent)
+                )
             invocation.refuse(PayloadTooLarge(size, limit))
             return
         invocation.id = invocation_id

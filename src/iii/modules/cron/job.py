@@ -17,6 +17,7 @@ from iii.modules.cron.locks import Locks, Tick
 from iii.protocol.cron_expression import Expression
 from iii.protocol.errors import InvocationTimeout
 from iii.protocol.log_event import LogEvent
+from iii.protocol.tracecontext import ids_of
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
@@ -55,7 +56,7 @@ CONDITION_FAILED = LogEvent(
 JOB_FAILED = LogEvent(
     __name__, "cron.job_failed", logging.ERROR, "Cron job failed",
     means="The function of a job answered with an error; the next tick is due as usual.",
-    do="Look for `error_id` in the log of the worker.",
+    do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker.",
 )  # fmt: skip
 JOB_TIMED_OUT = LogEvent(
     __name__, "cron.job_timed_out", logging.ERROR, "Cron job timed out",
@@ -216,8 +217,13 @@ class CronJob:
 
         def done(result: bytes | None, error: InvocationError | None) -> None:
             if error is not None:
-                JOB_FAILED(job=binding.id, function=binding.function_id, reason=str(error), error_id=error.error_id)
+                JOB_FAILED(
+                    job=binding.id, function=binding.function_id, reason=str(error), error_id=error.error_id,
+                    **self._trace_ids,
+                )  # fmt: skip
                 if self._span is not None:
+                    if error.error_id is not None:
+                        self._span.note((("iii.error_id", error.error_id),))
                     self._span.fail(error.encode())
             self._end_tick()
 
@@ -241,9 +247,13 @@ class CronJob:
             )  # fmt: skip
             self._span = tracer.begin(f"call {binding.function_id}", "producer", attributes=attributes)
 
+    @property
+    def _trace_ids(self) -> dict[str, str]:
+        return ids_of(None if self._span is None else self._span.trace.traceparent)
+
     def _overdue(self) -> None:
         timeout_s = (self._config.timeout_ms or 0) / 1000
-        JOB_TIMED_OUT(job=self.binding.id, function=self.binding.function_id, limit_s=timeout_s)
+        JOB_TIMED_OUT(job=self.binding.id, function=self.binding.function_id, limit_s=timeout_s, **self._trace_ids)
         if self._call is not None:
             self._call.withdraw(cancels=True)
         if self._span is not None:

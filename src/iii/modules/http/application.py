@@ -33,6 +33,7 @@ from iii.net.decoding import DecodingProcesses
 from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.tracecontext import ids_of
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -161,11 +162,11 @@ class HttpApplication:
         except (ClientGone, StreamCut):
             raise
         except Exception as error:
-            REQUEST_FAILED(error)
+            REQUEST_FAILED(error, **ids_of(request.traceparent))
             request.failed = True
             if client.head_sent:
                 raise StreamCut from None
-            await client.answer(self._completed(internal_error("see above"), request))
+            await client.answer(self._completed(internal_error("see above", request), request))
         finally:
             if exchange is not None:
                 exchange.close()

@@ -183,12 +183,12 @@ class Exchange:
 
     def _call_handler(self) -> RunningHandler:
         request = self._request
-        handler = self._handler = RunningHandler(self._engine, self._decoding, self._client, self._content)
+        handler = self._handler = RunningHandler(self._engine, self._decoding, self._client, self._content, request)
         if self._content is None and self._settings.body_limit_bytes is not None:
             # a body that turns out too large is refused even if nobody reads it
             self._engine.channels.keep(handler.request_ref.channel_id)
         payload = self._request_object(handler.request_ref, handler.response_ref)
-        handler.call(self._endpoint, payload, request.traceparent, request.baggage)
+        handler.call(self._endpoint, payload)
         return handler
 
     def _response_of(self, handler: RunningHandler) -> Answer | StreamedResponse:
@@ -200,7 +200,7 @@ class Exchange:
                 return too_large()
             return self._failures.of_function(function_id, error, HANDLER_FAILED)
         assert result is not None
-        return result if isinstance(result, Answer) else answer_of(result) or invalid_head()
+        return result if isinstance(result, Answer) else answer_of(result) or invalid_head(self._request)
 
     async def _until(self, handler: RunningHandler, happened: Callable[[], bool], limit: float = inf) -> bool:
         """Look after the client meanwhile. False: there is no more time. Raises ClientGone, Answered."""

@@ -16,6 +16,7 @@ from iii.protocol.errors import (
     SerializationFailed,
 )
 from iii.protocol.log_event import LogEvent
+from iii.protocol.tracecontext import ids_of
 
 if TYPE_CHECKING:
     from iii.engine.owner import Owner
@@ -24,22 +25,22 @@ if TYPE_CHECKING:
 HANDLER_FAILED = LogEvent(
     __name__, "http.handler_failed", logging.ERROR, "HTTP handler failed",
     means="The function of a route answered with an error; the client has `error_id` too.",
-    do="Look for `error_id` in the log of the worker.",
+    do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker.",
 )  # fmt: skip
 CONDITION_FAILED = LogEvent(
     __name__, "http.condition_failed", logging.ERROR, "HTTP condition failed",
     means="The condition function of a route answered with an error or not in time; its handler was not called.",
-    do="Look for `error_id` in the log of the worker.",
+    do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker.",
 )  # fmt: skip
 MIDDLEWARE_FAILED = LogEvent(
     __name__, "http.middleware_failed", logging.ERROR, "HTTP middleware failed",
     means="A middleware function answered with an error; the handler was not called.",
-    do="Look for `error_id` in the log of the worker.",
+    do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker.",
 )  # fmt: skip
 RESPONSE_CUT = LogEvent(
     __name__, "http.response_cut", logging.ERROR, "HTTP response cut off",
     means="A response could not be completed after its head was sent; the client can only notice that it breaks off.",
-    do="Look for `error_id` in the log of the worker.",
+    do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker.",
 )  # fmt: skip
 NOT_SENT = LogEvent(
     __name__, "http.response_not_sent", logging.ERROR, "HTTP response not sent",
@@ -73,6 +74,7 @@ class Failures:
         """A function's own error, logged as `event` under the same id, with the stack trace that no client gets."""
         self._request.failed = True
         error_id = error.error_id or _new_error_id()
+        self._request.note_error(error_id)
         event(function=function_id, reason=error.message, error_id=error_id, **self._more(error))
         if error.code in UNAVAILABLE or (error.code == FunctionNotFound.code and self._worker_left):
             answer = failure(503, error.code, error.message, error_id)
@@ -89,24 +91,28 @@ class Failures:
         """A response that had begun and was cut: the client can only notice, the log says why."""
         self._request.failed = True
         error_id = (None if error is None else error.error_id) or _new_error_id()
+        self._request.note_error(error_id)
         RESPONSE_CUT(function=function_id, reason=why, error_id=error_id, **self._more(error))
 
     def _more(self, error: InvocationError | None) -> dict[str, str | None]:
         """Fields of a line."""
-        fields: dict[str, str | None] = {} if self._request_id is None else {"request_id": self._request_id}
+        fields: dict[str, str | None] = {**ids_of(self._request.traceparent)}
+        if self._request_id is not None:
+            fields["request_id"] = self._request_id
         return fields if error is None else {**fields, "code": error.code, "stacktrace": error.stacktrace}
 
 
-def internal_error(why: str) -> Answer:
+def internal_error(why: str, request: Request) -> Answer:
     """The engine's own fault, or a response that HTTP has not; `why` is for the log."""
     error_id = _new_error_id()
-    NOT_SENT(reason=why, error_id=error_id)
+    request.note_error(error_id)
+    NOT_SENT(reason=why, error_id=error_id, **ids_of(request.traceparent))
     return refusal(INTERNAL_ERROR, "internal server error", error_id)
 
 
-def invalid_head() -> Answer:
+def invalid_head(request: Request) -> Answer:
     """Instead of what a function returned."""
-    return internal_error("the response head is not valid HTTP, or exceeds a limit")
+    return internal_error("the response head is not valid HTTP, or exceeds a limit", request)
 
 
 def _new_error_id() -> str:

@@ -99,7 +99,7 @@ class Gate:
         decision = _decision(result)
         if decision.action == "respond":
             answer = answer_of_middleware(bytes(decision.response))
-            raise Answered(answer or internal_error(f"middleware {function_id} responded with a status 1xx"))
+            raise Answered(answer or internal_error(f"middleware {function_id} responded with a status 1xx", request))
         if decision.action != "continue":
             UNDECIDED(function=function_id)
 

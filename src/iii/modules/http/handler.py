@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
     from iii.modules.http.answer import Answer
     from iii.modules.http.client import Client
+    from iii.modules.http.request import Request
     from iii.modules.http.trigger_config import Endpoint
     from iii.net.decoding import DecodingProcesses
     from iii.protocol.errors import InvocationError
@@ -38,17 +39,37 @@ class RunningHandler:
     """
 
     __slots__ = (
-        "_call", "_cancels", "_client", "_content", "_decoding", "_engine", "_failed_late", "_left", "_loop", "_task", "body", "changed",
-        "done", "error", "request_ref", "response", "response_ref", "result",
+        "_call",
+        "_cancels",
+        "_client",
+        "_content",
+        "_decoding",
+        "_engine",
+        "_failed_late",
+        "_left",
+        "_loop",
+        "_request",
+        "_task",
+        "body",
+        "changed",
+        "done",
+        "error",
+        "request_ref",
+        "response",
+        "response_ref",
+        "result",
     )  # fmt: skip
 
-    def __init__(self, engine: Engine, decoding: DecodingProcesses, client: Client, content: bytes | None) -> None:
+    def __init__(
+        self, engine: Engine, decoding: DecodingProcesses, client: Client, content: bytes | None, request: Request
+    ) -> None:
         """`content`: the body of the request; None if it is not read as a whole, but flows through the channel."""
         self._loop = asyncio.get_running_loop()
         self._engine = engine
         self._decoding = decoding
         self._client = client
         self._content = content
+        self._request = request
         self.changed = Wakeup(self._loop)
         self._task: asyncio.Task[None] | None = None  # carries the body, or watches the client
         self._left = False  # the client
@@ -63,7 +84,7 @@ class RunningHandler:
         self.request_ref = engine.channels.promise("read", self._body_wanted)
         self.response_ref = engine.channels.promise("write", self._response_opened)
 
-    def call(self, endpoint: Endpoint, payload: bytes, traceparent: str | None, baggage: str | None) -> None:
+    def call(self, endpoint: Endpoint, payload: bytes) -> None:
         """Once; the function may answer within."""
         self._cancels = endpoint.cancel_on_disconnect
         self._call = self._engine.router.call(
@@ -72,8 +93,8 @@ class RunningHandler:
             payload,
             self._answered,
             metadata=endpoint.metadata,
-            traceparent=traceparent,
-            baggage=baggage,
+            traceparent=self._request.traceparent,
+            baggage=self._request.baggage,
         )
 
     # -- what has happened ----------------------------------------------------------------------------------------
@@ -159,7 +180,7 @@ class RunningHandler:
         self.error = error
         if result is not None and len(result) > LARGE_BYTES:
             self._decoding.do(
-                answer_parts, result, lambda answer: self._returned(answer or invalid_head()), answer_from
+                answer_parts, result, lambda answer: self._returned(answer or invalid_head(self._request)), answer_from
             )
         else:
             self._returned(result)

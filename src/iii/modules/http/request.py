@@ -53,6 +53,11 @@ class Request:
         """One host, or none, which 03 §A1 allows; others mean different things to different readers (RFC 9112 §3.2)."""
         return _HOST.fullmatch(self.headers.get("host", "")) is not None
 
+    def note_error(self, error_id: str) -> None:
+        """What the client is told and the log says, so that the trace is found by it (17 §5)."""
+        if self.span is not None:
+            self.span.note((("iii.error_id", error_id),))
+
     @property
     def is_plainly_encoded(self) -> bool:
         """Whether its body can be read: chunks, or a length, without a further coding."""

@@ -25,6 +25,7 @@ from iii.protocol.limits import MIB
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
+from iii.protocol.tracecontext import ids_of
 
 REGISTRATION_REFUSED = LogEvent(
     __name__, "http_function.not_registered", logging.ERROR, "HTTP function not registered",
@@ -124,7 +125,7 @@ class HttpFunctions(Module):
         except InvocationError as error:
             invocation.refuse(error)
         except Exception as error:
-            CALL_FAILED(error, function=function.id)
+            CALL_FAILED(error, function=function.id, **ids_of(invocation.traceparent))
             invocation.refuse(HTTP_REQUEST_FAILED("the call failed inside the engine"))
 
     async def _ask(self, invocation: Invocation, function: Function) -> bytes | None:

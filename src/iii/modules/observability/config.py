@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from iii.modules.observability.http_url import HTTP_URL
 from iii.modules.observability.metrics.alert_rule import AlertRule
 from iii.protocol.quoted import shortened
 
@@ -109,8 +110,11 @@ class ObservabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     endpoint: Annotated[
-        str | None,
-        Meta(description="Address of an OpenTelemetry collector; default `http://localhost:4317`."),
+        Annotated[str, Meta(pattern=HTTP_URL)] | None,
+        Meta(
+            extra={"form": "a URL such as http://localhost:4317"},
+            description="Address of an OpenTelemetry collector; default `http://localhost:4317`.",
+        ),
     ] = None
     sampling_ratio: Annotated[
         Ratio, Meta(description="Share of the traces that are recorded, 0 to 1, where `sampling` says nothing else.")

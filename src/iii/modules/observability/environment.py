@@ -1,8 +1,11 @@
 """What OpenTelemetry's variables say where the block of the configuration is silent, and values that old files have (14 §4)."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from iii.modules.observability.http_url import HTTP_URL
 
 Parse = Callable[[str], Any]
 """From the text of a variable; ValueError for one that makes no sense, which is ignored with a warning."""
@@ -28,6 +31,12 @@ def _ratio(text: str) -> float:
     return number
 
 
+def _url(text: str) -> str:
+    if re.match(HTTP_URL, text.strip()) is None:
+        raise ValueError("a URL such as http://localhost:4317")
+    return text.strip()
+
+
 def _one_of(*names: str, otherwise: str) -> Parse:
     return lambda text: text.strip().lower() if text.strip().lower() in names else otherwise
 
@@ -40,7 +49,7 @@ VARIABLES: Mapping[str, tuple[str, Parse]] = {
     "service_version": ("SERVICE_VERSION", str),
     "service_namespace": ("SERVICE_NAMESPACE", str),
     "exporter": ("OTEL_EXPORTER_TYPE", _one_of("memory", "both", otherwise="otlp")),
-    "endpoint": ("OTEL_EXPORTER_OTLP_ENDPOINT", str),
+    "endpoint": ("OTEL_EXPORTER_OTLP_ENDPOINT", _url),
     "sampling_ratio": ("OTEL_TRACES_SAMPLER_ARG", _ratio),
     "memory_max_spans": ("OTEL_MEMORY_MAX_SPANS", _count),
     "live_spans": ("OTEL_LIVE_SPANS", _flag),
@@ -89,6 +98,8 @@ def completed(block: Mapping[str, Any], environ: Mapping[str, str], warn: Warn) 
         warn: told the key of the block, or None, and what is the matter with it.
     """
     whole = dict(block)
+    if whole.get("endpoint") == "":  # a variable in the file that is not set
+        del whole["endpoint"]
     for key in _COUNTS:
         if whole.get(key) == 0 and type(whole[key]) is int:
             del whole[key]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from iii.engine.builtin import BUILTIN_FAILED, LATER, Later
 from iii.protocol.errors import InvocationError
+from iii.protocol.tracecontext import ids_of
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -39,6 +40,6 @@ def answered(invocation: Invocation, steps: Steps[T], answer: Callable[[T], byte
     try:
         invocation.complete(answer((yield from steps)))
     except Exception as error:
-        BUILTIN_FAILED(error, function=invocation.function_id)
+        BUILTIN_FAILED(error, function=invocation.function_id, **ids_of(invocation.traceparent))
         text = f"internal error in {invocation.function_id}; the engine's log has it"
         invocation.refuse(InvocationError(message=text))

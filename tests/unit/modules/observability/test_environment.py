@@ -136,3 +136,53 @@ def test_14_who_the_engine_is() -> None:
         "service.namespace": "prod",
     }
     assert len(settings.resource["service.instance.id"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        (
+            "{endpoint: 'localhost:4317'}",
+            'endpoint: expected a URL such as http://localhost:4317, got "localhost:4317"',
+        ),
+        ("{endpoint: 'http://'}", 'endpoint: expected a URL such as http://localhost:4317, got "http://"'),
+        ("{endpoint: 'ftp://x:1'}", 'endpoint: expected a URL such as http://localhost:4317, got "ftp://x:1"'),
+        (
+            "{alerts: [{name: a, threshold: 1, metric: orders, action: {type: webhook, url: ops.example}}]}",
+            'alerts[0].action.url: expected a URL such as https://hooks.example/alerts, got "ops.example"',
+        ),
+        (
+            "{alerts: [{name: a, threshold: 1, metric: iii.invocations.errors}]}",
+            "alerts[0]: the engine has no metric 'iii.invocations.errors' for alerts, did you mean 'iii.invocations.error'?",
+        ),
+        (
+            "{alerts: [{name: a, threshold: 1, metric: orders, action: {type: function}}]}",
+            "alerts[0].action: an action of type function needs path",
+        ),
+    ],
+)
+def test_16_s6_what_could_never_work_is_a_mistake_of_the_file(block: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(StartFailure) as failure:
+        config_of(block, tmp_path)
+    assert str(failure.value).endswith(f": {told}")
+
+
+@pytest.mark.parametrize("metric", ["iii.workers.active", "iii.worker.memory.rss", "orders", "iiix.y"])
+def test_16_s6_metrics_of_workers_may_have_any_other_name(metric: str, tmp_path: Path) -> None:
+    config, warnings = config_of(f"{{alerts: [{{name: a, threshold: 1, metric: {metric}}}]}}", tmp_path)
+    assert (config.alerts[0].metric, warnings) == (metric, "")
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1]:4317", "https://user:secret@c.example/v1/traces?a=b"])
+def test_14_2_endpoints(endpoint: str, tmp_path: Path) -> None:
+    assert config_of(f"{{endpoint: '{endpoint}'}}", tmp_path)[0].endpoint == endpoint
+
+
+def test_14_4_an_empty_endpoint_counts_as_absent(tmp_path: Path) -> None:
+    assert config_of("{endpoint: ''}", tmp_path)[0].endpoint is None
+
+
+def test_14_4_a_variable_that_is_no_url_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    config, warnings = config_of("{}", tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="localhost:4317")
+    assert config.endpoint is None
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT is ignored: it should be a URL such as http://localhost:4317" in warnings

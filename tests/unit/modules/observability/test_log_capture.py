@@ -75,6 +75,7 @@ def test_a_line_of_another_thread_has_the_trace_that_it_names(setting: Setting) 
     thread.join()
     setting.turn()
     assert (setting.told[0].trace_id, setting.told[0].span_id) == ("c" * 32, None)
+    assert not {"trace_id", "span_id"} & setting.told[0].attributes.keys()
 
 
 def test_lines_that_come_while_others_are_told_wait_for_the_next_turn() -> None:

@@ -24,7 +24,7 @@ EXPORT_FAILED = LogEvent(
 )  # fmt: skip
 EXPORT_RESUMED = LogEvent(
     __name__, "export.resumed", logging.INFO, "Collector takes telemetry again",
-    means="The first batch after a failure has arrived.",
+    means="The first batch after a failure has arrived. `dropped`: records that were lost meanwhile.",
 )  # fmt: skip
 
 EXPORT_OFF = LogEvent(
@@ -36,8 +36,8 @@ EXPORT_OFF = LogEvent(
 QUEUED = 8_192  # records that wait; above it the oldest are dropped
 QUEUED_BYTES = 64 * MIB  # of them
 BATCH_BYTES = 2 * MIB  # a collector takes 4 MiB of gRPC, unless it is told otherwise
-TRIES = 4  # of one batch
-FIRST_PAUSE_S = 1.0  # between two, doubled each time
+FIRST_PAUSE_S = 1.0  # between two attempts at one batch, doubled each time
+LONGEST_PAUSE_S = 5.0  # so that a collector that is back is noticed soon
 LAST_FLUSH_S = 5.0  # for what still waits when the engine stops
 
 R = TypeVar("R")
@@ -78,6 +78,7 @@ class Exporter(Generic[R]):
         self._wake = asyncio.Event()  # a batch is full, or the end has come
         self._stopping = False
         self._failing = self._off = False
+        self._dropped_before = 0  # when it began to fail
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -144,19 +145,25 @@ class Exporter(Generic[R]):
 
     async def _send(self, transport: Transport, records: Sequence[R]) -> None:
         pause_s = FIRST_PAUSE_S
-        for attempt in range(1, TRIES + 1):
+        dropped = self.dropped
+        if not self._failing:
+            self._dropped_before = dropped
+        while True:
             try:
                 await on_a_thread(lambda: self._hand_over(transport, records))
             except SendFailed as error:
                 self._say_failed(error)
-                if not error.again or attempt == TRIES or self._stopping:
+                if not error.again or self._stopping:
                     break
                 await self._woken(pause_s, for_the_end=True)
-                pause_s *= 2
+                if self.dropped > dropped:
+                    break  # newer ones have given way already
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 if self._failing:
                     self._failing = False
-                    EXPORT_RESUMED(signal=self._to.signal, address=self._to.address)
+                    lost = self.dropped - self._dropped_before
+                    EXPORT_RESUMED(signal=self._to.signal, address=self._to.address, dropped=lost)
                 return
         self.dropped += len(records)
 

@@ -67,7 +67,7 @@ class LogCapture:
     def _record(self, line: LogLine, context: Context | None) -> LogRecord:
         level = level_name(line.level)
         attributes: dict[str, Any] = {key: value for key, value in line.fields.items() if value is not None}
-        trace_id, span_id = context or (_text(attributes, "trace_id"), _text(attributes, "span_id"))
+        trace_id, span_id = context or (_taken(attributes, "trace_id"), _taken(attributes, "span_id"))
         service = attributes.pop("process", self._service) if line.source == PROCESS_LOG else self._service
         attributes |= {"event": line.event, "target": line.source, "file": line.file, "line": line.line}
         if line.stacktrace:
@@ -89,6 +89,7 @@ class LogCapture:
         return record
 
 
-def _text(attributes: dict[str, Any], key: str) -> str | None:
-    value = attributes.get(key)
+def _taken(attributes: dict[str, Any], key: str) -> str | None:
+    """An id that a line has as a field is the record's own."""
+    value = attributes.pop(key, None)
     return value if isinstance(value, str) else None

@@ -8,6 +8,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iii.modules.observability.http_url import HTTP_URL
+from iii.modules.observability.metrics.figures import COUNTERS
+from iii.protocol.quoted import shortened
+from iii.protocol.suggestion import did_you_mean
+
 Operator = Literal["greaterthan", "greaterthanorequal", "lessthan", "lessthanorequal", "equal", "notequal"]
 _SIGNS: dict[str, Operator] = {
     ">": "greaterthan",
@@ -17,6 +22,7 @@ _SIGNS: dict[str, Operator] = {
     "==": "equal",
     "!=": "notequal",
 }
+_ENGINE, _WORKERS = "iii.", "iii.worker."  # how names of the engine's metrics begin; gauges that workers send
 _EQUAL = 2.220446049250313e-16  # values that differ by less are equal
 
 SHOWN: dict[Operator, str] = {
@@ -44,7 +50,13 @@ class AlertAction(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Literal["log", "webhook", "function"],
         Meta(description="`log`: a line in the log; `webhook`: a POST to `url`; `function`: a call of `path`."),
     ]
-    url: Annotated[str | None, Meta(description="Of a webhook: http or https.")] = None
+    url: Annotated[
+        Annotated[str, Meta(pattern=HTTP_URL)] | None,
+        Meta(
+            extra={"form": "a URL such as https://hooks.example/alerts"},
+            description="Of a webhook: http or https.",
+        ),
+    ] = None
     path: Annotated[str | None, Meta(description="Of a function action: the function's id.")] = None
     allow_private_hosts: Annotated[
         bool, Meta(description="Whether the webhook may be on a private network or on this host.")
@@ -85,6 +97,12 @@ class AlertRule(Struct, frozen=True, kw_only=True):
     cooldown_seconds: Annotated[int, Meta(ge=1, description="Seconds from one action to the next.")] = 60
     enabled: Annotated[bool, Meta(description="Whether the rule is looked at.")] = True
     action: Annotated[AlertAction, Meta(description="What is done.")] = AlertAction(type="log")
+
+    def __post_init__(self) -> None:
+        name = self.metric
+        if name.startswith(_ENGINE) and not name.startswith(_WORKERS) and name not in COUNTERS:
+            known = did_you_mean(name, COUNTERS, otherwise=f"; known: {', '.join(COUNTERS)}, and metrics of workers")
+            raise ValueError(f"the engine has no metric '{shortened(name, 100)}' for alerts{known}")
 
     @property
     def compares(self) -> Operator:

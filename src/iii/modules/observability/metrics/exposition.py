@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 _UNITS = {
     "s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "min": "minutes", "h": "hours", "d": "days",
-    "By": "bytes", "KiBy": "kibibytes", "MiBy": "mebibytes", "%": "percent", "1": "ratio",
+    "By": "bytes", "bytes": "bytes", "KiBy": "kibibytes", "MiBy": "mebibytes", "%": "percent", "1": "ratio",
 }  # fmt: skip
+_ABBREVIATED = {"seconds": ("_s",), "milliseconds": ("_ms", "_millis"), "microseconds": ("_us", "_micros")}  # in names
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]+")
 _KINDS = {"counter": "counter", "histogram": "histogram", "gauge": "gauge", "updowncounter": "gauge"}
 _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
@@ -88,6 +89,8 @@ def _name(metric: Metric, kind: str) -> str:
     if unit == "ratio" and kind != "gauge":
         unit = ""  # of what is counted: a number
     if unit and not name.endswith(f"_{unit}"):
+        for abbreviated in _ABBREVIATED.get(unit, ()):
+            name = name.removesuffix(abbreviated)
         name = f"{name}_{unit}"
     name = name.removesuffix("_total") if kind == "counter" else name
     return f"_{name}" if name[0].isdigit() else name

@@ -12,7 +12,6 @@ from iii.engine.engine import Engine
 from iii.modules.observability.metrics.exposition import exposition
 from iii.modules.observability.records import Scraped
 from iii.net.listening import listen, port_of
-from iii.protocol.start_failure import StartFailure
 
 HOST = "127.0.0.1"
 STOP_S = 1.0
@@ -38,10 +37,7 @@ class PrometheusPort:
         application.router.add_get("/readyz", self._ready)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)
         await self._runner.setup()
-        try:
-            sockets = await listen(HOST, self.port)
-        except StartFailure as failure:
-            raise StartFailure(f"prometheus_port: {failure}", ("prometheus_port",)) from None
+        sockets = await listen(HOST, self.port, "prometheus_port")
         self.port = port_of(sockets[0])
         for each in sockets:
             await web.SockSite(self._runner, each).start()

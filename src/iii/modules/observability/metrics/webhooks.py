@@ -15,8 +15,8 @@ from iii.protocol.task_set import TaskSet
 
 WEBHOOK_REFUSED = LogEvent(
     __name__, "alert.webhook_refused", logging.WARNING,
-    "alert webhook target rejected (SSRF guard); not sending",
-    means="The URL of an alert's webhook is not http or https, or leads into a private network or to this host.",
+    "alert webhook target rejected (SSRF guard); not sending. `allow_private_hosts: true` in its action allows private hosts",
+    means="The URL of an alert's webhook leads into a private network or to this host.",
     do="Correct the URL, or set `allow_private_hosts` in the action.",
 )  # fmt: skip
 WEBHOOK_FAILED = LogEvent(
@@ -65,7 +65,7 @@ class Webhooks:
         try:
             url = checked(text, allow_private_hosts)
         except Refused as refused:
-            WEBHOOK_REFUSED(alert=alert, reason=str(refused))
+            WEBHOOK_REFUSED(alert=alert, url=_shown_text(text), reason=str(refused))
             return
         if alert in self._busy:
             WEBHOOK_BUSY(alert=alert, url=_shown(url))
@@ -80,7 +80,7 @@ class Webhooks:
                 try:
                     reason = await _post(url, body, allow_private_hosts)
                 except AddressRefused as refused:
-                    WEBHOOK_REFUSED(alert=alert, reason=str(refused))
+                    WEBHOOK_REFUSED(alert=alert, url=_shown(url), reason=str(refused))
                     return
                 if not reason:
                     return
@@ -131,6 +131,13 @@ async def _post(url: URL, body: bytes, allow_private_hosts: bool) -> str:
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
             raise error.os_error from None
         return type(error).__name__
+
+
+def _shown_text(text: str) -> str:
+    try:
+        return _shown(URL(text))
+    except ValueError:
+        return "not a URL"
 
 
 def _shown(url: URL) -> str:

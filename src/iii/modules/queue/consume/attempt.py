@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 JOB_FAILED = LogEvent(
     __name__, "queue.job_failed", logging.WARNING, "Job failed; retrying",
     means="An attempt of a job, or of a topic's message, ended with an error; it waits for the next one.",
-    do="Look for `error_id` in the log of the worker.",
+    do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker.",
 )  # fmt: skip
 JOB_EXHAUSTED = LogEvent(
     __name__, "queue.job_exhausted", logging.WARNING, "Job exhausted, moved to DLQ",
     means="The last attempt of a job, or of a topic's message, ended with an error: it is a dead letter now.",
-    do="Look for `error_id` in the log of the worker; once the function is corrected: `iii queue redrive NAME`.",
+    do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker; once the function is corrected: `iii queue redrive NAME`.",
 )  # fmt: skip
 
 _OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.hidden"})  # say what its span is
@@ -155,11 +155,13 @@ class Attempt:
         done, self._done = self._done, None
         if done is None:
             return
-        failure = None if failure is None else failure.shortened()
+        failure = None if failure is None else failure.shortened()._replace(traceparent=self._traceparent)
         if self._span is not None:
             if failure is None:
                 self._span.end()
             else:
+                if failure.error_id is not None:
+                    self._span.note((("iii.error_id", failure.error_id),))
                 self._span.fail(failure.encode())
         done(failure)
 

@@ -14,6 +14,7 @@ from iii.modules.queue.jobs.places import Place
 from iii.modules.queue.jobs.store import JobStore, OnDone
 from iii.modules.queue.options import QueueOptions
 from iii.protocol.log_event import LogEvent
+from iii.protocol.tracecontext import ids_of
 from iii.storage.damage import is_damage
 from iii.storage.items import StoreError
 
@@ -101,7 +102,7 @@ class Settlement:
         ready_at = self._store.time.now_ms() + pause_ms
         JOB_FAILED(
             queue=queue, function=function, job=job.id, attempts=attempts, max_attempts=max_attempts,
-            retry_in_s=pause_ms / 1000, reason=failure.text, error_id=failure.error_id,
+            retry_in_s=pause_ms / 1000, reason=failure.text, error_id=failure.error_id, **ids_of(failure.traceparent),
         )  # fmt: skip
 
         def waits() -> None:
@@ -119,6 +120,7 @@ class Settlement:
             attempts=attempts,
             reason=failure.text,
             error_id=failure.error_id,
+            **ids_of(failure.traceparent),
         )
         self._store.endings.tell(job.id)
 

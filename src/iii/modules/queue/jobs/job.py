@@ -110,6 +110,7 @@ class Failure(NamedTuple):
     message: str
     stacktrace: str | None = None
     error_id: str | None = None  # under which the log of its worker tells of it
+    traceparent: str | None = None  # of the attempt
 
     @property
     def text(self) -> str:

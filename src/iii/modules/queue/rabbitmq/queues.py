@@ -24,7 +24,7 @@ from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.reply import Reply
-from iii.protocol.tracecontext import valid_traceparent
+from iii.protocol.tracecontext import ids_of, valid_traceparent
 from iii.storage.items import StoreError
 
 BACKOFF_KEPT = LogEvent(
@@ -230,7 +230,7 @@ class NamedQueues:
             self._runs.dead_letters[name] += 1
             JOB_EXHAUSTED(
                 queue=name, function=function, job=message.message_id, attempts=attempts,
-                reason=failure.text, error_id=failure.error_id,
+                reason=failure.text, error_id=failure.error_id, **ids_of(failure.traceparent),
             )  # fmt: skip
             if config.fifo:  # the broker's copy of it has no count
                 await move(self._broker, delivery, names.dead, names.key, message)
@@ -241,7 +241,7 @@ class NamedQueues:
         self._runs.retries[name] += 1
         JOB_FAILED(
             queue=name, function=function, job=message.message_id, attempts=attempts, max_attempts=config.max_retries + 1,
-            retry_in_s=config.backoff_ms / 1000, reason=failure.text, error_id=failure.error_id,
+            retry_in_s=config.backoff_ms / 1000, reason=failure.text, error_id=failure.error_id, **ids_of(failure.traceparent),
         )  # fmt: skip
         delivery.message = message._replace(headers={**message.headers, "x-attempt": attempts})
         if config.fifo:  # in its place: what follows waits

@@ -19,6 +19,7 @@ from iii.modules.queue.rabbitmq.runs import Runs
 from iii.modules.queue.rabbitmq.tap import Tap
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.log_event import LogEvent
+from iii.protocol.tracecontext import ids_of
 
 MESSAGE_DROPPED = LogEvent(
     __name__, "rabbitmq.message_dropped", logging.ERROR, "Message of a topic dropped: it is not a job",
@@ -88,7 +89,7 @@ class Subscriber:
             self._runs.retries[self.topic] += 1
             JOB_FAILED(
                 queue=self.topic, function=function, job=job.id, attempts=job.attempts_made, max_attempts=allowed,
-                retry_in_s=0, reason=failure.text, error_id=failure.error_id,
+                retry_in_s=0, reason=failure.text, error_id=failure.error_id, **ids_of(failure.traceparent),
             )  # fmt: skip
             again = message_of(job)
             if self._options.fifo:  # in its place: what follows waits
@@ -100,7 +101,7 @@ class Subscriber:
         self._runs.dead_letters[self.topic] += 1
         JOB_EXHAUSTED(
             queue=self.topic, function=function, job=job.id, attempts=job.attempts_made,
-            reason=failure.text, error_id=failure.error_id,
+            reason=failure.text, error_id=failure.error_id, **ids_of(failure.traceparent),
         )  # fmt: skip
         dead = DeadTopicJob(job=job, error=failure.text, exhausted_at=self._engine.clock.time_ms())
         dead_message = message_of(job)._replace(body=msgspec.json.encode(dead))

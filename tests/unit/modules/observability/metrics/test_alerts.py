@@ -72,9 +72,6 @@ def test_06_check_55_a_gauge_is_a_mean_and_a_counter_a_sum(kind: Any, value: flo
         ({"type": "webhook", "url": "http://0x7f.1/x"}, "Private IP blocked"),
         ({"type": "webhook", "url": "http://169.254.169.254/"}, "Private IP blocked"),
         ({"type": "webhook", "url": "http://[::1]/"}, "Private IP blocked"),
-        ({"type": "webhook", "url": "file:///x"}, "unsupported scheme 'file' (only http/https)"),
-        ({"type": "webhook", "url": "http://"}, "no host"),
-        ({"type": "webhook", "url": "http://[::"}, "not a URL"),
         ({"type": "function", "path": "engine::traces::clear"}, None),
     ],
 )

@@ -114,6 +114,8 @@ async def test_06_check_56_a_name_that_leads_inside_is_refused(caplog: pytest.Lo
         await delivered(webhooks)
         assert server.bodies == []
     assert "Private IP blocked" in caplog.text
+    assert "url=http://" in caplog.text
+    assert "`allow_private_hosts: true` in its action" in caplog.text
 
 
 async def test_a_stop_ends_what_is_being_sent() -> None:

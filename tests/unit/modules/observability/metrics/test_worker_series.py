@@ -153,6 +153,21 @@ def test_the_engines_own_metric_stands_and_no_series_comes_twice(scrape: Scrape)
     assert "iii_workers_active 1.0" in scrape.lines()
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "shown"),
+    [
+        ("iii.worker.cpu.user_micros", "us", "iii_worker_cpu_user_microseconds"),
+        ("iii.worker.event_loop.lag_ms", "ms", "iii_worker_event_loop_lag_milliseconds"),
+        ("iii.worker.memory.rss", "bytes", "iii_worker_memory_rss_bytes"),
+        ("ms", "ms", "ms_milliseconds"),
+    ],
+)
+def test_16_s5_a_unit_stands_once_in_a_name(name: str, unit: str, shown: str) -> None:
+    scrape = Scrape()
+    scrape.series.take(metric(name, [NumberPoint(1.0, [], 5)], "gauge", unit))
+    assert scrape.lines() == [f'{shown}{{service_name="shop"}} 1.0']
+
+
 NAMES = st.text(max_size=12) | st.sampled_from(
     ["a.b", "a_b", "a_b_total", "a.b.total", "a.b.count", "iii.workers.active", "le"]
 )

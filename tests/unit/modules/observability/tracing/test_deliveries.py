@@ -86,7 +86,7 @@ async def test_17_s7_the_caller_of_enqueue_gets_back_what_it_sent(house: TracedH
     assert (answer["traceparent"], answer["baggage"]) == (TRACEPARENT, BAGGAGE)
 
 
-async def test_17_s7_each_attempt_has_a_span(house: TracedHouse) -> None:
+async def test_17_s7_each_attempt_has_a_span(house: TracedHouse, caplog: pytest.LogCaptureFixture) -> None:
     worker = Log(house, "f")
     worker.answers = lambda data: ValueError("broken")
     house.enqueue("f", 1, "mail")
@@ -100,6 +100,10 @@ async def test_17_s7_each_attempt_has_a_span(house: TracedHouse) -> None:
     failed = attributes(spans[0])
     assert [failed[f"error.{key}"] for key in ("type", "message", "stack")] == ["boom", "broken", "at line 1"]
     assert [event["name"] for event in spans[0]["events"]] == ["exception"]
+    told = [record.fields for record in caplog.records if record.name.endswith("consume.attempt")]  # type: ignore[attr-defined]
+    assert [(fields["trace_id"], fields["span_id"], fields["error_id"]) for fields in told] == [
+        (span["trace_id"], span["span_id"], attributes(span)["iii.error_id"]) for span in spans
+    ]  # 06 §10.2
 
 
 async def test_17_s7_a_job_without_its_function_is_an_error(house: TracedHouse) -> None:

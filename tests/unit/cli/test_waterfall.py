@@ -1,0 +1,29 @@
+"""How a span ended, as `iii trace` shows it (19 §4)."""
+
+from typing import Any
+
+import pytest
+
+from iii.cli.waterfall import Waterfall
+
+
+def span(status: str, *attributes: tuple[str, str]) -> dict[str, Any]:
+    return {
+        "name": "POST /buy", "span_id": "a" * 16, "service_name": "iii", "status": status, "events": [], "children": [],
+        "start_time_unix_nano": 1, "end_time_unix_nano": 3_000_000_001, "attributes": attributes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shown", "end"),
+    [
+        (span("unset", ("http.response.status_code", "499")), "client left"),
+        (span("unset", ("iii.call.withdrawn", "true")), "caller left"),
+        (span("error", ("http.response.status_code", "500")), "failed"),
+        (span("ok", ("http.response.status_code", "499")), "3.00 s"),  # a status that the handler chose
+        (span("unset"), "3.00 s"),
+    ],
+)
+def test_19_4_who_left_is_told_beside_the_span(shown: dict[str, Any], end: str) -> None:
+    row = list(Waterfall([shown], [], details=False, limit=9).lines("b" * 32))[3]
+    assert row.endswith(end)
