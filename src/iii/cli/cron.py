@@ -114,7 +114,11 @@ def _fire(address: Address, function_id: str) -> int:
     try:
         result = ask(address, "cron", function_id, event).result
     except InvocationError as error:
-        near = meant(address, "cron", function_id, functions_like(function_id)) if error.code == "function_not_found" else ""
+        near = (
+            meant(address, "cron", function_id, functions_like(function_id))
+            if error.code == "function_not_found"
+            else ""
+        )
         return fail(f"{error.code}: {error.message}{near}")
     if result is not None:
         print(json_text(result))

@@ -93,7 +93,11 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
     try:
         answer = ask(address, "trigger", function_id, payload, options.namespace)
     except InvocationError as error:
-        near = meant(address, "trigger", function_id, functions_like(function_id)) if error.code == FunctionNotFound.code else ""
+        near = (
+            meant(address, "trigger", function_id, functions_like(function_id))
+            if error.code == FunctionNotFound.code
+            else ""
+        )
         message = error.message + near.replace(", did", " Did")
         if sys.stderr.isatty():
             return fail(_for_people(error.code, message, error.stacktrace))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from iii.modules.observability.records import Attributes, Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 from iii.modules.observability.redaction import (
     FUNCTION,
-    FUNCTION_ID,
+    FUNCTION_IDS,
     FUNCTION_KIND,
     TAG,
     is_suspect,
@@ -210,7 +210,7 @@ def size_of(trace_id: str, span_id: str, name: str, packed: bytes, resource: byt
 
 def _is_internal(attributes: Attributes) -> bool:
     return any(
-        (key == FUNCTION_KIND and value == "internal") or (key == FUNCTION_ID and value.startswith("engine::"))
+        (key == FUNCTION_KIND and value == "internal") or (key in FUNCTION_IDS and value.startswith("engine::"))
         for key, value in attributes
     )
 
