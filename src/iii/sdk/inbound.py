@@ -191,7 +191,7 @@ class Inbound:
         if message.owner_worker_id:
             FUNCTION_IN_USE(function=function_id, namespace=message.namespace, owner=message.owner_worker_id)
             return
-        why = "the registration is too large; the engine's log has more"
+        why = "the registration is too large, or has a number that is; the engine's log says which"
         if function_id.startswith(ENGINE_PREFIX):
             why = f"the id is the engine's own; choose one that does not begin with '{ENGINE_PREFIX}'"
         if function_id in self._registrations.functions:

@@ -414,7 +414,7 @@ def test_08_check_49_a_function_conflict_is_only_a_warning(
     assert worker.get_connection_state() == "connected"
     assert "this worker is its standby (function=f, namespace=default, owner=W9)" in caplog.text
     connection.send(rejection | {"code": "FUNCTION_NAMESPACE_CONFLICT", "function_id": "g", "owner_worker_id": ""})
-    engine.wait(lambda: "this worker is its standby (function=g, namespace=default, owner=engine)" in caplog.text)
+    engine.wait(lambda: "Function refused by the engine; calls do not reach it (function=g" in caplog.text)
 
 
 def test_08_check_49_a_name_conflict_that_lasts_is_the_end(
