@@ -28,7 +28,7 @@ def seconds_of(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]*)", text.strip().lower())
     unit = _UNITS.get(found[2] or "s") if found else None
     if found is None or unit is None or float(found[1]) * unit > 1e9:
-        raise argparse.ArgumentTypeError(f"expected a duration such as 90s, 10m, 2h or 1d, got '{text}'")
+        raise argparse.ArgumentTypeError(f"expected a duration such as 250ms, 90s, 10m, 2h or 1d, got '{text}'")
     return float(found[1]) * unit
 
 

@@ -16,7 +16,7 @@ _REFERENCE = "#/$defs/"
 def print_function_help(address: Address, function_id: str, namespace: str | None, parser: Parser) -> int:
     """Ask the engine and print; without an engine, a warning and the help of the command."""
     from iii.cli.engine_call import EngineSilent, EngineUnreachable, ask
-    from iii.cli.known import FUNCTIONS, meant
+    from iii.cli.known import functions_like, meant
     from iii.protocol.errors import InvocationError
 
     request = {"function_id": function_id} | ({} if namespace is None else {"namespace": namespace})
@@ -29,7 +29,7 @@ def print_function_help(address: Address, function_id: str, namespace: str | Non
     except InvocationError as error:
         if error.code != "NOT_FOUND":
             return fail(f"{error.code}: {error.message}")
-        near = meant(address, "trigger", function_id, FUNCTIONS).replace(", did", " Did")
+        near = meant(address, "trigger", function_id, functions_like(function_id)).replace(", did", " Did")
         hint = f"'iii function list' shows what can be called.{near}"
         print(f"error: function `{function_id}` not found in engine registry.\nhint: {hint}", file=sys.stderr)
         if "ambiguous" in error.message:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from iii.cli.address import Address
 from iii.cli.parser import suggestion
-from iii.protocol.names import LIST_FUNCTIONS, LIST_WORKERS, without_control_characters
+from iii.protocol.names import ENGINE_PREFIX, LIST_FUNCTIONS, LIST_WORKERS, SEPARATOR, without_control_characters
 from iii.protocol.suggestion import nearest
 
 _SHOWN = 5
@@ -19,12 +19,16 @@ class KnownNames(NamedTuple):
     of: Callable[[Any], Iterable[Any]]
 
 
-FUNCTIONS = KnownNames(
-    LIST_FUNCTIONS, {"dialect": "legacy"}, lambda answer: (row["function_id"] for row in answer["functions"])
-)
 WORKERS = KnownNames(LIST_WORKERS, {"dialect": "legacy"}, lambda answer: (row.get("name") for row in answer["workers"]))
 QUEUES = KnownNames("engine::queue::dlq_topics", {}, lambda answer: (row["topic"] for row in answer))
 SCOPES = KnownNames("state::list_groups", {}, lambda answer: answer["groups"])
+
+
+def functions_like(wrong: str) -> KnownNames:
+    """Functions of workers, and the engine's own if one of these may be meant."""
+    own = wrong.startswith(ENGINE_PREFIX.rstrip(SEPARATOR))
+    request = {"dialect": "legacy", "include_internal": own}
+    return KnownNames(LIST_FUNCTIONS, request, lambda answer: (row["function_id"] for row in answer["functions"]))
 
 
 def known(address: Address, command: str, names: KnownNames) -> set[str]:

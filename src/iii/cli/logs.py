@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.parser import Parser, fail
-from iii.cli.trace_ids import NoSuchTrace, trace_id_of, typed_trace_id
+from iii.cli.trace_ids import NoSuchTrace, trace_id_of, typed_trace_id, wrong_trace_id
 
 if TYPE_CHECKING:
     from iii.cli.engine_call import Asking
@@ -76,6 +76,8 @@ def run(arguments: list[str]) -> int:
     answer = asked_several(address, "logs", partial(_there, wanted=wanted, options=options))
     for record in reversed(answer["logs"]):
         _show(record, options.json)
+    if not (answer["logs"] or options.follow or options.trace):
+        _say(_nothing(options, answer["total"]))
     return asyncio.run(_follow(address, wanted, answer["cursor"], options.json)) if options.follow else 0
 
 
@@ -88,8 +90,20 @@ def _wanted(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
     if options.worker is not None:
         asked["service_name"] = options.worker
     if options.trace is not None:
-        asked["trace_id"] = typed_trace_id(options.trace) or options.trace.strip().lower()
+        asked["trace_id"] = typed_trace_id(options.trace)
+        if asked["trace_id"] is None:
+            parser.error(f"--trace: {wrong_trace_id(options.trace)}")
     return asked
+
+
+def _nothing(options: argparse.Namespace, total: int) -> str:
+    from iii.cli.output import counted
+
+    if total:
+        return f"{counted(total, 'log record')} kept; --limit {options.limit} shows none of them"
+    if options.worker or options.level:
+        return "No log records match; 'iii logs' shows all."
+    return "No log records are kept."
 
 
 async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -163,8 +177,12 @@ def _show(record: dict[str, Any], as_json: bool) -> None:
     print(json_line(record) if as_json else line(record), flush=True)
 
 
-def line(record: dict[str, Any]) -> str:
-    """One record for people; a stack trace stands below it."""
+def line(record: dict[str, Any], *, details: bool = False) -> str:
+    """One record for people; a stack trace stands below it.
+
+    Args:
+        details: whether the place in the source that wrote it is shown: it is longer than what was written.
+    """
     from iii.protocol.log_line import moment, one_line
 
     attributes = dict(record["attributes"])
@@ -176,7 +194,7 @@ def line(record: dict[str, Any]) -> str:
     shown = [
         f"{key}={json.dumps(value, ensure_ascii=False)}"
         for key, value in attributes.items()
-        if not (own and key in _OF_THE_ENGINE)
+        if not (own and key in _OF_THE_ENGINE) and (details or not key.startswith("code."))
     ]
     values = f" ({', '.join(shown)})" if shown else ""
     text = one_line(f"[{at}] [{record['severity_text']}] {names} {record['body']}{values}")

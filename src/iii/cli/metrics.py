@@ -3,7 +3,7 @@
 from typing import Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
-from iii.cli.output import json_text, print_table
+from iii.cli.output import counted, json_text, one_text, print_table
 from iii.cli.parser import Parser
 from iii.protocol.names import LIST_METRICS
 
@@ -14,6 +14,7 @@ Shows how many calls there were since the engine's start, by function, and the l
 columns:
   FUNCTION   function called
   CALLS      calls since the engine's start
+  ERRORS     those of them that failed
   METRIC     metric that workers sent within the last hour
   TYPE       gauge, counter, updowncounter or histogram
   VALUE      of its latest point; of a histogram how many values it has, and their mean
@@ -38,11 +39,13 @@ def run(arguments: list[str]) -> int:
 
     from iii.cli.engine_call import asked
 
-    found = asked(address, "metrics", LIST_METRICS, {}).result
+    found = asked(address, "metrics", LIST_METRICS, {"include_functions": True}).result
     if options.json:
         print(json_text(_having(options.search, found)))
     else:
         _print(_having(options.search, found))
+        if options.search and not (found["engine_metrics"]["invocations"]["by_function"] or found["sdk_metrics"]):
+            print(f"\nNo functions or metrics have '{one_text(options.search)}' in their names.")
     return 0
 
 
@@ -53,18 +56,22 @@ def _having(text: str | None, found: dict[str, Any]) -> dict[str, Any]:
         calls["by_function"] = {
             key: count for key, count in calls["by_function"].items() if text.lower() in key.lower()
         }
+        found["functions"] = [each for each in found["functions"] if text.lower() in each["function_id"].lower()]
         found["sdk_metrics"] = [each for each in found["sdk_metrics"] if text.lower() in each["name"].lower()]
     return found
 
 
 def _print(found: dict[str, Any]) -> None:
     calls, workers = found["engine_metrics"]["invocations"], found["engine_metrics"]["workers"]
-    print(f"{calls['total']} calls: {calls['success']} succeeded, {calls['error']} failed")
-    print(f"{workers['active']} workers: {workers['spawns']} connected, {workers['deaths']} left")
+    others = max(workers["active"] - 1, 0)  # beside this command
+    print(f"{counted(calls['total'], 'call')}: {calls['success']} succeeded, {calls['error']} failed")
+    print(f"{counted(others, 'worker')} now; since the engine's start {workers['spawns']} connected, commands included")
     if calls["by_function"]:
         print()
+        failed = {each["function_id"]: each["error"] for each in found["functions"]}
         ordered = sorted(calls["by_function"].items(), key=lambda row: (-row[1], row[0]))
-        print_table(["FUNCTION", "CALLS"], [[name, str(count)] for name, count in ordered])
+        rows = [[name, str(count), str(failed.get(name) or "")] for name, count in ordered]
+        print_table(["FUNCTION", "CALLS", "ERRORS"], rows)
     latest = {(each["name"], each["service_name"]): each for each in found["sdk_metrics"]}
     if latest:
         print()

@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
         self.error(f"unknown command '{wrong}' (expected {expected})")
 
     def error(self, message: str) -> NoReturn:
-        sys.exit(usage_error(self.prog, message))
+        sys.exit(usage_error(self.prog, message.removeprefix("argument ")))  # the library's; ours begin with the option
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

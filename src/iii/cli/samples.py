@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iii.cli.durations import duration_text
 from iii.cli.listing import Row, Table
+from iii.cli.output import counted
 from iii.protocol.names import LIST_FUNCTIONS, LIST_METRICS, LIST_WORKERS
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class EngineActivity:
         """In one line."""
         rate, errors = (sum(getattr(row, name) for row in self.functions) for name in ("calls_per_s", "errors_per_s"))
         share = f", {100 * errors / rate:.3g} % failed" if rate and errors else ""
-        return f"{len(self.workers)} workers, {_rate(rate)} calls/s{share}, over {self._seconds:.1f} s"
+        return f"{counted(len(self.workers), 'worker')}, {_rate(rate)} calls/s{share}, over {self._seconds:.1f} s"
 
     def tables(self, sort: str) -> Iterator[tuple[str, Table]]:
         """Functions, workers, queues."""
@@ -120,8 +121,8 @@ class EngineActivity:
 
     def _ordered(self, sort: str) -> list[FunctionActivity]:
         keys: dict[str, Callable[[FunctionActivity], float]] = {
-            "rate": lambda row: row.calls_per_s, "errors": lambda row: row.errors_per_s, "running": lambda row: row.running,
-            "p99": lambda row: row.p99 or 0.0, "calls": lambda row: row.calls,
+            "rate": lambda row: row.calls_per_s, "calls": lambda row: row.calls, "error-rate": lambda row: row.errors_per_s,
+            "errors": lambda row: row.errors, "running": lambda row: row.running, "p99": lambda row: row.p99 or 0.0,
         }  # fmt: skip
         if sort == "name":
             return sorted(self.functions, key=lambda row: row.function_id)

@@ -103,6 +103,8 @@ def _copy(path: Path, place: Path, *, restoring: bool) -> int:
         return fail(f"no store in {path}: expected a folder with the file {' or '.join(_NAMES)}")
     if not restoring and place.exists() and (not place.is_dir() or any(place.iterdir())):
         return fail(f"{place} exists and is not an empty folder; name a new folder")
+    if restoring and (refusal := _swapped(stores, path, place)):
+        return fail(refusal)
     failed = 0
     for store in stores:
         folder, target = store.parent, _target(path, store, place)
@@ -119,8 +121,24 @@ def _copy(path: Path, place: Path, *, restoring: bool) -> int:
     return failed
 
 
+def _swapped(stores: list[Path], path: Path, place: Path) -> str | None:
+    """Why nothing is restored: the backup was named last."""
+    from iii.storage.backup import is_swapped
+    from iii.storage.folder import StoreFolder
+
+    for store in stores:
+        target = _target(path, store, place)
+        if is_swapped(StoreFolder(store.parent, store.name), StoreFolder(target, store.name)):
+            return (
+                f"{store.parent} is the store of an engine, and {target} is a backup (it has no `lock` file); nothing was changed. "
+                f"The backup comes first: {PROGRAM} restore {place} {path}. To restore a copy that other tools made, remove its `lock` file"
+            )
+    return None
+
+
 def _stores(path: Path) -> list[Path]:
-    """Databases, of which only the log may be there."""
+    """Databases, of which only the log may be there; of a whole folder without those that a restore moved aside."""
+    from iii.storage.backup import is_aside
 
     def of(folder: Path) -> list[Path]:
         return [folder / name for name in _NAMES if (folder / name).is_file() or (folder / f"{name}-wal").is_file()]
@@ -129,7 +147,12 @@ def _stores(path: Path) -> list[Path]:
         return [store for store in of(path.parent) if store == path]
     if not path.is_dir():
         return []
-    below = (folder for depth in ("*/", "*/*/") for folder in path.glob(depth))
+    below = (
+        folder
+        for depth in ("*/", "*/*/")
+        for folder in path.glob(depth)
+        if not any(is_aside(part) for part in (folder, folder.parent) if part != path)
+    )
     return of(path) or sorted(store for folder in below for store in of(folder))
 
 

@@ -25,16 +25,17 @@ columns of functions:
   ERRORS/S       calls that failed, per second
   RUNNING        calls that run now
   P50, P95, P99  how long that part of the calls took at most, of those that ended meanwhile
-  CALLS          calls since the engine's start"""
+  CALLS, ERRORS  calls since the engine's start, and those of them that failed"""
 _EXAMPLES = f"""\
 examples:
   {PROGRAM}
   {PROGRAM} --interval 5s --sort p99
+  {PROGRAM} --sort errors      those that failed most since the engine's start first
   {PROGRAM} --once
   {PROGRAM} --json | jq .functions
 
 {ENVIRONMENT}"""
-SORTED_BY = ("rate", "errors", "running", "p99", "calls", "name")
+SORTED_BY = ("rate", "calls", "error-rate", "errors", "running", "p99", "name")
 _ROWS = 20
 _LONGEST_S = 3_600.0
 _SHORTEST_S = 0.2

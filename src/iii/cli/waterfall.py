@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from iii.cli.durations import duration_text
-from iii.cli.output import one_text
+from iii.cli.output import counted, one_text
 from iii.protocol.log_line import moment
 
 _BAR = 32  # characters, at least
@@ -75,22 +75,21 @@ class Waterfall:
                 for text in _details(line.span):
                     yield self._coloured(below + text, _DIM)
             for record in self._logs.get(line.span["span_id"], ()):
-                yield below + _record(record)
+                yield below + self._record(record)
         if len(self._shown) < len(self._spans):
             yield f"… {len(self._spans) - len(self._shown)} more spans; show them with --limit {len(self._spans)}"
         if others := self._logs.get(None):
             yield ""
             yield "log records of no span above:"
             for record in others:
-                yield "    " + _record(record)
+                yield "    " + self._record(record)
 
     def _head(self, trace_id: str) -> Iterator[str]:
         failed = sum(line.span["status"] == "error" for line in self._spans)
         services = sorted({one_text(line.span["service_name"]) for line in self._spans})
         took = duration_text(self._end - self._start)
-        count = f"{len(self._spans)} span{'s' * (len(self._spans) != 1)}"
         yield f"trace {trace_id}"
-        yield f"{moment(self._start / 1e9)}, {took}, {count}, {failed} failed, of {', '.join(services)}"
+        yield f"{moment(self._start / 1e9)}, {took}, {counted(len(self._spans), 'span')}, {failed} failed, of {', '.join(services)}"
         yield ""
 
     def _widths(self) -> tuple[int, int, int]:
@@ -133,6 +132,11 @@ class Waterfall:
             if self._details:
                 yield from (f"  {one_text(each)}" for each in exception.get("exception.stacktrace", "").splitlines())
 
+    def _record(self, record: Record) -> str:
+        from iii.cli.logs import line
+
+        return line(record, details=self._details).replace("\n", "\n        ")
+
     def _coloured(self, text: str, colour: str) -> str:
         return f"{colour}{text}{_PLAIN}" if colour and self._colours else text
 
@@ -164,12 +168,6 @@ def _details(span: Span) -> Iterator[str]:
         yield from (one_text(f"  {key} = {value}") for key, value in event["attributes"])
     for link in span["links"]:
         yield one_text(f"link to span {link['span_id']} of trace {link['trace_id']}")
-
-
-def _record(record: Record) -> str:
-    from iii.cli.logs import line
-
-    return line(record).replace("\n", "\n        ")
 
 
 def _cut(text: str, width: int) -> str:

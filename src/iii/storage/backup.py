@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -12,6 +13,8 @@ from iii.protocol.start_failure import StartFailure
 from iii.storage.folder import StoreFolder, looking_at, sync_folder
 
 _PARTIAL = ".partial"  # the name's end until it is whole and on disk
+_RESTORING = ".restoring"
+_ASIDE = re.compile(rf"\.before-\d{{8}}-\d{{6}}(-\d+)?$|{re.escape(_RESTORING)}$")
 
 
 class NoBackup(Exception):
@@ -62,8 +65,9 @@ def restore(backup: StoreFolder, place: Path) -> Path | None:
     present = StoreFolder(place, backup.database.name)
     present.take(to_look=True)
     try:
-        incoming = place.with_name(f"{place.name}.restoring")
+        incoming = place.with_name(f"{place.name}{_RESTORING}")
         back_up(backup, incoming)
+        StoreFolder(incoming).lock_file.touch(0o600)  # a store's own folder from now on, and no backup
         moved = _free_name(place) if place.exists() else None
         if moved is not None:
             os.rename(place, moved)
@@ -72,6 +76,19 @@ def restore(backup: StoreFolder, place: Path) -> Path | None:
         return moved
     finally:
         present.release()
+
+
+def is_aside(folder: Path) -> bool:
+    """Whether a restore moved it away, or was cut short before it was moved in: one of a folder's stores no more, or not yet."""
+    return _ASIDE.search(folder.name) is not None
+
+
+def is_swapped(backup: StoreFolder, place: StoreFolder) -> bool:
+    """Whether what is to be put back is the store that an engine uses, and what it would replace is the backup.
+
+    A copy that other tools made of a stopped engine's folder has its lock file too: that alone says nothing.
+    """
+    return backup.lock_file.exists() and place.database.exists() and not place.lock_file.exists()
 
 
 def _synced(path: Path) -> None:

@@ -43,7 +43,7 @@ class StoreFolder:
 
     Attributes:
         path: of the folder.
-        database, wal, wal_index: its files.
+        database, wal, wal_index, lock_file: its files.
     """
 
     def __init__(self, path: Path, name: str = STORE) -> None:
@@ -51,6 +51,7 @@ class StoreFolder:
         self.database = path / name
         self.wal = path / f"{name}-wal"
         self.wal_index = path / f"{name}-shm"
+        self.lock_file = path / "lock"
         self._lock: int | None = None
         self._opened: list[tuple[Path, tuple[int, int]]] = []
 
@@ -63,10 +64,9 @@ class StoreFolder:
 
     def take(self, *, to_look: bool = False) -> None:
         """Raises OSError, and StartFailure if another process has it. To look at it nothing is written."""
-        lock = self.path / "lock"
-        if to_look and not lock.exists():
+        if to_look and not self.lock_file.exists():
             return
-        self._lock = os.open(lock, os.O_CLOEXEC | (os.O_RDONLY if to_look else os.O_RDWR | os.O_CREAT), 0o600)
+        self._lock = os.open(self.lock_file, os.O_CLOEXEC | (os.O_RDONLY if to_look else os.O_RDWR | os.O_CREAT), 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -209,7 +209,7 @@ class StoreFolder:
                 _identity(os.stat(self.database)),
             ),  # SQLite holds it open, so that no other gets its number
             (self.wal, _identity(os.fstat(wal))),
-            (self.path / "lock", _identity(os.fstat(self._lock))),
+            (self.lock_file, _identity(os.fstat(self._lock))),
         ]
 
     def missing(self) -> str | None:

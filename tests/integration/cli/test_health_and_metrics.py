@@ -38,7 +38,15 @@ def test_metrics_as_tables_and_as_json(iii: Iii, engine: RunningEngine) -> None:
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0][1:3] == ["calls:", str(int(lines[0][0]) - 3)]
     assert lines[0][-2:] == ["3", "failed"]
-    assert ["FUNCTION", "CALLS"] in lines
+    assert lines[1][:3] == ["0", "workers", "now;"]
+    assert ["FUNCTION", "CALLS", "ERRORS"] in lines
     assert "engine::workers::register" in [line[0] for line in lines if line]
+    assert iii("trigger", "engine::functions::info", "--url", engine.url()).returncode == 1
+    failed = next(
+        line for line in iii("metrics", "--url", engine.url()).stdout.splitlines() if "functions::info" in line
+    )
+    assert failed.split() == ["engine::functions::info", "1", "1"]
+    nothing = iii("metrics", "--search", "zzz", "--url", engine.url()).stdout
+    assert nothing.endswith("\n\nNo functions or metrics have 'zzz' in their names.\n")
     found = json.loads(iii("metrics", "--json", "--search", "WORKERS::REG", "--url", engine.url()).stdout)
     assert list(found["engine_metrics"]["invocations"]["by_function"]) == ["engine::workers::register"]

@@ -84,6 +84,25 @@ def test_records_are_printed_oldest_first(iii: Iii, engine: RunningEngine, worke
     assert bodies("--trace", "cd" * 16) == []
 
 
+def test_no_records_are_said_to_be_none(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+    say(worker, "one")
+    for arguments, text in (
+        (["--worker", "nobody"], "No log records match; 'iii logs' shows all.\n"),
+        (["--worker", "orders", "--limit", "0"], "1 log record kept; --limit 0 shows none of them\n"),
+    ):
+        done = iii("logs", *arguments, "--url", engine.url())
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", text)
+    worker.trigger({"function_id": "engine::logs::clear"})
+    assert iii("logs", "--url", engine.url()).stderr in ("No log records are kept.\n", "")
+
+
+def test_the_place_in_the_source_is_for_programs(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+    say(worker, "placed", data={"code.file.path": "/srv/shop.py", "code.line.number": 11, "order": 7})
+    printed = iii("logs", "--worker", "orders", "--url", engine.url()).stdout
+    assert printed.endswith("[INFO] orders placed (order=7)\n")
+    assert "/srv/shop.py" in iii("logs", "--worker", "orders", "--json", "--url", engine.url()).stdout
+
+
 def test_following_prints_each_record_once_until_ctrl_c(follow: Any, engine: RunningEngine, worker: sdk.Worker) -> None:
     say(worker, "before")
     following = follow("--worker", "orders", engine=engine)

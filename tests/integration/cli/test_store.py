@@ -1,5 +1,6 @@
 """`iii store backup` and `restore`, while an engine runs and after."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,37 @@ def test_backup_and_restore(iii: Iii, tmp_path: Path) -> None:
         )
         engine.start()
         assert iii("state", "get", "s", "k", "--url", engine.url).stdout == "1\n"
+
+
+def test_a_restore_the_wrong_way_round_is_refused_and_what_it_moves_aside_is_no_store(iii: Iii, tmp_path: Path) -> None:
+    data, backup, again = tmp_path / "e" / "data", tmp_path / "backup", tmp_path / "again"
+    with EngineProcess(tmp_path / "e", config=CONFIG) as engine:
+        engine.stop()
+    assert iii("store", "backup", str(data), str(backup)).returncode == 0
+    assert iii("store", "restore", str(backup), str(data)).returncode == 0  # the engine has not run since
+    refused = iii("store", "restore", str(data), str(backup))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"The backup comes first: iii store restore {backup} {data}." in refused.stderr
+    assert sorted(folder.name for folder in backup.iterdir()) == ["queue", "state"]
+    moved = next(data.glob("state.before-*"))
+    (data / "queue.restoring").mkdir()
+    (data / "queue.restoring" / "store.db").write_bytes((backup / "queue" / "store.db").read_bytes())
+    done = iii("store", "backup", str(data), str(again))
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
+        f"{again}/queue/store.db", f"{again}/state/store.db",
+    ]  # fmt: skip
+    assert len(iii("store", "check", str(data)).stdout.splitlines()) == 2
+    undone = iii("store", "restore", str(moved), str(data / "state"))
+    assert (undone.returncode, undone.stderr) == (0, "")
+
+
+def test_a_folder_that_was_copied_by_hand_can_be_restored(iii: Iii, tmp_path: Path) -> None:
+    data, copy = tmp_path / "e" / "data", tmp_path / "copy"
+    with EngineProcess(tmp_path / "e", config=CONFIG) as engine:
+        engine.stop()
+    shutil.copytree(data, copy)
+    done = iii("store", "restore", str(copy), str(data))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_19_5_one_look_is_printed_for_a_pipe(iii: Iii, engine: RunningEngine) ->
     done = iii("top", "--interval", "200ms", "--url", engine.url())
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[0][:3] == [engine.url(), "1", "workers,"]
+    assert lines[0][:3] == [engine.url(), "1", "worker,"]
     assert ["shop::buy", "0.0", "0", "-", "-", "-", "7"] in lines
     assert ["shop", "available", "1", "0"] in [line[:4] for line in lines]
     assert ["default", "0", "0", "0", "0"] in lines
@@ -73,7 +73,7 @@ def test_19_5_on_a_terminal_it_goes_on_until_ctrl_c_and_gives_the_terminal_back(
 
 def test_wrong_usage_and_no_engine(iii: Iii) -> None:
     for wrong, text in (
-        (["--sort", "speed"], "--sort: expected one of rate, errors, running, p99, calls, name, got 'speed'"),
+        (["--sort", "speed"], "--sort: expected one of rate, calls, error-rate, errors, running, p99, name, got 'speed'"),
         (["--interval", "1ms"], "--interval: expected 200ms to 1h, got 0.001s"), (["--interval", "soon"], "expected a duration"),
         (["--limit", "0"], "--limit"), (["extra"], "extra"),
     ):  # fmt: skip

@@ -133,12 +133,13 @@ def test_no_engine_and_wrong_usage_of_traces(iii: Iii) -> None:
         nobody = iii(*command, "--port", "1")
         assert (nobody.returncode, nobody.stderr[:24]) == (1, "Error: cannot connect to")
     for wrong, text in (
-        (["traces", "--slow", "fast"], "expected a duration such as 90s"), (["traces", "--since", "-1"], "--since"),
+        (["traces", "--slow", "fast"], "error: --slow: expected a duration such as 250ms, 90s"), (["traces", "--since", "-1"], "--since"),
         (["traces", "--limit", "0"], "--limit: expected a whole number from 1 to 1000, got 0"),
         (["traces", "--attribute", "x"], "expected KEY=VALUE, got 'x'"), (["traces", "extra"], "extra"),
         (["trace"], "ID is missing; 'iii traces' lists ids"), (["trace", "a", "b"], "ID is one argument, got 2"),
         (["trace", "xyz"], "expected the id of a trace, 32 hexadecimal digits, or its beginning, got 'xyz'"),
         (["trace", "ab", "--limit", "-1"], "--limit"),
+        (["logs", "--trace", "zz"], "error: --trace: expected the id of a trace, 32 hexadecimal digits, or its beginning, got 'zz'"),
     ):  # fmt: skip
         done = iii(*wrong)
         assert done.returncode == 2

@@ -34,5 +34,5 @@ def test_units() -> None:
 @pytest.mark.parametrize("text", ["", "s", "-1", "1w", "1e3", "ten", "9999999999d", "1.2.3"])
 def test_what_is_not_a_duration_is_refused(text: str) -> None:
     for read in (seconds_of, milliseconds_of):
-        with pytest.raises(argparse.ArgumentTypeError, match="expected a duration such as 90s"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected a duration such as 250ms, 90s"):
             read(text)

@@ -36,6 +36,18 @@ def test_19_5_rates_and_times_are_those_of_the_interval() -> None:
     assert len(EngineActivity(sample(10, [0] * 4), sample(12, [0] * 4), every=True).functions) == 2
 
 
+def test_19_5_errors_sort_by_those_since_the_start_and_error_rate_by_those_of_the_interval() -> None:
+    before, now = sample(10, [90, 0, 0, 0]), sample(12, [92, 0, 0, 0], error=1)
+    before.functions["g"] = {**before.functions["f"], "function_id": "g", "error": 9}
+    now.functions["g"] = {**now.functions["f"], "function_id": "g", "error": 9}
+    before, now = (each._replace(of_workers=frozenset("fg")) for each in (before, now))
+    activity = EngineActivity(before, now, every=False)
+    orders = {
+        sort: [row["function_id"] for row in activity.as_json(sort)["functions"]] for sort in ("errors", "error-rate")
+    }
+    assert orders == {"errors": ["g", "f"], "error-rate": ["f", "g"]}
+
+
 def test_19_5_an_engine_that_was_started_again_counts_from_zero() -> None:
     (row,) = EngineActivity(sample(10, [90, 0, 0, 0]), sample(11, [0, 0, 0, 3]), every=False).functions
     assert (row.calls_per_s, row.p50) == (3.0, math.inf)

@@ -22,7 +22,7 @@ _SECRETS = frozenset(
 _QUERIES = frozenset(("url.full", "url.query", "http.url", "http.target"))
 _TAGS = frozenset(("iii.session.id", "iii.session.name", "iii.message.id"))
 TAG_PREFIX = "iii.tag."
-FUNCTION_ID = "function_id"
+FUNCTION_IDS = ("function_id", "iii.function.id")  # the engine's spans have the one, those of workers the other
 FUNCTION_KIND = "iii.function.kind"
 PAYLOAD = "iii.payload.json"
 
@@ -135,7 +135,7 @@ def _mark(key: str) -> int:
         mark |= _PAYLOAD
     elif key in _TAGS or key.startswith(TAG_PREFIX):
         mark |= TAG
-    elif key in (FUNCTION_ID, FUNCTION_KIND):
+    elif key == FUNCTION_KIND or key in FUNCTION_IDS:
         mark |= FUNCTION
     if len(key) <= _KEY_CHARACTERS and len(_marks) < _KEYS_KNOWN:
         _marks[key] = mark

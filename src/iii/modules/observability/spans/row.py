@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from iii.modules.observability.records import Attributes, Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 from iii.modules.observability.redaction import (
     FUNCTION,
-    FUNCTION_ID,
+    FUNCTION_IDS,
     FUNCTION_KIND,
     TAG,
     is_suspect,
@@ -222,7 +222,7 @@ def _size_of(span: Span, packed: bytes, resource: bytes) -> int:
 
 def _is_internal(attributes: Attributes) -> bool:
     return any(
-        (key == FUNCTION_KIND and value == "internal") or (key == FUNCTION_ID and value.startswith("engine::"))
+        (key == FUNCTION_KIND and value == "internal") or (key in FUNCTION_IDS and value.startswith("engine::"))
         for key, value in attributes
     )
 

@@ -24,9 +24,10 @@ def world() -> EngineWithSpans:
 def test_06_check_22_roots_are_listed_and_internal_spans_are_not(world: EngineWithSpans) -> None:
     world.take(span("child", "root"), span("root"), span("internal", trace="t2", attributes=INTERNAL))
     world.take(span("engines", trace="t3", attributes=[("function_id", "engine::workers::list")]))
+    world.take(span("asked by a client", trace="t4", attributes=[("iii.function.id", "engine::triggers::list")]))
     assert world.listed() == ["root"]
-    assert world.ask("list", include_internal=True)["total"] == 3
-    assert world.ask("list", include_internal=True, search_all_spans=True)["total"] == 4
+    assert world.ask("list", include_internal=True)["total"] == 4
+    assert world.ask("list", include_internal=True, search_all_spans=True)["total"] == 5
     assert world.listed(search_all_spans=True) == ["child", "root"]
 
 
