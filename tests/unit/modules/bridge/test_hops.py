@@ -14,7 +14,7 @@ def test_07_6_2_a_call_crosses_so_many_bridges_and_no_more() -> None:
     for _ in range(MOST_HOPS):
         trace = across(trace, "f")
 
-    assert trace == ("00-1-2-01", f"user=1,iii.bridge.hops={MOST_HOPS}")
+    assert trace == Trace("00-1-2-01", f"user=1,iii.bridge.hops={MOST_HOPS}")
     with pytest.raises(InvocationError, match="has crossed 16 bridges"):
         across(trace, "f")
 
