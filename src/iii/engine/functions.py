@@ -143,6 +143,7 @@ class FunctionRegistry:
         self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing
         self.changes: Listeners[[Function | None, Function | None]] = Listeners()
         self.replica_rules: list[ReplicaRule] = []
+        self.entrusted: set[str] = set()  # ids of functions that decide who may do what: not for sessions (20 §5)
         self.url_caller: UrlCaller | None = None
 
     def find(self, function_id: str, namespace: str | None) -> Function | None:

@@ -13,6 +13,11 @@ from iii.server.tokens import ListenerTokens
 
 def admission_of(engine: Engine, listener: str, rbac: RbacConfig | None, middleware: str | None) -> Admission | None:
     """None: everybody is let in and trusted. Raises StartFailure."""
+    entrusted = engine.functions.entrusted
+    if middleware is not None:
+        entrusted.add(middleware)
+    if rbac is not None and rbac.auth_function_id is not None:
+        entrusted.add(rbac.auth_function_id)
     if rbac is None:
         if middleware is None:
             return None

@@ -242,3 +242,16 @@ async def test_L8_a_thousand_failed_logins_do_not_slow_others(
     assert len(engine.roster.connections) == 2
     await worker.shutdown_async()
     await app.shutdown_async()
+
+
+async def test_20_5_a_session_does_not_become_the_auth_function(engine: Engine, guarded: OpenGuarded) -> None:
+    """It would get what others log in with, and let itself do everything."""
+    listener = await guarded(RbacConfig(tokens=(CI,), auth_function_id="app::auth"))
+    worker = await connected(listener)
+
+    worker.register_function("app::auth", lambda connection: {"allowed_functions": ["*"]})
+    worker.register_function("app::other", lambda data: data)
+
+    await until(lambda: engine.functions.find("app::other", None) is not None)
+    assert engine.functions.find("app::auth", None) is None
+    await worker.shutdown_async()

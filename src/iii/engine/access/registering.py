@@ -198,6 +198,9 @@ class Registering:
         ):
             self._deny(peer, message, "the id is the engine's")
             return
+        if self._is_entrusted(stored):
+            self._deny(peer, message, "the id is of an auth function or middleware (name it in `register` of a token)")
+            return
         if self._is_claimed(peer, (peer.namespace, stored)):
             self._deny(peer, message, "the id belongs to a worker with other rights")
             if peer.dialect.understands_rejection:
@@ -257,6 +260,12 @@ class Registering:
             return
         self._borrowed.take(stored)
         apply_registration(self._registry, peer, msgspec.structs.replace(message, id=stored))
+
+    def _is_entrusted(self, stored: str) -> bool:
+        """Whoever serves it may do everything, so a pattern that fits is not enough."""
+        registers = self._guard.rights.registers
+        named = registers is not None and stored in registers.texts
+        return self._guard.identity is not None and stored in self._registry.functions.entrusted and not named
 
     def _is_claimed(self, peer: Peer, key: Key) -> bool:
         return self._guard.identity is not None and bool(self._registry.functions.ownership.strangers(key, peer))

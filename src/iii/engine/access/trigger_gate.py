@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from iii.engine.session.peer import Peer
     from iii.protocol.messages import RegisterTrigger
 
-_TELLS = {FUNCTIONS_AVAILABLE: LIST_FUNCTIONS, WORKERS_AVAILABLE: LIST_WORKERS}  # events with what a list has
+_LISTS = {FUNCTIONS_AVAILABLE: LIST_FUNCTIONS, WORKERS_AVAILABLE: LIST_WORKERS}
+_TELLS = {**_LISTS, "configuration": "configuration::get"}  # events with what these functions would answer
 
 
 def check_target(guard: Guard, registry: Registry, peer: Peer, message: RegisterTrigger) -> set[Key]:
@@ -49,10 +50,11 @@ def check_durable(guard: Guard, trigger_type: str, function_id: str, config: byt
         return stored
     if not guard.sees_type(trigger_type):
         raise InvocationForbidden(message=f"Trigger type '{trigger_type}' is not allowed for this session.")
-    if trigger_type in _TELLS:
+    if trigger_type in _LISTS:
         raise InvocationForbidden(
             message=f"Trigger type '{trigger_type}' is for triggers that leave with their session; register it with a message."
         )
+    _check_event(guard, trigger_type)
     for named in (stored, *functions_in(config)):
         if guard.refusal(named, DEFAULT_NAMESPACE) is not None:
             _forbid(named, DEFAULT_NAMESPACE)
@@ -60,7 +62,7 @@ def check_durable(guard: Guard, trigger_type: str, function_id: str, config: byt
 
 
 def _check_event(guard: Guard, trigger_type: str) -> None:
-    """Raises InvocationForbidden: it tells what a list would not."""
+    """Raises InvocationForbidden: it tells what a call would not."""
     told_by = _TELLS.get(trigger_type)
     if told_by is not None and guard.refusal(told_by, None) is not None:
         _forbid(told_by, DEFAULT_NAMESPACE)

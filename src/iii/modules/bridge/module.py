@@ -18,6 +18,7 @@ from iii.engine.module import Module
 from iii.engine.schema import json_schema
 from iii.modules.bridge.codes import BRIDGE_ERROR
 from iii.modules.bridge.config import BridgeConfig, ForwardRule
+from iii.modules.bridge.hops import across
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.start_failure import StartFailure
@@ -141,7 +142,7 @@ class Bridge(Module):
                     data,
                     timeout_ms=timeout_ms,
                     metadata=_copied(invocation.metadata),
-                    trace=_trace(invocation),
+                    trace=across(_trace(invocation), function_id),
                 )
             )
         except LinkFailed as error:
@@ -154,9 +155,11 @@ class Bridge(Module):
 
     async def _tell(self, invocation: Invocation, function_id: str, data: bytes) -> None:
         try:
-            await self._other.tell(function_id, data, _trace(invocation))
+            await self._other.tell(function_id, data, across(_trace(invocation), function_id))
         except LinkFailed as error:
             invocation.refuse(BRIDGE_ERROR(str(error)))
+        except InvocationError as error:
+            invocation.refuse(error)
         else:
             invocation.complete(b"null")
 

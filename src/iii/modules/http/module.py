@@ -148,6 +148,7 @@ class Http(Module):
         )  # fmt: skip
         try:
             route = Route(config.http_method, config.api_path, endpoint, binding.id, binding)
+            self._check_owner(route, binding)
             self.routes.add(route)
         except (InvalidPath, RouteConflict) as error:
             raise TriggerRegistrationFailed(str(error)) from None
@@ -156,6 +157,16 @@ class Http(Module):
         self.away.forget((route.method, route.api_path))
         self._remembered.changed()
         ROUTE_REGISTERED(method=route.method, path=config.api_path, function=binding.function_id)
+
+    def _check_owner(self, route: Route[Endpoint], binding: Binding) -> None:
+        """A session takes nobody's requests (20 §5). Raises TriggerRegistrationFailed."""
+        identity = _identity(binding)
+        if identity is not None and any(
+            _identity(each.target.binding) != identity for each in self.routes.others(route)
+        ):
+            raise TriggerRegistrationFailed(
+                f"Route '{route.method} {route.api_path}' belongs to another worker; use another path"
+            )
 
     def unbind(self, binding: Binding) -> None:
         route = self.routes.get(binding.id)
@@ -168,3 +179,7 @@ class Http(Module):
             self.away.add(name)
         self.routes.remove(binding.id, binding)
         self._remembered.changed()
+
+
+def _identity(binding: Binding | None) -> str | None:
+    return None if binding is None or binding.owner is None else binding.owner.identity

@@ -120,8 +120,12 @@ class RouteTable(Generic[T]):
 
     def has_other(self, route: Route[T]) -> bool:
         """Whether another trigger has the same method and path."""
+        return bool(self.others(route))
+
+    def others(self, route: Route[T]) -> list[Route[T]]:
+        """The routes of other triggers with the same method and path."""
         node = self._node(route)
-        return node is not None and any(each is not route for each in node.routes.get(route.method, ()))
+        return [] if node is None else [each for each in node.routes.get(route.method, ()) if each is not route]
 
     @property
     def names(self) -> list[tuple[str, str]]:

@@ -298,3 +298,42 @@ def test_P12_a_drained_session_keeps_no_trusted_program_out(engine: MemoryEngine
     trusted = engine.connect(**who, functions=["svc::f"])
 
     assert not trusted.session.draining
+
+
+@pytest.mark.parametrize("namespace", ["default", "orders"])
+def test_20_5_a_session_does_not_serve_an_auth_function_that_is_away(engine: MemoryEngine, namespace: str) -> None:
+    """It would get what others log in with, and say what it may do itself."""
+    engine.core.functions.entrusted.add("app::auth")
+    guest = engine.connect(announce=False, access=access())
+    guest.register("app::auth", "app::other")
+    guest.announce(name="g", version="0.25.0", namespace=namespace)
+
+    assert engine.core.functions.find("app::auth", namespace) is None
+    assert engine.core.functions.find("app::other", namespace) is not None
+
+
+def test_20_5_nor_by_its_prefix(engine: MemoryEngine) -> None:
+    engine.core.functions.entrusted.add("app::auth")
+    engine.connect(functions=["auth"], access=access(prefix="app"))
+
+    assert engine.core.functions.find("app::auth", None) is None
+
+
+@pytest.mark.parametrize(("pattern", "served"), [("*", False), ("app::auth", True)])
+def test_20_5_but_one_whose_token_names_it(engine: MemoryEngine, pattern: str, served: bool) -> None:
+    engine.core.functions.entrusted.add("app::auth")
+    engine.connect(functions=["app::auth"], access=access(registers=Patterns([pattern])))
+
+    assert (engine.core.functions.find("app::auth", None) is not None) is served
+
+
+@pytest.mark.parametrize(("exposed", "bound"), [("api::*", False), ("configuration::get", True)])
+def test_20_4_values_of_configuration_are_for_those_who_may_get_them(
+    engine: MemoryEngine, exposed: str, bound: bool
+) -> None:
+    engine.connect().provide("configuration")
+    guest = engine.connect(functions=["f"], access=access(f'match("{exposed}")'))
+
+    guest.bind("t1", "configuration", "f")
+
+    assert (engine.core.bindings.get("t1") is not None) is bound

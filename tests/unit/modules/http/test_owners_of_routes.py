@@ -1,0 +1,54 @@
+"""Whose requests a route gets: never those of somebody else's (20 §5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from iii.engine.engine_functions import EngineFunctions
+from iii.modules.http.module import Http
+from iii.testing import FakeClock, MemoryEngine, MemoryWorker
+from tests.unit.engine.access.sessions import access, refused_triggers
+
+LOGIN = {"api_path": "login", "http_method": "POST"}
+REFUSED = ("trigger_registration_failed", "Route 'POST login' belongs to another worker; use another path")
+
+
+@pytest.fixture
+def engine() -> MemoryEngine:
+    return MemoryEngine(FakeClock(), modules=[EngineFunctions])
+
+
+@pytest.fixture
+def http(engine: MemoryEngine) -> Http:
+    module = Http(engine.core)
+    engine.core.add_module(module)
+    return module
+
+
+def serving(worker: MemoryWorker, http: Http, name: str) -> bool:
+    """Whether its route is there."""
+    worker.bind(name, "http", f"{name}::login", LOGIN)
+    return http.routes.get(name) is not None
+
+
+def test_20_5_a_session_takes_no_requests_of_others(engine: MemoryEngine, http: Http) -> None:
+    trusted = engine.connect(functions=["a::login"])
+    guest = engine.connect(functions=["g::login"], access=access())
+
+    assert serving(trusted, http, "a")
+    assert not serving(guest, http, "g")
+    assert refused_triggers(guest) == {"g": REFUSED}
+
+
+def test_20_5_sessions_of_one_identity_share_a_route_and_trusted_workers_take_it(
+    engine: MemoryEngine, http: Http
+) -> None:
+    first, second = (engine.connect(functions=[f"{name}::login"], access=access()) for name in ("g", "h"))
+    other = engine.connect(functions=["o::login"], access=access(identity="other"))
+    trusted = engine.connect(functions=["a::login"])
+
+    assert serving(first, http, "g")
+    assert serving(second, http, "h")
+    assert not serving(other, http, "o")
+    assert serving(trusted, http, "a")
+    assert [route.trigger_id for route in http.routes] == ["a"]
