@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -76,7 +77,7 @@ def test_06_7_2_bytes_are_bounded_and_the_oldest_leave() -> None:
     "members",
     [{"name": "n" * 100_000}, {"instrumentation_scope_name": "s" * 100_000}, {"resource": {"service.name": "r" * 100_000}}],
 )  # fmt: skip
-def test_06_7_2_whatever_is_long_in_a_span_counts(members: dict[str, object]) -> None:
+def test_06_7_2_whatever_is_long_in_a_span_counts(members: dict[str, Any]) -> None:
     world = EngineWithSpans(memory_max_spans=1000, memory_max_bytes=1_000_000)
     for number in range(100):
         world.take(span(f"s{number}", **members))
@@ -124,7 +125,7 @@ def test_06_7_3_a_replaced_span_keeps_its_place_in_the_queue() -> None:
 @pytest.mark.parametrize(
     "config", [{"live_spans": False}, {"exporter": "both"}, {"exporter": "otlp", "live_spans": True}]
 )
-def test_06_check_16_pending_spans_are_dropped_if_they_are_not_wanted(config: dict[str, object]) -> None:
+def test_06_check_16_pending_spans_are_dropped_if_they_are_not_wanted(config: dict[str, Any]) -> None:
     world = EngineWithSpans(**config)
     world.take(span("a", pending=True))
     assert world.listed() == []
