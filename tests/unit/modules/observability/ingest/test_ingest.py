@@ -3,12 +3,14 @@
 import json
 import logging
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iii.engine.clock import Timer
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.config import ObservabilityConfig
 from iii.modules.observability.ingest import ingest as ingest_file
@@ -409,22 +411,25 @@ def test_06_2_11_frames_without_items_are_not_all_read_in_one_turn(
     ear: Ear, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There was no look at the clock between two of them: 128 MiB in one go."""
-    read: list[int] = []
+    seen: list[str] = []
+    call_at = clock.call_at
 
     def slow(kind: TelemetryKind, payload: bytes) -> Frame | None:
-        read[-1] += 1
+        seen.append("frame")
         later = clock.now() + ingest_file.TURN_S
         monkeypatch.setattr(clock, "now", lambda: later)
         return tidy_frame(kind, payload)
 
+    def turn(when: float, do: Callable[[], None]) -> Timer:
+        seen.append("turn")
+        return call_at(when, do)
+
     monkeypatch.setattr(ingest_file, "tidy_frame", slow)
-    turn = ear.module.ingest._turn
+    monkeypatch.setattr(clock, "call_at", turn)
     for _ in range(3):
         ear.say("OTLP", {"resourceSpans": [], "padding": "x" * 20_000})
-    while ear.module.ingest._waiting:
-        read.append(0)
-        turn()
-    assert read == [1, 1, 1]
+    clock.advance(1)
+    assert seen == ["turn", "frame"] * 3
 
 
 def test_06_2_9_ids_are_bounded(ear: Ear) -> None:
