@@ -68,7 +68,7 @@ def create(path: Path) -> None:
 def read_text(path: Path) -> str:
     """Raises StartFailure."""
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=open_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise StartFailure(
@@ -91,8 +91,9 @@ def read_text(path: Path) -> str:
         raise StartFailure(f"cannot read {path}: {error.strerror}") from None
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would be waited for
+def open_at_once(path: str, flags: int) -> int:
+    """An opener that does not wait for the writer of a named pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _kind(mode: int) -> str:

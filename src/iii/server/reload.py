@@ -16,6 +16,7 @@ from iii.protocol.task_set import TaskSet
 from iii.server import module_entries
 from iii.server.commit import Commit
 from iii.server.config_file import ServerConfig
+from iii.server.config_text import read_text
 from iii.server.part import Part
 from iii.server.plan import plan
 from iii.server.stored_settings import Stored
@@ -137,11 +138,9 @@ class Reload:
     def _read(self, stored: Stored) -> ServerConfig:
         path = self._config.path
         try:
-            if path is not None and not path.read_bytes().strip():
+            if path is not None and not read_text(path).strip():
                 raise StartFailure(f"{self._config.source}: the file is empty; at a reload that counts as half written")
             return self._load(stored)
-        except OSError as error:
-            raise StartFailure(f"parse failed: cannot read {self._config.source}: {error.strerror}") from None
         except StartFailure as error:
             raise StartFailure(f"parse failed: {error}") from None
 

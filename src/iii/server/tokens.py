@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from os.path import expanduser
 from typing import Any
@@ -19,6 +20,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.suggestion import did_you_mean
 from iii.server.access_config import Filter, TokenConfig
+from iii.server.config_text import open_at_once
 
 TOKEN_FILE_READ = LogEvent(
     __name__, "access.token_file_read", logging.INFO, "Token file has changed; new connections need the new token",
@@ -193,7 +195,9 @@ def _state_of(path: str) -> tuple[int, int, int]:
 
 def _read(path: str) -> str:
     """The token in a file. Raises OSError, or ValueError: it has none."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("not a regular file")
         content: Any = file.read(_READ_BYTES)
     try:
         token: str = content.decode("ascii").strip()

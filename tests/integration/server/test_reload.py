@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -165,6 +166,20 @@ async def test_07_check_48_P18_a_broken_file_changes_nothing(
     assert await engine.get("/hello") == 200
     assert caplog.text.count("Reload rejected") == 2
     assert "parse failed" in caplog.text
+
+
+async def test_L11_a_named_pipe_in_the_place_of_the_file_is_not_waited_for(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else it is the last change of the file that is noticed."""
+    engine = await run(HEAD)
+    engine.path.unlink()
+    os.mkfifo(engine.path)
+    async with asyncio.timeout(10):
+        assert not await engine.reload.now()
+    assert "is a pipe, not a regular file" in caplog.text
+    engine.path.unlink()
+    assert await engine.write(HEAD + "  - {name: iii-state}\n")
 
 
 async def test_L11_what_was_changed_before_a_failure_is_taken_back(run: Run) -> None:

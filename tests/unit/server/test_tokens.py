@@ -169,3 +169,12 @@ def test_20_2_register_and_trigger_types() -> None:
     assert (found.registers, found.trigger_types, found.prefix) == (Patterns(["a::*"]), frozenset({"cron"}), "p")
     assert rights(allow=("worker",), register=False).registers == NO_PATTERNS
     assert rights(register=True).registers is None
+
+
+def test_20_2_a_named_pipe_is_no_token_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    """It is read by the event loop."""
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+
+    with pytest.raises(StartFailure, match="not a regular file"):
+        ListenerTokens((TokenConfig(name="t", token_file=str(pipe)),), "rbac")
