@@ -132,6 +132,7 @@ def test_08_17_telemetry_is_on_by_default_and_disturbs_nobody(client: Client, ow
 @feature(METRICS)
 @pytest.mark.parametrize("client", parameters(*NODE, OURS))
 def test_02_4_5_gauges_fill_latest_metrics_also_after_a_restart(client: Client, own_engine: EngineProcess) -> None:
+    """06 check 8, for Node; others have their gauges."""
     require(client)
     with Driver(client, telemetry_url=own_engine.url) as worker, Driver(OURS) as watcher:
         worker.connect(own_engine.url, "metered", otel={"enabled": True, "metrics_export_interval_ms": 200})

@@ -193,6 +193,7 @@ async def test_07_check_14_a_channel_of_a_client_with_its_token_in_the_query(gua
 async def test_O14_telemetry_logs_in_or_has_the_address_of_a_session(
     engine: Engine, guarded: OpenGuarded, by_address: bool
 ) -> None:
+    """06 check 5."""
     arrived: list[tuple[TelemetryKind, bytes]] = []
     engine.telemetry.subscribe(lambda kind, payload: arrived.append((kind, payload)))
     listener = await guarded(RbacConfig(tokens=(CI,), allow_telemetry_same_ip=by_address))

@@ -57,6 +57,30 @@ def test_06_check_65a_what_the_command_line_logs_is_listed_once(engine: RunningE
     assert [log["body"] for log in logs].count("hello from the CLI") == 1
 
 
+def test_06_checks_65b_and_65c_the_tour_of_the_command_line(engine: RunningEngine, worker: iii.Worker) -> None:
+    def command(function_id: str, payload: str = "{}") -> Any:
+        called = [sys.executable, "-m", "iii.cli", "trigger", function_id, "--json", payload, "--url", engine.url()]
+        done = subprocess.run(called, env=environment(), capture_output=True, text=True, timeout=30, check=True)
+        return json.loads(done.stdout)
+
+    async def toured(data: Any) -> Any:
+        return data
+
+    traced = iii.register_worker(engine.url(), iii.InitOptions(worker_name="traced"))
+    try:
+        traced.register_function("tour::f", toured)
+        assert worker.trigger({"function_id": "tour::f", "payload": 1}) == 1
+        eventually(lambda: command("engine::traces::list")["total"] >= 1)
+    finally:
+        traced.shutdown()
+    span = command("engine::traces::list")["spans"][-1]
+    assert command("engine::traces::tree", json.dumps({"trace_id": span["trace_id"]}))["roots"]
+    assert command("engine::health::check")["status"] == "healthy"
+    assert command("engine::logs::clear")["success"] is True
+    assert command("engine::traces::clear")["success"] is True
+    assert command("engine::traces::list")["total"] == 0
+
+
 def test_06_check_52a_a_record_for_a_trigger_at_level_debug_is_one_delivery(
     engine: RunningEngine, worker: iii.Worker
 ) -> None:

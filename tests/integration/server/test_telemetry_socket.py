@@ -9,6 +9,7 @@ from tests.integration.server.raw_socket import BINARY, CONTINUATION, RawSocket
 
 
 async def test_01_check_02_a_telemetry_socket_is_no_worker(listener: Listener, engine: Engine) -> None:
+    """06 check 1."""
     arrived: list[tuple[TelemetryKind, bytes]] = []
     engine.telemetry.subscribe(lambda kind, payload: arrived.append((kind, payload)))
     async with await RawSocket.upgraded(listener.port, "/otel") as client:
