@@ -123,7 +123,7 @@ def test_06_2_9_one_bad_data_point_costs_only_itself(engine: MemoryEngine, value
     assert "memory_rss" not in latest(engine, worker)
 
 
-@pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", b"[]", b"3", b"[" * 100_000])
+@pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", b"[]", b"3", b"[" * 16_000])
 def test_a_bad_metrics_frame_is_logged_and_costs_nothing(
     engine: MemoryEngine, clock: FakeClock, payload: bytes, engine_log: pytest.LogCaptureFixture
 ) -> None:
