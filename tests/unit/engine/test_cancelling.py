@@ -291,3 +291,17 @@ def test_P11_calls_with_one_id_are_cancelled_one_after_the_other(
 
 def test_P11_needs_an_id(caller: MemoryWorker) -> None:
     assert caller.call(CANCEL, {})["error"]["code"] == "deserialization_error"
+
+
+def test_10_3_a_call_that_the_engine_makes_cancels_nothing(engine: MemoryEngine) -> None:
+    told: list[bytes | None] = []
+    request = b'{"invocation_id":"0b1f3c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d"}'
+    engine.core.router.call("engine::invocations::cancel", None, request, lambda result, error: told.append(result))
+    assert told == [b'{"cancelled":false}']
+
+
+def test_01_2_an_announcement_that_is_no_object_is_refused(engine: MemoryEngine) -> None:
+    worker = engine.connect(announce=False)
+    for wrong in (3, [1], "x"):
+        assert worker.call("engine::workers::register", wrong)["error"]["code"] == "deserialization_error"
+    assert worker.result_of("engine::workers::register", None) == {"success": True}

@@ -116,3 +116,15 @@ def test_an_error_without_a_code_is_one_of_the_others(error: bytes) -> None:
     tally = Tally("f", True, FakeClock())
     tally.failed(0.0, error)
     assert tally.codes == {OTHER: 1}
+
+
+def test_16_1_calls_of_one_owner_are_put_into_the_histogram_too(engine: MemoryEngine) -> None:
+    """`hand_over` counts as `invoke` does."""
+    worker = engine.connect(functions=["svc::f"])
+    worker.serve(lambda data: "ok")
+    function = engine.core.functions.find("svc::f", None)
+    assert function is not None
+    for _ in range(TIDY_EVERY):
+        engine.core.router.call("svc::f", None, b"1", own=function)
+    assert function.tally is not None
+    assert (function.tally.begun, function.tally.success) == (TIDY_EVERY, TIDY_EVERY)

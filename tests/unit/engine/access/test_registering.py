@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from iii.engine.access.guard import Access
 from iii.engine.access.pattern import NO_PATTERNS, Patterns
-from iii.engine.access.rules import Hooks
+from iii.engine.access.rights import Rights
+from iii.engine.access.rules import Hooks, ListenerRules
 from iii.protocol.limits import HOOK_S
 from iii.testing import MemoryEngine, MemoryWorker
 from tests.unit.engine.access.sessions import access, echoes, error_of, refused_triggers
@@ -257,3 +259,27 @@ def test_20_3_triggers_by_call_are_judged_too(engine: MemoryEngine) -> None:
     assert (binding.function_id, binding.owner) == ("p::api::a", None)
     engine.clock.advance(20)
     assert (guest.answer_to(made) or {})["result"] == {"id": binding.id}
+
+
+def test_20_3_types_of_triggers_count_for_durable_ones_too(engine: MemoryEngine) -> None:
+    guest = engine.connect(access=access('match("*")', trigger_types=frozenset({"cron"})))
+    guest.bind("t", "http", "svc::f", {})
+    assert refused_triggers(guest)["t"] == ("FORBIDDEN", "Trigger type 'http' is not allowed for this session.")
+    code, text = error_of(
+        guest, "engine::register_trigger", {"trigger_type": "http", "function_id": "svc::f", "config": {}}
+    )
+    assert (code, text) == ("FORBIDDEN", "Trigger type 'http' is not allowed for this session.")
+    wide = engine.connect(access=access('match("*")'))
+    request = {"trigger_type": "engine::functions-available", "function_id": "svc::f", "config": {}}
+    code, text = error_of(wide, "engine::register_trigger", request)
+    assert code == "FORBIDDEN"
+    assert "is for triggers that leave with their session" in text
+
+
+def test_20_9_a_listener_with_middleware_alone_lets_its_sessions_register_what_they_like(engine: MemoryEngine) -> None:
+    trusted = Access(ListenerRules(listener="l", middleware="gate::check"), Rights())
+    guest = engine.connect(functions=["svc::f"], access=trusted)
+    guest.bind("t", "http", "others::f", {})
+    assert "t" not in refused_triggers(guest)
+    request = {"trigger_type": "http", "function_id": "others::f", "config": {}}
+    assert "error" not in guest.call("engine::register_trigger", request)
