@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iii.engine import drained
+from iii.protocol.limits import DRAINED_S
 from iii.testing import FakeClock, MemoryEngine
 
 
@@ -30,7 +31,7 @@ def test_09_3_3_a_process_is_forgotten_after_its_time(engine: MemoryEngine, cloc
     known.add(first.session)
     assert known.ran(first.session)
     known.left(first.session)
-    clock.advance(drained.DRAINED_S + 1)
+    clock.advance(DRAINED_S + 1)
     assert not known.ran(first.session)
     second = engine.connect(name="b", pid=8, version="0.10.0", runtime="python")
     known.add(second.session)  # forgets the other one
