@@ -26,7 +26,7 @@ columns of list:
 _NEXT = 3
 _MOST = 1000
 _RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
-_USAGE = {"list": "", "next": " EXPRESSION", "fire": " FUNCTION"}
+_USAGE = {"list": "", "next": "EXPRESSION", "fire": "FUNCTION"}
 
 
 def build_parser() -> Parser:
@@ -65,10 +65,8 @@ def run(arguments: list[str]) -> int:
             return _print_next(expression, options)
         case ["fire", function_id]:
             return _fire(address_of(options, parser), function_id)
-        case [verb, *_] if verb in _USAGE:
-            parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb}{_USAGE[verb]}")
-        case [verb, *_]:
-            parser.refuse_command(verb, _USAGE)
+        case words:
+            parser.refuse_words(words, _USAGE)
     return 0
 
 

@@ -5,7 +5,7 @@
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from iii.protocol.suggestion import nearest
@@ -50,6 +50,13 @@ class Parser(argparse.ArgumentParser):
         *others, last = known
         expected = f"{', '.join(others)} or {last}" if others else last
         self.error(f"unknown command '{wrong}' (expected {expected})")
+
+    def refuse_words(self, words: Sequence[str], usages: Mapping[str, str]) -> NoReturn:
+        """The first is no subcommand, or has too few or too many arguments; `usages` has those of each."""
+        verb = words[0]
+        if verb not in usages:
+            self.refuse_command(verb, usages)
+        self.error(f"wrong number of arguments; usage: {self.prog} {verb} {usages[verb]}".rstrip())
 
     def error(self, message: str) -> NoReturn:
         sys.exit(usage_error(self.prog, message.removeprefix("argument ")))  # the library's; ours begin with the option

@@ -104,15 +104,12 @@ def run(arguments: list[str]) -> int:
             case []:
                 parser.print_help()
                 return USAGE_ERROR
-            case [verb, *_] if verb in _USAGE:
-                parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}".rstrip())
-            case [verb, *_]:
-                parser.refuse_command(verb, _USAGE)
+            case words:
+                parser.refuse_words(words, _USAGE)
     except FunctionNotFound:
         return fail("this engine does not run the module iii-queue; add `- name: iii-queue` to its configuration")
     except InvocationError as error:
         return fail(f"{error.code}: {error.message}")
-    return 0
 
 
 def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:

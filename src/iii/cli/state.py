@@ -83,16 +83,13 @@ def run(arguments: list[str]) -> int:
             case []:
                 parser.print_help()
                 return USAGE_ERROR
-            case [verb, *_] if verb in _USAGE:
-                parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}")
-            case [verb, *_]:
-                parser.refuse_command(verb, _USAGE)
+            case words:
+                parser.refuse_words(words, _USAGE)
     except FunctionNotFound:
         return fail("this engine does not run the module iii-state; add `- name: iii-state` to its configuration")
     except InvocationError as error:
         hint = f"; for the keys alone: {PROGRAM} list SCOPE --keys" if error.code == "SNAPSHOT_CAPACITY" else ""
         return fail(f"{error.code}: {error.message}{hint}")
-    return 0
 
 
 def _ask(address: Address, function_id: str, payload: dict[str, Any]) -> Any:

@@ -64,11 +64,8 @@ def run(arguments: list[str]) -> int:
         case []:
             parser.print_help()
             return USAGE_ERROR
-        case [verb, *_] if verb in _USAGE:
-            parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}")
-        case [verb, *_]:
-            parser.refuse_command(verb, _USAGE)
-    return 0
+        case words:
+            parser.refuse_words(words, _USAGE)
 
 
 def _each(path: Path, new: Path | None) -> int:

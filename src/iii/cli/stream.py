@@ -77,10 +77,8 @@ def run(arguments: list[str]) -> int:
         case []:
             parser.print_help()
             return USAGE_ERROR
-        case [verb, *_] if verb in _USAGE:
-            parser.error(f"wrong number of arguments; usage: {PROGRAM} {verb} {_USAGE[verb]}")
-        case [verb, *_]:
-            parser.refuse_command(verb, _USAGE)
+        case words:
+            parser.refuse_words(words, _USAGE)
     return 0
 
 

@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from iii.protocol.start_failure import StartFailure
-from iii.storage.folder import StoreFolder, looking_at, sync_folder
+from iii.storage.folder import StoreFolder, looking_at
+from iii.storage.sync import sync_path
 
 _PARTIAL = ".partial"  # the name's end until it is whole and on disk
 _RESTORING = ".restoring"
@@ -48,10 +49,10 @@ def back_up(source: StoreFolder, new: Path) -> int:
     if found != "ok":
         partial.unlink(missing_ok=True)
         raise NoBackup(f"{source.database} is damaged: {found}")
-    _synced(partial)
+    sync_path(partial)
     os.rename(partial, copy)
-    sync_folder(new)
-    sync_folder(new.parent)
+    sync_path(new)
+    sync_path(new.parent)
     return copy.stat().st_size
 
 
@@ -72,7 +73,7 @@ def restore(backup: StoreFolder, place: Path) -> Path | None:
         if moved is not None:
             os.rename(place, moved)
         os.rename(incoming, place)
-        sync_folder(place.parent)
+        sync_path(place.parent)
         return moved
     finally:
         present.release()
@@ -89,14 +90,6 @@ def is_swapped(backup: StoreFolder, place: StoreFolder) -> bool:
     A copy that other tools made of a stopped engine's folder has its lock file too: that alone says nothing.
     """
     return backup.lock_file.exists() and place.database.exists() and not place.lock_file.exists()
-
-
-def _synced(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _free_name(place: Path) -> Path:

@@ -23,11 +23,12 @@ from iii.protocol.start_failure import StartFailure
 from iii.storage.connections import StoreConnections
 from iii.storage.damage import is_damage
 from iii.storage.disk import Disk, Durability
-from iii.storage.folder import STORE, StoreFolder, sync_folder
+from iii.storage.folder import STORE, StoreFolder
 from iii.storage.items import CLOSED, StoreError
 from iii.storage.kernel_sync import KernelSync
 from iii.storage.limits import STORE_LIMITS, StoreLimits
 from iii.storage.open_log import OpenLog
+from iii.storage.sync import sync_path
 from iii.storage.transactions import Done, Together, Work
 from iii.storage.writer import StoreWriter, Write
 
@@ -136,7 +137,7 @@ class Database:
                 opened.callback(log.close)
                 opened.callback(self.connections.close)  # before it: to close its index drops the locks of SQLite
                 files.opened(log.descriptor)
-                sync_folder(files.path)  # the names of new files
+                sync_path(files.path)  # the names of new files
                 self.writer = StoreWriter(self.connections.writer, self.path, self._rolled_back)
                 self.disk = Disk(
                     self._loop, files, log, self.writer, self._durability, self._sync_s, self._committed, self._limits

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
+from iii.storage.sync import sync_path
 from iii.storage.wal import NOTHING, Mark, Wal, mark_of
 
 EMPTY = LogEvent(
@@ -60,7 +61,7 @@ class StoreFolder:
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # only its owner reads it
         for folder in missing:
-            sync_folder(folder.parent)
+            sync_path(folder.parent)
 
     def take(self, *, to_look: bool = False) -> None:
         """Raises OSError, and StartFailure if another process has it. To look at it nothing is written."""
@@ -237,15 +238,6 @@ def frames_taken(wal_index: Path) -> int:
     """Frames of the log that SQLite takes, while a connection is open."""
     with open(wal_index, "rb") as index:
         return int.from_bytes(index.read(_LAST_FRAME_AT + 4)[_LAST_FRAME_AT:], sys.byteorder)
-
-
-def sync_folder(folder: Path) -> None:
-    """The names in it, on disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

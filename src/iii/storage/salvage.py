@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from iii.protocol.json_text import is_json
-from iii.storage.folder import StoreFolder, looking_at, sync_folder
+from iii.storage.folder import StoreFolder, looking_at
 from iii.storage.references import Orphans, Reference, orphans
+from iii.storage.sync import sync_path
 from iii.storage.wal import Frame, Mark, Wal
 
 _PROBES = 100_000  # of one table: row ids that are tried one by one in what cannot be read
@@ -119,7 +120,7 @@ def salvage(files: StoreFolder, new: Path, references: Sequence[Reference]) -> S
         raise
     finally:
         image.unlink(missing_ok=True)
-    sync_folder(new)
+    sync_path(new)
     return Salvaged(tables, lost_pages, adopted)
 
 

@@ -18,6 +18,7 @@ from iii.storage import database, disk, folder
 from iii.storage.items import StoreError
 from iii.storage.limits import STORE_LIMITS, StoreLimits
 from iii.storage.sqlite_items import SqliteItems
+from iii.storage.sync import sync_path
 from tests.integration.storage.store import Store
 
 A = ("a", "")
@@ -78,14 +79,13 @@ async def test_names_of_new_folders_are_on_disk_up_to_the_first_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    sync = folder.sync_folder
 
     def watched(path: Path) -> None:
         synced.append(path)
-        sync(path)
+        sync_path(path)
 
     for module in (folder, database):
-        monkeypatch.setattr(module, "sync_folder", watched)
+        monkeypatch.setattr(module, "sync_path", watched)
     items = SqliteItems(tmp_path / "data" / "deep" / "state")
     await items.open()
     await items.close()

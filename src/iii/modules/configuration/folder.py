@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from iii.protocol.limits import CONFIGURATION_ENTRIES, CONFIGURATION_FILE_BYTES
+from iii.storage.sync import sync_path
 from iii.storage.yaml_text import compose, construct, dump
 
 SUFFIX = ".yaml"
@@ -137,21 +138,14 @@ class ConfigurationFolder:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-        self._sync()
+        sync_path(self.path)
         return signature_of(target.stat())
 
     def remove(self, name: str) -> None:
         """Raises OSError."""
         with suppress(FileNotFoundError):
             (self.path / name).unlink()
-            self._sync()
-
-    def _sync(self) -> None:
-        folder = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            sync_path(self.path)
 
 
 def signature_of(status: os.stat_result) -> Signature:
