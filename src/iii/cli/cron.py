@@ -103,7 +103,7 @@ def _print_next(text: str, options: argparse.Namespace) -> int:
 def _fire(address: Address, function_id: str) -> int:
     """What the schedule itself would send, but for its id: nobody is to take the run for one that was due."""
     from iii.cli.engine_call import ask
-    from iii.cli.known import functions_like, meant
+    from iii.cli.known import function_meant
     from iii.cli.output import json_text
     from iii.protocol.errors import InvocationError
 
@@ -112,11 +112,7 @@ def _fire(address: Address, function_id: str) -> int:
     try:
         result = ask(address, "cron", function_id, event).result
     except InvocationError as error:
-        near = (
-            meant(address, "cron", function_id, functions_like(function_id))
-            if error.code == "function_not_found"
-            else ""
-        )
+        near = function_meant(address, "cron", function_id, error.code)
         return fail(f"{error.code}: {error.message}{near}")
     if result is not None:
         print(json_text(result))

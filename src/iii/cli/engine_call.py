@@ -82,17 +82,21 @@ def ask(
             result = await asking(function_id, again, namespace)
         return CallResult(result, asking.worker_id)
 
-    return asyncio.run(_converse(address, _options(address, command), talk))
+    return asyncio.run(_converse(address, worker_options(address, command, _ONCE), talk))
 
 
-def _options(address: Address, command: str) -> InitOptions:
+_ONCE = ReconnectionConfig(max_retries=0)
+
+
+def worker_options(address: Address, command: str, reconnection: ReconnectionConfig | None = None) -> InitOptions:
+    """Of the worker that a command is; it connects again unless `reconnection` says otherwise."""
     # What a starter gave to a worker in the same environment is not this command's
     os.environ.pop("III_WORKER_NAME", None)
     os.environ.pop("III_NAMESPACE", None)
     # Unique, as the engine turns away a second worker of the same name; `iii-cli:` is known to it (W3, N8)
     return InitOptions(
         worker_name=f"iii-cli:{command}:{platform.node()}:{os.getpid()}",
-        reconnection_config=ReconnectionConfig(max_retries=0),
+        reconnection_config=reconnection,
         connect_timeout_ms=address.timeout_ms,
         enable_metrics_reporting=False,
         otel={"enabled": False},
@@ -102,7 +106,7 @@ def _options(address: Address, command: str) -> InitOptions:
 def asked_several(address: Address, command: str, talk: Callable[[Asking], Awaitable[T]]) -> T:
     """What a conversation of several calls over one connection comes to. Raises CommandFailed."""
     try:
-        return asyncio.run(_converse(address, _options(address, command), talk))
+        return asyncio.run(_converse(address, worker_options(address, command, _ONCE), talk))
     except InvocationError as error:
         raise CommandFailed(f"{error.code}: {error.message}") from None
 

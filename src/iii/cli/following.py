@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,18 +38,11 @@ def follow(address: Address, followed: Followed) -> None:
 
 
 async def _follow(address: Address, followed: Followed) -> None:
-    from iii import InitOptions, InvocationError, RegistrationRejected, connect_worker
-    from iii.cli.engine_call import WHERE
+    from iii import InvocationError, RegistrationRejected, connect_worker
+    from iii.cli.engine_call import WHERE, worker_options
     from iii.protocol.address import masked
 
-    os.environ.pop("III_WORKER_NAME", None)  # meant for a worker
-    os.environ.pop("III_NAMESPACE", None)
-    options = InitOptions(
-        worker_name=f"iii-cli:{followed.command}:{platform.node()}:{os.getpid()}",
-        connect_timeout_ms=address.timeout_ms,
-        enable_metrics_reporting=False,
-        otel={"enabled": False},
-    )
+    options = worker_options(address, followed.command)
     shown = masked(address.url)
     try:
         async with connect_worker(address.url, options) as worker:

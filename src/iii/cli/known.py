@@ -49,6 +49,13 @@ def meant(address: Address, command: str, wrong: str, names: KnownNames) -> str:
     return "" if wrong in found else suggestion(wrong, found)
 
 
+def function_meant(address: Address, command: str, wrong: str, code: str) -> str:
+    """The same for a function, if that it was not found is what went wrong."""
+    from iii.protocol.errors import FunctionNotFound
+
+    return meant(address, command, wrong, functions_like(wrong)) if code == FunctionNotFound.code else ""
+
+
 def worker_meant(address: Address, command: str, wrong: str) -> str:
     """The same for a worker; those of an app have its name and four characters more."""
     found = known(address, command, WORKERS)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.parser import Parser, fail
-from iii.cli.trace_ids import NoSuchTrace, trace_id_of, typed_trace_id, wrong_trace_id
+from iii.cli.trace_ids import LIST_LOGS, NoSuchTrace, trace_id_of, typed_trace_id, wrong_trace_id
 
 if TYPE_CHECKING:
     from iii.cli.engine_call import Asking
@@ -31,7 +29,6 @@ examples:
 
 {ENVIRONMENT}"""
 LEVELS = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17, "fatal": 21}
-_LIST = "engine::logs::list"
 _LIMIT = 100
 _MOST = 1_000_000
 _POLL_S = 0.5
@@ -108,10 +105,10 @@ def _nothing(options: argparse.Namespace, total: int) -> str:
 
 async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """The records that are there; of a trace of which only the beginning was typed, `wanted` gets the whole id."""
-    answer: dict[str, Any] = await ask(_LIST, {**wanted, "limit": options.limit})
+    answer: dict[str, Any] = await ask(LIST_LOGS, {**wanted, "limit": options.limit})
     if options.trace is None or answer["total"]:
         return answer
-    all_of_trace = await ask(_LIST, {"trace_id": wanted["trace_id"], "limit": 0})
+    all_of_trace = await ask(LIST_LOGS, {"trace_id": wanted["trace_id"], "limit": 0})
     if not all_of_trace["total"]:
         try:
             trace_id = await trace_id_of(ask, wanted["trace_id"])
@@ -122,7 +119,7 @@ async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespac
             return answer
         if trace_id != wanted["trace_id"]:
             wanted["trace_id"] = trace_id
-            answer = await ask(_LIST, {**wanted, "limit": options.limit})
+            answer = await ask(LIST_LOGS, {**wanted, "limit": options.limit})
     if not answer["total"]:
         _say(f"trace {wanted['trace_id']} has no log records{' that match' if len(wanted) > 1 else ''}")
     return answer
@@ -130,15 +127,11 @@ async def _there(ask: Asking, wanted: dict[str, Any], options: argparse.Namespac
 
 async def _follow(address: Address, asked: dict[str, Any], cursor: int, as_json: bool) -> int:
     """Each record once, whatever its time says; an engine that is away is waited for."""
-    from iii import InitOptions, InvocationError, InvocationTimeout, RegistrationRejected, connect_worker
+    from iii import InvocationError, InvocationTimeout, RegistrationRejected, connect_worker
+    from iii.cli.engine_call import worker_options
     from iii.protocol.address import masked
 
-    options = InitOptions(
-        worker_name=f"iii-cli:logs:{platform.node()}:{os.getpid()}",
-        connect_timeout_ms=address.timeout_ms,
-        enable_metrics_reporting=False,
-        otel={"enabled": False},
-    )
+    options = worker_options(address, "logs")
     try:
         async with connect_worker(address.url, options) as worker:
             worker.add_connection_state_listener(_tell)
@@ -147,7 +140,7 @@ async def _follow(address: Address, asked: dict[str, Any], cursor: int, as_json:
                 request = {**asked, "after": cursor, "limit": _AT_ONCE}
                 try:
                     answer = await worker.trigger_async(
-                        {"function_id": _LIST, "payload": request, "timeout_ms": address.timeout_ms}
+                        {"function_id": LIST_LOGS, "payload": request, "timeout_ms": address.timeout_ms}
                     )
                 except InvocationTimeout:  # it is asked again
                     continue

@@ -73,10 +73,8 @@ def _each(path: Path, new: Path | None) -> int:
     from iii.storage.folder import StoreFolder
 
     stores = _stores(path)
-    if not stores:
-        return fail(f"no store in {path}: expected a folder with the file {' or '.join(_NAMES)}")
-    if new is not None and new.exists() and (not new.is_dir() or any(new.iterdir())):
-        return fail(f"{new} exists and is not an empty folder; name a new folder")
+    if refusal := _refusal(path, stores, new):
+        return fail(refusal)
     worst = 0
     for store in stores:
         files = StoreFolder(store.parent, store.name)
@@ -96,10 +94,8 @@ def _copy(path: Path, place: Path, *, restoring: bool) -> int:
     from iii.storage.folder import StoreFolder
 
     stores = _stores(path)
-    if not stores:
-        return fail(f"no store in {path}: expected a folder with the file {' or '.join(_NAMES)}")
-    if not restoring and place.exists() and (not place.is_dir() or any(place.iterdir())):
-        return fail(f"{place} exists and is not an empty folder; name a new folder")
+    if refusal := _refusal(path, stores, None if restoring else place):
+        return fail(refusal)
     if restoring and (refusal := _swapped(stores, path, place)):
         return fail(refusal)
     failed = 0
@@ -116,6 +112,15 @@ def _copy(path: Path, place: Path, *, restoring: bool) -> int:
         except OSError as error:
             failed = fail(f"{target} cannot be written: {error.strerror or error}")
     return failed
+
+
+def _refusal(path: Path, stores: list[Path], new: Path | None) -> str | None:
+    """Why nothing is done: there is no store, or the new folder is in use."""
+    if not stores:
+        return f"no store in {path}: expected a folder with the file {' or '.join(_NAMES)}"
+    if new is not None and new.exists() and (not new.is_dir() or any(new.iterdir())):
+        return f"{new} exists and is not an empty folder; name a new folder"
+    return None
 
 
 def _swapped(stores: list[Path], path: Path, place: Path) -> str | None:

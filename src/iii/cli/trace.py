@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.parser import Parser
-from iii.cli.trace_ids import LIST_TRACES, TRACE_TREE, NoSuchTrace, trace_id_of, typed_trace_id, wrong_trace_id
+from iii.cli.trace_ids import (
+    LIST_LOGS,
+    LIST_TRACES,
+    TRACE_TREE,
+    NoSuchTrace,
+    trace_id_of,
+    typed_trace_id,
+    wrong_trace_id,
+)
 
 if TYPE_CHECKING:
     from iii.cli.engine_call import Asking
@@ -29,7 +37,6 @@ examples:
 _LIMIT = 500
 _MOST = 100_000
 _LOGS = 1_000
-_LIST_LOGS = "engine::logs::list"
 
 
 def build_parser() -> Parser:
@@ -68,7 +75,7 @@ def run(arguments: list[str]) -> int:
     from iii.cli.output import json_text
     from iii.cli.waterfall import Waterfall
 
-    trace_id, roots, logs = asked_several(address, "trace", partial(_found, wanted=wanted or "", logs=options.logs))
+    trace_id, roots, logs = asked_several(address, "trace", partial(_found, wanted=wanted, logs=options.logs))
     if options.json:
         print(json_text({"trace_id": trace_id, "roots": roots, **({"logs": logs} if options.logs else {})}))
     else:
@@ -83,7 +90,7 @@ async def _found(ask: Asking, wanted: str, logs: bool) -> tuple[str, list[dict[s
     roots = await _tree(ask, trace_id)
     if not roots:
         raise NoSuchTrace(wanted)  # it has left meanwhile
-    records = (await ask(_LIST_LOGS, {"trace_id": trace_id, "limit": _LOGS}))["logs"] if logs else []
+    records = (await ask(LIST_LOGS, {"trace_id": trace_id, "limit": _LOGS}))["logs"] if logs else []
     return trace_id, roots, records[::-1]
 
 

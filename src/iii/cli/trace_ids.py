@@ -11,6 +11,7 @@ from iii.protocol.log_line import moment
 if TYPE_CHECKING:
     from iii.cli.engine_call import Asking
 
+LIST_LOGS = "engine::logs::list"
 LIST_TRACES = "engine::traces::list"
 TRACE_TREE = "engine::traces::tree"
 

@@ -86,18 +86,14 @@ def _call(address: Address, function_id: str, pairs: list[str], options: argpars
         return fail(str(error))
 
     from iii.cli.engine_call import ask
-    from iii.cli.known import functions_like, meant
+    from iii.cli.known import function_meant
     from iii.cli.output import json_text as as_json
-    from iii.protocol.errors import FunctionNotFound, InvocationError
+    from iii.protocol.errors import InvocationError
 
     try:
         answer = ask(address, "trigger", function_id, payload, options.namespace)
     except InvocationError as error:
-        near = (
-            meant(address, "trigger", function_id, functions_like(function_id))
-            if error.code == FunctionNotFound.code
-            else ""
-        )
+        near = function_meant(address, "trigger", function_id, error.code)
         message = error.message + near.replace(", did", " Did")
         if sys.stderr.isatty():
             return fail(_for_people(error.code, message, error.stacktrace))

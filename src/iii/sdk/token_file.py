@@ -25,20 +25,19 @@ class TokenFileHeaders(Mapping[str, str]):
             raise ValueError(f"III_TOKEN_FILE: {self._path} is empty; write the token into it")
 
     def __getitem__(self, name: str) -> str:
-        return self._now()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._now())
-
-    def __len__(self) -> int:
-        return len(self._now())
-
-    def _now(self) -> dict[str, str]:
+        if name != "Authorization":
+            return self._headers[name]
         try:
             self._token = _read(self._path) or self._token
         except (OSError, ValueError):  # being replaced, or gone: the engine will say what it thinks of the old one
             pass
-        return {**self._headers, "Authorization": f"Bearer {self._token}"}
+        return f"Bearer {self._token}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._headers, "Authorization"))
+
+    def __len__(self) -> int:
+        return len(self._headers) + 1
 
 
 def _read(path: str) -> str:

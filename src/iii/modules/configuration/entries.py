@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -136,8 +137,7 @@ class ConfigurationEntries:
 
     async def register(self, entry: SettingsEntry, has_value: bool) -> SettingsEntry:
         """Create it, or replace all but its value; that too if one is given. Raises the codes of 18 §2.2."""
-        if not is_valid_id(entry.id):
-            raise INVALID_ID(f"invalid configuration id '{entry.id[:100]}': must match [a-z0-9_-]{{1,64}}")
+        _check_id(entry.id, entry.id)
         if self.canonical(entry.id) in self.modules:
             raise INVALID_ID(f"configuration '{entry.id}' belongs to a module of the engine; call configuration::set")
         if has_value:
@@ -156,8 +156,7 @@ class ConfigurationEntries:
     async def set(self, entry_id: str, value: bytes) -> tuple[bytes, bytes]:
         """The raw value before, and the one now. Raises the codes of 18 §2.2."""
         name = self.canonical(entry_id)
-        if not is_valid_id(name):
-            raise INVALID_ID(f"invalid configuration id '{entry_id[:100]}': must match [a-z0-9_-]{{1,64}}")
+        _check_id(name, entry_id)
         checked = self._settable(name, entry_id)
         await self._check(msgspec.structs.replace(checked, value=value))
         async with self._turn():
@@ -218,13 +217,20 @@ class ConfigurationEntries:
         if module is not None:
             module.changed()
 
-    def _turn(self) -> _Turn:
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """The lock, with a count of those who wait for it."""
         if self._waiting >= _WAITING:
             raise ADAPTER_ERROR(f"{_WAITING} changes of configuration entries are waiting already")
-        return _Turn(self)
-
-    def waiting(self, more: int) -> None:
-        self._waiting += more
+        self._waiting += 1
+        try:
+            await self.lock.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     async def _check(self, entry: SettingsEntry) -> None:
         found = self.filled(entry.value)
@@ -251,18 +257,6 @@ class ConfigurationEntries:
         self.stored[entry.id] = entry
 
 
-class _Turn:
-    """The lock, with a count of those who wait for it."""
-
-    def __init__(self, entries: ConfigurationEntries) -> None:
-        self._entries = entries
-
-    async def __aenter__(self) -> None:
-        self._entries.waiting(1)
-        try:
-            await self._entries.lock.acquire()
-        finally:
-            self._entries.waiting(-1)
-
-    async def __aexit__(self, *failure: object) -> None:
-        self._entries.lock.release()
+def _check_id(entry_id: str, called: str) -> None:
+    if not is_valid_id(entry_id):
+        raise INVALID_ID(f"invalid configuration id '{called[:100]}': must match [a-z0-9_-]{{1,64}}")

@@ -71,8 +71,6 @@ def read_entry(content: bytes) -> StoredEntry:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
         raise UnreadableEntry(f"{line}not valid YAML: {getattr(error, 'problem', None) or error}") from None
-    except msgspec.ValidationError as error:
-        raise UnreadableEntry(f"not an entry: {error}") from None
     except (UnicodeDecodeError, msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UnreadableEntry(f"not an entry: {error}") from None
 

@@ -7,7 +7,6 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 _Id = Annotated[str, Meta(description="Id of the entry.")]
 
 EventType = Literal["configuration:registered", "configuration:updated", "configuration:deleted"]
-EVENT_TYPES: tuple[EventType, ...] = ("configuration:registered", "configuration:updated", "configuration:deleted")
 
 
 class RegisterConfigurationInput(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iii.engine.invocation import Trace
+from iii.modules.http.durations import CLIENT_LEFT
 from iii.protocol.limits import KIB
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from iii.modules.http.request import Request
     from iii.modules.http.trigger_config import Endpoint
 
-CLIENT_LEFT = 499  # as nginx writes it
 _VALUE_CHARACTERS = 2 * KIB  # of one attribute
 _SCHEMES = ("http", "https")
 _NO_QUERY = ("url.query", "")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from yarl import URL
-
 from iii.modules.observability.config import effective_exporter
 from iii.modules.observability.export.collector_address import DEFAULT_ENDPOINT
+from iii.modules.observability.shown_url import shown_url
 from iii.modules.observability.spans.kept import SPANS
 from iii.protocol.log_event import LogEvent
 
@@ -28,7 +27,7 @@ def log_settings(config: ObservabilityConfig) -> None:
         return
     exporter = effective_exporter(config)
     leaves = exporter != "memory" or config.metrics_exporter == "otlp" or config.logs_exporter in ("otlp", "both")
-    collector = {"endpoint": _shown(config.endpoint or DEFAULT_ENDPOINT)} if leaves else {}
+    collector = {"endpoint": shown_url(config.endpoint or DEFAULT_ENDPOINT)} if leaves else {}
     SETTINGS(
         exporter=exporter,
         **collector,
@@ -38,11 +37,3 @@ def log_settings(config: ObservabilityConfig) -> None:
         service_name=config.service_name,
         sampling_ratio=config.sampling_ratio,
     )
-
-
-def _shown(endpoint: str) -> str:
-    """Without what may be secret."""
-    try:
-        return str(URL(endpoint).origin())
-    except ValueError:
-        return "not a URL"

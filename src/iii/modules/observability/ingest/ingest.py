@@ -152,7 +152,9 @@ class Ingest:
     def _begin(self, kind: TelemetryKind, payload: bytes) -> None:
         size = len(payload)
         self._waiting_bytes -= size
-        frame = tidy_frame(kind, payload) if size <= LARGE_BYTES else None
+        frame = (
+            tidy_frame(kind, payload) if SMALL_BYTES < size <= LARGE_BYTES else None
+        )  # a small one is read whatever it is
         if frame is None and size > SMALL_BYTES:
             self._cut(kind, payload)
         else:

@@ -92,7 +92,7 @@ class MetricFunctions:
         if not start is end is interval is None:
             rest["query"] = MetricsQuery(start, end, request.metric_name, interval)
         if request.include_functions:
-            rest["functions"] = yield from figures_of(list(engine.router.tallies))
+            rest["functions"] = yield from figures_of(engine.router.tallies)
         metrics = b",".join([metric.text for metric in found])
         return b'{"engine_metrics":%b,"sdk_metrics":[%b],%b' % (_encode(figures), metrics, _encode(rest)[1:])
 

@@ -8,6 +8,7 @@ import logging
 import aiohttp
 from yarl import URL
 
+from iii.modules.observability.shown_url import shown_url
 from iii.net.addresses import NoAddress, is_blocked, literal_address
 from iii.net.guarded_resolver import AddressRefused, GuardedResolver
 from iii.protocol.log_event import LogEvent
@@ -65,10 +66,10 @@ class Webhooks:
         try:
             url = checked(text, allow_private_hosts)
         except Refused as refused:
-            WEBHOOK_REFUSED(alert=alert, url=_shown_text(text), reason=str(refused))
+            WEBHOOK_REFUSED(alert=alert, url=shown_url(text), reason=str(refused))
             return
         if alert in self._busy:
-            WEBHOOK_BUSY(alert=alert, url=_shown(url))
+            WEBHOOK_BUSY(alert=alert, url=shown_url(url))
             return
         self._busy.add(alert)
         self._tasks.spawn(self._deliver(alert, url, body, allow_private_hosts))
@@ -80,13 +81,13 @@ class Webhooks:
                 try:
                     reason = await _post(url, body, allow_private_hosts)
                 except AddressRefused as refused:
-                    WEBHOOK_REFUSED(alert=alert, url=_shown(url), reason=str(refused))
+                    WEBHOOK_REFUSED(alert=alert, url=shown_url(url), reason=str(refused))
                     return
                 if not reason:
                     return
                 if pause_s is not None:
                     await asyncio.sleep(pause_s)
-            WEBHOOK_FAILED(alert=alert, url=_shown(url), reason=reason)
+            WEBHOOK_FAILED(alert=alert, url=shown_url(url), reason=reason)
         finally:
             self._busy.discard(alert)
 
@@ -131,15 +132,3 @@ async def _post(url: URL, body: bytes, allow_private_hosts: bool) -> str:
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
             raise error.os_error from None
         return type(error).__name__
-
-
-def _shown_text(text: str) -> str:
-    try:
-        return _shown(URL(text))
-    except ValueError:
-        return "not a URL"
-
-
-def _shown(url: URL) -> str:
-    """Without what may be secret."""
-    return str(url.origin())

@@ -75,7 +75,7 @@ class Selection:
 
     @property
     def page(self) -> PageOfRows:
-        by_duration = self.sort_by in _DURATIONS
+        by_duration = self.sort_by in DURATIONS
         return PageOfRows(self.offset, self.limit, self.descending, self.key, by_duration, self.now)
 
     @property
@@ -127,7 +127,7 @@ def select(spans: Spans, selection: Selection) -> Steps[Selected]:
                 total = sum(len(piece) for each in pieces for piece in each)
                 return Selected(in_order(selection.page, pieces), total)
         return (yield from _in_order(selection, filters, [source for _, source in sources]))
-    by_common = _COMMON_KEYS.get(selection.sort_by)
+    by_common = COMMON_KEYS.get(selection.sort_by)
     if by_common and not filters and selection.since is None and selection.until is None:
         return (yield from _by_facets(selection, sources, by_common))
     return (yield from _sorted(selection, filters, [source for _, source in sources]))
@@ -200,16 +200,13 @@ def _best(selection: Selection, filters: Sequence[Only], chunks: Iterable[list[R
 
 
 def _sorted(selection: Selection, filters: Sequence[Only], sources: Sequence[Ordered]) -> Steps[Selected]:
-    """Like `_best`, of sources."""
-    best, total = Best(selection.page), 0
-    since, until, sieve = selection.since, selection.until, selection.sieve
-    is_counted = not filters and since is None and until is None
-    if is_counted:
-        total, sieve = sum(source.count for source in sources), best.sieve
-    for some in chain.from_iterable(source.chunks(since, until, sieve) for source in sources):
-        for only in filters:
-            some = only(some)
-        total += 0 if is_counted else len(some)
+    """As `_best`, of sources; without filters and times all are counted already."""
+    since, until = selection.since, selection.until
+    if filters or since is not None or until is not None:
+        chunks = chain.from_iterable(source.chunks(since, until, selection.sieve) for source in sources)
+        return (yield from _best(selection, filters, chunks))
+    best, total = Best(selection.page), sum(source.count for source in sources)
+    for some in chain.from_iterable(source.chunks(sieve=best.sieve) for source in sources):
         if some:
             best.add(some)
         yield
@@ -323,13 +320,13 @@ def _by_duration(now: int) -> Callable[[Row], Any]:
 
 _by_service = attrgetter("common.service_name", "trace_id", "span_id")
 _by_name = attrgetter("common.name", "trace_id", "span_id")
-_DURATIONS = ("duration", "duration_ms")
+DURATIONS = ("duration", "duration_ms")
 _KEYS: dict[str | None, Callable[[int], Callable[[Row], Any]]] = {
-    **dict.fromkeys(_DURATIONS, _by_duration),
+    **dict.fromkeys(DURATIONS, _by_duration),
     "service_name": lambda _: _by_service,
     "name": lambda _: _by_name,
 }
-_COMMON_KEYS: dict[str | None, Callable[[Common], str]] = {
+COMMON_KEYS: dict[str | None, Callable[[Common], str]] = {
     "service_name": attrgetter("service_name"),
     "name": attrgetter("name"),
 }

@@ -10,6 +10,7 @@ from iii.engine.invocation import NO_TRACE, Trace
 from iii.modules.observability.signals import Signals, Source
 from iii.modules.observability.tracing.engine_span import EngineSpan, RecordedCall, UnsampledSpan
 from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
+from iii.modules.observability.watched.targets import OBSERVING
 from iii.protocol.names import is_builtin_id
 from iii.protocol.tracecontext import baggage_values
 
@@ -28,10 +29,6 @@ _SAMPLED = "13579bdf"  # last digit of the flags
 _NONE: list[Any] = []  # events and links of spans that have none
 _OWN: Resource = {}
 _FUNCTIONS = 10_000  # whose calls are known
-_UNOBSERVED = (
-    "engine::traces::", "engine::logs::", "engine::log::", "engine::metrics::", "engine::baggage::",
-    "engine::sampling::", "engine::health::", "engine::alerts::", "engine::rollups::", "iii-observability::",
-)  # fmt: skip
 
 
 class _Called(NamedTuple):
@@ -184,7 +181,7 @@ class EngineTracer:
     def _meet(self, function_id: str) -> _Called | None:
         """What is known of a function that is called for the first time."""
         called: _Called | None = None
-        if not function_id.startswith(_UNOBSERVED):
+        if not function_id.startswith(OBSERVING):
             is_builtin = is_builtin_id(function_id)
             attributes = [
                 ("faas.invoked_name", function_id), ("function_id", function_id), ("faas.trigger", "other"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from iii.modules.observability.redaction import FUNCTION_IDS
+
 if TYPE_CHECKING:
     from iii.modules.observability.spans.row import Row
     from iii.modules.observability.spans.traces import Traces
@@ -15,8 +17,7 @@ OBSERVING = (
 )  # fmt: skip
 """What the ids of observability built-ins begin with."""
 
-_NAMING = ("function_id", "iii.function.id")  # attributes
-_PACKED = tuple(key.encode() for key in _NAMING)
+_PACKED = tuple(key.encode() for key in FUNCTION_IDS)
 _KINDS = ("execute", "call")  # first word of a span of a function
 _DEPTH = 1_000  # of a trace, up to which a span is known to be below another one
 
@@ -62,6 +63,6 @@ class OwnSpans:
         if not any(key in packed for key in _PACKED):
             return False  # nothing is unpacked
         return any(
-            key in _NAMING and (value in self._targets or value.startswith(OBSERVING))
+            key in FUNCTION_IDS and (value in self._targets or value.startswith(OBSERVING))
             for key, value in row.unpacked().attributes
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -14,6 +13,7 @@ from iii.engine.firing import fire_if
 from iii.engine.invocation import Trace
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
+from iii.modules.observability.tracing.ids import new_span_id, new_trace_id
 from iii.modules.observability.watched.targets import OwnSpans
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -95,10 +95,6 @@ class TraceTriggers:
         if watcher is not None and watcher.binding is binding:
             del self._watchers[binding.id]
 
-    def is_delivery(self, trace_id: str) -> bool:
-        """Whether a trace is that of a call of a watcher."""
-        return trace_id in self._deliveries
-
     def tell(self, rows: Sequence[Row], traces: Traces) -> Steps[None]:
         """Call whoever wants spans like these; nobody waits for them."""
         watchers = list(self._watchers.values())
@@ -127,10 +123,10 @@ class TraceTriggers:
         return not (internal_root or row.trace_id in self._deliveries or row in own)
 
     def _call(self, binding: Binding, trace_ids: Collection[str]) -> None:
-        trace_id = secrets.token_hex(16)
+        trace_id = new_trace_id()
         if len(self._deliveries) >= _REMEMBERED:
             del self._deliveries[next(iter(self._deliveries))]
         self._deliveries[trace_id] = None
         payload = _encode(TraceTriggerCall(trace_ids=sorted(trace_ids)))
-        trace = Trace(f"00-{trace_id}-{secrets.token_hex(8)}-00")  # not sampled: it need not be kept either
+        trace = Trace(f"00-{trace_id}-{new_span_id()}-00")  # not sampled: it need not be kept either
         fire_if(self._engine.router, self._engine.clock, binding, payload, trace)

@@ -10,7 +10,6 @@ import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -20,7 +19,7 @@ from iii.modules.observability.spans.filters import having, packed_pair
 from iii.modules.observability.spans.groups import group
 from iii.modules.observability.spans.requests import TraceGroup, TracesGroupByInput
 from iii.modules.observability.spans.row import Common, Row
-from iii.modules.observability.spans.selection import TRACES_OF_PREFIX, Selection, select
+from iii.modules.observability.spans.selection import COMMON_KEYS, DURATIONS, TRACES_OF_PREFIX, Selection, select
 from iii.modules.observability.spans.tags import tags_of
 from iii.modules.observability.spans.traces import Traces
 from iii.modules.observability.spans.tree import Collapse, tree
@@ -36,8 +35,6 @@ _COLUMNS = (
 )
 _JOINED = "CROSS JOIN traces t ON t.id = s.trace CROSS JOIN resources r ON r.id = s.resource"
 _LARGEST = 2**63 - 1
-_DURATIONS = ("duration", "duration_ms")
-_COMMON = {"service_name": attrgetter("service_name"), "name": attrgetter("name")}
 _ORDERS = {
     "duration": "max(s.end - s.start, 0)",
     "duration_ms": "max(s.end - s.start, 0)",
@@ -207,14 +204,14 @@ class Questions:
             conditions.append(f"s.start {'>=' if selection.descending else '<='} ?")
             values.append(self._last_start(selection, facets, index, limit))
         total = self._total(selection, held, facets, index)
-        if is_plain and selection.sort_by in _COMMON:
+        if is_plain and selection.sort_by in COMMON_KEYS:
             sizes = {facet: self._size(facet, roots) for facet in facets}
             facets = _first_facets(
                 selection, {each: self._commons[each] for each in facets}, sizes, limit + self._union.count
             )
             scarce = True
             index = f"{'roots' if roots else 'spans'}_by_facet"
-        elif is_plain and selection.sort_by in _DURATIONS:
+        elif is_plain and selection.sort_by in DURATIONS:
             conditions.append(f"{_ORDERS['duration']} {'>=' if selection.descending else '<='} ?")
             values.append(self._last_duration(selection, facets, index, limit))
         if len(facets) < len(self._commons) or scarce:
@@ -325,7 +322,7 @@ def _first_facets(
     selection: Selection, commons: Mapping[int, Common], sizes: Mapping[int, int], needed: int
 ) -> list[int]:
     """Those with the spans of a page that is sorted by something they have in common, and of its last name all."""
-    place, found, count = _COMMON[selection.sort_by or ""], list[int](), 0
+    place, found, count = COMMON_KEYS[selection.sort_by], list[int](), 0
     ordered = sorted(commons, key=lambda facet: place(commons[facet]), reverse=selection.descending)
     for _, same in groupby(ordered, key=lambda facet: place(commons[facet])):
         if count >= needed:
