@@ -67,9 +67,7 @@ class Function:
         self.namespace = namespace
         self.id = function_id
         self.key: Key = (namespace, function_id)
-        self.call_members = b'","function_id":%b,"data":' % msgspec.json.encode(
-            function_id
-        )  # of a call, before its payload
+        self.known_as(function_id)
         self.owner = owner
         self.deliver = deliver
         self.description = description
@@ -82,7 +80,7 @@ class Function:
         self.tally: Tally | None = None
 
     def known_as(self, own_id: str) -> None:
-        """Its worker calls it by another id (20 §3)."""
+        """Its worker calls it so, which may be another id (20 §3): what stands before the payload of a call."""
         self.call_members = b'","function_id":%b,"data":' % msgspec.json.encode(own_id)
 
     @property

@@ -42,7 +42,7 @@ class Durations(NamedTuple):
 
 
 class CallEnds(Protocol):
-    """CallEnds how a call ends."""
+    """Counts how a call ends."""
 
     @property
     def now(self) -> Callable[[], float]:

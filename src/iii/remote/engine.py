@@ -12,7 +12,6 @@ from typing import TypeAlias
 from msgspec import Raw
 
 from iii.engine.invocation import NO_TRACE, Trace
-from iii.protocol.address import masked
 from iii.protocol.errors import ClientShutdown, InvocationError, InvocationTimeout
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -50,7 +49,6 @@ class RemoteEngine:
     """
 
     def __init__(self, url: str, worker_name: str, description: str) -> None:
-        self.address = masked(url)
         options = _Options(
             worker_name=worker_name, worker_description=description, namespace=DEFAULT_NAMESPACE,
             enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S,

@@ -19,7 +19,7 @@ NOT_TAKEN_BACK = LogEvent(
     do="Do what `reason` says, then restart the engine.",
 )  # fmt: skip
 
-QUIET_S = 6.8  # as when the engine stops
+QUIET_S = 6.8  # about what they have when the engine stops
 STOP_S = 3.8
 
 

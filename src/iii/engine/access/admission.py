@@ -13,6 +13,7 @@ from iii.engine.access.failed_logins import FailedLogins
 from iii.engine.access.guard import Access
 from iii.engine.access.question import Question
 from iii.engine.access.rights import BadAuthResult, read_auth_result
+from iii.protocol.query import query_params
 
 if TYPE_CHECKING:
     from iii.engine.access.rights import Rights
@@ -43,22 +44,13 @@ class Approach(NamedTuple):
         for name, value in self.lines:
             if name == "authorization" and value[:7].lower() == "bearer ":
                 return value[7:].strip()
-        values = self.query_parameters.get("token")
+        values = query_params(self.query).get("token")
         return values[0] if values else None
-
-    @property
-    def query_parameters(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for pair in self.query.split("&"):
-            key, _, value = pair.partition("=")
-            if key:
-                found.setdefault(key, []).append(value)
-        return found
 
     def input(self) -> bytes:
         """What an auth function gets; of a repeated header the last value, and none that is not ASCII."""
         headers = {name: value for name, value in self.lines if value.isascii()}
-        return _encode({"headers": headers, "query_params": self.query_parameters, "ip_address": self.ip_address})
+        return _encode({"headers": headers, "query_params": query_params(self.query), "ip_address": self.ip_address})
 
 
 class Tokens(Protocol):
@@ -93,7 +85,7 @@ class Admission:
 class Login:
     """One connection that wants in."""
 
-    __slots__ = ("_admission", "_approach", "_decided", "_question", "_timer", "_waits")
+    __slots__ = ("_admission", "_approach", "_decided", "_question", "_timer")
 
     def __init__(self, admission: Admission, approach: Approach, decided: Reply[Access, InvocationError]) -> None:
         self._admission = admission
@@ -101,7 +93,6 @@ class Login:
         self._decided: Reply[Access, InvocationError] | None = decided
         self._question: Question | None = None
         self._timer: Timer | None = None
-        self._waits = False
 
     def begin(self) -> None:
         """A known token is let in at once, whatever others of its address have done."""
@@ -121,7 +112,6 @@ class Login:
         elif wait_s == 0.0:
             self._go_on()
         else:
-            self._waits = True
             failed_logins.waits(ip_address, +1)
             self._timer = admission.clock.call_at(admission.clock.now() + wait_s, self._go_on)
 
@@ -141,8 +131,6 @@ class Login:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waits:
-            self._waits = False
             self._admission.failed_logins.waits(self._approach.ip_address, -1)
 
     def _go_on(self) -> None:

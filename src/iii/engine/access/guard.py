@@ -79,23 +79,17 @@ class Guard:
         else:
             self._judge(invocation, action)
 
-    def _judge(self, invocation: Invocation, action: Void | Enqueue | None) -> None:
+    def _judge(self, invocation: Invocation, action: Void | Enqueue | None, *, may_wait: bool = True) -> None:
+        """A function that is expected may have metadata that exposes it: such a call is judged again, once (N2)."""
         function = self._router.functions.find(invocation.function_id, invocation.namespace)
         why = self._why_not(invocation, function)
         if why is None:
             self._hand_on(invocation, action, function)
-        elif function is not None or not self._registry.expected.hold(
-            invocation, lambda held: self._judge_expected(held, action)
+        elif not (
+            may_wait
+            and function is None
+            and self._registry.expected.hold(invocation, lambda held: self._judge(held, action, may_wait=False))
         ):
-            self._refuse(invocation, why)
-
-    def _judge_expected(self, invocation: Invocation, action: Void | Enqueue | None) -> None:
-        """Its function is registered by now, with metadata that may expose it, or will never be (N2)."""
-        function = self._router.functions.find(invocation.function_id, invocation.namespace)
-        why = self._why_not(invocation, function)
-        if why is None:
-            self._hand_on(invocation, action, function)
-        else:
             self._refuse(invocation, why)
 
     def _hand_on(self, invocation: Invocation, action: Void | Enqueue | None, function: Function | None) -> None:

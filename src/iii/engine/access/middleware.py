@@ -13,7 +13,6 @@ from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
 
 if TYPE_CHECKING:
     from iii.engine.functions import Function
-    from iii.engine.invocation import Waiter
     from iii.engine.router import Router
     from iii.protocol.messages import Enqueue, Void
 
@@ -42,8 +41,7 @@ class Middleware:
 
     def invoke(self, invocation: Invocation, action: Void | Enqueue | None) -> None:
         """Hand it a call; what it answers is the answer."""
-        wanted = invocation.waiter is not None
-        waiter: Waiter | None = _Relay(invocation) if wanted else None
+        waiter = None if invocation.waiter is None else _Relay(invocation)
         inner = Invocation(
             self._function_id,
             invocation.namespace,
@@ -53,7 +51,7 @@ class Middleware:
             traceparent=invocation.traceparent,
             baggage=invocation.baggage,
         )
-        if isinstance(waiter, _Relay):
+        if waiter is not None:
             waiter.inner = inner
             invocation.id, invocation.runner = new_id(), waiter
         self._router.invoke(inner)

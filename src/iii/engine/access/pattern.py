@@ -25,9 +25,6 @@ class Patterns:
     def __contains__(self, identifier: str) -> bool:
         return identifier in self._exact or any(_fits(pieces, identifier) for pieces in self._split)
 
-    def __bool__(self) -> bool:
-        return bool(self.texts)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Patterns) and self.texts == other.texts
 

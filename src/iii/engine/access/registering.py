@@ -68,9 +68,11 @@ class Registering:
 
     def stored_function(self, given: str) -> str:
         """What an id of its own is registered as; with the prefix if it is not registered."""
-        stored, prefix = self.functions.stored(given), self._guard.rights.prefix
-        if stored is not None:
-            return stored
+        stored = self.functions.stored(given)
+        return self._prefixed(given) if stored is None else stored
+
+    def _prefixed(self, given: str) -> str:
+        prefix = self._guard.rights.prefix
         return given if prefix is None else f"{prefix}{SEPARATOR}{given}"
 
     def lost(self, peer: Peer, key: Key) -> None:
@@ -191,8 +193,7 @@ class Registering:
     # -- applying -----------------------------------------------------------------------------------------------------
 
     def _register_function(self, peer: Peer, message: RegisterFunction, changes: Replacements) -> None:
-        given, prefix = changes.text("function_id") or message.id, self._guard.rights.prefix
-        stored = given if prefix is None else f"{prefix}{SEPARATOR}{given}"
+        stored = self._prefixed(changes.text("function_id") or message.id)
         if self._guard.identity is not None and (
             stored.startswith(_RESERVED) or self._registry.functions.is_builtin(stored)
         ):
@@ -219,11 +220,8 @@ class Registering:
         apply_registration(self._registry, peer, changed)
 
     def _register_trigger(self, peer: Peer, message: RegisterTrigger, changes: Replacements) -> None:
-        prefix, mapped = self._guard.rights.prefix, changes.text("function_id")
-        if mapped is None:
-            function_id = self.stored_function(message.function_id)
-        else:
-            function_id = mapped if prefix is None else f"{prefix}{SEPARATOR}{mapped}"
+        mapped = changes.text("function_id")
+        function_id = self.stored_function(message.function_id) if mapped is None else self._prefixed(mapped)
         config = changes.raw("config")
         changed = msgspec.structs.replace(
             message,

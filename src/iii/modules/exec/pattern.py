@@ -11,13 +11,11 @@ class Pattern(NamedTuple):
     """One pattern, parsed.
 
     Attributes:
-        text: as it was written.
         folder: what lies before the first `*`; files below it may match.
         recursive: also those in folders of that folder.
         endings: without the dot; None: any file.
     """
 
-    text: str
     folder: Path
     recursive: bool
     endings: frozenset[str] | None
@@ -30,7 +28,7 @@ class Pattern(NamedTuple):
             before = os.path.dirname(before)
         elif not before and text.startswith("/"):
             before = "/"
-        return cls(text, Path(os.path.abspath(base / before)), "**" in text, _endings(text))
+        return cls(Path(os.path.abspath(base / before)), "**" in text, _endings(text))
 
     def matches(self, path: Path) -> bool:
         """Whether a change of this file, an absolute path, counts."""

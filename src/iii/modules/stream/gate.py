@@ -22,6 +22,7 @@ from iii.protocol.errors import FunctionNotFound, InvocationError
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.query import query_params
 from iii.protocol.reply import reply_of
 
 CONDITION_FAILED = LogEvent(
@@ -189,13 +190,3 @@ def _denies(function_id: str, result: bytes | None) -> bool:
 def _headers(request: RequestHead) -> dict[str, str]:
     """The last of each name; values of other than visible ASCII are left out."""
     return {name: value for name, value in request.lines if value.isascii() and value.isprintable()}
-
-
-def query_params(query: str) -> dict[str, list[str]]:
-    """By name, in order, nothing decoded (L9)."""
-    found: dict[str, list[str]] = {}
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if name:
-            found.setdefault(name, []).append(value)
-    return found

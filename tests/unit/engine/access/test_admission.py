@@ -14,6 +14,7 @@ from iii.engine.access.rights import BadAuthResult, Rights, read_auth_result
 from iii.engine.access.rules import ListenerRules
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import AUTH_S, LOGIN_DELAY_S, WAITING_LOGINS
+from iii.protocol.query import query_params
 from iii.testing import MemoryEngine, MemoryWorker
 
 TOKEN = "iii_" + "x" * 40
@@ -140,7 +141,7 @@ def test_20_1_everything_that_a_result_may_say() -> None:
 
 
 def test_07_check_32_query_parameters(engine: MemoryEngine) -> None:
-    parameters = Approach((), "a=1&a=2&b=&=x&c&d=%20e", None).query_parameters
+    parameters = query_params(Approach((), "a=1&a=2&b=&=x&c&d=%20e", None).query)
 
     assert parameters == {"a": ["1", "2"], "b": [""], "c": [""], "d": ["%20e"]}
 
