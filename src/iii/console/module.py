@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -118,16 +118,10 @@ class Console(Module):
             NOT_SERVED(None if isinstance(error, StartFailure) else error, reason=str(error))
 
     def _place(self) -> EnginePlace:
-        ports = {module.name: getattr(module, "port", None) for module in self.engine.modules}
+        ports = {module.name: _port_of(module) for module in self.engine.modules}
         host = LOCAL if not is_loopback(self.server.host) else self.server.host
-        worker_port = getattr(self._listener(), "port", 0)
-        return EnginePlace(
-            "module", f"ws://{in_url(host)}:{worker_port}", host, ports.get("iii-http"), ports.get("iii-stream")
-        )
-
-    def _listener(self) -> Any:
-        found = (getattr(module, "listener", None) for module in self.engine.modules)
-        return next((each for each in found if each is not None), None)
+        url = f"ws://{in_url(host)}:{ports.get('iii-worker-manager') or 0}"
+        return EnginePlace("module", url, host, ports.get("iii-http"), ports.get("iii-stream"))
 
     def _deliver(self, route: Route, invocation: Invocation, function: Function) -> None:
         self._tasks.spawn(self._answer(route, invocation))
@@ -144,3 +138,12 @@ class Console(Module):
             failed = refusal_of(error)
             status, body = failed.status, as_json(failed.body())
         invocation.complete(b'{"status_code":%d,"headers":[],"body":%b}' % (status, body))
+
+
+def _port_of(module: object) -> int | None:
+    """Where a module listens, once it does."""
+    for holder in (module, getattr(module, "server", None), getattr(module, "listener", None)):
+        port = getattr(holder, "port", None)
+        if isinstance(port, int):
+            return port
+    return None
