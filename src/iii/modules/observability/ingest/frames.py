@@ -40,9 +40,11 @@ def tidy_frame(kind: TelemetryKind, payload: bytes) -> Frame | None:
 
 def frame_of(kind: TelemetryKind, payload: bytes, drops: Drops) -> Frame:
     """Raises BadFrame: not UTF-8, not JSON, not an object. Whatever else is wrong costs only itself."""
-    tidy = tidy_frame(kind, payload)
-    if tidy is not None:
-        return tidy
+    return tidy_frame(kind, payload) or mended_frame(kind, payload, drops)
+
+
+def mended_frame(kind: TelemetryKind, payload: bytes, drops: Drops) -> Frame:
+    """As `frame_of`, of one that is not tidy."""
     try:
         document = msgspec.json.decode(mend_json(payload))
     except BAD_JSON as error:

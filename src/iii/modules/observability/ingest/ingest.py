@@ -18,7 +18,7 @@ from iii.modules.observability.ingest.frames import (
     cut_logs,
     cut_metrics,
     cut_spans,
-    frame_of,
+    mended_frame,
     tidy_frame,
 )
 from iii.modules.observability.ingest.logs import log_of
@@ -26,8 +26,9 @@ from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
 from iii.modules.observability.ingest.spans import span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
-from iii.modules.observability.ingest.wire import Frame
-from iii.modules.observability.signals import Signals, Source
+from iii.modules.observability.ingest.wire import Frame, SpanFrame
+from iii.modules.observability.records import Span
+from iii.modules.observability.signals import Signals, Source, UnreadSpans
 from iii.net.decoding import DecodingProcesses
 from iii.protocol.limits import KIB, TELEMETRY_WAITING_BYTES
 from iii.protocol.log_event import LogEvent
@@ -60,6 +61,7 @@ FRAME_DROPPED = LogEvent(
 
 SMALL_BYTES = 16 * KIB  # read at once if none waits; larger ones wait for a turn of their own
 LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process
+UNREAD_BYTES = 256 * KIB  # more is read when it arrives
 TURN_S = 0.004  # of one turn; the piece that is being read is read to its end
 
 _REFUSED = {
@@ -68,6 +70,8 @@ _REFUSED = {
     TelemetryKind.LOGS: LOGS_REFUSED,
 }
 _CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
+
+_NOT_ENDED: frozenset[int | str | None] = frozenset((None, 0, "0", ""))
 
 R = TypeVar("R")
 
@@ -182,14 +186,40 @@ class Ingest:
 
     def _read(self, kind: TelemetryKind, payload: bytes, frame: Frame | None = None) -> Iterator[None]:
         """Tell what is in a frame, a slice a step."""
+        frame = frame or tidy_frame(kind, payload)
+        if isinstance(frame, SpanFrame) and self._kept_unread(payload, frame):
+            return
         try:
-            yield from self._tell[kind](frame or frame_of(kind, payload, self.drops))
+            yield from self._tell[kind](frame or mended_frame(kind, payload, self.drops))
         except BadFrame as error:
             self._refuse(kind, str(error))
 
     def _refuse(self, kind: TelemetryKind, reason: str) -> None:
         self.drops.frames += 1
         _REFUSED[kind](reason=reason)
+
+    def _kept_unread(self, payload: bytes, frame: SpanFrame) -> bool:
+        """Whether the frame waits as it is: it is tidy and of a size to be read in one step, and all its spans have ended."""
+        count = 0
+        for resource in frame.resources or ():
+            for scope in resource.scopes or ():
+                for span in scope.items or ():
+                    if span.end_time_unix_nano in _NOT_ENDED:
+                        return False
+                    count += 1
+        size = len(payload)
+        return (
+            count > 0
+            and size <= UNREAD_BYTES
+            and self._signals.keep_unread(UnreadSpans(count, size, partial(self._read_spans, payload)))
+        )
+
+    def _read_spans(self, payload: bytes) -> Iterator[list[Span]]:
+        """Of a frame that waited as it was."""
+        frame = tidy_frame(TelemetryKind.SPANS, payload)
+        assert frame is not None  # as it was when it arrived
+        for items, origin in self._slices(frame):
+            yield self._records(items, span_of, origin)
 
     def _spans(self, frame: Frame) -> Iterator[None]:
         return self._converted(frame, span_of, self._signals.spans)
@@ -209,19 +239,21 @@ class Ingest:
         ratio: float = 1.0,
     ) -> Iterator[None]:
         """Tell all items of a frame, or a share of them, but those that mean nothing."""
-        drops = self.drops
         for items, origin in self._slices(frame):
-            records: list[R] = []
-            for item in items:
-                if ratio < 1 and random.random() >= ratio:
-                    continue
-                try:
-                    records.append(convert(item, origin, drops))
-                except NotOtlp:
-                    drops.items += 1
-            if records:
+            chosen = items if ratio >= 1 else [item for item in items if random.random() < ratio]
+            if records := self._records(chosen, convert, origin):
                 tell(records, Source.WORKER)
             yield
+
+    def _records(self, items: list[Any], convert: Callable[[Any, Origin, Drops], R], origin: Origin) -> list[R]:
+        """But those that mean nothing."""
+        records: list[R] = []
+        for item in items:
+            try:
+                records.append(convert(item, origin, self.drops))
+            except NotOtlp:
+                self.drops.items += 1
+        return records
 
     def _slices(self, frame: Frame) -> Iterator[tuple[list[Any], Origin]]:
         """Those without items, too: to pass over thousands of empty resources takes its time."""
