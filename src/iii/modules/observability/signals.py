@@ -17,7 +17,7 @@ class Source(Enum):
 class UnreadSpans:
     """A frame of ended spans that can be read later: most of a high rate leave memory before anybody asks for them.
 
-    Its length is that of its spans, of which those are not read whose times or ids mean nothing.
+    Its length is that of its spans.
 
     Attributes:
         bytes: of the frame.

@@ -24,7 +24,7 @@ from iii.modules.observability.ingest.frames import (
 from iii.modules.observability.ingest.logs import log_of
 from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
-from iii.modules.observability.ingest.spans import span_of
+from iii.modules.observability.ingest.spans import is_usual, span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
 from iii.modules.observability.ingest.wire import Frame, SpanFrame
 from iii.modules.observability.records import Span
@@ -70,8 +70,6 @@ _REFUSED = {
     TelemetryKind.LOGS: LOGS_REFUSED,
 }
 _CUT = {TelemetryKind.SPANS: cut_spans, TelemetryKind.METRICS: cut_metrics, TelemetryKind.LOGS: cut_logs}
-
-_NOT_ENDED: frozenset[int | str | None] = frozenset((None, 0, "0", ""))
 
 R = TypeVar("R")
 
@@ -199,20 +197,14 @@ class Ingest:
         _REFUSED[kind](reason=reason)
 
     def _kept_unread(self, payload: bytes, frame: SpanFrame) -> bool:
-        """Whether the frame waits as it is: it is tidy and of a size to be read in one step, and all its spans have ended."""
-        count = 0
-        for resource in frame.resources or ():
-            for scope in resource.scopes or ():
-                for span in scope.items or ():
-                    if span.end_time_unix_nano in _NOT_ENDED:
-                        return False
-                    count += 1
+        """Whether the frame waits as it is: it is tidy, can be read in one step, and all its spans have ended and count."""
+        spans = [
+            span for resource in frame.resources or () for scope in resource.scopes or () for span in scope.items or ()
+        ]
         size = len(payload)
-        return (
-            count > 0
-            and size <= UNREAD_BYTES
-            and self._signals.keep_unread(UnreadSpans(count, size, partial(self._read_spans, payload)))
-        )
+        if not spans or size > UNREAD_BYTES or not all(map(is_usual, spans)):
+            return False
+        return self._signals.keep_unread(UnreadSpans(len(spans), size, partial(self._read_spans, payload)))
 
     def _read_spans(self, payload: bytes) -> Iterator[list[Span]]:
         """Of a frame that waited as it was."""

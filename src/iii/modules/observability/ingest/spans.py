@@ -8,6 +8,20 @@ from iii.modules.observability.records import Span, SpanEvent, SpanKind, SpanLin
 _KINDS: tuple[SpanKind, ...] = ("", "internal", "server", "client", "producer", "consumer")
 _STATUSES: tuple[SpanStatus, ...] = ("unset", "ok", "error")
 _FLAGS = 2**32
+_DIGITS = 19  # of a time of this century in nanoseconds
+_ID_DIGITS = 32
+
+
+def is_usual(span: WireSpan) -> bool:
+    """Whether its ids and times are as nearly all clients write them, so that it is sure to count, and has ended."""
+    begun, ended = span.start_time_unix_nano, span.end_time_unix_nano
+    return (
+        type(begun) is type(ended) is str
+        and len(begun) == len(ended) == _DIGITS
+        and begun.isdecimal()
+        and ended.isdecimal()
+        and len(span.trace_id) <= _ID_DIGITS >= len(span.span_id)
+    )
 
 
 def span_of(span: WireSpan, origin: Origin, drops: Drops) -> Span:
