@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from iii.modules.observability.ingest.lenient import mended
 from iii.modules.observability.ingest.values import Drops
-from iii.modules.observability.ingest.wire import Frame, LogFrame, MetricFrame, OtlpObject, SpanFrame
+from iii.modules.observability.ingest.wire import Frame, LogFrame, MetricFrame, OtlpObject, SpanFrame, SpanMarks
 from iii.protocol.json_text import BAD_JSON, holds_more_than, mend_json
 from iii.protocol.limits import KIB
 from iii.protocol.telemetry import TelemetryKind
@@ -23,6 +23,7 @@ _FRAMES: dict[TelemetryKind, type[Frame]] = {
     TelemetryKind.METRICS: MetricFrame,
     TelemetryKind.LOGS: LogFrame,
 }
+_marks = msgspec.json.Decoder(SpanMarks)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,13 +39,19 @@ def tidy_frame(kind: TelemetryKind, payload: bytes) -> Frame | None:
         return None
 
 
+def span_marks(payload: bytes) -> SpanMarks | None:
+    """Of a frame of spans, at a fifth of the cost; None: they cannot be told."""
+    try:
+        return _marks.decode(payload)
+    except (msgspec.MsgspecError, *BAD_JSON):
+        return None
+
+
 def frame_of(kind: TelemetryKind, payload: bytes, drops: Drops) -> Frame:
     """Raises BadFrame: not UTF-8, not JSON, not an object. Whatever else is wrong costs only itself."""
-    return tidy_frame(kind, payload) or mended_frame(kind, payload, drops)
-
-
-def mended_frame(kind: TelemetryKind, payload: bytes, drops: Drops) -> Frame:
-    """As `frame_of`, of one that is not tidy."""
+    tidy = tidy_frame(kind, payload)
+    if tidy is not None:
+        return tidy
     try:
         document = msgspec.json.decode(mend_json(payload))
     except BAD_JSON as error:

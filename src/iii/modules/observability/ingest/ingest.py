@@ -18,15 +18,16 @@ from iii.modules.observability.ingest.frames import (
     cut_logs,
     cut_metrics,
     cut_spans,
-    mended_frame,
+    frame_of,
+    span_marks,
     tidy_frame,
 )
 from iii.modules.observability.ingest.logs import log_of
 from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
-from iii.modules.observability.ingest.spans import is_usual, span_of
+from iii.modules.observability.ingest.spans import all_usual, span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
-from iii.modules.observability.ingest.wire import Frame, SpanFrame
+from iii.modules.observability.ingest.wire import Frame
 from iii.modules.observability.records import Span
 from iii.modules.observability.signals import Signals, Source, UnreadSpans
 from iii.net.decoding import DecodingProcesses
@@ -154,6 +155,8 @@ class Ingest:
     def _begin(self, kind: TelemetryKind, payload: bytes) -> None:
         size = len(payload)
         self._waiting_bytes -= size
+        if kind is TelemetryKind.SPANS and size <= UNREAD_BYTES and self._kept_unread(payload):
+            return
         frame = (
             tidy_frame(kind, payload) if SMALL_BYTES < size <= LARGE_BYTES else None
         )  # a small one is read whatever it is
@@ -184,11 +187,10 @@ class Ingest:
 
     def _read(self, kind: TelemetryKind, payload: bytes, frame: Frame | None = None) -> Iterator[None]:
         """Tell what is in a frame, a slice a step."""
-        frame = frame or tidy_frame(kind, payload)
-        if isinstance(frame, SpanFrame) and self._kept_unread(payload, frame):
+        if frame is None and kind is TelemetryKind.SPANS and self._kept_unread(payload):
             return
         try:
-            yield from self._tell[kind](frame or mended_frame(kind, payload, self.drops))
+            yield from self._tell[kind](frame or frame_of(kind, payload, self.drops))
         except BadFrame as error:
             self._refuse(kind, str(error))
 
@@ -196,20 +198,25 @@ class Ingest:
         self.drops.frames += 1
         _REFUSED[kind](reason=reason)
 
-    def _kept_unread(self, payload: bytes, frame: SpanFrame) -> bool:
-        """Whether the frame waits as it is: it is tidy, can be read in one step, and all its spans have ended and count."""
-        spans = [
-            span for resource in frame.resources or () for scope in resource.scopes or () for span in scope.items or ()
-        ]
-        size = len(payload)
-        if not spans or size > UNREAD_BYTES or not all(map(is_usual, spans)):
+    def _kept_unread(self, payload: bytes) -> bool:
+        """Whether the frame waits as it is: it can be read in one step, and all its spans have ended and are sure to count."""
+        marks = span_marks(payload) if len(payload) <= UNREAD_BYTES else None
+        if marks is None or not (count := all_usual(marks)):
             return False
-        return self._signals.keep_unread(UnreadSpans(len(spans), size, partial(self._read_spans, payload)))
+        resources = marks.resources or ()
+        if (
+            not all(origin_of(each.resource, self.drops).ours for each in resources)
+            and tidy_frame(TelemetryKind.SPANS, payload) is None
+        ):
+            return False
+        return self._signals.keep_unread(UnreadSpans(count, len(payload), partial(self._read_spans, payload)))
 
     def _read_spans(self, payload: bytes) -> Iterator[list[Span]]:
         """Of a frame that waited as it was."""
         frame = tidy_frame(TelemetryKind.SPANS, payload)
-        assert frame is not None  # as it was when it arrived
+        if frame is None:
+            self._refuse(TelemetryKind.SPANS, "it says that it is of our client, and is not as that writes them")
+            return
         for items, origin in self._slices(frame):
             yield self._records(items, span_of, origin)
 

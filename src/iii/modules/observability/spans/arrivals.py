@@ -141,6 +141,9 @@ class Arrivals:
             if (spans := next(self._reading, None)) is not None:
                 packing.extend([(span, self._unread_weight) for span in spans])
                 self._unread -= len(spans)
+            elif self._unread:  # the frame could not be read after all
+                self.bytes -= self._unread * self._unread_weight
+                self._unread = 0
             elif self._waiting:
                 self._take(max(count, _TAKEN))
             else:

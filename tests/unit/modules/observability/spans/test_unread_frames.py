@@ -55,6 +55,7 @@ def test_06_7_2_a_frame_that_waited_shows_the_same_spans(monkeypatch: pytest.Mon
         [span(), span(startTimeUnixNano="-795438346156329177")],
         [span(traceId="a" * 33)],
         [span(name=5)],
+        [span(attributes=5)],
         [],
     ],
 )
@@ -62,6 +63,20 @@ def test_06_7_2_a_frame_with_an_unusual_span_is_read_when_it_arrives(
     monkeypatch: pytest.MonkeyPatch, items: list[Any]
 ) -> None:
     assert sent(monkeypatch, frame(*items), EngineWithSpans()) == 0
+
+
+def test_06_7_2_a_frame_that_claims_to_be_of_our_client_and_is_not_is_dropped_when_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    about = resource(service__name="shop", iii__otlp__kind="standard")
+    world = EngineWithSpans()
+    payload = json.dumps(spans(span(attributes=5), span(), about=about)).encode()
+    assert sent(monkeypatch, payload, world) == 2
+    assert sent(monkeypatch, frame(span()), world) == 1
+    assert len(world.listed()) == 1
+    assert "OTLP ingestion error" in caplog.text
+    assert world.module.ingest.drops.frames == 1
+    assert world.kept == 1
 
 
 def test_06_7_2_a_frame_too_large_for_one_step_is_read_when_it_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
