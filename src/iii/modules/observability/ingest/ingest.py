@@ -61,8 +61,7 @@ FRAME_DROPPED = LogEvent(
 )  # fmt: skip
 
 SMALL_BYTES = 16 * KIB  # read at once if none waits; larger ones wait for a turn of their own
-LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process
-UNREAD_BYTES = 256 * KIB  # more is read when it arrives
+LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process; so much can be read in one step
 TURN_S = 0.004  # of one turn; the piece that is being read is read to its end
 
 _REFUSED = {
@@ -155,7 +154,7 @@ class Ingest:
     def _begin(self, kind: TelemetryKind, payload: bytes) -> None:
         size = len(payload)
         self._waiting_bytes -= size
-        if kind is TelemetryKind.SPANS and size <= UNREAD_BYTES and self._kept_unread(payload):
+        if kind is TelemetryKind.SPANS and size <= LARGE_BYTES and self._kept_unread(payload):
             return
         frame = (
             tidy_frame(kind, payload) if SMALL_BYTES < size <= LARGE_BYTES else None
@@ -200,7 +199,7 @@ class Ingest:
 
     def _kept_unread(self, payload: bytes) -> bool:
         """Whether the frame waits as it is: it can be read in one step, and all its spans have ended and are sure to count."""
-        marks = span_marks(payload) if len(payload) <= UNREAD_BYTES else None
+        marks = span_marks(payload) if len(payload) <= LARGE_BYTES else None
         if marks is None or not (count := all_usual(marks)):
             return False
         resources = marks.resources or ()
