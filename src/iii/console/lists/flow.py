@@ -81,6 +81,13 @@ async def flow(desk: Desk, query: Mapping[str, str]) -> Any:
     made = _Flow()
     by_id = {(span.trace_id, span.span_id): span for span in found.spans}
     for span in found.spans:
+        if span.name.startswith(
+            "enqueue "
+        ):  # what its parent calls is the queue, not the function that a job of it is for
+            caller = by_id.get((span.trace_id, span.parent_span_id or ""))
+            if caller is not None and caller.kind == "client":
+                caller.attributes = []
+    for span in found.spans:
         made.span(span, by_id)
     _bind(made, await read_triggers(desk))
     return {

@@ -112,11 +112,7 @@ def letters_like(
         if (reason is None or reason_of(letter.error) == reason)
         and (ids is None or letter.id in ids)
         and fits(
-            text,
-            letter.id,
-            letter.error,
-            letter.function_id,
-            bytes(row[:4096]).decode(errors="replace") if text else None,
+            text, letter.id, letter.error, letter.function_id, bytes(row).decode(errors="replace") if text else None
         )
     ]
 
