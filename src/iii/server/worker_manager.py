@@ -11,6 +11,8 @@ from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
+from iii.net.server_tls import server_tls
+from iii.net.tls_config import TlsConfig
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
@@ -59,6 +61,9 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
+    ] = None
     rbac: Annotated[
         RbacConfig | None,
         Meta(description="Who may connect, and do what; absent: every client that reaches the port may do everything."),
@@ -106,6 +111,7 @@ class WorkerManager(Module):
             _limits(config),
             admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id),
             config.rbac is not None and config.rbac.allow_telemetry_same_ip,
+            server_tls(config.tls, self.instance),
         )
 
     async def start(self) -> None:
@@ -121,7 +127,7 @@ class WorkerManager(Module):
         return self.listener.measure(self.instance)
 
     async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
-        """Limits count for further connections; to another port, and for other rights, workers have to come again.
+        """Limits and certificates count for further connections; to another port, and for other rights, workers have to come again.
 
         Raises StartFailure.
         """
@@ -135,7 +141,8 @@ class WorkerManager(Module):
             await listener.open()
             self.listener = listener
         else:
-            left.adjust(config.handshake_timeout_ms, _limits(config))
+            tls = left.tls if config.tls == old.tls else server_tls(config.tls, self.instance)
+            left.adjust(config.handshake_timeout_ms, _limits(config), tls)
         self._forget_replicas()
         self.config = config
         self.engine.functions.replica_rules += config.replicas
@@ -143,6 +150,9 @@ class WorkerManager(Module):
             self._warn_if_open()
             await left.close()
         return Adjusted.NOW
+
+    async def renew(self) -> None:
+        await self.listener.renew()
 
     async def stop(self) -> None:
         await self.listener.close()

@@ -126,7 +126,7 @@ class Streams(Module):
             channel_size=channel_size,
             stores_in_order=self._channels is None,
         )
-        self.server = StreamServer(self.config, shared)
+        self.server = StreamServer(self.config, shared, self.instance)
 
     @property
     def unwell(self) -> bool:
@@ -141,7 +141,7 @@ class Streams(Module):
         if self._channels is not None:
             await self._channels.open()
         await self.server.start()
-        READY(clients_connect_to=f"ws://{self.server.address}")
+        READY(clients_connect_to=self.server.url)
         if not is_loopback(self.config.host) and self.config.auth_function is None:
             PORT_IS_OPEN(address=self.server.address)
 
@@ -154,6 +154,9 @@ class Streams(Module):
         self._gate.adjust(config)
         self.config = config
         return Adjusted.NOW
+
+    async def renew(self) -> None:
+        await self.server.renew()
 
     async def stop(self) -> None:
         """Close the port, then the store."""
