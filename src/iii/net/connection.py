@@ -339,12 +339,8 @@ class Connection(FrameListener, Generic[B]):
 
     def half_close(self) -> None:
         """End our direction only: ending both would destroy what the peer has received and not read yet. TLS says goodbye."""
-        if self.transport.is_closing():
-            pass
-        elif self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
+        if not self.transport.is_closing():
+            (self.transport.write_eof if self.transport.can_write_eof() else self.transport.close)()
         self._closing = self._loop.call_later(LAST_WORD_S, self.transport.abort)
 
     def _end(self) -> None:

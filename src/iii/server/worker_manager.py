@@ -109,7 +109,7 @@ class WorkerManager(Module):
             config.port,
             config.handshake_timeout_ms,
             _limits(config),
-            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id),
+            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id, config.tls),
             config.rbac is not None and config.rbac.allow_telemetry_same_ip,
             server_tls(config.tls, self.instance),
         )
@@ -132,7 +132,7 @@ class WorkerManager(Module):
         Raises StartFailure.
         """
         old, moved = self.config, config.port != self.config.port
-        rights = (config.rbac, config.middleware_function_id) != (old.rbac, old.middleware_function_id)
+        rights = _rights(config) != _rights(old)
         if not moved and (rights or config.host != old.host):
             return Adjusted.MODULE
         left = self.listener
@@ -161,6 +161,12 @@ class WorkerManager(Module):
     def _forget_replicas(self) -> None:
         functions, own = self.engine.functions, self.config.replicas
         functions.replica_rules = [rule for rule in functions.replica_rules if not any(rule is each for each in own)]
+
+
+def _rights(config: WorkerManagerConfig) -> tuple[object, ...]:
+    """What sessions cannot outlive."""
+    verifies = config.tls is not None and config.tls.client_ca is not None
+    return config.rbac, config.middleware_function_id, verifies
 
 
 def _limits(config: WorkerManagerConfig) -> ConnectionLimits:
