@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from iii.sdk.invocation import Invocation, current_invocation
     from iii.sdk.log_handler import LogHandler
     from iii.sdk.logger import Logger
-    from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
+    from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions, TlsOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
     from iii.sdk.receipt import EnqueueResult, JobNotDone, JobStatus
     from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
@@ -101,6 +101,7 @@ __all__ = [
     "StreamResponse",
     "StreamSetInput",
     "TelemetryOptions",
+    "TlsOptions",
     "Trigger",
     "TriggerAction",
     "TriggerConfig",
@@ -173,6 +174,7 @@ _MODULES = {
         "OtelConfig",
         "ReconnectionConfig",
         "TelemetryOptions",
+        "TlsOptions",
     ),
     "iii.sdk.providers": (
         "TriggerConfig",

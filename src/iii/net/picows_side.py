@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from socket import socket
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from picows import (
@@ -241,8 +242,13 @@ async def connect(
     max_message_bytes: int,
     timeout_s: float,
     remarks: logging.Logger,
+    tls: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Shake hands on a socket to the host and port of a URL. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
+    """Shake hands on a socket to the host and port of a URL. Raises TimeoutError, or whatever went wrong; a redirect is an error.
+
+    Args:
+        tls: `ssl_context`, and `server_hostname` where it is not the host.
+    """
 
     async def reach(parsed: WSParsedURL) -> socket:
         return await connected_socket(parsed.host, parsed.port)
@@ -260,6 +266,7 @@ async def connect(
         socket_factory=reach,
         # Under uvloop its reader would never hear of a reset that comes with the last bytes: it is called only once for both
         use_aiofastnet=False,
+        **tls,
     )
 
 

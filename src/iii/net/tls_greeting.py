@@ -29,8 +29,8 @@ _RECORD_BYTES = 16 * 1024
 _READ_AWAY_BYTES = 64 * 1024
 _HINT = "This port speaks TLS: use wss:// or https://"
 _ANSWER = (
-    f"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(_HINT) + 1}\r\n"
-    f"Connection: close\r\n\r\n{_HINT}\n"
+    f"HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.2\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(_HINT) + 1}\r\n"
+    f"Connection: Upgrade, close\r\n\r\n{_HINT}\n"
 ).encode()
 
 

@@ -23,6 +23,7 @@ from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement, of_copy
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channel_opener import ChannelOpener
+from iii.sdk.client_tls import ClientTls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.departure import Departure
 from iii.sdk.discovery import Discovery
@@ -90,8 +91,9 @@ class WorkerCore:
         namespace = self.namespace = options.effective_namespace
         reconnection = options.reconnection_config or ReconnectionConfig()
         headers = handshake_headers(options.headers)
-        self.connection = EngineConnection(url, headers, reconnection, self, loop)
-        self.channels = ChannelOpener(url, headers)
+        tls = ClientTls(options.tls_options, url)
+        self.connection = EngineConnection(url, headers, reconnection, self, loop, tls=tls)
+        self.channels = ChannelOpener(url, headers, tls)
         self._threads = HandlerThreads()
         self.reporting = Reporting(
             url, options, self.name, loop, self._send_gauges, self._gauges_worker_id, self._handlers
