@@ -98,6 +98,8 @@ def _fish(words: Mapping[str, tuple[str, ...]]) -> str:
             lines.append(f"complete -c iii -f {seen} -a '{' '.join(plain)}'")
         lines += [f"complete -c iii {seen} -l {word[2:]}" for word in following if word.startswith("--")]
     names = "-x -a '(iii context list --names 2>/dev/null)'"
-    lines.append(f"complete -c iii -n '__fish_seen_subcommand_from context; and __fish_seen_subcommand_from use show remove' {names}")
+    lines.append(
+        f"complete -c iii -n '__fish_seen_subcommand_from context; and __fish_seen_subcommand_from use show remove' {names}"
+    )
     lines = [f"{line} {names}" if line.endswith(" -l context") else line for line in lines]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from typing import Protocol
 from iii.net.listening import in_url
 from iii.net.server_tls import ServerTls
 from iii.net.tls_failures import TlsFailures
+from iii.net.tls_transport import shake_hands
 from iii.net.turns import Turns
 from iii.protocol.log_event import LogEvent
 
@@ -73,7 +74,7 @@ class TlsGreeting:
         except OSError:  # gone already
             pass
 
-    async def shake_hands(self, tls: ServerTls, protocol: Callable[[], asyncio.BaseProtocol]) -> None:
+    async def shake_hands(self, tls: ServerTls, protocol: Callable[[], asyncio.BufferedProtocol]) -> None:
         """Until the protocol has the connection, or it is closed. Never raises for what clients do."""
         self._pending.add(self)
         peer = _peer_of(self._accepted)
@@ -81,7 +82,7 @@ class TlsGreeting:
             async with asyncio.timeout(TLS_HANDSHAKE_S):
                 await self._greeting()
                 await self._turns.next()
-                await self._loop.connect_accepted_socket(protocol, self._accepted, ssl=tls.context)
+                await shake_hands(self._accepted, protocol(), tls.context, TLS_HANDSHAKE_S)
         except (OSError, NoTls) as error:  # SSLError and TimeoutError are among them
             self.shut()
             self._accepted.close()

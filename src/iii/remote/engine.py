@@ -16,7 +16,7 @@ from iii.protocol.errors import ClientShutdown, InvocationError, InvocationTimeo
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.sdk.core import WorkerCore
-from iii.sdk.options import InitOptions
+from iii.sdk.options import InitOptions, TlsOptions
 from iii.sdk.requests import TriggerAction
 from iii.sdk.trace_context import TraceContext, current_trace
 from iii.sdk.worker import Worker
@@ -46,12 +46,17 @@ class RemoteEngine:
         url: its WebSocket address.
         worker_name: how it lists this engine.
         description: one line about what for.
+        tls: certificates of the connection; None: as the environment says.
+
+    Raises:
+        ValueError: a file of certificates is unusable.
     """
 
-    def __init__(self, url: str, worker_name: str, description: str) -> None:
+    def __init__(self, url: str, worker_name: str, description: str, tls: TlsOptions | None = None) -> None:
         options = _Options(
             worker_name=worker_name, worker_description=description, namespace=DEFAULT_NAMESPACE,
             enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S,
+            tls=tls,
         )  # fmt: skip
         self._core = WorkerCore(url, options, asyncio.get_running_loop())
         self._worker = Worker(self._core)

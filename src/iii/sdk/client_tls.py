@@ -4,8 +4,8 @@ import logging
 import os
 import ssl
 from collections.abc import Mapping
-from typing import Any
 
+from iii.net.picows_side import ClientContext
 from iii.net.tls_files import BadTlsFile, KeyPair, State, load_authorities, load_pair, state_of
 from iii.protocol.address import masked
 from iii.protocol.log_event import LogEvent
@@ -57,10 +57,10 @@ class ClientTls:
             except BadTlsFile as error:
                 raise ValueError(f"tls: {error.option}: {error}") from None
 
-    def settings_for(self, url: str) -> dict[str, Any]:
-        """What the library wants to know for a connection; nothing without TLS."""
+    def context_for(self, url: str) -> ClientContext | None:
+        """For one connection; None without TLS. Raises ConnectionError: a file is unusable."""
         if not _is_tls(url):
-            return {}
+            return None
         try:
             self._renew()
         except BadTlsFile as error:
@@ -69,8 +69,8 @@ class ClientTls:
             FILES_UNUSABLE(reason=str(error))
         if self._insecure:
             INSECURE(address=masked(url))
-        named = {} if self.server_name is None else {"server_hostname": self.server_name}
-        return {"ssl_context": self._context, **named}
+        assert self._context is not None
+        return ClientContext(self._context, self.server_name)
 
     def _renew(self) -> None:
         """Raises BadTlsFile."""

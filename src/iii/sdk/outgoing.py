@@ -45,8 +45,8 @@ async def open_websocket(
 
     try:
         async with asyncio.timeout(timeout_s):
-            settings = (tls or ClientTls(None, url)).settings_for(url)
-            await connect(connection, url, headers, reach, INBOUND_MESSAGE_BYTES, timeout_s, wire_logger, settings)
+            encrypted = (tls or ClientTls(None, url)).context_for(url)
+            await connect(connection, url, headers, reach, INBOUND_MESSAGE_BYTES, timeout_s, wire_logger, encrypted)
     except BaseException:
         # The library's own handshake goes on after a cancel: the loop has the transport, which ends when TCP does
         for each in connected:
