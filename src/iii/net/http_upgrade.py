@@ -25,7 +25,7 @@ REQUEST_FAILED = LogEvent(
 NOT_HTTP = LogEvent(
     __name__, "connection.not_http", logging.WARNING, "Connection closed: its first bytes are not a request of HTTP/1.1",
     means="A client speaks TLS, or another protocol, to a port that has neither.",
-    do="Use `ws://` or `http://`, or put a proxy that ends TLS in front.",
+    do="Use `ws://` or `http://`, or give the port a certificate (`tls`).",
 )  # fmt: skip
 NO_REQUEST = LogEvent(
     __name__, "connection.no_request", logging.WARNING, "Connection closed: no request in time",

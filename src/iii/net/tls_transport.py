@@ -13,12 +13,44 @@ import ssl
 from contextlib import suppress
 from typing import TypeVar
 
-from aiofastnet.ssl_transport import SSLTransport_Transport
+from aiofastnet.ssl_transport import (  # type: ignore[import-not-found]  # untyped
+    SSLBufferedProtocol,
+    SSLProtocol,
+    SSLTransport_Transport,
+)
 
 _BUFFER_BYTES = 2 * (16 * 1024 + 64)  # two records each way
+_GONE = "the connection ended during the TLS handshake"
 _GOODBYE_S = 30.0  # for the other side's `close_notify`; who closes has limits of its own
 
 P = TypeVar("P", bound=asyncio.BufferedProtocol)
+
+
+class _EndsInTime:
+    """Says what aiofastnet takes for an error of the program, or for a success: that the other side went during the handshake."""
+
+    encrypted: SSLTransport_Transport
+    waiter: asyncio.Future[None]
+
+    def eof_received(self) -> None:
+        if self.waiter.done():
+            super().eof_received()  # type: ignore[misc]
+        else:
+            self.waiter.set_exception(ConnectionResetError(_GONE))
+            self.encrypted.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.waiter.done():
+            self.waiter.set_exception(exc or ConnectionResetError(_GONE))
+        super().connection_lost(exc)  # type: ignore[misc]
+
+
+class _Buffered(_EndsInTime, SSLBufferedProtocol):  # type: ignore[misc]  # untyped
+    pass
+
+
+class _Copied(_EndsInTime, SSLProtocol):  # type: ignore[misc]  # where Python has no OpenSSL of the system
+    pass
 
 
 async def shake_hands(
@@ -43,9 +75,12 @@ async def shake_hands(
         waiter=waiter,
         server_hostname=server_name,
     )
+    buffered = isinstance(encrypted.get_tls_protocol(), SSLBufferedProtocol)
+    below = (_Buffered if buffered else _Copied)(encrypted)
+    below.encrypted, below.waiter = encrypted, waiter
     try:
         async with asyncio.timeout(limit_s):
-            await loop.connect_accepted_socket(encrypted.get_tls_protocol, connected)
+            await loop.connect_accepted_socket(lambda: below, connected)
             await waiter
     except BaseException:
         encrypted.abort()

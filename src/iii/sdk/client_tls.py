@@ -72,6 +72,14 @@ class ClientTls:
         assert self._context is not None
         return ClientContext(self._context, self.server_name)
 
+    def doubt(self, url: str) -> str:
+        """Why the engine may end a connection without a word: with TLS 1.3 a client is done before its certificate is judged."""
+        if not _is_tls(url):
+            return ""
+        if self._pair is None:
+            return f"; if the engine requires a client certificate, give one with its key: {' and '.join(_PAIR)}"
+        return f"; the engine may not trust the certificate in {self._pair.cert} (`client_ca` of its `tls`)"
+
     def _renew(self) -> None:
         """Raises BadTlsFile."""
         state = state_of([path for path in (self._ca, *(self._pair or ())[:2]) if path is not None])

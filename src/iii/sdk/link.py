@@ -62,7 +62,8 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
         """Connect. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
         await open_websocket(self.connection, url, headers, HANDSHAKE_TIMEOUT_MS / 1000, tls)
         if self.outbox is None:  # the library takes an end before the answer for a success
-            raise ConnectionError("the connection ended during the handshake")
+            doubt = "" if tls is None else tls.doubt(url)
+            raise ConnectionError(f"the connection ended during the handshake{doubt}")
 
     def opened(self, connection: Connection[ThreadOutbox]) -> None:
         if self._abandoned:

@@ -1,4 +1,4 @@
-"""The certificates that a listener knows, by the names in them (20 §10)."""
+"""The certificates that a listener knows, by the names in them (22 §4)."""
 
 from __future__ import annotations
 

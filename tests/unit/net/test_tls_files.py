@@ -41,6 +41,11 @@ def with_passphrase(files: Issued) -> None:
     )
 
 
+def make_pipe(files: Issued) -> None:
+    files.key.unlink()
+    os.mkfifo(files.key)
+
+
 def of_another(files: Issued) -> None:
     Authority(files.key.parent / "other").issue("other", "localhost", over=Issued(files.cert.parent / "o", files.key))
 
@@ -56,7 +61,7 @@ def of_another(files: Issued) -> None:
         (with_passphrase, "key", "tls: KEY: the key has a passphrase; write it without one: openssl pkey -in KEY -out KEY"),
         (of_another, "key", "tls: KEY: the key does not belong to the certificate in CERT; give the pair"),
         (lambda files: (files.cert.unlink(), files.cert.mkdir()), "cert", "tls: CERT: is a directory; give a PEM file that can be read"),
-        (lambda files: (files.key.unlink(), make_pipe(files.key)), "key", "tls: KEY: not a regular file; give a PEM file"),
+        (make_pipe, "key", "tls: KEY: not a regular file; give a PEM file"),
         (
             lambda files: files.cert.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "cert",
             "tls: CERT and KEY: not usable by OpenSSL: ",
