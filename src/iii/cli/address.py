@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from iii.cli.context_place import NONE, contexts_file
 from iii.cli.parser import CommandFailed, Parser
 from iii.protocol.address import fault_of, masked
 from iii.protocol.limits import INVOCATION_TIMEOUT_MS
@@ -125,14 +126,14 @@ def _place_of(options: argparse.Namespace, parser: Parser) -> _Place:
 
 def _in_context(name: str | None, said_by: str) -> _Place:
     """None: the one in use, if there is any."""
-    from iii.cli.contexts import NONE, contexts_file, read_contexts
-
     local = _Place(f"ws://{DEFAULT_HOST}:{DEFAULT_PORT}", named=said_by == "--context")
     if name == NONE:
         return local
     file = contexts_file()
     if name is None and not file.exists():  # nearly always: YAML is not loaded
         return local
+    from iii.cli.contexts import read_contexts
+
     known = read_contexts(file)
     if name is None and known.current is None:
         return local

@@ -7,7 +7,8 @@ import os
 import re
 from typing import Any
 
-from iii.cli.contexts import NONE, Context, Contexts, contexts_file, read_contexts, write_contexts
+from iii.cli.context_place import NONE, contexts_file
+from iii.cli.contexts import Context, Contexts, read_contexts, write_contexts
 from iii.cli.parser import USAGE_ERROR, CommandFailed, Parser
 
 PROGRAM = "iii context"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 
 from iii.cli.parser import CommandFailed
 
-NONE = "default"  # the name of no context: what commands do without any
-FILE_MODE, FOLDER_MODE = 0o600, 0o700
+FOLDER_MODE = 0o700
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -44,16 +41,6 @@ class Contexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             hint = suggestion(name, self.contexts) or "; 'iii context list' shows all"
             raise CommandFailed(f"{said_by}: unknown context '{name}'{hint}")
         return found
-
-
-Environment: TypeAlias = Mapping[str, str]
-
-
-def contexts_file(environment: Environment = os.environ) -> Path:
-    """Where they are kept; it need not exist."""
-    configured = environment.get("XDG_CONFIG_HOME", "").strip()
-    folder = Path(configured) if os.path.isabs(configured) else Path(os.path.expanduser("~/.config"))
-    return folder / "iii" / "contexts.yaml"
 
 
 def read_contexts(path: Path) -> Contexts:

@@ -36,6 +36,7 @@ commands:
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
   dev             run an app, and restart it when its source changes
   token           make access tokens and their hashes
+  context         keep names for engines, with their tokens and certificates
   completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""

@@ -12,10 +12,10 @@ from iii.net import descriptors
 from iii.net.http_upgrade import HttpUpgrade, Route
 from iii.net.keepalive import Connections
 from iii.net.listening import in_url, listen, port_of
+from iii.net.per_turn import PerTurn
 from iii.net.server_tls import ServerTls
 from iii.net.tls_failures import TlsFailures
-from iii.net.tls_greeting import TlsGreeting, Waiting
-from iii.net.turns import Turns
+from iii.net.tls_greeting import Newcomer, TlsGreeting
 from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
@@ -65,7 +65,7 @@ class Acceptor:
         self._route = route
         self.connections = Connections()
         self._bound: list[socket.socket] = []
-        self._pending: set[Waiting] = set()
+        self._pending: set[Newcomer] = set()
         self._accepting: set[asyncio.Task[None]] = set()
         self._pauses = False  # it accepts nothing for now
         self._tls_failures = TlsFailures(time.monotonic)
@@ -121,7 +121,7 @@ class Acceptor:
     async def open(self) -> None:
         """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""
         self._loop = asyncio.get_running_loop()
-        self._handshakes = Turns(_HANDSHAKES_AT_ONCE)
+        self._handshakes = PerTurn(_HANDSHAKES_AT_ONCE)
         self._bound = await listen(self.host, self.port)
         self.port = port_of(self._bound[0])
         self.connections.begin()

@@ -13,7 +13,7 @@ from iii.net.http_head import UPGRADE_VERSION, BadRequest, RequestHead, read_hea
 from iii.net.keepalive import Connections
 from iii.net.listening import in_url
 from iii.net.outbox import Outbox
-from iii.net.tls_greeting import Waiting
+from iii.net.tls_greeting import Newcomer
 from iii.net.tls_names import names_of
 from iii.protocol.log_event import LogEvent
 
@@ -61,7 +61,7 @@ class HttpUpgrade(asyncio.BufferedProtocol):  # uvloop cannot switch from the ot
     the deadline of the last one stands.
     """
 
-    def __init__(self, route: Route, connections: Connections, deadline_s: float, pending: set[Waiting]) -> None:
+    def __init__(self, route: Route, connections: Connections, deadline_s: float, pending: set[Newcomer]) -> None:
         self._route = route
         self._connections = connections
         self._deadline_s = deadline_s

@@ -74,7 +74,7 @@ class FrameListener(WSListener):
         raise NotImplementedError
 
 
-class ClientContext(NamedTuple):
+class TlsClient(NamedTuple):
     """How a connection to `wss://` is made; `server_name`: in the certificate, where it is not the host of the URL."""
 
     context: SSLContext
@@ -251,7 +251,7 @@ async def connect(
     max_message_bytes: int,
     timeout_s: float,
     remarks: logging.Logger,
-    tls: ClientContext | None = None,
+    tls: TlsClient | None = None,
 ) -> None:
     """Shake hands on a socket to the host and port of a URL. Raises TimeoutError, or whatever went wrong; a redirect is an error.
 
@@ -264,27 +264,9 @@ async def connect(
 
     if tls is not None:
         parsed = parse_url(url)
-        protocol = WSProtocol(
-            parsed.netloc,
-            parsed.resource_name,
-            True,
-            lambda: listener,
-            remarks,
-            False,
-            timeout_s,
-            False,  # the keepalive is ours
-            0,
-            0,
-            WSAutoPingStrategy.PING_WHEN_IDLE,
-            False,
-            max_message_bytes,
-            headers,
-            _CLIENT_READ_BYTES,
-        )
-        await shake_hands(await reach(parsed), protocol, tls.context, timeout_s, tls.server_name or parsed.host)
-        await protocol.wait_until_handshake_complete()
+        connected = await reach(parsed)
+        await _connect_encrypted(listener, parsed, headers, connected, max_message_bytes, timeout_s, remarks, tls)
         return
-
     await ws_connect(
         lambda: listener,
         url,
@@ -299,6 +281,38 @@ async def connect(
         # Under uvloop its reader would never hear of a reset that comes with the last bytes: it is called only once for both
         use_aiofastnet=False,
     )
+
+
+async def _connect_encrypted(
+    listener: FrameListener,
+    parsed: WSParsedURL,
+    headers: Mapping[str, str],
+    connected: socket,
+    max_message_bytes: int,
+    timeout_s: float,
+    remarks: logging.Logger,
+    tls: TlsClient,
+) -> None:
+    """What `ws_connect` does, over TLS that both loops bear."""
+    protocol = WSProtocol(
+        parsed.netloc,
+        parsed.resource_name,
+        True,  # the client
+        lambda: listener,
+        remarks,
+        False,
+        timeout_s,
+        False,  # the keepalive is ours
+        0,
+        0,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        False,
+        max_message_bytes,
+        headers,
+        _CLIENT_READ_BYTES,
+    )
+    await shake_hands(connected, protocol, tls.context, timeout_s, tls.server_name or parsed.host)
+    await protocol.wait_until_handshake_complete()
 
 
 def write_masked(transport: asyncio.Transport, is_text: bool, message: bytes) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from iii.net.listening import in_url
+from iii.net.per_turn import PerTurn
 from iii.net.server_tls import ServerTls
 from iii.net.tls_failures import TlsFailures
 from iii.net.tls_transport import shake_hands
-from iii.net.turns import Turns
 from iii.protocol.log_event import LogEvent
 
 HANDSHAKE_FAILED = LogEvent(
@@ -35,7 +35,7 @@ _ANSWER = (
 ).encode()
 
 
-class Waiting(Protocol):
+class Newcomer(Protocol):
     """A connection that may have to make room for others."""
 
     @property
@@ -53,7 +53,7 @@ class NoTls(Exception):
 class TlsGreeting:
     """Waits for the whole greeting of the client before anything is computed: what it costs is then known, and few are in one turn."""
 
-    def __init__(self, accepted: socket.socket, pending: set[Waiting], turns: Turns, failures: TlsFailures) -> None:
+    def __init__(self, accepted: socket.socket, pending: set[Newcomer], turns: PerTurn, failures: TlsFailures) -> None:
         self._accepted = accepted
         self._pending = pending
         self._turns = turns

@@ -5,7 +5,7 @@ import os
 import ssl
 from collections.abc import Mapping
 
-from iii.net.picows_side import ClientContext
+from iii.net.picows_side import TlsClient
 from iii.net.tls_files import BadTlsFile, KeyPair, State, load_authorities, load_pair, state_of
 from iii.protocol.address import masked
 from iii.protocol.log_event import LogEvent
@@ -57,7 +57,7 @@ class ClientTls:
             except BadTlsFile as error:
                 raise ValueError(f"tls: {error.option}: {error}") from None
 
-    def context_for(self, url: str) -> ClientContext | None:
+    def context_for(self, url: str) -> TlsClient | None:
         """For one connection; None without TLS. Raises ConnectionError: a file is unusable."""
         if not _is_tls(url):
             return None
@@ -70,7 +70,7 @@ class ClientTls:
         if self._insecure:
             INSECURE(address=masked(url))
         assert self._context is not None
-        return ClientContext(self._context, self.server_name)
+        return TlsClient(self._context, self.server_name)
 
     def doubt(self, url: str) -> str:
         """Why the engine may end a connection without a word: with TLS 1.3 a client is done before its certificate is judged."""

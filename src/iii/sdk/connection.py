@@ -107,9 +107,7 @@ class EngineConnection:
         self.backlog = Backlog()
         self.lock = self.backlog.lock
         self.offline = OfflineQueue()
-        self._url = url
-        self._headers = headers
-        self._tls = tls
+        self._url, self._headers, self._tls = url, headers, tls
         self._reconnection = reconnection
         self._user = user
         self._loop = loop

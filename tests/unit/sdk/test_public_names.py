@@ -62,6 +62,7 @@ NAMES = [
     "StreamResponse",
     "StreamSetInput",
     "TelemetryOptions",
+    "TlsOptions",
     "Trigger",
     "TriggerAction",
     "TriggerConfig",

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from iii.net.turns import Turns
+from iii.net.per_turn import PerTurn
 
 
 async def test_22_3_only_so_many_begin_in_one_turn() -> None:
-    turns, begun = Turns(2), list[int]()
+    turns, begun = PerTurn(2), list[int]()
 
     async def work(number: int) -> None:
         await turns.next()

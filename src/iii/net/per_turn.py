@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 
-class Turns:
+class PerTurn:
     """Attributes:
     at_once: how many may begin in one turn.
     """
