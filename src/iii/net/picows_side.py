@@ -209,7 +209,11 @@ class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
 
     def eof_received(self) -> bool:
         """Nobody is left to read what is not written yet, so that the end need not wait for it."""
-        self.transport.underlying_transport.abort()
+        transport = self.transport.underlying_transport
+        if transport.get_extra_info("sslcontext") is None:
+            transport.abort()
+        else:  # which may be about to say goodbye, and has called this from there
+            asyncio.get_running_loop().call_soon(transport.abort)
         return False
 
 

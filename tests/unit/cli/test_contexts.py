@@ -82,7 +82,7 @@ def test_22_6_the_environment_wins_over_a_context_unless_an_option_names_it(monk
 
 def test_22_6_an_unknown_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     kept("prod", *KEPT)
-    with pytest.raises(CommandFailed, match="--context: unknown context 'prd', did you mean 'prod'?"):
+    with pytest.raises(CommandFailed, match="--context: unknown context 'prd', did you mean 'prod'"):
         asked("--context", "prd")
     monkeypatch.setenv("III_CONTEXT", "x")
     with pytest.raises(CommandFailed, match="III_CONTEXT: unknown context 'x'; 'iii context list' shows all"):
