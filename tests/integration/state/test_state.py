@@ -186,6 +186,13 @@ async def test_05_s1_7_pages_have_limits_and_cursors_are_used_once(house: House)
     assert (await house.error("state::list_entries", {"scope": "s", "max_bytes": 500, "cursor": cursor}))[0] == (
         "INVALID_CURSOR"
     )
+
+
+async def test_05_s1_7_a_cursor_belongs_to_its_caller(open_house: Open, tmp_path: Path) -> None:
+    house = await open_house(adapter=adapter("memory", tmp_path))
+    for number in range(2):
+        await house.call("state::set", scope="s", key=f"k{number}", value="x" * 300)
+    page = await house.call("state::list_entries", scope="s", max_bytes=500)
     other = await house.connect()
     with pytest.raises(Exception, match="of another scope, limit or caller"):
         await other.trigger_async(
