@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -39,17 +38,10 @@ from iii.modules.stream.requests import (
 from iii.modules.stream.source import ItemSource, OnRead
 from iii.protocol.errors import ErrorCode, InvocationError
 from iii.protocol.ids import new_id
-from iii.protocol.log_event import LogEvent
 from iii.protocol.names import STREAM_RELAY
 from iii.remote.forwarding import Forwarding
 from iii.storage.items import Group
 from iii.storage.memory_items import MemoryItems
-
-EVENT_IGNORED = LogEvent(
-    __name__, "stream.bridge_event_ignored", logging.WARNING, "Call from the other engine ignored: it is not a stream event",
-    means="Something at the other engine calls the function with which this one follows its streams.",
-    do="Do not call `stream::bridge::on_pub::…`; set items with `stream::set`.",
-)  # fmt: skip
 
 Told: TypeAlias = Callable[[Group, str | None, bytes, bool, Invocation], object]
 """Told group, item and event of a change, whether it is stored, and what caused it: for the triggers here."""
@@ -191,9 +183,9 @@ class BridgedStreams:
         async def relay(data: bytes, trace: Trace) -> bytes:
             event = restamped(data, self._timestamps)
             if event is None:
-                EVENT_IGNORED()
-            else:
-                heard(event)
+                text = "Failed to deserialize stream message: it is not an event"
+                raise InvocationError("deserialization_error", text)
+            heard(event)
             return b"null"
 
         self._forwarding.remote.offer(self._relay, relay, "Events for the clients of another engine.")
