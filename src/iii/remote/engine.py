@@ -17,7 +17,7 @@ from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.remote.config import CALL_TIMEOUT_MS
 from iii.sdk.core import WorkerCore
-from iii.sdk.options import InitOptions
+from iii.sdk.options import InitOptions, ReconnectionConfig
 from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.requests import TriggerAction
 from iii.sdk.state import ConnectionState
@@ -25,6 +25,9 @@ from iii.sdk.trace_context import TraceContext, current_trace
 from iii.sdk.worker import Worker
 
 _LEAVE_S = 5.0  # for handlers that another engine has called
+
+# Whatever this engine is asked waits for the other one: sooner than workers, of which there are many
+_RECONNECTION = ReconnectionConfig(initial_delay_ms=200, max_delay_ms=5000)
 
 Handler: TypeAlias = Callable[[bytes, Trace], Awaitable[bytes]]
 
@@ -58,7 +61,7 @@ class RemoteEngine:
         options = _Options(
             headers=None if token is None else {"Authorization": f"Bearer {token}"},
             worker_name=worker_name, worker_description=description, namespace=DEFAULT_NAMESPACE,
-            enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S,
+            enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S, reconnection_config=_RECONNECTION,
         )  # fmt: skip
         self._core = WorkerCore(url, options, asyncio.get_running_loop())
         self._worker = Worker(self._core)

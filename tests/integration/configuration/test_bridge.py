@@ -1,4 +1,4 @@
-"""The adapter `bridge`: entries of another engine (07 §5.7, 21 §5)."""
+"""The adapter `bridge`: entries of another engine (21 §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter `bridge`: jobs and topics of another engine (04 §11.4, 21 §4)."""
+"""The adapter `bridge`: jobs and topics of another engine (21 §4)."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_21_s1_an_engine_that_is_not_there_is_named(open_house: Open) -> N
     assert (await near.error("engine::queue::list_topics", {}))[0] == "bridge_error"
 
 
-async def test_21_s4_messages_wait_for_a_worker_that_is_away(far: House, open_house: Open) -> None:
+async def test_21_check_2_messages_wait_for_a_worker_that_is_away(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     worker = await near.connect()
     first = Calls(worker, "here")
@@ -170,7 +170,7 @@ async def test_21_s4_a_subscriber_that_is_unregistered_gets_no_more(far: House, 
     assert not calls.seen
 
 
-async def test_21_s1_engines_that_lead_back_to_each_other_say_so(
+async def test_21_check_3_engines_that_lead_back_to_each_other_say_so(
     open_house: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()

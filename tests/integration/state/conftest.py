@@ -48,7 +48,7 @@ async def far() -> AsyncIterator[FarEngine]:
         yield far
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis", "bridge"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "bridge"])  # 05 check 65
 def any_adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AdapterConfig:
     if request.param == "bridge":
         return AdapterConfig(name="bridge", config={"bridge_url": request.getfixturevalue("far").url})

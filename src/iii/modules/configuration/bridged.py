@@ -1,4 +1,4 @@
-"""Entries of another engine: the adapter `bridge` (07 §5.7, 21 §5)."""
+"""Entries of another engine: the adapter `bridge` (21 §5)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iii.modules.configuration.requests import (
     ConfigurationSchema,
     ConfigurationValue,
 )
-from iii.protocol.errors import InvocationError
+from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import CONFIGURATION_RELAY
@@ -52,13 +52,14 @@ class BridgedConfiguration:
         self._forwarding = forwarding
         self._entries = entries
         self._heard = heard
+        self._relay_id = f"{CONFIGURATION_RELAY}{new_id()}"
         self._tasks = TaskSet(BUILTIN_FAILED)
 
     async def open(self) -> None:
         """Connect, and hear of changes."""
-        relay, remote = f"{CONFIGURATION_RELAY}{new_id()}", self._forwarding.remote
-        remote.offer(relay, self._relay, "Changes of configuration entries for another engine.")
-        remote.bind("configuration", relay, {})
+        remote = self._forwarding.remote
+        remote.offer(self._relay_id, self._relay, "Changes of configuration entries for another engine.")
+        remote.bind("configuration", self._relay_id, {})
         await self._forwarding.open()
 
     async def close(self) -> None:
@@ -69,8 +70,7 @@ class BridgedConfiguration:
         try:
             event = msgspec.json.decode(data, type=ConfigurationEvent)
         except BAD_JSON as error:
-            text = f"Failed to deserialize configuration event: {error}"
-            raise InvocationError("deserialization_error", text) from None
+            raise DeserializationFailed(self._relay_id, str(error)) from None
         if event.id not in self._entries.modules:
             self._heard(event)
         return NULL

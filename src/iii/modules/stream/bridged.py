@@ -1,4 +1,4 @@
-"""Streams of another engine: the adapter `bridge` (05 §7.3, 21 §3)."""
+"""Streams of another engine: the adapter `bridge` (21 §3)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from iii.modules.stream.requests import (
     StreamUpdateInput,
 )
 from iii.modules.stream.source import ItemSource, OnRead
-from iii.protocol.errors import ErrorCode, InvocationError
+from iii.protocol.errors import DeserializationFailed, ErrorCode, InvocationError
 from iii.protocol.ids import new_id
 from iii.protocol.names import STREAM_RELAY
 from iii.remote.forwarding import Forwarding
@@ -183,8 +183,7 @@ class BridgedStreams:
         async def relay(data: bytes, trace: Trace) -> bytes:
             event = restamped(data, self._timestamps)
             if event is None:
-                text = "Failed to deserialize stream message: it is not an event"
-                raise InvocationError("deserialization_error", text)
+                raise DeserializationFailed(self._relay, "it is not an event of a stream")
             heard(event)
             return b"null"
 
