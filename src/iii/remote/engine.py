@@ -72,6 +72,12 @@ class RemoteEngine:
         return self._worker.get_address()
 
     @property
+    def whereabouts(self) -> str:
+        """The address, and why there is no connection to it."""
+        said = "" if self.connected else self._core.connection.last_words
+        return f"{self.address}: {said}" if said else self.address
+
+    @property
     def connected(self) -> bool:
         """Whether a call leaves at once."""
         return self._worker.get_connection_state() == "connected"

@@ -64,19 +64,18 @@ class Forwarding:
         data: bytes,
         trace: Trace,
         reply: Reply[bytes, Unreachable | InvocationError],
-        timeout_ms: int | None = None,
+        waits_ms: int = 0,
     ) -> None:
         """Call a function there. What it answers is the reply, its error too.
 
         Args:
-            timeout_ms: how long the caller waits, if it said so; a longer time than usual counts.
+            waits_ms: how long the function itself may wait before it answers.
         """
         if (crowd := self._crowd(len(data))) is not None:
             reply(None, Unreachable(crowd))
             return
-        limit_ms = max(self._timeout_ms, timeout_ms or 0)
         self._bytes += len(data)
-        self._tasks.spawn(self._ask(function_id, data, trace, reply, limit_ms))
+        self._tasks.spawn(self._ask(function_id, data, trace, reply, self._timeout_ms + waits_ms))
 
     def _crowd(self, size: int) -> str | None:
         """Why one more call cannot wait. What the connection keeps while it is lost is bounded more closely."""
@@ -86,7 +85,7 @@ class Forwarding:
         if calls < limit and (not calls or self._bytes + size <= limit_bytes):
             return None
         state = "is slow" if connected else "is not connected"
-        return f"the other engine {state}, and {calls} calls wait for it; retry later ({self.remote.address})"
+        return f"the other engine {state}, and {calls} calls wait for it; retry later ({self.remote.whereabouts})"
 
     async def _ask(
         self,
@@ -101,7 +100,7 @@ class Forwarding:
         try:
             result = await self.remote.call(function_id, data, timeout_ms=timeout_ms, trace=across(trace, function_id))
         except LinkFailed as failed:
-            error = Unreachable(f"{failed} ({self.remote.address})")
+            error = Unreachable(f"{failed} ({self.remote.whereabouts})")
         except InvocationError as refused:
             error = refused
             if refused.code in _OF_THE_ENGINE:

@@ -149,7 +149,7 @@ async def check(writers: Writers) -> None:
     assert writers.refused
     for error in writers.refused:
         assert error.code in ("SET_ERROR", "publish_failed")
-        assert f"via bridge: invocation timed out (ws://127.0.0.1:{pair.cable.port})" in error.message
+        assert f"via bridge: invocation timed out (ws://127.0.0.1:{pair.cable.port}" in error.message
 
 
 async def refusals(writers: Writers) -> None:

@@ -108,7 +108,7 @@ async def test_21_s1_an_engine_that_is_not_there_is_named(tmp_path: Path) -> Non
             async with asyncio.timeout(near.deadline_s):
                 with pytest.raises(iii.InvocationError) as failed:
                     await near.call(function_id, id="svc", value=1)
-            text = f"{function_id} via bridge: invocation timed out ({url})"
+            text = f"{function_id} via bridge: invocation timed out ({url}: connection refused)"
             assert (failed.value.code, failed.value.message) == ("ADAPTER_ERROR", text)
     finally:
         await near.close()

@@ -22,7 +22,7 @@ def bridge(far: House, **more: Any) -> dict[str, Any]:
 
 @pytest_asyncio.fixture
 async def far(open_house: Open) -> House:
-    return await open_house(MEMORY, queue_configs={"work": {"backoff_ms": 20, "max_retries": 2}})
+    return await open_house(MEMORY, queue_configs={"work": {"backoff_ms": 20, "max_retries": 2, "keep_results_s": 60}})
 
 
 async def on(house: House, topic: str, function_id: str, **config: Any) -> iii.Trigger:
@@ -103,6 +103,8 @@ async def test_21_s4_jobs_run_there_and_their_receipts_are_good_here(far: House,
     await calls.count(1)
     assert calls.seen == [{"a": 1}]
     assert receipt
+    waited = await near.call("engine::queue::wait", id=receipt, timeout_ms=100)
+    assert waited["state"] == "done"
     delayed = await near.enqueue("f", 2, "work", options={"delay_ms": 60_000})
     assert (await near.call("engine::queue::job", id=delayed))["state"] == "delayed"
     assert (await far.call("engine::queue::cancel", id=delayed))["cancelled"]
@@ -117,7 +119,7 @@ async def test_21_s1_an_engine_that_is_not_there_is_named(open_house: Open) -> N
     with pytest.raises(iii.InvocationError) as refused:
         await near.enqueue("f", 1, "work")
     assert refused.value.code == "enqueue_error"
-    text = f"via bridge: invocation timed out (ws://127.0.0.1:{port})"
+    text = f"via bridge: invocation timed out (ws://127.0.0.1:{port}: connection refused)"
     assert text in refused.value.message
     code, message = await near.error("iii::durable::publish", {"topic": "t", "data": 1})
     assert (code, message) == ("publish_failed", f"The message was not taken {text}")

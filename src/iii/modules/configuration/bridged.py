@@ -114,7 +114,7 @@ class BridgedConfiguration:
                 invocation.refuse(_refusal(function_id, error))
 
         trace = Trace(invocation.traceparent, invocation.baggage)
-        self._forwarding.ask(function_id, bytes(invocation.data), trace, reply, invocation.timeout_ms)
+        self._forwarding.ask(function_id, bytes(invocation.data), trace, reply)
 
     async def _get(self, invocation: Invocation) -> ConfigurationValue:
         """Placeholders are filled by the environment of this engine. Raises InvocationError."""
@@ -147,7 +147,7 @@ class BridgedConfiguration:
         trace = Trace(invocation.traceparent, invocation.baggage)
 
         def begin(reply: Reply[bytes, Unreachable | InvocationError]) -> None:
-            self._forwarding.ask(function_id, _encode(payload), trace, reply, invocation.timeout_ms)
+            self._forwarding.ask(function_id, _encode(payload), trace, reply)
 
         try:
             return await reply_of(begin) or b"{}"

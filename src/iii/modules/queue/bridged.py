@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from msgspec import UNSET
@@ -14,7 +15,9 @@ from iii.engine.functions import Function
 from iii.engine.invocation import Invocation, Trace
 from iii.modules.queue.bridged_topics import BridgedTopics
 from iii.modules.queue.keeps_nothing import KeepsNothing, Why
+from iii.modules.queue.requests import WaitInput
 from iii.protocol.errors import PUBLISH_FAILED, EnqueueFailed, InvocationError
+from iii.protocol.json_text import BAD_JSON
 from iii.protocol.names import ENQUEUE_PROVIDER
 from iii.remote.codes import BRIDGE_ERROR
 from iii.remote.config import BridgeAdapterConfig
@@ -26,6 +29,7 @@ _REFUSALS: dict[str, tuple[Callable[[str], InvocationError], str]] = {
     "iii::durable::publish": (PUBLISH_FAILED, "The message was not taken via bridge"),
     "enqueue": (PUBLISH_FAILED, "The message was not taken via bridge"),
 }
+_wait = msgspec.json.Decoder(WaitInput)
 _OTHERS: tuple[Callable[[str], InvocationError], str] = (BRIDGE_ERROR, "The other engine did not answer")
 
 
@@ -61,4 +65,12 @@ class BridgeAdapter(KeepsNothing):
         else:
             data, trace = bytes(invocation.data), Trace(invocation.traceparent, invocation.baggage)
         refusal, text = _REFUSALS.get(function.id, _OTHERS)
-        self._forwarding.ask(function.id, data, trace, answer(invocation, refusal, text), invocation.timeout_ms)
+        self._forwarding.ask(function.id, data, trace, answer(invocation, refusal, text), _waits_ms(function.id, data))
+
+
+def _waits_ms(function_id: str, data: bytes) -> int:
+    """How long the function waits for a job to end; what is no request is answered at once."""
+    if function_id == "engine::queue::wait":
+        with suppress(*BAD_JSON):
+            return _wait.decode(data).timeout_ms
+    return 0

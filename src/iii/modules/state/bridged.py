@@ -99,7 +99,7 @@ class BridgedState:
         code, text = _FAILURES[function.id]
         reply = answer(invocation, code, f"{text}: {text} via bridge", shape)
         trace = Trace(invocation.traceparent, invocation.baggage)
-        self._forwarding.ask(function.id, bytes(invocation.data), trace, reply, invocation.timeout_ms)
+        self._forwarding.ask(function.id, bytes(invocation.data), trace, reply)
 
     def _changed(self, request: Struct, result: bytes | None, invocation: Invocation) -> None:
         match request:

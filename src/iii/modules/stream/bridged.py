@@ -152,7 +152,7 @@ class BridgedStreams:
         forwarded = _FUNCTIONS[function_id]
         reply = answer(invocation, forwarded.code, f"{forwarded.text}: {forwarded.text} via bridge", shape)
         trace = Trace(invocation.traceparent, invocation.baggage)
-        self._forwarding.ask(function_id, bytes(invocation.data), trace, reply, invocation.timeout_ms)
+        self._forwarding.ask(function_id, bytes(invocation.data), trace, reply)
 
     def _changed(self, request: Struct, result: bytes | None, invocation: Invocation) -> None:
         """Triggers fire at the engine that was asked (05 §5.1)."""
