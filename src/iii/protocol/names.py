@@ -37,7 +37,7 @@ _BUILTIN_PREFIXES = (
     "engine::", "state::", "stream::", "configuration::", "iii::", "iii-http::", "iii-state::", "iii-pubsub::",
     "iii-stream::", "iii-cron::", "iii-queue::", "iii-observability::", "bridge.", "motia::", "steps::", "queue::",
 )  # fmt: skip
-# What adapters `bridge` register at another engine: in the vocabulary of builtins, and the place of none (21 §1)
+# What adapters `bridge` register at another engine: in the vocabulary of builtins, and the place of none (27 §1)
 TOPIC_RELAY, STREAM_RELAY = "queue::bridge::on_message::", "stream::bridge::on_pub::"
 CONFIGURATION_RELAY = "configuration::__bridge_relay::"
 _BUILTIN_IDS = frozenset({"publish", "motia_step_get", "enqueue"})

@@ -1,4 +1,4 @@
-"""The block of the adapter `bridge`, in whichever module (21 §1)."""
+"""The block of the adapter `bridge`, in whichever module (27 §1)."""
 
 from typing import Annotated
 

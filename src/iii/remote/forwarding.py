@@ -1,4 +1,4 @@
-"""Calls that another engine answers in the place of this one: modules whose adapter is `bridge` (21 §1)."""
+"""Calls that another engine answers in the place of this one: modules whose adapter is `bridge` (27 §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State, streams, topics and entries of another engine, over a cable that is cut and with engines that are killed (21 §1-§5)."""
+"""State, streams, topics and entries of another engine, over a cable that is cut and with engines that are killed (27 §1-§5)."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ async def refusals(writers: Writers) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "tear"])
-async def test_21_check_1_a_cable_that_is_cut_loses_nothing_accepted(pair: Pair, how: str) -> None:
+async def test_27_check_1_a_cable_that_is_cut_loses_nothing_accepted(pair: Pair, how: str) -> None:
     writers = Writers(pair)
 
     async def trouble() -> None:
@@ -170,7 +170,7 @@ async def test_21_check_1_a_cable_that_is_cut_loses_nothing_accepted(pair: Pair,
     await check(writers)
 
 
-async def test_21_check_1_an_engine_that_is_killed_loses_nothing_accepted(pair: Pair) -> None:
+async def test_27_check_1_an_engine_that_is_killed_loses_nothing_accepted(pair: Pair) -> None:
     writers = Writers(pair)
 
     async def trouble() -> None:
@@ -182,7 +182,7 @@ async def test_21_check_1_an_engine_that_is_killed_loses_nothing_accepted(pair: 
     await check(writers)
 
 
-async def test_21_s1_everything_is_followed_again_after_the_cable_was_torn(pair: Pair) -> None:
+async def test_27_s1_everything_is_followed_again_after_the_cable_was_torn(pair: Pair) -> None:
     told: list[Any] = []
 
     async def changed(event: Any) -> None:
@@ -215,7 +215,7 @@ async def test_21_s1_everything_is_followed_again_after_the_cable_was_torn(pair:
     await until(lambda: pair.heard[7] and "svc" in told, DEADLINE_S)
 
 
-async def test_21_check_2_messages_wait_for_an_engine_that_was_killed(pair: Pair) -> None:
+async def test_27_check_2_messages_wait_for_an_engine_that_was_killed(pair: Pair) -> None:
     pair.near.kill()
     async with iii.connect_worker(pair.far.url, iii.InitOptions(otel={"enabled": False})) as there:
         for number in range(5):

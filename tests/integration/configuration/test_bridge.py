@@ -1,4 +1,4 @@
-"""The adapter `bridge`: entries of another engine (21 §5)."""
+"""The adapter `bridge`: entries of another engine (27 §5)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def near(office: Office, tmp_path: Path) -> AsyncIterator[Office]:
     await near.close()
 
 
-async def test_21_s5_what_is_set_here_is_there(office: Office, near: Office) -> None:
+async def test_27_s5_what_is_set_here_is_there(office: Office, near: Office) -> None:
     entry = await near.register(initial_value={"port": 1}, metadata={"owner": "x"})
     assert entry["value"] == {"port": 1}
     assert await near.set({"port": 2}) == {"old_value": {"port": 1}, "new_value": {"port": 2}}
@@ -75,7 +75,7 @@ async def test_07_check_54b_one_change_is_one_event(office: Office, near: Office
     assert len(here) == 4
 
 
-async def test_21_s5_placeholders_are_filled_where_a_value_is_read(office: Office, near: Office) -> None:
+async def test_27_s5_placeholders_are_filled_where_a_value_is_read(office: Office, near: Office) -> None:
     await near.register(initial_value={"port": "${SET}"})
     assert await office.get() == {"port": 7}
     assert await near.get() == {"port": 8}
@@ -84,7 +84,7 @@ async def test_21_s5_placeholders_are_filled_where_a_value_is_read(office: Offic
     assert (code, "db" in message) == ("SCHEMA_INVALID", True), "a value is judged where it is stored"
 
 
-async def test_21_s5_settings_of_modules_stay_with_their_engine(office: Office, near: Office) -> None:
+async def test_27_s5_settings_of_modules_stay_with_their_engine(office: Office, near: Office) -> None:
     mine, theirs = Lamp(), Lamp()
     near.module.attach_all([mine])
     office.module.attach_all([theirs])
@@ -100,7 +100,7 @@ async def test_21_s5_settings_of_modules_stay_with_their_engine(office: Office, 
     assert [row["id"] for row in (await near.call("configuration::list"))["configurations"]] == ["iii-lamp", "svc"]
 
 
-async def test_21_s1_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_27_s1_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:
     url = f"ws://127.0.0.1:{free_port()}"
     near = await behind(url, tmp_path, timeout_ms=100)
     try:

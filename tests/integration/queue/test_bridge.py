@@ -1,4 +1,4 @@
-"""The adapter `bridge`: jobs and topics of another engine (21 §4)."""
+"""The adapter `bridge`: jobs and topics of another engine (27 §4)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def known_at(far: House, topic: str, count: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_21_s4_messages_reach_subscribers_of_both_engines(far: House, open_house: Open) -> None:
+async def test_27_s4_messages_reach_subscribers_of_both_engines(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     here, there = Calls(near.worker, "here"), Calls(far.worker, "there")
     await on(near, "orders", "here")
@@ -56,7 +56,7 @@ async def test_21_s4_messages_reach_subscribers_of_both_engines(far: House, open
     assert "work" in rows
 
 
-async def test_21_s4_a_failing_subscriber_is_retried_and_redriven_there(far: House, open_house: Open) -> None:
+async def test_27_s4_a_failing_subscriber_is_retried_and_redriven_there(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     calls = Calls(near.worker, "here", fails)
     await on(near, "orders", "here", queue_config={"maxRetries": 1, "backoffDelayMs": 10})
@@ -70,7 +70,7 @@ async def test_21_s4_a_failing_subscriber_is_retried_and_redriven_there(far: Hou
     await calls.count(3)
 
 
-async def test_21_s4_a_condition_and_metadata_stay_here(far: House, open_house: Open) -> None:
+async def test_27_s4_a_condition_and_metadata_stay_here(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     seen: list[Any] = []
 
@@ -96,7 +96,7 @@ async def test_21_s4_a_condition_and_metadata_stay_here(far: House, open_house: 
     await near.empty("numbers")
 
 
-async def test_21_s4_jobs_run_there_and_their_receipts_are_good_here(far: House, open_house: Open) -> None:
+async def test_27_s4_jobs_run_there_and_their_receipts_are_good_here(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     calls = Calls(far.worker, "f")
     receipt = await near.enqueue("f", {"a": 1}, "work")
@@ -113,7 +113,7 @@ async def test_21_s4_jobs_run_there_and_their_receipts_are_good_here(far: House,
     assert unknown.value.code == "enqueue_error"
 
 
-async def test_21_s1_an_engine_that_is_not_there_is_named(open_house: Open) -> None:
+async def test_27_s1_an_engine_that_is_not_there_is_named(open_house: Open) -> None:
     port = free_port()
     near = await open_house({"name": "bridge", "config": {"bridge_url": f"ws://127.0.0.1:{port}", "timeout_ms": 100}})
     with pytest.raises(iii.InvocationError) as refused:
@@ -126,7 +126,7 @@ async def test_21_s1_an_engine_that_is_not_there_is_named(open_house: Open) -> N
     assert (await near.error("engine::queue::list_topics", {}))[0] == "bridge_error"
 
 
-async def test_21_check_2_messages_wait_for_a_worker_that_is_away(far: House, open_house: Open) -> None:
+async def test_27_check_2_messages_wait_for_a_worker_that_is_away(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     worker = await near.connect()
     first = Calls(worker, "here")
@@ -144,7 +144,7 @@ async def test_21_check_2_messages_wait_for_a_worker_that_is_away(far: House, op
     assert [row["triggers"] for row in stats["destinations"]] == [1], "a trigger was left behind"
 
 
-async def test_21_s4_messages_wait_for_an_engine_that_is_away(far: House, open_house: Open) -> None:
+async def test_27_s4_messages_wait_for_an_engine_that_is_away(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     calls = Calls(near.worker, "here")
     await on(near, "t", "here")
@@ -158,7 +158,7 @@ async def test_21_s4_messages_wait_for_an_engine_that_is_away(far: House, open_h
     assert calls.seen == ["meanwhile"]
 
 
-async def test_21_s4_a_subscriber_that_is_unregistered_gets_no_more(far: House, open_house: Open) -> None:
+async def test_27_s4_a_subscriber_that_is_unregistered_gets_no_more(far: House, open_house: Open) -> None:
     near = await open_house(bridge(far))
     calls = Calls(near.worker, "here")
     trigger = await on(near, "t", "here")
@@ -172,7 +172,7 @@ async def test_21_s4_a_subscriber_that_is_unregistered_gets_no_more(far: House, 
     assert not calls.seen
 
 
-async def test_21_check_3_engines_that_lead_back_to_each_other_say_so(
+async def test_27_check_3_engines_that_lead_back_to_each_other_say_so(
     open_house: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()

@@ -1,4 +1,4 @@
-"""Entries of another engine: the adapter `bridge` (21 §5)."""
+"""Entries of another engine: the adapter `bridge` (27 §5)."""
 
 from __future__ import annotations
 

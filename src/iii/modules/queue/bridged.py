@@ -1,4 +1,4 @@
-"""The adapter `bridge`: jobs and topics of another engine (21 §4)."""
+"""The adapter `bridge`: jobs and topics of another engine (27 §4)."""
 
 from __future__ import annotations
 

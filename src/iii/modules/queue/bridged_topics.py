@@ -1,4 +1,4 @@
-"""Subscribers of this engine to topics of another one (21 §4)."""
+"""Subscribers of this engine to topics of another one (27 §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions of state, answered by another engine: the adapter `bridge` (21 §2)."""
+"""The functions of state, answered by another engine: the adapter `bridge` (27 §2)."""
 
 from __future__ import annotations
 

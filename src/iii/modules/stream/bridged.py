@@ -1,4 +1,4 @@
-"""Streams of another engine: the adapter `bridge` (21 §3)."""
+"""Streams of another engine: the adapter `bridge` (27 §3)."""
 
 from __future__ import annotations
 
