@@ -19,7 +19,7 @@ NOT_NOTIFIED = LogEvent(
     do="Look at the unit: `Type=notify` and `NotifyAccess=main`; elsewhere unset NOTIFY_SOCKET.",
 )  # fmt: skip
 
-LOOK_S = 2.0  # Longest time until a service manager is told of a change.
+LOOK_S = 2.0  # between two looks for changes
 _STATUS_CHARACTERS = 200
 _WATCHDOG = ("WATCHDOG_USEC", "WATCHDOG_PID")
 
