@@ -85,7 +85,7 @@ def built(dockerfile: Path, context: Path, folder: Path, base: Image | None = No
         elif step.instruction == "COPY":
             _copy(image, step.rest, context, stages)
         elif step.instruction == "ENV":
-            image.environment.update(word.split("=", 1) for word in shlex.split(step.rest))
+            image.environment.update(dict(word.split("=", 1) for word in shlex.split(step.rest)))
         elif step.instruction == "WORKDIR":
             image.folder = step.rest
             (image.files / step.rest.lstrip("/")).mkdir(parents=True, exist_ok=True)
