@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import logging
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -126,15 +125,10 @@ def site(
 
 
 @pytest_asyncio.fixture
-async def worker(
-    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> AsyncIterator[iii.Worker]:
-    """Connected through the proxy."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(site.certificate.file))
-    options = iii.InitOptions(worker_name="behind")
-    async with iii.connect_worker(f"wss://{site.name}/workers", options) as worker:
+async def worker(site: Site) -> AsyncIterator[iii.Worker]:
+    """Beside the engine."""
+    async with iii.connect_worker(site.engine.url) as worker:
         yield worker
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @pytest_asyncio.fixture
@@ -153,18 +147,23 @@ async def known(client: aiohttp.ClientSession, path: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_24_4_a_worker_its_calls_and_its_channels_go_through_a_prefix(site: Site, worker: iii.Worker) -> None:
-    @worker.function("behind::size")
-    async def size(job: Any) -> int:
-        return len(await job["numbers"].read_all())
+async def test_24_4_a_worker_its_calls_and_its_channels_go_through_a_prefix(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(site.certificate.file))
+    async with iii.connect_worker(f"wss://{site.name}/workers") as worker:
 
-    channel = await worker.create_channel_async()
-    payload = {"numbers": channel.reader_ref}
-    asked = asyncio.create_task(worker.trigger_async({"function_id": "behind::size", "payload": payload}))
-    async with channel.writer as writer:
-        for _ in range(20):
-            await writer.write(bytes(100_000))
-    assert await asked == 2_000_000
+        @worker.function("behind::size")
+        async def size(job: Any) -> int:
+            return len(await job["numbers"].read_all())
+
+        channel = await worker.create_channel_async()
+        payload = {"numbers": channel.reader_ref}
+        asked = asyncio.create_task(worker.trigger_async({"function_id": "behind::size", "payload": payload}))
+        async with channel.writer as writer:
+            for _ in range(20):
+                await writer.write(bytes(100_000))
+        assert await asked == 2_000_000
 
 
 async def test_24_4_http_knows_the_client_and_takes_a_large_body(
