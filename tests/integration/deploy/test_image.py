@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import time
 import tomllib
@@ -15,6 +13,7 @@ import pytest
 from iii.server.process import STOP_S
 from tests.integration.deploy.container import Container
 from tests.integration.deploy.dockerfile import Image, built, steps
+from tests.integration.deploy.namespaces import needs_namespaces
 from tests.processes import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -25,23 +24,6 @@ workers:
   - {name: iii-worker-manager, config: {port: PORT}}
   - {name: iii-state, config: {adapter: {name: kv, config: {store_method: file_based, file_path: data}}}}
 """
-
-
-def _no_namespaces() -> str | None:
-    """Why layers cannot be made here; None: they can."""
-    if os.getuid() != 0:
-        return "an image is built by root"
-    script = (
-        "mount -t tmpfs t /mnt && cd /mnt && mkdir a b c && mount -t overlay o -o lowerdir=/,upperdir=a,workdir=b c"
-    )
-    tried = subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "sh", "-ec", script], capture_output=True, text=True
-    )
-    return None if tried.returncode == 0 else f"this machine allows no namespaces: {tried.stderr.strip()}"
-
-
-WHY_NOT = _no_namespaces() if sys.platform == "linux" else "Linux only"
-needs_namespaces = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 
 @pytest.fixture(scope="module")
