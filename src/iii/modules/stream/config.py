@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from iii.net.tls_config import TlsConfig
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
 
 
@@ -27,10 +28,12 @@ class StreamConfig(Struct, frozen=True, kw_only=True):
         {
             "kv": "kv",
             "redis": "redis",
+            "bridge": "bridge",
             "modules::stream::adapters::KvStore": "kv",
             "modules::stream::adapters::RedisAdapter": "redis",
+            "modules::stream::adapters::Bridge": "bridge",
         },
-        {"kv": StreamKvConfig, "redis": RedisConfig},
+        {"kv": StreamKvConfig, "redis": RedisConfig, "bridge": BridgeAdapterConfig},
     )
 
     host: Annotated[
