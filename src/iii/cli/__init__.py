@@ -32,6 +32,7 @@ COMMANDS = {
     "config": "iii.cli.config",
     "store": "iii.cli.store",
     "token": "iii.cli.token",
+    "init": "iii.cli.init",
     "dev": "iii.cli.dev",
     "completion": "iii.cli.completion",
     "update": "iii.cli.update",
