@@ -45,7 +45,8 @@ class Site(NamedTuple):
 def replaced(text: str, *changes: tuple[str, object]) -> str:
     """Each of them must be there."""
     for old, new in changes:
-        assert old in text, f"{old} is not in the file"
+        if old not in text:
+            raise ValueError(f"{old} is not in the file")
         text = text.replace(old, str(new))
     return text
 
