@@ -84,7 +84,10 @@ def test_24_7_a_token_of_the_security_page_lets_its_bearer_in(tmp_path: Path) ->
         env = {"III_URL": engine.url, "III_TOKEN_FILE": str(tmp_path / "orders.token")}
         assert ran(tmp_path, "iii", "health", env=env).startswith("healthy")
         without = subprocess.run(
-            ["iii", "health"], env=environment({"III_URL": engine.url}), capture_output=True, text=True
+            [sys.executable, "-m", "iii.cli", "health"],
+            env=environment({"III_URL": engine.url}),
+            capture_output=True,
+            text=True,
         )
         assert without.returncode == 1
 
