@@ -133,13 +133,9 @@ class Streams(Module):
             "stream:leave": self._gate.leaves,
         }
         shared = ClientContext(
-            gate=self._gate,
-            hub=self._hub,
-            source=self._source,
-            timestamps=self._timestamps,
-            channel_size=channel_size,
+            gate=self._gate, hub=self._hub, source=self._source, timestamps=self._timestamps, channel_size=channel_size,
             stores_in_order=self._channels is None and self._bridged is None,
-        )
+        )  # fmt: skip
         self.server = StreamServer(self.config, shared, self.instance)
 
     @property
