@@ -8,15 +8,20 @@ from typing import Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-NULL = Raw(b"null")
-
-
-class Message(Struct, tag_field="type", tag=str.lower, omit_defaults=True, gc=False):
-    """A JSON object with the lower-cased message name in `type`; unknown members are ignored.
-
-    Made by the thousand and never part of a cycle, so the collector need not look at them.
-    """
-
+from iii.protocol.message import NULL as NULL
+from iii.protocol.message import Message as Message
+from iii.protocol.observe_messages import (
+    FunctionRegistered,
+    InvocationsObserved,
+    LocalInvocationStats,
+    Observe,
+    ObserverAck,
+    ObserverAdded,
+    ObserveResult,
+    ObserverRemoved,
+    ObserverStateChanged,
+    Unobserve,
+)
 
 # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -149,6 +154,10 @@ class InvokeFunction(Message):
     metadata: Raw = NULL
     namespace: str | None = None  # of the target; absent is `default`, wherever the caller lives
     timeout_ms: int | float | None = None  # W→E: after so long the answer is TIMEOUT (P7). E→W: only with `cancel.v1`
+    # The rest only to and from workers with `observe.v1`; whatever else stands there is as if absent
+    caller: Raw = NULL  # {function_id, invocation_id, parent?}, E→W with worker_id and worker_name
+    observe_depth: Raw = NULL  # int ≥ 0: how many activations led to this call
+    activation: Raw = NULL  # {observer_id, activation_id?}: E→W of an observer's target, W→E a call through an observer
 
 
 class CancelInvocation(Message):
@@ -224,6 +233,11 @@ WorkerMessage: TypeAlias = (
     | Ping
     | Pong
     | Reattach
+    | Observe
+    | Unobserve
+    | ObserverAck
+    | InvocationsObserved
+    | LocalInvocationStats
 )
 """What a worker may say."""
 
@@ -238,6 +252,11 @@ EngineMessage: TypeAlias = (
     | DrainWorker
     | RegistrationRejected
     | Pong
+    | ObserveResult
+    | ObserverStateChanged
+    | FunctionRegistered
+    | ObserverAdded
+    | ObserverRemoved
 )
 """What the engine may say."""
 

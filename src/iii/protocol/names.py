@@ -31,6 +31,7 @@ CANCEL_INVOCATION = "engine::invocations::cancel"
 CANCEL_FEATURE = "cancel.v1"  # a feature: the worker understands `cancelinvocation`, and is told deadlines (P7, P11)
 DRAIN_FEATURE = "drain.v1"  # a feature: the worker understands `drainworker`, and leaves by itself (P12)
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
+OBSERVE_FEATURE = "observe.v1"  # a feature: the worker understands the messages of observers
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 
 _BUILTIN_PREFIXES = (
