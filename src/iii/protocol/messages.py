@@ -61,6 +61,10 @@ class RegisterFunction(Message):
     response_format: Raw = NULL
     metadata: Raw = NULL
     invocation: HttpInvocation | None = None
+    observe: Raw = NULL  # {delivery, args_format, legacy_trigger_type, allow}: clients with `observe.v1`
+    args_format: Raw = NULL  # these three: clients with `observe.v2`
+    private: Raw = NULL
+    observable: Raw = NULL
 
 
 class UnregisterFunction(Message):
@@ -175,6 +179,8 @@ class InvocationResult(Message):
     error: Raw = NULL  # present and not null: the call failed, whatever `result` says
     traceparent: str | None = None
     baggage: str | None = None
+    matched: Raw = NULL  # W→E only, these two, and only from clients with `observe.v2`
+    delivered: Raw = NULL
 
 
 # -- connection ---------------------------------------------------------------------------------------------------

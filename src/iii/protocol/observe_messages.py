@@ -5,6 +5,7 @@ Members that decide something are read leniently, so that a wrong one is answere
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from iii.protocol.errors import ErrorBody
 from iii.protocol.message import NULL, Message
 
 
@@ -25,13 +26,6 @@ class ObserveTarget(Struct, omit_defaults=True):
 
     function_id: str
     namespace: str | None = None
-
-
-class Reason(Struct):
-    """Why an observer is in its state."""
-
-    code: str
-    message: str = ""
 
 
 class ObserverView(Struct):
@@ -72,7 +66,7 @@ class ObserveResult(Message):
 
     id: str
     state: str  # pending, active, suspended, error, disposed
-    error: Reason | None = None
+    error: ErrorBody | None = None
     warnings: list[str] | None = None
 
 
@@ -82,7 +76,7 @@ class ObserverStateChanged(Message):
     id: str
     state: str
     fires: int
-    reason: Reason | None = None
+    reason: ErrorBody | None = None
 
 
 # -- the host of an observed function -----------------------------------------------------------------------------
@@ -123,7 +117,7 @@ class ObserverAck(Message):
     id: str
     revision: int
     namespace: str | None = None
-    error: Reason | None = None
+    error: ErrorBody | None = None
 
 
 class InvocationsObserved(Message):
