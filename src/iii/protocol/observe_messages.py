@@ -3,6 +3,7 @@
 Members that decide something are read leniently, so that a wrong one is answered by its name.
 """
 
+import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.protocol.errors import ErrorBody
@@ -132,3 +133,14 @@ class LocalInvocationStats(Message):
     window_ms: Raw = NULL
     functions: list[Raw] | None = None
     dropped_reports: list[Raw] | None = None
+
+
+def depth_of(sent: Raw) -> int:
+    """How many activations led to a call; whatever is not such a number is 0."""
+    try:
+        return max(0, _integer.decode(sent))
+    except msgspec.MsgspecError:
+        return 0
+
+
+_integer = msgspec.json.Decoder(int)

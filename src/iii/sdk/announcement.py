@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from iii.protocol.names import CANCEL_FEATURE, DRAIN_FEATURE, LARGE_MESSAGES, REPLICA
+from iii.protocol.names import CANCEL_FEATURE, DRAIN_FEATURE, LARGE_MESSAGES, OBSERVE_V1, REPLICA
 from iii.sdk.options import InitOptions
 
 COMPATIBILITY_LEVEL = (
@@ -67,6 +67,11 @@ def announcement(options: InitOptions, name: str) -> Announcement:
 def of_copy(told: Announcement) -> Announcement:
     """The same of a worker that serves together with others, which may have its name (P10)."""
     return structs.replace(told, features=[*told.features, REPLICA])
+
+
+def of_observer(told: Announcement) -> Announcement:
+    """The same of a worker that observes."""
+    return structs.replace(told, features=[*told.features, OBSERVE_V1])
 
 
 def _project_here() -> str | None:

@@ -20,7 +20,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
 from iii.protocol.wire_errors import error_from_wire
 from iii.sdk import forks
 from iii.sdk.annotations import read_plain
-from iii.sdk.announcement import announcement, of_copy
+from iii.sdk.announcement import announcement, of_copy, of_observer
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.connection import EngineConnection
@@ -32,12 +32,14 @@ from iii.sdk.engine_address import handshake_headers
 from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.loop_watch import LoopWatch
+from iii.sdk.observers import Observers
 from iii.sdk.options import InitOptions, ReconnectionConfig
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
 from iii.sdk.reporting import Reporting
 from iii.sdk.spans import HandlerSpan
+from iii.sdk.state import ConnectionState
 from iii.sdk.threads import HandlerThreads
 
 NAME_IN_USE = LogEvent(
@@ -104,6 +106,8 @@ class WorkerCore:
         self.registrar = Registrar(
             self.connection, namespace, self.channels, options.replicas, lambda: self._watch.begin()
         )
+        self.observers = Observers(self.connection, namespace, self._announce_observing)
+        self.connection.states.listen(self._state_changed)
         self._told = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
         self._inbound = self._equip(handler_span)
@@ -141,6 +145,7 @@ class WorkerCore:
             self._executor,
             registrations,
             self.connection.send,
+            self.observers,
             self._on_registered,
             self._on_rejected,
             self._on_drained,
@@ -174,6 +179,7 @@ class WorkerCore:
         Returns:
             Whether they have ended.
         """
+        self.observers.leave()
         return await self._draining.finish(self.drain_s if limit_s is None else limit_s)
 
     async def stop(self) -> None:
@@ -189,7 +195,8 @@ class WorkerCore:
         async with AsyncExitStack() as leaving:  # a cancel ends the wait of one step, and leaves no step out
             leaving.push_async_callback(self.reporting.stop)
             leaving.push_async_callback(self.connection.stop)
-            leaving.callback(self.caller.pending.end, ClientShutdown)
+            leaving.callback(self.ended, ClientShutdown)
+            leaving.callback(self.observers.leave)
             leaving.push_async_callback(self._inbound.stop)
             await self._executor.stop(caller)
 
@@ -241,12 +248,21 @@ class WorkerCore:
     def announcement(self) -> list[bytes]:
         if not self.caller.pending.ended:
             self.caller.pending.add(self._announcement)
+        return [self._announced(self._announcement.invocation_id, self.observers.announcing())]
+
+    def _announced(self, call_id: str | None, observes: bool) -> bytes:
         payload: Any = of_copy(self._told) if self.registrar.replicated else self._told
-        call_id = self._announcement.invocation_id
-        return [encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))]
+        if observes:
+            payload = of_observer(payload)
+        return encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))
+
+    def _announce_observing(self) -> None:
+        """Once more at the same connection, without an answer: the engine has accepted this worker, or will."""
+        self.connection.send_if_connected(self._announced(None, observes=True))
 
     def ended(self, refusal: Refusal) -> None:
         self.caller.pending.end(refusal)
+        self.observers.end(refusal)
 
     def gave_up(self) -> None:
         text = f"Connection to {self.connection.address} failed after max retries"
@@ -264,6 +280,11 @@ class WorkerCore:
 
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
+        self.observers.greeted(message.features or ())
+
+    def _state_changed(self, state: ConnectionState) -> None:
+        if state != "connected":
+            self.observers.lost()
 
     def _on_drained(self, message: DrainWorker) -> None:
         """No further call comes: this worker asked for that, or somebody who may."""

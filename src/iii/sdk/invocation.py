@@ -23,6 +23,7 @@ class Invocation(Struct, eq=False, gc=False):
             handler gets `asyncio.CancelledError` then; a sync one looks here.
         remaining_s: seconds until the deadline, at least 0; None without one.
         task: in which an async handler runs.
+        observe_depth: how many observers, one behind the other, led to this call; the engine ends a loop at its ninth.
     """
 
     function_id: str
@@ -30,6 +31,7 @@ class Invocation(Struct, eq=False, gc=False):
     deadline: float | None = None
     cancelled: bool = False
     task: asyncio.Task[None] | None = None
+    observe_depth: int = 0
 
     @property
     def remaining_s(self) -> float | None:

@@ -1,0 +1,106 @@
+"""An observer as its author wrote it, before any connection."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
+
+from iii.protocol.messages import NULL
+from iii.protocol.observe_messages import Observe, ObserveSource, ObserveTarget
+from iii.protocol.suggestion import did_you_mean
+from iii.sdk.decorator_checks import check_at_least, named
+from iii.sdk.encoding import encode_outgoing
+from iii.sdk.requests import target_namespace
+
+Outcome: TypeAlias = Literal["success", "error", "complete"]
+Part: TypeAlias = Literal["input", "output", "error", "caller", "metadata"]
+Delivery: TypeAlias = Literal["envelope", "input", "output"]
+
+
+class ObserveOptions(TypedDict, total=False):
+    """What can be said of an observer, as the arguments of `observe`."""
+
+    on: Outcome
+    where: Mapping[str, Any] | None
+    capture: Collection[Part] | None
+    deliver: Delivery
+    args: Mapping[str, Any] | None
+    namespace: str | None
+    metadata: Any
+    max_fires: int | None
+    expires_in_ms: int | None
+    max_in_flight: int | None
+    observer_id: str | None
+
+
+class ObserverDeclaration:
+    """What `observe` was given.
+
+    Attributes:
+        id: of the observer, the same at every connection.
+        source, target: ids of the observed function, and of the one that is called.
+    """
+
+    def __init__(self, source: str, target: str, options: ObserveOptions) -> None:
+        """Raises ValueError, TypeError: something is wrong with an argument, which is named."""
+        where, args, metadata = options.get("where"), options.get("args"), options.get("metadata")
+        limits: dict[str, Any] = {name: options.get(name) for name in ("max_fires", "expires_in_ms", "max_in_flight")}
+        check_at_least(1, limits)
+        observer_id = options.get("observer_id")
+        self.id = str(uuid.uuid4()) if observer_id is None else named("observer_id", observer_id)
+        self.source = named("source", source)
+        self.target = named("target", target)
+        self._namespace = options.get("namespace")
+        on = _one_of("on", options.get("on", "success"), Outcome)
+        deliver = _one_of("deliver", options.get("deliver", "envelope"), Delivery)
+        self._given = Observe(
+            self.id,
+            ObserveSource(
+                source,
+                args=_object("args", args),
+                filters=_object("where", where),
+                capture=_parts(options.get("capture")),
+                on=None if on == "success" else on,
+                deliver=None if deliver == "envelope" else deliver,
+            ),
+            ObserveTarget(target),
+            NULL if metadata is None else metadata,
+            **limits,
+        )
+        self._undeclared = {"where": where, "args": args, "metadata": metadata}
+        self.message(None)  # what cannot be sent is raised here
+
+    def message(self, own: str | None) -> bytes:
+        """As a worker of a namespace says it. Raises ValueError, TypeError: something cannot be sent."""
+        source, target = self._given.source, self._given.target
+        source.namespace = target_namespace(self._namespace, source.function_id, own, "namespace")
+        target.namespace = own
+        return encode_outgoing(self._given, self._undeclared)
+
+    def __str__(self) -> str:
+        return f"observer of '{self.source}' for '{self.target}'"
+
+
+def _object(name: str, value: Mapping[str, Any] | None) -> Any:
+    if value is None:
+        return NULL
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a dict, got {type(value).__name__}")
+    return dict(value)
+
+
+def _one_of(name: str, value: object, choices: Any) -> Any:
+    allowed = get_args(choices)
+    if value not in allowed:
+        hint = did_you_mean(str(value), allowed, " (did you mean '{}'?)")
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}{hint}")
+    return value
+
+
+def _parts(capture: Collection[Part] | None) -> list[str] | None:
+    if capture is None:
+        return None
+    if isinstance(capture, str):
+        raise TypeError(f"capture must be a list of parts, got the text {capture!r}")
+    return [_one_of("each part of capture", part, Part) for part in capture]
