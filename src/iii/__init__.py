@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from iii.sdk.logger import Logger
     from iii.sdk.observed import Observed, ObservedCaller, ObservedError
     from iii.sdk.observer import Observer, ObserverRefused
+    from iii.sdk.observer_declaration import ObserveOptions
     from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
     from iii.sdk.receipt import EnqueueResult, JobNotDone, JobStatus
@@ -85,6 +86,7 @@ __all__ = [
     "JobStatus",
     "LogHandler",
     "Logger",
+    "ObserveOptions",
     "Observed",
     "ObservedCaller",
     "ObservedError",
@@ -184,6 +186,7 @@ _MODULES = {
         "Observer",
         "ObserverRefused",
     ),
+    "iii.sdk.observer_declaration": ("ObserveOptions",),
     "iii.sdk.options": (
         "InitOptions",
         "OtelConfig",

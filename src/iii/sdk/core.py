@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 from iii.net.frames import BINARY
@@ -39,7 +40,6 @@ from iii.sdk.registrar import Registrar
 from iii.sdk.rejection import NAME_TAKEN, RegistrationRejected
 from iii.sdk.reporting import Reporting
 from iii.sdk.spans import HandlerSpan
-from iii.sdk.state import ConnectionState
 from iii.sdk.threads import HandlerThreads
 
 NAME_IN_USE = LogEvent(
@@ -96,7 +96,13 @@ class WorkerCore:
         self.channels = ChannelOpener(url, headers)
         self._threads = HandlerThreads()
         self.reporting = Reporting(
-            url, options, self.name, loop, self._send_gauges, self._gauges_worker_id, self._handlers
+            url,
+            options,
+            self.name,
+            loop,
+            partial(self.connection.send_if_connected, opcode=BINARY),
+            lambda: self.worker_id if self.connection.connected else None,
+            lambda: self._executor.handlers,
         )
         spans = self.reporting.telemetry.spans if self.reporting.telemetry is not None else None
         call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
@@ -106,8 +112,7 @@ class WorkerCore:
         self.registrar = Registrar(
             self.connection, namespace, self.channels, options.replicas, lambda: self._watch.begin()
         )
-        self.observers = Observers(self.connection, namespace, self._announce_observing)
-        self.connection.states.listen(self._state_changed)
+        self.observers = Observers(self.connection, namespace, self._announced)
         self._told = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
         self._inbound = self._equip(handler_span)
@@ -248,17 +253,13 @@ class WorkerCore:
     def announcement(self) -> list[bytes]:
         if not self.caller.pending.ended:
             self.caller.pending.add(self._announcement)
-        return [self._announced(self._announcement.invocation_id, self.observers.announcing())]
+        self.observers.announced = self.observers.wanted
+        return [self._announced(self._announcement.invocation_id)]
 
-    def _announced(self, call_id: str | None, observes: bool) -> bytes:
-        payload: Any = of_copy(self._told) if self.registrar.replicated else self._told
-        if observes:
-            payload = of_observer(payload)
+    def _announced(self, call_id: str | None = None) -> bytes:
+        told = of_copy(self._told) if self.registrar.replicated else self._told
+        payload: Any = of_observer(told) if self.observers.wanted else told
         return encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))
-
-    def _announce_observing(self) -> None:
-        """Once more at the same connection, without an answer: the engine has accepted this worker, or will."""
-        self.connection.send_if_connected(self._announced(None, observes=True))
 
     def ended(self, refusal: Refusal) -> None:
         self.caller.pending.end(refusal)
@@ -269,22 +270,9 @@ class WorkerCore:
         rejected = self.rejected
         self.connection.fail(lambda *_: rejected.again() if rejected is not None else ConnectionError(text))
 
-    def _send_gauges(self, frame: bytes) -> None:
-        self.connection.send_if_connected(frame, opcode=BINARY)
-
-    def _handlers(self) -> int:
-        return self._executor.handlers
-
-    def _gauges_worker_id(self) -> str | None:
-        return self.worker_id if self.connection.connected else None
-
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
         self.observers.greeted(message.features or ())
-
-    def _state_changed(self, state: ConnectionState) -> None:
-        if state != "connected":
-            self.observers.lost()
 
     def _on_drained(self, message: DrainWorker) -> None:
         """No further call comes: this worker asked for that, or somebody who may."""

@@ -19,7 +19,22 @@ Delivery: TypeAlias = Literal["envelope", "input", "output"]
 
 
 class ObserveOptions(TypedDict, total=False):
-    """What can be said of an observer, as the arguments of `observe`."""
+    """The arguments of `observe` that say which calls are observed, and what is delivered of them.
+
+    Keys:
+        on: calls that end so: `success`, unless given, `error`, or `complete` for both.
+        where: filters of which all must match: ``{"input.total": {"$gte": 500}}``; paths begin with `input`, `output`,
+            `error`, `caller` or `metadata`. Absent: all calls.
+        capture: the parts that are delivered: `input`, `output` and `caller` unless given, and `error`, `metadata`.
+        deliver: `envelope`, unless given, calls the function with an `iii.Observed`, `input` or `output` with that part alone.
+        args: for functions that take them of their observers, such as the topic of a queue.
+        namespace: of the observed function; absent is the worker's own, and `default` for `engine::` ids.
+        metadata: for the function, beside its payload.
+        max_fires: after so many deliveries the observer ends.
+        expires_in_ms: after this time the observer ends.
+        max_in_flight: deliveries that run at a time, 64 unless given; others wait in order.
+        observer_id: of the observer, the same at each connection; random unless given.
+    """
 
     on: Outcome
     where: Mapping[str, Any] | None

@@ -28,6 +28,7 @@ from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.observer import Observer, ObserverState
 from iii.sdk.observer_declaration import ObserverDeclaration
+from iii.sdk.state import ConnectionState
 
 OBSERVER_REFUSED = LogEvent(
     "iii.sdk", "sdk.observer_refused", logging.ERROR, "Observer refused; it delivers nothing",
@@ -60,20 +61,21 @@ class Observers:
 
     Attributes:
         wanted: whether the program has ever observed anything.
+        announced: whether the engine of the present connection was told so. Under the connection's lock.
         refused: why the engine does not take an observer, by its id.
     """
 
-    def __init__(self, connection: EngineConnection, namespace: str | None, announce: Callable[[], None]) -> None:
-        """`announce` tells the engine of the present connection that observers are wanted, under the connection's lock."""
-        self.wanted = False
+    def __init__(self, connection: EngineConnection, namespace: str | None, announcement: Callable[[], bytes]) -> None:
+        """`announcement` is said once more at a connection that was announced without observers; it is not answered."""
+        self.wanted = self.announced = False
         self.refused: dict[str, Observer] = {}
         self._connection = connection
         self._namespace = namespace
-        self._announce = announce
-        self._announced = False  # at the present connection
+        self._announcement = announcement
         self._supported: bool | None = None  # by its engine; None before it has said so
         self._left = False
         self._kept: dict[str, _Kept] = {}
+        connection.states.listen(self._connection_changed)
 
     def observe(self, declared: ObserverDeclaration) -> Observer:
         """Raises ValueError: the id is taken here."""
@@ -114,6 +116,8 @@ class Observers:
         with self._connection.lock:
             self._supported = supported
             kept = [] if self._left else list(self._kept.values())
+            for each in kept:
+                each.answered = False
             if supported and kept:
                 self._tell(kept)
         for each in kept:
@@ -122,14 +126,14 @@ class Observers:
             elif each.observer.state == "error":  # of the connection before
                 each.observer.changed("pending")
 
-    def announcing(self) -> bool:
-        """Whether the announcement of a new connection is to name the feature. Under the connection's lock."""
-        self._announced, self._supported = self.wanted, None
-        return self.wanted
+    def _connection_changed(self, state: ConnectionState) -> None:
+        if state != "connected":
+            self._lost()
 
-    def lost(self) -> None:
+    def _lost(self) -> None:
         """There is no connection: the engine keeps the observers for a while, and delivers nothing."""
         with self._connection.lock:
+            self._supported = None
             kept = list(self._kept.values())
         for each in kept:
             each.answered = False
@@ -188,9 +192,9 @@ class Observers:
 
     def _tell(self, kept: Iterable[_Kept]) -> None:
         """Under the lock, to an engine that knows observers."""
-        if not self._announced:
-            self._announced = True
-            self._announce()
+        if not self.announced:
+            self.announced = True
+            self._connection.send_if_connected(self._announcement())
         for each in kept:
             each.sent = True
             self._connection.send_if_connected(each.message)
