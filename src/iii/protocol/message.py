@@ -1,4 +1,4 @@
-"""What every message of the worker protocol is (01 §4)."""
+"""What all messages of the worker protocol have in common."""
 
 from msgspec import Raw, Struct
 

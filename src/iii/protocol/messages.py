@@ -8,8 +8,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from iii.protocol.message import NULL as NULL
-from iii.protocol.message import Message as Message
+from iii.protocol.message import NULL, Message
 from iii.protocol.observe_messages import (
     FunctionRegistered,
     InvocationsObserved,
@@ -22,6 +21,8 @@ from iii.protocol.observe_messages import (
     ObserverStateChanged,
     Unobserve,
 )
+
+__all__ = ["NULL", "Message"]
 
 # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -61,8 +62,8 @@ class RegisterFunction(Message):
     response_format: Raw = NULL
     metadata: Raw = NULL
     invocation: HttpInvocation | None = None
-    observe: Raw = NULL  # {delivery, args_format, legacy_trigger_type, allow}: clients with `observe.v1`
-    args_format: Raw = NULL  # these three: clients with `observe.v2`
+    observe: Raw = NULL  # how it may be observed, as clients with `observe.v1` say it (21 §3)
+    args_format: Raw = NULL  # the same with `observe.v2`: schema of what an observer gives along
     private: Raw = NULL
     observable: Raw = NULL
 
@@ -158,10 +159,9 @@ class InvokeFunction(Message):
     metadata: Raw = NULL
     namespace: str | None = None  # of the target; absent is `default`, wherever the caller lives
     timeout_ms: int | float | None = None  # W→E: after so long the answer is TIMEOUT (P7). E→W: only with `cancel.v1`
-    # The rest only to and from workers with `observe.v1`; whatever else stands there is as if absent
-    caller: Raw = NULL  # {function_id, invocation_id, parent?}, E→W with worker_id and worker_name
-    observe_depth: Raw = NULL  # int ≥ 0: how many activations led to this call
-    activation: Raw = NULL  # {observer_id, activation_id?}: E→W of an observer's target, W→E a call through an observer
+    caller: Raw = NULL  # who calls from within what (21 §8); this and the next two only from and to `observe.v1`
+    observe_depth: Raw = NULL
+    activation: Raw = NULL
 
 
 class CancelInvocation(Message):
@@ -179,7 +179,7 @@ class InvocationResult(Message):
     error: Raw = NULL  # present and not null: the call failed, whatever `result` says
     traceparent: str | None = None
     baggage: str | None = None
-    matched: Raw = NULL  # W→E only, these two, and only from clients with `observe.v2`
+    matched: Raw = NULL  # W→E, with `observe.v2`: the observers that it is for (21 §9)
     delivered: Raw = NULL
 
 

@@ -31,9 +31,9 @@ CANCEL_INVOCATION = "engine::invocations::cancel"
 CANCEL_FEATURE = "cancel.v1"  # a feature: the worker understands `cancelinvocation`, and is told deadlines (P7, P11)
 DRAIN_FEATURE = "drain.v1"  # a feature: the worker understands `drainworker`, and leaves by itself (P12)
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
-OBSERVE_V1 = "observe.v1"  # a feature: observers and their messages
-OBSERVE_V2 = "observe.v2"  # a feature: private functions, args of observers checked by the engine, choices of the host
-LOCAL_DISPATCH = "local-dispatch.v1"  # a feature: the worker runs calls of its own functions by itself, and reports
+OBSERVE_V1 = "observe.v1"  # a feature: observers, and the messages about them (21 §1)
+OBSERVE_V2 = "observe.v2"  # a feature: hosts say which observers a call is for
+LOCAL_DISPATCH = "local-dispatch.v1"  # a feature: the worker calls functions of its own by itself where it may
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 
 _BUILTIN_PREFIXES = (

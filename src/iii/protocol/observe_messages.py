@@ -1,36 +1,82 @@
-"""The messages of observers: only to and from workers that announced `observe.v1`.
+"""The messages by which workers observe functions of others (21 §2).
 
-Members that decide something are read leniently, so that a wrong one is answered by its name.
+W→E what a worker says; E→W what the engine says to workers that announced `observe.v1`, and to no others.
 """
 
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from typing import Literal, TypeAlias
+
+from msgspec import Raw, Struct
 
 from iii.protocol.errors import ErrorBody
 from iii.protocol.message import NULL, Message
 
+ObserverState: TypeAlias = Literal["pending", "active", "suspended", "error", "disposed"]
 
-class ObserveSource(Struct, omit_defaults=True):
-    """Which calls: of this function, with these args of its host, that match these filters."""
+
+class ObserveSource(Struct, frozen=True, omit_defaults=True):
+    """What is observed, and which of its calls."""
 
     function_id: str
-    namespace: str | None = None
-    args: Raw = NULL
+    namespace: str | None = None  # absent is `default`
+    args: Raw = NULL  # checked against the `args_format` of the function
     filters: Raw = NULL
-    capture: list[str] | None = None  # of input, output, error, caller, metadata
-    on: str | None = None  # success, error, complete
-    deliver: str | None = None  # envelope, input, output
+    capture: list[str] | None = None  # parts of the envelope; absent: input, output, caller
+    on: str | None = None  # `success`, `error`, `complete`
+    deliver: str | None = None  # `envelope`, `input`, `output`
 
 
-class ObserveTarget(Struct, omit_defaults=True):
-    """The function that an observer runs."""
+class ObserveTarget(Struct, frozen=True, omit_defaults=True):
+    """What is called for each match."""
 
     function_id: str
-    namespace: str | None = None
+    namespace: str | None = None  # absent is `default`
 
 
-class ObserverView(Struct):
-    """An observer as the host of its function sees it."""
+class Observe(Message):
+    """W→E: call that target for calls of this function; said again under the same id on each connection."""
+
+    id: str
+    source: ObserveSource
+    target: ObserveTarget
+    metadata: Raw = NULL  # what the target gets as metadata
+    max_fires: int | float | None = None
+    expires_in_ms: int | float | None = None
+    max_in_flight: int | float | None = None
+
+
+class Unobserve(Message):
+    """W→E: end it."""
+
+    id: str
+
+
+class ObserveResult(Message):
+    """E→W: the answer to each `observe`, in their order."""
+
+    id: str
+    state: ObserverState
+    error: ErrorBody | None = None
+    warnings: list[str] | None = None
+
+
+class ObserverStateChanged(Message):
+    """E→W, to the owner of an observer."""
+
+    id: str
+    state: ObserverState
+    fires: int
+    reason: ErrorBody | None = None
+
+
+class LegacyTrigger(Struct, frozen=True):
+    """The trigger that an observer stands for (21 §14)."""
+
+    trigger_type: str
+    config: Raw
+
+
+class ObserverView(Struct, frozen=True, omit_defaults=True):
+    """An observer as the host of its function sees it: never its metadata, its policy or its owner."""
 
     id: str
     args: Raw
@@ -38,53 +84,11 @@ class ObserverView(Struct):
     target: str
     capture: list[str]
     on: str
-    legacy: Raw | UnsetType = UNSET  # {trigger_type, config}
-
-
-# -- the owner of an observer -------------------------------------------------------------------------------------
-
-
-class Observe(Message):
-    """W→E: run the target for each call of the source that matches."""
-
-    id: str
-    source: ObserveSource
-    target: ObserveTarget
-    metadata: Raw = NULL
-    max_fires: int | None = None
-    expires_in_ms: int | None = None
-    max_in_flight: int | None = None
-
-
-class Unobserve(Message):
-    """W→E."""
-
-    id: str
-
-
-class ObserveResult(Message):
-    """E→W: the one answer to `observe`."""
-
-    id: str
-    state: str  # pending, active, suspended, error, disposed
-    error: ErrorBody | None = None
-    warnings: list[str] | None = None
-
-
-class ObserverStateChanged(Message):
-    """E→W."""
-
-    id: str
-    state: str
-    fires: int
-    reason: ErrorBody | None = None
-
-
-# -- the host of an observed function -----------------------------------------------------------------------------
+    legacy: LegacyTrigger | None = None
 
 
 class FunctionRegistered(Message):
-    """E→W: a function of yours is served, and all its observers."""
+    """E→W, to the host: its registration counts, and these observe the function."""
 
     id: str
     namespace: str
@@ -94,7 +98,7 @@ class FunctionRegistered(Message):
 
 
 class ObserverAdded(Message):
-    """E→W."""
+    """E→W, to the host."""
 
     function_id: str
     namespace: str
@@ -103,7 +107,7 @@ class ObserverAdded(Message):
 
 
 class ObserverRemoved(Message):
-    """E→W."""
+    """E→W, to the host."""
 
     function_id: str
     namespace: str
@@ -112,35 +116,24 @@ class ObserverRemoved(Message):
 
 
 class ObserverAck(Message):
-    """W→E: the observer of this revision is known here; or refused."""
+    """W→E, the host: it knows the observer, or refuses it."""
 
     function_id: str
     id: str
     revision: int
-    namespace: str | None = None
-    error: ErrorBody | None = None
+    namespace: str | None = None  # absent: the connection's
+    error: Raw = NULL
 
 
 class InvocationsObserved(Message):
-    """W→E: calls that the host ran by itself; read one by one, as a bad one is dropped alone."""
+    """W→E, the host: calls that it ran by itself and that observers are to hear of."""
 
-    items: list[Raw]
+    items: Raw = NULL  # a list; a broken item is dropped alone
 
 
 class LocalInvocationStats(Message):
-    """W→E: how many calls the host ran by itself."""
+    """W→E, the host: how many calls it ran by itself."""
 
     window_ms: Raw = NULL
-    functions: list[Raw] | None = None
-    dropped_reports: list[Raw] | None = None
-
-
-def depth_of(sent: Raw) -> int:
-    """How many activations led to a call; whatever is not such a number is 0."""
-    try:
-        return max(0, _integer.decode(sent))
-    except msgspec.MsgspecError:
-        return 0
-
-
-_integer = msgspec.json.Decoder(int)
+    functions: Raw = NULL
+    dropped_reports: Raw = NULL

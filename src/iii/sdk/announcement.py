@@ -64,14 +64,10 @@ def announcement(options: InitOptions, name: str) -> Announcement:
     )
 
 
-def of_copy(told: Announcement) -> Announcement:
-    """The same of a worker that serves together with others, which may have its name (P10)."""
-    return structs.replace(told, features=[*told.features, REPLICA])
-
-
-def of_observer(told: Announcement) -> Announcement:
-    """The same of a worker that observes."""
-    return structs.replace(told, features=[*told.features, OBSERVE_V1])
+def with_features(told: Announcement, copied: bool, observes: bool) -> Announcement:
+    """The same of a worker that serves together with others, which may have its name (P10); that observes."""
+    more = [feature for feature, has in ((REPLICA, copied), (OBSERVE_V1, observes)) if has]
+    return structs.replace(told, features=[*told.features, *more]) if more else told
 
 
 def _project_here() -> str | None:

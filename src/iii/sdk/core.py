@@ -21,7 +21,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
 from iii.protocol.wire_errors import error_from_wire
 from iii.sdk import forks
 from iii.sdk.annotations import read_plain
-from iii.sdk.announcement import announcement, of_copy, of_observer
+from iii.sdk.announcement import announcement, with_features
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channel_opener import ChannelOpener
 from iii.sdk.connection import EngineConnection
@@ -76,6 +76,7 @@ class WorkerCore:
     """
 
     _watch: LoopWatch
+    _executor: Executor
 
     def __init__(
         self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False
@@ -90,20 +91,16 @@ class WorkerCore:
         self._name_told_s: float | None = None  # that were left when the log said so
         self._registered: WorkerRegistered | None = None
         namespace = self.namespace = options.effective_namespace
-        reconnection = options.reconnection_config or ReconnectionConfig()
         headers = handshake_headers(options.headers)
-        self.connection = EngineConnection(url, headers, reconnection, self, loop)
+        self.connection = EngineConnection(
+            url, headers, options.reconnection_config or ReconnectionConfig(), self, loop
+        )
         self.channels = ChannelOpener(url, headers)
         self._threads = HandlerThreads()
         self.reporting = Reporting(
-            url,
-            options,
-            self.name,
-            loop,
-            partial(self.connection.send_if_connected, opcode=BINARY),
-            lambda: self.worker_id if self.connection.connected else None,
-            lambda: self._executor.handlers,
-        )
+            url, options, self.name, loop, partial(self.connection.send_if_connected, opcode=BINARY),
+            lambda: self.worker_id if self.connection.connected else None, lambda: self._executor.handlers,
+        )  # fmt: skip
         spans = self.reporting.telemetry.spans if self.reporting.telemetry is not None else None
         call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
@@ -257,8 +254,7 @@ class WorkerCore:
         return [self._announced(self._announcement.invocation_id)]
 
     def _announced(self, call_id: str | None = None) -> bytes:
-        told = of_copy(self._told) if self.registrar.replicated else self._told
-        payload: Any = of_observer(told) if self.observers.wanted else told
+        payload: Any = with_features(self._told, self.registrar.replicated, self.observers.wanted)
         return encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))
 
     def ended(self, refusal: Refusal) -> None:

@@ -11,13 +11,12 @@ from sys import gettrace, settrace
 from typing import Any
 
 from iii.protocol.messages import NULL, InvokeFunction
-from iii.protocol.observe_messages import depth_of
 from iii.sdk import forks
 from iii.sdk.answers import SPAN_FAILED, answer_after_all, end_span, failure, refusal, success
 from iii.sdk.awaited import coroutine_of, rest_of
 from iii.sdk.failures import log_failure
 from iii.sdk.handlers import Handler
-from iii.sdk.invocation import Invocation, running
+from iii.sdk.invocation import Invocation, depth_of, running
 from iii.sdk.registrations import Function
 from iii.sdk.running_invocations import RunningInvocations
 from iii.sdk.spans import HandlerSpan

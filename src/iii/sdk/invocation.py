@@ -6,6 +6,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
@@ -40,6 +41,17 @@ class Invocation(Struct, eq=False, gc=False):
 
     def __repr__(self) -> str:
         return f"<Invocation {self.invocation_id} of {self.function_id}>"
+
+
+_integer = msgspec.json.Decoder(int)
+
+
+def depth_of(sent: msgspec.Raw) -> int:
+    """How many observers led to a call; whatever is not such a number is 0."""
+    try:
+        return max(0, _integer.decode(sent))
+    except msgspec.MsgspecError:
+        return 0
 
 
 running: ContextVar[Invocation | None] = ContextVar("iii_invocation", default=None)

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from iii.protocol.errors import ErrorBody, InvocationError
 from iii.protocol.log_event import LogEvent
+from iii.protocol.observe_messages import ObserverState
 from iii.sdk.calls import in_a_loop
 from iii.sdk.failures import log_failure
 from iii.sdk.process_end import ends_process
@@ -27,7 +28,6 @@ LISTENER_FAILED = LogEvent(
 
 READY_S = 30.0  # the wait of `ready` where none is given
 
-ObserverState: TypeAlias = Literal["pending", "active", "suspended", "error", "disposed"]
 ObserverListener: TypeAlias = Callable[[ObserverState], object]
 
 _REMEDIES = {

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
+from msgspec import structs
+
 from iii.protocol.messages import NULL
 from iii.protocol.observe_messages import Observe, ObserveSource, ObserveTarget
 from iii.protocol.suggestion import did_you_mean
@@ -69,29 +71,25 @@ class ObserverDeclaration:
         self._namespace = options.get("namespace")
         on = _one_of("on", options.get("on", "success"), Outcome)
         deliver = _one_of("deliver", options.get("deliver", "envelope"), Delivery)
-        self._given = Observe(
-            self.id,
-            ObserveSource(
-                source,
-                args=_object("args", args),
-                filters=_object("where", where),
-                capture=_parts(options.get("capture")),
-                on=None if on == "success" else on,
-                deliver=None if deliver == "envelope" else deliver,
-            ),
-            ObserveTarget(target),
-            NULL if metadata is None else metadata,
-            **limits,
+        self._source = ObserveSource(
+            source,
+            args=_object("args", args),
+            filters=_object("where", where),
+            capture=_parts(options.get("capture")),
+            on=None if on == "success" else on,
+            deliver=None if deliver == "envelope" else deliver,
         )
+        self._metadata = NULL if metadata is None else metadata
+        self._limits = limits
         self._undeclared = {"where": where, "args": args, "metadata": metadata}
         self.message(None)  # what cannot be sent is raised here
 
     def message(self, own: str | None) -> bytes:
         """As a worker of a namespace says it. Raises ValueError, TypeError: something cannot be sent."""
-        source, target = self._given.source, self._given.target
-        source.namespace = target_namespace(self._namespace, source.function_id, own, "namespace")
-        target.namespace = own
-        return encode_outgoing(self._given, self._undeclared)
+        namespace = target_namespace(self._namespace, self.source, own, "namespace")
+        source = structs.replace(self._source, namespace=namespace)
+        message = Observe(self.id, source, ObserveTarget(self.target, own), self._metadata, **self._limits)
+        return encode_outgoing(message, self._undeclared)
 
     def __str__(self) -> str:
         return f"observer of '{self.source}' for '{self.target}'"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import get_args
 
 from msgspec import Struct
 
@@ -26,7 +25,7 @@ from iii.protocol.observe_messages import (
 from iii.sdk.calls import Refusal
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.observer import Observer, ObserverState
+from iii.sdk.observer import Observer
 from iii.sdk.observer_declaration import ObserverDeclaration
 from iii.sdk.state import ConnectionState
 
@@ -152,7 +151,7 @@ class Observers:
             self._forget(kept)  # as the engine does
             self._refuse(kept, message.error)
         else:
-            kept.observer.changed(_state(message.state), message.error)
+            kept.observer.changed(message.state, message.error)
 
     def changed(self, message: ObserverStateChanged) -> None:
         """An observer has another state; what comes before its answer is about an earlier one of the same id."""
@@ -164,7 +163,7 @@ class Observers:
             return
         if message.state == "disposed":
             self._forget(kept)
-        kept.observer.changed(_state(message.state), message.reason, message.fires)
+        kept.observer.changed(message.state, message.reason, message.fires)
 
     def acknowledge(self, message: FunctionRegistered | ObserverAdded) -> None:
         """Of a function of this worker: every observer is welcome."""
@@ -224,10 +223,3 @@ def id_in_use(observer_id: str) -> ValueError:
 
 def _unsupported() -> ErrorBody:
     return ErrorBody(UNSUPPORTED.code, f"the engine does not know observers ({OBSERVE_V1} is not among its features)")
-
-
-_STATES = frozenset(get_args(ObserverState))
-
-
-def _state(told: str) -> ObserverState:
-    return told if told in _STATES else "pending"  # type: ignore[return-value]  # it is one of them
