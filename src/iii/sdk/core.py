@@ -198,7 +198,6 @@ class WorkerCore:
             leaving.push_async_callback(self.reporting.stop)
             leaving.push_async_callback(self.connection.stop)
             leaving.callback(self.ended, ClientShutdown)
-            leaving.callback(self.observers.leave)
             leaving.push_async_callback(self._inbound.stop)
             await self._executor.stop(caller)
 
@@ -250,11 +249,10 @@ class WorkerCore:
     def announcement(self) -> list[bytes]:
         if not self.caller.pending.ended:
             self.caller.pending.add(self._announcement)
-        self.observers.announced = self.observers.wanted
         return [self._announced(self._announcement.invocation_id)]
 
     def _announced(self, call_id: str | None = None) -> bytes:
-        payload: Any = with_features(self._told, self.registrar.replicated, self.observers.wanted)
+        payload: Any = with_features(self._told, self.registrar.replicated, self.observers.announcing())
         return encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))
 
     def ended(self, refusal: Refusal) -> None:

@@ -60,13 +60,13 @@ class Observers:
 
     Attributes:
         wanted: whether the program has ever observed anything.
-        announced: whether the engine of the present connection was told so. Under the connection's lock.
         refused: why the engine does not take an observer, by its id.
     """
 
     def __init__(self, connection: EngineConnection, namespace: str | None, announcement: Callable[[], bytes]) -> None:
         """`announcement` is said once more at a connection that was announced without observers; it is not answered."""
-        self.wanted = self.announced = False
+        self.wanted = False
+        self._announced = False  # at the present connection
         self.refused: dict[str, Observer] = {}
         self._connection = connection
         self._namespace = namespace
@@ -85,6 +85,7 @@ class Observers:
     def add(self, observer: Observer) -> None:
         """Raises ValueError: the id is taken here."""
         message = observer.declared.message(self._namespace)
+        observer.changed("pending")  # whatever it was at an earlier connection of its app
         with self._connection.lock:
             if observer.id in self._kept:
                 raise id_in_use(observer.id)
@@ -92,7 +93,6 @@ class Observers:
             self.wanted = True
             if self._supported and not self._left:
                 self._tell([kept])
-        observer.changed("pending")
         if self._supported is False:
             self._refuse(kept, _unsupported())
 
@@ -105,6 +105,11 @@ class Observers:
             del self._kept[observer.id]
             if kept.sent:
                 self._connection.send(encode_outgoing(Unobserve(observer.id)))
+
+    def announcing(self) -> bool:
+        """Whether the announcement that is made now is to name the feature. Under the connection's lock."""
+        self._announced = self.wanted
+        return self.wanted
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
@@ -186,13 +191,13 @@ class Observers:
 
     def end(self, refusal: Refusal) -> None:
         """No connection comes any more: nobody waits for one."""
+        self.leave()
         for each in list(self._kept.values()):
             each.observer.end(refusal(each.observer.declared.source, None))
 
     def _tell(self, kept: Iterable[_Kept]) -> None:
         """Under the lock, to an engine that knows observers."""
-        if not self.announced:
-            self.announced = True
+        if not self._announced:
             self._connection.send_if_connected(self._announcement())
         for each in kept:
             each.sent = True
