@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.function_declaration import FunctionDeclaration, id_taken
-from iii.sdk.observer import Observer
-from iii.sdk.observers import id_in_use
+from iii.sdk.observer import Observer, id_in_use
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import required
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration

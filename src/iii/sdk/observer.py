@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from iii.protocol.errors import ErrorBody, InvocationError
 from iii.protocol.log_event import LogEvent
+from iii.protocol.observe_codes import UNOBSERVED
 from iii.protocol.observe_messages import ObserverState
-from iii.sdk.calls import in_a_loop
-from iii.sdk.failures import log_failure
-from iii.sdk.process_end import ends_process
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from iii.sdk.observer_declaration import ObserverDeclaration
 
 LISTENER_FAILED = LogEvent(
@@ -47,12 +44,17 @@ _REMEDIES = {
 class ObserverRefused(InvocationError):
     """An observer does not deliver, and will not: the engine or the observed function refuses it, or it has ended.
 
+    Do: correct the observer as the text says.
+    Retry: no.
+
     Attributes:
         observer_id: which.
         function_id: that is, or was to be, observed.
         code: such as `INVALID_FILTER`, `NOT_OBSERVABLE`, `FORBIDDEN`; `EXPIRED`, `MAX_FIRES` or `UNOBSERVED` of one that
             has ended.
     """
+
+    code = "OBSERVE_FAILED"
 
     def __init__(self, observer_id: str, function_id: str, reason: ErrorBody) -> None:
         remedy = f"; {_REMEDIES[reason.code]}" if reason.code in _REMEDIES else ""
@@ -99,9 +101,12 @@ class Observer:
         """Wait on this thread until it delivers. Not on the event loop's own.
 
         Raises:
-            ObserverRefused: it never will. TimeoutError: it does not yet, with its state and the reason.
+            ObserverRefused: the engine or the host refuses it, or it has ended. TimeoutError: it does not deliver yet; the
+                text has its state and the reason.
             RuntimeError: in a running event loop, which takes `ready_async`; or the worker has ended.
         """
+        from iii.sdk.calls import in_a_loop  # with asyncio, which an app that is only declared does without
+
         if in_a_loop():
             raise RuntimeError("ready() would block the running event loop: await ready_async() instead")
         waiter = self._waiter()
@@ -114,6 +119,8 @@ class Observer:
 
     async def ready_async(self, timeout_s: float = READY_S) -> None:
         """As `ready`, in a coroutine."""
+        import asyncio  # as in `ready`
+
         waiter = self._waiter()
         try:
             async with asyncio.timeout(timeout_s):
@@ -140,7 +147,7 @@ class Observer:
     def dispose(self) -> None:
         """End it, for good: no delivery begins after the engine has heard of it. A second call does nothing."""
         self._withdraw(self)
-        self.changed("disposed", ErrorBody("UNOBSERVED", "disposed by the observing worker"))
+        self.changed("disposed", ErrorBody(UNOBSERVED.code, "disposed by the observing worker"))
 
     def __repr__(self) -> str:
         return f"<Observer {self.id!r} of {self.declared.source!r} {self._state}>"
@@ -168,7 +175,10 @@ class Observer:
                 _fail(waiter, error)
 
     def _waiter(self) -> Future[None]:
+        from concurrent.futures import Future  # as in `ready`
+
         waiter: Future[None] = Future()
+        waiter.set_running_or_notify_cancel()  # settled here only, under the lock
         with self._lock:
             self._waiters.append(waiter)
             self._settle(waiter)
@@ -177,10 +187,10 @@ class Observer:
     def _settle(self, waiter: Future[None]) -> None:
         """If it need not wait any more."""
         if self._state == "active":
-            with suppress(InvalidStateError):  # cancelled, or settled before
+            if not waiter.done():
                 waiter.set_result(None)
         elif self._state in ("error", "disposed"):
-            reason = self._reason or ErrorBody("OBSERVE_FAILED", f"it is {self._state}")
+            reason = self._reason or ErrorBody(ObserverRefused.code, f"it is {self._state}")
             _fail(waiter, ObserverRefused(self.id, self.declared.source, reason))
 
     def _forget(self, waiter: Future[None]) -> None:
@@ -195,8 +205,15 @@ class Observer:
         )
 
 
+def id_in_use(observer_id: str) -> ValueError:
+    """Two observers of one client have this id."""
+    return ValueError(
+        f"observer id '{observer_id}' is already in use by this worker: leave `observer_id` out, or dispose of the other"
+    )
+
+
 def _fail(waiter: Future[None], error: BaseException) -> None:
-    with suppress(InvalidStateError):
+    if not waiter.done():
         waiter.set_exception(error)
 
 
@@ -204,6 +221,9 @@ def _tell(listener: ObserverListener, state: ObserverState) -> None:
     try:
         listener(state)
     except BaseException as error:  # an exit, too, would end the loop's thread
+        from iii.sdk.failures import log_failure  # as in `ready`
+        from iii.sdk.process_end import ends_process
+
         if ends_process(error):
             raise
         log_failure(LISTENER_FAILED, error)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from iii.protocol.errors import ErrorBody, ErrorCode
+from iii.protocol.errors import ErrorBody
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import OBSERVE_V1
+from iii.protocol.observe_codes import OBSERVER_DISCONNECTED, UNSUPPORTED
 from iii.protocol.observe_messages import (
     FunctionRegistered,
     ObserverAck,
@@ -25,7 +26,7 @@ from iii.protocol.observe_messages import (
 from iii.sdk.calls import Refusal
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
-from iii.sdk.observer import Observer
+from iii.sdk.observer import Observer, ObserverRefused, id_in_use
 from iii.sdk.observer_declaration import ObserverDeclaration
 from iii.sdk.state import ConnectionState
 
@@ -39,13 +40,7 @@ OBSERVER_WARNING = LogEvent(
     means="The engine cannot check a path of its filters, as the schema of the observed function leaves it open.",
     do="Look for a misspelt path in `where`.",
 )  # fmt: skip
-UNSUPPORTED = ErrorCode(
-    "UNSUPPORTED",
-    means="The engine that the worker is connected to does not know observers.",
-    do="use a newer engine.",
-)
-
-_AWAY = ErrorBody("OBSERVER_DISCONNECTED", "the worker is not connected")
+_AWAY = ErrorBody(OBSERVER_DISCONNECTED.code, "the worker is not connected")
 
 
 class _Kept(Struct):
@@ -209,7 +204,7 @@ class Observers:
                 del self._kept[kept.observer.id]
 
     def _refuse(self, kept: _Kept, reason: ErrorBody | None) -> None:
-        reason = reason or ErrorBody("OBSERVE_FAILED", "refused without a reason")
+        reason = reason or ErrorBody(ObserverRefused.code, "refused without a reason")
         observer = kept.observer
         OBSERVER_REFUSED(
             observer=observer.id, source=observer.declared.source, target=observer.declared.target, code=reason.code,
@@ -217,13 +212,6 @@ class Observers:
         )  # fmt: skip
         self.refused[observer.id] = observer
         observer.changed("error", reason)
-
-
-def id_in_use(observer_id: str) -> ValueError:
-    """Two observers of one client have this id."""
-    return ValueError(
-        f"observer id '{observer_id}' is already in use by this worker: leave `observer_id` out, or dispose of the other"
-    )
 
 
 def _unsupported() -> ErrorBody:

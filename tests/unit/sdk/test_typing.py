@@ -5,7 +5,6 @@ line with one proves that the mistake in it is found.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, assert_type
 
 import msgspec
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
         worker.trigger({"function_id": "f", "action": {"type": "void"}, "timeout_ms": 5})
         assert_type(iii.register_worker(options=iii.InitOptions(otel={"enabled": False})), iii.Worker)
 
-    def observers(worker: iii.Worker, app: iii.App) -> None:
+    def observers(worker: iii.Worker, app: iii.App, envelope: iii.Observed[User, int]) -> None:
         @app.observe("orders::create", on="complete", where={"input.total": {"$gte": 5}}, capture=["input", "error"])
         def note(call: iii.Observed[User, int]) -> int:
             assert_type(call.input, User)
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
             assert_type(call.error, iii.ObservedError | None)
             return call.input.id
 
-        assert_type(note, Callable[[iii.Observed[User, int]], int])
+        assert_type(note(iii.Observed()), int)  # the decorator keeps the signature
         observer = worker.observe("orders::create", "audit", max_fires=1)
         assert_type(observer, iii.Observer)
         assert_type(observer.state, Literal["pending", "active", "suspended", "error", "disposed"])
