@@ -5,7 +5,7 @@ from typing import Any
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.output import json_text, print_table
 from iii.cli.parser import USAGE_ERROR, Parser
-from iii.protocol.names import GET_OBSERVER, LIST_OBSERVERS
+from iii.protocol.names import OBSERVER, LIST_OBSERVERS
 
 PROGRAM = "iii observer"
 _STATES = ("pending", "active", "suspended", "error")
@@ -74,7 +74,7 @@ def _list(address: Address, wanted: dict[str, str | None], search: str, *, as_js
 def _info(address: Address, observer_id: str) -> None:
     from iii.cli.engine_call import asked
 
-    print(json_text(asked(address, "observer", GET_OBSERVER, {"id": observer_id}).result["observer"]))
+    print(json_text(asked(address, "observer", OBSERVER, {"id": observer_id}).result["observer"]))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
