@@ -12,8 +12,10 @@ import msgspec
 
 from iii.engine.connection_limits import ConnectionLimits, RegisteredBytes, Registration, WaitingBytes
 from iii.engine.dialect import choose_dialect
+from iii.engine.observing.origin import caller_base
 from iii.engine.session.buffer import Phase, RegistrationBuffer
 from iii.engine.session.calling import Calling
+from iii.engine.session.observing import Observing
 from iii.engine.session.peer import Ending, Peer
 from iii.engine.session.providing import apply_registration, refuse_registration, unreadable_member
 from iii.engine.session.serving import Serving
@@ -35,12 +37,14 @@ from iii.protocol.messages import (
     WorkerMessage,
 )
 from iii.protocol.names import DEFAULT_NAMESPACE, REPLICA
+from iii.protocol.observe_messages import InvocationsObserved, LocalInvocationStats, Observe, ObserverAck, Unobserve
 from iii.protocol.telemetry import TelemetryKind, telemetry_kind
 
 if TYPE_CHECKING:
     from iii.engine.access.guard import Guard
     from iii.engine.clock import Clock
     from iii.engine.link import Link
+    from iii.engine.observing.observers import Observers
     from iii.engine.registry import Registry
     from iii.engine.roster import Roster
     from iii.engine.router import Router
@@ -68,7 +72,7 @@ class Session(Peer):
     """
 
     __slots__ = (
-        "_buffer", "_clock", "_decode", "_decode_plain", "_invoke", "_registered", "_registrations",
+        "_buffer", "_clock", "_decode", "_decode_plain", "_invoke", "_observing", "_registered", "_registrations",
         "_registry", "_result", "_roster", "_serving", "_telemetry", "_turns", "_undecided", "waiting",
     )  # fmt: skip
 
@@ -84,10 +88,12 @@ class Session(Peer):
         grace_s: float,
         limits: ConnectionLimits,
         guard: Guard | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self._serving = Serving(link)
         calling = Calling(link, router, limits)
         super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling, calling, guard)
+        self._observing = None if observers is None else Observing(self, observers, link.let_others_in)
         self._invoke = self.calling.invoke  # bound once: nearly all traffic
         self._result = self._serving.result
         self._clock = clock
@@ -202,6 +208,11 @@ class Session(Peer):
             case Reattach():
                 if self._roster.reattach(self, message):
                     self._stay_out()
+                if self._observing is not None:
+                    self._observing.reattached(message)
+            case Observe() | Unobserve() | ObserverAck() | InvocationsObserved() | LocalInvocationStats():
+                if self._observing is not None:
+                    self._observing.hear(message)
             case _:
                 self._register(message)
 
@@ -271,6 +282,8 @@ class Session(Peer):
             self.begins_traces = not dialect.records_calls
             self.calling.adapt(dialect)
             self._serving.adapt(dialect)
+            self._result = self._serving.result_of_host if dialect.says_matches else self._serving.result
+            self.caller_base = caller_base(self.worker_id, info.name)
             moves, self.namespace = namespace != self.namespace, namespace
             if self._roster.was_drained(self):
                 self._stay_out()
@@ -278,6 +291,10 @@ class Session(Peer):
             self._buffer.settle(moves)
             self._undecided = None
             self._roster.announced(self)
+            if self._observing is not None:
+                self._observing.announced(self._turns)
+                if not self.when_registrations_applied(self._observing.release):
+                    self._observing.release()
             if not self.when_registrations_applied(lambda: done(True)):
                 done(True)
 
@@ -309,6 +326,9 @@ class Session(Peer):
         calls = self.calls_failed = len(self.handling)
         calls_of_it = chain(self.calling.withdrawing(), self._serving.stopping())
         leaving = self._registry.withdrawing(self, calls_of_it)
+        if self._observing is not None:
+            leaving = chain(self._observing.leaving(), leaving)
+            self._observing = None
         self._turns.go(leaving, lambda: self._roster.left(self, ending, calls))
 
 

@@ -1,0 +1,62 @@
+"""Workers that observe, and that host what is observed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iii.testing import MemoryEngine, MemoryWorker
+
+V1 = ["observe.v1", "local-dispatch.v1", "large-messages.v1"]
+V2 = ["observe.v1", "observe.v2", "local-dispatch.v1", "large-messages.v1"]
+
+
+def old(engine: MemoryEngine, *functions: str, **metadata: Any) -> MemoryWorker:
+    """A worker that knows nothing of observers."""
+    return engine.connect(functions=functions, version="0.24.6", **metadata)
+
+
+def v1(engine: MemoryEngine, *functions: str, **metadata: Any) -> MemoryWorker:
+    """A worker of 0.25."""
+    return engine.connect(functions=functions, features=V1, **metadata)
+
+
+def v2(engine: MemoryEngine, *functions: str, **metadata: Any) -> MemoryWorker:
+    """A worker of 0.26."""
+    return engine.connect(functions=functions, features=V2, runtime="rust", version="0.26.0", **metadata)
+
+
+def observe(
+    worker: MemoryWorker, observer_id: str, source: str, target: str, *, source_members: Any = None, **members: Any
+) -> dict[str, Any]:
+    """Observe; the answer."""
+    before = len(worker.heard("observeresult"))
+    worker.say(
+        {
+            "type": "observe", "id": observer_id, "source": {"function_id": source, **(source_members or {})},
+            "target": {"function_id": target}, **members,
+        }
+    )  # fmt: skip
+    answers = worker.heard("observeresult")[before:]
+    assert len(answers) == 1
+    return answers[0]
+
+
+def acknowledge(host: MemoryWorker, **members: Any) -> list[dict[str, Any]]:
+    """Acknowledge what was announced since the last time that this was asked; the announcements."""
+    announced: list[dict[str, Any]] = []
+    for frame in host.heard():
+        if frame["type"] == "observeradded":
+            announced.append({"function_id": frame["function_id"], "id": frame["observer"]["id"], "revision": frame["revision"]})
+        elif frame["type"] == "functionregistered":
+            announced += [
+                {"function_id": frame["id"], "id": view["id"], "revision": frame["revision"]} for view in frame["observers"]
+            ]  # fmt: skip
+    latest = {(each["function_id"], each["id"]): each for each in announced}
+    for each in latest.values():
+        host.say({"type": "observerack", **each, **members})
+    return list(latest.values())
+
+
+def activations(worker: MemoryWorker) -> list[dict[str, Any]]:
+    """Calls that observers made of it."""
+    return [call for call in worker.invocations() if "activation" in call or "observer_id" in (call["data"] or {})]
