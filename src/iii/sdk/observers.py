@@ -35,10 +35,10 @@ OBSERVER_REFUSED = LogEvent(
     means="The engine, or the worker of the observed function, refuses an observer of this program.",
     do="Correct the observer as the reason says.",
 )  # fmt: skip
-OBSERVER_WARNING = LogEvent(
-    "iii.sdk", "sdk.observer_warning", logging.WARNING, "Observer accepted with a warning",
-    means="The engine cannot check a path of its filters, as the schema of the observed function leaves it open.",
-    do="Look for a misspelt path in `where`.",
+OBSERVER_UNVERIFIED = LogEvent(
+    "iii.sdk", "sdk.observer_unverified", logging.INFO, "Observer accepted, though not all of its filters can be checked",
+    means="The schema of the observed function does not say whether a path in `where` exists.",
+    do="If the observer never delivers, look for a misspelt path.",
 )  # fmt: skip
 _AWAY = ErrorBody(OBSERVER_DISCONNECTED.code, "the worker is not connected")
 
@@ -146,7 +146,7 @@ class Observers:
             return
         kept.answered = True
         if message.warnings:
-            OBSERVER_WARNING(observer=message.id, source=kept.observer.declared.source, warnings=message.warnings)
+            OBSERVER_UNVERIFIED(observer=message.id, source=kept.observer.declared.source, warnings=message.warnings)
         if message.state == "error":
             self._forget(kept)  # as the engine does
             self._refuse(kept, message.error)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from iii.engine.observing.origin import depth_of, stamped
 from iii.engine.observing.outcome import Outcome
@@ -47,9 +47,9 @@ class _Report(Struct):
     namespace: str | None = None
     matched: list[str] = []
     status: str = "success"
-    input: Raw | None = None
-    output: Raw | None = None
-    error: Raw | None = None
+    input: Raw | UnsetType = UNSET
+    output: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
     caller: Raw = NULL
     metadata: Raw = NULL
     started_at_ms: Raw = _DEFAULT_TIME
@@ -169,8 +169,8 @@ def _outcome(function: Function, report: _Report, peer: Peer) -> Outcome:
     succeeded = report.status != "error"
     output = report.input if bytes(report.output_is_input) == b"true" else report.output
     parts: dict[str, bytes | Raw | memoryview] = {"caller": stamped(report.caller, peer.caller_base)}
-    for name, part in (("input", report.input), ("output", output if succeeded else None), ("error", None if succeeded else report.error)):  # fmt: skip
-        if part is not None and is_json(bytes(part)):
+    for name, part in (("input", report.input), ("output", output if succeeded else UNSET), ("error", UNSET if succeeded else report.error)):  # fmt: skip
+        if part is not UNSET and is_json(bytes(part)):
             parts[name] = bytes(part)
     if bytes(report.metadata) != b"null":
         parts["metadata"] = bytes(report.metadata)
