@@ -146,9 +146,10 @@ def test_older_clients_hear_nothing_of_observers(client: Client, own_engine: Eng
         old.discover("functions")
         newest.connect(own_engine.url, "newest")
         newest.register("newest::add", "add")
+        newest.register("newest::sink", "null")
         for number, (source, target) in enumerate((("old::add", "newest::sink"), ("newest::add", "old::sink"))):
-            newest.register("newest::sink", "null") if not number else None
-            decided = newest.ask("observe", source={"function_id": source}, target=target, id=f"o{number}")
+            observed = {"function_id": source, "capture": ["input"]}  # the caller would be part of the payload
+            decided = newest.ask("observe", source=observed, target=target, id=f"o{number}")
             assert decided["state"] == "active"
         for caller, called in ((newest, "old::add"), (old, "newest::add"), (old, "old::add")):
             assert caller.call(called, {"a": 1, "b": 2}) == 3
