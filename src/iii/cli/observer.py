@@ -5,7 +5,7 @@ from typing import Any
 from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.output import json_text, print_table
 from iii.cli.parser import USAGE_ERROR, Parser
-from iii.protocol.names import OBSERVER, LIST_OBSERVERS
+from iii.protocol.names import LIST_OBSERVERS, OBSERVER
 
 PROGRAM = "iii observer"
 _STATES = ("pending", "active", "suspended", "error")

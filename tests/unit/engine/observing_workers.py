@@ -46,7 +46,9 @@ def acknowledge(host: MemoryWorker, **members: Any) -> list[dict[str, Any]]:
     announced: list[dict[str, Any]] = []
     for frame in host.heard():
         if frame["type"] == "observeradded":
-            announced.append({"function_id": frame["function_id"], "id": frame["observer"]["id"], "revision": frame["revision"]})
+            announced.append(
+                {"function_id": frame["function_id"], "id": frame["observer"]["id"], "revision": frame["revision"]}
+            )
         elif frame["type"] == "functionregistered":
             announced += [
                 {"function_id": frame["id"], "id": view["id"], "revision": frame["revision"]} for view in frame["observers"]
