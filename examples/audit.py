@@ -38,7 +38,7 @@ async def record(call: iii.Observed[Order, Receipt]) -> None:
 
 @app.observe("prices::set", deliver="input")
 async def forget(change: Change) -> None:
-    """A price has changed, whoever changed it: the cached one is wrong."""
+    """A price has changed: the cached one is wrong."""
     prices.pop(change.article, None)
 
 
