@@ -15,6 +15,7 @@ from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import Source
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -301,6 +302,9 @@ class Streams(Module):
                 call_schema=json_schema(JoinCall),
                 return_schema=json_schema(JoinVerdict),
             )
+
+    def sources(self) -> Iterator[Source]:
+        yield from (self._changes.source, self._gate.joins.source, self._gate.leaves.source)
 
     def bind(self, binding: Binding) -> None:
         self._bindings[binding.trigger_type].add(binding)
