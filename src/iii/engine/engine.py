@@ -84,7 +84,7 @@ class Engine:
     def add_module(self, module: Installed) -> None:
         """Register what a module serves; live from now on."""
         self.modules.append(module)
-        self.registry.install(module)
+        self.registry.install(module, [self.observers.host(source, module) for source in module.sources()])
 
     def remove_module(self, module: Installed) -> None:
         """Forget a module and everything it serves."""

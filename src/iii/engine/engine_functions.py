@@ -13,6 +13,7 @@ from iii.engine.cancelling import Cancelling
 from iii.engine.channels import ChannelEnds, CreateChannelRequest
 from iii.engine.discovery.functions import FunctionDiscovery
 from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
+from iii.engine.discovery.observers import ObserverDiscovery
 from iii.engine.discovery.registered_triggers import RegisteredTriggerDiscovery
 from iii.engine.discovery.trigger_registration import TriggerRegistration
 from iii.engine.discovery.triggers import TriggerDiscovery
@@ -55,6 +56,7 @@ class EngineFunctions(Module):
         WorkerDiscovery,
         TriggerDiscovery,
         RegisteredTriggerDiscovery,
+        ObserverDiscovery,
         TriggerRegistration,
         Cancelling,
         WorkerDraining,

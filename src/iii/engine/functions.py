@@ -204,6 +204,11 @@ class FunctionRegistry:
         """Whether the engine process implements the id, on top or below a worker's override."""
         return function_id in self._builtin_ids
 
+    def is_source(self, function_id: str) -> bool:
+        """Whether the engine process has it to be observed, which no worker may replace (21 §13)."""
+        claims = self.ownership.claims((DEFAULT_NAMESPACE, function_id))
+        return bool(claims) and claims[0].traits.is_source
+
     def add_builtin(self, function: Function) -> None:
         self._builtin_ids.add(function.id)
         self.ownership.claim(function, takes_over=True)

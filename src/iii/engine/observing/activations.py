@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import msgspec
 
 from iii.engine.invocation import Invocation
-from iii.engine.observing.codes import LOOP_GUARD, MAX_FIRES, OVERFLOW
+from iii.engine.observing.codes import LOOP_GUARD, MAX_FIRES, OVERFLOW, TARGET_UNAVAILABLE
 from iii.engine.observing.origin import Origin
 from iii.protocol.ids import new_id
 from iii.protocol.limits import (
@@ -152,7 +152,7 @@ class Activations:
             return
         if outcome.depth >= OBSERVE_DEPTH:
             self.drop(observer, LOOP_GUARD.code)
-        elif not observer.active or observer.party.peer is None:
+        elif not observer.receptive:
             observer.drop("INACTIVE" if observer.reason is None else observer.reason.code)
         elif observer.spent:
             return
@@ -183,7 +183,7 @@ class Activations:
                 outcome = observer.waiting.popleft()
                 observer.waiting_bytes -= outcome.size
                 self.waiting_bytes -= outcome.size
-                if observer.active and observer.party.peer is not None:
+                if observer.receptive:
                     self._start(observer, outcome)
                 else:
                     observer.drop("INACTIVE" if observer.reason is None else observer.reason.code)
@@ -193,6 +193,10 @@ class Activations:
 
     def _start(self, observer: Observer, outcome: Outcome) -> None:
         definition = observer.definition
+        namespace, function_id = definition.target
+        if self._router.functions.find(function_id, namespace) is None:
+            observer.drop(TARGET_UNAVAILABLE.code)
+            return
         origin, activation_id = self.origin(observer, outcome.cause, outcome.depth + 1)
         if definition.deliver == "envelope":
             data = outcome.envelope(observer.id, activation_id, definition.capture)
@@ -201,7 +205,6 @@ class Activations:
         activation = Activation(self, observer)
         observer.running[activation] = self._clock.now()
         observer.fires += 1
-        namespace, function_id = definition.target
         self._router.invoke(
             Invocation(
                 function_id,

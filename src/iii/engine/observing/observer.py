@@ -106,6 +106,13 @@ class Observer:
         return self.state == "active" and not self.disposed
 
     @property
+    def receptive(self) -> bool:
+        """Whether it gets calls that were made while it was active; its host may have left since."""
+        if self.disposed or self.party.peer is None:
+            return False
+        return self.state == "active" or (self.state == "pending" and self.was_active)
+
+    @property
     def args(self) -> bytes:
         """A JSON object, as it was sent."""
         return self.definition.args

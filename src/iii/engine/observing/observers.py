@@ -31,10 +31,12 @@ from iii.protocol.observe_messages import Observe, ObserveResult, ObserverStateC
 
 if TYPE_CHECKING:
     from iii.engine.clock import Clock
-    from iii.engine.functions import FunctionRegistry
+    from iii.engine.functions import Function, FunctionRegistry
     from iii.engine.observing.definition import Definition
     from iii.engine.observing.filters.compiled import CompiledFilter
     from iii.engine.observing.observer import Observer
+    from iii.engine.observing.source import Source
+    from iii.engine.owner import Owner
     from iii.engine.ownership import Key
     from iii.engine.router import Router
     from iii.engine.session.peer import Peer
@@ -61,6 +63,17 @@ class Observers:
         self._departed: dict[str, Party] = {}  # by the worker id of the connection that was lost
         self._watches: dict[Key, Watch] = {}
         self._functions.served.subscribe(self._served)
+
+    def host(self, source: Source, owner: Owner) -> Function:
+        """A module has something to observe: the function by which that is known."""
+        function = source.served_by(owner, self)
+        if source.host is not None:
+            self.hosting.serve_source(function.key, source.host)
+        return function
+
+    def time_ms(self) -> int:
+        """Unix time, for envelopes."""
+        return self._clock.time_ms()
 
     # -- what workers say -----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ class Outcome:
         namespace: str,
         invocation_id: str,
         succeeded: bool,
-        parts: dict[str, bytes | Raw | memoryview],
+        parts: Mapping[str, bytes | Raw | memoryview],
         depth: int = 0,
         started_at_ms: int = 0,
         duration_ms: float = 0.0,

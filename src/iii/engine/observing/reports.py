@@ -47,7 +47,7 @@ class _Report(Struct):
     namespace: str | None = None
     matched: list[str] = []
     status: str = "success"
-    input: Raw | UnsetType = UNSET
+    input: Raw | UnsetType = UNSET  # null is something
     output: Raw | UnsetType = UNSET
     error: Raw | UnsetType = UNSET
     caller: Raw = NULL

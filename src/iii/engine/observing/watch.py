@@ -66,6 +66,17 @@ class Watch:
             snapshot = self._snapshot = Snapshot(self._active.values())
         return snapshot
 
+    def fire(self, outcome: Outcome, only: Callable[[Observer], bool] | None) -> None:
+        """An event of the engine happened. Never raises."""
+        try:
+            matching = self.snapshot.matching(outcome)
+            if only is not None:
+                matching = [observer for observer in matching if only(observer)]
+            if matching:
+                self.activate(matching, outcome)
+        except Exception as error:  # whatever has happened goes on
+            EVALUATION_FAILED(error, function=outcome.function_id)
+
     def follow(self, invocation: Invocation, function: Function) -> Invocation:
         """A call is about to be handed to the function: what is handed over in its place."""
         if function.traits.owner_delivers:

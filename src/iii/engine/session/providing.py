@@ -151,7 +151,8 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
         return
     # the queue provider's id is the one of the engine's own that a worker may take (N6)
     taken = registry.functions.is_builtin(message.id) and message.id != ENQUEUE_PROVIDER
-    if message.id.startswith(ENGINE_PREFIX) and (taken or namespace != DEFAULT_NAMESPACE):
+    reserved = message.id.startswith(ENGINE_PREFIX) and (taken or namespace != DEFAULT_NAMESPACE)
+    if reserved or (taken and namespace == DEFAULT_NAMESPACE and registry.functions.is_source(message.id)):
         ID_RESERVED(function=message.id, worker=peer.label)
         reject_function(peer, message.id, "")
         return

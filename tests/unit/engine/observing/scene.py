@@ -62,3 +62,48 @@ def acknowledge(host: MemoryWorker, **members: Any) -> list[dict[str, Any]]:
 def activations(worker: MemoryWorker) -> list[dict[str, Any]]:
     """Calls that observers made of it."""
     return [call for call in worker.invocations() if "activation" in call or "observer_id" in (call["data"] or {})]
+
+
+def active(
+    worker: MemoryWorker, host: MemoryWorker, observer_id: str, source: str, target: str, **members: Any
+) -> None:
+    """Observe a function of a host, which acknowledges that."""
+    observe(worker, observer_id, source, target, **members)
+    acknowledge(host)
+    assert states(worker, observer_id)[-1:] in (["active"], [])
+
+
+def states(worker: MemoryWorker, observer_id: str) -> list[str]:
+    """What its worker was told of an observer since its answer."""
+    return [frame["state"] for frame in worker.heard("observerstatechanged") if frame["id"] == observer_id]
+
+
+def changes(worker: MemoryWorker, observer_id: str) -> list[tuple[str, str | None]]:
+    """The same with the codes of the reasons."""
+    return [
+        (frame["state"], (frame.get("reason") or {}).get("code"))
+        for frame in worker.heard("observerstatechanged")
+        if frame["id"] == observer_id
+    ]
+
+
+def record(worker: MemoryWorker, observer_id: str) -> dict[str, Any]:
+    """Of `engine::observers::get`."""
+    found: dict[str, Any] = worker.result_of("engine::observers::get", {"id": observer_id})["observer"]
+    return found
+
+
+def is_unknown(worker: MemoryWorker, observer_id: str) -> bool:
+    """Whether no record of an observer is kept."""
+    answer = worker.call("engine::observers::get", {"id": observer_id})
+    return bool(answer.get("error", {}).get("code") == "OBSERVER_NOT_FOUND")
+
+
+def call(
+    caller: MemoryWorker, host: MemoryWorker, function_id: str, data: Any, result: Any = None, **members: Any
+) -> str:
+    """A call that the host answers."""
+    invocation_id = caller.start_call(function_id, data)
+    asked = [each for each in host.invocations() if each["function_id"] == function_id][-1]
+    host.answer(asked, result, **members)
+    return invocation_id
