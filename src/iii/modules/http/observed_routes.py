@@ -79,13 +79,17 @@ class ObservedRoute:
     @staticmethod
     def refusal(error: InvocationError) -> Answer | None:
         """What the client gets where the engine did not even call the target."""
-        return unavailable("Too many requests of this route at work; retry later") if error.code == OVERFLOW.code else None
+        return (
+            unavailable("Too many requests of this route at work; retry later") if error.code == OVERFLOW.code else None
+        )
 
 
 class ObservedRoutes:
     """The host of `http::on-request`."""
 
-    def __init__(self, http: Http, add: Callable[[Route[Endpoint]], None], remove: Callable[[Route[Endpoint], bool], None]):
+    def __init__(
+        self, http: Http, add: Callable[[Route[Endpoint]], None], remove: Callable[[Route[Endpoint], bool], None]
+    ):
         """`add` raises what refuses a route; `remove` is told whether its worker may come again."""
         self._http = http
         self._add = add

@@ -18,7 +18,18 @@ class RouteConflict(Exception):
 class Route(Generic[T]):
     """One trigger's route. Raises InvalidPath."""
 
-    __slots__ = ("api_path", "literal", "live", "method", "names", "number", "owner", "segments", "target", "trigger_id")
+    __slots__ = (
+        "api_path",
+        "literal",
+        "live",
+        "method",
+        "names",
+        "number",
+        "owner",
+        "segments",
+        "target",
+        "trigger_id",
+    )
 
     def __init__(
         self,

@@ -29,7 +29,9 @@ class ChangeBindings:
 
     def __init__(self, firing: OrderedFiring) -> None:
         self.source = Source(
-            "stream::on-changed", "An item of a stream was changed, or an event sent.", request_format=json_schema(StreamCall)
+            "stream::on-changed",
+            "An item of a stream was changed, or an event sent.",
+            request_format=json_schema(StreamCall),
         )
         self._firing = firing
         self._by_stream: dict[str, dict[str, _Bound]] = {}
