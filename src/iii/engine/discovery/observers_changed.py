@@ -1,4 +1,4 @@
-"""The event `engine::on-observers-changed`: an observer has another state (22 §5)."""
+"""The event `engine::on-observers-changed`: an observer has another state (26 §6)."""
 
 from __future__ import annotations
 

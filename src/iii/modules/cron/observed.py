@@ -1,4 +1,4 @@
-"""Schedules of clients that have no triggers: observers of `cron::on-tick`, one job for each expression (22 §4)."""
+"""Schedules of clients that have no triggers: observers of `cron::on-tick`, one job for each expression (26 §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes of clients that have no triggers: observers of `http::on-request`, in the same table (22 §2)."""
+"""Routes of clients that have no triggers: observers of `http::on-request`, in the same table (26 §2)."""
 
 from __future__ import annotations
 
