@@ -16,6 +16,7 @@ from iii.engine.builtin import builtin
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import Source
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -173,6 +174,9 @@ class Configuration(Module):
             config_schema=json_schema(ConfigurationTriggerConfig),
             call_schema=json_schema(ConfigurationEvent),
         )
+
+    def sources(self) -> Iterator[Source]:
+        yield self._bindings.source
 
     def bind(self, binding: Binding) -> None:
         before = self._bindings.wanted(binding)

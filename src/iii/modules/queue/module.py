@@ -17,6 +17,7 @@ from iii.engine.engine import Engine
 from iii.engine.enqueue import EnqueueRequest
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import Source
 from iii.engine.schema import json_schema
 from iii.engine.tracing import Notes, span_of
 from iii.engine.trigger_types import TriggerType
@@ -33,6 +34,7 @@ from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.levels import measured
 from iii.modules.queue.maintenance import Maintenance
+from iii.modules.queue.observed import ObservedTopics
 from iii.modules.queue.options import (
     DEFAULT_QUEUE,
     NAME_CHARACTERS,
@@ -104,6 +106,7 @@ class Queue(Module):
             self.queues[name] = NamedQueue(name, settings)
         self.adapter = _adapter(engine, self.config)
         self._subscriptions: dict[str, Subscription] = {}
+        self._observed = ObservedTopics(self.adapter)
 
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.adapter, self.queues)
@@ -253,6 +256,9 @@ class Queue(Module):
         ):
             schema = json_schema(DurableSubscriberTriggerConfig)
             yield TriggerType(DEFAULT_NAMESPACE, name, self, description, config_schema=schema)
+
+    def sources(self) -> Iterator[Source]:
+        yield self._observed.source
 
     def bind(self, binding: Binding) -> None:
         subscription = subscription_of(binding)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from iii.engine.bindings import config_for_builtin, warn_of_unknown_members
+from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
 from iii.engine.firing import fire_if
 from iii.engine.invocation import Trace
+from iii.engine.observing.source import Source as ObservableSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.logs.capture import SCOPE, Context
@@ -25,8 +26,8 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
-    from iii.engine.bindings import Binding
     from iii.engine.engine import Engine
+    from iii.engine.observing.observer import Observer
     from iii.engine.owner import Owner
     from iii.engine.ownership import Key
     from iii.modules.observability.logs.store import StoredLog
@@ -43,10 +44,12 @@ _TRACES = 10_000  # of deliveries that are remembered
 class _Target:
     """One binding: what it wants, and how much it may have now."""
 
-    __slots__ = ("binding", "cut", "filled_at", "key", "left", "level", "reporting")
+    __slots__ = ("binding", "cut", "filled_at", "key", "left", "level", "observer", "reporting")
 
-    def __init__(self, binding: Binding, level: str, now: float) -> None:
+    def __init__(self, binding: Binding, level: str, now: float, observer: Observer | None = None) -> None:
+        """`observer`: what the binding stands for (26 §6)."""
         self.binding = binding
+        self.observer = observer
         self.key: Key = binding.target
         self.level = level
         self.left = float(LOG_DELIVERIES)
@@ -79,6 +82,9 @@ class LogTriggers:
         self._waiting: deque[tuple[_Target, bytes, Trace, Context]] = deque()
         self._waiting_bytes = 0
         self.context: Context | None = None  # of the delivery that is being made
+        self.source = ObservableSource(
+            "observability::on-log", "A log record was kept.", request_format=json_schema(LogRecord), host=self
+        )
 
     def trigger_type(self, owner: Owner) -> TriggerType:
         """What is registered for it."""
@@ -103,6 +109,18 @@ class LogTriggers:
         if target is not None and target.binding is binding:
             del self._targets[binding.id]
 
+    def take(self, observer: Observer) -> None:
+        """As a binding to its target, of all levels: the guards against loops are the same."""
+        binding = Binding(f"observer {observer.id}", "log", observer.target, namespace=observer.target_namespace)
+        self._targets[binding.id] = _Target(binding, "all", self._engine.clock.now(), observer)
+
+    def let_go(self, observer: Observer) -> None:
+        """Nothing more for it."""
+        self._targets.pop(f"observer {observer.id}", None)
+
+    def changed(self, observer: Observer) -> None:
+        """One that does not deliver misses its records."""
+
     def records_kept(self, kept: Sequence[tuple[LogRecord, StoredLog]], source: Source) -> None:
         """Call whoever wants these; nobody waits for them."""
         if not self._targets:
@@ -118,8 +136,17 @@ class LogTriggers:
                 for target in self._targets.values()
                 if target.level in ("all", log.severity) and (reached is None or target.key not in reached)
             ]
+            if any(target.observer is not None for target in wanting):
+                wanting = self._matching(wanting, notice(record, log))
             if wanting:
                 self._deliver(wanting, notice(record, log), trace_id if reached is not None else None, now)
+
+    def _matching(self, wanting: list[_Target], payload: bytes) -> list[_Target]:
+        """Without observers whose filter wants other records: these are no part of their rate."""
+        return [
+            target for target in wanting
+            if target.observer is None or (target.observer.active and self.source.matches(target.observer, payload))
+        ]  # fmt: skip
 
     def _is_caused_by_one(self, record: LogRecord, reached: frozenset[Key] | None) -> bool:
         """A line of the engine itself that comes from a delivery, or is about a target and may come from one."""
@@ -147,7 +174,11 @@ class LogTriggers:
             target, payload, trace, self.context = self._waiting.popleft()
             self._waiting_bytes -= len(payload)
             try:
-                if self._targets.get(target.binding.id) is target:
+                if self._targets.get(target.binding.id) is not target:
+                    pass  # it is gone
+                elif (observer := target.observer) is not None:
+                    self.source.fire(payload, trace, only=lambda each, wanted=observer: each is wanted)  # type: ignore[misc]
+                else:
                     fire_if(engine.router, engine.clock, target.binding, payload, trace)
             finally:
                 self.context = None
