@@ -17,6 +17,7 @@ LIST_TRIGGERS = "engine::triggers::list"
 LIST_METRICS = "engine::metrics::list"
 LIST_OBSERVERS = "engine::observers::list"
 OBSERVER = "engine::observers::get"
+ON_REQUEST = "http::on-request"  # each observer of it is a route
 HEALTH_CHECK = "engine::health::check"
 LIST_REGISTERED_TRIGGERS = "engine::registered-triggers::list"
 FUNCTION_INFO = "engine::functions::info"

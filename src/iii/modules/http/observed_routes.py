@@ -18,6 +18,7 @@ from iii.modules.http.routes import Route, RouteConflict
 from iii.modules.http.trigger_config import Endpoint, HttpCall
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.http_methods import METHODS
+from iii.protocol.names import ON_REQUEST
 from iii.protocol.quoted import shortened
 from iii.protocol.route_path import InvalidPath
 
@@ -95,7 +96,7 @@ class ObservedRoutes:
         self._add = add
         self._remove = remove
         self.source = Source(
-            "http::on-request",
+            ON_REQUEST,
             "A request reached the HTTP port: each observer is a route, and what its target returns is the response.",
             request_format=json_schema(HttpCall),
             args_format=json_schema(OnRequestArgs),
