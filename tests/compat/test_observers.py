@@ -1,4 +1,4 @@
-"""Observers of the newest published Python client, beside clients that know none (10 checks 1, 5 and 35 of the observe chapter)."""
+"""Observers of the newest published Python client and ours, beside clients that know none (01 check 60)."""
 
 import itertools
 from collections.abc import Iterator
@@ -58,9 +58,9 @@ def delivered(driver: Driver, sink: str, count: int = 1) -> list[dict[str, Any]]
     return [each["payload"] for each in found()]
 
 
-@feature(OBSERVE)
+@feature(OBSERVE, lambda host: "yes" if host == NEWEST else "")  # the others are observed
 @pytest.mark.parametrize("host", parameters(NEWEST, OURS, *OLD))
-def test_calls_of_a_function_are_observed_whoever_serves_it(
+def test_01_check_60_calls_of_a_function_are_observed_whoever_serves_it(
     host: Client, observing: Driver, sink: str, observer_id: str, fleet: Fleet
 ) -> None:
     serving = fleet.joined(host)
@@ -136,7 +136,7 @@ def test_local_and_routed_calls_give_the_same_activations(
 
 
 @pytest.mark.parametrize("client", parameters(*OLD))
-def test_older_clients_hear_nothing_of_observers(client: Client, own_engine: EngineProcess) -> None:
+def test_01_check_60_older_clients_hear_nothing_of_observers(client: Client, own_engine: EngineProcess) -> None:
     """As host, as target, and as caller: no frame and no member that they do not know."""
     require(client)
     with Cable(own_engine.port) as cable, Driver(client) as old, Driver(NEWEST) as newest:
