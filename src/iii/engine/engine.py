@@ -107,8 +107,8 @@ class Engine:
             self.telemetry,
             self.options.grace_ms / 1000,
             limits or ConnectionLimits(),
-            guard,
             self.observers,
+            guard,
         )
         self.roster.join(session)
         session.greet(self.options.features)

@@ -23,7 +23,7 @@ from iii.engine.discovery.workers_available import WorkerChanged, WorkersAvailab
 from iii.engine.draining import WorkerDraining
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.engine.worker_info import read_announcement
@@ -90,7 +90,7 @@ class EngineFunctions(Module):
             call_schema=json_schema(WorkerChanged),
         )
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         yield from (self._functions_available.source, self._workers_available.source, self._observers_changed.source)
 
     def bind(self, binding: Binding) -> None:

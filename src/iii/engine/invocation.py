@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from iii.engine.access.guard import Guard
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
-    from iii.engine.observing.origin import Origin
+    from iii.engine.observing.origin import CallOrigin
     from iii.engine.tally import CallEnds
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
@@ -136,7 +136,7 @@ class Invocation(Struct, eq=False, gc=False):
         None  # of its function, from when it was handed over to its end; or its span, which counts too
     )
     began: float = 0.0  # then
-    origin: Origin | None = None  # what it carries beside its caller; None: it is a top-level call (21 §8)
+    origin: CallOrigin | None = None  # what it carries beside its caller; None: it is a top-level call (21 §8)
 
     @property
     def is_void(self) -> bool:

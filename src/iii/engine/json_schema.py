@@ -1,4 +1,4 @@
-"""JSON Schema: the only file that sees the library (18 §2.4, 21 §4)."""
+"""JSON Schema: the only file that sees the library (18 §2.4, 21 §3)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from iii.engine.owner import Owner
 from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
 
 if TYPE_CHECKING:
-    from iii.engine.observing.source import Source
+    from iii.engine.observing.source import EventSource
     from iii.engine.ownership import Key
     from iii.engine.turns import Turns
     from iii.protocol.measurement import Measurement
@@ -38,7 +38,7 @@ class Installed(Owner, Protocol):
     def functions(self) -> Iterator[Function]:
         """What it serves."""
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         """What of it is there to be observed."""
 
     def trigger_types(self) -> Iterator[TriggerType]:

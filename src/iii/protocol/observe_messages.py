@@ -69,7 +69,7 @@ class ObserverStateChanged(Message):
 
 
 class LegacyTrigger(Struct, frozen=True):
-    """The trigger that an observer stands for (21 §14)."""
+    """The trigger that an observer stands for."""
 
     trigger_type: str
     config: Raw

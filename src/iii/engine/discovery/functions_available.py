@@ -16,7 +16,7 @@ from iii.engine.fan_out import of_binding
 from iii.engine.firing import fire_if
 from iii.engine.frames import invocation_frame
 from iii.engine.invocation import NO_TRACE, Invocation
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.session.peer import Peer
 from iii.protocol.limits import FUNCTIONS_LATEST_S, FUNCTIONS_QUIET_S
 from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE
@@ -57,7 +57,7 @@ class FunctionsAvailable:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.source = Source(
+        self.source = EventSource(
             "engine::on-functions-changed",
             "The registered functions changed; `engine::functions::list` lists those that its caller may see.",
             request_format=_EVENT_SCHEMA,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.protocol.errors import ErrorBody
 
@@ -30,7 +30,7 @@ class ObserversChanged:
     """Told at once, and never of its own observers."""
 
     def __init__(self, engine: Engine) -> None:
-        self.source = Source(
+        self.source = EventSource(
             "engine::on-observers-changed",
             "An observer has another state.",
             request_format=json_schema(ObserverChanged),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.protocol.names import DEFAULT_NAMESPACE, WORKERS_AVAILABLE
@@ -31,7 +31,7 @@ class WorkersAvailable:
     """Fires at once; by then the lists show what the event says."""
 
     def __init__(self, engine: Engine) -> None:
-        self.source = Source(
+        self.source = EventSource(
             "engine::on-workers-changed",
             "A worker connected, announced itself or disconnected.",
             request_format=json_schema(WorkerChanged),

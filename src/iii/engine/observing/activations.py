@@ -11,7 +11,7 @@ import msgspec
 
 from iii.engine.invocation import Invocation
 from iii.engine.observing.codes import LOOP_GUARD, MAX_FIRES, OVERFLOW, TARGET_UNAVAILABLE
-from iii.engine.observing.origin import Origin
+from iii.engine.observing.origin import CallOrigin
 from iii.protocol.ids import new_id
 from iii.protocol.limits import (
     ACTIVATION_S,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ACTIVATION_FAILED = LogEvent(
     __name__, "observer.activation_failed", logging.DEBUG, "Activation failed: the target of an observer answered with an error",
-    means="Nobody waits for the answer; `errors` of the observer counts it.",
+    means="The answer is dropped; `errors` of the observer counts it.",
     do="Look at the log of the worker that serves the target.",
 )  # fmt: skip
 ACTIVATION_DROPPED = LogEvent(
@@ -49,7 +49,7 @@ _BACKLOG = 100_000  # matches that wait for their turn
 _json = msgspec.json.Encoder().encode
 
 
-class Running(Protocol):
+class RunningCall(Protocol):
     """A call that an observer makes, until its answer."""
 
     @property
@@ -109,7 +109,7 @@ class Activations:
             self._busy = False
             self._work_off()
 
-    def ended(self, activation: Running) -> None:
+    def ended(self, activation: RunningCall) -> None:
         """It has its answer, or none will come."""
         observer = activation.observer
         if observer.running.pop(activation, None) is not None and observer.waiting:
@@ -127,11 +127,11 @@ class Activations:
         observer.waiting_bytes = 0
         observer.waiting.clear()
 
-    def origin(self, observer: Observer, caller: bytes, depth: int) -> tuple[Origin, str]:
+    def origin(self, observer: Observer, caller: bytes, depth: int) -> tuple[CallOrigin, str]:
         """What a call that an observer makes carries, and the id of its activation."""
         activation_id = new_id()
         activation = b'{"observer_id":%b,"activation_id":"%b"}' % (_json(observer.id), activation_id.encode())
-        return Origin(caller, depth, activation, observer.party.peer), activation_id
+        return CallOrigin(caller, depth, activation, observer.party.peer), activation_id
 
     def fired(self, observer: Observer) -> None:
         """One more was started; perhaps the last."""

@@ -1,4 +1,4 @@
-"""What the hosts of observed functions are told, and what they must acknowledge (21 §4, 21 §11)."""
+"""What the hosts of observed functions are told, and what they must acknowledge (21 §3, 21 §11)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from iii.engine.observing.definition import in_flight
 
 if TYPE_CHECKING:
     from iii.engine.clock import Timer
-    from iii.engine.observing.activations import Running
+    from iii.engine.observing.activations import RunningCall
     from iii.engine.observing.definition import Definition
     from iii.engine.observing.filters.compiled import CompiledFilter
     from iii.engine.observing.outcome import Outcome
@@ -87,7 +87,7 @@ class Observer:
         self.reason: ErrorBody | None = None
         self.expires_at_ms: int | None = None
         self.expiry: Timer | None = None
-        self.running: dict[Running, float] = {}
+        self.running: dict[RunningCall, float] = {}
         self.waiting: deque[Outcome] = deque()
         self.waiting_bytes = 0
         self.stalled: Timer | None = None

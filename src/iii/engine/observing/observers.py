@@ -9,23 +9,21 @@ from iii.engine.listeners import Listeners
 from iii.engine.observing.activations import Activations
 from iii.engine.observing.codes import (
     EXPIRED,
-    OBSERVER_DISCONNECTED,
     OBSERVER_ID_CONFLICT,
-    OWNER_UNAVAILABLE,
-    TARGET_UNAVAILABLE,
     UNOBSERVED,
 )
 from iii.engine.observing.definition import check_namespaces, read_definition
 from iii.engine.observing.hosting import Hosting
-from iii.engine.observing.party import Party
+from iii.engine.observing.parties import Parties
 from iii.engine.observing.permission import check_permission, target_of
 from iii.engine.observing.reports import Reports
 from iii.engine.observing.source_check import check_source
+from iii.engine.observing.states import state_of
 from iii.engine.observing.store import Store
 from iii.engine.observing.through import CallsThrough
 from iii.engine.observing.watch import Watch
 from iii.protocol.errors import ErrorBody, ErrorCode, InvocationError
-from iii.protocol.limits import LONGEST_TIMEOUT_MS, OBSERVERS_KEPT_S
+from iii.protocol.limits import LONGEST_TIMEOUT_MS
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.observe_messages import Observe, ObserveResult, ObserverStateChanged
 
@@ -35,13 +33,13 @@ if TYPE_CHECKING:
     from iii.engine.observing.definition import Definition
     from iii.engine.observing.filters.compiled import CompiledFilter
     from iii.engine.observing.observer import Observer
-    from iii.engine.observing.source import Source
+    from iii.engine.observing.party import Party
+    from iii.engine.observing.source import EventSource
     from iii.engine.owner import Owner
     from iii.engine.ownership import Key
     from iii.engine.router import Router
     from iii.engine.session.peer import Peer
     from iii.engine.turns import Turns
-    from iii.protocol.observe_messages import ObserverState
 
 
 class Observers:
@@ -59,12 +57,11 @@ class Observers:
         self.through = CallsThrough(clock, router, self.store, self.activations)
         self.hosting = Hosting(clock, self._functions, turns, self.store, self.refresh, self.fail, local_dispatch)
         self.events: Listeners[[Observer]] = Listeners()
-        self._parties: dict[Peer, Party] = {}
-        self._departed: dict[str, Party] = {}  # by the worker id of the connection that was lost
+        self.parties = Parties(clock, turns, self.refresh, self.dispose)
         self._watches: dict[Key, Watch] = {}
         self._functions.served.subscribe(self._served)
 
-    def host(self, source: Source, owner: Owner) -> Function:
+    def host(self, source: EventSource, owner: Owner) -> Function:
         """A module has something to observe: the function by which that is known."""
         function = source.served_by(owner, self)
         if source.host is not None:
@@ -105,38 +102,13 @@ class Observers:
         if observer is not None and observer.party.peer is peer:
             self.dispose(observer, UNOBSERVED, "its worker has disposed it")
 
-    def leaving(self, peer: Peer) -> Iterator[None]:
-        """A connection is lost: its observers are kept for a while. What remains is to tell, one a step."""
-        self.reports.left(peer)
-        party = self._parties.pop(peer, None)
-        if party is None:
-            return iter(())
-        party.peer = None
-        if not party.observers:
-            return iter(())
-        self._departed[party.worker_id] = party
-        party.timer = self._clock.call_at(self._clock.now() + OBSERVERS_KEPT_S, lambda: self._kept_long_enough(party))
-        return self._refreshing(list(party.observers.values()))
-
-    def reattach(self, peer: Peer, previous_id: str, token: str | None) -> None:
-        """A worker is connected again: what it had observed is its own again."""
-        party = self._departed.get(previous_id)
-        if party is None or party.token != token or party.identity != peer.identity or peer in self._parties:
-            return
-        del self._departed[previous_id]
-        party.belongs_to(peer)
-        self._parties[peer] = party
-        for observer in party.observers.values():
-            observer.answered = False
-        self._turns.go(self._refreshing(list(party.observers.values())))
-
     # -- what becomes of them -------------------------------------------------------------------------------------
 
     def refresh(self, observer: Observer) -> None:
         """See how it is now, and tell whom that concerns if it is another way than before."""
         if observer.disposed:
             return
-        state, reason = self._state_of(observer)
+        state, reason = state_of(self._functions, observer)
         before, was = observer.state, observer.reason
         if state == before and (reason and reason.code) == (was and was.code):
             return
@@ -180,12 +152,12 @@ class Observers:
         source = self._source_key(message)
         check_permission(self._functions, peer, source, target)
         definition, compiled = read_definition(message, source, target)
-        party = self._party(peer)
+        party = self.parties.of(peer)
         known_definition = known.definition if known is not None and known.party is party else None
         self.store.check_room(party, definition, known_definition)
         warnings = check_source(self._functions, definition, compiled)
         if known is not None and known.party is not party:
-            self._adopt(known, party)
+            self.parties.adopt(known, party)
         if known is not None and known.definition == definition:
             known.warnings = warnings
             self.refresh(known)
@@ -228,18 +200,6 @@ class Observers:
         self.refresh(observer)
         self._show(definition.key)
 
-    def _adopt(self, observer: Observer, party: Party) -> None:
-        """A new connection has its id."""
-        former = observer.party
-        former.remove(observer)
-        if not former.observers:
-            self._departed.pop(former.worker_id, None)
-            if former.timer is not None:
-                former.timer.cancel()
-        observer.party = party
-        observer.answered = False
-        party.add(observer)
-
     def _remove(self, observer: Observer) -> None:
         """Forget it; nobody is told."""
         observer.disposed = True
@@ -257,27 +217,6 @@ class Observers:
         namespace, function_id = message.source.namespace or DEFAULT_NAMESPACE, message.source.function_id
         function = self._functions.find(function_id, namespace)
         return (namespace, function_id) if function is None else function.key
-
-    def _party(self, peer: Peer) -> Party:
-        party = self._parties.get(peer)
-        if party is None:
-            party = self._parties[peer] = Party(peer)
-        return party
-
-    def _state_of(self, observer: Observer) -> tuple[ObserverState, ErrorBody | None]:
-        if observer.error is not None:
-            return "error", observer.error
-        if observer.party.peer is None:
-            return "suspended", ErrorBody(OBSERVER_DISCONNECTED.code, "its worker has lost its connection")
-        definition = observer.definition
-        if self._functions.exact(definition.key[1], definition.key[0]) is None:
-            return "pending", ErrorBody(OWNER_UNAVAILABLE.code, f"no worker hosts {definition.key[1]}")
-        if not observer.acknowledged:
-            return "pending", None
-        if self._functions.find(observer.target, observer.target_namespace) is None:
-            reason = ErrorBody(TARGET_UNAVAILABLE.code, f"no worker serves {observer.target}")
-            return ("suspended" if observer.was_active else "pending"), reason
-        return "active", None
 
     def _watch(self, key: Key) -> Watch:
         watch = self._watches.get(key)
@@ -314,17 +253,6 @@ class Observers:
             lasts_ms = min(lasts_ms, LONGEST_TIMEOUT_MS)
             observer.expires_at_ms = self._clock.time_ms() + lasts_ms
             observer.expiry = self._clock.call_at(self._clock.now() + lasts_ms / 1000, _disposing(self, observer))
-
-    def _kept_long_enough(self, party: Party) -> None:
-        self._turns.go(self._expiring(party))
-
-    def _expiring(self, party: Party) -> Iterator[None]:
-        """Its worker did not come again."""
-        self._departed.pop(party.worker_id, None)
-        for observer in list(party.observers.values()):
-            if party.peer is None and observer.party is party:
-                self.dispose(observer, OBSERVER_DISCONNECTED, "its worker has not connected again")
-            yield
 
     def _tell(self, observer: Observer) -> None:
         peer = observer.party.peer

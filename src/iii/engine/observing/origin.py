@@ -26,7 +26,7 @@ _DEEPEST = 1_000_000
 _json = msgspec.json.Encoder().encode
 
 
-class Origin(Struct, frozen=True):
+class CallOrigin(Struct, frozen=True):
     """What a call carries beside its caller.
 
     Attributes:
@@ -56,11 +56,12 @@ def caller_base(worker_id: str, worker_name: str | None) -> bytes:
     return _json({"worker_id": worker_id, "worker_name": worker_name})
 
 
-def origin_of(message: InvokeFunction, base: bytes) -> Origin | None:
-    """What a worker with `observe.v1` says of its call; None if that is nothing."""
+def origin_of(message: InvokeFunction, base: bytes) -> CallOrigin | None:
+    """What a worker says of its call, in members or, if it knows none, in baggage; None if that is nothing."""
     if message.caller is NULL and message.observe_depth is NULL:
-        return None
-    return Origin(stamped(message.caller, base), depth_of(message.observe_depth))
+        depth = depth_in(message.baggage)
+        return CallOrigin(base, depth) if depth else None
+    return CallOrigin(stamped(message.caller, base), depth_of(message.observe_depth) or depth_in(message.baggage))
 
 
 def stamped(asserted: Raw | bytes, base: bytes) -> bytes:

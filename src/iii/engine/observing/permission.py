@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iii.protocol.errors import InvocationForbidden
-from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
 
 if TYPE_CHECKING:
     from iii.engine.functions import FunctionRegistry
@@ -29,5 +29,9 @@ def check_permission(functions: FunctionRegistry, peer: Peer, source: Key, targe
     why = guard.refusal(source[1], source[0])
     if why is None and functions.ownership.claim_of(peer, target) is None:
         why = guard.refusal(target[1], target[0])
+    if why is None and target[1].startswith(
+        ENGINE_PREFIX
+    ):  # it would act with the rights of the engine, as the payload says
+        why = f"function '{target[1]}' is not a target for observers of this session"
     if why is not None:
         raise InvocationForbidden(message=why)

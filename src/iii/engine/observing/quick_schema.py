@@ -1,4 +1,4 @@
-"""Schemas that are checked where nothing may take long (21 §4)."""
+"""Schemas that are checked where nothing may take long (21 §3)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iii.protocol.reply import Reply
 
 
-class Source:
+class EventSource:
     """One event of a module; a module gives the same one whenever it is asked (`Module.sources`).
 
     Args:
@@ -124,3 +124,5 @@ class Source:
 
 def _refuse(invocation: Invocation, function: Function) -> None:
     invocation.refuse(NOT_CALLABLE(f"{function.id} is not called, but observed"))
+
+

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EVALUATION_FAILED = LogEvent(
     __name__, "observer.evaluation_failed", logging.ERROR, "Observers of a call not asked: the engine failed",
-    means="The call itself was answered; whoever observes it hears nothing of it.",
+    means="The call itself was answered; its observers miss it.",
     do="Report it with its stack trace.",
 )  # fmt: skip
 

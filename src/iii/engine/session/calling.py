@@ -12,7 +12,7 @@ from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
 from iii.engine.invocation import Invocation
-from iii.engine.observing.origin import DEPTH_ENTRY, Origin, depth_in, origin_of
+from iii.engine.observing.origin import DEPTH_ENTRY, origin_of
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.errors import (
     BlankNamespace,
@@ -97,19 +97,9 @@ class Calling:
             call_id = None  # void: no result, even if an id came (01 §8.3)
         namespace = message.namespace
         if namespace is not None and is_blank(namespace):
-            if call_id is not None:
-                self.refuse(call_id, message.function_id, BlankNamespace.of_field("namespace"))
-            else:
-                caller.complain(NAMESPACE_BLANK, function=message.function_id)
+            self._refuse_blank(message.function_id, call_id, caller)
             return
         traceparent, baggage, echo = message.traceparent, message.baggage, b""
-        origin = through = None
-        if self._observes:
-            origin = origin_of(message, caller.caller_base)
-            if message.activation is not NULL:
-                through = message.activation
-        elif baggage is not None and DEPTH_ENTRY in baggage:
-            origin = Origin(caller.caller_base, depth_in(baggage))
         if traceparent is not None or baggage is not None:
             echo = trace_members(traceparent, baggage)
             traceparent, baggage = valid_traceparent(traceparent), baggage or None
@@ -124,8 +114,9 @@ class Calling:
             traceparent,
             baggage,
             echo,
-            origin=origin,
         )
+        if self._observes or (baggage is not None and DEPTH_ENTRY in baggage):
+            invocation.origin = origin_of(message, caller.caller_base)
         if call_id is not None:
             if self.calls.setdefault(call_id, invocation) is not invocation:
                 self.same_id.setdefault(call_id, {})[invocation] = None
@@ -134,16 +125,29 @@ class Calling:
                 invocation, timeout_ms
             ):
                 return
-        judge = self.judge
-        if through is not None and self.through is not None and self.through(invocation, through):
+        if self.judge is None and type(action) is not Enqueue and not self._observes:  # nearly all traffic
+            invoke = self._invoke
+            invoke(invocation)
+        else:
+            self._hand_on(invocation, message)
+
+    def _hand_on(self, invocation: Invocation, message: InvokeFunction) -> None:
+        action, judge = message.action, self.judge
+        through = self.through if message.activation is not NULL and self._observes else None
+        if through is not None and through(invocation, message.activation):
             return
         if judge is not None:
             judge(invocation, action)
         elif type(action) is Enqueue:
             enqueue(self._router, invocation, action)
         else:
-            invoke = self._invoke
-            invoke(invocation)
+            self._invoke(invocation)
+
+    def _refuse_blank(self, function_id: str, call_id: str | None, caller: Caller) -> None:
+        if call_id is not None:
+            self.refuse(call_id, function_id, BlankNamespace.of_field("namespace"))
+        else:
+            caller.complain(NAMESPACE_BLANK, function=function_id)
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
         call_id = invocation.call_id

@@ -34,7 +34,17 @@ ObservingMessage: TypeAlias = Observe | Unobserve | ObserverAck | InvocationsObs
 class Observing:
     """Of one connection. What comes before its announcement waits for that and for its registrations."""
 
-    __slots__ = ("_bytes", "_complained", "_count", "_held", "_let_others_in", "_observers", "_peer", "_ready")
+    __slots__ = (
+        "_bytes",
+        "_complained",
+        "_count",
+        "_ended",
+        "_held",
+        "_let_others_in",
+        "_observers",
+        "_peer",
+        "_ready",
+    )
 
     def __init__(self, peer: Peer, observers: Observers, let_others_in: Callable[[], None]) -> None:
         self._peer = peer
@@ -44,7 +54,7 @@ class Observing:
         self._bytes = 0
         self._ready = False
         self._count = 0
-        self._complained = False
+        self._complained = self._ended = False
         peer.calling.through = self._through
 
     def hear(self, message: ObservingMessage) -> None:
@@ -62,28 +72,34 @@ class Observing:
         self._held.append(message)
         self._bytes += size
 
-    def announced(self, turns: Turns) -> None:
-        """It said what it understands: what it had registered before is confirmed."""
+    def announced(self, turns: Turns, when_applied: Callable[[Callable[[], None]], bool]) -> None:
+        """It said what it understands: what it had registered before is confirmed, then what waits is acted on."""
         turns.go(self._observers.hosting.announced(self._peer))
+        if not when_applied(self.release):
+            self.release()
 
     def release(self) -> None:
         """Its registrations apply: act on what waits."""
+        if self._ended:
+            return
         held, self._held, self._bytes = self._held, [], 0
         self._ready = True
         for message in held:
-            if self._peer.ended:
-                return
             self._act_on(message)
 
     def reattached(self, message: Reattach) -> None:
         """It says which connection was its own before."""
-        self._observers.reattach(self._peer, message.previous_worker_id, message.reattach_token)
+        self._observers.parties.reattach(self._peer, message.previous_worker_id, message.reattach_token)
 
     def leaving(self) -> Iterator[None]:
         """Its connection is lost."""
+        self._ended = True
         self._held.clear()
         self._peer.calling.through = None
-        return self._observers.leaving(self._peer)
+        self._observers.reports.left(self._peer)
+        leaving = self._observers.parties.leaving(self._peer)
+        del self._peer  # which leads here: both are freed without the collector
+        return leaving
 
     def _act_on(self, message: ObservingMessage) -> None:
         peer, observers = self._peer, self._observers

@@ -152,6 +152,13 @@ class Peer(ABC):
         self.passed_over = self.ended or self.link.stuck
         return not self.passed_over
 
+    def introduced(self, info: WorkerInfo, dialect: Dialect) -> None:
+        """It said who it is, and may be believed."""
+        self.info, self.dialect, self.announced = info, dialect, True
+        self.begins_traces = not dialect.records_calls
+        self.caller_base = caller_base(self.worker_id, info.name)
+        self.calling.adapt(dialect)
+
     @abstractmethod
     def close(self, ending: Ending = Ending.LEFT) -> None:
         """The connection is gone, for whatever reason: clean up, once."""

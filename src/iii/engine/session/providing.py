@@ -60,8 +60,8 @@ BUILTIN_REPLACED = LogEvent(
     do="Nothing, if that is meant; else give the worker's function another id.",
 )  # fmt: skip
 OBSERVING_REFUSED = LogEvent(
-    __name__, "function.observing_refused", logging.WARNING, "Function not registered: what it says of observers is refused",
-    means="Its `args_format` is not a JSON Schema, or its client does not support what it asks for; the worker is told.",
+    __name__, "function.observing_refused", logging.WARNING, "Function not registered: its members for observers are refused",
+    means="Its `args_format` is not a JSON Schema, or its client does not support what it asks for; the worker gets `registrationrejected`.",
     do="Correct what `reason` names.",
 )  # fmt: skip
 TYPE_WITHOUT_NAMESPACE = LogEvent(

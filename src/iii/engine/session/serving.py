@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from iii.engine.dialect import Dialect
@@ -52,11 +52,12 @@ class Serving:
         self._ended = False
         self.handling: dict[str, Invocation] = {}  # by the id that the worker knows
 
-    def adapt(self, dialect: Dialect) -> None:
-        """The worker said what client it is."""
+    def adapt(self, dialect: Dialect) -> Callable[[InvocationResult], None]:
+        """The worker said what client it is. Returns what takes its results."""
         self._limit = dialect.receive_limit_bytes
         self._cancels = dialect.understands_cancelling
         self._observes = dialect.observes
+        return self.result_of_host if dialect.says_matches else self.result
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         """Send it a call."""

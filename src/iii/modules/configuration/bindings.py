@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.modules.configuration.requests import ConfigurationEvent, ConfigurationTriggerConfig
@@ -18,7 +18,7 @@ class ConfigurationBindings:
     """All of one engine."""
 
     def __init__(self, firing: OrderedFiring) -> None:
-        self.source = Source(
+        self.source = EventSource(
             "configuration::on-updated",
             "A configuration entry was registered, changed or removed.",
             request_format=json_schema(ConfigurationEvent),

@@ -12,7 +12,7 @@ import msgspec
 from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
 from iii.engine.engine import Engine
 from iii.engine.module import Module
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.cron.config import CronConfig, KvLocksConfig
@@ -83,7 +83,7 @@ class Cron(Module):
             call_schema=json_schema(CronEvent),
         )
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         yield self._observed.source
 
     def bind(self, binding: Binding) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.bindings import Binding
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.modules.cron.job import CronEvent, CronJob, CronTriggerConfig
 from iii.protocol.cron_expression import Expression, InvalidExpression
@@ -46,7 +46,7 @@ class ObservedTicks:
     """The host of `cron::on-tick`. Every engine ticks for its own observers."""
 
     def __init__(self, engine: Engine, day_of_week: DayOfWeek) -> None:
-        self.source = Source(
+        self.source = EventSource(
             ON_TICK,
             "A schedule is due: each observer names one.",
             request_format=json_schema(OnTickEvent),
@@ -90,7 +90,7 @@ class ObservedTicks:
 class _ObservedJob(CronJob):
     """One expression, for all that observe it."""
 
-    def __init__(self, engine: Engine, source: Source, text: str, expression: Expression) -> None:
+    def __init__(self, engine: Engine, source: EventSource, text: str, expression: Expression) -> None:
         super().__init__(
             engine, Binding(text, "cron", ON_TICK), CronTriggerConfig(expression=text), expression, _Unlocked()
         )

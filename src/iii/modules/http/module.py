@@ -10,7 +10,7 @@ from typing import ClassVar
 from iii.engine.bindings import Binding
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.http.access_log import LoggedApplication
@@ -188,7 +188,7 @@ class Http(Module):
         self.routes.remove(route.trigger_id, route.owner)
         self._remembered.changed()
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         yield self._observed.source
 
 

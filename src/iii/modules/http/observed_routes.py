@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from iii.engine.invocation import Trace
 from iii.engine.observing.codes import INVALID_ARGS, OBSERVER_NOT_ACTIVE, OVERFLOW
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.modules.http.answer import JSON_TYPE, Answer, Answered, unavailable
 from iii.modules.http.codes import ROUTE_CONFLICT
@@ -48,7 +48,7 @@ class OnRequestArgs(Struct, forbid_unknown_fields=True, kw_only=True):
 class ObservedRoute:
     """Behind one route: its observer, through which requests are calls."""
 
-    def __init__(self, source: Source, observer: Observer) -> None:
+    def __init__(self, source: EventSource, observer: Observer) -> None:
         self._source = source
         self._observer = observer
 
@@ -95,7 +95,7 @@ class ObservedRoutes:
         self._http = http
         self._add = add
         self._remove = remove
-        self.source = Source(
+        self.source = EventSource(
             ON_REQUEST,
             "A request reached the HTTP port: each observer is a route, and what its target returns is the response.",
             request_format=json_schema(HttpCall),

@@ -14,7 +14,7 @@ from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.config import AT_ONCE, ObservabilityConfig, effective_exporter
 from iii.modules.observability.export.export import Export
@@ -167,7 +167,7 @@ class Observability(Module):
         yield self.logs.triggers.trigger_type(self)
         yield self.watched.trigger_type(self)
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         """What is observed of it."""
         yield self.logs.triggers.source
 

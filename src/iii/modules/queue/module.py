@@ -17,7 +17,7 @@ from iii.engine.engine import Engine
 from iii.engine.enqueue import EnqueueRequest
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.tracing import Notes, span_of
 from iii.engine.trigger_types import TriggerType
@@ -257,7 +257,7 @@ class Queue(Module):
             schema = json_schema(DurableSubscriberTriggerConfig)
             yield TriggerType(DEFAULT_NAMESPACE, name, self, description, config_schema=schema)
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         yield self._observed.source
 
     def bind(self, binding: Binding) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iii.engine.observing.codes import INVALID_ARGS
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.modules.queue.options import NAME_CHARACTERS
 from iii.modules.queue.subscription import Subscription
@@ -28,7 +28,7 @@ class ObservedTopics:
     """The host of `queue::on-message`. An observer subscribes while it is active; otherwise its messages wait."""
 
     def __init__(self, adapter: QueueAdapter) -> None:
-        self.source = Source(
+        self.source = EventSource(
             "queue::on-message",
             "A message of a durable topic is to be handled: each observer is a consumer.",
             args_format=json_schema(OnMessageArgs),

@@ -6,7 +6,7 @@ import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.invocation import Invocation, Trace
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.modules.state.requests import StateEvent, StateTriggerConfig
@@ -20,7 +20,7 @@ class StateBindings:
     """By scope and key, either of which may be any."""
 
     def __init__(self, firing: OrderedFiring) -> None:
-        self.source = Source(
+        self.source = EventSource(
             "state::on-changed", "A value of shared state was changed.", request_format=json_schema(StateEvent)
         )
         self._firing = firing

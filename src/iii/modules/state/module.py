@@ -16,7 +16,7 @@ from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -245,7 +245,7 @@ class State(Module):
             call_schema=json_schema(StateEvent),
         )
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         yield self._bindings.source
 
     def bind(self, binding: Binding) -> None:

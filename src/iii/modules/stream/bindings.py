@@ -8,7 +8,7 @@ import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.invocation import NO_TRACE, Invocation, Trace
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.modules.stream.events import Event
@@ -28,7 +28,7 @@ class ChangeBindings:
     """Of the type `stream`, by the name of their stream, in the order of their registration."""
 
     def __init__(self, firing: OrderedFiring) -> None:
-        self.source = Source(
+        self.source = EventSource(
             "stream::on-changed",
             "An item of a stream was changed, or an event sent.",
             request_format=json_schema(StreamCall),
@@ -76,7 +76,7 @@ class ChangeBindings:
 class JoinBindings:
     """Of the type `stream:join` or `stream:leave`; observers hear of what is over."""
 
-    def __init__(self, firing: OrderedFiring, source: Source) -> None:
+    def __init__(self, firing: OrderedFiring, source: EventSource) -> None:
         self.source = source
         self._firing = firing
         self._bound: dict[str, tuple[Binding, str | None]] = {}  # with the name of their stream, None: any

@@ -12,7 +12,7 @@ from iii.engine.ask import ask
 from iii.engine.bindings import Binding
 from iii.engine.condition import Condition
 from iii.engine.engine import Engine
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.modules.stream.bindings import JoinBindings
@@ -84,8 +84,8 @@ class AccessGate:
     def __init__(self, engine: Engine, config: StreamConfig) -> None:
         self._firing = OrderedFiring(engine.router, engine.clock, engine.turns)
         call = json_schema(JoinCall)
-        joined = Source("stream::on-join", "A client has joined a stream.", request_format=call)
-        left = Source("stream::on-leave", "A client has left a stream.", request_format=call)
+        joined = EventSource("stream::on-join", "A client has joined a stream.", request_format=call)
+        left = EventSource("stream::on-leave", "A client has left a stream.", request_format=call)
         self.joins = JoinBindings(self._firing, joined)
         self.leaves = JoinBindings(self._firing, left)
         self._engine = engine

@@ -15,7 +15,7 @@ from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -303,7 +303,7 @@ class Streams(Module):
                 return_schema=json_schema(JoinVerdict),
             )
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         yield from (self._changes.source, self._gate.joins.source, self._gate.leaves.source)
 
     def bind(self, binding: Binding) -> None:

@@ -1,4 +1,4 @@
-"""Hosts acknowledge observers, refuse them, or say nothing (21 §11.1, 10 checks 21 and 22)."""
+"""Hosts acknowledge observers, refuse them, or say nothing (21 §11.1, 21 checks 21 and 22)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def watcher(engine: MemoryEngine) -> MemoryWorker:
     return v1(engine, "a::t", name="watcher")
 
 
-def test_10_check_21_a_refused_observer_is_kept_until_it_is_replayed(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_21_a_refused_observer_is_kept_until_it_is_replayed(host: MemoryWorker, watcher: MemoryWorker) -> None:
     observe(watcher, "o", "a::f", "a::t")
 
     acknowledge(host, **REFUSAL)
@@ -47,7 +47,7 @@ def test_10_check_21_a_refused_observer_is_kept_until_it_is_replayed(host: Memor
     assert record(watcher, "o")["state"] == "active"
 
 
-def test_10_check_22_a_late_refusal_removes_it(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_22_a_late_refusal_removes_it(host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t")
 
     acknowledge(host, **REFUSAL)
@@ -58,7 +58,7 @@ def test_10_check_22_a_late_refusal_removes_it(host: MemoryWorker, watcher: Memo
     assert watcher.invocations() == []
 
 
-def test_10_check_22_stale_and_foreign_acknowledgements_are_ignored(
+def test_21_check_22_stale_and_foreign_acknowledgements_are_ignored(
     engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker
 ) -> None:
     observe(watcher, "o", "a::f", "a::t")
@@ -75,7 +75,7 @@ def test_10_check_22_stale_and_foreign_acknowledgements_are_ignored(
     assert record(watcher, "o")["state"] == "active"
 
 
-def test_10_check_22_a_silent_host_is_given_up(clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_22_a_silent_host_is_given_up(clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker) -> None:
     observe(watcher, "first", "a::f", "a::t")
     observe(watcher, "second", "a::f", "a::t")
     clock.advance(OBSERVER_ACK_S - 1)

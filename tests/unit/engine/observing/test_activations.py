@@ -1,4 +1,4 @@
-"""What targets get, how often, and when no more (21 §8–§10, 10 checks 14–18 and 30)."""
+"""What targets get, how often, and when no more (21 §8–§10, 21 checks 14–18 and 30)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def caller(engine: MemoryEngine) -> MemoryWorker:
         (["input", "output", "error", "caller", "metadata"], {"input", "output", "caller", "metadata"}),
     ],
 )
-def test_10_check_14_an_envelope_has_the_captured_parts_that_exist(
+def test_21_check_14_an_envelope_has_the_captured_parts_that_exist(
     host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker, capture: list[str] | None, parts: set[str]
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t", source_members={} if capture is None else {"capture": capture})
@@ -86,7 +86,7 @@ def test_an_envelope_of_a_failure(host: MemoryWorker, watcher: MemoryWorker, cal
 
 
 @pytest.mark.parametrize(("deliver", "data"), [("input", {"x": 1}), ("output", {"y": 2})])
-def test_10_check_14_input_and_output_are_delivered_as_they_are(
+def test_21_check_14_input_and_output_are_delivered_as_they_are(
     host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker, deliver: str, data: Any
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t", source_members={"deliver": deliver, "capture": []})
@@ -105,7 +105,7 @@ def test_an_error_has_no_output_to_deliver(host: MemoryWorker, watcher: MemoryWo
     assert watcher.invocations()[-1]["data"] is None
 
 
-def test_10_check_15_a_target_gets_the_observers_metadata(
+def test_21_check_15_a_target_gets_the_observers_metadata(
     host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker
 ) -> None:
     active(watcher, host, "with", "a::f", "a::t", metadata={"mine": 1}, source_members={"capture": ["metadata"]})
@@ -120,7 +120,7 @@ def test_10_check_15_a_target_gets_the_observers_metadata(
     assert "metadata" not in other["data"]
 
 
-def test_10_check_16_who_calls_is_stamped(engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_16_who_calls_is_stamped(engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t")
     caller = v1(engine, name="caller")
     asserted = {"worker_id": "x", "worker_name": "root", "function_id": "z::h", "invocation_id": "i", "n": 5,
@@ -161,7 +161,7 @@ def test_a_depth_that_is_none_is_zero(engine: MemoryEngine, host: MemoryWorker, 
 
 
 @pytest.mark.parametrize("generation", [v1, old])
-def test_10_check_17_a_cycle_ends_at_eight(engine: MemoryEngine, generation: Any) -> None:
+def test_21_check_17_a_cycle_ends_at_eight(engine: MemoryEngine, generation: Any) -> None:
     """A target that makes the observed call again; an old one hands on baggage, a new one the depth."""
     worker, watcher = generation(engine, "a::f", "a::t", name="looping"), v1(engine)
     observe(watcher, "o", "a::f", "a::t")
@@ -188,7 +188,7 @@ def test_10_check_17_a_cycle_ends_at_eight(engine: MemoryEngine, generation: Any
     assert (found["state"], found["dropped"], found["fires"]) == ("active", {"LOOP_GUARD": 1}, 8)
 
 
-def test_10_check_18_max_fires_holds_for_calls_that_end_at_once(
+def test_21_check_18_max_fires_holds_for_calls_that_end_at_once(
     host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t", max_fires=1)
@@ -204,7 +204,7 @@ def test_10_check_18_max_fires_holds_for_calls_that_end_at_once(
     assert is_unknown(watcher, "o")
 
 
-def test_10_check_18_an_observer_expires(
+def test_21_check_18_an_observer_expires(
     clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t", expires_in_ms=300)
@@ -298,7 +298,7 @@ def test_builtins_are_observed_like_others(engine: MemoryEngine, watcher: Memory
     assert activations(watcher)[0]["data"]["input"] == {"any": 1}
 
 
-def test_10_check_30_a_blocked_target_holds_nobody_up(
+def test_21_check_30_a_blocked_target_holds_nobody_up(
     engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker, caller: MemoryWorker
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t", max_in_flight=1)

@@ -1,4 +1,4 @@
-"""Calls that a host makes through an observer (21 §11.2, 10 check 27)."""
+"""Calls that a host makes through an observer (21 §11.2, 21 check 27)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def code_of(worker: MemoryWorker, invocation_id: str) -> str | None:
     return None if answer is None else answer.get("error", {}).get("code")
 
 
-def test_10_check_27_the_target_answers_the_host(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_27_the_target_answers_the_host(host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t", metadata={"mine": 1})
 
     invocation_id = through(host, "o", {"x": 1}, metadata={"theirs": 2}, observe_depth=2)
@@ -46,7 +46,7 @@ def test_10_check_27_the_target_answers_the_host(host: MemoryWorker, watcher: Me
     assert record(watcher, "o")["fires"] == 1
 
 
-def test_10_check_27_errors_come_back_and_void_calls_run(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_27_errors_come_back_and_void_calls_run(host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t")
 
     failing = through(host, "o")
@@ -58,7 +58,7 @@ def test_10_check_27_errors_come_back_and_void_calls_run(host: MemoryWorker, wat
     assert record(watcher, "o")["fires"] == 2
 
 
-def test_10_check_27_who_may_not_is_told_why(engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_27_who_may_not_is_told_why(engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t")
     observe(watcher, "late", "a::f", "a::t")
     liar = v1(engine, "l::f")
@@ -72,7 +72,7 @@ def test_10_check_27_who_may_not_is_told_why(engine: MemoryEngine, host: MemoryW
     assert watcher.invocations() == []
 
 
-def test_10_check_27_no_call_waits_for_others(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_27_no_call_waits_for_others(host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t", max_in_flight=1)
     through(host, "o")
 

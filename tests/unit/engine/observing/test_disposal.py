@@ -1,4 +1,4 @@
-"""How observers end, and how they outlast a lost connection (21 §6, 10 checks 19 and 20)."""
+"""How observers end, and how they outlast a lost connection (21 §6, 21 checks 19 and 20)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def target(engine: MemoryEngine) -> MemoryWorker:
     return old(engine, "a::t")
 
 
-def test_10_check_19_unobserve_ends_it_at_once(host: MemoryWorker, watcher: MemoryWorker, target: MemoryWorker) -> None:
+def test_21_check_19_unobserve_ends_it_at_once(host: MemoryWorker, watcher: MemoryWorker, target: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t")
     watcher.start_call("a::f", {})
 
@@ -50,7 +50,7 @@ def test_10_check_19_unobserve_ends_it_at_once(host: MemoryWorker, watcher: Memo
     assert is_unknown(watcher, "o")
 
 
-def test_10_check_19_foreign_and_unknown_ids_are_ignored(
+def test_21_check_19_foreign_and_unknown_ids_are_ignored(
     engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t")
@@ -64,7 +64,7 @@ def test_10_check_19_foreign_and_unknown_ids_are_ignored(
     assert record(watcher, "o")["state"] == "active"
 
 
-def test_10_check_19_an_id_may_be_used_again_at_once(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_19_an_id_may_be_used_again_at_once(host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t")
     told = len(watcher.heard())
 
@@ -92,7 +92,7 @@ def comes_again(
     return again
 
 
-def test_10_check_20_a_short_absence_is_not_seen_by_the_host(
+def test_21_check_20_a_short_absence_is_not_seen_by_the_host(
     engine: MemoryEngine, clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, target: MemoryWorker
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t")
@@ -112,7 +112,7 @@ def test_10_check_20_a_short_absence_is_not_seen_by_the_host(
     assert record(again, "o")["state"] == "active"
 
 
-def test_10_check_20_without_reattach_a_replay_adopts_it(
+def test_21_check_20_without_reattach_a_replay_adopts_it(
     engine: MemoryEngine, clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker
 ) -> None:
     active(watcher, host, "same", "a::f", "a::t")
@@ -129,7 +129,7 @@ def test_10_check_20_without_reattach_a_replay_adopts_it(
     assert json.loads(host.link.frames[-1])["type"] == "observeradded"
 
 
-def test_10_check_20_who_does_not_come_again_is_forgotten(
+def test_21_check_20_who_does_not_come_again_is_forgotten(
     engine: MemoryEngine, clock: FakeClock, host: MemoryWorker, watcher: MemoryWorker, target: MemoryWorker
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t")

@@ -1,4 +1,4 @@
-"""The language of filters, and their normal form (21 §7, 10 checks 12 and 13)."""
+"""The language of filters, and their normal form (21 §7, 21 checks 12 and 13)."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def matches(written: Any, **document: Any) -> bool:
         ),
     ],
 )
-def test_10_check_13_the_normal_form(written: Any, normal: Any) -> None:
+def test_21_check_13_the_normal_form(written: Any, normal: Any) -> None:
     text = compiled(written).text
 
     assert json.loads(text) == normal
     assert compiled(json.loads(text)).text == text
 
 
-def test_10_check_13_a_filter_may_be_longer_in_its_normal_form() -> None:
+def test_21_check_13_a_filter_may_be_longer_in_its_normal_form() -> None:
     written: dict[str, Any] = {f"input.{'a' * 100}{number:02}": {"$eq": "x"} for number in range(60)}
     written["input.rest"] = {"$eq": ""}
     written["input.rest"]["$eq"] = "y" * (8190 - len(json.dumps(written, separators=(",", ":"))))
@@ -205,7 +205,7 @@ CLOSED = {
         ({"output.b": {"$eq": 1}}, CLOSED, [], []),
     ],
 )  # fmt: skip
-def test_10_check_12_paths_are_looked_up_in_the_schema(
+def test_21_check_12_paths_are_looked_up_in_the_schema(
     written: Any, schema: Any, closed: list[str], unknown: list[tuple[str, str]]
 ) -> None:
     assert check_paths(compiled(written).source, "input", json.dumps(schema).encode()) == (closed, unknown)

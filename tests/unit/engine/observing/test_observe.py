@@ -1,4 +1,4 @@
-"""`observe` and its answers: order, checks, states (21 §2–§6, 10 checks 7–12, 28, 29)."""
+"""`observe` and its answers: order, checks, states (21 §2–§6, 21 checks 7–12, 28, 29)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.engine.observing.scene import (
 )
 
 
-def test_10_check_7_functions_are_confirmed_after_the_announcement_in_their_order(engine: MemoryEngine) -> None:
+def test_21_check_7_functions_are_confirmed_after_the_announcement_in_their_order(engine: MemoryEngine) -> None:
     host = engine.connect(functions=["a::x", "a::y"], announce=False)
     assert host.heard("functionregistered") == []
 
@@ -36,7 +36,7 @@ def test_10_check_7_functions_are_confirmed_after_the_announcement_in_their_orde
     assert [frame["revision"] for frame in confirmed] == sorted({frame["revision"] for frame in confirmed})
 
 
-def test_10_check_7_provisional_functions_are_confirmed_once(engine: MemoryEngine, clock: FakeClock) -> None:
+def test_21_check_7_provisional_functions_are_confirmed_once(engine: MemoryEngine, clock: FakeClock) -> None:
     host = engine.connect(functions=["a::x", "a::y"], announce=False)
     clock.advance(0.1)  # silence: they apply unannounced (N2)
 
@@ -45,7 +45,7 @@ def test_10_check_7_provisional_functions_are_confirmed_once(engine: MemoryEngin
     assert [frame["id"] for frame in host.heard("functionregistered")] == ["a::x", "a::y"]
 
 
-def test_10_check_7_clients_without_the_feature_hear_nothing(engine: MemoryEngine) -> None:
+def test_21_check_7_clients_without_the_feature_hear_nothing(engine: MemoryEngine) -> None:
     host = old(engine, "a::f", features=["large-messages.v1"])
     watcher = v1(engine, "a::t")
 
@@ -56,7 +56,7 @@ def test_10_check_7_clients_without_the_feature_hear_nothing(engine: MemoryEngin
     assert not any({"caller", "observe_depth", "activation"} & frame.keys() for frame in host.heard())
 
 
-def test_10_check_8_what_comes_before_the_announcement_is_answered_after_it_in_order(engine: MemoryEngine) -> None:
+def test_21_check_8_what_comes_before_the_announcement_is_answered_after_it_in_order(engine: MemoryEngine) -> None:
     worker = engine.connect(functions=["a::t"], announce=False)
     for number in range(3):
         worker.say(
@@ -82,7 +82,7 @@ def test_a_client_without_the_feature_is_not_answered(engine: MemoryEngine) -> N
     assert worker.heard("observeresult") == []
 
 
-def test_10_check_9_a_host_that_comes_later_must_acknowledge(engine: MemoryEngine) -> None:
+def test_21_check_9_a_host_that_comes_later_must_acknowledge(engine: MemoryEngine) -> None:
     watcher = v1(engine, "a::t")
     assert observe(watcher, "o", "a::f", "a::t")["state"] == "pending"
 
@@ -104,7 +104,7 @@ def test_10_check_9_a_host_that_comes_later_must_acknowledge(engine: MemoryEngin
     assert states(watcher, "o") == ["pending", "active"]
 
 
-def test_10_check_10_the_target_decides_between_pending_active_and_suspended(engine: MemoryEngine) -> None:
+def test_21_check_10_the_target_decides_between_pending_active_and_suspended(engine: MemoryEngine) -> None:
     old(engine, "a::f")
     watcher = v1(engine)
     assert observe(watcher, "o", "a::f", "a::t")["state"] == "pending"
@@ -149,7 +149,7 @@ ARGS = {"type": "object", "properties": {"rate": {"type": "integer"}}, "required
         ("a::plain", {"args": {"x": "y" * 70_000}}, "LIMIT_EXCEEDED"),
     ],
 )
-def test_10_check_11_a_refused_observer_leaves_nothing_behind(
+def test_21_check_11_a_refused_observer_leaves_nothing_behind(
     engine: MemoryEngine, source: str, members: Any, code: str
 ) -> None:
     host = v2(engine, "a::plain", name="host")
@@ -179,7 +179,7 @@ def test_policies_are_whole_numbers_from_one_on(engine: MemoryEngine, policy: st
     assert answer["error"]["code"] == "INVALID_ARGS"
 
 
-def test_10_check_11_an_id_belongs_to_one_living_connection(engine: MemoryEngine) -> None:
+def test_21_check_11_an_id_belongs_to_one_living_connection(engine: MemoryEngine) -> None:
     first, second = v1(engine, "a::t"), v1(engine)
     observe(first, "o", "a::f", "a::t")
 
@@ -189,7 +189,7 @@ def test_10_check_11_an_id_belongs_to_one_living_connection(engine: MemoryEngine
     assert record(first, "o")["worker_id"] == first.id
 
 
-def test_10_check_12_an_open_schema_is_a_warning(engine: MemoryEngine) -> None:
+def test_21_check_12_an_open_schema_is_a_warning(engine: MemoryEngine) -> None:
     host = old(engine)
     host.register("a::f", request_format={"type": "object", "properties": {"meta": {"type": "object"}}})
     watcher = v1(engine, "a::t")
@@ -249,7 +249,7 @@ def test_standbys_are_not_confirmed_until_they_serve(engine: MemoryEngine) -> No
     assert [view["id"] for view in second.heard("functionregistered")[-1]["observers"]] == ["o"]
 
 
-def test_10_check_28_a_private_function_is_for_its_host_and_for_observers(engine: MemoryEngine) -> None:
+def test_21_check_28_a_private_function_is_for_its_host_and_for_observers(engine: MemoryEngine) -> None:
     host, other = v2(engine), old(engine, "a::t")
     host.register("a::f", private=True)
 
@@ -280,7 +280,7 @@ def test_a_private_function_is_a_target_of_its_hosts_observers_only(engine: Memo
 
 @pytest.mark.parametrize("schema", [5, "object", [], {"type": "no such type"}])
 @pytest.mark.parametrize("generation", [1, 2])
-def test_10_check_29_a_bad_args_format_refuses_that_function_alone(
+def test_21_check_29_a_bad_args_format_refuses_that_function_alone(
     engine: MemoryEngine, schema: Any, generation: int
 ) -> None:
     host = v1(engine, "a::other") if generation == 1 else v2(engine, "a::other")

@@ -1,4 +1,4 @@
-"""What hosts say of calls: reports, matches, deliveries of their own (21 §9, 21 §11, 10 checks 23–26)."""
+"""What hosts say of calls: reports, matches, deliveries of their own (21 §9, 21 §11, 21 checks 23–26)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def report(worker: MemoryWorker, *items: Any) -> None:
     worker.say({"type": "invocationsobserved", "items": list(items)})
 
 
-def test_10_check_24_a_report_activates_what_it_names_with_the_captured_parts(
+def test_21_check_24_a_report_activates_what_it_names_with_the_captured_parts(
     host: MemoryWorker, watcher: MemoryWorker
 ) -> None:
     active(watcher, host, "both", "a::f", "a::t", source_members={"capture": ["input", "output"]})
@@ -63,7 +63,7 @@ def test_10_check_24_a_report_activates_what_it_names_with_the_captured_parts(
     assert not {"input", "output"} & who["data"].keys()
 
 
-def test_10_check_24_the_output_may_be_the_input(engine: MemoryEngine, watcher: MemoryWorker) -> None:
+def test_21_check_24_the_output_may_be_the_input(engine: MemoryEngine, watcher: MemoryWorker) -> None:
     host = v2(engine, "b::f")
     active(watcher, host, "o", "b::f", "a::t")
     said = item("o", function_id="b::f", output_is_input=True, caller={"worker_name": "root", "function_id": "z"})
@@ -87,7 +87,7 @@ def test_a_null_output_is_one(host: MemoryWorker, watcher: MemoryWorker) -> None
     assert "output" not in second["data"]
 
 
-def test_10_check_23_reports_made_offline_count_before_the_host_acknowledges_again(
+def test_21_check_23_reports_made_offline_count_before_the_host_acknowledges_again(
     engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t")
@@ -115,7 +115,7 @@ BROKEN: list[Any] = [
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_10_check_23_a_broken_item_is_dropped_alone(host: MemoryWorker, watcher: MemoryWorker, broken: Any) -> None:
+def test_21_check_23_a_broken_item_is_dropped_alone(host: MemoryWorker, watcher: MemoryWorker, broken: Any) -> None:
     active(watcher, host, "o", "a::f", "a::t")
 
     report(host, broken, item("unknown"), item("o"))
@@ -124,7 +124,7 @@ def test_10_check_23_a_broken_item_is_dropped_alone(host: MemoryWorker, watcher:
     assert host.connected
 
 
-def test_10_check_23_odd_numbers_and_depths_are_mended(host: MemoryWorker, watcher: MemoryWorker) -> None:
+def test_21_check_23_odd_numbers_and_depths_are_mended(host: MemoryWorker, watcher: MemoryWorker) -> None:
     active(watcher, host, "o", "a::f", "a::t")
 
     report(host, item("o", started_at_ms="x", duration_ms=-1, observe_depth="deep"))
@@ -139,7 +139,7 @@ def test_10_check_23_odd_numbers_and_depths_are_mended(host: MemoryWorker, watch
     assert {each["observe_depth"] for each in activations(watcher)} == {1}
 
 
-def test_10_check_23_nobody_reports_for_others(
+def test_21_check_23_nobody_reports_for_others(
     engine: MemoryEngine, host: MemoryWorker, watcher: MemoryWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
     active(watcher, host, "o", "a::f", "a::t")
@@ -207,7 +207,7 @@ def test_counts_of_local_calls_are_added_up(engine: MemoryEngine, host: MemoryWo
         ({"matched": "one"}, ["one", "two"]),
     ],
 )
-def test_10_check_25_a_host_says_whom_a_call_is_for(
+def test_21_check_25_a_host_says_whom_a_call_is_for(
     engine: MemoryEngine, watcher: MemoryWorker, said: dict[str, Any], expected: list[str]
 ) -> None:
     host = v2(engine, "b::f")
@@ -227,7 +227,7 @@ def test_10_check_25_a_host_says_whom_a_call_is_for(
     }
 
 
-def test_10_check_25_an_error_may_be_for_some_too(engine: MemoryEngine, watcher: MemoryWorker) -> None:
+def test_21_check_25_an_error_may_be_for_some_too(engine: MemoryEngine, watcher: MemoryWorker) -> None:
     host = v2(engine, "b::f")
     active(watcher, host, "one", "b::f", "a::t", source_members={"on": "error"})
     active(watcher, host, "two", "b::f", "a::t", source_members={"on": "complete"})
@@ -238,7 +238,7 @@ def test_10_check_25_an_error_may_be_for_some_too(engine: MemoryEngine, watcher:
 
 
 @pytest.mark.parametrize("generation", [old, v1])
-def test_10_check_25_others_cannot_choose(engine: MemoryEngine, watcher: MemoryWorker, generation: Any) -> None:
+def test_21_check_25_others_cannot_choose(engine: MemoryEngine, watcher: MemoryWorker, generation: Any) -> None:
     host = generation(engine, "b::f")
     observe(watcher, "o", "b::f", "a::t")
     if generation is v1:
@@ -250,7 +250,7 @@ def test_10_check_25_others_cannot_choose(engine: MemoryEngine, watcher: MemoryW
     assert watcher.answer_to(invocation_id).keys() == {"type", "invocation_id", "function_id", "result"}  # type: ignore[union-attr]
 
 
-def test_10_check_26_a_host_that_delivers_itself_is_asked_for_nothing(
+def test_21_check_26_a_host_that_delivers_itself_is_asked_for_nothing(
     engine: MemoryEngine, watcher: MemoryWorker
 ) -> None:
     host = v1(engine)

@@ -9,7 +9,7 @@ import pytest
 
 from iii.engine.module import Module
 from iii.engine.observing.observer import Observer
-from iii.engine.observing.source import Source
+from iii.engine.observing.source import EventSource
 from iii.protocol.errors import ErrorCode, InvocationError
 from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 from tests.unit.engine.observing.scene import activations, changes, is_unknown, observe, record, v1
@@ -26,10 +26,10 @@ class Bell(Module):
     def __init__(self, engine: Any, instance: str | None = None) -> None:
         super().__init__(engine, instance)
         schema = b'{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}'
-        self.rings = Source("bell::on-ring", "It rings.", args_format=schema, host=self)
+        self.rings = EventSource("bell::on-ring", "It rings.", args_format=schema, host=self)
         self.told: list[tuple[str, str]] = []
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[EventSource]:
         yield self.rings
 
     def take(self, observer: Observer) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from iii.engine.observing.filters.equality import is_scalar, scalar_key
 from iii.engine.observing.filters.matching import always, matching, roots_of
 from iii.engine.observing.filters.path import Path
-from iii.engine.observing.filters.syntax import Condition, Conjunction, parse_filter
+from iii.engine.observing.filters.syntax import Conjunction, PathCondition, parse_filter
 
 
 class CompiledFilter:
@@ -35,7 +35,7 @@ class CompiledFilter:
     def equalities(self) -> Iterator[tuple[Path, frozenset[Any]]]:
         """Paths that must have one of some scalars, as their keys, for the filter to match at all."""
         for clause in self.source.clauses:
-            if not isinstance(clause, Condition):
+            if not isinstance(clause, PathCondition):
                 continue
             for operation in clause.operations:
                 choices = [operation.operand] if operation.operator == "$eq" else operation.operand

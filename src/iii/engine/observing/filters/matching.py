@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 from iii.engine.observing.filters.equality import as_double, equal, is_number, is_scalar, scalar_key
 from iii.engine.observing.filters.path import ELEMENT, MISSING, Path
 from iii.engine.observing.filters.syntax import (
-    Condition,
     Conjunction,
     Disjunction,
     Negation,
     Operation,
+    PathCondition,
 )
 
 Match: TypeAlias = Callable[[dict[str, Any]], bool]
@@ -52,7 +52,7 @@ def _both(tests: list[Callable[[Any], bool]]) -> Callable[[Any], bool]:
     return lambda value: all(test(value) for test in tests)
 
 
-def _clause(clause: Condition | Disjunction | Negation) -> Match:
+def _clause(clause: PathCondition | Disjunction | Negation) -> Match:
     if isinstance(clause, Disjunction):
         options = [matching(option) for option in clause.options]
         return lambda document: any(option(document) for option in options)

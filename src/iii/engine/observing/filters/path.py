@@ -14,14 +14,14 @@ SEGMENTS = 16  # after the root
 _INDEX = re.compile(r"0|[1-9][0-9]{0,14}").fullmatch
 
 
-class Missing:
+class AbsentValue:
     """What is found where nothing is; null is something."""
 
 
-MISSING: Final = Missing()
+MISSING: Final = AbsentValue()
 
 
-class InvalidPath(ValueError):
+class InvalidFilterPath(ValueError):
     """Not a path; the text says why."""
 
 
@@ -38,14 +38,14 @@ class Path(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, roots: tuple[str, ...]) -> Path:
-        """Raises InvalidPath."""
+        """Raises InvalidFilterPath."""
         root, *segments = _split(text)
         if root not in roots:
-            raise InvalidPath(f"path `{text[:200]}`: unknown root `{root[:100]}` (expected {_either(roots)})")
+            raise InvalidFilterPath(f"path `{text[:200]}`: unknown root `{root[:100]}` (expected {_either(roots)})")
         if "" in segments:
-            raise InvalidPath(f"path `{text[:200]}`: empty segment")
+            raise InvalidFilterPath(f"path `{text[:200]}`: empty segment")
         if len(segments) > SEGMENTS:
-            raise InvalidPath(f"path `{text[:200]}`: more than {SEGMENTS} segments")
+            raise InvalidFilterPath(f"path `{text[:200]}`: more than {SEGMENTS} segments")
         return cls(root, tuple(segments), tuple(int(each) if _INDEX(each) else None for each in segments))
 
     def find(self, document: dict[str, Any]) -> Any:
@@ -70,7 +70,7 @@ def _split(text: str) -> list[str]:
         if mark == "\\":
             at += 1
             if at == len(text) or text[at] not in ".\\":
-                raise InvalidPath(f"path `{text[:200]}`: a backslash stands only before `.` and `\\`")
+                raise InvalidFilterPath(f"path `{text[:200]}`: a backslash stands only before `.` and `\\`")
             current += text[at]
         elif mark == ".":
             segments.append(current)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from iii.engine.observing.filters.path import Path
-from iii.engine.observing.filters.syntax import Condition, Conjunction, Disjunction, Negation, Operation
+from iii.engine.observing.filters.syntax import Conjunction, Disjunction, Negation, Operation, PathCondition
 from iii.engine.observing.quick_schema import resolve
 from iii.protocol.json_text import BAD_JSON, nests_deeper_than
 from iii.protocol.limits import KIB
@@ -61,7 +61,7 @@ def _looked_at(source: Conjunction, root: str, before: Sequence[_Step] = ()) -> 
             yield from _of_condition(clause, [*before, *_steps(clause.path)])
 
 
-def _of_condition(clause: Condition, steps: list[_Step]) -> Iterator[list[_Step]]:
+def _of_condition(clause: PathCondition, steps: list[_Step]) -> Iterator[list[_Step]]:
     if steps:
         yield steps
     yield from _of_operations(clause.operations, steps)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from iii.engine.observing.filters.equality import is_number
-from iii.engine.observing.filters.path import ELEMENT, ROOTS, InvalidPath, Path
+from iii.engine.observing.filters.path import ELEMENT, ROOTS, InvalidFilterPath, Path
 from iii.protocol.json_text import BAD_JSON, nests_deeper_than
 
 FILTER_BYTES = 8192  # as compact JSON
@@ -35,7 +35,7 @@ class Operation(Struct, frozen=True):
     operand: Any
 
 
-class Condition(Struct, frozen=True):
+class PathCondition(Struct, frozen=True):
     """What a value at a path must be; all of it."""
 
     text: str
@@ -52,7 +52,7 @@ class Negation(Struct, frozen=True):
     denied: Conjunction
 
 
-Clause: TypeAlias = "Condition | Disjunction | Negation"
+Clause: TypeAlias = "PathCondition | Disjunction | Negation"
 
 
 class Conjunction(Struct, frozen=True):
@@ -120,16 +120,16 @@ class _Parser:
                 clauses.append(self._condition(key, value, roots, depth))
         return Conjunction(tuple(clauses))
 
-    def _condition(self, text: str, value: Any, roots: tuple[str, ...], depth: int) -> Condition:
+    def _condition(self, text: str, value: Any, roots: tuple[str, ...], depth: int) -> PathCondition:
         try:
             path = Path.parse(text, roots)
-        except InvalidPath as error:
+        except InvalidFilterPath as error:
             raise InvalidFilter(str(error)) from None
         if not isinstance(value, dict) or not value:
             raise InvalidFilter(
                 f'`{text}`: expected an operator object such as {{"$eq": ...}}; literal values are not allowed'
             )
-        return Condition(text, path, self._operations(text, value, depth), value)
+        return PathCondition(text, path, self._operations(text, value, depth), value)
 
     def _operations(self, text: str, written: dict[str, Any], depth: int) -> tuple[Operation, ...]:
         return tuple(self._operation(text, operator, operand, depth) for operator, operand in written.items())

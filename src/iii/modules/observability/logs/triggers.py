@@ -13,7 +13,7 @@ import msgspec
 from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
 from iii.engine.firing import fire_if
 from iii.engine.invocation import Trace
-from iii.engine.observing.source import Source as ObservableSource
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.logs.capture import SCOPE, Context
@@ -82,7 +82,7 @@ class LogTriggers:
         self._waiting: deque[tuple[_Target, bytes, Trace, Context]] = deque()
         self._waiting_bytes = 0
         self.context: Context | None = None  # of the delivery that is being made
-        self.source = ObservableSource(
+        self.source = EventSource(
             "observability::on-log", "A log record was kept.", request_format=json_schema(LogRecord), host=self
         )
 
