@@ -51,7 +51,7 @@ _UNEXPECTED = (InvocationError.code, SerializationFailed.code)  # any exception;
 UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
 
 
-class Leaving(Protocol):
+class RouteOwner(Protocol):
     """Whose route it is."""
 
     @property
@@ -71,7 +71,7 @@ class Failures:
 
     __slots__ = ("_exposed", "_owner", "_request", "_request_id")
 
-    def __init__(self, exposed: bool, request: Request, request_id: str | None, owner: Leaving | None) -> None:
+    def __init__(self, exposed: bool, request: Request, request_id: str | None, owner: RouteOwner | None) -> None:
         self._exposed = exposed
         self._request = request
         self._request_id = request_id
