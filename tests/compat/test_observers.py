@@ -162,7 +162,7 @@ def test_01_check_60_older_clients_hear_nothing_of_observers(client: Client, own
 
 @pytest.mark.slow
 @pytest.mark.parametrize("client", parameters(NEWEST, OURS))
-def test_observers_are_active_again_after_kill_9_of_the_engine(
+def test_21_check_35_observers_are_active_again_after_kill_9_of_the_engine(
     client: Client, tmp_path: Path, environments: None
 ) -> None:
     require(client)

@@ -74,7 +74,7 @@ class Http(Module):
         self.application = application(engine, self.routes, self.away, Settings(self.config))
         self._remembered = RememberedRoutes(self.config.file_path, lambda: [*self.routes.names, *self.away.names])
         self._servers: list[HttpServer] = []
-        self._observed = ObservedRoutes(self, self._add, self._remove)
+        self._observed = ObservedRoutes(self.routes, self._add, self._remove)
 
     @property
     def address(self) -> str:

@@ -14,7 +14,7 @@ from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.modules.http.answer import JSON_TYPE, Answer, Answered, unavailable
 from iii.modules.http.codes import ROUTE_CONFLICT
-from iii.modules.http.routes import Route, RouteConflict
+from iii.modules.http.routes import Route, RouteConflict, RouteTable
 from iii.modules.http.trigger_config import Endpoint, HttpCall
 from iii.protocol.errors import FunctionNotFound
 from iii.protocol.http_methods import METHODS
@@ -25,7 +25,6 @@ from iii.protocol.route_path import InvalidPath
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
     from iii.engine.observing.observer import Observer
-    from iii.modules.http.module import Http
     from iii.protocol.errors import InvocationError
     from iii.protocol.reply import Reply
 
@@ -89,10 +88,13 @@ class ObservedRoutes:
     """The host of `http::on-request`."""
 
     def __init__(
-        self, http: Http, add: Callable[[Route[Endpoint]], None], remove: Callable[[Route[Endpoint], bool], None]
-    ):
+        self,
+        routes: RouteTable[Endpoint],
+        add: Callable[[Route[Endpoint]], None],
+        remove: Callable[[Route[Endpoint], bool], None],
+    ) -> None:
         """`add` raises what refuses a route; `remove` is told whether its worker may come again."""
-        self._http = http
+        self._routes = routes
         self._add = add
         self._remove = remove
         self.source = EventSource(
@@ -128,10 +130,10 @@ class ObservedRoutes:
     def changed(self, observer: Observer) -> None:
         """One that does not deliver leaves its place to others, and keeps it for later."""
         for route in self._of(observer):
-            self._http.routes.show(route, live=observer.active)
+            self._routes.show(route, live=observer.active)
 
     def _of(self, observer: Observer) -> Iterator[Route[Endpoint]]:
-        route = self._http.routes.get(_id(observer))
+        route = self._routes.get(_id(observer))
         if route is not None and route.owner is observer:
             yield route
 
