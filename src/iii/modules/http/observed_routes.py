@@ -8,27 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from iii.engine.invocation import Trace
-from iii.engine.observing.codes import INVALID_ARGS, OBSERVER_NOT_ACTIVE, OVERFLOW
+from iii.engine.observing.codes import INVALID_ARGS
 from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
-from iii.modules.http.answer import JSON_TYPE, Answer, Answered, unavailable
 from iii.modules.http.codes import ROUTE_CONFLICT
+from iii.modules.http.observed_route import ObservedRoute
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
 from iii.modules.http.trigger_config import Endpoint, HttpCall
-from iii.protocol.errors import FunctionNotFound
 from iii.protocol.http_methods import METHODS
 from iii.protocol.names import ON_REQUEST
 from iii.protocol.quoted import shortened
 from iii.protocol.route_path import InvalidPath
 
 if TYPE_CHECKING:
-    from iii.engine.invocation import Invocation
     from iii.engine.observing.observer import Observer
-    from iii.protocol.errors import InvocationError
-    from iii.protocol.reply import Reply
-
-_FILTERED = Answer(422, [JSON_TYPE], b'{"error":"Request filtered"}')
 
 
 class OnRequestArgs(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -42,46 +35,6 @@ class OnRequestArgs(Struct, forbid_unknown_fields=True, kw_only=True):
     condition_function_id: Annotated[
         str | None, Meta(description="Function that refuses a request by returning false.")
     ] = None
-
-
-class ObservedRoute:
-    """Behind one route: its observer, through which requests are calls."""
-
-    def __init__(self, source: EventSource, observer: Observer) -> None:
-        self._source = source
-        self._observer = observer
-
-    @property
-    def ended(self) -> bool:
-        """Whether its worker has left, as an owner of triggers says it."""
-        return self._observer.party.peer is None
-
-    @property
-    def identity(self) -> str | None:
-        return self._observer.party.identity
-
-    def check(self, request: bytes) -> None:
-        """Raises Answered: the filter of the observer does not let the request in."""
-        if not self._source.matches(self._observer, request):
-            raise Answered(_FILTERED._replace(headers=[JSON_TYPE]))
-
-    def call(self, request: bytes, reply: Reply[bytes, InvocationError], trace: Trace) -> Invocation:
-        """Run the target. One that is away is told as a function that is gone."""
-        observer = self._observer
-
-        def answered(result: bytes | None, error: InvocationError | None) -> None:
-            if error is not None and error.code == OBSERVER_NOT_ACTIVE.code and not observer.active:
-                error = FunctionNotFound(observer.target, observer.target_namespace)
-            reply(result, error)
-
-        return self._source.call(observer, request, answered, trace)
-
-    @staticmethod
-    def refusal(error: InvocationError) -> Answer | None:
-        """What the client gets where the engine did not even call the target."""
-        return (
-            unavailable("Too many requests of this route at work; retry later") if error.code == OVERFLOW.code else None
-        )
 
 
 class ObservedRoutes:

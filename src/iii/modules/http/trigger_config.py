@@ -14,7 +14,7 @@ from iii.protocol.quoted import shortened
 
 if TYPE_CHECKING:
     from iii.engine.owner import Owner
-    from iii.modules.http.observed_routes import ObservedRoute
+    from iii.modules.http.observed_route import ObservedRoute
 
 
 class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
