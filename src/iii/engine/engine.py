@@ -22,6 +22,7 @@ from iii.engine.session.session import Session
 from iii.engine.tally import Tallies
 from iii.engine.turns import Turns
 from iii.protocol.limits import CHANNEL_TTL_S, NAMESPACE_GRACE_MS
+from iii.protocol.names import FEATURES
 from iii.protocol.telemetry import TelemetryKind
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     grace_ms: int = NAMESPACE_GRACE_MS
     discovery_dialect: Discovery = "legacy"
     channel_ttl_s: float = CHANNEL_TTL_S
-    features: tuple[str, ...] = ()
+    features: tuple[str, ...] = FEATURES
     local_dispatch: bool = True
 
 
