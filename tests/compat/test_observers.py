@@ -48,7 +48,7 @@ def observer_id(observing: Driver) -> Iterator[str]:
         observing.start("dispose", observer=observer_id)  # fails if the test did it
 
 
-def delivered(driver: Driver, sink: str, count: int = 1) -> list[dict[str, Any]]:
+def delivered(driver: Driver, sink: str, count: int = 1) -> list[Any]:
     """The payloads that a sink got, once there are so many."""
 
     def found() -> list[Event]:

@@ -1,5 +1,6 @@
 """The example of the guide about observers, beside workers that know nothing of it."""
 
+import importlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,9 @@ SETTLED_S = 10.0
 @pytest.fixture
 def audit(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(EXAMPLES)
-    import audit
-
-    audit.prices.clear()
-    return audit
+    example = importlib.import_module("audit")
+    example.prices.clear()
+    return example
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
             assert_type(call.error, iii.ObservedError | None)
             return call.input.id
 
-        assert_type(note(iii.Observed()), int)  # the decorator keeps the signature
+        assert_type(note(envelope), int)  # the decorator keeps the signature
         observer = worker.observe("orders::create", "audit", max_fires=1)
         assert_type(observer, iii.Observer)
         assert_type(observer.state, Literal["pending", "active", "suspended", "error", "disposed"])

@@ -18,7 +18,7 @@ class Counted(Function):
     looked = 0
 
     @property
-    def observers(self) -> None:  # type: ignore[override]
+    def observers(self) -> None:
         type(self).looked += 1
 
     @observers.setter
