@@ -365,3 +365,13 @@ def test_a_record_says_what_there_is_to_know(engine: MemoryEngine) -> None:
     listed = other.result_of("engine::observers::list", {"function_id": "a::f", "state": "active"})["observers"]
     assert [each["id"] for each in listed] == ["o"]
     assert other.result_of("engine::observers::list", {"state": "error"}) == {"observers": []}
+
+
+@pytest.mark.parametrize("source", [{}, {"function_id": 5}, {"function_id": "a::f", "capture": "input"}])
+def test_an_observer_that_cannot_be_read_is_answered(engine: MemoryEngine, source: Any) -> None:
+    watcher = v1(engine, "a::t")
+
+    watcher.say({"type": "observe", "id": "o", "source": source, "target": {"function_id": "a::t"}})
+
+    (answer,) = watcher.heard("observeresult")
+    assert (answer["id"], answer["error"]["code"]) == ("o", "INVALID_ARGS")
