@@ -1,4 +1,4 @@
-"""`iii observer`: functions that run after calls of others, and whether they do (27 §5)."""
+"""`iii observer`: functions that run after calls of others, and whether they do (28 §5)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`iii observer` and the routes that observers make, against a running engine (27 §5)."""
+"""`iii observer` and the routes that observers make, against a running engine (28 §5)."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def worker(engine: RunningEngine) -> Iterator[sdk.Worker]:
     worker.shutdown()
 
 
-def test_27_check_16_observers_as_a_table_and_as_json(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+def test_28_check_16_observers_as_a_table_and_as_json(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
     worker.trigger({"function_id": "orders::create", "payload": {"a": 2}})
     done = iii("observer", "list", "--url", engine.url())
     assert (done.returncode, done.stderr) == (0, "")
@@ -44,7 +44,7 @@ def test_27_check_16_observers_as_a_table_and_as_json(iii: Iii, engine: RunningE
     assert iii("observer", "list", "--function", "other", "--url", engine.url()).stdout == "No observers.\n"
 
 
-def test_27_check_16_one_observer(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
+def test_28_check_16_one_observer(iii: Iii, engine: RunningEngine, worker: sdk.Worker) -> None:
     record = json.loads(iii("observer", "info", "missing", "--url", engine.url()).stdout)
     assert record["filters"] == {"$and": [{"input.a": {"$eq": 1}}]}
     assert record["target"]["function_id"] == "audit::missing"

@@ -1,4 +1,4 @@
-"""Observers of the SDK at an engine that is a script: what it is told, and what becomes of its answers (27)."""
+"""Observers of the SDK at an engine that is a script: what it is told, and what becomes of its answers (28)."""
 
 import asyncio
 import threading
@@ -44,7 +44,7 @@ def told(connection: FakeConnection) -> list[str]:
     return [each.get("function_id") or f"{each['type']} {each['id']}" for each in found]
 
 
-def test_27_check_1_an_observer_is_told_as_published_clients_tell_it(engine: FakeEngine, worker: iii.Worker) -> None:
+def test_28_check_1_an_observer_is_told_as_published_clients_tell_it(engine: FakeEngine, worker: iii.Worker) -> None:
     observer = worker.observe(
         "orders::create",
         "alerts::big",
@@ -68,7 +68,7 @@ def test_27_check_1_an_observer_is_told_as_published_clients_tell_it(engine: Fak
     assert observer.state == "active"
 
 
-def test_27_check_1_all_options_travel_and_defaults_do_not(engine: FakeEngine, connect: Connect) -> None:
+def test_28_check_1_all_options_travel_and_defaults_do_not(engine: FakeEngine, connect: Connect) -> None:
     worker = connect(namespace="shop")
     worker.observe("engine::on-workers-changed", "f", on="complete", deliver="input", capture=[], args={"topic": "t"})
     worker.observe("g", "f", namespace="other", max_fires=1, expires_in_ms=2, capture=["error"])
@@ -84,7 +84,7 @@ def test_27_check_1_all_options_travel_and_defaults_do_not(engine: FakeEngine, c
     assert (second["max_fires"], second["expires_in_ms"]) == (1, 2)
 
 
-def test_27_check_2_a_worker_that_observes_nothing_announces_no_observers(
+def test_28_check_2_a_worker_that_observes_nothing_announces_no_observers(
     engine: FakeEngine, worker: iii.Worker
 ) -> None:
     connection = engine.connection()
@@ -96,7 +96,7 @@ def test_27_check_2_a_worker_that_observes_nothing_announces_no_observers(
     assert announcements(connection)[1]["features"] == ["large-messages.v1", "cancel.v1", "drain.v1", "observe.v1"]
 
 
-def test_27_check_3_a_new_connection_hears_of_all_again_under_their_ids(engine: FakeEngine, worker: iii.Worker) -> None:
+def test_28_check_3_a_new_connection_hears_of_all_again_under_their_ids(engine: FakeEngine, worker: iii.Worker) -> None:
     kept, gone = (worker.observe("f", "g", observer_id=each) for each in ("kept", "gone"))
     first = engine.connection()
     engine.wait(lambda: len(first.of("observe")) == 2)
@@ -119,7 +119,7 @@ def test_27_check_3_a_new_connection_hears_of_all_again_under_their_ids(engine: 
     assert "observe.v1" in announcements(second)[0]["features"]
 
 
-def test_27_check_4_one_that_is_disposed_of_without_a_connection_is_told_and_not_replayed(
+def test_28_check_4_one_that_is_disposed_of_without_a_connection_is_told_and_not_replayed(
     engine: FakeEngine, connect: Connect
 ) -> None:
     slow = iii.ReconnectionConfig(initial_delay_ms=300, jitter_factor=0)
@@ -138,7 +138,7 @@ def test_27_check_4_one_that_is_disposed_of_without_a_connection_is_told_and_not
     assert "observe.v1" in announcements(second)[0]["features"]
 
 
-def test_27_check_5_dispose_is_for_good_and_once(engine: FakeEngine, worker: iii.Worker) -> None:
+def test_28_check_5_dispose_is_for_good_and_once(engine: FakeEngine, worker: iii.Worker) -> None:
     observer = worker.observe("f", "g", observer_id="o")
     connection = engine.connection()
     connection.message("observe")
@@ -154,7 +154,7 @@ def test_27_check_5_dispose_is_for_good_and_once(engine: FakeEngine, worker: iii
     assert len(connection.of("unobserve")) == 1
 
 
-def test_27_check_5_the_end_of_an_earlier_one_of_the_same_id_is_not_that_of_the_new(
+def test_28_check_5_the_end_of_an_earlier_one_of_the_same_id_is_not_that_of_the_new(
     engine: FakeEngine, worker: iii.Worker
 ) -> None:
     connection = engine.connection()
@@ -167,7 +167,7 @@ def test_27_check_5_the_end_of_an_earlier_one_of_the_same_id_is_not_that_of_the_
     assert observer.state == "active"
 
 
-def test_27_check_6_a_refusal_names_observer_code_and_remedy(
+def test_28_check_6_a_refusal_names_observer_code_and_remedy(
     engine: FakeEngine, worker: iii.Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     observer = worker.observe("f", "g", observer_id="o")
@@ -183,7 +183,7 @@ def test_27_check_6_a_refusal_names_observer_code_and_remedy(
     assert not engine.connection(2).of("observe")  # the engine keeps nothing of it either
 
 
-def test_27_check_7_states_of_an_observer_come_in_order_and_end_it(engine: FakeEngine, worker: iii.Worker) -> None:
+def test_28_check_7_states_of_an_observer_come_in_order_and_end_it(engine: FakeEngine, worker: iii.Worker) -> None:
     observer = worker.observe("f", "g", observer_id="o")
     states: list[str] = []
     observer.on_state_change(states.append)
@@ -205,7 +205,7 @@ def test_27_check_7_states_of_an_observer_come_in_order_and_end_it(engine: FakeE
     worker.observe("f", "g", observer_id="o")  # the id is free
 
 
-def test_27_check_8_an_engine_without_observers_refuses_them_at_once(connect: Connect, engine: FakeEngine) -> None:
+def test_28_check_8_an_engine_without_observers_refuses_them_at_once(connect: Connect, engine: FakeEngine) -> None:
     engine.features = ["something.v1"]
     worker = connect()
     observer = worker.observe("f", "g")
@@ -221,7 +221,7 @@ def test_27_check_8_an_engine_without_observers_refuses_them_at_once(connect: Co
     observer.ready()
 
 
-def test_27_s3_a_late_rejection_by_the_host_is_tried_again_at_the_next_connection(
+def test_28_s3_a_late_rejection_by_the_host_is_tried_again_at_the_next_connection(
     engine: FakeEngine, worker: iii.Worker
 ) -> None:
     observer = worker.observe("f", "g", observer_id="o")
@@ -238,7 +238,7 @@ def test_27_s3_a_late_rejection_by_the_host_is_tried_again_at_the_next_connectio
     observer.ready()
 
 
-def test_27_check_9_observers_of_its_own_functions_are_acknowledged(engine: FakeEngine, worker: iii.Worker) -> None:
+def test_28_check_9_observers_of_its_own_functions_are_acknowledged(engine: FakeEngine, worker: iii.Worker) -> None:
     worker.register_function("f", lambda data: data)
     connection = engine.connection()
     view = {"id": "o", "args": {}, "filters": {}, "target": "g", "capture": [], "on": "success"}
@@ -254,7 +254,7 @@ def test_27_check_9_observers_of_its_own_functions_are_acknowledged(engine: Fake
 
 
 @pytest.mark.parametrize(("sent", "forwarded"), [(2, 2), (0, None), ("x", None), (-1, None), (None, None)])
-def test_27_check_10_calls_of_a_handler_carry_its_depth(
+def test_28_check_10_calls_of_a_handler_carry_its_depth(
     engine: FakeEngine, worker: iii.Worker, sent: Any, forwarded: int | None
 ) -> None:
     engine.answers["g"] = 1
@@ -264,7 +264,7 @@ def test_27_check_10_calls_of_a_handler_carry_its_depth(
     assert connection.message("invokefunction", function_id="g").get("observe_depth") == forwarded
 
 
-def test_27_check_11_a_clean_end_takes_the_observers_along(engine: FakeEngine, connect: Connect) -> None:
+def test_28_check_11_a_clean_end_takes_the_observers_along(engine: FakeEngine, connect: Connect) -> None:
     worker = connect()
     observer = worker.observe("f", "g", observer_id="o")
     connection = engine.connection()
@@ -287,7 +287,7 @@ def test_27_check_11_a_clean_end_takes_the_observers_along(engine: FakeEngine, c
         worker.observe("f", "g")
 
 
-async def test_27_check_12_ready_waits_in_a_coroutine_and_never_blocks_a_loop(engine: FakeEngine) -> None:
+async def test_28_check_12_ready_waits_in_a_coroutine_and_never_blocks_a_loop(engine: FakeEngine) -> None:
     async with iii.connect_worker(engine.url, iii.InitOptions(enable_metrics_reporting=False)) as worker:
         observer = worker.observe("f", "g", observer_id="o")
         with pytest.raises(RuntimeError, match="await ready_async"):
@@ -316,7 +316,7 @@ def test_a_listener_that_raises_stops_nobody(
     assert "Listener of an observer raised" in caplog.text
 
 
-def test_27_check_13_a_decorated_function_reacts(engine: FakeEngine, connect: Connect) -> None:
+def test_28_check_13_a_decorated_function_reacts(engine: FakeEngine, connect: Connect) -> None:
     worker = connect()
 
     @worker.observe("orders::create", on="error", observer_id="o")
@@ -339,7 +339,7 @@ def test_27_check_13_a_decorated_function_reacts(engine: FakeEngine, connect: Co
     assert broken["code"] == "invalid_request"
 
 
-def test_27_check_15_a_refused_observer_ends_the_start_of_an_app(engine: FakeEngine) -> None:
+def test_28_check_15_a_refused_observer_ends_the_start_of_an_app(engine: FakeEngine) -> None:
     app = iii.App("orders", options=iii.InitOptions(enable_metrics_reporting=False))
     app.observe("orders::create", "audit", observer_id="o")
     error = {"code": "NOT_OBSERVABLE", "message": "orders::create is not observable"}

@@ -1,4 +1,4 @@
-"""What is wrong with an observer is raised where it is written (27 §1)."""
+"""What is wrong with an observer is raised where it is written (28 §1)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ MISTAKES: list[tuple[Callable[[Any], object], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("declare", "kind", "text"), MISTAKES)
-def test_27_check_14_a_mistake_is_raised_where_it_is_written(
+def test_28_check_14_a_mistake_is_raised_where_it_is_written(
     declare: Callable[[Any], object], kind: type[Exception], text: str
 ) -> None:
     with pytest.raises(kind, match=text):

@@ -22,6 +22,7 @@ from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
 from iii.modules.observability.ingest.worker_gauges import WorkerGauges
 from iii.modules.observability.logs.room import LogRoom
+from iii.modules.observability.logs.observed import ObservedLog
 from iii.modules.observability.logs.triggers import LogTriggers
 from iii.modules.observability.metrics.alerts import Alerts
 from iii.modules.observability.metrics.functions import MetricFunctions
@@ -97,6 +98,7 @@ class Observability(Module):
         self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
         WorkerGauges(engine, self.signals)
         self.logs = LogRoom(engine, self.config, self.signals)
+        self._observed_log = ObservedLog(engine, self.logs.triggers)
         self.ingest = Ingest(engine, self.config, self.signals)
         self.export: Export | None = None
         self.tracing = Tracing(engine, self.config, self.signals, os.environ)
@@ -169,7 +171,7 @@ class Observability(Module):
 
     def sources(self) -> Iterator[EventSource]:
         """What is observed of it."""
-        yield self.logs.triggers.source
+        yield self._observed_log.source
 
     def bind(self, binding: Binding) -> None:
         """Raises TriggerRegistrationFailed."""
