@@ -21,8 +21,8 @@ from iii.modules.observability.export.export import Export
 from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
 from iii.modules.observability.ingest.worker_gauges import WorkerGauges
-from iii.modules.observability.logs.room import LogRoom
 from iii.modules.observability.logs.observed import ObservedLog
+from iii.modules.observability.logs.room import LogRoom
 from iii.modules.observability.logs.triggers import LogTriggers
 from iii.modules.observability.metrics.alerts import Alerts
 from iii.modules.observability.metrics.functions import MetricFunctions
