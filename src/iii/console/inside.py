@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.engine.invocation import Caller, Calls
     from iii.engine.owner import Owner
-    from iii.engine.worker_info import Announcement
+    from iii.engine.observing.origin import caller_base
+from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
 
 EVENT = "engine::console::event"
@@ -155,6 +156,7 @@ class VisitingCaller:
         self.guard: Guard | None = guard
         self.dialect = Dialect(receive_limit_bytes=RECEIVER_LARGE_BYTES)
         self.waiting = WaitingBytes(HELD_CALLS_BYTES)
+        self.caller_base = caller_base(self.worker_id, None)
         self.caller_member = caller_member(self.worker_id)
 
     def when_registrations_applied(self, action: Callable[[], None]) -> bool:
