@@ -13,6 +13,7 @@ from iii.engine.connection_limits import WaitingBytes
 from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.invocation import Callback, Invocation
+from iii.engine.observing.origin import caller_base
 from iii.protocol.caller_id import caller_member
 from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
 from iii.protocol.ids import new_id
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from iii.engine.engine import Engine
     from iii.engine.invocation import Caller, Calls
     from iii.engine.owner import Owner
-    from iii.engine.observing.origin import caller_base
-from iii.engine.worker_info import Announcement
+    from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
 
 EVENT = "engine::console::event"
