@@ -17,6 +17,7 @@ COMMANDS = {
     "worker": "iii.cli.worker",
     "function": "iii.cli.function",
     "routes": "iii.cli.routes",
+    "observer": "iii.cli.observer",
     "health": "iii.cli.health",
     "metrics": "iii.cli.metrics",
     "logs": "iii.cli.logs",

@@ -20,6 +20,7 @@ commands:
   worker drain    let a worker end its calls and leave
   function list   list functions
   routes          list HTTP routes
+  observer        list functions that run after calls of others, and whether they do
   health          tell whether the engine is well
   top             show what happens right now: calls, workers, queues
   traces          list traces: what calls caused, the slowest or those that failed

@@ -16,6 +16,7 @@ from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -329,6 +330,9 @@ class Streams(Module):
                 call_schema=json_schema(JoinCall),
                 return_schema=json_schema(JoinVerdict),
             )
+
+    def sources(self) -> Iterator[EventSource]:
+        yield from (self._changes.source, self._gate.joins.source, self._gate.leaves.source)
 
     def bind(self, binding: Binding) -> None:
         self._bindings[binding.trigger_type].add(binding)
