@@ -19,7 +19,7 @@ from iii.engine.observing.permission import check_permission, target_of
 from iii.engine.observing.reports import Reports
 from iii.engine.observing.source_check import check_source
 from iii.engine.observing.states import state_of
-from iii.engine.observing.store import Store
+from iii.engine.observing.store import KnownObservers
 from iii.engine.observing.through import CallsThrough
 from iii.engine.observing.watch import Watch
 from iii.protocol.errors import ErrorBody, ErrorCode, InvocationError
@@ -51,7 +51,7 @@ class Observers:
         self._clock = clock
         self._functions: FunctionRegistry = router.functions
         self._turns = turns
-        self.store = Store()
+        self.store = KnownObservers()
         self.activations = Activations(clock, router, turns, self.dispose)
         self.reports = Reports(self._functions, turns, self.store, self.activations)
         self.through = CallsThrough(clock, router, self.store, self.activations)
