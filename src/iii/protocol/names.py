@@ -15,9 +15,14 @@ LIST_FUNCTIONS = "engine::functions::list"
 LIST_WORKERS = "engine::workers::list"
 LIST_TRIGGERS = "engine::triggers::list"
 LIST_METRICS = "engine::metrics::list"
+LIST_OBSERVERS = "engine::observers::list"
+OBSERVER = "engine::observers::get"
+ON_REQUEST = "http::on-request"  # each observer of it is a route
 HEALTH_CHECK = "engine::health::check"
 LIST_REGISTERED_TRIGGERS = "engine::registered-triggers::list"
 FUNCTION_INFO = "engine::functions::info"
+LIST_OBSERVERS = "engine::observers::list"
+OBSERVER = "engine::observers::get"
 CREATE_CHANNEL = "engine::channels::create"
 ENQUEUE_PROVIDER = "engine::queue::enqueue"  # whoever holds it serves the enqueue action (04 §3.4)
 FUNCTIONS_AVAILABLE = "engine::functions-available"
@@ -31,12 +36,23 @@ CANCEL_INVOCATION = "engine::invocations::cancel"
 CANCEL_FEATURE = "cancel.v1"  # a feature: the worker understands `cancelinvocation`, and is told deadlines (P7, P11)
 DRAIN_FEATURE = "drain.v1"  # a feature: the worker understands `drainworker`, and leaves by itself (P12)
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
+OBSERVE_V1 = "observe.v1"  # a feature: observers, and the messages about them (21 §1)
+OBSERVE_V2 = "observe.v2"  # a feature: hosts say which observers a call is for
+LOCAL_DISPATCH = "local-dispatch.v1"  # a feature: the worker calls functions of its own by itself where it may
+FEATURES = (
+    OBSERVE_V1,
+    OBSERVE_V2,
+    LOCAL_DISPATCH,
+)  # of this engine: parts of the protocol that it has as a whole (N12)
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 
 _BUILTIN_PREFIXES = (
     "engine::", "state::", "stream::", "configuration::", "iii::", "iii-http::", "iii-state::", "iii-pubsub::",
     "iii-stream::", "iii-cron::", "iii-queue::", "iii-observability::", "bridge.", "motia::", "steps::", "queue::",
 )  # fmt: skip
+# What adapters `bridge` register at another engine: in the vocabulary of builtins, and the place of none (27 §1)
+TOPIC_RELAY, STREAM_RELAY = "queue::bridge::on_message::", "stream::bridge::on_pub::"
+CONFIGURATION_RELAY = "configuration::__bridge_relay::"
 _BUILTIN_IDS = frozenset({"publish", "motia_step_get", "enqueue"})
 
 _HOSTILE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
@@ -61,6 +77,11 @@ TRIGGER_TYPE_MODULES: Mapping[str, str] = {
 def is_builtin_id(function_id: str) -> bool:
     """Whether the id belongs to the vocabulary of builtins, provided or not (02 §1.1, 00 §5.1)."""
     return function_id.startswith(_BUILTIN_PREFIXES) or function_id in _BUILTIN_IDS
+
+
+def is_relay_id(function_id: str) -> bool:
+    """Whether an engine serves it for an adapter `bridge`."""
+    return function_id.startswith((TOPIC_RELAY, STREAM_RELAY, CONFIGURATION_RELAY))
 
 
 def is_blank(name: str | None) -> bool:

@@ -12,12 +12,14 @@ from contextlib import suppress
 from typing import Literal, Protocol
 
 from iii.net.frames import BINARY, TEXT
-from iii.protocol.address import masked, why_not_connected, without_secrets
+from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import ACCEPTANCE_S
 from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
+from iii.sdk.client_tls import ClientTls
+from iii.sdk.connect_failure import connect_failure
 from iii.sdk.in_process import ClientBox, ClientLink, engine_at
 from iii.sdk.link import CLOSE_S, EngineLink
 from iii.sdk.offline import OfflineQueue
@@ -98,14 +100,14 @@ class EngineConnection:
         user: ConnectionUser,
         loop: asyncio.AbstractEventLoop,
         complaints: int = logging.WARNING,
+        tls: ClientTls | None = None,
     ) -> None:
         self.address = masked(url)
         self.states = StateHolder()
         self.backlog = Backlog()
         self.lock = self.backlog.lock
         self.offline = OfflineQueue()
-        self._url = url
-        self._headers = headers
+        self._url, self._headers, self._tls = url, headers, tls
         self._reconnection = reconnection
         self._user = user
         self._loop = loop
@@ -116,7 +118,7 @@ class EngineConnection:
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
         self._complained = False
-        self._last_words = ""  # why the last socket ended, or there was none
+        self.last_words = ""  # why the last socket ended, or there was none
         self._dropping = False
         self._refused = False  # the engine does not want this worker on the present socket, perhaps on a later one
         self._acceptance: asyncio.TimerHandle | None = None
@@ -248,7 +250,7 @@ class EngineConnection:
         while True:
             link = await self._connect()
             if isinstance(link, str):
-                self._last_words = link
+                self.last_words = link
             else:
                 keep_alive = self._loop.create_task(link.keep_alive())
                 try:
@@ -262,7 +264,7 @@ class EngineConnection:
             if self._over:
                 return
             if self._reconnection.exhausted(self._attempt):
-                GAVE_UP(max_retries=self._reconnection.max_retries, address=self.address, reason=self._last_words)
+                GAVE_UP(max_retries=self._reconnection.max_retries, address=self.address, reason=self.last_words)
                 self._user.gave_up()
                 return
             self.states.change("reconnecting")
@@ -279,7 +281,7 @@ class EngineConnection:
         if isinstance(link, str):
             CONNECT_FAILED(None, self._complaints, address=self.address, reason=link, retry_s=retry_s)
         else:
-            CONNECTION_LOST(None, self._complaints, address=self.address, reason=self._last_words, retry_s=retry_s)
+            CONNECTION_LOST(None, self._complaints, address=self.address, reason=self.last_words, retry_s=retry_s)
 
     async def _connect(self) -> ClientLink | str:
         """A connected link, or why there is none."""
@@ -287,12 +289,12 @@ class EngineConnection:
         new_link = EngineLink if here is None else here.link
         link: ClientLink = new_link(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
         try:
-            await link.open(self._url, self._headers)
+            await link.open(self._url, self._headers, self._tls)
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
             link.abandon()
             if isinstance(error, ConnectionRefusedError):
                 return "connection refused"
-            return without_secrets(why_not_connected(error), self._url, self._headers)
+            return without_secrets(connect_failure(error), self._url, self._headers)
         except asyncio.CancelledError:
             link.abandon()
             raise
@@ -327,4 +329,4 @@ class EngineConnection:
                 self.backlog.clear()
             if not self._over:
                 self.offline.put_back(outbox.batch)
-        self._last_words = why
+        self.last_words = why

@@ -16,14 +16,15 @@ from iii.engine.functions import Deliver, Function
 from iii.engine.invocation import Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
-from iii.modules.bridge.codes import BRIDGE_ERROR
 from iii.modules.bridge.config import BridgeConfig, ForwardRule
-from iii.modules.bridge.hops import across
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
-from iii.remote.engine import CALL_TIMEOUT_MS, LinkFailed, RemoteEngine, name_on_remote
+from iii.remote.codes import BRIDGE_ERROR
+from iii.remote.config import CALL_TIMEOUT_MS
+from iii.remote.engine import LinkFailed, RemoteEngine, name_on_remote
+from iii.remote.hops import across
 
 INVOKE, INVOKE_ASYNC = "bridge.invoke", "bridge.invoke_async"
 
@@ -73,9 +74,12 @@ class Bridge(Module):
         number = self.instance.removeprefix(self.name)
         name = self.config.worker_name or name_on_remote(f"iii-bridge-client{number}")
         url = self.config.address()
+        tls = None if self.config.tls is None else self.config.tls.options()
         try:
-            remote = self._remote = RemoteEngine(url, name, "Bridge of another engine.")
+            remote = self._remote = RemoteEngine(url, name, "Bridge of another engine.", tls=tls)
         except ValueError as error:
+            if str(error).startswith("tls:"):
+                raise StartFailure(str(error), ("tls",)) from None
             raise StartFailure(f"III_URL: {error}") from None
         for rule in self.config.expose:
             remote.offer(

@@ -15,8 +15,10 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.enqueue import EnqueueRequest
+from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.tracing import Notes, span_of
 from iii.engine.trigger_types import TriggerType
@@ -33,6 +35,7 @@ from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.levels import measured
 from iii.modules.queue.maintenance import Maintenance
+from iii.modules.queue.observed import ObservedTopics
 from iii.modules.queue.options import (
     DEFAULT_QUEUE,
     NAME_CHARACTERS,
@@ -57,6 +60,7 @@ from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.quoted import shortened
 from iii.protocol.start_failure import StartFailure
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import AdapterConfig, RedisConfig
 from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
@@ -104,6 +108,13 @@ class Queue(Module):
             self.queues[name] = NamedQueue(name, settings)
         self.adapter = _adapter(engine, self.config)
         self._subscriptions: dict[str, Subscription] = {}
+        self._observed = ObservedTopics(self.adapter)
+
+    def functions(self) -> Iterator[Function]:
+        """Some adapters have them answered by somebody else."""
+        for function in super().functions():
+            function.deliver = self.adapter.answers or function.deliver
+            yield function
 
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.adapter, self.queues)
@@ -254,6 +265,9 @@ class Queue(Module):
             schema = json_schema(DurableSubscriberTriggerConfig)
             yield TriggerType(DEFAULT_NAMESPACE, name, self, description, config_schema=schema)
 
+    def sources(self) -> Iterator[EventSource]:
+        yield self._observed.source
+
     def bind(self, binding: Binding) -> None:
         subscription = subscription_of(binding)
         self.adapter.topics.subscribe(subscription)
@@ -283,6 +297,10 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
             from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
 
             return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig))
+        case "bridge":
+            from iii.modules.queue.bridged import BridgeAdapter
+
+            return BridgeAdapter(engine, chosen.block(BridgeAdapterConfig))
         case _:
             block = chosen.block(BuiltinConfig)
             if called in _METHODS:
