@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from iii.net.tls_config import TlsConfig
 from iii.protocol.limits import CONSOLE_SESSION_S
 from iii.server.access_config import RbacConfig
 
@@ -25,6 +26,9 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
     rbac: Annotated[
         RbacConfig | None,
         Meta(description="Who may log in, and do what; absent: no login, on an address of this machine only."),
+    ] = None
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the console, for `https://`; absent: `http://`.")
     ] = None
     allowed_hosts: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],

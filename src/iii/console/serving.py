@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from iii.console.pages import PageRoutes
 from iii.console.proxy import Proxy
 from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
+from iii.net.server_tls import server_tls
 from iii.protocol.versions import PACKAGE_VERSION
 
 STOP_S = 1.0
@@ -57,6 +59,7 @@ class ConsoleServer:
         self._place = place
         self.host = config.host
         self.port = config.port
+        self.tls = server_tls(config.tls, "iii-console")
         self.audit = Audit()
         self.sessions = Sessions(config.session_seconds, time.monotonic)
         gate = ConsoleGate([config.host, *config.allowed_hosts])
@@ -68,7 +71,7 @@ class ConsoleServer:
 
     @property
     def address(self) -> str:
-        return f"http://{in_url(self.host)}:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://{in_url(self.host)}:{self.port}"
 
     async def open(self) -> None:
         """Raises StartFailure: the port cannot be had."""
@@ -91,7 +94,20 @@ class ConsoleServer:
         )
         await runner.setup()
         for each in sockets:
-            await web.SockSite(runner, each).start()
+            await web.SockSite(runner, each, ssl_context=self._context()).start()
+
+    def _context(self) -> ssl.SSLContext | None:
+        """One in whose place each new connection gets that of the certificate which is in force."""
+        tls = self.tls
+        if tls is None:
+            return None
+        first = tls.context
+
+        def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+            connection.context = tls.context
+
+        first.sni_callback = choose
+        return first
 
     async def close(self) -> None:
         """End logins and pages, and what is asked now."""
