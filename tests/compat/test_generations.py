@@ -73,13 +73,12 @@ def test_01_2_1_results_of_20_mib_reach_those_who_declare_large_messages(
     assert caller.call(f"{newest.name}::big", {"size": 20 * MIB}) == "x" * 20 * MIB
 
 
-@feature(OBSERVE, "no³")
+@feature(OBSERVE)
 @pytest.mark.parametrize("client", parameters(Client("python", "0.25.0")))
-def test_01_check_60_observe_is_unsupported_and_the_rest_works(client: Client, fleet: Fleet, ours: Driver) -> None:
+def test_01_check_60_the_newest_client_observes_and_the_rest_works(client: Client, fleet: Fleet, ours: Driver) -> None:
     newest = fleet.joined(client)
     answer = newest.ask("observe", source={"function_id": f"{ours.name}::echo"}, target=f"{newest.name}::echo")
-    assert answer["state"] == "error"
-    assert answer["reason"]["code"] == "UNSUPPORTED"
+    assert answer["state"] == "active"
     assert newest.call(f"{ours.name}::echo", "works") == "works"
     assert newest.call(f"{newest.name}::echo", "here too") == "here too"
 
