@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iii.engine.functions import Function, FunctionRegistry
     from iii.engine.observing.activations import Activations
     from iii.engine.observing.observer import Observer
-    from iii.engine.observing.store import Store
+    from iii.engine.observing.store import ObserverStore
     from iii.engine.turns import Turns
 
 REPORT_REFUSED = LogEvent(
@@ -71,7 +71,9 @@ class Reports:
     local_calls: calls that workers say they have run by themselves, and those of them that failed.
     """
 
-    def __init__(self, functions: FunctionRegistry, turns: Turns, store: Store, activations: Activations) -> None:
+    def __init__(
+        self, functions: FunctionRegistry, turns: Turns, store: ObserverStore, activations: Activations
+    ) -> None:
         self._functions = functions
         self._turns = turns
         self._store = store
