@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from iii.sdk.observed import Observed, ObservedCaller, ObservedError
     from iii.sdk.observer import Observer, ObserverRefused
     from iii.sdk.observer_declaration import ObserveOptions
-    from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
+    from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions, TlsOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
     from iii.sdk.receipt import EnqueueResult, JobNotDone, JobStatus
     from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
@@ -110,6 +110,7 @@ __all__ = [
     "StreamResponse",
     "StreamSetInput",
     "TelemetryOptions",
+    "TlsOptions",
     "Trigger",
     "TriggerAction",
     "TriggerConfig",
@@ -192,6 +193,7 @@ _MODULES = {
         "OtelConfig",
         "ReconnectionConfig",
         "TelemetryOptions",
+        "TlsOptions",
     ),
     "iii.sdk.providers": (
         "TriggerConfig",

@@ -33,6 +33,8 @@ COMMANDS = {
     "config": "iii.cli.config",
     "store": "iii.cli.store",
     "token": "iii.cli.token",
+    "context": "iii.cli.context",
+    "init": "iii.cli.init",
     "dev": "iii.cli.dev",
     "completion": "iii.cli.completion",
     "update": "iii.cli.update",

@@ -35,8 +35,10 @@ commands:
   codegen         write a client for the functions of other workers
   config          check a configuration file, show what it means, compare it with a running engine
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
+  init            make a project: a worker with tests, configuration, Dockerfile
   dev             run an app, and restart it when its source changes
   token           make access tokens and their hashes
+  context         keep names for engines, with their tokens and certificates
   completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""

@@ -24,6 +24,7 @@ from iii.sdk.annotations import read_plain
 from iii.sdk.announcement import announcement, with_features
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channel_opener import ChannelOpener
+from iii.sdk.client_tls import ClientTls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.departure import Departure
 from iii.sdk.discovery import Discovery
@@ -92,10 +93,10 @@ class WorkerCore:
         self._registered: WorkerRegistered | None = None
         namespace = self.namespace = options.effective_namespace
         headers = handshake_headers(options.headers)
-        self.connection = EngineConnection(
-            url, headers, options.reconnection_config or ReconnectionConfig(), self, loop
-        )
-        self.channels = ChannelOpener(url, headers)
+        tls = ClientTls(options.tls_options, url)
+        reconnection = options.reconnection_config or ReconnectionConfig()
+        self.connection = EngineConnection(url, headers, reconnection, self, loop, tls=tls)
+        self.channels = ChannelOpener(url, headers, tls)
         self._threads = HandlerThreads()
         self.reporting = Reporting(
             url, options, self.name, loop, partial(self.connection.send_if_connected, opcode=BINARY),

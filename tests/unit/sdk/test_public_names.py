@@ -68,6 +68,7 @@ NAMES = [
     "StreamResponse",
     "StreamSetInput",
     "TelemetryOptions",
+    "TlsOptions",
     "Trigger",
     "TriggerAction",
     "TriggerConfig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -24,11 +25,14 @@ from iii.modules.http.settings import Settings
 from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
 from iii.net.listening import in_url, is_loopback, listen, port_of
+from iii.net.server_tls import ServerTls, server_tls
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.route_path import InvalidPath
+from iii.protocol.start_failure import StartFailure
+from iii.protocol.task_set import TaskSet
 
 READY = LogEvent(
     __name__, "http.ready", logging.INFO, "HTTP ready", means="The port is open; shows where routes are served."
@@ -48,6 +52,11 @@ ROUTE_NEVER_MATCHES = LogEvent(
 )  # fmt: skip
 
 
+RETIRE_FAILED = LogEvent(
+    __name__, "http.retire_failed", logging.ERROR, "HTTP server with the former certificate failed to stop",
+    means="The engine itself raised while it waited for requests of connections that were made with the former certificate.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 _AT_START = ("access_log", "file_path", "ignore_trailing_slash", "route_grace_ms")  # options that the whole is made of
 MOVED_S = 10.0  # for requests at work at a port that was left (18 §3.2)
 
@@ -64,9 +73,11 @@ class Http(Module):
         instance: str | None = None,
         times: HttpTimes = HTTP_TIMES,
     ) -> None:
+        """Raises StartFailure."""
         super().__init__(engine, instance)
         self._times = times
         self.config = config or HttpConfig()
+        self._tls = self._tls_of(self.config)
         self.port = self.config.port  # once started, the one that the system chose for 0
         self.routes: RouteTable[Endpoint] = RouteTable(self.config.ignore_trailing_slash)
         self.away = AwayRoutes(self.config.route_grace_ms / 1000, engine.clock.now, self.config.ignore_trailing_slash)
@@ -74,11 +85,26 @@ class Http(Module):
         self.application = application(engine, self.routes, self.away, Settings(self.config))
         self._remembered = RememberedRoutes(self.config.file_path, lambda: [*self.routes.names, *self.away.names])
         self._servers: list[HttpServer] = []
+        self._retired = TaskSet(RETIRE_FAILED)
         self._observed = ObservedRoutes(self.routes, self._add, self._remove)
 
     @property
     def address(self) -> str:
         return f"{in_url(self.config.host)}:{self.port}"
+
+    @property
+    def _url(self) -> str:
+        return f"{'http' if self._tls is None else 'https'}://{self.address}"
+
+    def _tls_of(self, config: HttpConfig) -> ServerTls | None:
+        """Raises StartFailure."""
+        if config.tls is not None and config.tls.client_auth == "optional":
+            raise StartFailure(
+                "tls: `client_auth: optional` is for ports that know clients by their certificates; requests of "
+                "routes carry none: leave `client_ca` out, or require it",
+                ("tls", "client_auth"),
+            )
+        return server_tls(config.tls, self.instance)
 
     async def measurements(self) -> Sequence[Measurement]:
         active = Measurement(
@@ -92,7 +118,7 @@ class Http(Module):
         for name in await self._remembered.read():
             self.away.add(name)
         self._servers = await self._opened(self.config)
-        READY(routes_served_at=f"http://{self.address}")
+        READY(routes_served_at=self._url)
         if not is_loopback(self.config.host):
             PORT_IS_OPEN(address=self.address)
 
@@ -100,12 +126,28 @@ class Http(Module):
         """Raises StartFailure."""
         bound = await listen(config.host, config.port)
         self.port = port_of(bound[0])
+        return self._serving(bound, config)
+
+    def _serving(self, bound: list[socket.socket], config: HttpConfig) -> list[HttpServer]:
         share = max(1, http_connections() // len(bound))
         clients, idle_timeout = self.application.clients, config.idle_timeout
-        servers = [HttpServer(self.application, clients, each, idle_timeout, share, self._times) for each in bound]
+        servers = [
+            HttpServer(self.application, clients, each, idle_timeout, share, self._times, self._tls) for each in bound
+        ]
         for server in servers:
             server.start()
         return servers
+
+    async def renew(self) -> None:
+        if self._tls is not None and await self._tls.renew():
+            self._succeed(self.config)
+
+    def _succeed(self, config: HttpConfig) -> None:
+        """Other servers take over the sockets: one has its certificate for life."""
+        left = self._servers
+        self._servers = self._serving([server.another_socket() for server in left], config)
+        for server in left:
+            self._retired.spawn(server.retire())
 
     async def adjust(self, config: HttpConfig) -> Adjusted:
         """Bind another port before the old one closes, if it is another one. Raises StartFailure: it cannot be had."""
@@ -114,12 +156,22 @@ class Http(Module):
             not moved and (config.host, config.idle_timeout) != (old.host, old.idle_timeout)
         ):
             return Adjusted.MODULE
-        servers = await self._opened(config) if moved else self._servers
+        before = self._tls
+        if config.tls != old.tls:
+            self._tls = self._tls_of(config)
+        try:
+            servers = await self._opened(config) if moved else self._servers
+        except BaseException:
+            self._tls = before
+            raise
+        if not moved and self._tls is not before:
+            self._succeed(config)
+            servers = self._servers
         left, self._servers = self._servers, servers
         self.config = config
         self.application.adjust(Settings(config))
         if moved:
-            READY(routes_served_at=f"http://{self.address}")
+            READY(routes_served_at=self._url)
             await asyncio.gather(*(server.stop(MOVED_S) for server in left))
         return Adjusted.NOW
 
@@ -131,6 +183,7 @@ class Http(Module):
             self.application.finish(drain_s),
             *(server.stop(drain_s + ANSWER_S) for server in self._servers),
         )
+        self._retired.cancel()
 
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(
