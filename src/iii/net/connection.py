@@ -160,10 +160,6 @@ class Connection(FrameListener, Generic[B]):
         self.outbox = self._make_outbox(transport)
         self.inbox = Inbox(transport, self.handler.max_message_bytes, self._deliver)
         self.handler.opened(self)
-        self.bind_handler()
-
-    def bind_handler(self) -> None:
-        """The handler's `text` and `binary`, as they are now, take what arrives: without a look at it for each message."""
         self._text, self._binary = self.handler.text, self.handler.binary
 
     def on_ws_connected(self, transport: PicowsTransport) -> None:
@@ -357,7 +353,7 @@ class Connection(FrameListener, Generic[B]):
         self.tell_end()
         self.handler.gone()
         self.handler = _NOBODY  # the old one leads back here: both are freed without the collector
-        self.bind_handler()
+        self._text, self._binary = self.handler.text, self.handler.binary
 
 
 def _close_of(payload: bytes) -> tuple[int | None, str]:

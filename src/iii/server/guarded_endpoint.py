@@ -35,7 +35,7 @@ class GuardedEndpoint(WorkerEndpoint):
     ) -> None:
         super().__init__(engine, connections, large, limits)
         self._door = door
-        self.text = self.binary = _unheard
+        self.text, self.binary = self._text, self._binary
 
     @property
     def may_be_silent(self) -> bool:
@@ -50,8 +50,17 @@ class GuardedEndpoint(WorkerEndpoint):
         self._door.knock(connection, self._let_in)
 
     def _let_in(self, access: Access) -> None:
-        self._begin(self._engine.connect(self, self._limits, access))
-        self.connection.bind_handler()
+        self.session = self._engine.connect(self, self._limits, access)
+
+    def _text(self, message: bytes) -> None:
+        session = self._admitted
+        if session is not None:
+            session.receive(message)
+
+    def _binary(self, message: bytes) -> None:
+        session = self._admitted
+        if session is not None:
+            session.receive_binary(message)
 
     def silent(self) -> None:
         if self._admitted is not None:
@@ -67,10 +76,6 @@ class GuardedEndpoint(WorkerEndpoint):
             super().gone()
         else:
             del self.text, self.binary
-
-
-def _unheard(message: bytes) -> None:
-    """What is said before the worker is let in."""
 
 
 class GuardedTelemetryEndpoint(ConnectionHandler[Outbox]):

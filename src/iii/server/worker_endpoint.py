@@ -59,11 +59,8 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
 
     def opened(self, connection: Connection[Outbox]) -> None:
         self._take(connection)
-        self._begin(self._engine.connect(self, self._limits))
-
-    def _begin(self, session: Session) -> None:
-        self.session = session
-        self.text, self.binary = session.receive, session.receive_binary
+        self.session = self._engine.connect(self, self._limits)
+        self.text, self.binary = self.session.receive, self.session.receive_binary
 
     def _take(self, connection: Connection[Outbox]) -> None:
         self.connection = connection
