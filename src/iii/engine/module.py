@@ -14,6 +14,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.engine.observing.source import EventSource
     from iii.engine.ownership import Key
     from iii.protocol.measurement import Measurement
 
@@ -99,6 +100,10 @@ class Module:
                 declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
                 if isinstance(declaration, Declaration):
                     yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
+
+    def sources(self) -> Iterator[EventSource]:
+        """What clients without triggers observe instead; the same objects whenever it is asked. None by default (21 §13)."""
+        yield from ()
 
     def trigger_types(self) -> Iterator[TriggerType]:
         """What the module provides; none by default."""

@@ -11,12 +11,14 @@ from typing import ClassVar
 from iii.engine.bindings import Binding
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.http.access_log import LoggedApplication
 from iii.modules.http.application import ANSWER_S, HttpApplication
 from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
+from iii.modules.http.observed_routes import ObservedRoutes
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
 from iii.modules.http.server import HTTP_TIMES, HttpServer, HttpTimes
 from iii.modules.http.settings import Settings
@@ -84,6 +86,7 @@ class Http(Module):
         self._remembered = RememberedRoutes(self.config.file_path, lambda: [*self.routes.names, *self.away.names])
         self._servers: list[HttpServer] = []
         self._retired = TaskSet(RETIRE_FAILED)
+        self._observed = ObservedRoutes(self.routes, self._add, self._remove)
 
     @property
     def address(self) -> str:
@@ -200,23 +203,24 @@ class Http(Module):
             config.condition_function_id, config.middleware_function_ids, config.cancel_on_disconnect,
         )  # fmt: skip
         try:
-            route = Route(config.http_method, config.api_path, endpoint, binding.id, binding)
-            self._check_owner(route, binding)
-            self.routes.add(route)
+            self._add(Route(config.http_method, config.api_path, endpoint, binding.id, binding))
         except (InvalidPath, RouteConflict) as error:
             raise TriggerRegistrationFailed(str(error)) from None
+
+    def _add(self, route: Route[Endpoint]) -> None:
+        """Raises RouteConflict, TriggerRegistrationFailed."""
+        self._check_owner(route)
+        self.routes.add(route)
         if not route.can_match:
             ROUTE_NEVER_MATCHES(method=route.method, path=route.api_path)
         self.away.forget((route.method, route.api_path))
         self._remembered.changed()
-        ROUTE_REGISTERED(method=route.method, path=config.api_path, function=binding.function_id)
+        ROUTE_REGISTERED(method=route.method, path=route.api_path, function=route.target.function_id)
 
-    def _check_owner(self, route: Route[Endpoint], binding: Binding) -> None:
+    def _check_owner(self, route: Route[Endpoint]) -> None:
         """A session takes nobody's requests (20 §5). Raises TriggerRegistrationFailed."""
-        identity = _identity(binding)
-        if identity is not None and any(
-            _identity(each.target.binding) != identity for each in self.routes.others(route)
-        ):
+        identity = _identity(route)
+        if identity is not None and any(_identity(each) != identity for each in self.routes.others(route)):
             raise TriggerRegistrationFailed(
                 f"Route '{route.method} {route.api_path}' belongs to another worker; use another path"
             )
@@ -225,14 +229,22 @@ class Http(Module):
         route = self.routes.get(binding.id)
         if route is None or route.owner is not binding:
             return
+        self._remove(route, binding.orphaned)
+
+    def _remove(self, route: Route[Endpoint], orphaned: bool) -> None:
+        """`orphaned`: its worker may come again."""
         name = (route.method, route.api_path)
-        if not binding.orphaned:
+        if not orphaned:
             self.away.forget(name)
         elif not self.routes.has_other(route):
             self.away.add(name)
-        self.routes.remove(binding.id, binding)
+        self.routes.remove(route.trigger_id, route.owner)
         self._remembered.changed()
 
+    def sources(self) -> Iterator[EventSource]:
+        yield self._observed.source
 
-def _identity(binding: Binding | None) -> str | None:
-    return None if binding is None or binding.owner is None else binding.owner.identity
+
+def _identity(route: Route[Endpoint]) -> str | None:
+    owner = route.target.owner
+    return None if owner is None else owner.identity
