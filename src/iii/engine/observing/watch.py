@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from iii.engine.observing.codes import OVERFLOW
 from iii.engine.observing.origin import caller_of, depth_of_call
 from iii.engine.observing.outcome import Outcome, call_outcome_id
 from iii.engine.observing.snapshot import Snapshot
 from iii.protocol.json_text import BAD_JSON
+from iii.protocol.limits import OBSERVED_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.message import NULL
 
@@ -35,13 +37,23 @@ Activate: TypeAlias = "Callable[[list[Observer], Outcome], None]"
 _names = msgspec.json.Decoder(list[str])
 
 
+class KeptBytes:
+    """How much of the payloads of calls is kept for observers until they are answered."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
 class CallWatch:
     """Of one function, whoever serves it; its active observers."""
 
-    __slots__ = ("_active", "_snapshot", "activate", "clock", "key")
+    __slots__ = ("_active", "_snapshot", "activate", "clock", "kept", "key")
 
-    def __init__(self, key: Key, clock: Clock, activate: Activate) -> None:
+    def __init__(self, key: Key, clock: Clock, activate: Activate, kept: KeptBytes) -> None:
         self.key = key
+        self.kept = kept
         self.clock = clock
         self.activate = activate
         self._active: dict[str, Observer] = {}
@@ -84,7 +96,13 @@ class CallWatch:
         snapshot = self._snapshot
         if snapshot is None:
             snapshot = self.snapshot
-        invocation.waiter = invocation.followed = Observation(self, snapshot, invocation, function)
+        size = memoryview(invocation.data).nbytes
+        if self.kept.size + size > OBSERVED_BYTES:  # they would stay as long as the calls run (P6)
+            for observer in snapshot.observers:
+                observer.drop(OVERFLOW.code)
+            return
+        self.kept.size += size
+        invocation.waiter = invocation.followed = Observation(self, snapshot, invocation, function, size)
 
 
 class Observation(Outcome):
@@ -93,11 +111,14 @@ class Observation(Outcome):
     A caller that leaves changes nothing: the answer counts when it comes.
     """
 
-    __slots__ = ("_answer", "_chosen", "_delivered", "_function", "_input_sent", "_invocation", "_metadata", "_snapshot", "_waiter", "_watch")  # fmt: skip
+    __slots__ = ("_answer", "_chosen", "_delivered", "_function", "_input_sent", "_invocation", "_metadata", "_size", "_snapshot", "_waiter", "_watch")  # fmt: skip
 
-    def __init__(self, watch: CallWatch, snapshot: Snapshot, invocation: Invocation, function: Function) -> None:
+    def __init__(
+        self, watch: CallWatch, snapshot: Snapshot, invocation: Invocation, function: Function, size: int
+    ) -> None:
         # not the one of an Outcome: what that sets is looked up when it is asked for, which it seldom is
         self._watch = watch
+        self._size = size
         self._snapshot = snapshot
         self._function = function
         self._waiter: Waiter | None = invocation.waiter
@@ -127,6 +148,7 @@ class Observation(Outcome):
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
         waiter = self._waiter
+        self._watch.kept.size -= self._size
         if waiter is not None:
             waiter.answered(invocation, result)
         if not self._delivered:
@@ -134,6 +156,7 @@ class Observation(Outcome):
 
     def failed(self, invocation: Invocation, error: bytes) -> None:
         waiter = self._waiter
+        self._watch.kept.size -= self._size
         if waiter is not None:
             waiter.failed(invocation, error)
         if not self._delivered and self._reached(invocation):
