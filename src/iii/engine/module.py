@@ -80,6 +80,9 @@ class Module:
         """
         return Adjusted.MODULE
 
+    async def renew(self) -> None:
+        """Look at files that its settings name, such as certificates; asked several times a second while the engine runs."""
+
     async def quiet(self) -> None:
         """Begin nothing more of one's own accord, and let what was begun end; all modules at once, before any stops (L4)."""
 

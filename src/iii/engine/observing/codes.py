@@ -1,6 +1,9 @@
 """The codes of observers: refusals, and reasons of their states (21 §5, 21 §6)."""
 
 from iii.protocol.errors import ErrorCode
+from iii.protocol.observe_codes import OBSERVER_DISCONNECTED as OBSERVER_DISCONNECTED
+from iii.protocol.observe_codes import UNOBSERVED as UNOBSERVED
+from iii.protocol.observe_codes import UNSUPPORTED as UNSUPPORTED
 
 OBSERVER_ID_CONFLICT = ErrorCode(
     "OBSERVER_ID_CONFLICT",
@@ -82,17 +85,6 @@ TARGET_UNAVAILABLE = ErrorCode(
     do="Nothing: the observer goes on when one does.",
     retry="later",
 )
-OBSERVER_DISCONNECTED = ErrorCode(
-    "OBSERVER_DISCONNECTED",
-    means="The worker that observes has lost its connection; after 30 s its observers are disposed.",
-    do="Nothing: a client that reconnects takes its observers over.",
-    retry="later",
-)
-UNOBSERVED = ErrorCode(
-    "UNOBSERVED",
-    means="The worker that observed has disposed the observer.",
-    do="Nothing.",
-)
 MAX_FIRES = ErrorCode(
     "MAX_FIRES",
     means="The observer has had as many activations as its `max_fires` allows, and is disposed.",
@@ -107,11 +99,6 @@ INVALID_ARGS_FORMAT = ErrorCode(
     "INVALID_ARGS_FORMAT",
     means="A function was not registered: its `args_format` is not a JSON Schema.",
     do="Correct the schema.",
-)
-UNSUPPORTED = ErrorCode(
-    "UNSUPPORTED",
-    means="A function was not registered: it asks for something of observers that its client or its kind does not support.",
-    do="Leave `args_format`, `private` and `observable` out, or use a client that announces `observe.v2`.",
 )
 NOT_CALLABLE = ErrorCode(
     "NOT_CALLABLE",

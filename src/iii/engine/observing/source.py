@@ -125,6 +125,3 @@ class EventSource:
 
 def _refuse(invocation: Invocation, function: Function) -> None:
     invocation.refuse(NOT_CALLABLE(f"{function.id} is not called, but observed"))
-
-
-Source = EventSource
