@@ -1,0 +1,78 @@
+import { useEffect, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+import { clock } from "../text/format.ts";
+
+/** Lines over time. The colours are those of the theme; the last values stand in the legend. */
+
+export interface Line { name: string; colour: string; value: (number: number | null) => string; fill?: boolean }
+
+const HEIGHT = 132;
+
+function colour(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function options(width: number, height: number, lines: Line[], format: (value: number) => string): uPlot.Options {
+  const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `11px ${colour("--sans")}` };
+  return {
+    width,
+    height,
+    padding: [8, 8, 0, 0],
+    cursor: { y: false, points: { size: 5 } },
+    legend: { live: true },
+    scales: { x: { time: true }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
+    axes: [
+      { ...axis, space: 70, size: 22, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, 5)) },
+      { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticks.map(format) },
+    ],
+    series: [
+      { label: "at", value: (_plot, at: number | null) => (at === null ? "" : clock(at * 1000)) },
+      ...lines.map((line) => ({
+        label: line.name,
+        stroke: colour(line.colour),
+        width: 1.5,
+        ...(line.fill ? { fill: `color-mix(in srgb, ${colour(line.colour)} 12%, transparent)` } : {}),
+        points: { show: false },
+        value: (_plot: uPlot, value: number | null) => line.value(value),
+      })),
+    ],
+  };
+}
+
+export default function Chart({ times, series, lines, label, format, height = HEIGHT }: { times: number[]; series: (number | null)[][]; lines: Line[]; label: string; format: (value: number) => string; height?: number }) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const data = useRef<uPlot.AlignedData>([[]]);
+  useEffect(() => {
+    data.current = [times, ...series];
+    plot.current?.setData(data.current);
+  });
+  const shape = lines.map((line) => line.name).join("\n");
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const draw = (): void => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(element.clientWidth, height, lines, format), data.current, element);
+    };
+    draw();
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
+    resized.observe(element);
+    const themed = new MutationObserver(draw);
+    themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    system.addEventListener("change", draw);
+    return () => {
+      resized.disconnect();
+      themed.disconnect();
+      system.removeEventListener("change", draw);
+      plot.current?.destroy();
+      plot.current = null;
+    };
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- lines are constants of the caller; their names tell them apart
+  }, [shape, height]);
+  const latest = lines.map((line, index) => `${line.name} ${line.value(series[index]?.findLast((value) => value !== null) ?? null)}`).join(", ");
+  return <div ref={box} className="chart" role="img" aria-label={`${label}: ${latest}`} />;
+}
