@@ -28,6 +28,7 @@ const client = new QueryClient({
 const PAGES: [string, React.ComponentType][] = [
   ["/workers", lazy(() => import("./pages/workers.tsx"))],
   ["/functions", lazy(() => import("./pages/functions.tsx"))],
+  ["/traces", lazy(() => import("./pages/traces.tsx"))],
 ];
 
 /** One page that fails does not take the others with it. */

@@ -5,8 +5,9 @@ import { Link } from "wouter";
 import { get } from "../api/http.ts";
 import { useChanges, useLive } from "../api/live.ts";
 import { usePages } from "../api/pages.ts";
-import type { Facet, FunctionDetail, FunctionPage, FunctionRow, Rate } from "../api/types.ts";
+import type { FunctionDetail, FunctionPage, FunctionRow, Rate } from "../api/types.ts";
 import { CallBox } from "../parts/call.tsx";
+import { Choice } from "../parts/choice.tsx";
 import { CopyButton } from "../parts/copy.tsx";
 import { type Column, Grid } from "../parts/grid.tsx";
 import { useHistory } from "../parts/history.ts";
@@ -14,7 +15,7 @@ import { JsonView } from "../parts/json-view.tsx";
 import { Block, Empty, Facts, Failure, Head, Search, Side, Split, Tabs, Waiting } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
 import { Spark } from "../parts/spark.tsx";
-import { Text } from "../parts/text.tsx";
+import { Prose, Text } from "../parts/text.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { count, duration, percent, plural, rate } from "../text/format.ts";
 
@@ -38,19 +39,6 @@ const COLUMNS: Column<FunctionRow>[] = [
   { id: "errors", title: "Errors", width: "62px", end: true, sort: true, from: 420, cell: (row) => (row.errors ? <span className="bad-text">{count(row.errors)}</span> : <span className="muted">{row.calls === null ? "–" : "0"}</span>) },
   { id: "p95", title: "p95", width: "72px", end: true, sort: true, cell: (row) => duration(row.p95_ms) },
 ];
-
-function Choice({ label, value, facets, onChange }: { label: string; value: string; facets: Facet[] | undefined; onChange: (value: string) => void }) {
-  if (!facets || (facets.length < 2 && !value)) return null;
-  return (
-    <select className="select" aria-label={label} value={value} onChange={(event) => onChange(event.target.value)}>
-      <option value="">{label}: all</option>
-      {value && !facets.some((facet) => facet.value === value) ? <option value={value}>{value}</option> : null}
-      {facets.slice(0, 200).map((facet) => (
-        <option key={facet.value} value={facet.value}>{`${facet.value.slice(0, 60)} (${facet.count})`}</option>
-      ))}
-    </select>
-  );
-}
 
 function Buckets({ bounds, counts }: { bounds: number[]; counts: number[] }) {
   const most = Math.max(1, ...counts);
@@ -129,7 +117,7 @@ function Details({ id, namespace, live, onClose }: { id: string; namespace: stri
       {found.isPending ? <Waiting lines={8} /> : null}
       {detail ? (
         <>
-          {detail.function.description ? <p><Text className="wrap-text" limit={1200}>{detail.function.description}</Text></p> : null}
+          {detail.function.description ? <Prose>{detail.function.description}</Prose> : null}
           <Tabs
             label="Function"
             value={tab}

@@ -14,7 +14,7 @@ import { Block, Empty, Facts, Failure, Head, Search, Segments, Side, Split, Wait
 import { to, usePlace } from "../parts/place.ts";
 import { useMay } from "../parts/session.ts";
 import { Spark } from "../parts/spark.tsx";
-import { Text } from "../parts/text.tsx";
+import { Prose, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { useHistory } from "../parts/history.ts";
@@ -53,9 +53,9 @@ function columns(now: number): Column<WorkerRow>[] {
     { id: "pid", title: "PID", width: "64px", end: true, from: 940, cell: (row) => row.pid ?? <span className="muted">–</span> },
     { id: "functions", title: "Functions", width: "72px", sort: true, end: true, from: 360, cell: (row) => count(row.function_count) },
     { id: "active", title: "Active", width: "60px", sort: true, end: true, from: 500, cell: (row) => <span className={row.active_invocations > 0 ? "strong" : "muted"}>{count(row.active_invocations)}</span> },
-    { id: "cpu", title: "CPU", width: "62px", sort: true, end: true, from: 620, cell: (row) => percent(row.latest_metrics?.cpu_percent) },
-    { id: "memory", title: "Memory", width: "78px", sort: true, end: true, from: 620, cell: (row) => bytes(row.latest_metrics?.memory_rss) },
-    { id: "lag", title: "Loop lag", width: "74px", sort: true, end: true, from: 760, cell: (row) => duration(row.latest_metrics?.event_loop_lag_ms) },
+    { id: "cpu", title: "CPU", width: "62px", sort: true, end: true, from: 680, cell: (row) => percent(row.latest_metrics?.cpu_percent) },
+    { id: "memory", title: "Memory", width: "78px", sort: true, end: true, from: 580, cell: (row) => bytes(row.latest_metrics?.memory_rss) },
+    { id: "lag", title: "Loop lag", width: "74px", sort: true, end: true, from: 820, cell: (row) => duration(row.latest_metrics?.event_loop_lag_ms) },
     { id: "connected", title: "Since", width: "64px", sort: true, end: true, cell: (row) => <span title={moment(row.connected_at_ms)}>{age(row.connected_at_ms, now)}</span> },
   ];
 }
@@ -140,7 +140,7 @@ function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
       }
     >
       {asked}
-      {row.description ? <p><Text limit={600} className="wrap-text">{row.description}</Text></p> : null}
+      {row.description ? <Prose>{row.description}</Prose> : null}
       <Facts
         of={[
           ["Id", <span key="id" className="row"><code className="cut">{row.id}</code><CopyButton text={row.id} label="Copy the id" /></span>],

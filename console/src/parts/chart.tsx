@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
@@ -14,28 +14,28 @@ function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function options(width: number, height: number, lines: Line[], format: (value: number) => string): uPlot.Options {
+function options(width: number, height: number, lines: Line[], format: (value: number) => string, onHover: (index: number | null) => void): uPlot.Options {
   const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `11px ${colour("--sans")}` };
   return {
     width,
     height,
     padding: [8, 8, 0, 0],
     cursor: { y: false, points: { size: 5 } },
-    legend: { live: true },
+    legend: { show: false },
+    hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },
     scales: { x: { time: true }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
     axes: [
       { ...axis, space: 70, size: 22, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, 5)) },
       { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticks.map(format) },
     ],
     series: [
-      { label: "at", value: (_plot, at: number | null) => (at === null ? "" : clock(at * 1000)) },
+      {},
       ...lines.map((line) => ({
         label: line.name,
         stroke: colour(line.colour),
         width: 1.5,
         ...(line.fill ? { fill: `color-mix(in srgb, ${colour(line.colour)} 12%, transparent)` } : {}),
         points: { show: false },
-        value: (_plot: uPlot, value: number | null) => line.value(value),
       })),
     ],
   };
@@ -49,13 +49,14 @@ export default function Chart({ times, series, lines, label, format, height = HE
     data.current = [times, ...series];
     plot.current?.setData(data.current);
   });
+  const [hovered, setHovered] = useState<number | null>(null);
   const shape = lines.map((line) => line.name).join("\n");
   useEffect(() => {
     const element = box.current;
     if (!element) return;
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element.clientWidth, height, lines, format), data.current, element);
+      plot.current = new uPlot(options(element.clientWidth, height, lines, format, setHovered), data.current, element);
     };
     draw();
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
@@ -73,6 +74,24 @@ export default function Chart({ times, series, lines, label, format, height = HE
     };
     // eslint-disable-next-line react-hooks/exhaustive-deps -- lines are constants of the caller; their names tell them apart
   }, [shape, height]);
+  const shown = (index: number): number | null => {
+    const values = series[index] ?? [];
+    return hovered === null ? (values.findLast((value) => value !== null) ?? null) : (values[hovered] ?? null);
+  };
   const latest = lines.map((line, index) => `${line.name} ${line.value(series[index]?.findLast((value) => value !== null) ?? null)}`).join(", ");
-  return <div ref={box} className="chart" role="img" aria-label={`${label}: ${latest}`} />;
+  return (
+    <figure className="chart-box">
+      <div ref={box} className="chart" role="img" aria-label={`${label}: ${latest}`} style={{ minHeight: height }} />
+      <figcaption className="legend">
+        {lines.map((line, index) => (
+          <span key={line.name}>
+            <i style={{ background: `var(${line.colour})` }} />
+            {line.name} <b>{line.value(shown(index))}</b>
+          </span>
+        ))}
+        <span className="grow" />
+        <span className="muted">{hovered === null ? "now" : clock((times[hovered] ?? 0) * 1000)}</span>
+      </figcaption>
+    </figure>
+  );
 }

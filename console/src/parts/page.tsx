@@ -7,7 +7,7 @@ import { Command } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
 import { useKeys } from "./keys.ts";
 
-export function Head({ title, number, note, children }: { title: string; number?: number | null | undefined; note?: string; children?: React.ReactNode }) {
+export function Head({ title, number, note, children }: { title: string; number?: number | null | undefined; note?: string | undefined; children?: React.ReactNode }) {
   useEffect(() => {
     document.title = `${title} · iii console`;
   }, [title]);
@@ -168,7 +168,7 @@ export function Side({ title, tags, onClose, actions, children }: { title: React
   useKeys({ Escape: onClose });
   return (
     <section aria-label="Details">
-      <header>
+      <header className="side-head">
         <div className="stack tight grow">
           <h2>{title}</h2>
           {tags ? <div className="row wrap">{tags}</div> : null}
@@ -211,7 +211,7 @@ export function Facts({ of }: { of: [string, React.ReactNode][] }) {
 }
 
 /** Nothing there: what that means, and what to do next. */
-export function Empty({ title, children, command }: { title: string; children?: React.ReactNode; command?: string }) {
+export function Empty({ title, children, command }: { title: string; children?: React.ReactNode; command?: string | undefined }) {
   return (
     <div className="empty">
       <h2>{title}</h2>

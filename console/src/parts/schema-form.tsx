@@ -71,9 +71,9 @@ function Field({ name, schema, root, value, required, onChange, depth }: FieldPr
   let input: React.ReactNode;
   if (type === "enum")
     input = (
-      <select id={id} className="select" aria-describedby={described} value={JSON.stringify(value)} onChange={(event) => onChange(JSON.parse(event.target.value) as Json)}>
+      <select id={id} className="select" aria-describedby={described} value={JSON.stringify(value)} onChange={(event) => onChange(event.target.value === "null" && !(plain.enum ?? []).includes(null) ? undefined : (JSON.parse(event.target.value) as Json))}>
         {[...new Set([value, ...(plain.enum ?? [])].map((choice) => JSON.stringify(choice)))].map((choice) => (
-          <option key={choice} value={choice}>{visible(choice, 80)}</option>
+          <option key={choice} value={choice}>{choice === "null" && !(plain.enum ?? []).includes(null) ? "not set" : visible(choice, 80)}</option>
         ))}
       </select>
     );

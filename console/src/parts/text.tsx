@@ -15,6 +15,16 @@ export function Text({ children, mono = false, className, limit }: { children: s
   );
 }
 
+/** Prose of a worker: its line ends stay, nothing else of its form. */
+export function Prose({ children, limit = 1200 }: { children: string; limit?: number }) {
+  return (
+    <p>
+      <bdi className="wrap-text">{visible(children, limit)}</bdi>
+      {left(children, limit) > 0 ? "…" : null}
+    </p>
+  );
+}
+
 const STEP = 20_000;
 
 /** Text of several lines: a piece at first, more on demand. */

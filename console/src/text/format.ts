@@ -71,7 +71,7 @@ export function bytes(value: number | null | undefined): string {
 }
 
 export const percent = (value: number | null | undefined): string =>
-  value === null || value === undefined || Number.isNaN(value) ? NONE : `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${THIN}%`;
+  value === null || value === undefined || Number.isNaN(value) ? NONE : value === 0 ? `0${THIN}%` : `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${THIN}%`;
 
 /** Nanoseconds exceed what a number holds exactly; for the screen milliseconds with a fraction do. */
 export const milliseconds = (nano: number): number => nano / 1e6;
