@@ -29,6 +29,18 @@ const PAGES: [string, React.ComponentType][] = [
   ["/workers", lazy(() => import("./pages/workers.tsx"))],
   ["/functions", lazy(() => import("./pages/functions.tsx"))],
   ["/traces", lazy(() => import("./pages/traces.tsx"))],
+  ["/triggers", lazy(() => import("./pages/triggers.tsx"))],
+  ["/queues", lazy(() => import("./pages/queues.tsx"))],
+  ["/schedules", lazy(() => import("./pages/schedules.tsx"))],
+  ["/logs", lazy(() => import("./pages/logs.tsx"))],
+  ["/metrics", lazy(() => import("./pages/metrics.tsx"))],
+  ["/alerts", lazy(() => import("./pages/alerts.tsx"))],
+  ["/flow", lazy(() => import("./pages/flow.tsx"))],
+  ["/state", lazy(() => import("./pages/state.tsx"))],
+  ["/streams", lazy(() => import("./pages/streams.tsx"))],
+  ["/channels", lazy(() => import("./pages/channels.tsx"))],
+  ["/configuration", lazy(() => import("./pages/configuration.tsx"))],
+  ["/access", lazy(() => import("./pages/access.tsx"))],
 ];
 
 /** One page that fails does not take the others with it. */

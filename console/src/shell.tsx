@@ -116,7 +116,7 @@ function Navigation({ open, onGo }: { open: boolean; onGo: () => void }) {
   const queues = useLive<QueueRow>("queues", (row) => row.name);
   const dead = queues.rows.reduce((sum, row) => sum + (row.dlq_depth ?? 0), 0);
   const counts: Record<string, React.ReactNode> = {
-    "/workers": workers.ready ? <span className="count">{workers.rows.filter((row) => !row.internal).length}</span> : null,
+    "/workers": workers.ready ? <span className="count">{workers.rows.filter((row) => !row.internal && row.runtime !== "engine").length}</span> : null,
     "/queues": dead > 0 ? <span className="count bad" title="dead letters">{dead.toLocaleString("en")}</span> : null,
   };
   return (

@@ -66,6 +66,7 @@ export async function request<Result>(method: string, path: string, body?: unkno
     if (error.code === "LOGIN_REQUIRED") onLoginRequired.forEach((listener) => listener());
     throw error;
   }
+  if (!response.headers.get("content-type")?.includes("json")) throw new ApiError(501, `The console's server does not know ${path}: it is older than this page. Reload the page.`);
   return (await response.json()) as Result;
 }
 

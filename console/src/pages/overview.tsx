@@ -122,7 +122,7 @@ export default function Overview() {
   const last = rows[rows.length - 1];
   const times = rows.map((row) => row.at_ms / 1000);
   const column = (of: (row: Sample) => number | null): (number | null)[] => rows.map(of);
-  const own = workers.rows.filter((row) => !row.internal);
+  const own = workers.rows.filter((row) => !row.internal && row.runtime !== "engine");
   const drained = own.filter((row) => row.status === "draining").length;
   const dead = sum(queues.rows, (row) => row.dlq_depth);
   const oldest = queues.rows.reduce<number | null>((most, row) => (row.oldest_age_s !== null && row.oldest_age_s > (most ?? -1) ? row.oldest_age_s : most), null);

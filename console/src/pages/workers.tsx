@@ -23,7 +23,9 @@ import { sorted, type Sortable } from "../text/sorted.ts";
 
 const TONES: Record<string, string> = { connected: "ok", available: "ok", busy: "info", draining: "warn" };
 
-export const runtimeTitle = (row: WorkerRow): string => row.telemetry?.language ?? row.runtime ?? "unknown";
+export const runtimeTitle = (row: WorkerRow): string => row.runtime ?? "unknown";
+
+export const isPart = (row: WorkerRow): boolean => row.internal || row.runtime === "engine";
 
 const values: Record<string, (row: WorkerRow) => Sortable> = {
   name: (row) => row.name ?? row.id,
@@ -128,11 +130,11 @@ function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
           <span className={`tag ${TONES[row.status] ?? "bad"}`}>{row.status}</span>
           <span className="tag accent runtime">{`${runtimeTitle(row).toUpperCase()}${row.version ? ` ${row.version}` : ""}`.slice(0, 48)}</span>
           {row.isolation ? <span className="tag"><Text limit={64}>{row.isolation}</Text></span> : null}
-          {row.internal ? <span className="tag">part of the engine</span> : null}
+          {isPart(row) ? <span className="tag">part of the engine</span> : null}
         </>
       }
       actions={
-        row.internal || !may("engine::workers::drain") ? null : (
+        isPart(row) || !may("engine::workers::drain") ? null : (
           <button type="button" className="button danger small" onClick={drain} disabled={row.status === "draining"}>
             Drain…
           </button>
@@ -157,7 +159,7 @@ function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
         ]}
       />
       <Block title="Load"><Load row={row} /></Block>
-      <Block title="Functions" note={count(row.function_count)} actions={<Link href={to("/functions", { worker: row.name, internal: row.internal ? "true" : null })}>In the list</Link>}>
+      <Block title="Functions" note={count(row.function_count)} actions={<Link href={to("/functions", { worker: row.name, internal: isPart(row) ? "true" : null })}>In the list</Link>}>
         {detail.error ? <Failure error={detail.error} /> : detail.isPending ? <Waiting lines={3} /> : functions.length === 0 ? <p className="muted">None registered.</p> : (
           <ul className="names">
             {functions.slice(0, 200).map((id) => (
@@ -181,7 +183,7 @@ export default function Workers() {
   const search = at("q").toLowerCase();
   const by = at("sort") || "name";
   const descending = at("order") === "desc";
-  const visibleRows = useMemo(() => live.rows.filter((row) => internal || !row.internal), [live.rows, internal]);
+  const visibleRows = useMemo(() => live.rows.filter((row) => internal || !isPart(row)), [live.rows, internal]);
   const rows = useMemo(() => {
     const found = visibleRows.filter((row) => (!runtime || runtimeTitle(row) === runtime) && (!search || [row.name, row.id, row.runtime, row.ip_address, row.namespace, row.version].some((text) => text?.toLowerCase().includes(search))));
     return sorted(found, values[by] ?? runtimeTitle, descending);
@@ -192,7 +194,7 @@ export default function Workers() {
   const runtimes = facets(visibleRows, runtimeTitle);
   return (
     <>
-      <Head title="Workers" number={live.ready ? live.rows.filter((row) => !row.internal).length : null} note={live.total > live.rows.length ? `the first ${count(live.rows.length)} of ${count(live.total)}` : ""}>
+      <Head title="Workers" number={live.ready ? live.rows.filter((row) => !isPart(row)).length : null} note={live.total > live.rows.length ? `the first ${count(live.rows.length)} of ${count(live.total)}` : ""}>
         <Toggle on={internal} onChange={(on) => put({ internal: on ? "true" : null })}>Parts of the engine</Toggle>
       </Head>
       <div className="tools">

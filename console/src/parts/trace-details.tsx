@@ -5,7 +5,7 @@ import { Link } from "wouter";
 import { ask } from "../api/http.ts";
 import { useChanges } from "../api/live.ts";
 import type { Json, LogRow, Span } from "../api/types.ts";
-import { attribute, pairs, spanTitle } from "../text/attributes.ts";
+import { attribute, pairs, payload, spanFunction, spanTitle } from "../text/attributes.ts";
 import { clock, count, duration, milliseconds, moment, percent, plural } from "../text/format.ts";
 import { type Bar, hue, layout, type Layout, serviceOf } from "../text/waterfall.ts";
 import { useNow } from "./clock.ts";
@@ -84,7 +84,9 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
   const took = bar.endMs - bar.startMs;
   const logs = useQuery({ queryKey: ["span-logs", span.trace_id, span.span_id], queryFn: ({ signal }) => ask<{ logs: LogRow[] }>("engine::logs::list", { trace_id: span.trace_id, span_id: span.span_id, limit: 200 }, signal) });
   const own = [...(logs.data?.logs ?? [])].reverse();
-  const functionId = attribute(span.attributes, "faas.invoked_name") ?? attribute(span.attributes, "function_id");
+  const functionId = spanFunction(span);
+  const input = payload(span, "input");
+  const output = payload(span, "output");
   const job = attribute(span.attributes, "messaging.message.id");
   const attributes = pairs(span.attributes);
   const baggage = attributes.filter(([key]) => key.startsWith("baggage."));
@@ -110,9 +112,11 @@ function SpanDetails({ bar, shape, onChoose }: { bar: Bar; shape: Layout; onChoo
         ]}
       />
       <div className="row wrap">
-        {typeof functionId === "string" ? <Link className="tag info" href={to("/functions", { id: functionId })}>function <Text mono limit={60}>{functionId}</Text></Link> : null}
+        {functionId !== null ? <Link className="tag info" href={to("/functions", { id: functionId })}>function <Text mono limit={60}>{functionId}</Text></Link> : null}
         {typeof job === "string" ? <Link className="tag info" href={to("/queues", { job })}>its job</Link> : null}
       </div>
+      {input !== undefined ? <Block title="Input"><JsonView value={input} label="input" /></Block> : null}
+      {output !== undefined ? <Block title="Output"><JsonView value={output} label="output" /></Block> : null}
       <Block title="Attributes" note={count(attributes.length)}><Attributes of={attributes} /></Block>
       {span.events && span.events.length > 0 ? (
         <Block title="Events" note={count(span.events.length)}>
