@@ -9,17 +9,17 @@ from aiohttp import web
 
 from iii.console.application import Deskwork, json_body
 from iii.console.backend import actions, data, discovery
-from iii.console.backend.question import Question, members_of
+from iii.console.backend.question import ConsoleQuestion, members_of
 from iii.console.lists.functions import function, functions
 from iii.console.lists.triggers import schedules, triggers
 from iii.console.lists.workers import worker, workers
 
 if TYPE_CHECKING:
     from iii.console.application import Reception
-    from iii.console.backend.route import Route
+    from iii.console.backend.route import BackendRoute
     from iii.console.desk import Desk
 
-BACKEND: tuple[Route, ...] = (*discovery.ROUTES, *data.ROUTES, *actions.ROUTES)
+BACKEND: tuple[BackendRoute, ...] = (*discovery.ROUTES, *data.ROUTES, *actions.ROUTES)
 LISTS: Mapping[str, Callable[[Desk, Mapping[str, str]], Awaitable[Any]]] = {
     "workers": workers,
     "worker": worker,
@@ -47,10 +47,10 @@ def _in_braces(path: str) -> str:
     return "/".join(f"{{{part[1:]}}}" if part.startswith(":") else part for part in path.split("/"))
 
 
-def _answering(route: Route) -> Deskwork:
+def _answering(route: BackendRoute) -> Deskwork:
     async def work(desk: Desk, request: web.Request) -> Any:
         body = await json_body(request)
-        question = Question(dict(request.match_info), dict(request.query), members_of(body), body or b"{}")
+        question = ConsoleQuestion(dict(request.match_info), dict(request.query), members_of(body), body or b"{}")
         return await route.answer(desk, question)
 
     return work

@@ -14,9 +14,9 @@ from iii.console.audit import Audit
 from iii.console.backend.question import members_of
 from iii.console.desk import Desk
 from iii.console.door import EngineAway
-from iii.console.gate import Gate
+from iii.console.gate import ConsoleGate
 from iii.console.refusal import Refusal, refusal_of
-from iii.console.visitor import Entrance, Sessions, Visitor
+from iii.console.visitor import Admitting, Sessions, Visitor
 from iii.protocol.errors import InvocationError
 from iii.protocol.limits import CONSOLE_BODY_BYTES
 from iii.protocol.log_event import LogEvent
@@ -51,7 +51,7 @@ class Reception:
     """
 
     def __init__(
-        self, gate: Gate, entrance: Entrance, sessions: Sessions, audit: Audit, cookie: Callable[[], str]
+        self, gate: ConsoleGate, entrance: Admitting, sessions: Sessions, audit: Audit, cookie: Callable[[], str]
     ) -> None:
         self.gate = gate
         self.entrance = entrance

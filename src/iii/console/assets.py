@@ -37,14 +37,14 @@ class Asset(Struct, frozen=True):
     packed: Mapping[str, bytes]
 
 
-class Served(NamedTuple):
+class SentAsset(NamedTuple):
     """What is sent of an asset."""
 
     body: bytes
     headers: dict[str, str]
 
 
-class Page(NamedTuple):
+class PageItself(NamedTuple):
     """The page itself, which has one script of its own."""
 
     body: bytes
@@ -67,13 +67,13 @@ class Assets:
         index = folder / INDEX
         self._index = index.read_text() if index.is_file() else _FALLBACK
 
-    def page(self, config: Mapping[str, object]) -> Page:
+    def page(self, config: Mapping[str, object]) -> PageItself:
         """It knows its paths itself."""
         script = f"window.__CONSOLE_CONFIG__={_for_script(config)};"
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        return Page(self._index.replace("</head>", f"<script>{script}</script></head>", 1).encode(), digest)
+        return PageItself(self._index.replace("</head>", f"<script>{script}</script></head>", 1).encode(), digest)
 
-    def find(self, path: str, accepted: str) -> Served | None:
+    def find(self, path: str, accepted: str) -> SentAsset | None:
         """The file of a path; `accepted` is `Accept-Encoding`."""
         asset = self._files.get(path)
         if asset is None:
@@ -86,8 +86,8 @@ class Assets:
         }
         for encoding, body in asset.packed.items():
             if encoding in offered:
-                return Served(body, {**headers, "Content-Encoding": encoding})
-        return Served(asset.content, headers)
+                return SentAsset(body, {**headers, "Content-Encoding": encoding})
+        return SentAsset(asset.content, headers)
 
 
 def is_built(folder: Path = FOLDER) -> bool:

@@ -52,7 +52,7 @@ class CallRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     action: Enqueue | Void | None = None
 
 
-class Calls:
+class CallRoutes:
     """Of one application."""
 
     def __init__(self, reception: Reception) -> None:

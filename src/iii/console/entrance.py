@@ -34,7 +34,7 @@ class InsideEntrance:
         return self._anyone
 
     async def admit(self, token: str, ip_address: str | None) -> Visitor:
-        """As `Entrance.admit`."""
+        """As `Admitting.admit`."""
         admission, engine = self._admission, self._engine
         assert admission is not None
         if admission.failed_logins.is_full(ip_address):

@@ -1,4 +1,4 @@
-"""Which requests may come in at all: those of the console's own pages, at one of its own names (L18, 23 §3)."""
+"""Which requests may come in at all: those of the console's own pages, at one of its own names (23 §3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _READS = frozenset({"GET", "HEAD"})
 _SAME = frozenset({"same-origin", "none"})
 
 
-class Gate:
+class ConsoleGate:
     """A page of another site can make a browser send requests, but not choose `Host`, `Origin` and `Sec-Fetch-Site`.
 
     Addresses and `localhost` are always the console's own: a page that rebinds its name to one of them sends that name.

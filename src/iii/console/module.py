@@ -1,4 +1,4 @@
-"""`iii-console`: the console as a module of the engine, and the functions of the published one (23 §1, 09 §2)."""
+"""`iii-console`: the console as a module of the engine, and the functions of the published one (23 §1, §7)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from iii.protocol.task_set import TaskSet
 from iii.server.listener_access import admission_of
 
 if TYPE_CHECKING:
-    from iii.console.backend.route import Route
+    from iii.console.backend.route import BackendRoute
     from iii.engine.engine import Engine
     from iii.engine.invocation import Invocation
 
@@ -46,7 +46,7 @@ NOT_SERVED = LogEvent(
 )  # fmt: skip
 KEPT_LOCAL = LogEvent(
     __name__, "console.kept_local", logging.WARNING, "Console is served on this machine only: there is no login",
-    means="`host` is an address that other machines reach, and `rbac` names nobody who may log in; the console listens on 127.0.0.1.",
+    means="`host` is an address that other machines reach, and there is no `rbac`; the console listens on 127.0.0.1.",
     do="Give the console `rbac` with tokens, or set `host: 127.0.0.1`.",
 )  # fmt: skip
 LOCAL = "127.0.0.1"
@@ -123,10 +123,10 @@ class Console(Module):
         url = f"ws://{in_url(host)}:{ports.get('iii-worker-manager') or 0}"
         return EnginePlace("module", url, host, ports.get("iii-http"), ports.get("iii-stream"))
 
-    def _deliver(self, route: Route, invocation: Invocation, function: Function) -> None:
+    def _deliver(self, route: BackendRoute, invocation: Invocation, function: Function) -> None:
         self._tasks.spawn(self._answer(route, invocation))
 
-    async def _answer(self, route: Route, invocation: Invocation) -> None:
+    async def _answer(self, route: BackendRoute, invocation: Invocation) -> None:
         """With the rights of the caller: nobody can do through it what it could not do itself (20 §4)."""
         door = InsideDoor(self.engine, self._events, invocation.caller)
         desk = Desk(Visitor(door, "caller of a function", ""), self.server.audit, None)

@@ -1,4 +1,4 @@
-"""Routes of the pages and of what a page knows before it asks anything (09 §1.2)."""
+"""Routes of the pages and of what a page knows before it asks anything (23 §2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iii.console.application import json_response
 from iii.console.assets import Assets
 
 
-class Pages:
+class PageRoutes:
     """Args:
     config: what pages are told; asked for each page, as ports may change.
     """

@@ -22,7 +22,7 @@ class Refusal(Exception):
 
 
 def refusal_of(error: InvocationError | TimeoutError | EngineAway) -> Refusal:
-    """For a call of the engine that failed (09 §2)."""
+    """For a call of the engine that failed (23 §7)."""
     if isinstance(error, EngineAway):
         return Refusal(502, str(error), "ENGINE_AWAY")
     if isinstance(error, TimeoutError):

@@ -14,15 +14,15 @@ from iii.console.api import backend_routes, list_routes
 from iii.console.application import Reception, application
 from iii.console.assets import FOLDER
 from iii.console.audit import Audit
-from iii.console.calls import Calls
+from iii.console.calls import CallRoutes
 from iii.console.config import ConsoleConfig
-from iii.console.gate import Gate
-from iii.console.live.hub import Hub
+from iii.console.gate import ConsoleGate
+from iii.console.live.hub import FollowedTopics
 from iii.console.live.socket import LiveSocket
 from iii.console.live.topics import TOPICS
 from iii.console.logging_in import LoggingIn
-from iii.console.pages import Pages
-from iii.console.visitor import Entrance, Sessions
+from iii.console.pages import PageRoutes
+from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
 from iii.protocol.versions import PACKAGE_VERSION
 
@@ -50,7 +50,7 @@ class ConsoleServer:
     """
 
     def __init__(
-        self, config: ConsoleConfig, entrance: Entrance, place: Callable[[], EnginePlace], folder: Path = FOLDER
+        self, config: ConsoleConfig, entrance: Admitting, place: Callable[[], EnginePlace], folder: Path = FOLDER
     ) -> None:
         self._config = config
         self._place = place
@@ -58,10 +58,10 @@ class ConsoleServer:
         self.port = config.port
         self.audit = Audit()
         self.sessions = Sessions(config.session_seconds, time.monotonic)
-        gate = Gate([config.host, *config.allowed_hosts])
+        gate = ConsoleGate([config.host, *config.allowed_hosts])
         self._reception = Reception(gate, entrance, self.sessions, self.audit, lambda: f"iii_console_{self.port}")
-        self.live = LiveSocket(self._reception, Hub(TOPICS))
-        self._pages = Pages(folder, self.told_to_pages)
+        self.live = LiveSocket(self._reception, FollowedTopics(TOPICS))
+        self._pages = PageRoutes(folder, self.told_to_pages)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -75,7 +75,7 @@ class ConsoleServer:
         reception = self._reception
         routes = [
             *LoggingIn(reception, self._described).routes(),
-            *Calls(reception).routes(),
+            *CallRoutes(reception).routes(),
             *backend_routes(reception),
             *list_routes(reception),
             *self.live.routes(),
@@ -96,7 +96,7 @@ class ConsoleServer:
             await self._runner.cleanup()
 
     def told_to_pages(self) -> dict[str, object]:
-        """`/api/config` (09 §1.2)."""
+        """`/api/config` (23 §2)."""
         place = self._place()
         return {
             "basePath": "/",

@@ -54,7 +54,7 @@ class LoginRefused(Exception):
         self.retry_after_s = retry_after_s
 
 
-class Entrance(Protocol):
+class Admitting(Protocol):
     """Who is let in.
 
     Attributes:

@@ -53,7 +53,9 @@ class Browser:
     async def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         return await self.request("POST", path, body, headers)
 
-    async def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+    async def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         sent = dict(headers or {})
         if self.csrf is not None:
             sent.setdefault("X-CSRF-Token", self.csrf)
@@ -61,9 +63,12 @@ class Browser:
         if body is not None:
             data = io.BytesIO(msgspec.json.encode(body))
             sent.setdefault("Content-Type", "application/json")
-        async with asyncio.timeout(DEADLINE_S), self.session.request(
-            method, f"{self.base}{path}", data=data, headers=sent, allow_redirects=False
-        ) as response:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            self.session.request(
+                method, f"{self.base}{path}", data=data, headers=sent, allow_redirects=False
+            ) as response,
+        ):
             content = await response.read()
             is_json = response.content_type == "application/json"
             return Answer(response.status, msgspec.json.decode(content) if is_json else content, response.headers)
@@ -157,7 +162,7 @@ class LoopThread:
         self.release = threading.Event()
         self.delivered: list[Any] = []
         self.arrived = threading.Condition()
-        options = iii.InitOptions(worker_name=name, otel={"enabled": False})
+        options = iii.InitOptions(worker_name=name, otel={"enabled": True, "service_name": name})
         self.worker = iii.register_worker(url, options)
         self.worker.register_function("math::add", lambda data: data["a"] + data["b"], description="Add numbers.")
         self.worker.register_function("math::fails", self._fail)
@@ -208,3 +213,11 @@ def configured(console: int, http: int, stream: int, more: str = "enabled: true"
 def path_of(text: str) -> str:
     """As one segment of a path."""
     return quote(text, safe="")
+
+
+async def logged(engine: EngineProcess, text: str) -> str:
+    """The log, once this is in it."""
+    async with asyncio.timeout(DEADLINE_S):
+        while text not in (log := engine.log()):  # noqa: ASYNC110  # a file has no event
+            await asyncio.sleep(0.01)
+    return log

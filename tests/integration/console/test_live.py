@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from tests.integration.console.consoles import Browser, LoopThread, Place
+import iii
+from tests.integration.console.consoles import Browser, Live, LoopThread, Place
 
 
 async def test_workers_that_come_and_go(browser: Browser, place: Place) -> None:
     async with browser.live() as live:
         assert (await live.message("hello"))["engine"] == {"connected": True}
-        await live.follow(1, "workers", key="name")
-        await live.until(lambda: "shop" in live.rows.get(1, {}))
-        assert "functions" not in live.rows[1]["shop"]
-        other = LoopThread(place.engine.url, name="other")
-        await live.until(lambda: "other" in live.rows[1])
-        other.close()
-        await live.until(lambda: "delta" in {each["t"] for each in live.messages} and live.messages[-1].get("del"))
+        await live.follow(1, "workers")
+        await live.until(lambda: "shop" in _names(live))
+        assert all("functions" not in row for row in live.rows[1].values())
+        options = iii.InitOptions(worker_name="other", otel={"enabled": False})
+        async with iii.connect_worker(place.engine.url, options):
+            await live.until(lambda: "other" in _names(live))
+        await live.until(lambda: "other" not in _names(live))
+
+    assert [each["t"] for each in live.messages].count("reset") == 1
+
+
+def _names(live: Live) -> set[str]:
+    return {row["name"] for row in live.rows.get(1, {}).values()}
 
 
 async def test_functions_that_are_registered(browser: Browser, worker: LoopThread) -> None:

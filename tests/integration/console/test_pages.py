@@ -1,4 +1,4 @@
-"""The pages, and what lets them be nothing but pages of the console (09 checks 1, 2, 26; L18)."""
+"""The pages, and what lets them be nothing but pages of the console (23 checks 1, 2, 26)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.console.consoles import Browser, Place
 
 
 @pytest.mark.parametrize("path", ["/", "/workers", "/assets/unknown", "/../../etc/passwd", "/%2e%2e/config.py"])
-async def test_09_check_1_every_path_of_a_page_is_the_page(browser: Browser, place: Place, path: str) -> None:
+async def test_23_check_1_every_path_of_a_page_is_the_page(browser: Browser, place: Place, path: str) -> None:
     answer = await browser.get(path)
 
     assert f"Console available at {place.console}" in place.engine.log()
@@ -22,7 +22,7 @@ async def test_09_check_1_every_path_of_a_page_is_the_page(browser: Browser, pla
     assert b"window.__CONSOLE_CONFIG__=" in answer.body
 
 
-async def test_09_check_2_what_pages_are_told(browser: Browser, place: Place) -> None:
+async def test_23_check_2_what_pages_are_told(browser: Browser, place: Place) -> None:
     body = (await browser.get("/api/config")).body
 
     assert body.keys() == {"basePath", "engineHost", "enginePort", "wsPort", "consolePort", "version", "enableFlow"}
@@ -32,7 +32,7 @@ async def test_09_check_2_what_pages_are_told(browser: Browser, place: Place) ->
     assert body["enableFlow"] is False
 
 
-async def test_09_check_26_the_policy_lets_in_nothing_else(browser: Browser) -> None:
+async def test_23_check_26_the_policy_lets_in_nothing_else(browser: Browser) -> None:
     answer = await browser.get("/")
     policy = answer.headers["Content-Security-Policy"]
     script = re.search(rb"<script>(.*?)</script>", answer.body)
@@ -49,7 +49,7 @@ async def test_09_check_26_the_policy_lets_in_nothing_else(browser: Browser) -> 
     assert json.loads(script[1].split(b"=", 1)[1].rstrip(b";"))["basePath"] == "/"
 
 
-async def test_L18_a_name_that_is_not_the_consoles_is_refused(browser: Browser) -> None:
+async def test_23_3_a_name_that_is_not_the_consoles_is_refused(browser: Browser) -> None:
     """Also one that an attacker's name server points at this machine."""
     for path in ("/", "/api/config", "/api/v1/session", "/api/engine/_console/workers"):
         answer = await browser.get(path, Host="rebound.example:3113")
@@ -57,12 +57,12 @@ async def test_L18_a_name_that_is_not_the_consoles_is_refused(browser: Browser) 
         assert "workers" not in answer.body
 
 
-async def test_L18_names_of_this_machine_are_the_consoles(browser: Browser) -> None:
+async def test_23_3_names_of_this_machine_are_the_consoles(browser: Browser) -> None:
     for host in ("localhost:1", "127.0.0.1", "[::1]:3113", "console.localhost:3113"):
         assert (await browser.get("/api/config", Host=host)).status == 200, host
 
 
-async def test_L18_pages_of_other_sites_are_refused(browser: Browser) -> None:
+async def test_23_3_pages_of_other_sites_are_refused(browser: Browser) -> None:
     asked = {"function_id": "state::set", "payload": {"scope": "stolen", "key": "k", "value": 1}}
     for headers in (
         {"Origin": "http://evil.example"},
@@ -84,7 +84,12 @@ async def test_a_form_of_another_site_cannot_be_a_call(browser: Browser) -> None
 
 
 async def test_nothing_is_changed_by_a_get(browser: Browser) -> None:
-    for path in ("/api/v1/call", "/api/v1/login", "/api/engine/_console/invoke", "/api/engine/_console/dlq/work/redrive"):
+    for path in (
+        "/api/v1/call",
+        "/api/v1/login",
+        "/api/engine/_console/invoke",
+        "/api/engine/_console/dlq/work/redrive",
+    ):
         answer = await browser.get(path)
         assert answer.headers["Content-Type"].startswith("text/html") or answer.status in (404, 405), path
 

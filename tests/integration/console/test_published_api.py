@@ -1,4 +1,4 @@
-"""What the published console asks for, answered without the HTTP module (09 §2, checks 5 to 13)."""
+"""What the published console asks for, answered without the HTTP module (23 §7)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ WORKER_KEYS = {
 }  # fmt: skip
 
 
-async def test_09_check_5_workers_have_all_keys_and_the_console_is_among_them(browser: Browser) -> None:
+async def test_23_check_5_workers_have_all_keys_and_the_console_is_among_them(browser: Browser) -> None:
     answer = await browser.get(f"{API}/workers")
 
     assert isinstance(answer.body["timestamp"], int)
     rows = {row["name"]: row for row in answer.body["workers"]}
-    assert all(WORKER_KEYS <= row.keys() for row in rows.values())
+    assert all(row.keys() >= WORKER_KEYS for row in rows.values())
     assert rows["iii-console"]["description"] == "Web console UI and observability dashboard for the iii engine."
     assert rows["shop"]["runtime"] == "python"
     assert {"pid", "activity"} <= rows["shop"].keys()
 
 
-async def test_09_check_6_functions_of_the_engine_are_shown_when_asked_for(browser: Browser) -> None:
+async def test_23_check_6_functions_of_the_engine_are_shown_when_asked_for(browser: Browser) -> None:
     hidden = (await browser.get(f"{API}/functions")).body["functions"]
     shown = (await browser.get(f"{API}/functions?include_internal=TRUE")).body["functions"]
 
@@ -37,7 +37,7 @@ async def test_09_check_6_functions_of_the_engine_are_shown_when_asked_for(brows
     assert internal["math::add"] is False
 
 
-async def test_09_check_6_triggers_say_whether_they_are_internal(browser: Browser, worker: LoopThread) -> None:
+async def test_23_check_6_triggers_say_whether_they_are_internal(browser: Browser, worker: LoopThread) -> None:
     worker.worker.register_trigger({"type": "subscribe", "function_id": "shop::takes", "config": {"topic": "seen"}})
     worker.worker.list_triggers()
 
@@ -46,7 +46,7 @@ async def test_09_check_6_triggers_say_whether_they_are_internal(browser: Browse
     assert [row["internal"] for row in rows if row["function_id"] == "shop::takes"] == [False]
 
 
-async def test_09_2_details_of_a_function(browser: Browser) -> None:
+async def test_23_7_details_of_a_function(browser: Browser) -> None:
     detail = (await browser.get(f"{API}/functions/{path_of('math::add')}")).body
     unknown = await browser.get(f"{API}/functions/nope")
 
@@ -56,7 +56,7 @@ async def test_09_2_details_of_a_function(browser: Browser) -> None:
     assert unknown.body["error"] == "Remote error (NOT_FOUND): Function 'nope' is not registered."
 
 
-async def test_09_check_7_calls_of_functions(browser: Browser) -> None:
+async def test_23_check_7_calls_of_functions(browser: Browser) -> None:
     async def invoke(body: Any) -> tuple[int, Any]:
         answer = await browser.post(f"{API}/invoke", body)
         return answer.status, answer.body
@@ -68,7 +68,7 @@ async def test_09_check_7_calls_of_functions(browser: Browser) -> None:
     assert (status, body["error"]) == (500, "Handler error: Missing function_id in request")
 
 
-async def test_09_check_7_a_function_that_hangs(browser: Browser) -> None:
+async def test_23_check_7_a_function_that_hangs(browser: Browser) -> None:
     """The 30 s of the published route are not waited for: the same wait, with another limit."""
     answer = await browser.call("shop::hangs", {}, timeout_ms=50)
 
@@ -76,7 +76,7 @@ async def test_09_check_7_a_function_that_hangs(browser: Browser) -> None:
     assert answer["error"]["code"] == "TIMEOUT"
 
 
-async def test_09_check_8_state_with_a_slash_and_a_blank(browser: Browser) -> None:
+async def test_23_check_8_state_with_a_slash_and_a_blank(browser: Browser) -> None:
     item = f"{API}/states/{path_of('a/b')}/item"
 
     stored = await browser.post(item, {"key": "x y", "value": {"n": 1}})
@@ -90,7 +90,7 @@ async def test_09_check_8_state_with_a_slash_and_a_blank(browser: Browser) -> No
     assert gone.body == {"items": [], "count": 0}
 
 
-async def test_09_check_9_scopes_with_counts(browser: Browser) -> None:
+async def test_23_check_9_scopes_with_counts(browser: Browser) -> None:
     for key in ("one", "two"):
         await browser.post(f"{API}/states/counted/item", {"key": key, "value": 1})
 
@@ -100,7 +100,7 @@ async def test_09_check_9_scopes_with_counts(browser: Browser) -> None:
     assert body["count"] == len(body["groups"])
 
 
-async def test_09_check_10_streams_with_groups(browser: Browser) -> None:
+async def test_23_check_10_streams_with_groups(browser: Browser) -> None:
     for stream, group in (("iii:devtools", "all"), ("chat", "room")):
         asked = {"stream_name": stream, "group_id": group, "item_id": "1", "data": {}}
         assert (await browser.call("stream::set", asked))["ok"]
@@ -113,7 +113,7 @@ async def test_09_check_10_streams_with_groups(browser: Browser) -> None:
     assert rows["chat"]["internal"] is False
 
 
-async def test_09_check_11_a_published_message_arrives(browser: Browser, worker: LoopThread) -> None:
+async def test_23_check_11_a_published_message_arrives(browser: Browser, worker: LoopThread) -> None:
     worker.worker.register_trigger({"type": "queue", "function_id": "shop::takes", "config": {"topic": "orders"}})
     worker.worker.list_triggers()
 
@@ -126,7 +126,7 @@ async def test_09_check_11_a_published_message_arrives(browser: Browser, worker:
     assert {"depth", "consumer_count", "dlq_depth"} <= detail["stats"].keys()
 
 
-async def test_09_check_11_dead_letters(browser: Browser, place: Place) -> None:
+async def test_23_check_11_dead_letters(browser: Browser, place: Place) -> None:
     enqueue = {"type": "enqueue", "queue": "work"}
     for reason in ("first", "second", "third"):
         assert (await browser.call("shop::takes", {"bad": reason}, action=enqueue))["ok"]
@@ -156,7 +156,7 @@ async def _letters(browser: Browser, count: int) -> list[dict[str, Any]]:
             return found
 
 
-async def test_09_check_12_a_schedule_runs_now(browser: Browser, worker: LoopThread) -> None:
+async def test_23_check_12_a_schedule_runs_now(browser: Browser, worker: LoopThread) -> None:
     worker.worker.register_trigger(
         {"type": "cron", "function_id": "shop::takes", "config": {"expression": "0 0 3 1 1 *"}}
     )
@@ -178,7 +178,7 @@ async def test_09_check_12_a_schedule_runs_now(browser: Browser, worker: LoopThr
     assert wrong.body["error"] == f"Handler error: Trigger '{ids['http']}' is not a cron trigger"
 
 
-async def test_09_check_13_flow_layouts(browser: Browser) -> None:
+async def test_23_check_13_flow_layouts(browser: Browser) -> None:
     bad = await browser.get(f"{API}/flows/config/a%20b")
     nothing = await browser.get(f"{API}/flows/config/other")
     saved = await browser.post(f"{API}/flows/config/mine", {"id": "mine", "config": {"a.py": {"x": 1, "y": 2}}})
@@ -190,7 +190,7 @@ async def test_09_check_13_flow_layouts(browser: Browser) -> None:
     assert found.body == {"id": "mine", "config": {"a.py": {"x": 1, "y": 2}}}
 
 
-async def test_09_check_23_health_has_its_components(browser: Browser) -> None:
+async def test_23_check_23_health_has_its_components(browser: Browser) -> None:
     body = (await browser.get(f"{API}/health")).body
 
     assert body["status"] == "healthy"
@@ -215,7 +215,7 @@ async def test_O6_adapters_are_the_modules_that_run(browser: Browser) -> None:
     assert {"python"} == {row["id"] for row in body["adapters"] if row["type"] == "worker_pool"}
 
 
-async def test_09_2_functions_of_the_console_answer_callers(browser: Browser, worker: LoopThread) -> None:
+async def test_23_7_functions_of_the_console_answer_callers(browser: Browser, worker: LoopThread) -> None:
     """O4: they are registered always, and answer as functions behind routes do."""
     shown = worker.worker.trigger({"function_id": "engine::console::status", "payload": {}})
     nothing = worker.worker.trigger({"function_id": "engine::console::state_group_items", "payload": {}})

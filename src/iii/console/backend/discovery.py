@@ -1,4 +1,4 @@
-"""Routes that show what there is (09 §2)."""
+"""Routes that show what there is (23 §7)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from iii.console.backend.question import Question, bad_input
-from iii.console.backend.route import Route
+from iii.console.backend.question import ConsoleQuestion, bad_input
+from iii.console.backend.route import BackendRoute
 from iii.console.desk import Desk
 from iii.console.door import EngineAway
 from iii.protocol.errors import InvocationError
@@ -77,7 +77,7 @@ def is_internal(row: _Internal) -> bool:
     return row.function_id.startswith("engine::") and not row.function_id.startswith("engine::queue::")
 
 
-async def status(desk: Desk, question: Question) -> Any:
+async def status(desk: Desk, question: ConsoleQuestion) -> Any:
     """What fails counts for nothing."""
     workers, functions, metrics = await asyncio.gather(
         desk.read_as(_Workers, "engine::workers::list"),
@@ -93,11 +93,11 @@ async def status(desk: Desk, question: Question) -> Any:
     }
 
 
-async def health(desk: Desk, question: Question) -> bytes:
+async def health(desk: Desk, question: ConsoleQuestion) -> bytes:
     return await desk.read("engine::health::check")
 
 
-async def functions(desk: Desk, question: Question) -> Any:
+async def functions(desk: Desk, question: ConsoleQuestion) -> Any:
     """With `internal` in each row."""
     asked = {**_DIALECT, "include_internal": question.include_internal}
     found = await desk.read_as(_Functions, "engine::functions::list", asked)
@@ -117,7 +117,7 @@ def with_member(row: Raw | bytes, name: str, value: object) -> Raw:
     return Raw(b'%b%b"%b":%b}' % (text[:-1], comma, name.encode(), msgspec.json.encode(value)))
 
 
-async def function_detail(desk: Desk, question: Question) -> bytes:
+async def function_detail(desk: Desk, question: ConsoleQuestion) -> bytes:
     function_id = question.parameter("function_id", "Missing function_id in path parameters")
     asked: dict[str, str] = {"function_id": function_id}
     if "namespace" in question.query:
@@ -130,7 +130,7 @@ async def function_detail(desk: Desk, question: Question) -> bytes:
     return bytes(row)
 
 
-async def triggers(desk: Desk, question: Question) -> Any:
+async def triggers(desk: Desk, question: ConsoleQuestion) -> Any:
     """`registered_triggers` under another name, with `internal` in each row."""
     wanted = question.include_internal
     found = await desk.read_as(_Triggers, "engine::registered-triggers::list", {"include_internal": True})
@@ -143,7 +143,7 @@ async def triggers(desk: Desk, question: Question) -> Any:
     return {"triggers": rows}
 
 
-async def trigger_types(desk: Desk, question: Question) -> Any:
+async def trigger_types(desk: Desk, question: ConsoleQuestion) -> Any:
     try:
         asked = {"include_internal": True, "kind": "types"}
         found = await desk.read_as(_Types, "engine::triggers::list", asked)
@@ -152,11 +152,11 @@ async def trigger_types(desk: Desk, question: Question) -> Any:
     return {"trigger_types": sorted({each.id for each in found.triggers})}
 
 
-async def workers(desk: Desk, question: Question) -> bytes:
+async def workers(desk: Desk, question: ConsoleQuestion) -> bytes:
     return await desk.read("engine::workers::list", {**_DIALECT, "include_internal": True})
 
 
-async def adapters(desk: Desk, question: Question) -> Any:
+async def adapters(desk: Desk, question: ConsoleQuestion) -> Any:
     """Modules that run, trigger types and pools of workers (O6)."""
     listed, types, well = await asyncio.gather(
         desk.read_as(_Workers, "engine::workers::list", {**_DIALECT, "include_internal": True}),
@@ -191,48 +191,48 @@ def _adapter(adapter_id: str, kind: str, health: str, description: str, internal
 
 
 def _as_is(function_id: str) -> Any:
-    async def answer(desk: Desk, question: Question) -> bytes:
+    async def answer(desk: Desk, question: ConsoleQuestion) -> bytes:
         return await desk.read(function_id)
 
     return answer
 
 
 def _with_body(function_id: str) -> Any:
-    async def answer(desk: Desk, question: Question) -> bytes:
+    async def answer(desk: Desk, question: ConsoleQuestion) -> bytes:
         return await desk.read(function_id, Raw(question.whole or b"{}"))
 
     return answer
 
 
-async def otel_traces_tree(desk: Desk, question: Question) -> bytes:
+async def otel_traces_tree(desk: Desk, question: ConsoleQuestion) -> bytes:
     if not question.optional_text("trace_id"):
         raise bad_input("Missing trace_id in request")
     return await desk.read("engine::traces::tree", {"trace_id": question.text("trace_id")}, 10_000)
 
 
 def _clears(function_id: str) -> Any:
-    async def answer(desk: Desk, question: Question) -> bytes:
+    async def answer(desk: Desk, question: ConsoleQuestion) -> bytes:
         return await desk.act_on(function_id, {})
 
     return answer
 
 
 ROUTES = (
-    Route("status", "GET", "status", status),
-    Route("health", "GET", "health", health),
-    Route("functions", "GET", "functions", functions),
-    Route("function_detail", "GET", "functions/:function_id", function_detail),
-    Route("triggers", "GET", "triggers", triggers),
-    Route("trigger_types", "GET", "trigger-types", trigger_types),
-    Route("workers", "GET", "workers", workers),
-    Route("adapters", "GET", "adapters", adapters),
-    Route("alerts_list", "GET", "alerts", _as_is("engine::alerts::list")),
-    Route("sampling_rules", "GET", "sampling/rules", _as_is("engine::sampling::rules")),
-    Route("otel_logs_list", "POST", "otel/logs", _with_body("engine::logs::list")),
-    Route("otel_logs_clear", "POST", "otel/logs/clear", _clears("engine::logs::clear")),
-    Route("otel_traces_list", "POST", "otel/traces", _with_body("engine::traces::list")),
-    Route("otel_traces_clear", "POST", "otel/traces/clear", _clears("engine::traces::clear")),
-    Route("otel_traces_tree", "POST", "otel/traces/tree", otel_traces_tree),
-    Route("metrics_detailed", "POST", "metrics/detailed", _with_body("engine::metrics::list")),
-    Route("rollups_list", "POST", "rollups", _with_body("engine::rollups::list")),
+    BackendRoute("status", "GET", "status", status),
+    BackendRoute("health", "GET", "health", health),
+    BackendRoute("functions", "GET", "functions", functions),
+    BackendRoute("function_detail", "GET", "functions/:function_id", function_detail),
+    BackendRoute("triggers", "GET", "triggers", triggers),
+    BackendRoute("trigger_types", "GET", "trigger-types", trigger_types),
+    BackendRoute("workers", "GET", "workers", workers),
+    BackendRoute("adapters", "GET", "adapters", adapters),
+    BackendRoute("alerts_list", "GET", "alerts", _as_is("engine::alerts::list")),
+    BackendRoute("sampling_rules", "GET", "sampling/rules", _as_is("engine::sampling::rules")),
+    BackendRoute("otel_logs_list", "POST", "otel/logs", _with_body("engine::logs::list")),
+    BackendRoute("otel_logs_clear", "POST", "otel/logs/clear", _clears("engine::logs::clear")),
+    BackendRoute("otel_traces_list", "POST", "otel/traces", _with_body("engine::traces::list")),
+    BackendRoute("otel_traces_clear", "POST", "otel/traces/clear", _clears("engine::traces::clear")),
+    BackendRoute("otel_traces_tree", "POST", "otel/traces/tree", otel_traces_tree),
+    BackendRoute("metrics_detailed", "POST", "metrics/detailed", _with_body("engine::metrics::list")),
+    BackendRoute("rollups_list", "POST", "rollups", _with_body("engine::rollups::list")),
 )

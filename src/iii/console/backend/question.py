@@ -1,4 +1,4 @@
-"""One request to the backend, from a browser or from a caller of its function (09 §2)."""
+"""One request to the backend, from a browser or from a caller of its function (23 §7)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from iii.console.refusal import Refusal
 
 
-class Question(Struct, frozen=True):
+class ConsoleQuestion(Struct, frozen=True):
     """Attributes:
     path, query: parameters, decoded.
     body: members of the body, as JSON; none where it has no object.
@@ -83,7 +83,7 @@ def members_of(body: bytes) -> dict[str, Raw]:
         raise Refusal(400, f"the body is not valid JSON: {error}") from None
 
 
-def question_of(payload: bytes) -> Question:
+def question_of(payload: bytes) -> ConsoleQuestion:
     """Of a direct call: members count wherever they stand. Raises Refusal."""
     top = members_of(payload)
     try:
@@ -96,7 +96,7 @@ def question_of(payload: bytes) -> Question:
     if bytes(top.get("include_internal", b"")) == b"true":
         queried["include_internal"] = "true"
     whole = bytes(call.body) if body else payload
-    return Question(
+    return ConsoleQuestion(
         {**texts, **{name: str(value) for name, value in call.path_params.items()}}, queried, {**top, **body}, whole
     )
 

@@ -9,14 +9,14 @@ import msgspec
 from msgspec import Raw
 
 if TYPE_CHECKING:
-    from iii.console.backend.question import Question
+    from iii.console.backend.question import ConsoleQuestion
     from iii.console.desk import Desk
 
-Answering: TypeAlias = "Callable[[Desk, Question], Awaitable[Any]]"
+Answering: TypeAlias = "Callable[[Desk, ConsoleQuestion], Awaitable[Any]]"
 """Returns the body: JSON as bytes, or what becomes JSON."""
 
 
-class Route(NamedTuple):
+class BackendRoute(NamedTuple):
     """Attributes:
     name: after `engine::console::`.
     path: below `_console/`, with `:parameter`.

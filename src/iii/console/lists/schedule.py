@@ -1,4 +1,4 @@
-"""Schedules in words, and when they are due (04 §12, 09 weak: computed here, where the grammar is)."""
+"""Schedules in words, and when they are due (04 §12)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from iii.protocol.cron_expression import Expression, InvalidExpression
 NEXT = 5
 
 
-class CronConfig(Struct):
+class Schedule(Struct):
     """Of a trigger of type `cron`, as far as it is looked at here."""
 
     expression: str = ""
     timezone: str | None = None
 
 
-def schedule_of(config: CronConfig) -> Expression | None:
+def schedule_of(config: Schedule) -> Expression | None:
     """None: it is not a cron expression, or its time zone is unknown."""
     try:
         return Expression(config.expression, ZoneInfo(config.timezone or "UTC"), "documented")
@@ -35,7 +35,7 @@ def upcoming_ms(expression: Expression, after: datetime, most: int) -> Iterator[
     return (int(each.timestamp() * 1000) for each in expression.upcoming(after, most))
 
 
-def cron_members(config: CronConfig) -> dict[str, Any]:
+def cron_members(config: Schedule) -> dict[str, Any]:
     """What a row of a schedule has beside the others."""
     expression = schedule_of(config)
     following = [] if expression is None else list(upcoming_ms(expression, datetime.now(UTC), NEXT))

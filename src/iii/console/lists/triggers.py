@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from iii.console.lists.internal import is_internal_function
 from iii.console.lists.paging import facet, fits, number_of, page_query, yes
-from iii.console.lists.schedule import CronConfig, cron_members, in_words, schedule_of, upcoming_ms
+from iii.console.lists.schedule import Schedule, cron_members, in_words, schedule_of, upcoming_ms
 from iii.console.refusal import Refusal
 from iii.protocol.route_path import InvalidPath, parse_path
 
@@ -84,11 +84,11 @@ def _config(trigger: TriggerRow) -> _Config:
         return _Config()
 
 
-def _cron(trigger: TriggerRow) -> CronConfig:
+def _cron(trigger: TriggerRow) -> Schedule:
     try:
-        return msgspec.json.decode(trigger.config, type=CronConfig)
+        return msgspec.json.decode(trigger.config, type=Schedule)
     except msgspec.MsgspecError:
-        return CronConfig()
+        return Schedule()
 
 
 def _summary(trigger: TriggerRow) -> str:

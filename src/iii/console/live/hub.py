@@ -23,7 +23,7 @@ class TopicName(NamedTuple):
     params: bytes
 
 
-class Hub:
+class FollowedTopics:
     """Nothing is looked at that no page follows."""
 
     def __init__(self, topics: Mapping[str, Callable[[bytes], Topic]]) -> None:

@@ -15,13 +15,13 @@ from iii.protocol.limits import CONSOLE_STUCK_S, CONSOLE_SUBSCRIPTIONS
 if TYPE_CHECKING:
     from iii.console.desk import Desk
     from iii.console.live.following import Following
-    from iii.console.live.hub import Hub, TopicName
+    from iii.console.live.hub import FollowedTopics, TopicName
 
 _encode = msgspec.json.Encoder().encode
 _AT_ONCE_S = 0.02  # what happens within it is one message
 
 
-class Request(Struct):
+class PageRequest(Struct):
     """What a page says."""
 
     op: Literal["sub", "unsub", "ping"]
@@ -30,7 +30,7 @@ class Request(Struct):
     params: Raw = Raw(b"{}")
 
 
-_decode = msgspec.json.Decoder(Request).decode
+_decode = msgspec.json.Decoder(PageRequest).decode
 
 
 class _Subscription:
@@ -46,7 +46,7 @@ class _Subscription:
 class LivePage:
     """Holds no messages: a page that reads slowly gets fewer and larger ones, and one that does not read is let go."""
 
-    def __init__(self, hub: Hub, desk: Desk, send: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, hub: FollowedTopics, desk: Desk, send: Callable[[str], Awaitable[None]]) -> None:
         self._hub = hub
         self._desk = desk
         self._send = send
@@ -111,7 +111,7 @@ class LivePage:
         async with asyncio.timeout(CONSOLE_STUCK_S):
             await self._send(message.decode())
 
-    def _subscribe(self, request: Request) -> None:
+    def _subscribe(self, request: PageRequest) -> None:
         """Again with the same id: everything anew."""
         earlier = self._subscriptions.get(request.id)
         if earlier is None and len(self._subscriptions) >= CONSOLE_SUBSCRIPTIONS:

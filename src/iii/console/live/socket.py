@@ -16,7 +16,7 @@ from iii.protocol.versions import PACKAGE_VERSION
 
 if TYPE_CHECKING:
     from iii.console.application import Reception
-    from iii.console.live.hub import Hub
+    from iii.console.live.hub import FollowedTopics
 
 PATH = "/ws/live"
 LOGGED_OUT = 4401
@@ -29,7 +29,7 @@ _CLOSE_S = 1.0
 class LiveSocket:
     """Of one application."""
 
-    def __init__(self, reception: Reception, hub: Hub) -> None:
+    def __init__(self, reception: Reception, hub: FollowedTopics) -> None:
         self._reception = reception
         self._hub = hub
         self._pages: dict[LivePage, web.WebSocketResponse] = {}
