@@ -128,7 +128,7 @@ function Item({ scope, name, onClose }: { scope: string; name: string; onClose: 
       actions={editing ? null : <>{may("state::set") ? <button type="button" className="button small" onClick={() => setEditing({ text: JSON.stringify(value, null, 2), base: value })}>Edit</button> : null}{may("state::delete") ? <button type="button" className="button danger small" onClick={remove}>Delete…</button> : null}</>}
     >
       {asked}
-      {found.error ? <Failure error={found.error} /> : found.isPending ? <Waiting /> : !(found.data?.exists) ? <Empty title="This key is gone">It was deleted.</Empty> : editing ? (
+      {found.error ? <Failure error={found.error} /> : found.isPending ? <Waiting /> : !found.data.exists ? <Empty title="This key is gone">It was deleted.</Empty> : editing ? (
         <div className="stack">
           <textarea className="area tall" aria-label="Value (JSON; anything else is a string)" value={editing.text} spellCheck={false} onChange={(event) => setEditing({ ...editing, text: event.target.value })} />
           <div className="row"><button type="button" className="button primary" onClick={save}>Save…</button><button type="button" className="button" onClick={() => { setEditing(null); setProblem(null); }}>Cancel</button></div>

@@ -28,7 +28,7 @@ function Line({ bar, shape, closed, onFold, chosen, onChoose, critical, style }:
       </span>
       <span className="fall-track">
         <i className={tone} style={{ left: `${Math.min(left, 99.6)}%`, width: `${Math.min(width, 100 - Math.min(left, 99.6))}%`, ...(tone ? {} : { background: hue(serviceOf(bar.span)) }) }} />
-        <b style={left + width > 74 ? { right: `${Math.max(0, 100 - left)}%` } : { left: `${left + width}%` }}>{duration(bar.endMs - bar.startMs)}</b>
+        <b className={width > 40 ? "inside" : ""} style={width > 40 ? { left: `${left}%` } : left + width > 74 ? { right: `${Math.max(0, 100 - left)}%` } : { left: `${left + width}%` }}>{duration(bar.endMs - bar.startMs)}</b>
       </span>
     </div>
   );
