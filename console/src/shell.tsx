@@ -79,11 +79,11 @@ function Health() {
   const word = socket === "connecting" ? "Connecting" : away ? "Offline" : online ? "Online" : "Degraded";
   return (
     <div className="anchor health-anchor" ref={box}>
-      <button type="button" className="health" aria-expanded={open} aria-label={`Engine health: ${word}, ${good} of ${parts.length} components healthy`} onClick={() => setOpen(!open)}>
+      <button type="button" className="health" aria-expanded={open} onClick={() => setOpen(!open)}>
         <span className={`dot ${away ? "bad" : online ? "ok" : "warn"}`} />
         <span className="grow">
           <span className="row">
-            <span className="strong">{word}</span>
+            <span className="strong"><span className="unseen">Engine health: </span>{word}</span>
             {parts.length > 0 && !away ? <span className="muted">{good}/{parts.length}</span> : null}
           </span>
           <span className="where cut">
@@ -140,7 +140,7 @@ function Navigation({ open, onGo }: { open: boolean; onGo: () => void }) {
       ))}
       <div className="bottom">
         <div className="row">
-          <button type="button" className="button plain small grow" aria-label="Open the palette" onClick={() => document.dispatchEvent(new CustomEvent("iii-palette"))}>
+          <button type="button" className="button plain small grow" onClick={() => document.dispatchEvent(new CustomEvent("iii-palette"))}>
             <Icon name="search" size={14} /> Go to <kbd>Ctrl K</kbd>
           </button>
           <button type="button" className="button plain small icon" aria-label="Keyboard shortcuts" title="Keyboard (?)" onClick={() => document.dispatchEvent(new CustomEvent("iii-help"))}>

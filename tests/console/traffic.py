@@ -106,9 +106,14 @@ async def customers(rate: float) -> None:
         number += 1
         await app.trigger_async({"function_id": "orders::place", "payload": {"article": f"article {number % 7}"}})
         if number % 9 == 0:
-            await asyncio.gather(app.trigger_async({"function_id": "billing::refund", "payload": {"amount": number}}), return_exceptions=True)
+            await asyncio.gather(
+                app.trigger_async({"function_id": "billing::refund", "payload": {"amount": number}}),
+                return_exceptions=True,
+            )
             await app.trigger_async({"function_id": "reports::slow", "payload": {}})
-            await app.trigger_async({"function_id": "iii::durable::publish", "payload": {"topic": "mails", "data": {"number": number}}})
+            await app.trigger_async(
+                {"function_id": "iii::durable::publish", "payload": {"topic": "mails", "data": {"number": number}}}
+            )
         await asyncio.sleep(1 / rate)
 
 

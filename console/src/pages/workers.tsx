@@ -104,7 +104,7 @@ function Details({ row, onClose }: { row: WorkerRow; onClose: () => void }) {
   const now = useNow();
   const may = useMay();
   const { ask: question, question: asked } = useConfirm();
-  const detail = useQuery({ queryKey: ["worker", row.id, row.function_count], queryFn: ({ signal }) => get<WorkerDetail>(`/api/v1/workers/${encodeURIComponent(row.id)}`, {}, signal) });
+  const detail = useQuery({ queryKey: ["worker", row.id, row.function_count], queryFn: ({ signal }) => get<WorkerDetail>("/api/v1/worker", { id: row.id }, signal) });
   const functions = (detail.data?.functions ?? []).map((each) => (typeof each === "string" ? each : each.function_id)).sort();
   const name = row.name ?? row.id;
   const drain = (): void => question({

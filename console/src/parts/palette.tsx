@@ -27,13 +27,15 @@ export function Palette({ onClose }: { onClose: () => void }) {
     queryKey: ["palette", typed],
     queryFn: async ({ signal }) => {
       const parameters = { q: typed, limit: EACH };
-      const [functions, workers, triggers, queues] = await Promise.all([
+      // One list that fails does not hide what the others found
+      const rows = <Row,>(answer: PromiseSettledResult<{ rows: Row[] }>): Row[] => (answer.status === "fulfilled" ? answer.value.rows : []);
+      const [functions, workers, triggers, queues] = await Promise.allSettled([
         get<FunctionPage>("/api/v1/functions", parameters, signal),
         get<WorkerPage>("/api/v1/workers", parameters, signal),
         get<TriggerPage>("/api/v1/triggers", parameters, signal),
         get<Page<QueueRow>>("/api/v1/queues", {}, signal),
       ]);
-      return { functions: functions.rows, workers: workers.rows, triggers: triggers.rows, queues: queues.rows };
+      return { functions: rows(functions), workers: rows(workers), triggers: rows(triggers), queues: rows(queues) };
     },
     placeholderData: (old) => old,
   }).data;
