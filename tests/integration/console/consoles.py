@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -221,3 +221,11 @@ async def logged(engine: EngineProcess, text: str) -> str:
         while text not in (log := engine.log()):  # noqa: ASYNC110  # a file has no event
             await asyncio.sleep(0.01)
     return log
+
+
+async def eventually(look: Callable[[], Awaitable[Answer]], condition: Callable[[Any], object]) -> Any:
+    """The body of an answer, once it is like that."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition(body := (await look()).body):  # noqa: ASYNC110  # a server has no event
+            await asyncio.sleep(0.02)
+    return body

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from iii.console.live.feed import AppendFeed, ChangedFeed, Feed, RowsFeed
+from iii.console.live.params import params_of
 from iii.console.live.topic import Nudge
-from iii.console.refusal import Refusal
 
 if TYPE_CHECKING:
     from iii.console.desk import Desk
@@ -46,7 +46,7 @@ class LogsTopic:
     interval_s = 2.0
 
     def __init__(self, params: bytes) -> None:
-        asked = _params(params, LogParams)
+        asked = params_of(params, LogParams)
         self._text = (asked.q or "").lower().encode()
         self._limit = max(1, min(asked.limit, MOST))
         self._asked = {
@@ -95,7 +95,7 @@ class TracesTopic:
     interval_s = 5.0
 
     def __init__(self, params: bytes) -> None:
-        asked = _params(params, dict[str, Any])
+        asked = params_of(params, dict[str, Any])
         asked.setdefault("sort_order", "desc")
         limit = asked.get("limit", 100)
         asked["limit"] = max(1, min(limit, MOST)) if isinstance(limit, int) else 100
@@ -134,7 +134,7 @@ class TraceTopic:
     interval_s = 5.0
 
     def __init__(self, params: bytes) -> None:
-        self._trace_id = _params(params, TraceParams).trace_id
+        self._trace_id = params_of(params, TraceParams).trace_id
         self._came = 0
         self._changes = ChangedFeed()
         self.feed: Feed = self._changes
@@ -150,11 +150,3 @@ class TraceTopic:
         asked = {"trace_id": self._trace_id, "search_all_spans": True, "limit": 1}
         found = await desk.read_as(_Spans, "engine::traces::list", asked)
         return self._changes.look((self._came, found.total), found.total)
-
-
-def _params(params: bytes, kind: type[Any]) -> Any:
-    """Raises Refusal."""
-    try:
-        return msgspec.json.decode(params, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Refusal(400, f"params: {error}", "BAD_PARAMS") from None
