@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 
 import { logout } from "./api/http.ts";
@@ -214,7 +214,7 @@ export function Shell({ children }: { children: React.ReactNode }) {
     went.current = null;
     if (before && before.key === key && Date.now() - before.at < GO_MS) run();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     const follow = (event: KeyboardEvent): void => {
       const before = went.current;
       if (!before || before.key !== "g" || event.key === "g" || Date.now() - before.at > GO_MS) return;

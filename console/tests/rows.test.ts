@@ -5,7 +5,7 @@ import { applied, EMPTY, KEPT_APPENDED, type Message, type Rows } from "../src/a
 interface Row { id: string; n: number }
 
 const key = (row: Row): string => row.id;
-const start = applied<Row>(EMPTY as Rows<Row>, { t: "reset", rev: 4, rows: [{ id: "a", n: 1 }, { id: "b", n: 1 }], total: 2 }, key);
+const start = applied<Row>(EMPTY, { t: "reset", rev: 4, rows: [{ id: "a", n: 1 }, { id: "b", n: 1 }], total: 2 }, key);
 const next = (message: Message<Row>, state = start): Rows<Row> | null => (state ? applied(state, message, key) : null);
 
 it("a delta changes in place, removes and appends", () => {

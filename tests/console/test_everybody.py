@@ -72,6 +72,7 @@ def test_a_tour_by_keyboard_alone(window: Window) -> None:
     page.keyboard.press("Escape")  # leaves it
     page.keyboard.press("/")
     page.keyboard.type("reports")
+    expect(page.get_by_role("row", name=re.compile("reports::slow"))).to_be_visible()
     expect(page.get_by_role("row")).to_have_count(2)  # the head and the one that was found
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("j")

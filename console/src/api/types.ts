@@ -97,7 +97,7 @@ export interface FunctionDetail {
   };
   figures: (Figures & { bounds_s?: number[]; bucket_counts?: number[] }) | null;
   triggers: TriggerRow[];
-  callers: { function_id?: string; service?: string; calls: number }[];
+  callers: { kind: string; label: string; service?: string | null; calls: number }[];
   may_call: boolean;
 }
 
@@ -130,7 +130,6 @@ export interface QueueRow {
   paused: boolean | null;
   delivered: number | null;
   failed: number | null;
-  oldest_age_s: number | null;
 }
 
 export interface DeadRow {
@@ -165,16 +164,17 @@ export interface Rate { function_id: string; calls: number; errors: number; runn
 export interface HealthRow { name: string; status: string; details?: Json; version?: string | null }
 
 export interface Overview {
-  health: Json;
-  workers: Record<string, Json>;
-  functions: Json;
-  triggers: Json;
-  queues: { depth: number | null; dlq: number | null; oldest_age_s: number | null };
+  workers: { total: number; modules: number; by_status: Record<string, number> } | null;
+  functions: number | null;
+  triggers: number | null;
+  queues: { count: number; depth: number; in_flight: number; dlq: number } | null;
   alerts_firing: number | null;
-  calls: { total: number | null; errors: number | null; running: number | null; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null };
-  changes: { at_ms: number; kind: string; text: string }[];
-  samples: Sample[];
+  calls: { total: number | null; errors: number | null; running: number | null; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null } | null;
+  changes: EngineEvent[];
 }
+
+/** Something that happened in the engine, out of its log. */
+export interface EngineEvent { at_ms: number; event: string; severity: string; text: string; trace_id: string | null; fields: Record<string, Json> }
 
 export type Attributes = [string, Json][] | Record<string, Json>;
 

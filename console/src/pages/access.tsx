@@ -1,29 +1,38 @@
 import { useQuery } from "@tanstack/react-query";
 
+import { useMemo } from "react";
+
 import { get } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
-import type { ActionRow, Json, LogRow, WorkerRow } from "../api/types.ts";
+import type { ActionRow, EngineEvent, WorkerRow } from "../api/types.ts";
 import { useNow } from "../parts/clock.ts";
+import { Events } from "../parts/events.tsx";
 import { type Column, Grid } from "../parts/grid.tsx";
 import { JsonView } from "../parts/json-view.tsx";
-import { LogLines } from "../parts/log-lines.tsx";
 import { Block, Empty, Failure, Head, Search, Segments, Side, Split } from "../parts/page.tsx";
 import { usePlace } from "../parts/place.ts";
 import { useSession } from "../parts/session.ts";
 import { Text } from "../parts/text.tsx";
+
 import { age, clock, moment } from "../text/format.ts";
 
-type SessionRow = Record<string, Json> & { worker_id: string | null; name: string | null; who: string | null; address: string | null };
-interface Answer { sessions: SessionRow[]; denied: LogRow[] }
+interface SessionRow { id: string; name: string | null; namespace: string; runtime: string | null; ip_address: string | null; connected_at_ms: number }
+interface Answer { sessions: SessionRow[]; granted: EngineEvent[]; denied: EngineEvent[] }
 
-const text = (value: Json | undefined): string | null => (typeof value === "string" ? value : value === undefined || value === null ? null : JSON.stringify(value));
-
-const SESSIONS: Column<SessionRow>[] = [
-  { id: "who", title: "Who", width: "minmax(110px, 1fr)", cell: (row) => <Text>{row.who ?? "anyone"}</Text> },
-  { id: "name", title: "Worker", width: "minmax(110px, 1fr)", cell: (row) => <Text>{row.name ?? row.worker_id}</Text> },
-  { id: "address", title: "From", width: "minmax(90px, 1fr)", from: 480, cell: (row) => <Text mono>{row.address}</Text> },
-  { id: "role", title: "Rights", width: "minmax(100px, 1fr)", from: 600, cell: (row) => <Text className="muted" limit={100}>{text(row["role"]) ?? text(row["rights"])}</Text> },
-];
+function sessions(granted: EngineEvent[], now: number): Column<SessionRow>[] {
+  const whose = new Map(granted.map((event) => [event.fields["worker_id"], event.fields["who"]]));
+  const who = (row: SessionRow): string => {
+    const name = whose.get(row.id);
+    return typeof name === "string" ? name : "anyone";
+  };
+  return [
+    { id: "name", title: "Worker", width: "minmax(120px, 2fr)", cell: (row) => <Text>{row.name ?? row.id}</Text> },
+    { id: "who", title: "As", width: "minmax(90px, 1fr)", cell: (row) => <Text>{who(row)}</Text> },
+    { id: "namespace", title: "Namespace", width: "minmax(80px, 1fr)", from: 560, cell: (row) => <Text className="muted">{row.namespace}</Text> },
+    { id: "address", title: "From", width: "minmax(90px, 1fr)", from: 480, cell: (row) => <Text mono>{row.ip_address}</Text> },
+    { id: "since", title: "Since", width: "64px", end: true, cell: (row) => <span title={moment(row.connected_at_ms)}>{age(row.connected_at_ms, now)}</span> },
+  ];
+}
 
 function Actions() {
   const now = useNow();
@@ -43,12 +52,15 @@ function Actions() {
 export default function Access() {
   const { at, put } = usePlace();
   const session = useSession();
+  const now = useNow();
   const workers = useLive<WorkerRow>("workers", (row) => row.id);
   const found = useQuery({ queryKey: ["access", workers.rows.length], queryFn: ({ signal }) => get<Answer>("/api/v1/access", {}, signal), placeholderData: (old) => old });
   const view = at("view") || "sessions";
   const search = at("q").toLowerCase();
   const rows = (found.data?.sessions ?? []).filter((row) => JSON.stringify(row).toLowerCase().includes(search));
-  const chosen = rows.find((row) => (row.worker_id ?? row.name) === at("session"));
+  const tick = Math.floor(now / 5000) * 5000 + 5000;
+  const columns = useMemo(() => sessions(found.data?.granted ?? [], tick), [found.data, tick]);
+  const chosen = rows.find((row) => row.id === at("session"));
   return (
     <>
       <Head title="Access" note={session.login_required ? `you are ${session.who ?? "nobody"}` : "no login: whatever runs on this machine may do anything"} />
@@ -60,12 +72,12 @@ export default function Access() {
       {view === "actions" ? <Split list={<Actions />} side={null} /> : view === "denied" ? (
         <div className="body stack">
           {found.data && found.data.denied.length === 0 ? <Empty title="Nobody was denied">Refused tokens, calls and registrations stand here.</Empty> : null}
-          {found.data ? <LogLines rows={found.data.denied.slice(0, 300)} /> : null}
+          {found.data ? <Events events={found.data.denied} most={300} /> : null}
         </div>
       ) : (
         <Split
-          list={<Grid label="Connected" columns={SESSIONS} total={rows.length} loading={found.isPending} rowAt={(index) => rows[index]} keyOf={(row) => row.worker_id ?? row.name ?? ""} selected={at("session")} onSelect={(row) => put({ session: (row.worker_id ?? row.name) === at("session") ? null : (row.worker_id ?? row.name) })} empty={<Empty title="Nobody is connected">Workers and consoles stand here as they connect.</Empty>} />}
-          side={chosen ? <Side title={<Text>{chosen.who ?? chosen.name}</Text>} onClose={() => put({ session: null })}><Block title="Rights"><JsonView value={chosen} label="rights" /></Block></Side> : null}
+          list={<Grid label="Connected" columns={columns} total={rows.length} loading={found.isPending} rowAt={(index) => rows[index]} keyOf={(row) => row.id} selected={at("session")} onSelect={(row) => put({ session: row.id === at("session") ? null : row.id })} empty={<Empty title="Nobody is connected">Workers and consoles stand here as they connect.</Empty>} />}
+          side={chosen ? <Side title={<Text>{chosen.name ?? chosen.id}</Text>} onClose={() => put({ session: null })}><Block title="What was granted"><JsonView value={(found.data?.granted.filter((event) => Object.values(event.fields).includes(chosen.id)).map((event) => event.fields) ?? [])} label="rights" /></Block></Side> : null}
         />
       )}
     </>

@@ -25,7 +25,8 @@ function pageOf(node: FlowNode): string | null {
   switch (node.kind) {
     case "function": return to("/functions", { id: name });
     case "worker": return to("/workers", { q: name });
-    case "trigger": return to("/triggers", { q: name });
+    case "http":
+    case "cron": return to("/triggers", { q: name });
     case "queue": return to("/queues", { queue: name });
     case "topic": return to("/triggers", { q: name });
     case "state": return to("/state", { scope: name });

@@ -146,7 +146,7 @@ function Details({ id, namespace, live, onClose }: { id: string; namespace: stri
                   {callers.length === 0 ? <p className="muted">No caller in the traces that are kept.</p> : (
                     <ul className="plain-list">
                       {callers.map((caller, index) => (
-                        <li key={index}>{caller.function_id ? <Link className="mono" href={to("/functions", { id: caller.function_id })}><Text>{caller.function_id}</Text></Link> : <Text>{caller.service}</Text>} <span className="muted">{plural(caller.calls, "call")}</span></li>
+                        <li key={index}>{caller.kind === "function" ? <Link className="mono" href={to("/functions", { id: caller.label })}><Text>{caller.label}</Text></Link> : <><span className="tag">{caller.kind}</span> <Text>{caller.label}</Text></>} <span className="muted">{plural(caller.calls, "call")}</span></li>
                       ))}
                     </ul>
                   )}

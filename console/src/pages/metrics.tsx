@@ -10,7 +10,7 @@ import { Chart } from "../parts/lazy-chart.tsx";
 import { Block, Empty, Facts, Failure, Head, Search, Segments, Waiting } from "../parts/page.tsx";
 import { usePlace } from "../parts/place.ts";
 import { LongText, Text } from "../parts/text.tsx";
-import { count, duration, rate, span } from "../text/format.ts";
+import { count, duration, rate } from "../text/format.ts";
 
 interface Rollup { name: string; bucket_start_ns: number; count: number; sum: number; min: number; max: number; avg: number }
 interface Histogram { name: string; bucket_start_ns: number; total_count: number; total_sum: number; min: number | null; max: number | null }
@@ -27,7 +27,7 @@ const ENGINE: { title: string; format: (value: number) => string; lines: Line[];
   { title: "Latency", format: duration, lines: [{ name: "p50", colour: "--chart-4", value: duration }, { name: "p95", colour: "--chart-1", value: duration }, { name: "p99", colour: "--chart-2", value: duration }], of: [(row) => row.p50_ms, (row) => row.p95_ms, (row) => row.p99_ms] },
   { title: "In flight", format: count, lines: [{ name: "calls", colour: "--chart-3", value: count, fill: true }], of: [(row) => row.running] },
   { title: "Workers", format: count, lines: [{ name: "workers", colour: "--chart-6", value: count, fill: true }], of: [(row) => row.workers] },
-  { title: "Age of the oldest job", format: span, lines: [{ name: "oldest", colour: "--chart-7", value: span, fill: true }], of: [(row) => row.oldest_age_s] },
+  { title: "Jobs in queues", format: count, lines: [{ name: "waiting", colour: "--chart-6", value: count, fill: true }, { name: "dead letters", colour: "--bad", value: count }], of: [(row) => row.queue_depth, (row) => row.dlq] },
   { title: "Event loop lag of the engine", format: duration, lines: [{ name: "lag", colour: "--chart-5", value: duration, fill: true }], of: [(row) => row.lag_ms] },
 ];
 

@@ -5,13 +5,13 @@ import { Link } from "wouter";
 import { get } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
 import type { HealthRow, Overview as Answer, QueueRow, Rate, Sample, WorkerRow } from "../api/types.ts";
-import { useNow } from "../parts/clock.ts";
+import { Events } from "../parts/events.tsx";
 import { Block, Empty, Failure, Head } from "../parts/page.tsx";
 import { Chart } from "../parts/lazy-chart.tsx";
 import type { Line } from "../parts/chart.tsx";
 import { to } from "../parts/place.ts";
 import { Text } from "../parts/text.tsx";
-import { age, clock, count, duration, moment, percent, rate, span } from "../text/format.ts";
+import { count, duration, percent, rate } from "../text/format.ts";
 
 const CALLS: Line[] = [
   { name: "calls/s", colour: "--chart-1", value: rate, fill: true },
@@ -77,33 +77,6 @@ function Busiest({ rates }: { rates: Rate[] }) {
   );
 }
 
-const CHANGE_TONES: [RegExp, string][] = [
-  [/crash|lost|dead|fail|error|died/, "bad"],
-  [/left|gone|disconnect|drain|paused|alert/, "warn"],
-  [/connect|came|join|deploy|resum|recover/, "ok"],
-];
-
-function Changes({ answer }: { answer: Answer | undefined }) {
-  const now = useNow();
-  const changes = answer?.changes ?? [];
-  if (changes.length === 0) return <p className="muted">Nothing since the engine started: no deployment, crash or dead letter.</p>;
-  return (
-    <ol className="timeline">
-      {[...changes].sort((a, b) => b.at_ms - a.at_ms).slice(0, 14).map((change, index) => (
-        <li key={`${change.at_ms} ${index}`}>
-          <span className={`dot ${CHANGE_TONES.find(([words]) => words.test(change.kind))?.[1] ?? "info"}`} />
-          <span className="grow">
-            <Text limit={240} className="wrap-text">{change.text}</Text>
-          </span>
-          <time className="muted nowrap" dateTime={new Date(change.at_ms).toISOString()} title={moment(change.at_ms)}>
-            {now - change.at_ms < 86_400_000 ? age(change.at_ms, now) : clock(change.at_ms)}
-          </time>
-        </li>
-      ))}
-    </ol>
-  );
-}
-
 export default function Overview() {
   const samples = useLive<Sample>("metrics", (row) => row.at_ms);
   const rates = useLive<Rate>("rates", (row) => row.function_id);
@@ -125,8 +98,9 @@ export default function Overview() {
   const own = workers.rows.filter((row) => !row.internal && row.runtime !== "engine");
   const drained = own.filter((row) => row.status === "draining").length;
   const dead = sum(queues.rows, (row) => row.dlq_depth);
-  const oldest = queues.rows.reduce<number | null>((most, row) => (row.oldest_age_s !== null && row.oldest_age_s > (most ?? -1) ? row.oldest_age_s : most), null);
+  const waiting = sum(queues.rows, (row) => row.depth);
   const calls = overview.data?.calls;
+  const changes = overview.data?.changes ?? [];
   const firing = overview.data?.alerts_firing ?? 0;
   const errorShare = last?.calls_s ? ((last.errors_s ?? 0) / last.calls_s) * 100 : 0;
   const ill = health.rows.filter((row) => row.status !== "healthy" && row.status !== "disabled");
@@ -140,7 +114,7 @@ export default function Overview() {
           <Figure name="Errors" value={percent(errorShare)} more={calls?.errors ? `${count(calls.errors)} since the start` : "none since the start"} href="/traces?preset=errors" tone={errorShare > 5 ? "bad" : errorShare > 0 ? "warn" : ""} />
           <Figure name="Latency p95" value={duration(last?.p95_ms ?? calls?.p95_ms ?? null)} more={`p50 ${duration(last?.p50_ms ?? calls?.p50_ms ?? null)}`} href="/traces?preset=slow" />
           <Figure name="In flight" value={count(last?.running ?? calls?.running ?? null)} more="calls running now" href="/traces?preset=running" />
-          <Figure name="Queue age" value={oldest === null ? "–" : span(oldest)} more={`${count(sum(queues.rows, (row) => row.depth))} jobs waiting`} href="/queues" tone={oldest !== null && oldest > 60 ? "warn" : ""} />
+          <Figure name="Jobs waiting" value={count(waiting)} more={`${count(sum(queues.rows, (row) => row.in_flight))} active`} href="/queues?sort=depth&order=desc" />
           <Figure name="Dead letters" value={count(dead)} more={dead > 0 ? "look at the reasons" : "none"} href="/queues?tab=dead" tone={dead > 0 ? "bad" : ""} />
           <Figure name="Workers" value={count(workers.ready ? own.length : null)} more={drained ? `${drained} draining` : "connected"} href="/workers" />
           <Figure name="Alerts" value={count(firing)} more={firing ? "firing" : "quiet"} href="/alerts" tone={firing ? "bad" : ""} />
@@ -175,7 +149,7 @@ export default function Overview() {
           </section>
           <section className="card">
             <Block title="Changed lately">
-              <Changes answer={overview.data} />
+              {changes.length === 0 ? <p className="muted">Nothing since the engine started: no deployment, crash or dead letter.</p> : <Events events={changes} />}
             </Block>
           </section>
         </div>

@@ -22,11 +22,11 @@ import { Spark } from "../parts/spark.tsx";
 import { LongText, Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
 import { spanTitle } from "../text/attributes.ts";
-import { age, bytes, clock, count, duration, milliseconds, moment, plural, span } from "../text/format.ts";
+import { age, bytes, clock, count, duration, milliseconds, moment, plural } from "../text/format.ts";
 import { sorted, type Sortable } from "../text/sorted.ts";
 
 const values: Record<string, (row: QueueRow) => Sortable> = {
-  name: (row) => row.name, depth: (row) => row.depth, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, age: (row) => row.oldest_age_s, consumers: (row) => row.consumer_count,
+  name: (row) => row.name, depth: (row) => row.depth, flight: (row) => row.in_flight, delayed: (row) => row.delayed, dead: (row) => row.dlq_depth, consumers: (row) => row.consumer_count,
 };
 
 const COLUMNS: Column<QueueRow>[] = [
@@ -35,7 +35,6 @@ const COLUMNS: Column<QueueRow>[] = [
   { id: "depth", title: "Waiting", width: "66px", end: true, sort: true, cell: (row) => (row.depth ? count(row.depth) : <span className="muted">{count(row.depth)}</span>) },
   { id: "flight", title: "Active", width: "58px", end: true, sort: true, from: 420, cell: (row) => count(row.in_flight) },
   { id: "delayed", title: "Delayed", width: "62px", end: true, sort: true, from: 560, cell: (row) => count(row.delayed) },
-  { id: "age", title: "Oldest", width: "76px", end: true, sort: true, from: 480, cell: (row) => <span className={(row.oldest_age_s ?? 0) > 60 ? "warn-text" : ""}>{row.oldest_age_s === null ? <span className="muted">–</span> : span(row.oldest_age_s)}</span> },
   { id: "consumers", title: "Consumers", width: "76px", end: true, sort: true, from: 620, cell: (row) => (row.consumer_count === 0 ? <span className="warn-text">none</span> : count(row.consumer_count)) },
   { id: "dead", title: "Dead", width: "58px", end: true, sort: true, cell: (row) => (row.dlq_depth ? <span className="tag bad">{count(row.dlq_depth)}</span> : <span className="muted">0</span>) },
 ];
@@ -50,7 +49,7 @@ const JOB_TONES: Record<string, string> = { done: "ok", dead: "bad", cancelled: 
 function JobStory({ id, onClose }: { id: string; onClose: () => void }) {
   const may = useMay();
   const { ask: question, question: asked } = useConfirm();
-  const found = useQuery({ queryKey: ["job", id], queryFn: ({ signal }) => get<Story>(`/api/v1/jobs/${encodeURIComponent(id)}`, {}, signal), refetchInterval: (query) => (["done", "dead", "cancelled"].includes(query.state.data?.job?.state ?? "") ? false : 2000) });
+  const found = useQuery({ queryKey: ["job", id], queryFn: ({ signal }) => get<Story>("/api/v1/job", { id }, signal), refetchInterval: (query) => (["done", "dead", "cancelled"].includes(query.state.data?.job?.state ?? "") ? false : 2000) });
   const story = found.data;
   const job = story?.job;
   const steps: [number, React.ReactNode, string][] = [];
@@ -116,8 +115,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
   const [open, setOpen] = useState<string | null>(null);
   const reason = at("reason");
   const offset = Number(at("from")) || 0;
-  const path = `/api/v1/queues/${encodeURIComponent(queue.name)}/dead`;
-  const found = useQuery({ queryKey: ["dead", queue.name, reason, at("dq"), offset], queryFn: ({ signal }) => get<DeadPage>(path, { reason, q: at("dq"), offset, limit: PAGE }, signal), placeholderData: (old) => old });
+  const found = useQuery({ queryKey: ["dead", queue.name, reason, at("dq"), offset], queryFn: ({ signal }) => get<DeadPage>("/api/v1/dead", { name: queue.name, reason, q: at("dq"), offset, limit: PAGE }, signal), placeholderData: (old) => old });
   const { dlq_depth: depth } = queue;
   useEffect(() => void client.invalidateQueries({ queryKey: ["dead", queue.name] }), [client, queue.name, depth]);
   const page = found.data;
@@ -136,7 +134,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
     action: "Redrive",
     run: async () => {
       if (filtered) {
-        const done = await request<{ done: number; failed: number }>("POST", `${path}/redrive`, { ...(reason ? { reason } : {}), ...(at("dq") ? { q: at("dq") } : {}) });
+        const done = await request<{ done: number; failed: number }>("POST", "/api/v1/dead/handle", { queue: queue.name, do: "redrive", ...(reason ? { reason } : {}), ...(at("dq") ? { q: at("dq") } : {}) });
         toast(`${plural(done.done, "job")} redriven${done.failed ? `, ${count(done.failed)} failed` : ""}.`);
       } else {
         const done = (await act("iii::queue::redrive", { queue: queue.name })) as { redriven: number };
@@ -151,7 +149,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
     action: "Discard",
     typed: queue.name,
     run: async () => {
-      const done = await request<{ done: number }>("POST", `${path}/discard`, { ...(reason ? { reason } : {}), ...(at("dq") ? { q: at("dq") } : {}) });
+      const done = await request<{ done: number }>("POST", "/api/v1/dead/handle", { queue: queue.name, do: "discard", ...(reason ? { reason } : {}), ...(at("dq") ? { q: at("dq") } : {}) });
       toast(`${plural(done.done, "job")} discarded.`);
       await refresh();
     },
@@ -228,7 +226,7 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
   useKeys({ 1: () => put({ tab: null }), 2: () => put({ tab: "dead" }) });
   const stats = useQuery({ queryKey: ["queue-config", row.name], queryFn: ({ signal }) => ask<{ config?: Json }>("engine::queue::topic_stats", { topic: row.name }, signal) });
   const depth = useHistory(row.name, "depth", row.depth, null);
-  const oldest = useHistory(row.name, "age", row.oldest_age_s ?? 0, null);
+  const active = useHistory(row.name, "active", row.in_flight, null);
   const pause = (): void => question(row.paused ? {
     title: "Resume this queue?", harmless: true, says: <p>Its {plural(row.depth ?? 0, "waiting job")} are handed to consumers again.</p>, action: "Resume", run: () => act("engine::queue::resume", { queue: row.name }),
   } : {
@@ -245,10 +243,10 @@ function Details({ row, onClose }: { row: QueueRow; onClose: () => void }) {
       <Tabs label="Queue" value={tab} options={[{ value: "overview", title: "Overview" }, { value: "dead", title: "Dead letters", count: row.dlq_depth }]} onChange={(value) => put({ tab: value === "overview" ? null : value })}>
         {tab === "overview" ? (
           <>
-            <Facts of={[["Waiting", count(row.depth)], ["Active", count(row.in_flight)], ["Delayed", count(row.delayed)], ["Dead letters", count(row.dlq_depth)], ["Consumers", count(row.consumer_count)], ["Oldest waits", row.oldest_age_s === null ? "–" : span(row.oldest_age_s)], ["Delivered", count(row.delivered)], ["Failed attempts", count(row.failed)]]} />
+            <Facts of={[["Waiting", count(row.depth)], ["Active", count(row.in_flight)], ["Delayed", count(row.delayed)], ["Dead letters", count(row.dlq_depth)], ["Consumers", count(row.consumer_count)], ["Delivered", count(row.delivered)], ["Failed attempts", count(row.failed)]]} />
             <div className="loads">
               <div><div className="muted small-text">Waiting</div><Spark values={depth} label="Waiting jobs while this page is open" width={180} height={36} /></div>
-              <div><div className="muted small-text">Age of the oldest</div><Spark values={oldest} label="Age of the oldest job while this page is open" width={180} height={36} /></div>
+              <div><div className="muted small-text">Active</div><Spark values={active} label="Active jobs while this page is open" width={180} height={36} /></div>
             </div>
             {row.consumer_count === 0 ? <p className="note">No consumer: jobs wait until a worker subscribes or registers the function.</p> : null}
             {may("iii::durable::publish") ? <Block title="Publish a message" note="what your subscriber receives"><Publish queue={row} /></Block> : null}

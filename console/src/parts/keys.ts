@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 /** Shortcuts: one listener; what is being typed is never taken for a shortcut. */
 
@@ -27,13 +27,13 @@ function dispatch(event: KeyboardEvent): void {
   }
 }
 
-/** Keys of what is mounted; what was mounted last is asked first. */
+/** Keys of what is mounted; what was mounted last is asked first. Before the paint: what is seen can be used. */
 export function useKeys(keys: Record<string, Handler>): void {
   const held = useRef(keys);
-  useEffect(() => {
+  useLayoutEffect(() => {
     held.current = keys;
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (stack.length === 0) document.addEventListener("keydown", dispatch);
     stack.push(held);
     return () => {

@@ -30,7 +30,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
       // One list that fails does not hide what the others found
       const rows = <Row,>(answer: PromiseSettledResult<{ rows: Row[] }>): Row[] => (answer.status === "fulfilled" ? answer.value.rows : []);
       const [functions, workers, triggers, queues] = await Promise.allSettled([
-        get<FunctionPage>("/api/v1/functions", parameters, signal),
+        get<FunctionPage>("/api/v1/functions", typed ? parameters : { limit: EACH, sort: "calls", order: "desc" }, signal),
         get<WorkerPage>("/api/v1/workers", parameters, signal),
         get<TriggerPage>("/api/v1/triggers", parameters, signal),
         get<Page<QueueRow>>("/api/v1/queues", {}, signal),
