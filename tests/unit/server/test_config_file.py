@@ -329,7 +329,7 @@ QUEUE = "config.yaml:1: workers[0] (iii-queue): "
         ),
         (
             "config: {adapter: {name: bultin}}",
-            "adapter.name: Adapter factory 'bultin' not found. Available: [builtin, rabbitmq, redis]. Did you mean 'builtin'?",
+            "adapter.name: Adapter factory 'bultin' not found. Available: [bridge, builtin, rabbitmq, redis]. Did you mean 'builtin'?",
         ),
         (
             "config: {adapter: {name: redis, config: {redis_url: '127.0.0.1:6379'}}}",
