@@ -22,6 +22,7 @@ from iii.console.live.socket import LiveSocket
 from iii.console.live.topics import topics_of
 from iii.console.logging_in import LoggingIn
 from iii.console.pages import PageRoutes
+from iii.console.proxy import Proxy
 from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
 from iii.protocol.versions import PACKAGE_VERSION
@@ -61,6 +62,7 @@ class ConsoleServer:
         gate = ConsoleGate([config.host, *config.allowed_hosts])
         self._reception = Reception(gate, entrance, self.sessions, self.audit, lambda: f"iii_console_{self.port}")
         self.live = LiveSocket(self._reception, FollowedTopics(topics_of(self.audit)))
+        self._proxy = Proxy(self._reception, place)
         self._pages = PageRoutes(folder, self.told_to_pages)
         self._runner: web.AppRunner | None = None
 
@@ -81,6 +83,7 @@ class ConsoleServer:
             *letter_routes(reception),
             *action_routes(reception),
             *self.live.routes(),
+            *self._proxy.routes(),
             *self._pages.routes(),
         ]
         runner = self._runner = web.AppRunner(
@@ -96,6 +99,7 @@ class ConsoleServer:
         await self.live.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._proxy.close()
 
     def told_to_pages(self) -> dict[str, object]:
         """`/api/config` (23 §2)."""
