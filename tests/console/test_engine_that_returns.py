@@ -1,4 +1,4 @@
-"""The engine dies while the console is open, and comes back (09 check 3)."""
+"""The engine dies while the console is open, and comes back (23 check 3)."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.console.shop import Shop
 from tests.console.window import Window
 
 
-def test_09_check_3_the_page_says_that_the_connection_is_lost_and_goes_on_by_itself(browser: Browser) -> None:
+def test_23_check_3_the_page_says_that_the_connection_is_lost_and_goes_on_by_itself(browser: Browser) -> None:
     with Shop() as shop, Window(browser, shop.url) as window:
         page = window.open("/functions?id=orders::place")
         expect(page.get_by_role("region", name="Details")).to_contain_text("Place an order")

@@ -1,4 +1,4 @@
-"""Workers and functions (09 checks 14, 15)."""
+"""Workers and functions (23 checks 14, 15)."""
 
 import re
 
@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.console.window import Window
 
 
-def test_09_check_14_a_worker_shows_what_it_is_and_what_it_has(window: Window) -> None:
+def test_23_check_14_a_worker_shows_what_it_is_and_what_it_has(window: Window) -> None:
     page = window.open("/workers")
     row = page.get_by_role("row", name=re.compile("shop"))
     expect(row).to_contain_text("python")
@@ -34,7 +34,7 @@ def test_the_selection_of_a_worker_is_in_the_address(window: Window) -> None:
     expect(page).not_to_have_url(re.compile("worker="))
 
 
-def test_09_check_15_the_schema_is_a_form_and_a_call_shows_its_result(window: Window) -> None:
+def test_23_check_15_the_schema_is_a_form_and_a_call_shows_its_result(window: Window) -> None:
     page = window.open("/functions?id=orders::place")
     details = page.get_by_role("region", name="Details")
     expect(details.get_by_label("article")).to_have_value("")
@@ -49,7 +49,7 @@ def test_09_check_15_the_schema_is_a_form_and_a_call_shows_its_result(window: Wi
     expect(page.get_by_role("tree", name="Spans")).to_contain_text("billing::charge")
 
 
-def test_09_check_15_invalid_json_sends_nothing(window: Window) -> None:
+def test_23_check_15_invalid_json_sends_nothing(window: Window) -> None:
     page = window.open("/functions?id=orders::place")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))

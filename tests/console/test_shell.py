@@ -1,4 +1,4 @@
-"""The frame around all pages: theme, drawer, palette, keyboard, banner, health (09 checks 3, 23 to 26)."""
+"""The frame around all pages: theme, drawer, palette, keyboard, banner, health (23 checks 3, 23 to 26)."""
 
 import re
 
@@ -20,7 +20,7 @@ SEARCHED = (
 )
 
 
-def test_09_check_24_the_theme_is_kept_over_a_reload_and_set_before_anything_is_painted(window: Window) -> None:
+def test_23_check_24_the_theme_is_kept_over_a_reload_and_set_before_anything_is_painted(window: Window) -> None:
     page = window.open("/workers")
     page.get_by_role("button", name="Use the dark theme").first.click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
@@ -41,7 +41,7 @@ def test_the_system_decides_until_a_theme_is_chosen(browser: Browser, shop: Shop
         window.assert_nothing_went_wrong()
 
 
-def test_09_check_24_at_800_pixels_the_drawer_opens_and_closes(browser: Browser, shop: Shop) -> None:
+def test_23_check_24_at_800_pixels_the_drawer_opens_and_closes(browser: Browser, shop: Shop) -> None:
     with Window(browser, shop.url, width=800) as window:
         page = window.open("/workers")
         navigation = page.get_by_role("navigation", name="Pages")
@@ -57,7 +57,7 @@ def test_09_check_24_at_800_pixels_the_drawer_opens_and_closes(browser: Browser,
         window.assert_nothing_went_wrong()
 
 
-def test_09_check_25_the_palette_finds_pages_and_functions(window: Window) -> None:
+def test_23_check_25_the_palette_finds_pages_and_functions(window: Window) -> None:
     page = window.open()
     page.keyboard.press("Control+k")
     palette = page.get_by_role("dialog", name="Go to")
@@ -73,7 +73,7 @@ def test_09_check_25_the_palette_finds_pages_and_functions(window: Window) -> No
     expect(page.get_by_role("region", name="Details")).to_contain_text("it always fails")
 
 
-def test_09_check_25_question_mark_shows_the_keys_and_slash_goes_to_the_search_of_each_list(window: Window) -> None:
+def test_23_check_25_question_mark_shows_the_keys_and_slash_goes_to_the_search_of_each_list(window: Window) -> None:
     page = window.open()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
@@ -100,7 +100,7 @@ def test_the_whole_console_is_reached_by_two_keys(window: Window) -> None:
         expect(page.locator("main h1")).to_have_text(title)
 
 
-def test_09_check_23_the_pill_of_health_counts_components_and_names_them(window: Window) -> None:
+def test_23_check_23_the_pill_of_health_counts_components_and_names_them(window: Window) -> None:
     page = window.open()
     pill = page.get_by_role("button", name=re.compile("Engine health: Online"))
     expect(pill).to_contain_text(re.compile(r"(\d)/\1"))
@@ -111,7 +111,7 @@ def test_09_check_23_the_pill_of_health_counts_components_and_names_them(window:
     expect(page.get_by_role("group", name="Engine health")).to_be_hidden()
 
 
-def test_09_check_26_nothing_is_asked_of_another_machine_and_the_policy_is_strict(shop: Shop, window: Window) -> None:
+def test_23_check_26_nothing_is_asked_of_another_machine_and_the_policy_is_strict(shop: Shop, window: Window) -> None:
     response = window.page.goto(shop.url + "/")
     assert response is not None
     policy = response.header_value("content-security-policy") or ""
