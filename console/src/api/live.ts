@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 
 import { applied, EMPTY, type Message, type Rows } from "./rows.ts";
 
@@ -179,11 +179,29 @@ export function useLive<Row>(topic: string | null, keyOf: (row: Row) => string |
   return useSyncExternalStore(subscribe, () => (subscription ? subscription.state : EMPTY));
 }
 
-/** Calls `reload` whenever the topic says that something changed. */
+const RELOAD_MS = 1000;
+
+/** Calls `reload` when the topic says that something changed: at once, and then once a second at most. */
 export function useChanges(topic: string | null, reload: (keys: string[]) => void, params: unknown = null): void {
   const { changes, keys } = useLive<never>(topic, () => "", params);
+  const last = useRef(0);
+  const seen = useRef<string[]>([]);
   useEffect(() => {
-    if (changes > 0) reload(keys);
+    if (changes === 0) return;
+    seen.current = [...new Set([...seen.current, ...keys])];
+    const run = (): void => {
+      last.current = Date.now();
+      const told = seen.current;
+      seen.current = [];
+      reload(told);
+    };
+    const wait = last.current + RELOAD_MS - Date.now();
+    if (wait <= 0) {
+      run();
+      return;
+    }
+    const timer = setTimeout(run, wait);
+    return () => clearTimeout(timer);
     // eslint-disable-next-line react-hooks/exhaustive-deps -- only a change reloads
   }, [changes]);
 }

@@ -6,7 +6,6 @@ import { useMemo } from "react";
 import { useLocation } from "wouter";
 
 import { get } from "../api/http.ts";
-import { useChanges } from "../api/live.ts";
 import type { FlowMap, FlowNode } from "../api/types.ts";
 import { Empty, Failure, Head, Search, Segments, Waiting } from "../parts/page.tsx";
 import { to, usePlace } from "../parts/place.ts";
@@ -16,7 +15,7 @@ import { count, duration, rate } from "../text/format.ts";
 import { oneLine } from "../text/visible.ts";
 
 const RANGES = [{ value: "5", title: "5 min" }, { value: "15", title: "15 min" }, { value: "60", title: "1 h" }];
-const COLUMN = 280;
+const COLUMN = 330;
 const LINE = 92;
 const MOST = 300;
 
@@ -51,7 +50,6 @@ export default function Flow() {
   const theme = useTheme();
   const minutes = at("minutes") || "15";
   const found = useQuery({ queryKey: ["flow", minutes], queryFn: ({ signal }) => get<FlowMap>("/api/v1/flow", { minutes }, signal), refetchInterval: 15_000 });
-  useChanges("functions", () => void found.refetch());
   const search = at("q").toLowerCase();
   const { nodes, edges } = useMemo(() => {
     const map = found.data;
@@ -68,7 +66,7 @@ export default function Flow() {
       return { id: node.id, position: { x: place.column * COLUMN, y: place.line * LINE }, data: { label: <Label node={node} /> }, sourcePosition: Position.Right, targetPosition: Position.Left, className: "flow-box", ariaLabel: `${node.kind} ${oneLine(node.label, 80)}`, connectable: false };
     });
     const busiest = Math.max(0.001, ...lines.map((edge) => edge.rate));
-    const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed }, style: { strokeWidth: 1 + (edge.rate / busiest) * 2.5, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
+    const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, markerUnits: "userSpaceOnUse" }, style: { strokeWidth: 1 + (edge.rate / busiest) * 1.2, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
     return { nodes: made, edges: drawn };
   }, [found.data, search]);
   return (

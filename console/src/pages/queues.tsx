@@ -183,7 +183,7 @@ function DeadLetters({ queue }: { queue: QueueRow }) {
         {page?.rows.map((row) => (
           <li key={row.id}>
             <button type="button" className="log-line" aria-expanded={open === row.id} onClick={() => setOpen(open === row.id ? null : row.id)}>
-              <code className="muted">{row.id.slice(0, 8)}</code>
+              <code className="muted" title={row.id.slice(0, 80)}>…{row.id.slice(-8)}</code>
               <span className={`tag ${row.retries > 2 ? "warn" : ""}`}>{row.retries}×</span>
               <Text mono className="grow cut" limit={160}>{row.error}</Text>
               <span className="muted nowrap">{bytes(row.size_bytes)}</span>

@@ -16,7 +16,7 @@ import { usePlace } from "../parts/place.ts";
 import { useMay } from "../parts/session.ts";
 import { Text } from "../parts/text.tsx";
 import { toast } from "../parts/toast.tsx";
-import { age, bytes, count } from "../text/format.ts";
+import { age, bytes, count, plural } from "../text/format.ts";
 
 interface Scope { scope: string; count: number }
 interface Entry { key: string; value?: Json; preview?: string; bytes?: number; type?: string; cut?: boolean }
@@ -169,7 +169,7 @@ export default function State() {
   const key = at("key");
   return (
     <>
-      <Head title="State" number={scopes.data ? list.reduce((sum, row) => sum + row.count, 0) : null} note={scopes.data ? `in ${list.length} scopes` : ""}>
+      <Head title="State" number={scopes.data ? list.reduce((sum, row) => sum + row.count, 0) : null} note={scopes.data ? `in ${plural(list.length, "scope")}` : ""}>
         {may("state::set") ? <button type="button" className="button" onClick={() => setAdding(true)}><Icon name="plus" size={14} /> Add…</button> : null}
       </Head>
       {adding ? <Add scope={scope} onClose={() => setAdding(false)} /> : null}

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 
 import { act, ask } from "../api/http.ts";
 import { useLive } from "../api/live.ts";
@@ -18,19 +18,23 @@ import { toast } from "../parts/toast.tsx";
 import { Toggle } from "../parts/toggle.tsx";
 import { bytes, clock, count, moment } from "../text/format.ts";
 
-interface Event { at_ms: number; id?: string; event: { type: string; data: Json }; n?: number }
+interface Event { at_ms: number; id: string | null; event: { type: string; data: Json } }
+/** As the engine sends it to subscribers of a stream */
+interface Frame { at_ms: number; event: { id?: string | null; event?: { type: string; data: Json } } }
 interface StreamRow { id: string; groups: string[] }
 
 const TONES: Record<string, string> = { create: "ok", update: "warn", delete: "bad", sync: "accent" };
 const isSystem = (id: string): boolean => /^iii[.:]/.test(id);
+const plain = (frame: Frame): Event => ({ at_ms: frame.at_ms, id: frame.event.id ?? null, event: frame.event.event ?? { type: "event", data: null } });
+const frameKey = (frame: Frame): string => `${frame.at_ms} ${frame.event.id ?? ""}`;
 const keyOf = (row: Event): string => `${row.at_ms} ${row.id ?? ""} ${row.event.type}`;
-const size = (row: Event): number => JSON.stringify(row.event.data ?? null).length;
+const size = (row: Event): number => JSON.stringify(row.event.data).length;
 
 const COLUMNS: Column<Event>[] = [
   { id: "at", title: "Time", width: "94px", cell: (row) => <time className="mono muted">{clock(row.at_ms, true)}</time> },
   { id: "type", title: "Event", width: "64px", cell: (row) => <span className={`tag ${TONES[row.event.type] ?? ""}`}>{row.event.type.slice(0, 20)}</span> },
   { id: "item", title: "Item", width: "minmax(80px, 160px)", from: 460, cell: (row) => <Text mono>{row.id}</Text> },
-  { id: "data", title: "Data", width: "minmax(140px, 1fr)", cell: (row) => <Text mono className="muted" limit={200}>{JSON.stringify(row.event.data ?? null)}</Text> },
+  { id: "data", title: "Data", width: "minmax(140px, 1fr)", cell: (row) => <Text mono className="muted" limit={200}>{JSON.stringify(row.event.data)}</Text> },
   { id: "size", title: "Size", width: "70px", end: true, from: 560, cell: (row) => bytes(size(row)) },
 ];
 
@@ -44,7 +48,7 @@ function Items({ stream, group }: { stream: string; group: string }) {
 function Watch({ stream, group }: { stream: string; group: string }) {
   const { at, put } = usePlace();
   const may = useMay();
-  const live = useLive<Event>("stream", keyOf, { stream_name: stream, group_id: group });
+  const live = useLive<Frame>("stream", frameKey, { stream_name: stream, group_id: group });
   const [paused, setPaused] = useState<number | null>(null);
   const [from, setFrom] = useState(0);
   const [chosen, setChosen] = useState<Event | null>(null);
@@ -53,7 +57,8 @@ function Watch({ stream, group }: { stream: string; group: string }) {
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<Error | null>(null);
   const search = at("q").toLowerCase();
-  const kept = live.rows.slice(from, paused ?? undefined).filter((row) => !search || JSON.stringify(row).toLowerCase().includes(search));
+  const events = useMemo(() => live.rows.map(plain), [live.rows]);
+  const kept = events.slice(from, paused ?? undefined).filter((row) => !search || JSON.stringify(row).toLowerCase().includes(search));
   const pause = (): void => setPaused(paused === null ? live.rows.length : null);
   useKeys({ p: pause });
   const waiting = paused === null ? 0 : live.rows.length - paused;

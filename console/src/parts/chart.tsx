@@ -14,6 +14,26 @@ function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+const GAP = 4;
+
+/** Where nothing was measured for a while the line is broken, not drawn through. */
+function withGaps(times: number[], series: (number | null)[][]): uPlot.AlignedData {
+  const steps = times.slice(1).map((time, index) => time - (times[index] ?? 0)).sort((a, b) => a - b);
+  const usual = steps[Math.floor(steps.length / 2)] ?? Infinity;
+  const at: number[] = [];
+  const values: (number | null)[][] = series.map(() => []);
+  times.forEach((time, index) => {
+    const before = times[index - 1];
+    if (before !== undefined && time - before > usual * GAP) {
+      at.push(before + usual);
+      values.forEach((column) => column.push(null));
+    }
+    at.push(time);
+    values.forEach((column, which) => column.push(series[which]?.[index] ?? null));
+  });
+  return [at, ...values];
+}
+
 function options(width: number, height: number, lines: Line[], format: (value: number) => string, onHover: (index: number | null) => void): uPlot.Options {
   const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `11px ${colour("--sans")}` };
   return {
@@ -46,7 +66,7 @@ export default function Chart({ times, series, lines, label, format, height = HE
   const plot = useRef<uPlot | null>(null);
   const data = useRef<uPlot.AlignedData>([[]]);
   useEffect(() => {
-    data.current = [times, ...series];
+    data.current = withGaps(times, series);
     plot.current?.setData(data.current);
   });
   const [hovered, setHovered] = useState<number | null>(null);
