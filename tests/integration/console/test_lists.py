@@ -124,7 +124,7 @@ async def test_dead_letters_by_what_they_died_of(browser: Browser, worker: LoopT
 
     group = next(each for each in page["groups"] if "no card" in each["reason"])
     assert group["count"] == 2
-    found = (await browser.get("/api/v1/dead?name=work&q=4711")).body
+    found = (await browser.get("/api/v1/dead?name=work&q=card%204711")).body
     assert found["total"] == 1
     asked = {"queue": "work", "do": "redrive", "reason": group["reason"]}
     dry = (await browser.post("/api/v1/dead/handle", {**asked, "dry_run": True})).body

@@ -133,8 +133,7 @@ async def test_queues_and_actions(browser: Browser, worker: LoopThread) -> None:
         await live.follow(1, "queues", key="name")
         await live.follow(2, "queue", key="name", name="work")
         await live.follow(3, "actions")
-        for number in (1, 2, 3):
-            await live.until(lambda number=number: number in live.revs)
+        await live.until(lambda: {1, 2, 3} <= live.revs.keys())
         await browser.call("engine::queue::pause", {"queue": "work"})
         await live.until(lambda: live.rows[2]["work"]["paused"])
         await browser.call("engine::queue::resume", {"queue": "work"})

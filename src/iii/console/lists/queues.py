@@ -37,6 +37,7 @@ class _Letter(Struct):
     error: str = ""
     failed_at: int = 0
     function_id: str | None = None
+    payload: Raw = Raw(b"null")
 
 
 async def queue_rows(desk: Desk) -> dict[str, bytes]:
@@ -111,10 +112,12 @@ def letters_like(
         for letter, row in letters
         if (reason is None or reason_of(letter.error) == reason)
         and (ids is None or letter.id in ids)
-        and fits(
-            text, letter.id, letter.error, letter.function_id, bytes(row).decode(errors="replace") if text else None
-        )
+        and fits(text, letter.id, letter.error, letter.function_id, _shown(letter) if text else None)
     ]
+
+
+def _shown(letter: _Letter) -> str:
+    return bytes(letter.payload).decode(errors="replace")
 
 
 async def dead_letters(desk: Desk, query: Mapping[str, str]) -> Any:
