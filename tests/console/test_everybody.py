@@ -15,7 +15,19 @@ PAGES = {
     "overview": "/",
     "workers": "/workers",
     "functions": "/functions?id=orders::place",
+    "triggers": "/triggers",
+    "queues": "/queues?queue=mails",
+    "schedules": "/schedules",
     "traces": "/traces",
+    "logs": "/logs",
+    "metrics": "/metrics",
+    "alerts": "/alerts",
+    "flow": "/flow",
+    "state": "/state",
+    "streams": "/streams?stream=orders&group=all",
+    "channels": "/channels",
+    "configuration": "/configuration",
+    "access": "/access",
 }
 WORST = ("serious", "critical")
 

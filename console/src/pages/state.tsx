@@ -102,6 +102,7 @@ function Item({ scope, name, onClose }: { scope: string; name: string; onClose: 
       action: "Save",
       run: async () => {
         const answer = (await act("state::compare_and_set", { scope, key: name, expected_value: editing.base, new_value: next })) as { outcome: string };
+        await found.refetch();
         if (answer.outcome !== "applied") throw new Error("Somebody else changed it meanwhile: nothing was written. Look at the new value and edit again.");
         toast("Saved.", "ok", { label: "Undo", run: () => void act("state::compare_and_set", { scope, key: name, expected_value: next, new_value: editing.base }).then(refresh) });
         setEditing(null);
@@ -114,8 +115,8 @@ function Item({ scope, name, onClose }: { scope: string; name: string; onClose: 
     says: <><p><Text mono>{name}</Text> is removed from <Text mono>{scope}</Text>; functions bound to changes of the state are called.</p><p className="muted">You can undo it for a few seconds.</p></>,
     action: "Delete",
     run: async () => {
-      await act("state::delete", { scope, key: name });
-      toast(`${name} is deleted.`, "ok", { label: "Undo", run: () => void act("state::set", { scope, key: name, value }).then(refresh) });
+      const gone = await act("state::delete", { scope, key: name });
+      toast(`${name} is deleted.`, "ok", { label: "Undo", run: () => void act("state::set", { scope, key: name, value: gone }).then(refresh) });
       onClose();
       await refresh();
     },
