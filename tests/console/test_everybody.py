@@ -29,13 +29,17 @@ PAGES = {
     "configuration": "/configuration",
     "access": "/access",
 }
+MAIN = ("overview", "functions", "traces", "queues")
 WORST = ("serious", "critical")
 
 
-def violations(page: Page) -> list[str]:
-    """What axe calls serious or worse, each with where it is."""
+def violations(page: Page, rules: list[str] | None) -> list[str]:
+    """What axe calls serious or worse, each with where it is; only these rules, or all."""
     page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)")
+    options: dict[str, object] = {"resultTypes": ["violations"]}
+    if rules is not None:
+        options["runOnly"] = rules
+    found = page.evaluate("(options) => axe.run(document, options).then((result) => result.violations)", options)
     return [
         f"{each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
         for each in found
@@ -53,7 +57,7 @@ def test_axe_finds_nothing_serious(browser: Browser, shop: Shop, theme: Literal[
         for name, path in PAGES.items():
             page = window.open(path)
             expect(page.locator(".bone").first).to_be_hidden()
-            found[name] = violations(page)
+            found[name] = violations(page, ["color-contrast"] if theme == "dark" else None)
         assert found == {name: [] for name in PAGES}
 
 
@@ -63,6 +67,8 @@ def test_screens_are_kept_and_nothing_is_wider_than_the_window(
 ) -> None:
     with Window(browser, shop.url, theme=theme, width=width, height=height) as window:
         for name, path in PAGES.items():
+            if theme == "dark" and name not in MAIN:
+                continue
             page = window.open(path)
             expect(page.locator(".bone").first).to_be_hidden()
             window.screen(f"{name}-{theme}-{width}")
