@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +12,7 @@ from iii.console.backend.discovery import with_member
 from iii.console.lists.queues import queue_rows
 from iii.console.live.feed import AppendFeed, ChangedFeed, Feed, RowsFeed
 from iii.console.live.params import params_of
-from iii.console.live.topic import Nudge
+from iii.console.live.topic import Nudge, Topic
 from iii.protocol.errors import InvocationForbidden
 from iii.protocol.limits import MIB
 
@@ -26,17 +25,14 @@ _EVENTS_BYTES = 4 * MIB  # that wait for a look
 _encode = msgspec.json.Encoder().encode
 
 
-class QueuesTopic:
+class QueuesTopic(Topic):
     """All queues with their figures."""
 
-    nudges: Sequence[Nudge] = ()
     interval_s = 3.0
 
     def __init__(self, params: bytes) -> None:
         self._rows = RowsFeed()
         self.feed: Feed = self._rows
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         return self._rows.update(await queue_rows(desk))
@@ -48,18 +44,15 @@ class QueueParams(Struct, forbid_unknown_fields=True):
     name: str
 
 
-class QueueTopic:
+class QueueTopic(Topic):
     """One of them, looked at more often."""
 
-    nudges: Sequence[Nudge] = ()
     interval_s = 1.0
 
     def __init__(self, params: bytes) -> None:
         self._name = params_of(params, QueueParams).name
         self._rows = RowsFeed()
         self.feed: Feed = self._rows
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         stats = await desk.read("engine::queue::topic_stats", {"topic": self._name})
@@ -77,7 +70,7 @@ class _StateEvent(Struct):
     key: str = ""
 
 
-class StateTopic:
+class StateTopic(Topic):
     """Says which keys have changed."""
 
     interval_s = 30.0
@@ -85,7 +78,7 @@ class StateTopic:
     def __init__(self, params: bytes) -> None:
         self._scope = params_of(params, StateParams).scope
         config = {} if self._scope is None else {"scope": self._scope}
-        self.nudges: Sequence[Nudge] = (Nudge("state", _encode(config)),)
+        self.nudges = (Nudge("state", _encode(config)),)
         self._changed: dict[str, None] = {}
         self._count = 0
         self._changes = ChangedFeed()
@@ -111,7 +104,7 @@ class StreamParams(Struct, forbid_unknown_fields=True):
     group_id: str | None = None
 
 
-class StreamTopic:
+class StreamTopic(Topic):
     """Events as they happen."""
 
     interval_s = 30.0
@@ -119,7 +112,7 @@ class StreamTopic:
     def __init__(self, params: bytes) -> None:
         asked = params_of(params, StreamParams)
         config = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not None}
-        self.nudges: Sequence[Nudge] = (Nudge("stream", _encode(config)),)
+        self.nudges = (Nudge("stream", _encode(config)),)
         self._waiting: list[bytes] = []
         self._bytes = 0
         self._missed = 0
@@ -141,10 +134,9 @@ class StreamTopic:
         return self._rows.add(waiting, missed)
 
 
-class ActionsTopic:
+class ActionsTopic(Topic):
     """What was done in the console, for those who may read it in the log."""
 
-    nudges: Sequence[Nudge] = ()
     interval_s = 1.0
 
     def __init__(self, audit: Audit) -> None:
@@ -152,8 +144,6 @@ class ActionsTopic:
         self._told = 0
         self._rows = AppendFeed()
         self.feed: Feed = self._rows
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         if desk.door.refused(["engine::logs::list"]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +12,7 @@ from msgspec import Struct
 from iii.console.lists.figures import FunctionFigure, added, percentiles, read_metrics, summed
 from iii.console.lists.queues import queue_rows
 from iii.console.live.feed import Feed, RowsFeed
-from iii.console.live.topic import Nudge
+from iii.console.live.topic import Topic
 from iii.protocol.errors import InvocationError
 
 if TYPE_CHECKING:
@@ -30,10 +29,9 @@ class _Queue(Struct):
     dlq_depth: int = 0
 
 
-class MetricsTopic:
+class MetricsTopic(Topic):
     """A sample each two seconds; they are kept while nobody looks, and so is the gap."""
 
-    nudges: Sequence[Nudge] = ()
     interval_s = 2.0
 
     def __init__(self, params: bytes) -> None:
@@ -43,8 +41,6 @@ class MetricsTopic:
         self._looks = 0
         self._samples = RowsFeed()
         self.feed: Feed = self._samples
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         if self._looks % 2 == 0:
@@ -80,10 +76,9 @@ async def _queues(desk: Desk) -> dict[str, Any]:
     return {"queue_depth": sum(row.depth for row in rows), "dlq": sum(row.dlq_depth for row in rows)}
 
 
-class RatesTopic:
+class RatesTopic(Topic):
     """Functions that are called, with rates of the last ten seconds."""
 
-    nudges: Sequence[Nudge] = ()
     interval_s = 2.0
 
     def __init__(self, params: bytes) -> None:
@@ -91,8 +86,6 @@ class RatesTopic:
         self._idle: dict[str, int] = {}
         self._rows = RowsFeed()
         self.feed: Feed = self._rows
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         figures = {each.function_id: each for each in (await read_metrics(desk)).functions}
