@@ -41,3 +41,10 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
         Meta(ge=60, le=30 * 86_400, description="Time without a request, in seconds, after which a login ends."),
     ] = CONSOLE_SESSION_S
     enable_flow: Annotated[bool, Meta(description="Whether the page Flow is shown in the navigation.")] = False
+    engine_routes: Annotated[
+        bool,
+        Meta(
+            description="Whether the HTTP port of the engine serves `_console/…` too, for scripts of the published console; "
+            "without a login, so that everyone who reaches that port may call every function."
+        ),
+    ] = False

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from iii.console.api import backend_routes, list_routes
+from iii.console.api import action_routes, backend_routes, letter_routes, list_routes
 from iii.console.application import Reception, application
 from iii.console.assets import FOLDER
 from iii.console.audit import Audit
@@ -19,9 +19,10 @@ from iii.console.config import ConsoleConfig
 from iii.console.gate import ConsoleGate
 from iii.console.live.hub import FollowedTopics
 from iii.console.live.socket import LiveSocket
-from iii.console.live.topics import TOPICS
+from iii.console.live.topics import topics_of
 from iii.console.logging_in import LoggingIn
 from iii.console.pages import PageRoutes
+from iii.console.proxy import Proxy
 from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
 from iii.net.server_tls import server_tls
@@ -63,7 +64,8 @@ class ConsoleServer:
         self.sessions = Sessions(config.session_seconds, time.monotonic)
         gate = ConsoleGate([config.host, *config.allowed_hosts])
         self._reception = Reception(gate, entrance, self.sessions, self.audit, lambda: f"iii_console_{self.port}")
-        self.live = LiveSocket(self._reception, FollowedTopics(TOPICS))
+        self.live = LiveSocket(self._reception, FollowedTopics(topics_of(self.audit)))
+        self._proxy = Proxy(self._reception, place)
         self._pages = PageRoutes(folder, self.told_to_pages)
         self._runner: web.AppRunner | None = None
 
@@ -81,7 +83,10 @@ class ConsoleServer:
             *CallRoutes(reception).routes(),
             *backend_routes(reception),
             *list_routes(reception),
+            *letter_routes(reception),
+            *action_routes(reception),
             *self.live.routes(),
+            *self._proxy.routes(),
             *self._pages.routes(),
         ]
         runner = self._runner = web.AppRunner(
@@ -97,6 +102,7 @@ class ConsoleServer:
         await self.live.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._proxy.close()
 
     def told_to_pages(self) -> dict[str, object]:
         """`/api/config` (23 §2)."""
