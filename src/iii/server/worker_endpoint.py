@@ -84,6 +84,11 @@ class WorkerEndpoint(ConnectionHandler[Outbox]):
     def stuck(self) -> bool:
         return self.connection.outbox.crowded or self._connections.is_mute(self.connection)
 
+    @property
+    def silent_s(self) -> float:
+        connection = self.connection
+        return 0.0 if connection.heard else asyncio.get_running_loop().time() - connection.silent_since
+
     def pace(self, size: int) -> float:
         return self.connection.outbox.pace(size, asyncio.get_running_loop().time())
 

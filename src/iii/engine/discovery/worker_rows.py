@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ENGINE_RUNTIME = "engine"
 CONNECTED = "connected"
 MODULE_STATUS = "available"
+_HEARD_S = 5.0  # as exactly as it is known: connections are looked at that often
 
 
 class WorkerRow(Struct, kw_only=True):
@@ -45,6 +46,13 @@ class WorkerRow(Struct, kw_only=True):
     functions: Annotated[list[str], Meta(description="Ids of the functions that the worker serves, sorted.")]
     connected_at_ms: Annotated[int, Meta(description="Unix milliseconds.")]
     active_invocations: Annotated[int, Meta(description="Number of calls that the worker handles.")]
+    silent_ms: Annotated[
+        int | UnsetType,
+        Meta(
+            description="Milliseconds since anything was heard of the worker, at least 5,000; 0 if that was less. A worker is "
+            "pinged every 20 s. Absent for the engine's own modules."
+        ),
+    ] = UNSET
     isolation: str | None
     ip_address: str | None
     pid: int | UnsetType = UNSET
@@ -72,6 +80,7 @@ def session_row(engine: Engine, session: Peer, functions: list[str], *, go_calle
         functions=functions,
         connected_at_ms=session.connected_at_ms,
         active_invocations=len(session.handling),
+        silent_ms=_silent_ms(session),
         isolation=info.isolation,
         ip_address=session.link.ip_address,
         pid=info.pid if info.pid is not None else UNSET,
@@ -102,3 +111,8 @@ def module_row(engine: Engine, module: Installed, functions: list[str]) -> Worke
         latest_metrics=None,
         telemetry=None,
     )
+
+
+def _silent_ms(session: Peer) -> int:
+    silent_s = session.link.silent_s
+    return int(silent_s * 1000) if silent_s >= _HEARD_S else 0
