@@ -181,6 +181,44 @@ def bursts(target: Target) -> None:
         thread.join()
 
 
+def spans(about: str, per_second: int = 100_000, in_frame: int = 512) -> Attack:
+    """So many spans of 640 bytes arrive each second, for 10 s; `about` is an attribute of their resource."""
+    pair = '{"key":"%s","value":{"stringValue":"%s"}}'
+    span = (
+        '{"traceId":"%032x","spanId":"%016x","parentSpanId":"0af7651916cd43dd","name":"execute bench::echo","kind":1,'
+        '"startTimeUnixNano":"1795996527557952426","endTimeUnixNano":"1795996527557973077","attributes":[%s],'
+        '"events":[{"name":"iii.invocation.input","timeUnixNano":"1795996527557952426","attributes":[%s,%s]}],"status":{"code":1}}'
+    )
+    pairs = pair % ("iii.function.id", "bench::echo"), pair % ("iii.payload.json", "x" * 150), pair % ("a", "b")
+    form = 'OTLP{"resourceSpans":[{"resource":{"attributes":[%s,%s]},"scopeSpans":[{"spans":[%s]}]}]}'
+    frames = [
+        masked_frame(
+            (
+                form
+                % (
+                    pair % ("service.name", "s"),
+                    about,
+                    ",".join(span % (n, n * 1_000 + at, *pairs) for at in range(in_frame)),
+                )
+            ).encode(),
+            0x82,
+        )
+        for n in range(1, 20)
+    ]
+
+    def attack(target: Target) -> None:
+        client = worker(target.port, "spans")
+        begun, count = time.perf_counter(), target.count(10 * per_second) // in_frame
+        for number in range(count):
+            client.raw(frames[number % len(frames)])
+            time.sleep(max(begun + number * in_frame / per_second - time.perf_counter(), 0))
+        client.ping()
+        print(f"{count * in_frame / (time.perf_counter() - begun):,.0f} spans/s were sent")
+        client.close()
+
+    return attack
+
+
 def forward(data: bytes) -> Attack:
     """A large call to a worker, which answers with the same."""
 
@@ -251,6 +289,8 @@ ATTACKS: dict[str, Attack] = {
     "pipelined requests, answers unread (core 10e)": pipelined,
     "3,000 void calls of 100 KB (core 7)": void_burst,
     "40 clients with bursts of 2,000 small calls": bursts,
+    "100,000 spans/s of our client for 10 s": spans('{"key":"iii.otlp.kind","value":{"stringValue":"standard"}}'),
+    "100,000 spans/s of another client for 10 s": spans('{"key":"a","value":{"stringValue":"b"}}'),
     "58 MiB to a worker and back (F3)": forward(INTEGERS),
     "58 MiB that name a caller, to a worker": forward(b'{"_caller_worker_id":"x","a":%b}' % INTEGERS),
     "state::set with a value of 56 MiB": calls("state::set", b'{"scope":"s","key":"k","value":%b}' % WHOLE),

@@ -23,6 +23,10 @@ class Listeners(Generic[P]):
         if listener in self._listeners:
             self._listeners.remove(listener)
 
+    def others(self, listener: Callable[P, None]) -> bool:
+        """Whether anybody else listens."""
+        return any(known != listener for known in self._listeners)
+
     def __call__(self, *said: P.args, **named: P.kwargs) -> None:
         for listener in self._listeners:
             listener(*said, **named)

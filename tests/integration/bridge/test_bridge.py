@@ -127,6 +127,7 @@ async def test_07_6_2_a_call_without_an_answer_arrives(ends: Ends) -> None:
         await arrived.put(data)
 
     ends.far.register_function("note", note)
+    await ends.far.list_functions_async()  # behind the registration
     assert await ends.call(ends.near, "bridge.invoke_async", {"function_id": "note", "data": [7]}) is None
     async with asyncio.timeout(DEADLINE_S):
         assert await arrived.get() == [7]

@@ -102,7 +102,7 @@ async def test_09_check_22_a_process_killed_while_it_drains(
         killed_at = time.monotonic()
         old.kill()
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED, timeout=5)
-        assert time.monotonic() - killed_at < 1
+        assert time.monotonic() - killed_at < 4  # the call has 30 s
         (error,) = [str(each.exception()) for each in done]
         assert "invocation_stopped" in error or "Invocation stopped" in error
         await traffic.stop()

@@ -258,6 +258,7 @@ async def test_P7_calls_of_a_handler_end_with_it(house: House, slow: Slow) -> No
 
     house.worker.register_function("test::deadline", deadline)
     house.worker.register_function("test::outer", outer)
+    await house.worker.list_functions_async()  # behind the registrations
     caller = await house.connect()
 
     async def call(**more: Any) -> float | None:

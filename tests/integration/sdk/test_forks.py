@@ -33,7 +33,7 @@ def nothing_works(worker):
     refused(worker.shutdown)
     refused(lambda: asyncio.run(worker.shutdown_async()))
     assert worker.get_connection_state() == "failed"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15  # a call waits 30 s for its result
 
 def status(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

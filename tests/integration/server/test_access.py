@@ -21,6 +21,7 @@ from iii.server.listener import Listener
 from iii.server.listener_access import admission_of
 from tests.integration.server.raw_socket import BINARY, CLOSE, RawSocket
 from tests.integration.server.waiting import Open, until
+from tests.machine import scaled
 
 TOKEN = new_token()
 OPTIONS: dict[str, Any] = {"enable_metrics_reporting": False, "otel": {"enabled": False}}
@@ -238,8 +239,8 @@ async def test_L8_a_thousand_failed_logins_do_not_slow_others(
 
     began = perf_counter()
     worker = await connected(listener)
-    assert perf_counter() - began < 2
-    assert slowest < 2
+    assert perf_counter() - began < scaled(2)
+    assert slowest < scaled(2)
     assert len(engine.roster.connections) == 2
     await worker.shutdown_async()
     await app.shutdown_async()

@@ -16,7 +16,7 @@ from iii.net.keepalive import Connections
 from iii.server.large_messages import LargeMessages
 from iii.server.listener import Listener
 from iii.server.worker_endpoint import WorkerEndpoint
-from tests.integration.server.raw_socket import TEXT, RawSocket, client_frame, upgrade_request
+from tests.integration.server.raw_socket import DEADLINE_S, TEXT, RawSocket, client_frame, upgrade_request
 from tests.integration.server.waiting import Open, until
 from tests.machine import scaled
 
@@ -222,7 +222,7 @@ async def test_bugs_a_tls_client_is_refused_with_a_log_line(
 ) -> None:
     context = ssl.create_default_context()
     with pytest.raises(ssl.SSLError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(DEADLINE_S):
             await asyncio.open_connection("127.0.0.1", listener.port, ssl=context, server_hostname="localhost")
     assert 'not a request of HTTP/1.1 (reason="This port has no TLS: ' in caplog.text
 

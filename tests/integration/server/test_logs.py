@@ -69,6 +69,7 @@ def test_06_checks_65b_and_65c_the_tour_of_the_command_line(engine: RunningEngin
     traced = iii.register_worker(engine.url(), iii.InitOptions(worker_name="traced"))
     try:
         traced.register_function("tour::f", toured)
+        traced.list_functions()  # behind the registration: another worker calls it
         assert worker.trigger({"function_id": "tour::f", "payload": 1}) == 1
         eventually(lambda: command("engine::traces::list")["total"] >= 1)
     finally:

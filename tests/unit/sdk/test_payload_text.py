@@ -93,7 +93,7 @@ def test_a_large_payload_is_cut_before_it_is_searched() -> None:
     assert text.startswith('{"password":"[REDACTED]","rows":["')
     assert cut
     assert len(text) <= MOST
-    assert took_s < 0.05
+    assert took_s < 0.2
 
 
 @pytest.mark.parametrize("row", [b'"a":1,', b'{"token":"x"},', b'"\\"', b"[", b'"key":{"key":['])

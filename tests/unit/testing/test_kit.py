@@ -17,6 +17,9 @@ import iii
 from iii.testing import JobFailed, TestEngine, TriggerFailed, Unfinished
 from tests.unit.testing.declared_app import app_of
 
+# A deadline that is meant to pass: every start must fit in it, on a loaded machine too
+SHORT_S = 1.5
+
 
 def app_with(**functions: Any) -> iii.App:
     """An app with functions `shop::NAME`."""
@@ -101,8 +104,8 @@ def test_a_handler_that_never_ends_is_named_when_the_deadline_is_over() -> None:
         await asyncio.Event().wait()
 
     with (
-        TestEngine(app_with(wait=wait), deadline_s=0.1) as engine,
-        pytest.raises(Unfinished, match=r"The call of shop::wait did not end within 0.1 s; still running: shop::wait"),
+        TestEngine(app_with(wait=wait), deadline_s=SHORT_S) as engine,
+        pytest.raises(Unfinished, match=r"The call of shop::wait did not end within 1.5 s; still running: shop::wait"),
     ):
         engine.call("shop::wait")
 
@@ -112,7 +115,7 @@ def test_a_sync_handler_that_never_ends_is_named_too_and_holds_up_no_end() -> No
     begun = time.monotonic()
     with (
         pytest.raises(Unfinished, match=r"The call of shop::wait did not end .*still running: shop::wait"),
-        TestEngine(app_with(wait=lambda data: ends.wait(30)), deadline_s=0.1) as engine,
+        TestEngine(app_with(wait=lambda data: ends.wait(30)), deadline_s=SHORT_S) as engine,
     ):
         engine.call("shop::wait")
     assert time.monotonic() - begun < 10  # a worker that drains waits 25 s for its handlers
@@ -126,10 +129,10 @@ def test_an_app_that_does_not_end_is_an_error_of_its_own_or_a_note() -> None:
     async def stop() -> None:
         await asyncio.sleep(5)
 
-    with pytest.raises(Unfinished, match=r"The end of the apps did not end within 0.1 s"):  # noqa: SIM117
-        with TestEngine(app, deadline_s=0.1):
+    with pytest.raises(Unfinished, match=r"The end of the apps did not end within 1.5 s"):  # noqa: SIM117
+        with TestEngine(app, deadline_s=SHORT_S):
             pass
-    with pytest.raises(iii.InvocationError) as raised, TestEngine(app, deadline_s=0.1) as engine:
+    with pytest.raises(iii.InvocationError) as raised, TestEngine(app, deadline_s=SHORT_S) as engine:
         engine.call("shop::fail")
     assert "and at the end of the test engine: Unfinished: The end of the apps" in raised.value.__notes__[-1]
 
@@ -137,24 +140,27 @@ def test_an_app_that_does_not_end_is_an_error_of_its_own_or_a_note() -> None:
 def test_a_handler_that_blocks_the_event_loop_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("iii.testing.loop_thread.GRACE_S", 0.1)
 
-    async def block(data: Any) -> None:
-        time.sleep(1)  # noqa: ASYNC251, that is the mistake
+    blocks = threading.Event()
 
-    engine = TestEngine(app_with(block=block), deadline_s=0.1).start()
+    async def block(data: Any) -> None:
+        blocks.wait(30)  # that is the mistake
+
+    engine = TestEngine(app_with(block=block), deadline_s=SHORT_S).start()
     with pytest.raises(
         Unfinished, match=r"blocks the event loop of the test engine, here:[^§]*in block[^§]*plain `def`"
     ):
         engine.call("shop::block")
+    blocks.set()
     monkeypatch.undo()
     engine.stop()
 
 
 async def test_15_3_1_one_that_blocks_it_at_the_deadline_only_is_named_too() -> None:
     async def block(data: Any) -> None:
-        time.sleep(1)  # noqa: ASYNC251, that is the mistake
+        time.sleep(SHORT_S + 1)  # noqa: ASYNC251, that is the mistake
 
-    with TestEngine(app_with(block=block), deadline_s=0.2) as engine:
-        with pytest.raises(Unfinished, match=r"The call of shop::block did not end within 0.2 s") as raised:
+    with TestEngine(app_with(block=block), deadline_s=SHORT_S) as engine:
+        with pytest.raises(Unfinished, match=r"The call of shop::block did not end within 1.5 s") as raised:
             engine.call("shop::block")
         assert "here:" in raised.value.__notes__[0]
         assert "in block" in raised.value.__notes__[0]

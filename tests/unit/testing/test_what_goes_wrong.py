@@ -133,7 +133,7 @@ def test_time_passes_until_the_caller_of_a_call_that_hangs_gives_up() -> None:
 
 
 def test_a_caller_that_never_gives_up_is_told_what_hangs() -> None:
-    with TestEngine(Shop().app, deadline_s=0.3) as engine:
+    with TestEngine(Shop().app, deadline_s=1.5) as engine:
         engine.hang("shop::charge")
         with pytest.raises(Unfinished, match=r"hang\(\) leaves shop::charge unanswered: .* `timeout_ms`"):
             engine.call("shop::charge")

@@ -1,6 +1,6 @@
 """Where telemetry goes: whoever receives or makes it says so here, whoever keeps, exports or watches it listens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 
 from iii.engine.listeners import Listeners
@@ -14,12 +14,34 @@ class Source(Enum):
     WORKER = "worker"
 
 
+class UnreadSpans:
+    """A frame of ended spans that can be read later: most of a high rate leave memory before anybody asks for them.
+
+    Its length is that of its spans.
+
+    Attributes:
+        bytes: of the frame.
+        read: the spans, some a step.
+    """
+
+    __slots__ = ("_count", "bytes", "read")
+
+    def __init__(self, count: int, size: int, read: Callable[[], Iterator[Sequence[Span]]]) -> None:
+        self._count = count
+        self.bytes = size
+        self.read = read
+
+    def __len__(self) -> int:
+        return self._count
+
+
 class Signals:
     """Three kinds of records, each told with its source, in the order of their arrival, on the loop's thread.
 
     A listener must return soon: what takes long it does later, with a bound, and counts what it drops.
 
     Attributes:
+        keep_unread: offers a frame of spans as it is; True: whoever keeps spans has it, and nobody else listens.
         watched: whether somebody wants to know of spans as they come, open ones too.
         looking: called by whoever is about to look at spans: what makes them tells of those that it has held back, open ones too.
     """
@@ -29,4 +51,5 @@ class Signals:
         self.logs: Listeners[[Sequence[LogRecord], Source]] = Listeners()
         self.metrics: Listeners[[Sequence[Metric], Source]] = Listeners()
         self.looking: Listeners[[]] = Listeners()
+        self.keep_unread: Callable[[UnreadSpans], bool] = lambda unread: False
         self.watched = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -45,10 +45,10 @@ def test_patterns_mean_what_a_regular_expression_would(pattern: str, identifier:
 
 def test_a_pattern_with_many_stars_takes_no_time() -> None:
     patterns = Patterns(["a*" * 50 + "b"])
-    began = perf_counter()
+    began = process_time()
 
     assert "a" * 100_000 not in patterns
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from iii.modules.observability.ingest.lenient import mended
 from iii.modules.observability.ingest.values import Drops
-from iii.modules.observability.ingest.wire import Frame, LogFrame, MetricFrame, OtlpObject, SpanFrame
+from iii.modules.observability.ingest.wire import Frame, LogFrame, MetricFrame, OtlpObject, SpanFrame, SpanMarks
 from iii.protocol.json_text import BAD_JSON, holds_more_than, mend_json
 from iii.protocol.limits import KIB
 from iii.protocol.telemetry import TelemetryKind
@@ -23,6 +23,7 @@ _FRAMES: dict[TelemetryKind, type[Frame]] = {
     TelemetryKind.METRICS: MetricFrame,
     TelemetryKind.LOGS: LogFrame,
 }
+_marks = msgspec.json.Decoder(SpanMarks)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,6 +35,14 @@ def tidy_frame(kind: TelemetryKind, payload: bytes) -> Frame | None:
     """None: something is wrong with it. To mend a frame takes a hundred times as long."""
     try:
         return _decoder(kind).decode(payload)
+    except (msgspec.MsgspecError, *BAD_JSON):
+        return None
+
+
+def span_marks(payload: bytes) -> SpanMarks | None:
+    """Of a frame of spans, at a fifth of the cost; None: they cannot be told."""
+    try:
+        return _marks.decode(payload)
     except (msgspec.MsgspecError, *BAD_JSON):
         return None
 

@@ -19,15 +19,17 @@ from iii.modules.observability.ingest.frames import (
     cut_metrics,
     cut_spans,
     frame_of,
+    span_marks,
     tidy_frame,
 )
 from iii.modules.observability.ingest.logs import log_of
 from iii.modules.observability.ingest.metrics import metric_of
 from iii.modules.observability.ingest.origin import Origin, origin_of
-from iii.modules.observability.ingest.spans import span_of
+from iii.modules.observability.ingest.spans import all_usual, span_of
 from iii.modules.observability.ingest.values import Drops, NotOtlp
 from iii.modules.observability.ingest.wire import Frame
-from iii.modules.observability.signals import Signals, Source
+from iii.modules.observability.records import Span
+from iii.modules.observability.signals import Signals, Source, UnreadSpans
 from iii.net.decoding import DecodingProcesses
 from iii.protocol.limits import KIB, TELEMETRY_WAITING_BYTES
 from iii.protocol.log_event import LogEvent
@@ -59,7 +61,7 @@ FRAME_DROPPED = LogEvent(
 )  # fmt: skip
 
 SMALL_BYTES = 16 * KIB  # read at once if none waits; larger ones wait for a turn of their own
-LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process
+LARGE_BYTES = 512 * KIB  # more is cut into pieces by another process; so much can be read in one step
 TURN_S = 0.004  # of one turn; the piece that is being read is read to its end
 
 _REFUSED = {
@@ -152,6 +154,8 @@ class Ingest:
     def _begin(self, kind: TelemetryKind, payload: bytes) -> None:
         size = len(payload)
         self._waiting_bytes -= size
+        if kind is TelemetryKind.SPANS and size <= LARGE_BYTES and self._kept_unread(payload):
+            return
         frame = (
             tidy_frame(kind, payload) if SMALL_BYTES < size <= LARGE_BYTES else None
         )  # a small one is read whatever it is
@@ -182,6 +186,8 @@ class Ingest:
 
     def _read(self, kind: TelemetryKind, payload: bytes, frame: Frame | None = None) -> Iterator[None]:
         """Tell what is in a frame, a slice a step."""
+        if frame is None and kind is TelemetryKind.SPANS and self._kept_unread(payload):
+            return
         try:
             yield from self._tell[kind](frame or frame_of(kind, payload, self.drops))
         except BadFrame as error:
@@ -190,6 +196,28 @@ class Ingest:
     def _refuse(self, kind: TelemetryKind, reason: str) -> None:
         self.drops.frames += 1
         _REFUSED[kind](reason=reason)
+
+    def _kept_unread(self, payload: bytes) -> bool:
+        """Whether the frame waits as it is: it can be read in one step, and all its spans have ended and are sure to count."""
+        marks = span_marks(payload) if len(payload) <= LARGE_BYTES else None
+        if marks is None or not (count := all_usual(marks)):
+            return False
+        resources = marks.resources or ()
+        if (
+            not all(origin_of(each.resource, self.drops).ours for each in resources)
+            and tidy_frame(TelemetryKind.SPANS, payload) is None
+        ):
+            return False
+        return self._signals.keep_unread(UnreadSpans(count, len(payload), partial(self._read_spans, payload)))
+
+    def _read_spans(self, payload: bytes) -> Iterator[list[Span]]:
+        """Of a frame that waited as it was."""
+        frame = tidy_frame(TelemetryKind.SPANS, payload)
+        if frame is None:
+            self._refuse(TelemetryKind.SPANS, "it says that it is of our client, and is not as that writes them")
+            return
+        for items, origin in self._slices(frame):
+            yield self._records(items, span_of, origin)
 
     def _spans(self, frame: Frame) -> Iterator[None]:
         return self._converted(frame, span_of, self._signals.spans)
@@ -209,19 +237,21 @@ class Ingest:
         ratio: float = 1.0,
     ) -> Iterator[None]:
         """Tell all items of a frame, or a share of them, but those that mean nothing."""
-        drops = self.drops
         for items, origin in self._slices(frame):
-            records: list[R] = []
-            for item in items:
-                if ratio < 1 and random.random() >= ratio:
-                    continue
-                try:
-                    records.append(convert(item, origin, drops))
-                except NotOtlp:
-                    drops.items += 1
-            if records:
+            chosen = items if ratio >= 1 else [item for item in items if random.random() < ratio]
+            if records := self._records(chosen, convert, origin):
                 tell(records, Source.WORKER)
             yield
+
+    def _records(self, items: list[Any], convert: Callable[[Any, Origin, Drops], R], origin: Origin) -> list[R]:
+        """But those that mean nothing."""
+        records: list[R] = []
+        for item in items:
+            try:
+                records.append(convert(item, origin, self.drops))
+            except NotOtlp:
+                self.drops.items += 1
+        return records
 
     def _slices(self, frame: Frame) -> Iterator[tuple[list[Any], Origin]]:
         """Those without items, too: to pass over thousands of empty resources takes its time."""

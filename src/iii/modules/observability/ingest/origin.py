@@ -12,12 +12,14 @@ class Origin(NamedTuple):
 
     Attributes:
         service: None if the resource has no `service.name`.
+        ours: whether it says that our own client wrote it.
         kind_offset: 1 for Python clients, which number the kinds of spans one lower than OTLP.
     """
 
     resource: Resource
     service: str | None
     kind_offset: int
+    ours: bool = False
     scope_name: str = ""
     scope_version: str = ""
 
@@ -30,5 +32,6 @@ class Origin(NamedTuple):
 
 def origin_of(resource: WireResource | None, drops: Drops) -> Origin:
     values = {} if resource is None else dict(attributes_of(resource.attributes, drops))
-    counts_from_0 = values.get("telemetry.sdk.name") == "iii-python-sdk" and values.get("iii.otlp.kind") != "standard"
-    return Origin(values, values.get("service.name"), int(counts_from_0))
+    ours = values.get("iii.otlp.kind") == "standard"
+    counts_from_0 = values.get("telemetry.sdk.name") == "iii-python-sdk" and not ours
+    return Origin(values, values.get("service.name"), int(counts_from_0), ours)

@@ -105,6 +105,29 @@ class SpanFrame(OtlpObject, rename={"resources": "resourceSpans"}):
     resources: list[ResourceSpans] | None = None
 
 
+class SpanMark(OtlpObject):
+    """Enough of a span to tell that it counts."""
+
+    trace_id: str
+    span_id: str
+    name: str
+    start_time_unix_nano: str
+    end_time_unix_nano: str
+
+
+class ScopeMarks(OtlpObject, rename={"items": "spans"}):
+    items: list[SpanMark] | None = None
+
+
+class ResourceMarks(OtlpObject, rename={"scopes": "scopeSpans"}):
+    resource: WireResource | None = None
+    scopes: list[ScopeMarks] | None = None
+
+
+class SpanMarks(OtlpObject, rename={"resources": "resourceSpans"}):
+    resources: list[ResourceMarks] | None = None
+
+
 # -- logs ---------------------------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from iii.modules.observability.records import Attributes, Resource, Span
+from iii.modules.observability.signals import UnreadSpans
 from iii.modules.observability.spans.row import SHARED_BYTES
 from iii.modules.observability.spans.store import SpanStore
 from iii.protocol.limits import MIB
@@ -13,6 +15,7 @@ from iii.protocol.limits import MIB
 WAITING_SPANS = 12_500
 WAITING_BYTES = 16 * MIB
 _SPAN_BYTES = 600  # of memory, about, beside texts
+_FRAME_BYTES = 500  # of memory, about, beside its text
 _ID_CHARACTERS = 64
 _PAIR_BYTES = 150
 _SHARED_PAIR_BYTES = 20
@@ -34,18 +37,21 @@ class Arrivals:
     def __init__(self, store: SpanStore) -> None:
         self.bytes = 0
         self._store = store
-        self._waiting: dict[object, Sequence[Span]] = {}  # one by its id; several, by a number
+        self._waiting: dict[object, Sequence[Span] | UnreadSpans] = {}  # one by its id; several, by a number
         self._weights: deque[int] = deque()  # of each of those
         self._count = 0  # of spans in them
         self._shown: set[str] = set()  # open spans of the engine that were told
         self._packing: deque[tuple[Span, int]] = deque()  # with their weights; older than those
+        self._reading: Iterator[Sequence[Span]] = iter(())  # of a frame; older than those that wait, newer than those
+        self._unread = 0  # of its spans, and what they weigh each
+        self._unread_weight = 0
         self._repeats = 0  # of them, that may replace others
         self._number = 0
         self._resource: tuple[Resource, int] = ({}, 0)
         self.limit()
 
     def __len__(self) -> int:
-        return self._count + len(self._packing)
+        return self._count + self._unread + len(self._packing)
 
     def limit(self) -> None:
         """As the store is limited now."""
@@ -62,7 +68,7 @@ class Arrivals:
             if span.pending and not store.live:
                 continue
             key: object = span.span_id
-            known = waiting.get(key)
+            known: Any = waiting.get(key)  # no frame: those have numbers
             if known is not None and known[0] is span:
                 continue
             if known is not None or store.traces.row(span.trace_id, span.span_id) is not None:
@@ -87,11 +93,16 @@ class Arrivals:
         self._put(self._next(), spans, _weight_of_own(spans))
         return self._bounded(len(spans))
 
+    def add_unread(self, frame: UnreadSpans) -> bool:
+        """As `add`; spans of which some may replace others are counted as if none did."""
+        self._put(self._next(), frame, _FRAME_BYTES + frame.bytes)
+        return self._bounded(len(frame))
+
     def _next(self) -> int:
         self._number += 1
         return self._number
 
-    def _put(self, key: object, spans: Sequence[Span], weight: int) -> None:
+    def _put(self, key: object, spans: Sequence[Span] | UnreadSpans, weight: int) -> None:
         self._waiting[key] = spans
         self._weights.append(weight)
         self._count += len(spans)
@@ -114,7 +125,8 @@ class Arrivals:
         self._waiting.clear()
         self._weights.clear()
         self._packing.clear()
-        self.bytes = self._repeats = self._count = 0
+        self._reading = iter(())
+        self.bytes = self._repeats = self._count = self._unread = 0
 
     def _pack(self, count: int) -> int:
         """How many were packed."""
@@ -125,23 +137,42 @@ class Arrivals:
     def _taken(self, count: int) -> list[Span]:
         """Some of the oldest, which wait no more; none: there are none."""
         packing = self._packing
-        while self._waiting and len(packing) < count:
-            for spans, weight in self._first(max(count, _TAKEN)) or self._first(self._count):
-                share, rest = divmod(weight, len(spans))
-                packing.extend([(span, share) for span in spans])
-                self.bytes -= rest
+        while len(packing) < count:
+            if (spans := next(self._reading, None)) is not None:
+                packing.extend([(span, self._unread_weight) for span in spans])
+                self._unread -= len(spans)
+            elif self._unread:  # the frame could not be read after all
+                self.bytes -= self._unread * self._unread_weight
+                self._unread = 0
+            elif self._waiting:
+                self._take(max(count, _TAKEN))
+            else:
+                break
         some = [packing.popleft() for _ in range(min(count, len(packing)))]
         self.bytes -= sum([weight for _, weight in some])
         return [span for span, _ in some]
 
-    def _first(self, most: int) -> list[tuple[Sequence[Span], int]]:
-        """What waits longest, with weights: some whole entries of no more spans than that."""
+    def _take(self, most: int) -> None:
+        """A frame to read, or some whole entries of no more spans than that; one at least."""
+        for spans, weight in self._first(most, to_read=True) or self._first(self._count, to_read=True):
+            share, rest = divmod(weight, len(spans))
+            self.bytes -= rest
+            if isinstance(spans, UnreadSpans):
+                self._reading, self._unread, self._unread_weight = spans.read(), len(spans), share
+            else:
+                self._packing.extend([(span, share) for span in spans])
+
+    def _first(self, most: int, to_read: bool) -> list[tuple[Sequence[Span] | UnreadSpans, int]]:
+        """What waits longest, with weights: a few whole entries of no more spans than that; a frame to read is alone."""
         waiting, keys, count = self._waiting, list[object](), 0
         for key, spans in waiting.items():
-            if count + len(spans) > most:
+            unread = to_read and isinstance(spans, UnreadSpans)
+            if len(keys) == _TAKEN or (keys if unread else count + len(spans) > most):
                 break
             keys.append(key)
             count += len(spans)
+            if unread:
+                break
         self._count -= count
         if self._repeats:
             self._repeats -= sum([type(key) is tuple for key in keys])
@@ -160,7 +191,11 @@ class Arrivals:
         while self._packing and count:
             self.bytes -= self._packing.popleft()[1]
             count -= 1
-        while left := self._first(min(count, _TAKEN)):
+        if 0 < self._unread <= count:
+            self.bytes -= self._unread * self._unread_weight
+            count -= self._unread
+            self._reading, self._unread = iter(()), 0
+        while not self._unread and (left := self._first(count, to_read=False)):
             count -= sum([len(spans) for spans, _ in left])
             self.bytes -= sum([weight for _, weight in left])
 

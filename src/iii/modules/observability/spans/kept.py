@@ -11,7 +11,7 @@ from iii.engine.clock import Timer
 from iii.engine.engine import Engine
 from iii.modules.observability.config import ObservabilityConfig, effective_exporter, shows_pending
 from iii.modules.observability.records import Span
-from iii.modules.observability.signals import Signals, Source
+from iii.modules.observability.signals import Signals, Source, UnreadSpans
 from iii.modules.observability.spans.archive.archive import SpanArchive
 from iii.modules.observability.spans.arrivals import Arrivals
 from iii.modules.observability.spans.disk import OFF, SpanDisk
@@ -58,6 +58,7 @@ class KeptSpans:
             self._disk = SpanDisk(engine, self.store, self.settled)
             self._set(config)
             signals.spans.subscribe(self._arrived)
+            signals.keep_unread = self._keep_unread
 
     @property
     def archive(self) -> SpanArchive | None:
@@ -152,13 +153,22 @@ class KeptSpans:
     def _arrived(self, spans: Sequence[Span], source: Source) -> None:
         arrivals = self._arrivals
         if arrivals is not None and (self._engines_too or source is not Source.ENGINE):
-            many = arrivals.add_own(spans) if source is Source.ENGINE else arrivals.add(spans)
-            if many or (self.store is not None and self.store.watch is not None):
-                self._tend()
-            if self._sweeper is None and self._pending_age_ns:
-                self._sweeper = self._later(_SWEEP_S, self._sweep)
-            if self._writer is None and self.archive is not None and self.archive.opened:
-                self._writer = self._later(_ARCHIVED_S, self._write)
+            self._took(arrivals.add_own(spans) if source is Source.ENGINE else arrivals.add(spans))
+
+    def _keep_unread(self, frame: UnreadSpans) -> bool:
+        """Unless somebody wants to know of each span as it comes."""
+        if self._arrivals is None or self.signals.spans.others(self._arrived):
+            return False
+        self._took(self._arrivals.add_unread(frame))
+        return True
+
+    def _took(self, many: bool) -> None:
+        if many or (self.store is not None and self.store.watch is not None):
+            self._tend()
+        if self._sweeper is None and self._pending_age_ns:
+            self._sweeper = self._later(_SWEEP_S, self._sweep)
+        if self._writer is None and self.archive is not None and self.archive.opened:
+            self._writer = self._later(_ARCHIVED_S, self._write)
 
     # -- what is done later ---------------------------------------------------------------------------------------
 

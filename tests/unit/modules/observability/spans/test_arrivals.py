@@ -1,12 +1,14 @@
 """Spans that wait to be packed: nobody sees a difference, and neither count nor bytes grow without a bound (06 §7.2)."""
 
 from collections import deque
+from collections.abc import Iterator
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iii.modules.observability.records import Span
-from iii.modules.observability.signals import Source
+from iii.modules.observability.signals import Source, UnreadSpans
 from iii.modules.observability.spans.arrivals import WAITING_BYTES, WAITING_SPANS, Arrivals
 from iii.modules.observability.spans.store import SpanStore
 from tests.property.span_model import FRAMES
@@ -15,6 +17,11 @@ from tests.unit.modules.observability.spans.engine_with_spans import MS, EngineW
 
 def settle(arrivals: Arrivals) -> None:
     deque(arrivals.settled(), 0)
+
+
+def halves(frame: list[Span]) -> Iterator[list[Span]]:
+    yield frame[: len(frame) // 2]
+    yield frame[len(frame) // 2 :]
 
 
 def leaving(store: SpanStore) -> list[Span]:
@@ -33,15 +40,21 @@ def kept(store: SpanStore) -> dict[tuple[str, str], Span]:
 
 
 @settings(max_examples=100, deadline=None)
-@given(FRAMES, st.integers(1, 12), st.sets(st.integers(0, 6)))
+@given(FRAMES, st.integers(1, 12), st.sets(st.integers(0, 6)), st.sets(st.integers(0, 6)))
 def test_06_7_2_the_store_is_as_if_each_span_had_been_packed_at_once(
-    frames: list[list[Span]], max_spans: int, settled: set[int]
+    frames: list[list[Span]], max_spans: int, settled: set[int], unread: set[int]
 ) -> None:
     exact, lazy = SpanStore(max_spans, 10**9), SpanStore(max_spans, 10**9)
-    arrivals = Arrivals(lazy)
+    arrivals, seen = Arrivals(lazy), set[tuple[str, str]]()
     for at, frame in enumerate(frames):
         exact.add(frame)
-        arrivals.add(frame)
+        ids = [(each.trace_id, each.span_id) for each in frame]
+        if frame and at in unread and not any(each.pending for each in frame) and seen.isdisjoint(ids):
+            seen.update(ids)
+            arrivals.add_unread(UnreadSpans(len(frame), 1_000, partial(halves, frame)))
+        else:
+            arrivals.add(frame)
+        seen.update(ids)
         if at in settled:
             settle(arrivals)
     settle(arrivals)
@@ -59,6 +72,38 @@ def test_06_7_2_where_newer_spans_fill_the_store_the_oldest_leave_unpacked() -> 
     assert store.count == 0
     settle(arrivals)
     assert [each.span_id for each in leaving(store)] == [f"s{number}" for number in range(9_900, 10_000)]
+
+
+def test_06_7_2_where_newer_frames_fill_the_store_the_oldest_leave_unread() -> None:
+    store = SpanStore(100, 10**9)
+    arrivals, read = Arrivals(store), list[str]()
+
+    def frame(name: str) -> Iterator[list[Span]]:
+        read.append(name)
+        yield [span(f"{name}.{number}") for number in range(30)]
+
+    for number in range(1_000):
+        arrivals.add_unread(UnreadSpans(30, 10_000, partial(frame, f"f{number}")))
+        assert len(arrivals) <= 150
+        assert arrivals.bytes < 150 * 10_000
+    settle(arrivals)
+    assert read == ["f996", "f997", "f998", "f999"]
+    assert (store.count, arrivals.bytes) == (100, 0)
+    assert [each.span_id for each in leaving(store)][:2] == ["f996.20", "f996.21"]
+
+
+def test_06_7_2_a_large_frame_that_is_being_read_leaves_as_a_whole_and_never_too_early() -> None:
+    store = SpanStore(100, 10**9)
+    arrivals = Arrivals(store)
+    arrivals.add_unread(UnreadSpans(90, 10_000, partial(halves, [span(f"a{number}") for number in range(90)])))
+    next(arrivals.settled())
+    for name in ("b", "c"):
+        arrivals.add_unread(UnreadSpans(60, 10_000, partial(halves, [span(f"{name}{number}") for number in range(60)])))
+    settle(arrivals)
+    assert [each.span_id for each in leaving(store)] == [
+        *(f"b{number}" for number in range(20, 60)),
+        *(f"c{number}" for number in range(60)),
+    ]
 
 
 def test_06_7_2_what_waits_is_bounded_though_nothing_packs_it() -> None:
