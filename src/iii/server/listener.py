@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from iii.engine.access.admission import Admission
+from iii.engine.access.changed_rules import change_rules
 from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.engine import Engine
 from iii.net.acceptor import Acceptor
@@ -12,6 +13,7 @@ from iii.net.connection import ConnectionHandler
 from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import Endpoint, PlainResponse
 from iii.net.outbox import Outbox
+from iii.protocol.close_codes import CloseCode
 from iii.server.admission_door import AdmissionDoor
 from iii.server.channel_ends import channel_end
 from iii.server.channel_request import channel_requested
@@ -42,6 +44,15 @@ class Listener(Acceptor):
         self._limits = limits
         self._telemetry_by_address = telemetry_by_address
         self._large = LargeMessages()
+
+    def judge_by(self, admission: Admission, *, telemetry_by_address: bool) -> None:
+        """Other rules count, for those that are connected too; telemetry sockets log in again."""
+        assert self.admission is not None
+        change_rules(self.engine, self.admission, admission.rules, admission.tokens)
+        self._telemetry_by_address = telemetry_by_address
+        for connection in self.connections:
+            if isinstance(connection.handler, GuardedTelemetryEndpoint):
+                connection.close(CloseCode.SERVICE_RESTART, "access rules changed")
 
     def adjust(self, handshake_timeout_ms: int, limits: ConnectionLimits) -> None:
         """For connections that come from now on."""

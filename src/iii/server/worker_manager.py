@@ -121,13 +121,14 @@ class WorkerManager(Module):
         return self.listener.measure(self.instance)
 
     async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
-        """Limits count for further connections; to another port, and for other rights, workers have to come again.
+        """Limits count for further connections, access rules for all; to another port workers have to come again.
 
         Raises StartFailure.
         """
         old, moved = self.config, config.port != self.config.port
         rights = (config.rbac, config.middleware_function_id) != (old.rbac, old.middleware_function_id)
-        if not moved and (rights or config.host != old.host):
+        both = config.rbac is not None and old.rbac is not None  # else connections become sessions, or trusted
+        if not moved and ((rights and not both) or config.host != old.host):
             return Adjusted.MODULE
         left = self.listener
         if moved:
@@ -135,6 +136,10 @@ class WorkerManager(Module):
             await listener.open()
             self.listener = listener
         else:
+            if rights and config.rbac is not None:
+                admission = admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id)
+                assert admission is not None
+                left.judge_by(admission, telemetry_by_address=config.rbac.allow_telemetry_same_ip)
             left.adjust(config.handshake_timeout_ms, _limits(config))
         self._forget_replicas()
         self.config = config

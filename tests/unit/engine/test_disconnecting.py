@@ -52,7 +52,7 @@ def test_09_check_31_who_is_not_there(engine: MemoryEngine, request_: dict[str, 
 
 def test_02_s3_since_when_nothing_was_heard(engine: MemoryEngine) -> None:
     caller, worker = engine.connect(name="caller"), engine.connect(name="w")
-    for silent_s, told in ((4.9, 0), (31.5, 31_500)):
+    for silent_s, told in ((4.9, None), (31.5, 31_500)):
         worker.link.silent_s = silent_s
         (row,) = caller.result_of("engine::workers::list", {"worker_id": worker.id})["workers"]
-        assert row["silent_ms"] == told
+        assert row.get("silent_ms") == told

@@ -46,13 +46,6 @@ class WorkerRow(Struct, kw_only=True):
     functions: Annotated[list[str], Meta(description="Ids of the functions that the worker serves, sorted.")]
     connected_at_ms: Annotated[int, Meta(description="Unix milliseconds.")]
     active_invocations: Annotated[int, Meta(description="Number of calls that the worker handles.")]
-    silent_ms: Annotated[
-        int | UnsetType,
-        Meta(
-            description="Milliseconds since anything was heard of the worker, at least 5,000; 0 if that was less. A worker is "
-            "pinged every 20 s. Absent for the engine's own modules."
-        ),
-    ] = UNSET
     isolation: str | None
     ip_address: str | None
     pid: int | UnsetType = UNSET
@@ -61,6 +54,13 @@ class WorkerRow(Struct, kw_only=True):
         dict[str, Any] | UnsetType | None, Meta(description="Metrics that the worker reported in the last two minutes.")
     ] = UNSET
     telemetry: dict[str, str | None] | None
+    silent_ms: Annotated[
+        int | UnsetType,
+        Meta(
+            description="Milliseconds since anything was heard of the worker, which is pinged every 20 s; absent below 5,000, "
+            "and for the engine's own modules."
+        ),
+    ] = UNSET
 
 
 def session_row(engine: Engine, session: Peer, functions: list[str], *, go_caller: bool) -> WorkerRow:
@@ -80,13 +80,13 @@ def session_row(engine: Engine, session: Peer, functions: list[str], *, go_calle
         functions=functions,
         connected_at_ms=session.connected_at_ms,
         active_invocations=len(session.handling),
-        silent_ms=_silent_ms(session),
         isolation=info.isolation,
         ip_address=session.link.ip_address,
         pid=info.pid if info.pid is not None else UNSET,
         internal=False,
         latest_metrics=session.gauges.latest(engine.clock.now(), info.runtime),
         telemetry=info.telemetry,
+        silent_ms=_silent_ms(session),
     )
 
 
@@ -113,6 +113,6 @@ def module_row(engine: Engine, module: Installed, functions: list[str]) -> Worke
     )
 
 
-def _silent_ms(session: Peer) -> int:
+def _silent_ms(session: Peer) -> int | UnsetType:
     silent_s = session.link.silent_s
-    return int(silent_s * 1000) if silent_s >= _HEARD_S else 0
+    return int(silent_s * 1000) if silent_s >= _HEARD_S else UNSET
