@@ -11,9 +11,11 @@ from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
+from iii.net.trusted_proxies import TrustedProxies
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
+from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import RbacConfig
 from iii.server.listener import Listener
 from iii.server.listener_access import admission_of
@@ -70,6 +72,13 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             "engine's own functions excepted.",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` tells the client's address, "
+            "for limits of failed logins, auth functions, lists and the log; absent: the address of the TCP peer counts.",
+        ),
+    ] = ()
     replicas: Annotated[
         tuple[ReplicaRule, ...],
         Meta(description="Functions that all workers with them serve together; the first rule that matches decides."),
@@ -106,6 +115,7 @@ class WorkerManager(Module):
             _limits(config),
             admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id),
             config.rbac is not None and config.rbac.allow_telemetry_same_ip,
+            _proxies(config),
         )
 
     async def start(self) -> None:
@@ -130,7 +140,7 @@ class WorkerManager(Module):
         both = config.rbac is not None and old.rbac is not None  # else connections become sessions, or trusted
         if not moved and ((rights and not both) or config.host != old.host):
             return Adjusted.MODULE
-        left = self.listener
+        left, proxies = self.listener, _proxies(config)
         if moved:
             listener = self._listener(config)
             await listener.open()
@@ -140,7 +150,7 @@ class WorkerManager(Module):
                 admission = admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id)
                 assert admission is not None
                 left.judge_by(admission, telemetry_by_address=config.rbac.allow_telemetry_same_ip)
-            left.adjust(config.handshake_timeout_ms, _limits(config))
+            left.adjust(config.handshake_timeout_ms, _limits(config), proxies)
         self._forget_replicas()
         self.config = config
         self.engine.functions.replica_rules += config.replicas
@@ -156,6 +166,21 @@ class WorkerManager(Module):
     def _forget_replicas(self) -> None:
         functions, own = self.engine.functions, self.config.replicas
         functions.replica_rules = [rule for rule in functions.replica_rules if not any(rule is each for each in own)]
+
+
+def _proxies(config: WorkerManagerConfig) -> TrustedProxies | None:
+    """Raises StartFailure."""
+    if not config.trusted_proxies:
+        return None
+    for index, text in enumerate(config.trusted_proxies):
+        try:
+            TrustedProxies([text])
+        except ValueError as error:
+            raise StartFailure(
+                f"trusted_proxies: expected an address or a network such as 10.0.0.0/8, got '{text}': {error}",
+                ("trusted_proxies", index),
+            ) from None
+    return TrustedProxies(config.trusted_proxies)
 
 
 def _limits(config: WorkerManagerConfig) -> ConnectionLimits:

@@ -205,7 +205,11 @@ class Registering:
             self._deny(peer, message, "the id is the engine's")
             return
         if self._is_entrusted(stored):
-            self._deny(peer, message, "the id is of an auth function or middleware (name it in `register` of a token)")
+            self._deny(
+                peer,
+                message,
+                "the configuration names the id as auth function, hook or middleware (name it in `register` of a token)",
+            )
             return
         if self._is_claimed(peer, (peer.namespace, stored)):
             self._deny(peer, message, "the id belongs to a worker with other rights")

@@ -86,6 +86,7 @@ class Http(Module):
 
     async def start(self) -> None:
         """Bind and serve. Raises StartFailure."""
+        self._entrust(self.config)
         for name in await self._remembered.read():
             self.away.add(name)
         self._servers = await self._opened(self.config)
@@ -114,11 +115,19 @@ class Http(Module):
         servers = await self._opened(config) if moved else self._servers
         left, self._servers = self._servers, servers
         self.config = config
+        self._entrust(config)
         self.application.adjust(Settings(config))
         if moved:
             READY(routes_served_at=f"http://{self.address}")
             await asyncio.gather(*(server.stop(MOVED_S) for server in left))
         return Adjusted.NOW
+
+    def _entrust(self, config: HttpConfig) -> None:
+        """What every request passes is not for sessions (20 §5)."""
+        named = {entry.function_id for entry in config.middleware}
+        if config.not_found_function is not None:
+            named.add(config.not_found_function)
+        self.engine.functions.entrusted |= named
 
     async def quiet(self) -> None:
         """Close the port, let requests at work end, then break them off: `drain_s` and a little, whatever clients do."""
@@ -149,7 +158,8 @@ class Http(Module):
         try:
             route = Route(config.http_method, config.api_path, endpoint, binding.id, binding)
             self._check_owner(route, binding)
-            self.routes.add(route)
+            trusted = _identity(binding) is None
+            self.routes.add(route, lambda other: trusted and _identity(other.target.binding) is not None)
         except (InvalidPath, RouteConflict) as error:
             raise TriggerRegistrationFailed(str(error)) from None
         if not route.can_match:

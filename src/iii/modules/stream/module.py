@@ -137,6 +137,7 @@ class Streams(Module):
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
+        self._entrust(self.config)
         await self.items.open()
         if self._channels is not None:
             await self._channels.open()
@@ -153,7 +154,13 @@ class Streams(Module):
         await self.server.adjust(config)
         self._gate.adjust(config)
         self.config = config
+        self._entrust(config)
         return Adjusted.NOW
+
+    def _entrust(self, config: StreamConfig) -> None:
+        """What lets clients in is not for sessions (20 §5)."""
+        if config.auth_function is not None:
+            self.engine.functions.entrusted.add(config.auth_function)
 
     async def stop(self) -> None:
         """Close the port, then the store."""
