@@ -56,7 +56,9 @@ def test_20_5_sessions_of_one_identity_share_a_route_and_trusted_workers_take_it
 
 
 @pytest.mark.parametrize("first", ["guest", "trusted"])
-async def test_20_5_a_sessions_parameter_names_block_no_trusted_route(engine: MemoryEngine, http: Http, first: str) -> None:
+async def test_20_5_a_sessions_parameter_names_block_no_trusted_route(
+    engine: MemoryEngine, http: Http, first: str
+) -> None:
     trusted = engine.connect(functions=["a::user"])
     guest = engine.connect(functions=["g::user"], access=access())
     binds = {
