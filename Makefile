@@ -70,6 +70,17 @@ lock: ## requirements.lock anew, newest versions that pyproject.toml allows
 	@$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
 	    --extra dev --extra engine --extra otel --extra otlp --extra rabbitmq --extra redis --group dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' --output-file requirements.lock
+	@$(MAKE) --no-print-directory image-lock
+
+.PHONY: image-lock
+image-lock: ## of requirements.lock, what the image in deploy/ needs; nothing newer
+	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && \
+	    $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv; }
+	@compile="$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --constraint requirements.lock --generate-hashes \
+	    --no-annotate --no-emit-index-url --no-emit-find-links" && \
+	    $$compile pyproject.toml --extra engine --extra otel --extra otlp --extra rabbitmq --extra redis \
+	    --custom-compile-command 'make image-lock' --output-file deploy/requirements.lock && \
+	    $$compile --group build --custom-compile-command 'make image-lock' --output-file deploy/build.lock
 
 .PHONY: clean
 clean: ## remove environments, caches and what tests leave behind

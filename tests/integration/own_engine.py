@@ -33,14 +33,16 @@ class OwnEngine(Generic[M]):
         self._handlers = 0
 
     @classmethod
-    async def opened(cls, make: Callable[[Engine], M], spawn: Callable[[Any], object] | None = None) -> Self:
+    async def opened(
+        cls, make: Callable[[Engine], M], spawn: Callable[[Any], object] | None = None, port: int = 0
+    ) -> Self:
         """Started and listening, with one worker."""
         engine = Engine(LoopClock(asyncio.get_running_loop()), EngineOptions(), spawn)
         engine.add_module(EngineFunctions(engine))
         module = make(engine)
         engine.add_module(module)
         await module.start()
-        listener = Listener(engine, "127.0.0.1", 0, 10_000)
+        listener = Listener(engine, "127.0.0.1", port, 10_000)
         await listener.open()
         own = cls(engine, listener, module)
         own.worker = await own.connect()

@@ -222,3 +222,25 @@ CHANNEL_BUFFER_MAX = 1024
 CHANNEL_TTL_S = 300.0
 # Wait for frames that a writer sent right behind its Close. (07 §2.5)
 CHANNEL_DRAIN_S = 0.010
+
+# -- Console
+# Time without a request after which a login of the console ends; set with `session_seconds`. (23 §3)
+CONSOLE_SESSION_S = 12 * 3600
+# Most open logins of a console; the one that was not used for longest ends. (23 §3)
+CONSOLE_SESSIONS = 1_000
+# Actions that the console shows as the latest. (23 §4)
+CONSOLE_ACTIONS = 500
+# Longest body of a request to the console. (23 §2)
+CONSOLE_BODY_BYTES = 10 * MIB
+# Longest time-out of a call from the console. (23 §4)
+CONSOLE_CALL_MS = 600_000
+# Most pages that get changes pushed at a time. (23 §6)
+CONSOLE_PAGES = 100
+# Most subscriptions of one page. (23 §6)
+CONSOLE_SUBSCRIPTIONS = 32
+# Longest time for which a page does not read what is pushed, before it is disconnected. (23 §6)
+CONSOLE_STUCK_S = 30.0
+# Most rows of a list that is pushed whole; a longer one is cut. (23 §6)
+CONSOLE_ROWS = 2_000
+# Most rows of one page of a list. (23 §5)
+CONSOLE_PAGE_ROWS = 500

@@ -38,6 +38,9 @@ _BUILTIN_PREFIXES = (
     "engine::", "state::", "stream::", "configuration::", "iii::", "iii-http::", "iii-state::", "iii-pubsub::",
     "iii-stream::", "iii-cron::", "iii-queue::", "iii-observability::", "bridge.", "motia::", "steps::", "queue::",
 )  # fmt: skip
+# What adapters `bridge` register at another engine: in the vocabulary of builtins, and the place of none (27 §1)
+TOPIC_RELAY, STREAM_RELAY = "queue::bridge::on_message::", "stream::bridge::on_pub::"
+CONFIGURATION_RELAY = "configuration::__bridge_relay::"
 _BUILTIN_IDS = frozenset({"publish", "motia_step_get", "enqueue"})
 
 _HOSTILE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
@@ -62,6 +65,11 @@ TRIGGER_TYPE_MODULES: Mapping[str, str] = {
 def is_builtin_id(function_id: str) -> bool:
     """Whether the id belongs to the vocabulary of builtins, provided or not (02 §1.1, 00 §5.1)."""
     return function_id.startswith(_BUILTIN_PREFIXES) or function_id in _BUILTIN_IDS
+
+
+def is_relay_id(function_id: str) -> bool:
+    """Whether an engine serves it for an adapter `bridge`."""
+    return function_id.startswith((TOPIC_RELAY, STREAM_RELAY, CONFIGURATION_RELAY))
 
 
 def is_blank(name: str | None) -> bool:

@@ -8,6 +8,7 @@ from iii.protocol.limits import BAGGAGE_CHARACTERS
 
 _is_traceparent = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _FUNCTION_ENTRY = "iii.function.id"
+BRIDGE_HOPS = "iii.bridge.hops"  # of baggage: how many bridges a call has crossed (07 §6.2)
 
 
 def valid_traceparent(text: str | None) -> str | None:

@@ -15,14 +15,19 @@ from iii.engine.invocation import NO_TRACE, Trace
 from iii.protocol.errors import ClientShutdown, InvocationError, InvocationTimeout
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.remote.config import CALL_TIMEOUT_MS
 from iii.sdk.core import WorkerCore
-from iii.sdk.options import InitOptions
+from iii.sdk.options import InitOptions, ReconnectionConfig
+from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.requests import TriggerAction
+from iii.sdk.state import ConnectionState
 from iii.sdk.trace_context import TraceContext, current_trace
 from iii.sdk.worker import Worker
 
-CALL_TIMEOUT_MS = 30_000  # Time-out of a call to another engine that names none. (07 §6.2)
 _LEAVE_S = 5.0  # for handlers that another engine has called
+
+# Whatever this engine is asked waits for the other one: sooner than workers, of which there are many
+_RECONNECTION = ReconnectionConfig(initial_delay_ms=200, max_delay_ms=5000)
 
 Handler: TypeAlias = Callable[[bytes, Trace], Awaitable[bytes]]
 
@@ -46,19 +51,53 @@ class RemoteEngine:
         url: its WebSocket address.
         worker_name: how it lists this engine.
         description: one line about what for.
+        token: shown to it; None: that of the environment.
+
+    Raises:
+        ValueError: the environment names a file for the token, and it has none.
     """
 
-    def __init__(self, url: str, worker_name: str, description: str) -> None:
+    def __init__(self, url: str, worker_name: str, description: str, token: str | None = None) -> None:
         options = _Options(
+            headers=None if token is None else {"Authorization": f"Bearer {token}"},
             worker_name=worker_name, worker_description=description, namespace=DEFAULT_NAMESPACE,
-            enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S,
+            enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S, reconnection_config=_RECONNECTION,
         )  # fmt: skip
         self._core = WorkerCore(url, options, asyncio.get_running_loop())
         self._worker = Worker(self._core)
 
+    @property
+    def address(self) -> str:
+        """For people: without secrets."""
+        return self._worker.get_address()
+
+    @property
+    def whereabouts(self) -> str:
+        """The address, and why there is no connection to it."""
+        said = "" if self.connected else self._core.connection.last_words
+        return f"{self.address}: {said}" if said else self.address
+
+    @property
+    def connected(self) -> bool:
+        """Whether a call leaves at once."""
+        return self._worker.get_connection_state() == "connected"
+
     def open(self) -> None:
         """Begin to connect."""
         self._core.start()
+
+    def when_back(self, tell: Callable[[], None]) -> None:
+        """Call it with each connection but the first: what the other engine told meanwhile is missing."""
+        connections = 0
+
+        def changed(state: ConnectionState) -> None:
+            nonlocal connections
+            if state == "connected":
+                connections += 1
+                if connections > 1:
+                    tell()
+
+        self._worker.add_connection_state_listener(changed)
 
     async def finish(self) -> None:
         """Be called no more, and let what runs end, for a while."""
@@ -68,13 +107,19 @@ class RemoteEngine:
         """Leave; every call fails that waits."""
         await self._core.stop()
 
-    def offer(self, function_id: str, handler: Handler, description: str) -> None:
-        """Register a function there. The handler raises InvocationError as it is to arrive."""
+    def offer(self, function_id: str, handler: Handler, description: str) -> Callable[[], None]:
+        """Register a function there; how to take that back. The handler raises InvocationError as it is to arrive."""
 
         async def run(data: Raw) -> Raw:
             return Raw(await handler(bytes(data), _trace()))
 
-        self._worker.register_function(function_id, run, description=description)
+        return self._worker.register_function(function_id, run, description=description).unregister
+
+    def bind(self, trigger_type: str, function_id: str, config: object) -> Callable[[], None]:
+        """Register a trigger there; how to take that back."""
+        return self._worker.register_trigger(
+            {"type": trigger_type, "function_id": function_id, "config": config}
+        ).unregister
 
     async def call(
         self,
@@ -84,8 +129,8 @@ class RemoteEngine:
         timeout_ms: int = CALL_TIMEOUT_MS,
         metadata: bytes | Raw = NULL,
         trace: Trace = NO_TRACE,
-    ) -> bytes:
-        """The result as JSON, `null` for none. A caller that is cancelled cancels the call.
+    ) -> bytes | None:
+        """The result as JSON, None for none. A caller that is cancelled cancels the call.
 
         Raises:
             InvocationError: the function failed, there is none, or the other engine refused the call.
@@ -104,7 +149,9 @@ class RemoteEngine:
             raise LinkFailed("invocation timed out") from None
         except ClientShutdown:
             raise LinkFailed("the connection is being closed") from None
-        return bytes(result)
+        except RegistrationRejected as error:
+            raise LinkFailed(str(error)) from None
+        return None if result is NULL else bytes(result)
 
     async def tell(self, function_id: str, data: bytes | Raw, trace: Trace = NO_TRACE) -> None:
         """Call a function without an answer. Raises LinkFailed: the other engine takes nothing more."""

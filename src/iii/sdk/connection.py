@@ -116,7 +116,7 @@ class EngineConnection:
         self._attempt = 0
         self._complaints = complaints  # level of what is logged of failed attempts
         self._complained = False
-        self._last_words = ""  # why the last socket ended, or there was none
+        self.last_words = ""  # why the last socket ended, or there was none
         self._dropping = False
         self._refused = False  # the engine does not want this worker on the present socket, perhaps on a later one
         self._acceptance: asyncio.TimerHandle | None = None
@@ -248,7 +248,7 @@ class EngineConnection:
         while True:
             link = await self._connect()
             if isinstance(link, str):
-                self._last_words = link
+                self.last_words = link
             else:
                 keep_alive = self._loop.create_task(link.keep_alive())
                 try:
@@ -262,7 +262,7 @@ class EngineConnection:
             if self._over:
                 return
             if self._reconnection.exhausted(self._attempt):
-                GAVE_UP(max_retries=self._reconnection.max_retries, address=self.address, reason=self._last_words)
+                GAVE_UP(max_retries=self._reconnection.max_retries, address=self.address, reason=self.last_words)
                 self._user.gave_up()
                 return
             self.states.change("reconnecting")
@@ -279,7 +279,7 @@ class EngineConnection:
         if isinstance(link, str):
             CONNECT_FAILED(None, self._complaints, address=self.address, reason=link, retry_s=retry_s)
         else:
-            CONNECTION_LOST(None, self._complaints, address=self.address, reason=self._last_words, retry_s=retry_s)
+            CONNECTION_LOST(None, self._complaints, address=self.address, reason=self.last_words, retry_s=retry_s)
 
     async def _connect(self) -> ClientLink | str:
         """A connected link, or why there is none."""
@@ -327,4 +327,4 @@ class EngineConnection:
                 self.backlog.clear()
             if not self._over:
                 self.offline.put_back(outbox.batch)
-        self._last_words = why
+        self.last_words = why

@@ -108,7 +108,8 @@ class ThreadOutbox(DirectOutbox):
         self._thread_id = threading.get_ident()
         self._own_socket = _own_socket(transport)
         # Paused means from now on: something is ahead, so no thread may write, and what comes can still be sent elsewhere
-        transport.set_write_buffer_limits(high=0)
+        # With TLS (no thread writes there) the standard library pauses at 0 bytes too, and then nothing resumes it
+        transport.set_write_buffer_limits(high=0 if self._own_socket is not None else 1)
 
     def send(self, outgoing: Outgoing) -> None:
         """Leave with everything else of this turn. On the loop, or from a thread that can wait for the loop."""

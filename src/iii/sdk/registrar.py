@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import Message, UnregisterFunction, UnregisterTrigger, UnregisterTriggerType
-from iii.protocol.names import ENGINE_PREFIX, is_builtin_id
+from iii.protocol.names import ENGINE_PREFIX, is_builtin_id, is_relay_id
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.function_declaration import FunctionDeclaration, id_taken
@@ -75,7 +75,7 @@ class Registrar:
         """
         function_id = declared.id
         self._check_free(function_id)
-        if is_builtin_id(function_id) and not function_id.startswith(ENGINE_PREFIX):  # those are refused
+        if _takes_the_place_of_a_builtin(function_id):
             BUILTIN_ID(function=function_id, at=declared.place)
         function = declared.function(replicas or self._replicas, self._channels)
         with self._connection.lock:
@@ -125,6 +125,11 @@ class Registrar:
         with self._connection.lock:
             if self.registrations.trigger_types.pop(type_id, None) is not None:
                 self._connection.send_if_connected(_encode(UnregisterTriggerType(type_id, namespace)))
+
+
+def _takes_the_place_of_a_builtin(function_id: str) -> bool:
+    """Those of the engine itself are refused."""
+    return is_builtin_id(function_id) and not function_id.startswith(ENGINE_PREFIX) and not is_relay_id(function_id)
 
 
 def _encode(message: Message) -> bytes:

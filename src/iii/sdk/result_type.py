@@ -5,6 +5,8 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from msgspec import Raw
+
 from iii.protocol.errors import InvalidRequest, InvalidResult
 from iii.sdk.typed import payload_reader
 
@@ -29,6 +31,9 @@ class ResultType:
             raise InvalidResult(function_id, self._name, error.message, invocation_id) from None
 
 
+_AS_IT_CAME = ResultType("Raw", lambda raw: raw)  # that there is none shows, too: it is `NULL` itself
+
+
 def result_type(hint: Any) -> ResultType | None:
     """What `returns` means; None: plain values. The same hint is looked at once.
 
@@ -37,6 +42,8 @@ def result_type(hint: Any) -> ResultType | None:
     """
     if hint in _NOTHING:
         return None
+    if hint is Raw:
+        return _AS_IT_CAME
     try:
         hash(hint)
     except TypeError:  # such as Annotated with a list in it

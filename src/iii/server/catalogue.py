@@ -145,6 +145,12 @@ CATALOGUE = (
         config="iii.modules.cron.config:CronConfig",
     ),
     KnownModule(
+        "iii-console",
+        "iii.console.module:Console",
+        in_default_set=True,
+        config="iii.console.config:ConsoleConfig",
+    ),
+    KnownModule(
         "iii-http-functions",
         "iii.modules.http_functions.module:HttpFunctions",
         classes=("modules::http_functions::HttpFunctionsModule",),

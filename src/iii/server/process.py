@@ -27,6 +27,7 @@ from iii.server.config_text import DEFAULT_PORT
 from iii.server.engine_functions_config import EngineFunctionsConfig
 from iii.server.part import Part, all_done
 from iii.server.reload import Load, Reload
+from iii.server.supervision import Supervision
 from iii.server.worker_manager import WorkerManager
 
 CONFIGURATION_QUESTIONABLE = LogEvent(
@@ -151,6 +152,7 @@ async def serve(
 ) -> bool:
     """Boot, wait for a signal, stop. False: a module failed to stop, or was late. Raises StartFailure."""
     signals.listen()
+    supervision = Supervision(os.environ)  # before modules are made, which hand the environment on
     server = EngineServer(config)
     writer.told = server.engine.log_lines
     clean = False
@@ -162,6 +164,9 @@ async def serve(
 
     reload = Reload(server.engine, server.parts, config, load or (lambda stored: config), end if strict else None)
     reload.attach()
+    reload.begun.subscribe(supervision.reload_begun)
+    reload.ended.subscribe(supervision.reload_ended)
+    supervision.start(server.engine.readiness)
     try:
         if await _started(server, signals.stopping):
             _calm_collector()
@@ -169,8 +174,10 @@ async def serve(
                 reload.start()
             await signals.stopping.wait()
     finally:
+        supervision.stopping()
         await reload.stop()
         clean = await server.stop()
+        supervision.stop()
     ENGINE_STOPPED()
     if failures:
         raise failures[0]

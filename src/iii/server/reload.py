@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from iii.engine.engine import Engine
+from iii.engine.listeners import Listeners
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
@@ -68,6 +69,9 @@ class Reload:
         parts: what runs; changed in place.
         load: reads the file again, on a thread.
         strict: told why, where a failed reload is to end the engine.
+
+    Attributes:
+        begun, ended: told of each reload.
     """
 
     def __init__(
@@ -86,6 +90,8 @@ class Reload:
         self._seen = None if config.path is None else _signature(config.path)  # a change while the engine starts counts
         self._lock = asyncio.Lock()
         self._tasks = TaskSet(RELOAD_FAILED)
+        self.begun: Listeners[[]] = Listeners()
+        self.ended: Listeners[[]] = Listeners()
 
     def attach(self) -> None:
         """Modules have configuration entries from now on; before they start, so that theirs are known by any name."""
@@ -117,23 +123,30 @@ class Reload:
     async def now(self) -> bool:
         """Read the file and apply it. False: nothing has changed, and the log says why."""
         async with self._lock:
+            self.begun()
             try:
-                config = await asyncio.to_thread(self._read, module_entries.stored(self._parts))
-                for warning in config.warnings:
-                    WARNED(warning=warning)
-                await self._apply(config)
-            except StartFailure as error:
-                reason = self._config.variables.hidden(str(error))
-                for line in reason.splitlines():
-                    REJECTED(reason=line)
-                if self._strict is not None:
-                    self._strict(StartFailure(f"reload: {reason}"))
-                return False
-            except Exception as error:  # a change of the file must find somebody who looks
-                RELOAD_FAILED(error)
-                return False
-            self._config = config
-            return True
+                return await self._read_and_applied()
+            finally:
+                self.ended()
+
+    async def _read_and_applied(self) -> bool:
+        try:
+            config = await asyncio.to_thread(self._read, module_entries.stored(self._parts))
+            for warning in config.warnings:
+                WARNED(warning=warning)
+            await self._apply(config)
+        except StartFailure as error:
+            reason = self._config.variables.hidden(str(error))
+            for line in reason.splitlines():
+                REJECTED(reason=line)
+            if self._strict is not None:
+                self._strict(StartFailure(f"reload: {reason}"))
+            return False
+        except Exception as error:  # a change of the file must find somebody who looks
+            RELOAD_FAILED(error)
+            return False
+        self._config = config
+        return True
 
     def _read(self, stored: Stored) -> ServerConfig:
         path = self._config.path

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from iii.engine.schema import json_schema
-from iii.modules.configuration.config import ConfigurationConfig, FsConfig
+from iii.modules.configuration.config import ConfigurationConfig
 from iii.modules.configuration.entry import NULL
 from iii.modules.configuration.folder import ConfigurationFolder, UnreadableEntry, read_entry
 from iii.modules.configuration.templates import filled
@@ -37,8 +36,10 @@ Stored: TypeAlias = Mapping[str, StoredValue]
 
 def on_disk(config: ConfigurationConfig, environment: Mapping[str, str]) -> Stored:
     """What an engine finds when it starts; files that are no entries, or need a variable, are left to the module to report."""
-    folder = ConfigurationFolder(Path(config.adapter.block(FsConfig).directory))
     found: dict[str, StoredValue] = {}
+    if config.folder is None:
+        return found
+    folder = ConfigurationFolder(config.folder)
     with suppress(OSError):
         for name, looked in folder.look({}).items():
             with suppress(UnreadableEntry):

@@ -59,8 +59,8 @@ def values(entries: list[Entry]) -> bytes:
     return b"[%s]" % b",".join([entry.value for entry in entries])
 
 
-class Items(Protocol):
-    """One store."""
+class Store(Protocol):
+    """What a module opens, asks how it is, and closes."""
 
     @property
     def lost(self) -> bool:
@@ -74,6 +74,10 @@ class Items(Protocol):
 
     async def close(self) -> None:
         """Complete what was asked for, then let go."""
+
+
+class Items(Store, Protocol):
+    """One store of items."""
 
     def get(self, group: Group, key: str, reply: Reply[bytes, StoreError]) -> None:
         """Read one item, None for a missing one; the caller's own completed changes are seen."""

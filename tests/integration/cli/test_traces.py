@@ -1,6 +1,7 @@
 """`iii traces` and `iii trace` against a running engine (19 §3, §4)."""
 
 import json
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ def spans(engine: RunningEngine) -> None:
     for function_id in ("engine::traces::clear", "engine::logs::clear"):
         worker.trigger({"function_id": function_id})
     worker.shutdown()
+    now = time.time_ns()  # records of long ago are swept away
     take(
         engine.url(),
         sent(FAILED, "01" * 8, name="POST /orders", at_ms=1, took_ms=100),
@@ -25,8 +27,8 @@ def spans(engine: RunningEngine) -> None:
         sent(SLOW, "04" * 8, name="nightly", at_ms=2, took_ms=2_500),
         sent(OTHER, "05" * 8, name="tick", at_ms=3, took_ms=0.25),
         logs=(
-            {"severityNumber": 9, "body": {"stringValue": "packing"}, "traceId": FAILED, "spanId": "02" * 8, "timeUnixNano": "1"},
-            {"severityNumber": 13, "body": {"stringValue": "stray"}, "traceId": FAILED, "spanId": "99" * 8, "timeUnixNano": "2"},
+            {"severityNumber": 9, "body": {"stringValue": "packing"}, "traceId": FAILED, "spanId": "02" * 8, "timeUnixNano": str(now)},
+            {"severityNumber": 13, "body": {"stringValue": "stray"}, "traceId": FAILED, "spanId": "99" * 8, "timeUnixNano": str(now + 1)},
         ),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,10 +30,14 @@ class Office(OwnEngine[Configuration]):
     @classmethod
     async def at(cls, folder: Path, ttl_seconds: int = 0) -> Office:
         config = ConfigurationConfig(adapter=AdapterConfig(config={"directory": str(folder)}), ttl_seconds=ttl_seconds)
+        return await cls.with_config(config, folder, ENVIRONMENT)
+
+    @classmethod
+    async def with_config(cls, config: ConfigurationConfig, folder: Path, environment: Mapping[str, str]) -> Office:
         tasks = TaskSet(BUILTIN_FAILED)
 
         def make(engine: Engine) -> Configuration:
-            return Configuration(engine, config, environment=ENVIRONMENT)
+            return Configuration(engine, config, environment=environment)
 
         office = await cls.opened(make, tasks.spawn)
         office.folder, office.tasks, office.triggers = folder, tasks, {}

@@ -48,7 +48,7 @@ def name() -> Callable[[str], str]:
 async def open_house() -> AsyncIterator[Open]:
     houses: list[House] = []
 
-    async def open_house(adapter: dict[str, Any], **config: Any) -> House:
+    async def open_house(adapter: dict[str, Any], port: int = 0, **config: Any) -> House:
         tasks: set[asyncio.Task[None]] = set()
 
         def spawn(work: Any) -> None:
@@ -57,7 +57,7 @@ async def open_house() -> AsyncIterator[Open]:
             task.add_done_callback(tasks.discard)
 
         queue_config = msgspec.convert({"adapter": adapter, **config}, QueueConfig)
-        house = await House.opened(lambda engine: Queue(engine, queue_config), spawn)
+        house = await House.opened(lambda engine: Queue(engine, queue_config), spawn, port)
         houses.append(house)
         return house
 

@@ -12,6 +12,7 @@ import pytest_asyncio
 from iii.modules.state.config import StateConfig
 from iii.modules.state.module import State
 from iii.storage.adapter import AdapterConfig
+from tests.integration.far_engine import FarEngine, far_engine
 from tests.integration.state.house import House, Open, adapter
 from tests.integration.storage.redis_server import RedisServer
 
@@ -40,8 +41,17 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     server.kill()
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest_asyncio.fixture
+async def far() -> AsyncIterator[FarEngine]:
+    """The engine behind the adapter `bridge`."""
+    async with far_engine() as far:
+        yield far
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis", "bridge"])  # 05 check 65
 def any_adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AdapterConfig:
+    if request.param == "bridge":
+        return AdapterConfig(name="bridge", config={"bridge_url": request.getfixturevalue("far").url})
     if request.param == "redis":
         return AdapterConfig(name="redis", config={"redis_url": request.getfixturevalue("redis_url")})
     return adapter(request.param, tmp_path)

@@ -186,6 +186,13 @@ async def test_05_s1_7_pages_have_limits_and_cursors_are_used_once(house: House)
     assert (await house.error("state::list_entries", {"scope": "s", "max_bytes": 500, "cursor": cursor}))[0] == (
         "INVALID_CURSOR"
     )
+
+
+async def test_05_s1_7_a_cursor_belongs_to_its_caller(open_house: Open, tmp_path: Path) -> None:
+    house = await open_house(adapter=adapter("memory", tmp_path))
+    for number in range(2):
+        await house.call("state::set", scope="s", key=f"k{number}", value="x" * 300)
+    page = await house.call("state::list_entries", scope="s", max_bytes=500)
     other = await house.connect()
     with pytest.raises(Exception, match="of another scope, limit or caller"):
         await other.trigger_async(
@@ -231,7 +238,7 @@ async def test_05_check_61_what_was_acknowledged_is_there_after_a_stop(open_hous
 async def test_05_s9_1_adapters_are_named_in_old_and_new_ways(open_house: Open, tmp_path: Path) -> None:
     house = await open_house(adapter=AdapterConfig(class_="modules::state::adapters::KvStore"))
     await house.call("state::set", scope="s", key="k", value=1)
-    with pytest.raises(StartFailure, match=r"Adapter factory 'tape' not found. Available: \[kv, redis\]"):
+    with pytest.raises(StartFailure, match=r"Adapter factory 'tape' not found. Available: \[bridge, kv, redis\]"):
         State(house.engine, StateConfig(adapter=AdapterConfig(name="tape")))
     with pytest.raises(StartFailure, match=r"adapter.config: Expected `str`"):
         State(house.engine, StateConfig(adapter=AdapterConfig(config={"file_path": 5})))

@@ -13,7 +13,7 @@ from iii.storage.adapter import AdapterConfig
 from tests.integration.state import conftest as of_state
 from tests.integration.stream.hall import Hall, Open
 
-redis_url, any_adapter = of_state.redis_url, of_state.any_adapter  # fixtures
+redis_url, far, any_adapter = of_state.redis_url, of_state.far, of_state.any_adapter  # fixtures
 
 
 @pytest_asyncio.fixture

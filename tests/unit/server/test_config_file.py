@@ -20,7 +20,7 @@ from iii.testing import FakeClock, MemoryEngine
 Load = Callable[..., ServerConfig]
 
 MANDATORY = {"configuration", "iii-engine-functions", "iii-observability", "iii-telemetry", "iii-worker-manager"}
-DEFAULT_SET = {"iii-cron", "iii-http", "iii-pubsub", "iii-queue", "iii-state", "iii-stream"}
+DEFAULT_SET = {"iii-console", "iii-cron", "iii-http", "iii-pubsub", "iii-queue", "iii-state", "iii-stream"}
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_07_check_39_deprecated_and_new_name_together(load: Load) -> None:
 
 
 AVAILABLE = (
-    "Available: configuration, iii-bridge, iii-cron, iii-engine-functions, iii-exec, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
+    "Available: configuration, iii-bridge, iii-console, iii-cron, iii-engine-functions, iii-exec, iii-http, iii-http-functions, iii-observability, iii-pubsub, iii-queue, "
     "iii-state, iii-stream, iii-telemetry, iii-worker-manager"
 )
 
@@ -329,7 +329,7 @@ QUEUE = "config.yaml:1: workers[0] (iii-queue): "
         ),
         (
             "config: {adapter: {name: bultin}}",
-            "adapter.name: Adapter factory 'bultin' not found. Available: [builtin, rabbitmq, redis]. Did you mean 'builtin'?",
+            "adapter.name: Adapter factory 'bultin' not found. Available: [bridge, builtin, rabbitmq, redis]. Did you mean 'builtin'?",
         ),
         (
             "config: {adapter: {name: redis, config: {redis_url: '127.0.0.1:6379'}}}",

@@ -14,6 +14,7 @@ TEXTS = {
     "iii-http": "Expose functions as HTTP endpoints.",
     "iii-state": "Distributed key-value state management with reactive change triggers.",
     "iii-stream": "Build durable streams for real-time data subscriptions.",
+    "iii-console": "Web console UI and observability dashboard for the iii engine.",
     "iii-cron": "Schedule functions with cron expressions.",
     "iii-pubsub": "Topic-based publish/subscribe messaging for real-time event distribution.",
     "iii-queue": "Async job processing with named queues, retries, and dead-letter support.",

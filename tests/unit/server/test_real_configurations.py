@@ -69,18 +69,23 @@ modules:
       forward: [{local_function: remote::save, remote_function: store::save, timeout_ms: 5000}]
 """
 REDIS = "workers: [{name: iii-state, config: {adapter: {name: redis, config: {redis_url: 'redis://${REDIS_HOST:localhost}:6379'}}}}]"
+ELSEWHERE = """\
+modules:
+  - class: modules::state::StateModule
+    config: {adapter: {class: 'modules::state::adapters::Bridge', config: {bridge_url: ws://localhost:49198}}}
+  - class: modules::stream::StreamModule
+    config: {adapter: {class: 'modules::stream::adapters::Bridge', config: {bridge_url: ws://localhost:49198}}}
+  - class: modules::queue::QueueModule
+    config: {adapter: {class: 'modules::queue::adapters::Bridge', config: {bridge_url: ws://localhost:49198}}}
+"""
 STARTING = {
     "exec, old form": EXEC_OLD, "exec, new form": EXEC_NEW, "access rules and middleware": ACCESS, "configuration": CONFIGURATION,
-    "telemetry": TELEMETRY, "bridge": BRIDGE, "redis": REDIS, "empty": "{}", "no modules": "workers: []",
+    "telemetry": TELEMETRY, "bridge": BRIDGE, "stores in another engine": ELSEWHERE, "redis": REDIS, "empty": "{}", "no modules": "workers: []",
 }  # fmt: skip
 REFUSED = {
     "a store that nobody has": (
         "modules: [{class: 'modules::kv_server::KvServer', config: {}}]",
         "Unknown worker 'modules::kv_server::KvServer'",
-    ),
-    "a store in another engine": (
-        "modules: [{class: 'modules::state::StateModule', config: {adapter: {class: 'modules::state::adapters::Bridge'}}}]",
-        "Adapter factory 'modules::state::adapters::Bridge' not found. Available: [kv, redis]",
     ),
     "exec without commands": ("workers: [{name: iii-exec}]", "iii-exec requires a config with exec"),
 }  # fmt: skip

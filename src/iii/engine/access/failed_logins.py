@@ -31,10 +31,18 @@ class FailedLogins:
             return 0.0
         now = self._clock.now()
         due = max(now, found.next_at)
-        if due - now > _LONGEST_WAIT_S or found.waiting >= WAITING_LOGINS:
+        if self.is_full(ip_address):
             return None
         found.next_at = due + found.delay_s
         return due - now
+
+    def is_full(self, ip_address: str | None) -> bool:
+        """Whether a login would be refused at once, since too many of the address wait already."""
+        found = self._of.get(ip_address)
+        if found is None:
+            return False
+        now = self._clock.now()
+        return max(now, found.next_at) - now > _LONGEST_WAIT_S or found.waiting >= WAITING_LOGINS
 
     def waits(self, ip_address: str | None, change: int) -> None:
         """One more of an address waits, or one less."""

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from iii.protocol.address import fault_of, masked
 from iii.protocol.without_effect import without_effect
-from iii.remote.engine import CALL_TIMEOUT_MS
+from iii.remote.config import CALL_TIMEOUT_MS
 
 DEFAULT_URL = "ws://127.0.0.1:49134"
 

@@ -16,14 +16,15 @@ from iii.engine.functions import Deliver, Function
 from iii.engine.invocation import Invocation, Trace
 from iii.engine.module import Module
 from iii.engine.schema import json_schema
-from iii.modules.bridge.codes import BRIDGE_ERROR
 from iii.modules.bridge.config import BridgeConfig, ForwardRule
-from iii.modules.bridge.hops import across
 from iii.protocol.errors import DeserializationFailed, InvocationError
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
-from iii.remote.engine import CALL_TIMEOUT_MS, LinkFailed, RemoteEngine, name_on_remote
+from iii.remote.codes import BRIDGE_ERROR
+from iii.remote.config import CALL_TIMEOUT_MS
+from iii.remote.engine import LinkFailed, RemoteEngine, name_on_remote
+from iii.remote.hops import across
 
 INVOKE, INVOKE_ASYNC = "bridge.invoke", "bridge.invoke_async"
 

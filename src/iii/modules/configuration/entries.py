@@ -111,7 +111,10 @@ class ConfigurationEntries:
 
     async def value(self, entry_id: str) -> bytes:
         """With placeholders filled. Raises ItemNotFound, EXPAND_FAILED or SCHEMA_INVALID."""
-        entry = self.get(entry_id)
+        return await self.checked(self.get(entry_id))
+
+    async def checked(self, entry: SettingsEntry) -> bytes:
+        """Its value as `value` gives it. Raises EXPAND_FAILED or SCHEMA_INVALID."""
         found = self.filled(entry.value)
         if found.missing:
             VALUE_NOT_LOADED(configuration=entry.id, reason=f"not set: {', '.join(found.missing)}")

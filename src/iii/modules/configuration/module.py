@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -15,12 +15,13 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import builtin
 from iii.engine.clock import Timer
 from iii.engine.engine import Engine
+from iii.engine.functions import Function
 from iii.engine.module import Adjusted, Module
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.configuration.bindings import ConfigurationBindings
-from iii.modules.configuration.config import ConfigurationConfig, FsConfig
+from iii.modules.configuration.config import ConfigurationConfig
 from iii.modules.configuration.edits import Edits
 from iii.modules.configuration.entries import Change, ConfigurationEntries
 from iii.modules.configuration.entry import NULL, ModuleSettings, SettingsEntry, settled
@@ -46,6 +47,10 @@ from iii.protocol.errors import InvocationError, ItemNotFound
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.task_set import TaskSet
+from iii.remote.config import BridgeAdapterConfig
+
+if TYPE_CHECKING:
+    from iii.modules.configuration.bridged import BridgedConfiguration
 
 WATCH_FAILED = LogEvent(
     __name__, "configuration.watch_failed", logging.ERROR, "Edits of configuration files are not noticed any more",
@@ -78,8 +83,15 @@ class Configuration(Module):
     ) -> None:
         super().__init__(engine, instance)
         self.config = config or ConfigurationConfig()
-        folder = ConfigurationFolder(Path(self.config.adapter.block(FsConfig).directory))
-        self.entries = ConfigurationEntries(folder, self._tell, environment)
+        folder = self.config.folder
+        self.entries = ConfigurationEntries(ConfigurationFolder(folder or Path()), self._tell, environment)
+        self._bridged: BridgedConfiguration | None = None
+        if folder is None:
+            from iii.modules.configuration.bridged import BridgedConfiguration
+            from iii.remote.forwarding import Forwarding
+
+            forwarding = Forwarding(self.config.adapter.block(BridgeAdapterConfig), "iii-configuration-bridge")
+            self._bridged = BridgedConfiguration(forwarding, self.entries, self._heard)
         self.edits = Edits(self.entries)
         self._bindings = ConfigurationBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self.running: Callable[[], Iterable[RunningOption]] = tuple  # whoever runs the modules knows
@@ -92,6 +104,9 @@ class Configuration(Module):
 
     async def start(self) -> None:
         """Read what is stored."""
+        if self._bridged is not None:
+            await self._bridged.open()
+            return
         await self.edits.read_all()
         self._tasks.spawn(self.edits.watch())
 
@@ -106,10 +121,19 @@ class Configuration(Module):
         for timer in self._expiring.values():
             timer.cancel()
         self._tasks.cancel()
+        if self._bridged is not None:
+            await self._bridged.close()
         async with self.entries.lock:
             self.entries.checks.close()
 
     # -- functions ------------------------------------------------------------------------------------------------
+
+    def functions(self) -> Iterator[Function]:
+        """With the adapter `bridge` another engine answers."""
+        for function in super().functions():
+            if self._bridged is not None:
+                function.deliver = self._bridged.instead_of(function.deliver)
+            yield function
 
     @builtin("configuration::register", spec="18 §2.2")
     async def register(self, request: RegisterConfigurationInput) -> ConfigurationEntry:
@@ -210,6 +234,9 @@ class Configuration(Module):
             NOT_EXPIRED(configuration=entry_id, reason=error.message)
             return
         EXPIRED(configuration=entry_id)
+
+    def _heard(self, event: ConfigurationEvent) -> None:
+        self._bindings.fire(lambda: event, event.event_type, event.id, self.entries.canonical)
 
     def _tell(self, change: Change) -> None:
         entry = change.entry

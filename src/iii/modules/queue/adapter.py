@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from iii.engine.functions import Deliver
 from iii.engine.invocation import Invocation
 from iii.modules.queue.jobs.job import NewJob
 from iii.modules.queue.jobs.letters import Page
@@ -88,6 +89,10 @@ class QueueAdapter(Protocol):
     """Keeps jobs and has them done. What people see and do raises StoreError."""
 
     broker_type: str
+
+    @property
+    def answers(self) -> Deliver | None:
+        """What answers the functions of the module in its place; None: the module does, by asking this adapter."""
 
     @property
     def lost(self) -> bool:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from iii.modules.queue.options import NamedQueueConfig, Positive, QueueOptions
 from iii.protocol.without_effect import without_effect
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
 
 Delivery: TypeAlias = Literal["fan_out", "compete"]
@@ -100,12 +101,15 @@ class QueueConfig(Struct, frozen=True, kw_only=True):
             "file_based": "builtin",
             "redis": "redis",
             "rabbitmq": "rabbitmq",
+            "bridge": "bridge",
             "modules::queue::BuiltinQueueAdapter": "builtin",
             "modules::queue::RedisAdapter": "redis",
             "modules::queue::adapters::RedisAdapter": "redis",
             "modules::queue::RabbitMQAdapter": "rabbitmq",
+            "modules::queue::adapters::Bridge": "bridge",
+            "workers::queue::adapters::Bridge": "bridge",
         },
-        {"builtin": BuiltinConfig, "redis": RedisConfig, "rabbitmq": RabbitmqConfig},
+        {"builtin": BuiltinConfig, "redis": RedisConfig, "rabbitmq": RabbitmqConfig, "bridge": BridgeAdapterConfig},
         default="builtin",
         unread={
             "rabbitmq": {
@@ -119,6 +123,9 @@ class QueueConfig(Struct, frozen=True, kw_only=True):
                 "topic_configs": "topics keep no messages; use builtin",
                 "held_messages": "topics keep no messages; use builtin or rabbitmq",
             },
+            "bridge": dict.fromkeys(
+                ("queue_configs", "delivery", "topic_configs", "held_messages"), "that of the other engine counts"
+            ),
         },
     )
 

@@ -15,6 +15,7 @@ from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
 from iii.engine.enqueue import EnqueueRequest
+from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.schema import json_schema
@@ -57,6 +58,7 @@ from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE, ENQUEUE_PROVIDER
 from iii.protocol.quoted import shortened
 from iii.protocol.start_failure import StartFailure
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import AdapterConfig, RedisConfig
 from iii.storage.items import StoreError
 from iii.storage.memory_database import MemoryDatabase
@@ -104,6 +106,12 @@ class Queue(Module):
             self.queues[name] = NamedQueue(name, settings)
         self.adapter = _adapter(engine, self.config)
         self._subscriptions: dict[str, Subscription] = {}
+
+    def functions(self) -> Iterator[Function]:
+        """Some adapters have them answered by somebody else."""
+        for function in super().functions():
+            function.deliver = self.adapter.answers or function.deliver
+            yield function
 
     def part(self, kind: Callable[..., object]) -> object:
         return kind(self.adapter, self.queues)
@@ -283,6 +291,10 @@ def _adapter(engine: Engine, config: QueueConfig) -> QueueAdapter:
             from iii.modules.queue.rabbitmq.adapter import RabbitmqAdapter
 
             return RabbitmqAdapter(engine, chosen.block(RabbitmqConfig))
+        case "bridge":
+            from iii.modules.queue.bridged import BridgeAdapter
+
+            return BridgeAdapter(engine, chosen.block(BridgeAdapterConfig))
         case _:
             block = chosen.block(BuiltinConfig)
             if called in _METHODS:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw, Struct
 
 from iii.engine.engine import Engine
-from iii.engine.invocation import Invocation
-from iii.modules.queue.adapter import NotSupported, QueueOrTopic, UnsupportedSettings
 from iii.modules.queue.consume.attempt import Attempt, Target
 from iii.modules.queue.consume.delivery_span import message_span
 from iii.modules.queue.jobs.job import Failure, NewJob
-from iii.modules.queue.jobs.letters import Page
-from iii.modules.queue.levels import QueueLevel
-from iii.modules.queue.options import NamedQueue, QueueOptions
-from iii.modules.queue.requests import DestinationRow, JobStatus, Paused, Stats
+from iii.modules.queue.keeps_nothing import KeepsNothing, Why
+from iii.modules.queue.options import QueueOptions
+from iii.modules.queue.requests import DestinationRow
 from iii.modules.queue.subscription import Subscription
 from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
-from iii.protocol.measurement import Measurement
 from iii.protocol.reply import Reply
 from iii.protocol.tracecontext import valid_traceparent
 from iii.storage.items import StoreError
@@ -44,13 +39,15 @@ MESSAGE_LOST = LogEvent(
     do="Look for `error_id` in the log of the worker.",
 )  # fmt: skip
 
-_NO_QUEUES = "named queues are not supported by the redis adapter"
-_NOTHING_WAITS = "the redis adapter keeps no jobs: there is nothing to pause or to purge"
+_WHY = Why(
+    no_queues="named queues are not supported by the redis adapter",
+    no_dead_letters="RedisAdapter does not support DLQ operations (pub/sub only)",
+    nothing_waits="the redis adapter keeps no jobs: there is nothing to pause or to purge",
+)
 _UNREAD = {  # of a `queue_config`, with what is so here
     **dict.fromkeys(QueueOptions.__struct_fields__), "fifo": False, "max_attempts": 1, "hold": False, "delay_ms": 0,
     "backoff_jitter": 0,
 }  # fmt: skip
-_NO_DEAD_LETTERS = "RedisAdapter does not support DLQ operations (pub/sub only)"
 
 
 class _Trace(Struct):
@@ -66,34 +63,14 @@ class _Envelope(Struct):
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
-class _NoQueues:
-    """There is none; whoever enqueues is told (04 §10.1)."""
-
-    async def serve(self, queue: NamedQueue) -> None:
-        """Every engine has a `default`, by name."""
-
-    def enqueue(self, queue: NamedQueue, job: NewJob, done: Reply[str, StoreError]) -> None:
-        done(None, StoreError(_NO_QUEUES))
-
-    def left_over(self) -> list[str]:
-        return []
-
-    def definitions(self) -> dict[str, bytes]:
-        return {}
-
-    async def define(self, name: str, config: bytes | None) -> None:
-        raise UnsupportedSettings(_NO_QUEUES)
-
-
-class RedisAdapter:
+class RedisAdapter(KeepsNothing):
     """Every trigger of every engine gets each message once, and tries it once."""
 
     broker_type = "redis"
-    lost = False
-    queues = _NoQueues()
 
     def __init__(self, engine: Engine, url: str) -> None:
         """Raises StartFailure."""
+        super().__init__(_WHY)
         self.topics = RedisTopics(engine, url)
 
     async def open(self) -> None:
@@ -105,42 +82,6 @@ class RedisAdapter:
 
     async def close(self) -> None:
         await self.topics.channels.close()
-
-    async def stats(self, source: QueueOrTopic) -> Stats:
-        return Stats(depth=0, dlq_depth=0)
-
-    async def levels(self) -> list[QueueLevel]:
-        return []  # nothing is kept
-
-    def measure_store(self, store: str) -> Sequence[Measurement]:
-        return ()
-
-    async def dead_letters(self, source: QueueOrTopic, offset: int, limit: int, page: Page) -> None:
-        raise StoreError(_NO_DEAD_LETTERS)
-
-    async def redrive(self, source: QueueOrTopic) -> int:
-        raise StoreError(_NO_DEAD_LETTERS)
-
-    async def redrive_message(self, source: QueueOrTopic, job_id: str) -> int:
-        raise StoreError(_NO_DEAD_LETTERS)
-
-    async def discard_message(self, source: QueueOrTopic, job_id: str) -> int:
-        raise StoreError(_NO_DEAD_LETTERS)
-
-    def job(self, job_id: str) -> JobStatus | None:
-        raise NotSupported(_NO_QUEUES)
-
-    async def pause(self, source: QueueOrTopic, paused: bool) -> Paused:
-        raise NotSupported(_NOTHING_WAITS)
-
-    async def purge(self, source: QueueOrTopic) -> int:
-        raise NotSupported(_NOTHING_WAITS)
-
-    async def cancel(self, job_id: str, queue: str | None) -> bool | None:
-        raise NotSupported(_NO_QUEUES)
-
-    def wait(self, job_id: str, timeout_ms: int, asking: Invocation, done: Reply[JobStatus, StoreError]) -> None:
-        done(None, NotSupported(_NO_QUEUES))
 
 
 class RedisTopics:

@@ -83,6 +83,10 @@ class Subscription(Struct, frozen=True, eq=False):
                 instead = f"the adapter {adapter} does not have it"
                 WITHOUT_EFFECT(trigger=self.id, function=self.function_id, setting=_NAMES[option], instead=instead)
 
+    def queue_config(self) -> dict[str, object]:
+        """What its author asked for, as a trigger says it."""
+        return {_NAMES[option]: _said(option, value) for option, value in self.wanted.items()}
+
 
 class _Sent(Struct):
     topic: Any = None
@@ -139,6 +143,18 @@ def _wanted(binding: Binding, sent: _Sent) -> Wanted:
         elif name in _MEMBERS and outer is not None:
             wanted[_MEMBERS[name][0]] = outer
     return wanted
+
+
+def _said(option: str, value: Any) -> object:
+    """The value of an option, in the words of a `queue_config`."""
+    match option:
+        case "fifo":
+            return "fifo" if value else "standard"
+        case "hold":
+            return "hold" if value else "fail"
+        case "max_attempts":
+            return value - 1
+    return value
 
 
 def _count(value: object) -> int | None:

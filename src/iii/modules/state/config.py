@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from iii.protocol.without_effect import without_effect
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
 
 
@@ -21,11 +22,19 @@ class StateConfig(Struct, frozen=True, kw_only=True):
         {
             "kv": "kv",
             "redis": "redis",
+            "bridge": "bridge",
             "modules::state::adapters::KvStore": "kv",
             "modules::state::adapters::RedisAdapter": "redis",
+            "modules::state::adapters::Bridge": "bridge",
         },
-        {"kv": StateKvConfig, "redis": RedisConfig},
-        unread={"redis": {"save_interval_ms": "the Redis server decides when it saves"}},
+        {"kv": StateKvConfig, "redis": RedisConfig, "bridge": BridgeAdapterConfig},
+        unread={
+            "redis": {"save_interval_ms": "the Redis server decides when it saves"},
+            "bridge": {
+                "save_interval_ms": "the other engine decides when it saves",
+                "max_value_bytes": "the limit of the other engine counts",
+            },
+        },
     )
 
     adapter: Annotated[AdapterConfig, Meta(description="Where values are stored.")] = AdapterConfig()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -14,6 +14,7 @@ from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
+from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.ordered_firing import OrderedFiring
@@ -34,6 +35,7 @@ from iii.modules.state.codes import (
 from iii.modules.state.config import StateConfig, StateKvConfig
 from iii.modules.state.pages import Pages, Wanted
 from iii.modules.state.requests import (
+    ALIASES,
     SetRequest,
     StateCompareAndSetInput,
     StateDeleteInput,
@@ -57,10 +59,14 @@ from iii.protocol.json_text import holds_more_than
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import RedisConfig, kv_items
-from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, values
+from iii.storage.items import KEEP, Changed, Entry, Group, Items, Keep, Store, values
 from iii.storage.update import Update, read_ops
 from iii.storage.update_ops import TOO_MANY, UPDATED_VALUES
+
+if TYPE_CHECKING:
+    from iii.modules.state.bridged import BridgedState
 
 INTERVAL_IGNORED = LogEvent(
     __name__, "state.save_interval_ignored", logging.WARNING, "Option save_interval_ms of iii-state ignored: out of range",
@@ -68,13 +74,13 @@ INTERVAL_IGNORED = LogEvent(
     do="Correct the value in the block of `iii-state`.",
 )  # fmt: skip
 
-_ALIASES = {"group_id": "scope", "item_id": "key"}  # of the first previews
 Entries = list[Entry]
 Groups = list[Group]
 
 
 class State(Module):
     name = "iii-state"
+    items: Items  # unless another engine has them
     description = "Distributed key-value state management with reactive change triggers."
     Config: ClassVar = StateConfig
 
@@ -82,20 +88,36 @@ class State(Module):
         """Raises StartFailure."""
         super().__init__(engine, instance)
         self.config = config or StateConfig()
-        self.items = _items(self.config)
         self._bindings = StateBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self._pages = Pages(engine.clock)
+        self._bridged: BridgedState | None = None
+        self._store: Store
+        if self.config.adapter.kind(self.config.adapters) == "bridge":
+            from iii.modules.state.bridged import BridgedState
+            from iii.remote.forwarding import Forwarding
+
+            forwarding = Forwarding(self.config.adapter.block(BridgeAdapterConfig), "iii-state-bridge")
+            self._store, self._bridged = forwarding, BridgedState(forwarding, self._fire)
+        else:
+            self._store = self.items = _items(self.config)
 
     @property
     def unwell(self) -> bool:
-        return self.items.lost
+        return self._store.lost
 
     async def measurements(self) -> Sequence[Measurement]:
-        return self.items.measure(self.instance)
+        return self._store.measure(self.instance)
+
+    def functions(self) -> Iterator[Function]:
+        """With the adapter `bridge` another engine answers."""
+        for function in super().functions():
+            if self._bridged is not None:
+                function.deliver = self._bridged.deliver
+            yield function
 
     async def start(self) -> None:
         """Open the store. Raises StartFailure."""
-        await self.items.open()
+        await self._store.open()
 
     async def adjust(self, config: StateConfig) -> Adjusted:
         """All but where values are."""
@@ -106,11 +128,11 @@ class State(Module):
 
     async def stop(self) -> None:
         """Complete what was asked for, and close the store."""
-        await self.items.close()
+        await self._store.close()
 
     # -- functions ------------------------------------------------------------------------------------------------
 
-    @builtin("state::set", spec="05 §1.1", request=StateSetInput, aliases=_ALIASES)
+    @builtin("state::set", spec="05 §1.1", request=StateSetInput, aliases=ALIASES)
     def set(self, request: SetRequest, invocation: Invocation) -> StateSetResult | Later:
         """Set a value in state"""
         if (request.value is UNSET) == (request.data is UNSET):
@@ -129,13 +151,13 @@ class State(Module):
         self.items.put((request.scope, ""), request.key, value, reply)
         return LATER
 
-    @builtin("state::get", spec="05 §1.2", aliases=_ALIASES)
+    @builtin("state::get", spec="05 §1.2", aliases=ALIASES)
     def get(self, request: StateGetInput, invocation: Invocation) -> Later:
         """Get a value from state"""
         self.items.get((request.scope, ""), request.key, answer(invocation, GET_ERROR, "Failed to get value"))
         return LATER
 
-    @builtin("state::delete", spec="05 §1.3", aliases=_ALIASES)
+    @builtin("state::delete", spec="05 §1.3", aliases=ALIASES)
     def delete(self, request: StateDeleteInput, invocation: Invocation) -> Later:
         """Delete a value from state"""
 
@@ -147,7 +169,7 @@ class State(Module):
         self.items.change((request.scope, ""), request.key, lambda old: None, reply)
         return LATER
 
-    @builtin("state::update", spec="05 §1.4", aliases=_ALIASES)
+    @builtin("state::update", spec="05 §1.4", aliases=ALIASES)
     def update(self, request: StateUpdateInput, invocation: Invocation) -> StateUpdateResult | Later:
         """Update a value in state"""
         update = Update(read_ops(request.ops, "state::update"))
@@ -162,7 +184,7 @@ class State(Module):
         self.items.change((request.scope, ""), request.key, update, reply)
         return LATER
 
-    @builtin("state::compare_and_set", spec="05 §1.7", aliases=_ALIASES)
+    @builtin("state::compare_and_set", spec="05 §1.7", aliases=ALIASES)
     def compare_and_set(self, request: StateCompareAndSetInput, invocation: Invocation) -> StateOutcome | Later:
         """Set a value in state if it is what the caller expects"""
         expected, new = bytes(request.expected_value), bytes(request.new_value)
@@ -189,7 +211,7 @@ class State(Module):
         self.items.change((request.scope, ""), request.key, how, reply, len(new))
         return LATER
 
-    @builtin("state::list", spec="05 §1.5", aliases=_ALIASES)
+    @builtin("state::list", spec="05 §1.5", aliases=ALIASES)
     def list(self, request: StateListInput, invocation: Invocation) -> Later:
         """Get a group from state"""
         reply = answer(invocation, LIST_ERROR, "Failed to list values", values)
@@ -206,7 +228,7 @@ class State(Module):
         self.items.groups(None, answer(invocation, LIST_GROUPS_ERROR, "Failed to list groups", result))
         return LATER
 
-    @builtin("state::list_keys", spec="05 §1.7", aliases=_ALIASES)
+    @builtin("state::list_keys", spec="05 §1.7", aliases=ALIASES)
     def list_keys(self, request: StateListInput, invocation: Invocation) -> StateKeys | Later:
         """List all keys of a scope"""
 
@@ -216,7 +238,7 @@ class State(Module):
         self.items.entries((request.scope, ""), answer(invocation, LIST_KEYS_ERROR, "Failed to list keys", result))
         return LATER
 
-    @builtin("state::list_entries", spec="05 §1.7, O5", aliases=_ALIASES)
+    @builtin("state::list_entries", spec="05 §1.7, O5", aliases=ALIASES)
     def list_entries(self, request: StateListEntriesInput, invocation: Invocation) -> StateEntries | Later:
         """List keys and values of a scope, a page at a time, out of one snapshot"""
         caller = invocation.caller.worker_id if invocation.caller is not None else ""

@@ -8,6 +8,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from iii.storage.update import Ops
 
+ALIASES = {"group_id": "scope", "item_id": "key"}  # of the first previews
+
 
 class StateSetInput(Struct, kw_only=True):
     scope: str

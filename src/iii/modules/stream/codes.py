@@ -24,6 +24,12 @@ STREAM_UPDATE_ERROR = ErrorCode(
 STREAM_GET_GROUP_ERROR = _failed("STREAM_GET_GROUP_ERROR", "list the items of a group")
 STREAM_LIST_GROUPS_ERROR = _failed("STREAM_LIST_GROUPS_ERROR", "list the groups of a stream")
 STREAM_LIST_ALL_ERROR = _failed("STREAM_LIST_ALL_ERROR", "list the streams")
+STREAM_SEND_ERROR = ErrorCode(
+    "STREAM_SEND_ERROR",
+    means="The other engine of the adapter `bridge` did not take an event; it may have reached clients.",
+    do="See whether the other engine runs and is reached at the address in the message.",
+    retry="if it may run twice",
+)
 JSON_ERROR = ErrorCode(
     "JSON_ERROR",
     means="The worker that provides the stream returned a result of another shape.",

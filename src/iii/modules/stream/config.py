@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
 
 
@@ -26,10 +27,12 @@ class StreamConfig(Struct, frozen=True, kw_only=True):
         {
             "kv": "kv",
             "redis": "redis",
+            "bridge": "bridge",
             "modules::stream::adapters::KvStore": "kv",
             "modules::stream::adapters::RedisAdapter": "redis",
+            "modules::stream::adapters::Bridge": "bridge",
         },
-        {"kv": StreamKvConfig, "redis": RedisConfig},
+        {"kv": StreamKvConfig, "redis": RedisConfig, "bridge": BridgeAdapterConfig},
     )
 
     host: Annotated[

@@ -13,6 +13,7 @@ from iii.engine.answer import answer
 from iii.engine.bindings import Binding
 from iii.engine.builtin import LATER, Later, builtin
 from iii.engine.engine import Engine
+from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
 from iii.engine.ordered_firing import OrderedFiring
@@ -59,11 +60,13 @@ from iii.net.listening import is_loopback
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import RedisConfig, kv_items
-from iii.storage.items import Changed, Group, Items
+from iii.storage.items import Changed, Group, Items, Store
 from iii.storage.update import read_ops
 
 if TYPE_CHECKING:
+    from iii.modules.stream.bridged import BridgedStreams
     from iii.storage.redis_channels import RedisChannels
 
 READY = LogEvent(__name__, "stream.ready", logging.INFO, "Streams ready", means="The stream port is open for clients.")
@@ -85,6 +88,7 @@ Names = list[str]
 
 class Streams(Module):
     name = "iii-stream"
+    items: Items  # unless another engine has them
     description = "Build durable streams for real-time data subscriptions."
     Config: ClassVar = StreamConfig
 
@@ -94,22 +98,32 @@ class Streams(Module):
         self.config = config or StreamConfig()
         adapter = self.config.adapter
         self._channels: RedisChannels | None = None
-        self.items: Items
-        channel_size = StreamKvConfig().channel_size
-        if adapter.kind(self.config.adapters) == "redis":
-            from iii.storage.redis_channels import RedisChannels
-            from iii.storage.redis_items import RedisItems
-
-            url = adapter.block(RedisConfig).redis_url
-            self.items = RedisItems(url, "stream:", parts=2)
-            self._channels = RedisChannels(url, self._heard, lambda: self.server.restart_clients())
-            self._channels.subscribe(_CHANNEL)
-        else:
-            kv = adapter.block(StreamKvConfig)
-            self.items = kv_items(kv, "stream")
-            channel_size = kv.channel_size
-        self._source = ItemSource(engine, self.items)
+        self._bridged: BridgedStreams | None = None
+        self._store: Store
         self._timestamps = Timestamps(engine.clock)
+        channel_size = StreamKvConfig().channel_size
+        match adapter.kind(self.config.adapters):
+            case "redis":
+                from iii.storage.redis_channels import RedisChannels
+                from iii.storage.redis_items import RedisItems
+
+                url = adapter.block(RedisConfig).redis_url
+                self._store = self.items = RedisItems(url, "stream:", parts=2)
+                self._source = ItemSource(engine, self.items)
+                self._channels = RedisChannels(url, self._heard, lambda: self.server.restart_clients())
+                self._channels.subscribe(_CHANNEL)
+            case "bridge":
+                from iii.modules.stream.bridged import BridgedSource, BridgedStreams
+                from iii.remote.forwarding import Forwarding
+
+                self._store = forwarding = Forwarding(adapter.block(BridgeAdapterConfig), "iii-stream-bridge")
+                self._source = source = BridgedSource(engine, forwarding)
+                self._bridged = BridgedStreams(forwarding, source, self._timestamps, self._event)
+            case _:
+                kv = adapter.block(StreamKvConfig)
+                self._store = self.items = kv_items(kv, "stream")
+                self._source = ItemSource(engine, self.items)
+                channel_size = kv.channel_size
         self._hub = Hub(self._followed)
         self._gate = AccessGate(engine, self.config)
         self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
@@ -124,21 +138,23 @@ class Streams(Module):
             source=self._source,
             timestamps=self._timestamps,
             channel_size=channel_size,
-            stores_in_order=self._channels is None,
+            stores_in_order=self._channels is None and self._bridged is None,
         )
         self.server = StreamServer(self.config, shared)
 
     @property
     def unwell(self) -> bool:
-        return self.items.lost
+        return self._store.lost
 
     async def measurements(self) -> Sequence[Measurement]:
-        return [*self.items.measure(self.instance), *self.server.measure(self.instance)]
+        return [*self._store.measure(self.instance), *self.server.measure(self.instance)]
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
         self._entrust(self.config)
-        await self.items.open()
+        if self._bridged is not None:
+            self._bridged.open(self._hub.publish, self.server.restart_clients)
+        await self._store.open()
         if self._channels is not None:
             await self._channels.open()
         await self.server.start()
@@ -167,9 +183,16 @@ class Streams(Module):
         await self.server.stop()
         if self._channels is not None:
             await self._channels.close()
-        await self.items.close()
+        await self._store.close()
 
     # -- functions ------------------------------------------------------------------------------------------------
+
+    def functions(self) -> Iterator[Function]:
+        """With the adapter `bridge` another engine answers."""
+        for function in super().functions():
+            if self._bridged is not None:
+                function.deliver = self._bridged.instead_of(function.deliver)
+            yield function
 
     @builtin("stream::set", spec="05 §4.2", aliases={"value": "data"})
     def set(self, request: StreamSetInput, invocation: Invocation) -> StreamSetResult | Later:
@@ -266,13 +289,17 @@ class Streams(Module):
 
     def _publish(self, group: Group, item_id: str | None, event: bytes, stored: bool, invocation: Invocation) -> None:
         """Call what is bound to it, and send it to whoever follows the group."""
-        text = envelope(self._timestamps.next(group), group, item_id, event)
-        told = Event(group, item_id, text, stored)
-        self._changes.fire(told, invocation)
+        told = self._event(group, item_id, event, stored, invocation)
         if self._channels is None:
             self._hub.publish(told)
         else:
-            self._channels.publish(_CHANNEL, text)  # it comes back from there, as to every other engine
+            self._channels.publish(_CHANNEL, told.envelope)  # it comes back from there, as to every other engine
+
+    def _event(self, group: Group, item_id: str | None, event: bytes, stored: bool, invocation: Invocation) -> Event:
+        """Call what is bound to it."""
+        told = Event(group, item_id, envelope(self._timestamps.next(group), group, item_id, event), stored)
+        self._changes.fire(told, invocation)
+        return told
 
     def _heard(self, channel: str, text: bytes) -> None:
         event = read_envelope(text)
@@ -282,10 +309,12 @@ class Streams(Module):
             self._hub.publish(event)
 
     def _followed(self, group: Group, followed: bool) -> None:
-        """The engine makes its own streams only for those who follow them (19 §2)."""
+        """The engine makes its own streams only for those who follow them (19 §2); so does another one tell of its streams."""
         if group[0].startswith(FEED):
             payload = {"stream_name": group[0], "group_id": group[1], "followed": followed}
             self.engine.router.call("engine::traces::follow", None, msgspec.json.encode(payload))
+        elif self._bridged is not None:
+            self._bridged.follow(group, followed)
 
     # -- triggers -------------------------------------------------------------------------------------------------
 

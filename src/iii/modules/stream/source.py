@@ -72,21 +72,21 @@ class ItemSource:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def get(self, group: Group, item_id: str, reply: OnRead) -> None:
-        if self._provided("get", group[0]):
+        if self.provides("get", group[0]):
             self._ask("get", group[0], StreamGetInput(stream_name=group[0], group_id=group[1], item_id=item_id), reply)
         else:
             self.items.get(group, item_id, reply)
 
     def list(self, group: Group, reply: OnRead, in_order: bool = False) -> None:
         """The values, as a JSON array. `in_order`: with all changes that were told before `reply` is."""
-        if self._provided("list", group[0]):
+        if self.provides("list", group[0]):
             self._ask("list", group[0], StreamListInput(stream_name=group[0], group_id=group[1]), reply)
         else:
             read = self.items.snapshot if in_order else self.items.entries
             read(group, lambda entries, error: reply(None if entries is None else values(entries), error))
 
     def list_groups(self, stream: str, reply: OnRead) -> None:
-        if self._provided("list_groups", stream):
+        if self.provides("list_groups", stream):
             self._ask("list_groups", stream, StreamListGroupsInput(stream_name=stream), reply)
         else:
             self.items.groups(
@@ -95,18 +95,18 @@ class ItemSource:
 
     def reads_in_order(self, group: Group) -> bool:
         """Whether a list in order is one: a provider's answer may be older or newer than the events around it."""
-        return not self._provided("list", group[0])
+        return not self.provides("list", group[0])
 
     # -- writing --------------------------------------------------------------------------------------------------
 
     def set(self, group: Group, item_id: str, data: Raw, reply: OnChanged) -> None:
-        if self._provided("set", group[0]):
+        if self.provides("set", group[0]):
             self._provided_set(group, item_id, data, reply)
         else:
             self.items.put(group, item_id, bytes(data), reply)
 
     def delete(self, group: Group, item_id: str, reply: OnChanged) -> None:
-        if not self._provided("delete", group[0]):
+        if not self.provides("delete", group[0]):
             self.items.change(group, item_id, lambda old: None, reply)
             return
         request = StreamDeleteInput(stream_name=group[0], group_id=group[1], item_id=item_id)
@@ -115,9 +115,9 @@ class ItemSource:
     def update(self, group: Group, request: StreamUpdateInput, ops: Ops, reply: OnWritten) -> None:
         """`ops` are those of the request."""
         stream = group[0]
-        if self._provided("update", stream):
+        if self.provides("update", stream):
             self._ask("update", stream, request, _provider_wrote(_change, reply))
-        elif self._provided("get", stream) and self._provided("set", stream):
+        elif self.provides("get", stream) and self.provides("set", stream):
             self._emulate(group, request.item_id, ops, reply)
         else:
             update = Update(ops)
@@ -129,7 +129,8 @@ class ItemSource:
 
     # -- providers ------------------------------------------------------------------------------------------------
 
-    def _provided(self, operation: str, stream: str) -> bool:
+    def provides(self, operation: str, stream: str) -> bool:
+        """Whether a worker does it for this stream."""
         found = self._engine.functions.find(f"stream::{operation}({stream})", DEFAULT_NAMESPACE) is not None
         if found:
             self._seen.add(stream)

@@ -202,3 +202,20 @@ def test_06_checks_18_19_20_51_a_frame_of_a_worker_reaches_the_function(setting:
     setting.observability.apply(ObservabilityConfig())
     setting.worker.session.receive_binary(frame)
     assert setting.bodies() == ["red", "red"]
+
+
+def test_06_12_1_deliveries_to_many_are_made_a_few_at_a_time(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand triggers held the loop for 440 ms when a frame of records came."""
+    for number in range(100):
+        setting.worker.bind(f"t{number}", "log", "f")
+    steps: list[Iterator[None]] = []
+    monkeypatch.setattr(setting.engine.core.turns, "go", steps.append)
+    setting.told("one")
+    setting.told("two")
+    assert len(steps) == 1
+    made, most = 0, 0
+    for _ in steps[0]:
+        before, made = made, len(setting.calls())
+        most = max(most, made - before)
+    assert len(setting.calls()) == 200
+    assert 0 < most <= 16

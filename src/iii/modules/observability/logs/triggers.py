@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,7 @@ DELIVERIES_CUT = LogEvent(
 )  # fmt: skip
 _REPORT_S = 10.0  # between two such warnings of one trigger
 _TRACES = 10_000  # of deliveries that are remembered
+_AT_ONCE = 16  # deliveries in one step: some 0.3 ms
 
 
 class _Target:
@@ -54,6 +55,9 @@ class _Target:
         self.cut = 0
         self.reporting = False
 
+    def wants(self, record: _Waiting) -> bool:
+        return self.level in ("all", record.severity) and self.key not in record.reached
+
     def may(self, now: float) -> bool:
         """Whether another delivery is within its rate."""
         self.left = min(LOG_DELIVERIES, self.left + (now - self.filled_at) * LOG_DELIVERIES_PER_S)
@@ -62,6 +66,19 @@ class _Target:
             return False
         self.left -= 1
         return True
+
+
+class _Waiting(NamedTuple):
+    """A record that is to be delivered.
+
+    Attributes:
+        reached: functions that have had a record of its trace, which a delivery began; none: no delivery did.
+    """
+
+    payload: bytes
+    severity: str
+    trace_id: str | None
+    reached: frozenset[Key]
 
 
 class LogTriggers:
@@ -76,7 +93,7 @@ class LogTriggers:
         self._engine = engine
         self._targets: dict[str, _Target] = {}  # by id of the binding
         self._reached: dict[str, frozenset[Key]] = {}  # by trace: the functions that have had it
-        self._waiting: deque[tuple[_Target, bytes, Trace, Context]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self.context: Context | None = None  # of the delivery that is being made
 
@@ -107,19 +124,20 @@ class LogTriggers:
         """Call whoever wants these; nobody waits for them."""
         if not self._targets:
             return
-        now = self._engine.clock.now()
+        idle = not self._waiting
         for record, log in kept:
             trace_id = record.trace_id
             reached = self._reached.get(trace_id) if trace_id is not None else None
             if source is Source.ENGINE and self._is_caused_by_one(record, reached):
                 continue
-            wanting = [
-                target
-                for target in self._targets.values()
-                if target.level in ("all", log.severity) and (reached is None or target.key not in reached)
-            ]
-            if wanting:
-                self._deliver(wanting, notice(record, log), trace_id if reached is not None else None, now)
+            if self._waiting_bytes > LOG_DELIVERY_BYTES:
+                self._count(self._targets.values())
+                continue
+            payload = notice(record, log)
+            self._waiting.append(_Waiting(payload, log.severity, trace_id, reached or frozenset()))
+            self._waiting_bytes += len(payload)
+        if idle and self._waiting:
+            self._engine.turns.go(self._delivering())
 
     def _is_caused_by_one(self, record: LogRecord, reached: frozenset[Key] | None) -> bool:
         """A line of the engine itself that comes from a delivery, or is about a target and may come from one."""
@@ -128,30 +146,32 @@ class LogTriggers:
         function: Any = record.attributes.get("function")
         return reached is not None or any(target.key[1] == function for target in self._targets.values())
 
-    def _deliver(self, wanting: list[_Target], payload: bytes, trace_id: str | None, now: float) -> None:
-        idle = not self._waiting
-        for target in wanting:
-            if not target.may(now) or self._waiting_bytes > LOG_DELIVERY_BYTES:
-                self._count(target)
-                continue
-            context = (trace_id or secrets.token_hex(16), secrets.token_hex(8))
-            self._remember(context[0], target.key)
-            self._waiting.append((target, payload, Trace(f"00-{context[0]}-{context[1]}-01"), context))
-            self._waiting_bytes += len(payload)
-        if idle and self._waiting:
-            self._engine.turns.go(self._delivering())
-
     def _delivering(self) -> Iterator[None]:
-        engine = self._engine
         while self._waiting:
-            target, payload, trace, self.context = self._waiting.popleft()
-            self._waiting_bytes -= len(payload)
-            try:
-                if self._targets.get(target.binding.id) is target:
-                    fire_if(engine.router, engine.clock, target.binding, payload, trace)
-            finally:
-                self.context = None
+            record = self._waiting[0]
+            wanting = [target for target in self._targets.values() if target.wants(record)]
             yield
+            for start in range(0, len(wanting), _AT_ONCE):
+                for target in wanting[start : start + _AT_ONCE]:
+                    self._deliver(target, record)
+                yield
+            self._waiting.popleft()
+            self._waiting_bytes -= len(record.payload)
+
+    def _deliver(self, target: _Target, record: _Waiting) -> None:
+        engine, binding = self._engine, target.binding
+        if self._targets.get(binding.id) is not target:
+            return
+        if not target.may(engine.clock.now()):
+            self._count((target,))
+            return
+        trace_id = record.trace_id if record.reached else None
+        self.context = trace_id, span_id = trace_id or secrets.token_hex(16), secrets.token_hex(8)
+        try:
+            self._remember(trace_id, target.key)
+            fire_if(engine.router, engine.clock, binding, record.payload, Trace(f"00-{trace_id}-{span_id}-01"))
+        finally:
+            self.context = None
 
     def _remember(self, trace_id: str, key: Key) -> None:
         reached = self._reached.get(trace_id)
@@ -159,12 +179,13 @@ class LogTriggers:
             del self._reached[next(iter(self._reached))]
         self._reached[trace_id] = frozenset((key,)) if reached is None else reached | {key}
 
-    def _count(self, target: _Target) -> None:
+    def _count(self, targets: Iterable[_Target]) -> None:
         """Said once for all that is cut within a while."""
-        target.cut += 1
-        if not target.reporting:
-            target.reporting = True
-            self._report(target)
+        for target in targets:
+            target.cut += 1
+            if not target.reporting:
+                target.reporting = True
+                self._report(target)
 
     def _report(self, target: _Target) -> None:
         if not target.cut or self._targets.get(target.binding.id) is not target:

@@ -27,6 +27,7 @@ class PrometheusPort:
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._next: asyncio.Task[bytes] | None = None
         self.port = port
 
     async def open(self) -> None:
@@ -47,9 +48,16 @@ class PrometheusPort:
             await self._runner.cleanup()
 
     async def _scraped(self, _: web.Request) -> web.Response:
-        async with self._one_at_a_time:
-            text = await asyncio.to_thread(exposition, *await self._metrics())
+        if self._next is None:
+            self._next = asyncio.create_task(self._exposed(), name="iii metrics page")
+        text = await asyncio.shield(self._next)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def _exposed(self) -> bytes:
+        """One page for all who ask until it is begun."""
+        async with self._one_at_a_time:
+            self._next = None
+            return await asyncio.to_thread(exposition, *await self._metrics())
 
     async def _alive(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -15,7 +15,7 @@ from iii.protocol.json_text import is_json
 from iii.protocol.log_event import LogEvent
 from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
-from iii.protocol.tracecontext import baggage_without
+from iii.protocol.tracecontext import BRIDGE_HOPS, baggage_without
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
@@ -34,7 +34,8 @@ JOB_EXHAUSTED = LogEvent(
     do="`iii trace TRACE_ID --logs` with its `trace_id`, or look for `error_id` in the log of the worker; once the function is corrected: `iii queue redrive NAME`.",
 )  # fmt: skip
 
-_OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.hidden"})  # say what its span is
+# What its span is, and the way that its call took: a chain of jobs is not a call that goes round in circles
+_OF_THE_PUBLISHER = frozenset({"iii.tag.kind", "iii.tag.display_name", "iii.tag.hidden", BRIDGE_HOPS})
 
 
 BeginSpan: TypeAlias = "Callable[[Tracer, Trace], OpenSpan]"

@@ -32,6 +32,7 @@ class RabbitmqAdapter:
     """Named queues, topics and dead letters at one broker."""
 
     broker_type = "rabbitmq"
+    answers = None
     lost = False
 
     def __init__(self, engine: Engine, config: RabbitmqConfig) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from iii.engine.invocation import Trace
-from iii.modules.bridge.hops import MOST_HOPS, across
 from iii.protocol.errors import InvocationError
+from iii.remote.hops import MOST_HOPS, across
 
 
 def test_07_6_2_a_call_crosses_so_many_bridges_and_no_more() -> None:

@@ -1,0 +1,63 @@
+"""All routes of the console (23 §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from iii.console.application import Deskwork, json_body
+from iii.console.backend import actions, data, discovery
+from iii.console.backend.question import ConsoleQuestion, members_of
+from iii.console.lists.functions import function, functions
+from iii.console.lists.triggers import schedules, triggers
+from iii.console.lists.workers import worker, workers
+
+if TYPE_CHECKING:
+    from iii.console.application import Reception
+    from iii.console.backend.route import BackendRoute
+    from iii.console.desk import Desk
+
+BACKEND: tuple[BackendRoute, ...] = (*discovery.ROUTES, *data.ROUTES, *actions.ROUTES)
+LISTS: Mapping[str, Callable[[Desk, Mapping[str, str]], Awaitable[Any]]] = {
+    "workers": workers,
+    "worker": worker,
+    "functions": functions,
+    "function": function,
+    "triggers": triggers,
+    "schedules": schedules,
+}
+
+
+def backend_routes(reception: Reception) -> list[web.RouteDef]:
+    """`/api/engine/_console/*`."""
+    return [
+        web.route(route.method, f"/api/engine/_console/{_in_braces(route.path)}", reception.at_desk(_answering(route)))
+        for route in BACKEND
+    ]
+
+
+def list_routes(reception: Reception) -> list[web.RouteDef]:
+    """`/api/v1/NAME`, which take everything from the query."""
+    return [web.get(f"/api/v1/{name}", reception.at_desk(_listing(make))) for name, make in LISTS.items()]
+
+
+def _in_braces(path: str) -> str:
+    return "/".join(f"{{{part[1:]}}}" if part.startswith(":") else part for part in path.split("/"))
+
+
+def _answering(route: BackendRoute) -> Deskwork:
+    async def work(desk: Desk, request: web.Request) -> Any:
+        body = await json_body(request)
+        question = ConsoleQuestion(dict(request.match_info), dict(request.query), members_of(body), body or b"{}")
+        return await route.answer(desk, question)
+
+    return work
+
+
+def _listing(make: Callable[[Desk, Mapping[str, str]], Awaitable[Any]]) -> Deskwork:
+    async def work(desk: Desk, request: web.Request) -> Any:
+        return await make(desk, request.query)
+
+    return work

@@ -1,0 +1,1 @@
+"""What the published console asks for: `/api/engine/_console/*` and the functions `engine::console::*` (23 §7)."""

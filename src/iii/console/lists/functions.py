@@ -1,0 +1,174 @@
+"""Functions, and all about one of them (23 §5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from iii.console.backend.discovery import with_member
+from iii.console.lists.figures import FunctionFigure, figures_of, read_metrics
+from iii.console.lists.internal import is_internal_function
+from iii.console.lists.paging import facet, fits, page_query, yes
+from iii.console.lists.triggers import read_triggers, trigger_row
+from iii.console.refusal import Refusal
+from iii.protocol.errors import InvocationError
+
+if TYPE_CHECKING:
+    from iii.console.desk import Desk
+    from iii.console.lists.paging import PageQuery
+
+LIST = "engine::functions::list"
+_ASKED = {"dialect": "legacy", "include_internal": True, "include_replicas": True}
+_NO_GROUP = "OTHER"
+
+
+class _Function(Struct):
+    """One row."""
+
+    function_id: str
+    namespace: str = "default"
+    worker_name: str = ""
+    description: str | None = None
+    metadata: Any = None
+    request_format: Raw = Raw(b"null")
+    replicas: int | None = None
+
+    @property
+    def group(self) -> str:
+        head, mark, _ = self.function_id.partition("::")
+        return head if mark else _NO_GROUP
+
+    @property
+    def internal(self) -> bool:
+        return is_internal_function(self.function_id, self.metadata)
+
+
+class _Functions(Struct):
+    functions: list[_Function]
+
+
+async def functions(desk: Desk, query: Mapping[str, str]) -> Any:
+    asked = page_query(query)
+    listed, metrics, triggers = await asyncio.gather(
+        desk.read_as(_Functions, LIST, _ASKED), _figures(desk), read_triggers(desk)
+    )
+    rows = [row for row in listed.functions if yes(query, "internal") or not row.internal]
+    facets = {
+        "groups": facet(row.group for row in rows),
+        "workers": facet(row.worker_name for row in rows),
+        "namespaces": facet(row.namespace for row in rows),
+        "hidden": len(listed.functions) - len(rows),
+    }
+    found = [
+        row
+        for row in rows
+        if fits(asked.text, row.function_id, row.description)
+        and query.get("group", row.group) == row.group
+        and query.get("worker", row.worker_name) == row.worker_name
+        and query.get("namespace", row.namespace) == row.namespace
+    ]
+    bound = Counter((each.namespace, each.function_id) for each in triggers)
+    ordered = _ordered(asked, found, metrics)
+    shown = ordered[asked.offset : asked.offset + asked.limit]
+    made = [_row(row, metrics.get(row.function_id), bound[row.namespace, row.function_id]) for row in shown]
+    return {"rows": made, "total": len(ordered), "offset": asked.offset, "limit": asked.limit, **facets}
+
+
+async def _figures(desk: Desk) -> dict[str, FunctionFigure]:
+    """Empty for those who may not see them."""
+    try:
+        return {each.function_id: each for each in (await read_metrics(desk)).functions}
+    except (InvocationError, TimeoutError):
+        return {}
+
+
+def _ordered(asked: PageQuery, rows: list[_Function], metrics: Mapping[str, FunctionFigure]) -> list[_Function]:
+    def figure(name: str) -> Any:
+        return lambda row: figures_of(metrics.get(row.function_id))[name]
+
+    keys: dict[str, Any] = {"id": lambda row: (row.function_id, row.namespace)}
+    keys.update({name: figure(name) for name in ("calls", "errors", "running", "p50_ms", "p95_ms", "p99_ms")})
+    keys["p95"] = keys["p95_ms"]
+    return asked.order(rows, keys, "id")
+
+
+def _row(row: _Function, figure: FunctionFigure | None, triggers: int) -> dict[str, Any]:
+    return {
+        "function_id": row.function_id,
+        "namespace": row.namespace,
+        "worker_name": row.worker_name,
+        "description": row.description,
+        "metadata": row.metadata,
+        "internal": row.internal,
+        "replicas": row.replicas,
+        "has_schema": bytes(row.request_format) != b"null",
+        "triggers": triggers,
+        **figures_of(figure),
+    }
+
+
+class _Detail(Struct):
+    function_id: str
+    namespace: str = "default"
+    metadata: Any = None
+
+
+async def function(desk: Desk, query: Mapping[str, str]) -> Any:
+    """Schemas, figures, triggers, and who has called it."""
+    function_id = query.get("id", "")
+    if not function_id:
+        raise Refusal(400, "id: expected the id of a function, got nothing", "BAD_QUERY")
+    asked = {"function_id": function_id, **({"namespace": query["namespace"]} if "namespace" in query else {})}
+    found = await desk.read("engine::functions::info", asked)
+    detail = msgspec.json.decode(found, type=_Detail)
+    metrics, triggers, callers = await asyncio.gather(_figures(desk), read_triggers(desk), _callers(desk, function_id))
+    figure = metrics.get(function_id)
+    internal = is_internal_function(function_id, detail.metadata)
+    return {
+        "function": with_member(found, "internal", internal),
+        "figures": None if figure is None else {**figures_of(figure), **msgspec.structs.asdict(figure)},
+        "triggers": [
+            trigger_row(each)
+            for each in triggers
+            if (each.namespace, each.function_id) == (detail.namespace, function_id)
+        ],
+        "callers": callers,
+        "may_call": not desk.door.refused([function_id]),
+    }
+
+
+class _Span(Struct):
+    trace_id: str
+    span_id: str
+    name: str = ""
+    parent_span_id: str | None = None
+    service_name: str | None = None
+    attributes: list[list[Any]] = []
+
+
+class _Spans(Struct):
+    spans: list[_Span]
+
+
+async def _callers(desk: Desk, function_id: str) -> list[dict[str, Any]]:
+    """Of the latest calls that have spans: the services in whose spans they were made."""
+    asked = {"attributes": [["function_id", function_id]], "search_all_spans": True, "limit": 100, "sort_order": "desc"}
+    try:
+        spans = (await desk.read_as(_Spans, "engine::traces::list", asked)).spans
+        traces = sorted({span.trace_id for span in spans})[:50]
+        around = {"trace_ids": traces, "search_all_spans": True, "limit": 1000}
+        others = (await desk.read_as(_Spans, "engine::traces::list", around)).spans if traces else []
+    except (InvocationError, TimeoutError):
+        return []
+    known = {(each.trace_id, each.span_id): each for each in others}
+    found: Counter[tuple[str | None, str]] = Counter()
+    for span in spans:
+        parent = known.get((span.trace_id, span.parent_span_id or ""))
+        if parent is not None:
+            found[parent.service_name, parent.name] += 1
+    return [{"service": service, "name": name, "calls": calls} for (service, name), calls in found.most_common(20)]

@@ -1,0 +1,149 @@
+"""`iii-console`: the console as a module of the engine, and the functions of the published one (23 §1, §7)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from iii.console.backend.question import question_of
+from iii.console.backend.route import as_json
+from iii.console.config import ConsoleConfig
+from iii.console.desk import Desk
+from iii.console.door import EngineAway
+from iii.console.entrance import InsideEntrance
+from iii.console.inside import EVENT, Events, InsideDoor
+from iii.console.refusal import Refusal, refusal_of
+from iii.console.serving import ConsoleServer, EnginePlace, opened_within
+from iii.console.visitor import Visitor
+from iii.engine.builtin import BUILTIN_FAILED
+from iii.engine.functions import Function
+from iii.engine.module import Module
+from iii.net.listening import in_url, is_loopback
+from iii.protocol.errors import InvocationError
+from iii.protocol.log_event import LogEvent
+from iii.protocol.names import DEFAULT_NAMESPACE
+from iii.protocol.start_failure import StartFailure
+from iii.protocol.task_set import TaskSet
+from iii.server.listener_access import admission_of
+
+if TYPE_CHECKING:
+    from iii.console.backend.route import BackendRoute
+    from iii.engine.engine import Engine
+    from iii.engine.invocation import Invocation
+
+READY = LogEvent(
+    __name__, "console.ready", logging.INFO, "Console available at {url}", means="Open that address in a browser."
+)  # fmt: skip
+NOT_SERVED = LogEvent(
+    __name__, "console.not_served", logging.WARNING, "Console is not served: its port cannot be had; the engine runs without it",
+    means="Another process has the port, or the address is not one of this machine; `reason` says which.",
+    do="Set another `port` of `iii-console`, or `enabled: false` if the engine needs no console.",
+)  # fmt: skip
+KEPT_LOCAL = LogEvent(
+    __name__, "console.kept_local", logging.WARNING, "Console is served on this machine only: there is no login",
+    means="`host` is an address that other machines reach, and there is no `rbac`; the console listens on 127.0.0.1.",
+    do="Give the console `rbac` with tokens, or set `host: 127.0.0.1`.",
+)  # fmt: skip
+LOCAL = "127.0.0.1"
+_OPENED_S = 1.0  # a port that has to be waited for is not waited for here
+
+
+class Console(Module):
+    name = "iii-console"
+    description = "Web console UI and observability dashboard for the iii engine."
+    Config: ClassVar = ConsoleConfig
+
+    def __init__(self, engine: Engine, config: ConsoleConfig | None = None, instance: str | None = None) -> None:
+        """Raises StartFailure: the access rules make no sense."""
+        super().__init__(engine, instance)
+        self.config = config or ConsoleConfig()
+        self._admission = admission_of(engine, self.instance, self.config.rbac, None)
+        self._events = Events(engine, self)
+        self._tasks = TaskSet(BUILTIN_FAILED)
+        self._opening: asyncio.Task[None] | None = None
+        served = self.config
+        if self._admission is None and not is_loopback(served.host):
+            served = msgspec.structs.replace(served, host=LOCAL)
+        self.server = ConsoleServer(served, InsideEntrance(engine, self._events, self._admission), self._place)
+
+    @property
+    def port(self) -> int:
+        """Once it is open, the one that the system chose for 0."""
+        return self.server.port
+
+    def functions(self) -> Iterator[Function]:
+        """`engine::console::…`, and the target of the console's triggers."""
+        from iii.console.api import BACKEND
+
+        for route in BACKEND:
+            yield Function(
+                DEFAULT_NAMESPACE, route.function_id, self, partial(self._deliver, route),
+                description=f"Answer `{route.method} _console/{route.path}` of the console.",
+            )  # fmt: skip
+        yield Function(
+            DEFAULT_NAMESPACE, EVENT, self, lambda invocation, function: self._events.arrived(invocation),
+            description="Learn that something which a page follows has changed.",
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        """Serve. A port that cannot be had is no reason for an engine not to run."""
+        if not self.config.enabled:
+            return
+        if self.server.host != self.config.host:
+            KEPT_LOCAL(host=self.config.host, port=self.config.port)
+        self._opening = await opened_within(self.server, _OPENED_S)
+        self._opening.add_done_callback(self._opened)
+
+    async def stop(self) -> None:
+        """Leave."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        await self.server.close()
+        self._tasks.cancel()
+        await self._tasks.wait()
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        if opening.cancelled():
+            return
+        error = opening.exception()
+        if error is None:
+            READY(url=self.server.address)
+        else:
+            NOT_SERVED(None if isinstance(error, StartFailure) else error, reason=str(error))
+
+    def _place(self) -> EnginePlace:
+        ports = {module.name: _port_of(module) for module in self.engine.modules}
+        host = LOCAL if not is_loopback(self.server.host) else self.server.host
+        url = f"ws://{in_url(host)}:{ports.get('iii-worker-manager') or 0}"
+        return EnginePlace("module", url, host, ports.get("iii-http"), ports.get("iii-stream"))
+
+    def _deliver(self, route: BackendRoute, invocation: Invocation, function: Function) -> None:
+        self._tasks.spawn(self._answer(route, invocation))
+
+    async def _answer(self, route: BackendRoute, invocation: Invocation) -> None:
+        """With the rights of the caller: nobody can do through it what it could not do itself (20 §4)."""
+        door = InsideDoor(self.engine, self._events, invocation.caller)
+        desk = Desk(Visitor(door, "caller of a function", ""), self.server.audit, None)
+        try:
+            status, body = 200, as_json(await route.answer(desk, question_of(bytes(invocation.data))))
+        except Refusal as refusal:
+            status, body = refusal.status, as_json(refusal.body())
+        except (InvocationError, TimeoutError, EngineAway) as error:
+            failed = refusal_of(error)
+            status, body = failed.status, as_json(failed.body())
+        invocation.complete(b'{"status_code":%d,"headers":[],"body":%b}' % (status, body))
+
+
+def _port_of(module: object) -> int | None:
+    """Where a module listens, once it does."""
+    for holder in (module, getattr(module, "server", None), getattr(module, "listener", None)):
+        port = getattr(holder, "port", None)
+        if isinstance(port, int):
+            return port
+    return None

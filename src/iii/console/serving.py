@@ -1,0 +1,120 @@
+"""The port of the console: the same for the module of an engine and for `iii console` (23 §1)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from iii.console.api import backend_routes, list_routes
+from iii.console.application import Reception, application
+from iii.console.assets import FOLDER
+from iii.console.audit import Audit
+from iii.console.calls import CallRoutes
+from iii.console.config import ConsoleConfig
+from iii.console.gate import ConsoleGate
+from iii.console.live.hub import FollowedTopics
+from iii.console.live.socket import LiveSocket
+from iii.console.live.topics import TOPICS
+from iii.console.logging_in import LoggingIn
+from iii.console.pages import PageRoutes
+from iii.console.visitor import Admitting, Sessions
+from iii.net.listening import in_url, listen, port_of
+from iii.protocol.versions import PACKAGE_VERSION
+
+STOP_S = 1.0
+
+
+class EnginePlace(NamedTuple):
+    """Where the engine is, for pages.
+
+    Attributes:
+        http_port, stream_port: None: nothing is served there.
+    """
+
+    mode: str
+    url: str
+    host: str
+    http_port: int | None
+    stream_port: int | None
+
+
+class ConsoleServer:
+    """Attributes:
+    audit: what was done.
+    port: once it is open.
+    """
+
+    def __init__(
+        self, config: ConsoleConfig, entrance: Admitting, place: Callable[[], EnginePlace], folder: Path = FOLDER
+    ) -> None:
+        self._config = config
+        self._place = place
+        self.host = config.host
+        self.port = config.port
+        self.audit = Audit()
+        self.sessions = Sessions(config.session_seconds, time.monotonic)
+        gate = ConsoleGate([config.host, *config.allowed_hosts])
+        self._reception = Reception(gate, entrance, self.sessions, self.audit, lambda: f"iii_console_{self.port}")
+        self.live = LiveSocket(self._reception, FollowedTopics(TOPICS))
+        self._pages = PageRoutes(folder, self.told_to_pages)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://{in_url(self.host)}:{self.port}"
+
+    async def open(self) -> None:
+        """Raises StartFailure: the port cannot be had."""
+        sockets = await listen(self.host, self.port)
+        self.port = port_of(sockets[0])
+        reception = self._reception
+        routes = [
+            *LoggingIn(reception, self._described).routes(),
+            *CallRoutes(reception).routes(),
+            *backend_routes(reception),
+            *list_routes(reception),
+            *self.live.routes(),
+            *self._pages.routes(),
+        ]
+        runner = self._runner = web.AppRunner(
+            application(reception, routes), access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True
+        )
+        await runner.setup()
+        for each in sockets:
+            await web.SockSite(runner, each).start()
+
+    async def close(self) -> None:
+        """End logins and pages, and what is asked now."""
+        self.sessions.end_all()
+        await self.live.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def told_to_pages(self) -> dict[str, object]:
+        """`/api/config` (23 §2)."""
+        place = self._place()
+        return {
+            "basePath": "/",
+            "engineHost": place.host,
+            "enginePort": place.http_port,
+            "wsPort": place.stream_port,
+            "consolePort": self.port,
+            "version": PACKAGE_VERSION,
+            "enableFlow": self._config.enable_flow,
+        }
+
+    def _described(self) -> dict[str, Any]:
+        place = self._place()
+        return {"mode": place.mode, "engine": {"connected": self.live.connected, "url": place.url}}
+
+
+async def opened_within(server: ConsoleServer, limit_s: float) -> asyncio.Task[None]:
+    """Begin to open; a port that has to be waited for does not hold anybody up."""
+    opening = asyncio.get_running_loop().create_task(server.open())
+    await asyncio.wait((opening,), timeout=limit_s)
+    return opening
