@@ -151,7 +151,6 @@ class Streams(Module):
 
     async def start(self) -> None:
         """Open the store and the port. Raises StartFailure."""
-        self._entrust(self.config)
         if self._bridged is not None:
             self._bridged.open(self._hub.publish, self.server.restart_clients)
         await self._store.open()
@@ -170,13 +169,7 @@ class Streams(Module):
         await self.server.adjust(config)
         self._gate.adjust(config)
         self.config = config
-        self._entrust(config)
         return Adjusted.NOW
-
-    def _entrust(self, config: StreamConfig) -> None:
-        """What lets clients in is not for sessions (20 §5)."""
-        if config.auth_function is not None:
-            self.engine.functions.entrusted.add(config.auth_function)
 
     async def stop(self) -> None:
         """Close the port, then the store."""
