@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from iii.cli.address import Address
+    from iii.sdk.client_tls import ClientTls
     from iii.sdk.in_process import ClientBox, ClientLink
 
 WHERE = "Is the engine running at the given address and port?"
@@ -65,7 +66,9 @@ class Asking:
 
     def __init__(self, address: Address, command: str) -> None:
         self.worker_id: str | None = None
+        self._address = address
         self._url = address.url
+        self._tls = _tls_of(address)
         self._shown = masked(address.url)
         self._timeout_ms = self._limit_ms = address.timeout_ms
         self._name = f"iii-cli:{command}:{platform.node()}:{os.getpid()}"  # unique (N8); `iii-cli:` is known (W3)
@@ -82,10 +85,10 @@ class Asking:
         self._keep_alive: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        headers = handshake_headers(None)
+        headers = handshake_headers(self._address.headers)
         try:
             async with asyncio.timeout_at(self._deadline):
-                await self._link.open(self._url, headers)
+                await self._link.open(self._url, headers, self._tls)
         except BaseException as error:  # of the system, of the library, or a cancel
             self._link.abandon()
             if not isinstance(error, Exception):
@@ -225,6 +228,19 @@ class Asking:
 
     def _refuse(self, why: str) -> None:
         self._fail(f"the engine at {self._shown} refused this command: {why}")
+
+
+def _tls_of(address: Address) -> ClientTls | None:
+    """None for `ws://`: nothing of TLS is loaded. Raises EngineUnreachable: a file is unusable."""
+    if not address.url.lower().startswith("wss:"):
+        return None
+    from iii.sdk.client_tls import ClientTls
+    from iii.sdk.options import InitOptions
+
+    try:
+        return ClientTls(InitOptions(tls=address.tls).tls_options, address.url)
+    except ValueError as error:
+        raise EngineUnreachable(str(error)) from None
 
 
 def _plain(raw: bytes) -> Any:

@@ -18,4 +18,6 @@ def worker_options(address: Address, command: str) -> InitOptions:
         connect_timeout_ms=address.timeout_ms,
         enable_metrics_reporting=False,
         otel={"enabled": False},
+        headers=address.headers,
+        tls=address.tls,
     )

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.parser import Parser, fail
 from iii.cli.worker_name import add_worker_options, worker_named
 from iii.protocol.limits import DRAIN_MS, LONGEST_DRAIN_S
@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> int:
     from iii.protocol.errors import FunctionNotFound, InvocationError
 
     try:
-        answer = ask(Address(address.url, address.timeout_ms + limit_ms), "worker", DRAIN_WORKER, request)
+        answer = ask(address._replace(timeout_ms=address.timeout_ms + limit_ms), "worker", DRAIN_WORKER, request)
     except FunctionNotFound:
         return fail("this engine cannot drain workers; update it")
     except InvocationError as error:

@@ -36,7 +36,8 @@ class AdmissionDoor:
     def knock(self, connection: Connection[Outbox], admitted: Callable[[Access], None]) -> None:
         """Say who it is. `admitted` is called when it is let in, perhaps within; else the connection is closed."""
         request = self._request
-        approach = Approach(request.lines, request.query, self.client or connection.ip_address)
+        client = self.client or connection.ip_address
+        approach = Approach(request.lines, request.query, client, request.certified)
         connection.inbox.pause()
 
         def decided(access: Access | None, error: InvocationError | None) -> None:

@@ -13,6 +13,7 @@ from iii.net.connection import ConnectionHandler
 from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import Endpoint, PlainResponse
 from iii.net.outbox import Outbox
+from iii.net.server_tls import ServerTls
 from iii.net.trusted_proxies import TrustedProxies
 from iii.protocol.close_codes import CloseCode
 from iii.server.admission_door import AdmissionDoor
@@ -38,9 +39,10 @@ class Listener(Acceptor):
         limits: ConnectionLimits | None = None,
         admission: Admission | None = None,
         telemetry_by_address: bool = False,
+        tls: ServerTls | None = None,
         proxies: TrustedProxies | None = None,
     ) -> None:
-        super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint)
+        super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint, tls=tls)
         self.engine = engine
         self.admission = admission
         self._limits = limits
@@ -51,15 +53,22 @@ class Listener(Acceptor):
     def judge_by(self, admission: Admission, *, telemetry_by_address: bool) -> None:
         """Other rules count, for those that are connected too; telemetry sockets log in again."""
         assert self.admission is not None
-        change_rules(self.engine, self.admission, admission.rules, admission.tokens)
+        change_rules(self.engine, self.admission, admission)
         self._telemetry_by_address = telemetry_by_address
         for connection in self.connections:
             if isinstance(connection.handler, GuardedTelemetryEndpoint):
                 connection.close(CloseCode.SERVICE_RESTART, "access rules changed")
 
-    def adjust(self, handshake_timeout_ms: int, limits: ConnectionLimits, proxies: TrustedProxies | None) -> None:
+    def adjust(
+        self,
+        handshake_timeout_ms: int,
+        limits: ConnectionLimits,
+        tls: ServerTls | None,
+        proxies: TrustedProxies | None,
+    ) -> None:
         """For connections that come from now on."""
         self._limits = limits
+        self.tls = tls
         self._proxies = proxies
         self.wait_for_heads(handshake_timeout_ms / 1000)
 

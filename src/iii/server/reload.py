@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from iii.engine.engine import Engine
 from iii.engine.listeners import Listeners
+from iii.modules.configuration.folder import Signature, signature_of
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
@@ -46,7 +47,7 @@ RESTART_NEEDED = LogEvent(
 )  # fmt: skip
 RELOAD_FAILED = LogEvent(
     __name__, "reload.failed", logging.ERROR, "Reload failed inside the engine",
-    means="The engine itself raised while it applied a configuration.",
+    means="The engine itself raised while it applied a configuration, or looked at certificates.",
     do="Report it with its stack trace, and restart the engine.",
 )  # fmt: skip
 WARNED = LogEvent(
@@ -99,6 +100,7 @@ class Reload:
 
     def start(self) -> None:
         """From now on changes of the file and SIGHUP count."""
+        self._tasks.spawn(self._renew())
         path = self._config.path
         if path is None:
             return
@@ -177,6 +179,16 @@ class Reload:
             unchanged=len(todo.unchanged),
         )
 
+    async def _renew(self) -> None:
+        """Look at files that settings name, however the settings were given."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for part in list(self._parts):
+                try:
+                    await part.module.renew()
+                except Exception as error:
+                    RELOAD_FAILED(error)
+
     async def _watch(self, path: Path) -> None:
         """Look at the file: what changes beside it does not matter, and links that are switched are seen."""
         while True:
@@ -188,12 +200,11 @@ class Reload:
             await self.now()
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
+def _signature(path: Path) -> Signature | None:
     try:
-        status = path.stat()
+        return signature_of(path.stat())
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _of_the_process(old: ServerConfig, new: ServerConfig) -> list[str]:

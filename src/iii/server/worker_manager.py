@@ -11,6 +11,8 @@ from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
+from iii.net.server_tls import server_tls
+from iii.net.tls_config import TlsConfig
 from iii.net.trusted_proxies import TrustedProxies
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
@@ -61,6 +63,9 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
+    ] = None
     rbac: Annotated[
         RbacConfig | None,
         Meta(description="Who may connect, and do what; absent: every client that reaches the port may do everything."),
@@ -113,8 +118,9 @@ class WorkerManager(Module):
             config.port,
             config.handshake_timeout_ms,
             _limits(config),
-            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id),
+            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id, config.tls),
             config.rbac is not None and config.rbac.allow_telemetry_same_ip,
+            server_tls(config.tls, self.instance),
             _proxies(config),
         )
 
@@ -131,14 +137,14 @@ class WorkerManager(Module):
         return self.listener.measure(self.instance)
 
     async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
-        """Limits count for further connections, access rules for all; to another port workers have to come again.
+        """Limits, certificates and access rules count at once, the first two for further connections; to another port workers have to come again.
 
         Raises StartFailure.
         """
         old, moved = self.config, config.port != self.config.port
-        rights = (config.rbac, config.middleware_function_id) != (old.rbac, old.middleware_function_id)
+        rights = _rights(config) != _rights(old)
         both = config.rbac is not None and old.rbac is not None  # else connections become sessions, or trusted
-        if not moved and ((rights and not both) or config.host != old.host):
+        if not moved and ((rights and not both) or config.host != old.host or _verifies(config) != _verifies(old)):
             return Adjusted.MODULE
         left, proxies = self.listener, _proxies(config)
         if moved:
@@ -146,11 +152,13 @@ class WorkerManager(Module):
             await listener.open()
             self.listener = listener
         else:
+            tls = left.tls if config.tls == old.tls else server_tls(config.tls, self.instance)
             if rights and config.rbac is not None:
-                admission = admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id)
+                middleware = config.middleware_function_id
+                admission = admission_of(self.engine, self.instance, config.rbac, middleware, config.tls)
                 assert admission is not None
                 left.judge_by(admission, telemetry_by_address=config.rbac.allow_telemetry_same_ip)
-            left.adjust(config.handshake_timeout_ms, _limits(config), proxies)
+            left.adjust(config.handshake_timeout_ms, _limits(config), tls, proxies)
         self._forget_replicas()
         self.config = config
         self.engine.functions.replica_rules += config.replicas
@@ -158,6 +166,9 @@ class WorkerManager(Module):
             self._warn_if_open()
             await left.close()
         return Adjusted.NOW
+
+    async def renew(self) -> None:
+        await self.listener.renew()
 
     async def stop(self) -> None:
         await self.listener.close()
@@ -181,6 +192,15 @@ def _proxies(config: WorkerManagerConfig) -> TrustedProxies | None:
                 ("trusted_proxies", index),
             ) from None
     return TrustedProxies(config.trusted_proxies)
+
+
+def _rights(config: WorkerManagerConfig) -> tuple[object, ...]:
+    return config.rbac, config.middleware_function_id
+
+
+def _verifies(config: WorkerManagerConfig) -> bool:
+    """Whether client certificates are verified, which connections cannot learn later."""
+    return config.tls is not None and config.tls.client_ca is not None
 
 
 def _limits(config: WorkerManagerConfig) -> ConnectionLimits:

@@ -20,7 +20,7 @@ from iii.protocol.messages import RegisterTrigger, UnregisterFunction, Unregiste
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iii.engine.access.admission import Admission, Tokens
+    from iii.engine.access.admission import Admission, Certificates
     from iii.engine.access.guard import Guard
     from iii.engine.access.rights import Rights
     from iii.engine.access.rules import ListenerRules
@@ -40,14 +40,14 @@ RIGHTS_CHANGED = LogEvent(
 )  # fmt: skip
 
 
-def change_rules(engine: Engine, admission: Admission, rules: ListenerRules, tokens: Tokens | None) -> None:
-    """Let in by other rules from now on, and judge the sessions of the listener again."""
-    old = admission.rules
-    admission.rules, admission.tokens = rules, tokens
+def change_rules(engine: Engine, admission: Admission, other: Admission) -> None:
+    """Let in by the rules of the other one from now on, and judge the sessions of the listener again."""
+    old, rules, certificates = admission.rules, other.rules, admission.certificates
+    admission.rules, admission.tokens, admission.certificates = rules, other.tokens, other.certificates
     for peer in list(engine.roster.connections.values()):
         guard = peer.guard
         if guard is not None and guard.rules is old and not peer.ended:
-            _judge_again(engine, peer, guard, rules, _rights_now(admission, old, guard.rights))
+            _judge_again(engine, peer, guard, rules, _rights_now(admission, old, certificates, guard.rights))
 
 
 def _judge_again(engine: Engine, peer: Peer, guard: Guard, rules: ListenerRules, rights: Rights | None) -> None:
@@ -99,10 +99,15 @@ def _end(peer: Peer, code: CloseCode, reason: str) -> None:
     peer.close()
 
 
-def _rights_now(admission: Admission, old: ListenerRules, rights: Rights) -> Rights | None:
+def _rights_now(
+    admission: Admission, old: ListenerRules, certificates: Certificates | None, rights: Rights
+) -> Rights | None:
     """Of a session, by what let it in; None: that is gone."""
     if rights.identity == old.anonymous.identity:
         return admission.rules.anonymous if admission.is_open else None
     if rights.by_auth_function:
         return rights if admission.rules.auth_function == old.auth_function else None
-    return None if admission.tokens is None else admission.tokens.renewed(rights)
+    found = None if admission.tokens is None else admission.tokens.renewed(rights)
+    if found is None and admission.certificates is not None and certificates is not None:
+        found = admission.certificates.renewed(rights, certificates)
+    return found

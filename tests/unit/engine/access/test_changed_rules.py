@@ -8,7 +8,7 @@ import pytest
 
 from iii.engine.access.admission import Admission, Approach
 from iii.engine.access.changed_rules import change_rules
-from iii.engine.access.filters import read_filters
+from iii.engine.access.filters import read_filter
 from iii.engine.access.guard import Access
 from iii.engine.access.pattern import NO_PATTERNS, Patterns
 from iii.engine.access.rights import Rights, read_auth_result
@@ -39,16 +39,18 @@ class Listener:
 
     def __init__(self, engine: MemoryEngine, *exposed: str, **members: Any) -> None:
         self._engine = engine
-        self.rules = ListenerRules(listener="rbac", exposed=read_filters(exposed), **members)
+        self.rules = ListenerRules(listener="rbac", exposed=tuple(map(read_filter, exposed)), **members)
         self.admission = Admission(engine.core.router, engine.clock, self.rules, ByIdentity())
 
     def connect(self, given: Rights, **options: Any) -> MemoryWorker:
         return self._engine.connect(access=Access(self.rules, given), **options)
 
     def change(self, *exposed: str, tokens: tuple[Rights, ...] | None = (), **members: Any) -> None:
-        rules = ListenerRules(listener="rbac", exposed=read_filters(exposed), **members)
+        rules = ListenerRules(listener="rbac", exposed=tuple(map(read_filter, exposed)), **members)
         by = None if tokens is None else ByIdentity(*tokens)
-        change_rules(self._engine.core, self.admission, rules, by)
+        change_rules(
+            self._engine.core, self.admission, Admission(self._engine.core.router, self._engine.clock, rules, by)
+        )
 
 
 def test_20_check_41_a_session_goes_on_with_other_rights(engine: MemoryEngine) -> None:
