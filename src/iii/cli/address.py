@@ -79,6 +79,13 @@ def add_address_options(parser: Parser) -> None:
     )
 
 
+def add_watch_option(parser: Parser) -> None:
+    """The option of commands that print a table."""
+    parser.add_argument(
+        "--watch", action="store_true", help="show it again every 2 s, until Ctrl-C; a file or a pipe gets it once"
+    )
+
+
 def address_of(options: argparse.Namespace, parser: Parser) -> Address:
     """The engine that the options, or else the environment, or else a context name. Wrong usage ends the process.
 

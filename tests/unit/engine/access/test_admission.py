@@ -24,6 +24,9 @@ class OneToken:
     def find(self, token: str) -> Rights | None:
         return Rights(who="ci") if token == TOKEN else None
 
+    def renewed(self, rights: Rights) -> Rights | None:
+        return None
+
 
 class OneCertificate:
     def find(self, names: tuple[str, ...]) -> Rights | None:
