@@ -19,6 +19,7 @@ from typing import IO, Self
 
 import psutil
 
+_NO_CONFIG = os.path.join(tempfile.gettempdir(), "iii-tests-config")
 START_S = 60.0  # a start that is still silent then counts as broken
 STOP_S = 30.0  # graceful stop takes a few seconds at most (spec L4)
 
@@ -64,9 +65,9 @@ def _ports_for_servers() -> range:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without settings of iii and telemetry, so that tests do not depend on the shell."""
+    """This process's environment without settings of iii and telemetry, and without contexts of its user, so that tests do not depend on the shell."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("III_", "OTEL_"))}
-    return {**inherited, **(extra or {})}
+    return {**inherited, "XDG_CONFIG_HOME": _NO_CONFIG, **(extra or {})}
 
 
 class EngineProcess:

@@ -26,8 +26,6 @@ _NOTES = """
 
 ² Telemetry is an extra of the Python versions below 0.11: `pip install 'iii-sdk[otel]'`.
 
-³ `observe()` answers `UNSUPPORTED`; everything else of 0.25 works.
-
 ## Settings worth knowing
 
 - Node reports its metrics every 60 s; `otel: { enabled: true, metricsExportIntervalMs: 5000 }` shortens that.

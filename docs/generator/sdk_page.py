@@ -11,6 +11,7 @@ import iii.sdk.call_methods
 import iii.sdk.declarations
 import iii.sdk.event_declarations
 import iii.sdk.leaving
+import iii.sdk.observe_declarations
 import iii.testing.life
 import iii.testing.orders
 from docs.generator.markdown import prose
@@ -24,6 +25,7 @@ _PARTS = {
     "EventDeclarations": iii.sdk.event_declarations,
     "Leaving": iii.sdk.leaving,
     "Life": iii.testing.life,
+    "ObserveDeclarations": iii.sdk.observe_declarations,
     "Orders": iii.testing.orders,
 }  # of a class whose methods are shown as its own
 _FIRST = (

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from iii.sdk.invocation import Invocation, current_invocation
     from iii.sdk.log_handler import LogHandler
     from iii.sdk.logger import Logger
-    from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions
+    from iii.sdk.observed import Observed, ObservedCaller, ObservedError
+    from iii.sdk.observer import Observer, ObserverRefused
+    from iii.sdk.observer_declaration import ObserveOptions
+    from iii.sdk.options import InitOptions, OtelConfig, ReconnectionConfig, TelemetryOptions, TlsOptions
     from iii.sdk.providers import TriggerConfig, TriggerHandler
     from iii.sdk.receipt import EnqueueResult, JobNotDone, JobStatus
     from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
@@ -83,6 +86,12 @@ __all__ = [
     "JobStatus",
     "LogHandler",
     "Logger",
+    "ObserveOptions",
+    "Observed",
+    "ObservedCaller",
+    "ObservedError",
+    "Observer",
+    "ObserverRefused",
     "OtelConfig",
     "PayloadTooLarge",
     "Query",
@@ -101,6 +110,7 @@ __all__ = [
     "StreamResponse",
     "StreamSetInput",
     "TelemetryOptions",
+    "TlsOptions",
     "Trigger",
     "TriggerAction",
     "TriggerConfig",
@@ -168,11 +178,22 @@ _MODULES = {
     ),
     "iii.sdk.log_handler": ("LogHandler",),
     "iii.sdk.logger": ("Logger",),
+    "iii.sdk.observed": (
+        "Observed",
+        "ObservedCaller",
+        "ObservedError",
+    ),
+    "iii.sdk.observer": (
+        "Observer",
+        "ObserverRefused",
+    ),
+    "iii.sdk.observer_declaration": ("ObserveOptions",),
     "iii.sdk.options": (
         "InitOptions",
         "OtelConfig",
         "ReconnectionConfig",
         "TelemetryOptions",
+        "TlsOptions",
     ),
     "iii.sdk.providers": (
         "TriggerConfig",

@@ -11,9 +11,14 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Cable:
-    """Forwards a port of its own to another. `cut` resets the client's side and leaves the engine's side open."""
+    """Forwards a port of its own to another. `cut` resets the client's side and leaves the engine's side open.
+
+    Attributes:
+        heard: what the engine has said so far, the heads of its frames included.
+    """
 
     def __init__(self, port: int) -> None:
+        self.heard = bytearray()
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -49,12 +54,14 @@ class Cable:
                 engine_side = socket.create_connection(("127.0.0.1", self._target))
                 self._client_sides.append(client_side)
                 self._engine_sides.append(engine_side)
-                for source, sink in ((client_side, engine_side), (engine_side, client_side)):
-                    threading.Thread(target=_forward, args=(source, sink), name="cable", daemon=True).start()
+                for source, sink, record in ((client_side, engine_side, None), (engine_side, client_side, self.heard)):
+                    threading.Thread(target=_forward, args=(source, sink, record), name="cable", daemon=True).start()
 
 
-def _forward(source: socket.socket, sink: socket.socket) -> None:
+def _forward(source: socket.socket, sink: socket.socket, record: bytearray | None) -> None:
     """Until either side is gone; the other side stays as it is."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
+            if record is not None:
+                record += data
             sink.sendall(data)

@@ -72,6 +72,7 @@ class Driver:
         self.triggers: dict[str, Any] = {}
         self.types: dict[str, Any] = {}
         self.unsubscribe: Callable[[], None] | None = None
+        self.observers: dict[str, Any] = {}
 
     def connect(self, url: str, **options: Any) -> str:
         """Connect with InitOptions; `reconnection` and `otel` are given as plain objects."""
@@ -139,14 +140,28 @@ class Driver:
             assert self.unsubscribe is not None
             self.unsubscribe()
 
-    def observe(self, source: dict[str, Any], target: str) -> dict[str, Any]:
-        """Observe (0.25), and what became of it once it is decided."""
-        handle = self.client.observe(source, target)
+    def observe(self, source: dict[str, Any], target: str, **options: Any) -> dict[str, Any]:
+        """Observe, and what became of it once it is decided; each later state is an event. `id` is the observer's."""
+        if GENERATION == (99, 0):
+            given = {"where" if name == "filters" else name: value for name, value in source.items()}
+            named_so = {"observer_id" if name == "id" else name: value for name, value in options.items()}
+            handle = self.client.observe(given.pop("function_id"), target, **given, **named_so)
+            handle.on_state_change(lambda state: say({"event": "observer", "id": handle.id, "state": state}))
+        else:
+            handle = self.client.observe(source, target, options or None)
+            handle.on_state_change(lambda state, reason: say({"event": "observer", "id": handle.id, "state": state}))
+        self.observers[handle.id] = handle
         try:
-            handle.ready(5)
+            handle.ready(10)
         except Exception as error:
             return {"state": handle.state, "reason": handle.reason, "error": describe(error)}
         return {"state": handle.state, "reason": None, "error": None}
+
+    def dispose(self, observer: str) -> str:
+        """End an observer; its state then."""
+        handle = self.observers.pop(observer)
+        handle.dispose()
+        return str(handle.state)
 
     def log(self, message: str, data: Any) -> None:
         named("Logger", "iii", "iii_helpers.observability")().info(message, data)

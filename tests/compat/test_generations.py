@@ -1,4 +1,4 @@
-"""Quirks of single generations: sizes, ghost sockets, observe, gauges (01 checks 44 and 60; 02 §4.5; 08 §22)."""
+"""Quirks of single generations: sizes, ghost sockets, gauges (01 check 44; 02 §4.5; 08 §22)."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from tests.compat.drivers import CallFailed, Driver, eventually
 from tests.compat.environments import NODE, PYTHON, Client
-from tests.compat.features import ENQUEUE, METADATA, METRICS, OBSERVE, RECEIVES, TELEMETRY, feature
+from tests.compat.features import ENQUEUE, METADATA, METRICS, RECEIVES, TELEMETRY, feature
 from tests.compat.fleet import OURS, Fleet, parameters, require
 from tests.processes import EngineProcess
 
@@ -71,17 +71,6 @@ def test_01_2_1_results_of_20_mib_reach_those_who_declare_large_messages(
     caller = fleet.joined(client)
     assert caller.call(f"{ours.name}::big", {"size": 20 * MIB}) == "x" * 20 * MIB
     assert caller.call(f"{newest.name}::big", {"size": 20 * MIB}) == "x" * 20 * MIB
-
-
-@feature(OBSERVE, "no³")
-@pytest.mark.parametrize("client", parameters(Client("python", "0.25.0")))
-def test_01_check_60_observe_is_unsupported_and_the_rest_works(client: Client, fleet: Fleet, ours: Driver) -> None:
-    newest = fleet.joined(client)
-    answer = newest.ask("observe", source={"function_id": f"{ours.name}::echo"}, target=f"{newest.name}::echo")
-    assert answer["state"] == "error"
-    assert answer["reason"]["code"] == "UNSUPPORTED"
-    assert newest.call(f"{ours.name}::echo", "works") == "works"
-    assert newest.call(f"{newest.name}::echo", "here too") == "here too"
 
 
 @pytest.mark.parametrize("client", parameters(*GHOSTLY))

@@ -56,6 +56,9 @@ kinds = st.sampled_from(
 )
 
 
+NOBODY: Any = None  # nobody observes
+
+
 class BrokenSpan:
     succeeded = failed = explode
 
@@ -98,7 +101,7 @@ class Client:
         self.threads = HandlerThreads()
         self.executor = Executor(self.registrations.functions, loop, self.threads, self.send, self.send, new_span)
         self.pending = PendingCalls()
-        self.inbound = Inbound(self.pending, self.executor, self.registrations, self.send, print, print, print)
+        self.inbound = Inbound(self.pending, self.executor, self.registrations, self.send, NOBODY, print, print, print)
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)

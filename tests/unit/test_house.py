@@ -26,7 +26,7 @@ ALLOWED_PRIVATES = {
 
 ONE_IDEA = {
     # at both ends of the wire
-    "Announcement", "Channel", "Deadlines", "EnqueueResult", "Function", "Invocation", "JobStatus", "RegistrationRejected", "StateEvent",
+    "Announcement", "Channel", "Deadlines", "EnqueueResult", "Function", "Invocation", "JobStatus", "Observer", "Observers", "RegistrationRejected", "StateEvent",
     "StreamListGroupsInput", "StreamListInput", "StreamSetInput", "TriggerType", "Waiter", "WorkerInfo",
     # in each adapter
     "NamedQueues", "Topics",

@@ -20,8 +20,10 @@ _SUBCOMMANDS: Mapping[str, tuple[str, ...]] = {
 
 _BASH = """\
 _iii() {{
-    local current=${{COMP_WORDS[COMP_CWORD]}} command=${{COMP_WORDS[1]}} words=""
-    if [ "$COMP_CWORD" -eq 1 ]; then
+    local current=${{COMP_WORDS[COMP_CWORD]}} command=${{COMP_WORDS[1]}} words="" before=${{COMP_WORDS[COMP_CWORD-1]}}
+    if [ "$before" = --context ] || {{ [ "$command" = context ] && [[ $before = @(use|show|remove) ]]; }}; then
+        words="$(iii context list --names 2>/dev/null)"
+    elif [ "$COMP_CWORD" -eq 1 ]; then
         words="{commands}"
     else
         case "$command" in
@@ -74,7 +76,10 @@ def _words() -> dict[str, tuple[str, ...]]:
     return words
 
 
-_LISTS = ("--all", "--search", "--json", "--url", "--address", "--port", "--timeout-ms", "--help")
+_LISTS = (
+    "--all", "--search", "--json", "--url", "--address", "--port", "--context", "--ca-file", "--client-cert", "--client-key",
+    "--server-name", "--insecure", "--timeout-ms", "--help",
+)  # fmt: skip
 
 
 def _bash(words: Mapping[str, tuple[str, ...]]) -> str:
@@ -92,4 +97,9 @@ def _fish(words: Mapping[str, tuple[str, ...]]) -> str:
         if plain:
             lines.append(f"complete -c iii -f {seen} -a '{' '.join(plain)}'")
         lines += [f"complete -c iii {seen} -l {word[2:]}" for word in following if word.startswith("--")]
+    names = "-x -a '(iii context list --names 2>/dev/null)'"
+    lines.append(
+        f"complete -c iii -n '__fish_seen_subcommand_from context; and __fish_seen_subcommand_from use show remove' {names}"
+    )
+    lines = [f"{line} {names}" if line.endswith(" -l context") else line for line in lines]
     return "\n".join(lines) + "\n"

@@ -100,6 +100,8 @@ def worker_options(address: Address, command: str, reconnection: ReconnectionCon
         connect_timeout_ms=address.timeout_ms,
         enable_metrics_reporting=False,
         otel={"enabled": False},
+        headers=address.headers,
+        tls=address.tls,
     )
 
 

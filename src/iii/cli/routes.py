@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from iii.cli.address import ENVIRONMENT, add_address_options, address_of
+from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
 from iii.cli.output import json_text, print_table
 from iii.cli.parser import Parser
-from iii.protocol.names import LIST_FUNCTIONS, LIST_TRIGGERS
+from iii.protocol.names import LIST_FUNCTIONS, LIST_OBSERVERS, LIST_TRIGGERS, ON_REQUEST
 
 PROGRAM = "iii routes"
 _DESCRIPTION = """\
@@ -39,7 +39,9 @@ def run(arguments: list[str]) -> int:
     request = {"dialect": "legacy", "include_internal": True}
     triggers = asked(address, "routes", LIST_TRIGGERS, request).result["triggers"]
     functions = asked(address, "routes", LIST_FUNCTIONS, request).result["functions"]
-    routes = _routes(triggers, {row["function_id"]: row.get("worker_name") for row in functions})
+    workers = {row["function_id"]: row.get("worker_name") for row in functions}
+    routes = _routes(triggers, workers) + _observed(address, workers)
+    routes.sort(key=lambda route: (route["path"], route["method"], route["function"]))
     if options.search:
         text = options.search.lower()
         routes = [route for route in routes if text in route["path"].lower() or text in route["function"].lower()]
@@ -54,23 +56,43 @@ def run(arguments: list[str]) -> int:
 
 
 def _routes(triggers: list[dict[str, Any]], workers: dict[str, str | None]) -> list[dict[str, Any]]:
-    """One for each trigger, by path and method."""
+    """One for each trigger."""
     routes = []
     for trigger in triggers:
         config = trigger.get("config")
         if trigger.get("trigger_type") != "http" or not isinstance(config, dict):
             continue
         path = config.get("api_path")
-        if not isinstance(path, str):
-            continue  # a provider of a worker's own may want other keys
-        method = config.get("http_method")
-        routes.append(
-            {
-                "method": method.upper() if isinstance(method, str) else "GET",
-                "path": path if path.startswith("/") else f"/{path}",
-                "function": trigger["function_id"],
-                "worker": workers.get(trigger["function_id"]),
-                "trigger": trigger["id"],
-            }
-        )
-    return sorted(routes, key=lambda route: (route["path"], route["method"], route["function"]))
+        if isinstance(path, str):  # a provider of a worker's own may want other keys
+            routes.append(
+                _route(config.get("http_method"), path, trigger["function_id"], workers, "trigger", trigger["id"])
+            )
+    return routes
+
+
+def _observed(address: Address, workers: dict[str, str | None]) -> list[dict[str, Any]]:
+    """One for each observer of requests: routes of clients that have no triggers."""
+    from iii.cli.engine_call import ask
+    from iii.protocol.errors import InvocationError
+
+    try:
+        observers = ask(address, "routes", LIST_OBSERVERS, {"function_id": ON_REQUEST}).result["observers"]
+    except InvocationError:  # an engine that has none, or does not let us list them
+        return []
+    return [
+        _route(each["args"].get("method"), str(each["args"].get("path")), each["target"]["function_id"], workers, "observer",
+               each["id"])
+        for each in observers
+    ]  # fmt: skip
+
+
+def _route(
+    method: object, path: str, function_id: str, workers: dict[str, str | None], kind: str, its_id: str
+) -> dict[str, Any]:
+    return {
+        "method": method.upper() if isinstance(method, str) else "GET",
+        "path": path if path.startswith("/") else f"/{path}",
+        "function": function_id,
+        "worker": workers.get(function_id),
+        kind: its_id,
+    }

@@ -20,6 +20,7 @@ commands:
   worker drain    let a worker end its calls and leave
   function list   list functions
   routes          list HTTP routes
+  observer        list functions that run after calls of others, and whether they do
   health          tell whether the engine is well
   top             show what happens right now: calls, workers, queues
   traces          list traces: what calls caused, the slowest or those that failed
@@ -34,8 +35,10 @@ commands:
   codegen         write a client for the functions of other workers
   config          check a configuration file, show what it means, compare it with a running engine
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
+  init            make a project: a worker with tests, configuration, Dockerfile
   dev             run an app, and restart it when its source changes
   token           make access tokens and their hashes
+  context         keep names for engines, with their tokens and certificates
   completion      print a script with which a shell completes commands
   update          show how to upgrade this installation
   ('iii COMMAND --help' tells more)"""

@@ -31,7 +31,7 @@ examples:
   {PROGRAM} salvage data/queue data/queue-saved
 
 exit codes: 0 done, no damage, no loss, 1 damage, loss, or the store cannot be opened, 2 wrong usage
-docs: docs/how-to/operate.md, docs/how-to/repair-a-store.md"""
+docs: docs/how-to/backup.md, docs/how-to/repair-a-store.md"""
 _NAMES = ("store.db", "traces.sqlite3")
 _USAGE = {"backup": "PATH NEW", "restore": "BACKUP PATH", "check": "PATH", "salvage": "PATH NEW"}
 

@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import Any
 
-from iii.cli.address import ENVIRONMENT, Address, add_address_options, address_of
+from iii.cli.address import ENVIRONMENT, add_address_options, address_of
 from iii.cli.parser import Parser, fail
 from iii.protocol.limits import DRAIN_MS, LONGEST_DRAIN_S
 from iii.protocol.names import DRAIN_WORKER
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
     from iii.protocol.errors import FunctionNotFound, InvocationError
 
     try:
-        answer = ask(Address(address.url, address.timeout_ms + limit_ms), "worker", DRAIN_WORKER, request)
+        answer = ask(address._replace(timeout_ms=address.timeout_ms + limit_ms), "worker", DRAIN_WORKER, request)
     except FunctionNotFound:
         return fail("this engine cannot drain workers; update it")
     except InvocationError as error:

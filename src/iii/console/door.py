@@ -23,7 +23,7 @@ class EngineAway(Exception):
         super().__init__("Bridge is not connected")
 
 
-class Watch(Protocol):
+class EventWatch(Protocol):
     """Events that are listened to."""
 
     def end(self) -> None:
@@ -59,7 +59,7 @@ class EngineDoor(Protocol):
             EngineAway: the engine is not there.
         """
 
-    def watch(self, trigger_type: str, config: bytes, told: Told) -> Watch:
+    def watch(self, trigger_type: str, config: bytes, told: Told) -> EventWatch:
         """Have events told, as far as the visitor may and the engine has them; nothing happens where it has not."""
 
     def refused(self, function_ids: Sequence[str]) -> list[str]:

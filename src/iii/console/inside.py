@@ -13,6 +13,7 @@ from iii.engine.connection_limits import WaitingBytes
 from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.invocation import Callback, Invocation
+from iii.engine.observing.origin import caller_base
 from iii.protocol.caller_id import caller_member
 from iii.protocol.errors import InvocationError, TriggerRegistrationFailed
 from iii.protocol.ids import new_id
@@ -155,7 +156,9 @@ class VisitingCaller:
         self.guard: Guard | None = guard
         self.dialect = Dialect(receive_limit_bytes=RECEIVER_LARGE_BYTES)
         self.waiting = WaitingBytes(HELD_CALLS_BYTES)
+        self.caller_base = caller_base(self.worker_id, self.worker_id)
         self.caller_member = caller_member(self.worker_id)
+        self.caller_base = caller_base(self.worker_id, self.worker_id)
 
     def when_registrations_applied(self, action: Callable[[], None]) -> bool:
         return False

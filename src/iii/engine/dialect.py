@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from iii.protocol.limits import RECEIVER_DEFAULT_BYTES, RECEIVER_LARGE_BYTES, RECEIVER_OLD_PYTHON_BYTES
-from iii.protocol.names import CANCEL_FEATURE, LARGE_MESSAGES
+from iii.protocol.names import CANCEL_FEATURE, LARGE_MESSAGES, LOCAL_DISPATCH, OBSERVE_V1, OBSERVE_V2
 from iii.protocol.versions import parse_version
 
 Discovery = Literal["legacy", "modern"]
@@ -27,6 +27,9 @@ class Dialect(Struct, frozen=True, kw_only=True):
     named_formats_only: bool = False  # Python before 0.10 wants `name` and `type` in them (W5)
     object_trigger_metadata_only: bool = False  # Python providers (W5)
     understands_cancelling: bool = False  # clients that say so; others run on, and get no deadlines (P7, P11)
+    observes: bool = False  # it understands messages about observers, and carries who calls (21 §2)
+    says_matches: bool = False  # its results say which observers they are for (21 §9)
+    dispatches_locally: bool = False  # it runs calls of its own functions by itself where it may (21 §11)
     status_always_connected: bool = False  # Go: its published test wants it (W1)
     records_calls: bool = (
         False  # since 0.19 a client makes a span of each call that it runs, so the engine makes none (O1)
@@ -37,6 +40,7 @@ def choose_dialect(runtime: str | None, version: str | None, name: str | None, f
     """The dialect of a client that announced itself like this."""
     known = parse_version(version)
     python = runtime == "python"
+    said = features or ()
     modern_ownership = known is not None and known >= (0, 23, 0)
     return Dialect(
         newcomer_takes_id=not modern_ownership,
@@ -47,7 +51,10 @@ def choose_dialect(runtime: str | None, version: str | None, name: str | None, f
         object_formats_only=python and known is not None and known < (0, 11, 0),
         named_formats_only=python and known is not None and known < (0, 10, 0),
         object_trigger_metadata_only=python,
-        understands_cancelling=CANCEL_FEATURE in (features or ()),
+        understands_cancelling=CANCEL_FEATURE in said,
+        observes=OBSERVE_V1 in said,
+        says_matches=OBSERVE_V1 in said and OBSERVE_V2 in said,
+        dispatches_locally=OBSERVE_V1 in said and LOCAL_DISPATCH in said,
         status_always_connected=runtime == "go",
         records_calls=runtime in _RECORDING_RUNTIMES and known is not None and known >= (0, 19, 0),
     )

@@ -13,6 +13,7 @@ from iii.engine.connection_limits import ConnectionLimits
 from iii.engine.deadlines import Deadlines
 from iii.engine.dialect import Discovery
 from iii.engine.listeners import Listeners
+from iii.engine.observing.observers import Observers
 from iii.engine.readiness import Readiness
 from iii.engine.registry import Registry
 from iii.engine.roster import Roster
@@ -21,6 +22,7 @@ from iii.engine.session.session import Session
 from iii.engine.tally import Tallies
 from iii.engine.turns import Turns
 from iii.protocol.limits import CHANNEL_TTL_S, NAMESPACE_GRACE_MS
+from iii.protocol.names import FEATURES
 from iii.protocol.telemetry import TelemetryKind
 
 if TYPE_CHECKING:
@@ -39,12 +41,16 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         grace_ms: longest wait for a connection's announcement; 0 applies registrations at once (01 §6.2).
         discovery_dialect: shape of lists for callers that have not said who they are (W3).
         channel_ttl_s: how long a channel lasts with an end that nobody has taken (07 §2.6).
+        features: optional parts of the protocol that clients are offered.
+        local_dispatch: whether workers may run calls of their own functions by themselves (21 §11).
     """
 
     version: str = "0.0.0"
     grace_ms: int = NAMESPACE_GRACE_MS
     discovery_dialect: Discovery = "legacy"
     channel_ttl_s: float = CHANNEL_TTL_S
+    features: tuple[str, ...] = FEATURES
+    local_dispatch: bool = True
 
 
 class Engine:
@@ -69,6 +75,7 @@ class Engine:
         self.bindings = self.registry.bindings
         self.router = Router(self.functions, self.registry.expected, Deadlines(clock), Tallies(clock))
         self.roster = Roster(clock, self.functions)
+        self.observers = Observers(clock, self.router, self.turns, self.options.local_dispatch)
         self.channels = Channels(clock, self.options.channel_ttl_s)
         self.telemetry: Listeners[[TelemetryKind, bytes]] = Listeners()  # called with each telemetry frame
         self.log_lines: Listeners[[LogLine]] = Listeners()  # called with each line of the log, on the thread that logs
@@ -78,7 +85,7 @@ class Engine:
     def add_module(self, module: Installed) -> None:
         """Register what a module serves; live from now on."""
         self.modules.append(module)
-        self.registry.install(module)
+        self.registry.install(module, [self.observers.host(source, module) for source in module.sources()])
 
     def remove_module(self, module: Installed) -> None:
         """Forget a module and everything it serves."""
@@ -101,8 +108,9 @@ class Engine:
             self.telemetry,
             self.options.grace_ms / 1000,
             limits or ConnectionLimits(),
+            self.observers,
             guard,
         )
         self.roster.join(session)
-        session.greet()
+        session.greet(self.options.features)
         return session

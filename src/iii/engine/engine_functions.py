@@ -13,6 +13,8 @@ from iii.engine.cancelling import Cancelling
 from iii.engine.channels import ChannelEnds, CreateChannelRequest
 from iii.engine.discovery.functions import FunctionDiscovery
 from iii.engine.discovery.functions_available import FunctionsAvailable, FunctionsChanged
+from iii.engine.discovery.observers import ObserverDiscovery
+from iii.engine.discovery.observers_changed import ObserversChanged
 from iii.engine.discovery.registered_triggers import RegisteredTriggerDiscovery
 from iii.engine.discovery.trigger_registration import TriggerRegistration
 from iii.engine.discovery.triggers import TriggerDiscovery
@@ -21,6 +23,7 @@ from iii.engine.discovery.workers_available import WorkerChanged, WorkersAvailab
 from iii.engine.draining import WorkerDraining
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.engine.worker_info import read_announcement
@@ -55,6 +58,7 @@ class EngineFunctions(Module):
         WorkerDiscovery,
         TriggerDiscovery,
         RegisteredTriggerDiscovery,
+        ObserverDiscovery,
         TriggerRegistration,
         Cancelling,
         WorkerDraining,
@@ -64,6 +68,7 @@ class EngineFunctions(Module):
         super().__init__(engine, instance)
         self._functions_available = FunctionsAvailable(engine)
         self._workers_available = WorkersAvailable(engine)
+        self._observers_changed = ObserversChanged(engine)
 
     async def adjust(self, config: Any) -> Adjusted:
         """They are the core's."""
@@ -84,6 +89,9 @@ class EngineFunctions(Module):
             "A worker connected, announced itself or disconnected.",
             call_schema=json_schema(WorkerChanged),
         )
+
+    def sources(self) -> Iterator[EventSource]:
+        yield from (self._functions_available.source, self._workers_available.source, self._observers_changed.source)
 
     def bind(self, binding: Binding) -> None:
         if binding.trigger_type == FUNCTIONS_AVAILABLE:

@@ -68,6 +68,11 @@ def with_deadline(end: bytes, timeout_ms: int) -> bytes:
     return b'%b,"timeout_ms":%d}' % (end[:-1], timeout_ms)
 
 
+def with_members(end: bytes, members: bytes) -> bytes:
+    """A call, or its last piece, with further members."""
+    return b"%b%b}" % (end[:-1], members)
+
+
 def _sidecars(invocation: Invocation, target: str) -> Parts:
     """Trace context and metadata as further members; baggage names the function if a worker's call had any (17 §3)."""
     baggage = invocation.baggage

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 from iii.engine.listeners import Listeners
+from iii.engine.observing.traits import ORDINARY, Traits
 from iii.engine.owner import Owner
 from iii.engine.ownership import Key, Ownership
 from iii.engine.replicas import ReplicaRule, spread
@@ -15,6 +16,7 @@ from iii.protocol.replicas import ReplicaPolicy
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
+    from iii.engine.observing.watch import CallWatch
     from iii.engine.tally import Tally
 
 
@@ -42,11 +44,15 @@ class Function:
         replicas: how calls are spread over it and its copies; None: it serves alone (P8).
         copies: the registrations that serve together, of what looks like the first of them; else empty.
         tally: counts its calls, from the first one on.
+        own_id: what its worker calls it, which may be another id (20 §3).
+        observers: what follows its calls; None: nobody observes them (21 §1).
+        traits: how it may be observed.
+        confirmed: whether its worker was told that it serves it.
     """
 
     __slots__ = (
-        "call_members", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace", "owner",
-        "replicas", "request_format", "response_format", "tally",
+        "call_members", "confirmed", "copies", "deliver", "description", "id", "invocation", "key", "metadata", "namespace",
+        "observers", "own_id", "owner", "replicas", "request_format", "response_format", "tally", "traits",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +69,7 @@ class Function:
         invocation: HttpInvocation | None = None,
         replicas: ReplicaPolicy | None = None,
         copies: Sequence["Function"] = (),
+        traits: Traits = ORDINARY,
     ) -> None:
         self.namespace = namespace
         self.id = function_id
@@ -78,9 +85,13 @@ class Function:
         self.replicas = replicas
         self.copies = copies
         self.tally: Tally | None = None
+        self.observers: CallWatch | None = None
+        self.traits = traits
+        self.confirmed = False
 
     def known_as(self, own_id: str) -> None:
         """Its worker calls it so, which may be another id (20 §3): what stands before the payload of a call."""
+        self.own_id = own_id
         self.call_members = b'","function_id":%b,"data":' % msgspec.json.encode(own_id)
 
     @property
@@ -95,6 +106,7 @@ class Function:
         owner: Owner,
         deliver: Deliver,
         replicas: ReplicaPolicy | None = None,
+        traits: Traits = ORDINARY,
     ) -> "Function":
         return cls(
             namespace,
@@ -108,6 +120,7 @@ class Function:
             metadata=bytes(message.metadata),
             invocation=message.invocation,
             replicas=replicas,
+            traits=traits,
         )
 
     @classmethod
@@ -127,11 +140,16 @@ class Function:
             invocation=first.invocation,
             replicas=first.replicas,
             copies=copies,
+            traits=first.traits,
         )
 
 
 class FunctionRegistry:
-    """Lookups are dictionary reads; `changes` tells of each id that has another function, None for none."""
+    """Lookups are dictionary reads; `changes` tells of each id that has another function, None for none.
+
+    Attributes:
+        served: told of each id that others serve, further copies too, or that nobody does any more.
+    """
 
     def __init__(self) -> None:
         self._namespaces: dict[str, dict[str, Function]] = {DEFAULT_NAMESPACE: {}}
@@ -140,6 +158,8 @@ class FunctionRegistry:
         self.ownership: Ownership[Function] = Ownership(self._changed)
         self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing
         self.changes: Listeners[[Function | None, Function | None]] = Listeners()
+        self.served: Listeners[[Key]] = Listeners()
+        self._watches: dict[Key, CallWatch] = {}
         self.replica_rules: list[ReplicaRule] = []
         self.entrusted: set[str] = set()  # ids of functions that decide who may do what: not for sessions (20 §5)
         self.url_caller: UrlCaller | None = None
@@ -184,6 +204,11 @@ class FunctionRegistry:
         """Whether the engine process implements the id, on top or below a worker's override."""
         return function_id in self._builtin_ids
 
+    def is_source(self, function_id: str) -> bool:
+        """Whether the engine process has it to be observed, which no worker may replace (21 §13)."""
+        claims = self.ownership.claims((DEFAULT_NAMESPACE, function_id))
+        return bool(claims) and claims[0].traits.is_source
+
     def add_builtin(self, function: Function) -> None:
         self._builtin_ids.add(function.id)
         self.ownership.claim(function, takes_over=True)
@@ -211,6 +236,8 @@ class FunctionRegistry:
                 self.refused.pop(key, None)
             serving = self.ownership.serving(key)
             found = current if len(serving) == 1 else Function.of_copies(serving)
+            if self._watches:
+                self._watched(key, found)
             self._namespaces.setdefault(namespace, {})[function_id] = found
         else:
             functions = self._namespaces[namespace]
@@ -218,4 +245,25 @@ class FunctionRegistry:
             if not functions and namespace != DEFAULT_NAMESPACE:
                 del self._namespaces[namespace]
         if previous is not current:
+            if previous is not None:
+                previous.confirmed = False
             self.changes(previous, current)
+        self.served(key)
+
+    def watch(self, key: Key, watch: "CallWatch | None") -> None:
+        """From now on calls of a function are followed, whoever serves it; or no longer (21 §1)."""
+        if self._watches.get(key) is watch:
+            return
+        if watch is None:
+            del self._watches[key]
+        else:
+            self._watches[key] = watch
+        found = self._namespaces.get(key[0], {}).get(key[1])
+        if found is not None:
+            self._watched(key, found)
+
+    def _watched(self, key: Key, found: Function) -> None:
+        watch = self._watches.get(key)
+        found.observers = watch
+        for claim in self.ownership.claims(key):
+            claim.observers = watch

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from iii.engine.access.guard import Guard
     from iii.engine.connection_limits import WaitingBytes
     from iii.engine.dialect import Dialect
+    from iii.engine.observing.origin import CallOrigin
     from iii.engine.tally import CallEnds
     from iii.engine.worker_info import Announcement
     from iii.protocol.log_event import LogEvent
@@ -58,6 +59,9 @@ class Runner(Protocol):
     def slow_down(self, seconds: float) -> None:
         """Its results are not read fast enough (P5)."""
 
+    def stop(self, invocation_id: str) -> None:
+        """It is told to stop, if it understands that; its result is waited for all the same (21 §9)."""
+
 
 class Calls(Protocol):
     """The calls of one connection."""
@@ -74,6 +78,7 @@ class Caller(Protocol):
 
     dialect: Dialect
     waiting: WaitingBytes
+    caller_base: bytes
     caller_member: bytes
     guard: Guard | None
 
@@ -131,6 +136,7 @@ class Invocation(Struct, eq=False, gc=False):
         None  # of its function, from when it was handed over to its end; or its span, which counts too
     )
     began: float = 0.0  # then
+    origin: CallOrigin | None = None  # what it carries beside its caller; None: it is a top-level call (21 §8)
 
     @property
     def is_void(self) -> bool:

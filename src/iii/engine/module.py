@@ -14,6 +14,7 @@ from iii.protocol.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from iii.engine.engine import Engine
+    from iii.engine.observing.source import EventSource
     from iii.engine.ownership import Key
     from iii.protocol.measurement import Measurement
 
@@ -79,6 +80,9 @@ class Module:
         """
         return Adjusted.MODULE
 
+    async def renew(self) -> None:
+        """Look at files that its settings name, such as certificates; asked several times a second while the engine runs."""
+
     async def quiet(self) -> None:
         """Begin nothing more of one's own accord, and let what was begun end; all modules at once, before any stops (L4)."""
 
@@ -96,6 +100,10 @@ class Module:
                 declaration = getattr(getattr(type(part), attribute), "__builtin__", None)
                 if isinstance(declaration, Declaration):
                     yield self._function(Builtin(getattr(part, attribute), declaration, self.engine.spawn))
+
+    def sources(self) -> Iterator[EventSource]:
+        """What clients without triggers observe instead; the same objects whenever it is asked. None by default (21 §13)."""
+        yield from ()
 
     def trigger_types(self) -> Iterator[TriggerType]:
         """What the module provides; none by default."""

@@ -52,6 +52,10 @@ class Ownership(Generic[C]):
         active = self.active(claim.key)
         return active is claim or (claim.shared and active is not None and active.shared)
 
+    def claims(self, key: Key) -> Sequence[C]:
+        """Of all its owners, the active one last."""
+        return self._stacks.get(key, ())
+
     def __iter__(self) -> Iterator[C]:
         """Every active claim."""
         return (stack[-1] for stack in self._stacks.values())

@@ -13,6 +13,7 @@ from iii.engine.owner import Owner
 from iii.engine.trigger_types import TriggerType, TriggerTypeRegistry
 
 if TYPE_CHECKING:
+    from iii.engine.observing.source import EventSource
     from iii.engine.ownership import Key
     from iii.engine.turns import Turns
     from iii.protocol.measurement import Measurement
@@ -37,6 +38,9 @@ class Installed(Owner, Protocol):
     def functions(self) -> Iterator[Function]:
         """What it serves."""
 
+    def sources(self) -> Iterator[EventSource]:
+        """What of it is there to be observed."""
+
     def trigger_types(self) -> Iterator[TriggerType]:
         """What it provides."""
 
@@ -51,9 +55,9 @@ class Registry:
         self.bindings = Bindings(self.trigger_types, turns)
         self.binding_owners = BindingOwners(self.bindings, self.functions.ownership)
 
-    def install(self, module: Installed) -> None:
-        """Register what a part of the engine serves and provides."""
-        for function in module.functions():
+    def install(self, module: Installed, observable: Iterable[Function] = ()) -> None:
+        """Register what a part of the engine serves and provides, and what of it is only there to be observed."""
+        for function in (*module.functions(), *observable):
             self.evict_from_function(function.key, module)
             self.functions.add_builtin(function)
         for trigger_type in module.trigger_types():

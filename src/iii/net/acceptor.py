@@ -6,11 +6,16 @@ import asyncio
 import errno
 import logging
 import socket
+import time
 
 from iii.net import descriptors
 from iii.net.http_upgrade import HttpUpgrade, Route
 from iii.net.keepalive import Connections
 from iii.net.listening import in_url, listen, port_of
+from iii.net.per_turn import PerTurn
+from iii.net.server_tls import ServerTls
+from iii.net.tls_failures import TlsFailures
+from iii.net.tls_greeting import Newcomer, TlsGreeting
 from iii.protocol.limits import ACCEPT_ERROR_PAUSE_S
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
@@ -30,15 +35,29 @@ LOST_EARLY = LogEvent(
 )  # fmt: skip
 
 _ACCEPTED_AT_ONCE = 100  # then others get a turn of the loop
+_HANDSHAKES_AT_ONCE = 1  # a signature with a large RSA key takes 5 ms, and 20 on a busy machine
 _SILENT_S = 1.0  # without a byte; at the limit such a connection makes room for others
 _NOT_OUR_FAULT = (errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EPROTO)
 
 
 class Acceptor:
-    """Accepts connections at one address until it is stopped; `route` says what becomes of their requests."""
+    """Accepts connections at one address until it is stopped; `route` says what becomes of their requests.
 
-    def __init__(self, host: str, port: int, handshake_timeout_s: float, route: Route, share: float = 1.0) -> None:
+    Attributes:
+        tls: of connections that come now; None: they are plain.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        handshake_timeout_s: float,
+        route: Route,
+        share: float = 1.0,
+        tls: ServerTls | None = None,
+    ) -> None:
         """`share`: of the open files that are left to WebSockets; beyond it others go first (`descriptors.scarce`)."""
+        self.tls = tls
         self._share = share
         self.host = host
         self.port = port  # once open, the one that the system chose for 0
@@ -46,18 +65,29 @@ class Acceptor:
         self._route = route
         self.connections = Connections()
         self._bound: list[socket.socket] = []
-        self._pending: set[HttpUpgrade] = set()
+        self._pending: set[Newcomer] = set()
         self._accepting: set[asyncio.Task[None]] = set()
         self._pauses = False  # it accepts nothing for now
+        self._tls_failures = TlsFailures(time.monotonic)
 
     @property
     def address(self) -> str:
         return f"{in_url(self.host)}:{self.port}"
 
     @property
+    def url(self) -> str:
+        """Where WebSocket clients connect to."""
+        return f"{'ws' if self.tls is None else 'wss'}://{self.address}"
+
+    @property
     def open_sockets(self) -> int:
         """Accepted connections, WebSocket or not yet."""
         return len(self.connections) + len(self._pending) + len(self._accepting)
+
+    async def renew(self) -> None:
+        """Look whether its certificate has changed."""
+        if self.tls is not None:
+            await self.tls.renew()
 
     def wait_for_heads(self, limit_s: float) -> None:
         """How long further connections may take for their request."""
@@ -69,7 +99,7 @@ class Acceptor:
             return []
         name, connections = ("listener", listener), self.connections
         directions = {"in": connections.read_turns.read_bytes, "out": connections.sent_bytes}
-        return [
+        found = [
             Measurement(
                 "iii.connections", "{connection}", "gauge", "Connections of a port, workers or not.",
                 [((name,), self.open_sockets)],
@@ -79,10 +109,19 @@ class Acceptor:
                 [((name, ("direction", direction)), count) for direction, count in directions.items()],
             ),
         ]  # fmt: skip
+        if self.tls is not None or self._tls_failures.count:
+            found.append(
+                Measurement(
+                    "iii.connection.tls_failures", "{connection}", "counter", "TLS handshakes that failed.",
+                    [((name,), self._tls_failures.count)],
+                )
+            )  # fmt: skip
+        return found
 
     async def open(self) -> None:
         """Bind and accept. Raises StartFailure if the address cannot be had (L2)."""
         self._loop = asyncio.get_running_loop()
+        self._handshakes = PerTurn(_HANDSHAKES_AT_ONCE)
         self._bound = await listen(self.host, self.port)
         self.port = port_of(self._bound[0])
         self.connections.begin()
@@ -130,7 +169,11 @@ class Acceptor:
 
     async def _let_in(self, accepted: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._http_upgrade, accepted)
+            if self.tls is None:
+                await self._loop.connect_accepted_socket(self._http_upgrade, accepted)
+            else:
+                greeting = TlsGreeting(accepted, self._pending, self._handshakes, self._tls_failures)
+                await greeting.shake_hands(self.tls, self._http_upgrade)
         except OSError as error:  # gone already
             accepted.close()
             LOST_EARLY(reason=str(error))
@@ -143,11 +186,11 @@ class Acceptor:
             self._pauses = True
             NOT_ACCEPTED(address=self.address, reason=why, retry_s=ACCEPT_ERROR_PAUSE_S)
         silent = sorted(
-            (upgrade for upgrade in self._pending if upgrade.silent_s > _SILENT_S),
-            key=lambda upgrade: -upgrade.silent_s,
+            (each for each in self._pending if each.silent_s > _SILENT_S),
+            key=lambda each: -each.silent_s,
         )
-        for upgrade in silent[:_ACCEPTED_AT_ONCE]:  # who waits may have something to say
-            upgrade.shut()
+        for each in silent[:_ACCEPTED_AT_ONCE]:  # who waits may have something to say
+            each.shut()
         self._loop.remove_reader(bound)
         self._loop.call_later(ACCEPT_ERROR_PAUSE_S, self._resume, bound)
 
@@ -156,8 +199,8 @@ class Acceptor:
             self._loop.add_reader(bound, self._accept, bound)
 
     def _abort_pending(self) -> None:
-        for upgrade in list(self._pending):
-            upgrade.shut()
+        for each in list(self._pending):
+            each.shut()
 
     def _http_upgrade(self) -> HttpUpgrade:
         return HttpUpgrade(self._route, self.connections, self._handshake_timeout_s, self._pending)

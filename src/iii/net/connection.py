@@ -338,9 +338,9 @@ class Connection(FrameListener, Generic[B]):
             self._closing = self._loop.call_later(CLOSE_WAIT_S, self.half_close)
 
     def half_close(self) -> None:
-        """End our direction only: ending both would destroy what the peer has received and not read yet."""
+        """End our direction only: ending both would destroy what the peer has received and not read yet. TLS says goodbye."""
         if not self.transport.is_closing():
-            self.transport.write_eof()
+            (self.transport.write_eof if self.transport.can_write_eof() else self.transport.close)()
         self._closing = self._loop.call_later(LAST_WORD_S, self.transport.abort)
 
     def _end(self) -> None:

@@ -22,6 +22,7 @@ class RequestHead(NamedTuple):
         path, query: as in the request, nothing decoded (L9).
         lines: name and value of each header, as it came.
         peer: `ip:port` of the client.
+        certified: names in the client's certificate, which the listener has verified.
     """
 
     method: str
@@ -31,6 +32,7 @@ class RequestHead(NamedTuple):
     headers: dict[str, str]
     lines: tuple[tuple[str, str], ...] = ()
     peer: str = ""
+    certified: tuple[str, ...] = ()
 
     @property
     def keeps_alive(self) -> bool:

@@ -13,6 +13,8 @@ from iii.net.http_head import UPGRADE_VERSION, BadRequest, RequestHead, read_hea
 from iii.net.keepalive import Connections
 from iii.net.listening import in_url
 from iii.net.outbox import Outbox
+from iii.net.tls_greeting import Newcomer
+from iii.net.tls_names import names_of
 from iii.protocol.log_event import LogEvent
 
 REQUEST_FAILED = LogEvent(
@@ -23,7 +25,7 @@ REQUEST_FAILED = LogEvent(
 NOT_HTTP = LogEvent(
     __name__, "connection.not_http", logging.WARNING, "Connection closed: its first bytes are not a request of HTTP/1.1",
     means="A client speaks TLS, or another protocol, to a port that has neither.",
-    do="Use `ws://` or `http://`, or put a proxy that ends TLS in front.",
+    do="Use `ws://` or `http://`, or give the port a certificate (`tls`).",
 )  # fmt: skip
 NO_REQUEST = LogEvent(
     __name__, "connection.no_request", logging.WARNING, "Connection closed: no request in time",
@@ -59,13 +61,13 @@ class HttpUpgrade(asyncio.BufferedProtocol):  # uvloop cannot switch from the ot
     the deadline of the last one stands.
     """
 
-    def __init__(self, route: Route, connections: Connections, deadline_s: float, pending: set[HttpUpgrade]) -> None:
+    def __init__(self, route: Route, connections: Connections, deadline_s: float, pending: set[Newcomer]) -> None:
         self._route = route
         self._connections = connections
         self._deadline_s = deadline_s
         self._pending = pending
         self._loop = asyncio.get_running_loop()
-        self._read = bytearray(_READ_BYTES)
+        self._read = memoryview(bytearray(_READ_BYTES))  # of anything else TLS of the standard library fills a copy
         self._received = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
         self._deciding: asyncio.Task[None] | None = None  # whether a request gets its WebSocket
@@ -87,11 +89,11 @@ class HttpUpgrade(asyncio.BufferedProtocol):  # uvloop cannot switch from the ot
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self._read
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._received += memoryview(self._read)[:nbytes]
+        self._received += self._read[:nbytes]
         self._go_on()
 
     def pause_writing(self) -> None:
@@ -131,7 +133,7 @@ class HttpUpgrade(asyncio.BufferedProtocol):  # uvloop cannot switch from the ot
 
     def _request_arrived(self, head: bytes) -> None:
         try:
-            request = read_head(head)._replace(peer=self._peer())
+            request = read_head(head)._replace(peer=self._peer(), certified=names_of(self._transport))
         except BadRequest as error:
             self._answer(PlainResponse(HTTPStatus.BAD_REQUEST, str(error)))
             return

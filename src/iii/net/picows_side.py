@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from socket import socket
+from ssl import SSLContext
 from typing import Any, NamedTuple
 
 from picows import (
@@ -21,9 +22,10 @@ from picows import (
     ws_connect,
 )
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
-from picows.url import WSParsedURL
+from picows.url import WSParsedURL, parse_url
 
 from iii.net.read_turns import CROWDED_READ_BYTES, READ_AT_ONCE_BYTES, ReadTurns
+from iii.net.tls_transport import shake_hands
 from iii.protocol.limits import FRAGMENT_BYTES
 from iii.protocol.log_event import LogEvent
 
@@ -33,6 +35,7 @@ MESSAGE_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 
+_CLIENT_READ_BYTES = 16 * 1024
 READ_BUFFER_BYTES = 2048  # the least; it grows with what arrives, and idle connections are the many
 
 Frame = WSFrame
@@ -69,6 +72,13 @@ class FrameListener(WSListener):
     def let_others_in(self, wait: Callable[[Callable[[], None]], None]) -> None:
         """Much was read: read on when `wait` calls back."""
         raise NotImplementedError
+
+
+class TlsClient(NamedTuple):
+    """How a connection to `wss://` is made; `server_name`: in the certificate, where it is not the host of the URL."""
+
+    context: SSLContext
+    server_name: str | None
 
 
 class Terms(NamedTuple):
@@ -199,7 +209,11 @@ class _Frames(WSProtocol):  # type: ignore[misc]  # untyped
 
     def eof_received(self) -> bool:
         """Nobody is left to read what is not written yet, so that the end need not wait for it."""
-        self.transport.underlying_transport.abort()
+        transport = self.transport.underlying_transport
+        if transport.get_extra_info("sslcontext") is None:
+            transport.abort()
+        else:  # which may be about to say goodbye, and has called this from there
+            asyncio.get_running_loop().call_soon(transport.abort)
         return False
 
 
@@ -241,12 +255,22 @@ async def connect(
     max_message_bytes: int,
     timeout_s: float,
     remarks: logging.Logger,
+    tls: TlsClient | None = None,
 ) -> None:
-    """Shake hands on a socket to the host and port of a URL. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
+    """Shake hands on a socket to the host and port of a URL. Raises TimeoutError, or whatever went wrong; a redirect is an error.
+
+    Args:
+        tls: for a URL of `wss://`.
+    """
 
     async def reach(parsed: WSParsedURL) -> socket:
         return await connected_socket(parsed.host, parsed.port)
 
+    if tls is not None:
+        parsed = parse_url(url)
+        connected = await reach(parsed)
+        await _connect_encrypted(listener, parsed, headers, connected, max_message_bytes, timeout_s, remarks, tls)
+        return
     await ws_connect(
         lambda: listener,
         url,
@@ -261,6 +285,38 @@ async def connect(
         # Under uvloop its reader would never hear of a reset that comes with the last bytes: it is called only once for both
         use_aiofastnet=False,
     )
+
+
+async def _connect_encrypted(
+    listener: FrameListener,
+    parsed: WSParsedURL,
+    headers: Mapping[str, str],
+    connected: socket,
+    max_message_bytes: int,
+    timeout_s: float,
+    remarks: logging.Logger,
+    tls: TlsClient,
+) -> None:
+    """What `ws_connect` does, over TLS that both loops bear."""
+    protocol = WSProtocol(
+        parsed.netloc,
+        parsed.resource_name,
+        True,  # the client
+        lambda: listener,
+        remarks,
+        False,
+        timeout_s,
+        False,  # the keepalive is ours
+        0,
+        0,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        False,
+        max_message_bytes,
+        headers,
+        _CLIENT_READ_BYTES,
+    )
+    await shake_hands(connected, protocol, tls.context, timeout_s, tls.server_name or parsed.host)
+    await protocol.wait_until_handshake_complete()
 
 
 def write_masked(transport: asyncio.Transport, is_text: bool, message: bytes) -> None:

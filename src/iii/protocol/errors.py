@@ -34,7 +34,7 @@ Retry: TypeAlias = Literal["no", "later", "if it may run twice"]
 
 
 class ErrorBody(Struct, frozen=True):
-    """The error object of results (01 §5.12)."""
+    """The error object of results."""
 
     code: str
     message: str

@@ -193,6 +193,54 @@ HOOK_S = 30.0
 # Longest time for which a failed login delays the next one of its address; the delay begins with 0.1 s and doubles. (L8)
 LOGIN_DELAY_S = 5.0
 
+# -- Observers
+# Most observers of one connection. (21 §12)
+OBSERVERS = 10_000
+# Most observers of one connection on one function.
+OBSERVERS_OF_FUNCTION = 1000
+# Most bytes of all observers of one connection, and of all observers on one function.
+OBSERVERS_BYTES = 8 * MIB
+# Most observers of one engine.
+ALL_OBSERVERS = 100_000
+# Most bytes of all observers of one engine.
+ALL_OBSERVERS_BYTES = 256 * MIB
+# Longest id of an observer.
+OBSERVER_ID_BYTES = 256
+# Longest args of an observer.
+OBSERVER_ARGS_BYTES = 64 * KIB
+# Longest metadata of an observer.
+OBSERVER_METADATA_BYTES = 64 * KIB
+# Longest name of a function or namespace in an observer.
+OBSERVER_NAME_BYTES = 4 * KIB
+# Activations of one observer that run at once, unless its `max_in_flight` says another number. (21 §10)
+OBSERVER_IN_FLIGHT = 64
+# Most activations of one observer that wait for others to end; further ones are dropped and counted.
+OBSERVER_WAITING = 1024
+# Most bytes of the activations of one observer that wait.
+OBSERVER_WAITING_BYTES = 16 * MIB
+# Most bytes of the activations of all observers that wait.
+ALL_WAITING_BYTES = 256 * MIB
+# An activation that has no answer for this time no longer counts as running.
+ACTIVATION_S = 300.0
+# Deepest chain of observers that cause each other's calls. (21 §8)
+OBSERVE_DEPTH = 8
+# Time for which the observers of a lost connection are kept. (21 §6)
+OBSERVERS_KEPT_S = 30.0
+# Longest wait for the host of a function to acknowledge an observer. (21 §11)
+OBSERVER_ACK_S = 30.0
+# Longest part of a call that filters look into; observers whose filters do miss calls with longer ones.
+FILTERED_BYTES = 1 * MIB
+# Most lists, objects and members of such a part.
+FILTERED_VALUES = 100_000
+# Most messages about observers that wait for the announcement of their connection.
+HELD_OBSERVES = 20_000
+# Most bytes of these messages.
+HELD_OBSERVES_BYTES = 16 * MIB
+# Longest `caller` that a worker says of a call; a longer one is left out.
+ASSERTED_CALLER_BYTES = 16 * KIB
+# Most calls that one message reports.
+REPORTED_CALLS = 10_000
+
 # -- Texts
 # Longest name and longest description of a worker, in code points. (01 §6.1)
 NAME_CODE_POINTS = 280

@@ -8,15 +8,21 @@ from typing import Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-NULL = Raw(b"null")
+from iii.protocol.message import NULL, Message
+from iii.protocol.observe_messages import (
+    FunctionRegistered,
+    InvocationsObserved,
+    LocalInvocationStats,
+    Observe,
+    ObserverAck,
+    ObserverAdded,
+    ObserveResult,
+    ObserverRemoved,
+    ObserverStateChanged,
+    Unobserve,
+)
 
-
-class Message(Struct, tag_field="type", tag=str.lower, omit_defaults=True, gc=False):
-    """A JSON object with the lower-cased message name in `type`; unknown members are ignored.
-
-    Made by the thousand and never part of a cycle, so the collector need not look at them.
-    """
-
+__all__ = ["NULL", "Message"]
 
 # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -56,6 +62,10 @@ class RegisterFunction(Message):
     response_format: Raw = NULL
     metadata: Raw = NULL
     invocation: HttpInvocation | None = None
+    observe: Raw = NULL  # how it may be observed, as clients with `observe.v1` say it (21 §3)
+    args_format: Raw = NULL  # the same with `observe.v2`: schema of what an observer gives along
+    private: Raw = NULL
+    observable: Raw = NULL
 
 
 class UnregisterFunction(Message):
@@ -149,6 +159,9 @@ class InvokeFunction(Message):
     metadata: Raw = NULL
     namespace: str | None = None  # of the target; absent is `default`, wherever the caller lives
     timeout_ms: int | float | None = None  # W→E: after so long the answer is TIMEOUT (P7). E→W: only with `cancel.v1`
+    caller: Raw = NULL  # who calls from within what (21 §8); this and the next two only from and to `observe.v1`
+    observe_depth: Raw = NULL
+    activation: Raw = NULL
 
 
 class CancelInvocation(Message):
@@ -166,6 +179,8 @@ class InvocationResult(Message):
     error: Raw = NULL  # present and not null: the call failed, whatever `result` says
     traceparent: str | None = None
     baggage: str | None = None
+    matched: Raw = NULL  # W→E, with `observe.v2`: the observers that it is for (21 §9)
+    delivered: Raw = NULL
 
 
 # -- connection ---------------------------------------------------------------------------------------------------
@@ -224,6 +239,11 @@ WorkerMessage: TypeAlias = (
     | Ping
     | Pong
     | Reattach
+    | Observe
+    | Unobserve
+    | ObserverAck
+    | InvocationsObserved
+    | LocalInvocationStats
 )
 """What a worker may say."""
 
@@ -238,6 +258,11 @@ EngineMessage: TypeAlias = (
     | DrainWorker
     | RegistrationRejected
     | Pong
+    | ObserveResult
+    | ObserverStateChanged
+    | FunctionRegistered
+    | ObserverAdded
+    | ObserverRemoved
 )
 """What the engine may say."""
 

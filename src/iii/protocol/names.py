@@ -15,9 +15,14 @@ LIST_FUNCTIONS = "engine::functions::list"
 LIST_WORKERS = "engine::workers::list"
 LIST_TRIGGERS = "engine::triggers::list"
 LIST_METRICS = "engine::metrics::list"
+LIST_OBSERVERS = "engine::observers::list"
+OBSERVER = "engine::observers::get"
+ON_REQUEST = "http::on-request"  # each observer of it is a route
 HEALTH_CHECK = "engine::health::check"
 LIST_REGISTERED_TRIGGERS = "engine::registered-triggers::list"
 FUNCTION_INFO = "engine::functions::info"
+LIST_OBSERVERS = "engine::observers::list"
+OBSERVER = "engine::observers::get"
 CREATE_CHANNEL = "engine::channels::create"
 ENQUEUE_PROVIDER = "engine::queue::enqueue"  # whoever holds it serves the enqueue action (04 §3.4)
 FUNCTIONS_AVAILABLE = "engine::functions-available"
@@ -31,6 +36,14 @@ CANCEL_INVOCATION = "engine::invocations::cancel"
 CANCEL_FEATURE = "cancel.v1"  # a feature: the worker understands `cancelinvocation`, and is told deadlines (P7, P11)
 DRAIN_FEATURE = "drain.v1"  # a feature: the worker understands `drainworker`, and leaves by itself (P12)
 LARGE_MESSAGES = "large-messages.v1"  # a feature: the receiver takes 64 MiB (L13)
+OBSERVE_V1 = "observe.v1"  # a feature: observers, and the messages about them (21 §1)
+OBSERVE_V2 = "observe.v2"  # a feature: hosts say which observers a call is for
+LOCAL_DISPATCH = "local-dispatch.v1"  # a feature: the worker calls functions of its own by itself where it may
+FEATURES = (
+    OBSERVE_V1,
+    OBSERVE_V2,
+    LOCAL_DISPATCH,
+)  # of this engine: parts of the protocol that it has as a whole (N12)
 REPLICA = "replica.v1"  # a feature: the worker is one of several copies, which may share a name (P10)
 
 _BUILTIN_PREFIXES = (

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from iii.protocol.address import fault_of, masked
+from iii.remote.client_tls_config import ClientTlsConfig
 
 CALL_TIMEOUT_MS = 30_000  # Time-out of a call to another engine that names none. (07 §6.2)
 
@@ -18,6 +19,9 @@ class BridgeAdapterConfig(Struct, frozen=True, kw_only=True):
         Meta(
             description="Sent as `Authorization: Bearer …`; absent: `III_TOKEN`, or the file `III_TOKEN_FILE`, if the environment has one."
         ),
+    ] = None
+    tls: Annotated[
+        ClientTlsConfig | None, Meta(description="Certificates of the connection, for an address of `wss://`.")
     ] = None
     timeout_ms: Annotated[
         int,

@@ -17,7 +17,7 @@ from iii.protocol.messages import NULL
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.remote.config import CALL_TIMEOUT_MS
 from iii.sdk.core import WorkerCore
-from iii.sdk.options import InitOptions, ReconnectionConfig
+from iii.sdk.options import InitOptions, ReconnectionConfig, TlsOptions
 from iii.sdk.rejection import RegistrationRejected
 from iii.sdk.requests import TriggerAction
 from iii.sdk.state import ConnectionState
@@ -52,16 +52,20 @@ class RemoteEngine:
         worker_name: how it lists this engine.
         description: one line about what for.
         token: shown to it; None: that of the environment.
+        tls: certificates of the connection; None: as the environment says.
 
     Raises:
-        ValueError: the environment names a file for the token, and it has none.
+        ValueError: the environment names a file for the token, and it has none, or a file of certificates is unusable.
     """
 
-    def __init__(self, url: str, worker_name: str, description: str, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, worker_name: str, description: str, token: str | None = None, tls: TlsOptions | None = None
+    ) -> None:
         options = _Options(
             headers=None if token is None else {"Authorization": f"Bearer {token}"},
             worker_name=worker_name, worker_description=description, namespace=DEFAULT_NAMESPACE,
             enable_metrics_reporting=False, otel={"enabled": False}, drain_timeout_s=_LEAVE_S, reconnection_config=_RECONNECTION,
+            tls=tls,
         )  # fmt: skip
         self._core = WorkerCore(url, options, asyncio.get_running_loop())
         self._worker = Worker(self._core)

@@ -46,7 +46,7 @@ class Forwarding:
         try:
             self.remote = RemoteEngine(
                 config.bridge_url, config.worker_name or name_on_remote(part), "Adapter bridge of another engine.",
-                config.token,
+                config.token, None if config.tls is None else config.tls.options(),
             )  # fmt: skip
         except ValueError as error:
             raise StartFailure(f"adapter.config: {error}") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from iii.protocol.names import CANCEL_FEATURE, DRAIN_FEATURE, LARGE_MESSAGES, REPLICA
+from iii.protocol.names import CANCEL_FEATURE, DRAIN_FEATURE, LARGE_MESSAGES, OBSERVE_V1, REPLICA
 from iii.sdk.options import InitOptions
 
 COMPATIBILITY_LEVEL = (
@@ -64,9 +64,10 @@ def announcement(options: InitOptions, name: str) -> Announcement:
     )
 
 
-def of_copy(told: Announcement) -> Announcement:
-    """The same of a worker that serves together with others, which may have its name (P10)."""
-    return structs.replace(told, features=[*told.features, REPLICA])
+def with_features(told: Announcement, copied: bool, observes: bool) -> Announcement:
+    """The same of a worker that serves together with others, which may have its name (P10); that observes."""
+    more = [feature for feature, has in ((REPLICA, copied), (OBSERVE_V1, observes)) if has]
+    return structs.replace(told, features=[*told.features, *more]) if more else told
 
 
 def _project_here() -> str | None:

@@ -14,6 +14,8 @@ from iii.sdk.app_declarations import AppDeclarations
 from iii.sdk.decorator_form import without_parentheses
 from iii.sdk.dependency import Dependency, Hook
 from iii.sdk.function_declaration import FunctionDeclaration
+from iii.sdk.observer import Observer
+from iii.sdk.observer_declaration import ObserverDeclaration
 from iii.sdk.options import InitOptions, own_name
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, Trigger, TriggerTypeRef
@@ -169,6 +171,9 @@ class App(Worker):
         """Do not provide a type any more, by id or by a dict with `id`."""
         self.declared.remove_trigger_type(trigger_type)
 
+    def _observe(self, declared: ObserverDeclaration) -> Observer:
+        return self.declared.observe(declared)
+
     # -- the connection -------------------------------------------------------------------------------------------
 
     def run(self, address: str | None = None) -> None:
@@ -246,7 +251,7 @@ class App(Worker):
             core.registrar.will_be_replicated()  # for the announcement, which comes before the functions
 
     def register(self) -> None:
-        self.declared.register(self._core.registrar, self.options.replicas)
+        self.declared.register(self._core.registrar, self._core.observers, self.options.replicas)
 
     def detach(self) -> None:
         self.declared.release()

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.function_declaration import FunctionDeclaration, id_taken
+from iii.sdk.observer import Observer, id_in_use
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import required
 from iii.sdk.trigger_declaration import TriggerDeclaration, TriggerTypeDeclaration
 
 if TYPE_CHECKING:
+    from iii.sdk.observer_declaration import ObserverDeclaration
+    from iii.sdk.observers import Observers
     from iii.sdk.registrar import Registrar
 
 
@@ -22,14 +25,16 @@ class AppDeclarations:
 
     Attributes:
         functions, trigger_types: by id, in the order of declaration.
-        triggers: in the order of declaration.
+        triggers, observers: in the order of declaration.
     """
 
     def __init__(self) -> None:
         self.functions: dict[str, FunctionDeclaration] = {}
         self.trigger_types: dict[str, TriggerTypeDeclaration] = {}
         self.triggers: list[TriggerDeclaration] = []
+        self.observers: list[Observer] = []
         self._registrar: Registrar | None = None
+        self._observers: Observers | None = None  # of the present connection
         self._replicas: ReplicaPolicy | None = None
         self._registered: dict[object, FunctionRef | Trigger] = {}  # by declaration, at the present connection
         self._lock = threading.RLock()
@@ -88,25 +93,46 @@ class AppDeclarations:
             if self._registrar is not None:
                 self._registrar.no_trigger_type(type_id, given.get("namespace"))
 
-    def register(self, registrar: Registrar, replicas: ReplicaPolicy | None) -> None:
+    def observe(self, declared: ObserverDeclaration) -> Observer:
+        """Raises ValueError: the id is taken."""
+        observer = Observer(declared, self._remove_observer)
+        with self._lock:
+            if any(each.id == observer.id for each in self.observers):
+                raise id_in_use(observer.id)
+            self.observers.append(observer)
+            if self._observers is not None:
+                self._observers.add(observer)
+        return observer
+
+    def _remove_observer(self, observer: Observer) -> None:
+        with self._lock:
+            if observer in self.observers:
+                self.observers.remove(observer)
+                if self._observers is not None:
+                    self._observers.remove(observer)
+
+    def register(self, registrar: Registrar, observers: Observers, replicas: ReplicaPolicy | None) -> None:
         """Register all of them, and from now on at once what is declared later.
 
         Args:
+            observers: of the connection.
             replicas: the policy of the functions without one; None: the worker's.
         """
         with self._lock:
-            self._registrar, self._replicas = registrar, replicas
+            self._registrar, self._observers, self._replicas = registrar, observers, replicas
             for trigger_type in self.trigger_types.values():
                 registrar.add_trigger_type(trigger_type)
             for function in self.functions.values():
                 self._registered[function] = registrar.add_function(function, replicas)
             for trigger in self.triggers:
                 self._registered[trigger] = registrar.add_trigger(trigger)
+            for observer in self.observers:
+                observers.add(observer)
 
     def release(self) -> None:
         """The connection has ended."""
         with self._lock:
-            self._registrar = None
+            self._registrar = self._observers = None
             self._registered.clear()
 
     def _withdraw(self, declared: object) -> None:

@@ -165,3 +165,12 @@ class PendingCalls:
         """As `end`, in a forked child, where nobody waits: the waiting threads stayed behind."""
         self._refusal = refusal
         self._waiting = {}
+
+
+def in_a_loop() -> bool:
+    """Whether an event loop runs in this thread, which must not be blocked."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

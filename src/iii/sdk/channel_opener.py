@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -9,6 +10,8 @@ from iii.protocol.address import without_secrets
 from iii.protocol.log_event import LogEvent
 from iii.sdk.channel_wire import ChannelWire
 from iii.sdk.channels import Channel, ChannelError, ChannelReader, ChannelWriter
+from iii.sdk.client_tls import ClientTls
+from iii.sdk.connect_failure import connect_failure
 from iii.sdk.failures import log_failure
 from iii.sdk.in_process import engine_at
 from iii.sdk.refs import StreamChannelRef
@@ -19,16 +22,22 @@ LISTENER_FAILED = LogEvent(
     do="Read the stack trace.",
 )  # fmt: skip
 
+
+def _said(error: Exception) -> str:
+    return connect_failure(error) if isinstance(error, ssl.SSLError) else str(error) or type(error).__name__
+
+
 _GONE = "; the engine does not know the channel, or it expired or finished"
 
 
 class ChannelOpener:
     """Opens ends at one engine."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], tls: ClientTls | None = None) -> None:
         self._engine_url = url
         self._url = urlsplit(url)
         self._headers = headers
+        self._tls = tls
 
     def end(self, ref: StreamChannelRef) -> ChannelReader | ChannelWriter:
         """The end that a reference names; nothing connects yet."""
@@ -60,10 +69,10 @@ class ChannelOpener:
             return wire
         address = self.address(ref)
         try:
-            await wire.open(address, self._headers)
+            await wire.open(address, self._headers, self._tls)
         except Exception as error:
             gone = _GONE if "404" in str(error) else ""
-            reason = without_secrets(str(error) or type(error).__name__, address, self._headers)
+            reason = without_secrets(_said(error), address, self._headers)
             raise ChannelError(f"cannot open channel {ref.channel_id}: {reason}{gone}") from None
         return wire
 

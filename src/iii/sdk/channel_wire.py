@@ -8,6 +8,7 @@ from contextlib import suppress
 from iii.net.connection import Connection, ConnectionHandler
 from iii.net.frames import BINARY, TEXT
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, MIB
+from iii.sdk.client_tls import ClientTls
 from iii.sdk.in_process import ChannelConnection
 from iii.sdk.outbox import DirectOutbox
 from iii.sdk.outgoing import open_websocket
@@ -28,10 +29,10 @@ class ChannelWire(ConnectionHandler[DirectOutbox]):
         self._unread_bytes = 0
         self._reads = True
 
-    async def open(self, address: str, headers: Mapping[str, str]) -> None:
+    async def open(self, address: str, headers: Mapping[str, str], tls: ClientTls | None) -> None:
         """Connect. Raises whatever went wrong."""
         connection = self.connection = Connection(self, DirectOutbox)
-        await open_websocket(connection, address, headers, HANDSHAKE_TIMEOUT_MS / 1000)
+        await open_websocket(connection, address, headers, HANDSHAKE_TIMEOUT_MS / 1000, tls)
 
     def text(self, message: bytes, /) -> None:
         self._put(True, message)

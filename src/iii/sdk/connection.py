@@ -12,12 +12,14 @@ from contextlib import suppress
 from typing import Literal, Protocol
 
 from iii.net.frames import BINARY, TEXT
-from iii.protocol.address import masked, why_not_connected, without_secrets
+from iii.protocol.address import masked, without_secrets
 from iii.protocol.close_codes import CloseCode
 from iii.protocol.limits import ACCEPTANCE_S
 from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
 from iii.sdk.calls import Refusal
+from iii.sdk.client_tls import ClientTls
+from iii.sdk.connect_failure import connect_failure
 from iii.sdk.in_process import ClientBox, ClientLink, engine_at
 from iii.sdk.link import CLOSE_S, EngineLink
 from iii.sdk.offline import OfflineQueue
@@ -98,14 +100,14 @@ class EngineConnection:
         user: ConnectionUser,
         loop: asyncio.AbstractEventLoop,
         complaints: int = logging.WARNING,
+        tls: ClientTls | None = None,
     ) -> None:
         self.address = masked(url)
         self.states = StateHolder()
         self.backlog = Backlog()
         self.lock = self.backlog.lock
         self.offline = OfflineQueue()
-        self._url = url
-        self._headers = headers
+        self._url, self._headers, self._tls = url, headers, tls
         self._reconnection = reconnection
         self._user = user
         self._loop = loop
@@ -287,12 +289,12 @@ class EngineConnection:
         new_link = EngineLink if here is None else here.link
         link: ClientLink = new_link(self._begin, self._user.received, self._disconnected, self.backlog, self._call_soon)
         try:
-            await link.open(self._url, self._headers)
+            await link.open(self._url, self._headers, self._tls)
         except Exception as error:  # whatever it is, the next attempt may succeed (08 §4.5)
             link.abandon()
             if isinstance(error, ConnectionRefusedError):
                 return "connection refused"
-            return without_secrets(why_not_connected(error), self._url, self._headers)
+            return without_secrets(connect_failure(error), self._url, self._headers)
         except asyncio.CancelledError:
             link.abandon()
             raise

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 from iii.net.frames import BINARY
@@ -20,9 +21,10 @@ from iii.protocol.names import DEFAULT_NAMESPACE, REGISTER_WORKER
 from iii.protocol.wire_errors import error_from_wire
 from iii.sdk import forks
 from iii.sdk.annotations import read_plain
-from iii.sdk.announcement import announcement, of_copy
+from iii.sdk.announcement import announcement, with_features
 from iii.sdk.calls import Outcome, Refusal
 from iii.sdk.channel_opener import ChannelOpener
+from iii.sdk.client_tls import ClientTls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.departure import Departure
 from iii.sdk.discovery import Discovery
@@ -32,6 +34,7 @@ from iii.sdk.engine_address import handshake_headers
 from iii.sdk.executor import Executor, HandlerTask
 from iii.sdk.inbound import Inbound
 from iii.sdk.loop_watch import LoopWatch
+from iii.sdk.observers import Observers
 from iii.sdk.options import InitOptions, ReconnectionConfig
 from iii.sdk.outgoing_calls import OutgoingCalls
 from iii.sdk.registrar import Registrar
@@ -74,6 +77,7 @@ class WorkerCore:
     """
 
     _watch: LoopWatch
+    _executor: Executor
 
     def __init__(
         self, url: str, options: InitOptions, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False
@@ -88,14 +92,16 @@ class WorkerCore:
         self._name_told_s: float | None = None  # that were left when the log said so
         self._registered: WorkerRegistered | None = None
         namespace = self.namespace = options.effective_namespace
-        reconnection = options.reconnection_config or ReconnectionConfig()
         headers = handshake_headers(options.headers)
-        self.connection = EngineConnection(url, headers, reconnection, self, loop)
-        self.channels = ChannelOpener(url, headers)
+        tls = ClientTls(options.tls_options, url)
+        reconnection = options.reconnection_config or ReconnectionConfig()
+        self.connection = EngineConnection(url, headers, reconnection, self, loop, tls=tls)
+        self.channels = ChannelOpener(url, headers, tls)
         self._threads = HandlerThreads()
         self.reporting = Reporting(
-            url, options, self.name, loop, self._send_gauges, self._gauges_worker_id, self._handlers
-        )
+            url, options, self.name, loop, partial(self.connection.send_if_connected, opcode=BINARY),
+            lambda: self.worker_id if self.connection.connected else None, lambda: self._executor.handlers,
+        )  # fmt: skip
         spans = self.reporting.telemetry.spans if self.reporting.telemetry is not None else None
         call_span, handler_span = (spans.call_span, spans.handler_span) if spans is not None else (None, None)
         self.caller = OutgoingCalls(self.connection, loop, options.invocation_timeout_ms, namespace, call_span)
@@ -104,6 +110,7 @@ class WorkerCore:
         self.registrar = Registrar(
             self.connection, namespace, self.channels, options.replicas, lambda: self._watch.begin()
         )
+        self.observers = Observers(self.connection, namespace, self._announced)
         self._told = announcement(options, self.name)
         self._announcement = _Announcement(self.caller.pending.new_id(), self._on_announced)
         self._inbound = self._equip(handler_span)
@@ -141,6 +148,7 @@ class WorkerCore:
             self._executor,
             registrations,
             self.connection.send,
+            self.observers,
             self._on_registered,
             self._on_rejected,
             self._on_drained,
@@ -174,6 +182,7 @@ class WorkerCore:
         Returns:
             Whether they have ended.
         """
+        self.observers.leave()
         return await self._draining.finish(self.drain_s if limit_s is None else limit_s)
 
     async def stop(self) -> None:
@@ -189,7 +198,7 @@ class WorkerCore:
         async with AsyncExitStack() as leaving:  # a cancel ends the wait of one step, and leaves no step out
             leaving.push_async_callback(self.reporting.stop)
             leaving.push_async_callback(self.connection.stop)
-            leaving.callback(self.caller.pending.end, ClientShutdown)
+            leaving.callback(self.ended, ClientShutdown)
             leaving.push_async_callback(self._inbound.stop)
             await self._executor.stop(caller)
 
@@ -241,29 +250,24 @@ class WorkerCore:
     def announcement(self) -> list[bytes]:
         if not self.caller.pending.ended:
             self.caller.pending.add(self._announcement)
-        payload: Any = of_copy(self._told) if self.registrar.replicated else self._told
-        call_id = self._announcement.invocation_id
-        return [encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))]
+        return [self._announced(self._announcement.invocation_id)]
+
+    def _announced(self, call_id: str | None = None) -> bytes:
+        payload: Any = with_features(self._told, self.registrar.replicated, self.observers.announcing())
+        return encode_outgoing(InvokeFunction(REGISTER_WORKER, payload, call_id, namespace=DEFAULT_NAMESPACE))
 
     def ended(self, refusal: Refusal) -> None:
         self.caller.pending.end(refusal)
+        self.observers.end(refusal)
 
     def gave_up(self) -> None:
         text = f"Connection to {self.connection.address} failed after max retries"
         rejected = self.rejected
         self.connection.fail(lambda *_: rejected.again() if rejected is not None else ConnectionError(text))
 
-    def _send_gauges(self, frame: bytes) -> None:
-        self.connection.send_if_connected(frame, opcode=BINARY)
-
-    def _handlers(self) -> int:
-        return self._executor.handlers
-
-    def _gauges_worker_id(self) -> str | None:
-        return self.worker_id if self.connection.connected else None
-
     def _on_registered(self, message: WorkerRegistered) -> None:
         self._registered = message
+        self.observers.greeted(message.features or ())
 
     def _on_drained(self, message: DrainWorker) -> None:
         """No further call comes: this worker asked for that, or somebody who may."""

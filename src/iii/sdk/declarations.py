@@ -11,6 +11,8 @@ from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.decorator_checks import check_route, name_of
 from iii.sdk.decorator_form import with_parentheses
 from iii.sdk.http_handler import HttpHandler
+from iii.sdk.observer import Observer
+from iii.sdk.observer_declaration import ObserverDeclaration
 from iii.sdk.refs import FunctionRef, Trigger
 from iii.sdk.requests import FunctionInput, TriggerInput
 
@@ -35,6 +37,9 @@ class Declarations(ABC):
 
     @abstractmethod
     def register_trigger(self, trigger: TriggerInput) -> Trigger: ...
+
+    @abstractmethod
+    def _observe(self, declared: ObserverDeclaration) -> Observer: ...
 
     @with_parentheses("the id of the function", '"orders::hello"')
     def function(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -12,12 +12,13 @@ from iii.protocol.suggestion import did_you_mean
 D = TypeVar("D", bound=Callable[..., Any])
 
 
-def with_parentheses(takes: str, example: str) -> Callable[[D], D]:
+def with_parentheses(takes: str, example: str, also: Collection[str] = ()) -> Callable[[D], D]:
     """Of a method that makes a decorator. Its first argument is never a function, so one that is was meant to be decorated.
 
     Args:
         takes: what has to be given, in words.
         example: of what stands within the parentheses.
+        also: names of options that it takes by `**`.
     """
 
     def apply(method: D) -> D:
@@ -26,7 +27,7 @@ def with_parentheses(takes: str, example: str) -> Callable[[D], D]:
             written = f"@{_holder(self)}.{method.__name__}"
             if given and callable(given[0]):
                 raise TypeError(f"{written} takes {takes}, in parentheses: {written}({example})")
-            refuse_unknown(written, options, method)
+            refuse_unknown(written, options, method, also)
             try:
                 inspect.signature(method).bind(self, *given, **options)
             except TypeError as error:
@@ -49,9 +50,10 @@ def with_known_options(init: D) -> D:
     return cast(D, checked)
 
 
-def refuse_unknown(what: str, options: Iterable[str], function: Callable[..., Any]) -> None:
-    """Raises TypeError: the function has no parameter of the name of an option."""
-    parameters = inspect.signature(function).parameters
+def refuse_unknown(what: str, options: Iterable[str], function: Callable[..., Any], also: Collection[str] = ()) -> None:
+    """Raises TypeError: the function has no parameter of the name of an option, and takes none of `also` of that name."""
+    signature = inspect.signature(function).parameters.values()
+    parameters = [each.name for each in signature if each.kind is not each.VAR_KEYWORD] + [*also]
     for name in options:
         if name not in parameters:
             hint = did_you_mean(name, parameters, "did you mean '{}'?", f"it has {_listed(parameters)}")

@@ -10,13 +10,13 @@ from functools import partial
 from sys import gettrace, settrace
 from typing import Any
 
-from iii.protocol.messages import InvokeFunction
+from iii.protocol.messages import NULL, InvokeFunction
 from iii.sdk import forks
 from iii.sdk.answers import SPAN_FAILED, answer_after_all, end_span, failure, refusal, success
 from iii.sdk.awaited import coroutine_of, rest_of
 from iii.sdk.failures import log_failure
 from iii.sdk.handlers import Handler
-from iii.sdk.invocation import Invocation, running
+from iii.sdk.invocation import Invocation, depth_of, running
 from iii.sdk.registrations import Function
 from iii.sdk.running_invocations import RunningInvocations
 from iii.sdk.spans import HandlerSpan
@@ -84,6 +84,8 @@ class Executor:
             invocation = Invocation(message.function_id, message.invocation_id)
             if message.timeout_ms is not None:
                 invocation.deadline = time.monotonic() + message.timeout_ms / 1000
+            if message.observe_depth is not NULL:
+                invocation.observe_depth = depth_of(message.observe_depth)
             if handler.is_async:
                 self._start(self._finish(handler, None, message, invocation, None), None, invocation)
             else:

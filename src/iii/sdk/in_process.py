@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from iii.sdk.backlog import Backlog
+    from iii.sdk.client_tls import ClientTls
     from iii.sdk.outbox import Outgoing
 
 SCHEME = "memory://"
@@ -42,7 +43,7 @@ class ClientLink(Protocol):
     def heard_ever(self) -> bool:
         """Whether the engine said anything."""
 
-    async def open(self, url: str, headers: Mapping[str, str]) -> None:
+    async def open(self, url: str, headers: Mapping[str, str], tls: ClientTls | None) -> None:
         """Connect. Raises whatever went wrong; then the link is of no use."""
 
     async def keep_alive(self) -> None:

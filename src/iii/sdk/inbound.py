@@ -28,6 +28,7 @@ from iii.protocol.messages import (
     RegistrationRejected as Rejection,
 )
 from iii.protocol.names import ENGINE_PREFIX
+from iii.protocol.observe_messages import FunctionRegistered, ObserverAdded, ObserveResult, ObserverStateChanged
 from iii.protocol.traceback_text import shown
 from iii.protocol.wire_errors import UNKNOWN, error_from_wire
 from iii.sdk.annotations import read_plain
@@ -36,6 +37,7 @@ from iii.sdk.calls import PendingCalls
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.executor import CANCEL_S, Executor, HandlerTask
 from iii.sdk.failures import error_body, log_failure
+from iii.sdk.observers import Observers
 from iii.sdk.providers import TriggerConfig
 from iii.sdk.registrations import Registrations, TriggerType
 
@@ -100,6 +102,7 @@ class Inbound:
         executor: Executor,
         registrations: Registrations,
         send: Callable[[bytes], None],
+        observers: Observers,
         registered: Callable[[WorkerRegistered], None],
         rejected: Callable[[Rejection], None],
         drained: Callable[[DrainWorker], None],
@@ -109,6 +112,7 @@ class Inbound:
         self._executor = executor
         self._registrations = registrations
         self._send = send
+        self._observers = observers
         self._registered = registered
         self._rejected = rejected
         self._drained = drained
@@ -145,6 +149,12 @@ class Inbound:
                     self._reject(message)
                 case DrainWorker():
                     self._drained(message)
+                case ObserveResult():
+                    self._observers.answered(message)
+                case ObserverStateChanged():
+                    self._observers.changed(message)
+                case FunctionRegistered() | ObserverAdded():
+                    self._observers.acknowledge(message)
                 case _:
                     pass  # a pong
         except Undecodable as undecodable:

@@ -6,6 +6,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Invocation(Struct, eq=False, gc=False):
             handler gets `asyncio.CancelledError` then; a sync one looks here.
         remaining_s: seconds until the deadline, at least 0; None without one.
         task: in which an async handler runs.
+        observe_depth: how many observers, one behind the other, led to this call; the engine ends a loop at its ninth.
     """
 
     function_id: str
@@ -30,6 +32,7 @@ class Invocation(Struct, eq=False, gc=False):
     deadline: float | None = None
     cancelled: bool = False
     task: asyncio.Task[None] | None = None
+    observe_depth: int = 0
 
     @property
     def remaining_s(self) -> float | None:
@@ -38,6 +41,17 @@ class Invocation(Struct, eq=False, gc=False):
 
     def __repr__(self) -> str:
         return f"<Invocation {self.invocation_id} of {self.function_id}>"
+
+
+_integer = msgspec.json.Decoder(int)
+
+
+def depth_of(sent: msgspec.Raw) -> int:
+    """How many observers led to a call; whatever is not such a number is 0."""
+    try:
+        return max(0, _integer.decode(sent))
+    except msgspec.MsgspecError:
+        return 0
 
 
 running: ContextVar[Invocation | None] = ContextVar("iii_invocation", default=None)

@@ -9,6 +9,7 @@ from iii.net.connection import Connection, ConnectionHandler
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_S, SILENCE_S
 from iii.protocol.log_event import LogEvent
 from iii.sdk.backlog import Backlog
+from iii.sdk.client_tls import ClientTls
 from iii.sdk.outbox import ThreadOutbox
 from iii.sdk.outgoing import open_websocket
 
@@ -57,11 +58,12 @@ class EngineLink(ConnectionHandler[ThreadOutbox]):
         self._silent_pings = 0
         self._last_words = "closed without a Close frame"
 
-    async def open(self, url: str, headers: Mapping[str, str]) -> None:
+    async def open(self, url: str, headers: Mapping[str, str], tls: ClientTls | None) -> None:
         """Connect. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
-        await open_websocket(self.connection, url, headers, HANDSHAKE_TIMEOUT_MS / 1000)
+        await open_websocket(self.connection, url, headers, HANDSHAKE_TIMEOUT_MS / 1000, tls)
         if self.outbox is None:  # the library takes an end before the answer for a success
-            raise ConnectionError("the connection ended during the handshake")
+            doubt = "" if tls is None else tls.doubt(url)
+            raise ConnectionError(f"the connection ended during the handshake{doubt}")
 
     def opened(self, connection: Connection[ThreadOutbox]) -> None:
         if self._abandoned:

@@ -63,6 +63,27 @@ class TelemetryOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TlsOptions:
+    """Whom a worker trusts that connects to `wss://`, and how it proves who it is.
+
+    Attributes:
+        ca_file: PEM file with the authorities that may have signed the engine's certificate, instead of those of the system;
+            None reads `III_CA_FILE`.
+        client_cert, client_key: PEM files with the worker's own certificate and its key; None reads `III_CLIENT_CERT` and
+            `III_CLIENT_KEY`. All files are read again at a connection when they have changed.
+        server_name: name that the engine's certificate must have, if it is not the host of the address; None reads
+            `III_SERVER_NAME`.
+        insecure: the engine's certificate is not verified; each connection warns of that.
+    """
+
+    ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    server_name: str | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class OtelConfig:
     """Telemetry of one worker: spans and log records in OpenTelemetry's form.
 
@@ -131,10 +152,11 @@ class InitOptions:
         connect_timeout_ms: how long `register_worker` waits to be accepted before it goes on without.
         replicas: all workers with the same function serve it together, "round_robin" or "least_busy"; for every function
             that does not say otherwise. Such workers may have the same name.
+        tls: a `TlsOptions`, or a dict of its fields, for an address of `wss://`.
         drain_timeout_s: how long handlers may run on after a SIGTERM; less than the 30 s after which Kubernetes kills.
 
     Raises:
-        ValueError: the namespace is blank, or a number or policy makes no sense. TypeError: `otel` has an unknown key,
+        ValueError: the namespace is blank, or a number or policy makes no sense. TypeError: `otel` or `tls` has an unknown key,
             or `reconnection_config` is none.
     """
 
@@ -149,6 +171,7 @@ class InitOptions:
     telemetry: TelemetryOptions | None = None
     connect_timeout_ms: int = 30_000
     replicas: ReplicaPolicy | None = None
+    tls: TlsOptions | Mapping[str, Any] | None = None
     drain_timeout_s: float = 25.0
 
     def __post_init__(self) -> None:
@@ -164,15 +187,21 @@ class InitOptions:
         reconnection: object = self.reconnection_config
         if not isinstance(reconnection, ReconnectionConfig | None):
             raise TypeError(f"reconnection_config must be a ReconnectionConfig, got {type(reconnection).__name__}")
-        if isinstance(self.otel, Mapping):
-            unknown = sorted(set(self.otel) - _names_of_fields(OtelConfig))
-            if unknown:
-                raise TypeError(f"otel has no option {', '.join(map(repr, unknown))}; it has {_listed(OtelConfig)}")
-            object.__setattr__(self, "otel", OtelConfig(**self.otel))
+        for name, kind in (("otel", OtelConfig), ("tls", TlsOptions)):
+            given = getattr(self, name)
+            if isinstance(given, Mapping):
+                unknown = sorted(set(given) - _names_of_fields(kind))
+                if unknown:
+                    raise TypeError(f"{name} has no option {', '.join(map(repr, unknown))}; it has {_listed(kind)}")
+                object.__setattr__(self, name, kind(**given))
 
     @property
     def otel_config(self) -> OtelConfig:
         return self.otel if isinstance(self.otel, OtelConfig) else OtelConfig()
+
+    @property
+    def tls_options(self) -> TlsOptions:
+        return self.tls if isinstance(self.tls, TlsOptions) else TlsOptions()
 
     @property
     def effective_namespace(self) -> str | None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from iii.net.picows_side import FrameListener, connect
 from iii.protocol.limits import INBOUND_MESSAGE_BYTES
+from iii.sdk.client_tls import ClientTls
 from iii.sdk.open_sockets import open_sockets
 
 wire_logger = logging.getLogger("iii.sdk.wire")  # the library's own remarks, quiet unless somebody asks for them
@@ -28,7 +29,13 @@ Address = tuple[Any, ...]
 _Resolved = tuple[socket.AddressFamily, Address]
 
 
-async def open_websocket(connection: FrameListener, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
+async def open_websocket(
+    connection: FrameListener,
+    url: str,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    tls: ClientTls | None = None,
+) -> None:
     """Connect and shake hands. Raises TimeoutError, or whatever went wrong; a redirect is an error."""
     connected: list[socket.socket] = []
 
@@ -38,7 +45,8 @@ async def open_websocket(connection: FrameListener, url: str, headers: Mapping[s
 
     try:
         async with asyncio.timeout(timeout_s):
-            await connect(connection, url, headers, reach, INBOUND_MESSAGE_BYTES, timeout_s, wire_logger)
+            encrypted = (tls or ClientTls(None, url)).context_for(url)
+            await connect(connection, url, headers, reach, INBOUND_MESSAGE_BYTES, timeout_s, wire_logger, encrypted)
     except BaseException:
         # The library's own handshake goes on after a cancel: the loop has the transport, which ends when TCP does
         for each in connected:

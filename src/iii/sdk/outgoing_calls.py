@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from iii.protocol.errors import ConnectionClosing, InvalidResult, InvocationCancelled, InvocationTimeout
 from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
@@ -15,7 +15,7 @@ from iii.protocol.names import CANCEL_INVOCATION, DEFAULT_NAMESPACE
 from iii.protocol.wire_errors import error_from_wire
 from iii.sdk.annotations import read_plain
 from iii.sdk.calling_loops import Abroad, CallingLoop, Home
-from iii.sdk.calls import LONGEST_WAIT_S, ON_LOOP, BlockedThread, Outcome, PendingCalls
+from iii.sdk.calls import LONGEST_WAIT_S, ON_LOOP, BlockedThread, Outcome, PendingCalls, in_a_loop
 from iii.sdk.connection import EngineConnection
 from iii.sdk.encoding import encode_outgoing
 from iii.sdk.invocation import Invocation, running
@@ -92,7 +92,8 @@ class OutgoingCalls:
         if (wanted_ms := request.get("timeout_ms")) is not None:
             timeout_ms = timeout_of(wanted_ms, timeout_ms)
             told_ms = timeout_ms if wanted_ms and action is None else None  # the engine, which ends the call then (P7)
-        if not wanted_ms and action is None and (around := running.get()) is not None and around.deadline is not None:
+        around = running.get()
+        if around is not None and around.deadline is not None and not wanted_ms and action is None:
             timeout_ms, told_ms = _within(around, timeout_ms, function_id)
         invocation_id = None if isinstance(action, Void) else self.pending.new_id()
         receive = None if action is None and returns is Any else self._receive(action, returns)
@@ -111,6 +112,8 @@ class OutgoingCalls:
             namespace,
             told_ms,
         )
+        if around is not None and around.observe_depth:
+            message.observe_depth = Raw(b"%d" % around.observe_depth)
         try:
             encoded = encode_outgoing(
                 message, payload if metadata is None else {"payload": payload, "metadata": metadata}
@@ -207,7 +210,7 @@ class OutgoingCalls:
             if invocation_id is None:
                 raise ValueError("start() is for calls that are answered; use trigger() for a void call")
             if self._connection.backlog.crowded:
-                if _in_a_loop():  # which must not wait
+                if in_a_loop():  # which must not wait
                     raise ConnectionClosing("the engine is not reading")
                 self._wait_for_room(prepared)
             call = Call(
@@ -277,14 +280,6 @@ class OutgoingCalls:
         if place is None:
             place = self._abroad[loop] = Abroad(loop, self.pending.time_out)
         return place
-
-
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _within(around: Invocation, timeout_ms: int, function_id: str) -> tuple[int, int]:

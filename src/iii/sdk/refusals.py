@@ -31,7 +31,7 @@ async def raise_if_refused(core: WorkerCore, app: str) -> None:
         return
     provided = await _provided_types(core)  # answered when the engine has acted on all that was said before
     registrations = core.registrar.registrations
-    reasons = [*_refused(registrations), *[each async for each in _refused_urls(core)]]
+    reasons = [*_refused(registrations), *_refused_observers(core), *[each async for each in _refused_urls(core)]]
     if reasons:
         raise DeclarationRefused(app, reasons)
     if provided is not None:
@@ -60,6 +60,11 @@ def _refused(registrations: Registrations) -> Iterator[str]:
             trigger = read_plain(sent)
             config = str(trigger.get("config"))[:_SHOWN]
             yield f"{trigger['trigger_type']} trigger of '{trigger['function_id']}' with {config}: {reason}"
+
+
+def _refused_observers(core: WorkerCore) -> Iterator[str]:
+    for observer in core.observers.refused.values():
+        yield f"{observer.declared}: {observer.reason}"
 
 
 async def _refused_urls(core: WorkerCore) -> AsyncIterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from iii.sdk.calls import Refusal
+from iii.sdk.client_tls import ClientTls
 from iii.sdk.connection import EngineConnection
 from iii.sdk.engine_address import engine_url, handshake_headers
 from iii.sdk.in_process import engine_at
@@ -55,13 +56,15 @@ class Reporting:
         from iii.sdk.telemetry import WorkerTelemetry
 
         headers = config.engine_ws_headers
+        address = telemetry_url(engine_url(config.engine_ws_url) if config.engine_ws_url else url)
         connection = EngineConnection(
-            telemetry_url(engine_url(config.engine_ws_url) if config.engine_ws_url else url),
+            address,
             handshake_headers(self._options.headers) if headers is None else headers,
             ReconnectionConfig(),
             _NothingToSay(),
             self._loop,
             complaints=logging.DEBUG,  # the worker's own connection already says that the engine is away
+            tls=ClientTls(self._options.tls_options, address),
         )
         self._connection = connection
         self.telemetry = WorkerTelemetry(config, self._resource, connection.send_or_drop, self._loop)

@@ -13,16 +13,16 @@ class TokenFileHeaders(Mapping[str, str]):
         ValueError: it has none from the beginning.
     """
 
-    def __init__(self, headers: Mapping[str, str], path: str) -> None:
+    def __init__(self, headers: Mapping[str, str], path: str, said_by: str = "III_TOKEN_FILE") -> None:
         self._headers = dict(headers)
         self._path = os.path.expanduser(path)
         try:
             self._token = _read(self._path)
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text"
-            raise ValueError(f"III_TOKEN_FILE: cannot read {self._path}: {reason}") from None
+            raise ValueError(f"{said_by}: cannot read {self._path}: {reason}") from None
         if not self._token:
-            raise ValueError(f"III_TOKEN_FILE: {self._path} is empty; write the token into it")
+            raise ValueError(f"{said_by}: {self._path} is empty; write the token into it")
 
     def __getitem__(self, name: str) -> str:
         if name != "Authorization":

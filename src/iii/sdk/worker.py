@@ -15,6 +15,7 @@ from iii.protocol.replicas import ReplicaPolicy
 from iii.sdk.call_methods import CallMethods
 from iii.sdk.event_declarations import EventDeclarations
 from iii.sdk.leaving import Leaving
+from iii.sdk.observe_declarations import ObserveDeclarations
 from iii.sdk.providers import TriggerHandler
 from iii.sdk.refs import FunctionRef, StreamChannelRef, Trigger, TriggerTypeRef
 from iii.sdk.requests import FunctionInput, TriggerInput, TriggerRequest, TriggerTypeInput, required
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
     from iii.sdk.channels import Channel, ChannelReader, ChannelWriter
     from iii.sdk.core import WorkerCore
     from iii.sdk.discovery import FunctionsListener, FunctionsWatch
+    from iii.sdk.observer import Observer
+    from iii.sdk.observer_declaration import ObserverDeclaration
     from iii.sdk.registrar import Registrar
     from iii.sdk.rows import FunctionInfo, TriggerInfo, WorkerInfo, WorkerStatistics
     from iii.sdk.state import ConnectionState, ConnectionStateListener
     from iii.sdk.streams import Stream
 
 
-class Worker(CallMethods, EventDeclarations, Leaving):
+class Worker(CallMethods, EventDeclarations, ObserveDeclarations, Leaving):
     """One worker: made by `register_worker` or `connect_worker`."""
 
     def __init__(self, core: WorkerCore) -> None:
@@ -115,6 +118,10 @@ class Worker(CallMethods, EventDeclarations, Leaving):
             self._registrar.no_trigger_type(
                 required(trigger_type, "id", "unregister_trigger_type()"), trigger_type.get("namespace")
             )
+
+    def _observe(self, declared: ObserverDeclaration) -> Observer:
+        self._core.caller.pending.raise_if_ended()
+        return self._core.observers.observe(declared)
 
     # -- discovery ------------------------------------------------------------------------------------------------
 

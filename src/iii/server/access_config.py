@@ -11,10 +11,45 @@ _Text = Annotated[str, Meta(min_length=1)]
 _Milliseconds = Annotated[int, Meta(ge=1)]
 
 
-class TokenConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GrantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What those may do whom a token or a certificate lets in."""
+
+    name: Annotated[str, Meta(min_length=1, description="Name of who is let in, for the log and for lists of workers.")]
+    allow: Annotated[
+        tuple[Filter, ...],
+        Meta(
+            description="Functions that may be called: roles (`observer`, `worker`, `operator`, `admin`), "
+            '`match("…")`, or mappings as in `expose_functions`.'
+        ),
+    ] = ()
+    namespaces: Annotated[
+        tuple[str, ...],
+        Meta(description="Namespaces that may be declared and that `allow` is about; absent: `default`."),
+    ] = ()
+    register: Annotated[
+        bool | tuple[str, ...] | None,
+        Meta(
+            description='Functions that may be registered: `true`, `false` or a list of `match("…")`; absent: '
+            "as the roles say."
+        ),
+    ] = None
+    trigger_types: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="Types of which triggers may be registered; absent: all for `admin`, the usual ones for others "
+            "that may register functions, else none."
+        ),
+    ] = None
+    see: Annotated[
+        tuple[Filter, ...],
+        Meta(description="Functions that lists show beside those which may be called; form as in `allow`."),
+    ] = ()
+    prefix: Annotated[_Text | None, Meta(description="Text before the ids of functions that are registered.")] = None
+
+
+class TokenConfig(GrantConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One token: where it is, and what its bearers may do."""
 
-    name: Annotated[str, Meta(min_length=1, description="Name of the token, for the log.")]
     token_env: Annotated[
         str | None, Meta(description="Environment variable of the engine with the token; one of three ways to give it.")
     ] = None
@@ -24,38 +59,17 @@ class TokenConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     hash: Annotated[
         str | None, Meta(description="`sha256:…` of the token, as `iii token create` and `iii token hash` print it.")
     ] = None
-    allow: Annotated[
-        tuple[Filter, ...],
+
+
+class CertificateConfig(GrantConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Client certificates that let in, and what those may do who have one."""
+
+    subject: Annotated[
+        _Text,
         Meta(
-            description="Functions that its bearers may call: roles (`observer`, `worker`, `operator`, `admin`), "
-            '`match("…")`, or mappings as in `expose_functions`.'
+            description='Name in the certificate: a URI or DNS name among its alternative names, else its common name; or `match("…")`.'
         ),
-    ] = ()
-    namespaces: Annotated[
-        tuple[str, ...],
-        Meta(description="Namespaces that its bearers may declare and that `allow` is about; absent: `default`."),
-    ] = ()
-    register: Annotated[
-        bool | tuple[str, ...] | None,
-        Meta(
-            description='Functions that its bearers may register: `true`, `false` or a list of `match("…")`; absent: '
-            "as the roles say."
-        ),
-    ] = None
-    trigger_types: Annotated[
-        tuple[str, ...] | None,
-        Meta(
-            description="Types of which its bearers may register triggers; absent: all for `admin`, the usual ones for others "
-            "that may register functions, else none."
-        ),
-    ] = None
-    see: Annotated[
-        tuple[Filter, ...],
-        Meta(description="Functions that lists show its bearers beside those which they may call; form as in `allow`."),
-    ] = ()
-    prefix: Annotated[_Text | None, Meta(description="Text before the ids of functions that its bearers register.")] = (
-        None
-    )
+    ]
 
 
 class RbacConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +80,10 @@ class RbacConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="Tokens that let clients in; absent: not asked for, an empty list: no client is let in by token."
         ),
+    ] = None
+    certificates: Annotated[
+        tuple[CertificateConfig, ...] | None,
+        Meta(description="Client certificates that let clients in; needs `client_ca` of `tls`. Absent: not looked at."),
     ] = None
     auth_function_id: Annotated[
         _Text | None,

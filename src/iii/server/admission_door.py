@@ -34,7 +34,7 @@ class AdmissionDoor:
     def knock(self, connection: Connection[Outbox], admitted: Callable[[Access], None]) -> None:
         """Say who it is. `admitted` is called when it is let in, perhaps within; else the connection is closed."""
         request = self._request
-        approach = Approach(request.lines, request.query, connection.ip_address)
+        approach = Approach(request.lines, request.query, connection.ip_address, request.certified)
         connection.inbox.pause()
 
         def decided(access: Access | None, error: InvocationError | None) -> None:

@@ -12,6 +12,7 @@ from iii.net.connection import ConnectionHandler
 from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import Endpoint, PlainResponse
 from iii.net.outbox import Outbox
+from iii.net.server_tls import ServerTls
 from iii.server.admission_door import AdmissionDoor
 from iii.server.channel_ends import channel_end
 from iii.server.channel_request import channel_requested
@@ -35,17 +36,19 @@ class Listener(Acceptor):
         limits: ConnectionLimits | None = None,
         admission: Admission | None = None,
         telemetry_by_address: bool = False,
+        tls: ServerTls | None = None,
     ) -> None:
-        super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint)
+        super().__init__(host, port, handshake_timeout_ms / 1000, self._endpoint, tls=tls)
         self.engine = engine
         self.admission = admission
         self._limits = limits
         self._telemetry_by_address = telemetry_by_address
         self._large = LargeMessages()
 
-    def adjust(self, handshake_timeout_ms: int, limits: ConnectionLimits) -> None:
+    def adjust(self, handshake_timeout_ms: int, limits: ConnectionLimits, tls: ServerTls | None) -> None:
         """For connections that come from now on."""
         self._limits = limits
+        self.tls = tls
         self.wait_for_heads(handshake_timeout_ms / 1000)
 
     async def close(self) -> None:

@@ -6,12 +6,16 @@ from iii.engine.access.admission import Admission
 from iii.engine.access.filters import BadFilter, FunctionFilter, read_filter
 from iii.engine.access.rules import Hooks, ListenerRules
 from iii.engine.engine import Engine
+from iii.net.tls_config import TlsConfig
 from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import RbacConfig
+from iii.server.certificates import ListenerCertificates
 from iii.server.tokens import ListenerTokens
 
 
-def admission_of(engine: Engine, listener: str, rbac: RbacConfig | None, middleware: str | None) -> Admission | None:
+def admission_of(
+    engine: Engine, listener: str, rbac: RbacConfig | None, middleware: str | None, tls: TlsConfig | None = None
+) -> Admission | None:
     """None: everybody is let in and trusted. Raises StartFailure."""
     entrusted = engine.functions.entrusted
     if middleware is not None:
@@ -36,7 +40,13 @@ def admission_of(engine: Engine, listener: str, rbac: RbacConfig | None, middlew
         hook_s=rbac.hook_timeout_ms / 1000,
     )
     tokens = None if rbac.tokens is None else ListenerTokens(rbac.tokens, listener)
-    return Admission(engine.router, engine.clock, rules, tokens)
+    if rbac.certificates is not None and (tls is None or tls.client_ca is None):
+        raise StartFailure(
+            "rbac.certificates: no client certificate can be verified; set `client_ca` of `tls`",
+            ("rbac", "certificates"),
+        )
+    certificates = None if rbac.certificates is None else ListenerCertificates(rbac.certificates, listener)
+    return Admission(engine.router, engine.clock, rules, tokens, certificates)
 
 
 def _exposed(rbac: RbacConfig) -> tuple[FunctionFilter, ...]:

@@ -241,7 +241,7 @@ class EngineServer:
         if (short := shortage()) is not None:
             raise StartFailure(short)
         self.engine.readiness.begin()
-        addresses = ", ".join(f"ws://{manager.listener.address}" for manager in self._managers())
+        addresses = ", ".join(manager.listener.url for manager in self._managers())
         ENGINE_READY(
             version=PACKAGE_VERSION,
             configuration=self._config.source,

@@ -47,7 +47,7 @@ RESTART_NEEDED = LogEvent(
 )  # fmt: skip
 RELOAD_FAILED = LogEvent(
     __name__, "reload.failed", logging.ERROR, "Reload failed inside the engine",
-    means="The engine itself raised while it applied a configuration.",
+    means="The engine itself raised while it applied a configuration, or looked at certificates.",
     do="Report it with its stack trace, and restart the engine.",
 )  # fmt: skip
 WARNED = LogEvent(
@@ -100,6 +100,7 @@ class Reload:
 
     def start(self) -> None:
         """From now on changes of the file and SIGHUP count."""
+        self._tasks.spawn(self._renew())
         path = self._config.path
         if path is None:
             return
@@ -177,6 +178,16 @@ class Reload:
             changed=[entry.instance for _, entry in todo.changed],
             unchanged=len(todo.unchanged),
         )
+
+    async def _renew(self) -> None:
+        """Look at files that settings name, however the settings were given."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for part in list(self._parts):
+                try:
+                    await part.module.renew()
+                except Exception as error:
+                    RELOAD_FAILED(error)
 
     async def _watch(self, path: Path) -> None:
         """Look at the file: what changes beside it does not matter, and links that are switched are seen."""

@@ -6,21 +6,17 @@ import hmac
 import logging
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os.path import expanduser
 from typing import Any
 
-from iii.engine.access.filters import BadFilter, FunctionFilter, read_filter
-from iii.engine.access.pattern import NO_PATTERNS, Patterns, unwrapped
 from iii.engine.access.rights import Rights
-from iii.engine.access.roles import EVERYTHING, ROLES, WORKERS_TRIGGER_TYPES, Role
 from iii.protocol.access_token import LONGEST, fault_of_token, hash_of, is_hash
 from iii.protocol.log_event import LogEvent
-from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.start_failure import StartFailure
-from iii.protocol.suggestion import did_you_mean
-from iii.server.access_config import Filter, TokenConfig
+from iii.server.access_config import TokenConfig
 from iii.server.config_text import open_at_once
+from iii.server.grants import rights_of
 
 TOKEN_FILE_READ = LogEvent(
     __name__, "access.token_file_read", logging.INFO, "Token file has changed; new connections need the new token",
@@ -73,7 +69,7 @@ class _Token:
         self._file = None if config.token_file is None else expanduser(config.token_file)
         self._state = _NO_FILE
         self._hash = self._first_hash(config)
-        self.rights = rights_of(config, listener, key)
+        self.rights = rights_of(config, listener, "token", key)
 
     def hash(self) -> str:
         """Of the token as it is now; one that fits nothing if there is none."""
@@ -114,75 +110,6 @@ class _Token:
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise StartFailure(f"token '{config.name}': {self._file}: {reason}", (*self._key, "token_file")) from None
-
-
-def rights_of(config: TokenConfig, listener: str, key: tuple[str | int, ...] = ()) -> Rights:
-    """What a token lets do. Raises StartFailure."""
-    roles = [ROLES[each] for each in config.allow if isinstance(each, str) and each in ROLES]
-    namespaces = config.namespaces or (DEFAULT_NAMESPACE,)
-    for index, name in enumerate(config.namespaces):
-        if not name.strip():
-            raise StartFailure(f"token '{config.name}': a namespace is blank", (*key, "namespaces", index))
-    exposed = tuple(_filters(config, "allow", config.allow, namespaces, key))
-    seen = tuple(_filters(config, "see", config.see, namespaces, key))
-    registers = _registers(config, roles, key)
-    any_namespace = not config.namespaces and any(role.provides for role in roles)
-    types: frozenset[str] | None = WORKERS_TRIGGER_TYPES if registers != NO_PATTERNS else frozenset()
-    if config.trigger_types is not None:
-        types = frozenset(config.trigger_types)
-    elif any(role.provides for role in roles):
-        types = None
-    return Rights(
-        who=config.name,
-        identity=f"{listener}\0token\0{config.name}",
-        exposed=exposed,
-        seen=(*seen, *((EVERYTHING,) if any(role.sees_all for role in roles) else ())),
-        namespaces={} if any_namespace else dict.fromkeys(namespaces, NO_PATTERNS),
-        trigger_types=types,
-        provides=any(role.provides for role in roles),
-        registers=registers,
-        calls_urls=any(role.calls_urls for role in roles),
-        prefix=config.prefix,
-    )
-
-
-def _registers(config: TokenConfig, roles: Iterable[Role], key: tuple[str | int, ...]) -> Patterns | None:
-    if config.register is None:
-        return None if any(role.registers for role in roles) else NO_PATTERNS
-    if isinstance(config.register, bool):
-        return None if config.register else NO_PATTERNS
-    patterns = [unwrapped(text) for text in config.register]
-    for index, pattern in enumerate(patterns):
-        if pattern is None:
-            raise StartFailure(
-                f"token '{config.name}': register: expected match(\"pattern\"), got: {config.register[index]}",
-                (*key, "register", index),
-            )
-    return Patterns(pattern for pattern in patterns if pattern is not None)
-
-
-def _filters(
-    config: TokenConfig, member: str, entries: Sequence[Filter], namespaces: Sequence[str], key: tuple[str | int, ...]
-) -> Iterable[FunctionFilter]:
-    for index, entry in enumerate(entries):
-        if isinstance(entry, str) and entry in ROLES:
-            for each in ROLES[entry].filters:
-                yield from _in(each, namespaces if config.namespaces else None)
-            continue
-        try:
-            found = read_filter(entry)
-        except BadFilter as error:
-            known = did_you_mean(entry, ROLES, ", or did you mean '{}'?") if isinstance(entry, str) else ""
-            raise StartFailure(f"token '{config.name}': {member}: {error}{known}", (*key, member, index)) from None
-        named = isinstance(entry, dict) and entry.get("namespace") is not None
-        yield from (found,) if named else _in(found, namespaces)
-
-
-def _in(found: FunctionFilter, namespaces: Sequence[str] | None) -> Iterable[FunctionFilter]:
-    """In each namespace; None: as it is."""
-    if namespaces is None:
-        return (found,)
-    return tuple(FunctionFilter(found.pattern, found.metadata, name) for name in namespaces)
 
 
 def _state_of(path: str) -> tuple[int, int, int]:

@@ -11,6 +11,8 @@ from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
 from iii.engine.replicas import ReplicaRule
 from iii.net.listening import is_loopback
+from iii.net.server_tls import server_tls
+from iii.net.tls_config import TlsConfig
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS, HELD_CALLS_BYTES, REGISTRATION_BYTES, REGISTRATIONS_BYTES
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
@@ -59,6 +61,9 @@ class WorkerManagerConfig(Struct, frozen=True, kw_only=True):
             description="Limit of the calls of one connection that wait for registrations, in bytes; further ones are refused.",
         ),
     ] = HELD_CALLS_BYTES
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
+    ] = None
     rbac: Annotated[
         RbacConfig | None,
         Meta(description="Who may connect, and do what; absent: every client that reaches the port may do everything."),
@@ -104,8 +109,9 @@ class WorkerManager(Module):
             config.port,
             config.handshake_timeout_ms,
             _limits(config),
-            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id),
+            admission_of(self.engine, self.instance, config.rbac, config.middleware_function_id, config.tls),
             config.rbac is not None and config.rbac.allow_telemetry_same_ip,
+            server_tls(config.tls, self.instance),
         )
 
     async def start(self) -> None:
@@ -121,12 +127,12 @@ class WorkerManager(Module):
         return self.listener.measure(self.instance)
 
     async def adjust(self, config: WorkerManagerConfig) -> Adjusted:
-        """Limits count for further connections; to another port, and for other rights, workers have to come again.
+        """Limits and certificates count for further connections; to another port, and for other rights, workers have to come again.
 
         Raises StartFailure.
         """
         old, moved = self.config, config.port != self.config.port
-        rights = (config.rbac, config.middleware_function_id) != (old.rbac, old.middleware_function_id)
+        rights = _rights(config) != _rights(old)
         if not moved and (rights or config.host != old.host):
             return Adjusted.MODULE
         left = self.listener
@@ -135,7 +141,8 @@ class WorkerManager(Module):
             await listener.open()
             self.listener = listener
         else:
-            left.adjust(config.handshake_timeout_ms, _limits(config))
+            tls = left.tls if config.tls == old.tls else server_tls(config.tls, self.instance)
+            left.adjust(config.handshake_timeout_ms, _limits(config), tls)
         self._forget_replicas()
         self.config = config
         self.engine.functions.replica_rules += config.replicas
@@ -144,6 +151,9 @@ class WorkerManager(Module):
             await left.close()
         return Adjusted.NOW
 
+    async def renew(self) -> None:
+        await self.listener.renew()
+
     async def stop(self) -> None:
         await self.listener.close()
         self._forget_replicas()
@@ -151,6 +161,12 @@ class WorkerManager(Module):
     def _forget_replicas(self) -> None:
         functions, own = self.engine.functions, self.config.replicas
         functions.replica_rules = [rule for rule in functions.replica_rules if not any(rule is each for each in own)]
+
+
+def _rights(config: WorkerManagerConfig) -> tuple[object, ...]:
+    """What sessions cannot outlive."""
+    verifies = config.tls is not None and config.tls.client_ca is not None
+    return config.rbac, config.middleware_function_id, verifies
 
 
 def _limits(config: WorkerManagerConfig) -> ConnectionLimits:

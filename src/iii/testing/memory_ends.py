@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iii.protocol.codec import Undecodable
     from iii.protocol.messages import WorkerMessage
     from iii.sdk.backlog import Backlog
+    from iii.sdk.client_tls import ClientTls
     from iii.sdk.in_process import ClientBox, ClientLink
     from iii.sdk.outbox import Outgoing
 
@@ -173,7 +174,7 @@ class WorkerEnd:
 
     # -- the worker's side: a link and its box --------------------------------------------------------------------
 
-    async def open(self, url: str, headers: Mapping[str, str]) -> None:
+    async def open(self, url: str, headers: Mapping[str, str], tls: ClientTls | None) -> None:
         """Wait to be let in. Raises ConnectionError: the engine has ended."""
         admitted = asyncio.Event()
         self._on_engine_loop(lambda: self._admit(self._engine_end, lambda: self._call_soon(admitted.set)))

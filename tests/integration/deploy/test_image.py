@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import time
 import tomllib
@@ -14,7 +16,7 @@ from iii.server.process import STOP_S
 from tests.integration.deploy.container import Container
 from tests.integration.deploy.dockerfile import Image, built, steps
 from tests.integration.deploy.namespaces import needs_namespaces
-from tests.processes import free_port
+from tests.processes import EngineProcess, environment, free_port
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
@@ -112,3 +114,30 @@ def test_24_2_the_image_opens_the_ports_and_stops_by_the_signal_that_the_engine_
     copied = [step.rest.split()[:-1] for step in steps(DOCKERFILE.read_text()) if step.instruction == "COPY"]
     sources = {source.rstrip("/") for words in copied for source in words if not source.startswith(("--", "/"))}
     assert {re.sub(r"[a-z]+\.lock", "*.lock", source) for source in sources} == kept
+
+
+@needs_namespaces
+def test_24_6_the_worker_of_iii_init_runs_in_an_image_of_its_own(image: Image, tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    made = [sys.executable, "-m", "iii.cli", "init", str(project)]
+    subprocess.run(made, env=environment(), check=True, capture_output=True, timeout=60)
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "data").mkdir()
+    with (
+        EngineProcess(tmp_path / "engine", config=CONFIG.replace("PORT", "{port}")) as engine,
+        tempfile.TemporaryDirectory(dir="/dev/shm", prefix="iii-image-") as folder,
+    ):
+        worker = built(project / "Dockerfile", project, Path(folder), base=image)
+        assert worker.declared["HEALTHCHECK"] == "NONE"
+        container = Container(worker, tmp_path / "data", environment={"III_URL": engine.url})
+        try:
+            asked = [sys.executable, "-m", "iii.cli", "trigger", "shop::hello", "name=Ada", "--url", engine.url]
+            give_up_at = time.monotonic() + 60
+            while (
+                answered := subprocess.run(asked, env=environment(), capture_output=True, text=True, timeout=60)
+            ).returncode:
+                assert time.monotonic() < give_up_at, answered.stderr
+            assert answered.stdout == '"Hello, Ada!"\n'
+            assert container.stop() == 0
+        finally:
+            container.kill()

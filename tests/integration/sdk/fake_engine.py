@@ -155,6 +155,7 @@ class FakeEngine:
     Attributes:
         answers: function id to result, or to a function from the call to the members of the answer; None is silence.
         connections: worker sockets, oldest first; `telemetry_sockets` those on `/otel`.
+        features: what the greeting lists.
         drains: whether workers can be drained: what it says then comes after all calls (P12).
     """
 
@@ -163,6 +164,7 @@ class FakeEngine:
         self.connections: list[FakeConnection] = []
         self.telemetry_sockets: list[FakeConnection] = []
         self.greets = greets
+        self.features: list[str] = []
         self.answers_pings = True
         self.drains = True
         self.port = port
@@ -220,7 +222,8 @@ class FakeEngine:
         if self.greets:
             number = len(self.connections)
             greeting = {"type": "workerregistered", "worker_id": f"W{number}", "reattach_token": f"T{number}"}
-            connection.write(msgspec.json.encode(greeting))
+            known = {"features": self.features} if self.features else {}
+            connection.write(msgspec.json.encode(greeting | known))
         self.changed()
 
     def route(self, connection: FakeConnection, message: Message) -> None:

@@ -13,6 +13,7 @@ from iii.engine.engine import Engine
 from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import ANSWERS, HEAD_BYTES, HttpUpgrade, Made, PlainResponse, Route
 from iii.net.keepalive import Connections
+from iii.net.tls_greeting import Newcomer
 from iii.server.large_messages import LargeMessages
 from iii.server.listener import Listener
 from iii.server.worker_endpoint import WorkerEndpoint
@@ -28,7 +29,7 @@ class Entrance(HttpUpgrade):
     transport: asyncio.Transport
 
     def __init__(self, route: Route, deadline_s: float) -> None:
-        self.pending: set[HttpUpgrade] = set()
+        self.pending: set[Newcomer] = set()
         self.connections = Connections()
         self.connections.begin()
         self.read_bytes = 0

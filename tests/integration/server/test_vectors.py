@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from iii.protocol.names import FEATURES
 from tests.integration.server.raw_socket import CLOSE, DEADLINE_S, PING, PONG, RawSocket
 from tests.wire_vectors import Placeholders, Vector, name_of, text_of, vectors
 
@@ -119,7 +120,12 @@ class Stage:
     async def _join(self, name: str, functions: list[str], announcement: dict[str, Any]) -> None:
         call = {**ANNOUNCED, "type": "invokefunction"}
         data = {"runtime": "python", "version": "0.25.0", "name": name, **announcement}
-        greeting = {"type": "workerregistered", "worker_id": f"${name}", "reattach_token": f"${name}_token"}
+        greeting = {
+            "type": "workerregistered",
+            "worker_id": f"${name}",
+            "reattach_token": f"${name}_token",
+            "features": list(FEATURES),
+        }
         await self.play({"connect": name})
         await self.play({"on": name, "expect": greeting})
         for function_id in functions:

@@ -1,4 +1,4 @@
-"""The wire test vectors show rules of the chapters on the wire, 01 and 10, that exist there."""
+"""The wire test vectors show rules of the chapters on the wire, 01, 10 and 21, that exist there."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,9 @@ import pytest
 from tests.wire_vectors import vectors
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
-CHAPTERS = {chapter[:2]: (SPEC / chapter).read_text() for chapter in ("01-protocol.md", "10-cancelling.md")}
+CHAPTERS = {
+    chapter[:2]: (SPEC / chapter).read_text() for chapter in ("01-protocol.md", "10-cancelling.md", "21-observe.md")
+}
 FILES = ("from-workers", "from-engine", "refused", "sessions")
 
 

@@ -32,6 +32,7 @@ def clean(event: dict[str, str]) -> None: ...
 @app.subscribe("news", function_id="news", each_replica=True)
 @app.on_state("orders", function_id="state")
 @app.on_stream("chat", function_id="stream")
+@app.observe("orders::create", function_id="observed")
 def event(event: dict[str, str]) -> None: ...
 
 app.register_function("bill", iii.HttpInvocationConfig(url="https://example.test"))

@@ -16,6 +16,7 @@ TAKING = {
     "http": '@app.http takes a method and a path, in parentheses: @app.http("GET", "/users/:id")',
     "cron": '@app.cron takes a schedule, in parentheses: @app.cron("0 9 * * *")',
     "subscribe": '@app.subscribe takes a topic, in parentheses: @app.subscribe("orders")',
+    "observe": '@app.observe takes the id of a function, in parentheses: @app.observe("orders::create")',
     "on_queue": '@app.on_queue takes a topic, in parentheses: @app.on_queue("orders")',
     "on_state": '@app.on_state takes a scope, or nothing for all of them, in parentheses: @app.on_state("orders")',
     "on_stream": '@app.on_stream takes the name of a stream, in parentheses: @app.on_stream("orders")',

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from iii.protocol.errors import InvocationError
 from iii.protocol.messages import InvokeFunction, RegistrationRejected, WorkerRegistered
+from iii.protocol.observe_messages import FunctionRegistered, ObserverAdded, ObserveResult, ObserverStateChanged
 from iii.sdk.calls import BlockedThread, PendingCalls
 from iii.sdk.inbound import Inbound
 from iii.sdk.registrations import Registrations
@@ -17,11 +18,15 @@ from iii.sdk.registrations import Registrations
 KINDS = [
     "invokefunction", "invocationresult", "registertrigger", "unregistertrigger", "triggerregistrationresult",
     "workerregistered", "registrationrejected", "pong", "error", "unheard-of",
+    "observeresult", "observerstatechanged", "functionregistered", "observeradded", "observerremoved",
 ]  # fmt: skip
 MEMBERS = [
     "id", "function_id", "invocation_id", "data", "result", "error", "metadata", "trigger_type", "config", "code",
     "namespace", "owner_worker_id", "worker_id", "reattach_token", "traceparent", "baggage", "action",
+    "state", "reason", "fires", "revision", "observer", "observers", "local_dispatch", "observe_depth", "caller",
 ]  # fmt: skip
+
+OF_OBSERVERS = ObserveResult | ObserverStateChanged | FunctionRegistered | ObserverAdded
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -48,6 +53,7 @@ class Ears:
             self,  # type: ignore[arg-type]
             Registrations(),
             self.sent.append,
+            self,  # type: ignore[arg-type]
             self.told.append,
             self.told.append,
             self.told.append,
@@ -55,6 +61,15 @@ class Ears:
 
     def execute(self, message: InvokeFunction) -> None:
         self.executed.append(message)
+
+    def answered(self, message: ObserveResult) -> None:
+        self.told.append(message)
+
+    def changed(self, message: ObserverStateChanged) -> None:
+        self.told.append(message)
+
+    def acknowledge(self, message: FunctionRegistered | ObserverAdded) -> None:
+        self.told.append(message)
 
 
 @given(st.lists(messages | st.binary(max_size=60), max_size=8), st.data())
@@ -70,7 +85,7 @@ def test_nothing_that_is_received_raises(received: list[bytes], data: st.DataObj
     assert answer is not None
     assert bytes(answer.result) == b"1"
     for told in ears.told:
-        assert isinstance(told, WorkerRegistered | RegistrationRejected)
+        assert isinstance(told, WorkerRegistered | RegistrationRejected | OF_OBSERVERS)
     for sent in ears.sent:
         assert msgspec.json.decode(sent)["error"]["code"] == "invalid_request"
 

@@ -38,6 +38,21 @@ if TYPE_CHECKING:
         worker.trigger({"function_id": "f", "action": {"type": "void"}, "timeout_ms": 5})
         assert_type(iii.register_worker(options=iii.InitOptions(otel={"enabled": False})), iii.Worker)
 
+    def observers(worker: iii.Worker, app: iii.App, envelope: iii.Observed[User, int]) -> None:
+        @app.observe("orders::create", on="complete", where={"input.total": {"$gte": 5}}, capture=["input", "error"])
+        def note(call: iii.Observed[User, int]) -> int:
+            assert_type(call.input, User)
+            assert_type(call.output, int)
+            assert_type(call.error, iii.ObservedError | None)
+            return call.input.id
+
+        assert_type(note(envelope), int)  # the decorator keeps the signature
+        observer = worker.observe("orders::create", "audit", max_fires=1)
+        assert_type(observer, iii.Observer)
+        assert_type(observer.state, Literal["pending", "active", "suspended", "error", "disposed"])
+        worker.observe("orders::create", on="sucess")  # type: ignore[call-overload]
+        worker.observe("orders::create", "audit", function_id="f")  # type: ignore[call-overload]
+
     async def right_async_use() -> None:
         async with iii.connect_worker("ws://engine", iii.InitOptions(worker_name="a")) as worker:
             assert_type(worker, iii.Worker)

@@ -16,7 +16,8 @@ from iii.engine.access.rules import ListenerRules
 from iii.protocol.access_token import fault_of_token, hash_of, is_hash, new_token
 from iii.protocol.start_failure import StartFailure
 from iii.server.access_config import TokenConfig
-from iii.server.tokens import ListenerTokens, rights_of
+from iii.server.grants import rights_of
+from iii.server.tokens import ListenerTokens
 
 TOKEN = "iii_" + "a" * 40
 RULES = ListenerRules(listener="rbac", exposed=())

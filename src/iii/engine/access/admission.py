@@ -32,11 +32,13 @@ class Approach(NamedTuple):
     Attributes:
         lines: name, in lower case, and value of each header.
         query: as in the URL, nothing decoded (L9).
+        certified: names in its certificate, which the listener has verified.
     """
 
     lines: tuple[tuple[str, str], ...]
     query: str
     ip_address: str | None
+    certified: tuple[str, ...] = ()
 
     @property
     def token(self) -> str | None:
@@ -50,7 +52,8 @@ class Approach(NamedTuple):
     def input(self) -> bytes:
         """What an auth function gets; of a repeated header the last value, and none that is not ASCII."""
         headers = {name: value for name, value in self.lines if value.isascii()}
-        return _encode({"headers": headers, "query_params": query_params(self.query), "ip_address": self.ip_address})
+        asked = {"headers": headers, "query_params": query_params(self.query), "ip_address": self.ip_address}
+        return _encode({**asked, "certificate_names": self.certified} if self.certified else asked)
 
 
 class Tokens(Protocol):
@@ -60,20 +63,54 @@ class Tokens(Protocol):
         """What the bearer of a token may do; None: it is unknown."""
 
 
+class Certificates(Protocol):
+    """The client certificates that a listener knows."""
+
+    def find(self, names: tuple[str, ...]) -> Rights | None:
+        """What a client with such names may do; None: none of them is known."""
+
+
 class Admission:
     """Of one listener."""
 
-    def __init__(self, router: Router, clock: Clock, rules: ListenerRules, tokens: Tokens | None = None) -> None:
+    def __init__(
+        self,
+        router: Router,
+        clock: Clock,
+        rules: ListenerRules,
+        tokens: Tokens | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.router = router
         self.clock = clock
         self.rules = rules
         self.tokens = tokens
+        self.certificates = certificates
         self.failed_logins = FailedLogins(clock)
 
     @property
     def is_open(self) -> bool:
         """Whether everybody is let in."""
-        return self.rules.auth_function is None and self.tokens is None
+        return self.rules.auth_function is None and self.tokens is None and self.certificates is None
+
+    def known(self, approach: Approach) -> Rights | None:
+        """What its token, or else its certificate, lets it do."""
+        found = None
+        if self.tokens is not None and approach.token is not None:
+            found = self.tokens.find(approach.token)
+        if found is None and self.certificates is not None and approach.certified:
+            found = self.certificates.find(approach.certified)
+        return found
+
+    def why_unknown(self, approach: Approach) -> str:
+        """Why nothing that the client has shown lets it in, where no function is asked."""
+        if self.tokens is not None and approach.token is not None:
+            return "the token is unknown"
+        if self.certificates is not None and approach.certified:
+            return f"no entry of rbac.certificates is for the client certificate of {approach.certified[0]}"
+        wanted = ["a token"] if self.tokens is not None else []
+        wanted += ["a client certificate"] if self.certificates is not None else []
+        return f"{' or '.join(wanted)} is required"
 
     def admit(self, approach: Approach, decided: Reply[Access, InvocationError]) -> Login:
         """Decide; `decided` is told once, perhaps within, unless the login is withdrawn."""
@@ -95,16 +132,15 @@ class Login:
         self._timer: Timer | None = None
 
     def begin(self) -> None:
-        """A known token is let in at once, whatever others of its address have done."""
-        admission, token = self._admission, self._approach.token
+        """A known token or certificate is let in at once, whatever others of its address have done."""
+        admission = self._admission
         if admission.is_open:
             self._grant(admission.rules.anonymous)
             return
-        if admission.tokens is not None and token is not None:
-            rights = admission.tokens.find(token)
-            if rights is not None:
-                self._grant(rights)
-                return
+        rights = admission.known(self._approach)
+        if rights is not None:
+            self._grant(rights)
+            return
         failed_logins, ip_address = admission.failed_logins, self._approach.ip_address
         wait_s = failed_logins.wait_s(ip_address)
         if wait_s is None:
@@ -138,7 +174,7 @@ class Login:
         admission = self._admission
         auth = admission.rules.auth_function
         if auth is None:
-            self._deny("a token is required" if self._approach.token is None else "the token is unknown")
+            self._deny(admission.why_unknown(self._approach))
             return
         payload = self._approach.input()
         self._question = Question(
@@ -167,7 +203,10 @@ class Login:
         admission.failed_logins.succeeded(ip_address)
         if admission.rules.exposed is not None:
             context = rights.context.decode()
-            GRANTED(listener=admission.rules.listener, who=rights.who, ip_address=ip_address, context=context)
+            certified = {"certificate": self._approach.certified[0]} if self._approach.certified else {}
+            GRANTED(
+                listener=admission.rules.listener, who=rights.who, ip_address=ip_address, context=context, **certified
+            )
         forbidden = [each for each in sorted(INFRASTRUCTURE) if each in rights.forbidden]
         if forbidden:
             FORBIDDEN_INFRASTRUCTURE(who=rights.who, functions=forbidden)

@@ -8,12 +8,12 @@ from iii.protocol.log_event import LogEvent
 
 GRANTED = LogEvent(
     __name__, "access.granted", logging.INFO, "Access granted to a connection",
-    means="A connection to a listener with access control was let in; `who` is the token's name, or what let it in.",
+    means="A connection to a listener with access control was let in; `who` is the name of the token or certificate, or what let it in.",
 )  # fmt: skip
 DENIED = LogEvent(
     __name__, "access.denied", logging.WARNING, "Access denied",
     means="A connection, a call or a registration was refused by the access rules of its listener; `operation` says which, `reason` why.",
-    do="Nothing, if that is meant; else expose what `id` names, or correct the token or the auth function.",
+    do="Nothing, if that is meant; else expose what `id` names, or correct the token, the certificate or the auth function.",
 )  # fmt: skip
 EVICTED = LogEvent(
     __name__, "access.evicted", logging.WARNING, "Registration of a session removed: a trusted worker has registered the same id",

@@ -94,6 +94,9 @@ class _Relay:
     def let_go(self, invocation_id: str, cancels: bool) -> None:
         self.inner.withdraw(cancels)
 
+    def stop(self, invocation_id: str) -> None:
+        self.let_go(invocation_id, True)
+
     def slow_down(self, seconds: float) -> None:
         if self.inner.runner is not None:
             self.inner.runner.slow_down(seconds)

@@ -16,6 +16,7 @@ from iii.engine.fan_out import of_binding
 from iii.engine.firing import fire_if
 from iii.engine.frames import invocation_frame
 from iii.engine.invocation import NO_TRACE, Invocation
+from iii.engine.observing.source import EventSource
 from iii.engine.session.peer import Peer
 from iii.protocol.limits import FUNCTIONS_LATEST_S, FUNCTIONS_QUIET_S
 from iii.protocol.names import DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from iii.engine.clock import Timer
     from iii.engine.engine import Engine
     from iii.engine.functions import Function
+    from iii.engine.observing.observer import Observer
     from iii.engine.ownership import Key
 
 KEY = (DEFAULT_NAMESPACE, FUNCTIONS_AVAILABLE)
@@ -55,6 +57,12 @@ class FunctionsAvailable:
     """
 
     def __init__(self, engine: Engine) -> None:
+        self.source = EventSource(
+            "engine::on-functions-changed",
+            "The registered functions changed; `engine::functions::list` lists those that its caller may see.",
+            request_format=_EVENT_SCHEMA,
+            host=self,
+        )
         self._engine = engine
         self._published: dict[Key, Known] = {function.key: _known(function) for function in engine.functions}
         self._unpublished: dict[Key, Known | None] = {}
@@ -74,10 +82,21 @@ class FunctionsAvailable:
             else:
                 self._arm()
 
+    def take(self, observer: Observer) -> None:
+        """All are welcome."""
+
+    def let_go(self, observer: Observer) -> None:
+        """Nothing is kept of them."""
+
+    def changed(self, observer: Observer) -> None:
+        """One is active: changes count for it from now on."""
+        if observer.active:
+            self.subscribed()
+
     def unsubscribed(self, binding: Binding) -> None:
         """A binding is on its way out."""
         others = [other for other in self._engine.bindings.of(KEY) if other is not binding]
-        if not others and self._timer is not None:
+        if not (others or self.source.observed) and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
@@ -109,7 +128,7 @@ class FunctionsAvailable:
             self._first_change_at = now
         self._last_change_at = now
         self._unpublished[key] = known
-        if self._timer is None and self._engine.bindings.of(KEY):
+        if self._timer is None and (self._engine.bindings.of(KEY) or self.source.observed):
             self._arm()
 
     def _due_at(self) -> float:
@@ -140,6 +159,7 @@ class FunctionsAvailable:
         return differs
 
     def _fire(self) -> None:
+        self.source.fire(_EVENT)
         self._firing = True
         functions = list(self._engine.functions)
         in_turns(self._engine.turns, len(functions), self._one_firing(functions))
@@ -197,6 +217,10 @@ class FunctionsAvailable:
         envelope = invocation_frame(empty, target.owner.worker_id, target, None)
         limit = min(dialect.receive_limit_bytes for dialect in dialects)
         return shape_for_all(dialects, default), limit - len(envelope)
+
+
+_EVENT = b'{"event":"functions_changed"}'
+_EVENT_SCHEMA = b'{"type":"object","properties":{"event":{"type":"string"}}}'
 
 
 def _known(function: Function) -> Known:

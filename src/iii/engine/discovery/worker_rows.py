@@ -47,6 +47,12 @@ class WorkerRow(Struct, kw_only=True):
     active_invocations: Annotated[int, Meta(description="Number of calls that the worker handles.")]
     isolation: str | None
     ip_address: str | None
+    access: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Name of the token or certificate that let the worker in, or what did; absent on listeners without `rbac`."
+        ),
+    ] = UNSET
     pid: int | UnsetType = UNSET
     internal: Annotated[bool, Meta(description="Whether every engine runs the module.")]
     latest_metrics: Annotated[
@@ -74,6 +80,7 @@ def session_row(engine: Engine, session: Peer, functions: list[str], *, go_calle
         active_invocations=len(session.handling),
         isolation=info.isolation,
         ip_address=session.link.ip_address,
+        access=UNSET if session.guard is None or session.guard.identity is None else session.guard.rights.who,
         pid=info.pid if info.pid is not None else UNSET,
         internal=False,
         latest_metrics=session.gauges.latest(engine.clock.now(), info.runtime),

@@ -12,6 +12,7 @@ from iii.engine.dialect import Dialect
 from iii.engine.enqueue import enqueue
 from iii.engine.frames import error_frame, result_frame, result_parts, trace_members
 from iii.engine.invocation import Invocation
+from iii.engine.observing.origin import DEPTH_ENTRY, origin_of
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.errors import (
     BlankNamespace,
@@ -23,11 +24,13 @@ from iii.protocol.errors import (
 )
 from iii.protocol.limits import FRAGMENT_BYTES, LONGEST_TIMEOUT_MS, MIB, OUTBOUND_QUEUE_BYTES
 from iii.protocol.log_event import LogEvent
-from iii.protocol.messages import Enqueue, InvokeFunction, Void
+from iii.protocol.messages import NULL, Enqueue, InvokeFunction, Void
 from iii.protocol.names import is_blank
 from iii.protocol.tracecontext import valid_traceparent
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from iii.engine.connection_limits import ConnectionLimits
     from iii.engine.invocation import Caller
     from iii.engine.link import Link
@@ -52,14 +55,15 @@ class Calling:
         calls: those that wait, by the id that the worker gave them.
         same_id: those whose id an earlier one has or had, by that id, in the order in which they came.
         judge: decides about its calls and hands them on; None: they need not be judged.
+        through: makes a call through an observer (21 §11.2); False: it is none.
         cancels_any_call: whether the worker may cancel calls of others (P11).
     """
 
     wants_answers: ClassVar[bool] = True
 
     __slots__ = (
-        "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_router", "_send", "calls",
-        "cancels_any_call", "judge", "same_id",
+        "_deadlines", "_invoke", "_limit", "_link", "_longest_ms", "_observes", "_router", "_send", "calls",
+        "cancels_any_call", "judge", "same_id", "through",
     )  # fmt: skip
 
     def __init__(self, link: Link, router: Router, limits: ConnectionLimits) -> None:
@@ -74,10 +78,13 @@ class Calling:
         self._longest_ms = limits.invocation_ms
         self.cancels_any_call = limits.cancels_any_call
         self.judge: Callable[[Invocation, Void | Enqueue | None], None] | None = None
+        self._observes = False  # it says from within what it calls
+        self.through: Callable[[Invocation, Raw], bool] | None = None
 
     def adapt(self, dialect: Dialect) -> None:
         """The worker said what client it is."""
         self._limit = dialect.receive_limit_bytes
+        self._observes = dialect.observes
 
     def invoke(self, message: InvokeFunction, caller: Caller) -> None:
         """It calls somebody."""
@@ -90,10 +97,7 @@ class Calling:
             call_id = None  # void: no result, even if an id came (01 §8.3)
         namespace = message.namespace
         if namespace is not None and is_blank(namespace):
-            if call_id is not None:
-                self.refuse(call_id, message.function_id, BlankNamespace.of_field("namespace"))
-            else:
-                caller.complain(NAMESPACE_BLANK, function=message.function_id)
+            self._refuse_blank(message.function_id, call_id, caller)
             return
         traceparent, baggage, echo = message.traceparent, message.baggage, b""
         if traceparent is not None or baggage is not None:
@@ -111,6 +115,8 @@ class Calling:
             baggage,
             echo,
         )
+        if self._observes or (baggage is not None and DEPTH_ENTRY in baggage):
+            invocation.origin = origin_of(message, caller.caller_base)
         if call_id is not None:
             if self.calls.setdefault(call_id, invocation) is not invocation:
                 self.same_id.setdefault(call_id, {})[invocation] = None
@@ -119,14 +125,29 @@ class Calling:
                 invocation, timeout_ms
             ):
                 return
-        judge = self.judge
+        if self.judge is None and type(action) is not Enqueue and not self._observes:  # nearly all traffic
+            invoke = self._invoke
+            invoke(invocation)
+        else:
+            self._hand_on(invocation, message)
+
+    def _hand_on(self, invocation: Invocation, message: InvokeFunction) -> None:
+        action, judge = message.action, self.judge
+        through = self.through if message.activation is not NULL and self._observes else None
+        if through is not None and through(invocation, message.activation):
+            return
         if judge is not None:
             judge(invocation, action)
         elif type(action) is Enqueue:
             enqueue(self._router, invocation, action)
         else:
-            invoke = self._invoke
-            invoke(invocation)
+            self._invoke(invocation)
+
+    def _refuse_blank(self, function_id: str, call_id: str | None, caller: Caller) -> None:
+        if call_id is not None:
+            self.refuse(call_id, function_id, BlankNamespace.of_field("namespace"))
+        else:
+            caller.complain(NAMESPACE_BLANK, function=function_id)
 
     def answered(self, invocation: Invocation, result: bytes | memoryview | None) -> None:
         call_id = invocation.call_id

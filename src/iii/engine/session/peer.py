@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import msgspec
 from iii.engine.access.audit import EVICTED
 from iii.engine.dialect import Dialect
 from iii.engine.gauges import Gauges
+from iii.engine.observing.origin import caller_base
 from iii.engine.session.codes import WORKER_NAMESPACE_CONFLICT
 from iii.engine.worker_info import WorkerInfo
 from iii.protocol.caller_id import caller_member
@@ -64,6 +66,7 @@ class Peer(ABC):
 
     Attributes:
         begins_traces: until its client says that it records its calls itself (O1).
+        caller_base: who calls, as its targets and observers see it (21 §8).
         calling: the calls that it makes.
         calls_failed: how many it was running when its connection ended.
         deliver: sends it a call.
@@ -75,7 +78,7 @@ class Peer(ABC):
     """
 
     __slots__ = (
-        "__weakref__", "announced", "begins_traces", "caller_member", "calling", "calls_failed", "connected_at_ms",
+        "__weakref__", "announced", "begins_traces", "caller_base", "caller_member", "calling", "calls_failed", "connected_at_ms",
         "deliver", "dialect", "draining", "ended", "gauges", "guard", "handling", "info", "is_worker", "link", "namespace",
         "passed_over",
         "reattach_token", "worker_id",
@@ -98,6 +101,7 @@ class Peer(ABC):
         self.worker_id = new_id()
         self.reattach_token = new_id()
         self.caller_member = caller_member(self.worker_id)
+        self.caller_base = caller_base(self.worker_id, None)
         self.link = link
         self.connected_at_ms = connected_at_ms
         self.calling = calling
@@ -125,6 +129,11 @@ class Peer(ABC):
         return self.info.name
 
     @property
+    def observes(self) -> bool:
+        """Whether it is told of observers: never before it has said so."""
+        return self.announced and self.dialect.observes
+
+    @property
     def label(self) -> str:
         """For log lines."""
         return self.info.name or self.worker_id
@@ -142,6 +151,13 @@ class Peer(ABC):
         """As a copy beside others (P8)."""
         self.passed_over = self.ended or self.link.stuck
         return not self.passed_over
+
+    def introduced(self, info: WorkerInfo, dialect: Dialect) -> None:
+        """It said who it is, and may be believed."""
+        self.info, self.dialect, self.announced = info, dialect, True
+        self.begins_traces = not dialect.records_calls
+        self.caller_base = caller_base(self.worker_id, info.name)
+        self.calling.adapt(dialect)
 
     @abstractmethod
     def close(self, ending: Ending = Ending.LEFT) -> None:
@@ -178,9 +194,9 @@ class Peer(ABC):
 
     # -- what it is told ------------------------------------------------------------------------------------------
 
-    def greet(self) -> None:
+    def greet(self, features: Sequence[str] = ()) -> None:
         """Always the first message on the socket (01 §3.1)."""
-        self.say(WorkerRegistered(worker_id=self.worker_id, reattach_token=self.reattach_token))
+        self.say(WorkerRegistered(self.worker_id, self.reattach_token, list(features) or None))
 
     def say(self, message: Message) -> None:
         """Send a message, unless it is larger than this client survives (L13)."""

@@ -9,6 +9,8 @@ from msgspec import UNSET, Raw
 
 from iii.engine.bindings import Binding
 from iii.engine.functions import Function, UrlCaller
+from iii.engine.observing.private import private_delivery
+from iii.engine.observing.traits import traits_of
 from iii.engine.replicas import UnknownPolicy, policy_of
 from iii.engine.session.codes import FUNCTION_NAMESPACE_CONFLICT
 from iii.engine.trigger_types import TriggerType
@@ -56,6 +58,11 @@ BUILTIN_REPLACED = LogEvent(
     __name__, "function.builtin_replaced", logging.WARNING, "Function takes the place of a builtin: all calls go to the worker",
     means="A worker registered the id of a function of a module; calls in its namespace reach the worker until it leaves, then the builtin again.",
     do="Nothing, if that is meant; else give the worker's function another id.",
+)  # fmt: skip
+OBSERVING_REFUSED = LogEvent(
+    __name__, "function.observing_refused", logging.WARNING, "Function not registered: its members for observers are refused",
+    means="Its `args_format` is not a JSON Schema, or its client does not support what it asks for; the worker gets `registrationrejected`.",
+    do="Correct what `reason` names.",
 )  # fmt: skip
 TYPE_WITHOUT_NAMESPACE = LogEvent(
     __name__, "trigger_type.blank_namespace", logging.ERROR, "Trigger type not registered: its namespace is blank",
@@ -144,12 +151,21 @@ def _register_function(registry: Registry, peer: Peer, message: RegisterFunction
         return
     # the queue provider's id is the one of the engine's own that a worker may take (N6)
     taken = registry.functions.is_builtin(message.id) and message.id != ENQUEUE_PROVIDER
-    if message.id.startswith(ENGINE_PREFIX) and (taken or namespace != DEFAULT_NAMESPACE):
+    reserved = message.id.startswith(ENGINE_PREFIX) and (taken or namespace != DEFAULT_NAMESPACE)
+    if reserved or (taken and namespace == DEFAULT_NAMESPACE and registry.functions.is_source(message.id)):
         ID_RESERVED(function=message.id, worker=peer.label)
         reject_function(peer, message.id, "")
         return
     deliver = peer.deliver if url_caller is None else url_caller.deliver
-    function = Function.from_message(message, namespace, peer, deliver, _policy(registry, peer, message))
+    try:
+        traits = traits_of(message, peer.dialect, peer.announced)
+    except InvocationError as error:
+        OBSERVING_REFUSED(worker=peer.label, function=message.id, reason=error.message)
+        reject_function(peer, message.id, "", error.code)
+        return
+    if traits.private:
+        deliver = private_delivery(peer, deliver)
+    function = Function.from_message(message, namespace, peer, deliver, _policy(registry, peer, message), traits)
     guard, own_id = peer.guard, message.id
     if guard is not None:
         own_id = guard.registering.functions.given(message.id)
@@ -195,11 +211,13 @@ def _take_url(registry: Registry, peer: Peer, url_caller: UrlCaller, function: F
         registry.functions.refuse(function.key, why)
 
 
-def reject_function(peer: Peer, function_id: str, owner_worker_id: str) -> None:
+def reject_function(
+    peer: Peer, function_id: str, owner_worker_id: str, code: str = FUNCTION_NAMESPACE_CONFLICT.code
+) -> None:
     """Tell a worker, which understands that, that the id is somebody else's (01 §6.3)."""
     peer.say(
         RegistrationRejected(
-            code=FUNCTION_NAMESPACE_CONFLICT.code,
+            code=code,
             namespace=peer.namespace,
             function_id=function_id,
             owner_worker_id=owner_worker_id,

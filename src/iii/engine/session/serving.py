@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from iii.engine.dialect import Dialect
-from iii.engine.frames import invocation_frame, invocation_parts, with_deadline
+from iii.engine.frames import invocation_frame, invocation_parts, with_deadline, with_members
+from iii.engine.observing.origin import caller_of, with_depth
+from iii.engine.observing.watch import Observation
 from iii.engine.session.calling import NOT_READING
 from iii.protocol.backpressure import Backpressure
 from iii.protocol.codec import encode_message
@@ -39,20 +41,23 @@ CALL_NOT_SENT = LogEvent(
 class Serving:
     """Runs calls on one worker."""
 
-    __slots__ = ("_cancels", "_ended", "_limit", "_link", "_send", "handling")
+    __slots__ = ("_cancels", "_ended", "_limit", "_link", "_observes", "_send", "handling")
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._send = link.send
         self._limit = Dialect().receive_limit_bytes
         self._cancels = False  # it understands deadlines and cancelling
+        self._observes = False  # it is told who calls from within what
         self._ended = False
         self.handling: dict[str, Invocation] = {}  # by the id that the worker knows
 
-    def adapt(self, dialect: Dialect) -> None:
-        """The worker said what client it is."""
+    def adapt(self, dialect: Dialect) -> Callable[[InvocationResult], None]:
+        """The worker said what client it is. Returns what takes its results."""
         self._limit = dialect.receive_limit_bytes
         self._cancels = dialect.understands_cancelling
+        self._observes = dialect.observes
+        return self.result_of_host if dialect.says_matches else self.result
 
     def deliver(self, invocation: Invocation, function: Function) -> None:
         """Send it a call."""
@@ -65,16 +70,23 @@ class Serving:
             invocation_id = new_id()
         caller = invocation.caller
         signature = None if caller is None else caller.caller_member
+        origin = invocation.origin
+        if origin is not None and origin.depth and not self._observes:
+            invocation.baggage = with_depth(invocation.baggage, origin.depth)
         frame, parts = b"", None
         if type(invocation.data) is memoryview:
             parts = invocation_parts(invocation, invocation_id, function, signature)
             if invocation.timeout_ms is not None and self._cancels:
                 parts[-1] = with_deadline(bytes(parts[-1]), invocation.timeout_ms)
+            if self._observes:
+                parts[-1] = with_members(bytes(parts[-1]), _origin_members(invocation))
             size = sum(map(len, parts))
         else:
             frame = invocation_frame(invocation, invocation_id, function, signature)
             if invocation.timeout_ms is not None and self._cancels:
                 frame = with_deadline(frame, invocation.timeout_ms)
+            if self._observes:
+                frame = with_members(frame, _origin_members(invocation))
             size = len(frame)
         limit = self._limit
         if size > limit:
@@ -111,6 +123,15 @@ class Serving:
         else:
             invocation.complete(None if result is NULL or result == NULL else bytes(result))
 
+    def result_of_host(self, message: InvocationResult) -> None:
+        """As `result`, of a worker that may say which observers the call is for (21 §9)."""
+        if message.matched is not NULL or message.delivered is not NULL:
+            invocation = self.handling.get(message.invocation_id)
+            waiter = None if invocation is None else invocation.waiter
+            if isinstance(waiter, Observation):
+                waiter.chosen(message.matched, message.delivered)
+        self.result(message)
+
     def fail_undecodable(self, error: Undecodable) -> bool:
         """It is done, whatever it said: the caller need not wait (as L13 has it for results too large). False: of no call."""
         invocation = self.handling.pop(error.invocation_id or "", None)
@@ -122,6 +143,11 @@ class Serving:
     def let_go(self, invocation_id: str, cancels: bool) -> None:
         """Nobody waits for the result any more: a late one is dropped."""
         if self.handling.pop(invocation_id, None) is not None and cancels and self._cancels and not self._ended:
+            self._send(encode_message(CancelInvocation(invocation_id)), True)
+
+    def stop(self, invocation_id: str) -> None:
+        """It is told to stop, if it understands that; its result is waited for."""
+        if invocation_id in self.handling and self._cancels and not self._ended:
             self._send(encode_message(CancelInvocation(invocation_id)), True)
 
     def slow_down(self, seconds: float) -> None:
@@ -151,3 +177,9 @@ class Serving:
             invocation.refuse(ConnectionClosing(NOT_READING))
         if caller is not None:
             caller.slow_down(self._link.pace(size))
+
+
+def _origin_members(invocation: Invocation) -> bytes:
+    """Who calls, from within what, how deep (21 §8)."""
+    origin = invocation.origin
+    return b',"caller":' + caller_of(invocation) if origin is None else origin.members

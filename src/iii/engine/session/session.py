@@ -14,6 +14,7 @@ from iii.engine.connection_limits import ConnectionLimits, RegisteredBytes, Regi
 from iii.engine.dialect import choose_dialect
 from iii.engine.session.buffer import Phase, RegistrationBuffer
 from iii.engine.session.calling import Calling
+from iii.engine.session.observing import Observing
 from iii.engine.session.peer import Ending, Peer
 from iii.engine.session.providing import apply_registration, refuse_registration, unreadable_member
 from iii.engine.session.serving import Serving
@@ -35,12 +36,14 @@ from iii.protocol.messages import (
     WorkerMessage,
 )
 from iii.protocol.names import DEFAULT_NAMESPACE, REPLICA
+from iii.protocol.observe_messages import InvocationsObserved, LocalInvocationStats, Observe, ObserverAck, Unobserve
 from iii.protocol.telemetry import TelemetryKind, telemetry_kind
 
 if TYPE_CHECKING:
     from iii.engine.access.guard import Guard
     from iii.engine.clock import Clock
     from iii.engine.link import Link
+    from iii.engine.observing.observers import Observers
     from iii.engine.registry import Registry
     from iii.engine.roster import Roster
     from iii.engine.router import Router
@@ -68,7 +71,7 @@ class Session(Peer):
     """
 
     __slots__ = (
-        "_buffer", "_clock", "_decode", "_decode_plain", "_invoke", "_registered", "_registrations",
+        "_buffer", "_clock", "_decode", "_decode_plain", "_invoke", "_observing", "_registered", "_registrations",
         "_registry", "_result", "_roster", "_serving", "_telemetry", "_turns", "_undecided", "waiting",
     )  # fmt: skip
 
@@ -83,24 +86,22 @@ class Session(Peer):
         telemetry: Callable[[TelemetryKind, bytes], None],
         grace_s: float,
         limits: ConnectionLimits,
+        observers: Observers,
         guard: Guard | None = None,
     ) -> None:
-        self._serving = Serving(link)
-        calling = Calling(link, router, limits)
-        super().__init__(link, clock.time_ms(), self._serving.deliver, self._serving.handling, calling, guard)
+        serving, calling = Serving(link), Calling(link, router, limits)
+        super().__init__(link, clock.time_ms(), serving.deliver, serving.handling, calling, guard)
+        self._serving = serving
+        self._observing = Observing(self, observers, link.let_others_in)
         self._invoke = self.calling.invoke  # bound once: nearly all traffic
-        self._result = self._serving.result
-        self._clock = clock
-        self._turns = turns
-        self._registry = registry
-        self._roster = roster
+        self._result: Callable[[InvocationResult], None] = serving.result
+        self._clock, self._turns = clock, turns
+        self._registry, self._roster = registry, roster
         self._telemetry = telemetry
-        self.waiting = WaitingBytes(limits.waiting_bytes)
-        self._registered = RegisteredBytes(limits)
+        self.waiting, self._registered = WaitingBytes(limits.waiting_bytes), RegisteredBytes(limits)
         self._registrations = 0
         decoder = worker_message_decoder()
-        self._decode = decoder.decode
-        self._decode_plain = decoder.decode_plain
+        self._decode, self._decode_plain = decoder.decode, decoder.decode_plain
         self._buffer = RegistrationBuffer(
             link, clock, turns, grace_s, registry.expected, self._apply, partial(registry.withdrawing, self), guard
         )
@@ -202,6 +203,9 @@ class Session(Peer):
             case Reattach():
                 if self._roster.reattach(self, message):
                     self._stay_out()
+                self._observing.reattached(message)
+            case Observe() | Unobserve() | ObserverAck() | InvocationsObserved() | LocalInvocationStats():
+                self._observing.hear(message)
             case _:
                 self._register(message)
 
@@ -267,10 +271,8 @@ class Session(Peer):
         def accept() -> None:
             if declared is not None and declared != namespace:
                 NAMESPACE_TOO_LATE(worker=self.label, declared=declared, namespace=namespace)
-            self.info, self.dialect, self.announced = info, dialect, True
-            self.begins_traces = not dialect.records_calls
-            self.calling.adapt(dialect)
-            self._serving.adapt(dialect)
+            self.introduced(info, dialect)
+            self._result = self._serving.adapt(dialect)
             moves, self.namespace = namespace != self.namespace, namespace
             if self._roster.was_drained(self):
                 self._stay_out()
@@ -278,6 +280,7 @@ class Session(Peer):
             self._buffer.settle(moves)
             self._undecided = None
             self._roster.announced(self)
+            self._observing.announced(self._turns, self.when_registrations_applied)
             if not self.when_registrations_applied(lambda: done(True)):
                 done(True)
 
@@ -308,7 +311,7 @@ class Session(Peer):
         self._roster.release_name(self)
         calls = self.calls_failed = len(self.handling)
         calls_of_it = chain(self.calling.withdrawing(), self._serving.stopping())
-        leaving = self._registry.withdrawing(self, calls_of_it)
+        leaving = chain(self._observing.leaving(), self._registry.withdrawing(self, calls_of_it))
         self._turns.go(leaving, lambda: self._roster.left(self, ending, calls))
 
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from iii.protocol.errors import InvalidRequest, TriggerRegistrationFailed
+from iii.engine.observing.codes import INVALID_ARGS
+from iii.protocol.errors import ErrorBody, InvalidRequest, TriggerRegistrationFailed
 from iii.protocol.messages import RegisterTrigger, TriggerRegistrationResult
+from iii.protocol.observe_messages import ObserveResult
 
 if TYPE_CHECKING:
     from iii.engine.bindings import Bindings
@@ -27,6 +29,11 @@ def answer_undecodable(peer: Peer, calling: Calling, serving: Serving, bindings:
                 return False
             refusal = TriggerRegistrationFailed(f"the provider's answer cannot be decoded: {error}").encode()
             bindings.acknowledge(peer, TriggerRegistrationResult(error.id, error.trigger_type or "", "", Raw(refusal)))
+            return True
+        case "observe":
+            if error.id is None or not peer.observes:
+                return False
+            peer.say(ObserveResult(error.id, "error", ErrorBody(INVALID_ARGS.code, str(error))))
             return True
         case "registertrigger":
             if error.id is None:

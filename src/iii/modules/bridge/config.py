@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from iii.protocol.address import fault_of, masked
 from iii.protocol.without_effect import without_effect
+from iii.remote.client_tls_config import ClientTlsConfig
 from iii.remote.config import CALL_TIMEOUT_MS
 
 DEFAULT_URL = "ws://127.0.0.1:49134"
@@ -38,6 +39,9 @@ class BridgeConfig(Struct, frozen=True, kw_only=True):
     url: Annotated[
         str | None,
         Meta(description=f"WebSocket address of the other engine; by default `III_URL`, else `{DEFAULT_URL}`."),
+    ] = None
+    tls: Annotated[
+        ClientTlsConfig | None, Meta(description="Certificates of the connection, for an address of `wss://`.")
     ] = None
     expose: Annotated[list[ExposeRule], Meta(description="Functions of this engine that the other one gets.")] = []
     forward: Annotated[list[ForwardRule], Meta(description="Functions of the other engine that this one gets.")] = []

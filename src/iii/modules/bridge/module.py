@@ -74,9 +74,12 @@ class Bridge(Module):
         number = self.instance.removeprefix(self.name)
         name = self.config.worker_name or name_on_remote(f"iii-bridge-client{number}")
         url = self.config.address()
+        tls = None if self.config.tls is None else self.config.tls.options()
         try:
-            remote = self._remote = RemoteEngine(url, name, "Bridge of another engine.")
+            remote = self._remote = RemoteEngine(url, name, "Bridge of another engine.", tls=tls)
         except ValueError as error:
+            if str(error).startswith("tls:"):
+                raise StartFailure(str(error), ("tls",)) from None
             raise StartFailure(f"III_URL: {error}") from None
         for rule in self.config.expose:
             remote.offer(

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
+from iii.engine.schema import json_schema
 from iii.modules.configuration.requests import ConfigurationEvent, ConfigurationTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 
@@ -16,6 +18,11 @@ class ConfigurationBindings:
     """All of one engine."""
 
     def __init__(self, firing: OrderedFiring) -> None:
+        self.source = EventSource(
+            "configuration::on-updated",
+            "A configuration entry was registered, changed or removed.",
+            request_format=json_schema(ConfigurationEvent),
+        )
         self._firing = firing
         self._bound: dict[str, tuple[Binding, ConfigurationTriggerConfig]] = {}
 
@@ -51,10 +58,14 @@ class ConfigurationBindings:
     def fire(
         self, event: Callable[[], ConfigurationEvent], kind: str, entry_id: str, names: Callable[[str], str]
     ) -> None:
-        """Call those whose filter fits; the event is made only for them."""
+        """Call those whose filter fits, and observers; the event is made only for them."""
         matching = list(self._matching(kind, entry_id, names))
+        if not (matching or self.source.observed):
+            return
+        payload = msgspec.json.encode(event())
         if matching:
-            self._firing.fire(matching, msgspec.json.encode(event()))
+            self._firing.fire(matching, payload)
+        self.source.fire(payload)
 
     def _matching(self, kind: str, entry_id: str, names: Callable[[str], str]) -> Iterable[Binding]:
         for binding, config in self._bound.values():

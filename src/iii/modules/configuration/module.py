@@ -17,6 +17,7 @@ from iii.engine.clock import Timer
 from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -197,6 +198,9 @@ class Configuration(Module):
             config_schema=json_schema(ConfigurationTriggerConfig),
             call_schema=json_schema(ConfigurationEvent),
         )
+
+    def sources(self) -> Iterator[EventSource]:
+        yield self._bindings.source
 
     def bind(self, binding: Binding) -> None:
         before = self._bindings.wanted(binding)

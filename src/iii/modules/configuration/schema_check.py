@@ -1,54 +1,18 @@
-"""JSON Schema: the only file that sees the library. What may take long is checked by another process (18 §2.4)."""
+"""JSON Schema, where what may take long is checked by another process (18 §2.4)."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Sequence
-from itertools import islice
-from typing import Any
 
-import msgspec
-
+from iii.engine.json_schema import problems
 from iii.net.decoding import DecodingProcesses, Parts
-from iii.protocol.limits import MIB
-from iii.protocol.secrets import HIDDEN, may_hold_secret
 
 _BEGIN = 9  # of what is packed: one byte, and eight with the size of the schema
-_PROBLEMS = 10  # that are told
-_CHARACTERS = 300  # of each
 _QUICK = 2**24  # bytes of schema times bytes of value: at most some ms
 # References can make the work exponential, patterns need not be linear; all keywords for references end like this
 _SLOW = (b'ef"', b'"pattern')
-_STEPS = 100_000  # of a pattern, forth and back
-
-
-def problems(schema: bytes, value: bytes, hides_values: bool = False) -> list[str]:
-    """What is wrong with the value, or with the schema; empty if nothing is. Nothing is fetched from anywhere.
-
-    Args:
-        hides_values: for texts that others read than who has sent the value.
-    """
-    import jsonschema_rs  # 15 MB, which most engines never need
-
-    patterns = jsonschema_rs.FancyRegexOptions(backtrack_limit=_STEPS, size_limit=MIB, dfa_size_limit=MIB)
-    mask = HIDDEN if hides_values or may_hold_secret(value.decode()) else None
-    try:
-        validator = jsonschema_rs.validator_for(
-            msgspec.json.decode(schema), offline=True, pattern_options=patterns, mask=mask
-        )
-        found = list(islice(validator.iter_errors(msgspec.json.decode(value)), _PROBLEMS))
-    except jsonschema_rs.ValidationError as error:
-        return [f"invalid JSON Schema: {_shown(error)}"]
-    except (jsonschema_rs.ReferencingError, ValueError, RecursionError) as error:
-        return [f"invalid JSON Schema: {str(error)[:_CHARACTERS]}"]
-    return [_shown(error) for error in found]
-
-
-def _shown(error: Any) -> str:
-    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
-    text = " ".join(str(error.message).split())
-    return f"{place.removeprefix('.')}: {text}"[:_CHARACTERS] if place else text[:_CHARACTERS]
 
 
 def check_packed(data: bytes) -> Sequence[bytes]:

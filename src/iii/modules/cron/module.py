@@ -12,11 +12,13 @@ import msgspec
 from iii.engine.bindings import Binding, config_for_builtin, warn_of_unknown_members
 from iii.engine.engine import Engine
 from iii.engine.module import Module
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.cron.config import CronConfig, KvLocksConfig
 from iii.modules.cron.job import CronEvent, CronJob, CronTriggerConfig
 from iii.modules.cron.locks import KvLocks, Locks, RedisLocks
+from iii.modules.cron.observed import ObservedTicks
 from iii.protocol.cron_expression import Expression, InvalidExpression
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -46,6 +48,7 @@ class Cron(Module):
         self.jobs: dict[str, CronJob] = {}
         self._unstarted: deque[CronJob] = deque()
         self._stopping = False
+        self._observed = ObservedTicks(engine, self.config.day_of_week)
         adapter = self.config.adapter
         self._locks: Locks
         if adapter.kind(self.config.adapters) == "redis":
@@ -64,6 +67,7 @@ class Cron(Module):
         for job in self.jobs.values():
             job.stop()
         self.jobs.clear()
+        self._observed.stop()
 
     async def stop(self) -> None:
         """Let go of the locks."""
@@ -78,6 +82,9 @@ class Cron(Module):
             config_schema=json_schema(CronTriggerConfig),
             call_schema=json_schema(CronEvent),
         )
+
+    def sources(self) -> Iterator[EventSource]:
+        yield self._observed.source
 
     def bind(self, binding: Binding) -> None:
         if self._stopping:

@@ -26,6 +26,10 @@ CONDITION_NOT_MET = ErrorCode(
     "CONDITION_NOT_MET", means="The condition function of the route answered `false`; its handler was not called.",
     do="Nothing, if the condition is right.", status=422,
 )  # fmt: skip
+ROUTE_CONFLICT = ErrorCode(
+    "HTTP_ROUTE_CONFLICT", means="An observer of `http::on-request` wants a route that another one has with other names of parameters.",
+    do="Name the parameters of the path as the text says, or use another path.",
+)  # fmt: skip
 INTERNAL_ERROR = ErrorCode(
     "INTERNAL_ERROR", means="The engine failed, or a function returned what is not a response of HTTP.",
     do="Look for `error_id` in the log of the engine.", status=500,

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from iii.net.tls_config import TlsConfig
+
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 §5.6.2
 _SERVERS_OWN = "connection|content-length|content-type|date|host|keep-alive|server|te|trailer|transfer-encoding|upgrade"
 _HeaderName = Annotated[str, Meta(pattern=rf"^{_TOKEN}\Z")]
@@ -83,6 +85,9 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 3111
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
+    ] = None
     default_timeout: Annotated[
         int,
         Meta(

@@ -188,6 +188,8 @@ class Exchange:
             # a body that turns out too large is refused even if nobody reads it
             self._engine.channels.keep(handler.request_ref.channel_id)
         payload = self._request_object(handler.request_ref, handler.response_ref)
+        if self._endpoint.observed is not None:
+            self._endpoint.observed.check(payload)
         handler.call(self._endpoint, payload)
         return handler
 
@@ -198,6 +200,8 @@ class Exchange:
         if error is not None:
             if error.code == PayloadTooLarge.code and handler.reached_no_worker:
                 return too_large()
+            if self._endpoint.observed is not None and (refusal := self._endpoint.observed.refusal(error)) is not None:
+                return refusal
             return self._failures.of_function(function_id, error, HANDLER_FAILED)
         assert result is not None
         return result if isinstance(result, Answer) else answer_of(result) or invalid_head(self._request)
@@ -232,6 +236,4 @@ class Exchange:
     def _failures(self) -> Failures:
         name = self._settings.request_id_header
         request_id = None if name is None else self._request.headers.get(name)
-        binding = self._endpoint.binding
-        owner = None if binding is None else binding.owner
-        return Failures(self._settings.expose_errors, self._request, request_id, owner)
+        return Failures(self._settings.expose_errors, self._request, request_id, self._endpoint.owner)

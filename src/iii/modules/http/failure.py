@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from iii.modules.http.answer import RETRY, Answer, failure, refusal
 from iii.modules.http.codes import INTERNAL_ERROR
@@ -19,7 +19,6 @@ from iii.protocol.log_event import LogEvent
 from iii.protocol.tracecontext import ids_of
 
 if TYPE_CHECKING:
-    from iii.engine.owner import Owner
     from iii.modules.http.request import Request
 
 HANDLER_FAILED = LogEvent(
@@ -52,6 +51,14 @@ _UNEXPECTED = (InvocationError.code, SerializationFailed.code)  # any exception;
 UNAVAILABLE = (InvocationStopped.code, ConnectionClosing.code)  # the worker is away, and may be there again soon
 
 
+class RouteOwner(Protocol):
+    """Whose route it is."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has left."""
+
+
 class Failures:
     """What is told and logged when functions fail for one request (P13, P14).
 
@@ -64,7 +71,7 @@ class Failures:
 
     __slots__ = ("_exposed", "_owner", "_request", "_request_id")
 
-    def __init__(self, exposed: bool, request: Request, request_id: str | None, owner: Owner | None) -> None:
+    def __init__(self, exposed: bool, request: Request, request_id: str | None, owner: RouteOwner | None) -> None:
         self._exposed = exposed
         self._request = request
         self._request_id = request_id

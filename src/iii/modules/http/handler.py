@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from iii.engine.invocation import Trace
 from iii.modules.http.client import REST_OF_BODY_S, ClientGone
 from iii.modules.http.failure import invalid_head
 from iii.modules.http.json_body import LARGE_BYTES
@@ -87,6 +88,10 @@ class RunningHandler:
     def call(self, endpoint: Endpoint, payload: bytes) -> None:
         """Once; the function may answer within."""
         self._cancels = endpoint.cancel_on_disconnect
+        if endpoint.observed is not None:
+            trace = Trace(self._request.traceparent, self._request.baggage)
+            self._call = endpoint.observed.call(payload, self._answered, trace)
+            return
         self._call = self._engine.router.call(
             endpoint.function_id,
             endpoint.namespace,

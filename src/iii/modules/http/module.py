@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from iii.engine.bindings import Binding
 from iii.engine.engine import Engine
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
 from iii.modules.http.access_log import LoggedApplication
 from iii.modules.http.application import ANSWER_S, HttpApplication
 from iii.modules.http.away_routes import AwayRoutes, RememberedRoutes
 from iii.modules.http.config import HttpConfig
+from iii.modules.http.observed_routes import ObservedRoutes
 from iii.modules.http.routes import Route, RouteConflict, RouteTable
 from iii.modules.http.server import HTTP_TIMES, HttpServer, HttpTimes
 from iii.modules.http.settings import Settings
 from iii.modules.http.trigger_config import Endpoint, HttpCall, HttpResult, HttpTriggerConfig, read_trigger_config
 from iii.net.descriptors import http_connections
 from iii.net.listening import in_url, is_loopback, listen, port_of
+from iii.net.server_tls import ServerTls, server_tls
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.log_event import LogEvent
 from iii.protocol.measurement import Measurement
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.route_path import InvalidPath
+from iii.protocol.start_failure import StartFailure
+from iii.protocol.task_set import TaskSet
 
 READY = LogEvent(
     __name__, "http.ready", logging.INFO, "HTTP ready", means="The port is open; shows where routes are served."
@@ -46,6 +52,11 @@ ROUTE_NEVER_MATCHES = LogEvent(
 )  # fmt: skip
 
 
+RETIRE_FAILED = LogEvent(
+    __name__, "http.retire_failed", logging.ERROR, "HTTP server with the former certificate failed to stop",
+    means="The engine itself raised while it waited for requests of connections that were made with the former certificate.",
+    do="Report it with its stack trace.",
+)  # fmt: skip
 _AT_START = ("access_log", "file_path", "ignore_trailing_slash", "route_grace_ms")  # options that the whole is made of
 MOVED_S = 10.0  # for requests at work at a port that was left (18 §3.2)
 
@@ -62,9 +73,11 @@ class Http(Module):
         instance: str | None = None,
         times: HttpTimes = HTTP_TIMES,
     ) -> None:
+        """Raises StartFailure."""
         super().__init__(engine, instance)
         self._times = times
         self.config = config or HttpConfig()
+        self._tls = self._tls_of(self.config)
         self.port = self.config.port  # once started, the one that the system chose for 0
         self.routes: RouteTable[Endpoint] = RouteTable(self.config.ignore_trailing_slash)
         self.away = AwayRoutes(self.config.route_grace_ms / 1000, engine.clock.now, self.config.ignore_trailing_slash)
@@ -72,10 +85,26 @@ class Http(Module):
         self.application = application(engine, self.routes, self.away, Settings(self.config))
         self._remembered = RememberedRoutes(self.config.file_path, lambda: [*self.routes.names, *self.away.names])
         self._servers: list[HttpServer] = []
+        self._retired = TaskSet(RETIRE_FAILED)
+        self._observed = ObservedRoutes(self.routes, self._add, self._remove)
 
     @property
     def address(self) -> str:
         return f"{in_url(self.config.host)}:{self.port}"
+
+    @property
+    def _url(self) -> str:
+        return f"{'http' if self._tls is None else 'https'}://{self.address}"
+
+    def _tls_of(self, config: HttpConfig) -> ServerTls | None:
+        """Raises StartFailure."""
+        if config.tls is not None and config.tls.client_auth == "optional":
+            raise StartFailure(
+                "tls: `client_auth: optional` is for ports that know clients by their certificates; requests of "
+                "routes carry none: leave `client_ca` out, or require it",
+                ("tls", "client_auth"),
+            )
+        return server_tls(config.tls, self.instance)
 
     async def measurements(self) -> Sequence[Measurement]:
         active = Measurement(
@@ -89,7 +118,7 @@ class Http(Module):
         for name in await self._remembered.read():
             self.away.add(name)
         self._servers = await self._opened(self.config)
-        READY(routes_served_at=f"http://{self.address}")
+        READY(routes_served_at=self._url)
         if not is_loopback(self.config.host):
             PORT_IS_OPEN(address=self.address)
 
@@ -97,12 +126,28 @@ class Http(Module):
         """Raises StartFailure."""
         bound = await listen(config.host, config.port)
         self.port = port_of(bound[0])
+        return self._serving(bound, config)
+
+    def _serving(self, bound: list[socket.socket], config: HttpConfig) -> list[HttpServer]:
         share = max(1, http_connections() // len(bound))
         clients, idle_timeout = self.application.clients, config.idle_timeout
-        servers = [HttpServer(self.application, clients, each, idle_timeout, share, self._times) for each in bound]
+        servers = [
+            HttpServer(self.application, clients, each, idle_timeout, share, self._times, self._tls) for each in bound
+        ]
         for server in servers:
             server.start()
         return servers
+
+    async def renew(self) -> None:
+        if self._tls is not None and await self._tls.renew():
+            self._succeed(self.config)
+
+    def _succeed(self, config: HttpConfig) -> None:
+        """Other servers take over the sockets: one has its certificate for life."""
+        left = self._servers
+        self._servers = self._serving([server.another_socket() for server in left], config)
+        for server in left:
+            self._retired.spawn(server.retire())
 
     async def adjust(self, config: HttpConfig) -> Adjusted:
         """Bind another port before the old one closes, if it is another one. Raises StartFailure: it cannot be had."""
@@ -111,12 +156,22 @@ class Http(Module):
             not moved and (config.host, config.idle_timeout) != (old.host, old.idle_timeout)
         ):
             return Adjusted.MODULE
-        servers = await self._opened(config) if moved else self._servers
+        before = self._tls
+        if config.tls != old.tls:
+            self._tls = self._tls_of(config)
+        try:
+            servers = await self._opened(config) if moved else self._servers
+        except BaseException:
+            self._tls = before
+            raise
+        if not moved and self._tls is not before:
+            self._succeed(config)
+            servers = self._servers
         left, self._servers = self._servers, servers
         self.config = config
         self.application.adjust(Settings(config))
         if moved:
-            READY(routes_served_at=f"http://{self.address}")
+            READY(routes_served_at=self._url)
             await asyncio.gather(*(server.stop(MOVED_S) for server in left))
         return Adjusted.NOW
 
@@ -128,6 +183,7 @@ class Http(Module):
             self.application.finish(drain_s),
             *(server.stop(drain_s + ANSWER_S) for server in self._servers),
         )
+        self._retired.cancel()
 
     def trigger_types(self) -> Iterator[TriggerType]:
         yield TriggerType(
@@ -147,23 +203,24 @@ class Http(Module):
             config.condition_function_id, config.middleware_function_ids, config.cancel_on_disconnect,
         )  # fmt: skip
         try:
-            route = Route(config.http_method, config.api_path, endpoint, binding.id, binding)
-            self._check_owner(route, binding)
-            self.routes.add(route)
+            self._add(Route(config.http_method, config.api_path, endpoint, binding.id, binding))
         except (InvalidPath, RouteConflict) as error:
             raise TriggerRegistrationFailed(str(error)) from None
+
+    def _add(self, route: Route[Endpoint]) -> None:
+        """Raises RouteConflict, TriggerRegistrationFailed."""
+        self._check_owner(route)
+        self.routes.add(route)
         if not route.can_match:
             ROUTE_NEVER_MATCHES(method=route.method, path=route.api_path)
         self.away.forget((route.method, route.api_path))
         self._remembered.changed()
-        ROUTE_REGISTERED(method=route.method, path=config.api_path, function=binding.function_id)
+        ROUTE_REGISTERED(method=route.method, path=route.api_path, function=route.target.function_id)
 
-    def _check_owner(self, route: Route[Endpoint], binding: Binding) -> None:
+    def _check_owner(self, route: Route[Endpoint]) -> None:
         """A session takes nobody's requests (20 §5). Raises TriggerRegistrationFailed."""
-        identity = _identity(binding)
-        if identity is not None and any(
-            _identity(each.target.binding) != identity for each in self.routes.others(route)
-        ):
+        identity = _identity(route)
+        if identity is not None and any(_identity(each) != identity for each in self.routes.others(route)):
             raise TriggerRegistrationFailed(
                 f"Route '{route.method} {route.api_path}' belongs to another worker; use another path"
             )
@@ -172,14 +229,22 @@ class Http(Module):
         route = self.routes.get(binding.id)
         if route is None or route.owner is not binding:
             return
+        self._remove(route, binding.orphaned)
+
+    def _remove(self, route: Route[Endpoint], orphaned: bool) -> None:
+        """`orphaned`: its worker may come again."""
         name = (route.method, route.api_path)
-        if not binding.orphaned:
+        if not orphaned:
             self.away.forget(name)
         elif not self.routes.has_other(route):
             self.away.add(name)
-        self.routes.remove(binding.id, binding)
+        self.routes.remove(route.trigger_id, route.owner)
         self._remembered.changed()
 
+    def sources(self) -> Iterator[EventSource]:
+        yield self._observed.source
 
-def _identity(binding: Binding | None) -> str | None:
-    return None if binding is None or binding.owner is None else binding.owner.identity
+
+def _identity(route: Route[Endpoint]) -> str | None:
+    owner = route.target.owner
+    return None if owner is None else owner.identity

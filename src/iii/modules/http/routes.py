@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
 from iii.protocol.route_path import PARAMETER, WILDCARD, Segment, parse_path
@@ -17,7 +18,18 @@ class RouteConflict(Exception):
 class Route(Generic[T]):
     """One trigger's route. Raises InvalidPath."""
 
-    __slots__ = ("api_path", "literal", "method", "names", "owner", "segments", "target", "trigger_id")
+    __slots__ = (
+        "api_path",
+        "literal",
+        "live",
+        "method",
+        "names",
+        "number",
+        "owner",
+        "segments",
+        "target",
+        "trigger_id",
+    )
 
     def __init__(
         self,
@@ -32,6 +44,8 @@ class Route(Generic[T]):
         self.target = target
         self.trigger_id = trigger_id
         self.owner = owner
+        self.live = True
+        self.number = 0  # in the order of their registration
         self.segments = parse_path(api_path)
         self.names = tuple(segment.text for segment in self.segments if segment.kind)
         self.literal = None if self.names else "/" + "/".join(segment.text for segment in self.segments)
@@ -105,6 +119,7 @@ class RouteTable(Generic[T]):
         self._root: _Node[T] = _Node()
         self._literals: dict[str, dict[str, list[Route[T]]]] = {}  # by path: most routes have no parameters
         self._by_trigger: dict[str, Route[T]] = {}
+        self._numbers = count()
 
     def __len__(self) -> int:
         return len(self._by_trigger)
@@ -155,10 +170,18 @@ class RouteTable(Generic[T]):
         node = self._root
         for segment in self._segments(route):
             node = node.grow(segment)
+        route.number = next(self._numbers)
         node.routes.setdefault(route.method, []).append(route)
         if route.literal is not None:
             self._literals[self._plain(route.literal)] = node.routes
         self._by_trigger[route.trigger_id] = route
+
+    def show(self, route: Route[T], *, live: bool) -> None:
+        """One that is not live serves only where no other is; it keeps its place."""
+        node = self._node(route)
+        if node is not None and route.live != live:
+            route.live = live
+            node.routes[route.method].sort(key=lambda each: (each.live, each.number))
 
     def remove(self, trigger_id: str, owner: object) -> None:
         """Only if the trigger is still this owner's."""

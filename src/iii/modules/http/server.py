@@ -7,10 +7,11 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as Embedded
 
@@ -18,6 +19,7 @@ from iii.modules.http.client import Receive, Send
 from iii.modules.http.open_connections import Activity, HttpConnection, OpenConnections, Peer
 from iii.net.descriptors import waiting
 from iii.net.listening import BACKLOG
+from iii.net.server_tls import ServerTls
 from iii.protocol.log_event import LogEvent
 
 CONNECTIONS_CUT = LogEvent(
@@ -44,6 +46,8 @@ BELOW_LIMIT = LogEvent(
     means="Three quarters of the limit or fewer are open; shows how many were closed for others.",
 )  # fmt: skip
 
+RETIRED_S = 3600.0  # Longest time that an HTTP request may go on after the certificate of its connection was replaced.
+_RETIRED_LOOK_S = 60.0
 CUT_S = 1.0  # until granian has noticed that its connections were cut
 REQUEST_HEAD_BYTES = 256 * 1024  # Longest head of an HTTP request.
 HEAD_S = 10.0  # Longest time from the first byte of a request head to its last one.
@@ -93,9 +97,11 @@ class HttpServer:
         idle_timeout_ms: int,
         connections: int,
         times: HttpTimes = HTTP_TIMES,
+        tls: ServerTls | None = None,
     ) -> None:
         """
         Args:
+            tls: its files are read now, and not again; None: connections are plain.
             at_work: clients whose requests the application has now.
             idle_timeout_ms: for a connection without a request.
             connections: open at most. Out of descriptors granian would not wait but spin.
@@ -111,7 +117,7 @@ class HttpServer:
         deadline_ms = idle_timeout_ms + int(
             times.head_s * 1000
         )  # the head may begin when the connection is about to end
-        self._server = _Embedded(application, listening, deadline_ms, connections)
+        self._server = _Embedded(application, listening, deadline_ms, connections, tls)
         self._serving: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -120,6 +126,25 @@ class HttpServer:
         self._serving = loop.create_task(self._server.serve())
         if OpenConnections.known:
             self._watching = loop.create_task(self._watch())
+
+    def another_socket(self) -> socket.socket:
+        """For a server that takes over."""
+        return self._watched.dup()
+
+    async def retire(self) -> None:
+        """Leave further connections to another server of the same port; requests at work end by themselves, or after an hour."""
+        if self._watching is not None:
+            self._watching.cancel()
+        old = {each.peer for each in await self._open.look()} if OpenConnections.known else set()
+        self._watched.close()
+        assert self._serving is not None
+        self._server.stop()  # type: ignore[no-untyped-call]
+        late_at = time.monotonic() + RETIRED_S
+        while not await _over(self._serving, _RETIRED_LOOK_S):
+            found = [each for each in await self._open.look() if each.peer in old] if old else []
+            old = {each.peer for each in found}
+            if time.monotonic() >= late_at:
+                self._open.cut(found)
 
     async def stop(self, limit_s: float) -> None:
         """Close the port and idle connections at once; cut after `limit_s` the connections that are still at work.
@@ -182,7 +207,12 @@ class _Embedded(Embedded):
     """On a socket that is ours: granian's own would share a port that another process has (L2)."""
 
     def __init__(
-        self, application: Application, listening: socket.socket, head_deadline_ms: int, connections: int
+        self,
+        application: Application,
+        listening: socket.socket,
+        head_deadline_ms: int,
+        connections: int,
+        tls: ServerTls | None,
     ) -> None:
         super().__init__(
             application,
@@ -193,6 +223,7 @@ class _Embedded(Embedded):
             log_dictconfig=_KEEP_OUR_LOG,
             backpressure=connections,
             http1_settings=HTTP1Settings(header_read_timeout=head_deadline_ms, max_buffer_size=REQUEST_HEAD_BYTES),
+            **_tls_settings(tls),
         )
         self._listening = listening
 
@@ -200,3 +231,15 @@ class _Embedded(Embedded):
         self._ssp = None
         self._sfd = self._listening.detach()  # type: ignore[assignment]  # granian closes it
         self._shd = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[assignment,call-arg]
+
+
+def _tls_settings(tls: ServerTls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {
+        "ssl_cert": Path(tls.pair.cert),
+        "ssl_key": Path(tls.pair.key),
+        "ssl_protocol_min": SSLProtocols.tls13 if tls.config.min_version == "1.3" else SSLProtocols.tls12,
+        "ssl_ca": None if tls.client_ca is None else Path(tls.client_ca),
+        "ssl_client_verify": tls.client_ca is not None,
+    }

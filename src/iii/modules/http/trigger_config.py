@@ -1,6 +1,8 @@
 """The `config` of an `http` trigger (03 §A3)."""
 
-from typing import Annotated, Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -9,6 +11,10 @@ from iii.engine.bindings import Binding
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.protocol.http_methods import METHODS, Method
 from iii.protocol.quoted import shortened
+
+if TYPE_CHECKING:
+    from iii.engine.owner import Owner
+    from iii.modules.http.observed_route import ObservedRoute
 
 
 class HttpTriggerConfig(Struct, frozen=True, kw_only=True):
@@ -38,6 +44,12 @@ class Endpoint(NamedTuple):
     condition_function_id: str | None = None
     middleware_function_ids: tuple[str, ...] = ()
     cancel_on_disconnect: bool = False
+    observed: ObservedRoute | None = None
+
+    @property
+    def owner(self) -> Owner | ObservedRoute | None:
+        """Whose route it is."""
+        return self.observed if self.binding is None else self.binding.owner
 
 
 class HttpCall(Struct, frozen=True, kw_only=True):

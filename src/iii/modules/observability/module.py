@@ -14,12 +14,14 @@ from iii.engine.builtin import builtin
 from iii.engine.engine import Engine
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.trigger_types import TriggerType
 from iii.modules.observability.config import AT_ONCE, ObservabilityConfig, effective_exporter
 from iii.modules.observability.export.export import Export
 from iii.modules.observability.export.settings import export_settings
 from iii.modules.observability.ingest.ingest import Ingest
 from iii.modules.observability.ingest.worker_gauges import WorkerGauges
+from iii.modules.observability.logs.observed import ObservedLog
 from iii.modules.observability.logs.room import LogRoom
 from iii.modules.observability.logs.triggers import LogTriggers
 from iii.modules.observability.metrics.alerts import Alerts
@@ -96,6 +98,7 @@ class Observability(Module):
         self.metrics = MetricRoom(engine, self.config, self.signals, self.spans.durations)
         WorkerGauges(engine, self.signals)
         self.logs = LogRoom(engine, self.config, self.signals)
+        self._observed_log = ObservedLog(engine, self.logs.triggers)
         self.ingest = Ingest(engine, self.config, self.signals)
         self.export: Export | None = None
         self.tracing = Tracing(engine, self.config, self.signals, os.environ)
@@ -165,6 +168,10 @@ class Observability(Module):
         """`log` and `trace`."""
         yield self.logs.triggers.trigger_type(self)
         yield self.watched.trigger_type(self)
+
+    def sources(self) -> Iterator[EventSource]:
+        """What is observed of it."""
+        yield self._observed_log.source
 
     def bind(self, binding: Binding) -> None:
         """Raises TriggerRegistrationFailed."""

@@ -18,6 +18,7 @@ from iii.engine.enqueue import EnqueueRequest
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.schema import json_schema
 from iii.engine.tracing import Notes, span_of
 from iii.engine.trigger_types import TriggerType
@@ -34,6 +35,7 @@ from iii.modules.queue.jobs.steady import SteadyTime
 from iii.modules.queue.jobs.store import JobStore
 from iii.modules.queue.levels import measured
 from iii.modules.queue.maintenance import Maintenance
+from iii.modules.queue.observed import ObservedTopics
 from iii.modules.queue.options import (
     DEFAULT_QUEUE,
     NAME_CHARACTERS,
@@ -106,6 +108,7 @@ class Queue(Module):
             self.queues[name] = NamedQueue(name, settings)
         self.adapter = _adapter(engine, self.config)
         self._subscriptions: dict[str, Subscription] = {}
+        self._observed = ObservedTopics(self.adapter)
 
     def functions(self) -> Iterator[Function]:
         """Some adapters have them answered by somebody else."""
@@ -261,6 +264,9 @@ class Queue(Module):
         ):
             schema = json_schema(DurableSubscriberTriggerConfig)
             yield TriggerType(DEFAULT_NAMESPACE, name, self, description, config_schema=schema)
+
+    def sources(self) -> Iterator[EventSource]:
+        yield self._observed.source
 
     def bind(self, binding: Binding) -> None:
         subscription = subscription_of(binding)

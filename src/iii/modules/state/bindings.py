@@ -6,8 +6,10 @@ import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.invocation import Invocation, Trace
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
-from iii.modules.state.requests import StateTriggerConfig
+from iii.engine.schema import json_schema
+from iii.modules.state.requests import StateEvent, StateTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 from iii.storage.items import Changed
 
@@ -18,6 +20,9 @@ class StateBindings:
     """By scope and key, either of which may be any."""
 
     def __init__(self, firing: OrderedFiring) -> None:
+        self.source = EventSource(
+            "state::on-changed", "A value of shared state was changed.", request_format=json_schema(StateEvent)
+        )
         self._firing = firing
         self._by_filter: dict[tuple[str | None, str | None], dict[str, Binding]] = {}
         self._filters: dict[str, tuple[str | None, str | None]] = {}
@@ -42,18 +47,22 @@ class StateBindings:
                 del self._by_filter[wanted]
 
     def fire(self, event_type: str, scope: str, key: str, changed: Changed, cause: Invocation) -> None:
-        """Call whoever is bound to this change; nobody waits for them."""
-        if not self._by_filter:
+        """Call whoever is bound to this change or observes it; nobody waits for them."""
+        observed = self.source.observed
+        if not (self._by_filter or observed):
             return
         matching = [
             binding
             for wanted in ((scope, key), (scope, None), (None, key), (None, None))
             for binding in self._by_filter.get(wanted, {}).values()
         ]
-        if not matching:
+        if not (matching or observed):
             return
         payload = b'{"type":"state","event_type":"%s","scope":%s,"key":%s,"old_value":%s,"new_value":%s}' % (
             event_type.encode(), _encode(scope), _encode(key), changed.old or b"null", changed.new or b"null",
         )  # fmt: skip
         trace = Trace(cause.traceparent, cause.baggage)
-        self._firing.fire(matching, payload, trace, cause.caller, "state_triggers")
+        if matching:
+            self._firing.fire(matching, payload, trace, cause.caller, "state_triggers")
+        if observed:
+            self.source.fire(payload, trace, cause=cause)

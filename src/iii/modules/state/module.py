@@ -17,6 +17,7 @@ from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -265,6 +266,9 @@ class State(Module):
             config_schema=json_schema(StateTriggerConfig),
             call_schema=json_schema(StateEvent),
         )
+
+    def sources(self) -> Iterator[EventSource]:
+        yield self._bindings.source
 
     def bind(self, binding: Binding) -> None:
         self._bindings.add(binding)

@@ -8,9 +8,11 @@ import msgspec
 
 from iii.engine.bindings import Binding, config_for_builtin
 from iii.engine.invocation import NO_TRACE, Invocation, Trace
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
+from iii.engine.schema import json_schema
 from iii.modules.stream.events import Event
-from iii.modules.stream.requests import JoinTriggerConfig, StreamTriggerConfig
+from iii.modules.stream.requests import JoinTriggerConfig, StreamCall, StreamTriggerConfig
 from iii.protocol.errors import TriggerRegistrationFailed
 
 FEED = "iii:devtools:"  # the engine's own streams: a span for each event would make another event (05 §4.10)
@@ -26,6 +28,11 @@ class ChangeBindings:
     """Of the type `stream`, by the name of their stream, in the order of their registration."""
 
     def __init__(self, firing: OrderedFiring) -> None:
+        self.source = EventSource(
+            "stream::on-changed",
+            "An item of a stream was changed, or an event sent.",
+            request_format=json_schema(StreamCall),
+        )
         self._firing = firing
         self._by_stream: dict[str, dict[str, _Bound]] = {}
         self._streams: dict[str, str] = {}
@@ -47,27 +54,30 @@ class ChangeBindings:
                 del self._by_stream[stream]
 
     def fire(self, event: Event, cause: Invocation) -> None:
-        """Call whoever is bound to it; nobody waits for them."""
+        """Call whoever is bound to it or observes it; nobody waits for them."""
         stream, group_id = event.group
         bound_here = self._by_stream.get(stream)
-        if bound_here is None:
+        if bound_here is None and not self.source.observed:
             return
         is_feed = stream.startswith(FEED)
         trace = NO_TRACE if is_feed else Trace(cause.traceparent, cause.baggage)
         matching = [
             bound.binding
-            for bound in bound_here.values()
+            for bound in (bound_here or {}).values()
             if bound.group_id in (None, group_id) and bound.item_id in (None, event.item_id)
         ]
         if matching:
             span = None if is_feed else "stream_triggers"
             self._firing.fire(matching, event.envelope, trace, cause.caller, span)
+        if self.source.observed and not is_feed:
+            self.source.fire(event.envelope, trace, cause=cause)
 
 
 class JoinBindings:
-    """Of the type `stream:join` or `stream:leave`."""
+    """Of the type `stream:join` or `stream:leave`; observers hear of what is over."""
 
-    def __init__(self, firing: OrderedFiring) -> None:
+    def __init__(self, firing: OrderedFiring, source: EventSource) -> None:
+        self.source = source
         self._firing = firing
         self._bound: dict[str, tuple[Binding, str | None]] = {}  # with the name of their stream, None: any
 

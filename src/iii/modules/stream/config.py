@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from iii.net.tls_config import TlsConfig
 from iii.remote.config import BridgeAdapterConfig
 from iii.storage.adapter import AdapterConfig, Adapters, RedisConfig, StoreConfig
 
@@ -43,6 +44,9 @@ class StreamConfig(Struct, frozen=True, kw_only=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 3112
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
+    ] = None
     auth_function: Annotated[
         str | None,
         Meta(

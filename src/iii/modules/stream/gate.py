@@ -12,7 +12,9 @@ from iii.engine.ask import ask
 from iii.engine.bindings import Binding
 from iii.engine.condition import Condition
 from iii.engine.engine import Engine
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
+from iii.engine.schema import json_schema
 from iii.modules.stream.bindings import JoinBindings
 from iii.modules.stream.config import StreamConfig
 from iii.modules.stream.requests import JoinCall
@@ -81,8 +83,11 @@ class AccessGate:
 
     def __init__(self, engine: Engine, config: StreamConfig) -> None:
         self._firing = OrderedFiring(engine.router, engine.clock, engine.turns)
-        self.joins = JoinBindings(self._firing)
-        self.leaves = JoinBindings(self._firing)
+        call = json_schema(JoinCall)
+        joined = EventSource("stream::on-join", "A client has joined a stream.", request_format=call)
+        left = EventSource("stream::on-leave", "A client has left a stream.", request_format=call)
+        self.joins = JoinBindings(self._firing, joined)
+        self.leaves = JoinBindings(self._firing, left)
         self._engine = engine
         self._config = config
 
@@ -139,16 +144,22 @@ class AccessGate:
                 policy = self._config.join_error_policy
                 JOIN_FAILED(function=binding.function_id, reason=str(error) or "no answer in time", policy=policy)
                 allowed = allowed and policy == "allow"
+        if allowed and self.joins.source.observed:
+            self.joins.source.fire(payload)
         return allowed
 
     def left(self, call: JoinCall) -> None:
         """Tell the handlers; nobody waits for them."""
         if leaves := self.leaves.of(call.stream_name):
             self._firing.fire(leaves, msgspec.json.encode(call))
+        if self.leaves.source.observed:
+            self.leaves.source.fire(msgspec.json.encode(call))
 
     async def tell_left(self, call: JoinCall) -> None:
         """As `left`, and wait for them."""
         payload = msgspec.json.encode(call)
+        if self.leaves.source.observed:
+            self.leaves.source.fire(payload)
         for binding in self.leaves.of(call.stream_name):
             try:
                 if await self._condition_met(binding, payload):

@@ -16,6 +16,7 @@ from iii.engine.engine import Engine
 from iii.engine.functions import Function
 from iii.engine.invocation import Invocation
 from iii.engine.module import Adjusted, Module
+from iii.engine.observing.source import EventSource
 from iii.engine.ordered_firing import OrderedFiring
 from iii.engine.schema import json_schema
 from iii.engine.trigger_types import TriggerType
@@ -101,7 +102,7 @@ class Streams(Module):
         self._bridged: BridgedStreams | None = None
         self._store: Store
         self._timestamps = Timestamps(engine.clock)
-        channel_size = StreamKvConfig().channel_size
+        kv = StreamKvConfig()
         match adapter.kind(self.config.adapters):
             case "redis":
                 from iii.storage.redis_channels import RedisChannels
@@ -123,24 +124,17 @@ class Streams(Module):
                 kv = adapter.block(StreamKvConfig)
                 self._store = self.items = kv_items(kv, "stream")
                 self._source = ItemSource(engine, self.items)
-                channel_size = kv.channel_size
         self._hub = Hub(self._followed)
         self._gate = AccessGate(engine, self.config)
         self._changes = ChangeBindings(OrderedFiring(engine.router, engine.clock, engine.turns))
         self._bindings: dict[str, ChangeBindings | JoinBindings] = {
-            "stream": self._changes,
-            "stream:join": self._gate.joins,
-            "stream:leave": self._gate.leaves,
-        }
+            "stream": self._changes, "stream:join": self._gate.joins, "stream:leave": self._gate.leaves,
+        }  # fmt: skip
         shared = ClientContext(
-            gate=self._gate,
-            hub=self._hub,
-            source=self._source,
-            timestamps=self._timestamps,
-            channel_size=channel_size,
+            gate=self._gate, hub=self._hub, source=self._source, timestamps=self._timestamps, channel_size=kv.channel_size,
             stores_in_order=self._channels is None and self._bridged is None,
-        )
-        self.server = StreamServer(self.config, shared)
+        )  # fmt: skip
+        self.server = StreamServer(self.config, shared, self.instance)
 
     @property
     def unwell(self) -> bool:
@@ -157,7 +151,7 @@ class Streams(Module):
         if self._channels is not None:
             await self._channels.open()
         await self.server.start()
-        READY(clients_connect_to=f"ws://{self.server.address}")
+        READY(clients_connect_to=self.server.url)
         if not is_loopback(self.config.host) and self.config.auth_function is None:
             PORT_IS_OPEN(address=self.server.address)
 
@@ -170,6 +164,9 @@ class Streams(Module):
         self._gate.adjust(config)
         self.config = config
         return Adjusted.NOW
+
+    async def renew(self) -> None:
+        await self.server.renew()
 
     async def stop(self) -> None:
         """Close the port, then the store."""
@@ -312,14 +309,8 @@ class Streams(Module):
     # -- triggers -------------------------------------------------------------------------------------------------
 
     def trigger_types(self) -> Iterator[TriggerType]:
-        yield TriggerType(
-            DEFAULT_NAMESPACE,
-            "stream",
-            self,
-            "Stream trigger",
-            config_schema=json_schema(StreamTriggerConfig),
-            call_schema=json_schema(StreamCall),
-        )
+        config, call = json_schema(StreamTriggerConfig), json_schema(StreamCall)
+        yield TriggerType(DEFAULT_NAMESPACE, "stream", self, "Stream trigger", config_schema=config, call_schema=call)
         for name, description in (("stream:join", "Stream join trigger"), ("stream:leave", "Stream leave trigger")):
             yield TriggerType(
                 DEFAULT_NAMESPACE,
@@ -330,6 +321,9 @@ class Streams(Module):
                 call_schema=json_schema(JoinCall),
                 return_schema=json_schema(JoinVerdict),
             )
+
+    def sources(self) -> Iterator[EventSource]:
+        yield from (self._changes.source, self._gate.joins.source, self._gate.leaves.source)
 
     def bind(self, binding: Binding) -> None:
         self._bindings[binding.trigger_type].add(binding)

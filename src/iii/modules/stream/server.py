@@ -13,6 +13,7 @@ from iii.modules.stream.gate import ClientRefused
 from iii.net.acceptor import Acceptor
 from iii.net.http_head import RequestHead
 from iii.net.http_upgrade import Endpoint, Made, PlainResponse
+from iii.net.server_tls import server_tls
 from iii.protocol.ids import new_id
 from iii.protocol.limits import HANDSHAKE_TIMEOUT_MS
 from iii.protocol.measurement import Measurement
@@ -26,8 +27,10 @@ SHARE = 0.75  # of the open files: however many clients come, workers find room
 class StreamServer:
     """Lets clients in."""
 
-    def __init__(self, config: StreamConfig, shared: ClientContext) -> None:
+    def __init__(self, config: StreamConfig, shared: ClientContext, listener: str) -> None:
+        """Raises StartFailure."""
         self._config = config
+        self._listener = listener
         self.shared = shared
         self._acceptor = self._acceptor_of(config)
 
@@ -38,6 +41,11 @@ class StreamServer:
     @property
     def address(self) -> str:
         return self._acceptor.address
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        return self._acceptor.url
 
     @property
     def open_sockets(self) -> int:
@@ -53,7 +61,12 @@ class StreamServer:
         await self._acceptor.open()
 
     def _acceptor_of(self, config: StreamConfig) -> Acceptor:
-        return Acceptor(config.host, config.port, HANDSHAKE_TIMEOUT_MS / 1000, self._route, SHARE)
+        tls = server_tls(config.tls, self._listener)
+        return Acceptor(config.host, config.port, HANDSHAKE_TIMEOUT_MS / 1000, self._route, SHARE, tls)
+
+    async def renew(self) -> None:
+        """Look whether the certificate has changed."""
+        await self._acceptor.renew()
 
     async def adjust(self, config: StreamConfig) -> None:
         """Other settings; to another port clients have to come again. Raises StartFailure: it cannot be had."""
@@ -62,6 +75,8 @@ class StreamServer:
             acceptor = self._acceptor_of(config)
             await acceptor.open()
             self._acceptor = acceptor
+        elif config.tls != self._config.tls:
+            old.tls = server_tls(config.tls, self._listener)
         self._config = config
         if self._acceptor is not old:
             await self._close(old)

@@ -13,17 +13,20 @@ from iii.testing import FakeClock, MemoryEngine, MemoryWorker
 
 FUNCTION_IDS = [
     "engine::channels::create", "engine::functions::info", "engine::functions::list",
-    "engine::invocations::cancel", "engine::register_trigger",
+    "engine::invocations::cancel", "engine::observers::get", "engine::observers::list", "engine::register_trigger",
     "engine::registered-triggers::info", "engine::registered-triggers::list", "engine::trigger-types::list",
     "engine::triggers::info", "engine::triggers::list", "engine::unregister_trigger", "engine::workers::drain",
     "engine::workers::info", "engine::workers::list", "engine::workers::register",
 ]  # fmt: skip
 
 
+SOURCES = {"engine::on-functions-changed", "engine::on-workers-changed", "engine::on-observers-changed"}  # 26 §1
+
+
 def test_the_module_has_exactly_these_functions(engine: MemoryEngine) -> None:
     detail = engine.connect().result_of("engine::workers::info", {"name": EngineFunctions.name})
 
-    assert [row["function_id"] for row in detail["functions"]] == FUNCTION_IDS
+    assert {row["function_id"] for row in detail["functions"]} == {*FUNCTION_IDS, *SOURCES}
 
 
 @pytest.mark.parametrize("function_id", FUNCTION_IDS)

@@ -7,7 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
-from iii.modules.configuration.schema_check import SchemaChecks, check_packed, problems
+from iii.engine.json_schema import problems
+from iii.modules.configuration.schema_check import SchemaChecks, check_packed
 
 PORT = b'{"type":"object","properties":{"port":{"type":"integer"}},"required":["port"],"additionalProperties":false}'
 

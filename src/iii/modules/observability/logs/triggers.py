@@ -41,7 +41,7 @@ _TRACES = 10_000  # of deliveries that are remembered
 _AT_ONCE = 16  # deliveries in one step: some 0.3 ms
 
 
-class _Target:
+class LogTarget:
     """One binding: what it wants, and how much it may have now."""
 
     __slots__ = ("binding", "cut", "filled_at", "key", "left", "level", "reporting")
@@ -55,8 +55,12 @@ class _Target:
         self.cut = 0
         self.reporting = False
 
-    def wants(self, record: _Waiting) -> bool:
+    def wants(self, record: WaitingRecord) -> bool:
         return self.level in ("all", record.severity) and self.key not in record.reached
+
+    def fire(self, engine: Engine, payload: bytes, trace: Trace) -> None:
+        """Deliver one record."""
+        fire_if(engine.router, engine.clock, self.binding, payload, trace)
 
     def may(self, now: float) -> bool:
         """Whether another delivery is within its rate."""
@@ -68,7 +72,7 @@ class _Target:
         return True
 
 
-class _Waiting(NamedTuple):
+class WaitingRecord(NamedTuple):
     """A record that is to be delivered.
 
     Attributes:
@@ -91,9 +95,9 @@ class LogTriggers:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._targets: dict[str, _Target] = {}  # by id of the binding
+        self._targets: dict[str, LogTarget] = {}  # by id of the binding
         self._reached: dict[str, frozenset[Key]] = {}  # by trace: the functions that have had it
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[WaitingRecord] = deque()
         self._waiting_bytes = 0
         self.context: Context | None = None  # of the delivery that is being made
 
@@ -112,7 +116,11 @@ class LogTriggers:
             raise TriggerRegistrationFailed(f"Failed to parse trigger config: {error}") from None
         warn_of_unknown_members(binding, ("level", "condition_function_id"))
         level = config.level.lower() if isinstance(config.level, str) else "all"
-        self._targets[binding.id] = _Target(binding, level, self._engine.clock.now())
+        self.add(LogTarget(binding, level, self._engine.clock.now()))
+
+    def add(self, target: LogTarget) -> None:
+        """One of the same binding goes."""
+        self._targets[target.binding.id] = target
 
     def unbind(self, binding: Binding) -> None:
         """Nothing more for it."""
@@ -134,7 +142,7 @@ class LogTriggers:
                 self._count(self._targets.values())
                 continue
             payload = notice(record, log)
-            self._waiting.append(_Waiting(payload, log.severity, trace_id, reached or frozenset()))
+            self._waiting.append(WaitingRecord(payload, log.severity, trace_id, reached or frozenset()))
             self._waiting_bytes += len(payload)
         if idle and self._waiting:
             self._engine.turns.go(self._delivering())
@@ -158,7 +166,7 @@ class LogTriggers:
             self._waiting.popleft()
             self._waiting_bytes -= len(record.payload)
 
-    def _deliver(self, target: _Target, record: _Waiting) -> None:
+    def _deliver(self, target: LogTarget, record: WaitingRecord) -> None:
         engine, binding = self._engine, target.binding
         if self._targets.get(binding.id) is not target:
             return
@@ -169,7 +177,7 @@ class LogTriggers:
         self.context = trace_id, span_id = trace_id or secrets.token_hex(16), secrets.token_hex(8)
         try:
             self._remember(trace_id, target.key)
-            fire_if(engine.router, engine.clock, binding, record.payload, Trace(f"00-{trace_id}-{span_id}-01"))
+            target.fire(engine, record.payload, Trace(f"00-{trace_id}-{span_id}-01"))
         finally:
             self.context = None
 
@@ -179,7 +187,7 @@ class LogTriggers:
             del self._reached[next(iter(self._reached))]
         self._reached[trace_id] = frozenset((key,)) if reached is None else reached | {key}
 
-    def _count(self, targets: Iterable[_Target]) -> None:
+    def _count(self, targets: Iterable[LogTarget]) -> None:
         """Said once for all that is cut within a while."""
         for target in targets:
             target.cut += 1
@@ -187,7 +195,7 @@ class LogTriggers:
                 target.reporting = True
                 self._report(target)
 
-    def _report(self, target: _Target) -> None:
+    def _report(self, target: LogTarget) -> None:
         if not target.cut or self._targets.get(target.binding.id) is not target:
             target.reporting = False
             return

@@ -1,0 +1,125 @@
+"""Who causes a call, from within which other call, and how deep observers have caused each other (21 §8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from iii.protocol.json_text import BAD_JSON, nests_deeper_than
+from iii.protocol.limits import ASSERTED_CALLER_BYTES
+from iii.protocol.message import NULL
+
+if TYPE_CHECKING:
+    from msgspec import Raw
+
+    from iii.engine.invocation import Invocation
+    from iii.engine.owner import Owner
+    from iii.protocol.messages import InvokeFunction
+
+ENGINE_CALLER = b'{"worker_name":"iii-engine"}'
+DEPTH_ENTRY = "iii.observe.depth"  # of baggage, for workers that know no depth
+_JSON_LEVELS = 100
+_DEEPEST = 1_000_000
+
+_json = msgspec.json.Encoder().encode
+
+
+class CallOrigin(Struct, frozen=True):
+    """What a call carries beside its caller.
+
+    Attributes:
+        caller: as its target sees it, stamped; a JSON object.
+        depth: how many observers have caused it.
+        activation: of the call that an observer makes, as JSON.
+        behalf: whose observer makes the call.
+    """
+
+    caller: bytes
+    depth: int = 0
+    activation: bytes | None = None
+    behalf: Owner | None = None
+
+    @property
+    def members(self) -> bytes:
+        """As members of `invokefunction`."""
+        depth = b',"observe_depth":%d' % self.depth if self.depth else b""
+        activation = b',"activation":' + self.activation if self.activation is not None else b""
+        return b"".join((b',"caller":', self.caller, depth, activation))
+
+
+def caller_base(worker_id: str, worker_name: str | None) -> bytes:
+    """The caller of top-level calls of a connection."""
+    if worker_name is None:
+        return _json({"worker_id": worker_id})
+    return _json({"worker_id": worker_id, "worker_name": worker_name})
+
+
+def origin_of(message: InvokeFunction, base: bytes) -> CallOrigin | None:
+    """What a worker says of its call, in members or, if it knows none, in baggage; None if that is nothing."""
+    if message.caller is NULL and message.observe_depth is NULL:
+        depth = depth_in(message.baggage)
+        return CallOrigin(base, depth) if depth else None
+    return CallOrigin(stamped(message.caller, base), depth_of(message.observe_depth) or depth_in(message.baggage))
+
+
+def stamped(asserted: Raw | bytes, base: bytes) -> bytes:
+    """A caller as its worker says it, with the worker as the engine knows it (K1)."""
+    members = _strings(asserted)
+    if not members:
+        return base
+    for member in ("worker_id", "worker_name"):
+        members.pop(member, None)
+    return _json(msgspec.json.decode(base) | members)
+
+
+def depth_of(sent: Raw | bytes) -> int:
+    """A whole number from 0 on; anything else is 0 (K4)."""
+    text = bytes(sent)
+    return min(int(text), _DEEPEST) if text.isdigit() and len(text) < 10 else 0
+
+
+def depth_in(baggage: str | None) -> int:
+    """The depth that a worker without `observe.v1` hands on (K6)."""
+    if baggage is None or DEPTH_ENTRY not in baggage:
+        return 0
+    value = baggage.rpartition(f"{DEPTH_ENTRY}=")[2].partition(",")[0].strip()
+    return min(int(value), _DEEPEST) if value.isdecimal() and value.isascii() and len(value) < 10 else 0
+
+
+def with_depth(baggage: str | None, depth: int) -> str:
+    """Baggage that says the depth, once."""
+    entries = [entry for entry in (baggage or "").split(",") if entry and not entry.strip().startswith(DEPTH_ENTRY)]
+    return ",".join([*entries, f"{DEPTH_ENTRY}={depth}"])
+
+
+def caller_of(invocation: Invocation) -> bytes:
+    """Who calls, for the target and for envelopes."""
+    origin = invocation.origin
+    if origin is not None:
+        return origin.caller
+    caller = invocation.caller
+    return ENGINE_CALLER if caller is None else caller.caller_base
+
+
+def depth_of_call(invocation: Invocation) -> int:
+    """How many observers have caused it."""
+    origin = invocation.origin
+    return 0 if origin is None else origin.depth
+
+
+def _strings(asserted: Raw | bytes) -> dict[str, Any]:
+    """The string members, and those of one parent."""
+    text = bytes(asserted)
+    if len(text) > ASSERTED_CALLER_BYTES or text[:1] != b"{" or nests_deeper_than(text, _JSON_LEVELS):
+        return {}
+    try:
+        sent = msgspec.json.decode(text)
+    except BAD_JSON:
+        return {}
+    kept: dict[str, Any] = {key: value for key, value in sent.items() if isinstance(value, str)}
+    parent = sent.get("parent")
+    if isinstance(parent, dict):
+        kept["parent"] = {key: value for key, value in parent.items() if isinstance(value, str)}
+    return kept

@@ -1,0 +1,37 @@
+"""What a session may observe, and whom its observers may call (21 §15)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iii.protocol.errors import InvocationForbidden
+from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX
+
+if TYPE_CHECKING:
+    from iii.engine.functions import FunctionRegistry
+    from iii.engine.ownership import Key
+    from iii.engine.session.peer import Peer
+    from iii.protocol.observe_messages import ObserveTarget
+
+
+def target_of(peer: Peer, target: ObserveTarget) -> Key:
+    """The function that a target means: of a session with a prefix its own first."""
+    guard = peer.guard
+    function_id = target.function_id if guard is None else guard.registering.stored_function(target.function_id)
+    return target.namespace or DEFAULT_NAMESPACE, function_id
+
+
+def check_permission(functions: FunctionRegistry, peer: Peer, source: Key, target: Key) -> None:
+    """Raises InvocationForbidden. To observe shows inputs, outputs and callers, so both functions must be allowed."""
+    guard = peer.guard
+    if guard is None or guard.identity is None:
+        return
+    why = guard.refusal(source[1], source[0])
+    if why is None and functions.ownership.claim_of(peer, target) is None:
+        why = guard.refusal(target[1], target[0])
+    if why is None and target[1].startswith(
+        ENGINE_PREFIX
+    ):  # it would act with the rights of the engine, as the payload says
+        why = f"function '{target[1]}' is not a target for observers of this session"
+    if why is not None:
+        raise InvocationForbidden(message=why)

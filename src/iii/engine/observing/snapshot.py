@@ -1,0 +1,78 @@
+"""The active observers of a function as a call finds them, and which of them it is for (21 §1, 21 §9)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable
+from typing import TYPE_CHECKING
+
+from iii.engine.observing.filters.equality import scalar_key
+from iii.engine.observing.filters.path import Path
+from iii.engine.observing.outcome import UNREADABLE
+
+if TYPE_CHECKING:
+    from iii.engine.observing.observer import Observer
+    from iii.engine.observing.outcome import Outcome
+
+UNINDEXED = 16  # so many are asked one by one
+TOO_LARGE = "TOO_LARGE"  # dropped: a filter looks into a part that is too large for that
+
+
+class Snapshot:
+    """Made anew when they change; in the order in which they were created."""
+
+    __slots__ = ("_by_key", "_others", "_path", "by_id", "observers")
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self.observers = tuple(sorted(observers, key=lambda each: each.number))
+        self.by_id = {observer.id: observer for observer in self.observers}
+        self._path: Path | None = None
+        self._others: tuple[Observer, ...] = ()
+        self._by_key: dict[Hashable, list[Observer]] = {}
+        if len(self.observers) > UNINDEXED:
+            self._index()
+
+    def matching(self, outcome: Outcome, chosen: Collection[str] | None = None) -> list[Observer]:
+        """Whom a call is for; of those that its host has chosen, if it has."""
+        if chosen is not None:
+            candidates: Iterable[Observer] = (each for each in self.observers if each.id in chosen)
+        elif self._path is not None:
+            candidates = self._found(self._path, outcome)
+        else:
+            candidates = self.observers
+        return [observer for observer in candidates if _matches(observer, outcome)]
+
+    def _found(self, path: Path, outcome: Outcome) -> Iterable[Observer]:
+        document = outcome.document(frozenset((path.root,)))
+        if document.get(path.root) is UNREADABLE:
+            return self.observers
+        found = self._by_key.get(scalar_key(path.find(document)))
+        if found is None:
+            return self._others
+        return sorted((*found, *self._others), key=lambda each: each.number) if self._others else found
+
+    def _index(self) -> None:
+        """By the path at which most of them demand a scalar."""
+        conditions = {observer: dict(observer.filter.equalities()) for observer in self.observers}
+        paths = Counter(path for each in conditions.values() for path in each)
+        if not paths:
+            return
+        path = self._path = paths.most_common(1)[0][0]
+        self._others = tuple(each for each in self.observers if path not in conditions[each])
+        for observer, demanded in conditions.items():
+            for key in demanded.get(path, ()):
+                self._by_key.setdefault(key, []).append(observer)
+
+
+def _matches(observer: Observer, outcome: Outcome) -> bool:
+    if not observer.is_for(outcome.succeeded):
+        return False
+    compiled = observer.filter
+    matches = compiled.matches
+    if matches is None:
+        return True
+    document = outcome.document(compiled.roots)
+    if UNREADABLE in document.values() and any(document.get(root) is UNREADABLE for root in compiled.roots):
+        observer.drop(TOO_LARGE)
+        return False
+    return matches(document)

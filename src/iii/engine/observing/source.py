@@ -1,0 +1,126 @@
+"""Functions of the engine that are there to be observed: events, as clients without triggers get them (21 §13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from iii.engine.functions import Function
+from iii.engine.invocation import NO_TRACE, Trace
+from iii.engine.observing.codes import NOT_CALLABLE
+from iii.engine.observing.origin import ENGINE_CALLER, depth_of_call
+from iii.engine.observing.outcome import Outcome
+from iii.engine.observing.traits import Traits
+from iii.protocol.ids import new_id
+from iii.protocol.names import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from iii.engine.invocation import Invocation
+    from iii.engine.observing.hosting import SourceHost
+    from iii.engine.observing.observer import Observer
+    from iii.engine.observing.observers import Observers
+    from iii.engine.owner import Owner
+    from iii.protocol.errors import InvocationError
+    from iii.protocol.reply import Reply
+
+
+class EventSource:
+    """One event of a module; a module gives the same one whenever it is asked (`Module.sources`).
+
+    Args:
+        request_format: schema of the event, for filters.
+        args_format: schema of what observers give along; None: nothing.
+        host: is told of observers, and may refuse them.
+    """
+
+    __slots__ = ("_args_format", "_description", "_function", "_observers", "_request_format", "function_id", "host")
+
+    def __init__(
+        self,
+        function_id: str,
+        description: str,
+        *,
+        request_format: bytes = b"null",
+        args_format: bytes | None = None,
+        host: SourceHost | None = None,
+    ) -> None:
+        self.function_id = function_id
+        self.host = host
+        self._description = description
+        self._request_format = request_format
+        self._args_format = args_format
+        self._function: Function | None = None
+        self._observers: Observers | None = None
+
+    def served_by(self, owner: Owner, observers: Observers) -> Function:
+        """The function by which it is known."""
+        self._observers = observers
+        self._function = Function(
+            DEFAULT_NAMESPACE,
+            self.function_id,
+            owner,
+            _refuse,
+            description=self._description,
+            request_format=self._request_format,
+            traits=Traits(self._args_format, is_source=True),
+        )
+        return self._function
+
+    @property
+    def observed(self) -> bool:
+        """Whether an active observer exists; else the event need not be made."""
+        function = self._function
+        return function is not None and function.observers is not None
+
+    def fire(
+        self,
+        event: bytes,
+        trace: Trace = NO_TRACE,
+        only: Callable[[Observer], bool] | None = None,
+        cause: Invocation | None = None,
+    ) -> None:
+        """It happened: activate whom it is for, each with what it captures. Never raises.
+
+        Args:
+            only: those observers, such as those with the args that it is about.
+            cause: the call that has caused it, for the guard against loops.
+        """
+        function, observers = self._function, self._observers
+        if function is None or function.observers is None or observers is None:
+            return
+        depth = 0 if cause is None else depth_of_call(cause)
+        function.observers.fire(self._outcome(event, depth, trace, observers), only)
+
+    def call(
+        self,
+        observer: Observer,
+        data: bytes | memoryview,
+        reply: Reply[bytes, InvocationError],
+        trace: Trace = NO_TRACE,
+        cause: Invocation | None = None,
+    ) -> Invocation:
+        """Have the target of an observer answer; a refusal is told to `reply` too.
+
+        Its `max_in_flight` counts only if it was told one.
+        """
+        assert self._observers is not None  # no observer without
+        return self._observers.through.call_of_module(observer, data, reply, trace, cause)
+
+    def matches(self, observer: Observer, event: bytes) -> bool:
+        """Whether the filter of an observer matches an event, whatever outcome it wants."""
+        if observer.filter.matches is None:
+            return True
+        assert self._observers is not None  # as above
+        outcome = self._outcome(event, 0, NO_TRACE, self._observers)
+        return observer.filter.matches(outcome.document(observer.filter.roots))
+
+    def _outcome(self, event: bytes, depth: int, trace: Trace, observers: Observers) -> Outcome:
+        parts = {"input": event, "output": b"null", "caller": ENGINE_CALLER}
+        return Outcome(
+            self.function_id, DEFAULT_NAMESPACE, new_id(), True, parts, depth, observers.time_ms(), 0.0, trace.traceparent,
+            trace.baggage,
+        )  # fmt: skip
+
+
+def _refuse(invocation: Invocation, function: Function) -> None:
+    invocation.refuse(NOT_CALLABLE(f"{function.id} is not called, but observed"))

@@ -1,0 +1,90 @@
+"""What sessions with access rules may observe (21 §15, 21 check 34)."""
+
+from __future__ import annotations
+
+import pytest
+
+from iii.testing import MemoryEngine
+from tests.unit.engine.access.sessions import access
+from tests.unit.engine.observing.scene import V1, acknowledge, active, call, is_unknown, observe, old, record, v1
+
+
+def code_of(answer: dict[str, object]) -> object:
+    error = answer.get("error")
+    return error["code"] if isinstance(error, dict) else None
+
+
+def test_21_check_34_source_and_target_must_be_allowed(engine: MemoryEngine) -> None:
+    old(engine, "open::f", "shut::f", "open::t", "shut::t")
+    guest = v1(engine, access=access('match("open::*")', 'match("engine::observers::*")'))
+
+    assert code_of(observe(guest, "a", "shut::f", "open::t")) == "FORBIDDEN"
+    assert code_of(observe(guest, "b", "open::f", "shut::t")) == "FORBIDDEN"
+    assert code_of(observe(guest, "c", "not::there", "open::t")) == "FORBIDDEN"
+    assert observe(guest, "d", "open::f", "open::t")["state"] == "active"
+    assert is_unknown(guest, "a")
+
+
+def test_21_check_34_the_functions_of_a_session_are_called_through_the_engine(engine: MemoryEngine) -> None:
+    guest = v1(engine, "g::f", access=access())
+
+    assert guest.heard("functionregistered")[0]["local_dispatch"] is False
+
+
+def test_a_function_of_its_own_is_an_allowed_target_and_is_named_without_the_prefix(engine: MemoryEngine) -> None:
+    host = v1(engine, "open::f")
+    guest = v1(engine, "t", access=access('match("open::*")', prefix="guest"))
+
+    active(guest, host, "o", "open::f", "t")
+    call(old(engine), host, "open::f", {})
+
+    assert [each["function_id"] for each in guest.invocations()] == ["t"]
+    assert host.heard("observeradded")[0]["observer"]["target"] == "guest::t"
+
+
+def test_a_host_with_a_prefix_is_told_its_own_ids(engine: MemoryEngine) -> None:
+    guest = v1(engine, "f", access=access(prefix="guest"))
+    watcher = v1(engine, "a::t")
+
+    assert guest.heard("functionregistered")[0]["id"] == "f"
+    observe(watcher, "o", "guest::f", "a::t")
+    assert guest.heard("observeradded")[0]["function_id"] == "f"
+    acknowledge(guest)
+    guest.say({"type": "invocationsobserved", "items": [{"function_id": "f", "invocation_id": "i", "matched": ["o"]}]})
+
+    assert record(watcher, "o")["state"] == "active"
+    assert len(watcher.invocations()) == 1
+
+
+def test_records_are_shown_to_those_who_may_see_the_function(engine: MemoryEngine) -> None:
+    old(engine, "open::f", "shut::f", "open::t")
+    watcher = v1(engine)
+    observe(watcher, "seen", "open::f", "open::t", metadata={"secret": 1})
+    observe(watcher, "hidden", "shut::f", "open::t")
+    guest = v1(engine, access=access('match("open::*")', 'match("engine::observers::*")'))
+
+    listed = guest.result_of("engine::observers::list")["observers"]
+
+    assert [each["id"] for each in listed] == ["seen"]
+    assert "metadata" not in listed[0]
+    assert is_unknown(guest, "hidden")
+
+
+def test_only_the_same_identity_adopts_observers(engine: MemoryEngine) -> None:
+    old(engine, "open::f", "open::t")
+    guest = v1(engine, access=access('match("open::*")', identity="one"))
+    observe(guest, "o", "open::f", "open::t")
+    guest.kill()
+
+    stranger = v1(engine, access=access('match("open::*")', identity="two"))
+    assert code_of(observe(stranger, "o", "open::f", "open::t")) == "OBSERVER_ID_CONFLICT"
+    again = v1(engine, access=access('match("open::*")', identity="one"))
+    assert observe(again, "o", "open::f", "open::t")["state"] == "active"
+
+
+@pytest.mark.parametrize("target", ["engine::register_trigger", "engine::queue::enqueue"])
+def test_a_target_that_does_what_its_payload_says_is_not_for_sessions(engine: MemoryEngine, target: str) -> None:
+    old(engine, "open::f")
+    guest = engine.connect(features=V1, access=access('match("*")'))
+
+    assert code_of(observe(guest, "o", "open::f", target)) == "FORBIDDEN"
