@@ -156,7 +156,7 @@ class VisitingCaller:
         self.guard: Guard | None = guard
         self.dialect = Dialect(receive_limit_bytes=RECEIVER_LARGE_BYTES)
         self.waiting = WaitingBytes(HELD_CALLS_BYTES)
-        self.caller_base = caller_base(self.worker_id, None)
+        self.caller_base = caller_base(self.worker_id, self.worker_id)
         self.caller_member = caller_member(self.worker_id)
         self.caller_base = caller_base(self.worker_id, self.worker_id)
 

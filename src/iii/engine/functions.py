@@ -16,7 +16,7 @@ from iii.protocol.replicas import ReplicaPolicy
 
 if TYPE_CHECKING:
     from iii.engine.invocation import Invocation
-    from iii.engine.observing.watch import Watch
+    from iii.engine.observing.watch import CallWatch
     from iii.engine.tally import Tally
 
 
@@ -85,7 +85,7 @@ class Function:
         self.replicas = replicas
         self.copies = copies
         self.tally: Tally | None = None
-        self.observers: Watch | None = None
+        self.observers: CallWatch | None = None
         self.traits = traits
         self.confirmed = False
 
@@ -159,7 +159,7 @@ class FunctionRegistry:
         self.refused: dict[Key, str] = {}  # why the last registration of it was; for callers, who find nothing
         self.changes: Listeners[[Function | None, Function | None]] = Listeners()
         self.served: Listeners[[Key]] = Listeners()
-        self._watches: dict[Key, Watch] = {}
+        self._watches: dict[Key, CallWatch] = {}
         self.replica_rules: list[ReplicaRule] = []
         self.entrusted: set[str] = set()  # ids of functions that decide who may do what: not for sessions (20 §5)
         self.url_caller: UrlCaller | None = None
@@ -250,7 +250,7 @@ class FunctionRegistry:
             self.changes(previous, current)
         self.served(key)
 
-    def watch(self, key: Key, watch: "Watch | None") -> None:
+    def watch(self, key: Key, watch: "CallWatch | None") -> None:
         """From now on calls of a function are followed, whoever serves it; or no longer (21 §1)."""
         if self._watches.get(key) is watch:
             return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from iii.engine.clock import Clock, Timer
     from iii.engine.functions import Function, FunctionRegistry
     from iii.engine.observing.observer import Observer
-    from iii.engine.observing.store import KnownObservers
+    from iii.engine.observing.store import ObserverStore
     from iii.engine.ownership import Key
     from iii.engine.turns import Turns
 
@@ -49,7 +49,7 @@ class Hosting:
         clock: Clock,
         functions: FunctionRegistry,
         turns: Turns,
-        store: KnownObservers,
+        store: ObserverStore,
         refresh: Callable[[Observer], None],
         fail: Callable[[Observer, ErrorBody], None],
         local_dispatch: bool,

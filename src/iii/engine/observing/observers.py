@@ -19,9 +19,9 @@ from iii.engine.observing.permission import check_permission, target_of
 from iii.engine.observing.reports import Reports
 from iii.engine.observing.source_check import check_source
 from iii.engine.observing.states import state_of
-from iii.engine.observing.store import KnownObservers
+from iii.engine.observing.store import ObserverStore
 from iii.engine.observing.through import CallsThrough
-from iii.engine.observing.watch import Watch
+from iii.engine.observing.watch import CallWatch
 from iii.protocol.errors import ErrorBody, ErrorCode, InvocationError
 from iii.protocol.limits import LONGEST_TIMEOUT_MS
 from iii.protocol.names import DEFAULT_NAMESPACE
@@ -51,14 +51,14 @@ class Observers:
         self._clock = clock
         self._functions: FunctionRegistry = router.functions
         self._turns = turns
-        self.store = KnownObservers()
+        self.store = ObserverStore()
         self.activations = Activations(clock, router, turns, self.dispose)
         self.reports = Reports(self._functions, turns, self.store, self.activations)
         self.through = CallsThrough(clock, router, self.store, self.activations)
         self.hosting = Hosting(clock, self._functions, turns, self.store, self.refresh, self.fail, local_dispatch)
         self.events: Listeners[[Observer]] = Listeners()
         self.parties = Parties(clock, turns, self.refresh, self.dispose)
-        self._watches: dict[Key, Watch] = {}
+        self._watches: dict[Key, CallWatch] = {}
         self._functions.served.subscribe(self._served)
 
     def host(self, source: EventSource, owner: Owner) -> Function:
@@ -218,10 +218,10 @@ class Observers:
         function = self._functions.find(function_id, namespace)
         return (namespace, function_id) if function is None else function.key
 
-    def _watch(self, key: Key) -> Watch:
+    def _watch(self, key: Key) -> CallWatch:
         watch = self._watches.get(key)
         if watch is None:
-            watch = self._watches[key] = Watch(key, self._clock, self.activations.activate)
+            watch = self._watches[key] = CallWatch(key, self._clock, self.activations.activate)
         return watch
 
     def _show(self, key: Key) -> None:

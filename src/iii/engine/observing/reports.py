@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iii.engine.functions import Function, FunctionRegistry
     from iii.engine.observing.activations import Activations
     from iii.engine.observing.observer import Observer
-    from iii.engine.observing.store import KnownObservers
+    from iii.engine.observing.store import ObserverStore
     from iii.engine.turns import Turns
 
 REPORT_REFUSED = LogEvent(
@@ -72,7 +72,7 @@ class Reports:
     """
 
     def __init__(
-        self, functions: FunctionRegistry, turns: Turns, store: KnownObservers, activations: Activations
+        self, functions: FunctionRegistry, turns: Turns, store: ObserverStore, activations: Activations
     ) -> None:
         self._functions = functions
         self._turns = turns

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iii.engine.ownership import Key
 
 
-class KnownObservers:
+class ObserverStore:
     """The records. Nobody is told of what changes here."""
 
     def __init__(self) -> None:

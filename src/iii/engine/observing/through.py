@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from iii.engine.invocation import Waiter
     from iii.engine.observing.activations import Activations
     from iii.engine.observing.observer import Observer
-    from iii.engine.observing.store import KnownObservers
+    from iii.engine.observing.store import ObserverStore
     from iii.engine.router import Router
     from iii.engine.session.peer import Peer
     from iii.protocol.errors import InvocationError
@@ -39,7 +39,7 @@ _through = msgspec.json.Decoder(_Through)
 class CallsThrough:
     """Of one engine."""
 
-    def __init__(self, clock: Clock, router: Router, store: KnownObservers, activations: Activations) -> None:
+    def __init__(self, clock: Clock, router: Router, store: ObserverStore, activations: Activations) -> None:
         self._clock = clock
         self._router = router
         self._functions: FunctionRegistry = router.functions

@@ -35,7 +35,7 @@ Activate: TypeAlias = "Callable[[list[Observer], Outcome], None]"
 _names = msgspec.json.Decoder(list[str])
 
 
-class Watch:
+class CallWatch:
     """Of one function, whoever serves it; its active observers."""
 
     __slots__ = ("_active", "_snapshot", "activate", "clock", "key")
@@ -92,7 +92,7 @@ class Observation:
 
     __slots__ = ("_chosen", "_delivered", "_function", "_input", "_metadata", "_outer", "_snapshot", "_watch", "inner")
 
-    def __init__(self, watch: Watch, snapshot: Snapshot, outer: Invocation, function: Function) -> None:
+    def __init__(self, watch: CallWatch, snapshot: Snapshot, outer: Invocation, function: Function) -> None:
         self._watch = watch
         self._snapshot = snapshot
         self._outer: Invocation | None = outer

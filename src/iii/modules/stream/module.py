@@ -309,14 +309,8 @@ class Streams(Module):
     # -- triggers -------------------------------------------------------------------------------------------------
 
     def trigger_types(self) -> Iterator[TriggerType]:
-        yield TriggerType(
-            DEFAULT_NAMESPACE,
-            "stream",
-            self,
-            "Stream trigger",
-            config_schema=json_schema(StreamTriggerConfig),
-            call_schema=json_schema(StreamCall),
-        )
+        config, call = json_schema(StreamTriggerConfig), json_schema(StreamCall)
+        yield TriggerType(DEFAULT_NAMESPACE, "stream", self, "Stream trigger", config_schema=config, call_schema=call)
         for name, description in (("stream:join", "Stream join trigger"), ("stream:leave", "Stream leave trigger")):
             yield TriggerType(
                 DEFAULT_NAMESPACE,
