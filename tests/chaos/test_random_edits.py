@@ -22,6 +22,7 @@ from tests.machine import scaled
 from tests.processes import EngineProcess, free_port
 
 EDITS = int(os.environ.get("III_TEST_EDITS", "200"))
+SEED = int(os.environ.get("III_TEST_SEED", "16"))
 LONGEST_S = 0.12  # between two edits
 FIXED = """\
 workers:
@@ -36,6 +37,7 @@ BROKEN = (
     "workers:\n  - {name: iii-htp}\n",
     "workers:\n  - {name: iii-state, config: {bogus: 1}}\n",
 )
+chance = random.Random(SEED)
 
 
 class Editor:
@@ -49,25 +51,25 @@ class Editor:
 
     def valid(self) -> str:
         blocks = {
-            "iii-state": {"max_value_bytes": random.randrange(100, 999)},
-            "iii-queue": {"queue_configs": {f"q{random.randrange(3)}": {"concurrency": random.randrange(1, 5)}}},
-            "iii-cron": {"day_of_week": random.choice(["quartz", "documented"])},
+            "iii-state": {"max_value_bytes": chance.randrange(100, 999)},
+            "iii-queue": {"queue_configs": {f"q{chance.randrange(3)}": {"concurrency": chance.randrange(1, 5)}}},
+            "iii-cron": {"day_of_week": chance.choice(["quartz", "documented"])},
             "iii-pubsub": {},
             "iii-stream": {
-                "port": random.choice(self._stream_ports),
-                "max_message_bytes": random.randrange(2000, 3000),
+                "port": chance.choice(self._stream_ports),
+                "max_message_bytes": chance.randrange(2000, 3000),
             },
             "iii-observability": {
-                "level": random.choice(["info", "debug"]),
-                "logs_max_count": random.randrange(10, 99),
+                "level": chance.choice(["info", "debug"]),
+                "logs_max_count": chance.randrange(10, 99),
             },
         }
-        chosen = random.sample(CHANGING, random.randrange(len(CHANGING) + 1))
+        chosen = chance.sample(CHANGING, chance.randrange(len(CHANGING) + 1))
         return self.fixed + "".join(f"  - {{name: {name}, config: {json.dumps(blocks[name])}}}\n" for name in chosen)
 
     def edit(self) -> None:
         """One of all kinds."""
-        random.choice(
+        chance.choice(
             [self.replace, self.replace, self._in_place, self._half, self._break, self._remove, self._entry]
         )()
 
@@ -86,10 +88,10 @@ class Editor:
 
     def _half(self) -> None:
         text = self.valid()
-        self._file.write_text(text[: random.randrange(len(text))])
+        self._file.write_text(text[: chance.randrange(len(text))])
 
     def _break(self) -> None:
-        self._file.write_text(random.choice(BROKEN))
+        self._file.write_text(chance.choice(BROKEN))
 
     def _remove(self) -> None:
         self._file.unlink(missing_ok=True)
@@ -97,9 +99,9 @@ class Editor:
     def _entry(self) -> None:
         self._entries.mkdir(exist_ok=True)
         path = self._entries / "iii-state.yaml"
-        bytes_ = random.choice([random.randrange(100, 999), "many", "${UNSET_VARIABLE}"])
+        bytes_ = chance.choice([chance.randrange(100, 999), "many", "${UNSET_VARIABLE}"])
         text = f"id: iii-state\nname: S\nvalue: {{max_value_bytes: {bytes_}}}\n"
-        match random.randrange(3):
+        match chance.randrange(3):
             case 0:
                 path.unlink(missing_ok=True)
             case 1:
@@ -169,7 +171,7 @@ async def test_18_s3_1_random_edits_under_load(tmp_path: Path) -> None:
             loads = [asyncio.ensure_future(keep_asking(ask, stopping)) for ask in (call, get)]
             for _ in range(EDITS):
                 editor.edit()
-                await asyncio.sleep(random.random() * LONGEST_S)
+                await asyncio.sleep(chance.random() * LONGEST_S)
                 assert engine.running, engine.tail()
             editor.finish()
             fresh_folder = tmp_path / "two"

@@ -34,7 +34,9 @@ class CallFailed(Exception):
 class Driver:
     """One client process. Commands may overlap: `start` returns a future, `ask` waits for it."""
 
-    def __init__(self, client: Client, *, telemetry_url: str | None = None) -> None:
+    def __init__(
+        self, client: Client, *, telemetry_url: str | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         """Without telemetry, unless there is an address for it: `III_URL` and, for the rest, the client's defaults."""
         self.client = client
         self.name = f"{client}"
@@ -46,7 +48,7 @@ class Driver:
         arguments = [sys.executable, "-u", str(HERE / "driver.py")] if client.language == "ours" else command(client)
         self._process = LineProcess(
             arguments,
-            env={"OTEL_ENABLED": "false"} if telemetry_url is None else {"III_URL": telemetry_url},
+            env={"OTEL_ENABLED": "false", **(env or {})} if telemetry_url is None else {"III_URL": telemetry_url},
             stderr=self._stderr,
             on_line=self._heard,
             on_end=self._ended,

@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iii.engine.access.filters import read_filters
 from iii.engine.access.guard import Access
 from iii.engine.access.rights import Rights, read_auth_result
 from iii.engine.access.rules import ListenerRules
 from iii.engine.engine_functions import EngineFunctions
 from iii.testing import FakeClock, MemoryEngine
+from tests.unit.engine.access.sessions import filters_of
 
 NAMESPACES = ("default", "orders")
 IDS = ("api::a", "api::b", "app::x", "own::f", "p::own::f", "engine::functions::list", "engine::log::info")
@@ -122,7 +122,7 @@ class World:
         provider = self.engine.connect()
         for each in TYPES:
             provider.provide(each)
-        rules = ListenerRules(listener="rbac", exposed=read_filters(filters))
+        rules = ListenerRules(listener="rbac", exposed=filters_of(filters))
         access = Access(rules, read_auth_result(json.dumps(result).encode(), "rbac"))
         self.guest = self.engine.connect(announce=False, access=access)
         self.guest.serve(lambda data: "own")
@@ -194,7 +194,7 @@ def test_registrations(
 def test_what_a_session_has_not_is_never_served_by_it(filters: list[Any], function_id: str) -> None:
     """Whatever it registers, in whatever order others come: a trusted worker's id is the trusted worker's."""
     engine = MemoryEngine(FakeClock(), modules=[EngineFunctions])
-    access = Access(ListenerRules(listener="rbac", exposed=read_filters(filters)), Rights(identity="guest"))
+    access = Access(ListenerRules(listener="rbac", exposed=filters_of(filters)), Rights(identity="guest"))
     before = engine.connect(functions=[function_id], access=access)
     trusted = engine.connect(functions=["trusted::f"])
     trusted.register(function_id)

@@ -143,6 +143,7 @@ def _print_rows(rows: list[OptionRow], as_json: bool) -> int:
 def _diff(running: list[OptionRow], wanted: list[OptionRow], as_json: bool) -> int:
     """Exit code 1 if there is a difference, as `diff` has it."""
     from iii.cli.output import json_line, json_text, print_table
+    from iii.server.takes_effect import takes_effect
 
     now, then = ({(row.module, row.key): row for row in rows} for rows in (running, wanted))
     differences = [
@@ -150,17 +151,32 @@ def _diff(running: list[OptionRow], wanted: list[OptionRow], as_json: bool) -> i
         for place in dict.fromkeys((*now, *then))
         if (now[place].value if place in now else None) != (then[place].value if place in then else None)
     ]
+    running_modules, wanted_modules = ({row.module for row in rows} for rows in (running, wanted))
+
+    def counts(module: str, key: str) -> str:
+        if module not in running_modules:
+            return "when the module starts"
+        return takes_effect(module, key).value if module in wanted_modules else "when the module stops"
+
     if as_json:
         print(json_text([
-            {"module": module, "key": key, "running": old and old.value, "file": new and new.value, "origin": new and new.origin}
+            {
+                "module": module, "key": key, "running": old and old.value, "file": new and new.value,
+                "origin": new and new.origin, "takes_effect": counts(module, key),
+            }
             for (module, key), old, new in differences
         ], sort_keys=False))  # fmt: skip
     elif differences:
         cells = [
-            [*place, *(json_line(row.value) if row else "-" for row in (old, new)), new.origin if new else "-"]
+            [
+                *place,
+                *(json_line(row.value) if row else "-" for row in (old, new)),
+                new.origin if new else "-",
+                counts(*place),
+            ]
             for place, old, new in differences
         ]
-        print_table(["MODULE", "KEY", "RUNNING", "FILE", "ORIGIN"], cells)
+        print_table(["MODULE", "KEY", "RUNNING", "FILE", "ORIGIN", "TAKES EFFECT"], cells)
     else:
         print("No difference.")
     return 1 if differences else 0

@@ -95,7 +95,8 @@ def _make(folder: Path, name: str) -> None:
     """All files or none. Raises CommandFailed."""
     taken = [each for each in _FILES if os.path.lexists(folder / each)]
     if taken:
-        raise CommandFailed(f"{', '.join(str(folder / each) for each in taken)} exists already; nothing was made")
+        more = f" (and {len(taken) - 1} more)" if len(taken) > 1 else ""
+        raise CommandFailed(f"{folder / taken[0]} exists already{more}; nothing was made")
     templates = files("iii.cli") / "project"
     written: list[Path] = []
     try:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from iii.protocol.misfit import Misfit, misfit
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.without_effect import remark_of
+from iii.server.catalogue import CATALOGUE
 from iii.server.document import FilePosition, dotted, quoted, shown, suggestion, value_of
 from iii.server.mistakes import Mistakes
 from iii.storage.adapter import AdapterConfig, Adapters, StoreMethod
@@ -72,6 +73,11 @@ def home_of(key: str, declared: type[Struct]) -> str | None:
     return next((path for path, struct in homes if key in _keys(struct)), None)
 
 
+def _modules_with(key: str) -> list[str]:
+    """Other modules that have the option."""
+    return [known.name for known in CATALOGUE if key in _keys(known.config_type())]
+
+
 class _Reading(NamedTuple):
     """One block while it is read."""
 
@@ -120,7 +126,10 @@ class _Reading(NamedTuple):
         key = str(path[-1])
         home = home_of(key, self.module)
         known = suggestion(key, _keys(struct))
-        hint = f"; it belongs under '{home}'" if home is not None and "did you mean" not in known else known
+        if home is None and (modules := _modules_with(key)):
+            hint = f"; it is an option of {', '.join(modules)}"
+        else:
+            hint = f"; it belongs under '{home}'" if home is not None and "did you mean" not in known else known
         text = f"{self._at(path)}: unknown key {quoted(dotted(path))} ({value_of(key, value)}){hint}"
         if self.strict or struct.__struct_config__.forbid_unknown_fields or key in GUARDING_KEYS:
             raise StartFailure(text)

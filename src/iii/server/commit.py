@@ -10,7 +10,7 @@ from iii.engine.module import Adjusted
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.server.config_file import ModuleEntry
-from iii.server.part import Part, placed
+from iii.server.part import QUIET_S, Part, placed
 from iii.server.plan import Plan
 
 NOT_TAKEN_BACK = LogEvent(
@@ -19,7 +19,6 @@ NOT_TAKEN_BACK = LogEvent(
     do="Do what `reason` says, then restart the engine.",
 )  # fmt: skip
 
-QUIET_S = 6.8  # about what they have when the engine stops
 STOP_S = 3.8
 
 

@@ -253,9 +253,9 @@ def trace_of(record: logging.LogRecord) -> str:
 
 def _who_logged(fields: dict[str, object], otherwise: str) -> object:
     """Of a line of a worker: its function, or its service and what the service calls the part that logged."""
-    if "function_name" not in fields:
+    if "service" not in fields:
         return fields.pop("function", otherwise)
-    names = fields.pop("service", ""), fields.pop("function_name")
+    names = fields.pop("service"), fields.pop("function_name", "")
     return " ".join(str(name) for name in names if name) or otherwise
 
 

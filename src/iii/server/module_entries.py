@@ -8,16 +8,14 @@ from functools import cache
 import msgspec
 from msgspec import Raw
 
-from iii.modules.configuration.entry import NULL
 from iii.modules.configuration.module import Configuration
 from iii.modules.configuration.requests import RunningOption
 from iii.protocol.start_failure import StartFailure
-from iii.server import catalogue
 from iii.server.catalogue import KnownModule
 from iii.server.config_file import settings_of
 from iii.server.effective import effective
 from iii.server.part import Part
-from iii.server.stored_settings import Stored, StoredValue, schema_of
+from iii.server.stored_settings import Stored, among, schema_of
 
 _schema_of = cache(schema_of)
 
@@ -76,12 +74,10 @@ def _running(parts: Sequence[Part]) -> Iterator[RunningOption]:
 def stored(parts: Sequence[Part]) -> Stored:
     """What is set; a value that needs a missing variable does not count."""
     entries = configuration(parts).entries
-    found: dict[str, StoredValue] = {}
-    for entry_id, entry in entries.stored.items():
-        known, value = catalogue.by_name(entry_id), entries.filled(entry.value)
-        if known is not None and known.has_entry and not value.missing and value.value != NULL:
-            found[known.name] = StoredValue(msgspec.json.decode(value.value), str(entries.folder.path / entry.file))
-    return found
+    return among(
+        (entry_id, entries.filled(entry.value), str(entries.folder.path / entry.file))
+        for entry_id, entry in entries.stored.items()
+    )
 
 
 def configuration(parts: Sequence[Part]) -> Configuration:

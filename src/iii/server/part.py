@@ -21,6 +21,8 @@ from iii.protocol.start_failure import StartFailure
 from iii.server.catalogue import ENGINE_FUNCTIONS
 from iii.server.config_file import ModuleEntry
 
+QUIET_S = 6.2  # for what is at work in a module that stops; modules give up after 5 s themselves, the HTTP port then cuts its clients
+
 MODULE_STOP_OVERDUE = LogEvent(
     __name__, "module.stop_overdue", logging.ERROR, "Module not stopped in time; stopping goes on without it",
     means="A module had work or connections left when its step of the stop was over; it is cancelled.",

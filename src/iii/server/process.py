@@ -25,7 +25,7 @@ from iii.server.clock import LoopClock
 from iii.server.config_file import ServerConfig
 from iii.server.config_text import DEFAULT_PORT
 from iii.server.engine_functions_config import EngineFunctionsConfig
-from iii.server.part import Part, all_done
+from iii.server.part import QUIET_S, Part, all_done
 from iii.server.reload import Load, Reload
 from iii.server.supervision import Supervision
 from iii.server.worker_manager import WorkerManager
@@ -59,7 +59,6 @@ ENGINE_STOP_OVERDUE = LogEvent(
 )  # fmt: skip
 NOT_STOPPED = 3  # exit code of a stop in which a module failed or was late (L4)
 STOP_S = 15.0  # Longest time of an orderly stop of the engine. (L4)
-QUIET_S = 6.2  # of it, for what is at work; modules give up after 5 s themselves, the HTTP port then cuts its clients
 PORTS_STOP_S = 3.6  # then for clients of modules that listen: leave triggers take up to 2 s, Close frames 1.5 s
 MODULES_STOP_S = 3.4  # then for stores, connections and commands of all other modules; those have 3 s after SIGTERM
 WORKERS_STOP_S = 1.7  # at last for workers to answer Close, up to 1.5 s

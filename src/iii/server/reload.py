@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from iii.engine.engine import Engine
 from iii.engine.listeners import Listeners
+from iii.modules.configuration.folder import Signature, signature_of
 from iii.protocol.log_event import LogEvent
 from iii.protocol.start_failure import StartFailure
 from iii.protocol.task_set import TaskSet
@@ -199,12 +200,11 @@ class Reload:
             await self.now()
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
+def _signature(path: Path) -> Signature | None:
     try:
-        status = path.stat()
+        return signature_of(path.stat())
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _of_the_process(old: ServerConfig, new: ServerConfig) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,7 +12,7 @@ from iii.engine.schema import json_schema
 from iii.modules.configuration.config import ConfigurationConfig
 from iii.modules.configuration.entry import NULL
 from iii.modules.configuration.folder import ConfigurationFolder, UnreadableEntry, read_entry
-from iii.modules.configuration.templates import filled
+from iii.modules.configuration.templates import Filled, filled
 from iii.server import catalogue
 from iii.server.catalogue import KnownModule
 from iii.storage.adapter import Adapters
@@ -36,21 +36,25 @@ Stored: TypeAlias = Mapping[str, StoredValue]
 
 def on_disk(config: ConfigurationConfig, environment: Mapping[str, str]) -> Stored:
     """What an engine finds when it starts; files that are no entries, or need a variable, are left to the module to report."""
-    found: dict[str, StoredValue] = {}
-    if config.folder is None:
-        return found
-    folder = ConfigurationFolder(config.folder)
+    return {} if config.folder is None else among(_entries(ConfigurationFolder(config.folder), environment))
+
+
+def _entries(folder: ConfigurationFolder, environment: Mapping[str, str]) -> Iterator[tuple[str, Filled, str]]:
     with suppress(OSError):
         for name, looked in folder.look({}).items():
-            with suppress(UnreadableEntry):
-                if looked is None or looked.content is None:
-                    continue
-                entry = read_entry(looked.content)
-                known, value = catalogue.by_name(entry.id), filled(entry.value, environment)
-                if known is None or not known.has_entry or value.missing or value.value == NULL:
-                    continue
-                if known.name not in found:
-                    found[known.name] = StoredValue(msgspec.json.decode(value.value), str(folder.path / name))
+            if looked is not None and looked.content is not None:
+                with suppress(UnreadableEntry):
+                    entry = read_entry(looked.content)
+                    yield entry.id, filled(entry.value, environment), str(folder.path / name)
+
+
+def among(entries: Iterable[tuple[str, Filled, str]]) -> Stored:
+    """Those of modules: id, value and source of each; a value that needs a missing variable does not count."""
+    found: dict[str, StoredValue] = {}
+    for entry_id, value, source in entries:
+        known = catalogue.by_name(entry_id)
+        if known is not None and known.has_entry and not value.missing and value.value != NULL:
+            found.setdefault(known.name, StoredValue(msgspec.json.decode(value.value), source))
     return found
 
 

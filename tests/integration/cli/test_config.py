@@ -28,6 +28,8 @@ def test_18_s4_3_an_engine_is_compared_with_a_file(tmp_path: Path, capsys: pytes
         told = {(row["module"], row["key"]): row for row in json.loads(capsys.readouterr().out)}
         state = told["iii-state", "max_value_bytes"]
         assert (state["running"], state["file"], state["origin"]) == (7, 9, f"{other}:3")
+        assert state["takes_effect"] == "at once"
+        assert told["iii-pubsub", "adapter.name"]["takes_effect"] == "when the module starts"
         assert {module for module, _ in told} == {"iii-state", "iii-pubsub"}
         assert main(["config", "show", "--running", "--url", engine.url, "--json"]) == 0
         shown = capsys.readouterr().out

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.integration.deploy.dockerfile import Image
+from tests.integration.deploy.namespaces import needs_namespaces
 from tests.integration.deploy.test_systemd import analyzed, needs_systemd
 from tests.processes import EngineProcess, environment
 
@@ -62,6 +64,34 @@ def test_24_7_a_backup_that_fails_keeps_the_old_ones(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         ran(tmp_path, str(DEPLOY / "backup.sh"), "backups")
     assert old.exists()
+
+
+@needs_systemd
+@needs_namespaces
+def test_24_7_the_steps_of_the_systemd_page_install_a_unit_that_is_right(tmp_path: Path) -> None:
+    machine = Image(tmp_path / "machine")
+    checkout = machine.files / "opt" / "iii"
+    (checkout / ".venv").mkdir(parents=True)
+    (checkout / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    for name in ("deploy", "docs"):
+        (checkout / name).symlink_to(ROOT / name)
+    page = (PAGES / "systemd.md").read_text()
+    commands = re.findall(r"^ +# (.*)$", page.partition("## The unit")[0], re.MULTILINE)
+    elsewhere = ("git ", "make ", "systemctl ", "journalctl ")  # the checkout is there, and systemd does not run here
+    steps = [command for command in commands if not command.startswith(elsewhere)]
+    assert len(steps) == len(commands) - 6 == 5
+    checks = [
+        "systemd-analyze verify --man=no /etc/systemd/system/iii.service",
+        "stat -c '%a %U:%G' /etc/iii/config.yaml",
+        "getent passwd iii",
+    ]
+    script = machine.inside(["sh", "-ec", " && ".join([*steps, *checks])], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    done = subprocess.run(machine.mounted(script), capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    checked, rights, user = done.stdout.splitlines()
+    assert "no mistakes found" in checked
+    assert rights == "640 root:iii"
+    assert user.endswith(":/var/lib/iii:/usr/sbin/nologin")
 
 
 @needs_systemd

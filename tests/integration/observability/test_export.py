@@ -200,6 +200,10 @@ async def test_06_check_64_a_silent_collector_holds_nobody_up_and_what_waits_is_
     assert len(receiver.requests) == 1
 
 
+def test_L4_a_collector_that_does_not_answer_holds_up_the_stop_for_less_than_two_seconds() -> None:
+    assert exporter.LAST_FLUSH_S < 2
+
+
 async def test_06_check_64_a_collector_that_is_away_costs_nothing_but_what_it_misses(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from iii.engine.engine_functions import EngineFunctions
 from iii.modules.observability.module import Observability
 from iii.protocol.start_failure import StartFailure
-from iii.server import config_file, process
+from iii.server import config_file, part, process
 from iii.server.listener import Listener
 from iii.server.process import EngineServer
 from iii.server.worker_manager import WorkerManager
@@ -155,5 +155,5 @@ async def test_L4_http_S1_a_module_that_does_not_stop_in_time_keeps_no_other_fro
 
 
 def test_L4_the_steps_of_a_stop_fit_into_its_limit() -> None:
-    steps = (process.QUIET_S, process.PORTS_STOP_S, process.MODULES_STOP_S, process.WORKERS_STOP_S)
+    steps = (part.QUIET_S, process.PORTS_STOP_S, process.MODULES_STOP_S, process.WORKERS_STOP_S)
     assert sum(steps) < process.STOP_S

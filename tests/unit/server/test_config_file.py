@@ -340,6 +340,10 @@ QUEUE = "config.yaml:1: workers[0] (iii-queue): "
             "adapter.config.amqp_url: expected an address such as amqp://localhost:5672, got [hidden]",
         ),
         (
+            "config: {access_log: true}",
+            "unknown key 'access_log' (true); it is an option of iii-http",
+        ),
+        (
             "adapter: {name: builtin, config: {store_method: file_based}}",
             "key 'adapter' stands beside 'config:'; it belongs under 'config'",
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -51,11 +51,6 @@ class FunctionFilter(Struct, frozen=True):
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return False
         return all(key in members and _is(members[key], wanted) for key, wanted in self.metadata)
-
-
-def read_filters(entries: Iterable[FilterEntry]) -> tuple[FunctionFilter, ...]:
-    """Raises BadFilter."""
-    return tuple(map(read_filter, entries))
 
 
 def read_filter(entry: object) -> FunctionFilter:

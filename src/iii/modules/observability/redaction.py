@@ -31,11 +31,13 @@ _KEY_CHARACTERS = 64  # of a key that is remembered: the memory is bounded in by
 _PAYLOAD_CHARACTERS = 128 * KIB  # of a payload that is looked through
 _CUT_CHARACTERS = 64 * KIB  # of one that was cut short: a look at each of its texts is slower
 _LEVELS = 64  # of members within members that are looked at; whatever is below is not kept
+_SIGNATURE = re.compile("sig|(?:.*[-_])?signature", re.IGNORECASE)  # of an address: whoever has it may do the same
 _PARAMETER = re.compile(r"(?<![^?&;#=\s])([^?&;#=\s]++)=([^&;#\s]*)")  # a name is gone through once
 _NAME = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"(\s*+:)?)?', re.DOTALL)  # a text, and whether it names a member
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SUSPECT = (
     b"pass", b"secret", b"token", b"credent", b"auth", b"bearer", b"key", b"cook",  # in all names of secrets
+    b"sig=", b"signature=",  # of addresses that are signed
     b"\\u", b"%",  # a name can be written so that no part of it shows,
     "\u017f".encode(), "\u212a".encode(),  # or with a letter that counts as `s` or `k`
 )  # fmt: skip
@@ -152,7 +154,8 @@ def _kept(mark: int, value: str) -> str:
 
 
 def _parameter(found: "re.Match[str]") -> str:
-    return f"{found[1]}={REDACTED}" if is_secret(unquote_plus(found[1])) else found[0]
+    name = unquote_plus(found[1])
+    return f"{found[1]}={REDACTED}" if is_secret(name) or _SIGNATURE.fullmatch(name) else found[0]
 
 
 def _payload(text: str) -> str:

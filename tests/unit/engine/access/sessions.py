@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from iii.engine.access.filters import FilterEntry, read_filters
+from iii.engine.access.filters import FilterEntry, FunctionFilter, read_filter
 from iii.engine.access.guard import Access
 from iii.engine.access.rights import Rights
 from iii.engine.access.rules import Hooks, ListenerRules
 from iii.testing import MemoryWorker
 
 
+def filters_of(entries: Iterable[FilterEntry]) -> tuple[FunctionFilter, ...]:
+    return tuple(map(read_filter, entries))
+
+
 def access(*exposed: FilterEntry, middleware: str | None = None, hooks: Hooks | None = None, **rights: Any) -> Access:
     """Of a listener that exposes these functions; by default of a session with the identity `guest`."""
-    rules = ListenerRules(listener="rbac", exposed=read_filters(exposed), middleware=middleware, hooks=hooks or Hooks())
+    rules = ListenerRules(listener="rbac", exposed=filters_of(exposed), middleware=middleware, hooks=hooks or Hooks())
     return Access(rules, Rights(**{"who": "guest", "identity": "guest", **rights}))
 
 

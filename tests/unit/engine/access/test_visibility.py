@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from iii.engine.access.filters import read_filters
 from iii.engine.access.pattern import Patterns
 from iii.testing import MemoryEngine, MemoryWorker
-from tests.unit.engine.access.sessions import access, error_of, ids_of
+from tests.unit.engine.access.sessions import access, error_of, filters_of, ids_of
 
 LISTS = ('match("engine::*")', 'match("api::*")')
 
@@ -82,7 +81,7 @@ def test_20_6_trigger_types(guest: MemoryWorker) -> None:
 
 
 def test_20_6_a_session_may_see_more_than_it_may_call(engine: MemoryEngine, guest: MemoryWorker) -> None:
-    seen = read_filters(['match("app::*")'])
+    seen = filters_of(['match("app::*")'])
     observer = engine.connect(access=access(*LISTS, seen=seen, forbidden=Patterns(["app::other"])))
 
     assert ids_of(observer.result_of("engine::functions::list")["functions"]) == {"api::a", "app::private"}

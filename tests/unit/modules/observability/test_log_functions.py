@@ -211,6 +211,11 @@ def test_records_of_workers_are_printed_but_not_kept_again(setting: Setting, cap
     assert line.fields == {"service": "orders", "function_name": "checkout", "data": {"log.data": {"id": 7}}}  # type: ignore[attr-defined]
     assert setting.listed()["total"] == 2
     caplog.clear()
+    setting.told("plain", severity_number=21)
+    setting.clock.advance(0)
+    (line,) = [line for line in caplog.records if line.name == "iii.worker"]
+    assert line.fields == {"service": "orders"}, "no empty function_name"  # type: ignore[attr-defined]
+    caplog.clear()
     setting.observability.apply(ObservabilityConfig(logs_console_output=False))
     setting.told("silent", severity_number=17)
     setting.clock.advance(0)

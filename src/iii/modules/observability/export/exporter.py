@@ -38,7 +38,7 @@ QUEUED_BYTES = 64 * MIB  # of them
 BATCH_BYTES = 2 * MIB  # a collector takes 4 MiB of gRPC, unless it is told otherwise
 FIRST_PAUSE_S = 1.0  # between two attempts at one batch, doubled each time
 LONGEST_PAUSE_S = 5.0  # so that a collector that is back is noticed soon
-LAST_FLUSH_S = 5.0  # for what still waits when the engine stops
+LAST_FLUSH_S = 1.5  # for what still waits when the engine stops: of the 2 s that L4 leaves for it
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -85,10 +85,9 @@ def _level_of(severity: int) -> int:
 
 
 def _fields(record: LogRecord) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "service": record.service_name,
-        "function_name": record.attributes.get("service.name") or "",
-    }
+    fields: dict[str, Any] = {"service": record.service_name}
+    if name := record.attributes.get("service.name"):
+        fields["function_name"] = name
     if record.trace_id is not None:
         fields["trace_id"] = record.trace_id
     data = {key: value for key, value in record.attributes.items() if key != "service.name"}

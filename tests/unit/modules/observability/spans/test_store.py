@@ -223,6 +223,8 @@ def test_06_7_1_a_span_is_answered_as_it_came() -> None:
         ("authorization_url", "https://x/?a=1", "https://x/?a=1"),
         ("url.full", "https://x/a?token=1&b=2&api_key=3#c", "https://x/a?token=[REDACTED]&b=2&api_key=[REDACTED]#c"),
         ("url.query", "password=1", "password=[REDACTED]"),
+        ("url.full", "https://x/a?sv=1&sig=ab%2F&design=2", "https://x/a?sv=1&sig=[REDACTED]&design=2"),
+        ("http.url", "https://x/a?X-Amz-Signature=ab&Signature=c", "https://x/a?X-Amz-Signature=[REDACTED]&Signature=[REDACTED]"),
         ("iii.payload.json", '{"a":1,"password":"x","b":[{"apiKey":{"c":1}}]}',
          '{"a":1,"password":"[REDACTED]","b":[{"apiKey":"[REDACTED]"}]}'),
         ("iii.payload.json", '{"tokens":12}', '{"tokens":12}'),
