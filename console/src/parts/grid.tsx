@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import { useKeys } from "./keys.ts";
 
@@ -39,7 +39,7 @@ interface GridProps<Row> {
 }
 
 const ROW = 34;
-const OVERSCAN = 12;
+const OVERSCAN = 8;
 
 function useWidth(): [React.RefObject<HTMLDivElement | null>, number] {
   const element = useRef<HTMLDivElement>(null);
@@ -83,11 +83,51 @@ function Bones({ columns }: { columns: number }) {
   );
 }
 
+interface LineProps<Row> { id: string; index: number; start: number; size: number; row: Row | undefined; columns: Column<Row>[]; selected: boolean; cursor: boolean; tone: string; onChoose: (index: number, row: Row | undefined) => void }
+
+function PlainLine<Row>({ id, index, start, size, row, columns, selected, cursor, tone, onChoose }: LineProps<Row>) {
+  return (
+    // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus -- keys are the grid's
+    <div
+      id={id}
+      role="row"
+      aria-rowindex={index + 2}
+      aria-selected={selected}
+      className={`line ${cursor ? "cursor" : ""} ${tone}`}
+      style={{ height: size, transform: `translateY(${start}px)` }}
+      onClick={(event) => {
+        if (!(event.target as HTMLElement).closest("a, button, input")) onChoose(index, row);
+      }}
+    >
+      {row === undefined ? (
+        <Bones columns={columns.length} />
+      ) : (
+        columns.map((column) => (
+          <div role="gridcell" key={column.id} className={column.end ? "end" : ""}>
+            {column.cell(row)}
+          </div>
+        ))
+      )}
+    </div>
+  );
+}
+
+/** A row that scrolls is not drawn again: only those that come into sight are. */
+const Line = memo(PlainLine) as typeof PlainLine;
+
 export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSelect, order, onOrder, onRange, tone, empty, loading, height = ROW, tail = false }: GridProps<Row>) {
   const [scroller, width] = useWidth();
   const name = useId();
   const [cursor, setCursor] = useState(-1);
-  const shown = columns.filter((column) => width === 0 || (column.from ?? 0) <= width);
+  const shown = useMemo(() => columns.filter((column) => width === 0 || (column.from ?? 0) <= width), [columns, width]);
+  const select = useRef(onSelect);
+  useEffect(() => {
+    select.current = onSelect;
+  });
+  const choose = useCallback((index: number, row: Row | undefined) => {
+    setCursor(index);
+    if (row !== undefined) select.current?.(row);
+  }, []);
   const count = loading ? 14 : total;
   // eslint-disable-next-line react-hooks/incompatible-library -- not compiled
   const rows = useVirtualizer({ count, getScrollElement: () => scroller.current, estimateSize: () => height, overscan: OVERSCAN, paddingEnd: 24 });
@@ -163,33 +203,7 @@ export function Grid<Row>({ label, columns, total, rowAt, keyOf, selected, onSel
           {items.map((item) => {
             const row = loading ? undefined : rowAt(item.index);
             const key = row === undefined ? null : keyOf(row);
-            return (
-              // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus -- keys are the grid's
-              <div
-                key={item.key}
-                id={`${name}-${item.index}`}
-                role="row"
-                aria-rowindex={item.index + 2}
-                aria-selected={key !== null && key === selected}
-                className={`line ${item.index === cursor ? "cursor" : ""} ${row !== undefined && tone ? tone(row) : ""}`}
-                style={{ height: item.size, transform: `translateY(${item.start}px)` }}
-                onClick={(event) => {
-                  if ((event.target as HTMLElement).closest("a, button, input")) return;
-                  setCursor(item.index);
-                  if (row !== undefined) onSelect?.(row);
-                }}
-              >
-                {row === undefined ? (
-                  <Bones columns={shown.length} />
-                ) : (
-                  shown.map((column) => (
-                    <div role="gridcell" key={column.id} className={column.end ? "end" : ""}>
-                      {column.cell(row)}
-                    </div>
-                  ))
-                )}
-              </div>
-            );
+            return <Line key={item.key} id={`${name}-${item.index}`} index={item.index} start={item.start} size={item.size} row={row} columns={shown} selected={key !== null && key === selected} cursor={item.index === cursor} tone={row !== undefined && tone ? tone(row) : ""} onChoose={choose} />;
           })}
         </div>
       )}

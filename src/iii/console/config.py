@@ -30,9 +30,6 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
         RbacConfig | None,
         Meta(description="Who may log in, and do what; absent: no login, on an address of this machine only."),
     ] = None
-    tls: Annotated[
-        TlsConfig | None, Meta(description="Certificate of the console, for `https://`; absent: `http://`.")
-    ] = None
     allowed_hosts: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(
