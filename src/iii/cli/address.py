@@ -74,6 +74,13 @@ def add_address_options(parser: Parser) -> None:
     )
 
 
+def add_watch_option(parser: Parser) -> None:
+    """The option of commands that print a table."""
+    parser.add_argument(
+        "--watch", action="store_true", help="show it again every 2 s, until Ctrl-C; a file or a pipe gets it once"
+    )
+
+
 def add_secured_options(parser: Parser) -> None:
     """Those about contexts and certificates."""
     parser.add_argument("--context", metavar="NAME", help="engine of that name, see 'iii context'")

@@ -23,12 +23,12 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0: one that the system chooses.")] = DEFAULT_PORT
+    tls: Annotated[
+        TlsConfig | None, Meta(description="Certificate of the port; absent: its connections are not encrypted.")
+    ] = None
     rbac: Annotated[
         RbacConfig | None,
         Meta(description="Who may log in, and do what; absent: no login, on an address of this machine only."),
-    ] = None
-    tls: Annotated[
-        TlsConfig | None, Meta(description="Certificate of the console, for `https://`; absent: `http://`.")
     ] = None
     allowed_hosts: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +48,7 @@ class EnginePlace(NamedTuple):
 class ConsoleServer:
     """Attributes:
     audit: what was done.
+    tls: None: connections are plain.
     port: once it is open.
     """
 
@@ -57,9 +57,9 @@ class ConsoleServer:
     ) -> None:
         self._config = config
         self._place = place
+        self.tls = server_tls(config.tls, "iii-console")
         self.host = config.host
         self.port = config.port
-        self.tls = server_tls(config.tls, "iii-console")
         self.audit = Audit()
         self.sessions = Sessions(config.session_seconds, time.monotonic)
         gate = ConsoleGate([config.host, *config.allowed_hosts])
@@ -94,20 +94,7 @@ class ConsoleServer:
         )
         await runner.setup()
         for each in sockets:
-            await web.SockSite(runner, each, ssl_context=self._context()).start()
-
-    def _context(self) -> ssl.SSLContext | None:
-        """One in whose place each new connection gets that of the certificate which is in force."""
-        tls = self.tls
-        if tls is None:
-            return None
-        first = tls.context
-
-        def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-            connection.context = tls.context
-
-        first.sni_callback = choose
-        return first
+            await web.SockSite(runner, each, ssl_context=None if self.tls is None else self.tls.following()).start()
 
     async def close(self) -> None:
         """End logins and pages, and what is asked now."""
