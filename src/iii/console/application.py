@@ -104,11 +104,14 @@ async def json_body(request: web.Request) -> bytes:
     return body
 
 
-def application(reception: Reception, routes: Iterable[web.RouteDef]) -> web.Application:
-    """With what all requests have in common."""
+def application(
+    reception: Reception, routes: Iterable[web.RouteDef], asks: Callable[[web.Request], None]
+) -> web.Application:
+    """With what all requests have in common; `asks` is called with each."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        asks(request)
         try:
             reception.gate.check(request.method, request.headers)
             response = await handler(request)

@@ -22,6 +22,7 @@ from iii.console.live.socket import LiveSocket
 from iii.console.live.topics import topics_of
 from iii.console.logging_in import LoggingIn
 from iii.console.pages import PageRoutes
+from iii.console.port import ConsolePort
 from iii.console.proxy import Proxy
 from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
@@ -68,6 +69,7 @@ class ConsoleServer:
         self._proxy = Proxy(self._reception, place)
         self._pages = PageRoutes(folder, self.told_to_pages)
         self._runner: web.AppRunner | None = None
+        self._port: ConsolePort | None = None
 
     @property
     def address(self) -> str:
@@ -90,16 +92,26 @@ class ConsoleServer:
             *self._pages.routes(),
         ]
         runner = self._runner = web.AppRunner(
-            application(reception, routes), access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True
+            application(reception, routes, self._asks),
+            access_log=None,
+            shutdown_timeout=STOP_S,
+            handler_cancellation=True,
         )
         await runner.setup()
-        for each in sockets:
-            await web.SockSite(runner, each, ssl_context=None if self.tls is None else self.tls.following()).start()
+        assert runner.server is not None  # since it is set up
+        self._port = ConsolePort(runner.server)
+        await self._port.open(sockets, None if self.tls is None else self.tls.following())
+
+    def _asks(self, request: web.Request) -> None:
+        if self._port is not None:
+            self._port.asks(request)
 
     async def close(self) -> None:
         """End logins and pages, and what is asked now."""
         self.sessions.end_all()
         await self.live.close()
+        if self._port is not None:
+            self._port.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._proxy.close()

@@ -280,6 +280,10 @@ CONSOLE_SESSION_S = 12 * 3600
 CONSOLE_SESSIONS = 1_000
 # Actions that the console shows as the latest. (23 §4)
 CONSOLE_ACTIONS = 500
+# Most connections to the console; further ones are closed. (23 §2)
+CONSOLE_CONNECTIONS = 500
+# Longest time from a connection to the console to its first request. (23 §2)
+CONSOLE_SILENT_S = 15.0
 # Longest body of a request to the console. (23 §2)
 CONSOLE_BODY_BYTES = 10 * MIB
 # Longest time-out of a call from the console. (23 §4)

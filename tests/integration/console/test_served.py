@@ -9,7 +9,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from iii.console.port import ConsolePort
 from iii.protocol.access_token import hash_of
 from tests.certificates import Authority
 from tests.integration.console.consoles import Browser, logged
@@ -127,3 +129,29 @@ async def test_over_tls_with_a_certificate_that_is_renewed(tmp_path: Path) -> No
 
 def _certificate(port: int) -> str:
     return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+async def test_connections_that_ask_nothing_end_and_others_go_on() -> None:
+    """23 §2: aiohttp would wait for them for ever."""
+
+    async def page(request: web.BaseRequest) -> web.Response:
+        port.asks(request)
+        return web.Response(text="page")
+
+    runner = web.ServerRunner(web.Server(page))
+    await runner.setup()
+    assert runner.server is not None
+    port = ConsolePort(runner.server, silent_s=0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        await port.open([listening.dup()], None)
+        reader, writer = await asyncio.open_connection(*address[:2])
+        async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+            async with session.get(f"http://127.0.0.1:{address[1]}/") as first:
+                await first.read()
+            assert await reader.read() == b""
+            async with session.get(f"http://127.0.0.1:{address[1]}/") as second:
+                assert await second.text() == "page"
+        writer.close()
+        port.close()
+        await runner.cleanup()
