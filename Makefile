@@ -44,6 +44,11 @@ check: $(STAMP) ## format, lint, types, imports, docs as the source says
 	@$(BIN)/mypy $(shell find $(PYTHON_FOLDERS) -name '*.py')
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/python -m docs.generator --check
+	@.ci/console check
+
+.PHONY: console
+console: ## the console's front end, built into src/iii/console/assets (needs Node)
+	@.ci/console build
 
 .PHONY: unit
 unit: $(STAMP) ## tests of parts, in seconds: no sockets, fake clock
@@ -85,5 +90,5 @@ image-lock: ## of requirements.lock, what the image in deploy/ needs; nothing ne
 .PHONY: clean
 clean: ## remove environments, caches and what tests leave behind
 	@rm -rf $(VENV) $(VENV)-* .cache build dist htmlcov coverage.json .coverage .coverage.* \
-	    .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	    console/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests examples benchmarks docs .ci -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

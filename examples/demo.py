@@ -23,6 +23,8 @@ import iii
 
 USUAL_PORT = 49_134
 USUAL_HTTP_PORT = 3111
+USUAL_CONSOLE_PORT = 3113
+CONSOLE = Path(iii.__file__).parent / "console" / "assets" / "index.html"  # once `make console` has built it
 PATIENCE_S = 15.0  # for anything that should happen soon
 WORKER = """\
 import os, signal, sys
@@ -51,15 +53,17 @@ signal.pause()
 class Demo:
     """The processes of the show, in one temporary folder."""
 
-    def __init__(self, folder: Path, port: int, http_port: int) -> None:
+    def __init__(self, folder: Path, port: int, http_port: int, console_port: int) -> None:
         self.folder = folder
         self.port = port
         self.http_url = f"http://127.0.0.1:{http_port}"
+        self.console_url = f"http://127.0.0.1:{console_port}"
         self.url = f"ws://127.0.0.1:{port}"
         self.log = folder / "engine.log"
         (folder / "config.yaml").write_text(
             f"workers:\n  - name: iii-worker-manager\n    config: {{host: 127.0.0.1, port: {port}}}\n"
             f"  - name: iii-http\n    config: {{host: 127.0.0.1, port: {http_port}}}\n"
+            f"  - name: iii-console\n    config: {{port: {console_port}}}\n"
             f"  - name: iii-state\n"
             f"    config: {{adapter: {{name: kv, config: {{store_method: file_based, file_path: {folder}/data}}}}}}\n"
         )
@@ -211,7 +215,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("III_")]:
         del os.environ[name]  # the show is about the engine that it starts
     with tempfile.TemporaryDirectory(prefix="iii-demo-") as folder:
-        demo = Demo(Path(folder), free_port(USUAL_PORT), free_port(USUAL_HTTP_PORT))
+        demo = Demo(Path(folder), free_port(USUAL_PORT), free_port(USUAL_HTTP_PORT), free_port(USUAL_CONSOLE_PORT))
         try:
             asyncio.run(show(demo))
             if once:
@@ -222,6 +226,8 @@ def main() -> int:
             say(f"   .venv/bin/iii trigger math::add a=2 b=3{port}")
             say(f"   .venv/bin/iii worker list{port}")
             say(f"   curl '{demo.http_url}/sum?a=2&b=3'")
+            if CONSOLE.is_file():
+                say(f"In a browser:\n   {demo.console_url}")
             signal.pause()
         except KeyboardInterrupt:
             say("")

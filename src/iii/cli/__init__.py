@@ -31,6 +31,7 @@ COMMANDS = {
     "codegen": "iii.cli.codegen.command",
     "stream": "iii.cli.stream",
     "config": "iii.cli.config",
+    "console": "iii.cli.console",
     "store": "iii.cli.store",
     "token": "iii.cli.token",
     "context": "iii.cli.context",

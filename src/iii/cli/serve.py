@@ -34,6 +34,7 @@ commands:
   stream          read and write streams, follow the events of a group
   codegen         write a client for the functions of other workers
   config          check a configuration file, show what it means, compare it with a running engine
+  console         serve the web console of an engine that is elsewhere
   store           back up and restore embedded stores, check them for damage, salvage damaged ones
   init            make a project: a worker with tests, configuration, Dockerfile
   dev             run an app, and restart it when its source changes

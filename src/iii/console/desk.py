@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -58,24 +60,26 @@ class Desk:
         traceparent: str | None = None,
     ) -> bytes:
         """The result of any function; whatever comes of it is in the log."""
-        error: str | None = "abandoned"
-        try:
-            result = await self.door.call(
+        with self.noted(function_id, target_of(payload), namespace):
+            return await self.door.call(
                 function_id, payload, namespace=namespace, metadata=metadata, timeout_ms=timeout_ms, action=action,
                 traceparent=traceparent,
             )  # fmt: skip
+
+    @contextmanager
+    def noted(self, action: str, target: str, namespace: str | None = None) -> Iterator[None]:
+        """Write down what is done within, and what came of it."""
+        error: str | None = "abandoned"
+        try:
+            yield
             error = None
-            return result
         except (InvocationError, EngineAway, TimeoutError) as failure:
             error = str(failure)[:200] or "timed out"
             raise
         finally:
-            self._audit.note(
-                ActionRow(
-                    int(time.time() * 1000), self.visitor.who, self.address, function_id, namespace, target_of(payload),
-                    error is None, error,
-                )
-            )  # fmt: skip
+            now_ms = int(time.time() * 1000)
+            row = ActionRow(now_ms, self.visitor.who, self.address, action, namespace, target, error is None, error)
+            self._audit.note(row)
 
     async def act_on(self, function_id: str, payload: Any, timeout_ms: int = READ_MS) -> bytes:
         """The same for a payload that is not JSON yet."""

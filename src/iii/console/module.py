@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from iii.console.backend.question import question_of
-from iii.console.backend.route import as_json
+from iii.console.api import BACKEND
+from iii.console.backend.route import response_object
 from iii.console.config import ConsoleConfig
 from iii.console.desk import Desk
-from iii.console.door import EngineAway
 from iii.console.entrance import InsideEntrance
 from iii.console.inside import EVENT, Events, InsideDoor
-from iii.console.refusal import Refusal, refusal_of
 from iii.console.serving import ConsoleServer, EnginePlace, opened_within
 from iii.console.visitor import Visitor
+from iii.engine.bindings import Binding
 from iii.engine.builtin import BUILTIN_FAILED
 from iii.engine.functions import Function
 from iii.engine.module import Module
 from iii.net.listening import in_url, is_loopback
-from iii.protocol.errors import InvocationError
+from iii.protocol.ids import new_id
 from iii.protocol.log_event import LogEvent
 from iii.protocol.names import DEFAULT_NAMESPACE
 from iii.protocol.start_failure import StartFailure
@@ -78,12 +77,10 @@ class Console(Module):
 
     def functions(self) -> Iterator[Function]:
         """`engine::console::…`, and the target of the console's triggers."""
-        from iii.console.api import BACKEND
-
         for route in BACKEND:
             yield Function(
                 DEFAULT_NAMESPACE, route.function_id, self, partial(self._deliver, route),
-                description=f"Answer `{route.method} _console/{route.path}` of the console.",
+                description=route.description,
             )  # fmt: skip
         yield Function(
             DEFAULT_NAMESPACE, EVENT, self, lambda invocation, function: self._events.arrived(invocation),
@@ -96,8 +93,14 @@ class Console(Module):
             return
         if self.server.host != self.config.host:
             KEPT_LOCAL(host=self.config.host, port=self.config.port)
+        if self.config.engine_routes:
+            self._bind_routes()
         self._opening = await opened_within(self.server, _OPENED_S)
         self._opening.add_done_callback(self._opened)
+
+    async def renew(self) -> None:
+        if self.server.tls is not None:
+            await self.server.tls.renew()
 
     async def stop(self) -> None:
         """Leave."""
@@ -117,6 +120,13 @@ class Console(Module):
         else:
             NOT_SERVED(None if isinstance(error, StartFailure) else error, reason=str(error))
 
+    def _bind_routes(self) -> None:
+        """Everybody who reaches the HTTP port may call anything through them."""
+        for route in BACKEND:
+            config = msgspec.json.encode({"api_path": f"_console/{route.path}", "http_method": route.method})
+            binding = Binding(new_id(), "http", route.function_id, config=config, owner=self)
+            self.engine.registry.binding_owners.register(self, binding)
+
     def _place(self) -> EnginePlace:
         ports = {module.name: _port_of(module) for module in self.engine.modules}
         host = LOCAL if not is_loopback(self.server.host) else self.server.host
@@ -130,14 +140,7 @@ class Console(Module):
         """With the rights of the caller: nobody can do through it what it could not do itself (20 §4)."""
         door = InsideDoor(self.engine, self._events, invocation.caller)
         desk = Desk(Visitor(door, "caller of a function", ""), self.server.audit, None)
-        try:
-            status, body = 200, as_json(await route.answer(desk, question_of(bytes(invocation.data))))
-        except Refusal as refusal:
-            status, body = refusal.status, as_json(refusal.body())
-        except (InvocationError, TimeoutError, EngineAway) as error:
-            failed = refusal_of(error)
-            status, body = failed.status, as_json(failed.body())
-        invocation.complete(b'{"status_code":%d,"headers":[],"body":%b}' % (status, body))
+        invocation.complete(await response_object(route, desk, bytes(invocation.data)))
 
 
 def _port_of(module: object) -> int | None:

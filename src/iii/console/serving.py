@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from iii.console.api import backend_routes, list_routes
+from iii.console.api import action_routes, backend_routes, letter_routes, list_routes
 from iii.console.application import Reception, application
 from iii.console.assets import FOLDER
 from iii.console.audit import Audit
@@ -19,11 +19,13 @@ from iii.console.config import ConsoleConfig
 from iii.console.gate import ConsoleGate
 from iii.console.live.hub import FollowedTopics
 from iii.console.live.socket import LiveSocket
-from iii.console.live.topics import TOPICS
+from iii.console.live.topics import topics_of
 from iii.console.logging_in import LoggingIn
 from iii.console.pages import PageRoutes
+from iii.console.proxy import Proxy
 from iii.console.visitor import Admitting, Sessions
 from iii.net.listening import in_url, listen, port_of
+from iii.net.server_tls import server_tls
 from iii.protocol.versions import PACKAGE_VERSION
 
 STOP_S = 1.0
@@ -46,6 +48,7 @@ class EnginePlace(NamedTuple):
 class ConsoleServer:
     """Attributes:
     audit: what was done.
+    tls: None: connections are plain.
     port: once it is open.
     """
 
@@ -54,19 +57,21 @@ class ConsoleServer:
     ) -> None:
         self._config = config
         self._place = place
+        self.tls = server_tls(config.tls, "iii-console")
         self.host = config.host
         self.port = config.port
         self.audit = Audit()
         self.sessions = Sessions(config.session_seconds, time.monotonic)
         gate = ConsoleGate([config.host, *config.allowed_hosts])
         self._reception = Reception(gate, entrance, self.sessions, self.audit, lambda: f"iii_console_{self.port}")
-        self.live = LiveSocket(self._reception, FollowedTopics(TOPICS))
+        self.live = LiveSocket(self._reception, FollowedTopics(topics_of(self.audit)))
+        self._proxy = Proxy(self._reception, place)
         self._pages = PageRoutes(folder, self.told_to_pages)
         self._runner: web.AppRunner | None = None
 
     @property
     def address(self) -> str:
-        return f"http://{in_url(self.host)}:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://{in_url(self.host)}:{self.port}"
 
     async def open(self) -> None:
         """Raises StartFailure: the port cannot be had."""
@@ -78,7 +83,10 @@ class ConsoleServer:
             *CallRoutes(reception).routes(),
             *backend_routes(reception),
             *list_routes(reception),
+            *letter_routes(reception),
+            *action_routes(reception),
             *self.live.routes(),
+            *self._proxy.routes(),
             *self._pages.routes(),
         ]
         runner = self._runner = web.AppRunner(
@@ -86,7 +94,7 @@ class ConsoleServer:
         )
         await runner.setup()
         for each in sockets:
-            await web.SockSite(runner, each).start()
+            await web.SockSite(runner, each, ssl_context=None if self.tls is None else self.tls.following()).start()
 
     async def close(self) -> None:
         """End logins and pages, and what is asked now."""
@@ -94,6 +102,7 @@ class ConsoleServer:
         await self.live.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._proxy.close()
 
     def told_to_pages(self) -> dict[str, object]:
         """`/api/config` (23 §2)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -84,6 +84,9 @@ class Browser:
         assert answer.status == 200, answer
         return answer.body
 
+    async def call_status(self, function_id: str, payload: Any = None) -> int:
+        return (await self.post("/api/v1/call", {"function_id": function_id, "payload": payload})).status
+
     async def login(self, token: str) -> Answer:
         answer = await self.post("/api/v1/login", {"token": token}, Origin=self.base)
         if answer.status == 200:
@@ -158,16 +161,17 @@ class Live:
 class LoopThread:
     """A worker of our SDK that serves while tests run in loops of their own."""
 
-    def __init__(self, url: str, name: str = "shop") -> None:
+    def __init__(self, url: str, name: str = "shop", *, functions: bool = True) -> None:
         self.release = threading.Event()
         self.delivered: list[Any] = []
         self.arrived = threading.Condition()
         options = iii.InitOptions(worker_name=name, otel={"enabled": True, "service_name": name})
         self.worker = iii.register_worker(url, options)
-        self.worker.register_function("math::add", lambda data: data["a"] + data["b"], description="Add numbers.")
-        self.worker.register_function("math::fails", self._fail)
-        self.worker.register_function("shop::hangs", self._hang)
-        self.worker.register_function("shop::takes", self._take)
+        if functions:
+            self.worker.register_function("math::add", lambda data: data["a"] + data["b"], description="Add numbers.")
+            self.worker.register_function("math::fails", self._fail)
+            self.worker.register_function("shop::hangs", self._hang)
+            self.worker.register_function("shop::takes", self._take)
         self.worker.list_functions()  # answered when everything is registered
 
     def close(self) -> None:
@@ -221,3 +225,11 @@ async def logged(engine: EngineProcess, text: str) -> str:
         while text not in (log := engine.log()):  # noqa: ASYNC110  # a file has no event
             await asyncio.sleep(0.01)
     return log
+
+
+async def eventually(look: Callable[[], Awaitable[Answer]], condition: Callable[[Any], object]) -> Any:
+    """The body of an answer, once it is like that."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition(body := (await look()).body):  # noqa: ASYNC110  # a server has no event
+            await asyncio.sleep(0.02)
+    return body

@@ -98,3 +98,45 @@ async def test_what_cannot_be_followed_is_said(browser: Browser) -> None:
     assert params["code"] == "BAD_PARAMS"
     assert garbage["code"] == "BAD_REQUEST"
     assert many["code"] == "TOO_MANY"
+
+
+async def test_figures_come_every_two_seconds(browser: Browser) -> None:
+    async with browser.live() as live:
+        await live.follow(1, "metrics", key="at_ms")
+        await live.follow(2, "rates", key="function_id")
+        await live.message("reset", 1)
+        await live.message("reset", 2)
+        for _ in range(10):
+            await browser.call("math::add", {"a": 1, "b": 2})
+        await live.until(lambda: any(row["calls_s"] > 0 for row in live.rows[1].values()))
+        await live.until(lambda: live.rows[2].get("math::add", {}).get("rate", 0) > 0)
+
+
+async def test_state_and_streams_that_change(browser: Browser) -> None:
+    async with browser.live() as live:
+        await live.follow(1, "state", scope="watched")
+        await live.follow(2, "stream", stream_name="watched")
+        await live.message("changed", 1)
+        await live.message("reset", 2)
+        await browser.call("state::set", {"scope": "watched", "key": "k", "value": 1})
+        changed = await live.message("changed", 1)
+        item = {"stream_name": "watched", "group_id": "g", "item_id": "i", "data": {"n": 1}}
+        await browser.call("stream::set", item)
+        await live.until(lambda: live.appended[2])
+
+    assert changed["keys"] == ["k"]
+    assert live.appended[2][0]["event"]["event"] == {"type": "create", "data": {"n": 1}}
+
+
+async def test_queues_and_actions(browser: Browser, worker: LoopThread) -> None:
+    async with browser.live() as live:
+        await live.follow(1, "queues", key="name")
+        await live.follow(2, "queue", key="name", name="work")
+        await live.follow(3, "actions")
+        await live.until(lambda: {1, 2, 3} <= live.revs.keys())
+        await browser.call("engine::queue::pause", {"queue": "work"})
+        await live.until(lambda: live.rows[2]["work"]["paused"])
+        await browser.call("engine::queue::resume", {"queue": "work"})
+        await live.until(lambda: "engine::queue::resume" in {row["action"] for row in live.appended[3]})
+
+    assert "default" in live.rows[1]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iii.cli import listing, logs, serve, top, trace, traces, trigger
+from iii.cli import console, listing, logs, serve, top, trace, traces, trigger
 from iii.cli.codegen import command as codegen
 from iii.cli.parser import Parser
 
@@ -13,7 +13,7 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 
 @pytest.mark.parametrize(
     "parser",
-    [module.build_parser() for module in (serve, trigger, codegen, logs, traces, trace, top)],
+    [module.build_parser() for module in (serve, console, trigger, codegen, logs, traces, trace, top)],
     ids=lambda parser: str(parser.prog),
 )
 def test_every_option_is_documented(parser: Parser) -> None:

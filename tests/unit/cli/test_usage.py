@@ -42,7 +42,7 @@ def test_07_check_60_start_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
     ("line", "error"),
     [
         ("install", "unknown command 'install'; to run the engine: iii"),
-        ("console", "unknown command 'console'; to run the engine: iii"),
+        ("dashboard", "unknown command 'dashboard'; to run the engine: iii"),
         ("triger f", "unknown command 'triger', did you mean 'trigger'?"),
         ("--bogus", "unknown option '--bogus'"),
         ("--confg x.yaml", "unknown option '--confg', did you mean '--config'?"),

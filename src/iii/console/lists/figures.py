@@ -32,8 +32,13 @@ class Invocations(Struct, frozen=True):
     error: int = 0
 
 
+class WorkersCounted(Struct, frozen=True):
+    active: int = 0
+
+
 class EngineFigures(Struct, frozen=True):
     invocations: Invocations = Invocations()
+    workers: WorkersCounted = WorkersCounted()
 
 
 class Metrics(Struct):
@@ -73,3 +78,27 @@ def figures_of(figure: FunctionFigure | None) -> dict[str, Any]:
         return {"calls": None, "errors": None, "running": None, "p50_ms": None, "p95_ms": None, "p99_ms": None}
     counted = {"calls": figure.calls, "errors": figure.error, "running": figure.running}
     return {**counted, **percentiles(figure.bounds_s, figure.bucket_counts)}
+
+
+def summed(metrics: Metrics) -> FunctionFigure:
+    """Of all functions of workers together; the engine's own are what is looked at with."""
+    total = FunctionFigure("")
+    for each in metrics.functions:
+        if each.function_id.startswith("engine::"):
+            continue
+        total.calls += each.calls
+        total.error += each.error
+        total.running += each.running
+        total.sum_s += each.sum_s
+        total.bounds_s = total.bounds_s or each.bounds_s
+        total.bucket_counts = added(total.bucket_counts, each.bucket_counts)
+    return total
+
+
+def added(counts: Sequence[int], others: Sequence[int], sign: int = 1) -> list[int]:
+    """Bucket by bucket; none counts as zeros."""
+    if not counts:
+        counts = [0] * len(others)
+    if not others:
+        others = [0] * len(counts)
+    return [count + sign * other for count, other in zip(counts, others, strict=True)]

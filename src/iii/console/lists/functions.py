@@ -12,8 +12,10 @@ from msgspec import Raw, Struct
 
 from iii.console.backend.discovery import with_member
 from iii.console.lists.figures import FunctionFigure, figures_of, read_metrics
+from iii.console.lists.flow import caller_of
 from iii.console.lists.internal import is_internal_function
 from iii.console.lists.paging import facet, fits, page_query, yes
+from iii.console.lists.spans import SpanSeen, Subject, read_spans, subject_of
 from iii.console.lists.triggers import read_triggers, trigger_row
 from iii.console.refusal import Refusal
 from iii.protocol.errors import InvocationError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 LIST = "engine::functions::list"
 _ASKED = {"dialect": "legacy", "include_internal": True, "include_replicas": True}
 _NO_GROUP = "OTHER"
+_TRACES = 50  # in which callers are looked for
 
 
 class _Function(Struct):
@@ -142,33 +145,25 @@ async def function(desk: Desk, query: Mapping[str, str]) -> Any:
     }
 
 
-class _Span(Struct):
-    trace_id: str
-    span_id: str
-    name: str = ""
-    parent_span_id: str | None = None
-    service_name: str | None = None
-    attributes: list[list[Any]] = []
-
-
-class _Spans(Struct):
-    spans: list[_Span]
-
-
 async def _callers(desk: Desk, function_id: str) -> list[dict[str, Any]]:
-    """Of the latest calls that have spans: the services in whose spans they were made."""
-    asked = {"attributes": [["function_id", function_id]], "search_all_spans": True, "limit": 100, "sort_order": "desc"}
+    """Of the latest calls that have spans: what they were made by."""
     try:
-        spans = (await desk.read_as(_Spans, "engine::traces::list", asked)).spans
-        traces = sorted({span.trace_id for span in spans})[:50]
-        around = {"trace_ids": traces, "search_all_spans": True, "limit": 1000}
-        others = (await desk.read_as(_Spans, "engine::traces::list", around)).spans if traces else []
+        spans: list[SpanSeen] = []
+        for name in ("iii.function.id", "function_id"):
+            spans += (await read_spans(desk, attributes=[[name, function_id]], limit=100, sort_order="desc")).spans
+        traces = sorted({span.trace_id for span in spans})[:_TRACES]
+        around = (await read_spans(desk, trace_ids=traces, limit=1_000)).spans if traces else []
     except (InvocationError, TimeoutError):
         return []
-    known = {(each.trace_id, each.span_id): each for each in others}
-    found: Counter[tuple[str | None, str]] = Counter()
-    for span in spans:
-        parent = known.get((span.trace_id, span.parent_span_id or ""))
-        if parent is not None:
-            found[parent.service_name, parent.name] += 1
-    return [{"service": service, "name": name, "calls": calls} for (service, name), calls in found.most_common(20)]
+    known = {(each.trace_id, each.span_id): each for each in around}
+    subject = Subject("function", function_id)
+    found: Counter[tuple[Subject, str | None]] = Counter()
+    for span in around:
+        if subject_of(span) == subject:
+            above, service = caller_of(span, subject, known)
+            if above is not None and above != subject:
+                found[above, service] += 1
+    return [
+        {"kind": above.kind, "label": above.label, "service": service, "calls": calls}
+        for (above, service), calls in found.most_common(20)
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,7 +9,7 @@ from msgspec import Raw, Struct
 
 from iii.console.lists.workers import id_of, worker_rows
 from iii.console.live.feed import ChangedFeed, Feed, RowsFeed
-from iii.console.live.topic import Nudge
+from iii.console.live.topic import Nudge, Topic
 from iii.protocol.names import FUNCTIONS_AVAILABLE, WORKERS_AVAILABLE
 
 if TYPE_CHECKING:
@@ -19,17 +18,15 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder().encode
 
 
-class WorkersTopic:
+class WorkersTopic(Topic):
     """Comings and goings are told, load and metrics are looked at."""
 
-    nudges: Sequence[Nudge] = (Nudge(WORKERS_AVAILABLE),)
+    nudges = (Nudge(WORKERS_AVAILABLE),)
     interval_s = 2.0
 
     def __init__(self, params: bytes) -> None:
         self._rows = RowsFeed()
         self.feed: Feed = self._rows
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         return self._rows.update({id_of(row): row for row in await worker_rows(desk)})
@@ -40,17 +37,15 @@ class _Counted(Struct):
     registered_triggers: list[Raw] = []
 
 
-class FunctionsTopic:
+class FunctionsTopic(Topic):
     """Says that there are others; pages ask for the rows that they show."""
 
-    nudges: Sequence[Nudge] = (Nudge(FUNCTIONS_AVAILABLE),)
+    nudges = (Nudge(FUNCTIONS_AVAILABLE),)
     interval_s = 10.0
 
     def __init__(self, params: bytes) -> None:
         self._changes = ChangedFeed()
         self.feed: Feed = self._changes
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         asked = {"dialect": "legacy", "include_internal": True, "include_replicas": True}
@@ -59,17 +54,15 @@ class FunctionsTopic:
         return self._changes.look(hash(found), len(rows))
 
 
-class TriggersTopic:
+class TriggersTopic(Topic):
     """The same for triggers: most come and go with functions."""
 
-    nudges: Sequence[Nudge] = (Nudge(FUNCTIONS_AVAILABLE), Nudge(WORKERS_AVAILABLE))
+    nudges = (Nudge(FUNCTIONS_AVAILABLE), Nudge(WORKERS_AVAILABLE))
     interval_s = 3.0
 
     def __init__(self, params: bytes) -> None:
         self._changes = ChangedFeed()
         self.feed: Feed = self._changes
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         asked = {"include_internal": True, "include_pending": True}
@@ -86,17 +79,14 @@ class _Alerts(Struct):
     alerts: list[Raw]
 
 
-class AlertsTopic:
+class AlertsTopic(Topic):
     """States of alerts."""
 
-    nudges: Sequence[Nudge] = ()
     interval_s = 5.0
 
     def __init__(self, params: bytes) -> None:
         self._rows = RowsFeed()
         self.feed: Feed = self._rows
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         found = await desk.read_as(_Alerts, "engine::alerts::list")
@@ -114,17 +104,14 @@ class _Health(Struct):
     components: dict[str, _Component] = {}
 
 
-class HealthTopic:
+class HealthTopic(Topic):
     """The engine and its components."""
 
-    nudges: Sequence[Nudge] = ()
     interval_s = 5.0
 
     def __init__(self, params: bytes) -> None:
         self._rows = RowsFeed()
         self.feed: Feed = self._rows
-
-    def nudged(self, payload: bytes) -> None: ...
 
     async def look(self, desk: Desk) -> bool:
         found = await desk.read_as(_Health, "engine::health::check")

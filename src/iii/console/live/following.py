@@ -24,8 +24,8 @@ LOOK_FAILED = LogEvent(
     do="Report it with its stack trace.",
 )  # fmt: skip
 LEAST_S = 0.15  # from one look to the next, whatever happens
-_MOST_S = 5.0
-_SHARE = 50  # looks take this part of the time of a core at most
+_MOST_S = 10.0  # until the next look, however much the last one cost
+_REFUSED_S = 5.0  # what was refused may be allowed later
 _AGAIN_S = 1.0  # after one that failed
 
 
@@ -92,12 +92,12 @@ class Following:
         except EngineAway:
             return _AGAIN_S
         except TimeoutError:
-            return _MOST_S
+            return _REFUSED_S
         except InvocationError as error:
             changed, self.failure = self.failure is None, error
         except Exception as error:  # whatever an engine answers that is not what it should
             LOOK_FAILED(error if not isinstance(error, msgspec.MsgspecError) else None, reason=str(error))
-            return _MOST_S
+            return _REFUSED_S
         else:
             changed = changed or self.failure is not None
             self.failure = None
@@ -105,5 +105,5 @@ class Following:
             for told in list(self._pages.values()):
                 told()
         if self.failure is not None:
-            return _MOST_S
-        return min(max(LEAST_S, (time.thread_time() - began) * _SHARE), _MOST_S)
+            return _REFUSED_S
+        return min(max(LEAST_S, (time.thread_time() - began) * self.topic.share), _MOST_S)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from iii.console.live.topic import Topic
 
 
+KEPT = frozenset({"metrics"})
+"""Topics without parameters whose past is shown to the next page; they are not looked at meanwhile."""
+
+
 class TopicName(NamedTuple):
     """Of whom, which one, with which parameters."""
 
@@ -42,7 +46,7 @@ class FollowedTopics:
             raise Refusal(
                 400, f"unknown topic '{topic[:50]}', expected one of {', '.join(sorted(self._topics))}", "UNKNOWN_TOPIC"
             )
-        name = TopicName(desk.visitor.key, topic, bytes(params) or b"{}")
+        name = TopicName(desk.visitor.key, topic, b"{}" if topic in KEPT else bytes(params) or b"{}")
         following = self._followed.get(name)
         if following is None:
             following = self._followed[name] = Following(make(name.params), desk)
@@ -53,7 +57,7 @@ class FollowedTopics:
         following = self._followed.get(name)
         if following is not None:
             following.leave(page)
-            if not following.followed:
+            if not following.followed and name.topic not in KEPT:
                 del self._followed[name]
 
     def look_now(self) -> None:

@@ -22,7 +22,7 @@ from iii.protocol.messages import (
     UnregisterTrigger,
     UnregisterTriggerType,
 )
-from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, SEPARATOR
+from iii.protocol.names import DEFAULT_NAMESPACE, ENGINE_PREFIX, SEPARATOR, is_relay_id
 
 if TYPE_CHECKING:
     from iii.engine.access.guard import Guard
@@ -200,7 +200,7 @@ class Registering:
     def _register_function(self, peer: Peer, message: RegisterFunction, changes: Replacements) -> None:
         stored = self._prefixed(changes.text("function_id") or message.id)
         if self._guard.identity is not None and (
-            stored.startswith(_RESERVED) or self._registry.functions.is_builtin(stored)
+            (stored.startswith(_RESERVED) and not is_relay_id(stored)) or self._registry.functions.is_builtin(stored)
         ):
             self._deny(peer, message, "the id is the engine's")
             return

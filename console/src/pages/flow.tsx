@@ -1,0 +1,94 @@
+import "@xyflow/react/dist/style.css";
+
+import { Background, BackgroundVariant, Controls, type Edge, MarkerType, MiniMap, type Node, Position, ReactFlow } from "@xyflow/react";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { useLocation } from "wouter";
+
+import { get } from "../api/http.ts";
+import type { FlowMap, FlowNode } from "../api/types.ts";
+import { Empty, Failure, Head, Search, Segments, Waiting } from "../parts/page.tsx";
+import { to, usePlace } from "../parts/place.ts";
+import { useTheme } from "../parts/theme.ts";
+import { ranked } from "../text/ranked.ts";
+import { count, duration, rate } from "../text/format.ts";
+import { oneLine } from "../text/visible.ts";
+
+const RANGES = [{ value: "5", title: "5 min" }, { value: "15", title: "15 min" }, { value: "60", title: "1 h" }];
+const COLUMN = 330;
+const LINE = 92;
+const MOST = 300;
+
+function pageOf(node: FlowNode): string | null {
+  const name = node.label;
+  switch (node.kind) {
+    case "function": return to("/functions", { id: name });
+    case "worker": return to("/workers", { q: name });
+    case "http":
+    case "cron": return to("/triggers", { q: name });
+    case "queue": return to("/queues", { queue: name });
+    case "topic": return to("/triggers", { q: name });
+    case "state": return to("/state", { scope: name });
+    case "stream": return to("/streams", { q: name });
+    default: return null;
+  }
+}
+
+function Label({ node }: { node: FlowNode }) {
+  return (
+    <div className={`flow-node kind-${node.kind}`}>
+      <div className="row"><span className="flow-kind">{node.kind}</span><span className="grow" />{node.errors ? <span className="tag bad">{count(node.errors)}</span> : null}</div>
+      <div className="mono cut" title={oneLine(node.label, 200)}>{oneLine(node.label, 60)}</div>
+      <div className="muted small-text">{node.calls ? `${count(node.calls)} calls${node.p95_ms === null ? "" : `, p95 ${duration(node.p95_ms)}`}` : "no calls"}</div>
+    </div>
+  );
+}
+
+export default function Flow() {
+  const { at, put } = usePlace();
+  const [, navigate] = useLocation();
+  const theme = useTheme();
+  const minutes = at("minutes") || "15";
+  const found = useQuery({ queryKey: ["flow", minutes], queryFn: ({ signal }) => get<FlowMap>("/api/v1/flow", { minutes }, signal), refetchInterval: 15_000 });
+  const search = at("q").toLowerCase();
+  const { nodes, edges } = useMemo(() => {
+    const map = found.data;
+    if (!map) return { nodes: [], edges: [] };
+    const wanted = new Set(map.nodes.filter((node) => !search || node.label.toLowerCase().includes(search)).map((node) => node.id));
+    // With a search: what was found and its neighbours
+    if (search) for (const edge of map.edges) if (wanted.has(edge.from) || wanted.has(edge.to)) { wanted.add(edge.from); wanted.add(edge.to); }
+    const shown = map.nodes.filter((node) => wanted.has(node.id)).sort((a, b) => b.calls - a.calls).slice(0, MOST);
+    const ids = new Set(shown.map((node) => node.id));
+    const lines = map.edges.filter((edge) => ids.has(edge.from) && ids.has(edge.to));
+    const places = ranked(shown.map((node) => node.id), lines);
+    const made: Node[] = shown.map((node) => {
+      const place = places.get(node.id) ?? { column: 0, line: 0 };
+      return { id: node.id, position: { x: place.column * COLUMN, y: place.line * LINE }, data: { label: <Label node={node} /> }, sourcePosition: Position.Right, targetPosition: Position.Left, className: "flow-box", ariaLabel: `${node.kind} ${oneLine(node.label, 80)}`, connectable: false };
+    });
+    const busiest = Math.max(0.001, ...lines.map((edge) => edge.rate));
+    const drawn: Edge[] = lines.map((edge) => ({ id: `${edge.from}\n${edge.to}\n${edge.kind}`, source: edge.from, target: edge.to, label: edge.rate > 0 ? `${rate(edge.rate)}/s` : "", animated: edge.rate > 0, markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, markerUnits: "userSpaceOnUse" }, style: { strokeWidth: 1 + (edge.rate / busiest) * 1.2, ...(edge.errors > 0 ? { stroke: "var(--bad)" } : {}) } }));
+    return { nodes: made, edges: drawn };
+  }, [found.data, search]);
+  return (
+    <>
+      <Head title="Flow" note="how functions, triggers, queues and streams really call each other" />
+      <div className="tools">
+        <Search value={at("q")} onChange={(q) => put({ q }, { replace: true })} label="Search the map" />
+        <Segments label="Time" value={minutes} options={RANGES} onChange={(value) => put({ minutes: value === "15" ? null : value })} />
+        {found.data && !found.data.complete ? <span className="tag warn">out of a part of the spans</span> : null}
+      </div>
+      {found.error ? <div className="tools"><Failure error={found.error} retry={() => void found.refetch()} /></div> : null}
+      {found.isPending ? <div className="body"><Waiting /></div> : null}
+      {found.data && nodes.length === 0 ? <Empty title={search ? "Nothing of that name" : "Nothing was called lately"}>The map is drawn out of the calls of the last minutes and of what is registered.</Empty> : null}
+      {nodes.length > 0 ? (
+        <div className="flow">
+          <ReactFlow key={`${minutes} ${nodes.length}`} nodes={nodes} edges={edges} fitView minZoom={0.1} colorMode={theme} nodesDraggable nodesConnectable={false} proOptions={{ hideAttribution: true }} onNodeDoubleClick={(_event, node) => { const found_ = found.data?.nodes.find((each) => each.id === node.id); const page = found_ ? pageOf(found_) : null; if (page) navigate(page); }}>
+            <Background variant={BackgroundVariant.Dots} gap={20} size={1} />
+            <Controls showInteractive={false} />
+            {nodes.length > 20 ? <MiniMap pannable zoomable /> : null}
+          </ReactFlow>
+        </div>
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+
+import type { Span } from "../src/api/types.ts";
+import { ranked } from "../src/text/ranked.ts";
+import { kind, resolved, template } from "../src/text/schema.ts";
+import { filterBody, ordered } from "../src/text/trace-filter.ts";
+import { folded, layout, ownTime, serviceCalls } from "../src/text/waterfall.ts";
+
+const MS = 1e6;
+const span = (id: string, start: number, end: number, children: Span[] = [], service = "a"): Span => ({
+  trace_id: "t", span_id: id, name: id, start_time_unix_nano: start * MS, end_time_unix_nano: end * MS, status: "ok", attributes: [], service_name: service, children,
+});
+
+describe("a trace", () => {
+  const root = span("root", 0, 100, [span("x", 10, 40, [], "b"), span("y", 30, 90, [span("z", 50, 85, [], "b")])]);
+  const shape = layout([root], 1000);
+
+  it("is laid out in the order of its calls", () => expect(shape.bars.map((bar) => [bar.span.span_id, bar.depth])).toEqual([["root", 0], ["x", 1], ["y", 1], ["z", 2]]));
+  it("counts children that overlap once", () => {
+    expect(shape.bars[0]?.selfMs).toBe(20);
+    expect(ownTime(0, 10, [{ startMs: 0, endMs: 6 }, { startMs: 4, endMs: 20 }])).toBe(0);
+  });
+  it("has a critical path without what nobody waited for", () => expect(shape.bars.filter((bar) => bar.critical).map((bar) => bar.span.span_id)).toEqual(["root", "y", "z"]));
+  it("knows the calls between services", () => expect(serviceCalls(shape.bars)).toEqual([{ from: "a", to: "b", calls: 2, totalMs: 65 }]));
+  it("hides what is below a closed span", () => expect(folded(shape.bars, new Set(["y"])).map((bar) => bar.span.span_id)).toEqual(["root", "x", "y"]));
+  it("lets a running span end now", () => expect(layout([{ ...span("r", 0, 0), pending: true }], 250).bars[0]?.endMs).toBe(250));
+  it("survives a trace that is deeper than the stack, and one with a cycle", () => {
+    let deep = span("0", 0, 1);
+    for (let index = 1; index < 20_000; index += 1) deep = span(String(index), 0, 1, [deep]);
+    expect(layout([deep], 0).bars.length).toBe(20_000);
+    const twice = span("same", 0, 1);
+    twice.children = [twice];
+    expect(layout([twice], 0).bars.length).toBe(1);
+  });
+});
+
+describe("the filter of traces", () => {
+  it("is what the address says", () => {
+    const body = filterBody(new URLSearchParams("q=orders&status=error&min=5&max=9&attr=a%3Db%0Ac%3Dd%3De&range=15&sort=duration"), 500, 1_000_000_000);
+    expect(body).toEqual({ limit: 500, sort_by: "duration", sort_order: "desc", name: "orders", search_all_spans: true, status: "error", min_duration_ms: 5, max_duration_ms: 9, start_time: 999_960_000 - 900_000, attributes: [["a", "b"], ["c", "d=e"]] });
+  });
+  it("takes an id for an id", () => expect(filterBody(new URLSearchParams(`q=${"a1".repeat(16)}`), 1)["trace_prefix"]).toBe("a1".repeat(16)));
+  it("swaps bounds that were typed the wrong way round, and says so", () => {
+    expect(ordered({ min: "200", max: "100" })).toEqual({ min: "100", max: "200", swapped: "true" });
+    expect(ordered({ min: "9", max: "100" }).swapped).toBeNull();
+  });
+});
+
+describe("a schema", () => {
+  const schema = {
+    type: "object",
+    required: ["name", "place"],
+    properties: { name: { type: "string" }, place: { $ref: "#/$defs/Place" }, note: { anyOf: [{ type: "string" }, { type: "null" }] } },
+    $defs: { Place: { type: "object", properties: { n: { type: "integer", default: 3 }, way: { enum: ["x", "y"] } } } },
+  };
+  it("gives the first value of a form", () => expect(template(schema)).toEqual({ name: "", place: { n: 3, way: "x" } }));
+  it("is followed through references and unions with null", () => expect(kind(resolved({ anyOf: [{ $ref: "#/$defs/Place" }, { type: "null" }] }, schema))).toBe("object"));
+  it("that points at itself ends", () => {
+    const loop = { $ref: "#/$defs/A", $defs: { A: { type: "object", required: ["a"], properties: { a: { $ref: "#/$defs/A" } } } } };
+    expect(JSON.stringify(template(loop)).length).toBeLessThan(500);
+    expect(resolved({ $ref: "#/$defs/B" }, { $defs: { B: { $ref: "#/$defs/B" } } })).toEqual({});
+  });
+  it("cannot reach into prototypes", () => expect(resolved({ $ref: "#/__proto__/constructor" }, schema)).toEqual({}));
+});
+
+it("callers stand left of what they call, and a cycle ends", () => {
+  const places = ranked(["a", "b", "c"], [{ from: "a", to: "b" }, { from: "b", to: "c" }, { from: "c", to: "b" }]);
+  expect(places.get("a")?.column).toBe(0);
+  expect((places.get("b")?.column ?? 0)).toBeGreaterThan(0);
+  expect(places.size).toBe(3);
+});

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+
+import { asCommand, asCurl, asPython, shellQuoted } from "../src/text/copies.ts";
+import { difference } from "../src/text/difference.ts";
+import { age, bytes, count, duration, span } from "../src/text/format.ts";
+import { matched } from "../src/text/matched.ts";
+import { pattern } from "../src/text/pattern.ts";
+import { sorted } from "../src/text/sorted.ts";
+import { oneLine, visible } from "../src/text/visible.ts";
+
+const plain = (text: string): string => text.replaceAll("\u202f", " ");
+
+describe("durations", () => {
+  it.each([
+    [0, "0 ms"],
+    [0.455, "455 µs"],
+    [0.11375, "114 µs"],
+    [9.41, "9.41 ms"],
+    [999.4, "999 ms"],
+    [1200, "1.20 s"],
+    [185_000, "3 min 5 s"],
+    [9_000_000, "2 h 30 min"],
+    [-5, "−5.00 ms"],
+  ])("%s ms reads %s", (ms, text) => expect(plain(duration(ms))).toBe(text));
+  it("has no unknown value", () => expect([duration(null), duration(Number.NaN), span(undefined), bytes(null), count(undefined)]).toEqual(["–", "–", "–", "–", "–"]));
+});
+
+it("says ages in one unit, and never a negative one", () => {
+  expect(plain(age(0, 200_000))).toBe("3 min");
+  expect(plain(age(10_000, 0))).toBe("0 s");
+});
+
+it("says sizes in binary units", () => expect(plain(bytes(1_536_000))).toBe("1.46 MiB"));
+
+describe("text of workers", () => {
+  it("shows control and bidirectional characters as signs", () => expect(visible("a\u202eb\u0007c\u200bd\ufeff")).toBe("a⟨202E⟩b␇c⟨200B⟩d⟨FEFF⟩"));
+  it("shows half a surrogate as a sign and leaves whole ones", () => expect(visible("x\ud800y 😀")).toBe("x⟨D800⟩y 😀"));
+  it("keeps line ends in prose and shows them in one line", () => {
+    expect(visible("a\nb\tc")).toBe("a\nb\tc");
+    expect(oneLine("a\nb\tc")).toBe("a␊b␉c");
+  });
+  it("is cut", () => expect(visible("x".repeat(10_000), 20)).toBe("x".repeat(20)));
+});
+
+describe("copies", () => {
+  it("quotes for the shell whatever stands in it", () => expect(shellQuoted("it's $HOME")).toBe("'it'\\''s $HOME'"));
+  it("are curl, command and Python", () => {
+    const called = { functionId: "a::b", payload: { x: true, y: null, z: "ü'" }, namespace: "eu", timeoutMs: 5 };
+    expect(asCurl(called, "http://h")).toContain(`"namespace":"eu"`);
+    expect(asCommand(called)).toBe(`iii trigger a::b --json '{"x":true,"y":null,"z":"ü'\\''"}' --namespace eu --timeout-ms 5`);
+    expect(asPython(called)).toContain(`"payload": {"x": True, "y": None, "z": "ü'"}`);
+  });
+});
+
+it("finds by letters in their order, words in any", () => {
+  expect(matched("Overview", "oview")).toBe(true);
+  expect(matched("orders::place", "place ord")).toBe(true);
+  expect(matched("Logs", "golf")).toBe(false);
+});
+
+it("sorts names as people count them, and what has no value last in both directions", () => {
+  const rows = ["a10", "a2", null, "a1"].map((name) => ({ name }));
+  expect(sorted(rows, (row) => row.name, false).map((row) => row.name)).toEqual(["a1", "a2", "a10", null]);
+  expect(sorted(rows, (row) => row.name, true).map((row) => row.name)).toEqual(["a10", "a2", "a1", null]);
+});
+
+it("sees what lines have in common", () => {
+  expect(pattern("job 17 of 'mails' took 3.5 ms")).toBe(pattern("job 4 of 'orders' took 12 ms"));
+});
+
+it("says what a change does", () => {
+  const pieces = difference({ a: 1, b: 2 }, { a: 1, b: 3 });
+  expect(pieces.filter((piece) => piece.kind === "gone").map((piece) => piece.text.trim())).toEqual([`"b": 2`]);
+  expect(pieces.filter((piece) => piece.kind === "new").map((piece) => piece.text.trim())).toEqual([`"b": 3`]);
+});

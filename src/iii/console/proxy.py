@@ -1,0 +1,152 @@
+"""The ports of the engine behind the console's: its HTTP routes and its streams (23 §8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp import WSMsgType, web
+from yarl import URL
+
+from iii.console.application import CSRF_HEADER
+from iii.console.refusal import Refusal
+from iii.net.listening import in_url
+from iii.protocol.limits import CONSOLE_BODY_BYTES, MIB
+
+if TYPE_CHECKING:
+    from iii.console.application import Reception
+    from iii.console.serving import EnginePlace
+
+CONNECT_S, TOTAL_S = 5.0, 30.0
+_FRAME_BYTES = 16 * MIB
+_HOP_BY_HOP = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_NOT_SENT = _HOP_BY_HOP | {"host", "content-length", "cookie", "origin", "referer", CSRF_HEADER.lower()}
+# What comes back is somebody else's: it may neither set the console's cookies nor say what its pages may do
+_NOT_ANSWERED = _HOP_BY_HOP | {
+    "content-length",
+    "set-cookie",
+    "content-security-policy",
+    "clear-site-data",
+    "service-worker-allowed",
+}
+_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
+
+
+class Proxy:
+    """For visitors who may do there what everybody may who reaches those ports."""
+
+    def __init__(self, reception: Reception, place: Callable[[], EnginePlace]) -> None:
+        self._reception = reception
+        self._place = place
+        self._session: aiohttp.ClientSession | None = None
+
+    def routes(self) -> list[web.RouteDef]:
+        """After those of the console itself."""
+        return [
+            web.route("*", "/api/engine/{path:.*}", self._forward),
+            web.get("/ws/streams", self._streams),
+        ]
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("User-Agent",)
+            )  # fmt: skip
+        return self._session
+
+    def _check(self, request: web.Request) -> None:
+        """Raises Refusal."""
+        if not self._reception.desk(request).door.may_proxy:
+            raise Refusal(
+                403, "function 'engine::console::proxy' not allowed (add to rbac.expose_functions)", "FORBIDDEN"
+            )
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        self._check(request)
+        place = self._place()
+        if place.http_port is None:
+            raise Refusal(502, "the engine serves no HTTP routes: `iii-http` does not run", "NO_HTTP")
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise Refusal(400, f"the body exceeds the limit of {CONSOLE_BODY_BYTES} bytes", "TOO_LARGE") from None
+        path = request.raw_path.removeprefix("/api/engine")
+        url = URL(f"http://{in_url(place.host)}:{place.http_port}{path}", encoded=True)
+        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_SENT]
+        try:
+            async with self._client().request(
+                request.method, url, data=body or None, headers=headers, allow_redirects=False
+            ) as answer:
+                return await _passed_on(request, answer)
+        except TimeoutError:
+            raise Refusal(504, f"the HTTP port of the engine did not answer within {TOTAL_S:g} s", "TIMEOUT") from None
+        except aiohttp.ClientError as error:
+            raise Refusal(502, f"the HTTP port of the engine cannot be reached: {error}", "ENGINE_AWAY") from None
+
+    async def _streams(self, request: web.Request) -> web.StreamResponse:
+        self._check(request)
+        place = self._place()
+        page = web.WebSocketResponse(max_msg_size=_FRAME_BYTES, compress=False, heartbeat=25.0, timeout=1.0)
+        if not page.can_prepare(request):
+            raise Refusal(426, "this path is for WebSockets", "NO_WEBSOCKET")
+        await page.prepare(request)
+        if place.stream_port is not None:
+            url = f"ws://{in_url(place.host)}:{place.stream_port}/"
+            try:
+                async with self._client().ws_connect(url, max_msg_size=_FRAME_BYTES) as stream:
+                    await _both_ways(page, stream)
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # the page's socket just closes
+        await page.close()
+        return page
+
+
+async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Piece by piece: nobody knows how long it is."""
+    response = web.StreamResponse(status=answer.status, reason=answer.reason)
+    for name, value in answer.headers.items():
+        if name.lower() not in _NOT_ANSWERED:
+            response.headers.add(name, value)
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if answer.content_length is not None:
+        response.content_length = answer.content_length
+    await response.prepare(request)
+    async for piece in answer.content.iter_chunked(64 * 1024):
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def _both_ways(page: web.WebSocketResponse, stream: aiohttp.ClientWebSocketResponse) -> None:
+    ways = [asyncio.ensure_future(_one_way(page, stream)), asyncio.ensure_future(_one_way(stream, page))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+    if stream.close_code is not None:
+        await page.close(code=stream.close_code)
+
+
+async def _one_way(
+    origin: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+    to: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+) -> None:
+    async for message in origin:
+        if message.type is WSMsgType.TEXT:
+            await to.send_str(message.data)
+        elif message.type is WSMsgType.BINARY:
+            await to.send_bytes(message.data)

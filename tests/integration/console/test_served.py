@@ -1,0 +1,129 @@
+"""Whether the console is served, and what keeps it from that does not keep the engine (23 §1)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from iii.protocol.access_token import hash_of
+from tests.certificates import Authority
+from tests.integration.console.consoles import Browser, logged
+from tests.processes import EngineProcess, free_port
+
+TOKEN = "token-of-this-test-over-tls-1"
+CONFIG = "workers: [{name: iii-worker-manager, config: {port: {port}}}, {name: iii-console, config: {CONFIG}}]"
+
+
+def engine(config: str) -> EngineProcess:
+    return EngineProcess(config=CONFIG.replace("CONFIG", config))
+
+
+async def serves(port: int, host: str = "127.0.0.1") -> bool:
+    try:
+        async with aiohttp.ClientSession() as session:
+            return (await Browser(f"http://{host}:{port}", session).get("/api/config")).status == 200
+    except aiohttp.ClientConnectorError:
+        return False
+
+
+async def test_a_port_that_is_taken_does_not_keep_the_engine_from_starting() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with engine(f"port: {other.getsockname()[1]}") as running:
+            log = await logged(running, "console.not_served")
+            ready = await logged(running, "engine.ready")
+            stopped = await asyncio.to_thread(running.stop)
+
+    assert "already in use" in log
+    assert "Traceback" not in ready
+    assert stopped == 0
+
+
+async def test_it_can_be_switched_off() -> None:
+    port = free_port()
+    with engine(f"port: {port}, enabled: false") as running:
+        await logged(running, "engine.ready")
+        assert not await serves(port)
+
+
+async def test_without_a_login_it_stays_on_this_machine() -> None:
+    port = free_port()
+    with engine(f"port: {port}, host: 0.0.0.0") as running:
+        log = await logged(running, "console.ready")
+        assert "console.kept_local" in log
+        assert f"http://127.0.0.1:{port}" in log
+        assert await serves(port)
+        assert not await serves(port, "127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("prot: 1", "prot"),
+        ("port: 70000", "port"),
+        ("rbac: {tokens: [{name: a}]}", "give one of token_env, token_file and hash"),
+    ],
+)
+async def test_a_mistake_in_its_block_is_told(config: str, told: str) -> None:
+    running = engine(config)
+    running.start(wait=False)
+    assert await asyncio.to_thread(running.wait, 60) == 1
+    assert told in running.log()
+
+
+async def test_pages_that_do_not_read_are_let_go_and_hold_nobody_up() -> None:
+    """What they missed is one list when they read again; the engine keeps no messages for them."""
+    port = free_port()
+    with engine(f"port: {port}") as running:
+        await logged(running, "console.ready")
+        async with aiohttp.ClientSession() as session:
+            browser = Browser(f"http://127.0.0.1:{port}", session)
+            async with browser.live() as slow, browser.live() as quick:
+                await slow.follow(1, "logs")
+                await quick.follow(1, "logs")
+                await slow.message("reset", 1)
+                await quick.message("reset", 1)
+                before = running.rss_bytes()
+                for burst in range(30):
+                    message = {"message": f"{burst} " + "x" * 20_000}
+                    calls = (browser.call("engine::log::warn", message) for _ in range(20))
+                    await asyncio.gather(*calls)
+                await quick.until(lambda: any(row["body"].startswith("29 ") for row in quick.appended[1]))
+                await slow.until(lambda: any(row["body"].startswith("29 ") for row in slow.appended[1]))
+                grown = running.rss_bytes() - before
+
+    assert grown < 150 * 1024 * 1024
+    skipped = sum(each.get("skipped", 0) for each in slow.messages)
+    assert len(slow.appended[1]) + skipped >= 600
+
+
+async def test_over_tls_with_a_certificate_that_is_renewed(tmp_path: Path) -> None:
+    """23 §1: new connections get the new one. The cookie of a login is for TLS alone then."""
+    authority = Authority(tmp_path)
+    server = authority.server()
+    port = free_port()
+    token = "{name: a, hash: '%s', allow: [admin]}" % hash_of(TOKEN)  # noqa: UP031  # full of braces
+    config = f"port: {port}, tls: {{cert: {server.cert}, key: {server.key}}}, rbac: {{tokens: [{token}]}}"
+    with engine(config) as running:
+        log = await logged(running, "console.ready")
+        assert f"https://127.0.0.1:{port}" in log
+        first = await asyncio.to_thread(_certificate, port)
+        connector = aiohttp.TCPConnector(ssl=authority.trusting())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            answer = await Browser(f"https://127.0.0.1:{port}", session).login(TOKEN)
+        authority.server(over=server)
+        await logged(running, "tls.certificate_renewed")
+        second = await asyncio.to_thread(_certificate, port)
+
+    assert "Secure" in answer.headers["Set-Cookie"]
+    assert first != second
+
+
+def _certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port))
